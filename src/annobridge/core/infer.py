@@ -1,0 +1,53 @@
+"""What a field holds, learnt by Arrow aggregation over batches of its rows: kinds, classes and attribute types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .labels import KIND_TYPES
+
+
+@dataclass(slots=True)
+class FieldStats:
+    """Kinds, classes and attribute value types that occur in a field. Grows with the vocabulary, not with the labels."""
+
+    kinds: set[str] = field(default_factory=set)
+    classes: set[str] = field(default_factory=set)
+    attributes: dict[str, set[str]] = field(default_factory=dict)
+    labels: int = 0
+    most: int = 0  # labels on one sample, as far as one batch shows
+
+    def types(self) -> set[str]:
+        """The label types that these rows are. Classifications, of which no sample has two, are a ``classification``."""
+        names = {KIND_TYPES[k] for k in self.kinds}
+        return {"classification" if n == "classifications" and self.most <= 1 else n for n in names}
+
+
+COLUMNS = ("field", "sample_id", "kind", "label", "attributes")
+
+
+def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
+    """Statistics of each field, from batches with the columns ``COLUMNS`` of ``LABELS``."""
+    found: dict[str, FieldStats] = {}
+    for batch in batches:
+        for name in pc.unique(batch["field"]).to_pylist():
+            rows = batch.filter(pc.equal(batch["field"], name))
+            _add(found.setdefault(name, FieldStats()), rows)
+    return found
+
+
+def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:
+    stats.labels += rows.num_rows
+    stats.kinds.update(pc.unique(rows["kind"]).to_pylist())
+    stats.classes.update(v for v in pc.unique(rows["label"]).to_pylist() if v is not None)
+    if stats.kinds == {"classification"} and rows.num_rows:
+        stats.most = max(stats.most, pc.max(pc.value_counts(rows["sample_id"]).field("counts")).as_py())
+    flat = pc.list_flatten(rows["attributes"])
+    if len(flat):
+        pairs = pa.table({"name": flat.field("name"), "type": flat.field("type")}).group_by(["name", "type"]).aggregate([])
+        for name, kind in zip(pairs["name"].to_pylist(), pairs["type"].to_pylist(), strict=True):
+            stats.attributes.setdefault(name, set()).add(kind)

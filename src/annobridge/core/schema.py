@@ -1,0 +1,363 @@
+"""The label schema: FiftyOne's dictionaries, parsed into values, with every mistake found at once.
+
+    {"objects": {"type": "detections", "classes": ["car", {"classes": ["bus"], "attributes": {...}}],
+                 "attributes": {"occluded": {"type": "checkbox", "default": False, "read_only": True}}}}
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
+
+from ..exceptions import InvalidSchema
+from .infer import FieldStats
+from .labels import LABEL_TYPES, SINGULARS
+
+ATTRIBUTE_TYPES = ("text", "int", "float", "number", "checkbox", "select", "radio", "list")
+_ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox", "boolean": "checkbox"}
+_OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox", "json": "list"}
+_NAME = re.compile(r"^(frames\.)?[A-Za-z_][A-Za-z0-9_]*$")
+_NO_CLASSES = {"scalar", "messages"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the annotators may change, in one field."""
+
+    allow_additions: bool = True
+    allow_deletions: bool = True
+    allow_label_edits: bool = True
+    allow_index_edits: bool = True
+    allow_spatial_edits: bool = True
+
+
+FLAGS = tuple(Flags.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute that annotators see. ``type`` is one of ``ATTRIBUTE_TYPES``; ``values`` are its choices, if it has any."""
+
+    name: str
+    type: str
+    values: tuple[Any, ...] = ()
+    default: Any = None
+    mutable: bool = False
+    read_only: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is of this attribute's type, and one of its choices."""
+        if self.values and value not in self.values:
+            return False
+        match self.type:
+            case "checkbox":
+                return isinstance(value, bool)
+            case "int":
+                return isinstance(value, int) and not isinstance(value, bool)
+            case "float" | "number":
+                return isinstance(value, int | float) and not isinstance(value, bool)
+            case "list":
+                return isinstance(value, list)
+            case "text":
+                return isinstance(value, str)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """What is labelled in one field: its type, classes, attributes and restrictions."""
+
+    name: str
+    type: str
+    classes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    class_attributes: Mapping[str, tuple[Attribute, ...]] = field(default_factory=dict)
+    mask_targets: Mapping[int, str] | None = None
+    existing: bool = False
+    flags: Flags = Flags()
+
+    @property
+    def kind(self) -> str:
+        """The kind of its rows in ``LABELS``."""
+        return LABEL_TYPES[self.type]
+
+    def attributes_of(self, label: str | None) -> tuple[Attribute, ...]:
+        """The attributes that a label of this class has."""
+        return self.attributes + tuple(self.class_attributes.get(label or "", ()))
+
+    def all_attributes(self) -> dict[str, Attribute]:
+        """Every attribute by name, whatever the class."""
+        groups = [self.attributes, *self.class_attributes.values()]
+        return {a.name: a for group in reversed(groups) for a in group}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dictionary that parses to this."""
+        special = [c for c in self.classes if c in self.class_attributes]
+        out: dict[str, Any] = {"type": self.type, "existing_field": self.existing}
+        if self.type not in _NO_CLASSES or self.classes:
+            out["classes"] = [c for c in self.classes if c not in self.class_attributes] + [
+                {"classes": [c], "attributes": _attributes_dict(self.class_attributes[c])} for c in special
+            ]
+        out["attributes"] = _attributes_dict(self.attributes)
+        if self.mask_targets is not None:
+            out["mask_targets"] = {str(k): v for k, v in self.mask_targets.items()}
+        return out | asdict(self.flags)
+
+
+def _attributes_dict(attributes: Iterable[Attribute]) -> dict[str, Any]:
+    return {
+        a.name: {k: v for k, v in asdict(a).items() if k != "name" and v not in (None, (), False)} for a in attributes
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSchema:
+    """The fields of one run. ``LabelSchema.parse`` makes it from FiftyOne's dictionaries.
+
+    >>> LabelSchema.parse({"objects": {"type": "detections", "classes": ["car"]}}).fields["objects"].kind
+    'box'
+    """
+
+    fields: Mapping[str, FieldSchema]
+
+    @classmethod
+    def parse(
+        cls,
+        label_schema: Mapping[str, Any] | Sequence[str] | str,
+        defaults: Mapping[str, Any] | None = None,
+        existing: Mapping[str, FieldStats] | None = None,
+    ) -> LabelSchema:
+        """Parse a schema. ``defaults`` holds the arguments of the call (``type, classes, attributes, mask_targets, allow_*``),
+        used where a field says nothing; ``existing`` describes the fields that the dataset has, for inference.
+
+        Raises ``InvalidSchema`` with all problems.
+        """
+        problems: list[str] = []
+        specs = _specs(label_schema, problems)
+        known = existing or {}
+        fields = {}
+        for name, spec in specs.items():
+            parser = _FieldParser(name, {**(defaults or {}), **spec}, known, problems)
+            if parsed := parser.parse():
+                fields[name] = parsed
+        if not specs and not problems:
+            problems.append("The label schema names no field; give at least one, as {'field': {'type': …, 'classes': […]}}.")
+        if problems:
+            raise InvalidSchema(f"The label schema has {_count(problems, 'mistake')}:", problems)
+        return cls(fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dictionary that parses to this schema; it is what a run stores."""
+        return {name: f.to_dict() for name, f in self.fields.items()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> LabelSchema:
+        """A schema that ``to_dict`` wrote."""
+        parsed = cls.parse(stored)
+        return cls(
+            {name: replace(f, existing=bool(stored[name].get("existing_field"))) for name, f in parsed.fields.items()}
+        )
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """« Did you mean …? », or what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"there is {', '.join(map(repr, names)) or 'none'}."
+
+
+def _count(items: Sequence[Any], noun: str) -> str:
+    return f"{len(items)} {noun}{'s' if len(items) != 1 else ''}"
+
+
+def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
+    if isinstance(schema, str):
+        return {schema: {}}
+    if isinstance(schema, Mapping):
+        bad = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
+        problems += [f"{n}: is a {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad]
+        return {n: s or {} for n, s in schema.items() if n not in bad}
+    if isinstance(schema, Sequence):
+        return {str(n): {} for n in schema}
+    problems.append(f"The label schema is a {type(schema).__name__}; give a dictionary or a list of field names.")
+    return {}
+
+
+class _FieldParser:
+    """Parses one field, and adds what is wrong with it to ``problems``."""
+
+    keys = ("type", "classes", "attributes", "mask_targets", "existing_field", *FLAGS)
+
+    def __init__(
+        self, name: str, spec: Mapping[str, Any], known: Mapping[str, FieldStats], problems: list[str]
+    ) -> None:
+        self.name, self.spec, self.problems = name, spec, problems
+        self.stats = known.get(name)
+        self.known = known
+
+    def wrong(self, path: str, sentence: str) -> None:
+        self.problems.append(f"{self.name}{path}: {sentence}")
+
+    def parse(self) -> FieldSchema | None:
+        before = len(self.problems)
+        if not _NAME.match(self.name):
+            self.wrong("", "is not a field name; use letters, digits and _ (a video's frame field: frames.NAME).")
+        for key in self.spec:
+            if key not in self.keys:
+                self.wrong(f".{key}", f"is not a key of a field; {near(key, self.keys)}")
+        kind = self.label_type()
+        flags = {f: self.flag(f) for f in FLAGS}
+        classes, class_attributes = self.classes(kind)
+        attributes = self.attributes(self.spec.get("attributes", True), "")
+        targets = self.mask_targets()
+        if kind == "segmentation" and targets and not classes:
+            classes = tuple(dict.fromkeys(targets.values()))
+        if len(self.problems) > before or kind is None:
+            return None
+        return FieldSchema(
+            self.name, kind, classes, attributes, class_attributes, targets, self.stats is not None, Flags(**flags)
+        )
+
+    def flag(self, name: str) -> bool:
+        value = self.spec.get(name, True)
+        if not isinstance(value, bool):
+            self.wrong(f".{name}", f"is {value!r}; give True or False.")
+        return bool(value)
+
+    def label_type(self) -> str | None:
+        given = self.spec.get("type")
+        if given is None:
+            return self.inferred_type()
+        name = SINGULARS.get(given, given) if isinstance(given, str) else given
+        if not isinstance(name, str) or name not in LABEL_TYPES:
+            self.wrong(".type", f"{given!r} is not a label type; {near(str(given), LABEL_TYPES)}")
+            return None
+        if self.stats and self.stats.kinds and LABEL_TYPES[name] not in self.stats.kinds:
+            has = " and ".join(sorted(self.stats.types()))
+            self.wrong(".type", f"is {name!r}, but the field holds {has}; use that type, or another field name.")
+        return name
+
+    def inferred_type(self) -> str | None:
+        if self.stats is None:
+            hint = f" (fields here: {', '.join(sorted(self.known))})" if self.known else ""
+            self.wrong("", f"the dataset has no such field{hint}; correct the name, or give a 'type' to make a new one.")
+            return None
+        types = sorted(self.stats.types())
+        if len(types) != 1:
+            self.wrong(".type", f"is missing, and the field holds {' and '.join(types) or 'nothing'}; say which to send.")
+            return None
+        return types[0]
+
+    def classes(self, kind: str | None) -> tuple[tuple[str, ...], dict[str, tuple[Attribute, ...]]]:
+        given = self.spec.get("classes")
+        if given is None:
+            return self.default_classes(kind), {}
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            self.wrong(".classes", f"is {given!r}; give a list of class names.")
+            return (), {}
+        names: list[str] = []
+        extra: dict[str, tuple[Attribute, ...]] = {}
+        for i, item in enumerate(given):
+            if isinstance(item, str):
+                names.append(item)
+            elif isinstance(item, Mapping) and isinstance(item.get("classes"), Sequence):
+                attributes = self.attributes(item.get("attributes", False), f".classes[{i}]")
+                names += item["classes"]
+                extra |= dict.fromkeys(item["classes"], attributes)
+            else:
+                self.wrong(f".classes[{i}]", f"is {item!r}; give a name, or {{'classes': […], 'attributes': {{…}}}}.")
+        for i, name in enumerate(names):
+            if not isinstance(name, str) or not name.strip():
+                self.wrong(f".classes[{i}]", f"is {name!r}; a class needs a name.")
+        for name in sorted({str(n) for n in names if names.count(n) > 1}):
+            self.wrong(".classes", f"names {name!r} more than once; name each class once.")
+        return tuple(names), extra
+
+    def default_classes(self, kind: str | None) -> tuple[str, ...]:
+        if kind in _NO_CLASSES or kind is None:
+            return ()
+        if self.stats is not None and self.stats.classes:
+            return tuple(sorted(self.stats.classes))
+        if not (kind == "segmentation" and self.spec.get("mask_targets")):
+            self.wrong(".classes", "is missing, and there is no label to take the classes from; give a list of names.")
+        return ()
+
+    def attributes(self, given: Any, path: str) -> tuple[Attribute, ...]:
+        if given is True:
+            return self.inferred_attributes() if not path else ()
+        if given in (False, None):
+            return ()
+        if isinstance(given, str):
+            given = [given]
+        if isinstance(given, Mapping):
+            parsed = [self.attribute(n, s, f"{path}.attributes.{n}") for n, s in given.items()]
+            return tuple(a for a in parsed if a is not None)
+        if isinstance(given, Sequence):
+            return tuple(self.guessed(str(n)) for n in given)
+        self.wrong(f"{path}.attributes", f"is {given!r}; give True, False, a list of names, or a dictionary.")
+        return ()
+
+    def inferred_attributes(self) -> tuple[Attribute, ...]:
+        return tuple(self.guessed(n) for n in sorted(self.stats.attributes)) if self.stats else ()
+
+    def guessed(self, name: str) -> Attribute:
+        types = self.stats.attributes.get(name, {"str"}) if self.stats else {"str"}
+        if types <= {"int", "float"} and len(types) > 1:
+            return Attribute(name, "number")
+        return Attribute(name, _OF_VALUES[next(iter(types))] if len(types) == 1 else "text")
+
+    def attribute(self, name: Any, spec: Any, path: str) -> Attribute | None:
+        if not isinstance(name, str) or not name.strip():
+            self.wrong(path, "needs a name.")
+            return None
+        if not isinstance(spec, Mapping):
+            self.wrong(path, f"is {spec!r}; describe the attribute with a dictionary, as {{'type': 'text'}}.")
+            return None
+        for key in spec:
+            if key not in Attribute.__dataclass_fields__ or key == "name":
+                self.wrong(f"{path}.{key}", f"is not a key of an attribute; {near(key, list(Attribute.__slots__)[1:])}")
+                return None
+        given = spec.get("type")
+        kind = _ALIASES.get(given, given) if isinstance(given, str) else given
+        if kind not in ATTRIBUTE_TYPES:
+            what = "is missing" if given is None else f"{given!r} is not an attribute type"
+            self.wrong(f"{path}.type", f"{what}; {near(str(given), ATTRIBUTE_TYPES)}")
+            return None
+        return self.choices(Attribute(name, kind, **self.details(spec)), path)
+
+    @staticmethod
+    def details(spec: Mapping[str, Any]) -> dict[str, Any]:
+        values = spec.get("values")
+        return {
+            "values": tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else (),
+            "default": spec.get("default"),
+            "mutable": bool(spec.get("mutable", False)),
+            "read_only": bool(spec.get("read_only", False)),
+        }
+
+    def choices(self, a: Attribute, path: str) -> Attribute | None:
+        if a.type in ("select", "radio") and not a.values:
+            self.wrong(f"{path}.values", f"is missing; a {a.type} needs its choices.")
+            return None
+        if a.type == "checkbox":
+            a = replace(a, values=())
+        if a.default is not None and not a.accepts(a.default):
+            choice = f"one of {list(a.values)}" if a.values else f"a {a.type} value"
+            self.wrong(f"{path}.default", f"is {a.default!r}; give {choice}.")
+            return None
+        return a
+
+    def mask_targets(self) -> dict[int, str] | None:
+        given = self.spec.get("mask_targets")
+        if given is None:
+            return None
+        try:
+            return {int(k): str(v) for k, v in given.items()}
+        except (AttributeError, TypeError, ValueError):
+            self.wrong(".mask_targets", f"is {given!r}; give a dictionary from pixel value to class, as {{1: 'road'}}.")
+            return None
