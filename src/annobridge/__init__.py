@@ -1,3 +1,82 @@
-"""Send a LanceDB dataset to an annotation tool, and merge the work back."""
+"""Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
+
+    import annobridge as ab
+
+    ds = ab.load_dataset("data/street")
+    ds.annotate("round1", label_schema={"objects": {"type": "detections", "classes": ["car"]}}, backend="pixano")
+    plan = ds.plan_annotations("round1")
+    report = ds.load_annotations("round1")
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import *  # noqa: F403
+from .exceptions import __all__ as _exceptions
+
+if TYPE_CHECKING:
+    from .backend.base import (
+        AnnotationBackend,
+        AnnotationBackendConfig,
+        Capabilities,
+        Download,
+        Media,
+        Receipt,
+        Status,
+        Task,
+    )
+    from .backend.registry import list_backends
+    from .config import annotation_config
+    from .core.rows import (
+        Classification,
+        Detection,
+        Keypoint,
+        Label,
+        Message,
+        Polyline,
+        Sample,
+        Scalar,
+        Segmentation,
+    )
+    from .core.schema import LabelSchema
+    from .dataset import Dataset, create_dataset, list_datasets, load_dataset
+    from .results import AnnotationResults, LoadReport, MergePlan
+    from .view import View
 
 __version__ = "0.1.0"
+logging.getLogger("annobridge").addHandler(logging.NullHandler())
+
+# Loaded when first asked for: LanceDB alone takes more than a second.
+_HOMES = {
+    **dict.fromkeys(
+        ["AnnotationBackend", "AnnotationBackendConfig", "Capabilities", "Download", "Media", "Receipt", "Status", "Task"],
+        "backend.base",
+    ),
+    "list_backends": "backend.registry",
+    "annotation_config": "config",
+    **dict.fromkeys(
+        ["Classification", "Detection", "Keypoint", "Label", "Message", "Polyline", "Sample", "Scalar", "Segmentation"],
+        "core.rows",
+    ),
+    "LabelSchema": "core.schema",
+    **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
+    **dict.fromkeys(["AnnotationResults", "LoadReport", "MergePlan"], "results"),
+    "View": "view",
+}
+
+__all__ = sorted([*_HOMES, *_exceptions])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'annobridge' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -41,6 +41,41 @@ class SchemaError(AnnobridgeError, ValueError):
     """What is to be labelled, or a label itself, is not well formed."""
 
 
+__all__ = [
+    "AnnobridgeError",
+    "BackendError",
+    "Broken",
+    "ConfigError",
+    "Conflict",
+    "DatasetExists",
+    "DatasetNotFound",
+    "Denied",
+    "Gone",
+    "InvalidLabels",
+    "InvalidMedia",
+    "InvalidOption",
+    "InvalidSchema",
+    "MergeError",
+    "MissingCredential",
+    "Rejected",
+    "RunBusy",
+    "RunError",
+    "RunExists",
+    "RunIncomplete",
+    "RunNotFound",
+    "SampleNotFound",
+    "SchemaError",
+    "StalePlan",
+    "StoreError",
+    "Throttled",
+    "TooManyDeletions",
+    "UnexpectedLabels",
+    "UnknownBackend",
+    "Unreachable",
+    "Unsupported",
+]
+
+
 def _listed(head: str, problems: Sequence[str]) -> str:
     return problems[0] if not head and len(problems) == 1 else "\n  - ".join([head, *problems])
 

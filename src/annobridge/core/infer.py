@@ -13,21 +13,21 @@ from .labels import KIND_TYPES
 
 @dataclass(slots=True)
 class FieldStats:
-    """Kinds, classes and attribute value types that occur in a field. Grows with the vocabulary, not with the labels."""
+    """Kinds, classes and attribute types that occur in a field. Grows with the vocabulary, not with the labels."""
 
     kinds: set[str] = field(default_factory=set)
     classes: set[str] = field(default_factory=set)
     attributes: dict[str, set[str]] = field(default_factory=dict)
     labels: int = 0
-    most: int = 0  # labels on one sample, as far as one batch shows
+    most: int = 0  # labels on one sample (or frame), as far as one batch shows
 
     def types(self) -> set[str]:
-        """The label types that these rows are. Classifications, of which no sample has two, are a ``classification``."""
+        """The label types of these rows. Classifications, of which no sample has two, are a ``classification``."""
         names = {KIND_TYPES[k] for k in self.kinds}
         return {"classification" if n == "classifications" and self.most <= 1 else n for n in names}
 
 
-COLUMNS = ("field", "sample_id", "kind", "label", "attributes")
+COLUMNS = ("field", "sample_id", "frame_number", "kind", "label", "attributes")
 
 
 def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
@@ -45,9 +45,14 @@ def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:
     stats.kinds.update(pc.unique(rows["kind"]).to_pylist())
     stats.classes.update(v for v in pc.unique(rows["label"]).to_pylist() if v is not None)
     if stats.kinds == {"classification"} and rows.num_rows:
-        stats.most = max(stats.most, pc.max(pc.value_counts(rows["sample_id"]).field("counts")).as_py())
+        places = pa.table({"sample": rows["sample_id"], "frame": rows["frame_number"]})
+        counts = places.group_by(["sample", "frame"]).aggregate([([], "count_all")])
+        stats.most = max(stats.most, pc.max(counts["count_all"]).as_py())
     flat = pc.list_flatten(rows["attributes"])
     if len(flat):
-        pairs = pa.table({"name": flat.field("name"), "type": flat.field("type")}).group_by(["name", "type"]).aggregate([])
+        pairs = (
+            pa.table({"name": flat.field("name"), "type": flat.field("type")}).group_by(["name", "type"]).aggregate([])
+        )
         for name, kind in zip(pairs["name"].to_pylist(), pairs["type"].to_pylist(), strict=True):
-            stats.attributes.setdefault(name, set()).add(kind)
+            if name is not None and kind is not None:
+                stats.attributes.setdefault(name, set()).add(kind)

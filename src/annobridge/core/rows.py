@@ -21,7 +21,13 @@ VALUE_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "
 
 def attribute(name: str, value: Json) -> dict[str, str]:
     """One attribute as ``LABELS`` stores it: its type, and its value as JSON text (so "007" stays text)."""
+    value = plain(value)
     return {"name": name, "type": VALUE_TYPES.get(type(value), "json"), "value": json.dumps(value)}
+
+
+def plain(value: Any) -> Any:
+    """A value without numpy: its scalars and arrays become Python's."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def attributes(values: Mapping[str, Json]) -> list[dict[str, str]]:
@@ -60,7 +66,7 @@ def _label(kind: str, columns: dict[str, Any], extra: dict[str, Any]) -> Label:
 
 
 def Classification(label: str, **extra: Any) -> Label:  # noqa: N802
-    """A class for a whole image. Keywords: ``confidence``, ``tags``, ``sample_id``, ``label_id``; others are attributes."""
+    """A class for a whole image. Keywords: ``confidence``, ``tags``, ``sample_id``, ``label_id``, or attributes."""
     return _label("classification", {"label": label}, extra)
 
 
@@ -69,8 +75,8 @@ def Detection(  # noqa: N802
 ) -> Label:
     """A box ``[x, y, width, height]``, relative to the image; or, with ``mask``, an instance.
 
-    ``mask`` is a full-image boolean array or a COCO RLE ``{"size": [h, w], "counts": ...}``. A mask that covers just the
-    box (FiftyOne's form) is pasted when ``image_size=(width, height)`` is given. Other keywords are attributes.
+    ``mask`` is a full-image boolean array or a COCO RLE ``{"size": [h, w], "counts": ...}``. A mask that covers just
+    the box (FiftyOne's form) is pasted when ``image_size=(width, height)`` is given. Other keywords are attributes.
     """
     size = extra.pop("image_size", None)
     if mask is None:
@@ -118,13 +124,14 @@ def Segmentation(  # noqa: N802
 
 def Scalar(value: bool | int | float | str, **extra: Any) -> Label:  # noqa: N802
     """A single value for the whole image."""
-    return _label("scalar", {"value": json.dumps(value)}, extra)
+    return _label("scalar", {"value": json.dumps(plain(value))}, extra)
 
 
 def Message(  # noqa: N802
     role: str, content: str, number: int = 0, conversation: str = "0", **extra: Any
 ) -> Label:
-    """One message about an image: ``role`` is ``question``, ``answer`` or ``system``; an answer shares its question's number.
+    """One message about an image. An answer shares its question's number; ``role`` is ``question``, ``answer`` or
+    ``system``.
 
     ``question_type`` and ``choices`` (of a question) and ``user`` are keywords.
     """
@@ -156,8 +163,10 @@ class Sample:
         """Set a label field (a label or a list of labels) or a column."""
         labels = [value] if isinstance(value, Label) else value
         if isinstance(labels, (list, tuple)) and labels and all(isinstance(v, Label) for v in labels):
+            self.columns.pop(name, None)
             self.fields[name] = list(labels)
         else:
+            self.fields.pop(name, None)
             self.columns[name] = value
 
 

@@ -1,13 +1,14 @@
 """The label schema: FiftyOne's dictionaries, parsed into values, with every mistake found at once.
 
-    {"objects": {"type": "detections", "classes": ["car", {"classes": ["bus"], "attributes": {...}}],
-                 "attributes": {"occluded": {"type": "checkbox", "default": False, "read_only": True}}}}
+{"objects": {"type": "detections", "classes": ["car", {"classes": ["bus"], "attributes": {...}}],
+             "attributes": {"occluded": {"type": "checkbox", "default": False, "read_only": True}}}}
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -17,7 +18,10 @@ from .infer import FieldStats
 from .labels import LABEL_TYPES, SINGULARS
 
 ATTRIBUTE_TYPES = ("text", "int", "float", "number", "checkbox", "select", "radio", "list")
-_ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox", "boolean": "checkbox"}
+_ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox", "boolean": "checkbox"} | {
+    "occluded": "checkbox",  # FiftyOne's names for CVAT's two built-in attributes
+    "group_id": "int",
+}
 _OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox", "json": "list"}
 _NAME = re.compile(r"^(frames\.)?[A-Za-z_][A-Za-z0-9_]*$")
 _NO_CLASSES = {"scalar", "messages"}
@@ -41,7 +45,7 @@ FLAGS = tuple(Flags.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute that annotators see. ``type`` is one of ``ATTRIBUTE_TYPES``; ``values`` are its choices, if it has any."""
+    """An attribute that annotators see. ``type`` is one of ``ATTRIBUTE_TYPES``; ``values`` are its choices, if any."""
 
     name: str
     type: str
@@ -88,7 +92,8 @@ class FieldSchema:
 
     def attributes_of(self, label: str | None) -> tuple[Attribute, ...]:
         """The attributes that a label of this class has."""
-        return self.attributes + tuple(self.class_attributes.get(label or "", ()))
+        own = tuple(self.class_attributes.get(label or "", ()))
+        return tuple(a for a in self.attributes if a.name not in {b.name for b in own}) + own
 
     def all_attributes(self) -> dict[str, Attribute]:
         """Every attribute by name, whatever the class."""
@@ -97,11 +102,12 @@ class FieldSchema:
 
     def to_dict(self) -> dict[str, Any]:
         """The dictionary that parses to this."""
-        special = [c for c in self.classes if c in self.class_attributes]
         out: dict[str, Any] = {"type": self.type, "existing_field": self.existing}
         if self.type not in _NO_CLASSES or self.classes:
-            out["classes"] = [c for c in self.classes if c not in self.class_attributes] + [
-                {"classes": [c], "attributes": _attributes_dict(self.class_attributes[c])} for c in special
+            special = self.class_attributes
+            out["classes"] = [
+                {"classes": [c], "attributes": _attributes_dict(special[c])} if c in special else c
+                for c in self.classes
             ]
         out["attributes"] = _attributes_dict(self.attributes)
         if self.mask_targets is not None:
@@ -110,9 +116,15 @@ class FieldSchema:
 
 
 def _attributes_dict(attributes: Iterable[Attribute]) -> dict[str, Any]:
-    return {
-        a.name: {k: v for k, v in asdict(a).items() if k != "name" and v not in (None, (), False)} for a in attributes
-    }
+    out: dict[str, Any] = {}
+    for a in attributes:
+        spec = {"type": a.type, "values": list(a.values), "default": a.default}
+        flags = {"mutable": a.mutable, "read_only": a.read_only}
+        # A default of False or 0 says something; a flag that is False does not.
+        out[a.name] = {k: v for k, v in spec.items() if v is not None and v != []} | {
+            k: v for k, v in flags.items() if v
+        }
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +144,8 @@ class LabelSchema:
         defaults: Mapping[str, Any] | None = None,
         existing: Mapping[str, FieldStats] | None = None,
     ) -> LabelSchema:
-        """Parse a schema. ``defaults`` holds the arguments of the call (``type, classes, attributes, mask_targets, allow_*``),
-        used where a field says nothing; ``existing`` describes the fields that the dataset has, for inference.
+        """Parse a schema. ``defaults`` holds the arguments of the call (``type, classes, attributes, mask_targets,
+        allow_*``), used where a field says nothing; ``existing`` describes the fields of the dataset, for inference.
 
         Raises ``InvalidSchema`` with all problems.
         """
@@ -146,7 +158,9 @@ class LabelSchema:
             if parsed := parser.parse():
                 fields[name] = parsed
         if not specs and not problems:
-            problems.append("The label schema names no field; give at least one, as {'field': {'type': …, 'classes': […]}}.")
+            problems.append(
+                "The label schema names no field; give at least one, as {'field': {'type': …, 'classes': […]}}."
+            )
         if problems:
             raise InvalidSchema(f"The label schema has {_count(problems, 'mistake')}:", problems)
         return cls(fields)
@@ -181,7 +195,7 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
     if isinstance(schema, Mapping):
         bad = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
         problems += [f"{n}: is a {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad]
-        return {n: s or {} for n, s in schema.items() if n not in bad}
+        return {str(n): s or {} for n, s in schema.items() if n not in bad}
     if isinstance(schema, Sequence):
         return {str(n): {} for n in schema}
     problems.append(f"The label schema is a {type(schema).__name__}; give a dictionary or a list of field names.")
@@ -209,7 +223,7 @@ class _FieldParser:
             self.wrong("", "is not a field name; use letters, digits and _ (a video's frame field: frames.NAME).")
         for key in self.spec:
             if key not in self.keys:
-                self.wrong(f".{key}", f"is not a key of a field; {near(key, self.keys)}")
+                self.wrong(f".{key}", f"is not a key of a field; {near(str(key), self.keys)}")
         kind = self.label_type()
         flags = {f: self.flag(f) for f in FLAGS}
         classes, class_attributes = self.classes(kind)
@@ -240,22 +254,28 @@ class _FieldParser:
         if self.stats and self.stats.kinds and LABEL_TYPES[name] not in self.stats.kinds:
             has = " and ".join(sorted(self.stats.types()))
             self.wrong(".type", f"is {name!r}, but the field holds {has}; use that type, or another field name.")
+        elif self.stats and name == "classification" and "classifications" in self.stats.types():
+            self.wrong(".type", "is 'classification', but the field holds several on a sample; use 'classifications'.")
         return name
 
     def inferred_type(self) -> str | None:
         if self.stats is None:
             hint = f" (fields here: {', '.join(sorted(self.known))})" if self.known else ""
-            self.wrong("", f"the dataset has no such field{hint}; correct the name, or give a 'type' to make a new one.")
+            self.wrong(
+                "", f"the dataset has no such field{hint}; correct the name, or give a 'type' to make a new one."
+            )
             return None
         types = sorted(self.stats.types())
         if len(types) != 1:
-            self.wrong(".type", f"is missing, and the field holds {' and '.join(types) or 'nothing'}; say which to send.")
+            self.wrong(
+                ".type", f"is missing, and the field holds {' and '.join(types) or 'nothing'}; say which to send."
+            )
             return None
         return types[0]
 
     def classes(self, kind: str | None) -> tuple[tuple[str, ...], dict[str, tuple[Attribute, ...]]]:
         given = self.spec.get("classes")
-        if given is None:
+        if given is None or (isinstance(given, list | tuple) and not given):
             return self.default_classes(kind), {}
         if isinstance(given, str) or not isinstance(given, Sequence):
             self.wrong(".classes", f"is {given!r}; give a list of class names.")
@@ -265,18 +285,31 @@ class _FieldParser:
         for i, item in enumerate(given):
             if isinstance(item, str):
                 names.append(item)
-            elif isinstance(item, Mapping) and isinstance(item.get("classes"), Sequence):
-                attributes = self.attributes(item.get("attributes", False), f".classes[{i}]")
-                names += item["classes"]
-                extra |= dict.fromkeys(item["classes"], attributes)
+            elif isinstance(item, Mapping) and isinstance(item.get("classes"), list | tuple):
+                group = [name for name in item["classes"] if isinstance(name, str)]
+                attributes = self.class_group(item, f".classes[{i}]")
+                names += group
+                extra |= dict.fromkeys(group, attributes)
             else:
                 self.wrong(f".classes[{i}]", f"is {item!r}; give a name, or {{'classes': […], 'attributes': {{…}}}}.")
-        for i, name in enumerate(names):
-            if not isinstance(name, str) or not name.strip():
-                self.wrong(f".classes[{i}]", f"is {name!r}; a class needs a name.")
-        for name in sorted({str(n) for n in names if names.count(n) > 1}):
-            self.wrong(".classes", f"names {name!r} more than once; name each class once.")
+        for name, times in Counter(names).items():
+            if not name.strip():
+                self.wrong(".classes", f"holds {name!r}; a class needs a name.")
+            elif times > 1:
+                self.wrong(".classes", f"names {name!r} more than once; name each class once.")
         return tuple(names), extra
+
+    def class_group(self, item: Mapping[str, Any], path: str) -> tuple[Attribute, ...]:
+        """The attributes of a group of classes."""
+        for key in item:
+            if key not in ("classes", "attributes"):
+                self.wrong(
+                    f"{path}.{key}", f"is not a key of a class group; {near(str(key), ('classes', 'attributes'))}"
+                )
+        for name in item["classes"]:
+            if not isinstance(name, str):
+                self.wrong(f"{path}.classes", f"holds {name!r}; a class is a text.")
+        return self.attributes(item.get("attributes", False), path)
 
     def default_classes(self, kind: str | None) -> tuple[str, ...]:
         if kind in _NO_CLASSES or kind is None:
@@ -298,7 +331,10 @@ class _FieldParser:
             parsed = [self.attribute(n, s, f"{path}.attributes.{n}") for n, s in given.items()]
             return tuple(a for a in parsed if a is not None)
         if isinstance(given, Sequence):
-            return tuple(self.guessed(str(n)) for n in given)
+            for name in given:
+                if not isinstance(name, str):
+                    self.wrong(f"{path}.attributes", f"holds {name!r}; give names, or a dictionary of attributes.")
+            return tuple(self.guessed(n) for n in dict.fromkeys(n for n in given if isinstance(n, str)))
         self.wrong(f"{path}.attributes", f"is {given!r}; give True, False, a list of names, or a dictionary.")
         return ()
 
@@ -309,7 +345,7 @@ class _FieldParser:
         types = self.stats.attributes.get(name, {"str"}) if self.stats else {"str"}
         if types <= {"int", "float"} and len(types) > 1:
             return Attribute(name, "number")
-        return Attribute(name, _OF_VALUES[next(iter(types))] if len(types) == 1 else "text")
+        return Attribute(name, _OF_VALUES.get(next(iter(types)), "text") if len(types) == 1 else "text")
 
     def attribute(self, name: Any, spec: Any, path: str) -> Attribute | None:
         if not isinstance(name, str) or not name.strip():
@@ -320,25 +356,22 @@ class _FieldParser:
             return None
         for key in spec:
             if key not in Attribute.__dataclass_fields__ or key == "name":
-                self.wrong(f"{path}.{key}", f"is not a key of an attribute; {near(key, list(Attribute.__slots__)[1:])}")
-                return None
+                self.wrong(f"{path}.{key}", f"is not a key of an attribute; {near(str(key), Attribute.__slots__[1:])}")
         given = spec.get("type")
         kind = _ALIASES.get(given, given) if isinstance(given, str) else given
         if kind not in ATTRIBUTE_TYPES:
             what = "is missing" if given is None else f"{given!r} is not an attribute type"
             self.wrong(f"{path}.type", f"{what}; {near(str(given), ATTRIBUTE_TYPES)}")
             return None
-        return self.choices(Attribute(name, kind, **self.details(spec)), path)
-
-    @staticmethod
-    def details(spec: Mapping[str, Any]) -> dict[str, Any]:
-        values = spec.get("values")
-        return {
-            "values": tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else (),
-            "default": spec.get("default"),
-            "mutable": bool(spec.get("mutable", False)),
-            "read_only": bool(spec.get("read_only", False)),
-        }
+        values = spec.get("values") or ()
+        if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+            self.wrong(f"{path}.values", f"is {values!r}; give a list of choices.")
+            return None
+        flags = {key: spec.get(key, False) for key in ("mutable", "read_only")}
+        for key, flag in flags.items():
+            if not isinstance(flag, bool):
+                self.wrong(f"{path}.{key}", f"is {flag!r}; give True or False.")
+        return self.choices(Attribute(name, str(kind), tuple(values), spec.get("default"), **flags), path)
 
     def choices(self, a: Attribute, path: str) -> Attribute | None:
         if a.type in ("select", "radio") and not a.values:

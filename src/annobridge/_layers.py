@@ -1,0 +1,174 @@
+"""The configuration file and the environment, each value with its origin. ``config`` puts them in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .core.schema import near
+from .exceptions import ConfigError
+
+PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
+RESERVED = {PATH_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_BACKENDS"}
+_PREFIX = "ANNOBRIDGE_"
+_KEYS = ("default_backend", "backends")
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
+
+
+class Value(NamedTuple):
+    """A value, and where it was set."""
+
+    value: Any
+    origin: str
+    in_file: bool = False
+
+
+Options = dict[str, Value]
+
+
+@dataclass
+class Layer:
+    """What one place says: the default backend, and options by backend."""
+
+    default_backend: Value | None = None
+    backends: dict[str, Options] = field(default_factory=dict)
+
+
+@dataclass
+class File(Layer):
+    """The configuration file; ``path`` is ``None`` when there is none."""
+
+    path: Path | None = None
+    shown: str = "~/.annobridge"
+
+
+def read_file() -> File:
+    """The file of ``ANNOBRIDGE_CONFIG_PATH``, ``~/.annobridge``, or ``config.toml`` in it if that is a folder."""
+    named = os.environ.get(PATH_VARIABLE)
+    path = Path(named).expanduser() if named else Path.home() / ".annobridge"
+    if path.is_dir():
+        path /= "config.toml"
+    shown = _shown(path)
+    if not path.exists():
+        if named:
+            raise ConfigError(f"{PATH_VARIABLE} names {shown}, which does not exist; write it, or unset the variable.")
+        return File(shown=shown)
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{shown} cannot be read: {reason}.") from None
+    parsed, lines = _parse_json(text, shown) if path.suffix == ".json" else _parse_toml(text, shown)
+    return _checked(parsed, lines, File(path=path, shown=shown), foreign=path.suffix == ".json")
+
+
+def _shown(path: Path) -> str:
+    try:
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    except ValueError:
+        return str(path)
+
+
+def _parse_toml(text: str, shown: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    try:
+        return tomllib.loads(text), _lines(text)
+    except tomllib.TOMLDecodeError as error:
+        message, found = str(error), re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", str(error))
+    number = int(found[1]) if found and found[1] else len(text.splitlines())
+    raise _syntax_error(text, shown, number, message.replace(found[0], "") if found else message)
+
+
+def _parse_json(text: str, shown: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError as error:
+        number, message = error.lineno, error.msg
+    else:
+        if isinstance(parsed, dict):
+            return parsed, {}
+        number, message = 1, "it should be an object"
+    raise _syntax_error(text, shown, number, message)
+
+
+def _syntax_error(text: str, shown: str, number: int, message: str) -> ConfigError:
+    line = (text.splitlines() or [""])[max(min(number, len(text.splitlines())) - 1, 0)]
+    key = re.split(r"[=:'\"#]", line.strip().lstrip("\"'"))[0].strip()  # what follows may be a secret
+    return ConfigError(f"{shown} line {number}, at {key!r}: {message}. Correct the line.")
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line on which each key of a TOML text is set, as tomllib does not tell."""
+    table: tuple[str, ...] = ()
+    lines: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = tuple(p.strip("\"'") for p in _PART.findall(header[1]))
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault((*table, *(p.strip("\"'") for p in _PART.findall(key[1]))), number)
+    return lines
+
+
+def _checked(parsed: dict[str, Any], lines: Mapping[tuple[str, ...], int], file: File, *, foreign: bool) -> File:
+    def at(*path: str) -> str:
+        number = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+        return f"{file.shown} line {number}" if number else file.shown
+
+    for key in parsed:
+        if key not in (*_KEYS, "$schema"):
+            raise ConfigError(f"{at(key)}: there is no setting {key!r}; {near(key, _KEYS)}")
+    if (default := parsed.get("default_backend")) is not None:
+        if not isinstance(default, str):
+            raise ConfigError(f"{at('default_backend')}: default_backend should be the name of a backend, in quotes.")
+        file.default_backend = Value(default, at("default_backend"))
+    sections = parsed.get("backends", {})
+    if not isinstance(sections, dict):
+        raise ConfigError(f"{at('backends')}: backends should be a table, as [backends.pixano].")
+    for name, options in sections.items():
+        if not isinstance(options, dict):
+            raise ConfigError(f"{at('backends', name)}: backends.{name} should be a table, as [backends.{name}].")
+        file.backends[name] = {
+            option: Value(value, at("backends", name, option), in_file=True)
+            for option, value in options.items()
+            if not (foreign and option == "config_cls" and str(value).startswith("fiftyone."))
+        }
+    return file
+
+
+def read_environment(known: Iterable[str]) -> Layer:
+    """``ANNOBRIDGE_<BACKEND>_<OPTION>``, for these backends and those that ``…_CONFIG_CLS`` registers."""
+    names = {_upper(name): name for name in known}
+    for variable in os.environ:
+        if variable.startswith(_PREFIX) and variable.endswith("_CONFIG_CLS"):
+            upper = variable.removeprefix(_PREFIX).removesuffix("_CONFIG_CLS")
+            names.setdefault(upper, upper.lower())
+    layer = Layer()
+    if default := os.environ.get("ANNOBRIDGE_DEFAULT_BACKEND"):
+        layer.default_backend = Value(default, "environment ANNOBRIDGE_DEFAULT_BACKEND")
+    for variable in sorted(set(os.environ) - RESERVED):
+        rest = variable.removeprefix(_PREFIX)
+        owners = [u for u in names if rest.startswith(f"{u}_")] if rest != variable and os.environ[variable] else []
+        if owners:  # the longest: ANNOBRIDGE_CVAT_EU_URL is of cvat_eu, if there is one
+            upper = max(owners, key=len)
+            option = rest.removeprefix(f"{upper}_").lower()
+            value = Value(os.environ[variable], f"environment {variable}")
+            layer.backends.setdefault(names[upper], {})[option] = value
+    return layer
+
+
+def listed_backends() -> list[str] | None:
+    """``ANNOBRIDGE_BACKENDS``: the only backends to use, of which ``*`` stands for all that are installed."""
+    text = os.environ.get("ANNOBRIDGE_BACKENDS", "")
+    return [n for n in re.split(r"[\s,\[\]'\"]+", text) if n] or None
+
+
+def _upper(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name).upper()

@@ -1,0 +1,101 @@
+"""The specimen: a tool that lives in this process. It shows how little a backend is, and serves demos and tests.
+
+It can represent everything, and gives every label an id of its own, as servers do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from ..core.labels import LABEL_TYPES, REMOTE, conform
+from ..core.schema import ATTRIBUTE_TYPES
+from ..exceptions import Gone
+from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Status, Task
+
+
+@dataclass
+class MemoryServer:
+    """What the tool holds: per task a ``REMOTE`` table, and the samples it answers for. People may edit both."""
+
+    labels: dict[str, pa.Table] = field(default_factory=dict)
+    samples: dict[str, pa.Array] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=count)
+
+    def new_ids(self, size: int) -> pa.Array:
+        """Ids as this server gives them."""
+        return pa.array([f"m{next(self._numbers)}" for _ in range(size)], pa.string())
+
+
+SERVERS: defaultdict[str, MemoryServer] = defaultdict(MemoryServer)
+
+
+class MemoryConfig(AnnotationBackendConfig):
+    """Settings of the memory backend."""
+
+    url: str = Field("memory://default", description="which of the servers in this process")
+
+
+class MemoryBackend(AnnotationBackend):
+    """Keeps the labels in memory, and returns them as they are."""
+
+    name: ClassVar[str] = "memory"
+    Config = MemoryConfig
+    capabilities = Capabilities(
+        label_types=frozenset(LABEL_TYPES),
+        media_types=frozenset({"image", "video"}),
+        scalar_types=frozenset({"str", "int", "float", "bool"}),
+        attribute_types=frozenset(ATTRIBUTE_TYPES),
+        class_attributes=True,
+        read_only=True,
+        tracks=True,
+        keyframes=True,
+        status=True,
+        sends_media=False,
+    )
+
+    @property
+    def server(self) -> MemoryServer:
+        """The server that this backend talks to."""
+        assert isinstance(self.config, MemoryConfig)  # noqa: S101
+        return SERVERS[self.config.url]
+
+    def upload(self, task: Task) -> Receipt:
+        """Keep the labels under the task's name; what is there already is left as it is."""
+        if task.name not in self.server.labels:
+            remote = conform(task.labels, REMOTE, remote_id="")
+            remote = remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), self.server.new_ids(len(remote)))
+            self.server.samples[task.name] = pa.concat_arrays(task.samples["sample_id"].chunks)
+            self.server.labels[task.name] = remote
+        return Receipt(task.name, {}, self.server.labels[task.name])
+
+    def download(self, receipt: Receipt) -> Download:
+        """All labels; the tool keeps neither our ids nor our revisions."""
+        if receipt.task not in self.server.labels:
+            raise Gone(f"The memory server has no task {receipt.task!r}; it was deleted.")
+        labels = self.server.labels[receipt.task]
+        for name in ("label_id", "rev"):
+            labels = labels.set_column(labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type))
+        return Download(labels.cast(REMOTE), self.server.samples[receipt.task])
+
+    def delete(self, receipt: Receipt) -> None:
+        """Forget the task."""
+        self.server.labels.pop(receipt.task, None)
+        self.server.samples.pop(receipt.task, None)
+
+    def find(self, task_name: str) -> dict[str, str] | None:
+        """A task of that name, if it is here."""
+        return {} if task_name in self.server.labels else None
+
+    def status(self, receipt: Receipt) -> Status:
+        """Whether the task is here, and how many of its samples have labels."""
+        if receipt.task not in self.server.labels:
+            return Status("gone")
+        labelled = pc.count_distinct(self.server.labels[receipt.task]["sample_id"]).as_py()
+        return Status("open", {"labelled": labelled, "empty": len(self.server.samples[receipt.task]) - labelled})

@@ -1,0 +1,71 @@
+"""Attribute lists as columns: take one attribute out of ``list<struct<name, type, value>>``, and put columns back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .labels import ATTRIBUTE
+
+LIST = pa.list_(ATTRIBUTE)
+
+
+def _flat(attributes: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.StructArray]:
+    """The row of each attribute, and all attributes in one array."""
+    if isinstance(attributes, pa.ChunkedArray):
+        attributes = attributes.combine_chunks()
+    if isinstance(attributes, pa.ChunkedArray):  # no chunks at all
+        attributes = pa.array([], LIST)
+    return pc.list_parent_indices(attributes).to_numpy(zero_copy_only=False), pc.list_flatten(attributes)
+
+
+def names(attributes: pa.Array | pa.ChunkedArray) -> set[str]:
+    """The names that occur."""
+    _, flat = _flat(attributes)
+    return set(pc.unique(flat.field("name")).to_pylist()) if len(flat) else set()
+
+
+def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
+    """One attribute of every row, as structs; null where a row does not have it."""
+    rows, flat = _flat(attributes)
+    at = np.flatnonzero(pc.equal(flat.field("name"), name).to_numpy(zero_copy_only=False)) if len(flat) else []
+    index = np.full(len(attributes), -1, np.int64)
+    index[rows[at]] = at
+    return flat.take(pa.array(index, mask=index < 0))
+
+
+def values(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StringArray:
+    """The JSON text of one attribute of every row."""
+    return pc.struct_field(column(attributes, name), [2])
+
+
+def replace(
+    attributes: pa.Array | pa.ChunkedArray, changes: Mapping[str, tuple[np.ndarray, pa.StructArray]]
+) -> pa.ListArray:
+    """``attributes`` with some set anew: name -> (which rows, new structs; a null removes the attribute there)."""
+    rows, flat = _flat(attributes)
+    size = len(attributes)
+    keep = np.ones(len(rows), bool)
+    all_rows, parts = [], []
+    for name, (where, new) in changes.items():
+        if len(flat):
+            keep &= ~(pc.equal(flat.field("name"), name).to_numpy(zero_copy_only=False) & where[rows])
+        at = np.flatnonzero(where & new.is_valid().to_numpy(zero_copy_only=False))
+        all_rows.append(at)
+        parts.append(new.take(pa.array(at)))
+    all_rows.insert(0, rows[keep])
+    parts.insert(0, flat.filter(pa.array(keep)))
+    return build(np.concatenate(all_rows), pa.concat_arrays([p.cast(ATTRIBUTE) for p in parts]), size)
+
+
+def build(rows: np.ndarray, flat: pa.StructArray, size: int) -> pa.ListArray:
+    """A list column of ``size`` rows from attributes and the row of each, sorted by name within a row."""
+    order = pc.sort_indices(
+        pa.table({"row": pa.array(rows), "name": flat.field("name")}),
+        sort_keys=[("row", "ascending"), ("name", "ascending")],
+    )
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), flat.take(order))

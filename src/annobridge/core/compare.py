@@ -1,0 +1,89 @@
+"""Which rows of two Arrow arrays are equal: exact, whatever the nesting, without a Python object per row.
+
+>>> a = pa.array([[1.0, float("nan")], [], None])
+>>> equal_rows(a, pa.array([[1.0, float("nan")], None, None])).tolist()
+[True, False, True]
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> Bools:
+    """Whether the rows of two equally long arrays of one type are equal, row by row.
+
+    Null equals null and NaN equals NaN, at any level; 0.0 equals -0.0; null is not an empty list.
+    """
+    if a.type != b.type or len(a) != len(b):
+        raise ValueError(f"{len(a)} rows of {a.type} and {len(b)} of {b.type}; compare equally many rows of one type.")
+    result = np.ones(len(a), bool)
+    for start, stop in _pieces(a, b):
+        result[start:stop] = _equal(_piece(a, start, stop), _piece(b, start, stop))
+    return result
+
+
+def lengths(lists: pa.Array) -> Ints:
+    """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
+    sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return sizes
+
+
+def bools(values: pa.Array) -> Bools:
+    """An Arrow array of booleans for numpy; null is False."""
+    result: Bools = (pc.fill_null(values, False) if values.null_count else values).to_numpy(zero_copy_only=False)
+    return result
+
+
+def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
+    """Ranges that lie within one chunk of both: joined into one array, masks might not fit Arrow's 32 bit offsets."""
+    ends = {0, len(a)}
+    for side in (a, b):
+        if isinstance(side, pa.ChunkedArray):
+            ends.update(np.cumsum([len(chunk) for chunk in side.chunks]).tolist())
+    cuts = sorted(int(end) for end in ends)
+    return list(pairwise(cuts))
+
+
+def _piece(array: pa.Array | pa.ChunkedArray, start: int, stop: int) -> pa.Array:
+    piece = array.slice(start, stop - start)
+    return next(c for c in piece.chunks if len(c)) if isinstance(piece, pa.ChunkedArray) else piece
+
+
+def _equal(a: pa.Array, b: pa.Array) -> Bools:
+    kind = a.type
+    same = np.ones(len(a), bool)
+    if pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            same &= _equal(a.field(i), b.field(i))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        same = _equal_lists(a, b)
+    elif not pa.types.is_null(kind):
+        same = bools(pc.equal(a, b))
+        if pa.types.is_floating(kind) and not same.all():
+            same |= bools(pc.is_nan(a)) & bools(pc.is_nan(b))
+    if not a.null_count and not b.null_count:
+        return same
+    null, other = bools(a.is_null()), bools(b.is_null())  # what lies below a null is noise
+    return np.where(null | other, null & other, same)
+
+
+def _equal_lists(a: pa.Array, b: pa.Array) -> Bools:
+    sizes, others = lengths(a), lengths(b)
+    same: Bools = sizes == others
+    if not same.all():
+        keep = pa.array(same)
+        a, b, sizes = a.filter(keep), b.filter(keep), sizes[same]
+    differ = np.flatnonzero(~_equal(a.flatten(), b.flatten()))
+    if differ.size:
+        rows = np.searchsorted(np.cumsum(sizes), differ, side="right")
+        same[np.flatnonzero(same)[rows]] = False
+    return same

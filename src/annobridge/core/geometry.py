@@ -1,0 +1,201 @@
+"""Masks as COCO compressed RLE, and the little geometry that labels need; numpy only, no loop over pixels.
+
+>>> rle = encode_rle(np.array([[0, 1], [0, 1]], bool))
+>>> rle, mask_box(rle)
+({'size': [2, 2], 'counts': b'22'}, [0.5, 0.0, 0.5, 1.0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from ..exceptions import InvalidLabels
+
+Mask = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+_MOST_DIGITS = 7  # base 32: 35 bits, more than any image has pixels
+
+
+class Rle(TypedDict):
+    """A mask over the whole image: ``size`` is ``[height, width]``, ``counts`` is COCO's compressed text."""
+
+    size: list[int]
+    counts: bytes
+
+
+def encode_rle(mask: npt.ArrayLike) -> Rle:
+    """The COCO compressed RLE of a ``height × width`` mask (any array; what is not 0 is in the mask)."""
+    pixels = np.asarray(mask)
+    if pixels.ndim != 2 or not pixels.size:
+        raise InvalidLabels("", [f"A mask has the shape {pixels.shape}; give an array of height × width pixels."])
+    height, width = pixels.shape
+    flat = (pixels if pixels.dtype == np.bool_ else pixels != 0).ravel(order="F")  # COCO counts down the columns
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    first = [0, 0] if flat[0] else [0]  # the first run is of zeros, even when there is none
+    counts = np.diff(np.concatenate([first, edges, [flat.size]]))
+    return {"size": [height, width], "counts": compress(counts)}
+
+
+def decode_rle(rle: Mapping[str, Any]) -> Mask:
+    """The mask of an RLE (any form that ``as_rle`` takes): the exact inverse of ``encode_rle``."""
+    height, width = (int(n) for n in rle["size"])
+    counts = runs(rle)
+    if wrong := _miscounted(counts, height, width):
+        raise InvalidLabels("", [f"An RLE {wrong}"])
+    flat = np.repeat(np.arange(counts.size) % 2 == 1, counts)
+    return flat.reshape(width, height).T
+
+
+def runs(rle: Mapping[str, Any]) -> Ints:
+    """The lengths of the runs, of background and mask in turn, whatever form ``counts`` has."""
+    counts = rle["counts"]
+    if isinstance(counts, str):
+        counts = counts.encode("ascii", "replace")
+    return decompress(counts) if isinstance(counts, bytes) else np.asarray(counts, np.int64).ravel()
+
+
+def compress(counts: npt.ArrayLike) -> bytes:
+    """COCO's text for run lengths: from the fourth on, the difference to the last but one, in signed base 32."""
+    rest = np.array(counts, np.int64)
+    rest[3:] -= np.asarray(counts, np.int64)[1:-2]
+    digits = np.empty((rest.size, _MOST_DIGITS), np.uint8)
+    used = np.zeros(digits.shape, bool)
+    more = np.ones(rest.size, bool)
+    for place in range(_MOST_DIGITS):
+        if not more.any():
+            break
+        used[:, place] = more
+        digit, rest = rest & 31, rest >> 5
+        more = more & (rest != np.where(digit & 16, -1, 0))  # stop once the sign bit says all that is left
+        digits[:, place] = digit + 48 + 32 * more
+    return digits[used].tobytes()
+
+
+def decompress(text: bytes) -> Ints:
+    """The run lengths that COCO's text stands for."""
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if not codes.size:
+        return codes
+    last = np.flatnonzero(codes < 32)
+    starts = np.concatenate([[0], last[:-1] + 1])
+    size = last - starts + 1 if last.size else last
+    if codes.min() < 0 or codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or size.max() > _MOST_DIGITS:
+        raise InvalidLabels("", ["An RLE's counts are not COCO's compressed text; encode the mask again."])
+    place = np.arange(codes.size) - np.repeat(starts, size)
+    values = np.add.reduceat((codes & 31) << (5 * place), starts)
+    values -= np.where(codes[last] & 16, 1, 0) << (5 * size)  # two's complement
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def as_rle(mask: Any) -> Rle:
+    """An RLE from what people have: a mask array, or a dictionary with compressed or plain counts."""
+    if not isinstance(mask, Mapping):
+        return encode_rle(mask)
+    if "size" not in mask or "counts" not in mask:
+        raise InvalidLabels(
+            "", [f"A mask is a dictionary of {sorted(mask)}; give 'size' ([height, width]) and 'counts'."]
+        )
+    height, width = (int(n) for n in mask["size"])
+    counts = mask["counts"]
+    if isinstance(counts, str):
+        counts = counts.encode("ascii", "replace")
+    if not isinstance(counts, bytes):
+        counts = compress(counts)
+    return {"size": [height, width], "counts": counts}
+
+
+def check_rle(rle: Mapping[str, Any], image_size: Sequence[int] | None = None) -> str | None:
+    """What is wrong with an RLE, or ``None``. ``image_size`` is the ``(width, height)`` that it should cover."""
+    height, width = (int(n) for n in rle["size"])
+    if image_size is not None and (width, height) != tuple(image_size):
+        need = "×".join(map(str, image_size))
+        return f"covers {width}×{height} pixels, but the image has {need}; resize the mask to the image."
+    try:
+        return _miscounted(runs(rle), height, width)
+    except (InvalidLabels, ValueError, TypeError):
+        return "has counts that are not COCO's compressed text; encode the mask again."
+
+
+def _miscounted(counts: Ints, height: int, width: int) -> str | None:
+    if height <= 0 or width <= 0:
+        return f"has the size {height}×{width}; give [height, width] of the image."
+    if counts.size and counts.min() < 0:
+        return "has a negative count; encode the mask again."
+    if (total := int(counts.sum())) != height * width:
+        return f"counts {total} pixels where {height}×{width} = {height * width} are needed; encode the mask again."
+    return None
+
+
+def mask_box(rle: Mapping[str, Any]) -> list[float]:
+    """The box ``[x, y, width, height]`` around a mask, relative to the image; all 0 for a mask without a pixel."""
+    height, width = (int(n) for n in rle["size"])
+    ends = np.cumsum(runs(rle))
+    start, stop = ends[:-1:2], ends[1::2]
+    start, last = start[stop > start], stop[stop > start] - 1
+    if not start.size:
+        return [0.0, 0.0, 0.0, 0.0]
+    left, right = int(start[0]) // height, int(last[-1]) // height
+    if (start // height != last // height).any():  # a run that goes on in the next column touches both edges
+        top, bottom = 0, height - 1
+    else:
+        top, bottom = int((start % height).min()), int((last % height).max())
+    return [left / width, top / height, (right - left + 1) / width, (bottom - top + 1) / height]
+
+
+def paste(mask: npt.ArrayLike, box: Sequence[float], image_size: Sequence[int]) -> Mask:
+    """A mask that covers just its box (FiftyOne's form), over the whole image of ``(width, height)``.
+
+    The mask is resized (nearest pixel) only if the box is not its own size in pixels.
+    """
+    width, height = (int(n) for n in image_size)
+    pixels = np.asarray(mask, bool)
+    if len(box) != 4 or pixels.ndim != 2 or not pixels.size:
+        raise InvalidLabels("", [f"A mask of shape {pixels.shape} in the box {list(box)}; give both, of an area."])
+    left, top = round(box[0] * width), round(box[1] * height)
+    pixels = _resized(_resized(pixels, box[3] * height).T, box[2] * width).T
+    full = np.zeros((height, width), bool)
+    y0, x0 = max(top, 0), max(left, 0)
+    part = pixels[y0 - top : max(height - top, 0), x0 - left : max(width - left, 0)]
+    full[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] = part
+    return full
+
+
+def _resized(pixels: Mask, rows: float) -> Mask:
+    have = len(pixels)
+    if abs(have - rows) < 1:  # the box is relative, so it may be a hair off
+        return pixels
+    want = max(round(rows), 1)
+    return pixels[(2 * np.arange(want) + 1) * have // (2 * want)]
+
+
+def polygon_mask(parts: Sequence[Sequence[Sequence[float]]], image_size: Sequence[int]) -> Mask:
+    """The pixels whose centre is inside relative rings, by the even-odd rule: a ring in a ring is a hole."""
+    width, height = (int(n) for n in image_size)
+    toggles = np.zeros((height, width + 1), np.uint8)
+    for part in parts:
+        ring = np.asarray(part, np.float64).reshape(-1, 2) * (width, height) - 0.5  # pixel centres on whole numbers
+        if not np.isfinite(ring).all():
+            raise InvalidLabels("", ["A ring has a point that is not a number; remove the point."])
+        _cross(toggles, ring, np.roll(ring, -1, axis=0))
+    return np.bitwise_xor.accumulate(toggles[:, :width], axis=1).view(np.bool_)
+
+
+def _cross(toggles: npt.NDArray[np.uint8], start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]) -> None:
+    """Mark, in every row that an edge crosses, the first pixel centre at or right of it."""
+    height, width = toggles.shape[0], toggles.shape[1] - 1
+    upper, lower = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
+    first, stop = (np.clip(np.ceil(y), 0, height).astype(np.int64) for y in (upper, lower))
+    rows = stop - first
+    edge = np.repeat(np.arange(rows.size), rows)
+    y = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
+    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])  # a crossed edge is not level
+    x = start[edge, 0] + (y - start[edge, 1]) * slope
+    column = np.clip(np.ceil(x), 0, width).astype(np.int64)
+    np.bitwise_xor.at(toggles, (y, column), np.uint8(1))

@@ -1,0 +1,43 @@
+"""Derived ids: the same label of the tool gets the same id here on every load."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from hashlib import sha1
+
+import numpy as np
+import pyarrow as pa
+
+_HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), "S2")
+# Where the 32 digits of a UUID go in its 36 characters.
+_PLACES = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
+
+
+def derive(run_id: str, names: Sequence[str]) -> pa.Array:
+    """``uuid5(UUID(run_id), name)`` of each name, as a string array.
+
+    Only the digest is taken in Python; ``uuid.uuid5`` itself is ten times slower.
+
+    >>> import uuid
+    >>> run = str(uuid.UUID(int=7))
+    >>> derive(run, ["a"])[0].as_py() == str(uuid.uuid5(uuid.UUID(run), "a"))
+    True
+    """
+    space = uuid.UUID(run_id).bytes
+    digests = b"".join([sha1(space + n.encode()).digest()[:16] for n in names])  # noqa: S324
+    return _format(np.frombuffer(digests, np.uint8).reshape(-1, 16).copy(), version=5)
+
+
+def fresh(count: int) -> pa.Array:
+    """New random ids (version 4), for labels that were given none."""
+    return _format(np.random.default_rng().integers(0, 256, (count, 16), np.uint8), version=4)
+
+
+def _format(octets: np.ndarray, version: int) -> pa.Array:
+    octets[:, 6] = octets[:, 6] & 0x0F | version << 4
+    octets[:, 8] = octets[:, 8] & 0x3F | 0x80
+    text = np.full((len(octets), 36), ord("-"), np.uint8)
+    text[:, _PLACES] = _HEX[octets].view(np.uint8).reshape(-1, 32)
+    offsets = np.arange(0, 36 * len(octets) + 1, 36, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(octets), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))

@@ -1,0 +1,244 @@
+"""Merge: the three-way reconciliation of one task, as a pure function.
+
+    base    what was sent, as the tool gave it back untouched, or as the last load left it
+    theirs  what the tool has now
+    ours    what the dataset has now
+
+A label changed on one side takes that side; changed on both in different components, it takes both. Where both changed the
+same component, ``conflicts`` decides, and the conflict is listed either way. What is refused or lost stays out of the
+new baseline, so that the next plan shows it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import attributes, findings
+from .diff import PREFIX, Changes, components_differ, diff, same, take
+from .findings import FINDINGS
+from .labels import BASELINE, COMPONENTS, LABELS, conform
+from .restrict import Restricted
+from .schema import LabelSchema
+
+WRITES = LABELS.append(pa.field("action", pa.string())).append(pa.field("components", pa.list_(pa.string())))
+# What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
+BEFORE = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("action", pa.string()), pa.field("_rowaddr", pa.uint64())])
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The provenance that a load writes."""
+
+    run: str
+    run_id: str
+    task: str
+    load: int
+    tool: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What one task comes to. ``writes`` are rows to put, ``before`` the rows they replace or delete."""
+
+    writes: pa.Table  # WRITES
+    before: pa.Table  # BEFORE
+    baseline: pa.Table  # BASELINE
+    refused: pa.Table  # FINDINGS
+    conflicts: pa.Table  # FINDINGS
+
+
+def merge(
+    base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array, schema: LabelSchema, policy: str, stamp: Stamp
+) -> Merged:
+    """Merge one task. ``base`` is ``BASELINE``; ``theirs`` is ``REMOTE``, matched and routed; ``ours`` is ``LABELS`` with
+    ``_rowaddr``. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees ``conflicts``)."""
+    changes = diff(base, theirs, returned)
+    restricted = Restricted(changes, schema)
+    restricted.one_per_sample(_remaining(ours, changes, restricted.delete))
+    return _Reconciliation(changes, restricted, ours, policy, stamp).result()
+
+
+def _remaining(ours: pa.Table, changes: Changes, delete: np.ndarray) -> pa.Table:
+    dying = changes.base["label_id"].filter(pa.array(delete))
+    return ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=dying)))
+
+
+class _Reconciliation:
+    """Holds the aligned sides while they are reconciled. Rows of every array are the changes, in one order."""
+
+    def __init__(self, changes: Changes, restricted: Restricted, ours: pa.Table, policy: str, stamp: Stamp) -> None:
+        self.c, self.r, self.policy, self.stamp = changes, restricted, policy, stamp
+        self.base, self.theirs = changes.base, restricted.theirs
+        ids = pc.coalesce(self.base["label_id"], self.theirs["label_id"])
+        place = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
+        self.ours, self.here = take(ours, place), place >= 0
+        self.conflicts: list[pa.Table] = []
+        touched = self.here & ~equal(self.ours["rev"], self.base["rev"])
+        self.touched = touched
+        self.moved = components_differ(self.base, self.ours, touched)  # what we changed ourselves
+        self.edit = changes.in_base & changes.in_theirs
+        self.new = changes.in_theirs & ~changes.in_base
+
+    def result(self) -> Merged:
+        met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
+        edits, accepted = self._edits()
+        apart = met & ~same(self.theirs, self.ours) if met.any() else met
+        self._conflict(apart, "existence", "the same label is here with other values")
+        overwrite = apart & (self.policy == "theirs")
+        lost = self._lost(accepted)
+        self.written = np.logical_or.reduce([*edits.values(), overwrite]) | ~self.here
+        writes = [
+            self._edited(edits, overwrite),
+            self._added(self.theirs, self.r.add & ~self.here),
+            self._added(self._patched(self.base, accepted), lost & (self.policy == "theirs")),
+        ]
+        gone, settled = self._deletions()
+        before = [
+            self._before(np.logical_or.reduce([*edits.values(), overwrite]), "edit"),
+            self._before(gone, "delete"),
+            self._marks(writes[1:]),
+        ]
+        known = np.logical_or.reduce([*accepted.values(), np.zeros(len(self.c), bool)]) & self.edit
+        baseline = [
+            self._baseline(self._patched(self.base, accepted), known & (self.here | (self.policy == "theirs")), False),
+            self._baseline(self.theirs, self.r.add & (~apart | overwrite), False),
+            self._baseline(self.base, settled, True),
+        ]
+        return Merged(
+            pa.concat_tables(writes), pa.concat_tables(before), pa.concat_tables(baseline),
+            pa.concat_tables([FINDINGS.empty_table(), *self.r.found]),
+            pa.concat_tables([FINDINGS.empty_table(), *self.conflicts]),
+        )  # fmt: skip
+
+    def _edits(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Per component: at which rows the tool's value is written, and at which it is accepted (written, or equal)."""
+        edits, accepted = {}, {}
+        both = self.edit & self.here
+        differs = components_differ(self.theirs, self.ours, both)
+        none = np.zeros(len(self.c), bool)
+        for component, allowed in self.r.allowed.items():
+            apart = differs.get(component, none)
+            conflict = allowed & both & self.moved.get(component, none) & apart
+            self._conflict(conflict, component, "changed here and in the tool")
+            taken = allowed & ~conflict if self.policy == "ours" else allowed
+            edits[component], accepted[component] = taken & both & apart, taken
+        return edits, accepted
+
+    def _lost(self, accepted: dict[str, np.ndarray]) -> np.ndarray:
+        """Labels edited in the tool and deleted here."""
+        lost = self.edit & ~self.here & np.logical_or.reduce([*accepted.values(), np.zeros(len(self.c), bool)])
+        self._conflict(lost, "existence", "deleted here and edited in the tool")
+        return lost
+
+    def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
+        """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
+        changed = np.logical_or.reduce([*self.moved.values(), np.zeros(len(self.c), bool)])
+        conflict = self.r.delete & self.here & changed
+        self._conflict(conflict, "existence", "changed here and deleted in the tool")
+        settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
+        return settled & self.here, settled
+
+    def _conflict(self, where: np.ndarray, component: str, reason: str) -> None:
+        if where.any():
+            sides = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
+            values = {name: findings.text(side, component) for name, side in sides}
+            rows = pa.table(
+                {n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")}
+            )
+            self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **values))
+
+    def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
+        """``rows`` with the components of ``theirs`` at the rows where they are taken."""
+        changes = {}
+        for component, where in taken.items():
+            if component.startswith(PREFIX):
+                name = component.removeprefix(PREFIX)
+                changes[name] = (where, attributes.column(self.theirs["attributes"], name))
+            elif where.any():
+                rows = self._columns(rows, COMPONENTS[component], where)
+        if changes:
+            column = attributes.replace(rows["attributes"], changes)
+            rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
+        return rows
+
+    def _columns(self, rows: pa.Table, columns: Iterable[str], where: np.ndarray) -> pa.Table:
+        pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
+        for name in columns:
+            both = pa.chunked_array([*rows[name].chunks, *self.theirs[name].chunks], rows[name].type)
+            rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
+        return rows
+
+    def _edited(self, edits: dict[str, np.ndarray], overwrite: np.ndarray) -> pa.Table:
+        where = np.logical_or.reduce([*edits.values(), overwrite])
+        rows = self._patched(self.ours, edits)
+        if overwrite.any():
+            rows = self._columns(rows, [c for cs in COMPONENTS.values() for c in cs] + ["attributes"], overwrite)
+        rows = self._columns(rows, ["annotator", "time"], where)
+        rows = self._stamped(rows.filter(pa.array(where)))
+        names = _component_lists(edits, where)
+        return _with(rows, action=pa.repeat("edit", rows.num_rows), components=names)
+
+    def _added(self, rows: pa.Table, where: np.ndarray) -> pa.Table:
+        rows = self._stamped(rows.filter(pa.array(where)))
+        return _with(rows, action=pa.repeat("add", rows.num_rows), components=pa.nulls(rows.num_rows, pa.list_(pa.string())))
+
+    def _stamped(self, rows: pa.Table) -> pa.Table:
+        """Provenance, and the revision: one more than it was, or 1."""
+        rows = rows.select(LABELS.names)
+        rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
+        stamp = self.stamp
+        return _set(conform(rows.drop_columns(["run", "tool", "rev"]), LABELS, run=stamp.run, tool=stamp.tool, rev=0),
+                    rev=rev, time=pc.fill_null(rows["time"], stamp.time))
+
+    def _before(self, where: np.ndarray, action: str) -> pa.Table:
+        rows = self.ours.filter(pa.array(where))
+        return conform(rows.select([*LABELS.names, "_rowaddr"]), BEFORE, action=action)
+
+    @staticmethod
+    def _marks(added: list[pa.Table]) -> pa.Table:
+        """An addition replaces nothing; its mark says which label to take back."""
+        rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
+        return conform(rows, BEFORE, action="add")
+
+    def _baseline(self, rows: pa.Table, where: np.ndarray, gone: bool) -> pa.Table:
+        keep = pa.array(where)
+        stamp = self.stamp
+        rev = pc.coalesce(self.ours["rev"], self.base["rev"], self.theirs["rev"], pa.scalar(0, pa.int64()))
+        equal_to = np.where(self.here & self.touched, -1, np.maximum(rev.to_numpy(), 0) + self.written)
+        remote = pc.coalesce(self.base["remote_id"], self.theirs["remote_id"]).filter(keep)
+        rows = rows.filter(keep).select(LABELS.names).drop_columns(["rev"])
+        return _set(conform(rows, BASELINE, rev=0, remote_id="", run_id=stamp.run_id, task=stamp.task, load=stamp.load,
+                            gone=gone), rev=pa.array(equal_to[where]), remote_id=remote)
+
+
+def equal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
+    """Elementwise equality; null equals nothing."""
+    return pc.fill_null(pc.equal(a, b), False).to_numpy()
+
+
+def _component_lists(edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Array:
+    """The names of the components that were written, as a list for each row of ``where``."""
+    at = [np.flatnonzero(rows[where]) for rows in edits.values()]
+    rows = np.concatenate([*at, np.zeros(0, np.int64)]).astype(np.int64)
+    codes = np.repeat(np.arange(len(edits)), [len(a) for a in at])
+    order = np.argsort(rows, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=int(where.sum())))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(list(edits), pa.string()).take(pa.array(codes[order])))
+
+
+def _set(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.Table:
+    for name, column in columns.items():
+        at = table.column_names.index(name)
+        table = table.set_column(at, table.schema.field(at), column)
+    return table
+
+
+def _with(rows: pa.Table, **columns: pa.Array) -> pa.Table:
+    return pa.Table.from_arrays([*rows.columns, *columns.values()], schema=WRITES)

@@ -1,0 +1,110 @@
+"""Restrict: which of the tool's changes are allowed? For each field, each kind of change and each read-only attribute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import attributes, findings
+from .diff import PREFIX, Changes
+from .labels import ATTRIBUTE, SINGLE
+from .rows import attribute
+from .schema import FieldSchema, Flags, LabelSchema
+
+_EDITS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
+
+
+class Restricted:
+    """The changes with what is not allowed marked: ``allowed[component]``, ``add``, ``delete``; refusals are ``found``."""
+
+    def __init__(self, changes: Changes, schema: LabelSchema) -> None:
+        self.schema = schema
+        self.found: list[pa.Table] = []
+        self.theirs = changes.theirs
+        field = pc.coalesce(changes.base["field"], changes.theirs["field"])
+        codes = pa.concat_arrays(field.chunks or [pa.array([], pa.string())]).dictionary_encode()
+        self.codes, self.fields = codes.indices.to_numpy(zero_copy_only=False), codes.dictionary.to_pylist()
+        new, gone = changes.in_theirs & ~changes.in_base, changes.in_base & ~changes.in_theirs
+        self.add = new & self._flag("allow_additions")
+        self.delete = gone & self._flag("allow_deletions")
+        self._refuse(changes.theirs, new & ~self.add, "existence", "additions are not allowed")
+        self._refuse(changes.base, gone & ~self.delete, "existence", "deletions are not allowed")
+        self.allowed = {c: self._allow(changes, c, rows) for c, rows in changes.edited.items()}
+        self._reset_read_only()
+
+    def _per_field(self, value: Callable[[FieldSchema | None], bool]) -> np.ndarray:
+        table = np.array([value(self.schema.fields.get(name)) for name in self.fields], bool)
+        return table[self.codes] if len(table) else np.zeros(0, bool)
+
+    def _flag(self, name: str) -> np.ndarray:
+        return self._per_field(lambda spec: getattr(spec.flags if spec else Flags(), name))
+
+    def _allow(self, changes: Changes, component: str, rows: np.ndarray) -> np.ndarray:
+        if component in _EDITS:
+            allowed = rows & self._flag(_EDITS[component])
+            reason = f"{component} edits are not allowed"
+        else:
+            name = component.removeprefix(PREFIX)
+            allowed = rows & ~self._per_field(lambda spec: spec is not None and _read_only(spec, name))
+            reason = "the attribute is read-only"
+        refused = rows & ~allowed
+        if refused.any():
+            values = {k: findings.text(side, component) for k, side in
+                      (("base", changes.base), ("theirs", changes.theirs))}
+            self.found.append(findings.of(changes.base, refused, component, reason, **values))
+        return allowed
+
+    def _refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str) -> None:
+        if where.any():
+            self.found.append(findings.of(rows, where, component, reason))
+
+    def _reset_read_only(self) -> None:
+        """A new label has the default of a read-only attribute, whatever was typed in the tool."""
+        for name in {a.name for f in self.schema.fields.values() for a in f.all_attributes().values() if a.read_only}:
+            value = attributes.values(self.theirs["attributes"], name)
+            for spec in self.schema.fields.values():
+                if not _read_only(spec, name):
+                    continue
+                default = spec.all_attributes()[name].default
+                here = self.add & self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
+                kept = pc.fill_null(pc.equal(value, json.dumps(default)), False)
+                wrong = here & value.is_valid().to_numpy(zero_copy_only=False) & ~kept.to_numpy(zero_copy_only=False)
+                if wrong.any():
+                    self._reset(name, default, wrong)
+
+    def _reset(self, name: str, default: object, where: np.ndarray) -> None:
+        text = findings.text(self.theirs, PREFIX + name)
+        reason = "the attribute is read-only"
+        self.found.append(findings.of(self.theirs, where, PREFIX + name, reason, theirs=text))
+        one = pa.scalar(attribute(name, default) if default is not None else None, ATTRIBUTE)  # type: ignore[arg-type]
+        new = attributes.replace(self.theirs["attributes"], {name: (where, pa.repeat(one, len(where)))})
+        self.theirs = self.theirs.set_column(self.theirs.column_names.index("attributes"), "attributes", new)
+
+    def one_per_sample(self, taken: pa.Table) -> None:
+        """In a field of one label per sample, refuse additions to a sample that has its label (in ``taken``) already."""
+        single = self._per_field(lambda spec: spec is not None and spec.type in SINGLE)
+        at = np.flatnonzero(self.add & single)
+        if not len(at):
+            return
+        key = _place(self.theirs.take(pa.array(at)))
+        full = pc.is_in(key, value_set=_place(taken)).to_numpy(zero_copy_only=False)
+        first = np.zeros(len(at), bool)
+        first[np.unique(key.dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
+        over = np.zeros(len(self.add), bool)
+        over[at] = full | ~first
+        self._refuse(self.theirs, over, "existence", "the field holds one label per sample, and there is one")
+        self.add &= ~over
+
+
+def _read_only(spec: FieldSchema, name: str) -> bool:
+    found = spec.all_attributes().get(name)
+    return found is not None and found.read_only
+
+
+def _place(rows: pa.Table) -> pa.Array:
+    key = pc.binary_join_element_wise(rows["sample_id"], rows["field"], "\n")
+    return pa.concat_arrays(key.chunks) if key.num_chunks else pa.array([], pa.string())

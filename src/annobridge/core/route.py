@@ -1,0 +1,194 @@
+"""Route: into which field does each label of the tool go, and which of them did nobody expect?
+
+Unexpected is a type that the field does not have, and also a class or an attribute value outside the schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import attributes, findings
+from .labels import COMPONENTS, KIND_TYPES
+from .schema import Attribute, FieldSchema, LabelSchema
+
+Choice = str | Mapping[str, str | None] | Callable[[pa.Table], Sequence[str | None]]
+MODES = ("keep", "ignore", "return", "prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """``labels`` go on to the diff; ``unexpected`` (rows of ``REMOTE`` with a column ``reason``) is for the report."""
+
+    labels: pa.Table
+    unexpected: pa.Table
+    found: pa.Table  # FINDINGS
+
+
+def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice) -> Routed:
+    """Give each label its field, and deal with the unexpected as ``choice`` says.
+
+    ``"keep"`` takes them in: a strange type into a field named after the type, a strange class or value where it is.
+    ``"ignore"`` and ``"return"`` leave them out: a known label keeps the value it was sent with, and is never deleted.
+    A mapping of label type to field, or a callable from the rows to field names (or ``None``), moves them.
+    """
+    theirs = _with_fields(theirs, schema)
+    known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
+    sent = base.select(theirs.column_names).take(known)
+    faults = _faults(theirs, sent, schema)
+    bad = np.logical_or.reduce([m for _, _, m in faults]) if faults else np.zeros(theirs.num_rows, bool)
+    if not bad.any():
+        return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
+    found = pa.concat_tables(
+        [findings.of(theirs, m, c, r, theirs=findings.text(theirs, c)) for c, r, m in faults]
+    )
+    unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
+    if choice == "keep":
+        return Routed(_kept(theirs, faults), unexpected, found)
+    targets = _targets(choice, theirs, bad)
+    neutral = _neutral(theirs, sent, faults)
+    isnew = known.combine_chunks().is_null().to_numpy(zero_copy_only=False)
+    wanted = np.array([t is not None for t in targets]) & bad
+    goes = wanted & isnew
+    moved = _to_field(theirs.filter(pa.array(goes)), [t for t, g in zip(targets, goes, strict=True) if g])
+    taken = theirs.filter(pa.array(wanted & ~isnew))  # a known label stays in its field, with what was found
+    stays = neutral.filter(pa.array(~wanted & ~(isnew & _whole(faults, isnew))))
+    return Routed(pa.concat_tables([stays, taken, moved]), unexpected, found)
+
+
+def _with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
+    """Labels without a field go to the first field of their kind that has their class, else the first of their kind,
+    else to one named after their type."""
+    field, kind, label = (theirs[c].combine_chunks() for c in ("field", "kind", "label"))
+    if not field.null_count:
+        return theirs
+    for exact in (True, False):
+        for spec in schema.fields.values():
+            fits = pc.and_(field.is_null(), pc.equal(kind, spec.kind))
+            if exact:
+                fits = pc.and_(fits, pc.is_in(label, value_set=pa.array(spec.classes, pa.string())))
+            field = pc.if_else(fits, spec.name, field)
+    strange = field.is_null()
+    named = pa.array([KIND_TYPES.get(k, k) for k in kind.dictionary_encode().dictionary.to_pylist()], pa.string())
+    field = pc.if_else(strange, named.take(kind.dictionary_encode().indices), field)
+    return theirs.set_column(theirs.column_names.index("field"), theirs.schema.field("field"), field)
+
+
+Fault = tuple[str, str, np.ndarray]  # component, reason, rows
+
+
+def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault]:
+    faults: list[Fault] = []
+    in_schema = np.zeros(theirs.num_rows, bool)
+    for spec in schema.fields.values():
+        here = _bool(pc.equal(theirs["field"], spec.name))
+        in_schema |= here
+        fits = _bool(pc.equal(theirs["kind"], spec.kind))
+        _add(faults, "type", f"not of the field's type ({spec.type})", here & ~fits)
+        same = _bool(pc.equal(theirs["label"], sent["label"]))
+        if spec.classes:
+            other = ~_bool(pc.is_in(theirs["label"], value_set=pa.array(spec.classes, pa.string())))
+            _add(faults, "label", "class not in the schema", here & fits & other & ~same)
+        faults += _attribute_faults(theirs, sent, spec, here & fits)
+    _add(faults, "type", "no field of the schema has this type", ~in_schema & sent["label_id"].combine_chunks()
+         .is_null().to_numpy(zero_copy_only=False))
+    return faults
+
+
+def _attribute_faults(theirs: pa.Table, sent: pa.Table, spec: FieldSchema, here: np.ndarray) -> list[Fault]:
+    faults: list[Fault] = []
+    if spec.type == "messages":  # its attributes are the form of the message itself
+        return faults
+    known = spec.all_attributes()
+    for name in sorted(attributes.names(theirs["attributes"])):
+        value = attributes.values(theirs["attributes"], name)
+        changed = ~_bool(pc.equal(value, attributes.values(sent["attributes"], name)))
+        here_set = here & value.is_valid().to_numpy(zero_copy_only=False) & changed
+        if not here_set.any():
+            continue
+        if name not in known:
+            _add(faults, f"attributes.{name}", "attribute not in the schema", here_set)
+        else:
+            good = pc.is_in(value, value_set=_accepted(known[name], value.filter(pa.array(here_set))))
+            _add(faults, f"attributes.{name}", "value not in the schema", here_set & ~_bool(good))
+    return faults
+
+
+def _accepted(attribute: Attribute, values: pa.StringArray) -> pa.Array:
+    """Those of the values (JSON text) that the attribute takes: its distinct ones are looked at, not every label."""
+    distinct = pc.unique(values).to_pylist()
+    return pa.array([v for v in distinct if attribute.accepts(json.loads(v))], pa.string())
+
+
+def _add(faults: list[Fault], component: str, reason: str, rows: np.ndarray) -> None:
+    if rows.any():
+        faults.append((component, reason, rows))
+
+
+def _unexpected(theirs: pa.Table, reasons: list[tuple[str, np.ndarray]]) -> pa.Table:
+    parts = [theirs.filter(pa.array(m)).append_column("reason", pa.repeat(r, int(m.sum()))) for r, m in reasons]
+    if parts:
+        return pa.concat_tables(parts)
+    return theirs.append_column("reason", pa.nulls(theirs.num_rows, pa.string()))
+
+
+def _kept(theirs: pa.Table, faults: list[Fault]) -> pa.Table:
+    """A strange type goes to a field named after the type; strange classes and values stay where they are."""
+    wrong = np.logical_or.reduce([m for c, _, m in faults if c == "type"] or [np.zeros(theirs.num_rows, bool)])
+    if not wrong.any():
+        return theirs
+    codes = theirs["kind"].combine_chunks().dictionary_encode()
+    named = pa.array([KIND_TYPES.get(k, k) for k in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
+    field = pc.if_else(pa.array(wrong), named, theirs["field"].combine_chunks())
+    return theirs.set_column(theirs.column_names.index("field"), theirs.schema.field("field"), field)
+
+
+def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray) -> list[str | None]:
+    if isinstance(choice, str):
+        return [None] * theirs.num_rows
+    rows = theirs.filter(pa.array(bad))
+    if callable(choice):
+        given = list(choice(rows))
+    else:
+        given = [choice.get(KIND_TYPES.get(k, k)) for k in rows["kind"].to_pylist()]
+    targets: list[str | None] = [None] * theirs.num_rows
+    for at, target in zip(np.flatnonzero(bad), given, strict=True):
+        targets[int(at)] = target
+    return targets
+
+
+def _to_field(rows: pa.Table, names: list[str | None]) -> pa.Table:
+    return rows.set_column(rows.column_names.index("field"), rows.schema.field("field"), pa.array(names, pa.string()))
+
+
+def _whole(faults: list[Fault], isnew: np.ndarray) -> np.ndarray:
+    """Where the label itself is unexpected, and not just one attribute of it."""
+    return np.logical_or.reduce([m for c, _, m in faults if c in ("type", "label")] or [np.zeros(len(isnew), bool)])
+
+
+def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
+    """``theirs`` with the unexpected taken out: a known label has there what it was sent with, a new one nothing."""
+    for component, _, where in faults:
+        if component.startswith("attributes."):
+            name = component.removeprefix("attributes.")
+            new = attributes.replace(theirs["attributes"], {name: (where, attributes.column(sent["attributes"], name))})
+            theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
+            continue
+        columns = COMPONENTS["label"] if component == "label" else theirs.column_names
+        was = where & sent["label_id"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+        pick = pa.array(np.where(was, theirs.num_rows, 0) + np.arange(theirs.num_rows))
+        for c in columns:
+            both = pa.chunked_array([*theirs[c].chunks, *sent[c].chunks], theirs[c].type)
+            theirs = theirs.set_column(theirs.column_names.index(c), theirs.schema.field(c), both.take(pick))
+    return theirs
+
+
+def _bool(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return pc.fill_null(values, False).to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else pc.fill_null(
+        values, False
+    ).to_numpy()

@@ -1,0 +1,67 @@
+"""Load: a plan, then one commit: announce → baseline and before-images → labels → done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from .core.labels import LABELS
+from .exceptions import StalePlan
+from .plan import Outcome
+from .store.stores import Stores
+from .store.tables import CHANGES
+
+REPLANS = 3  # plans made anew when others keep changing the labels
+
+
+def apply(stores: Stores, outcome: Outcome) -> int | None:
+    """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
+
+    The ledger says ``applying`` before anything is written, and the commit of the labels bears its token; so whatever
+    happens in between, the next look at the run finds either the whole load or none of it.
+    """
+    outcome.guard()
+    rows = outcome.spool.rows
+    if not rows["writes"] and not rows["before"] and not rows["baseline"]:
+        return None
+    run = stores.runs.get(outcome.run.anno_key)
+    if run.rev != outcome.run.rev:
+        raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
+    run, load = stores.runs.begin(run, outcome.version)
+    version = None
+    try:
+        if rows["baseline"]:
+            stores.baseline.put_loaded(outcome.spool.reader("baseline"))
+        if rows["before"]:
+            stores.db.append("annotation_changes", _changes(outcome, run.run_id))
+            version = _commit(stores, outcome, load.token)
+    except BaseException:
+        _give_up(stores, run, load)
+        raise
+    counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
+    stores.runs.end(run, load, "applied", version, counts)
+    return version
+
+
+def _commit(stores: Stores, outcome: Outcome, token: str) -> int:
+    before = outcome.spool.reader("before").read_all().select(["label_id", "rev", "_rowaddr"])
+    writes = outcome.spool.reader("writes", LABELS) if outcome.spool.rows["writes"] else None
+    return stores.labels.commit(outcome.version, before, writes, token)
+
+
+def _give_up(stores: Stores, run: Any, load: Any) -> None:
+    """An error between announcement and commit: the load did not happen, unless the commit did."""
+    version = stores.labels.find_commit(load.token, load.since)
+    stores.runs.end(run, load, "aborted" if version is None else "applied", version)
+
+
+def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:
+    def batches() -> Iterable[pa.RecordBatch]:
+        for batch in outcome.spool.batches("before"):
+            extra = [pa.repeat(run_id, batch.num_rows), pa.repeat(pa.scalar(outcome.load, pa.int32()), batch.num_rows)]
+            kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
+            yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)
+
+    return pa.RecordBatchReader.from_batches(CHANGES, batches())

@@ -1,0 +1,285 @@
+"""Plan: run → per task: download → match → route → merge → spool. What a load would do, with nothing written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .backend.base import AnnotationBackend, Receipt
+from .core import destination, findings
+from .core.findings import FINDINGS
+from .core.labels import BASELINE, REMOTE
+from .core.match import match
+from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
+from .core.route import MODES, Choice, route
+from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
+from .progress import Progress
+from .spool import Spool
+from .store.baseline import current
+from .store.labels import OURS, of_fields
+from .store.locate import Locator
+from .store.runs import Run
+from .store.shuffle import Shuffle
+from .store.stores import Stores
+
+POLICIES = ("theirs", "ours", "fail")
+DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
+_FEW = 10  # deletions that never need it
+_SHOWN = 5
+UNEXPECTED = REMOTE.append(pa.field("reason", pa.string()))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a load was asked to do."""
+
+    dest_field: str | Mapping[str, str] | None = None
+    unexpected: Choice = "prompt"
+    conflicts: str = "theirs"
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse words that mean nothing."""
+        if self.conflicts not in POLICIES:
+            raise InvalidOption(f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}.")
+        if isinstance(self.unexpected, str) and self.unexpected not in MODES:
+            modes = ", ".join(map(repr, MODES))
+            raise InvalidOption(
+                f"unexpected={self.unexpected!r} is not known; give one of {modes}, a dictionary of type to field, or a callable."
+            )
+
+
+@dataclass
+class Outcome:
+    """What the planning found: the spool, and small sums over it."""
+
+    spool: Spool
+    version: int
+    run: Run
+    load: int
+    options: Options
+    sent: int = 0
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
+    notes: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+    def total(self, action: str) -> int:
+        """How many labels an action is for, in all fields."""
+        return sum(n for (_, a), n in self.counts.items() if a == action)
+
+    def guard(self) -> None:
+        """Raise what must stop a load before anything is written."""
+        rows = self.spool.rows
+        if self.options.unexpected == "prompt" and rows["unexpected"]:
+            raise UnexpectedLabels(
+                f"The tool returned {rows['unexpected']} unexpected labels ({_reasons(self.spool, 'unexpected')}); say what to "
+                "do with them: unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
+            )
+        if self.options.conflicts == "fail" and rows["conflicts"]:
+            first = self.spool.table("conflicts", _SHOWN).to_pylist()
+            listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
+            raise Conflict(
+                f"{rows['conflicts']} changes were made both here and in the tool: {listed}. "
+                "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
+            )
+        deletions = self.total("delete")
+        if not self.options.force and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
+            raise TooManyDeletions(
+                f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
+                "load with force=True."
+            )
+
+
+def _reasons(spool: Spool, name: str) -> str:
+    counts: Counter[str] = Counter()
+    for batch in spool.batches(name):
+        for pair in pc.value_counts(batch["reason"]).to_pylist():
+            counts[pair["values"]] += pair["counts"]
+    return ", ".join(f"{n} × {reason}" for reason, n in counts.most_common())
+
+
+def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options, progress: Any = None) -> Outcome:
+    """Plan a load of a run. Writes nothing."""
+    planner = _Planner(stores, run, backend, options)
+    try:
+        return planner.run_all(progress)
+    finally:
+        planner.close()
+
+
+def digests(stores: Stores, run: Run, backend: AnnotationBackend) -> list[str]:
+    """What the tool holds now, as one digest per task; compared before a plan made earlier is applied."""
+    receipts = stores.runs.receipts(run)
+    found = []
+    for name in stores.runs.tasks(run)["task"].to_pylist():
+        try:
+            found.append(_digest(backend.download(Receipt(name, receipts[name])).labels))
+        except Gone:
+            found.append("gone")
+    return found
+
+
+def _digest(labels: pa.Table) -> str:
+    rows = labels.select(REMOTE.names).sort_by([("sample_id", "ascending"), ("remote_id", "ascending")]).combine_chunks()
+    rows = rows.take(pa.array(np.arange(rows.num_rows)))  # one layout of buffers, wherever the rows came from
+    sink = hashlib.blake2b(digest_size=16)
+    for name in REMOTE.names:
+        if name not in ("label_id", "rev", "time"):
+            sink.update(_bytes(rows[name]))
+    return sink.hexdigest()
+
+
+def _bytes(column: pa.ChunkedArray) -> bytes:
+    batch = pa.record_batch([pa.concat_arrays(column.chunks or [pa.array([], column.type)])], ["c"])
+    return batch.serialize().to_pybytes()  # type: ignore[no-any-return]
+
+
+class _Planner:
+    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend, options: Options) -> None:
+        self.stores, self.run, self.backend, self.options = stores, run, backend, options
+        self.receipts = stores.runs.receipts(run)
+        rows = stores.runs.tasks(run)
+        self.names: list[str] = rows["task"].to_pylist()
+        self.samples: list[pa.Array] = [ids.values for ids in rows["sample_ids"]]
+        if run.state != "sent":
+            raise RunIncomplete(
+                f"Sending of the run {run.anno_key!r} stopped after {len(self.receipts)} of {len(self.names)} tasks; "
+                f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
+            )
+        self.destinations = _destinations(stores, run, options.dest_field)
+        self.policy = "ours" if options.conflicts == "ours" else "theirs"
+        schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
+                   "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
+        number = max([0, *(load.number for load in run.loads)]) + 1
+        self.out = Outcome(Spool(schemas), stores.labels.version(), run, number, options)
+        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run_all(self, progress: Any) -> Outcome:
+        self.out.sent = self.stores.baseline.size(self.run)
+        bases, fields = self._regroup_base()
+        ours = self._regroup_ours(fields)
+        everyone = pa.concat_arrays(self.samples)
+        present = self.stores.samples.present(everyone)
+        lost = len(everyone) - len(present)
+        if lost:
+            self.out.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
+        gone = 0
+        with Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
+            for number in range(len(self.names)):
+                gone += not self._task(number, current(bases.get(number)), ours.get(number), present if lost else None)
+                bar.advance(len(self.samples[number]))
+        if gone == len(self.names):
+            raise Gone(
+                f"Nothing of the run {self.run.anno_key!r} is on the server any more; its labels here are untouched. "
+                f"delete_annotation_run({self.run.anno_key!r}) forgets it."
+            )
+        self.out.spool.done()
+        return self.out
+
+    def _regroup_base(self) -> tuple[Shuffle, list[str]]:
+        shuffle = Shuffle(BASELINE, self._folder)
+        names = pa.array(self.names, pa.string())
+        fields = set(self.run.schema.fields) | set(self.destinations.values())
+        for batch in self.stores.baseline.scan(self.run):
+            fields.update(pc.unique(batch["field"]).to_pylist())
+            shuffle.feed(batch, pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy())
+        return shuffle, sorted(fields)
+
+    def _regroup_ours(self, fields: Sequence[str]) -> Shuffle:
+        shuffle = Shuffle(OURS, self._folder)
+        locator = Locator(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
+        for batch in self.stores.labels.scan(of_fields(fields), version=self.out.version, address=True):
+            shuffle.feed(batch, locator.tasks(batch["sample_id"]))
+        return shuffle
+
+    def _task(self, number: int, base: pa.Table, ours: pa.Table, present: pa.Array | None) -> bool:
+        """Plan one task; ``False`` when it is not on the server any more."""
+        name = self.names[number]
+        try:
+            receipt = Receipt(name, self.receipts[name], base.select(REMOTE.names))
+            download = self.backend.download(receipt)
+        except Gone as e:
+            self.out.digests.append("gone")
+            self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {e}")
+            return False
+        self.out.digests.append(_digest(download.labels))
+        self.out.notes += download.notes
+        returned = self.samples[number] if present is None else _both(self.samples[number], present)
+        theirs = self._of_this_task(download.labels, returned)
+        returned = _both(returned, download.samples)
+        base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
+        stamp = Stamp(self.run.anno_key, self.run.run_id, name, self.out.load, self.run.backend, datetime.now(UTC))
+        sent, copies = destination.split(base)
+        routed = route(match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected)
+        self.out.spool.add("unexpected", routed.unexpected.select(UNEXPECTED.names))
+        self.out.spool.add("dropped", routed.found)
+        merged = merge(sent, routed.labels, ours, returned, self.run.schema, self.policy, stamp)
+        if self.destinations:
+            merged = destination.carry(merged, sent, copies, ours, returned, self.destinations, self.policy, stamp)
+        self._keep(merged)
+        return True
+
+    def _of_this_task(self, theirs: pa.Table, samples: pa.Array) -> pa.Table:
+        inside = pc.is_in(theirs["sample_id"], value_set=samples)
+        if not pc.all(inside).as_py():
+            out = pc.invert(inside).to_numpy()
+            rows = theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
+            self.out.spool.add("dropped", findings.of(rows, out, "existence", "its sample is not of this task, or not here any more"))
+            theirs = theirs.filter(inside)
+        return theirs.combine_chunks()
+
+    def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
+        """Labels that were sent and lie now in another field or sample here: they are edited where they are."""
+        missing = base.filter(pc.invert(pc.is_in(base["label_id"], value_set=ours["label_id"].combine_chunks())))["label_id"]
+        if not len(missing):
+            return ours
+        moved = self.stores.labels.of_ids(pa.concat_arrays(missing.chunks), self.out.version)
+        return pa.concat_tables([ours, moved.select(OURS.names)]).combine_chunks()
+
+    def _keep(self, merged: Merged) -> None:
+        out = self.out
+        for name in ("writes", "before", "baseline", "refused", "conflicts"):
+            out.spool.add(name, getattr(merged, name))
+        for rows in (merged.writes, merged.before.filter(pc.equal(merged.before["action"], "delete"))):
+            for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
+                out.counts[row["field"], row["action"]] += row["count_all"]
+
+
+def _both(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return a.filter(pc.is_in(a, value_set=b if isinstance(b, pa.Array) else b.combine_chunks()))
+
+
+def _destinations(stores: Stores, run: Run, given: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Field → destination, checked: one name is enough for one field only, and types must agree."""
+    fields = list(run.schema.fields)
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        if len(fields) != 1:
+            raise SchemaError(
+                f"dest_field={given!r} is one name, but the run has {len(fields)} fields; give a dictionary, as {{{fields[0]!r}: {given!r}}}."
+            )
+        given = {fields[0]: given}
+    if unknown := set(given) - set(fields):
+        raise SchemaError(f"dest_field names {sorted(unknown)[0]!r}, which is not a field of the run; it has {', '.join(fields)}.")
+    for name, target in given.items():
+        if target in fields:
+            raise SchemaError(f"dest_field sends {name!r} to {target!r}, which is a field of the run itself; choose another.")
+        kind = run.schema.fields[name].kind
+        if stores.labels.count(f"{of_fields([target])} AND kind != '{kind}'"):
+            raise SchemaError(f"dest_field sends {name!r} ({kind}) to {target!r}, which holds labels of another type.")
+    return dict(given)

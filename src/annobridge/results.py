@@ -1,0 +1,285 @@
+"""What people look at: plans, reports, and the results object of a run."""
+
+from __future__ import annotations
+
+import html
+import webbrowser
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import load as loading
+from . import plan as planning
+from .backend.base import AnnotationBackend, Receipt
+from .exceptions import StalePlan
+from .store.runs import Run
+from .store.stores import Stores
+
+_ACTIONS = ("add", "edit", "delete")
+_SIGNS = {"add": "+", "edit": "~", "delete": "-"}
+
+
+class _Summary:
+    """Counts and tables of a plan or a report."""
+
+    title = ""
+
+    def __init__(self, outcome: planning.Outcome) -> None:
+        self._outcome = outcome
+
+    @property
+    def anno_key(self) -> str:
+        """The run's key."""
+        return self._outcome.run.anno_key
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """field → {"add", "edit", "delete"} → labels."""
+        fields = sorted({f for f, _ in self._outcome.counts})
+        return {f: {a: self._outcome.counts[f, a] for a in _ACTIONS} for f in fields}
+
+    @property
+    def added(self) -> int:
+        """Labels added."""
+        return self._outcome.total("add")
+
+    @property
+    def edited(self) -> int:
+        """Labels edited."""
+        return self._outcome.total("edit")
+
+    @property
+    def deleted(self) -> int:
+        """Labels deleted."""
+        return self._outcome.total("delete")
+
+    @property
+    def changes(self) -> int:
+        """Labels added, edited and deleted."""
+        return self.added + self.edited + self.deleted
+
+    @property
+    def refused(self) -> pa.Table:
+        """Changes that the restrictions refuse, each with its reason."""
+        return self._outcome.spool.table("refused")
+
+    @property
+    def conflicts(self) -> pa.Table:
+        """Changes made on both sides, with the values of both, and which side is kept."""
+        return self._outcome.spool.table("conflicts")
+
+    @property
+    def unexpected(self) -> pa.Table:
+        """Labels outside the schema, as the tool returned them, with a column ``reason``."""
+        return self._outcome.spool.table("unexpected")
+
+    @property
+    def dropped(self) -> pa.Table:
+        """What is unexpected, component by component, and labels of samples that are not here."""
+        return self._outcome.spool.table("dropped")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know."""
+        return tuple(self._outcome.notes)
+
+    def writes(self) -> pa.Table:
+        """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
+        return self._outcome.spool.table("writes")
+
+    def to_arrow(self) -> pa.Table:
+        """One row per changed label: label_id, sample_id, field, action, label."""
+        columns = ["label_id", "sample_id", "field", "action", "label"]
+        before = self._outcome.spool.table("before")
+        gone = before.filter(pc.equal(before["action"], "delete"))
+        return pa.concat_tables([self.writes().select(columns), gone.select(columns)], promote_options="permissive")
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """So that pandas, polars and duckdb take it as it is."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts and notes, for machines."""
+        rows = self._outcome.spool.rows
+        return {
+            "anno_key": self.anno_key,
+            "fields": self.counts,
+            **{name: getattr(self, name) for name in ("added", "edited", "deleted")},
+            **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped")},
+            "notes": list(self.notes),
+        }
+
+    def close(self) -> None:
+        """Remove its rows from the disk; they go by themselves when nothing uses them any more."""
+        self._outcome.spool.close()
+
+    def __repr__(self) -> str:
+        rows = self._outcome.spool.rows
+        extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected") if rows[n]]
+        head = f"{self.title} {self.anno_key!r}: +{self.added} ~{self.edited} -{self.deleted}"
+        lines = [head + (f" ({', '.join(extras)})" if extras else "")]
+        for field, n in self.counts.items():
+            lines.append(f"  {field}: " + " ".join(f"{_SIGNS[a]}{n[a]}" for a in _ACTIONS))
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(f)}</td>" + "".join(f"<td>{n[a]}</td>" for a in _ACTIONS) + "</tr>"
+            for f, n in self.counts.items()
+        )
+        head = "".join(f"<th>{t}</th>" for t in ("field", "added", "edited", "deleted"))
+        rest = ", ".join(f"{self._outcome.spool.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
+        return f"<b>{self.title} {html.escape(self.anno_key)}</b><table><tr>{head}</tr>{cells}</table><p>{rest}</p>"
+
+
+class LoadReport(_Summary):
+    """What a load did."""
+
+    title = "Loaded"
+
+    def __init__(self, outcome: planning.Outcome, version: int | None) -> None:
+        super().__init__(outcome)
+        self.version = version  # of the labels table, made by this load; None when nothing was written
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts and notes, for machines."""
+        return {**super().to_dict(), "version": self.version}
+
+
+class MergePlan(_Summary):
+    """What a load would do. Nothing is written before ``apply()``."""
+
+    title = "Plan"
+
+    def __init__(self, stores: Stores, backend: AnnotationBackend, outcome: planning.Outcome) -> None:
+        super().__init__(outcome)
+        self._stores, self._backend = stores, backend
+
+    def apply(self, force: bool = False) -> LoadReport:
+        """Make exactly this change, in one commit.
+
+        Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
+        """
+        if planning.digests(self._stores, self._outcome.run, self._backend) != self._outcome.digests:
+            raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
+        return self._apply(force)
+
+    def _apply(self, force: bool) -> LoadReport:
+        if force:
+            self._outcome.options = replace(self._outcome.options, force=True)
+        return LoadReport(self._outcome, loading.apply(self._stores, self._outcome))
+
+
+class AnnotationResults:
+    """A run, and the work on it in the tool."""
+
+    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
+        self._stores, self.run, self.backend = stores, run, backend
+
+    @property
+    def anno_key(self) -> str:
+        """The run's key."""
+        return self.run.anno_key
+
+    def _receipts(self) -> list[Receipt]:
+        return [Receipt(task, state) for task, state in self._stores.runs.receipts(self.run).items()]
+
+    def status(self) -> dict[str, Any]:
+        """The run's state, and each task's, with counts of samples by the tool's own states."""
+        tasks = {}
+        for receipt in self._receipts():
+            found = self.backend.status(receipt)
+            tasks[receipt.task] = {"state": found.state, "samples": dict(found.samples), "url": self.backend.editor_url(receipt)}
+        return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
+
+    def print_status(self) -> None:
+        """The status as a table."""
+        from rich.console import Console
+        from rich.table import Table
+
+        status = self.status()
+        table = Table("task", "state", "samples", "editor", title=f"{self.anno_key} ({status['backend']}, {status['state']})")
+        for name, task in status["tasks"].items():
+            samples = ", ".join(f"{n} {state}" for state, n in task["samples"].items())
+            table.add_row(name, task["state"], samples, task["url"] or "")
+        Console().print(table)
+
+    def launch_editor(self) -> str | None:
+        """Open the tool at the first task, and return the address."""
+        for receipt in self._receipts():
+            if url := self.backend.editor_url(receipt):
+                webbrowser.open(url)
+                return url
+        return None
+
+    def plan(self, **options: Any) -> MergePlan:
+        """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
+        progress = options.pop("progress", None)
+        outcome = planning.make(self._stores, self.run, self.backend, planning.Options(**options), progress)
+        return MergePlan(self._stores, self.backend, outcome)
+
+    def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
+        """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
+        for attempt in range(1, loading.REPLANS + 1):
+            plan = self.plan(**options)
+            if options.get("unexpected", "prompt") == "prompt" and plan._outcome.spool.rows["unexpected"] and ask:
+                options["unexpected"] = ask(plan)
+                plan = self.plan(**options)
+            try:
+                report = plan._apply(bool(options.get("force", False)))
+                break
+            except StalePlan:
+                if attempt == loading.REPLANS:
+                    raise
+                self.run = self._stores.runs.get(self.anno_key)
+        self.run = self._stores.runs.get(self.anno_key)
+        if cleanup:
+            self._cleanup_after(report)
+        return report
+
+    def _cleanup_after(self, report: LoadReport) -> None:
+        rows = report._outcome.spool.rows
+        pending = sum(rows[n] for n in ("refused", "conflicts", "unexpected"))
+        if pending:
+            report._outcome.notes.append(
+                f"The tasks were left on the server: {pending} changes were not taken in full and exist only there. "
+                "Remove them with results.cleanup() when they are not needed."
+            )
+        else:
+            self.cleanup()
+
+    def cleanup(self) -> None:
+        """Remove the run's tasks from the server. The run, and what it brought, stay here."""
+        for receipt in self._receipts():
+            self.backend.delete(receipt)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as data."""
+        return describe(self.run)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{f.name} ({f.type})" for f in self.run.schema.fields.values())
+        return f"AnnotationResults({self.anno_key!r}, backend={self.run.backend!r}, state={self.run.state!r}, fields: {fields})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """A run as data: what was asked, when, and what each load did."""
+    loads = [
+        {"number": one.number, "state": one.state, "version": one.version, "time": one.time, **one.counts} for one in run.loads
+    ]
+    return {
+        "anno_key": run.anno_key,
+        "backend": run.backend,
+        "state": run.state,
+        "label_schema": run.schema.to_dict(),
+        "options": dict(run.options),
+        "created": run.created.isoformat(),
+        "updated": run.updated.isoformat(),
+        "loads": loads,
+    }

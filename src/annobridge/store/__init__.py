@@ -1,0 +1,1 @@
+"""The dataset at rest. This room knows LanceDB, and nobody else does."""

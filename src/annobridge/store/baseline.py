@@ -1,0 +1,56 @@
+"""The baseline: what was sent, as the tool returns it untouched, and as each load left it. Old parts stay, for undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.labels import BASELINE, conform
+from .runs import Run
+from .tables import Database, quote
+
+
+class Baseline:
+    """Reading and writing baseline rows."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def put_sent(self, run: Run, task: str, rows: pa.Table) -> None:
+        """Keep a receipt's baseline; what an earlier, broken attempt at the task left is dropped."""
+        table = self.db.table("annotation_baseline")
+        stale = f"run_id = {quote(run.run_id)} AND task = {quote(task)}"
+        if table.count_rows(stale):
+            self.db.delete("annotation_baseline", stale)
+        rows = rows.set_column(rows.column_names.index("rev"), "rev", pc.fill_null(rows["rev"], -1))
+        self.db.append("annotation_baseline", conform(rows, BASELINE, run_id=run.run_id, task=task, load=0, gone=False))
+
+    def put_loaded(self, rows: pa.RecordBatchReader) -> None:
+        """Add the part of one load; it counts once the ledger says that the load was applied."""
+        self.db.append("annotation_baseline", rows)
+
+    def scan(self, run: Run, loads: list[int] | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows of a run that count, or those of some loads."""
+        numbers = ", ".join(map(str, loads if loads is not None else run.generations))
+        return self.db.scan("annotation_baseline", BASELINE.names, f"run_id = {quote(run.run_id)} AND load IN ({numbers})")
+
+    def size(self, run: Run) -> int:
+        """How many labels were sent."""
+        return int(self.db.table("annotation_baseline").count_rows(f"run_id = {quote(run.run_id)} AND load = 0"))
+
+
+def current(rows: pa.Table) -> pa.Table:
+    """Of all generations of a task's baseline, what holds now: the newest row of each label, less those that are gone."""
+    if not rows.num_rows:
+        return rows
+    if pc.max(rows["load"]).as_py():
+        codes = rows["label_id"].combine_chunks().dictionary_encode()
+        codes = codes.indices.to_numpy() if isinstance(codes, pa.DictionaryArray) else codes.combine_chunks().indices.to_numpy()
+        load = rows["load"].to_numpy()
+        order = np.lexsort((load, codes))
+        last = np.append(codes[order][1:] != codes[order][:-1], True)
+        rows = rows.take(pa.array(np.sort(order[last])))
+    return rows.filter(pc.invert(rows["gone"]))

@@ -1,0 +1,156 @@
+"""The ``labels`` table: one row per label of every field, and one atomic commit for all that a load changes.
+
+How the commit is made: the rows that go are marked in deletion vectors, the rows that come are streamed into new
+fragments, and one ``Update`` transaction makes both visible. Against ``merge_insert`` plus ``delete`` (``benchmarks/commit.py``)
+that is one version instead of two or more, a fraction of the memory, and Lance itself refuses the commit when
+anybody, annobridge or not, changed a touched fragment since it was read: then the rows are looked up again by id and
+revision, and the commit is redone, or the plan is stale.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from lance.commit import CommitConflictError
+
+from ..core import ids
+from ..core.labels import LABELS
+from ..exceptions import StalePlan
+from .tables import Database, among, quote
+
+_LOOK_UP = 20_000  # ids in one condition
+_ATTEMPTS = 10
+TOKEN = "annobridge.token"
+OURS = LABELS.append(pa.field("_rowaddr", pa.uint64()))  # labels, and where their rows lie
+
+
+class Labels:
+    """Reading and writing label rows."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    def version(self) -> int:
+        """The version of the table now."""
+        return int(self.db.table("labels").version)
+
+    def count(self, where: str | None = None) -> int:
+        """How many labels there are."""
+        return int(self.db.table("labels").count_rows(where))
+
+    def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Add labels with new ids; one version."""
+        self.db.append("labels", rows)
+
+    def scan(
+        self, where: str | None = None, columns: Sequence[str] | None = None, version: int | None = None, address: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream labels."""
+        return self.db.scan("labels", columns or LABELS.names, where, version, address)
+
+    def of_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
+        """The labels of some ids, with ``_rowaddr``, wherever they are."""
+        batches = [
+            batch
+            for part in _parts(label_ids)
+            for batch in self.scan(among("label_id", part.to_pylist()), version=version, address=True)
+        ]
+        return pa.Table.from_batches(batches, OURS)
+
+    def commit(self, version: int, before: pa.Table, writes: pa.RecordBatchReader | None, token: str = "") -> int:
+        """Replace and delete the rows of ``before`` (label_id, rev, _rowaddr as of ``version``) and add ``writes``, at once.
+
+        Rows of ``before`` without an address are ids that must not exist. Returns the new version. Raises ``StalePlan``
+        when a row has another revision than ``before`` says, is gone, or is there already; nothing is written then.
+        """
+        table = self.db.table("labels", version)
+        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=self.db.storage_options)
+        addresses = before["_rowaddr"].drop_null().to_numpy()
+        for _ in range(_ATTEMPTS):
+            latest = self.db.table("labels")
+            if latest.version != version:
+                addresses = self._found_again(latest, version, before)
+                table, version = latest, latest.version
+            updated, removed = _deletions(table, addresses)
+            change = lance.LanceOperation.Update(
+                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=new, update_mode="rewrite_rows"
+            )
+            properties = {TOKEN: token or uuid.uuid4().hex}
+            try:
+                done = lance.LanceDataset.commit(
+                    table.uri, lance.Transaction(version, change, transaction_properties=properties),
+                    storage_options=self.db.storage_options,
+                )  # fmt: skip
+            except CommitConflictError:
+                continue
+            return int(done.version)
+        raise StalePlan(f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter.")
+
+    def _found_again(self, table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
+        """Where the rows lie in a newer version, provided that nobody changed them since."""
+        present = pc.is_valid(before["_rowaddr"])
+        old = before.filter(present)
+        created = table.scanner(columns=["label_id"], filter=f"_row_created_at_version > {version}").to_table()
+        must_not = before.filter(pc.invert(present))["label_id"]
+        clash = created.filter(pc.is_in(created["label_id"], value_set=must_not.combine_chunks()))
+        if clash.num_rows:
+            raise StalePlan(f"The label {clash['label_id'][0].as_py()!r} was added by somebody else meanwhile; plan again.")
+        if not old.num_rows:
+            return np.zeros(0, np.uint64)
+        wanted = pa.concat_arrays(old["label_id"].chunks)
+        parts = []
+        columns = ["label_id", "rev", "_row_last_updated_at_version"]
+        for batch in table.scanner(columns=columns, with_row_address=True, batch_size=262_144).to_batches():
+            parts.append(batch.filter(pc.is_in(batch["label_id"], value_set=wanted)))
+        now = pa.Table.from_batches(parts)
+        rev = old["rev"].take(pc.index_in(now["label_id"], value_set=wanted))
+        moved = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
+        if now.num_rows != old.num_rows or pc.any(moved).as_py():
+            raise StalePlan("Labels of this plan were changed by somebody else meanwhile; plan again.")
+        return now["_rowaddr"].to_numpy()
+
+    def find_commit(self, token: str, since: int) -> int | None:
+        """The version whose commit bears a token, looked for in the log after a version."""
+        latest = self.version()
+        for version in range(since + 1, latest + 1):
+            properties = self.db.table("labels").read_transaction(version).transaction_properties or {}
+            if properties.get(TOKEN) == token:
+                return version
+        return None
+
+
+def _deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[list[lance.FragmentMetadata], list[int]]:
+    """Deletion vectors for rows by address: updated fragments, and those that have no row left."""
+    updated, removed = [], []
+    fragments = (addresses >> np.uint64(32)).astype(np.int64)
+    for number in np.unique(fragments):
+        offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
+        left = table.get_fragment(int(number)).delete_rows(offsets)
+        if left is None:
+            removed.append(int(number))
+        else:
+            updated.append(left)
+    return updated, removed
+
+
+def _parts(label_ids: pa.Array) -> Iterator[pa.Array]:
+    for at in range(0, len(label_ids), _LOOK_UP):
+        yield label_ids.slice(at, _LOOK_UP)
+
+
+def of_fields(fields: Sequence[str]) -> str:
+    """A condition for the labels of some fields."""
+    return among("field", fields) if len(fields) != 1 else f"field = {quote(fields[0])}"
+
+
+def with_ids(rows: pa.Table) -> pa.Table:
+    """``rows`` with a new id where they have none."""
+    if not rows["label_id"].null_count:
+        return rows
+    filled = pc.coalesce(rows["label_id"], pa.chunked_array([ids.fresh(rows.num_rows)]))
+    return rows.set_column(rows.column_names.index("label_id"), LABELS.field("label_id"), filled)

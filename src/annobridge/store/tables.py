@@ -1,0 +1,171 @@
+"""One dataset is one LanceDB database: a folder, or ``s3://``, ``gs://``, ``az://``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lance
+import lancedb
+import pyarrow as pa
+
+from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
+from ..core.merge import BEFORE
+from ..exceptions import DatasetExists, DatasetNotFound, StoreError
+
+FORMAT = "1"  # of these tables; grows when an older annobridge could no longer read them
+_MARK = b"annobridge.format"
+# Stable row ids carry each row's version history; 2.1 is the newest file format that Pixano's LanceDB can read.
+_OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.1"}
+# Lance's own read-ahead is made for throughput alone; this halves its memory and costs little.
+_SCAN = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 32 << 20}
+
+RUNS = pa.schema(
+    [
+        pa.field("anno_key", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),  # sending | sent | aborting
+        pa.field("backend", pa.string(), nullable=False),
+        pa.field("label_schema", pa.string(), nullable=False),  # JSON, resolved
+        pa.field("options", pa.string(), nullable=False),  # JSON, never a credential
+        pa.field("view", pa.string(), nullable=False),  # JSON, the stages of the view
+        pa.field("labels_version", pa.int64(), nullable=False),  # of ``labels``, when the run was sent
+        pa.field("loads", pa.string(), nullable=False),  # JSON, the history of loads
+        pa.field("created", TIME, nullable=False),
+        pa.field("updated", TIME, nullable=False),
+        pa.field("rev", pa.int64(), nullable=False),
+    ]
+)
+TASKS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("sample_ids", pa.list_(pa.string()), nullable=False),
+    ]
+)
+RECEIPTS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),  # JSON, private to the backend
+    ]
+)
+CHANGES = pa.schema(
+    [*(f for f in BEFORE if f.name != "_rowaddr"), pa.field("run_id", pa.string()), pa.field("load", pa.int32())]
+)
+_TABLES = {
+    "samples": SAMPLES,
+    "labels": LABELS,
+    "annotation_runs": RUNS,
+    "annotation_tasks": TASKS,
+    "annotation_receipts": RECEIPTS,
+    "annotation_baseline": BASELINE,
+    "annotation_changes": CHANGES,
+}
+
+
+class Database:
+    """The tables of one dataset."""
+
+    def __init__(self, uri: str, storage_options: dict[str, str] | None = None) -> None:
+        self.uri = uri
+        self.storage_options = storage_options
+
+    @classmethod
+    def create(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
+        """Make the tables of a new dataset. Raises ``DatasetExists``, and leaves what is there alone."""
+        db = cls(uri, storage_options)
+        connection = db._connect()
+        present = set(connection.list_tables().tables)
+        if present & set(_TABLES):
+            raise DatasetExists(f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place.")
+        for name, schema in _TABLES.items():
+            mark = {_MARK: FORMAT.encode()}
+            made = connection.create_table(name, schema=schema.with_metadata(mark), storage_options=_OPTIONS)
+            if name == "annotation_runs":  # two processes that take one key: the second is refused by the store
+                made.set_unenforced_primary_key("anno_key")
+        return db
+
+    @classmethod
+    def open(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
+        """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one, and touches nothing there."""
+        if "://" not in uri and not Path(uri).is_dir():
+            raise DatasetNotFound(f"There is no folder {uri!r}; make a dataset there with create_dataset, or correct the path.")
+        db = cls(uri, storage_options)
+        names = set(db._connect().list_tables().tables)
+        if missing := sorted(set(_TABLES) - names):
+            found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
+            raise DatasetNotFound(
+                f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
+                "make one with create_dataset in another folder."
+            )
+        found_format = (db.table("labels").schema.metadata or {}).get(_MARK, b"").decode()
+        if found_format != FORMAT:
+            raise StoreError(
+                f"The dataset {uri!r} has format {found_format or 'unknown'}, and this annobridge reads format {FORMAT}; "
+                "use the version of annobridge that wrote it."
+            )
+        return db
+
+    def _connect(self) -> Any:
+        try:
+            return lancedb.connect(self.uri, storage_options=self.storage_options)
+        except OSError as e:
+            raise StoreError(f"The place {self.uri!r} cannot be opened: {_first_line(e)}. Check the path and its rights.") from e
+
+    def table(self, name: str, version: int | None = None) -> Any:
+        """A table as it is now, or as it was at a version."""
+        return lance.dataset(f"{self.uri.rstrip('/')}/{name}.lance", version=version, storage_options=self.storage_options)
+
+    def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Add rows; one version."""
+        lance.write_dataset(rows, self.table(name), mode="append", storage_options=self.storage_options)
+
+    def delete(self, name: str, where: str) -> None:
+        """Delete rows; one version."""
+        self.table(name).delete(where)
+
+    def scan(
+        self, name: str, columns: Sequence[str] | None = None, where: str | None = None, version: int | None = None,
+        address: bool = False,
+    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
+        """Stream rows in bounded memory; ``address`` adds ``_rowaddr``."""
+        table = self.table(name, version)
+        try:
+            scanner = table.scanner(
+                columns=None if columns is None else list(columns), filter=where, with_row_address=address, **_SCAN
+            )
+            yield from scanner.to_batches()
+        except (ValueError, OSError) as e:
+            if where is None:
+                raise
+            raise StoreError(
+                f"The filter {where!r} cannot be run on {name}: {_first_line(e)}. Its columns are {', '.join(table.schema.names)}."
+            ) from e
+
+    def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
+        """Rows as one table."""
+        schema = self.table(name).schema.remove_metadata()
+        if columns is not None:
+            schema = pa.schema([schema.field(c) for c in columns])
+        return pa.Table.from_batches(self.scan(name, columns, where), schema)
+
+    def optimize(self) -> None:
+        """Put small files together, in every table; nothing that a reader sees changes."""
+        for name in _TABLES:
+            self.table(name).optimize.compact_files()
+
+
+def quote(text: str) -> str:
+    """A string literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def among(column: str, values: Sequence[str]) -> str:
+    """An ``IN`` condition."""
+    return f"{column} IN ({', '.join(map(quote, values))})"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")

@@ -1,0 +1,1 @@
+"""Tests for those who write backends: hypothesis strategies for labels, and (in ``contract``) the suite to pass."""

@@ -1,0 +1,144 @@
+"""Hypothesis strategies for labels: every kind, in all the shapes that are legal and awkward.
+
+>>> from hypothesis import find
+>>> find(labels("box"), lambda label: label.columns.get("confidence") is not None).kind
+'box'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from annobridge.core import rows
+from annobridge.core.labels import KINDS, LABEL_TYPES, LABELS, SINGLE
+
+CLASSES = ("car", "person", "Fußgänger", "traffic light")
+IMAGE_SIZE = (8, 6)  # width, height: small, so that masks shrink to something that can be read
+FIELDS = {f"a_{name}": name for name in LABEL_TYPES}  # one field of each label type
+TRICKY = ("007", "true", "null", "1e5", "NaN", "", " ", "é", "日本", '"quoted"', "a\nb", "\\")
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+share = st.floats(0, 1)
+texts = st.sampled_from(TRICKY) | st.text(max_size=8)
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.booleans() | numbers | texts | st.lists(texts | numbers, max_size=3)
+attributes = st.dictionaries(st.sampled_from(("occluded", "colour", "größe", "note", "Id")), values, max_size=3)
+ARE = {"bool": st.booleans(), "int": st.integers(-(2**53), 2**53), "float": st.floats(-1e6, 1e6), "str": texts}
+
+
+@st.composite
+def boxes(draw: Draw) -> list[float]:
+    """``[x, y, width, height]`` within the image, and not thinner than a hundredth of it."""
+    x, y = draw(st.floats(0, 0.9)), draw(st.floats(0, 0.9))
+    return [x, y, draw(st.floats(0.01, 1 - x)), draw(st.floats(0.01, 1 - y))]
+
+
+def points(fewest: int, most: int = 6) -> st.SearchStrategy[list[list[float]]]:
+    """A part of a shape."""
+    return st.lists(st.lists(share, min_size=2, max_size=2), min_size=fewest, max_size=most)
+
+
+def joints() -> st.SearchStrategy[list[list[float]]]:
+    """Points of which some are missing."""
+    point = st.lists(share, min_size=2, max_size=2) | st.just([np.nan, np.nan])
+    return st.lists(point, min_size=1, max_size=5)
+
+
+@st.composite
+def masks(draw: Draw, size: tuple[int, int] = IMAGE_SIZE) -> Any:
+    """A boolean array over the image, with one pixel at least."""
+    pixels = np.zeros(size[0] * size[1], bool)
+    pixels[draw(st.lists(st.integers(0, pixels.size - 1), min_size=1, max_size=12))] = True
+    return pixels.reshape(size[1], size[0])
+
+
+@st.composite
+def labels(
+    draw: Draw, kind: str | None = None, classes: Sequence[str] = CLASSES, size: tuple[int, int] = IMAGE_SIZE
+) -> rows.Label:
+    """A valid label of a kind (one of ``KINDS``; ``None``: of any), without a place."""
+    made = kind or draw(st.sampled_from(KINDS))
+    extra: dict[str, Any] = {"attributes": draw(attributes)}
+    if draw(st.booleans()):
+        extra |= {"confidence": draw(share), "tags": draw(st.lists(texts, max_size=2))}
+    if made in ("box", "ellipse") and draw(st.booleans()):
+        extra["rotation"] = draw(st.floats(-360, 360))
+    return _make(draw, made, draw(st.sampled_from(tuple(classes))), size, extra)
+
+
+def _make(draw: Draw, kind: str, name: str, size: tuple[int, int], extra: dict[str, Any]) -> rows.Label:
+    match kind:
+        case "classification":
+            return rows.Classification(name, **extra)
+        case "box":
+            return rows.Detection(name, draw(boxes()), **extra)
+        case "mask":
+            return rows.Detection(name, mask=draw(masks(size)), **extra)
+        case "polygon" | "polyline":
+            filled = kind == "polygon"
+            parts = draw(st.lists(points(3 if filled else 2), min_size=1, max_size=3))
+            return rows.Polyline(name, parts, closed=draw(st.booleans()), filled=filled, **extra)
+        case "segmentation":
+            return rows.Segmentation(draw(masks(size)), {1: name}, **extra)[0]
+        case "scalar":
+            return rows.Scalar(draw(st.one_of(*ARE.values())), **extra)
+        case "message":
+            role = draw(st.sampled_from(("question", "answer", "system")))
+            return rows.Message(role, draw(texts), number=draw(st.integers(0, 9)), **extra)
+        case "ellipse":
+            return _of_kind(kind, rows.Detection(name, draw(boxes()), **extra))
+        case "cuboid":
+            return _of_kind(kind, rows.Polyline(name, [draw(points(8, 8))], **extra), "closed", "filled")
+        case _:
+            return _of_kind(kind, rows.Keypoint(name, draw(joints()), **extra))
+
+
+def _of_kind(kind: str, label: rows.Label, *without: str) -> rows.Label:
+    """A label of a kind that has no constructor of its own."""
+    return rows.Label(kind, {name: value for name, value in label.columns.items() if name not in without})
+
+
+@st.composite
+def label_rows(
+    draw: Draw,
+    sample_ids: Sequence[str] = ("sample1", "sample2"),
+    fields: Mapping[str, str] = FIELDS,
+    classes: Sequence[str] = CLASSES,
+    frames: int = 0,
+    most: int = 8,
+) -> list[dict[str, Any]]:
+    """Up to ``most`` whole rows of ``LABELS``. ``fields`` names the label type of each; ``frames`` > 0 makes videos."""
+    places = st.tuples(st.sampled_from(tuple(sample_ids)), st.sampled_from(sorted(fields)))
+    found: dict[Any, dict[str, Any]] = {}
+    for number, (sample_id, field) in enumerate(draw(st.lists(places, max_size=most))):
+        label = draw(labels(LABEL_TYPES[fields[field]], classes))
+        row = {"field": field, "rev": draw(st.integers(0, 3)), **label.row()}
+        row |= {"label_id": f"{number:032x}", "sample_id": sample_id}
+        if frames:
+            row |= {"frame_number": draw(st.integers(1, frames)), "keyframe": draw(st.booleans())}
+            row.setdefault("index", draw(st.integers(1, 3)))
+        found.setdefault(_place(row, fields[field]), row)
+    return list(found.values())
+
+
+def _place(row: dict[str, Any], label_type: str) -> tuple[Any, ...]:
+    """What no two labels share: a single label's sample; a segmentation's class; a message's number."""
+    place = (row["sample_id"], row["field"], row.get("frame_number"))
+    if label_type in SINGLE:
+        return place
+    if label_type in ("segmentation", "classifications"):
+        return (*place, row["label"])
+    return (*place, row["label"], row["index"]) if label_type == "messages" else (*place, row["label_id"])
+
+
+def tables(
+    sample_ids: Sequence[str] = ("sample1", "sample2"), fields: Mapping[str, str] = FIELDS, **options: Any
+) -> st.SearchStrategy[pa.Table]:
+    """A table of ``LABELS``; the options are those of ``label_rows``."""
+    return label_rows(sample_ids, fields, **options).map(lambda found: pa.Table.from_pylist(found, schema=LABELS))

@@ -1,0 +1,307 @@
+"""Views: a part of a dataset, lazily; and every verb of annotation, which works on any part."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import annotate as sending
+from . import config, results
+from . import undo as undoing
+from .backend.base import AnnotationBackend
+from .core.labels import LABELS
+from .core.route import Choice
+from .results import AnnotationResults, LoadReport, MergePlan
+from .store.runs import Run
+from .store.stores import Stores
+from .store.views import Selection, Stage, label_condition, resolve
+from .tables import Rows
+
+
+class View:
+    """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
+
+    def __init__(self, stores: Stores, stages: Sequence[Stage] = ()) -> None:
+        self._stores = stores
+        self._stages = tuple(stages)
+
+    # Choosing samples: every verb gives a new view.
+
+    def _then(self, verb: str, **arguments: Any) -> View:
+        return View(self._stores, (*self._stages, {"verb": verb, **arguments}))
+
+    def match(self, where: str) -> View:
+        """Samples that meet an SQL condition on their columns, as ``"split = 'train'"``."""
+        return self._then("match", where=where)
+
+    def match_tags(self, *tags: str) -> View:
+        """Samples with at least one of the tags."""
+        return self._then("match_tags", tags=list(tags))
+
+    def match_labels(self, field: str, where: str = "true") -> View:
+        """Samples with at least one label of a field that meets an SQL condition on the columns of ``LABELS``."""
+        return self._then("match_labels", field=field, where=where)
+
+    def filter_labels(self, field: str, where: str) -> View:
+        """As ``match_labels``; and of that field, only the labels that meet the condition are in the view, and sent."""
+        return self._then("filter_labels", field=field, where=where)
+
+    def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
+        """Some samples by id, in the order of the view, or of the ids when ``ordered``."""
+        return self._then("select", ids=_listed(sample_ids), ordered=ordered)
+
+    def exclude(self, sample_ids: Sequence[str] | str) -> View:
+        """All samples but these."""
+        return self._then("exclude", ids=_listed(sample_ids))
+
+    def limit(self, count: int) -> View:
+        """The first samples."""
+        return self._then("limit", count=count)
+
+    def skip(self, count: int) -> View:
+        """All but the first samples."""
+        return self._then("skip", count=count)
+
+    def take(self, count: int, seed: int = 51) -> View:
+        """Random samples; the same for the same seed."""
+        return self._then("take", count=count, seed=seed)
+
+    def sort_by(self, column: str, reverse: bool = False) -> View:
+        """The samples in the order of one of their columns."""
+        return self._then("sort_by", column=column, reverse=reverse)
+
+    # Reading
+
+    def _selection(self) -> Selection:
+        return resolve(self._stores.samples, self._stores.labels, self._stages)
+
+    def sample_ids(self) -> list[str]:
+        """The ids of the samples, in order."""
+        ids: list[str] = self._selection().sample_ids.to_pylist()
+        return ids
+
+    def __len__(self) -> int:
+        return len(self._selection().sample_ids) if self._stages else self._stores.samples.count()
+
+    def samples(self, columns: Sequence[str] | None = None) -> Rows:
+        """The rows of the samples."""
+        schema = self._stores.samples.schema()
+        if columns is not None:
+            schema = pa.schema([schema.field(c) for c in columns])
+        return Rows(schema, lambda: self._sample_batches(schema.names))
+
+    def _sample_batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        if not self._stages:
+            yield from self._stores.samples.scan(None, columns)
+        else:
+            yield from self._stores.samples.rows(self._selection().sample_ids, columns).to_batches()
+
+    def labels(self, field: str | Sequence[str] | None = None, where: str | None = None) -> Rows:
+        """The labels of the samples: of one field, some, or all; ``where`` is an SQL condition on ``LABELS``."""
+        return Rows(LABELS, lambda: self._label_batches(field, where))
+
+    def _label_batches(self, field: str | Sequence[str] | None, where: str | None) -> Iterator[pa.RecordBatch]:
+        conditions = [f"({where})"] if where else []
+        if not self._stages:
+            if field is not None:
+                conditions.append(f"({label_condition(_listed(field), {})})")
+            yield from self._stores.labels.scan(" AND ".join(conditions) or None)
+            return
+        selection = self._selection()
+        fields = _listed(field) if field is not None else self.label_fields()
+        if not fields:
+            return
+        conditions.append(f"({label_condition(fields, selection.label_filters)})")
+        for batch in self._stores.labels.scan(" AND ".join(conditions)):
+            yield batch.filter(pc.is_in(batch["sample_id"], value_set=selection.sample_ids))
+
+    def label_fields(self) -> list[str]:
+        """The names of the label fields of the dataset."""
+        found: set[str] = set()
+        for batch in self._stores.labels.scan(None, ["field"]):
+            found.update(pc.unique(batch["field"]).to_pylist())
+        return sorted(found)
+
+    def count_labels(self, field: str | None = None) -> int:
+        """How many labels there are."""
+        return sum(batch.num_rows for batch in self._label_batches(field, None))
+
+    # Annotation
+
+    def annotate(
+        self,
+        anno_key: str,
+        label_schema: Mapping[str, Any] | Sequence[str] | str | None = None,
+        label_field: str | None = None,
+        label_type: str | None = None,
+        classes: Sequence[Any] | None = None,
+        attributes: Any = True,
+        mask_targets: Mapping[int, str] | None = None,
+        allow_additions: bool = True,
+        allow_deletions: bool = True,
+        allow_label_edits: bool = True,
+        allow_index_edits: bool = True,
+        allow_spatial_edits: bool = True,
+        media_field: str = "filepath",
+        backend: str | None = None,
+        launch_editor: bool = False,
+        progress: sending.ProgressChoice = None,
+        **backend_options: Any,
+    ) -> AnnotationResults:
+        """Send these samples and their labels to an annotation tool, and remember what was sent under ``anno_key``.
+
+        The arguments are FiftyOne's. Everything is checked before anything is sent: the schema, the backend's
+        abilities, the options (an unknown one is an error), the files and the labels. Raises a ``SchemaError``, ``ConfigError``,
+        ``RunExists``, ``InvalidMedia`` or ``BackendError``; after the last, ``resume_annotation`` goes on.
+        """
+        arguments = {
+            "label_schema": label_schema, "label_field": label_field, "label_type": label_type, "classes": classes,
+            "attributes": attributes, "mask_targets": mask_targets, "allow_additions": allow_additions,
+            "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
+            "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
+        }  # fmt: skip
+        tool = _connect(backend, backend_options)
+        run = sending.send(self._stores, self._stages, anno_key, arguments, tool, media_field, progress)
+        found = AnnotationResults(self._stores, run, tool)
+        if launch_editor:
+            found.launch_editor()
+        return found
+
+    def resume_annotation(
+        self, anno_key: str, progress: sending.ProgressChoice = None, **backend_options: Any
+    ) -> AnnotationResults:
+        """Finish sending a run that stopped half-way. What arrived is not sent again."""
+        run = self._stores.runs.get(anno_key)
+        tool = _reconnect(run, backend_options)
+        if run.state != "sent":
+            run = sending.resume(self._stores, run, tool, progress)
+        return AnnotationResults(self._stores, run, tool)
+
+    def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
+        """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
+        run = self._stores.runs.get(anno_key)
+        sending.abort(self._stores, run, _reconnect(run, backend_options))
+
+    def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
+        """The results object of a run: its status, editor, plan and clean-up."""
+        run = self._stores.runs.get(anno_key)
+        return AnnotationResults(self._stores, run, _reconnect(run, backend_options))
+
+    def plan_annotations(
+        self,
+        anno_key: str,
+        dest_field: str | Mapping[str, str] | None = None,
+        unexpected: Choice = "prompt",
+        conflicts: str = "theirs",
+        force: bool = False,
+        progress: sending.ProgressChoice = None,
+        **load_options: Any,
+    ) -> MergePlan:
+        """What ``load_annotations`` would do. Nothing is written; ``plan.apply()`` makes exactly that change."""
+        found = self.load_annotation_results(anno_key, **load_options)
+        return found.plan(
+            dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, progress=progress
+        )
+
+    def load_annotations(
+        self,
+        anno_key: str,
+        dest_field: str | Mapping[str, str] | None = None,
+        unexpected: Choice = "prompt",
+        cleanup: bool = False,
+        conflicts: str = "theirs",
+        force: bool = False,
+        progress: sending.ProgressChoice = None,
+        **load_options: Any,
+    ) -> LoadReport:
+        """Merge the work of a run back, in one atomic commit, and report what was done, refused, and in conflict.
+
+        ``unexpected``: what to do with labels outside the schema: ``"prompt"`` (asks on a terminal; elsewhere an error, before
+        anything is written), ``"keep"``, ``"ignore"``, ``"return"``, a dictionary of type to field, or a callable from the rows
+        to field names. ``conflicts``: which side wins where both changed one thing, ``"theirs"`` (the tool), ``"ours"`` or
+        ``"fail"``. ``force`` lifts the guard against a load that deletes most of the run.
+        """
+        found = self.load_annotation_results(anno_key, **load_options)
+        return found.load(
+            cleanup, _ask if sys.stdin is not None and sys.stdin.isatty() else None, dest_field=dest_field,
+            unexpected=unexpected, conflicts=conflicts, force=force, progress=progress,
+        )  # fmt: skip
+
+    def undo_annotations(self, anno_key: str) -> undoing.Undone:
+        """Take back the last load of a run, and only that; labels edited here since then keep their edits."""
+        return undoing.undo(self._stores, self._stores.runs.get(anno_key))
+
+    # Runs
+
+    def list_annotation_runs(self) -> list[str]:
+        """The keys of all runs, oldest first."""
+        return self._stores.runs.keys()
+
+    def has_annotation_run(self, anno_key: str) -> bool:
+        """Whether there is a run of that key."""
+        return anno_key in self._stores.runs.keys()
+
+    def has_annotation_runs(self) -> bool:
+        """Whether there is any run."""
+        return bool(self._stores.runs.keys())
+
+    def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
+        """What was asked, when, and what each load did."""
+        return results.describe(self._stores.runs.get(anno_key))
+
+    def load_annotation_view(self, anno_key: str) -> View:
+        """The view that was sent."""
+        return View(self._stores, self._stores.runs.get(anno_key).view)
+
+    def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
+        """Give a run another key. Raises ``RunExists`` when that one is in use."""
+        run = self._stores.runs.get(anno_key)
+        sending.check_key(new_anno_key)
+        self._stores.runs.require_free(new_anno_key)
+        self._stores.runs.update(run, anno_key=new_anno_key)
+
+    def delete_annotation_run(self, anno_key: str) -> None:
+        """Forget a run and its history; neither labels here nor tasks on the server are touched."""
+        self._stores.runs.delete(self._stores.runs.get(anno_key))
+
+    def delete_annotation_runs(self) -> None:
+        """Forget all runs."""
+        for key in self._stores.runs.keys():
+            self.delete_annotation_run(key)
+
+    def __repr__(self) -> str:
+        chain = "".join(f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages)
+        return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held open; this is for ``with``."""
+
+
+def _connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
+    settings = config.resolve(name, options)
+    return settings.backend(settings.config)
+
+
+def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
+    stored = {name: value for name, value in run.options.items() if name != "media_field"}
+    return _connect(run.backend, {**stored, **options})
+
+
+def _ask(plan: MergePlan) -> str:
+    from rich.prompt import Prompt
+
+    question = f"{len(plan.unexpected)} labels are outside the schema. What shall be done with them?"
+    return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else [str(n) for n in names]
+
+
