@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
+
 from annobridge.backend.http import Http
 from annobridge.exceptions import Broken, Rejected
+
+from .arrays import first_rows
 
 PAGE = 1000  # the most that a list answers
 TRIES = 4  # a list that people write to while it is read is read again
@@ -52,8 +54,8 @@ class Api:
             return
         who = f"Pixano {found} answers there" if found else "the server there is not Pixano"
         raise Rejected(
-            f"pixano: {who}, and annobridge speaks with Pixano 0.8; install pixano=={VERSION} in an environment of its own "
-            "(`annobridge pixano up` does it), or correct the url."
+            f"pixano: {who}, and annobridge speaks with Pixano 0.8; install pixano=={VERSION} in an environment "
+            "of its own (`annobridge pixano up` does it), or correct the url."
         )
 
     def datasets(self) -> list[dict[str, Any]]:
@@ -68,7 +70,7 @@ class Api:
         return next((d for d in self.datasets() if all(d.get(k) == v for k, v in wanted.items())), None)
 
     def table(self, dataset: str, name: str, schema: pa.Schema) -> pa.Table:
-        """All rows of a table, once each. Rows move when they are edited, so a page may miss one: then it reads again."""
+        """All rows of a table, once each. Rows move when edited, so a page may miss one: then it reads again."""
         for _ in range(TRIES):
             rows, total = self._pages(f"/datasets/{dataset}/{name}", schema)
             if len(rows) == total:
@@ -88,7 +90,7 @@ class Api:
             pages.append(_rows(items, schema, path))
             offset += PAGE
         rows = pa.concat_tables(pages).combine_chunks()
-        return rows.take(_first_rows(rows["id"])), total
+        return rows.take(first_rows(rows["id"])), total
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
@@ -137,11 +139,6 @@ def _rows(items: list[Any], schema: pa.Schema, path: str) -> pa.Table:
         return pa.Table.from_pylist(items, schema=schema)
     except (pa.ArrowException, TypeError, AttributeError) as error:
         raise Broken(f"pixano: GET {path} answers rows of another form than Pixano 0.8's ({error}).") from error
-
-
-def _first_rows(ids: pa.ChunkedArray) -> pa.Array:
-    """The first row of each id, in order."""
-    return pa.array(np.sort(np.unique(ids.to_numpy(), return_index=True)[1]) if len(ids) else [], pa.int64())
 
 
 def _finding(finding: Mapping[str, Any]) -> str:

@@ -29,8 +29,14 @@ def bools(values: Any) -> Bools:
 
 
 def find(values: pa.Array, within: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Where each value first stands in ``within``; null where it does not, or is null itself."""
-    return pc.index_in(values, value_set=one(within).drop_null()) if len(within) else pa.nulls(len(values), pa.int32())
+    """Where each value first stands in ``within``; null where it does not. ``within`` has no null."""
+    return pc.index_in(values, value_set=one(within)) if len(within) else pa.nulls(len(values), pa.int32())
+
+
+def first_rows(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The first row of each id, in order."""
+    texts = one(ids).to_numpy(zero_copy_only=False)
+    return pa.array(np.sort(np.unique(texts, return_index=True)[1]) if len(ids) else [], pa.int64())
 
 
 def choose(where: Bools, yes: pa.Array, no: pa.Array) -> pa.Array:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-import shutil
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
+
 from annobridge.backend import (
     AnnotationBackend,
     AnnotationBackendConfig,
@@ -23,15 +25,15 @@ from annobridge.backend import (
 from annobridge.backend.http import Http
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import Broken, Gone, Rejected
-from pydantic import Field
+from annobridge.exceptions import BackendError, Broken, Gone, Rejected
 
 from . import api, jsonl, limits, messages, removal, values, wire
-from .arrays import choose, each, one, bools, setting
-from .decode import decode
+from .arrays import each, one, setting
+from .decode import decode, unsigned
 from .layout import SPATIAL, Layout
 
 SENT = "Sent by annobridge"
+SPLIT = "train"
 _SPATIAL_TYPES = frozenset({"detections", "instances", "polygons", "polylines", "keypoints", "segmentation"})
 _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 
@@ -92,7 +94,9 @@ class PixanoBackend(AnnotationBackend):
         layout = Layout.of(task.schema, task.samples, task.labels, self.config.template)
         labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
         labels = setting(labels, remote_id=wire.remote_ids(labels, layout)).combine_chunks()
-        if wrong := values.misfits(labels.filter(pc.is_in(labels["kind"], pa.array(list(SPATIAL)))), dict(layout.attributes)):
+        if wrong := values.misfits(
+            labels.filter(pc.is_in(labels["kind"], pa.array(list(SPATIAL)))), dict(layout.attributes)
+        ):
             raise Rejected("\n  - ".join(["pixano: some values cannot be sent:", *wrong]))
         name = dataset_name(task.name)
         dataset, fresh = self._dataset(name, task, layout, labels)
@@ -103,7 +107,7 @@ class PixanoBackend(AnnotationBackend):
         return Receipt(task.name, {"dataset": dataset, "name": name, "layout": layout.to_dict()}, baseline)
 
     def _dataset(self, name: str, task: Task, layout: Layout, labels: pa.Table) -> tuple[str, bool]:
-        """The id of the task's dataset, and whether it was sent just now: an earlier call may have been cut off after it."""
+        """The id of the task's dataset, and whether it is fresh: an earlier call may have been cut off after it."""
         if job := self._api.running(name):
             return self._api.finish(job, self.config.deadline), True
         there = self._api.dataset(name=name)
@@ -116,10 +120,109 @@ class PixanoBackend(AnnotationBackend):
         try:
             spec = layout.dataset(name, SENT, overwrite=overwrite)
             self._api.put_file(upload, "dataset.yaml", json.dumps(spec).encode())
-            files = [self._put_image(upload, i, s, task) for i, s in enumerate(task.samples.to_pylist())]
+            files = self._put_images(upload, task)
             text = b"".join(jsonl.lines(layout, task.samples, labels, files))
-            self._api.put_file(upload, "train/metadata.jsonl", text)
-            return self._api.finish(self._api.start(self._api.analyze(source)), self.config.deadline)
-        except Rejected:
-            self._api.close_upload(upload)  # Pixano keeps what it could not import
+            self._api.put_file(upload, f"{SPLIT}/metadata.jsonl", text)
+            plan = self._api.analyze(source)
+        except BaseException:
+            self._forget(upload)
             raise
+        try:
+            return self._api.finish(self._api.start(plan), self.config.deadline)
+        except Rejected:  # any other failure leaves an import that may go on
+            self._forget(upload)
+            raise
+
+    def _put_images(self, upload: str, task: Task) -> list[str]:
+        """Send the images, under names of our own; these names."""
+        names = []
+        for i, row in enumerate(task.samples.select(["sample_id", "filepath"]).to_pylist()):
+            suffix = _SUFFIX.search(row["filepath"] or "")
+            names.append(f"{i:06d}{suffix[0].lower() if suffix else '.jpg'}")
+            with task.media.open(row["sample_id"]) as stream:
+                self._api.put_file(upload, f"{SPLIT}/{names[-1]}", stream)
+        return names
+
+    def _forget(self, upload: str) -> None:
+        """Pixano keeps the files of an upload that came to nothing."""
+        with suppress(BackendError):
+            self._api.close_upload(upload)
+
+    def _baseline(self, labels: pa.Table, tables: wire.Wire, layout: Layout, *, fresh: bool) -> pa.Table:
+        """What the server gives back; or, when people may be at work already, what it gave back then."""
+        if layout.messages:
+            ids = messages.match(jsonl.sent_messages(layout, labels), tables["messages"].to_pylist())
+            labels = setting(labels, remote_id=each(one(labels["remote_id"]), lambda i: ids.get(i, i), pa.string()))
+        return decode(tables, layout, labels).labels if fresh else unsigned(labels)
+
+    def _tables(self, dataset: str, layout: Layout) -> wire.Wire:
+        return {name: self._api.table(dataset, name, schema) for name, schema in wire.schemas(layout).items()}
+
+    # --- afterwards -------------------------------------------------------------------------------------------------
+
+    def download(self, receipt: Receipt) -> Download:
+        """All labels as they are now."""
+        layout = Layout.from_dict(receipt.state["layout"])
+        with self._there(receipt):
+            tables = self._tables(receipt.state["dataset"], layout)
+        found = decode(tables, layout, receipt.baseline)
+        return Download(found.labels, found.samples, tuple(found.notes))
+
+    def status(self, receipt: Receipt) -> Status:
+        """Images by the state that people set in Pixano."""
+        schema = pa.schema([("id", pa.string()), ("status", pa.string())])
+        with self._there(receipt):
+            records = self._api.table(receipt.state["dataset"], "records", schema)
+        counts = {r["values"]: r["counts"] for r in pc.value_counts(records["status"]).to_pylist()}
+        return Status(next(iter(counts)) if len(counts) == 1 else "inProgress", counts)
+
+    @contextmanager
+    def _there(self, receipt: Receipt) -> Iterator[None]:
+        """Raise ``Gone`` if the dataset is not in the library: Pixano answers for a while from what it remembers."""
+        dataset = receipt.state["dataset"]
+        try:
+            yield
+        except (Broken, Gone):
+            if self._api.dataset(id=dataset):
+                raise
+        else:
+            if self._api.dataset(id=dataset):
+                return
+        raise Gone(
+            f"pixano: the dataset {receipt.state['name']!r} of task {receipt.task!r} is not in Pixano's library "
+            "any more; put its folder back there, or end the run with delete_annotation_run."
+        )
+
+    def find(self, task_name: str) -> Mapping[str, Any] | None:
+        """The dataset that an unanswered upload left."""
+        name = dataset_name(task_name)
+        if job := self._api.running(name):
+            self._api.finish(job, self.config.deadline)
+        there = self._api.dataset(name=name)
+        if there is None or there["description"] == removal.REMOVED:
+            return None
+        return {"dataset": there["id"], "name": name}
+
+    def delete(self, receipt: Receipt) -> None:
+        """Remove the dataset, as far as Pixano allows: see ``removal``."""
+        if self._api.dataset(id=receipt.state["dataset"], name=receipt.state["name"]):
+            removal.remove(self._api, receipt.state["name"], self.config.deadline)
+
+    def editor_url(self, receipt: Receipt) -> str | None:
+        """Pixano's page of the dataset."""
+        return f"{self.config.url.rstrip('/')}/#/explorer/{receipt.state['dataset']}"
+
+
+def dataset_name(task: str) -> str:
+    """A dataset's name, equal to that of its folder: Pixano takes names that differ in case or signs for the same."""
+    name = re.sub(r"[^a-z0-9]+", "_", task.lower()).strip("_")
+    return name if name == task.replace("-", "_") else f"{name}_{hashlib.sha256(task.encode()).hexdigest()[:8]}"
+
+
+def _compare(sent: Mapping[str, int], tables: wire.Wire) -> None:
+    wrong = [f"{len(tables[n])} of {sent.get(n, 0)} {n}" for n in tables if len(tables[n]) != sent.get(n, 0)]
+    if wrong:
+        raise Broken(
+            f"pixano: the server has not what was sent to it ({', '.join(wrong)}); abort the run and send it again, "
+            "and see the server's log if it happens twice."
+        )

@@ -1,7 +1,7 @@
 """Pixano's tables -> ``REMOTE``.
 
-``reference`` holds the labels as they were sent (or as the last load left them), by ``remote_id``. Each is encoded again;
-where Pixano still has just that, the row is taken from the reference, exactly. Only what people changed is decoded.
+``reference`` holds the labels as they were sent (or as the last load left them), by ``remote_id``. They are encoded
+again; where Pixano still has just that, the row is taken from the reference, exactly. Only changes are decoded.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from annobridge.core import attributes, geometry
 from annobridge.core.labels import REMOTE
 
 from . import messages, values, wire
-from .arrays import Bools, bools, choose, find, lengths, one, same, setting
+from .arrays import INTS, Bools, bools, choose, find, first_rows, lengths, one, same, setting
 from .layout import Column, Layout
 
 _OURS = ("run", "tool", "annotator", "time", "rev")  # the bridge's to say
@@ -35,15 +36,22 @@ def decode(tables: wire.Wire, layout: Layout, reference: pa.Table) -> Decoded:
     """All labels of a dataset."""
     work = _Decoder(tables, layout, reference.combine_chunks())
     found = pa.concat_tables(work.all()).combine_chunks()
-    found = setting(found, **{name: pa.nulls(len(found), REMOTE.field(name).type) for name in _OURS})
+    found = unsigned(found)
     bad = pa.array(sorted(work.unreadable), pa.string())
     samples = wire.sample_of(one(tables["records"]["id"]), layout)
     if len(bad):
         found = found.filter(pc.invert(pc.is_in(found["sample_id"], bad)))
         samples = samples.filter(pc.invert(pc.is_in(samples, bad)))
         names = ", ".join(bad.to_pylist()[:3]) + (" …" if len(bad) > 3 else "")
-        work.notes.append(f"Left out {len(bad)} sample(s) with shapes that cannot be read ({names}); correct them in Pixano.")
+        work.notes.append(
+            f"Left out {len(bad)} sample(s) with shapes that cannot be read ({names}); correct them in Pixano."
+        )
     return Decoded(found, samples, work.notes)
+
+
+def unsigned(labels: pa.Table) -> pa.Table:
+    """Labels without what only the bridge can say of them."""
+    return setting(labels, **{name: pa.nulls(len(labels), REMOTE.field(name).type) for name in _OURS})
 
 
 class _Decoder:
@@ -79,7 +87,7 @@ class _Decoder:
         return rows.filter(pa.array(kept)).combine_chunks()
 
     def known(self, rows: pa.Table) -> tuple[pa.Table, pa.Table, Bools]:
-        """The reference's label of each row (nulls for a new one) with its ids set anew, the entity, and which are known."""
+        """The reference's label of each row (nulls for a new one), its ids anew; the entity; and which are known."""
         at = find(one(rows["id"]), self.reference["remote_id"])
         old = self.reference.take(at)
         records = one(rows["record_id"])
@@ -152,7 +160,7 @@ class _Decoder:
         mask = pa.StructArray.from_arrays([size, counts], fields=[type_.field("size"), type_.field("counts")])
         before = one(old["mask"])
         kept = known & same(counts, pc.struct_field(before, "counts"))
-        kept &= same(one(rows["size"]).cast(wire.INTS), pc.struct_field(before, "size").cast(wire.INTS))
+        kept &= same(one(rows["size"]).cast(INTS), pc.struct_field(before, "size").cast(INTS))
         wrong = np.zeros(len(rows), bool)
         for i in np.flatnonzero(~kept):
             wrong[i] = geometry.check_rle(mask[i].as_py()) is not None
@@ -161,7 +169,9 @@ class _Decoder:
         same_box = known & same(coords, wire.boxes(old))
         box = choose(same_box, one(old["bounding_box"]), coords.cast(REMOTE.field("bounding_box").type))
         # The brush moves a mask and leaves its box behind; and a box may be missing.
-        around = ~wrong & ((~kept & same_box) | bools(pc.is_null(coords)) & ~same_box | ~kept & bools(pc.is_null(coords)))
+        around = ~wrong & (
+            (~kept & same_box) | bools(pc.is_null(coords)) & ~same_box | ~kept & bools(pc.is_null(coords))
+        )
         fresh = [geometry.mask_box(mask[i].as_py()) if at else None for i, at in enumerate(around)]
         box = choose(around, pa.array(fresh, box.type), box)
         kind = pa.repeat(pa.scalar(self.layout.mask_kind), len(rows))
@@ -215,8 +225,7 @@ class _Decoder:
             size = lengths(now)
             records, now = records.take(pa.array(np.repeat(np.arange(len(now)), size))), pc.list_flatten(now)
             ids = pc.binary_join_element_wise(records, name, now, "/")
-            first = np.unique(ids.to_numpy(zero_copy_only=False), return_index=True)[1] if len(ids) else []
-            rows = pa.array(np.sort(np.asarray(first, np.int64)))
+            rows = first_rows(ids)
             records, now, ids = records.take(rows), now.take(rows), ids.take(rows)
         at = find(ids, self.reference["remote_id"])
         known, old = bools(pc.is_valid(at)), self.reference.take(at)
@@ -257,7 +266,7 @@ class _Decoder:
 def _first(keys: pa.Array, within: pa.Array) -> pa.Array:
     """The first row of ``within`` that holds each key; null keys of ``within`` match nothing."""
     rows = np.flatnonzero(bools(pc.is_valid(within)))
-    at = find(keys, within)
+    at = find(keys, within.drop_null())
     return pa.array(rows, pa.int32()).take(at) if len(rows) else pa.nulls(len(keys), pa.int32())
 
 

@@ -1,9 +1,9 @@
 """How the labels of a task lie in a Pixano dataset: which of its columns hold what. It is kept in the receipt, as JSON.
 
-    spatial labels     an entity (class and attributes) with its annotation
-    classification(s)  a record attribute: one text, or a list of texts
-    scalar             a record attribute, typed by the values
-    messages           conversations
+spatial labels     an entity (class and attributes) with its annotation
+classification(s)  a record attribute: one text, or a list of texts
+scalar             a record attribute, typed by the values
+messages           conversations
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 SPATIAL = {
@@ -144,8 +145,8 @@ def conflicts(schema: LabelSchema) -> Iterator[str]:
         kind, first = seen.setdefault(attribute.name, (TYPES[attribute.type], owner.name))
         if kind != TYPES[attribute.type]:
             yield (
-                f"{owner.name}.attributes.{attribute.name}: is a {attribute.type} here and another type in {first}, and "
-                "Pixano has one column for both; give it the same type in both fields, or another name."
+                f"{owner.name}.attributes.{attribute.name}: is a {attribute.type} here and another type in {first}, "
+                "and Pixano has one column for both; give it the same type in both fields, or another name."
             )
 
 

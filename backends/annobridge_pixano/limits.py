@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from annobridge.core import attributes
 from annobridge.core.schema import LabelSchema
 
@@ -15,6 +16,7 @@ from . import layout, messages, wire
 from .arrays import Bools, bools, lengths, one
 from .layout import SPATIAL
 
+TOLERANCE = 1e-6  # a rounding error outside of the image is pulled in, and put back afterwards
 TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # keypoints that Pixano draws, and how many points they have
 
 
@@ -25,8 +27,8 @@ def of_schema(schema: LabelSchema) -> Iterator[str]:
         if f.type == "messages":
             for name in sorted(set(f.all_attributes()) - set(messages.NAMES)):
                 yield (
-                    f"{f.name}.attributes.{name}: messages in Pixano have only {', '.join(messages.NAMES)}; leave it out, "
-                    "or keep it in a scalar field."
+                    f"{f.name}.attributes.{name}: messages in Pixano have only {', '.join(messages.NAMES)}; leave it "
+                    "out, or keep it in a scalar field."
                 )
 
 
@@ -60,7 +62,7 @@ def _checks(labels: pa.Table) -> Iterator[tuple[Bools, str]]:
         bools(pc.not_equal(labels["rotation"], 0.0)),
         "are rotated, and Pixano's boxes are upright; send them as polygons, or leave the rotation out.",
     )
-    boxes = wire.boxes(labels)
+    boxes = wire.boxes(labels, clip=False)
     yield (
         is_kind["box"] & bools(pc.is_null(boxes)),
         "are boxes without a bounding_box; correct them.",
@@ -78,7 +80,7 @@ def _checks(labels: pa.Table) -> Iterator[tuple[Bools, str]]:
 
 
 def _paths(labels: pa.Table, is_path: Bools, is_points: Bools) -> Iterator[tuple[Bools, str]]:
-    coords, parts = wire.paths(labels)
+    coords, parts = wire.paths(labels, clip=False)
     yield (is_path | is_points) & (lengths(coords) == 0), "have no points; add some, or delete them."
     yield (
         (is_path | is_points) & _outside(coords, labels, is_points),
@@ -96,7 +98,7 @@ def _outside(nested: pa.Array, labels: pa.Table, may_miss: Bools | None = None) 
     """Rows with a number that is not in 0 … 1; NaN is allowed where ``may_miss``."""
     flat = pc.list_flatten(nested).to_numpy(zero_copy_only=False)
     rows = np.repeat(np.arange(len(labels)), lengths(nested))
-    wrong = ~((flat >= 0) & (flat <= 1))
+    wrong = ~((flat >= -TOLERANCE) & (flat <= 1 + TOLERANCE))
     if may_miss is not None:
         wrong &= ~(np.isnan(flat) & may_miss[rows])
     where = np.zeros(len(labels), bool)
@@ -109,11 +111,17 @@ def _values(labels: pa.Table) -> Iterator[str]:
     if repeated := sorted(
         {r["label"] or "" for r in groups.aggregate([([], "count_all")]).to_pylist() if r["count_all"] > 1}
     ):
-        yield f"Some samples have the class {repeated[0]!r} more than once in one field; Pixano keeps it once: delete the copies."
-    said = pc.unique(labels.filter(pc.equal(labels["kind"], "message"))["value"].drop_null()).to_pylist()
+        yield f"Some samples have the class {repeated[0]!r} twice in one field; Pixano keeps one: delete the others."
+    asked = labels.filter(pc.equal(labels["kind"], "message")).combine_chunks()
+    said = pc.unique(asked["value"].drop_null()).to_pylist()
     if any(not isinstance(json.loads(v), str) for v in said):
         yield "Some messages are not text; write their content as one text."
-    numbers = {t for n in attributes.names(labels["attributes"]) for t in _bare(attributes.values(labels["attributes"], n))}
+    given = {json.loads(t) for t in pc.unique(attributes.values(asked["attributes"], "question_type")).to_pylist() if t}
+    if wrong := sorted(map(str, given - set(messages.TYPES))):
+        yield f"The question_type {wrong[0]!r} is none of Pixano's; use one of {', '.join(messages.TYPES)}."
+    numbers = {
+        t for n in attributes.names(labels["attributes"]) for t in _bare(attributes.values(labels["attributes"], n))
+    }
     if numbers | set(_bare(one(labels["value"]))):
         yield "Some values are NaN or infinite, which Pixano turns into nothing; leave them out."
 

@@ -47,14 +47,14 @@ def _letter(choices: Sequence[str], choice: str) -> str:
 
 
 def encode(labels: Iterable[Row], record_of: dict[str, str]) -> list[Row]:
-    """Message labels as Pixano's messages, in the order in which they are to be sent, with the number it will give them.
+    """Message labels as Pixano's messages, in the order of sending, with the number it will give them.
 
     Each has the ``remote_id`` of its label.
     """
     threads: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for label in labels:
         extra = {a["name"]: json.loads(a["value"]) for a in label["attributes"] or ()}
-        record = record_of.get(label["sample_id"], label["sample_id"])
+        record = record_of.get(label["sample_id"]) or str(label["sample_id"])
         threads[record, str(extra.get("conversation", "0"))].append({**label, "extra": extra})
     return [m for (record, thread), rows in threads.items() for m in _thread(record, thread, rows)]
 
@@ -62,7 +62,8 @@ def encode(labels: Iterable[Row], record_of: dict[str, str]) -> list[Row]:
 def _thread(record: str, thread: str, rows: list[Row]) -> Iterator[Row]:
     # One conversation id may occur on many images; ids of messages derive from it, so it takes the record's in front.
     rows.sort(key=lambda r: (r["index"] or 0, ROLES.index(r["label"])))
-    number, choices, asked = -1, list[str](), None
+    number, asked = -1, None
+    choices: list[str] = []
     for row in rows:
         extra, question = row["extra"], row["label"] == "question"
         if row["index"] != asked:
@@ -102,7 +103,7 @@ def match(sent: Iterable[Row], found: Iterable[Row]) -> dict[str, str]:
 def decode(found: Sequence[Row], known: dict[str, Row], sent: dict[str, Row]) -> list[Row]:
     """Pixano's messages as label columns.
 
-    ``known`` has the labels by server id, ``sent`` their messages: what is still as it was sent stays as it was labelled.
+    ``known`` has the labels by server id, ``sent`` their messages: what is as it was sent stays as it was.
     """
     choices = {(m["conversation_id"], m["number"]): m["choices"] for m in found if m["type"] == "QUESTION"}
     return [_label(m, choices, known.get(m["id"], {}), sent.get(m["id"], {})) for m in found]

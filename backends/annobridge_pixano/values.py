@@ -1,4 +1,4 @@
-"""Values: our JSON text <-> Pixano's typed columns, which have no null (``""``, ``0``, ``False`` and ``[]`` stand for it).
+"""Values: our JSON text <-> Pixano's typed columns, which have no null (``""``, ``0``, ``False``, ``[]``).
 
 What was sent and has not changed is never decoded: the caller puts the original back, so nothing is lost on the way.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from annobridge.core import attributes
 from annobridge.core.labels import ATTRIBUTE
 from annobridge.core.rows import VALUE_TYPES
@@ -112,8 +113,7 @@ def misfits(labels: pa.Table, columns: dict[str, Column]) -> list[str]:
         bad = [t for t in pc.unique(texts).to_pylist() if not fits(t, c.type)]
         if bad:
             out.append(
-                f"The attribute {name!r} has the value {bad[0]}{f' and {len(bad) - 1} others' * (len(bad) > 1)}, which a "
-                f"Pixano column of type {c.type} cannot hold; correct it, or give the attribute the type 'text'."
+                f"The attribute {name!r} has {f'{len(bad)} values such as' if bad[1:] else 'the value'} {bad[0]}, "
+                f"which a Pixano column of type {c.type} cannot hold; correct it, or give the attribute the type 'text'."
             )
     return out
-

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrays import FLOATS, INTS, STRINGS, bools, choose, each, lengths, lists, one
+from .arrays import FLOATS, INTS, STRINGS, bools, choose, each, lengths, lists, offsets, one
 from .layout import OF_ENTITY, SPATIAL, Layout
 from .values import ARROW
 
@@ -72,7 +72,7 @@ def remote_ids(labels: pa.Table, layout: Layout) -> pa.Array:
     classes = pc.binary_join_element_wise(fields, pc.fill_null(one(labels["label"]), ""), "/")
     out = choose(bools(pc.is_in(kinds, pa.array(["classification", "scalar"]))), fields, out)
     out = choose(bools(pc.is_in(one(labels["field"]), pa.array(many, pa.string()))), classes, out)
-    return choose(bools(pc.equal(kinds, "message")), pa.array([f"message/{i}" for i in range(len(labels))]), out)
+    return choose(bools(pc.equal(kinds, "message")), pa.array([f"message/{i}" for i in range(len(labels))], pa.string()), out)
 
 
 def entity_ids(labels: pa.Table) -> pa.Array:
@@ -83,7 +83,7 @@ def entity_ids(labels: pa.Table) -> pa.Array:
         return ids
     taken = set(ids.to_pylist())
     others = [f"label.{i}" + "_" * (f"label.{i}" in taken) for i in range(len(ids))]
-    return choose(safe, ids, pa.array(others))
+    return choose(safe, ids, pa.array(others, pa.string()))
 
 
 def record_of(labels: pa.Table, layout: Layout) -> pa.Array:
@@ -98,9 +98,10 @@ def sample_of(records: pa.Array, layout: Layout) -> pa.Array:
     return each(records, lambda r: layout.samples.get(r, r), pa.string()) if layout.samples else records
 
 
-def boxes(labels: pa.Table) -> pa.Array:
-    """Boxes as ``[x, y, width, height]``."""
-    return one(labels["bounding_box"]).cast(FLOATS)
+def boxes(labels: pa.Table, *, clip: bool = True) -> pa.Array:
+    """Boxes as ``[x, y, width, height]``. ``clip`` pulls in what is a rounding error outside, as Pixano wants it."""
+    found = one(labels["bounding_box"]).cast(FLOATS)
+    return _clipped(found) if clip else found
 
 
 def box_confidence(labels: pa.Table) -> pa.Array:
@@ -110,14 +111,21 @@ def box_confidence(labels: pa.Table) -> pa.Array:
     return choose(valid, known, pa.repeat(pa.scalar(-1.0), len(labels)))
 
 
-def paths(labels: pa.Table) -> tuple[pa.Array, pa.Array]:
+def _clipped(coords: pa.Array) -> pa.Array:
+    flat = pc.list_flatten(coords).to_numpy(zero_copy_only=False)
+    inside = pa.array(np.clip(flat, 0.0, 1.0))
+    return pa.ListArray.from_arrays(offsets(lengths(coords)), inside, mask=pc.is_null(coords))
+
+
+def paths(labels: pa.Table, *, clip: bool = True) -> tuple[pa.Array, pa.Array]:
     """Points as flat coordinates, and how many there are in each part."""
     points = one(labels["points"])
     parts = pc.list_flatten(points)
     counts = lengths(parts)
     num_points = lists(lengths(points), pa.array(counts, pa.int64()))
     flat = pc.list_flatten(pc.list_flatten(parts)).cast(pa.float64())
-    return lists(_sums(num_points) * 2, flat), num_points
+    coords = lists(_sums(num_points) * 2, flat)
+    return (_clipped(coords) if clip else coords), num_points
 
 
 def closed(labels: pa.Table) -> pa.Array:

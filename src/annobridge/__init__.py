@@ -28,8 +28,7 @@ if TYPE_CHECKING:
         Status,
         Task,
     )
-    from .backend.registry import list_backends
-    from .config import annotation_config
+    from .config import annotation_config, list_backends
     from .core.rows import (
         Classification,
         Detection,
@@ -55,8 +54,7 @@ _HOMES = {
         ["AnnotationBackend", "AnnotationBackendConfig", "Capabilities", "Download", "Media", "Receipt", "Status", "Task"],
         "backend.base",
     ),
-    "list_backends": "backend.registry",
-    "annotation_config": "config",
+    **dict.fromkeys(["annotation_config", "list_backends"], "config"),
     **dict.fromkeys(
         ["Classification", "Detection", "Keypoint", "Label", "Message", "Polyline", "Sample", "Scalar", "Segmentation"],
         "core.rows",

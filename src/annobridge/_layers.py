@@ -105,15 +105,16 @@ def _syntax_error(text: str, shown: str, number: int, message: str) -> ConfigErr
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line on which each key of a TOML text is set, as tomllib does not tell."""
+    """The line on which each table and key of a TOML text first stands, as tomllib does not tell."""
     table: tuple[str, ...] = ()
     lines: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = tuple(p.strip("\"'") for p in _PART.findall(header[1]))
-            lines.setdefault(table, number)
-        elif key := _KEY.match(line):
-            lines.setdefault((*table, *(p.strip("\"'") for p in _PART.findall(key[1]))), number)
+        header, key = _HEADER.match(line), _KEY.match(line)
+        if found := header or key:
+            path = tuple(part.strip("\"'") for part in _PART.findall(found[1]))
+            path, table = (path, path) if header else ((*table, *path), table)
+            for length in range(1, len(path) + 1):
+                lines.setdefault(path[:length], number)
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,12 @@ from .core import infer, tasks, validate
 from .core.labels import LABELS, SAMPLES
 from .core.schema import FLAGS, LabelSchema
 from .exceptions import InvalidLabels, InvalidMedia, InvalidSchema, RunError, SchemaError, StoreError, Unsupported
-from .progress import Progress
+from .progress import Progress, ProgressChoice
 from .store import media, views
 from .store.locate import Locator
 from .store.runs import Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
-
-ProgressChoice = bool | Callable[[int, int], None] | None
 
 
 def send(
@@ -84,6 +82,8 @@ def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: Progr
     if not rows.num_rows:
         raise RunError(f"The run {run.anno_key!r} stopped before its tasks were written down; abort it, and annotate again.")
     filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
+    if todo:  # the baseline of a task is written before its receipt
+        stores.baseline.drop(run, [name for name, _ in todo])
     with Outgoing(stores, run, todo, filters) as outgoing:
         return _upload(stores, run, backend, outgoing, progress)
 

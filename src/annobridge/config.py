@@ -73,7 +73,7 @@ def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
     return Settings(name, backend, config, origins)
 
 
-def backends() -> list[str]:
+def list_backends() -> list[str]:
     """The names of the backends in use: installed or registered, and not left out by ``ANNOBRIDGE_BACKENDS``."""
     return _Sources().names
 
@@ -82,6 +82,12 @@ def broken_backends() -> dict[str, str]:
     """Those of them that cannot be loaded, with the reason."""
     sources = _Sources()
     return {name: why for name, why in registry.broken(sources.custom).items() if name in sources.names}
+
+
+def backend_class(name: str | None = None) -> type[AnnotationBackend]:
+    """The backend of that name, or the default one, not configured yet."""
+    sources = _Sources()
+    return registry.get(sources.backend_name(name), sources.custom)
 
 
 def describe() -> list[Setting]:
@@ -161,7 +167,7 @@ def _validated(name: str, config: type[AnnotationBackendConfig], found: Options)
 
 
 def _parsed(info: FieldInfo, value: Value) -> Any:
-    """Texts of the environment become lists, dictionaries and booleans where these are expected; pydantic does the rest."""
+    """Texts of the environment become lists, dictionaries and booleans where expected; pydantic does the rest."""
     kinds = {get_origin(a) or a for a in (info.annotation, *get_args(info.annotation))}
     if not value.origin.startswith("environment"):
         return value.value
@@ -251,4 +257,4 @@ def _described(name: str, config: type[AnnotationBackendConfig], found: Options)
 
 def _masked(value: Any) -> str:
     """A value without what addresses may hide."""
-    return "" if value is None else re.sub(r"(?<=//)[^/@]*@|(?<=\?).+", "***", str(value))
+    return "" if value is None else re.sub(r"(?<=//)[^/@]*(?=@)|(?<=\?).+", "***", str(value))

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
@@ -21,7 +21,7 @@ Configs = Mapping[str, type[AnnotationBackendConfig]]
 
 _HEAD = f"""\
 #:schema ./config.schema.json
-# The configuration of annobridge: copy it to ~/.annobridge (or ~/.annobridge/config.toml) and uncomment what you change.
+# The configuration of annobridge. Copy it to ~/.annobridge (or ~/.annobridge/config.toml); uncomment what you change.
 # A value of a call comes first, then annobridge.annotation_config, then the environment (ANNOBRIDGE_PIXANO_URL=…), then
 # this file, then the default, which is what is shown here. `annobridge config` says what holds, and why.
 # Secrets are better kept in the keyring: `annobridge login BACKEND`.
@@ -29,6 +29,7 @@ _HEAD = f"""\
 # the backend of a call that names none
 # default_backend = "{DEFAULT_BACKEND}"
 """
+_EXAMPLES = {int: 100, float: 1.5, bool: True, list: [], dict: {}}
 _TAIL = """
 # a backend of your own: the module that holds this class holds the backend too
 # [backends.mine]
@@ -84,11 +85,17 @@ def _section(name: str, config: type[AnnotationBackendConfig]) -> Iterator[str]:
 
 
 def _written(info: FieldInfo, *, secret: bool) -> str:
-    value = None if info.is_required() or secret else info.get_default(call_default_factory=True, validated_data={})
-    if value is None:
-        examples = info.examples or ["…"]
-        value = examples[0]
-    return json.dumps(value, ensure_ascii=False)
+    """The default, or else an example, as TOML."""
+    default = None if info.is_required() or secret else info.get_default(call_default_factory=True, validated_data={})
+    if default is not None:
+        return _toml(default)
+    kinds = [get_origin(a) or a for a in (info.annotation, *get_args(info.annotation))]
+    example = next((_EXAMPLES[kind] for kind in kinds if kind in _EXAMPLES), "…")
+    return f"{_toml(info.examples[0] if info.examples else example)}  # an example: not set by default"
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # the same for all but tables and None
 
 
 def _installed() -> Configs:

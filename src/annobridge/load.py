@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .core.labels import LABELS
+from .core.merge import BEFORE
 from .exceptions import StalePlan
 from .plan import Outcome
 from .store.stores import Stores
@@ -46,9 +48,15 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
 
 
 def _commit(stores: Stores, outcome: Outcome, token: str) -> int:
-    before = outcome.spool.reader("before").read_all().select(["label_id", "rev", "_rowaddr"])
+    """The commit itself. Additions have no row to replace, so only the others are held in memory: 50 bytes each."""
+    narrow = pa.schema([BEFORE.field(name) for name in ("label_id", "rev", "_rowaddr")])
+    batches = [batch.filter(pc.is_valid(batch["_rowaddr"])) for batch in outcome.spool.reader("before", narrow)]
     writes = outcome.spool.reader("writes", LABELS) if outcome.spool.rows["writes"] else None
-    return stores.labels.commit(outcome.version, before, writes, token)
+
+    def added() -> Iterator[pa.Array]:
+        return (b["label_id"].filter(pc.is_null(b["_rowaddr"])) for b in outcome.spool.batches("before"))
+
+    return stores.labels.commit(outcome.version, pa.Table.from_batches(batches, narrow), writes, token, added)
 
 
 def _give_up(stores: Stores, run: Any, load: Any) -> None:

@@ -36,7 +36,7 @@ class Spool:
 
     def batches(self, name: str) -> Iterator[pa.RecordBatch]:
         """The rows of a stream, one batch in memory at a time."""
-        with pa.memory_map(str(self._folder / name)) as source:
+        with pa.OSFile(str(self._folder / name)) as source:
             yield from pa.ipc.open_stream(source)
 
     def reader(self, name: str, schema: pa.Schema | None = None) -> pa.RecordBatchReader:

@@ -50,7 +50,8 @@ def undo(stores: Stores, run: Run) -> Undone:
     try:
         if before.num_rows:
             reader = pa.Table.from_arrays([writes[n] for n in LABELS.names], schema=LABELS).to_reader()
-            done = stores.labels.commit(version, before, reader if writes.num_rows else None, mark.token)
+            replaced = before.filter(pc.is_valid(before["_rowaddr"]))
+            done = stores.labels.commit(version, replaced, reader if writes.num_rows else None, mark.token)
     except BaseException:
         stores.runs.end(run, mark, "applied" if stores.labels.find_commit(mark.token, version) is None else "undone")
         raise

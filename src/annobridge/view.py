@@ -15,6 +15,7 @@ from . import undo as undoing
 from .backend.base import AnnotationBackend
 from .core.labels import LABELS
 from .core.route import Choice
+from .progress import ProgressChoice
 from .results import AnnotationResults, LoadReport, MergePlan
 from .store.runs import Run
 from .store.stores import Stores
@@ -149,7 +150,7 @@ class View:
         media_field: str = "filepath",
         backend: str | None = None,
         launch_editor: bool = False,
-        progress: sending.ProgressChoice = None,
+        progress: ProgressChoice = None,
         **backend_options: Any,
     ) -> AnnotationResults:
         """Send these samples and their labels to an annotation tool, and remember what was sent under ``anno_key``.
@@ -172,7 +173,7 @@ class View:
         return found
 
     def resume_annotation(
-        self, anno_key: str, progress: sending.ProgressChoice = None, **backend_options: Any
+        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
     ) -> AnnotationResults:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
         run = self._stores.runs.get(anno_key)
@@ -198,7 +199,7 @@ class View:
         unexpected: Choice = "prompt",
         conflicts: str = "theirs",
         force: bool = False,
-        progress: sending.ProgressChoice = None,
+        progress: ProgressChoice = None,
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do. Nothing is written; ``plan.apply()`` makes exactly that change."""
@@ -215,7 +216,7 @@ class View:
         cleanup: bool = False,
         conflicts: str = "theirs",
         force: bool = False,
-        progress: sending.ProgressChoice = None,
+        progress: ProgressChoice = None,
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work of a run back, in one atomic commit, and report what was done, refused, and in conflict.

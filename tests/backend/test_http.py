@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import ipaddress
 import json
 import logging
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -43,8 +45,8 @@ Script = Callable[[socket.socket], None]
 class FaultServer:
     """Answers connection n with script n (the last one again and again), and counts what came."""
 
-    def __init__(self, *scripts: Script) -> None:
-        self.scripts, self.requests = scripts, list[bytes]()
+    def __init__(self, *scripts: Script, wrap: Callable[[socket.socket], socket.socket] = lambda raw: raw) -> None:
+        self.scripts, self.requests, self.wrap = scripts, list[bytes](), wrap
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.threads = [threading.Thread(target=self.serve, daemon=True)]
@@ -57,10 +59,10 @@ class FaultServer:
             except OSError:
                 return
             script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
-            with connection:
-                self.requests.append(read_request(connection))
-                with contextlib.suppress(OSError):  # the client hangs up, as it should
-                    script(connection)
+            # the client hangs up, or refuses the certificate, as it should
+            with contextlib.suppress(OSError), connection, self.wrap(connection) as talk:
+                self.requests.append(read_request(talk))
+                script(talk)
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -71,7 +73,10 @@ class FaultServer:
 def read_request(connection: socket.socket) -> bytes:
     got = b""
     while b"\r\n\r\n" not in got:
-        got += connection.recv(65536)
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError
+        got += more
     head, _, body = got.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)content-length: (\d+)", head)
     while length and len(body) < int(length[1]):
@@ -103,8 +108,8 @@ def drip(head: bytes, byte: bytes = b" ") -> Script:
 def serve() -> Iterator[Callable[..., FaultServer]]:
     servers: list[FaultServer] = []
 
-    def start(*scripts: Script) -> FaultServer:
-        servers.append(FaultServer(*scripts))
+    def start(*scripts: Script, **options: Any) -> FaultServer:
+        servers.append(FaultServer(*scripts, **options))
         return servers[-1]
 
     yield start
@@ -485,6 +490,70 @@ def test_a_long_body_goes_in_pieces_and_a_connection_is_kept(connect, serve) -> 
     assert http.send("PUT", "/x", data=b"y" * (2 << 20)) == 1
     assert server.requests[0].endswith(b"\r\n\r\n" + b"y" * (2 << 20))
     assert f"Content-Length: {2 << 20}".encode() in server.requests[0]
+
+
+def test_a_kept_connection_gets_its_time_back(connect, serve) -> None:
+    """The clock of one answer must not cut the next one on the same connection."""
+
+    def three(connection: socket.socket) -> None:
+        for n in range(3):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+            time.sleep(0.2)
+            connection.sendall(str(n).encode())
+            if n < 2:
+                read_request(connection)
+
+    server = serve(three)
+    http = connect(server.url, timeout=0.5, deadline=0.4)
+    assert [http.get("/x") for _ in range(3)] == [0, 1, 2]
+    assert len(server.requests) == 1
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A self-signed certificate for 127.0.0.1, with its key, in one file."""
+    pytest.importorskip("cryptography")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "t")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(datetime.now(UTC) - timedelta(days=1))
+    builder = builder.not_valid_after(datetime.now(UTC) + timedelta(days=1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    encoding = serialization.Encoding.PEM
+    plain = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(signed.public_bytes(encoding) + plain)
+    return str(path)
+
+
+def test_certificates_are_checked(connect, serve, certificate: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = serve(answer(b"1"), wrap=lambda raw: context.wrap_socket(raw, server_side=True))
+    url = server.url.replace("http:", "https:")
+    http = connect(url)
+    with pytest.raises(
+        Unreachable, match=r"its TLS certificate is not trusted \(self.signed certificate\)\. Give the file"
+    ):
+        http.send("POST", "/x")
+    assert http.pauses == []
+    assert connect(url, verify=certificate).get("/x") == 1
+    other = connect(url.replace("127.0.0.1", "localhost"), verify=certificate)
+    with pytest.raises(Unreachable, match=r"not trusted .*Hostname mismatch"):
+        other.get("/x")
+
+
+def test_a_drip_over_tls_is_cut_too(connect, serve, certificate: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    drops = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    server = serve(drops, wrap=lambda raw: context.wrap_socket(raw, server_side=True))
+    with pytest.raises(Unreachable, match="it took too long to answer"):
+        connect(server.url.replace("http:", "https:"), verify=certificate, deadline=0.3).get("/x")
 
 
 # --- redirects and addresses

@@ -79,7 +79,7 @@ def test_known_texts(counts, text):
 
 def test_columns_come_first():
     assert geometry.encode_rle([[0, 1], [0, 1]]) == {"size": [2, 2], "counts": b"22"}
-    assert geometry.encode_rle([[1, 1], [0, 0]]) == {"size": [2, 2], "counts": b"01110"}
+    assert geometry.encode_rle([[1, 1], [0, 0]]) == {"size": [2, 2], "counts": b"01100"}
 
 
 def test_as_rle_takes_what_people_have():

@@ -1,4 +1,4 @@
-"""Every mistake in a label is found, named with its cure, and nothing else is; clipping touches only what leaves the image."""
+"""Every mistake in a label is found and named with its cure; clipping touches only what leaves the image."""
 
 import math
 import struct
@@ -76,7 +76,8 @@ def test_valid_labels_have_no_problems(labels):
         (shape("polyline", [*SQUARE, None]), "has a point that is null"),
         (shape("polygon", [*SQUARE, [math.nan, 0.5]]), "the point [nan, 0.5], which is not a number"),
         (shape("keypoints", [[math.inf, 0.5]]), "the point [inf, 0.5], which is not a number"),
-        (shape("keypoints", [[0.5, None], [-math.inf, 0]]), "the point [-inf, 0.0]"),
+        (shape("keypoints", [[0.5, None]]), "has a point that is null"),
+        (shape("keypoints", [[0.5, 0.5], [-math.inf, 0]]), "the point [-inf, 0.0]"),
         (shape("cuboid", [[math.nan, 0]]), "not a number"),
         (shape("keypoints", [[math.nan, math.nan], [0.5, 1.1]]), "the point [0.5, 1.1], which is not inside the image"),
         (shape("keypoints", SQUARE, visibility=[2, 2]), "a 'visibility' that is not as long as its points"),

@@ -146,7 +146,7 @@ def numbers(table: Columns) -> Iterator[Finding]:
     ):
         column = table[name]
         if column.null_count < table.size:
-            wrong, values = bools(column.is_valid()) & ~bools(right(column)), column.to_numpy(zero_copy_only=False)
+            wrong, values = bools(column.is_valid()) & ~bools(right(column)), pc.fill_null(column, 0).to_numpy()
             yield wrong_values(np.arange(table.size), wrong, name, values, f"give {cure}, or none")
 
 
@@ -171,7 +171,7 @@ def attributes(table: Columns) -> Iterator[Finding]:
         owner[twice], lambda k: f"has the attribute {names[int(twice[k])].as_py()!r} more than once; give it once."
     )
     coded = values.dictionary_encode()
-    for kind in _LOOKS:
+    for kind in set(pc.unique(types).to_pylist()) & set(_LOOKS):
         yield _unreadable(kind, owner, bools(pc.equal(types, kind)), coded, names)
 
 

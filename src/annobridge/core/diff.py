@@ -37,7 +37,7 @@ def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     place = pc.index_in(theirs["label_id"], value_set=_one(base["label_id"])).combine_chunks()
     known = place.is_valid().to_numpy(zero_copy_only=False)
     t_both, b_both = np.flatnonzero(known), place.drop_null().to_numpy()
-    differ = ~same(base.take(pa.array(b_both)), theirs.take(pa.array(t_both)))
+    differ = ~same(base, theirs, b_both, t_both)
     t_new = np.flatnonzero(~known)
     gone = np.ones(base.num_rows, bool)
     gone[b_both] = False
@@ -57,11 +57,13 @@ def take(table: pa.Table, index: np.ndarray) -> pa.Table:
     return table.take(pa.array(np.maximum(index, 0), mask=index < 0))
 
 
-def same(a: pa.Table, b: pa.Table) -> np.ndarray:
-    """Whether all components of two aligned tables are equal, row by row."""
-    out = np.ones(a.num_rows, bool)
+def same(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
+    """Whether all components of some rows of ``a`` equal those of some rows of ``b``, pair by pair."""
+    out = np.ones(len(a_rows), bool)
     for name in (*(c for columns in COMPONENTS.values() for c in columns), "attributes"):
-        out &= equal_rows(_one(a[name]), _one(b[name]))
+        left, right = a[name], b[name]
+        if left.null_count < len(left) or right.null_count < len(right):  # most columns are for other kinds
+            out &= equal_rows(_one(left).take(pa.array(a_rows)), _one(right).take(pa.array(b_rows)))
     return out
 
 
@@ -69,7 +71,8 @@ def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, 
     """Per component, at which rows (of those in ``among``) two aligned tables differ."""
     out = {}
     at = pa.array(np.flatnonzero(among))
-    left, right = a.take(at), b.take(at)
+    compared = [c for columns in COMPONENTS.values() for c in columns] + ["attributes"]
+    left, right = a.select(compared).take(at), b.select(compared).take(at)
 
     def spread(differ: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(among), bool)

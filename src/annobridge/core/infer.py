@@ -48,7 +48,7 @@ def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:
         places = pa.table({"sample": rows["sample_id"], "frame": rows["frame_number"]})
         counts = places.group_by(["sample", "frame"]).aggregate([([], "count_all")])
         stats.most = max(stats.most, pc.max(counts["count_all"]).as_py())
-    flat = pc.list_flatten(rows["attributes"])
+    flat = pc.list_flatten(rows["attributes"]).drop_null()
     if len(flat):
         pairs = (
             pa.table({"name": flat.field("name"), "type": flat.field("type")}).group_by(["name", "type"]).aggregate([])

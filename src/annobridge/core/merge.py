@@ -89,7 +89,8 @@ class _Reconciliation:
     def result(self) -> Merged:
         met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
         edits, accepted = self._edits()
-        apart = met & ~same(self.theirs, self.ours) if met.any() else met
+        every = np.arange(len(self.c))
+        apart = met & ~same(self.theirs, self.ours, every, every) if met.any() else met
         self._conflict(apart, "existence", "the same label is here with other values")
         overwrite = apart & (self.policy == "theirs")
         lost = self._lost(accepted)

@@ -39,8 +39,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     """
     theirs = _with_fields(theirs, schema)
     known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
-    sent = base.select(theirs.column_names).take(known)
-    faults = _faults(theirs, sent, schema)
+    faults = _faults(theirs, base.select(["label_id", "label", "attributes"]).take(known), schema)
     bad = np.logical_or.reduce([m for _, _, m in faults]) if faults else np.zeros(theirs.num_rows, bool)
     if not bad.any():
         return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
@@ -51,6 +50,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     if choice == "keep":
         return Routed(_kept(theirs, faults), unexpected, found)
     targets = _targets(choice, theirs, bad)
+    sent = base.select(theirs.column_names).take(known)
     neutral = _neutral(theirs, sent, faults)
     isnew = known.combine_chunks().is_null().to_numpy(zero_copy_only=False)
     wanted = np.array([t is not None for t in targets]) & bad

@@ -194,11 +194,15 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
         return {schema: {}}
     if isinstance(schema, Mapping):
         bad = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
-        problems += [f"{n}: is a {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad]
+        problems += [
+            f"{n}: is of the type {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad
+        ]
         return {str(n): s or {} for n, s in schema.items() if n not in bad}
     if isinstance(schema, Sequence):
         return {str(n): {} for n in schema}
-    problems.append(f"The label schema is a {type(schema).__name__}; give a dictionary or a list of field names.")
+    problems.append(
+        f"The label schema is of the type {type(schema).__name__}; give a dictionary or a list of field names."
+    )
     return {}
 
 
@@ -380,7 +384,7 @@ class _FieldParser:
         if a.type == "checkbox":
             a = replace(a, values=())
         if a.default is not None and not a.accepts(a.default):
-            choice = f"one of {list(a.values)}" if a.values else f"a {a.type} value"
+            choice = f"one of {list(a.values)}" if a.values else f"a value of the type {a.type}"
             self.wrong(f"{path}.default", f"is {a.default!r}; give {choice}.")
             return None
         return a

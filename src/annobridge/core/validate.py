@@ -74,9 +74,9 @@ def _clipped_boxes(boxes: Floats) -> pa.Array:
 def _clipped_points(parts: pa.ListArray) -> pa.ListArray:
     rings = parts.values
     points = rings.values
-    leaf = points.values.to_numpy(zero_copy_only=False)
+    leaf, void = points.values.to_numpy(zero_copy_only=False), bools(points.values.is_null())
     off = np.isfinite(leaf) & ((leaf < -TOLERANCE) | (leaf > 1 + TOLERANCE))
-    inside = pa.array(np.where(off, np.clip(leaf, 0, 1), leaf))
+    inside = pa.array(np.where(off, np.clip(leaf, 0, 1), leaf), mask=void)
     points = pa.FixedSizeListArray.from_arrays(inside, 2, mask=points.is_null())
     rings = pa.ListArray.from_arrays(rings.offsets, points, mask=rings.is_null())
     return pa.ListArray.from_arrays(parts.offsets, rings, mask=parts.is_null())
@@ -84,6 +84,8 @@ def _clipped_points(parts: pa.ListArray) -> pa.ListArray:
 
 def _boxes(table: Columns) -> Iterator[Finding]:
     rows, boxes, upright = table.boxes
+    if _all_inside(boxes[:, :2]) and _all_inside(_sum(boxes[:, :2], boxes[:, 2:])) and (boxes[:, 2:] > 0).all():
+        return
     finite = _finite(boxes)
     level = table.any_of(*FEWEST)[rows]  # the box around a level line has no height
     flat = finite & ~level & ((boxes[:, 2] <= 0) | (boxes[:, 3] <= 0))
@@ -136,20 +138,22 @@ def _points(table: Columns) -> Iterator[Finding]:
             f"{fewest[rows[few[k]]]}; complete the part, or leave it out."
         ),
     )
-    points, owner = rings.flatten(), np.repeat(rows, sizes)  # of each point
-    void = np.unique(owner[~bools(points.is_valid())])
-    yield Finding(void, lambda _: "has a point that is null; write a missing keypoint as [NaN, NaN].")
-    yield from _places(table, points.flatten(), owner[bools(points.is_valid())])
+    yield from _places(table, rings.flatten(), rows, sizes)
     if seen.null_count < table.size:
-        unlike = lengths(seen) != np.bincount(owner, minlength=table.size)
+        unlike = lengths(seen) != np.bincount(rows, sizes, table.size)
         at = np.flatnonzero(unlike & bools(seen.is_valid()) & table.any_of(*JOINTS))
         yield Finding(at, lambda _: "has a 'visibility' that is not as long as its points; give one for each, or none.")
 
 
-def _places(table: Columns, coordinates: pa.Array, owner: Ints) -> Iterator[Finding]:
+def _places(table: Columns, points: pa.Array, rows: Ints, sizes: Ints) -> Iterator[Finding]:
+    coordinates = points.flatten()
     xy = coordinates.to_numpy(zero_copy_only=False).reshape(-1, 2)
-    if _all_inside(xy):
+    if not points.null_count and _all_inside(xy):
         return
+    owner, there = np.repeat(rows, sizes), bools(points.is_valid())  # of each point
+    void = np.append(owner[~there], np.repeat(owner[there], 2)[bools(coordinates.is_null())])
+    yield Finding(np.unique(void), lambda _: "has a point that is null; write a missing keypoint as [NaN, NaN].")
+    owner = owner[there]
     x, y = xy.T
     missing = (np.isnan(x) | np.isnan(y)) & ~table.any_of(*JOINTS)[owner]
     nowhere = missing | np.isinf(x) | np.isinf(y)

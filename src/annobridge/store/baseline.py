@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..core.labels import BASELINE, conform
 from .runs import Run
-from .tables import Database, quote
+from .tables import Database, among, quote
 
 
 class Baseline:
@@ -19,12 +19,12 @@ class Baseline:
     def __init__(self, db: Database) -> None:
         self.db = db
 
+    def drop(self, run: Run, tasks: Sequence[str]) -> None:
+        """Forget what a broken attempt at some tasks left."""
+        self.db.delete("annotation_baseline", f"run_id = {quote(run.run_id)} AND {among('task', tasks)}")
+
     def put_sent(self, run: Run, task: str, rows: pa.Table) -> None:
-        """Keep a receipt's baseline; what an earlier, broken attempt at the task left is dropped."""
-        table = self.db.table("annotation_baseline")
-        stale = f"run_id = {quote(run.run_id)} AND task = {quote(task)}"
-        if table.count_rows(stale):
-            self.db.delete("annotation_baseline", stale)
+        """Keep a receipt's baseline."""
         rows = rows.set_column(rows.column_names.index("rev"), "rev", pc.fill_null(rows["rev"], -1))
         self.db.append("annotation_baseline", conform(rows, BASELINE, run_id=run.run_id, task=task, load=0, gone=False))
 

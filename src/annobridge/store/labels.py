@@ -10,7 +10,7 @@ revision, and the commit is redone, or the plan is stale.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import lance
 import numpy as np
@@ -21,7 +21,7 @@ from lance.commit import CommitConflictError
 from ..core import ids
 from ..core.labels import LABELS
 from ..exceptions import StalePlan
-from .tables import Database, among, quote
+from .tables import WRITE, Database, among, quote
 
 _LOOK_UP = 20_000  # ids in one condition
 _ATTEMPTS = 10
@@ -62,18 +62,28 @@ class Labels:
         ]
         return pa.Table.from_batches(batches, OURS)
 
-    def commit(self, version: int, before: pa.Table, writes: pa.RecordBatchReader | None, token: str = "") -> int:
+    def commit(
+        self,
+        version: int,
+        before: pa.Table,
+        writes: pa.RecordBatchReader | None,
+        token: str = "",
+        added: Callable[[], Iterable[pa.Array]] = tuple,
+    ) -> int:
         """Replace and delete the rows of ``before`` (label_id, rev, _rowaddr as of ``version``) and add ``writes``, at once.
 
-        Rows of ``before`` without an address are ids that must not exist. Returns the new version. Raises ``StalePlan``
-        when a row has another revision than ``before`` says, is gone, or is there already; nothing is written then.
+        ``added`` gives the ids among the writes that must not exist yet; it is asked only if others wrote meanwhile.
+        Returns the new version. Raises ``StalePlan`` when a row has another revision than ``before`` says, is gone, or is
+        there already; nothing is written then.
         """
         table = self.db.table("labels", version)
-        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=self.db.storage_options)
-        addresses = before["_rowaddr"].drop_null().to_numpy()
+        options = self.db.storage_options
+        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=options, **WRITE)
+        addresses = before["_rowaddr"].to_numpy()
         for _ in range(_ATTEMPTS):
             latest = self.db.table("labels")
             if latest.version != version:
+                self._require_new(latest, version, added())
                 addresses = self._found_again(latest, version, before)
                 table, version = latest, latest.version
             updated, removed = _deletions(table, addresses)
@@ -84,33 +94,35 @@ class Labels:
             try:
                 done = lance.LanceDataset.commit(
                     table.uri, lance.Transaction(version, change, transaction_properties=properties),
-                    storage_options=self.db.storage_options,
+                    storage_options=options,
                 )  # fmt: skip
             except CommitConflictError:
                 continue
             return int(done.version)
         raise StalePlan(f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter.")
 
-    def _found_again(self, table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
-        """Where the rows lie in a newer version, provided that nobody changed them since."""
-        present = pc.is_valid(before["_rowaddr"])
-        old = before.filter(present)
+    @staticmethod
+    def _require_new(table: lance.LanceDataset, version: int, added: Iterable[pa.Array]) -> None:
         created = table.scanner(columns=["label_id"], filter=f"_row_created_at_version > {version}").to_table()
-        must_not = before.filter(pc.invert(present))["label_id"]
-        clash = created.filter(pc.is_in(created["label_id"], value_set=must_not.combine_chunks()))
-        if clash.num_rows:
-            raise StalePlan(f"The label {clash['label_id'][0].as_py()!r} was added by somebody else meanwhile; plan again.")
-        if not old.num_rows:
+        for ids in added if created.num_rows else ():
+            clash = created.filter(pc.is_in(created["label_id"], value_set=ids))
+            if clash.num_rows:
+                raise StalePlan(f"The label {clash['label_id'][0].as_py()!r} was added by somebody else meanwhile; plan again.")
+
+    @staticmethod
+    def _found_again(table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
+        """Where the rows lie in a newer version, provided that nobody changed them since."""
+        if not before.num_rows:
             return np.zeros(0, np.uint64)
-        wanted = pa.concat_arrays(old["label_id"].chunks)
+        wanted = pa.concat_arrays(before["label_id"].chunks)
         parts = []
         columns = ["label_id", "rev", "_row_last_updated_at_version"]
         for batch in table.scanner(columns=columns, with_row_address=True, batch_size=262_144).to_batches():
             parts.append(batch.filter(pc.is_in(batch["label_id"], value_set=wanted)))
         now = pa.Table.from_batches(parts)
-        rev = old["rev"].take(pc.index_in(now["label_id"], value_set=wanted))
+        rev = before["rev"].take(pc.index_in(now["label_id"], value_set=wanted))
         moved = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
-        if now.num_rows != old.num_rows or pc.any(moved).as_py():
+        if now.num_rows != before.num_rows or pc.any(moved).as_py():
             raise StalePlan("Labels of this plan were changed by somebody else meanwhile; plan again.")
         return now["_rowaddr"].to_numpy()
 

@@ -58,6 +58,6 @@ class Shuffle:
         if self._reader is None:
             self._flush()
             self._writer.close()
-            self._reader = pa.ipc.open_file(pa.memory_map(self._path))
+            self._reader = pa.ipc.open_file(pa.OSFile(self._path))
         batches = [self._reader.get_batch(place) for place in self._places.get(group, [])]
         return pa.Table.from_batches(batches, self.schema)

@@ -1,0 +1,69 @@
+"""The command line: ``annobridge``. Each room of commands is a module; this is their table of contents."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from . import data, demo, merge, runs, settings, show
+from .group import Root
+
+_COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
+    "Start here": {"demo": demo.demo},
+    "Datasets": {"datasets": data.datasets, "info": data.info, "import": data.import_images},
+    "Annotation": {
+        "annotate": runs.annotate,
+        "runs": runs.runs,
+        "status": runs.status,
+        "plan": merge.plan,
+        "load": merge.load,
+        "undo": merge.undo,
+        "resume": runs.resume,
+        "abort": runs.abort,
+        "cleanup": runs.cleanup,
+    },
+    "Settings": {"backends": settings.backends, "config": settings.config, "login": settings.login},
+}
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _panel, _commands in _COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"annobridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,  # noqa: ARG001
+) -> None:
+    """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
+
+    Exit codes: 0 done, 1 an error, 2 changes are pending (plan) or wrong usage, 130 Ctrl-C.
+    """
+
+
+def main() -> None:
+    """The program. What it prints must not fail on a terminal or pipe that lacks a character."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    warnings.showwarning = lambda message, *_, **__: show.note(f"Warning: {message}")
+    app(prog_name="annobridge")

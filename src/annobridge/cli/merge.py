@@ -1,0 +1,159 @@
+"""Commands that merge: what would change, change it, take it back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import show
+from .changes import ROWS, findings, listed
+from .options import AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
+
+if TYPE_CHECKING:
+    from ..results import LoadReport, MergePlan
+
+Unexpected = Annotated[
+    list[str] | None,
+    typer.Option(help="Labels outside the schema: prompt, keep, ignore, return, or TYPE=FIELD (repeatable)."),
+]
+Conflicts = Annotated[str, typer.Option(help="Who wins where both sides changed one thing: theirs (the tool), ours, fail.")]
+DestField = Annotated[
+    list[str] | None, typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable).")
+]
+Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
+Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
+Shown = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
+
+
+def plan(
+    key: Key,
+    dataset: Place = None,
+    unexpected: Unexpected = None,
+    conflicts: Conflicts = "theirs",
+    dest_field: DestField = None,
+    force: Force = False,
+    rows: Shown = ROWS,
+    option: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a load would change; nothing is written. Exits with 2 when changes are pending."""
+    ds = open_dataset(dataset)
+    choice = one_or_many(unexpected, "--unexpected") or "prompt"
+    made = ds.plan_annotations(
+        key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
+        **backend_options(option),
+    )  # fmt: skip
+    data = summary(made) | {"pending": is_pending(made, choice, conflicts), "changes": listed(ds, made, None if as_json else rows)}
+    show.emit(data, as_json, lambda d: plan_parts(d, rows))
+    if data["pending"]:
+        raise typer.Exit(2)
+
+
+def is_pending(made: MergePlan, unexpected: Any, conflicts: str) -> bool:
+    """Whether a load with the same options would write something, or stop to ask."""
+    counts = made.to_dict()
+    asks = (counts["unexpected"] and unexpected == "prompt") or (counts["conflicts"] and conflicts == "fail")
+    return bool(made.changes or asks)
+
+
+def summary(made: MergePlan | LoadReport) -> dict[str, Any]:
+    """A plan or report as data: counts, and what was not taken in full."""
+    return made.to_dict() | {"findings": findings(made)}
+
+
+def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
+    """A plan for people."""
+    total = sum(data[n] for n in ("added", "edited", "deleted"))
+    if not total:
+        yield f"Plan of {data['anno_key']}: nothing to change."
+    else:
+        yield counts_table(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet", data)
+        if data["changes"]:
+            cells = [[show.action(c["action"]), c["field"], c["label"], c["what"], c["file"]] for c in data["changes"]]
+            yield show.table(None, ["", "field", "label", "change", "sample"], cells)
+        if total > len(data["changes"]) and rows:
+            yield f"… and {show.plural(total - len(data['changes']), 'change')} more (--rows {total})."
+    yield from finding_parts(data, rows)
+
+
+def counts_table(title: str, data: dict[str, Any]) -> Any:
+    """Changes by field."""
+    columns = ("add", "edit", "delete")
+    rows = [[name, *(n[c] for c in columns)] for name, n in data["fields"].items()]
+    return show.table(title, ["field", *columns], rows, columns)
+
+
+def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
+    """Conflicts, refusals, unexpected labels and notes for people."""
+    for name, found in data["findings"].items():
+        if found and rows:
+            cells = [[f["field"], f["component"], f["values"], f["reason"], f["label_id"]] for f in found[:rows]]
+            title = show.plural(data[name], {"conflicts": "conflict"}.get(name, f"{name} change"))
+            yield show.table(title, ["field", "part", "values", "reason", "label"], cells)
+    if data["unexpected"]:
+        yield f"{show.plural(data['unexpected'], 'label')} outside the schema: choose with --unexpected keep|ignore|return."
+    for text in data["notes"]:
+        yield f"Note: {text}"
+
+
+def load(
+    key: Key,
+    dataset: Place = None,
+    unexpected: Unexpected = None,
+    conflicts: Conflicts = "theirs",
+    dest_field: DestField = None,
+    force: Force = False,
+    cleanup: Cleanup = False,
+    option: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge the work of a run back, as one version of the labels."""
+    ds = open_dataset(dataset)
+    results = ds.load_annotation_results(key, **backend_options(option))
+    report = results.load(
+        cleanup, None if as_json or not sys.stdin.isatty() else _ask, dest_field=one_or_many(dest_field, "--dest-field"),
+        unexpected=one_or_many(unexpected, "--unexpected") or "prompt", conflicts=conflicts, force=force,
+    )  # fmt: skip
+    show.emit(summary(report) | {"version": report.version}, as_json, report_parts)
+
+
+def _ask(made: MergePlan) -> str:
+    """What to do with unexpected labels, asked of the person at the terminal."""
+    from rich.prompt import Prompt
+
+    question = f"{show.plural(made.to_dict()['unexpected'], 'label')} outside the schema. What shall be done with them?"
+    return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return", console=show.console(stderr=True))
+
+
+def report_parts(data: dict[str, Any]) -> Iterator[Any]:
+    """A report for people."""
+    total = sum(data[n] for n in ("added", "edited", "deleted"))
+    if not total:
+        yield f"Loaded {data['anno_key']}: there was nothing to change."
+    else:
+        title = f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, version {data['version']} of the labels"
+        yield counts_table(title, data)
+    yield from finding_parts(data)
+
+
+def undo(key: Key, dataset: Place = None, as_json: AsJson = False) -> None:
+    """Take back the last load of a run; what was edited here since then stays."""
+    undone = open_dataset(dataset).undo_annotations(key)
+    data = {
+        "anno_key": key,
+        "load": undone.load,
+        "taken_back": undone.counts,
+        "kept": undone.kept.to_pylist(),
+        "version": undone.version,
+    }
+    show.emit(data, as_json, _undone)
+
+
+def _undone(data: dict[str, Any]) -> Iterator[Any]:
+    counts = ", ".join(f"{n} {name}" for name, n in data["taken_back"].items() if n) or "nothing"
+    yield f"Took back load {data['load']} of {data['anno_key']}: {counts}."
+    if data["kept"]:
+        yield f"Kept as they are, since they were edited here afterwards: {show.plural(len(data['kept']), 'value')}."
