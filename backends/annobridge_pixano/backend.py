@@ -6,7 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import repeat
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -34,6 +36,8 @@ from .layout import SPATIAL, Layout
 
 SENT = "Sent by annobridge"
 SPLIT = "train"
+LARGEST_PAGE = 1 << 30  # bytes: a thousand masks
+PARALLEL = 4  # images on their way at once
 _SPATIAL_TYPES = frozenset({"detections", "instances", "polygons", "polylines", "keypoints", "segmentation"})
 _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 
@@ -42,6 +46,7 @@ class PixanoConfig(AnnotationBackendConfig):
     """How to reach Pixano."""
 
     transient: ClassVar[frozenset[str]] = frozenset({"url", "timeout", "deadline", "verify"})
+    variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
 
     url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
@@ -69,7 +74,9 @@ class PixanoBackend(AnnotationBackend):
 
     def __init__(self, config: PixanoConfig) -> None:
         super().__init__(config)
-        self._http = Http(config.url, backend=self.name, verify=config.verify, timeout=config.timeout)
+        self._http = Http(
+            config.url, backend=self.name, verify=config.verify, timeout=config.timeout, limit=LARGEST_PAGE
+        )
         self._api = api.Api(self._http)
 
     def close(self) -> None:
@@ -108,12 +115,17 @@ class PixanoBackend(AnnotationBackend):
 
     def _dataset(self, name: str, task: Task, layout: Layout, labels: pa.Table) -> tuple[str, bool]:
         """The id of the task's dataset, and whether it is fresh: an earlier call may have been cut off after it."""
-        if job := self._api.running(name):
-            return self._api.finish(job, self.config.deadline), True
+        self._settle(name)
         there = self._api.dataset(name=name)
         if there and there["description"] != removal.REMOVED:
             return str(there["id"]), False
         return self._send(name, task, layout, labels, overwrite=there is not None), True
+
+    def _settle(self, name: str) -> None:
+        """Wait for an import that an earlier call has left running; if it fails, it was as good as never sent."""
+        if job := self._api.running(name):
+            with suppress(Rejected):
+                self._api.finish(job, self.config.deadline)
 
     def _send(self, name: str, task: Task, layout: Layout, labels: pa.Table, *, overwrite: bool) -> str:
         upload, source = self._api.open_upload()
@@ -134,13 +146,15 @@ class PixanoBackend(AnnotationBackend):
             raise
 
     def _put_images(self, upload: str, task: Task) -> list[str]:
-        """Send the images, under names of our own; these names."""
-        names = []
-        for i, row in enumerate(task.samples.select(["sample_id", "filepath"]).to_pylist()):
-            suffix = _SUFFIX.search(row["filepath"] or "")
-            names.append(f"{i:06d}{suffix[0].lower() if suffix else '.jpg'}")
-            with task.media.open(row["sample_id"]) as stream:
-                self._api.put_file(upload, f"{SPLIT}/{names[-1]}", stream)
+        """Send the images, a few at a time, under names of our own; these names."""
+        rows = task.samples.select(["sample_id", "filepath"]).to_pylist()
+        names = [_file_name(i, row["filepath"] or "") for i, row in enumerate(rows)]
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for at in range(0, len(rows), PARALLEL):
+                with ExitStack() as opened:
+                    streams = [opened.enter_context(task.media.open(r["sample_id"])) for r in rows[at : at + PARALLEL]]
+                    paths = [f"{SPLIT}/{name}" for name in names[at : at + PARALLEL]]
+                    list(pool.map(self._api.put_file, repeat(upload), paths, streams))
         return names
 
     def _forget(self, upload: str) -> None:
@@ -196,8 +210,7 @@ class PixanoBackend(AnnotationBackend):
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The dataset that an unanswered upload left."""
         name = dataset_name(task_name)
-        if job := self._api.running(name):
-            self._api.finish(job, self.config.deadline)
+        self._settle(name)
         there = self._api.dataset(name=name)
         if there is None or there["description"] == removal.REMOVED:
             return None
@@ -211,6 +224,11 @@ class PixanoBackend(AnnotationBackend):
     def editor_url(self, receipt: Receipt) -> str | None:
         """Pixano's page of the dataset."""
         return f"{self.config.url.rstrip('/')}/#/explorer/{receipt.state['dataset']}"
+
+
+def _file_name(number: int, path: str) -> str:
+    suffix = _SUFFIX.search(path)
+    return f"{number:06d}{suffix[0].lower() if suffix else '.jpg'}"
 
 
 def dataset_name(task: str) -> str:

@@ -17,7 +17,7 @@ from annobridge.exceptions import Unreachable
 from . import server
 from .hands import Hands
 
-app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True)
+app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True, add_completion=False)
 
 
 def home() -> Path:
@@ -76,7 +76,7 @@ class Place:
 
     title = "Pixano 0.8"
     has_page = True
-    note = "in an environment of its own; the first time it is installed, which takes about a minute"
+    note = "A real server, in an environment of its own; the first time, it is installed: about a minute."
 
     def __init__(self, folder: Path) -> None:
         self._root = folder / "pixano"

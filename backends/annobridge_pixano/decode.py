@@ -245,6 +245,8 @@ class _Decoder:
         """Messages of all conversations, in order."""
         rows = self.tables["messages"]
         kept = bools(pc.is_in(rows["record_id"], value_set=one(self.tables["records"]["id"])))
+        if gone := int((~kept).sum()):
+            self.notes.append(f"Left out {gone} of Pixano's messages whose record was deleted: they belong to nothing.")
         found = rows.filter(pa.array(kept)).to_pylist()
         old = self.reference.filter(pc.equal(self.reference["kind"], "message"))
         known = {row["remote_id"]: row for row in old.to_pylist()}

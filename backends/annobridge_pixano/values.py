@@ -114,6 +114,6 @@ def misfits(labels: pa.Table, columns: dict[str, Column]) -> list[str]:
         if bad:
             out.append(
                 f"The attribute {name!r} has {f'{len(bad)} values such as' if bad[1:] else 'the value'} {bad[0]}, "
-                f"which a Pixano column of type {c.type} cannot hold; correct it, or give the attribute the type 'text'."
+                f"which a Pixano column of type {c.type} cannot hold; correct it, or make the attribute a 'text'."
             )
     return out

@@ -72,7 +72,9 @@ def remote_ids(labels: pa.Table, layout: Layout) -> pa.Array:
     classes = pc.binary_join_element_wise(fields, pc.fill_null(one(labels["label"]), ""), "/")
     out = choose(bools(pc.is_in(kinds, pa.array(["classification", "scalar"]))), fields, out)
     out = choose(bools(pc.is_in(one(labels["field"]), pa.array(many, pa.string()))), classes, out)
-    return choose(bools(pc.equal(kinds, "message")), pa.array([f"message/{i}" for i in range(len(labels))], pa.string()), out)
+    return choose(
+        bools(pc.equal(kinds, "message")), pa.array([f"message/{i}" for i in range(len(labels))], pa.string()), out
+    )
 
 
 def entity_ids(labels: pa.Table) -> pa.Array:

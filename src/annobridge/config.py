@@ -64,7 +64,7 @@ def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
     sources = _Sources()
     name = sources.backend_name(name)
     backend = registry.get(name, sources.custom)
-    found = {**sources.options(name), **{k: Value(v, "argument") for k, v in arguments.items()}}
+    found = {**sources.options(name, backend.Config), **{k: Value(v, "argument") for k, v in arguments.items()}}
     _check_names(name, backend.Config, found)
     _warn_if_exposed(backend.Config, sources.file, name)
     _ask(name, backend.Config, found, _look_further(name, backend.Config, found))
@@ -97,7 +97,8 @@ def describe() -> list[Setting]:
     rows = [Setting("", "default_backend", chosen.value, chosen.origin)]
     for name in sources.names:
         try:
-            rows += _described(name, registry.get(name, sources.custom).Config, sources.options(name))
+            config = registry.get(name, sources.custom).Config
+            rows += _described(name, config, sources.options(name, config))
         except ConfigError as error:
             rows.append(Setting(name, "", str(error), "installed" if name not in sources.custom else "config_cls"))
     absent = sorted(set(sources.file.backends) - set(sources.names))
@@ -138,12 +139,12 @@ class _Sources:
                 raise UnknownBackend(f"{self.file.shown} has a section for {section!r}, which is no backend; {hint}")
         return str(chosen.value)
 
-    def options(self, name: str) -> Options:
+    def options(self, name: str, config: type[AnnotationBackendConfig]) -> Options:
         merged: Options = {}
         for layer in self.layers:
             merged |= layer.backends.get(name, {})
         merged.pop("config_cls", None)
-        return merged
+        return {k: v for k, v in merged.items() if v.in_file or k not in config.variables}
 
 
 def _check_names(name: str, config: type[AnnotationBackendConfig], found: Options) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .backend.base import AnnotationBackend, Receipt
+from .backend.base import AnnotationBackend, Download, Receipt
 from .core import destination, findings
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, REMOTE
@@ -124,16 +124,17 @@ def digests(stores: Stores, run: Run, backend: AnnotationBackend) -> list[str]:
     found = []
     for name in stores.runs.tasks(run)["task"].to_pylist():
         try:
-            found.append(_digest(backend.download(Receipt(name, receipts[name])).labels))
+            found.append(_digest(backend.download(Receipt(name, receipts[name]))))
         except Gone:
             found.append("gone")
     return found
 
 
-def _digest(labels: pa.Table) -> str:
-    """The same for the same labels, in whatever order the tool returns them."""
+def _digest(download: Download) -> str:
+    """The same for the same labels and samples, in whatever order the tool returns them."""
+    labels, samples = download.labels, download.samples
     order = pc.sort_indices(labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")])
-    sink = hashlib.blake2b(digest_size=16)
+    sink = hashlib.blake2b("\n".join(sorted(samples.to_pylist())).encode(), digest_size=16)
     for name in REMOTE.names:
         column = labels[name]
         if column.null_count < len(column) and name not in ("label_id", "rev", "time"):
@@ -207,17 +208,18 @@ class _Planner:
         """Plan one task; ``False`` when it is not on the server any more."""
         name = self.names[number]
         try:
-            receipt = Receipt(name, self.receipts[name], base.select(REMOTE.names))
+            receipt = Receipt(name, self.receipts[name], base.select(REMOTE.names).cast(REMOTE))
             download = self.backend.download(receipt)
         except Gone as e:
             self.out.digests.append("gone")
             self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {e}")
             return False
-        self.out.digests.append(_digest(download.labels))
+        self.out.digests.append(_digest(download))
         self.out.notes += download.notes
         returned = self.samples[number] if present is None else _both(self.samples[number], present)
         theirs = self._of_this_task(download.labels, returned)
         returned = _both(returned, download.samples)
+        theirs = theirs.filter(pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = Stamp(self.run.anno_key, self.run.run_id, name, self.out.load, self.run.backend, datetime.now(UTC))
         sent, copies = destination.split(base)
@@ -276,6 +278,10 @@ def _destinations(stores: Stores, run: Run, given: str | Mapping[str, str] | Non
     for name, target in given.items():
         if target in fields:
             raise SchemaError(f"dest_field sends {name!r} to {target!r}, which is a field of the run itself; choose another.")
+        if not target.removeprefix("frames.").isidentifier():
+            raise SchemaError(f"dest_field sends {name!r} to {target!r}, which is not a name; use letters, digits and _.")
+        if list(given.values()).count(target) > 1:
+            raise SchemaError(f"dest_field sends two fields to {target!r}; give each its own.")
         kind = run.schema.fields[name].kind
         if stores.labels.count(f"{of_fields([target])} AND kind != '{kind}'"):
             raise SchemaError(f"dest_field sends {name!r} ({kind}) to {target!r}, which holds labels of another type.")

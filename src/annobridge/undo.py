@@ -9,11 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .core.labels import BASELINE, LABELS, REMOTE
-from .core.merge import Merged, Stamp, merge
+from .core.labels import BASELINE, COMPONENTS, LABELS, REMOTE
+from .core.merge import Merged, Stamp, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
 from .store.baseline import current
@@ -71,7 +72,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> list[Merged]:
     for at in range(0, max(changes.num_rows, 1), _PART):
         part = changes.slice(at, _PART).combine_chunks()
         ids = part["label_id"].combine_chunks()
-        base = current(left.filter(pc.is_in(left["label_id"], value_set=ids))).combine_chunks()
+        base = _left(current(left.filter(pc.is_in(left["label_id"], value_set=ids))).combine_chunks(), part)
         ours = _present(stores, ids, version)
         was = part.filter(pc.not_equal(part["action"], "add"))
         theirs = pa.Table.from_arrays(
@@ -84,6 +85,25 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> list[Merged]:
 
 def _present(stores: Stores, ids: pa.Array, version: int) -> pa.Table:
     return stores.labels.of_ids(ids, version).combine_chunks()
+
+
+def _left(base: pa.Table, before: pa.Table) -> pa.Table:
+    """What the load left: the label as it was, with the components that the load wrote, and those alone."""
+    place = pc.index_in(base["label_id"], value_set=before["label_id"].combine_chunks()).combine_chunks()
+    was = before.take(place)
+    edited = pc.equal(was["action"], "edit").to_numpy()
+    components = was["components"].combine_chunks()
+    flat, rows = pc.list_flatten(components), pc.list_parent_indices(components).to_numpy(zero_copy_only=False)
+    everything = edited & components.is_null().to_numpy(zero_copy_only=False)
+    written = {}
+    for name in pc.unique(flat).to_pylist():
+        written[name] = everything.copy()
+        written[name][rows[pc.equal(flat, name).to_numpy(zero_copy_only=False)]] = True
+    names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
+    kept = patched(replaced(base, was, names, edited & ~everything), base, written)
+    for name in names:
+        base = base.set_column(base.column_names.index(name), BASELINE.field(name), kept[name])
+    return base
 
 
 def _with_provenance(merged: Merged, before: pa.Table) -> Merged:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from annobridge_pixano import backend as module
-from annobridge_pixano import PixanoConfig, api, jsonl, limits, messages, values, wire
-from annobridge_pixano.arrays import choose, first_rows, same
-from annobridge_pixano.decode import decode
-from annobridge_pixano.layout import Layout, record_ids, scalar_type
 from pydantic import ValidationError
 
 from annobridge.core import rows
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
+from annobridge_pixano import PixanoConfig, api, jsonl, limits, messages, values, wire
+from annobridge_pixano import backend as module
+from annobridge_pixano.arrays import choose, first_rows, same
+from annobridge_pixano.decode import decode
+from annobridge_pixano.layout import Layout, record_ids, scalar_type
 
 from . import pixano_cases as cases
 
@@ -98,7 +98,7 @@ def test_decode_of_encode_is_exact() -> None:
 def test_decode_without_a_reference_still_reads_what_the_tool_shows() -> None:
     layout, _, labels = laid_out()
     found = decode(stored(sent(), layout), layout, REMOTE.empty_table()).labels.to_pylist()
-    assert len(found) == len(labels)
+    assert len(found) == len(labels) - 2  # of scalars, 0 and False are what an empty column holds
     assert {r["label_id"] for r in found} == {None}
     thing = next(r for r in found if r["remote_id"] == "thing.mask")
     assert (thing["kind"], thing["label"], thing["mask"]["size"]) == ("mask", "car", [cases.HEIGHT, cases.WIDTH])
@@ -132,7 +132,7 @@ def test_names_that_pixano_cannot_have_are_changed() -> None:
     layout = Layout.of(LabelSchema.parse({"f": spec}), cases.task().samples, cases.table([]), "annobridge")
     columns = [c.name for c in layout.attributes.values()]
     assert columns == [
-        "attr_id", "attr_category", "attr_a_b", "attr__x", "attr_model_dump", "A", "a_", "attr_label_id", "größe",
+        "attr_id", "attr_category", "attr_a_b", "attr__x", "attr_model_dump", "A", "attr_a", "attr_label_id", "größe",
     ]  # fmt: skip
 
 

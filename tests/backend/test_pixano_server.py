@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from annobridge_pixano import PixanoBackend, PixanoConfig, api, removal, server
-from annobridge_pixano.hands import Hands
 
 from annobridge.backend import Download, Receipt, Task
 from annobridge.core import geometry, rows
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected, Unreachable
+from annobridge_pixano import PixanoBackend, PixanoConfig, api, removal, server
+from annobridge_pixano.hands import Hands
 
 from . import pixano_cases as cases
 
@@ -112,6 +112,26 @@ def test_edits_made_before_the_receipt_was_kept_are_still_edits(everything: Sent
     assert edited["doomed"]["label"] == "bus"
 
 
+def test_import_left_running_by_a_lost_answer_is_waited_for(
+    backend: PixanoBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, finish = cases.task(), backend._api.finish
+
+    def lost(job: str, deadline: float) -> str:
+        raise Unreachable("lost")
+
+    monkeypatch.setattr(backend._api, "finish", lost)
+    with pytest.raises(Unreachable):
+        backend.upload(task)
+    waited = list[str]()
+    monkeypatch.setattr(backend._api, "finish", lambda job, deadline: waited.append(job) or finish(job, deadline))
+    receipt = backend.upload(task)
+    assert len(waited) == 1
+    assert cases.plain(receipt.baseline) == cases.plain(task.labels)
+    assert backend.download(receipt).labels.num_rows == task.labels.num_rows
+    backend.delete(receipt)
+
+
 def test_moved_box(everything: Sent) -> None:
     everything.hands.move(everything.dataset, "doomed.bbox", [0.25, 0.25, 0.1, 1 / 3])
     edited, added, gone, _ = everything.changed()
@@ -141,7 +161,9 @@ def test_edited_class_and_attributes(everything: Sent) -> None:
         "parts": ["p", "q"],
         "a.b": "dots",
     }
-    assert [(a["type"], a["value"]) for a in edited["doomed"]["attributes"] if a["name"] == "score"] == [("float", "2.0")]
+    assert [(a["type"], a["value"]) for a in edited["doomed"]["attributes"] if a["name"] == "score"] == [
+        ("float", "2.0")
+    ]
     assert attributes(edited["l1"]) == {"number": 2.0, "level": "b", "line": "9"}
 
 
@@ -195,7 +217,9 @@ def test_new_shapes_of_other_kinds(everything: Sent) -> None:
     hands.add(ds, "bboxes", "s2", boxed, **box)
     hands.add(ds, "multi-paths", "s2", alone, coords=[0, 0, 1, 0, 1, 1], num_points=[3], is_closed=True)
     hands.add(ds, "multi-paths", "s2", "doomed", coords=[0, 0, 1, 0], num_points=[2], is_closed=False)
-    hands.add(ds, "keypoints", "s2", alone, template_id="face", coords=[0, 0, 0.5, 0.5], states=["invisible", "visible"])
+    hands.add(
+        ds, "keypoints", "s2", alone, template_id="face", coords=[0, 0, 0.5, 0.5], states=["invisible", "visible"]
+    )
     edited, added, gone, _ = everything.changed()
     assert not edited
     assert not gone
@@ -339,7 +363,7 @@ def test_check_asks_the_server(backend: PixanoBackend) -> None:
     assert list(backend.check_labels(task.labels)) == []
 
 
-# --- servers that are something else ------------------------------------------------------------------------------------
+# --- servers that are something else
 
 
 @pytest.fixture
@@ -400,6 +424,11 @@ def test_a_web_page_is_no_pixano(fake: Callable[[Any], PixanoBackend]) -> None:
         fake("<!doctype html><title>Hello</title>").check(LabelSchema({}), NO_SAMPLES)
 
 
+def test_a_server_that_hangs(fake: Callable[[Any], PixanoBackend]) -> None:
+    with pytest.raises(Unreachable, match="took too long"):
+        fake(None).check(LabelSchema({}), NO_SAMPLES)
+
+
 def test_a_server_that_is_down(pixano_url: str) -> None:
     backend = PixanoBackend(PixanoConfig(url=f"http://127.0.0.1:{server._free_port()}", timeout=0.2))
     with pytest.raises(Unreachable, match="Is the server running"):
@@ -419,7 +448,7 @@ def test_a_page_that_fails_is_no_deletion(everything: Sent, monkeypatch: pytest.
         everything.backend.download(everything.receipt)
 
 
-# --- the server's own life ----------------------------------------------------------------------------------------------
+# --- the server's own life
 
 
 def test_up_twice_is_one_server_and_down_ends_it(tmp_path: Path) -> None:

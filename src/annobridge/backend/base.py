@@ -110,6 +110,7 @@ class AnnotationBackendConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     transient: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[tuple[str, ...]] = ()  # fields that the keyring and ``annobridge login`` fill
+    variables: ClassVar[frozenset[str]] = frozenset()  # ANNOBRIDGE_<BACKEND>_<THESE> are the backend's own, not options
 
     task_size: int | None = Field(None, ge=1, description="samples per task; by default what the backend and memory allow")
 

@@ -27,7 +27,11 @@ def datasets(
     def summary(name: str) -> dict[str, Any]:
         try:
             ds = load_dataset(folder / name)
-            found = {"samples": len(ds), "labels": ds.count_labels(), "runs": len(ds.list_annotation_runs())}
+            found: dict[str, Any] = {
+                "samples": len(ds),
+                "labels": ds.count_labels(),
+                "runs": len(ds.list_annotation_runs()),
+            }
         except AnnobridgeError as error:
             found = {"problem": str(error)}
         return {"name": name, "path": str((folder / name).resolve()), **found}
@@ -41,7 +45,8 @@ def _datasets(rows: list[dict[str, Any]], folder: Path) -> Iterator[Any]:
         yield f"There is no dataset in {folder.resolve()}; `annobridge import IMAGES DATASET` makes one."
         return
     cells = [[r["name"], *(r.get(n, "–") for n in ("samples", "labels", "runs"))] for r in rows]
-    yield show.table(str(folder.resolve()), ["dataset", "samples", "labels", "runs"], cells, ("samples", "labels", "runs"))
+    yield show.head(str(folder.resolve()))
+    yield show.table(["dataset", "samples", "labels", "runs"], cells, ("samples", "labels", "runs"))
     for row in rows:
         if "problem" in row:
             yield f"{row['name']}: {row['problem']}"
@@ -92,7 +97,7 @@ def _info(data: dict[str, Any]) -> Iterator[Any]:
             [f["field"], " + ".join(f["types"]), f"{f['labels']:,}", _few(f["classes"]), _few(f["attributes"])]
             for f in data["fields"]
         ]
-        yield show.table(None, ["field", "type", "labels", "classes", "attributes"], rows, ("labels",))
+        yield show.table(["field", "type", "labels", "classes", "attributes"], rows, ("labels",))
     if data["runs"]:
         yield runs_table(data["runs"])
 
@@ -100,9 +105,10 @@ def _info(data: dict[str, Any]) -> Iterator[Any]:
 def runs_table(runs: list[dict[str, Any]]) -> Any:
     """The runs of a dataset."""
     rows = [
-        [r["anno_key"], r["backend"], r["state"], ", ".join(r["fields"]), show.ago(r["created"]), r["loads"]] for r in runs
+        [r["anno_key"], r["backend"], r["state"], ", ".join(r["fields"]), show.ago(r["created"]), r["loads"]]
+        for r in runs
     ]
-    return show.table(None, ["run", "backend", "state", "fields", "sent (UTC)", "loads"], rows, ("loads",))
+    return show.table(["run", "backend", "state", "fields", "sent (UTC)", "loads"], rows, ("loads",))
 
 
 def _few(names: Any, shown: int = 6) -> str:

@@ -1,7 +1,7 @@
 """The root of the commands: plug-ins' commands beside ours, and one place where errors become exit codes.
 
-A plug-in adds commands by an entry point of the group ``annobridge.commands`` that names a ``typer.Typer``; it is imported
-when one of its commands is called, so ``annobridge --help`` stays quick whatever is installed.
+A plug-in adds commands by an entry point of the group ``annobridge.commands`` that names a ``typer.Typer``; it is
+imported when one of its commands is called, so ``annobridge --help`` stays quick whatever is installed.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ class Plugin(TyperCommand):
     """A plug-in's group of commands, not imported yet."""
 
     def __init__(self, entry: EntryPoint) -> None:
-        source = entry.dist.name if entry.dist else entry.module
-        where = entry.module if source == "annobridge" else source
-        super().__init__(name=entry.name, help=f"Commands for {entry.name} (of {where}).", rich_help_panel="Tools")
+        package = entry.module.partition(".")[0]
+        super().__init__(name=entry.name, help=f"The commands of {package}.", rich_help_panel="Tools")
         self._entry = entry
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

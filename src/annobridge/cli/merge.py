@@ -19,9 +19,12 @@ Unexpected = Annotated[
     list[str] | None,
     typer.Option(help="Labels outside the schema: prompt, keep, ignore, return, or TYPE=FIELD (repeatable)."),
 ]
-Conflicts = Annotated[str, typer.Option(help="Who wins where both sides changed one thing: theirs (the tool), ours, fail.")]
+Conflicts = Annotated[
+    str, typer.Option(help="Who wins where both sides changed one thing: theirs (the tool), ours, fail.")
+]
 DestField = Annotated[
-    list[str] | None, typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable).")
+    list[str] | None,
+    typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable)."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
 Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
@@ -46,7 +49,10 @@ def plan(
         key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
         **backend_options(option),
     )  # fmt: skip
-    data = summary(made) | {"pending": is_pending(made, choice, conflicts), "changes": listed(ds, made, None if as_json else rows)}
+    data = summary(made) | {
+        "pending": is_pending(made, choice, conflicts),
+        "changes": listed(ds, made, None if as_json else rows),
+    }
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
     if data["pending"]:
         raise typer.Exit(2)
@@ -70,20 +76,21 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     if not total:
         yield f"Plan of {data['anno_key']}: nothing to change."
     else:
-        yield counts_table(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet", data)
+        yield show.head(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet")
+        yield counts_table(data)
         if data["changes"]:
             cells = [[show.action(c["action"]), c["field"], c["label"], c["what"], c["file"]] for c in data["changes"]]
-            yield show.table(None, ["", "field", "label", "change", "sample"], cells)
+            yield show.table(["", "field", "label", "change", "sample"], cells)
         if total > len(data["changes"]) and rows:
             yield f"… and {show.plural(total - len(data['changes']), 'change')} more (--rows {total})."
     yield from finding_parts(data, rows)
 
 
-def counts_table(title: str, data: dict[str, Any]) -> Any:
+def counts_table(data: dict[str, Any]) -> Any:
     """Changes by field."""
     columns = ("add", "edit", "delete")
     rows = [[name, *(n[c] for c in columns)] for name, n in data["fields"].items()]
-    return show.table(title, ["field", *columns], rows, columns)
+    return show.table(["field", *columns], rows, columns)
 
 
 def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
@@ -91,10 +98,11 @@ def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     for name, found in data["findings"].items():
         if found and rows:
             cells = [[f["field"], f["component"], f["values"], f["reason"], f["label_id"]] for f in found[:rows]]
-            title = show.plural(data[name], {"conflicts": "conflict"}.get(name, f"{name} change"))
-            yield show.table(title, ["field", "part", "values", "reason", "label"], cells)
+            yield show.head(show.plural(data[name], {"conflicts": "conflict"}.get(name, f"{name} change")))
+            yield show.table(["field", "part", "values", "reason", "label"], cells)
     if data["unexpected"]:
-        yield f"{show.plural(data['unexpected'], 'label')} outside the schema: choose with --unexpected keep|ignore|return."
+        count = show.plural(data["unexpected"], "label")
+        yield f"{count} outside the schema: choose with --unexpected keep|ignore|return."
     for text in data["notes"]:
         yield f"Note: {text}"
 
@@ -113,8 +121,9 @@ def load(
     """Merge the work of a run back, as one version of the labels."""
     ds = open_dataset(dataset)
     results = ds.load_annotation_results(key, **backend_options(option))
+    ask = None if as_json or sys.stdin is None or not sys.stdin.isatty() else _ask
     report = results.load(
-        cleanup, None if as_json or not sys.stdin.isatty() else _ask, dest_field=one_or_many(dest_field, "--dest-field"),
+        cleanup, ask, dest_field=one_or_many(dest_field, "--dest-field"),
         unexpected=one_or_many(unexpected, "--unexpected") or "prompt", conflicts=conflicts, force=force,
     )  # fmt: skip
     show.emit(summary(report) | {"version": report.version}, as_json, report_parts)
@@ -125,7 +134,9 @@ def _ask(made: MergePlan) -> str:
     from rich.prompt import Prompt
 
     question = f"{show.plural(made.to_dict()['unexpected'], 'label')} outside the schema. What shall be done with them?"
-    return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return", console=show.console(stderr=True))
+    return Prompt.ask(
+        question, choices=["keep", "ignore", "return"], default="return", console=show.console(stderr=True)
+    )
 
 
 def report_parts(data: dict[str, Any]) -> Iterator[Any]:
@@ -134,8 +145,9 @@ def report_parts(data: dict[str, Any]) -> Iterator[Any]:
     if not total:
         yield f"Loaded {data['anno_key']}: there was nothing to change."
     else:
-        title = f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, version {data['version']} of the labels"
-        yield counts_table(title, data)
+        version = f"version {data['version']} of the labels"
+        yield show.head(f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, {version}")
+        yield counts_table(data)
     yield from finding_parts(data)
 
 
@@ -153,7 +165,8 @@ def undo(key: Key, dataset: Place = None, as_json: AsJson = False) -> None:
 
 
 def _undone(data: dict[str, Any]) -> Iterator[Any]:
-    counts = ", ".join(f"{n} {name}" for name, n in data["taken_back"].items() if n) or "nothing"
+    nouns = {"add": "addition", "edit": "edit", "delete": "deletion"}
+    counts = ", ".join(show.plural(n, nouns[a]) for a, n in data["taken_back"].items() if n) or "nothing"
     yield f"Took back load {data['load']} of {data['anno_key']}: {counts}."
     if data["kept"]:
         yield f"Kept as they are, since they were edited here afterwards: {show.plural(len(data['kept']), 'value')}."

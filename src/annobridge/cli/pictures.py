@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,16 @@ def _box(draw: ImageDraw.ImageDraw, size: tuple[int, int], row: Row, color: Any,
     x, y, w, h = (v * size[i % 2] for i, v in enumerate(row["bounding_box"]))
     draw.rectangle((x, y, x + w, y + h), outline=color, width=4 if loud else 1)
     if loud:
-        own = [a for a in row["attributes"] or () if a["type"] == "str"]
-        text = " ".join([str(row["label"]), *(a["value"].strip('"') for a in own)])
-        _tag(draw, (x, y), text, color)
+        _tag(draw, (x, y), " ".join([str(row["label"]), *_attributes(row)]), color)
+
+
+def _attributes(row: Row) -> Iterator[str]:
+    """Texts as they are, and the names of what is true."""
+    for a in row["attributes"] or ():
+        if a["type"] == "str":
+            yield json.loads(a["value"])
+        elif a["value"] == "true":
+            yield a["name"]
 
 
 def _tag(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, color: Any) -> None:

@@ -49,7 +49,7 @@ class Place(Protocol):
     title: str
     has_page: bool  # a person can open it in a browser
     options: Mapping[str, str]
-    note: str  # what to know about starting it
+    note: str  # what to know about starting it; nothing when it need not be started
 
     def start(self) -> None:
         """Start it."""

@@ -23,9 +23,13 @@ def annotate(
     label_type: Annotated[str | None, typer.Option("--type", help="Its label type, as detections.")] = None,
     classes: Annotated[str | None, typer.Option(help="Its classes, as car,person.")] = None,
     schema: Annotated[Path | None, typer.Option(help="A label schema instead: a .json or .toml file.")] = None,
-    where: Annotated[str | None, typer.Option(metavar="SQL", help="Only these samples, as \"split = 'train'\".")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Only these samples, as \"split = 'train'\".")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
-    backend: Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")
+    ] = None,
     option: Given = None,
     launch: Annotated[bool, typer.Option("--launch", help="Open the tool in the browser.")] = False,
     as_json: AsJson = False,
@@ -86,7 +90,7 @@ def _status(data: dict[str, Any]) -> Iterator[Any]:
         [name, task["state"], ", ".join(f"{n} {state}" for state, n in task["samples"].items()), task["url"]]
         for name, task in data["tasks"].items()
     ]
-    yield show.table(None, ["task", "state", "samples", "editor"], rows)
+    yield show.table(["task", "state", "samples", "editor"], rows)
     if data["loads"]:
         yield loads_table(data["loads"])
 
@@ -94,8 +98,10 @@ def _status(data: dict[str, Any]) -> Iterator[Any]:
 def loads_table(loads: list[dict[str, Any]]) -> Any:
     """What each load did."""
     counts = ("add", "edit", "delete")
-    rows = [[load["number"], load["state"], show.ago(load["time"]), *(load.get(c, 0) for c in counts)] for load in loads]
-    return show.table(None, ["load", "state", "time (UTC)", *counts], rows, ("load", *counts))
+    rows = [
+        [load["number"], load["state"], show.ago(load["time"]), *(load.get(c, 0) for c in counts)] for load in loads
+    ]
+    return show.table(["load", "state", "time (UTC)", *counts], rows, ("load", *counts))
 
 
 def resume(key: Key, dataset: Place = None, option: Given = None, as_json: AsJson = False) -> None:

@@ -18,7 +18,13 @@ _SKIES = {
     "night": ((14, 18, 46), (58, 56, 96)),
 }
 _WALLS = [(201, 143, 110), (222, 201, 164), (158, 108, 96), (170, 178, 186), (214, 180, 140), (124, 138, 154)]
-COLOURS = {"red": (200, 48, 48), "blue": (42, 98, 178), "yellow": (232, 184, 44), "white": (236, 236, 232), "green": (58, 128, 84)}
+COLOURS = {
+    "red": (200, 48, 48),
+    "blue": (42, 98, 178),
+    "yellow": (232, 184, 44),
+    "white": (236, 236, 232),
+    "green": (58, 128, 84),
+}
 _CLOTHES = [(178, 58, 72), (46, 94, 110), (88, 66, 128), (226, 140, 54), (52, 52, 60), (70, 130, 90)]
 _SKINS = [(240, 200, 168), (198, 146, 108), (128, 86, 60)]
 Color = tuple[int, int, int]
@@ -63,7 +69,7 @@ def scenes(count: int = 12) -> list[Scene]:
 
 class _Painter:
     def __init__(self, number: int) -> None:
-        self.random = Random(number * 7919)
+        self.random = Random(number * 7919)  # noqa: S311 - a picture, not a secret
         self.weather = ("sunny", "cloudy", "sunny", "night")[number % 4]
         self.size = (WIDTH * _SCALE, HEIGHT * _SCALE)
         self.image = Image.new("RGB", self.size)
@@ -98,7 +104,7 @@ class _Painter:
         number = sum(t.label == label for t in self.made.things) + 1
         x, y = max(box[0], 0.0), max(box[1], 0.0)
         inside = (x, y, min(box[0] + box[2], 1.0) - x, min(box[1] + box[3], 1.0) - y)
-        x, y, w, h = (round(v, 4) for v in inside)
+        x, y, w, h = (math.floor(v * 10_000) / 10_000 for v in inside)
         self.made.things.append(Thing(f"{label}{number}", label, (x, y, w, h), colour))
 
     def _occlusions(self) -> None:
@@ -113,9 +119,10 @@ class _Painter:
 
     def sky(self) -> None:
         top, low = _SKIES[self.weather]
-        for y in range(int(self.size[1] * _KERB)):
-            part = y / (self.size[1] * _KERB)
-            self.draw.line([0, y, self.size[0], y], tuple(int(a + (b - a) * part) for a, b in zip(top, low, strict=True)))
+        width, depth = self.size[0], int(self.size[1] * _KERB)
+        for line in range(depth):
+            color = tuple(int(a + (b - a) * line / depth) for a, b in zip(top, low, strict=True))
+            self.draw.line((0, line, width, line), color)
         x, y = self.random.uniform(0.1, 0.9), self.random.uniform(0.08, 0.16)
         if self.weather == "night":
             for _ in range(60):

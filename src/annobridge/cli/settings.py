@@ -19,7 +19,7 @@ def backends(as_json: AsJson = False) -> None:
     problems = config.broken_backends()
     default = next(s.value for s in config.describe() if s.option == "default_backend")
     rows = []
-    for name in config.backends():
+    for name in config.list_backends():
         row: dict[str, Any] = {"name": name, "default": name == default, "problem": problems.get(name)}
         if name not in problems:
             can = config.backend_class(name).capabilities
@@ -42,7 +42,7 @@ def _backends(rows: list[dict[str, Any]]) -> Iterator[Any]:
         ]
         for row in rows
     ]
-    yield show.table(None, ["backend", "media", "label types"], cells)
+    yield show.table(["backend", "media", "label types"], cells)
     yield "* the default; `annobridge config` says why."
 
 
@@ -57,7 +57,7 @@ def config(
         from .. import config_samples
         from ..backend import registry
 
-        usable = [n for n in settings.backends() if n in registry.names() and n not in settings.broken_backends()]
+        usable = [n for n in settings.list_backends() if n in registry.names() and n not in settings.broken_backends()]
         show.emit(config_samples.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())
         return
     rows = [{**s._asdict(), "value": str(s.value)} for s in settings.describe()]
@@ -71,7 +71,7 @@ def _config(rows: list[dict[str, Any]]) -> Iterator[Any]:
         name = row["backend"] if row["backend"] != before else ""
         cells.append([name, row["option"], row["value"], row["origin"]])
         before = row["backend"]
-    yield show.table(None, ["backend", "option", "value", "from"], cells)
+    yield show.table(["backend", "option", "value", "from"], cells)
 
 
 def login(

@@ -28,7 +28,9 @@ def emit(data: Any, as_json: bool, people: Callable[[Any], Iterable[Any]]) -> No
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
         return
     screen = console()
-    for part in people(data):
+    for number, part in enumerate(people(data)):
+        if number and isinstance(part, Table):
+            screen.print()
         screen.print(part)
 
 
@@ -42,9 +44,14 @@ def note(message: str) -> None:
     console(stderr=True).print(Text(message, "dim"), soft_wrap=True)
 
 
-def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> Table:
+def head(text: str) -> Text:
+    """The line above a table."""
+    return Text(text, "bold")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()) -> Table:
     """A table. ``numbers`` names the columns that are aligned to the right; long texts go on in the next line."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:

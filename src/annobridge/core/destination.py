@@ -34,6 +34,7 @@ def carry(
     """``merged`` with what concerns ``fields`` (field → destination) done there and not in the field itself."""
     to = pa.array(list(fields))
     result = _outcome(merged, sent, ours, to)
+    result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
     theirs = _copies(result, fields, stamp.run_id)
     there = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),

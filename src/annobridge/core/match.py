@@ -7,80 +7,109 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import ids
+from .diff import same
 from .labels import REMOTE, SINGLE
+from .route import with_fields
 from .schema import LabelSchema
 
 
 def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) -> pa.Table:
-    """``theirs`` (``REMOTE``) with ``label_id`` filled, and ``field`` where the baseline knows it.
+    """``theirs`` (``REMOTE``) with ``label_id`` and ``field`` filled.
 
     A label is known when the baseline has its remote id *on the same sample*. What is not known gets an id derived from
-    the run and the remote id; the second bearer of one remote id is a copy, and so an addition.
+    the run and the remote id. Of several bearers of one remote id on one sample, those that the baseline does not have
+    are copies, and so additions.
     """
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs
-    sample, remote = theirs["sample_id"].combine_chunks(), theirs["remote_id"].combine_chunks()
-    key = pc.binary_join_element_wise(sample, remote, "\n")
-    copies = _repeats(key)
-    found = pc.index_in(key, value_set=pc.binary_join_element_wise(base["sample_id"], base["remote_id"], "\n"))
-    known = found.is_valid().to_numpy(zero_copy_only=False) & (copies == 0)
-    index = pa.array(np.where(known, found.fill_null(0).to_numpy(), 0), mask=~known)
-    label_id, field = _taken(base["label_id"], index), _taken(base["field"], index)
-    field = pc.coalesce(field, theirs["field"].combine_chunks())
-    label_id = _adopt(label_id, field, sample, base, known, schema)
-    label_id = _fill(label_id, run_id, base, remote, sample, copies)
-    return theirs.set_column(0, REMOTE.field("label_id"), label_id).set_column(
-        theirs.column_names.index("field"), REMOTE.field("field"), field
-    )
+    remote, key, base_key = _one(theirs["remote_id"]), _key(theirs, "remote_id"), _key(base, "remote_id")
+    index = pc.index_in(key, value_set=base_key).fill_null(-1).to_numpy().copy()
+    names: dict[int, str] = {}  # of which the ids of additions are derived, where the remote id is not enough
+    for t_rows, b_rows in _crowds(key, base_key):
+        index[t_rows], numbers = _paired(run_id, base, theirs, t_rows, b_rows)
+        names |= {row: f"{remote[row].as_py()}\n{theirs['sample_id'][row].as_py()}\n{n}" for row, n in numbers.items()}
+    known = index >= 0
+    at = pa.array(np.maximum(index, 0), mask=~known)
+    field = pc.coalesce(_one(base["field"]).take(at), _one(theirs["field"]))
+    theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
+    label_id = _adopt(_one(base["label_id"]).take(at), theirs, base, known, schema)
+    return theirs.set_column(0, REMOTE.field("label_id"), _fill(label_id, run_id, base, theirs, names))
 
 
-def _taken(column: pa.ChunkedArray, index: pa.Array) -> pa.Array:
-    return pa.concat_arrays(column.chunks or [pa.array([], column.type)]).take(index)
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _repeats(key: pa.Array) -> np.ndarray:
-    """How many equal keys came before each one."""
-    codes = key.dictionary_encode().indices.to_numpy()
-    order = np.argsort(codes, kind="stable")
-    ranks = np.arange(len(codes)) - np.searchsorted(codes[order], codes[order])
-    repeats = np.empty(len(codes), np.int64)
-    repeats[order] = ranks
-    return repeats
+def _key(rows: pa.Table, *columns: str) -> pa.Array:
+    return pc.binary_join_element_wise(_one(rows["sample_id"]), *(_one(rows[c].cast(pa.string())) for c in columns), "\n",
+                                       null_handling="replace")  # fmt: skip
 
 
-def _adopt(
-    label_id: pa.Array, field: pa.Array, sample: pa.Array, base: pa.Table, known: np.ndarray, schema: LabelSchema
-) -> pa.Array:
+def _crowds(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows of either side that bear one key, for each key that a side has more than once. They are few."""
+    many = set()
+    for side in (key, base_key):
+        if pc.count_distinct(side).as_py() < len(side):
+            many |= {v["values"] for v in pc.value_counts(side).to_pylist() if v["counts"] > 1}
+    return [tuple(np.flatnonzero(pc.equal(side, k).to_numpy(zero_copy_only=False)) for side in (key, base_key)) for k in sorted(many)]  # type: ignore[misc]
+
+
+def _paired(
+    run_id: str, base: pa.Table, theirs: pa.Table, t_rows: np.ndarray, b_rows: np.ndarray
+) -> tuple[np.ndarray, dict[int, int]]:
+    """Of labels that bear one remote id: the baseline row of each (-1: none), and the numbers of those that are copies.
+
+    Who is as he was, is who he was; the others follow in order, and what is left over is new.
+    """
+    index = np.full(len(t_rows), -1, np.int64)
+    left = list(b_rows)
+    for i, row in enumerate(t_rows):
+        alike = same(base, theirs, np.array(left, np.int64), np.full(len(left), row)) if left else np.zeros(0, bool)
+        if alike.any():
+            index[i] = left.pop(int(np.flatnonzero(alike)[0]))
+    for i in np.flatnonzero(index < 0)[: len(left)]:
+        index[i] = left.pop(0)
+    new = t_rows[index < 0]
+    if not len(b_rows):
+        new = new[1:]  # the first of a new remote id is no copy
+    first = theirs.slice(t_rows[0], 1).select(["remote_id", "sample_id"]).to_pylist()[0]
+    taken = set(base["label_id"].take(pa.array(b_rows)).to_pylist())
+    name = f"{first['remote_id']}\n{first['sample_id']}"
+    free = [n for n in range(1, len(t_rows) + len(b_rows) + 1) if ids.derive(run_id, [f"{name}\n{n}"])[0].as_py() not in taken]
+    return index, dict(zip(new.tolist(), free, strict=False))
+
+
+def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarray, schema: LabelSchema) -> pa.Array:
     """A field of one label per sample: a label that replaces the one that was sent *is* that label, edited."""
     for spec in schema.fields.values():
         if spec.type not in SINGLE:
             continue
-        here = ~known & pc.fill_null(pc.equal(field, spec.name), False).to_numpy(zero_copy_only=False)
-        left = base.filter(pc.equal(base["field"], spec.name)).select(["sample_id", "label_id"]).combine_chunks()
+        here = ~known & pc.equal(_one(theirs["field"]), spec.name).to_numpy(zero_copy_only=False)
+        left = base.filter(pc.equal(base["field"], spec.name))
         left = left.filter(pc.invert(pc.is_in(left["label_id"], value_set=label_id.drop_null())))
         if not here.any() or not left.num_rows:
             continue
-        place = pc.index_in(sample, value_set=left["sample_id"].combine_chunks())
-        first = _repeats(pa.array(np.where(here, place.fill_null(-1).to_numpy(), -1))) == 0
-        take = here & first & place.is_valid().to_numpy(zero_copy_only=False)
-        adopted = _taken(left["label_id"], pa.array(place.fill_null(0)))
-        label_id = pc.if_else(pa.array(take), adopted, label_id)
+        place = pc.index_in(_key(theirs, "frame_number"), value_set=_key(left, "frame_number"))
+        at = np.where(here, place.fill_null(-1).to_numpy(), -1)
+        take = np.zeros(len(at), bool)
+        take[np.unique(at, return_index=True)[1]] = True  # the first of each
+        take &= at >= 0
+        label_id = pc.if_else(pa.array(take), _one(left["label_id"]).take(pa.array(np.maximum(at, 0))), label_id)
     return label_id
 
 
-def _fill(
-    label_id: pa.Array, run_id: str, base: pa.Table, remote: pa.Array, sample: pa.Array, copies: np.ndarray
-) -> pa.Array:
+def _fill(label_id: pa.Array, run_id: str, base: pa.Table, theirs: pa.Table, numbered: dict[int, str]) -> pa.Array:
     new = np.flatnonzero(label_id.is_null().to_numpy(zero_copy_only=False))
     if not len(new):
         return label_id
-    names = remote.take(pa.array(new)).to_pylist()
-    again = copies[new] > 0
-    moved = pc.is_in(remote.take(pa.array(new)), value_set=base["remote_id"]).to_numpy(zero_copy_only=False)
-    for i in np.flatnonzero(again | moved):  # few: copies, and labels that went to another image
-        place = int(new[i])
-        names[i] = f"{names[i]}\n{sample[place].as_py()}" + (f"\n{copies[place]}" if again[i] else "")
+    some = theirs.select(["remote_id", "sample_id"]).take(pa.array(new))
+    names = some["remote_id"].to_pylist()
+    moved = pc.is_in(some["remote_id"], value_set=_one(base["remote_id"])).to_numpy()
+    for i in np.flatnonzero(moved):  # few: labels that went to another image
+        names[i] = f"{names[i]}\n{some['sample_id'][i].as_py()}"
+    for i in np.flatnonzero(np.isin(new, list(numbered))) if numbered else ():
+        names[i] = numbered[int(new[i])]
     index = np.full(len(label_id), -1, np.int64)
     index[new] = np.arange(len(new))
     return pc.if_else(label_id.is_null(), ids.derive(run_id, names).take(pa.array(index, mask=index < 0)), label_id)

@@ -26,9 +26,10 @@ from .labels import BASELINE, COMPONENTS, LABELS, conform
 from .restrict import Restricted
 from .schema import LabelSchema
 
-WRITES = LABELS.append(pa.field("action", pa.string())).append(pa.field("components", pa.list_(pa.string())))
+_DONE = [pa.field("action", pa.string()), pa.field("components", pa.list_(pa.string()))]  # components of an edit; null: all
+WRITES = pa.schema([*LABELS, *_DONE])
 # What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
-BEFORE = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("action", pa.string()), pa.field("_rowaddr", pa.uint64())])
+BEFORE = pa.schema([*(f.with_nullable(True) for f in LABELS), *_DONE, pa.field("_rowaddr", pa.uint64())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,10 @@ class _Reconciliation:
             self._added(self._patched(self.base, accepted), lost & (self.policy == "theirs")),
         ]
         gone, settled = self._deletions()
+        edited = np.logical_or.reduce([*edits.values(), overwrite])
         before = [
-            self._before(np.logical_or.reduce([*edits.values(), overwrite]), "edit"),
-            self._before(gone, "delete"),
+            self._before(edited, "edit", writes[0]["components"]),
+            self._before(gone, "delete", pa.nulls(int(gone.sum()), pa.list_(pa.string()))),
             self._marks(writes[1:]),
         ]
         known = np.logical_or.reduce([*accepted.values(), np.zeros(len(self.c), bool)]) & self.edit
@@ -156,34 +158,16 @@ class _Reconciliation:
             self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **values))
 
     def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
-        """``rows`` with the components of ``theirs`` at the rows where they are taken."""
-        changes = {}
-        for component, where in taken.items():
-            if component.startswith(PREFIX):
-                name = component.removeprefix(PREFIX)
-                changes[name] = (where, attributes.column(self.theirs["attributes"], name))
-            elif where.any():
-                rows = self._columns(rows, COMPONENTS[component], where)
-        if changes:
-            column = attributes.replace(rows["attributes"], changes)
-            rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
-        return rows
-
-    def _columns(self, rows: pa.Table, columns: Iterable[str], where: np.ndarray) -> pa.Table:
-        pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
-        for name in columns:
-            both = pa.chunked_array([*rows[name].chunks, *self.theirs[name].chunks], rows[name].type)
-            rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
-        return rows
+        return patched(rows, self.theirs, taken)
 
     def _edited(self, edits: dict[str, np.ndarray], overwrite: np.ndarray) -> pa.Table:
         where = np.logical_or.reduce([*edits.values(), overwrite])
         rows = self._patched(self.ours, edits)
         if overwrite.any():
-            rows = self._columns(rows, [c for cs in COMPONENTS.values() for c in cs] + ["attributes"], overwrite)
-        rows = self._columns(rows, ["annotator", "time"], where)
+            rows = replaced(rows, self.theirs, [*(c for cs in COMPONENTS.values() for c in cs), "attributes"], overwrite)
+        rows = replaced(rows, self.theirs, ["annotator", "time"], where)
         rows = self._stamped(rows.filter(pa.array(where)))
-        names = _component_lists(edits, where)
+        names = pc.if_else(pa.array(overwrite[where]), None, _component_lists(edits, where))
         return _with(rows, action=pa.repeat("edit", rows.num_rows), components=names)
 
     def _added(self, rows: pa.Table, where: np.ndarray) -> pa.Table:
@@ -198,9 +182,9 @@ class _Reconciliation:
         return _set(conform(rows.drop_columns(["run", "tool", "rev"]), LABELS, run=stamp.run, tool=stamp.tool, rev=0),
                     rev=rev, time=pc.fill_null(rows["time"], stamp.time))
 
-    def _before(self, where: np.ndarray, action: str) -> pa.Table:
-        rows = self.ours.filter(pa.array(where))
-        return conform(rows.select([*LABELS.names, "_rowaddr"]), BEFORE, action=action)
+    def _before(self, where: np.ndarray, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
+        rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr"])
+        return conform(rows.append_column(_DONE[1], components), BEFORE, action=action)
 
     @staticmethod
     def _marks(added: list[pa.Table]) -> pa.Table:
@@ -217,6 +201,30 @@ class _Reconciliation:
         rows = rows.filter(keep).select(LABELS.names).drop_columns(["rev"])
         return _set(conform(rows, BASELINE, rev=0, remote_id="", run_id=stamp.run_id, task=stamp.task, load=stamp.load,
                             gone=gone), rev=pa.array(equal_to[where]), remote_id=remote)
+
+
+def patched(rows: pa.Table, other: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
+    """``rows`` with components of ``other`` (aligned with it), each at the rows where it is taken."""
+    changes = {}
+    for component, where in taken.items():
+        if component.startswith(PREFIX):
+            name = component.removeprefix(PREFIX)
+            changes[name] = (where, attributes.column(other["attributes"], name))
+        elif where.any():
+            rows = replaced(rows, other, COMPONENTS[component], where)
+    if changes:
+        column = attributes.replace(rows["attributes"], changes)
+        rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
+    return rows
+
+
+def replaced(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: np.ndarray) -> pa.Table:
+    """``rows`` with some columns of ``other`` at some rows."""
+    pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
+    for name in columns:
+        both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
+        rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
+    return rows
 
 
 def equal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from . import attributes, findings
 from .diff import PREFIX, Changes
 from .labels import ATTRIBUTE, SINGLE
 from .rows import attribute
-from .schema import FieldSchema, Flags, LabelSchema
+from .schema import Attribute, FieldSchema, Flags, LabelSchema
 
 _EDITS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
 
@@ -41,7 +41,9 @@ class Restricted:
         return table[self.codes] if len(table) else np.zeros(0, bool)
 
     def _flag(self, name: str) -> np.ndarray:
-        return self._per_field(lambda spec: getattr(spec.flags if spec else Flags(), name))
+        flags = [spec.flags for spec in self.schema.fields.values()] or [Flags()]
+        elsewhere = any(getattr(f, name) for f in flags)  # a field outside the schema has what some field of it has
+        return self._per_field(lambda spec: getattr(spec.flags, name) if spec else elsewhere)
 
     def _allow(self, changes: Changes, component: str, rows: np.ndarray) -> np.ndarray:
         if component in _EDITS:
@@ -49,7 +51,7 @@ class Restricted:
             reason = f"{component} edits are not allowed"
         else:
             name = component.removeprefix(PREFIX)
-            allowed = rows & ~self._per_field(lambda spec: spec is not None and _read_only(spec, name))
+            allowed = rows & ~(self._read_only(name, changes.base) | self._read_only(name, changes.theirs))
             reason = "the attribute is read-only"
         refused = rows & ~allowed
         if refused.any():
@@ -62,19 +64,33 @@ class Restricted:
         if where.any():
             self.found.append(findings.of(rows, where, component, reason))
 
+    def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
+        """The attributes of this name in the schema, each with the rows for which it holds: a class's own before a field's."""
+        for spec in self.schema.fields.values():
+            rest = self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
+            for label, own in spec.class_attributes.items():
+                if found := [a for a in own if a.name == name]:
+                    rows = rest & pc.fill_null(pc.equal(labels["label"], label), False).to_numpy()
+                    rest &= ~rows
+                    yield found[0], rows
+            yield from ((a, rest) for a in spec.attributes if a.name == name)
+
+    def _read_only(self, name: str, labels: pa.Table) -> np.ndarray:
+        found = np.zeros(len(self.add), bool)
+        for attribute_, rows in self._rows_of(name, labels):
+            found |= rows & attribute_.read_only
+        return found
+
     def _reset_read_only(self) -> None:
         """A new label has the default of a read-only attribute, whatever was typed in the tool."""
-        for name in {a.name for f in self.schema.fields.values() for a in f.all_attributes().values() if a.read_only}:
+        groups = [g for f in self.schema.fields.values() for g in (f.attributes, *f.class_attributes.values())]
+        for name in sorted({a.name for group in groups for a in group if a.read_only}):
             value = attributes.values(self.theirs["attributes"], name)
-            for spec in self.schema.fields.values():
-                if not _read_only(spec, name):
-                    continue
-                default = spec.all_attributes()[name].default
-                here = self.add & self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
-                kept = pc.fill_null(pc.equal(value, json.dumps(default)), False)
-                wrong = here & value.is_valid().to_numpy(zero_copy_only=False) & ~kept.to_numpy(zero_copy_only=False)
+            for found, rows in self._rows_of(name, self.theirs):
+                kept = pc.fill_null(pc.equal(value, json.dumps(found.default)), False).to_numpy(zero_copy_only=False)
+                wrong = self.add & rows & found.read_only & value.is_valid().to_numpy(zero_copy_only=False) & ~kept
                 if wrong.any():
-                    self._reset(name, default, wrong)
+                    self._reset(name, found.default, wrong)
 
     def _reset(self, name: str, default: object, where: np.ndarray) -> None:
         text = findings.text(self.theirs, PREFIX + name)
@@ -100,11 +116,7 @@ class Restricted:
         self.add &= ~over
 
 
-def _read_only(spec: FieldSchema, name: str) -> bool:
-    found = spec.all_attributes().get(name)
-    return found is not None and found.read_only
-
-
 def _place(rows: pa.Table) -> pa.Array:
-    key = pc.binary_join_element_wise(rows["sample_id"], rows["field"], "\n")
+    frame = rows["frame_number"].cast(pa.string())
+    key = pc.binary_join_element_wise(rows["sample_id"], rows["field"], frame, "\n", null_handling="replace")
     return pa.concat_arrays(key.chunks) if key.num_chunks else pa.array([], pa.string())

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings
+from ..exceptions import InvalidOption
+from . import attributes, findings, ids
 from .labels import COMPONENTS, KIND_TYPES
 from .schema import Attribute, FieldSchema, LabelSchema
 
@@ -37,9 +38,9 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     ``"ignore"`` and ``"return"`` leave them out: a known label keeps the value it was sent with, and is never deleted.
     A mapping of label type to field, or a callable from the rows to field names (or ``None``), moves them.
     """
-    theirs = _with_fields(theirs, schema)
+    theirs = with_fields(theirs, schema)
     known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
-    faults = _faults(theirs, base.select(["label_id", "label", "attributes"]).take(known), schema)
+    faults = _faults(theirs, base.select(["label_id", "label", "value", "attributes"]).take(known), schema)
     bad = np.logical_or.reduce([m for _, _, m in faults]) if faults else np.zeros(theirs.num_rows, bool)
     if not bad.any():
         return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
@@ -47,21 +48,23 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
         [findings.of(theirs, m, c, r, theirs=findings.text(theirs, c)) for c, r, m in faults]
     )
     unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
-    if choice == "keep":
-        return Routed(_kept(theirs, faults), unexpected, found)
-    targets = _targets(choice, theirs, bad)
+    strange = np.logical_or.reduce([bad & False, *(m for c, _, m in faults if c == "type")])
+    targets = _targets(choice, theirs, bad, strange)
     sent = base.select(theirs.column_names).take(known)
     neutral = _neutral(theirs, sent, faults)
     isnew = known.combine_chunks().is_null().to_numpy(zero_copy_only=False)
     wanted = np.array([t is not None for t in targets]) & bad
-    goes = wanted & isnew
+    enters = wanted & (isnew | strange)  # a known label of another type is deleted, and added as what it is now
+    barred = enters & ~_open(theirs, schema)
+    goes = enters & ~barred
     moved = _to_field(theirs.filter(pa.array(goes)), [t for t, g in zip(targets, goes, strict=True) if g])
-    taken = theirs.filter(pa.array(wanted & ~isnew))  # a known label stays in its field, with what was found
-    stays = neutral.filter(pa.array(~wanted & ~(isnew & _whole(faults, isnew))))
+    moved = _renamed(moved, ~isnew[goes], base)
+    taken = theirs.filter(pa.array(wanted & ~enters | barred & isnew))  # where it is, with what was found; or to be refused
+    stays = neutral.filter(pa.array((~wanted | barred & ~isnew) & ~(isnew & (_whole(faults, isnew) | barred))))
     return Routed(pa.concat_tables([stays, taken, moved]), unexpected, found)
 
 
-def _with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
+def with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
     """Labels without a field go to the first field of their kind that has their class, else the first of their kind,
     else to one named after their type."""
     field, kind, label = (theirs[c].combine_chunks() for c in ("field", "kind", "label"))
@@ -90,14 +93,22 @@ def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault
         in_schema |= here
         fits = _bool(pc.equal(theirs["kind"], spec.kind))
         _add(faults, "type", f"not of the field's type ({spec.type})", here & ~fits)
-        same = _bool(pc.equal(theirs["label"], sent["label"]))
+        column = "value" if spec.type == "scalar" else "label"  # the classes of a scalar are its choices
+        same = _bool(pc.equal(theirs[column], sent[column]))
         if spec.classes:
-            other = ~_bool(pc.is_in(theirs["label"], value_set=pa.array(spec.classes, pa.string())))
+            choices = pa.array(spec.classes, pa.string()) if column == "label" else _choices(spec, theirs[column], here & fits)
+            other = ~_bool(pc.is_in(theirs[column], value_set=choices))
             _add(faults, "label", "class not in the schema", here & fits & other & ~same)
         faults += _attribute_faults(theirs, sent, spec, here & fits)
     _add(faults, "type", "no field of the schema has this type", ~in_schema & sent["label_id"].combine_chunks()
          .is_null().to_numpy(zero_copy_only=False))
     return faults
+
+
+def _choices(spec: FieldSchema, values: pa.ChunkedArray, where: np.ndarray) -> pa.StringArray:
+    """Those of the values (JSON text) that a scalar field offers."""
+    distinct = pc.unique(values.filter(pa.array(where))).drop_null().to_pylist()
+    return pa.array([v for v in distinct if json.loads(v) in spec.classes], pa.string())
 
 
 def _attribute_faults(theirs: pa.Table, sent: pa.Table, spec: FieldSchema, here: np.ndarray) -> list[Fault]:
@@ -137,23 +148,34 @@ def _unexpected(theirs: pa.Table, reasons: list[tuple[str, np.ndarray]]) -> pa.T
     return theirs.append_column("reason", pa.nulls(theirs.num_rows, pa.string()))
 
 
-def _kept(theirs: pa.Table, faults: list[Fault]) -> pa.Table:
-    """A strange type goes to a field named after the type; strange classes and values stay where they are."""
-    wrong = np.logical_or.reduce([m for c, _, m in faults if c == "type"] or [np.zeros(theirs.num_rows, bool)])
-    if not wrong.any():
-        return theirs
-    codes = theirs["kind"].combine_chunks().dictionary_encode()
-    named = pa.array([KIND_TYPES.get(k, k) for k in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
-    field = pc.if_else(pa.array(wrong), named, theirs["field"].combine_chunks())
-    return theirs.set_column(theirs.column_names.index("field"), theirs.schema.field("field"), field)
+def _open(theirs: pa.Table, schema: LabelSchema) -> np.ndarray:
+    """Whether additions are allowed in the field that the tool found each label for."""
+    closed = [f.name for f in schema.fields.values() if not f.flags.allow_additions]
+    return ~_bool(pc.is_in(theirs["field"], value_set=pa.array(closed, pa.string())))
 
 
-def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray) -> list[str | None]:
+def _renamed(rows: pa.Table, known: np.ndarray, base: pa.Table) -> pa.Table:
+    """An id of its own for a known label that became one of another type."""
+    if not known.any():
+        return rows
+    names = [f"{r['remote_id']}\n{r['sample_id']}\n{r['kind']}" for r in rows.select(["remote_id", "sample_id", "kind"]).to_pylist()]
+    new = ids.derive(base["run_id"][0].as_py(), names)
+    return rows.set_column(0, rows.schema.field("label_id"), pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks()))
+
+
+def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndarray) -> list[str | None]:
+    if choice == "keep":
+        pairs = zip(theirs["kind"].to_pylist(), theirs["field"].to_pylist(), strange.tolist(), strict=True)
+        return [KIND_TYPES.get(kind, kind) if odd else name for kind, name, odd in pairs]
     if isinstance(choice, str):
         return [None] * theirs.num_rows
     rows = theirs.filter(pa.array(bad))
     if callable(choice):
         given = list(choice(rows))
+        if len(given) != rows.num_rows:
+            raise InvalidOption(
+                f"The callable given as unexpected= answered {len(given)} names for {rows.num_rows} labels; return one for each, or None."
+            )
     else:
         given = [choice.get(KIND_TYPES.get(k, k)) for k in rows["kind"].to_pylist()]
     targets: list[str | None] = [None] * theirs.num_rows

@@ -1,0 +1,5 @@
+"""``python -m annobridge``."""
+
+from .cli import main
+
+main()
