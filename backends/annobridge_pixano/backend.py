@@ -90,21 +90,26 @@ class PixanoBackend(AnnotationBackend):
         self._api.check()
         return list(limits.of_schema(schema))
 
-    def check_labels(self, labels: pa.Table) -> Iterable[str]:
+    def check_task(self, task: Task) -> Iterable[str]:
         """Values that Pixano cannot hold."""
-        return [*limits.of_labels(labels), *limits.of_template(labels, self.config.template)]
+        layout = self._layout(task)
+        spatial = task.labels.filter(pc.is_in(task.labels["kind"], pa.array(list(SPATIAL))))
+        return [
+            *limits.of_labels(task.labels),
+            *limits.of_template(task.labels, self.config.template),
+            *values.misfits(conform(spatial, REMOTE, remote_id="").combine_chunks(), dict(layout.attributes)),
+        ]
+
+    def _layout(self, task: Task) -> Layout:
+        return Layout.of(task.schema, task.samples, task.labels, self.config.template)
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
     def upload(self, task: Task) -> Receipt:
         """Import the task as a dataset, unless it was already."""
-        layout = Layout.of(task.schema, task.samples, task.labels, self.config.template)
+        layout = self._layout(task)
         labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
         labels = setting(labels, remote_id=wire.remote_ids(labels, layout)).combine_chunks()
-        if wrong := values.misfits(
-            labels.filter(pc.is_in(labels["kind"], pa.array(list(SPATIAL)))), dict(layout.attributes)
-        ):
-            raise Rejected("\n  - ".join(["pixano: some values cannot be sent:", *wrong]))
         name = dataset_name(task.name)
         dataset, fresh = self._dataset(name, task, layout, labels)
         tables = self._tables(dataset, layout)

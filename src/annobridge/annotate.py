@@ -92,7 +92,7 @@ def abort(stores: Stores, run: Run, backend: AnnotationBackend) -> None:
     """Remove what the run made on the server, answered or not, and forget the run."""
     known = stores.runs.receipts(run)
     for name in stores.runs.tasks(run)["task"].to_pylist():
-        state = known.get(name) or backend.find(name)
+        state = known[name] if name in known else backend.find(name)
         if state is not None:
             backend.delete(Receipt(name, state))
     stores.runs.delete(run)
@@ -191,7 +191,7 @@ class Outgoing:
         with Progress(progress, self.samples, title) as bar:
             for number in range(len(self)):
                 task = self.task(number)
-                bad_labels += [*validate.problems(task.labels), *backend.check_labels(task.labels)]
+                bad_labels += [*validate.problems(task.labels), *backend.check_task(task)]
                 faults += self._check_files(number, task, backend, bar)
         if faults:
             raise InvalidMedia(media.bad_files(faults))

@@ -124,10 +124,16 @@ def digests(stores: Stores, run: Run, backend: AnnotationBackend) -> list[str]:
     found = []
     for name in stores.runs.tasks(run)["task"].to_pylist():
         try:
-            found.append(_digest(backend.download(Receipt(name, receipts[name]))))
+            found.append(_digest(backend.download(Receipt(name, receipts[name], baseline_of(stores, run, name)))))
         except Gone:
             found.append("gone")
     return found
+
+
+def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
+    """The baseline of one task as it stands now (``REMOTE``), less what was carried into other fields."""
+    rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
+    return destination.split(current(rows))[0].select(REMOTE.names).cast(REMOTE)
 
 
 def _digest(download: Download) -> str:
@@ -208,7 +214,8 @@ class _Planner:
         """Plan one task; ``False`` when it is not on the server any more."""
         name = self.names[number]
         try:
-            receipt = Receipt(name, self.receipts[name], base.select(REMOTE.names).cast(REMOTE))
+            sent, copies = destination.split(base)
+            receipt = Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE))
             download = self.backend.download(receipt)
         except Gone as e:
             self.out.digests.append("gone")
@@ -222,7 +229,6 @@ class _Planner:
         theirs = theirs.filter(pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = Stamp(self.run.anno_key, self.run.run_id, name, self.out.load, self.run.backend, datetime.now(UTC))
-        sent, copies = destination.split(base)
         routed = route(match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected)
         self.out.spool.add("unexpected", routed.unexpected.select(UNEXPECTED.names))
         self.out.spool.add("dropped", routed.found)

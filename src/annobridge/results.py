@@ -184,13 +184,18 @@ class AnnotationResults:
         """The run's key."""
         return self.run.anno_key
 
-    def _receipts(self) -> list[Receipt]:
+    def receipts(self) -> list[Receipt]:
+        """What the backend remembers of each task that was sent."""
         return [Receipt(task, state) for task, state in self._stores.runs.receipts(self.run).items()]
+
+    def with_baseline(self, receipt: Receipt) -> Receipt:
+        """A receipt with the baseline as it stands now, as ``download`` wants it."""
+        return replace(receipt, baseline=planning.baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
         """The run's state, and each task's, with counts of samples by the tool's own states."""
         tasks = {}
-        for receipt in self._receipts():
+        for receipt in self.receipts():
             found = self.backend.status(receipt)
             tasks[receipt.task] = {"state": found.state, "samples": dict(found.samples), "url": self.backend.editor_url(receipt)}
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
@@ -209,7 +214,7 @@ class AnnotationResults:
 
     def launch_editor(self) -> str | None:
         """Open the tool at the first task, and return the address."""
-        for receipt in self._receipts():
+        for receipt in self.receipts():
             if url := self.backend.editor_url(receipt):
                 webbrowser.open(url)
                 return url
@@ -241,8 +246,10 @@ class AnnotationResults:
         return report
 
     def _cleanup_after(self, report: LoadReport) -> None:
-        rows = report._outcome.spool.rows
-        pending = sum(rows[n] for n in ("refused", "conflicts", "unexpected"))
+        rows, options = report._outcome.spool.rows, report._outcome.options
+        pending = rows["refused"]
+        pending += rows["conflicts"] if options.conflicts == "ours" else 0  # what was lost is only there
+        pending += rows["unexpected"] if options.unexpected != "keep" else 0
         if pending:
             report._outcome.notes.append(
                 f"The tasks were left on the server: {pending} changes were not taken in full and exist only there. "
@@ -253,7 +260,7 @@ class AnnotationResults:
 
     def cleanup(self) -> None:
         """Remove the run's tasks from the server. The run, and what it brought, stay here."""
-        for receipt in self._receipts():
+        for receipt in self.receipts():
             self.backend.delete(receipt)
 
     def to_dict(self) -> dict[str, Any]:

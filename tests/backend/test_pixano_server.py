@@ -360,7 +360,7 @@ def test_attribute_that_does_not_fit_is_refused_before_sending(backend: PixanoBa
 def test_check_asks_the_server(backend: PixanoBackend) -> None:
     task = cases.task()
     assert list(backend.check(task.schema, task.samples)) == []
-    assert list(backend.check_labels(task.labels)) == []
+    assert list(backend.check_task(task)) == []
 
 
 # --- servers that are something else

@@ -150,8 +150,8 @@ class AnnotationBackend(ABC):
         may ask the server who it is."""
         return ()
 
-    def check_labels(self, labels: pa.Table) -> Iterable[str]:  # noqa: ARG002
-        """Problems of the values of a task's labels (``LABELS``) that the tool could not represent."""
+    def check_task(self, task: Task) -> Iterable[str]:  # noqa: ARG002
+        """Values of a task's labels that the tool could not represent, each a sentence. Called before anything is sent."""
         return ()
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:  # noqa: ARG002

@@ -134,7 +134,7 @@ class Http:
                     "Look at the server's log, or wait longer."
                 )
             self._caller.sleep(pause)
-            pause = min(pause * 1.5, 10.0)
+            pause = min(pause * 1.5, 2.0)
         return answer
 
     def pages(

@@ -34,8 +34,11 @@ def listed(ds: Dataset, plan: MergePlan, limit: int | None) -> list[dict[str, An
 
 
 def findings(summary: MergePlan | LoadReport) -> dict[str, list[dict[str, Any]]]:
-    """Conflicts and refusals, each with both sides' values in one text."""
-    return {name: [_finding(row) for row in getattr(summary, name).to_pylist()] for name in ("conflicts", "refused")}
+    """Conflicts, refusals and unexpected labels, each with the values in one text."""
+    found = {name: [_finding(row) for row in getattr(summary, name).to_pylist()] for name in ("conflicts", "refused")}
+    columns = ["label_id", "sample_id", "field", "kind", "label", "reason"]
+    unexpected = summary.unexpected.select(columns).to_pylist()
+    return found | {"unexpected": [{**row, "component": row["kind"], "values": row["label"]} for row in unexpected]}
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:

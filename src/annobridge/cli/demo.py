@@ -106,8 +106,9 @@ def _hand_over(root: Path, ds: Dataset, results: AnnotationResults, place: Place
     """Leave the work to the person."""
     url = next((task["url"] for task in results.status()["tasks"].values() if task["url"]), None)
     story.step("Your turn")
-    story.tell(f"Open an image, change labels, save (Ctrl+S):  {url}")
+    story.tell("Open an image, change labels, save (Ctrl+S):")
     if url:
+        story.commands([url])
         webbrowser.open(url)
     options = [part for pair in place.options.items() for part in ("-o", "=".join(pair))]
     told = ["plan", "load", "undo"]
@@ -130,7 +131,7 @@ def _merge(
 
     story.step(f"Work in {place.title}, as a person would" + (" with its web page" if place.has_page else ""))
     before = _labels(ds, work)
-    hands = place.hands(results._receipts())
+    hands = place.hands(results.receipts())
     for edit in work.edits:
         edit.do(hands)
         story.tell(f"· {edit.text}")

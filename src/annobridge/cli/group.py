@@ -12,10 +12,25 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..exceptions import AnnobridgeError, ConfigError
+from ..exceptions import (
+    AnnobridgeError,
+    ConfigError,
+    Conflict,
+    RunExists,
+    RunIncomplete,
+    TooManyDeletions,
+    UnexpectedLabels,
+)
 from . import show
 
 GROUP = "annobridge.commands"
+_HERE = {  # errors speak Python; this is how their cure is spelled here
+    UnexpectedLabels: "--unexpected keep | ignore | return | TYPE=FIELD",
+    Conflict: "annobridge plan lists them; --conflicts theirs | ours",
+    TooManyDeletions: "--force",
+    RunIncomplete: "annobridge resume | abort",
+    RunExists: "annobridge resume | abort",
+}
 
 
 class Root(TyperGroup):
@@ -43,6 +58,8 @@ class Root(TyperGroup):
             if ctx.params.get("debug"):
                 raise
             show.error(str(error))
+            if hint := _HERE.get(type(error)):
+                show.note(f"On the command line: {hint}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             show.error("Interrupted.")

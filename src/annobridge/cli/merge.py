@@ -93,16 +93,16 @@ def counts_table(data: dict[str, Any]) -> Any:
     return show.table(["field", *columns], rows, columns)
 
 
+_HEADS = {"conflicts": "conflict", "refused": "refused change", "unexpected": "outside the schema"}
+
+
 def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     """Conflicts, refusals, unexpected labels and notes for people."""
     for name, found in data["findings"].items():
-        if found and rows:
-            cells = [[f["field"], f["component"], f["values"], f["reason"], f["label_id"]] for f in found[:rows]]
-            yield show.head(show.plural(data[name], {"conflicts": "conflict"}.get(name, f"{name} change")))
-            yield show.table(["field", "part", "values", "reason", "label"], cells)
-    if data["unexpected"]:
-        count = show.plural(data["unexpected"], "label")
-        yield f"{count} outside the schema: choose with --unexpected keep|ignore|return."
+        if found:
+            yield show.head(f"{len(found):,} {_HEADS[name]}" + "s" * (len(found) > 1 and name != "unexpected"))
+            cells = [[f["field"], f["component"], f["values"], f["reason"], f["sample_id"]] for f in found[:rows]]
+            yield show.table(["field", "part", "values", "reason", "sample"], cells)
     for text in data["notes"]:
         yield f"Note: {text}"
 

@@ -32,10 +32,13 @@ class Baseline:
         """Add the part of one load; it counts once the ledger says that the load was applied."""
         self.db.append("annotation_baseline", rows)
 
-    def scan(self, run: Run, loads: list[int] | None = None) -> Iterator[pa.RecordBatch]:
-        """All rows of a run that count, or those of some loads."""
+    def scan(self, run: Run, loads: list[int] | None = None, task: str | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows of a run that count, or those of some loads, or of one task."""
         numbers = ", ".join(map(str, loads if loads is not None else run.generations))
-        return self.db.scan("annotation_baseline", BASELINE.names, f"run_id = {quote(run.run_id)} AND load IN ({numbers})")
+        where = f"run_id = {quote(run.run_id)} AND load IN ({numbers})"
+        if task is not None:
+            where += f" AND task = {quote(task)}"
+        return self.db.scan("annotation_baseline", BASELINE.names, where)
 
     def size(self, run: Run) -> int:
         """How many labels were sent."""

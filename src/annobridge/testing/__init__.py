@@ -1,1 +1,5 @@
-"""Tests for those who write backends: hypothesis strategies for labels, and (in ``contract``) the suite to pass."""
+"""Tests for writers of backends: ``BackendContract``, the laws; ``strategies``, generated labels; ``examples``, fixed ones."""
+
+from .contract import BackendContract, Tool
+
+__all__ = ["BackendContract", "Tool"]

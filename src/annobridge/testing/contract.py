@@ -1,0 +1,297 @@
+"""The laws that every backend obeys, ours and yours. Inherit, say how a person edits in the tool, and run pytest:
+
+    class TestMine(BackendContract):
+        backend = MyBackend
+
+        def tool(self, results):            # a person at your tool: edit, delete, add
+            return MyHands(results)
+
+A law that needs something which the backend does not declare in its ``Capabilities`` is skipped by name, so that what a
+tool cannot do is seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+import pytest
+
+from ..annotate import Outgoing
+from ..backend.base import AnnotationBackend, Download, Receipt
+from ..core.compare import equal_rows
+from ..core.labels import LABEL_TYPES, REMOTE
+from ..core.schema import FLAGS
+from ..dataset import Dataset, create_dataset
+from ..exceptions import BackendError, Gone
+from ..results import AnnotationResults
+from . import examples
+
+Row = dict[str, Any]
+SECRET = "s3cr3t-canary-7f1e"  # noqa: S105
+MOVED = [0.25, 0.5, 0.125, 0.25]
+
+
+class Tool(Protocol):
+    """A person at the tool. Rows are as ``download`` returns them (``REMOTE``), ``remote_id`` included."""
+
+    def edit(self, row: Row, **columns: Any) -> None:
+        """Change a label: ``label``, ``bounding_box``, ``value`` or ``attributes`` (a dictionary of values)."""
+
+    def delete(self, row: Row) -> None:
+        """Delete a label."""
+
+    def add(self, sample_id: str, **columns: Any) -> None:
+        """Draw a new box: ``label``, ``bounding_box``."""
+
+
+def same(a: pa.Table, b: pa.Table) -> bool:
+    """Whether two tables are equal to the last bit, in order; NaN equals NaN."""
+    return a.schema.equals(b.schema) and len(a) == len(b) and all(equal_rows(a[n], b[n]).all() for n in a.column_names)
+
+
+class BackendContract:
+    """Inherit from this; the name of the subclass begins with ``Test``."""
+
+    backend: ClassVar[type[AnnotationBackend]]
+
+    def options(self) -> Mapping[str, Any]:
+        """Options for every ``annotate`` and load, as the address of a server."""
+        return {}
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        """A person at the tool, working on a run."""
+        raise NotImplementedError
+
+    # What the laws are made of
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def dataset(self, label_type: str, which: int = 0, name: str = "dataset") -> Dataset:
+        """Six images with labels of a type, and with one of two values of every attribute type that is possible there."""
+        found = create_dataset(self.folder / name)
+        values = examples.attributes(self.attribute_types(label_type), which)
+        found.add_samples(examples.samples(self.folder / "images", label_type, values))
+        return found
+
+    def attribute_types(self, label_type: str) -> frozenset[str]:
+        """The attribute types that labels of a type may have."""
+        can = self.backend.capabilities
+        bears = can.attributed_types is None or label_type in can.attributed_types
+        return can.attribute_types if bears and label_type != "messages" else frozenset()
+
+    def require(self, label_type: str) -> None:
+        """Skip what the backend does not declare."""
+        if label_type not in self.backend.capabilities.label_types:
+            pytest.skip(f"{self.backend.name} does not label {label_type}")
+
+    def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
+        """Annotate all of a dataset."""
+        schema = examples.schema(label_type, self.attribute_types(label_type))
+        return dataset.annotate(
+            "run", label_schema=schema, backend=self.backend.name, progress=False, **arguments, **self.options()
+        )
+
+    def load(self, dataset: Dataset, **arguments: Any) -> Any:
+        """Load the run."""
+        return dataset.load_annotations("run", progress=False, **arguments, **self.options())
+
+    def rows(self, results: AnnotationResults) -> list[Row]:
+        """What the tool has now, in the order of samples and boxes."""
+        parts = [self.download(results, receipt).labels for receipt in results.receipts()]
+        return sorted(pa.concat_tables(parts).to_pylist(), key=lambda r: (r["sample_id"], r["bounding_box"] or []))
+
+    @staticmethod
+    def download(results: AnnotationResults, receipt: Receipt) -> Download:
+        """What the backend returns for a task, given its baseline as a load gives it."""
+        return results.backend.download(results.with_baseline(receipt))
+
+    def work(self, results: AnnotationResults) -> None:
+        """A little of everything: one class changed, one box moved, one deleted, one drawn."""
+        tool = self.tool(results)
+        boxes = [row for row in self.rows(results) if row["kind"] == "box"]
+        tool.edit(boxes[0], label="person")
+        tool.edit(boxes[1], bounding_box=MOVED)
+        tool.delete(boxes[2])
+        tool.add("s0", label="car", bounding_box=[0.5, 0.25, 0.25, 0.125])
+
+    # The laws
+
+    @pytest.mark.parametrize("label_type", examples.types())
+    def test_untouched_labels_come_back_equal(self, label_type: str) -> None:
+        """Upload, download, plan is empty; and a load writes nothing."""
+        self.require(label_type)
+        dataset = self.dataset(label_type, 0)
+        before = dataset.labels().to_arrow()
+        self.send(dataset, label_type)
+        report = self.load(dataset)
+        assert (report.changes, report.version) == (0, None), report.writes().to_pylist()
+        assert (len(report.refused), len(report.conflicts), len(report.unexpected)) == (0, 0, 0)
+        assert same(dataset.labels().to_arrow(), before)
+
+    @pytest.mark.parametrize("label_type", examples.types())
+    def test_the_baseline_is_what_is_downloaded(self, label_type: str) -> None:
+        """Every label that was sent is in the baseline, with its id here and one of the tool's."""
+        self.require(label_type)
+        dataset = self.dataset(label_type, 1)
+        results = self.send(dataset, label_type)
+        for receipt in results.receipts():
+            download = self.download(results, receipt)
+            assert download.labels.schema.equals(REMOTE)
+            assert len(set(download.labels["remote_id"].to_pylist())) == download.labels.num_rows
+            assert sorted(download.samples.to_pylist()) == sorted(dataset.sample_ids())
+        assert len(self.rows(results)) == dataset.count_labels()
+
+    @pytest.mark.parametrize("name", sorted(examples.ATTRIBUTE_VALUES))
+    def test_an_attribute_edited_in_the_tool_comes_back_as_its_type(self, name: str) -> None:
+        """Text stays text: "007" does not become 7, nor does "true" become true."""
+        self.require("detections")
+        if name not in self.attribute_types("detections"):
+            pytest.skip(f"{self.backend.name} has no attribute of type {name}")
+        dataset = self.dataset("detections", 0)
+        results = self.send(dataset, "detections")
+        row = self.rows(results)[0]
+        self.tool(results).edit(row, attributes={f"my_{name}": examples.ATTRIBUTE_VALUES[name][1]})
+        report = self.load(dataset)
+        assert (report.edited, report.changes) == (1, 1)
+        assert report.writes()["components"].to_pylist() == [[f"attributes.my_{name}"]]
+        where = f"label_id = '{report.writes()['label_id'][0].as_py()}'"
+        expected = examples.samples(self.folder / "images", "detections", examples.attributes(frozenset({name}), 1))
+        new = next(a for a in dataset.labels(where=where).to_pylist()[0]["attributes"] if a["name"] == f"my_{name}")
+        assert new["value"] == expected[1].fields["field"][0].columns["attributes"][0]["value"]
+
+    def test_loading_twice_is_loading_once(self) -> None:
+        """The second load finds nothing and writes nothing."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        results = self.send(dataset, "detections")
+        self.work(results)
+        first = self.load(dataset)
+        assert (first.added, first.edited, first.deleted) == (1, 2, 1)
+        labels = dataset.labels().to_arrow()
+        second = self.load(dataset)
+        assert (second.changes, second.version) == (0, None)
+        assert same(dataset.labels().to_arrow(), labels)
+
+    def test_all_allowed_and_no_edits_here_gives_what_the_tool_has(self) -> None:
+        """The dataset equals the tool, label by label."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        results = self.send(dataset, "detections")
+        self.work(results)
+        self.load(dataset)
+        here = [(r["sample_id"], r["label"], tuple(r["bounding_box"])) for r in dataset.labels("field").to_pylist()]
+        there = [(r["sample_id"], r["label"], tuple(r["bounding_box"])) for r in self.rows(results)]
+        assert sorted(here) == sorted(there)
+
+    def test_nothing_allowed_changes_nothing(self) -> None:
+        """All five restrictions on: not a byte is written, and every change is listed as refused."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        before = dataset.labels().to_arrow()
+        results = self.send(dataset, "detections", **dict.fromkeys(FLAGS, False))
+        self.work(results)
+        report = self.load(dataset)
+        assert (report.changes, report.version, len(report.refused)) == (0, None, 4)
+        assert same(dataset.labels().to_arrow(), before)
+
+    def test_every_change_is_accepted_refused_or_in_conflict(self) -> None:
+        """Nothing is dropped without a line."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        results = self.send(dataset, "detections", allow_additions=False)
+        boxes = self.rows(results)
+        self.work(results)
+        sent = {(r["sample_id"], tuple(r["bounding_box"]), r["label"]): r for r in dataset.labels("field").to_pylist()}
+        mine = sent[boxes[0]["sample_id"], tuple(boxes[0]["bounding_box"]), boxes[0]["label"]]
+        dataset.set_labels([{"label_id": mine["label_id"], "label": "traffic light"}])
+        report = self.load(dataset, conflicts="ours")
+        assert (report.edited, report.deleted, len(report.refused), len(report.conflicts)) == (1, 1, 1, 1)
+
+    def test_the_size_of_tasks_does_not_matter(self) -> None:
+        """One task or three: the same labels in the end."""
+        self.require("detections")
+        outcomes = []
+        for size in (None, 2):
+            dataset = self.dataset("detections", name=f"tasks-of-{size}")
+            results = self.send(dataset, "detections", **({"task_size": size} if size else {}))
+            self.work(results)
+            self.load(dataset)
+            rows_now = dataset.labels("field").to_pylist()
+            outcomes.append(sorted((r["sample_id"], r["label"], tuple(r["bounding_box"])) for r in rows_now))
+            dataset.abort_annotation("run", **self.options())
+        assert outcomes[0] == outcomes[1]
+
+    def test_sending_again_under_the_same_name_makes_no_second_task(self) -> None:
+        """An answer that was lost is not a task that was not made."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        results = self.send(dataset, "detections")
+        stores, run = dataset._stores, results.run
+        rows = stores.runs.tasks(run)
+        todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
+        with Outgoing(stores, run, todo, {}) as outgoing:
+            again = results.backend.upload(outgoing.task(0))
+        assert dict(again.state) == dict(results.receipts()[0].state)
+        assert self.load(dataset).changes == 0
+
+    def test_a_run_that_lost_an_answer_is_resumed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The second task arrives, its answer does not: resume sends nothing twice, and the run is whole."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        real, calls = self.backend.upload, []
+
+        def cut(backend: AnnotationBackend, task: Any) -> Receipt:
+            receipt = real(backend, task)
+            calls.append(task.name)
+            if len(calls) == 2:
+                raise BackendError("the answer was lost")
+            return receipt
+
+        monkeypatch.setattr(self.backend, "upload", cut)
+        with pytest.raises(BackendError, match="lost"):
+            self.send(dataset, "detections", task_size=2)
+        monkeypatch.setattr(self.backend, "upload", real)
+        results = dataset.resume_annotation("run", progress=False, **self.options())
+        assert results.status()["state"] == "sent"
+        assert len(self.rows(results)) == dataset.count_labels()
+        assert self.load(dataset).changes == 0
+
+    def test_deleting_twice_is_quiet_and_then_the_task_is_gone(self) -> None:
+        """Clean-up can be repeated; a load after it is an error that touches nothing."""
+        self.require("detections")
+        dataset = self.dataset("detections", 0)
+        before = dataset.labels().to_arrow()
+        results = self.send(dataset, "detections")
+        results.cleanup()
+        results.cleanup()
+        with pytest.raises(Gone):
+            self.load(dataset)
+        assert same(dataset.labels().to_arrow(), before)
+
+    def test_labels_of_a_strange_type_never_enter_a_field(self) -> None:
+        """A box drawn in a run of polylines is unexpected, and is returned."""
+        self.require("polylines")
+        dataset = self.dataset("polylines", 0)
+        results = self.send(dataset, "polylines")
+        self.tool(results).add("s0", label="car", bounding_box=MOVED)
+        report = self.load(dataset, unexpected="return")
+        assert report.changes == 0
+        assert report.unexpected["kind"].to_pylist() == ["box"]
+        assert LABEL_TYPES["polylines"] in dataset.labels("field").to_arrow()["kind"].to_pylist()
+
+    def test_no_secret_is_kept_or_shown(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Not in the run, not in a repr, not in the log."""
+        names = self.backend.Config.credentials
+        if not names:
+            pytest.skip(f"{self.backend.name} has no credentials")
+        config = self.backend.Config(**{**self.options(), names[0]: SECRET})
+        assert SECRET not in repr(config) + repr(config.stored()) + repr(self.backend(config))
+        with caplog.at_level(logging.DEBUG):
+            self.backend(config).close()
+        assert SECRET not in caplog.text

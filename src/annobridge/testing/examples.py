@@ -1,0 +1,121 @@
+"""One small dataset for each label type, with the values that go wrong most often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..core.rows import (
+    Classification,
+    Detection,
+    Keypoint,
+    Label,
+    Message,
+    Polyline,
+    Sample,
+    Scalar,
+    Segmentation,
+)
+from ..core.schema import ATTRIBUTE_TYPES
+
+WIDTH, HEIGHT = 64, 48
+CLASSES = ["car", "person", "traffic light", "0 été"]
+NAMES = ["a.png", "two words.png", "100%25.png", "été 🦄.png", "-dash'.png", "sub/a.png"]
+
+# Two values of each attribute type: text stays text, whatever it looks like.
+ATTRIBUTE_VALUES: dict[str, tuple[Any, Any]] = {
+    "text": ("007", "true"),
+    "int": (0, -3),
+    "float": (0.1, 2.0),
+    "number": (0.25, 1e-3),
+    "checkbox": (False, True),
+    "select": ("red", "light blue"),
+    "radio": ("left", "right"),
+    "list": (["a", "b"], ["a, b"]),
+}
+_CHOICES = {"select": ["red", "light blue"], "radio": ["left", "right"]}
+
+
+def images(folder: Path) -> list[Path]:
+    """Six images, with names that servers stumble over, and one name twice."""
+    paths = []
+    for number, name in enumerate(NAMES):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (WIDTH, HEIGHT), (40 * number, 90, 120)).save(path)
+        paths.append(path)
+    return paths
+
+
+def _mask(number: int) -> np.ndarray:
+    pixels = np.zeros((HEIGHT, WIDTH), bool)
+    pixels[5 : 20 + number, 7 : 30 + number] = True
+    pixels[30:34, 40:45] = True  # a second region, apart
+    return pixels
+
+
+def _box(number: int) -> list[float]:
+    return [1 / 3, 0.1 + number / 100, 0.123456789012345, 1 / 7]
+
+
+def _segmentation(number: int, **extra: Any) -> list[Label]:
+    pixels = _mask(number).astype(np.uint8)
+    pixels[40:, :10] = 2
+    return Segmentation(pixels, {1: "car", 2: "person"}, **extra)
+
+
+_TRIANGLE = [(0.1, 0.2), (1 / 3, 0.2), (0.5, 2 / 3)]
+_MAKERS: dict[str, Callable[..., list[Label]]] = {
+    "classification": lambda n, **kw: [Classification(CLASSES[n % 4], **kw)],
+    "classifications": lambda n, **kw: [Classification(c, **kw) for c in CLASSES[: n % 3]],
+    "detections": lambda n, **kw: [Detection(CLASSES[i % 4], _box(i), confidence=0.5, **kw) for i in range(n % 4)],
+    "instances": lambda n, **kw: [Detection(CLASSES[n % 4], mask=_mask(n), **kw)],
+    "polygons": lambda n, **kw: [Polyline("car", [_TRIANGLE, [(0, 0), (1, 0), (1, 1)]], filled=True, **kw)] * (n % 2),
+    "polylines": lambda n, **kw: [Polyline("car", [_TRIANGLE], closed=bool(n % 2), **kw)],
+    "keypoints": lambda n, **kw: [Keypoint("person", [*_TRIANGLE, (math.nan, math.nan)], **kw)],
+    "segmentation": _segmentation,
+    "scalar": lambda n, **kw: [Scalar(n, **kw)],
+    "messages": lambda n, **kw: [
+        Message("question", "How many cars?", n, question_type="OPEN", **kw), Message("answer", "two – or 3", n, **kw)
+    ],
+}  # fmt: skip
+
+
+def labels(label_type: str, number: int, **attributes: Any) -> list[Label]:
+    """The labels of one image; new objects each time."""
+    made = _MAKERS[label_type](number, **attributes)
+    return [Label(one.kind, dict(one.columns)) for one in made]
+
+
+def types() -> list[str]:
+    """The label types that have examples."""
+    return list(_MAKERS)
+
+
+def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = None) -> list[Sample]:
+    """The six images with labels of one type in the field ``field``."""
+    out = []
+    for number, path in enumerate(images(folder)):
+        found = labels(label_type, number, **(attributes or {}))
+        out.append(Sample(path, sample_id=f"s{number}", **({"field": found} if found else {})))
+    return out
+
+
+def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The label schema of those labels."""
+    spec: dict[str, Any] = {"type": label_type, "attributes": {}}
+    if label_type not in ("scalar", "messages"):
+        spec["classes"] = CLASSES
+    for name in sorted(attribute_types & set(ATTRIBUTE_TYPES)):
+        spec["attributes"][f"my_{name}"] = {"type": name} | ({"values": _CHOICES[name]} if name in _CHOICES else {})
+    return {"field": spec}
+
+
+def attributes(attribute_types: frozenset[str], which: int) -> dict[str, Any]:
+    """A value for each attribute type."""
+    return {f"my_{name}": ATTRIBUTE_VALUES[name][which] for name in sorted(attribute_types)}

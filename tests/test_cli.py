@@ -1,0 +1,353 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import annobridge as ab
+from annobridge.backend.memory import SERVERS
+from annobridge.cli import app, group
+
+URL = "memory://cli"
+MEMORY = ("-o", f"url={URL}")
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """No configuration of the machine, a screen of a fixed width, and an empty memory server."""
+    for name in ("ANNOBRIDGE_DATASET", "ANNOBRIDGE_DEFAULT_BACKEND", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    yield
+    SERVERS.pop(URL, None)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """A dataset of four images, each with a car and a person."""
+    ds = ab.create_dataset(tmp_path / "street dataset")
+    box = [0.1, 0.2, 0.3, 0.4]
+    ds.add_samples(
+        ab.Sample(f"/img/{n}.jpg", f"s{n}", split="a" if n < 2 else "b", objects=[
+            ab.Detection("car", box, label_id=f"c{n}", parked=False), ab.Detection("person", box, label_id=f"p{n}"),
+        ])
+        for n in range(4)
+    )  # fmt: skip
+    return ds.uri
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def data(*arguments: str, code: int = 0) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def send(place: str, *arguments: str) -> Any:
+    return data("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY, *arguments)
+
+
+def work(**changes: Any) -> None:
+    """Edit the car of the first image in the tool, as a person would."""
+    server = SERVERS[URL]
+    (task,) = server.labels
+    rows = server.labels[task].to_pylist()
+    row = next(r for r in rows if r["label_id"] == "c0")
+    row.update(changes)
+    server.labels[task] = pa.Table.from_pylist(rows, server.labels[task].schema)
+
+
+# --- data and settings ----------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_imports_no_store() -> None:
+    slow = {"lancedb", "pyarrow", "lance", "pydantic", "numpy"}
+    code = f"import sys, annobridge.cli; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    result = run("--help")
+    assert result.exit_code == 0
+    commands = (
+        "demo datasets info import annotate runs status plan load undo resume abort cleanup backends config login"
+    )
+    assert all(f" {name} " in result.stdout for name in [*commands.split(), "pixano"])
+
+
+def test_help_of_every_command_fits_80_columns() -> None:
+    for name in ("demo", "annotate", "plan", "load", "pixano", "login"):
+        result = run(name, "--help")
+        assert result.exit_code == 0
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_import_makes_a_dataset_and_adds_to_it(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 6)).save(tmp_path / "photos" / "a b.png")
+    target = str(tmp_path / "new")
+    assert data("import", str(tmp_path / "photos"), target, "--tag", "x")["added"] == 1
+    assert data("info", "-d", target)["samples"] == 1
+    assert [d["name"] for d in data("datasets", str(tmp_path))] == ["new"]
+
+
+def test_a_failed_import_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("import", str(tmp_path / "empty"), str(tmp_path / "new"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no image" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_import_refuses_a_folder_that_is_something_else(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    result = run("import", str(tmp_path), str(tmp_path))
+    assert result.exit_code == 1
+    assert "is not an annobridge dataset" in result.stderr
+
+
+def test_info_tells_fields_and_classes(place: str) -> None:
+    (field,) = data("info", "-d", place)["fields"]
+    assert (field["field"], field["types"], field["labels"]) == ("objects", ["detections"], 8)
+    assert (field["classes"], field["attributes"]) == (["car", "person"], {"parked": ["bool"]})
+    assert "detections" in run("info", "-d", place).stdout
+
+
+def test_the_dataset_may_come_from_the_environment_or_the_folder(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_DATASET", place)
+    assert data("info")["samples"] == 4
+    monkeypatch.delenv("ANNOBRIDGE_DATASET")
+    monkeypatch.chdir(place)
+    assert data("info")["samples"] == 4
+
+
+def test_no_dataset_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("runs")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+    assert "--dataset" in result.stderr
+
+
+def test_config_gives_each_value_with_its_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_PIXANO_URL", "http://127.0.0.1:1")
+    rows = {(r["backend"], r["option"]): r for r in data("config")}
+    assert rows["pixano", "url"]["origin"] == "environment ANNOBRIDGE_PIXANO_URL"
+    assert rows["", "default_backend"]["origin"] == "default"
+    assert "http://127.0.0.1:1" in run("config").stdout
+
+
+def test_config_prints_the_schema_of_its_file() -> None:
+    assert "backends" in data("config", "--schema")["properties"]
+
+
+def test_backends_tell_what_they_can() -> None:
+    rows = {r["name"]: r for r in data("backends")}
+    assert "detections" in rows["pixano"]["label_types"]
+    assert rows["pixano"]["default"]
+    assert "skeletons" in run("backends").stdout
+
+
+def test_login_needs_a_backend_with_credentials() -> None:
+    assert "needs no credentials" in run("login", "memory").stderr
+    assert "did you mean 'pixano'" in run("login", "pixanno").stderr
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+def test_from_annotate_to_undo(place: str) -> None:
+    assert send(place)["samples"] == 4
+    assert data("plan", "r1", "-d", place, *MEMORY)["pending"] is False
+    work(label="person", bounding_box=[0.1, 0.1, 0.1, 0.1])
+    plan = data("plan", "r1", "-d", place, *MEMORY, code=2)
+    assert plan["pending"]
+    (change,) = plan["changes"]
+    assert change["what"] == "car → person; [0.10 0.20 0.30 0.40] → [0.10 0.10 0.10 0.10]"
+    assert (change["file"], sorted(change["components"])) == ("0.jpg", ["label", "spatial"])
+    report = data("load", "r1", "-d", place, *MEMORY)
+    assert (report["edited"], report["added"], report["deleted"]) == (1, 0, 0)
+    assert data("plan", "r1", "-d", place, *MEMORY)["edited"] == 0
+    assert data("undo", "r1", "-d", place)["taken_back"] == {"add": 0, "edit": 1, "delete": 0}
+
+
+def test_people_read_tables_of_80_columns(place: str) -> None:
+    send(place)
+    work(label="person")
+    results = [
+        run("plan", "r1", "-d", place, *MEMORY),
+        run("load", "r1", "-d", place, *MEMORY),
+        run("status", "r1", "-d", place, *MEMORY),
+    ]
+    assert [r.exit_code for r in results] == [2, 0, 0]
+    for result in [*results, run("runs", "-d", place), run("undo", "r1", "-d", place), run("info", "-d", place)]:
+        assert result.stdout.strip()
+        assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "car → person" in results[0].stdout
+    assert "nothing written yet" in results[0].stdout
+
+
+def test_annotate_takes_a_part_and_a_new_field(place: str) -> None:
+    more = ("--where", "split = 'b'", "--limit", "1", "-b", "memory", *MEMORY)
+    sent = data(
+        "annotate", "r2", "-d", place, "--field", "boxes", "--type", "detection", "--classes", "bus, tram", *more
+    )
+    assert sent["samples"] == 1
+    assert sent["label_schema"]["boxes"]["classes"] == ["bus", "tram"]
+
+
+@pytest.mark.parametrize("name", ["schema.json", "schema.toml"])
+def test_a_schema_may_be_a_file(place: str, tmp_path: Path, name: str) -> None:
+    text = {"schema.json": '{"objects": {"classes": ["car"]}}', "schema.toml": '[objects]\nclasses = ["car"]\n'}[name]
+    (tmp_path / name).write_text(text)
+    sent = data("annotate", "r1", "-d", place, "--schema", str(tmp_path / name), "-b", "memory", *MEMORY)
+    assert sent["label_schema"]["objects"]["classes"] == ["car"]
+
+
+@pytest.mark.parametrize(("text", "why"), [(None, "cannot be read"), ("{", "not well formed")])
+def test_a_bad_schema_file_is_one_sentence(place: str, tmp_path: Path, text: str | None, why: str) -> None:
+    file = tmp_path / "schema.json"
+    if text:
+        file.write_text(text)
+    result = run("annotate", "r1", "-d", place, "--schema", str(file), "-b", "memory")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert why in result.stderr
+
+
+def test_options_go_to_the_backend(place: str) -> None:
+    assert len(send(place, "-o", "task_size=2")["tasks"]) == 2
+    unknown = run("annotate", "r2", "-d", place, "--field", "objects", "-b", "memory", "-o", "taks_size=2")
+    assert "did you mean 'task_size'" in unknown.stderr
+    bare = run("annotate", "r2", "-d", place, "--field", "objects", "-b", "memory", "-o", "size")
+    assert "NAME=VALUE" in bare.stderr
+
+
+def test_unexpected_labels_need_a_choice(place: str) -> None:
+    send(place)
+    work(label="spaceship")
+    assert data("plan", "r1", "-d", place, *MEMORY, code=2)["unexpected"] == 1
+    stopped = run("load", "r1", "-d", place, *MEMORY)
+    assert stopped.exit_code == 1
+    assert "--unexpected keep" in stopped.stderr
+    kept = data("load", "r1", "-d", place, *MEMORY, "--unexpected", "return")
+    assert [f["label"] for f in kept["findings"]["unexpected"]] == ["spaceship"]
+
+
+def test_conflicts_are_listed(place: str) -> None:
+    send(place)
+    work(label="person")
+    ab.load_dataset(place).set_labels([{"label_id": "c0", "label": "person2"}])
+    result = run("plan", "r1", "-d", place, *MEMORY, "--conflicts", "ours")
+    assert result.exit_code == 0
+    assert "1 conflict" in result.stdout
+    assert run("load", "r1", "-d", place, *MEMORY, "--conflicts", "fail").exit_code == 1
+
+
+def test_another_field_may_take_the_work(place: str) -> None:
+    send(place)
+    work(label="person")
+    assert data("load", "r1", "-d", place, *MEMORY, "--dest-field", "checked")["fields"]["checked"]
+    assert [f["field"] for f in data("info", "-d", place)["fields"]] == ["checked", "objects"]
+
+
+def test_abort_and_cleanup_ask_first(place: str) -> None:
+    send(place)
+    for verb in ("cleanup", "abort"):
+        refused = run(verb, "r1", "-d", place, *MEMORY)
+        assert refused.exit_code == 1
+        assert "--yes" in refused.stderr
+        assert data("runs", "-d", place)
+    assert data("cleanup", "r1", "-d", place, *MEMORY, "--yes")["cleaned"]
+    assert not SERVERS[URL].labels
+    assert data("abort", "r1", "-d", place, *MEMORY, "--yes")["aborted"]
+    assert data("runs", "-d", place) == []
+
+
+def test_resume_of_a_sent_run_is_harmless(place: str) -> None:
+    send(place)
+    assert data("resume", "r1", "-d", place, *MEMORY)["state"] == "sent"
+
+
+def test_load_may_clean_up(place: str) -> None:
+    send(place)
+    data("load", "r1", "-d", place, *MEMORY, "--cleanup")
+    assert not SERVERS[URL].labels
+
+
+# --- errors, and plug-ins -------------------------------------------------------------------------------------------
+
+
+def test_an_error_is_one_sentence_and_debug_shows_where(place: str) -> None:
+    result = run("plan", "nope", "-d", place)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: There is no annotation run 'nope'; there is none.\n"
+    assert isinstance(run("plan", "nope", "-d", place, "--debug").exception, ab.RunNotFound)
+
+
+def test_wrong_usage_exits_with_2(place: str) -> None:
+    assert run("plan").exit_code == 2
+    assert run("annotate", "r1", "-d", place, "--limit", "0").exit_code == 2
+
+
+def test_ctrl_c_exits_with_130(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("annobridge.dataset.load_dataset", interrupted)
+    assert run("info", "-d", place).exit_code == 130
+
+
+class _Entry:
+    """An entry point whose module does not import."""
+
+    name, value, module, dist = "broken", "nowhere:app", "nowhere", None
+
+    def load(self) -> Any:
+        raise ImportError("no such module")
+
+
+def test_a_broken_plug_in_harms_only_its_own_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "entry_points", lambda **_: [_Entry()])
+    assert "broken" in run("--help").stdout
+    result = run("broken", "up")
+    assert result.exit_code == 1
+    assert "cannot be loaded" in result.stderr
+
+
+def test_pixano_tells_its_state(tmp_path: Path) -> None:
+    assert data("pixano", "status", "--folder", str(tmp_path / "p")) == {"running": False}
+    assert data("pixano", "down", "--folder", str(tmp_path / "p"))["stopped"] is False
+
+
+def test_as_a_program_stdout_is_json_and_stderr_the_rest(place: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "annobridge",
+        "annotate",
+        "r1",
+        "-d",
+        place,
+        "--field",
+        "objects",
+        "-b",
+        "memory",
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["state"] == "sent"
+    again = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith("Error: The anno_key 'r1' is in use")

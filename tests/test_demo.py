@@ -1,0 +1,132 @@
+"""The demo, from start to end: with the memory backend, and with a real Pixano server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import annobridge as ab
+from annobridge.cli import app, scenes
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+def demo(*arguments: str) -> Any:
+    result = CliRunner().invoke(app, ["demo", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def check(told: dict[str, Any], root: Path) -> None:
+    """What holds for every demo with drawn scenes."""
+    assert Path(told["folder"]) == root
+    counts = {
+        name: told["report"][name] for name in ("added", "edited", "deleted", "conflicts", "refused", "unexpected")
+    }
+    assert counts == {"added": 1, "edited": 4, "deleted": 1, "conflicts": 0, "refused": 0, "unexpected": 0}
+    assert (told["again"]["added"], told["again"]["edited"], told["again"]["deleted"]) == (0, 0, 0)
+    ds = ab.load_dataset(root / "dataset")
+    (car,) = ds.labels(where="label_id = 'street_02.car2'").to_pylist()
+    truth = scenes.scenes()[1].thing("car2")
+    assert tuple(car["bounding_box"]) == truth.box  # from the tool
+    assert {a["name"]: a["value"] for a in car["attributes"]}["colour"] == '"yellow"'  # from here
+    for picture in told["pictures"]:
+        assert Image.open(picture).size[0] > scenes.WIDTH
+
+
+def test_the_demo_with_the_memory_backend(tmp_path: Path) -> None:
+    told = demo("-b", "memory")
+    check(told, tmp_path / "annobridge-demo")
+    second = demo("-b", "memory")  # a second one has a folder of its own
+    assert Path(second["folder"]) == tmp_path / "annobridge-demo-2"
+
+
+def test_the_story_is_told_in_80_columns() -> None:
+    result = CliRunner().invoke(app, ["demo", "-b", "memory"])
+    assert result.exit_code == 0
+    told = [line for line in result.stdout.splitlines() if not line.startswith("     ")]  # those are commands
+    assert max(map(len, told)) <= 80
+    assert "nothing written yet" in result.stdout
+    assert "nothing to change" in result.stdout
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_own_images(tmp_path: Path, count: int) -> None:
+    (tmp_path / "my photos").mkdir()
+    for n in range(count):
+        Image.new("RGB", (40 + n, 30), (90, 120, 10 * n)).save(tmp_path / "my photos" / f"{n}.jpg")
+    told = demo("-b", "memory", "--images", "my photos")
+    assert told["report"]["added"] == 1
+    assert told["report"]["edited"] == min(count, 3)
+    assert told["report"]["deleted"] == (count > 3)
+
+
+def test_bad_arguments_start_nothing(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    for arguments, why in [
+        (["--folder", "full"], "is not empty"),
+        (["-b", "memory", "--open"], "no page to open"),
+        (["-b", "nope"], "it can with memory, pixano"),
+        (["-b", "memory", "--images", "nowhere"], "There is no folder"),
+    ]:
+        result = CliRunner().invoke(app, ["demo", *arguments])
+        assert result.exit_code == 1
+        assert why in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full"]
+
+
+def test_scenes_are_the_same_each_time_and_their_boxes_inside() -> None:
+    one, two = scenes.scenes(3), scenes.scenes(3)
+    assert [s.image.tobytes() for s in one] == [s.image.tobytes() for s in two]
+    for scene in scenes.scenes():
+        for thing in scene.things:
+            x, y, w, h = thing.box
+            assert min(x, y) >= 0 < min(w, h)
+            assert max(x + w, y + h) <= 1
+
+
+@pytest.mark.server
+def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
+    told = demo()
+    check(told, tmp_path / "annobridge-demo")
+    assert not json.loads(
+        CliRunner().invoke(app, ["pixano", "status", "--folder", "annobridge-demo/pixano", "--json"]).stdout
+    )["running"]
+
+
+@pytest.mark.server
+def test_open_leaves_the_server_to_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from annobridge_pixano.hands import Hands
+
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    told = demo("--open", "--folder", "it's mine")
+    try:
+        assert opened == [told["url"]]
+        hands = Hands(told["url"].partition("/#")[0])
+        hands.rename(told["url"].rpartition("/")[2], "street_01.car1", "sign")
+        hands.close()
+        (tmp_path / "elsewhere").mkdir()
+        codes = [
+            _shell(told["commands"][name], tmp_path / "elsewhere") for name in ("plan", "load", "plan", "undo", "plan")
+        ]
+        assert codes == [2, 0, 0, 0, 2]
+    finally:
+        assert _shell(told["commands"]["stop the server"], tmp_path) == 0
+
+
+def _shell(command: str, folder: Path) -> int:
+    return subprocess.run(
+        command, shell=True, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    ).returncode
