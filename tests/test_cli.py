@@ -148,6 +148,13 @@ def test_config_gives_each_value_with_its_origin(monkeypatch: pytest.MonkeyPatch
     assert "http://127.0.0.1:1" in run("config").stdout
 
 
+def test_a_variable_that_a_backend_reads_itself_is_no_option(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_PIXANO_ENV", "/somewhere")
+    assert not [r for r in data("config") if r["option"] == "env"]
+    monkeypatch.setenv("ANNOBRIDGE_PIXANO_URL", "http://127.0.0.1:1")
+    assert "refuses connections" in run("annotate", "r1", "-d", place, "--field", "objects", "-b", "pixano").stderr
+
+
 def test_config_prints_the_schema_of_its_file() -> None:
     assert "backends" in data("config", "--schema")["properties"]
 
@@ -168,7 +175,9 @@ def test_login_needs_a_backend_with_credentials() -> None:
 
 
 def test_from_annotate_to_undo(place: str) -> None:
-    assert send(place)["samples"] == 4
+    sent = send(place)
+    assert sent["samples"] == 4
+    assert sent["next"] == f"annobridge plan r1 -d '{place}' -o {MEMORY[1]}"
     assert data("plan", "r1", "-d", place, *MEMORY)["pending"] is False
     work(label="person", bounding_box=[0.1, 0.1, 0.1, 0.1])
     plan = data("plan", "r1", "-d", place, *MEMORY, code=2)

@@ -215,7 +215,7 @@ def test_a_backend_may_be_registered_in_the_file(home) -> None:
     write(home, '[backends.my-tool]\nconfig_cls = "tool_backend.ToolConfig"\ntoken = "t"\nsegment_size = 5')
     settings = config.resolve("my-tool", {})
     assert (settings.name, settings.config.segment_size) == ("my-tool", 5)
-    assert "my-tool" in config.backends()
+    assert "my-tool" in config.list_backends()
 
 
 def test_a_variable_of_a_name_with_a_dash(home, monkeypatch) -> None:
@@ -225,14 +225,14 @@ def test_a_variable_of_a_name_with_a_dash(home, monkeypatch) -> None:
 
 
 def test_backends_may_be_narrowed(tool, monkeypatch) -> None:
-    assert {"memory", "pixano", "tool"} <= set(config.backends())
+    assert {"memory", "pixano", "tool"} <= set(config.list_backends())
     monkeypatch.setenv("ANNOBRIDGE_BACKENDS", "tool, memory")
-    assert config.backends() == ["memory", "tool"]
+    assert config.list_backends() == ["memory", "tool"]
     monkeypatch.setenv("ANNOBRIDGE_BACKENDS", '["*"]')
-    assert {"memory", "pixano"} <= set(config.backends())
-    assert "tool" not in config.backends()
+    assert {"memory", "pixano"} <= set(config.list_backends())
+    assert "tool" not in config.list_backends()
     monkeypatch.setenv("ANNOBRIDGE_BACKENDS", "*,tool")
-    assert {"memory", "pixano", "tool"} <= set(config.backends())
+    assert {"memory", "pixano", "tool"} <= set(config.list_backends())
 
 
 def test_broken_backends_are_listed(monkeypatch) -> None:

@@ -41,7 +41,8 @@ def check(told: dict[str, Any], root: Path) -> None:
     assert tuple(car["bounding_box"]) == truth.box  # from the tool
     assert {a["name"]: a["value"] for a in car["attributes"]}["colour"] == '"yellow"'  # from here
     for picture in told["pictures"]:
-        assert Image.open(picture).size[0] > scenes.WIDTH
+        with Image.open(picture) as image:
+            assert image.size[0] > scenes.WIDTH
 
 
 def test_the_demo_with_the_memory_backend(tmp_path: Path) -> None:

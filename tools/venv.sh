@@ -35,5 +35,5 @@ prepare() { # FOLDER [GROUP]
     if [ -e "$stamp" ] && [ ! "$1/pyproject.toml" -nt "$stamp" ]; then return; fi
     echo "Setting up .venv for annobridge${2:+ and its $2 tools} (only when pyproject.toml is new) …" >&2
     make_venv "$1" "${2:-}"
-    touch "$stamp"
+    touch "$1/.venv/.annobridge" "$stamp" # what serves a group serves the bare project too
 }

@@ -1,11 +1,11 @@
 """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
-    import annobridge as ab
+import annobridge as ab
 
-    ds = ab.load_dataset("data/street")
-    ds.annotate("round1", label_schema={"objects": {"type": "detections", "classes": ["car"]}}, backend="pixano")
-    plan = ds.plan_annotations("round1")
-    report = ds.load_annotations("round1")
+ds = ab.load_dataset("data/street")
+ds.annotate("round1", label_schema={"objects": {"type": "detections", "classes": ["car"]}}, backend="pixano")
+plan = ds.plan_annotations("round1")
+report = ds.load_annotations("round1")
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _HOMES = {
     "View": "view",
 }
 
-__all__ = sorted([*_HOMES, *_exceptions])  # noqa: PLE0605
+__all__ = sorted([*_HOMES, *_exceptions])
 
 
 def __getattr__(name: str) -> Any:

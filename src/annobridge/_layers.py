@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .core.schema import near
+from .core.text import near
 from .exceptions import ConfigError
 
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"

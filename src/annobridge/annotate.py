@@ -134,6 +134,7 @@ class Outgoing:
         sizes = np.array([len(ids) for _, ids in todo], np.int64)
         self.samples = len(everyone)
         self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each sample of a task, learnt from the files
+        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples here that have none
         self._media_field = run.options["media_field"]
         locator = Locator(everyone, sizes)
         where = views.label_condition(list(run.schema.fields), filters)
@@ -197,6 +198,8 @@ class Outgoing:
             raise InvalidMedia(media.bad_files(faults))
         if bad_labels:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
+        for sample_ids, sizes in self._learnt:
+            self.stores.samples.set_sizes(sample_ids, sizes)
 
     def _check_files(self, number: int, task: Task, backend: AnnotationBackend, bar: Progress) -> list[str]:
         if not backend.capabilities.sends_media:
@@ -207,7 +210,7 @@ class Outgoing:
         unknown = pc.is_null(task.samples["width"]).to_numpy(zero_copy_only=False) & (sizes[:, 0] > 0)
         if unknown.any():
             ids = task.samples["sample_id"].filter(pa.array(unknown)).to_pylist()
-            self.stores.samples.set_sizes(ids, sizes[unknown])
+            self._learnt.append((ids, sizes[unknown]))
         return faults
 
 

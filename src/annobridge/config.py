@@ -22,7 +22,7 @@ from . import credentials
 from ._layers import File, Layer, Options, Value, listed_backends, read_environment, read_file
 from .backend import registry
 from .backend.base import AnnotationBackend, AnnotationBackendConfig
-from .core.schema import near
+from .core.text import near
 from .exceptions import ConfigError, InvalidOption, UnknownBackend
 
 DEFAULT_BACKEND = "pixano"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .core import validate
 from .core.labels import LABEL_TYPES, LABELS, SINGULARS, conform
 from .core.rows import Label, Sample
-from .core.schema import near
+from .core.text import near
 from .exceptions import InvalidLabels, SchemaError, StalePlan, StoreError
 from .store import media
 from .store.labels import OURS, with_ids
@@ -62,7 +64,9 @@ class Dataset(View):
         """
         if hasattr(samples, "__arrow_c_stream__"):
             return self._stores.samples.add(_with_media_type(pa.table(samples))).to_pylist()  # type: ignore[no-any-return]
-        given = [s if isinstance(s, Sample) else Sample(**s) for s in samples]
+        given = [s if isinstance(s, Sample) else _sample(s) for s in samples]
+        if not given:
+            return []
         columns = {name for s in given for name in s.columns}
         rows = {
             "sample_id": pa.array([s.sample_id for s in given], pa.string()),
@@ -70,7 +74,7 @@ class Dataset(View):
             "tags": pa.array([list(s.tags) for s in given], pa.list_(pa.string())),
             **{name: [s.columns.get(name) for s in given] for name in sorted(columns)},
         }
-        _check_samples_labels(given)
+        _check_samples_labels(self._stores, given)
         ids = self._stores.samples.add(_with_media_type(pa.table(rows))).to_pylist()
         fields: dict[str, dict[str, list[Label]]] = {}
         for sample, sample_id in zip(given, ids, strict=True):
@@ -98,7 +102,11 @@ class Dataset(View):
         if invalid not in ("refuse", "clip"):
             raise SchemaError(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
         parts = _LabelParts(self._stores, field, _kind(label_type), invalid == "clip")
-        reader = pa.RecordBatchReader.from_batches(LABELS, parts.batches(_tables(rows)))
+        batches = parts.batches(_tables(rows))
+        first = next(batches, None)
+        if first is None:
+            return 0
+        reader = pa.RecordBatchReader.from_batches(LABELS, chain([first], batches))
         try:
             self._stores.labels.append(reader)
         except Exception:
@@ -112,7 +120,9 @@ class Dataset(View):
 
         With a column ``rev``, each label must still have that revision; else ``StalePlan``, and nothing is written.
         """
-        given = pa.concat_tables(list(_tables(rows)), promote_options="permissive")
+        given, said = _changes(rows)
+        if not given.num_rows:
+            return 0
         if "label_id" not in given.column_names or given["label_id"].null_count:
             raise InvalidLabels("", ["set_labels needs the label_id of every row; add_labels makes new labels."])
         ids = given["label_id"].cast(pa.string()).combine_chunks()
@@ -130,8 +140,13 @@ class Dataset(View):
         for name in given.column_names:
             if name not in LABELS.names:
                 raise InvalidLabels("", [f"{name!r} is not a column of labels; {near(name, LABELS.names)}"])
-            new = new.set_column(LABELS.get_field_index(name), LABELS.field(name), given[name].cast(LABELS.field(name).type))
+            new = new.set_column(LABELS.get_field_index(name), LABELS.field(name), _mixed(given[name], new[name], said.get(name)))
         new = new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pc.add(now["rev"], 1))
+        for name in ("sample_id", "field", "kind"):
+            if new[name].null_count:
+                raise InvalidLabels("", [f"A label has no {name}; give one, or leave the column out."])
+        if "sample_id" in given.column_names:
+            self._stores.samples.require(new["sample_id"])
         if problems := validate.problems(new):
             raise InvalidLabels("These labels cannot be stored:", problems)
         self._stores.labels.commit(version, now.select(["label_id", "rev", "_rowaddr"]), new.to_reader())
@@ -186,6 +201,7 @@ class _LabelParts:
         self.stores, self.field, self.kind, self.clip = stores, field, kind, clip
         self.samples = stores.samples.ids()
         self.count = 0
+        self.given: list[pa.Array] = []  # the ids that were given
         self.error: Exception | None = None
 
     def batches(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
@@ -195,6 +211,7 @@ class _LabelParts:
                 rows = self._ready(table)
                 self.count += rows.num_rows
                 yield from rows.to_batches()
+            self._check_ids()
         except Exception as e:
             self.error = e
             raise
@@ -209,7 +226,7 @@ class _LabelParts:
         if self.kind or "kind" not in table.column_names:
             constants["kind"] = self.kind or _kind_of(table)
         given_ids = "label_id" in table.column_names
-        rows = with_ids(conform(table, LABELS, **constants))
+        rows = _conformed(table, constants)
         if self.clip:
             rows = validate.clip(rows)
         problems = validate.problems(rows)
@@ -219,14 +236,66 @@ class _LabelParts:
         if not pc.all(inside).as_py():
             self.stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
         if given_ids:
-            self._require_new(rows)
-        return rows
+            self.given.append(rows["label_id"].combine_chunks().drop_null())
+            _require_new(self.stores, self.given[-1])
+        return with_ids(rows)
 
-    def _require_new(self, rows: pa.Table) -> None:
-        found = self.stores.labels.of_ids(rows["label_id"].combine_chunks())
-        if found.num_rows:
-            first = found["label_id"][0].as_py()
-            raise InvalidLabels("", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."])
+    def _check_ids(self) -> None:
+        """Each part was looked at by itself; an id may still be in two."""
+        everything = pa.chunked_array(self.given, pa.string())
+        if len(self.given) > 1 and pc.count_distinct(everything).as_py() < len(everything):
+            twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
+            raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
+
+
+def _require_new(stores: Stores, label_ids: pa.Array) -> None:
+    found = stores.labels.of_ids(label_ids)
+    if found.num_rows:
+        first = found["label_id"][0].as_py()
+        raise InvalidLabels("", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."])
+
+
+def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
+    columns = {}
+    for name in table.column_names:
+        try:
+            columns[name] = table[name].cast(LABELS.field(name).type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
+            raise _unfit(name, e) from None
+    rows = conform(pa.table(columns), LABELS, **constants)
+    for name in ("sample_id", "kind"):
+        if rows[name].null_count:
+            raise InvalidLabels("", [f"A label has no {name}; give every label one."])
+    return rows
+
+
+def _unfit(name: str, error: Exception) -> InvalidLabels:
+    return InvalidLabels("", [f"The column {name!r} should be {LABELS.field(name).type}: {str(error).splitlines()[0]}."])
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    if row.get("filepath") is None:
+        raise SchemaError(f"A sample has no filepath: {dict(row)!r}; give the path or URI of its image.")
+    return Sample(**row)
+
+
+def _changes(rows: Any) -> tuple[pa.Table, dict[str, np.ndarray]]:
+    """The rows of ``set_labels``; and, for columns that not every row has, which rows have it."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        tables = list(_tables(rows))
+        return (pa.concat_tables(tables, promote_options="permissive") if tables else LABELS.empty_table()), {}
+    dictionaries = list(_dictionaries(rows))
+    given = _from_dictionaries(dictionaries)
+    said = {n: np.array([n in row for row in dictionaries]) for n in given.column_names}
+    return given, {n: where for n, where in said.items() if not where.all()}
+
+
+def _mixed(given: pa.ChunkedArray, now: pa.ChunkedArray, said: np.ndarray | None) -> pa.ChunkedArray:
+    given = given.cast(now.type)
+    if said is None:
+        return given
+    rows = np.arange(len(said)) + np.where(said, len(said), 0)
+    return pa.chunked_array([*now.chunks, *given.chunks], now.type).take(pa.array(rows))
 
 
 def _kind(label_type: str | None) -> str | None:
@@ -268,8 +337,14 @@ def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
     names = {name for row in rows for name in row}
     if unknown := sorted(names - set(LABELS.names)):
         raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
-    schema = pa.schema([f.with_nullable(True) for f in LABELS if f.name in names])
-    return pa.Table.from_pylist(rows, schema=schema)
+    columns = {}
+    for field in LABELS:
+        if field.name in names:
+            try:
+                columns[field.name] = pa.array([row.get(field.name) for row in rows], field.type)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
+                raise _unfit(field.name, e) from None
+    return pa.table(columns)
 
 
 def _dictionaries(rows: Any) -> Iterator[dict[str, Any]]:
@@ -280,7 +355,7 @@ def _dictionaries(rows: Any) -> Iterator[dict[str, Any]]:
             yield row if sample_id is None else {**row, "sample_id": sample_id}
 
 
-def _check_samples_labels(samples: Sequence[Sample]) -> None:
+def _check_samples_labels(stores: Stores, samples: Sequence[Sample]) -> None:
     """The labels of new samples, looked at before the samples are added."""
     rows = [
         {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
@@ -288,6 +363,9 @@ def _check_samples_labels(samples: Sequence[Sample]) -> None:
     ]
     if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
+    ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
+    if ids:
+        _require_new(stores, pa.array(ids, pa.string()))
 
 
 def _with_media_type(rows: pa.Table) -> pa.Table:

@@ -37,7 +37,7 @@ class _Summary:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """field → {"add", "edit", "delete"} → labels."""
+        """Field → {"add", "edit", "delete"} → labels."""
         fields = sorted({f for f, _ in self._outcome.counts})
         return {f: {a: self._outcome.counts[f, a] for a in _ACTIONS} for f in fields}
 

@@ -15,6 +15,7 @@ from . import undo as undoing
 from .backend.base import AnnotationBackend
 from .core.labels import LABELS
 from .core.route import Choice
+from .exceptions import StoreError
 from .progress import ProgressChoice
 from .results import AnnotationResults, LoadReport, MergePlan
 from .store.runs import Run
@@ -61,15 +62,15 @@ class View:
 
     def limit(self, count: int) -> View:
         """The first samples."""
-        return self._then("limit", count=count)
+        return self._then("limit", count=_whole(count))
 
     def skip(self, count: int) -> View:
         """All but the first samples."""
-        return self._then("skip", count=count)
+        return self._then("skip", count=_whole(count))
 
     def take(self, count: int, seed: int = 51) -> View:
         """Random samples; the same for the same seed."""
-        return self._then("take", count=count, seed=seed)
+        return self._then("take", count=_whole(count), seed=seed)
 
     def sort_by(self, column: str, reverse: bool = False) -> View:
         """The samples in the order of one of their columns."""
@@ -92,6 +93,8 @@ class View:
         """The rows of the samples."""
         schema = self._stores.samples.schema()
         if columns is not None:
+            if unknown := [c for c in columns if c not in schema.names]:
+                raise StoreError(f"The samples have no column {unknown[0]!r}; they have {', '.join(schema.names)}.")
             schema = pa.schema([schema.field(c) for c in columns])
         return Rows(schema, lambda: self._sample_batches(schema.names))
 
@@ -107,6 +110,8 @@ class View:
 
     def _label_batches(self, field: str | Sequence[str] | None, where: str | None) -> Iterator[pa.RecordBatch]:
         conditions = [f"({where})"] if where else []
+        if field is not None and not _listed(field):
+            return
         if not self._stages:
             if field is not None:
                 conditions.append(f"({label_condition(_listed(field), {})})")
@@ -300,6 +305,12 @@ def _ask(plan: MergePlan) -> str:
 
     question = f"{len(plan.unexpected)} labels are outside the schema. What shall be done with them?"
     return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
+
+
+def _whole(count: int) -> int:
+    if count < 0:
+        raise StoreError(f"A view cannot hold {count} samples; give 0 or more.")
+    return int(count)
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:

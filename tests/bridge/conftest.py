@@ -168,7 +168,9 @@ class Bridge:
     def annotate(self, key: str = "r", schema: Any = None, view: ab.View | None = None, **options: Any) -> Any:
         """Send ``SCHEMA``, or another."""
         given = SCHEMA if schema is None else schema
-        return (view or self.ds).annotate(key, label_schema=given, **{"backend": "memory", "url": self.url, **options})
+        return (self.ds if view is None else view).annotate(
+            key, label_schema=given, **{"backend": "memory", "url": self.url, **options}
+        )
 
     def plan(self, key: str = "r", **options: Any) -> ab.MergePlan:
         """Plan a load."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import lance
 import pytest
+from tests.doubles import file_backend
 
 import annobridge as ab
 from annobridge.core import ids
-from tests.doubles import file_backend
 
 ROOT = Path(__file__).parents[2]
 RUNNING = 3  # children at once
@@ -228,7 +228,9 @@ def test_killed_in_annotate(wrecks, root, name):
     assert (report.added, report.edited, report.deleted) == (5, 6, 1)
 
 
-@pytest.mark.parametrize("what", ["tests.doubles.file_backend:FilesBackend.upload", "annobridge.store.runs:Runs.add_receipt"])
+@pytest.mark.parametrize(
+    "what", ["tests.doubles.file_backend:FilesBackend.upload", "annobridge.store.runs:Runs.add_receipt"]
+)
 def test_killed_in_annotate_and_aborted(root, what):
     """An answer that nobody wrote down, and one that somebody did: both tasks are removed."""
     copy(root, "plain", name := f"aborted-{what[-6:]}")

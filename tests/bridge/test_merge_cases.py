@@ -254,7 +254,13 @@ def test_a_new_label_gets_a_derived_id_and_all_that_was_said(sent):
     sent.hands.add("s1", label="person", index=7, confidence=0.25, tags=["t"], attributes={"color": "blue"})
     assert sent.load().added == 1
     (new,) = sent.new(before)
-    assert (new["field"], new["label"], new["index"], new["confidence"], new["tags"]) == ("objects", "person", 7, 0.25, ["t"])
+    assert (new["field"], new["label"], new["index"], new["confidence"], new["tags"]) == (
+        "objects",
+        "person",
+        7,
+        0.25,
+        ["t"],
+    )
     assert (new["run"], new["rev"]) == ("r", 1)
     assert sent.values(new["label_id"]) == {"color": '"blue"'}
     sent.again_is_nothing()
@@ -397,7 +403,8 @@ def test_a_label_moved_to_another_image_is_deleted_here_and_added_there(sent):
 
 def test_d09_ids_that_the_tool_forgets_do_no_harm(sent):
     sent.server.labels = {
-        name: table.set_column(0, "label_id", pa.nulls(len(table), pa.string())) for name, table in sent.server.labels.items()
+        name: table.set_column(0, "label_id", pa.nulls(len(table), pa.string()))
+        for name, table in sent.server.labels.items()
     }
     sent.again_is_nothing()
 
@@ -424,7 +431,9 @@ def test_a_second_tag_is_refused_and_listed(sent):
     sent.hands.add("s0", label="rain", field="weather", kind="classification")
     report = sent.load()
     assert report.changes == 0
-    assert [r["reason"] for r in report.refused.to_pylist()] == ["the field holds one label per sample, and there is one"]
+    assert [r["reason"] for r in report.refused.to_pylist()] == [
+        "the field holds one label per sample, and there is one"
+    ]
     assert len(sent.again_is_nothing().refused) == 1
 
 
@@ -611,7 +620,7 @@ def test_a_dest_field_that_cannot_be_is_refused_before_anything(sent, dest, word
 # Exact values, D1 and D3 to D7
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_d01_every_kind_of_label_comes_back_bit_equal_and_writes_nothing(fresh_bridge, data):
     bridge = fresh_bridge()
@@ -644,14 +653,13 @@ def test_d04_a_mask_is_the_same_after_three_round_trips(bridge, disc):
         bridge.annotate(f"r{n}", schema={"parts": {"type": "instances"}})
         bridge.again_is_nothing(f"r{n}")
     assert bridge.label("w") == before
-    bridge.hands.set("w") if False else None
-    task = sorted(bridge.server.labels)[-1]
-    bigger = np.ones_like(disc)
-    row = bridge.server.labels[task].to_pylist()[0]
-    row["mask"] = ab.Detection("x", mask=bigger).columns["mask"]
-    bridge.server.labels[task] = pa.Table.from_pylist([row], bridge.server.labels[task].schema)
-    bridge.load("r2") if task.startswith("r2") else None
-    assert bridge.label("w")["mask"]["counts"] == row["mask"]["counts"]
+    bigger = ab.Detection("x", mask=np.ones_like(disc)).columns["mask"]
+    last = next(
+        r["remote_id"] for t, rows in bridge.server.labels.items() if t.startswith("r2") for r in rows.to_pylist()
+    )
+    bridge.hands.set(last, mask=bigger)
+    assert bridge.load("r2").edited == 1
+    assert bridge.label("w")["mask"] == bigger
 
 
 def test_d05_texts_stay_texts(bridge):
@@ -712,7 +720,7 @@ def test_d11_cleanup_leaves_nothing_on_the_server(bridge):
 # tests/backend: nothing here speaks HTTP. D15 (ground-truth jobs) is for a backend to leave out: this tool has no jobs.
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_untouched_there_writes_nothing_whatever_was_done_here(fresh_bridge, data):
     bridge = fresh_bridge()

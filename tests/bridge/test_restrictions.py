@@ -223,7 +223,10 @@ def test_read_only_of_some_classes_holds_for_labels_of_these_classes(bridge):
     assert len(report.refused) == 2
     assert "plate" not in bridge.values("car0")
     assert bridge.values("man0")["plate"] == '"B"'
-    assert {r["label"]: bridge.values(r["label_id"])["plate"] for r in bridge.new(before)} == {"car": '"?"', "person": '"D"'}
+    assert {r["label"]: bridge.values(r["label_id"])["plate"] for r in bridge.new(before)} == {
+        "car": '"?"',
+        "person": '"D"',
+    }
     bridge.again_is_nothing()
 
 
@@ -239,7 +242,9 @@ def test_read_only_is_not_got_round_by_an_edit_of_the_class(bridge):
 def test_all_refused_with_read_only_attributes_writes_nothing(bridge):
     bridge.annotate(schema={"objects": READ_ONLY}, **dict.fromkeys(FLAGS, False))
     before = bridge.labels()
-    bridge.hands.set("car0", label="person", bounding_box=[0.0, 0.0, 1.0, 1.0], index=3, attributes={"color": "x", "note": "y"})
+    bridge.hands.set(
+        "car0", label="person", bounding_box=[0.0, 0.0, 1.0, 1.0], index=3, attributes={"color": "x", "note": "y"}
+    )
     report = bridge.again_is_nothing()
     assert len(report.refused) == 5
     assert bridge.labels() == before
@@ -248,7 +253,9 @@ def test_all_refused_with_read_only_attributes_writes_nothing(bridge):
 # Restrictions and the unexpected
 
 
-@pytest.mark.parametrize("mode", ["keep", {"polygons": "shapes"}, {"polygons": "lanes"}, lambda rows: ["shapes"] * len(rows)])
+@pytest.mark.parametrize(
+    "mode", ["keep", {"polygons": "shapes"}, {"polygons": "lanes"}, lambda rows: ["shapes"] * len(rows)]
+)
 def test_no_addition_by_way_of_a_strange_type(bridge, mode):
     bridge.annotate(allow_additions=False)
     before = bridge.labels()

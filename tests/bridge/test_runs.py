@@ -164,7 +164,9 @@ def test_d13_sending_that_failed_is_resumed_and_nothing_is_sent_twice(bridge, fl
     calls = flaky(nth, answered)
     with pytest.raises(ab.Unreachable, match="gave no answer"):
         bridge.annotate(task_size=1)
-    with pytest.raises(ab.RunIncomplete, match=rf"stopped after {nth - 1} of 4 tasks; finish it with resume_annotation\('r'\)"):
+    with pytest.raises(
+        ab.RunIncomplete, match=rf"stopped after {nth - 1} of 4 tasks; finish it with resume_annotation\('r'\)"
+    ):
         bridge.load()
     with pytest.raises(ab.RunExists, match="resume_annotation"):
         bridge.annotate()
@@ -244,7 +246,9 @@ def test_cleanup_after_a_load_that_took_everything(bridge):
     assert not bridge.server.labels
     assert not any("left on the server" in n for n in report.notes)
     assert bridge.ds.list_annotation_runs() == ["r"]
-    with pytest.raises(ab.Gone, match=r"Nothing of the run 'r' is on the server any more; its labels here are untouched"):
+    with pytest.raises(
+        ab.Gone, match=r"Nothing of the run 'r' is on the server any more; its labels here are untouched"
+    ):
         bridge.load()
     bridge.ds.undo_annotations("r")  # needs no server
 
@@ -293,7 +297,9 @@ def test_a_plan_is_applied_exactly(sent):
     planned = {(r["label_id"], r["action"]) for r in plan.to_arrow().to_pylist()}
     labels = sent.labels()
     report = plan.apply()
-    done = {(i, "add") for i in set(sent.labels()) - set(labels)} | {(i, "delete") for i in set(labels) - set(sent.labels())}
+    done = {(i, "add") for i in set(sent.labels()) - set(labels)} | {
+        (i, "delete") for i in set(labels) - set(sent.labels())
+    }
     done |= {(i, "edit") for i in set(labels) & set(sent.labels()) if labels[i] != sent.label(i)}
     assert done == planned
     assert report.version == sent.versions()["labels"]
@@ -459,7 +465,9 @@ def test_several_tasks_come_to_the_same_as_one(fresh_bridge, task_size):
         version = bridge.versions()["labels"]
         report = bridge.load()
         assert bridge.versions()["labels"] == version + 1
-        rows = sorted(repr({n: v for n, v in r.items() if n not in ("time", "label_id")}) for r in bridge.labels().values())
+        rows = sorted(
+            repr({n: v for n, v in r.items() if n not in ("time", "label_id")}) for r in bridge.labels().values()
+        )
         outcomes.append((report.counts, len(report.conflicts), rows))
     assert outcomes[0] == outcomes[1]
 
@@ -510,7 +518,9 @@ def test_undo_keeps_later_edits(sent):
     sent.ds.set_labels([{"label_id": "sun1", "label": "fog"}])  # the same
     sent.ds.set_labels([{"label_id": new["label_id"], "label": "person"}])  # of a label that came
     sent.ds.set_labels([{"label_id": "man3", "label": "car"}])  # elsewhere
-    sent.ds.add_labels("objects", [{"sample_id": "s0", "label_id": "mine", "label": "car", "bounding_box": [0, 0, 1, 1]}])
+    sent.ds.add_labels(
+        "objects", [{"sample_id": "s0", "label_id": "mine", "label": "car", "bounding_box": [0, 0, 1, 1]}]
+    )
     done = sent.ds.undo_annotations("r")
     assert (sent.label("car0")["label"], sent.label("car0")["bounding_box"]) == ("car", [0.0, 0.0, 0.5, 0.5])
     assert sent.label("sun1")["label"] == "fog"
@@ -569,7 +579,9 @@ def test_load_undo_load_ends_where_the_first_load_did(sent):
     report = sent.load()
     assert (report.added, report.edited, report.deleted) == (1, 2, 1)
     now = sent.labels()
-    assert {i: {**r, "rev": 0, "time": 0} for i, r in now.items()} == {i: {**r, "rev": 0, "time": 0} for i, r in loaded.items()}
+    assert {i: {**r, "rev": 0, "time": 0} for i, r in now.items()} == {
+        i: {**r, "rev": 0, "time": 0} for i, r in loaded.items()
+    }
     sent.again_is_nothing()
     sent.ds.undo_annotations("r")
     assert "lane2" in sent.labels()

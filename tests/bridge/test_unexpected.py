@@ -98,7 +98,9 @@ def test_left_out(sent, case, mode):
 
 
 def test_what_is_expected_of_a_label_is_taken_though_the_rest_is_not(sent):
-    sent.hands.set("car0", label="tank", bounding_box=[0.0, 0.0, 0.5, 0.5], attributes={"color": "pink", "occluded": True})
+    sent.hands.set(
+        "car0", label="tank", bounding_box=[0.0, 0.0, 0.5, 0.5], attributes={"color": "pink", "occluded": True}
+    )
     report = sent.load(unexpected="ignore")
     now = sent.label("car0")
     assert (now["label"], now["bounding_box"]) == ("car", [0.0, 0.0, 0.5, 0.5])
@@ -220,7 +222,9 @@ def test_return_gives_the_labels_as_the_tool_has_them(sent):
 
 def test_an_unknown_mode_is_refused_with_the_modes(sent):
     before = sent.versions()
-    with pytest.raises(ab.InvalidOption, match="unexpected='kepe' is not known; give one of 'keep', 'ignore', 'return', 'prompt'"):
+    with pytest.raises(
+        ab.InvalidOption, match="unexpected='kepe' is not known; give one of 'keep', 'ignore', 'return', 'prompt'"
+    ):
         sent.load(unexpected="kepe")
     with pytest.raises(ab.InvalidOption, match="conflicts='mine' is not known; give one of 'theirs', 'ours', 'fail'"):
         sent.load(conflicts="mine")

@@ -6,7 +6,8 @@ import pytest
 
 from annobridge.core.infer import FieldStats
 from annobridge.core.labels import LABEL_TYPES, SINGULARS
-from annobridge.core.schema import ATTRIBUTE_TYPES, FLAGS, Attribute, FieldSchema, Flags, LabelSchema, near
+from annobridge.core.schema import ATTRIBUTE_TYPES, FLAGS, Attribute, FieldSchema, Flags, LabelSchema
+from annobridge.core.text import near
 from annobridge.exceptions import InvalidSchema, SchemaError
 
 parse = LabelSchema.parse

@@ -44,7 +44,11 @@ class FilesBackend(AnnotationBackend):
         if not path.exists():
             remote = conform(task.labels, REMOTE, remote_id="")
             ids = pa.array([uuid.uuid4().hex for _ in range(remote.num_rows)], pa.string())
-            write(path, remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), ids), task.samples["sample_id"].to_pylist())
+            write(
+                path,
+                remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), ids),
+                task.samples["sample_id"].to_pylist(),
+            )
         return Receipt(task.name, {"file": path.name}, read(path)[0])
 
     def download(self, receipt: Receipt) -> Download:
@@ -53,7 +57,9 @@ class FilesBackend(AnnotationBackend):
             raise Gone(f"There is no file {path.name}.")
         labels, samples = read(path)
         for name in ("label_id", "rev"):
-            labels = labels.set_column(labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type))
+            labels = labels.set_column(
+                labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type)
+            )
         return Download(labels.cast(REMOTE), pa.array(samples, pa.string()))
 
     def delete(self, receipt: Receipt) -> None:

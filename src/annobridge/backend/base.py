@@ -147,7 +147,8 @@ class AnnotationBackend(ABC):
 
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:  # noqa: ARG002
         """Problems that only this backend can see, each a sentence with its cure. Called before anything is sent;
-        may ask the server who it is."""
+        may ask the server who it is.
+        """
         return ()
 
     def check_task(self, task: Task) -> Iterable[str]:  # noqa: ARG002

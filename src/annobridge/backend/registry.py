@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ..core.schema import near
+from ..core.text import near
 from ..exceptions import ConfigError, UnknownBackend
 from .base import AnnotationBackend, AnnotationBackendConfig
 

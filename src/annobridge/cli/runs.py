@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +43,18 @@ def annotate(
         key, label_schema=_schema(schema), label_field=field, label_type=label_type, classes=words(classes),
         backend=backend, launch_editor=launch, **backend_options(option),
     )  # fmt: skip
-    data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view)}
+    more = [
+        *(("-d", dataset) if dataset else ()),
+        *(part for o in option or () if _is_address(o) for part in ("-o", o)),
+    ]
+    following = shlex.join(["annobridge", "plan", key, *more])
+    data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view), "next": following}
     show.emit(data, as_json, _sent)
+
+
+def _is_address(option: str) -> bool:
+    """Whether an option has to be given again: addresses are not kept with a run."""
+    return option.startswith("url=")
 
 
 def _schema(path: Path | None) -> Any:
@@ -63,7 +74,7 @@ def _sent(data: dict[str, Any]) -> Iterator[Any]:
     yield f"Sent {show.plural(data['samples'], 'sample')} to {data['backend']} as {data['anno_key']!r}: {what}."
     for url in _urls(data):
         yield f"Work on it at {url}"
-    yield f"Then look at what came of it: annobridge plan {data['anno_key']}"
+    yield f"Then look at what came of it: {data['next']}"
 
 
 def _urls(status: dict[str, Any]) -> list[str]:

@@ -31,7 +31,8 @@ def names(attributes: pa.Array | pa.ChunkedArray) -> set[str]:
 def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
     """One attribute of every row, as structs; null where a row does not have it."""
     rows, flat = _flat(attributes)
-    at = np.flatnonzero(pc.equal(flat.field("name"), name).to_numpy(zero_copy_only=False)) if len(flat) else []
+    named = pc.equal(flat.field("name"), name) if len(flat) else pa.array([], pa.bool_())
+    at = np.flatnonzero(named.to_numpy(zero_copy_only=False))
     index = np.full(len(attributes), -1, np.int64)
     index[rows[at]] = at
     return flat.take(pa.array(index, mask=index < 0))

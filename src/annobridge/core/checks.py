@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from .compare import Bools, Ints, bools, lengths
 from .labels import KINDS, LABELS
-from .schema import near
+from .text import near
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +59,8 @@ def merge(
     base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array, schema: LabelSchema, policy: str, stamp: Stamp
 ) -> Merged:
     """Merge one task. ``base`` is ``BASELINE``; ``theirs`` is ``REMOTE``, matched and routed; ``ours`` is ``LABELS`` with
-    ``_rowaddr``. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees ``conflicts``)."""
+    ``_rowaddr``. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees ``conflicts``).
+    """
     changes = diff(base, theirs, returned)
     restricted = Restricted(changes, schema)
     restricted.one_per_sample(_remaining(ours, changes, restricted.delete))

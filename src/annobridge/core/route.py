@@ -66,7 +66,8 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
 
 def with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
     """Labels without a field go to the first field of their kind that has their class, else the first of their kind,
-    else to one named after their type."""
+    else to one named after their type.
+    """
     field, kind, label = (theirs[c].combine_chunks() for c in ("field", "kind", "label"))
     if not field.null_count:
         return theirs

@@ -50,5 +50,5 @@ def _narrowed(rows: pa.Table, keep: set[str]) -> pa.Table:
         return rows
     everywhere = np.ones(rows.num_rows, bool)
     nothing = pa.nulls(rows.num_rows, ATTRIBUTE)
-    column = attributes.replace(rows["attributes"], {name: (everywhere, nothing) for name in present - keep})
+    column = attributes.replace(rows["attributes"], dict.fromkeys(present - keep, (everywhere, nothing)))
     return rows.set_column(rows.column_names.index("attributes"), "attributes", column)

@@ -21,7 +21,7 @@ from lance.commit import CommitConflictError
 from ..core import ids
 from ..core.labels import LABELS
 from ..exceptions import StalePlan
-from .tables import WRITE, Database, among, quote
+from .tables import WRITE_CACHE, Database, among, quote
 
 _LOOK_UP = 20_000  # ids in one condition
 _ATTEMPTS = 10
@@ -78,7 +78,7 @@ class Labels:
         """
         table = self.db.table("labels", version)
         options = self.db.storage_options
-        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=options, **WRITE)
+        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=options, data_cache_bytes=WRITE_CACHE)
         addresses = before["_rowaddr"].to_numpy()
         for _ in range(_ATTEMPTS):
             latest = self.db.table("labels")
@@ -119,18 +119,27 @@ class Labels:
         columns = ["label_id", "rev", "_row_last_updated_at_version"]
         for batch in table.scanner(columns=columns, with_row_address=True, batch_size=262_144).to_batches():
             parts.append(batch.filter(pc.is_in(batch["label_id"], value_set=wanted)))
+        stale = StalePlan("Labels of this plan were changed by somebody else meanwhile; plan again.")
+        if sum(part.num_rows for part in parts) != before.num_rows:
+            raise stale
         now = pa.Table.from_batches(parts)
         rev = before["rev"].take(pc.index_in(now["label_id"], value_set=wanted))
         moved = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
-        if now.num_rows != before.num_rows or pc.any(moved).as_py():
-            raise StalePlan("Labels of this plan were changed by somebody else meanwhile; plan again.")
-        return now["_rowaddr"].to_numpy()
+        if pc.any(moved).as_py():
+            raise stale
+        addresses: np.ndarray = now["_rowaddr"].to_numpy()
+        return addresses
 
     def find_commit(self, token: str, since: int) -> int | None:
         """The version whose commit bears a token, looked for in the log after a version."""
         latest = self.version()
         for version in range(since + 1, latest + 1):
-            properties = self.db.table("labels").read_transaction(version).transaction_properties or {}
+            try:
+                properties = self.db.table("labels").read_transaction(version).transaction_properties or {}
+            except OSError as e:
+                if "not found" in str(e).lower():  # cleaned away; a load that was in it is found done when it is planned again
+                    continue
+                raise
             if properties.get(TOKEN) == token:
                 return version
         return None

@@ -71,6 +71,8 @@ def bad_files(faults: list[str]) -> str:
 
 def _look(media: FileMedia, sample_id: str) -> tuple[int, int] | str:
     place = media._places[sample_id]
+    if place is None:
+        return f"The sample {sample_id!r} has no filepath."
     try:
         with media.open(sample_id) as stream:
             return size_of(stream)

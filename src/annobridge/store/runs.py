@@ -19,7 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..core.schema import LabelSchema, near
+from ..core.schema import LabelSchema
+from ..core.text import near
 from ..exceptions import RunBusy, RunExists, RunNotFound
 from .labels import Labels
 from .tables import RECEIPTS, RUNS, TASKS, Database, quote
@@ -158,7 +159,7 @@ class Runs:
 
     def begin(self, run: Run, since: int, undo: Load | None = None) -> tuple[Run, Load]:
         """Announce a load (or the undoing of one): after this, it is this process's alone."""
-        mark = {"token": uuid.uuid4().hex, "owner": owner(), "time": datetime.now(UTC).isoformat(), "since": since}
+        mark: dict[str, Any] = {"token": uuid.uuid4().hex, "owner": owner(), "time": datetime.now(UTC).isoformat(), "since": since}
         if undo is not None:
             load = replace(undo, state="undoing", **mark)
             loads = tuple(load if one.number == load.number else one for one in run.loads)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..core import ids
 from ..core.labels import SAMPLES
-from ..exceptions import InvalidLabels, SampleNotFound
+from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .tables import Database, among
 
 _LOOK_UP = 10_000
@@ -48,11 +48,11 @@ class Samples:
     def _conform(self, rows: pa.Table) -> pa.Table:
         table = self.db.table("samples")
         new = [rows.schema.field(n).with_nullable(True) for n in rows.column_names if n not in table.schema.names]
+        fitted = {f.name: _fitted(rows[f.name], f) for f in self.schema() if f.name in rows.column_names}
         if new:
             table.add_columns(pa.schema(new))
-        columns = [
-            rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type) for f in self.schema()
-        ]
+        fitted |= {f.name: rows[f.name] for f in new}
+        columns = [fitted[f.name] if f.name in fitted else pa.nulls(rows.num_rows, f.type) for f in self.schema()]
         return pa.Table.from_arrays(columns, schema=self.schema())
 
     def present(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -99,6 +99,13 @@ class Samples:
         rows = pa.table({"sample_id": pa.array(sample_ids, pa.string()), "width": sizes[:, 0], "height": sizes[:, 1]})
         rows = rows.cast(pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")]))
         self.db.table("samples").merge_insert("sample_id").when_matched_update_all().execute(rows)
+
+
+def _fitted(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
+        raise SchemaError(f"The column {field.name!r} of the samples is {field.type}: {str(e).splitlines()[0]}.") from None
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

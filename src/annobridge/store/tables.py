@@ -20,7 +20,7 @@ _MARK = b"annobridge.format"
 _OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.1"}
 # Lance's own read-ahead is made for throughput alone; this halves its memory and costs little.
 _SCAN = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 32 << 20}
-WRITE = {"data_cache_bytes": 48 << 20}  # of all columns; the default is 8 MiB for each
+WRITE_CACHE = 48 << 20  # bytes, of all columns; the default is 8 MiB for each
 
 RUNS = pa.schema(
     [
@@ -121,7 +121,7 @@ class Database:
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
-        lance.write_dataset(rows, self.table(name), mode="append", storage_options=self.storage_options, **WRITE)
+        lance.write_dataset(rows, self.table(name), mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE)
 
     def delete(self, name: str, where: str) -> None:
         """Delete rows; one version."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..exceptions import StoreError
 from .labels import Labels, of_fields
 from .samples import Samples
 from .tables import quote
@@ -71,7 +72,7 @@ def _with_labels(_: Samples, labels: Labels, found: pa.Array, stage: Stage) -> p
 
 
 def _select(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    wanted = pa.array(stage["ids"], pa.string())
+    wanted = pc.unique(pa.array(stage["ids"], pa.string()))
     return _keep(wanted, found) if stage.get("ordered") else _keep(found, wanted)
 
 
@@ -93,9 +94,16 @@ def _take(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
 
 
 def _sort_by(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    rows = pa.Table.from_batches(samples.scan(None, ["sample_id", stage["column"]]))
+    column, schema = stage["column"], samples.schema()
+    if column not in schema.names:
+        raise StoreError(f"The samples have no column {column!r} to sort by; they have {', '.join(schema.names)}.")
+    names = list(dict.fromkeys(["sample_id", column]))
+    rows = pa.Table.from_batches(samples.scan(None, names), pa.schema([schema.field(n) for n in names]))
     rows = rows.filter(pc.is_in(rows["sample_id"], value_set=found))
-    order = pc.sort_indices(rows[stage["column"]], sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
+    try:
+        order = pc.sort_indices(rows[column], sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
+    except (pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        raise StoreError(f"The column {column!r} is {schema.field(column).type}, which has no order; sort by another.") from None
     sorted_ids = rows["sample_id"].take(order)
     return pa.concat_arrays(sorted_ids.chunks) if sorted_ids.num_chunks else found.slice(0, 0)
 

@@ -102,7 +102,10 @@ def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = N
     out = []
     for number, path in enumerate(images(folder)):
         found = labels(label_type, number, **(attributes or {}))
-        out.append(Sample(path, sample_id=f"s{number}", **({"field": found} if found else {})))
+        sample = Sample(path, sample_id=f"s{number}")
+        if found:
+            sample["field"] = found
+        out.append(sample)
     return out
 
 

@@ -1,0 +1,91 @@
+"""How to commit a load: our one ``Update`` against LanceDB's ``merge_insert`` and ``delete``, on the same change.
+
+    python benchmarks/commit.py --labels 1000000
+
+A tenth of the labels is edited, a twentieth deleted, a twentieth added. Each way runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core.labels import LABELS, conform
+
+WAYS = ("update", "merge_insert")
+
+
+def rows(count: int, first: int = 0, rev: int = 1) -> pa.Table:
+    """Boxes with ids that follow from their numbers."""
+    boxes = np.random.default_rng(first).random(4 * count) / 2
+    table = pa.table({
+        "label_id": [f"{first + n:036d}" for n in range(count)],
+        "sample_id": [f"{(first + n) // 10:08d}" for n in range(count)],
+        "bounding_box": pa.FixedSizeListArray.from_arrays(pa.array(boxes), 4),
+    })  # fmt: skip
+    return conform(table, LABELS, field="f", kind="box", label="car", rev=rev)
+
+
+def one(way: str, count: int, folder: Path) -> dict[str, Any]:
+    """Make a dataset, change it in one way, and measure the change."""
+    from annobridge.store.labels import Labels
+    from annobridge.store.tables import Database, among
+
+    db = Database.create(str(folder))
+    labels = Labels(db)
+    for first in range(0, count, 100_000):
+        labels.append(rows(min(100_000, count - first), first))
+    edits = rows(count, 0, rev=2).take(pa.array(np.arange(0, count, 10)))
+    adds = rows(count // 20, count)
+    gone = [f"{n:036d}" for n in range(5, count, 20)]
+    figures: dict[str, Any] = {}
+    version = labels.version()
+    with measure.phase(way, figures):
+        if way == "update":
+            touched = pa.array([*edits["label_id"].to_pylist(), *gone], pa.string())
+            columns = ["label_id", "rev"]
+            found = [
+                batch.filter(pc.is_in(batch["label_id"], value_set=touched))
+                for batch in labels.scan(None, columns, version, address=True)
+            ]
+            labels.commit(version, pa.Table.from_batches(found), pa.concat_tables([edits, adds]).to_reader())
+        else:
+            table = db.table("labels")
+            merge = table.merge_insert("label_id").when_matched_update_all("target.rev = source.rev - 1")
+            merge.when_not_matched_insert_all().execute(pa.concat_tables([edits, adds]))
+            for at in range(0, len(gone), 20_000):
+                db.delete("labels", among("label_id", gone[at : at + 20_000]))
+    figures["versions"] = labels.version() - version
+    figures["labels"] = labels.count()
+    return figures
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--labels", type=int, default=1_000_000)
+    p.add_argument("--way", choices=WAYS)
+    args = p.parse_args()
+    if args.way:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(one(args.way, args.labels, Path(folder) / "d")))
+        return
+    for way in WAYS:
+        command = [sys.executable, __file__, "--labels", str(args.labels), "--way", way]
+        out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        f = out[way]
+        above = f["rss_peak_mib"] - f["rss_start_mib"]
+        print(f"{way:13} cpu {f['cpu_s']:6.2f} s  +{above:6.0f} MiB  {out['versions']} versions  {out['labels']} labels")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The table of what each backend can represent, for the README: made from the declarations, never by hand.
+
+python -m annobridge.backend.table README.md      # writes it there, between its two marks
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.labels import LABEL_TYPES
+from ..core.schema import ATTRIBUTE_TYPES
+from . import registry
+from .base import AnnotationBackend, Capabilities
+
+BEGIN, END = "<!-- capabilities: begin -->", "<!-- capabilities: end -->"
+
+
+def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
+    """A row for each thing, a column for each backend."""
+    rows = [("label type", [b.name for b in backends]), ("---", ["---"] * len(backends))]
+    rows += [(f"`{t}`", [_label_type(b.capabilities, t) for b in backends]) for t in LABEL_TYPES]
+    rows += [(f"attribute `{t}`", [_yes(t in b.capabilities.attribute_types) for b in backends]) for t in ATTRIBUTE_TYPES]
+    rows += [
+        ("attributes of some classes only", [_yes(b.capabilities.class_attributes) for b in backends]),
+        ("read-only shown as such", [_yes(b.capabilities.read_only) for b in backends]),
+        ("tracks, keyframes", [_yes(b.capabilities.tracks and b.capabilities.keyframes) for b in backends]),
+        ("progress of the people", [_yes(b.capabilities.status) for b in backends]),
+        ("media", [", ".join(sorted(b.capabilities.media_types)) for b in backends]),
+    ]
+    return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)
+
+
+def _label_type(can: Capabilities, label_type: str) -> str:
+    if label_type not in can.label_types:
+        return ""
+    bears = can.attributed_types is None or label_type in can.attributed_types
+    return "yes" if bears else "yes, no attributes"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
+
+
+def put(text: str, table: str) -> str:
+    """``text`` with the table between the marks."""
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Write the table of the installed backends into a file."""
+    path = Path(sys.argv[1])
+    path.write_text(put(path.read_text(), markdown([registry.get(name) for name in registry.names()])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Views: every verb, chained in any order; conditions run in LanceDB, and bad ones are a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import annobridge as ab
+from annobridge.store.labels import Labels
+from annobridge.store.samples import Samples
+
+
+@pytest.fixture(scope="module")
+def ds(tmp_path_factory: pytest.TempPathFactory) -> ab.Dataset:
+    ds = ab.create_dataset(tmp_path_factory.mktemp("views") / "ds")
+    ds.add_samples(
+        ab.Sample(
+            f"{n}.jpg",
+            sample_id=f"s{n}",
+            tags=["all", "even" if n % 2 == 0 else "odd"],
+            number=(7 * n) % 10,
+            place=None if n == 5 else "ab"[n % 2],
+            boxes=[ab.Detection("car", [0, 0, 1, 1], label_id=f"b{n}-{k}", confidence=k / 10) for k in range(n % 4)],
+            weather=ab.Classification("sun" if n < 5 else "rain", label_id=f"w{n}"),
+        )
+        for n in range(10)
+    )
+    return ds
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"s{n}" for n in numbers]
+
+
+VERBS: dict[str, Any] = {
+    "match": (lambda v: v.match("number > 5"), [1, 4, 7, 8]),
+    "match, null": (lambda v: v.match("place IS NULL"), [5]),
+    "match and match": (lambda v: v.match("number > 5").match("place = 'a' OR number = 7"), [1, 4, 8]),
+    "match is closed in itself": (lambda v: v.match("number = 0 OR number = 7").match("true"), [0, 1]),
+    "match_tags": (lambda v: v.match_tags("odd"), [1, 3, 5, 7, 9]),
+    "match_tags, some": (lambda v: v.match_tags("odd", "even"), list(range(10))),
+    "match_tags, quoted": (lambda v: v.match_tags("o'dd"), []),
+    "match_labels": (lambda v: v.match_labels("boxes"), [1, 2, 3, 5, 6, 7, 9]),
+    "match_labels, where": (lambda v: v.match_labels("boxes", "confidence > 0.1"), [3, 7]),
+    "match_labels, other field": (lambda v: v.match_labels("weather", "label = 'rain' OR false"), [5, 6, 7, 8, 9]),
+    "match_labels, no such field": (lambda v: v.match_labels("wether"), []),
+    "filter_labels": (lambda v: v.filter_labels("boxes", "confidence = 0.1"), [2, 3, 6, 7]),
+    "select": (lambda v: v.select(["s7", "s2", "nobody"]), [2, 7]),
+    "select, one": (lambda v: v.select("s7"), [7]),
+    "select, ordered": (lambda v: v.select(["s7", "s2"], ordered=True), [7, 2]),
+    "select, twice the same": (lambda v: v.select(["s7", "s2", "s7"], ordered=True), [7, 2]),
+    "exclude": (lambda v: v.exclude(["s0", "s9", "nobody"]), [1, 2, 3, 4, 5, 6, 7, 8]),
+    "limit": (lambda v: v.limit(3), [0, 1, 2]),
+    "limit, more than there are": (lambda v: v.limit(99), list(range(10))),
+    "skip": (lambda v: v.skip(7), [7, 8, 9]),
+    "skip, all": (lambda v: v.skip(99), []),
+    "skip and limit": (lambda v: v.skip(2).limit(2), [2, 3]),
+    "limit and match": (lambda v: v.limit(5).match("number > 5"), [1, 4]),
+    "match and limit": (lambda v: v.match("number > 5").limit(2), [1, 4]),
+    "sort_by": (lambda v: v.sort_by("number"), sorted(range(10), key=lambda n: (7 * n) % 10)),
+    "sort_by, reverse": (lambda v: v.sort_by("number", reverse=True).limit(2), [7, 4]),
+    "sort_by the id": (lambda v: v.sort_by("sample_id", reverse=True).limit(2), [9, 8]),
+    "sort_by, then match": (lambda v: v.sort_by("number", reverse=True).match("number > 7"), [7, 4]),
+    "sort_by nothing": (lambda v: v.limit(0).sort_by("number"), []),
+    "match after match_tags": (lambda v: v.match_tags("odd").match("number > 5"), [1, 7]),
+}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_verbs(ds, name):
+    make, expected = VERBS[name]
+    view = make(ds)
+    assert view.sample_ids() == ids(*expected)
+    assert len(view) == len(expected)
+    assert [r["sample_id"] for r in view.samples().to_pylist()] == ids(*expected)
+    assert {r["sample_id"] for r in view.labels().to_pylist()} <= set(ids(*expected))
+    assert "samples" in repr(view)
+
+
+def test_a_view_is_lazy_and_leaves_its_parent_alone(ds):
+    parent = ds.limit(5)
+    child = parent.match("nonsense = 1")
+    assert parent.sample_ids() == ids(0, 1, 2, 3, 4)
+    with pytest.raises(ab.StoreError):
+        child.sample_ids()
+
+
+def test_take_is_random_and_the_same_for_a_seed(ds):
+    first = ds.take(4, seed=1).sample_ids()
+    assert first == ds.take(4, seed=1).sample_ids()
+    assert len(set(first)) == 4
+    assert len({tuple(ds.take(4, seed=s).sample_ids()) for s in range(5)}) > 1
+    assert sorted(ds.take(99).sample_ids()) == ids(*range(10))
+
+
+def test_filter_labels_narrows_the_labels_of_its_field_only(ds):
+    view = ds.filter_labels("boxes", "confidence > 0.05").filter_labels("boxes", "confidence < 0.15")
+    assert {r["label_id"] for r in view.labels("boxes").to_pylist()} == {f"b{n}-1" for n in (2, 3, 6, 7)}
+    assert {r["label_id"] for r in view.labels("weather").to_pylist()} == {f"w{n}" for n in (2, 3, 6, 7)}
+    assert view.count_labels("boxes") == 4
+    assert view.count_labels() == 8
+    both = view.labels(["boxes", "weather"], where="label = 'car'").to_pylist()
+    assert {r["field"] for r in both} == {"boxes"}
+
+
+def test_or_in_a_filter_does_not_leak_into_other_fields(ds):
+    view = ds.filter_labels("boxes", "confidence = 0.2 OR true")
+    assert {r["field"] for r in view.labels("boxes").to_pylist()} == {"boxes"}
+    assert {r["field"] for r in ds.labels("boxes", where="false OR true").to_pylist()} == {"boxes"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ds: ds.match("numbr > 1").sample_ids(),
+        lambda ds: ds.match("number >").sample_ids(),
+        lambda ds: ds.limit(3).match("numbr > 1").sample_ids(),
+        lambda ds: ds.match_labels("boxes", "lable = 'x'").sample_ids(),
+        lambda ds: ds.filter_labels("boxes", "lable = 'x'").sample_ids(),
+        lambda ds: ds.labels(where="lable = 'x'").to_arrow(),
+        lambda ds: ds.limit(2).labels(where="lable = 'x'").to_arrow(),
+        lambda ds: ds.match("number = 'a").samples().to_arrow(),
+        lambda ds: ds.match("").sample_ids(),
+        lambda ds: ds.sort_by("numbr").sample_ids(),
+        lambda ds: ds.sort_by("tags").sample_ids(),
+        lambda ds: ds.limit(-1).sample_ids(),
+        lambda ds: ds.skip(-1).sample_ids(),
+        lambda ds: ds.take(-1).sample_ids(),
+    ],
+)
+def test_what_cannot_run_is_a_sentence_that_names_it(ds, call):
+    with pytest.raises(ab.AnnobridgeError) as caught:
+        call(ds)
+    text = str(caught.value)
+    assert any(word in text for word in ("numbr", "number", "lable", "tags", "-1", "''")), text
+    assert "/rust/" not in text
+    assert "\n" not in text
+
+
+def test_conditions_run_in_lancedb(ds, monkeypatch):
+    """No more rows leave the store than meet the condition."""
+    seen: list[int] = []
+    plain = {cls: cls.scan for cls in (Samples, Labels)}
+
+    def counting(cls: type) -> Any:
+        def scan(self: Any, *args: Any, **kwargs: Any) -> Any:
+            for batch in plain[cls](self, *args, **kwargs):
+                seen.append(batch.num_rows)
+                yield batch
+
+        return scan
+
+    for cls in plain:
+        monkeypatch.setattr(cls, "scan", counting(cls))
+    assert ds.match("number = 7").sample_ids() == ids(1)
+    assert sum(seen) == 1
+    seen.clear()
+    ds.labels("boxes", where="confidence = 0.2").to_arrow()
+    assert sum(seen) == 2
+
+
+def test_views_of_an_empty_dataset(tmp_path: Path):
+    ds = ab.create_dataset(tmp_path / "e")
+    assert len(ds) == 0
+    for view in (
+        ds.match("true"),
+        ds.sort_by("filepath"),
+        ds.take(3),
+        ds.limit(3),
+        ds.match_labels("f"),
+        ds.match_tags("x"),
+    ):
+        assert view.sample_ids() == []
+        assert view.samples().to_arrow().num_rows == 0
+        assert view.labels().to_arrow().num_rows == 0
+    assert ds.label_fields() == []

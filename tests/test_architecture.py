@@ -1,0 +1,82 @@
+"""The rooms keep their doors: who may import whom, read off the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SRC = ROOT / "src"
+BACKENDS = ROOT / "backends"
+PURE = {"pyarrow", "numpy", "pydantic", "annobridge"}
+ROOMS = {
+    "core": {"core", "exceptions"},
+    "store": {"core", "exceptions", "store"},
+    "backend": {"core", "exceptions", "backend"},
+}
+PLUGIN_MAY = {"backend", "core", "exceptions"}
+
+
+def imports(path: Path, root: Path) -> Iterator[str]:
+    """The absolute names of the modules that a file imports."""
+    package = path.relative_to(root).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ([name] if node.module else (f"{name}.{a.name}" for a in node.names))
+
+
+def ours(path: Path, root: Path) -> set[str]:
+    """The rooms of annobridge that a file looks into."""
+    return {name.split(".")[1] for name in imports(path, root) if name.startswith("annobridge.")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_its_neighbours_only(room: str) -> None:
+    for path in (SRC / "annobridge" / room).rglob("*.py"):
+        assert ours(path, SRC) <= ROOMS[room], path
+
+
+def test_core_is_pure() -> None:
+    import sys
+
+    for path in (SRC / "annobridge" / "core").rglob("*.py"):
+        outside = {name.split(".")[0] for name in imports(path, SRC)} - PURE - set(sys.stdlib_module_names)
+        assert not outside, path
+
+
+def test_only_the_store_knows_lancedb() -> None:
+    for path in SRC.rglob("*.py"):
+        if "store" not in path.parts:
+            assert not {"lance", "lancedb"} & {name.split(".")[0] for name in imports(path, SRC)}, path
+
+
+def test_plugins_use_the_protocol_only() -> None:
+    for path in BACKENDS.rglob("*.py"):
+        assert ours(path, BACKENDS) <= PLUGIN_MAY, path
+        assert "annobridge" not in set(imports(path, BACKENDS)), path
+
+
+def test_no_backend_is_known_by_name() -> None:
+    names = {p.name.removeprefix("annobridge_") for p in BACKENDS.iterdir() if p.is_dir()}
+    for room in ("core", "store", "backend"):
+        for path in (SRC / "annobridge" / room).rglob("*.py"):
+            strings = {n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)}
+            assert not names & strings, path
+
+
+def test_no_module_and_no_function_is_crowded() -> None:
+    for path in [*SRC.rglob("*.py"), *BACKENDS.rglob("*.py")]:
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno
+                documented = len(ast.get_docstring(node) or "") > 0 and node.name in ("annotate", "load_annotations")
+                assert lines <= (70 if documented else 50), f"{path}: {node.name}"

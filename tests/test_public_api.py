@@ -1,0 +1,37 @@
+"""What ``import annobridge`` promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import annobridge as ab
+
+PUBLIC = """
+AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities Classification
+ConfigError Conflict Dataset DatasetExists DatasetNotFound Denied Detection Download Gone InvalidLabels InvalidMedia
+InvalidOption InvalidSchema Keypoint Label LabelSchema LoadReport Media MergeError MergePlan Message MissingCredential
+Polyline Receipt Rejected RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError
+Segmentation StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable
+Unsupported View annotation_config create_dataset list_backends list_datasets load_dataset
+"""
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(ab.__all__) == sorted(PUBLIC.split())
+    for name in ab.__all__:
+        assert getattr(ab, name) is not None
+
+
+def test_importing_annobridge_imports_nothing_heavy() -> None:
+    heavy = "{'lance', 'lancedb', 'pyarrow', 'requests', 'keyring', 'rich', 'typer', 'PIL'}"
+    code = f"import sys, annobridge; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_error_is_documented() -> None:
+    for name in ab.__all__:
+        thing = getattr(ab, name)
+        if isinstance(thing, type):
+            assert thing.__doc__, name
