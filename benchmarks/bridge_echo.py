@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import measure
 import pyarrow as pa
+
+import measure
 from echo_backend import echo_store
 
 FIELD = {"new": "annotated", "edit": "ground_truth"}

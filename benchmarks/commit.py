@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import measure
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import measure
 from annobridge.core.labels import LABELS, conform
 
 WAYS = ("update", "merge_insert")
@@ -84,7 +84,9 @@ def main() -> None:
         out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         f = out[way]
         above = f["rss_peak_mib"] - f["rss_start_mib"]
-        print(f"{way:13} cpu {f['cpu_s']:6.2f} s  +{above:6.0f} MiB  {out['versions']} versions  {out['labels']} labels")
+        print(
+            f"{way:13} cpu {f['cpu_s']:6.2f} s  +{above:6.0f} MiB  {out['versions']} versions  {out['labels']} labels"
+        )
 
 
 if __name__ == "__main__":

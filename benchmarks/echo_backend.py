@@ -40,7 +40,9 @@ class EchoBackend(AnnotationBackend):
 
     name: ClassVar[str] = "echo"
     Config = EchoConfig
-    capabilities = Capabilities(label_types=frozenset({"detections"}), attribute_types=frozenset({"text"}), sends_media=False)
+    capabilities = Capabilities(
+        label_types=frozenset({"detections"}), attribute_types=frozenset({"text"}), sends_media=False
+    )
 
     def _path(self, task: str) -> str:
         return str(Path(self.config.folder) / f"{task}.jsonl")  # type: ignore[attr-defined]
@@ -56,7 +58,9 @@ class EchoBackend(AnnotationBackend):
         ids = task.samples["sample_id"].to_pylist()
         echo_store.write(self._path(task.name), ((i, triples[a:b]) for i, a, b in zip(ids, starts, ends, strict=True)))
         baseline = conform(labels.select([c for c in labels.column_names if c != "tags"]), REMOTE, remote_id="")
-        return Receipt(task.name, {}, baseline.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), labels["label_id"]))
+        return Receipt(
+            task.name, {}, baseline.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), labels["label_id"])
+        )
 
     def download(self, receipt: Receipt) -> Download:
         samples: list[str] = []

@@ -51,7 +51,16 @@ logging.getLogger("annobridge").addHandler(logging.NullHandler())
 # Loaded when first asked for: LanceDB alone takes more than a second.
 _HOMES = {
     **dict.fromkeys(
-        ["AnnotationBackend", "AnnotationBackendConfig", "Capabilities", "Download", "Media", "Receipt", "Status", "Task"],
+        [
+            "AnnotationBackend",
+            "AnnotationBackendConfig",
+            "Capabilities",
+            "Download",
+            "Media",
+            "Receipt",
+            "Status",
+            "Task",
+        ],
         "backend.base",
     ),
     **dict.fromkeys(["annotation_config", "list_backends"], "config"),

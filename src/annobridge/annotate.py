@@ -18,6 +18,7 @@ from .backend.base import AnnotationBackend, Receipt, Task
 from .backend.check import problems as unsupported
 from .core import infer, tasks, validate
 from .core.labels import LABELS, SAMPLES
+from .core.masks import valid
 from .core.schema import FLAGS, LabelSchema
 from .exceptions import InvalidLabels, InvalidMedia, InvalidSchema, RunError, SchemaError, StoreError, Unsupported
 from .progress import Progress, ProgressChoice
@@ -67,7 +68,9 @@ def send(
 def check_key(anno_key: str) -> None:
     """Raise ``InvalidSchema`` for a key that is not a plain name."""
     if not anno_key.isidentifier():
-        raise InvalidSchema("", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."])
+        raise InvalidSchema(
+            "", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."]
+        )
 
 
 def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: ProgressChoice) -> Run:
@@ -80,7 +83,9 @@ def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: Progr
         if name not in done
     ]
     if not rows.num_rows:
-        raise RunError(f"The run {run.anno_key!r} stopped before its tasks were written down; abort it, and annotate again.")
+        raise RunError(
+            f"The run {run.anno_key!r} stopped before its tasks were written down; abort it, and annotate again."
+        )
     filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.drop(run, [name for name, _ in todo])
@@ -111,15 +116,14 @@ def _upload(stores: Stores, run: Run, backend: AnnotationBackend, outgoing: Outg
 
 def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
     """The schema of a call: FiftyOne's rules, with what is missing inferred from the labels that are there."""
-    given = arguments.get("label_schema")
-    field = arguments.get("label_field")
-    if given is None and field is None:
+    given = arguments["label_schema"] if arguments.get("label_schema") is not None else arguments.get("label_field")
+    if given is None:
         raise InvalidSchema("", ["Say what to label: give label_schema, or label_field with label_type and classes."])
     names = {"label_type": "type", "classes": "classes", "attributes": "attributes", "mask_targets": "mask_targets"}
     defaults = {key: arguments[name] for name, key in names.items() if arguments.get(name) is not None}
     defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
     existing = infer.describe(stores.labels.scan(None, infer.COLUMNS))
-    return LabelSchema.parse(given if given is not None else field, defaults, existing)
+    return LabelSchema.parse(given, defaults, existing)
 
 
 class Outgoing:
@@ -207,7 +211,7 @@ class Outgoing:
             return []
         sizes, faults = media.check(task.samples, bar.advance)
         self._sizes[number] = sizes
-        unknown = pc.is_null(task.samples["width"]).to_numpy(zero_copy_only=False) & (sizes[:, 0] > 0)
+        unknown = ~valid(task.samples["width"]) & (sizes[:, 0] > 0)
         if unknown.any():
             ids = task.samples["sample_id"].filter(pa.array(unknown)).to_pylist()
             self._learnt.append((ids, sizes[unknown]))

@@ -140,7 +140,9 @@ class Dataset(View):
         for name in given.column_names:
             if name not in LABELS.names:
                 raise InvalidLabels("", [f"{name!r} is not a column of labels; {near(name, LABELS.names)}"])
-            new = new.set_column(LABELS.get_field_index(name), LABELS.field(name), _mixed(given[name], new[name], said.get(name)))
+            new = new.set_column(
+                LABELS.get_field_index(name), LABELS.field(name), _mixed(given[name], new[name], said.get(name))
+            )
         new = new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pc.add(now["rev"], 1))
         for name in ("sample_id", "field", "kind"):
             if new[name].null_count:
@@ -270,7 +272,9 @@ def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
 
 
 def _unfit(name: str, error: Exception) -> InvalidLabels:
-    return InvalidLabels("", [f"The column {name!r} should be {LABELS.field(name).type}: {str(error).splitlines()[0]}."])
+    return InvalidLabels(
+        "", [f"The column {name!r} should be {LABELS.field(name).type}: {str(error).splitlines()[0]}."]
+    )
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
@@ -312,7 +316,9 @@ def _kind_of(table: pa.Table) -> str:
         if column in table.column_names:
             return kind
     if "points" in table.column_names:
-        raise InvalidLabels("", ["Labels with points can be of several types; give label_type, as 'polygons' or 'keypoints'."])
+        raise InvalidLabels(
+            "", ["Labels with points can be of several types; give label_type, as 'polygons' or 'keypoints'."]
+        )
     return "classification"
 
 
@@ -359,7 +365,9 @@ def _check_samples_labels(stores: Stores, samples: Sequence[Sample]) -> None:
     """The labels of new samples, looked at before the samples are added."""
     rows = [
         {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
-        for n, (s, name, label) in enumerate((s, f, x) for s in samples for f, labels in s.fields.items() for x in labels)
+        for n, (s, name, label) in enumerate(
+            (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
+        )
     ]
     if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
@@ -372,4 +380,3 @@ def _with_media_type(rows: pa.Table) -> pa.Table:
     if "media_type" in rows.column_names:
         return rows
     return rows.append_column("media_type", pa.repeat("image", rows.num_rows))
-

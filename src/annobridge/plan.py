@@ -52,7 +52,9 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse words that mean nothing."""
         if self.conflicts not in POLICIES:
-            raise InvalidOption(f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}.")
+            raise InvalidOption(
+                f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}."
+            )
         if isinstance(self.unexpected, str) and self.unexpected not in MODES:
             modes = ", ".join(map(repr, MODES))
             raise InvalidOption(
@@ -139,7 +141,9 @@ def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
 def _digest(download: Download) -> str:
     """The same for the same labels and samples, in whatever order the tool returns them."""
     labels, samples = download.labels, download.samples
-    order = pc.sort_indices(labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")])
+    order = pc.sort_indices(
+        labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")]
+    )
     sink = hashlib.blake2b("\n".join(sorted(samples.to_pylist())).encode(), digest_size=16)
     for name in REMOTE.names:
         column = labels[name]
@@ -180,7 +184,9 @@ class _Planner:
         present = self.stores.samples.present(everyone)
         lost = len(everyone) - len(present)
         if lost:
-            self.out.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
+            self.out.notes.append(
+                f"{lost} samples of the run are not in the dataset any more; their labels were left out."
+            )
         gone = 0
         with Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
             for number in range(len(self.names)):
@@ -229,7 +235,9 @@ class _Planner:
         theirs = theirs.filter(pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = Stamp(self.run.anno_key, self.run.run_id, name, self.out.load, self.run.backend, datetime.now(UTC))
-        routed = route(match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected)
+        routed = route(
+            match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected
+        )
         self.out.spool.add("unexpected", routed.unexpected.select(UNEXPECTED.names))
         self.out.spool.add("dropped", routed.found)
         merged = merge(sent, routed.labels, ours, returned, self.run.schema, self.policy, stamp)
@@ -243,13 +251,17 @@ class _Planner:
         if not pc.all(inside).as_py():
             out = pc.invert(inside).to_numpy()
             rows = theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
-            self.out.spool.add("dropped", findings.of(rows, out, "existence", "its sample is not of this task, or not here any more"))
+            self.out.spool.add(
+                "dropped", findings.of(rows, out, "existence", "its sample is not of this task, or not here any more")
+            )
             theirs = theirs.filter(inside)
         return theirs.combine_chunks()
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """Labels that were sent and lie now in another field or sample here: they are edited where they are."""
-        missing = base.filter(pc.invert(pc.is_in(base["label_id"], value_set=ours["label_id"].combine_chunks())))["label_id"]
+        missing = base.filter(pc.invert(pc.is_in(base["label_id"], value_set=ours["label_id"].combine_chunks())))[
+            "label_id"
+        ]
         if not len(missing):
             return ours
         moved = self.stores.labels.of_ids(pa.concat_arrays(missing.chunks), self.out.version)
@@ -276,16 +288,23 @@ def _destinations(stores: Stores, run: Run, given: str | Mapping[str, str] | Non
     if isinstance(given, str):
         if len(fields) != 1:
             raise SchemaError(
-                f"dest_field={given!r} is one name, but the run has {len(fields)} fields; give a dictionary, as {{{fields[0]!r}: {given!r}}}."
+                f"dest_field={given!r} is one name, but the run has {len(fields)} fields; "
+                f"give a dictionary, as {{{fields[0]!r}: {given!r}}}."
             )
         given = {fields[0]: given}
     if unknown := set(given) - set(fields):
-        raise SchemaError(f"dest_field names {sorted(unknown)[0]!r}, which is not a field of the run; it has {', '.join(fields)}.")
+        raise SchemaError(
+            f"dest_field names {sorted(unknown)[0]!r}, which is not a field of the run; it has {', '.join(fields)}."
+        )
     for name, target in given.items():
         if target in fields:
-            raise SchemaError(f"dest_field sends {name!r} to {target!r}, which is a field of the run itself; choose another.")
+            raise SchemaError(
+                f"dest_field sends {name!r} to {target!r}, which is a field of the run itself; choose another."
+            )
         if not target.removeprefix("frames.").isidentifier():
-            raise SchemaError(f"dest_field sends {name!r} to {target!r}, which is not a name; use letters, digits and _.")
+            raise SchemaError(
+                f"dest_field sends {name!r} to {target!r}, which is not a name; use letters, digits and _."
+            )
         if list(given.values()).count(target) > 1:
             raise SchemaError(f"dest_field sends two fields to {target!r}; give each its own.")
         kind = run.schema.fields[name].kind

@@ -197,7 +197,11 @@ class AnnotationResults:
         tasks = {}
         for receipt in self.receipts():
             found = self.backend.status(receipt)
-            tasks[receipt.task] = {"state": found.state, "samples": dict(found.samples), "url": self.backend.editor_url(receipt)}
+            tasks[receipt.task] = {
+                "state": found.state,
+                "samples": dict(found.samples),
+                "url": self.backend.editor_url(receipt),
+            }
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
 
     def print_status(self) -> None:
@@ -206,7 +210,9 @@ class AnnotationResults:
         from rich.table import Table
 
         status = self.status()
-        table = Table("task", "state", "samples", "editor", title=f"{self.anno_key} ({status['backend']}, {status['state']})")
+        table = Table(
+            "task", "state", "samples", "editor", title=f"{self.anno_key} ({status['backend']}, {status['state']})"
+        )
         for name, task in status["tasks"].items():
             samples = ", ".join(f"{n} {state}" for state, n in task["samples"].items())
             table.add_row(name, task["state"], samples, task["url"] or "")
@@ -278,7 +284,8 @@ class AnnotationResults:
 def describe(run: Run) -> dict[str, Any]:
     """A run as data: what was asked, when, and what each load did."""
     loads = [
-        {"number": one.number, "state": one.state, "version": one.version, "time": one.time, **one.counts} for one in run.loads
+        {"number": one.number, "state": one.state, "version": one.version, "time": one.time, **one.counts}
+        for one in run.loads
     ]
     return {
         "anno_key": run.anno_key,

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .core.labels import BASELINE, COMPONENTS, LABELS, REMOTE
+from .core.masks import equal, valid
 from .core.merge import Merged, Stamp, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
@@ -90,14 +91,14 @@ def _left(base: pa.Table, before: pa.Table) -> pa.Table:
     """What the load left: the label as it was, with the components that the load wrote, and those alone."""
     place = pc.index_in(base["label_id"], value_set=before["label_id"].combine_chunks()).combine_chunks()
     was = before.take(place)
-    edited = pc.equal(was["action"], "edit").to_numpy()
+    edited = equal(was["action"], "edit")
     components = was["components"].combine_chunks()
     flat, rows = pc.list_flatten(components), pc.list_parent_indices(components).to_numpy(zero_copy_only=False)
-    everything = edited & components.is_null().to_numpy(zero_copy_only=False)
+    everything = edited & ~valid(components)
     written = {}
     for name in pc.unique(flat).to_pylist():
         written[name] = everything.copy()
-        written[name][rows[pc.equal(flat, name).to_numpy(zero_copy_only=False)]] = True
+        written[name][rows[equal(flat, name)]] = True
     names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
     kept = patched(replaced(base, was, names, edited & ~everything), base, written)
     for name in names:

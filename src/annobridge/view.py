@@ -249,7 +249,7 @@ class View:
 
     def has_annotation_run(self, anno_key: str) -> bool:
         """Whether there is a run of that key."""
-        return anno_key in self._stores.runs.keys()
+        return anno_key in self.list_annotation_runs()
 
     def has_annotation_runs(self) -> bool:
         """Whether there is any run."""
@@ -276,11 +276,13 @@ class View:
 
     def delete_annotation_runs(self) -> None:
         """Forget all runs."""
-        for key in self._stores.runs.keys():
+        for key in self.list_annotation_runs():
             self.delete_annotation_run(key)
 
     def __repr__(self) -> str:
-        chain = "".join(f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages)
+        chain = "".join(
+            f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages
+        )
         return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
 
     def __enter__(self) -> Self:
@@ -315,5 +317,3 @@ def _whole(count: int) -> int:
 
 def _listed(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else [str(n) for n in names]
-
-

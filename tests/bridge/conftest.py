@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import annobridge as ab
+from annobridge.backend import registry
 from annobridge.backend.memory import SERVERS, MemoryServer
 from annobridge.core import rows
 from annobridge.core.labels import REMOTE
@@ -58,7 +60,9 @@ def fill(ds: ab.Dataset) -> None:
                 ab.Detection("person", [0.5, 0.5, 0.1, 0.2], label_id=f"man{i}", confidence=0.8, index=i),
             ],
             weather=ab.Classification("sun", label_id=f"sun{i}", confidence=0.7),
-            lanes=ab.Polyline("lane", [[(0, 0), (1, 1 / 3)], [(0.5, 0.5), (0.7, 0.9)]], closed=True, label_id=f"lane{i}"),
+            lanes=ab.Polyline(
+                "lane", [[(0, 0), (1, 1 / 3)], [(0.5, 0.5), (0.7, 0.9)]], closed=True, label_id=f"lane{i}"
+            ),
             speed=ab.Scalar(50 + i, label_id=f"speed{i}"),
         )
         for i in range(4)
@@ -82,7 +86,7 @@ class Hands:
         return found[0]
 
     def set(self, which: str, **columns: Any) -> None:
-        """Edit a label; ``attributes`` may be a dictionary, which is merged into what there is (``None`` removes one)."""
+        """Edit a label; ``attributes`` may be a dictionary, merged into what there is (``None`` removes)."""
         self._write(lambda row: [_changed(row, columns) if which in (row["label_id"], row["remote_id"]) else row])
 
     def delete(self, *which: str) -> None:
@@ -215,6 +219,15 @@ class Bridge:
         assert report.version is None
         assert self.versions() == before
         return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _entry_points() -> Iterator[None]:
+    """What is installed is looked up once: hundreds of calls would each read every package's metadata."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(registry, "_installed", functools.cache(registry._installed))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

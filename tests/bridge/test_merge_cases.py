@@ -716,8 +716,8 @@ def test_d11_cleanup_leaves_nothing_on_the_server(bridge):
     found.cleanup()  # gone already is no error
 
 
-# D12 (a corrupt image) is in test_bad_input, D13 (a failure in the upload) in test_runs. D14 and D20 (errors of HTTP) are in
-# tests/backend: nothing here speaks HTTP. D15 (ground-truth jobs) is for a backend to leave out: this tool has no jobs.
+# D12 (a corrupt image) is in test_bad_input, D13 (a failure in the upload) in test_runs. D14 and D20 (errors of HTTP)
+# are in tests/backend: nothing here speaks HTTP. D15 (ground-truth jobs) is for a backend: this tool has no jobs.
 
 
 @settings(max_examples=8)

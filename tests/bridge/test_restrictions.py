@@ -1,4 +1,4 @@
-"""What annotators may change: every flag, for a field and for a call, read-only attributes, and all of it for dest_field."""
+"""What annotators may change: every flag, for a field and a call, read-only attributes, and dest_field."""
 
 from __future__ import annotations
 

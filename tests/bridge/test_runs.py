@@ -418,7 +418,7 @@ def test_all_tasks_gone_is_an_error_and_nothing_is_deleted(bridge):
 def test_most_of_a_run_deleted_needs_force(sent):
     sent.hands.delete_all()
     before = sent.state()
-    with pytest.raises(ab.TooManyDeletions, match="would delete 16 of the 16 labels of this run.*force=True"):
+    with pytest.raises(ab.TooManyDeletions, match=r"would delete 16 of the 16 labels of this run.*force=True"):
         sent.load()
     plan = sent.plan()
     assert plan.deleted == 16

@@ -272,7 +272,9 @@ class Sync(RuleBasedStateMachine):
         assert report.changes == len(want["writes"])
         assert self.ds._stores.labels.version() == before + bool(want["writes"])
         self._loaded(want)
-        again = self.ds.load_annotations("run", conflicts="theirs" if policy == "fail" else policy, force=True, progress=False)
+        again = self.ds.load_annotations(
+            "run", conflicts="theirs" if policy == "fail" else policy, force=True, progress=False
+        )
         assert again.changes == 0
         assert again.version is None
 

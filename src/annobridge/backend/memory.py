@@ -81,7 +81,9 @@ class MemoryBackend(AnnotationBackend):
             raise Gone(f"The memory server has no task {receipt.task!r}; it was deleted.")
         labels = self.server.labels[receipt.task]
         for name in ("label_id", "rev"):
-            labels = labels.set_column(labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type))
+            labels = labels.set_column(
+                labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type)
+            )
         return Download(labels.cast(REMOTE), self.server.samples[receipt.task])
 
     def delete(self, receipt: Receipt) -> None:

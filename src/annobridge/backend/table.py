@@ -21,7 +21,9 @@ def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
     """A row for each thing, a column for each backend."""
     rows = [("label type", [b.name for b in backends]), ("---", ["---"] * len(backends))]
     rows += [(f"`{t}`", [_label_type(b.capabilities, t) for b in backends]) for t in LABEL_TYPES]
-    rows += [(f"attribute `{t}`", [_yes(t in b.capabilities.attribute_types) for b in backends]) for t in ATTRIBUTE_TYPES]
+    rows += [
+        (f"attribute `{t}`", [_yes(t in b.capabilities.attribute_types) for b in backends]) for t in ATTRIBUTE_TYPES
+    ]
     rows += [
         ("attributes of some classes only", [_yes(b.capabilities.class_attributes) for b in backends]),
         ("read-only shown as such", [_yes(b.capabilities.read_only) for b in backends]),

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .labels import ATTRIBUTE
+from .masks import equal, valid
 
 LIST = pa.list_(ATTRIBUTE)
 
@@ -31,8 +32,7 @@ def names(attributes: pa.Array | pa.ChunkedArray) -> set[str]:
 def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
     """One attribute of every row, as structs; null where a row does not have it."""
     rows, flat = _flat(attributes)
-    named = pc.equal(flat.field("name"), name) if len(flat) else pa.array([], pa.bool_())
-    at = np.flatnonzero(named.to_numpy(zero_copy_only=False))
+    at = np.flatnonzero(equal(flat.field("name"), name))
     index = np.full(len(attributes), -1, np.int64)
     index[rows[at]] = at
     return flat.take(pa.array(index, mask=index < 0))
@@ -53,8 +53,8 @@ def replace(
     all_rows, parts = [], []
     for name, (where, new) in changes.items():
         if len(flat):
-            keep &= ~(pc.equal(flat.field("name"), name).to_numpy(zero_copy_only=False) & where[rows])
-        at = np.flatnonzero(where & new.is_valid().to_numpy(zero_copy_only=False))
+            keep &= ~(equal(flat.field("name"), name) & where[rows])
+        at = np.flatnonzero(where & valid(new))
         all_rows.append(at)
         parts.append(new.take(pa.array(at)))
     all_rows.insert(0, rows[keep])

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .compare import Bools, Ints, bools, lengths
 from .labels import KINDS, LABELS
+from .masks import Bools, Ints, bools, lengths
 from .text import near
 
 Floats = npt.NDArray[np.float64]

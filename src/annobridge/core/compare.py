@@ -10,12 +10,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from .masks import Bools, bools, lengths
 
 
 def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> Bools:
@@ -28,18 +26,6 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
     result = np.ones(len(a), bool)
     for start, stop in _pieces(a, b):
         result[start:stop] = _equal(_piece(a, start, stop), _piece(b, start, stop))
-    return result
-
-
-def lengths(lists: pa.Array) -> Ints:
-    """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
-    sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return sizes
-
-
-def bools(values: pa.Array) -> Bools:
-    """An Arrow array of booleans for numpy; null is False."""
-    result: Bools = (pc.fill_null(values, False) if values.null_count else values).to_numpy(zero_copy_only=False)
     return result
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from . import attributes
 from .compare import equal_rows
 from .labels import COMPONENTS
+from .masks import valid
 
 PREFIX = "attributes."
 
@@ -35,7 +36,7 @@ class Changes:
 def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     """Compare ``theirs`` (matched and routed) with ``base``. A label whose sample the tool did not return is not deleted."""
     place = pc.index_in(theirs["label_id"], value_set=_one(base["label_id"])).combine_chunks()
-    known = place.is_valid().to_numpy(zero_copy_only=False)
+    known = valid(place)
     t_both, b_both = np.flatnonzero(known), place.drop_null().to_numpy()
     differ = ~same(base, theirs, b_both, t_both)
     t_new = np.flatnonzero(~known)

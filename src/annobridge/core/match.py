@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from . import ids
 from .diff import same
 from .labels import REMOTE, SINGLE
+from .masks import equal, valid
 from .route import with_fields
 from .schema import LabelSchema
 
@@ -52,7 +53,7 @@ def _crowds(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndar
     for side in (key, base_key):
         if pc.count_distinct(side).as_py() < len(side):
             many |= {v["values"] for v in pc.value_counts(side).to_pylist() if v["counts"] > 1}
-    return [tuple(np.flatnonzero(pc.equal(side, k).to_numpy(zero_copy_only=False)) for side in (key, base_key)) for k in sorted(many)]  # type: ignore[misc]
+    return [tuple(np.flatnonzero(equal(side, k)) for side in (key, base_key)) for k in sorted(many)]  # type: ignore[misc]
 
 
 def _paired(
@@ -76,7 +77,11 @@ def _paired(
     first = theirs.slice(t_rows[0], 1).select(["remote_id", "sample_id"]).to_pylist()[0]
     taken = set(base["label_id"].take(pa.array(b_rows)).to_pylist())
     name = f"{first['remote_id']}\n{first['sample_id']}"
-    free = [n for n in range(1, len(t_rows) + len(b_rows) + 1) if ids.derive(run_id, [f"{name}\n{n}"])[0].as_py() not in taken]
+    free = [
+        n
+        for n in range(1, len(t_rows) + len(b_rows) + 1)
+        if ids.derive(run_id, [f"{name}\n{n}"])[0].as_py() not in taken
+    ]
     return index, dict(zip(new.tolist(), free, strict=False))
 
 
@@ -85,7 +90,7 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
     for spec in schema.fields.values():
         if spec.type not in SINGLE:
             continue
-        here = ~known & pc.equal(_one(theirs["field"]), spec.name).to_numpy(zero_copy_only=False)
+        here = ~known & equal(theirs["field"], spec.name)
         left = base.filter(pc.equal(base["field"], spec.name))
         left = left.filter(pc.invert(pc.is_in(left["label_id"], value_set=label_id.drop_null())))
         if not here.any() or not left.num_rows:
@@ -100,7 +105,7 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
 
 
 def _fill(label_id: pa.Array, run_id: str, base: pa.Table, theirs: pa.Table, numbered: dict[int, str]) -> pa.Array:
-    new = np.flatnonzero(label_id.is_null().to_numpy(zero_copy_only=False))
+    new = np.flatnonzero(~valid(label_id))
     if not len(new):
         return label_id
     some = theirs.select(["remote_id", "sample_id"]).take(pa.array(new))

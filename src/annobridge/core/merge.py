@@ -23,10 +23,14 @@ from . import attributes, findings
 from .diff import PREFIX, Changes, components_differ, diff, same, take
 from .findings import FINDINGS
 from .labels import BASELINE, COMPONENTS, LABELS, conform
+from .masks import Bools, any_of, equal
 from .restrict import Restricted
 from .schema import LabelSchema
 
-_DONE = [pa.field("action", pa.string()), pa.field("components", pa.list_(pa.string()))]  # components of an edit; null: all
+_DONE = [
+    pa.field("action", pa.string()),
+    pa.field("components", pa.list_(pa.string())),
+]  # components of an edit; null: all
 WRITES = pa.schema([*LABELS, *_DONE])
 # What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
 BEFORE = pa.schema([*(f.with_nullable(True) for f in LABELS), *_DONE, pa.field("_rowaddr", pa.uint64())])
@@ -96,20 +100,20 @@ class _Reconciliation:
         self._conflict(apart, "existence", "the same label is here with other values")
         overwrite = apart & (self.policy == "theirs")
         lost = self._lost(accepted)
-        self.written = np.logical_or.reduce([*edits.values(), overwrite]) | ~self.here
+        self.written = any_of([*edits.values(), overwrite], len(self.c)) | ~self.here
         writes = [
             self._edited(edits, overwrite),
             self._added(self.theirs, self.r.add & ~self.here),
             self._added(self._patched(self.base, accepted), lost & (self.policy == "theirs")),
         ]
         gone, settled = self._deletions()
-        edited = np.logical_or.reduce([*edits.values(), overwrite])
+        edited = any_of([*edits.values(), overwrite], len(self.c))
         before = [
             self._before(edited, "edit", writes[0]["components"]),
             self._before(gone, "delete", pa.nulls(int(gone.sum()), pa.list_(pa.string()))),
             self._marks(writes[1:]),
         ]
-        known = np.logical_or.reduce([*accepted.values(), np.zeros(len(self.c), bool)]) & self.edit
+        known = any_of(accepted.values(), len(self.c)) & self.edit
         baseline = [
             self._baseline(self._patched(self.base, accepted), known & (self.here | (self.policy == "theirs")), False),
             self._baseline(self.theirs, self.r.add & (~apart | overwrite), False),
@@ -137,13 +141,13 @@ class _Reconciliation:
 
     def _lost(self, accepted: dict[str, np.ndarray]) -> np.ndarray:
         """Labels edited in the tool and deleted here."""
-        lost = self.edit & ~self.here & np.logical_or.reduce([*accepted.values(), np.zeros(len(self.c), bool)])
+        lost: Bools = self.edit & ~self.here & any_of(accepted.values(), len(self.c))
         self._conflict(lost, "existence", "deleted here and edited in the tool")
         return lost
 
     def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
-        changed = np.logical_or.reduce([*self.moved.values(), np.zeros(len(self.c), bool)])
+        changed = any_of(self.moved.values(), len(self.c))
         conflict = self.r.delete & self.here & changed
         self._conflict(conflict, "existence", "changed here and deleted in the tool")
         settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
@@ -153,19 +157,19 @@ class _Reconciliation:
         if where.any():
             sides = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
             values = {name: findings.text(side, component) for name, side in sides}
-            rows = pa.table(
-                {n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")}
-            )
+            rows = pa.table({n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")})
             self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **values))
 
     def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
         return patched(rows, self.theirs, taken)
 
     def _edited(self, edits: dict[str, np.ndarray], overwrite: np.ndarray) -> pa.Table:
-        where = np.logical_or.reduce([*edits.values(), overwrite])
+        where = any_of([*edits.values(), overwrite], len(self.c))
         rows = self._patched(self.ours, edits)
         if overwrite.any():
-            rows = replaced(rows, self.theirs, [*(c for cs in COMPONENTS.values() for c in cs), "attributes"], overwrite)
+            rows = replaced(
+                rows, self.theirs, [*(c for cs in COMPONENTS.values() for c in cs), "attributes"], overwrite
+            )
         rows = replaced(rows, self.theirs, ["annotator", "time"], where)
         rows = self._stamped(rows.filter(pa.array(where)))
         names = pc.if_else(pa.array(overwrite[where]), None, _component_lists(edits, where))
@@ -173,15 +177,20 @@ class _Reconciliation:
 
     def _added(self, rows: pa.Table, where: np.ndarray) -> pa.Table:
         rows = self._stamped(rows.filter(pa.array(where)))
-        return _with(rows, action=pa.repeat("add", rows.num_rows), components=pa.nulls(rows.num_rows, pa.list_(pa.string())))
+        return _with(
+            rows, action=pa.repeat("add", rows.num_rows), components=pa.nulls(rows.num_rows, pa.list_(pa.string()))
+        )
 
     def _stamped(self, rows: pa.Table) -> pa.Table:
         """Provenance, and the revision: one more than it was, or 1."""
         rows = rows.select(LABELS.names)
         rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
         stamp = self.stamp
-        return _set(conform(rows.drop_columns(["run", "tool", "rev"]), LABELS, run=stamp.run, tool=stamp.tool, rev=0),
-                    rev=rev, time=pc.fill_null(rows["time"], stamp.time))
+        return _set(
+            conform(rows.drop_columns(["run", "tool", "rev"]), LABELS, run=stamp.run, tool=stamp.tool, rev=0),
+            rev=rev,
+            time=pc.fill_null(rows["time"], stamp.time),
+        )
 
     def _before(self, where: np.ndarray, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr"])
@@ -200,8 +209,13 @@ class _Reconciliation:
         equal_to = np.where(self.here & self.touched, -1, np.maximum(rev.to_numpy(), 0) + self.written)
         remote = pc.coalesce(self.base["remote_id"], self.theirs["remote_id"]).filter(keep)
         rows = rows.filter(keep).select(LABELS.names).drop_columns(["rev"])
-        return _set(conform(rows, BASELINE, rev=0, remote_id="", run_id=stamp.run_id, task=stamp.task, load=stamp.load,
-                            gone=gone), rev=pa.array(equal_to[where]), remote_id=remote)
+        return _set(
+            conform(
+                rows, BASELINE, rev=0, remote_id="", run_id=stamp.run_id, task=stamp.task, load=stamp.load, gone=gone
+            ),
+            rev=pa.array(equal_to[where]),
+            remote_id=remote,
+        )
 
 
 def patched(rows: pa.Table, other: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
@@ -226,11 +240,6 @@ def replaced(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: np.
         both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
         rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
     return rows
-
-
-def equal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
-    """Elementwise equality; null equals nothing."""
-    return pc.fill_null(pc.equal(a, b), False).to_numpy()
 
 
 def _component_lists(edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Array:

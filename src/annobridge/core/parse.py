@@ -22,9 +22,7 @@ _OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox",
 _NAME = re.compile(r"^(frames\.)?[A-Za-z_][A-Za-z0-9_]*$")
 
 
-def parse(
-    label_schema: Any, defaults: Mapping[str, Any], existing: Mapping[str, FieldStats]
-) -> dict[str, FieldSchema]:
+def parse(label_schema: Any, defaults: Mapping[str, Any], existing: Mapping[str, FieldStats]) -> dict[str, FieldSchema]:
     """The fields of a label schema. Raises ``InvalidSchema`` with all problems."""
     problems: list[str] = []
     specs = _specs(label_schema, problems)

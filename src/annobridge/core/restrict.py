@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from . import attributes, findings
 from .diff import PREFIX, Changes
 from .labels import ATTRIBUTE, SINGLE
+from .masks import Bools, bools, equal, valid
 from .rows import attribute
 from .schema import Attribute, FieldSchema, Flags, LabelSchema
 
@@ -47,16 +48,17 @@ class Restricted:
 
     def _allow(self, changes: Changes, component: str, rows: np.ndarray) -> np.ndarray:
         if component in _EDITS:
-            allowed = rows & self._flag(_EDITS[component])
+            allowed: Bools = rows & self._flag(_EDITS[component])
             reason = f"{component} edits are not allowed"
         else:
             name = component.removeprefix(PREFIX)
             allowed = rows & ~(self._read_only(name, changes.base) | self._read_only(name, changes.theirs))
             reason = "the attribute is read-only"
-        refused = rows & ~allowed
+        refused: Bools = rows & ~allowed
         if refused.any():
-            values = {k: findings.text(side, component) for k, side in
-                      (("base", changes.base), ("theirs", changes.theirs))}
+            values = {
+                k: findings.text(side, component) for k, side in (("base", changes.base), ("theirs", changes.theirs))
+            }
             self.found.append(findings.of(changes.base, refused, component, reason, **values))
         return allowed
 
@@ -87,8 +89,8 @@ class Restricted:
         for name in sorted({a.name for group in groups for a in group if a.read_only}):
             value = attributes.values(self.theirs["attributes"], name)
             for found, rows in self._rows_of(name, self.theirs):
-                kept = pc.fill_null(pc.equal(value, json.dumps(found.default)), False).to_numpy(zero_copy_only=False)
-                wrong = self.add & rows & found.read_only & value.is_valid().to_numpy(zero_copy_only=False) & ~kept
+                kept = equal(value, json.dumps(found.default))
+                wrong = self.add & rows & found.read_only & valid(value) & ~kept
                 if wrong.any():
                     self._reset(name, found.default, wrong)
 
@@ -107,7 +109,7 @@ class Restricted:
         if not len(at):
             return
         key = _place(self.theirs.take(pa.array(at)))
-        full = pc.is_in(key, value_set=_place(taken)).to_numpy(zero_copy_only=False)
+        full = bools(pc.is_in(key, value_set=_place(taken)))
         first = np.zeros(len(at), bool)
         first[np.unique(key.dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
         over = np.zeros(len(self.add), bool)

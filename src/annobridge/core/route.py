@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from ..exceptions import InvalidOption
 from . import attributes, findings, ids
 from .labels import COMPONENTS, KIND_TYPES
+from .masks import any_of, bools, equal, valid
 from .schema import Attribute, FieldSchema, LabelSchema
 
 Choice = str | Mapping[str, str | None] | Callable[[pa.Table], Sequence[str | None]]
@@ -41,25 +42,25 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     theirs = with_fields(theirs, schema)
     known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
     faults = _faults(theirs, base.select(["label_id", "label", "value", "attributes"]).take(known), schema)
-    bad = np.logical_or.reduce([m for _, _, m in faults]) if faults else np.zeros(theirs.num_rows, bool)
+    bad = any_of((m for _, _, m in faults), theirs.num_rows)
     if not bad.any():
         return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
-    found = pa.concat_tables(
-        [findings.of(theirs, m, c, r, theirs=findings.text(theirs, c)) for c, r, m in faults]
-    )
+    found = pa.concat_tables([findings.of(theirs, m, c, r, theirs=findings.text(theirs, c)) for c, r, m in faults])
     unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
     strange = np.logical_or.reduce([bad & False, *(m for c, _, m in faults if c == "type")])
     targets = _targets(choice, theirs, bad, strange)
     sent = base.select(theirs.column_names).take(known)
     neutral = _neutral(theirs, sent, faults)
-    isnew = known.combine_chunks().is_null().to_numpy(zero_copy_only=False)
+    isnew = ~valid(known)
     wanted = np.array([t is not None for t in targets]) & bad
     enters = wanted & (isnew | strange)  # a known label of another type is deleted, and added as what it is now
     barred = enters & ~_open(theirs, schema)
     goes = enters & ~barred
     moved = _to_field(theirs.filter(pa.array(goes)), [t for t, g in zip(targets, goes, strict=True) if g])
     moved = _renamed(moved, ~isnew[goes], base)
-    taken = theirs.filter(pa.array(wanted & ~enters | barred & isnew))  # where it is, with what was found; or to be refused
+    taken = theirs.filter(
+        pa.array(wanted & ~enters | barred & isnew)
+    )  # where it is, with what was found; or to be refused
     stays = neutral.filter(pa.array((~wanted | barred & ~isnew) & ~(isnew & (_whole(faults, isnew) | barred))))
     return Routed(pa.concat_tables([stays, taken, moved]), unexpected, found)
 
@@ -90,19 +91,22 @@ def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault
     faults: list[Fault] = []
     in_schema = np.zeros(theirs.num_rows, bool)
     for spec in schema.fields.values():
-        here = _bool(pc.equal(theirs["field"], spec.name))
+        here = equal(theirs["field"], spec.name)
         in_schema |= here
-        fits = _bool(pc.equal(theirs["kind"], spec.kind))
+        fits = equal(theirs["kind"], spec.kind)
         _add(faults, "type", f"not of the field's type ({spec.type})", here & ~fits)
         column = "value" if spec.type == "scalar" else "label"  # the classes of a scalar are its choices
-        same = _bool(pc.equal(theirs[column], sent[column]))
+        same = bools(pc.equal(theirs[column], sent[column]))
         if spec.classes:
-            choices = pa.array(spec.classes, pa.string()) if column == "label" else _choices(spec, theirs[column], here & fits)
-            other = ~_bool(pc.is_in(theirs[column], value_set=choices))
+            choices = (
+                pa.array(spec.classes, pa.string())
+                if column == "label"
+                else _choices(spec, theirs[column], here & fits)
+            )
+            other = ~bools(pc.is_in(theirs[column], value_set=choices))
             _add(faults, "label", "class not in the schema", here & fits & other & ~same)
         faults += _attribute_faults(theirs, sent, spec, here & fits)
-    _add(faults, "type", "no field of the schema has this type", ~in_schema & sent["label_id"].combine_chunks()
-         .is_null().to_numpy(zero_copy_only=False))
+    _add(faults, "type", "no field of the schema has this type", ~in_schema & ~valid(sent["label_id"]))
     return faults
 
 
@@ -119,15 +123,15 @@ def _attribute_faults(theirs: pa.Table, sent: pa.Table, spec: FieldSchema, here:
     known = spec.all_attributes()
     for name in sorted(attributes.names(theirs["attributes"])):
         value = attributes.values(theirs["attributes"], name)
-        changed = ~_bool(pc.equal(value, attributes.values(sent["attributes"], name)))
-        here_set = here & value.is_valid().to_numpy(zero_copy_only=False) & changed
+        changed = ~equal(value, attributes.values(sent["attributes"], name))
+        here_set = here & valid(value) & changed
         if not here_set.any():
             continue
         if name not in known:
             _add(faults, f"attributes.{name}", "attribute not in the schema", here_set)
         else:
             good = pc.is_in(value, value_set=_accepted(known[name], value.filter(pa.array(here_set))))
-            _add(faults, f"attributes.{name}", "value not in the schema", here_set & ~_bool(good))
+            _add(faults, f"attributes.{name}", "value not in the schema", here_set & ~bools(good))
     return faults
 
 
@@ -152,16 +156,21 @@ def _unexpected(theirs: pa.Table, reasons: list[tuple[str, np.ndarray]]) -> pa.T
 def _open(theirs: pa.Table, schema: LabelSchema) -> np.ndarray:
     """Whether additions are allowed in the field that the tool found each label for."""
     closed = [f.name for f in schema.fields.values() if not f.flags.allow_additions]
-    return ~_bool(pc.is_in(theirs["field"], value_set=pa.array(closed, pa.string())))
+    return ~bools(pc.is_in(theirs["field"], value_set=pa.array(closed, pa.string())))
 
 
 def _renamed(rows: pa.Table, known: np.ndarray, base: pa.Table) -> pa.Table:
     """An id of its own for a known label that became one of another type."""
     if not known.any():
         return rows
-    names = [f"{r['remote_id']}\n{r['sample_id']}\n{r['kind']}" for r in rows.select(["remote_id", "sample_id", "kind"]).to_pylist()]
+    names = [
+        f"{r['remote_id']}\n{r['sample_id']}\n{r['kind']}"
+        for r in rows.select(["remote_id", "sample_id", "kind"]).to_pylist()
+    ]
     new = ids.derive(base["run_id"][0].as_py(), names)
-    return rows.set_column(0, rows.schema.field("label_id"), pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks()))
+    return rows.set_column(
+        0, rows.schema.field("label_id"), pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks())
+    )
 
 
 def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndarray) -> list[str | None]:
@@ -175,7 +184,8 @@ def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndar
         given = list(choice(rows))
         if len(given) != rows.num_rows:
             raise InvalidOption(
-                f"The callable given as unexpected= answered {len(given)} names for {rows.num_rows} labels; return one for each, or None."
+                f"The callable given as unexpected= answered {len(given)} names for {rows.num_rows} labels; "
+                "return one for each, or None."
             )
     else:
         given = [choice.get(KIND_TYPES.get(k, k)) for k in rows["kind"].to_pylist()]
@@ -191,7 +201,7 @@ def _to_field(rows: pa.Table, names: list[str | None]) -> pa.Table:
 
 def _whole(faults: list[Fault], isnew: np.ndarray) -> np.ndarray:
     """Where the label itself is unexpected, and not just one attribute of it."""
-    return np.logical_or.reduce([m for c, _, m in faults if c in ("type", "label")] or [np.zeros(len(isnew), bool)])
+    return any_of((m for c, _, m in faults if c in ("type", "label")), len(isnew))
 
 
 def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
@@ -203,15 +213,9 @@ def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
             theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
             continue
         columns = COMPONENTS["label"] if component == "label" else theirs.column_names
-        was = where & sent["label_id"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+        was = where & valid(sent["label_id"])
         pick = pa.array(np.where(was, theirs.num_rows, 0) + np.arange(theirs.num_rows))
         for c in columns:
             both = pa.chunked_array([*theirs[c].chunks, *sent[c].chunks], theirs[c].type)
             theirs = theirs.set_column(theirs.column_names.index(c), theirs.schema.field(c), both.take(pick))
     return theirs
-
-
-def _bool(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    return pc.fill_null(values, False).to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else pc.fill_null(
-        values, False
-    ).to_numpy()

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from . import checks
 from .checks import Columns, Finding, Floats, wrong_values
-from .compare import Bools, Ints, bools, lengths
 from .geometry import check_rle
 from .labels import LABELS
+from .masks import Bools, Ints, bools, lengths
 
 TOLERANCE = 1e-6  # of the image: sums of exact coordinates miss 1 by an ulp or two
 FEW_MASKS = 1000  # so many masks have their contents counted; of more, only their sizes are looked at

@@ -51,7 +51,11 @@ def current(rows: pa.Table) -> pa.Table:
         return rows
     if pc.max(rows["load"]).as_py():
         codes = rows["label_id"].combine_chunks().dictionary_encode()
-        codes = codes.indices.to_numpy() if isinstance(codes, pa.DictionaryArray) else codes.combine_chunks().indices.to_numpy()
+        codes = (
+            codes.indices.to_numpy()
+            if isinstance(codes, pa.DictionaryArray)
+            else codes.combine_chunks().indices.to_numpy()
+        )
         load = rows["load"].to_numpy()
         order = np.lexsort((load, codes))
         last = np.append(codes[order][1:] != codes[order][:-1], True)

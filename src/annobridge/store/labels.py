@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import lance
 import numpy as np
@@ -25,7 +26,7 @@ from .tables import WRITE_CACHE, Database, among, quote
 
 _LOOK_UP = 20_000  # ids in one condition
 _ATTEMPTS = 10
-TOKEN = "annobridge.token"
+TOKEN = "annobridge.token"  # noqa: S105 - a property of the commit
 OURS = LABELS.append(pa.field("_rowaddr", pa.uint64()))  # labels, and where their rows lie
 
 
@@ -48,7 +49,11 @@ class Labels:
         self.db.append("labels", rows)
 
     def scan(
-        self, where: str | None = None, columns: Sequence[str] | None = None, version: int | None = None, address: bool = False
+        self,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        address: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Stream labels."""
         return self.db.scan("labels", columns or LABELS.names, where, version, address)
@@ -78,7 +83,11 @@ class Labels:
         """
         table = self.db.table("labels", version)
         options = self.db.storage_options
-        new = [] if writes is None else lance.fragment.write_fragments(writes, table, storage_options=options, data_cache_bytes=WRITE_CACHE)
+        new = (
+            []
+            if writes is None
+            else lance.fragment.write_fragments(writes, table, storage_options=options, data_cache_bytes=WRITE_CACHE)
+        )
         addresses = before["_rowaddr"].to_numpy()
         for _ in range(_ATTEMPTS):
             latest = self.db.table("labels")
@@ -99,15 +108,19 @@ class Labels:
             except CommitConflictError:
                 continue
             return int(done.version)
-        raise StalePlan(f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter.")
+        raise StalePlan(
+            f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter."
+        )
 
     @staticmethod
     def _require_new(table: lance.LanceDataset, version: int, added: Iterable[pa.Array]) -> None:
         created = table.scanner(columns=["label_id"], filter=f"_row_created_at_version > {version}").to_table()
-        for ids in added if created.num_rows else ():
-            clash = created.filter(pc.is_in(created["label_id"], value_set=ids))
+        for new in added if created.num_rows else ():
+            clash = created.filter(pc.is_in(created["label_id"], value_set=new))
             if clash.num_rows:
-                raise StalePlan(f"The label {clash['label_id'][0].as_py()!r} was added by somebody else meanwhile; plan again.")
+                raise StalePlan(
+                    f"The label {clash['label_id'][0].as_py()!r} was added by somebody else meanwhile; plan again."
+                )
 
     @staticmethod
     def _found_again(table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
@@ -137,7 +150,9 @@ class Labels:
             try:
                 properties = self.db.table("labels").read_transaction(version).transaction_properties or {}
             except OSError as e:
-                if "not found" in str(e).lower():  # cleaned away; a load that was in it is found done when it is planned again
+                if (
+                    "not found" in str(e).lower()
+                ):  # cleaned away; a load that was in it is found done when it is planned again
                     continue
                 raise
             if properties.get(TOKEN) == token:
@@ -151,7 +166,8 @@ def _deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[list[l
     fragments = (addresses >> np.uint64(32)).astype(np.int64)
     for number in np.unique(fragments):
         offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
-        left = table.get_fragment(int(number)).delete_rows(offsets)
+        fragment: Any = table.get_fragment(int(number))
+        left = fragment.delete_rows(offsets)
         if left is None:
             removed.append(int(number))
         else:

@@ -31,7 +31,9 @@ class Locator:
         places: np.ndarray = np.where(near.is_valid(), near.fill_null(0).to_numpy() + start, -1)
         missing = np.flatnonzero(places < 0)
         if len(missing) and len(window) < len(self.sample_ids):
-            places[missing] = pc.index_in(wanted.take(pa.array(missing)), value_set=self.sample_ids).fill_null(-1).to_numpy()
+            places[missing] = (
+                pc.index_in(wanted.take(pa.array(missing)), value_set=self.sample_ids).fill_null(-1).to_numpy()
+            )
         if len(places):
             self._near = int(places.max(initial=self._near))
         return places

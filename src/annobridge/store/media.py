@@ -21,7 +21,7 @@ _SHOWN = 20
 class FileMedia:
     """Media by path or URI (``s3://``, ``gs://``, … by Arrow's file systems)."""
 
-    def __init__(self, places: Mapping[str, str]) -> None:
+    def __init__(self, places: Mapping[str, str | None]) -> None:
         self._places = places
 
     @classmethod
@@ -29,9 +29,13 @@ class FileMedia:
         """The media of some sample rows."""
         return cls(dict(zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)))
 
+    def place(self, sample_id: str) -> str | None:
+        """The path or URI, as the dataset has it."""
+        return self._places[sample_id]
+
     def path(self, sample_id: str) -> Path | None:
         """The local file, or ``None`` for a URI."""
-        place = self._places[sample_id]
+        place = self._places[sample_id] or ""
         return None if "://" in place else Path(place)
 
     def open(self, sample_id: str) -> BinaryIO:
@@ -39,7 +43,7 @@ class FileMedia:
         path = self.path(sample_id)
         if path is not None:
             return path.open("rb")
-        system, inner = fs.FileSystem.from_uri(self._places[sample_id])
+        system, inner = fs.FileSystem.from_uri(self.place(sample_id))
         stream: BinaryIO = system.open_input_file(inner)
         return stream
 
@@ -70,7 +74,7 @@ def bad_files(faults: list[str]) -> str:
 
 
 def _look(media: FileMedia, sample_id: str) -> tuple[int, int] | str:
-    place = media._places[sample_id]
+    place = media.place(sample_id)
     if place is None:
         return f"The sample {sample_id!r} has no filepath."
     try:
@@ -80,7 +84,8 @@ def _look(media: FileMedia, sample_id: str) -> tuple[int, int] | str:
         return f"The image {place!r} of sample {sample_id!r} does not exist."
     except UnidentifiedImageError:
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
-        return f"The image {place!r} of sample {sample_id!r} is {'empty (0 bytes)' if empty else 'not an image that Pillow can read'}."
+        what = "empty (0 bytes)" if empty else "not an image that Pillow can read"
+        return f"The image {place!r} of sample {sample_id!r} is {what}."
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         return f"The image {place!r} of sample {sample_id!r} cannot be read: {e}."
 

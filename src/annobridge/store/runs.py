@@ -122,14 +122,24 @@ class Runs:
         """Write changes of a run. Raises ``RunBusy`` when somebody changed it since it was read."""
         new = replace(run, **changes, rev=run.rev + 1, updated=datetime.now(UTC))
         rows = pa.Table.from_pylist([new.row()], RUNS)
-        merge = self.db.table("annotation_runs").merge_insert("run_id").when_matched_update_all("target.rev = source.rev - 1")
+        merge = (
+            self.db.table("annotation_runs")
+            .merge_insert("run_id")
+            .when_matched_update_all("target.rev = source.rev - 1")
+        )
         if not merge.execute(rows)["num_updated_rows"]:
             raise RunBusy(f"The run {run.anno_key!r} was changed by another process just now; try again.")
         return new
 
     def delete(self, run: Run) -> None:
         """Forget a run, its tasks, baseline and history; not the labels it brought."""
-        names = ("annotation_runs", "annotation_tasks", "annotation_receipts", "annotation_baseline", "annotation_changes")
+        names = (
+            "annotation_runs",
+            "annotation_tasks",
+            "annotation_receipts",
+            "annotation_baseline",
+            "annotation_changes",
+        )
         for name in names:
             self.db.delete(name, f"run_id = {quote(run.run_id)}")
 
@@ -159,7 +169,12 @@ class Runs:
 
     def begin(self, run: Run, since: int, undo: Load | None = None) -> tuple[Run, Load]:
         """Announce a load (or the undoing of one): after this, it is this process's alone."""
-        mark: dict[str, Any] = {"token": uuid.uuid4().hex, "owner": owner(), "time": datetime.now(UTC).isoformat(), "since": since}
+        mark: dict[str, Any] = {
+            "token": uuid.uuid4().hex,
+            "owner": owner(),
+            "time": datetime.now(UTC).isoformat(),
+            "since": since,
+        }
         if undo is not None:
             load = replace(undo, state="undoing", **mark)
             loads = tuple(load if one.number == load.number else one for one in run.loads)
@@ -168,7 +183,9 @@ class Runs:
             loads = (*run.loads, load)
         return self.update(run, loads=loads), load
 
-    def end(self, run: Run, load: Load, state: str, version: int | None = None, counts: Mapping[str, int] | None = None) -> Run:
+    def end(
+        self, run: Run, load: Load, state: str, version: int | None = None, counts: Mapping[str, int] | None = None
+    ) -> Run:
         """Write down how a load ended."""
         done = replace(load, state=state, version=version or load.version, counts=counts or load.counts)
         return self.update(run, loads=tuple(done if one.number == load.number else one for one in run.loads))
@@ -189,7 +206,7 @@ class Runs:
 
 
 def owner() -> str:
-    """This process, so that others can tell whether it lives: host, number, and the time it was started."""
+    """Who is running, so that others can tell whether it lives: host, process number, and the time it was started."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 

@@ -40,7 +40,9 @@ class Samples:
             raise InvalidLabels("", ["Two of the new samples have one sample_id; give each its own, or none."])
         present = self.present(filled)
         if len(present):
-            raise InvalidLabels("", [f"The dataset has a sample {present[0].as_py()!r} already; give new samples new ids."])
+            raise InvalidLabels(
+                "", [f"The dataset has a sample {present[0].as_py()!r} already; give new samples new ids."]
+            )
         rows = self._conform(rows)
         self.db.append("samples", rows)
         return pa.concat_arrays(filled.chunks) if filled.num_chunks else pa.array([], pa.string())
@@ -71,7 +73,9 @@ class Samples:
         missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=self.present(wanted))))
         if len(missing):
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise SampleNotFound(f"The dataset has no sample {missing[0].as_py()!r}{more}; add the samples before their labels.")
+            raise SampleNotFound(
+                f"The dataset has no sample {missing[0].as_py()!r}{more}; add the samples before their labels."
+            )
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples."""
@@ -105,7 +109,9 @@ def _fitted(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     try:
         return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
-        raise SchemaError(f"The column {field.name!r} of the samples is {field.type}: {str(e).splitlines()[0]}.") from None
+        raise SchemaError(
+            f"The column {field.name!r} of the samples is {field.type}: {str(e).splitlines()[0]}."
+        ) from None
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class Shuffle:
             order = np.argsort(groups, kind="stable")
             rows, groups = rows.take(pa.array(order)), groups[order]
         starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [len(groups)]])
-        for start, end in zip(starts[:-1], starts[1:], strict=True):
+        for start, end in pairwise(starts):
             for batch in rows.slice(start, end - start).to_batches():
                 self._writer.write_batch(batch)
                 self._places[int(groups[start])].append(self._written)

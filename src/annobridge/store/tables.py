@@ -80,7 +80,9 @@ class Database:
         connection = db._connect()
         present = set(connection.list_tables().tables)
         if present & set(_TABLES):
-            raise DatasetExists(f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place.")
+            raise DatasetExists(
+                f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
+            )
         for name, schema in _TABLES.items():
             mark = {_MARK: FORMAT.encode()}
             made = connection.create_table(name, schema=schema.with_metadata(mark), storage_options=_OPTIONS)
@@ -92,7 +94,9 @@ class Database:
     def open(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
         """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one, and touches nothing there."""
         if "://" not in uri and not Path(uri).is_dir():
-            raise DatasetNotFound(f"There is no folder {uri!r}; make a dataset there with create_dataset, or correct the path.")
+            raise DatasetNotFound(
+                f"There is no folder {uri!r}; make a dataset there with create_dataset, or correct the path."
+            )
         db = cls(uri, storage_options)
         names = set(db._connect().list_tables().tables)
         if missing := sorted(set(_TABLES) - names):
@@ -113,15 +117,21 @@ class Database:
         try:
             return lancedb.connect(self.uri, storage_options=self.storage_options)
         except OSError as e:
-            raise StoreError(f"The place {self.uri!r} cannot be opened: {_first_line(e)}. Check the path and its rights.") from e
+            raise StoreError(
+                f"The place {self.uri!r} cannot be opened: {_first_line(e)}. Check the path and its rights."
+            ) from e
 
     def table(self, name: str, version: int | None = None) -> Any:
         """A table as it is now, or as it was at a version."""
-        return lance.dataset(f"{self.uri.rstrip('/')}/{name}.lance", version=version, storage_options=self.storage_options)
+        return lance.dataset(
+            f"{self.uri.rstrip('/')}/{name}.lance", version=version, storage_options=self.storage_options
+        )
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
-        lance.write_dataset(rows, self.table(name), mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE)
+        lance.write_dataset(
+            rows, self.table(name), mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE
+        )
 
     def delete(self, name: str, where: str) -> None:
         """Delete rows; one version."""

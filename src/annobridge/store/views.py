@@ -103,7 +103,9 @@ def _sort_by(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> pa.A
     try:
         order = pc.sort_indices(rows[column], sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        raise StoreError(f"The column {column!r} is {schema.field(column).type}, which has no order; sort by another.") from None
+        raise StoreError(
+            f"The column {column!r} is {schema.field(column).type}, which has no order; sort by another."
+        ) from None
     sorted_ids = rows["sample_id"].take(order)
     return pa.concat_arrays(sorted_ids.chunks) if sorted_ids.num_chunks else found.slice(0, 0)
 
@@ -120,4 +122,3 @@ _RUN = {
     "take": _take,
     "sort_by": _sort_by,
 }
-

@@ -77,7 +77,7 @@ _MAKERS: dict[str, Callable[..., list[Label]]] = {
     "instances": lambda n, **kw: [Detection(CLASSES[n % 4], mask=_mask(n), **kw)],
     "polygons": lambda n, **kw: [Polyline("car", [_TRIANGLE, [(0, 0), (1, 0), (1, 1)]], filled=True, **kw)] * (n % 2),
     "polylines": lambda n, **kw: [Polyline("car", [_TRIANGLE], closed=bool(n % 2), **kw)],
-    "keypoints": lambda n, **kw: [Keypoint("person", [*_TRIANGLE, (math.nan, math.nan)], **kw)],
+    "keypoints": lambda _, **kw: [Keypoint("person", [*_TRIANGLE, (math.nan, math.nan)], **kw)],
     "segmentation": _segmentation,
     "scalar": lambda n, **kw: [Scalar(n, **kw)],
     "messages": lambda n, **kw: [

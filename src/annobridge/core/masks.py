@@ -1,0 +1,44 @@
+"""Arrow arrays of booleans as numpy masks, and back into words: which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+def bools(values: pa.Array | pa.ChunkedArray) -> Bools:
+    """A mask from an Arrow array of booleans; null is False."""
+    filled = pc.fill_null(values, False) if values.null_count else values
+    result: Bools = filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()
+    return result.astype(bool, copy=False)
+
+
+def valid(values: pa.Array | pa.ChunkedArray) -> Bools:
+    """Where an array is not null."""
+    return bools(values.is_valid())
+
+
+def equal(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray | str) -> Bools:
+    """Where two arrays are equal; null equals nothing."""
+    return bools(pc.equal(a, b))
+
+
+def any_of(masks: Iterable[Bools], size: int) -> Bools:
+    """Where at least one of the masks holds."""
+    out = np.zeros(size, bool)
+    for mask in masks:
+        out |= mask
+    return out
+
+
+def lengths(lists: pa.Array) -> Ints:
+    """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
+    sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return sizes
