@@ -101,17 +101,23 @@ def size_of(stream: BinaryIO) -> tuple[int, int]:
 
 def sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """Width and height from the headers alone. Raises ``InvalidMedia`` with all files that have none."""
-
-    def look(path: Path) -> tuple[int, int] | str:
-        try:
-            with Image.open(path) as image:
-                return image.size
-        except (OSError, ValueError, SyntaxError) as e:
-            empty = path.is_file() and path.stat().st_size == 0
-            return f"The image {str(path)!r} {'is empty (0 bytes)' if empty else f'cannot be read: {e}'}."
-
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(look, paths))
+        found = list(pool.map(_header, paths))
     if faults := [f for f in found if isinstance(f, str)]:
         raise InvalidMedia(bad_files(faults))
     return [f for f in found if not isinstance(f, str)]
+
+
+def known_sizes(paths: Sequence[Path]) -> list[tuple[int, int] | None]:
+    """Width and height of the files that are there and have them. ``annotate`` looks at the others more closely."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [None if isinstance(found, str) else found for found in pool.map(_header, paths)]
+
+
+def _header(path: Path) -> tuple[int, int] | str:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        empty = path.is_file() and path.stat().st_size == 0
+        return f"The image {str(path)!r} {'is empty (0 bytes)' if empty else f'cannot be read: {e}'}."

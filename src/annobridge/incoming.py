@@ -1,0 +1,265 @@
+"""Incoming: samples and labels of any form on their way into a dataset, made fit and looked at before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .core import validate
+from .core.labels import LABEL_TYPES, LABELS, SAMPLES, SINGULARS, conform
+from .core.rows import Label, Sample
+from .core.text import near
+from .exceptions import InvalidLabels, SchemaError, StalePlan
+from .store import media
+from .store.labels import with_ids
+from .store.stores import Stores
+
+_PART = 65_536  # rows made ready at a time
+
+
+def sample_rows(samples: Sequence[Sample]) -> pa.Table:
+    """Columns of samples; width and height are read from the headers of the files that are there."""
+    names = sorted({name for s in samples for name in s.columns})
+    columns = {
+        "sample_id": pa.array([s.sample_id for s in samples], pa.string()),
+        "filepath": pa.array([s.filepath for s in samples], pa.string()),
+        "tags": pa.array([list(s.tags) for s in samples], pa.list_(pa.string())),
+        **{name: [s.columns.get(name) for s in samples] for name in names},
+    }
+    if not {"width", "height"} & set(names):
+        sizes = media.known_sizes([Path(s.filepath) for s in samples])
+        for at, name in enumerate(("width", "height")):
+            columns[name] = pa.array([size and size[at] for size in sizes], SAMPLES.field(name).type)
+    return with_media_type(pa.table(columns))
+
+
+def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] | None:
+    """What ``set_labels`` replaces (label_id, rev, _rowaddr) and the labels as they will be; ``None`` for no rows."""
+    given, said = _changes(rows)
+    if not given.num_rows:
+        return None
+    if "label_id" not in given.column_names or given["label_id"].null_count:
+        raise InvalidLabels("", ["set_labels needs the label_id of every row; add_labels makes new labels."])
+    ids = given["label_id"].cast(pa.string()).combine_chunks()
+    now = stores.labels.of_ids(pc.unique(ids), version)
+    place = pc.index_in(ids, value_set=now["label_id"].combine_chunks())
+    if place.null_count or len(pc.unique(ids)) != len(ids):
+        missing = ids.filter(pc.is_null(place))
+        what = f"There is no label {missing[0].as_py()!r}" if len(missing) else "A label_id is given twice"
+        raise InvalidLabels("", [f"{what}; set_labels changes each label once."])
+    now = now.take(place)
+    if "rev" in given.column_names and not pc.all(pc.equal(given["rev"], now["rev"])).as_py():
+        raise StalePlan("A label was changed by somebody else since it was read; read the labels again.")
+    new = _overlaid(now, given, said)
+    for name in ("sample_id", "field", "kind"):
+        if new[name].null_count:
+            raise InvalidLabels("", [f"A label has no {name}; give one, or leave the column out."])
+    if "sample_id" in given.column_names:
+        stores.samples.require(new["sample_id"])
+    if problems := validate.problems(new):
+        raise InvalidLabels("These labels cannot be stored:", problems)
+    return now.select(["label_id", "rev", "_rowaddr"]), new
+
+
+def _overlaid(now: pa.Table, given: pa.Table, said: Mapping[str, np.ndarray]) -> pa.Table:
+    """The labels as they are, with what is given put over, one revision further."""
+    new = now.select(LABELS.names)
+    for name in given.column_names:
+        if name not in LABELS.names:
+            raise InvalidLabels("", [f"{name!r} is not a column of labels; {near(name, LABELS.names)}"])
+        new = new.set_column(
+            LABELS.get_field_index(name), LABELS.field(name), _mixed(given[name], new[name], said.get(name))
+        )
+    return new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pc.add(now["rev"], 1))
+
+
+class LabelParts:
+    """Label rows made ready to store, part by part; remembers what was wrong, since the writer hides it."""
+
+    def __init__(self, stores: Stores, field: str, label_type: str | None, clip: bool) -> None:
+        self.stores, self.field, self.clip = stores, field, clip
+        self.kind = _kind(label_type)
+        self.samples = stores.samples.ids()
+        self.count = 0
+        self.given: list[pa.Array] = []  # the ids that were given
+        self.error: Exception | None = None
+
+    def batches(self, given: Any) -> Iterator[pa.RecordBatch]:
+        """``LABELS`` batches of rows in any form."""
+        try:
+            for table in _tables(given):
+                rows = self._ready(table)
+                self.count += rows.num_rows
+                yield from rows.to_batches()
+            self._check_ids()
+        except Exception as e:
+            self.error = e
+            raise
+
+    def _ready(self, table: pa.Table) -> pa.Table:
+        unknown = [n for n in table.column_names if n not in LABELS.names]
+        if unknown:
+            raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
+        if "sample_id" not in table.column_names:
+            raise InvalidLabels("", ["The labels do not say of which sample they are; add a column sample_id."])
+        constants: dict[str, Any] = {"field": self.field, "rev": 1}
+        if self.kind or "kind" not in table.column_names:
+            constants["kind"] = self.kind or _kind_of(table)
+        given_ids = "label_id" in table.column_names
+        rows = _conformed(table, constants)
+        if self.clip:
+            rows = validate.clip(rows)
+        problems = validate.problems(rows)
+        if problems:
+            raise InvalidLabels(f"These labels of {self.field!r} cannot be stored; nothing was added:", problems)
+        inside = pc.is_in(rows["sample_id"], value_set=self.samples)
+        if not pc.all(inside).as_py():
+            self.stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
+        if given_ids:
+            self.given.append(rows["label_id"].combine_chunks().drop_null())
+            _require_new(self.stores, self.given[-1])
+        return with_ids(rows)
+
+    def _check_ids(self) -> None:
+        """Each part was looked at by itself; an id may still be in two."""
+        everything = pa.chunked_array(self.given, pa.string())
+        if len(self.given) > 1 and pc.count_distinct(everything).as_py() < len(everything):
+            twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
+            raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
+
+
+def _require_new(stores: Stores, label_ids: pa.Array) -> None:
+    found = stores.labels.of_ids(label_ids)
+    if found.num_rows:
+        first = found["label_id"][0].as_py()
+        raise InvalidLabels("", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."])
+
+
+def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
+    columns = {}
+    for name in table.column_names:
+        try:
+            columns[name] = table[name].cast(LABELS.field(name).type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
+            raise _unfit(name, e) from None
+    rows = conform(pa.table(columns), LABELS, **constants)
+    for name in ("sample_id", "kind"):
+        if rows[name].null_count:
+            raise InvalidLabels("", [f"A label has no {name}; give every label one."])
+    return rows
+
+
+def _unfit(name: str, error: Exception) -> InvalidLabels:
+    return InvalidLabels(
+        "", [f"The column {name!r} should be {LABELS.field(name).type}: {str(error).splitlines()[0]}."]
+    )
+
+
+def sample(row: Mapping[str, Any]) -> Sample:
+    if row.get("filepath") is None:
+        raise SchemaError(f"A sample has no filepath: {dict(row)!r}; give the path or URI of its image.")
+    return Sample(**row)
+
+
+def _changes(rows: Any) -> tuple[pa.Table, dict[str, np.ndarray]]:
+    """The rows of ``set_labels``; and, for columns that not every row has, which rows have it."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        tables = list(_tables(rows))
+        return (pa.concat_tables(tables, promote_options="permissive") if tables else LABELS.empty_table()), {}
+    dictionaries = list(_dictionaries(rows))
+    given = _from_dictionaries(dictionaries)
+    said = {n: np.array([n in row for row in dictionaries]) for n in given.column_names}
+    return given, {n: where for n, where in said.items() if not where.all()}
+
+
+def _mixed(given: pa.ChunkedArray, now: pa.ChunkedArray, said: np.ndarray | None) -> pa.ChunkedArray:
+    given = given.cast(now.type)
+    if said is None:
+        return given
+    rows = np.arange(len(said)) + np.where(said, len(said), 0)
+    return pa.chunked_array([*now.chunks, *given.chunks], now.type).take(pa.array(rows))
+
+
+def _kind(label_type: str | None) -> str | None:
+    if label_type is None:
+        return None
+    name = SINGULARS.get(label_type, label_type)
+    if name not in LABEL_TYPES:
+        raise SchemaError(f"{label_type!r} is not a label type; {near(label_type, LABEL_TYPES)}")
+    return LABEL_TYPES[name]
+
+
+def _kind_of(table: pa.Table) -> str:
+    for column, kind in (("mask", "mask"), ("bounding_box", "box"), ("value", "scalar")):
+        if column in table.column_names:
+            return kind
+    if "points" in table.column_names:
+        raise InvalidLabels(
+            "", ["Labels with points can be of several types; give label_type, as 'polygons' or 'keypoints'."]
+        )
+    return "classification"
+
+
+def _tables(rows: Any) -> Iterator[pa.Table]:
+    """Rows of any form as tables of bounded size."""
+    if hasattr(rows, "__arrow_c_stream__"):
+        for batch in pa.RecordBatchReader.from_stream(rows):
+            for at in range(0, batch.num_rows, _PART):
+                yield pa.Table.from_batches([batch.slice(at, _PART)])
+        return
+    part: list[dict[str, Any]] = []
+    for row in _dictionaries(rows):
+        part.append(row)
+        if len(part) == _PART:
+            yield _from_dictionaries(part)
+            part = []
+    if part:
+        yield _from_dictionaries(part)
+
+
+def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
+    names = {name for row in rows for name in row}
+    if unknown := sorted(names - set(LABELS.names)):
+        raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
+    columns = {}
+    for field in LABELS:
+        if field.name in names:
+            try:
+                columns[field.name] = pa.array([row.get(field.name) for row in rows], field.type)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
+                raise _unfit(field.name, e) from None
+    return pa.table(columns)
+
+
+def _dictionaries(rows: Any) -> Iterator[dict[str, Any]]:
+    pairs = rows.items() if isinstance(rows, Mapping) else [(None, rows)]
+    for sample_id, labels in pairs:
+        for label in [labels] if isinstance(labels, Label) else labels:
+            row = label.row() if isinstance(label, Label) else dict(label)
+            yield row if sample_id is None else {**row, "sample_id": sample_id}
+
+
+def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
+    """The labels of new samples, looked at before the samples are added."""
+    rows = [
+        {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
+        for n, (s, name, label) in enumerate(
+            (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
+        )
+    ]
+    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
+        raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
+    ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
+    if ids:
+        _require_new(stores, pa.array(ids, pa.string()))
+
+
+def with_media_type(rows: pa.Table) -> pa.Table:
+    if "media_type" in rows.column_names:
+        return rows
+    return rows.append_column("media_type", pa.repeat("image", rows.num_rows))
