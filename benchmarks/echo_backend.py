@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,14 +50,10 @@ class EchoBackend(AnnotationBackend):
 
     def upload(self, task: Task) -> Receipt:
         labels = task.labels
-        order = pc.index_in(labels["sample_id"], value_set=task.samples["sample_id"].combine_chunks()).to_numpy()
-        ends = np.searchsorted(np.sort(order), np.arange(task.samples.num_rows), side="right")
-        rows = labels.take(pa.array(np.argsort(order, kind="stable")))
-        boxes = rows["bounding_box"].combine_chunks().flatten().to_numpy().reshape(-1, 4).tolist()
-        triples = list(zip(rows["label_id"].to_pylist(), rows["label"].to_pylist(), boxes, strict=True))
-        starts = [0, *ends[:-1]]
-        ids = task.samples["sample_id"].to_pylist()
-        echo_store.write(self._path(task.name), ((i, triples[a:b]) for i, a, b in zip(ids, starts, ends, strict=True)))
+        place = pc.index_in(labels["sample_id"], value_set=task.samples["sample_id"].combine_chunks()).to_numpy()
+        ends = np.cumsum(np.bincount(place, minlength=task.samples.num_rows)).tolist()
+        rows = labels.take(pa.array(np.argsort(place, kind="stable")))
+        echo_store.write(self._path(task.name), _by_image(task.samples["sample_id"].to_pylist(), ends, rows))
         baseline = conform(labels.select([c for c in labels.column_names if c != "tags"]), REMOTE, remote_id="")
         return Receipt(
             task.name, {}, baseline.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), labels["label_id"])
@@ -86,6 +83,14 @@ class EchoBackend(AnnotationBackend):
 
     def delete(self, receipt: Receipt) -> None:
         Path(self._path(receipt.task)).unlink(missing_ok=True)
+
+
+def _by_image(images: list[str], ends: list[int], rows: pa.Table) -> Iterator[tuple[str, list[Any]]]:
+    """The rows that the store takes, made one image at a time."""
+    ids, names = rows["label_id"].to_pylist(), rows["label"].to_pylist()
+    boxes = rows["bounding_box"].combine_chunks().flatten().to_numpy().reshape(-1, 4)
+    for image, start, end in zip(images, [0, *ends[:-1]], ends, strict=True):
+        yield image, list(zip(ids[start:end], names[start:end], boxes[start:end].tolist(), strict=True))
 
 
 def _numbered(sample: pa.Array, counts: list[int]) -> pa.Array:

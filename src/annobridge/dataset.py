@@ -10,11 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from . import incoming
-from .core.labels import LABELS
+from .core.labels import LABELS, OURS
 from .core.rows import Label, Sample
 from .exceptions import SchemaError, StoreError
 from .store import media
-from .store.labels import OURS
 from .store.stores import Stores
 from .store.tables import Database, among, quote
 from .view import View
@@ -31,7 +30,7 @@ class Dataset(View):
         return self._stores.db.uri
 
     def add_images(self, folder: str | Path, tags: Sequence[str] = ()) -> list[str]:
-        """Add every image below a folder, sizes read from the headers. Returns the sample ids.
+        """Add every image below a folder that is not in the dataset yet, sizes read from the headers. Returns the new ids.
 
         Raises ``InvalidMedia`` with all files that cannot be read; nothing is added then.
         """
@@ -41,6 +40,10 @@ class Dataset(View):
         paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
         if not paths:
             raise StoreError(f"There is no image below {str(folder)!r} ({', '.join(sorted(IMAGES))}).")
+        known = {
+            place for batch in self._stores.samples.scan(None, ["filepath"]) for place in batch["filepath"].to_pylist()
+        }
+        paths = [p for p in paths if str(p) not in known]
         sizes = media.sizes_of(paths)
         rows = pa.table(
             {

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from .backend.base import AnnotationBackend, Download, Receipt
 from .core import destination, findings
 from .core.findings import FINDINGS
-from .core.labels import BASELINE, REMOTE
+from .core.labels import BASELINE, OURS, REMOTE, SINGLE
 from .core.match import match
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, Choice, route
@@ -27,11 +27,12 @@ from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaErro
 from .progress import Progress
 from .spool import Spool
 from .store.baseline import current
-from .store.labels import OURS, of_fields
+from .store.labels import of_fields
 from .store.locate import Locator
 from .store.runs import Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
+from .store.tables import quote
 
 POLICIES = ("theirs", "ours", "fail")
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
@@ -212,7 +213,7 @@ class _Planner:
     def _regroup_ours(self, fields: Sequence[str]) -> Shuffle:
         shuffle = Shuffle(OURS, self._folder)
         locator = Locator(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
-        for batch in self.stores.labels.scan(of_fields(fields), version=self.out.version, address=True):
+        for batch in self.stores.labels.ours(of_fields(fields), self.out.version):
             shuffle.feed(batch, locator.tasks(batch["sample_id"]))
         return shuffle
 
@@ -234,7 +235,7 @@ class _Planner:
         returned = _both(returned, download.samples)
         theirs = theirs.filter(pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
-        stamp = Stamp(self.run.anno_key, self.run.run_id, name, self.out.load, self.run.backend, datetime.now(UTC))
+        stamp = self._stamp(name)
         routed = route(
             match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected
         )
@@ -245,6 +246,10 @@ class _Planner:
             merged = destination.carry(merged, sent, copies, ours, returned, self.destinations, self.policy, stamp)
         self._keep(merged)
         return True
+
+    def _stamp(self, task: str) -> Stamp:
+        run = self.run
+        return Stamp(run.anno_key, run.run_id, task, self.out.load, run.backend, datetime.now(UTC), run.versions)
 
     def _of_this_task(self, theirs: pa.Table, samples: pa.Array) -> pa.Table:
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
@@ -265,7 +270,7 @@ class _Planner:
         if not len(missing):
             return ours
         moved = self.stores.labels.of_ids(pa.concat_arrays(missing.chunks), self.out.version)
-        return pa.concat_tables([ours, moved.select(OURS.names)]).combine_chunks()
+        return pa.concat_tables([ours, moved]).combine_chunks()
 
     def _keep(self, merged: Merged) -> None:
         out = self.out
@@ -307,7 +312,15 @@ def _destinations(stores: Stores, run: Run, given: str | Mapping[str, str] | Non
             )
         if list(given.values()).count(target) > 1:
             raise SchemaError(f"dest_field sends two fields to {target!r}; give each its own.")
-        kind = run.schema.fields[name].kind
+        spec = run.schema.fields[name]
+        kind = spec.kind
+        if spec.type in SINGLE and stores.labels.count(
+            f"{of_fields([target])} AND (run IS NULL OR run != {quote(run.anno_key)})"
+        ):
+            raise SchemaError(
+                f"dest_field sends {name!r} to {target!r}, which holds one label per sample and has labels already; "
+                "choose a new field."
+            )
         if stores.labels.count(f"{of_fields([target])} AND kind != '{kind}'"):
             raise SchemaError(f"dest_field sends {name!r} ({kind}) to {target!r}, which holds labels of another type.")
     return dict(given)

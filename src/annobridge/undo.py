@@ -67,7 +67,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> list[Merged]:
     where = f"run_id = {quote(run.run_id)} AND load = {load.number}"
     changes = stores.db.read("annotation_changes", where=where)
     left = pa.Table.from_batches(stores.baseline.scan(run, [load.number]), BASELINE)
-    stamp = Stamp(run.anno_key, run.run_id, "", load.number, run.backend, datetime.now(UTC))
+    stamp = Stamp(run.anno_key, run.run_id, "", load.number, run.backend, datetime.now(UTC), run.versions)
     out = []
     for at in range(0, max(changes.num_rows, 1), _PART):
         part = changes.slice(at, _PART).combine_chunks()

@@ -194,6 +194,8 @@ class Sync(RuleBasedStateMachine):
         refused = conflicts = 0
         for name in {**self.base, **self.theirs}:
             b, t, o = self.base.get(name), self.theirs.get(name), self.ours.get(name)
+            if self.sample[name] in self.hidden:
+                continue
             if b is None and t is not None:  # new there
                 if not self.flags["allow_additions"]:
                     refused += 1
@@ -212,9 +214,7 @@ class Sync(RuleBasedStateMachine):
                     if policy == "theirs":
                         ours[name] = base[name] = taken
                         writes.append(("edit", name, o, taken, list(COMPONENTS)))
-            elif b is not None and t is None:  # deleted there, unless the tool just did not answer
-                if self.sample[name] in self.hidden:
-                    continue
+            elif b is not None and t is None:  # deleted there
                 if not self.flags["allow_deletions"]:
                     refused += 1
                     continue

@@ -22,9 +22,12 @@ from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Down
 
 @dataclass
 class MemoryServer:
-    """What the tool holds: per task a ``REMOTE`` table, and the samples it answers for. People may edit both."""
+    """What the tool holds: per task a ``REMOTE`` table, and the samples it answers for; people may edit both. ``sent``
+    is what it was given, which stays the baseline when an answer was lost and people were quicker than the next try.
+    """
 
     labels: dict[str, pa.Table] = field(default_factory=dict)
+    sent: dict[str, pa.Table] = field(default_factory=dict)
     samples: dict[str, pa.Array] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
@@ -72,8 +75,8 @@ class MemoryBackend(AnnotationBackend):
             remote = conform(task.labels, REMOTE, remote_id="")
             remote = remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), self.server.new_ids(len(remote)))
             self.server.samples[task.name] = pa.concat_arrays(task.samples["sample_id"].chunks)
-            self.server.labels[task.name] = remote
-        return Receipt(task.name, {}, self.server.labels[task.name])
+            self.server.labels[task.name] = self.server.sent[task.name] = remote
+        return Receipt(task.name, {}, self.server.sent[task.name])
 
     def download(self, receipt: Receipt) -> Download:
         """All labels; the tool keeps neither our ids nor our revisions."""
@@ -89,6 +92,7 @@ class MemoryBackend(AnnotationBackend):
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""
         self.server.labels.pop(receipt.task, None)
+        self.server.sent.pop(receipt.task, None)
         self.server.samples.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:

@@ -22,10 +22,10 @@ FINDINGS = pa.schema(
 )
 
 
-def of(rows: pa.Table, where: np.ndarray, component: str, reason: str, **values: Any) -> pa.Table:
+def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array, **values: Any) -> pa.Table:
     """One finding for each row of ``rows`` (with label_id, sample_id, field) at which ``where`` holds.
 
-    ``values`` are columns as long as ``rows``, for ``base``, ``ours`` and ``theirs``.
+    ``reason`` is one for all, or a column as long as ``rows``, as are ``values`` (for ``base``, ``ours`` and ``theirs``).
     """
     at = pa.array(np.flatnonzero(where))
     columns = {
@@ -33,7 +33,7 @@ def of(rows: pa.Table, where: np.ndarray, component: str, reason: str, **values:
         "sample_id": rows["sample_id"],
         "field": rows["field"],
         "component": pa.repeat(component, rows.num_rows),
-        "reason": pa.repeat(reason, rows.num_rows),
+        "reason": pa.repeat(reason, rows.num_rows) if isinstance(reason, str) else reason,
         **values,
     }
     arrays = [columns.get(f.name, pa.nulls(rows.num_rows, f.type)) for f in FINDINGS]

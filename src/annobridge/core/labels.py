@@ -64,6 +64,9 @@ REMOTE = pa.schema(
     + [pa.field("remote_id", pa.string(), nullable=False)]
 )
 
+# What the dataset has now, and what its store knows of each row: where it lies, and the version that last wrote it.
+OURS = pa.schema([*LABELS, pa.field("_rowaddr", pa.uint64()), pa.field("_row_last_updated_at_version", pa.uint64())])
+
 # What was sent, as the tool gives it back untouched. ``rev`` is the revision here that it equals, or -1.
 BASELINE = pa.schema(
     [

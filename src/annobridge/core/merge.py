@@ -11,7 +11,7 @@ new baseline, so that the next plan shows it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +46,7 @@ class Stamp:
     load: int
     tool: str
     time: datetime
+    versions: Mapping[int, int]  # of each load's part of the baseline: the version of ``labels`` that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,19 @@ class _Reconciliation:
         place = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
         self.ours, self.here = take(ours, place), place >= 0
         self.conflicts: list[pa.Table] = []
-        touched = self.here & ~equal(self.ours["rev"], self.base["rev"])
-        self.touched = touched
+        self.touched = touched = self.here & self._written_since()
         self.moved = components_differ(self.base, self.ours, touched)  # what we changed ourselves
         self.edit = changes.in_base & changes.in_theirs
         self.new = changes.in_theirs & ~changes.in_base
+
+    def _written_since(self) -> np.ndarray:
+        """Which of our rows somebody wrote since the baseline: by revision, and by the store for writers that keep none."""
+        loads, numbers = self.base["load"].fill_null(0).to_numpy(), list(self.stamp.versions)
+        known = np.zeros(max([0, *numbers]) + 1, np.uint64)
+        known[numbers] = list(self.stamp.versions.values())
+        updated = self.ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
+        since: Bools = ~equal(self.ours["rev"], self.base["rev"]) | (updated > known[loads])
+        return since
 
     def result(self) -> Merged:
         met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back

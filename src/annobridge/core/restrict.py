@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings
+from . import attributes, findings, validate
 from .diff import PREFIX, Changes
 from .labels import ATTRIBUTE, SINGLE
-from .masks import Bools, bools, equal, valid
+from .masks import Bools, any_of, bools, equal, valid
 from .rows import attribute
 from .schema import Attribute, FieldSchema, Flags, LabelSchema
 
@@ -35,6 +35,8 @@ class Restricted:
         self._refuse(changes.theirs, new & ~self.add, "existence", "additions are not allowed")
         self._refuse(changes.base, gone & ~self.delete, "existence", "deletions are not allowed")
         self.allowed = {c: self._allow(changes, c, rows) for c, rows in changes.edited.items()}
+        if schema.fields:  # what comes from a tool; what comes from the dataset itself was looked at before
+            self._refuse_unsound(changes)
         self._reset_read_only()
 
     def _per_field(self, value: Callable[[FieldSchema | None], bool]) -> np.ndarray:
@@ -62,9 +64,24 @@ class Restricted:
             self.found.append(findings.of(changes.base, refused, component, reason, **values))
         return allowed
 
-    def _refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str) -> None:
+    def _refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array) -> None:
         if where.any():
             self.found.append(findings.of(rows, where, component, reason))
+
+    def _refuse_unsound(self, changes: Changes) -> None:
+        """A box of NaN, a line without points: what could not be stored is refused, and the rest goes on."""
+        taken = any_of([self.add, *self.allowed.values()], len(changes))
+        at = np.flatnonzero(taken)
+        wrong = validate.unsound(changes.theirs.take(pa.array(at)))
+        if not wrong:
+            return
+        bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
+        for row, sentence in wrong.items():
+            bad[at[row]], reasons[at[row]] = True, f"cannot be stored: it {sentence}"
+        reason = pa.array(reasons, pa.string())
+        for component, allowed in [("existence", self.add), *self.allowed.items()]:
+            self._refuse(changes.theirs, allowed & bad, component, reason)
+            allowed &= ~bad
 
     def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
         """The attributes of this name in the schema, each with the rows for which it holds: a class's own before a field's."""

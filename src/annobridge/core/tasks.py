@@ -37,7 +37,7 @@ def outgoing(labels: pa.Table, schema: LabelSchema) -> pa.Table:
         wanted = pc.and_(pc.equal(labels["field"], spec.name), pc.equal(labels["kind"], spec.kind))
         if spec.classes and spec.type != "scalar":
             wanted = pc.and_(wanted, pc.is_in(labels["label"], value_set=pa.array(spec.classes, pa.string())))
-        rows = labels.filter(wanted)
+        rows = labels if pc.all(wanted).as_py() else labels.filter(wanted)
         if spec.kind != "message":  # whose attributes are its form
             rows = _narrowed(rows, set(spec.all_attributes()))
         parts.append(rows)

@@ -36,6 +36,13 @@ def problems(labels: pa.Table, limit: int = 20) -> list[str]:
     return [*told, f"and {more} more"] if more else told
 
 
+def unsound(labels: pa.Table) -> dict[int, str]:
+    """The rows that could not be stored, each with what is wrong with it."""
+    table = Columns(labels)
+    found = [f for check in VALUES for f in check(table)]
+    return {int(row): f.say(k) for f in reversed(found) for k, row in enumerate(f.rows)}
+
+
 def clip(labels: pa.Table) -> pa.Table:
     """``labels`` with boxes and points that leave the image cut back to it; all others keep their exact bits.
 
@@ -181,4 +188,5 @@ def _masks(table: Columns) -> Iterator[Finding]:
         yield Finding(np.array([row for row, _ in wrong], np.int64), lambda k: f"has a mask that {wrong[k][1]}")
 
 
-CHECKS = (checks.kinds, checks.ids, checks.numbers, _boxes, _points, _masks, checks.scalars, checks.attributes)
+VALUES = (checks.kinds, checks.numbers, _boxes, _points, _masks, checks.scalars, checks.attributes)
+CHECKS = (*VALUES, checks.ids)

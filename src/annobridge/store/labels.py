@@ -20,14 +20,13 @@ import pyarrow.compute as pc
 from lance.commit import CommitConflictError
 
 from ..core import ids
-from ..core.labels import LABELS
+from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan
 from .tables import WRITE_CACHE, Database, among, quote
 
 _LOOK_UP = 20_000  # ids in one condition
 _ATTEMPTS = 10
 TOKEN = "annobridge.token"  # noqa: S105 - a property of the commit
-OURS = LABELS.append(pa.field("_rowaddr", pa.uint64()))  # labels, and where their rows lie
 
 
 class Labels:
@@ -58,12 +57,15 @@ class Labels:
         """Stream labels."""
         return self.db.scan("labels", columns or LABELS.names, where, version, address)
 
+    def ours(self, where: str, version: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Stream labels as ``OURS``."""
+        for batch in self.scan(where, [n for n in OURS.names if n != "_rowaddr"], version, address=True):
+            yield batch.select(OURS.names)
+
     def of_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
-        """The labels of some ids, with ``_rowaddr``, wherever they are."""
+        """The labels of some ids (``OURS``), wherever they are."""
         batches = [
-            batch
-            for part in _parts(label_ids)
-            for batch in self.scan(among("label_id", part.to_pylist()), version=version, address=True)
+            batch for part in _parts(label_ids) for batch in self.ours(among("label_id", part.to_pylist()), version)
         ]
         return pa.Table.from_batches(batches, OURS)
 

@@ -25,6 +25,7 @@ from ..exceptions import RunBusy, RunExists, RunNotFound
 from .labels import Labels
 from .tables import RECEIPTS, RUNS, TASKS, Database, quote
 
+_RUNNING: set[str] = set()  # tokens of the loads under way in this very process
 _LEASE = timedelta(minutes=10)  # after which a load of another machine that never ended is taken for dead
 
 
@@ -78,6 +79,12 @@ class Run:
             row["labels_version"], row["created"], row["updated"],
             tuple(Load(**load) for load in json.loads(row["loads"])), row["rev"],
         )  # fmt: skip
+
+    @property
+    def versions(self) -> dict[int, int]:
+        """For each load whose part of the baseline counts, the version of ``labels`` that it stands for."""
+        made = {load.number: load.version or load.since for load in self.loads}
+        return {number: made.get(number, self.labels_version) for number in self.generations}
 
     @property
     def generations(self) -> list[int]:
@@ -181,12 +188,15 @@ class Runs:
         else:
             load = Load(max([0, *(one.number for one in run.loads)]) + 1, "applying", **mark)
             loads = (*run.loads, load)
-        return self.update(run, loads=loads), load
+        announced = self.update(run, loads=loads)
+        _RUNNING.add(load.token)
+        return announced, load
 
     def end(
         self, run: Run, load: Load, state: str, version: int | None = None, counts: Mapping[str, int] | None = None
     ) -> Run:
-        """Write down how a load ended."""
+        """Write down how a load ended. If even that fails, the next look at the run finds it out by itself."""
+        _RUNNING.discard(load.token)
         done = replace(load, state=state, version=version or load.version, counts=counts or load.counts)
         return self.update(run, loads=tuple(done if one.number == load.number else one for one in run.loads))
 
@@ -227,4 +237,6 @@ def _alive(load: Load) -> bool:
         return False
     except PermissionError:
         pass
+    if int(pid) == os.getpid():
+        return load.token in _RUNNING
     return _started(int(pid)) == started

@@ -79,13 +79,13 @@ class Database:
         db = cls(uri, storage_options)
         connection = db._connect()
         present = set(connection.list_tables().tables)
-        if present & set(_TABLES):
+        missing = [name for name in _TABLES if name not in present]
+        if len(missing) < len(_TABLES) and not (missing and db._half_made(present)):
             raise DatasetExists(
                 f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
             )
-        for name, schema in _TABLES.items():
-            mark = {_MARK: FORMAT.encode()}
-            made = connection.create_table(name, schema=schema.with_metadata(mark), storage_options=_OPTIONS)
+        for name in missing:
+            made = connection.create_table(name, schema=_stored(_TABLES[name]), storage_options=_OPTIONS)
             if name == "annotation_runs":  # two processes that take one key: the second is refused by the store
                 made.set_unenforced_primary_key("anno_key")
         return db
@@ -112,6 +112,11 @@ class Database:
                 "use the version of annobridge that wrote it."
             )
         return db
+
+    def _half_made(self, present: set[str]) -> bool:
+        """Whether somebody was interrupted while making a dataset here: our tables, and nothing in them yet."""
+        tables = [self.table(name) for name in present & set(_TABLES)]
+        return all(_MARK in (t.schema.metadata or {}) and not t.count_rows() for t in tables)
 
     def _connect(self) -> Any:
         try:
@@ -166,6 +171,13 @@ class Database:
         """Put small files together, in every table; nothing that a reader sees changes."""
         for name in _TABLES:
             self.table(name).optimize.compact_files()
+
+
+def _stored(schema: pa.Schema) -> pa.Schema:
+    """A schema with what the store shall know of it: our mark, and that ids are random text, not worth compressing."""
+    plain = {b"lance-encoding:compression": b"none"}
+    fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in schema]
+    return pa.schema(fields, {_MARK: FORMAT.encode()})
 
 
 def quote(text: str) -> str:
