@@ -20,6 +20,7 @@ from .backend.base import AnnotationBackend, Download, Receipt
 from .core import destination, findings
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, OURS, REMOTE, SINGLE
+from .core.masks import keep
 from .core.match import match
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, Choice, route
@@ -233,7 +234,7 @@ class _Planner:
         returned = self.samples[number] if present is None else _both(self.samples[number], present)
         theirs = self._of_this_task(download.labels, returned)
         returned = _both(returned, download.samples)
-        theirs = theirs.filter(pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
+        theirs = keep(theirs, pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
         routed = route(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from . import ids
 from .labels import LABELS, REMOTE, conform
+from .masks import keep
 from .merge import Merged, Stamp, merge
 from .schema import LabelSchema
 
@@ -24,7 +25,7 @@ _MARK = "\n"  # how the remote id of a carried label begins; no tool's own id do
 def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The baseline of what was sent, and that of what was carried into other fields."""
     carried = pc.starts_with(base["remote_id"], _MARK)
-    return base.filter(pc.invert(carried)).combine_chunks(), base.filter(carried).combine_chunks()
+    return keep(base, pc.invert(carried)).combine_chunks(), base.filter(carried).combine_chunks()
 
 
 def carry(

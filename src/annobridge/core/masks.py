@@ -38,6 +38,11 @@ def any_of(masks: Iterable[Bools], size: int) -> Bools:
     return out
 
 
+def keep(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows at which ``where`` holds; the table itself when that is all of them, which a filter would copy."""
+    return rows if pc.all(where, min_count=0).as_py() else rows.filter(where)
+
+
 def lengths(lists: pa.Array) -> Ints:
     """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
     sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)

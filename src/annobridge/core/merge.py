@@ -23,7 +23,7 @@ from . import attributes, findings
 from .diff import PREFIX, Changes, components_differ, diff, same, take
 from .findings import FINDINGS
 from .labels import BASELINE, COMPONENTS, LABELS, conform
-from .masks import Bools, any_of, equal
+from .masks import Bools, any_of, equal, keep
 from .restrict import Restricted
 from .schema import LabelSchema
 
@@ -74,7 +74,8 @@ def merge(
 
 def _remaining(ours: pa.Table, changes: Changes, delete: np.ndarray) -> pa.Table:
     dying = changes.base["label_id"].filter(pa.array(delete))
-    return ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=dying)))
+    rows = ours.select(["label_id", "sample_id", "field", "frame_number"])
+    return keep(rows, pc.invert(pc.is_in(rows["label_id"], value_set=dying)))
 
 
 class _Reconciliation:

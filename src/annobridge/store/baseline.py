@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.labels import BASELINE, conform
+from ..core.masks import keep
 from .runs import Run
 from .tables import Database, among, quote
 
@@ -60,4 +61,4 @@ def current(rows: pa.Table) -> pa.Table:
         order = np.lexsort((load, codes))
         last = np.append(codes[order][1:] != codes[order][:-1], True)
         rows = rows.take(pa.array(np.sort(order[last])))
-    return rows.filter(pc.invert(rows["gone"]))
+    return keep(rows, pc.invert(rows["gone"]))
