@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 import measure
-from echo_backend import echo_store
+from echo_backend import HOOKS, echo_store
 
 FIELD = {"new": "annotated", "edit": "ground_truth"}
 
@@ -89,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         figures |= load(ab.load_dataset(uri), args, field, figures)
         shutil.rmtree(uri)
+    figures["hooks"] = {name: round(seconds, 3) for name, seconds in HOOKS.items()}
     text = json.dumps(figures)
     if args.json:
         args.json.write_text(text)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import Broken, Rejected
+from annobridge.exceptions import Broken, Rejected, Unreachable
 
 from .arrays import first_rows
 
@@ -49,7 +49,10 @@ class Api:
 
     def check(self) -> None:
         """Raise ``Rejected`` unless this is a Pixano that we speak with."""
-        found = generation(self.http.get("/openapi.json"))
+        try:
+            found = generation(self.http.get("/openapi.json"))
+        except Unreachable as e:
+            raise Unreachable(f"{e} `annobridge pixano up` starts one.") from e
         if found == "0.8":
             return
         who = f"Pixano {found} answers there" if found else "the server there is not Pixano"
