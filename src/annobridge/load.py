@@ -12,6 +12,7 @@ from .core.labels import LABELS
 from .core.merge import BEFORE
 from .exceptions import StalePlan
 from .plan import Outcome
+from .spool import Spool
 from .store.stores import Stores
 from .store.tables import CHANGES
 
@@ -38,7 +39,7 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
             stores.baseline.put_loaded(outcome.spool.reader("baseline"))
         if rows["before"]:
             stores.db.append("annotation_changes", _changes(outcome, run.run_id))
-            version = _commit(stores, outcome, load.token)
+            version = commit(stores, outcome.spool, outcome.version, load.token)
     except BaseException:
         _give_up(stores, run, load)
         raise
@@ -47,16 +48,19 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     return version
 
 
-def _commit(stores: Stores, outcome: Outcome, token: str) -> int:
-    """The commit itself. Additions have no row to replace, so only the others are held in memory: 50 bytes each."""
+def commit(stores: Stores, spool: Spool, version: int, token: str) -> int:
+    """Commit the streams ``before`` and ``writes`` of a spool, planned on a version of ``labels``.
+
+    Additions have no row to replace, so only the others are held in memory: 50 bytes each.
+    """
     narrow = pa.schema([BEFORE.field(name) for name in ("label_id", "rev", "_rowaddr")])
-    batches = [batch.filter(pc.is_valid(batch["_rowaddr"])) for batch in outcome.spool.reader("before", narrow)]
-    writes = outcome.spool.reader("writes", LABELS) if outcome.spool.rows["writes"] else None
+    batches = [batch.filter(pc.is_valid(batch["_rowaddr"])) for batch in spool.reader("before", narrow)]
+    writes = spool.reader("writes", LABELS) if spool.rows["writes"] else None
 
     def added() -> Iterator[pa.Array]:
-        return (b["label_id"].filter(pc.is_null(b["_rowaddr"])) for b in outcome.spool.batches("before"))
+        return (b["label_id"].filter(pc.is_null(b["_rowaddr"])) for b in spool.batches("before"))
 
-    return stores.labels.commit(outcome.version, pa.Table.from_batches(batches, narrow), writes, token, added)
+    return stores.labels.commit(version, pa.Table.from_batches(batches, narrow), writes, token, added)
 
 
 def _give_up(stores: Stores, run: Any, load: Any) -> None:

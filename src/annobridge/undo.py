@@ -5,35 +5,60 @@ It is the same three-way merge: the base is what the load left, theirs is what w
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .core.labels import BASELINE, COMPONENTS, LABELS, REMOTE
+from . import load as loading
+from .core.findings import FINDINGS
+from .core.labels import BASELINE, COMPONENTS, REMOTE
 from .core.masks import equal, valid
-from .core.merge import Merged, Stamp, merge, patched, replaced
+from .core.merge import BEFORE, WRITES, Merged, Stamp, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
+from .spool import Spool
 from .store.baseline import current
 from .store.runs import Load, Run
+from .store.shuffle import Shuffle
 from .store.stores import Stores
-from .store.tables import quote
+from .store.tables import CHANGES, quote
 
-_PART = 50_000  # changes taken back at a time
 _PROVENANCE = ("run", "tool", "annotator", "time")
+_BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Undone:
     """What an undo did: labels taken back by action, those kept because they were edited since, and the new version."""
 
+    anno_key: str
     load: int
     counts: dict[str, int]
     kept: pa.Table  # FINDINGS
     version: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "anno_key": self.anno_key,
+            "load": self.load,
+            "taken_back": self.counts,
+            "kept": self.kept.to_pylist(),
+            "version": self.version,
+        }
+
+    def __repr__(self) -> str:
+        back = " ".join(f"{sign}{self.counts[a]}" for a, sign in (("add", "+"), ("edit", "~"), ("delete", "-")))
+        kept = f"; {self.kept.num_rows} later edits kept" if self.kept.num_rows else ""
+        return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
 
 
 def undo(stores: Stores, run: Run) -> Undone:
@@ -41,50 +66,58 @@ def undo(stores: Stores, run: Run) -> Undone:
     applied = [load for load in run.loads if load.state == "applied"]
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
-    load = applied[-1]
-    version = stores.labels.version()
-    parts = list(_merged(stores, run, load, version))
-    before = pa.concat_tables([m.before for m in parts])
-    writes = pa.concat_tables([m.writes for m in parts])
+    load, version = applied[-1], stores.labels.version()
+    spool = Spool({"writes": WRITES, "before": BEFORE, "conflicts": FINDINGS})
+    found: Counter[str] = Counter()
+    for merged in _merged(stores, run, load, version):
+        for name in ("writes", "before", "conflicts"):
+            spool.add(name, getattr(merged, name))
+        found.update(merged.before["action"].to_pylist())
+    spool.done()
     run, mark = stores.runs.begin(run, version, undo=load)
     done = None
     try:
-        if before.num_rows:
-            reader = pa.Table.from_arrays([writes[n] for n in LABELS.names], schema=LABELS).to_reader()
-            replaced = before.filter(pc.is_valid(before["_rowaddr"]))
-            done = stores.labels.commit(version, replaced, reader if writes.num_rows else None, mark.token)
+        if spool.rows["before"]:
+            done = loading.commit(stores, spool, version, mark.token)
     except BaseException:
         stores.runs.end(run, mark, "applied" if stores.labels.find_commit(mark.token, version) is None else "undone")
         raise
     stores.runs.end(run, mark, "undone", done)
-    back = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
-    found = Counter(before["action"].to_pylist())
-    kept = pa.concat_tables([m.conflicts for m in parts])
-    return Undone(load.number, {a: found.get(b, 0) for a, b in back.items()}, kept, done)
+    kept = spool.table("conflicts")
+    spool.close()
+    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, kept, done)
 
 
-def _merged(stores: Stores, run: Run, load: Load, version: int) -> list[Merged]:
-    where = f"run_id = {quote(run.run_id)} AND load = {load.number}"
-    changes = stores.db.read("annotation_changes", where=where)
-    left = pa.Table.from_batches(stores.baseline.scan(run, [load.number]), BASELINE)
-    stamp = Stamp(run.anno_key, run.run_id, "", load.number, run.backend, datetime.now(UTC), run.versions)
-    out = []
-    for at in range(0, max(changes.num_rows, 1), _PART):
-        part = changes.slice(at, _PART).combine_chunks()
-        ids = part["label_id"].combine_chunks()
-        base = _left(current(left.filter(pc.is_in(left["label_id"], value_set=ids))).combine_chunks(), part)
-        ours = _present(stores, ids, version)
-        was = part.filter(pc.not_equal(part["action"], "add"))
-        theirs = pa.Table.from_arrays(
-            [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names], schema=REMOTE
-        ).combine_chunks()
-        merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), "ours", stamp)
-        out.append(_with_provenance(merged, part))
-    return out
+def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[Merged]:
+    """Task by task: base is what the load left, theirs is what was there before it, ours is now."""
+    names = stores.runs.tasks(run)["task"]
+    tasks = pa.concat_arrays(names.chunks)
+    folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
+    try:
+        changes, left = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder)
+        where = f"run_id = {quote(run.run_id)} AND load = {load.number}"
+        for batch in stores.db.scan("annotation_changes", CHANGES.names, where):
+            changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
+        for batch in stores.baseline.scan(run, [load.number]):
+            left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
+        for number, task in enumerate(tasks.to_pylist()):
+            part = changes.get(number).combine_chunks()
+            if part.num_rows:
+                stamp = Stamp(run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions)
+                yield _of_task(stores, part, current(left.get(number)), version, stamp)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _present(stores: Stores, ids: pa.Array, version: int) -> pa.Table:
-    return stores.labels.of_ids(ids, version).combine_chunks()
+def _of_task(stores: Stores, part: pa.Table, left: pa.Table, version: int, stamp: Stamp) -> Merged:
+    ids = pa.concat_arrays(part["label_id"].chunks)
+    base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
+    was = part.filter(pc.not_equal(part["action"], "add"))
+    columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
+    theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
+    ours = stores.labels.of_ids(ids, version).combine_chunks()
+    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), "ours", stamp)
+    return _with_provenance(merged, part)
 
 
 def _left(base: pa.Table, before: pa.Table) -> pa.Table:

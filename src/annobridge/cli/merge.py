@@ -153,15 +153,7 @@ def report_parts(data: dict[str, Any]) -> Iterator[Any]:
 
 def undo(key: Key, dataset: Place = None, as_json: AsJson = False) -> None:
     """Take back the last load of a run; what was edited here since then stays."""
-    undone = open_dataset(dataset).undo_annotations(key)
-    data = {
-        "anno_key": key,
-        "load": undone.load,
-        "taken_back": undone.counts,
-        "kept": undone.kept.to_pylist(),
-        "version": undone.version,
-    }
-    show.emit(data, as_json, _undone)
+    show.emit(open_dataset(dataset).undo_annotations(key).to_dict(), as_json, _undone)
 
 
 def _undone(data: dict[str, Any]) -> Iterator[Any]:

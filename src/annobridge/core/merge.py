@@ -33,7 +33,9 @@ _DONE = [
 ]  # components of an edit; null: all
 WRITES = pa.schema([*LABELS, *_DONE])
 # What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
-BEFORE = pa.schema([*(f.with_nullable(True) for f in LABELS), *_DONE, pa.field("_rowaddr", pa.uint64())])
+BEFORE = pa.schema(
+    [*(f.with_nullable(True) for f in LABELS), *_DONE, pa.field("task", pa.string()), pa.field("_rowaddr", pa.uint64())]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +206,12 @@ class _Reconciliation:
 
     def _before(self, where: np.ndarray, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr"])
-        return conform(rows.append_column(_DONE[1], components), BEFORE, action=action)
+        return conform(rows.append_column(_DONE[1], components), BEFORE, action=action, task=self.stamp.task)
 
-    @staticmethod
-    def _marks(added: list[pa.Table]) -> pa.Table:
+    def _marks(self, added: list[pa.Table]) -> pa.Table:
         """An addition replaces nothing; its mark says which label to take back."""
         rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
-        return conform(rows, BEFORE, action="add")
+        return conform(rows, BEFORE, action="add", task=self.stamp.task)
 
     def _baseline(self, rows: pa.Table, where: np.ndarray, gone: bool) -> pa.Table:
         keep = pa.array(where)
