@@ -45,7 +45,7 @@ _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 class PixanoConfig(AnnotationBackendConfig):
     """How to reach Pixano."""
 
-    transient: ClassVar[frozenset[str]] = frozenset({"url", "timeout", "deadline", "verify"})
+    transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "verify"})
     variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
 
     url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
@@ -107,6 +107,8 @@ class PixanoBackend(AnnotationBackend):
 
     def upload(self, task: Task) -> Receipt:
         """Import the task as a dataset, unless it was already."""
+        if wrong := list(self.check_task(task)):  # a run that is resumed may have got such values meanwhile
+            raise Rejected("\n  - ".join(["pixano: some values cannot be sent:", *wrong]))
         layout = self._layout(task)
         labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
         labels = setting(labels, remote_id=wire.remote_ids(labels, layout)).combine_chunks()
@@ -181,6 +183,7 @@ class PixanoBackend(AnnotationBackend):
 
     def download(self, receipt: Receipt) -> Download:
         """All labels as they are now."""
+        self._api.check()  # another server that answers there knows nothing of the task, and says that it is gone
         layout = Layout.from_dict(receipt.state["layout"])
         with self._there(receipt):
             tables = self._tables(receipt.state["dataset"], layout)

@@ -20,7 +20,16 @@ from .core import infer, tasks, validate
 from .core.labels import LABELS, SAMPLES
 from .core.masks import valid
 from .core.schema import FLAGS, LabelSchema
-from .exceptions import InvalidLabels, InvalidMedia, InvalidSchema, RunError, SchemaError, StoreError, Unsupported
+from .exceptions import (
+    BackendError,
+    InvalidLabels,
+    InvalidMedia,
+    InvalidSchema,
+    RunError,
+    SchemaError,
+    StoreError,
+    Unsupported,
+)
 from .progress import Progress, ProgressChoice
 from .store import media, views
 from .store.locate import Locator
@@ -67,7 +76,7 @@ def send(
 
 def check_key(anno_key: str) -> None:
     """Raise ``InvalidSchema`` for a key that is not a plain name."""
-    if not anno_key.isidentifier():
+    if not isinstance(anno_key, str) or not anno_key.isidentifier():
         raise InvalidSchema(
             "", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."]
         )
@@ -107,11 +116,21 @@ def _upload(stores: Stores, run: Run, backend: AnnotationBackend, outgoing: Outg
     with Progress(progress, outgoing.samples, f"sending to {backend.name}") as bar:
         for number in range(len(outgoing)):
             task = outgoing.task(number)
-            receipt = backend.upload(task)
-            stores.baseline.put_sent(run, task.name, receipt.baseline)
+            try:
+                receipt = backend.upload(task)
+            except BackendError as e:
+                raise type(e)(f"{e} {_left(run, number, len(outgoing))}", e.status, e.detail) from e
+            stores.baseline.put_sent(run, task.name, tasks.with_unsent(receipt.baseline, task.labels))
             stores.runs.add_receipt(run, task.name, receipt.state)
             bar.advance(task.samples.num_rows)
     return stores.runs.update(run, state="sent")
+
+
+def _left(run: Run, done: int, tasks_: int) -> str:
+    return (
+        f"Of the {tasks_} tasks under way of the run {run.anno_key!r}, {done} are sent: "
+        f"resume_annotation({run.anno_key!r}) sends the rest, abort_annotation({run.anno_key!r}) removes all."
+    )
 
 
 def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
@@ -141,11 +160,14 @@ class Outgoing:
         self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples here that have none
         self._media_field = run.options["media_field"]
         locator = Locator(everyone, sizes)
-        where = views.label_condition(list(run.schema.fields), filters)
-        self._labels = Shuffle(LABELS, self._folder)
-        for batch in stores.labels.scan(where):
-            self._labels.feed(batch, locator.tasks(batch["sample_id"]))
-        self._samples = self._sample_rows(Locator(everyone, sizes))
+        try:
+            self._samples = self._sample_rows(Locator(everyone, sizes))
+            self._labels = Shuffle(LABELS, self._folder)
+            for batch in stores.labels.scan(views.label_condition(list(run.schema.fields), filters)):
+                self._labels.feed(batch, locator.tasks(batch["sample_id"]))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def _sample_rows(self, locator: Locator) -> Shuffle:
         schema = self.stores.samples.schema()

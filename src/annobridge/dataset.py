@@ -81,6 +81,8 @@ class Dataset(View):
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels."""
         ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
+        if not ids:
+            return
         self._stores.samples.require(pa.array(ids, pa.string()))
         self._stores.db.delete("labels", among("sample_id", ids))
         self._stores.db.delete("samples", among("sample_id", ids))

@@ -207,6 +207,8 @@ def _kind_of(table: pa.Table) -> str:
 
 def _tables(rows: Any) -> Iterator[pa.Table]:
     """Rows of any form as tables of bounded size."""
+    if isinstance(rows, Mapping) and "sample_id" in rows:  # columns
+        rows = _from_columns(rows)
     if hasattr(rows, "__arrow_c_stream__"):
         for batch in pa.RecordBatchReader.from_stream(rows):
             for at in range(0, batch.num_rows, _PART):
@@ -234,6 +236,11 @@ def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
             except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
                 raise _unfit(field.name, e) from None
     return pa.table(columns)
+
+
+def _from_columns(columns: Mapping[str, Any]) -> pa.Table:
+    length = len(columns["sample_id"])
+    return _from_dictionaries([{n: values[i] for n, values in columns.items()} for i in range(length)])
 
 
 def _dictionaries(rows: Any) -> Iterator[dict[str, Any]]:

@@ -65,8 +65,11 @@ def commit(stores: Stores, spool: Spool, version: int, token: str) -> int:
 
 def _give_up(stores: Stores, run: Any, load: Any) -> None:
     """An error between announcement and commit: the load did not happen, unless the commit did."""
-    version = stores.labels.find_commit(load.token, load.since)
-    stores.runs.end(run, load, "aborted" if version is None else "applied", version)
+    try:
+        version = stores.labels.find_commit(load.token, load.since)
+        stores.runs.end(run, load, "aborted" if version is None else "applied", version)
+    finally:  # if even that fails, the next look at the run finds it out
+        stores.runs.release(load)
 
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:

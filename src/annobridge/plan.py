@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from .backend.base import AnnotationBackend, Download, Receipt
 from .core import destination, findings
 from .core.findings import FINDINGS
-from .core.labels import BASELINE, OURS, REMOTE, SINGLE
-from .core.masks import keep
+from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
+from .core.masks import bools, keep
 from .core.match import match
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, Choice, route
+from .core.text import near
 from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
 from .progress import Progress
 from .spool import Spool
@@ -57,6 +58,15 @@ class Options:
             raise InvalidOption(
                 f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}."
             )
+        for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():
+            if name not in LABEL_TYPES:
+                raise InvalidOption(
+                    f"unexpected= names the type {name!r}, which is not a label type; {near(name, LABEL_TYPES)}"
+                )
+        if not isinstance(self.unexpected, str | Mapping) and not callable(self.unexpected):
+            raise InvalidOption(
+                f"unexpected={self.unexpected!r} is not known; give a word, a dictionary of type to field, or a callable."
+            )
         if isinstance(self.unexpected, str) and self.unexpected not in MODES:
             modes = ", ".join(map(repr, MODES))
             raise InvalidOption(
@@ -74,6 +84,7 @@ class Outcome:
     load: int
     options: Options
     sent: int = 0
+    unanswered: int = 0  # samples of which the tool said nothing
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
     notes: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -227,14 +238,17 @@ class _Planner:
             download = self.backend.download(receipt)
         except Gone as e:
             self.out.digests.append("gone")
+            self.out.unanswered += len(self.samples[number])
             self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {e}")
             return False
         self.out.digests.append(_digest(download))
         self.out.notes += download.notes
         returned = self.samples[number] if present is None else _both(self.samples[number], present)
-        theirs = self._of_this_task(download.labels, returned)
-        returned = _both(returned, download.samples)
-        theirs = keep(theirs, pc.is_in(theirs["sample_id"], value_set=returned)).combine_chunks()
+        theirs = self._within(download.labels, returned, "its sample is not of this task, or not here any more")
+        answered = _both(returned, download.samples)
+        self.out.unanswered += len(returned) - len(answered)
+        returned = answered
+        theirs = self._within(theirs, returned, "the tool did not answer for its sample")
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
         routed = route(
@@ -252,16 +266,13 @@ class _Planner:
         run = self.run
         return Stamp(run.anno_key, run.run_id, task, self.out.load, run.backend, datetime.now(UTC), run.versions)
 
-    def _of_this_task(self, theirs: pa.Table, samples: pa.Array) -> pa.Table:
+    def _within(self, theirs: pa.Table, samples: pa.Array, reason: str) -> pa.Table:
+        """The labels of these samples; the others are told, and left out."""
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
-        if not pc.all(inside).as_py():
-            out = pc.invert(inside).to_numpy()
+        if not pc.all(inside, min_count=0).as_py():
             rows = theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
-            self.out.spool.add(
-                "dropped", findings.of(rows, out, "existence", "its sample is not of this task, or not here any more")
-            )
-            theirs = theirs.filter(inside)
-        return theirs.combine_chunks()
+            self.out.spool.add("dropped", findings.of(rows, ~bools(inside), "existence", reason))
+        return keep(theirs, inside).combine_chunks()
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """Labels that were sent and lie now in another field or sample here: they are edited where they are."""

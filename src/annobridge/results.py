@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from . import load as loading
 from . import plan as planning
 from .backend.base import AnnotationBackend, Receipt
-from .exceptions import StalePlan
+from .core.text import near
+from .exceptions import InvalidOption, StalePlan
 from .store.runs import Run
 from .store.stores import Stores
 
@@ -229,6 +230,10 @@ class AnnotationResults:
     def plan(self, **options: Any) -> MergePlan:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
         progress = options.pop("progress", None)
+        for name in options:
+            if name not in planning.Options.__slots__:
+                raise InvalidOption(f"{name!r} is not an option of a load; {near(name, planning.Options.__slots__)}")
+        self.run = self._stores.runs.get(self.anno_key)
         outcome = planning.make(self._stores, self.run, self.backend, planning.Options(**options), progress)
         return MergePlan(self._stores, self.backend, outcome)
 
@@ -245,20 +250,20 @@ class AnnotationResults:
             except StalePlan:
                 if attempt == loading.REPLANS:
                     raise
-                self.run = self._stores.runs.get(self.anno_key)
         self.run = self._stores.runs.get(self.anno_key)
         if cleanup:
             self._cleanup_after(report)
         return report
 
     def _cleanup_after(self, report: LoadReport) -> None:
-        rows, options = report._outcome.spool.rows, report._outcome.options
-        pending = rows["refused"]
-        pending += rows["conflicts"] if options.conflicts == "ours" else 0  # what was lost is only there
-        pending += rows["unexpected"] if options.unexpected != "keep" else 0
+        """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
+        rest = planning.make(self._stores, self.run, self.backend, report._outcome.options)
+        taken = ("before", "refused", "conflicts", "dropped")
+        pending = sum(rest.spool.rows[name] for name in taken) + rest.unanswered
+        rest.spool.close()
         if pending:
             report._outcome.notes.append(
-                f"The tasks were left on the server: {pending} changes were not taken in full and exist only there. "
+                f"The tasks were left on the server: {pending} changes or samples were not taken in full and exist only there. "
                 "Remove them with results.cleanup() when they are not needed."
             )
         else:

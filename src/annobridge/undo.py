@@ -72,7 +72,8 @@ def undo(stores: Stores, run: Run) -> Undone:
     for merged in _merged(stores, run, load, version):
         for name in ("writes", "before", "conflicts"):
             spool.add(name, getattr(merged, name))
-        found.update(merged.before["action"].to_pylist())
+        for pair in pc.value_counts(merged.before["action"]).to_pylist():
+            found[pair["values"]] += pair["counts"]
     spool.done()
     run, mark = stores.runs.begin(run, version, undo=load)
     done = None
@@ -80,7 +81,11 @@ def undo(stores: Stores, run: Run) -> Undone:
         if spool.rows["before"]:
             done = loading.commit(stores, spool, version, mark.token)
     except BaseException:
-        stores.runs.end(run, mark, "applied" if stores.labels.find_commit(mark.token, version) is None else "undone")
+        try:
+            found_it = stores.labels.find_commit(mark.token, version)
+            stores.runs.end(run, mark, "applied" if found_it is None else "undone")
+        finally:
+            stores.runs.release(mark)
         raise
     stores.runs.end(run, mark, "undone", done)
     kept = spool.table("conflicts")

@@ -253,9 +253,7 @@ def test_all_refused_with_read_only_attributes_writes_nothing(bridge):
 # Restrictions and the unexpected
 
 
-@pytest.mark.parametrize(
-    "mode", ["keep", {"polygons": "shapes"}, {"polygons": "lanes"}, lambda rows: ["shapes"] * len(rows)]
-)
+@pytest.mark.parametrize("mode", ["keep", {"polygons": "shapes"}, lambda rows: ["shapes"] * len(rows)])
 def test_no_addition_by_way_of_a_strange_type(bridge, mode):
     bridge.annotate(allow_additions=False)
     before = bridge.labels()

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -119,7 +120,13 @@ class AnnotationBackendConfig(BaseModel):
     def stored(self) -> dict[str, Any]:
         """What is kept with the run: every option that was set, never a connection detail or a secret."""
         names = self.model_fields_set - self.transient - set(self.credentials)
-        return self.model_dump(mode="json", include=names)
+        kept = self.model_dump(mode="json", include=names)
+        return {name: _without_login(value) if name == "url" else value for name, value in kept.items()}
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 class AnnotationBackend(ABC):

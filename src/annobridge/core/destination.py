@@ -53,7 +53,7 @@ def _without(rows: pa.Table, fields: pa.Array) -> pa.Table:
 def _outcome(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
     """The labels of the run as the load would leave them."""
     known = pc.is_in(ours["label_id"], value_set=sent["label_id"].combine_chunks())
-    gone = pc.is_in(ours["label_id"], value_set=pa.concat_arrays(merged.before["label_id"].chunks))
+    gone = pc.is_in(ours["label_id"], value_set=merged.before["label_id"].combine_chunks())
     kept = ours.filter(pc.and_(known, pc.invert(gone))).select(LABELS.names)
     rows = pa.concat_tables([kept, merged.writes.select(LABELS.names)])
     return rows.filter(pc.is_in(rows["field"], value_set=fields)).combine_chunks()

@@ -131,6 +131,8 @@ COMPONENTS = {
     "index": ("index", "keyframe"),
 }
 
+UNSENT = ("confidence", "tags")  # never merged; but a label that got others here is not deleted without a word
+
 
 def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:
     """``table`` with exactly the columns of ``schema``: missing ones filled with a constant, or null.

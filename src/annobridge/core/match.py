@@ -53,7 +53,8 @@ def _crowds(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndar
     for side in (key, base_key):
         if pc.count_distinct(side).as_py() < len(side):
             many |= {v["values"] for v in pc.value_counts(side).to_pylist() if v["counts"] > 1}
-    return [tuple(np.flatnonzero(equal(side, k)) for side in (key, base_key)) for k in sorted(many)]  # type: ignore[misc]
+    pairs = [(np.flatnonzero(equal(key, k)), np.flatnonzero(equal(base_key, k))) for k in sorted(many)]
+    return [(there, sent) for there, sent in pairs if there.size]
 
 
 def _paired(

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes, findings
+from .compare import equal_rows
 from .diff import PREFIX, Changes, components_differ, diff, same, take
 from .findings import FINDINGS
-from .labels import BASELINE, COMPONENTS, LABELS, conform
+from .labels import BASELINE, COMPONENTS, LABELS, UNSENT, conform
 from .masks import Bools, any_of, equal, keep
 from .restrict import Restricted
 from .schema import LabelSchema
@@ -91,7 +92,11 @@ class _Reconciliation:
         self.ours, self.here = take(ours, place), place >= 0
         self.conflicts: list[pa.Table] = []
         self.touched = touched = self.here & self._written_since()
-        self.moved = components_differ(self.base, self.ours, touched)  # what we changed ourselves
+        self.moved = {  # what we changed ourselves; attributes that were not sent are nobody's business but ours
+            component: rows
+            for component, rows in components_differ(self.base, self.ours, touched).items()
+            if not component.startswith(PREFIX) or restricted.knows(component.removeprefix(PREFIX))
+        }
         self.edit = changes.in_base & changes.in_theirs
         self.new = changes.in_theirs & ~changes.in_base
 
@@ -159,11 +164,17 @@ class _Reconciliation:
 
     def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
-        changed = any_of(self.moved.values(), len(self.c))
+        changed = any_of([*self.moved.values(), self._retagged()], len(self.c))
         conflict = self.r.delete & self.here & changed
         self._conflict(conflict, "existence", "changed here and deleted in the tool")
         settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
         return settled & self.here, settled
+
+    def _retagged(self) -> np.ndarray:
+        """Where we changed what no tool knows of."""
+        columns = [(self.base[name].combine_chunks(), self.ours[name].combine_chunks()) for name in UNSENT]
+        changed: Bools = self.touched & any_of((~equal_rows(*pair) for pair in columns), len(self.c))
+        return changed
 
     def _conflict(self, where: np.ndarray, component: str, reason: str) -> None:
         if where.any():

@@ -15,6 +15,7 @@ from .labels import ATTRIBUTE, SINGLE
 from .masks import Bools, any_of, bools, equal, valid
 from .rows import attribute
 from .schema import Attribute, FieldSchema, Flags, LabelSchema
+from .validate import CLIP
 
 _EDITS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
 
@@ -77,7 +78,7 @@ class Restricted:
             return
         bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
         for row, sentence in wrong.items():
-            bad[at[row]], reasons[at[row]] = True, f"cannot be stored: it {sentence}"
+            bad[at[row]], reasons[at[row]] = True, f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
         reason = pa.array(reasons, pa.string())
         for component, allowed in [("existence", self.add), *self.allowed.items()]:
             self._refuse(changes.theirs, allowed & bad, component, reason)
@@ -95,10 +96,23 @@ class Restricted:
             yield from ((a, rest) for a in spec.attributes if a.name == name)
 
     def _read_only(self, name: str, labels: pa.Table) -> np.ndarray:
-        found = np.zeros(len(self.add), bool)
+        """Where the attribute may not change; a class that does not have it is as strict as any class that does."""
+        found, defined = np.zeros(len(self.add), bool), np.zeros(len(self.add), bool)
         for attribute_, rows in self._rows_of(name, labels):
             found |= rows & attribute_.read_only
-        return found
+            defined |= rows
+        strict = self._per_field(
+            lambda spec: (
+                spec is not None
+                and any(a.name == name and a.read_only for group in spec.class_attributes.values() for a in group)
+            )
+        )
+        return found | (strict & ~defined)
+
+    def knows(self, name: str) -> bool:
+        """Whether an attribute was sent: it is in the schema, or there is no schema, or it is of the form of messages."""
+        fields = self.schema.fields.values()
+        return not fields or any(f.kind == "message" or name in f.all_attributes() for f in fields)
 
     def _reset_read_only(self) -> None:
         """A new label has the default of a read-only attribute, whatever was typed in the tool."""

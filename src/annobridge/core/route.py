@@ -6,7 +6,7 @@ Unexpected is a type that the field does not have, and also a class or an attrib
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +41,14 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     """
     theirs = with_fields(theirs, schema)
     known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
-    faults = _faults(theirs, base.select(["label_id", "label", "value", "attributes"]).take(known), schema)
+    faults = _faults(theirs, base.select(["label_id", "kind", "label", "value", "attributes"]).take(known), schema)
     bad = any_of((m for _, _, m in faults), theirs.num_rows)
     if not bad.any():
         return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
     found = pa.concat_tables([findings.of(theirs, m, c, r, theirs=findings.text(theirs, c)) for c, r, m in faults])
     unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
     strange = np.logical_or.reduce([bad & False, *(m for c, _, m in faults if c == "type")])
-    targets = _targets(choice, theirs, bad, strange)
+    targets = _targets(choice, theirs, bad, strange, schema)
     sent = base.select(theirs.column_names).take(known)
     neutral = _neutral(theirs, sent, faults)
     isnew = ~valid(known)
@@ -106,7 +106,9 @@ def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault
             other = ~bools(pc.is_in(theirs[column], value_set=choices))
             _add(faults, "label", "class not in the schema", here & fits & other & ~same)
         faults += _attribute_faults(theirs, sent, spec, here & fits)
-    _add(faults, "type", "no field of the schema has this type", ~in_schema & ~valid(sent["label_id"]))
+    known = valid(sent["label_id"])
+    _add(faults, "type", "no field of the schema has this type", ~in_schema & ~known)
+    _add(faults, "type", "not of the type it was sent with", ~in_schema & known & ~equal(theirs["kind"], sent["kind"]))
     return faults
 
 
@@ -173,7 +175,9 @@ def _renamed(rows: pa.Table, known: np.ndarray, base: pa.Table) -> pa.Table:
     )
 
 
-def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndarray) -> list[str | None]:
+def _targets(
+    choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndarray, schema: LabelSchema
+) -> list[str | None]:
     if choice == "keep":
         pairs = zip(theirs["kind"].to_pylist(), theirs["field"].to_pylist(), strange.tolist(), strict=True)
         return [KIND_TYPES.get(kind, kind) if odd else name for kind, name, odd in pairs]
@@ -181,7 +185,7 @@ def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndar
         return [None] * theirs.num_rows
     rows = theirs.filter(pa.array(bad))
     if callable(choice):
-        given = list(choice(rows))
+        given = list(choice(rows) or [])
         if len(given) != rows.num_rows:
             raise InvalidOption(
                 f"The callable given as unexpected= answered {len(given)} names for {rows.num_rows} labels; "
@@ -189,10 +193,26 @@ def _targets(choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndar
             )
     else:
         given = [choice.get(KIND_TYPES.get(k, k)) for k in rows["kind"].to_pylist()]
+    _check_targets(set(zip(given, rows["kind"].to_pylist(), strict=True)), schema)
     targets: list[str | None] = [None] * theirs.num_rows
     for at, target in zip(np.flatnonzero(bad), given, strict=True):
         targets[int(at)] = target
     return targets
+
+
+def _check_targets(pairs: Iterable[tuple[object, str]], schema: LabelSchema) -> None:
+    """Fields that unexpected labels may go to: plain names, and of the labels' own type where the schema knows them."""
+    for target, kind in pairs:
+        if target is None:
+            continue
+        if not isinstance(target, str) or not target.removeprefix("frames.").isidentifier():
+            raise InvalidOption(f"unexpected= names {target!r}, which is not a field name; give a plain name, or None.")
+        spec = schema.fields.get(target)
+        if spec is not None and spec.kind != kind:
+            name = KIND_TYPES.get(kind, kind)
+            raise InvalidOption(
+                f"unexpected= sends {name} to {target!r}, a field of {spec.type}; choose another field."
+            )
 
 
 def _to_field(rows: pa.Table, names: list[str | None]) -> pa.Table:

@@ -83,7 +83,8 @@ class Labels:
         Returns the new version. Raises ``StalePlan`` when a row has another revision than ``before`` says, is gone, or is
         there already; nothing is written then.
         """
-        table = self.db.table("labels", version)
+        latest = self.db.table("labels")
+        table = latest if latest.version == version else self._planned(version)
         options = self.db.storage_options
         new = (
             []
@@ -113,6 +114,13 @@ class Labels:
         raise StalePlan(
             f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter."
         )
+
+    def _planned(self, version: int) -> lance.LanceDataset:
+        try:
+            planned: lance.LanceDataset = self.db.table("labels", version)
+        except (ValueError, OSError) as e:
+            raise StalePlan("The labels that this plan was made on were cleaned away meanwhile; plan again.") from e
+        return planned
 
     @staticmethod
     def _require_new(table: lance.LanceDataset, version: int, added: Iterable[pa.Array]) -> None:

@@ -195,10 +195,15 @@ class Runs:
     def end(
         self, run: Run, load: Load, state: str, version: int | None = None, counts: Mapping[str, int] | None = None
     ) -> Run:
-        """Write down how a load ended. If even that fails, the next look at the run finds it out by itself."""
-        _RUNNING.discard(load.token)
+        """Write down how a load ended."""
+        self.release(load)
         done = replace(load, state=state, version=version or load.version, counts=counts or load.counts)
         return self.update(run, loads=tuple(done if one.number == load.number else one for one in run.loads))
+
+    @staticmethod
+    def release(load: Load) -> None:
+        """Say that a load is over in this process, however it ended."""
+        _RUNNING.discard(load.token)
 
     def _settled(self, run: Run) -> Run:
         for load in run.loads:
