@@ -14,18 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import load as loading
 from .core.findings import FINDINGS
-from .core.labels import BASELINE, COMPONENTS, REMOTE
+from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE
 from .core.masks import equal, valid
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
 from .spool import Spool
 from .store.baseline import current
+from .store.labels import of_fields
+from .store.locate import Locator
 from .store.runs import Load, Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
@@ -95,32 +98,46 @@ def undo(stores: Stores, run: Run) -> Undone:
 
 def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[Merged]:
     """Task by task: base is what the load left, theirs is what was there before it, ours is now."""
-    names = stores.runs.tasks(run)["task"]
-    tasks = pa.concat_arrays(names.chunks)
+    rows = stores.runs.tasks(run)
+    tasks, samples = pa.concat_arrays(rows["task"].chunks), [ids.values for ids in rows["sample_ids"]]
     folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
     try:
-        changes, left = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder)
+        changes, left, ours = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder), Shuffle(OURS, folder)
+        fields: set[str] = set()
         where = f"run_id = {quote(run.run_id)} AND load = {load.number}"
         for batch in stores.db.scan("annotation_changes", CHANGES.names, where):
+            fields.update(pc.unique(batch["field"]).to_pylist())
             changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
         for batch in stores.baseline.scan(run, [load.number]):
             left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
+        locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
+        for batch in stores.labels.ours(of_fields(sorted(fields)), version) if fields else ():
+            ours.feed(batch, locator.tasks(batch["sample_id"]))
         for number, task in enumerate(tasks.to_pylist()):
             part = changes.get(number).combine_chunks()
             if part.num_rows:
                 stamp = Stamp(run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions)
-                yield _of_task(stores, part, current(left.get(number)), version, stamp)
+                here = _with_moved(stores, part, ours.get(number), version)
+                yield _of_task(part, current(left.get(number)), here, stamp)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _of_task(stores: Stores, part: pa.Table, left: pa.Table, version: int, stamp: Stamp) -> Merged:
+def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) -> pa.Table:
+    """The labels of a task as they are now; those that lie elsewhere by now are looked up by id."""
+    edited = part.filter(pc.not_equal(part["action"], "delete"))["label_id"]
+    missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
+    if not len(missing):
+        return ours.combine_chunks()
+    return pa.concat_tables([ours, stores.labels.of_ids(pa.concat_arrays(missing.chunks), version)]).combine_chunks()
+
+
+def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, stamp: Stamp) -> Merged:
     ids = pa.concat_arrays(part["label_id"].chunks)
     base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    ours = stores.labels.of_ids(ids, version).combine_chunks()
     merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), "ours", stamp)
     return _with_provenance(merged, part)
 
