@@ -236,7 +236,8 @@ def test_dataset_names_are_folder_names_and_stay_apart() -> None:
 def test_options() -> None:
     with pytest.raises(ValidationError, match="librarry"):
         PixanoConfig(librarry="x")
-    assert PixanoConfig(url="http://localhost:1", template="face").stored() == {"template": "face"}
+    stored = PixanoConfig(url="http://ada:pw@localhost:1", template="face", timeout=3).stored()
+    assert stored == {"url": "http://localhost:1", "template": "face"}
 
 
 def test_arrays() -> None:
