@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 import requests
 import urllib3.exceptions as lower
+from lxml import etree, html
 
 from ..exceptions import BackendError, Broken, Unreachable
 
 LENGTH = 200
 _USER = re.compile(r"(\w+://)[^\s/\"'<>@]*@")
 _QUERY = re.compile(r"(\w+://[^\s\"'<>?]*)\?[^\s\"'<>]*")
-_TAGS = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 
 
 class Veil:
@@ -43,9 +43,19 @@ class Veil:
         text = body[: 1 << 16].decode("utf-8", "replace") if isinstance(body, bytes) else body
         text = _QUERY.sub(r"\1?…", _USER.sub(r"\1", self.over(text)))
         if text.lstrip().startswith("<"):
-            text = _TAGS.sub(" ", text)
+            text = _seen(text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"
+
+
+def _seen(page: str) -> str:
+    """What a reader would see of a web page; all of it, if it is none."""
+    try:
+        root = html.document_fromstring(page)
+    except (etree.ParserError, ValueError):
+        return page
+    etree.strip_elements(root, "script", "style", with_tail=False)
+    return " ".join(map(str, root.itertext()))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
