@@ -32,6 +32,7 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     run = stores.runs.get(outcome.run.anno_key)
     if run.rev != outcome.run.rev:
         raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
+    _require_samples(stores, outcome)
     run, load = stores.runs.begin(run, outcome.version)
     version = None
     try:
@@ -46,6 +47,16 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
     stores.runs.end(run, load, "applied", version, counts)
     return version
+
+
+def _require_samples(stores: Stores, outcome: Outcome) -> None:
+    """A label must not be added to a sample that was deleted since the plan was made."""
+    batches = [pc.unique(batch["sample_id"]) for batch in outcome.spool.batches("writes")]
+    wanted = pc.unique(pa.chunked_array(batches, pa.string()))
+    if len(wanted) and len(stores.samples.present(wanted)) < len(wanted):
+        raise StalePlan(
+            f"Samples of the run {outcome.run.anno_key!r} were deleted since this plan was made; plan again."
+        )
 
 
 def commit(stores: Stores, spool: Spool, version: int, token: str) -> int:

@@ -94,3 +94,13 @@ def test_the_address_is_kept_with_the_run_and_the_login_is_not():
 def test_columns_in_a_dictionary_are_labels(bridge):
     columns = {"sample_id": ["s0"], "label": ["car"], "bounding_box": [[0.1, 0.1, 0.2, 0.2]]}
     assert bridge.ds.add_labels("more", columns) == 1
+
+
+def test_a_plan_adds_nothing_to_a_sample_that_was_deleted_meanwhile(bridge):
+    bridge.annotate()
+    bridge.hands.add("s0")
+    plan = bridge.plan()
+    bridge.ds.delete_samples("s0")
+    with pytest.raises(ab.StalePlan, match="deleted since"):
+        plan.apply()
+    assert not bridge.ds._stores.labels.count("sample_id = 's0'")
