@@ -68,12 +68,10 @@ class EchoBackend(AnnotationBackend):
         labels = task.labels
         place = pc.index_in(labels["sample_id"], value_set=task.samples["sample_id"].combine_chunks()).to_numpy()
         ends = np.cumsum(np.bincount(place, minlength=task.samples.num_rows)).tolist()
-        rows = labels.take(pa.array(np.argsort(place, kind="stable")))
+        rows = labels.select(["label_id", "label", "bounding_box"]).take(pa.array(np.argsort(place, kind="stable")))
         echo_store.write(self._path(task.name), _by_image(task.samples["sample_id"].to_pylist(), ends, rows))
-        baseline = conform(labels.select([c for c in labels.column_names if c != "tags"]), REMOTE, remote_id="")
-        return Receipt(
-            task.name, {}, baseline.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), labels["label_id"])
-        )
+        baseline = labels.append_column(REMOTE.field("remote_id"), labels["label_id"])
+        return Receipt(task.name, {}, baseline.cast(REMOTE))
 
     def download(self, receipt: Receipt) -> Download:
         with _hook("download_s"):
