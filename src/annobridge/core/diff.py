@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from . import attributes
 from .compare import equal_rows
 from .labels import COMPONENTS
-from .masks import valid
+from .masks import one, valid
 
 PREFIX = "attributes."
 
@@ -35,7 +35,7 @@ class Changes:
 
 def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     """Compare ``theirs`` (matched and routed) with ``base``. A label whose sample the tool did not return is not deleted."""
-    place = pc.index_in(theirs["label_id"], value_set=_one(base["label_id"])).combine_chunks()
+    place = pc.index_in(theirs["label_id"], value_set=one(base["label_id"])).combine_chunks()
     known = valid(place)
     t_both, b_both = np.flatnonzero(known), place.drop_null().to_numpy()
     differ = ~same(base, theirs, b_both, t_both)
@@ -64,7 +64,7 @@ def same(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np
     for name in (*(c for columns in COMPONENTS.values() for c in columns), "attributes"):
         left, right = a[name], b[name]
         if left.null_count < len(left) or right.null_count < len(right):  # most columns are for other kinds
-            out &= equal_rows(_one(left).take(pa.array(a_rows)), _one(right).take(pa.array(b_rows)))
+            out &= equal_rows(one(left).take(pa.array(a_rows)), one(right).take(pa.array(b_rows)))
     return out
 
 
@@ -81,12 +81,8 @@ def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, 
         return rows
 
     for component, columns in COMPONENTS.items():
-        out[component] = spread(~np.logical_and.reduce([equal_rows(_one(left[c]), _one(right[c])) for c in columns]))
+        out[component] = spread(~np.logical_and.reduce([equal_rows(one(left[c]), one(right[c])) for c in columns]))
     for name in sorted(attributes.names(left["attributes"]) | attributes.names(right["attributes"])):
         values = (attributes.values(side["attributes"], name) for side in (left, right))
         out[PREFIX + name] = spread(~equal_rows(*values))
     return {c: rows for c, rows in out.items() if rows.any()}
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,4 +1,4 @@
-"""Arrow arrays of booleans as numpy masks, and back into words: which rows."""
+"""Arrow columns at hand for numpy: a column as one array, and which of its rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ import pyarrow.compute as pc
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+
+
+def one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array; also one of no chunks, which Arrow refuses to join."""
+    if isinstance(column, pa.Array):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def bools(values: pa.Array | pa.ChunkedArray) -> Bools:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from . import ids
 from .diff import same
 from .labels import REMOTE, SINGLE
-from .masks import equal, valid
+from .masks import equal, one, valid
 from .route import with_fields
 from .schema import LabelSchema
 
@@ -24,7 +24,7 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs
-    remote, key, base_key = _one(theirs["remote_id"]), _key(theirs, "remote_id"), _key(base, "remote_id")
+    remote, key, base_key = one(theirs["remote_id"]), _key(theirs, "remote_id"), _key(base, "remote_id")
     index = pc.index_in(key, value_set=base_key).fill_null(-1).to_numpy().copy()
     names: dict[int, str] = {}  # of which the ids of additions are derived, where the remote id is not enough
     for t_rows, b_rows in _crowds(key, base_key):
@@ -32,18 +32,14 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
         names |= {row: f"{remote[row].as_py()}\n{theirs['sample_id'][row].as_py()}\n{n}" for row, n in numbers.items()}
     known = index >= 0
     at = pa.array(np.maximum(index, 0), mask=~known)
-    field = pc.coalesce(_one(base["field"]).take(at), _one(theirs["field"]))
+    field = pc.coalesce(one(base["field"]).take(at), one(theirs["field"]))
     theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
-    label_id = _adopt(_one(base["label_id"]).take(at), theirs, base, known, schema)
+    label_id = _adopt(one(base["label_id"]).take(at), theirs, base, known, schema)
     return theirs.set_column(0, REMOTE.field("label_id"), _fill(label_id, run_id, base, theirs, names))
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
 def _key(rows: pa.Table, *columns: str) -> pa.Array:
-    return pc.binary_join_element_wise(_one(rows["sample_id"]), *(_one(rows[c].cast(pa.string())) for c in columns), "\n",
+    return pc.binary_join_element_wise(one(rows["sample_id"]), *(one(rows[c].cast(pa.string())) for c in columns), "\n",
                                        null_handling="replace")  # fmt: skip
 
 
@@ -101,7 +97,7 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
         take = np.zeros(len(at), bool)
         take[np.unique(at, return_index=True)[1]] = True  # the first of each
         take &= at >= 0
-        label_id = pc.if_else(pa.array(take), _one(left["label_id"]).take(pa.array(np.maximum(at, 0))), label_id)
+        label_id = pc.if_else(pa.array(take), one(left["label_id"]).take(pa.array(np.maximum(at, 0))), label_id)
     return label_id
 
 
@@ -111,7 +107,7 @@ def _fill(label_id: pa.Array, run_id: str, base: pa.Table, theirs: pa.Table, num
         return label_id
     some = theirs.select(["remote_id", "sample_id"]).take(pa.array(new))
     names = some["remote_id"].to_pylist()
-    moved = pc.is_in(some["remote_id"], value_set=_one(base["remote_id"])).to_numpy()
+    moved = pc.is_in(some["remote_id"], value_set=one(base["remote_id"])).to_numpy()
     for i in np.flatnonzero(moved):  # few: labels that went to another image
         names[i] = f"{names[i]}\n{some['sample_id'][i].as_py()}"
     for i in np.flatnonzero(np.isin(new, list(numbered))) if numbered else ():

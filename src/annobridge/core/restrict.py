@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from . import attributes, findings, validate
 from .diff import PREFIX, Changes
 from .labels import ATTRIBUTE, SINGLE
-from .masks import Bools, any_of, bools, equal, valid
+from .masks import Bools, any_of, bools, equal, one, valid
 from .rows import attribute
 from .schema import Attribute, FieldSchema, Flags, LabelSchema
 from .validate import CLIP
@@ -28,7 +28,7 @@ class Restricted:
         self.found: list[pa.Table] = []
         self.theirs = changes.theirs
         field = pc.coalesce(changes.base["field"], changes.theirs["field"])
-        codes = pa.concat_arrays(field.chunks or [pa.array([], pa.string())]).dictionary_encode()
+        codes = one(field).dictionary_encode()
         self.codes, self.fields = codes.indices.to_numpy(zero_copy_only=False), codes.dictionary.to_pylist()
         new, gone = changes.in_theirs & ~changes.in_base, changes.in_base & ~changes.in_theirs
         self.add = new & self._flag("allow_additions")
@@ -152,4 +152,4 @@ class Restricted:
 def _place(rows: pa.Table) -> pa.Array:
     frame = rows["frame_number"].cast(pa.string())
     key = pc.binary_join_element_wise(rows["sample_id"], rows["field"], frame, "\n", null_handling="replace")
-    return pa.concat_arrays(key.chunks) if key.num_chunks else pa.array([], pa.string())
+    return one(key)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ..core import ids
 from ..core.labels import SAMPLES
+from ..core.masks import one
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .tables import Database, among
 
@@ -62,7 +63,7 @@ class Samples:
         if not self.count():
             return pa.array([], pa.string())
         found = [
-            pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=_one(sample_ids)))
+            pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=one(sample_ids)))
             for batch in self.db.scan("samples", ["sample_id"])
         ]
         return pa.concat_arrays(found) if found else pa.array([], pa.string())
@@ -94,7 +95,7 @@ class Samples:
         for at in range(0, len(sample_ids), _LOOK_UP):
             some = sample_ids.slice(at, _LOOK_UP)
             found = self.db.read("samples", names, among("sample_id", some.to_pylist()))
-            parts.append(found.take(pc.index_in(some, value_set=_one(found["sample_id"]))))
+            parts.append(found.take(pc.index_in(some, value_set=one(found["sample_id"]))))
         rows = pa.concat_tables(parts) if parts else self.db.read("samples", names, "false")
         return rows.select(wanted)
 
@@ -112,9 +113,3 @@ def _fitted(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         raise SchemaError(
             f"The column {field.name!r} of the samples is {field.type}: {str(e).splitlines()[0]}."
         ) from None
-
-
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    if isinstance(column, pa.Array):
-        return column
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
