@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
+from .diff import take
 from .labels import ATTRIBUTE, UNSENT
 from .schema import LabelSchema
 
@@ -46,9 +47,11 @@ def outgoing(labels: pa.Table, schema: LabelSchema) -> pa.Table:
 
 def with_unsent(baseline: pa.Table, labels: pa.Table) -> pa.Table:
     """A baseline with what no tool is asked about, as it was here: so that a later edit of it is seen as one."""
-    place = pc.index_in(baseline["label_id"], value_set=labels["label_id"].combine_chunks())
+    if not baseline["label_id"].equals(labels["label_id"]):
+        place = pc.index_in(baseline["label_id"], value_set=labels["label_id"].combine_chunks())
+        labels = take(labels.select([*UNSENT]), place.fill_null(-1).to_numpy())
     for name in UNSENT:
-        column = labels[name].combine_chunks().take(place) if labels.num_rows else baseline[name]
+        column = labels[name]
         baseline = baseline.set_column(baseline.column_names.index(name), baseline.schema.field(name), column)
     return baseline
 

@@ -39,17 +39,15 @@ class Shuffle:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._held:
-            return
-        rows = pa.Table.from_batches([b for b, _ in self._held]).combine_chunks()
-        groups = np.concatenate([g for _, g in self._held])
-        if (np.diff(groups) < 0).any():  # a table in the order of the view needs no sorting
+        if any((np.diff(groups) < 0).any() for _, groups in self._held):  # a table in the order of the view is not sorted
+            groups = np.concatenate([g for _, g in self._held])
             order = np.argsort(groups, kind="stable")
-            rows, groups = rows.take(pa.array(order)), groups[order]
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [len(groups)]])
-        for start, end in pairwise(starts):
-            for batch in rows.slice(start, end - start).to_batches():
-                self._writer.write_batch(batch)
+            rows = pa.Table.from_batches([b for b, _ in self._held]).take(pa.array(order)).combine_chunks()
+            self._held = [(rows.to_batches()[0], groups[order])]
+        for batch, groups in self._held:
+            starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [len(groups)]])
+            for start, end in pairwise(starts):
+                self._writer.write_batch(batch.slice(start, end - start))
                 self._places[int(groups[start])].append(self._written)
                 self._written += 1
         self._held, self._rows = [], 0
