@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .core.labels import LABELS
 from .core.merge import BEFORE
-from .exceptions import StalePlan
-from .plan import Outcome
+from .exceptions import SchemaError, StalePlan
+from .plan import Outcome, require_open
 from .spool import Spool
+from .store.runs import Load, Run
 from .store.stores import Stores
 from .store.tables import CHANGES
 
@@ -32,34 +32,40 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     run = stores.runs.get(outcome.run.anno_key)
     if run.rev != outcome.run.rev:
         raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-    _require_samples(stores, outcome)
-    run, load = stores.runs.begin(run, outcome.version)
+    require_samples(stores, outcome.spool, run)
+    _require_open(stores, outcome)
+    run, load = stores.runs.begin(run, outcome.version, destinations=outcome.destinations)
     version = None
     try:
         if rows["baseline"]:
             stores.baseline.put_loaded(outcome.spool.reader("baseline"))
         if rows["before"]:
             stores.db.append("annotation_changes", _changes(outcome, run.run_id))
-            version = commit(stores, outcome.spool, outcome.version, load.token)
+            version = commit(stores, outcome.spool, outcome.version, run, load)
     except BaseException:
-        _give_up(stores, run, load)
+        stores.runs.give_up(run, load)
         raise
     counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
-    stores.runs.end(run, load, "applied", version, counts)
+    stores.runs.end(run, load, version, counts)
     return version
 
 
-def _require_samples(stores: Stores, outcome: Outcome) -> None:
+def require_samples(stores: Stores, spool: Spool, run: Run) -> None:
     """A label must not be added to a sample that was deleted since the plan was made."""
-    batches = [pc.unique(batch["sample_id"]) for batch in outcome.spool.batches("writes")]
+    batches = [pc.unique(batch["sample_id"]) for batch in spool.batches("writes")]
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
     if len(wanted) and len(stores.samples.present(wanted)) < len(wanted):
-        raise StalePlan(
-            f"Samples of the run {outcome.run.anno_key!r} were deleted since this plan was made; plan again."
-        )
+        raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
 
 
-def commit(stores: Stores, spool: Spool, version: int, token: str) -> int:
+def _require_open(stores: Stores, outcome: Outcome) -> None:
+    try:
+        require_open(stores, outcome.run, outcome.destinations)
+    except SchemaError as e:
+        raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
+
+
+def commit(stores: Stores, spool: Spool, version: int, run: Run, load: Load) -> int:
     """Commit the streams ``before`` and ``writes`` of a spool, planned on a version of ``labels``.
 
     Additions have no row to replace, so only the others are held in memory: 50 bytes each.
@@ -71,16 +77,8 @@ def commit(stores: Stores, spool: Spool, version: int, token: str) -> int:
     def added() -> Iterator[pa.Array]:
         return (b["label_id"].filter(pc.is_null(b["_rowaddr"])) for b in spool.batches("before"))
 
-    return stores.labels.commit(version, pa.Table.from_batches(batches, narrow), writes, token, added)
-
-
-def _give_up(stores: Stores, run: Any, load: Any) -> None:
-    """An error between announcement and commit: the load did not happen, unless the commit did."""
-    try:
-        version = stores.labels.find_commit(load.token, load.since)
-        stores.runs.end(run, load, "aborted" if version is None else "applied", version)
-    finally:  # if even that fails, the next look at the run finds it out
-        stores.runs.release(load)
+    before = pa.Table.from_batches(batches, narrow)
+    return stores.labels.commit(version, before, writes, load.token, added, lambda: stores.runs.alone(run, load))
 
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:

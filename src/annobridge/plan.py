@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -16,12 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ._terminal import absence
 from .backend.base import AnnotationBackend, Download, Receipt
 from .core import destination, findings
+from .core.digest import digest
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
 from .core.masks import bools, keep
-from .core.match import match
+from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, Choice, route
 from .core.text import near
@@ -83,6 +84,7 @@ class Outcome:
     run: Run
     load: int
     options: Options
+    destinations: Mapping[str, str]
     sent: int = 0
     unanswered: int = 0  # samples of which the tool said nothing
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
@@ -98,8 +100,8 @@ class Outcome:
         rows = self.spool.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
             raise UnexpectedLabels(
-                f"The tool returned {rows['unexpected']} unexpected labels ({_reasons(self.spool, 'unexpected')}); say what to "
-                "do with them: unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
+                f"The tool returned {rows['unexpected']} unexpected labels ({_reasons(self.spool, 'unexpected')}){absence()}; "
+                "say what to do with them: unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         if self.options.conflicts == "fail" and rows["conflicts"]:
             first = self.spool.table("conflicts", _SHOWN).to_pylist()
@@ -157,13 +159,9 @@ def _digest(download: Download) -> str:
     order = pc.sort_indices(
         labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")]
     )
-    sink = hashlib.blake2b("\n".join(sorted(samples.to_pylist())).encode(), digest_size=16)
-    for name in REMOTE.names:
-        column = labels[name]
-        if column.null_count < len(column) and name not in ("label_id", "rev", "time"):
-            rows = pa.record_batch([pa.concat_arrays(column.chunks).take(order)], [name])
-            sink.update(rows.serialize())
-    return sink.hexdigest()
+    said = labels.select([name for name in REMOTE.names if name not in ("label_id", "rev", "time")]).take(order)
+    answered = pa.table({"sample_id": samples.take(pc.sort_indices(samples))})
+    return digest(said) + digest(answered)
 
 
 class _Planner:
@@ -178,12 +176,14 @@ class _Planner:
                 f"Sending of the run {run.anno_key!r} stopped after {len(self.receipts)} of {len(self.names)} tasks; "
                 f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
             )
-        self.destinations = _destinations(stores, run, options.dest_field)
+        self.destinations = destination.resolve(options.dest_field, run.schema)
+        require_open(stores, run, self.destinations)
+        self.single = destination.singles(run.schema, self.destinations)
         self.policy = "ours" if options.conflicts == "ours" else "theirs"
         schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
         number = max([0, *(load.number for load in run.loads)]) + 1
-        self.out = Outcome(Spool(schemas), stores.labels.version(), run, number, options)
+        self.out = Outcome(Spool(schemas), stores.labels.version(), run, number, options, self.destinations)
         self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
 
     def close(self) -> None:
@@ -251,14 +251,17 @@ class _Planner:
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
-        routed = route(
-            match(self.run.run_id, sent, theirs, self.run.schema), sent, self.run.schema, self.options.unexpected
-        )
+        schema = self.run.schema
+        matched = match(self.run.run_id, sent, theirs, schema)
+        self.out.spool.add("refused", moves(theirs, matched))
+        routed = route(matched, sent, schema, self.options.unexpected)
         self.out.spool.add("unexpected", routed.unexpected.select(UNEXPECTED.names))
         self.out.spool.add("dropped", routed.found)
-        merged = merge(sent, routed.labels, ours, returned, self.run.schema, self.policy, stamp)
+        merged = merge(sent, routed.labels, ours, returned, schema, self.single, self.policy, stamp)
         if self.destinations:
-            merged = destination.carry(merged, sent, copies, ours, returned, self.destinations, self.policy, stamp)
+            merged = destination.carry(
+                merged, sent, copies, ours, returned, self.destinations, self.single, self.policy, stamp
+            )
         self._keep(merged)
         return True
 
@@ -297,42 +300,18 @@ def _both(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:
     return a.filter(pc.is_in(a, value_set=b if isinstance(b, pa.Array) else b.combine_chunks()))
 
 
-def _destinations(stores: Stores, run: Run, given: str | Mapping[str, str] | None) -> dict[str, str]:
-    """Field → destination, checked: one name is enough for one field only, and types must agree."""
-    fields = list(run.schema.fields)
-    if given is None:
-        return {}
-    if isinstance(given, str):
-        if len(fields) != 1:
-            raise SchemaError(
-                f"dest_field={given!r} is one name, but the run has {len(fields)} fields; "
-                f"give a dictionary, as {{{fields[0]!r}: {given!r}}}."
-            )
-        given = {fields[0]: given}
-    if unknown := set(given) - set(fields):
-        raise SchemaError(
-            f"dest_field names {sorted(unknown)[0]!r}, which is not a field of the run; it has {', '.join(fields)}."
-        )
-    for name, target in given.items():
-        if target in fields:
-            raise SchemaError(
-                f"dest_field sends {name!r} to {target!r}, which is a field of the run itself; choose another."
-            )
-        if not target.removeprefix("frames.").isidentifier():
-            raise SchemaError(
-                f"dest_field sends {name!r} to {target!r}, which is not a name; use letters, digits and _."
-            )
-        if list(given.values()).count(target) > 1:
-            raise SchemaError(f"dest_field sends two fields to {target!r}; give each its own.")
+def require_open(stores: Stores, run: Run, destinations: Mapping[str, str]) -> None:
+    """Raise ``SchemaError`` for a destination that holds labels of another type; and, where a sample has room for one
+    label, for any labels but those that this run itself brought there, whatever its key was then.
+    """
+    for name, target in destinations.items():
         spec = run.schema.fields[name]
-        kind = spec.kind
-        if spec.type in SINGLE and stores.labels.count(
-            f"{of_fields([target])} AND (run IS NULL OR run != {quote(run.anno_key)})"
-        ):
+        if stores.labels.count(f"{of_fields([target])} AND kind != {quote(spec.kind)}"):
+            raise SchemaError(
+                f"dest_field sends {name!r} ({spec.kind}) to {target!r}, which holds labels of another type."
+            )
+        if spec.type in SINGLE and stores.labels.any_but(stores.baseline.ids(run, target), of_fields([target])):
             raise SchemaError(
                 f"dest_field sends {name!r} to {target!r}, which holds one label per sample and has labels already; "
                 "choose a new field."
             )
-        if stores.labels.count(f"{of_fields([target])} AND kind != '{kind}'"):
-            raise SchemaError(f"dest_field sends {name!r} ({kind}) to {target!r}, which holds labels of another type.")
-    return dict(given)

@@ -16,6 +16,7 @@ from . import plan as planning
 from .backend.base import AnnotationBackend, Receipt
 from .core.text import near
 from .exceptions import InvalidOption, StalePlan
+from .spool import Spool
 from .store.runs import Run
 from .store.stores import Stores
 
@@ -93,10 +94,7 @@ class _Summary:
 
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action, label."""
-        columns = ["label_id", "sample_id", "field", "action", "label"]
-        before = self._outcome.spool.table("before")
-        gone = before.filter(pc.equal(before["action"], "delete"))
-        return pa.concat_tables([self.writes().select(columns), gone.select(columns)], promote_options="permissive")
+        return _changed(self._outcome.spool)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """So that pandas, polars and duckdb take it as it is."""
@@ -174,6 +172,56 @@ class MergePlan(_Summary):
         return LoadReport(self._outcome, loading.apply(self._stores, self._outcome))
 
 
+class Undone:
+    """What an undo did: labels taken back by action, those kept because they were edited since, and the new version."""
+
+    def __init__(self, anno_key: str, load: int, counts: dict[str, int], spool: Spool, version: int | None) -> None:
+        self.anno_key, self.load, self.counts, self.version = anno_key, load, counts, version
+        self._spool = spool
+
+    @property
+    def kept(self) -> pa.Table:
+        """What was not taken back, each with its reason: labels that were edited or replaced since, or have no sample."""
+        return self._spool.table("kept")
+
+    def to_arrow(self) -> pa.Table:
+        """One row per changed label: label_id, sample_id, field, action (what the undo did), label."""
+        return _changed(self._spool)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """So that pandas, polars and duckdb take it as it is."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "anno_key": self.anno_key,
+            "load": self.load,
+            "taken_back": self.counts,
+            "kept": self.kept.to_pylist(),
+            "version": self.version,
+        }
+
+    def __repr__(self) -> str:
+        back = " ".join(f"{_SIGNS[a]}{self.counts[a]}" for a in _ACTIONS)
+        kept = f"; {self._spool.rows['kept']} kept as they are" if self._spool.rows["kept"] else ""
+        return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{t} taken back</th>" for t in ("added", "edited", "deleted"))
+        cells = "".join(f"<td>{self.counts[a]}</td>" for a in _ACTIONS)
+        title = f"<b>Undone load {self.load} of {html.escape(self.anno_key)}</b>"
+        return f"{title}<table><tr>{head}</tr><tr>{cells}</tr></table><p>{self._spool.rows['kept']} kept</p>"
+
+
+def _changed(spool: Spool) -> pa.Table:
+    """What was, or would be, put and deleted: one row per label."""
+    columns = ["label_id", "sample_id", "field", "action", "label"]
+    before = spool.table("before")
+    gone = before.filter(pc.equal(before["action"], "delete"))
+    return pa.concat_tables([spool.table("writes").select(columns), gone.select(columns)], promote_options="permissive")
+
+
 class AnnotationResults:
     """A run, and the work on it in the tool."""
 
@@ -206,18 +254,18 @@ class AnnotationResults:
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
 
     def print_status(self) -> None:
-        """The status as a table."""
+        """The status as a table, and where to work on it."""
         from rich.console import Console
         from rich.table import Table
 
         status = self.status()
-        table = Table(
-            "task", "state", "samples", "editor", title=f"{self.anno_key} ({status['backend']}, {status['state']})"
-        )
+        table = Table("task", "state", "samples", title=f"{self.anno_key} ({status['backend']}, {status['state']})")
         for name, task in status["tasks"].items():
             samples = ", ".join(f"{n} {state}" for state, n in task["samples"].items())
-            table.add_row(name, task["state"], samples, task["url"] or "")
+            table.add_row(name, task["state"], samples)
         Console().print(table)
+        for url in filter(None, (task["url"] for task in status["tasks"].values())):
+            Console().print(f"Work on it at {url}", soft_wrap=True, markup=False, highlight=False)
 
     def launch_editor(self) -> str | None:
         """Open the tool at the first task, and return the address."""

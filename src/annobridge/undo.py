@@ -8,23 +8,23 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import load as loading
+from .core import destination, findings
 from .core.findings import FINDINGS
-from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE
-from .core.masks import equal, valid
+from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
+from .core.masks import bools, equal, one, valid
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
+from .results import Undone
 from .spool import Spool
 from .store.baseline import current
 from .store.labels import of_fields
@@ -38,89 +38,106 @@ _PROVENANCE = ("run", "tool", "annotator", "time")
 _BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Undone:
-    """What an undo did: labels taken back by action, those kept because they were edited since, and the new version."""
-
-    anno_key: str
-    load: int
-    counts: dict[str, int]
-    kept: pa.Table  # FINDINGS
-    version: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "anno_key": self.anno_key,
-            "load": self.load,
-            "taken_back": self.counts,
-            "kept": self.kept.to_pylist(),
-            "version": self.version,
-        }
-
-    def __repr__(self) -> str:
-        back = " ".join(f"{sign}{self.counts[a]}" for a, sign in (("add", "+"), ("edit", "~"), ("delete", "-")))
-        kept = f"; {self.kept.num_rows} later edits kept" if self.kept.num_rows else ""
-        return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
-
-
 def undo(stores: Stores, run: Run) -> Undone:
     """Reverse the last applied load of a run, as one version of ``labels``."""
     applied = [load for load in run.loads if load.state == "applied"]
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
-    spool = Spool({"writes": WRITES, "before": BEFORE, "conflicts": FINDINGS})
+    spool = Spool({"writes": WRITES, "before": BEFORE, "kept": FINDINGS})
     found: Counter[str] = Counter()
-    for merged in _merged(stores, run, load, version):
-        for name in ("writes", "before", "conflicts"):
-            spool.add(name, getattr(merged, name))
+    for merged, lost in _merged(stores, run, load, version):
+        spool.add("writes", merged.writes)
+        spool.add("before", merged.before)
+        spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
         for pair in pc.value_counts(merged.before["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     spool.done()
+    loading.require_samples(stores, spool, run)
     run, mark = stores.runs.begin(run, version, undo=load)
     done = None
     try:
         if spool.rows["before"]:
-            done = loading.commit(stores, spool, version, mark.token)
+            done = loading.commit(stores, spool, version, run, mark)
     except BaseException:
-        try:
-            found_it = stores.labels.find_commit(mark.token, version)
-            stores.runs.end(run, mark, "applied" if found_it is None else "undone")
-        finally:
-            stores.runs.release(mark)
+        stores.runs.give_up(run, mark)
         raise
-    stores.runs.end(run, mark, "undone", done)
-    kept = spool.table("conflicts")
-    spool.close()
-    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, kept, done)
+    stores.runs.end(run, mark, done)
+    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, spool, done)
 
 
-def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[Merged]:
-    """Task by task: base is what the load left, theirs is what was there before it, ours is now."""
+def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tuple[Merged, pa.Table]]:
+    """Task by task: base is what the load left, theirs is what was there before it, ours is now. And findings for what
+    cannot be put back, as its sample is not here any more.
+    """
     rows = stores.runs.tasks(run)
     tasks, samples = pa.concat_arrays(rows["task"].chunks), [ids.values for ids in rows["sample_ids"]]
+    locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
+    present = stores.samples.present(pa.concat_arrays(samples))
+    single = destination.singles(run.schema, load.destinations)
     folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
     try:
         changes, left, ours = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder), Shuffle(OURS, folder)
         fields: set[str] = set()
-        where = f"run_id = {quote(run.run_id)} AND load = {load.number}"
-        for batch in stores.db.scan("annotation_changes", CHANGES.names, where):
+        for batch in _changes_of(stores, run, load):
             fields.update(pc.unique(batch["field"]).to_pylist())
             changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
         for batch in stores.baseline.scan(run, [load.number]):
             left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
         for batch in stores.labels.ours(of_fields(sorted(fields)), version) if fields else ():
             ours.feed(batch, locator.tasks(batch["sample_id"]))
+        deleted = Shuffle(CHANGES, folder)
+        for batch in _deletions_undone(stores, run, load):
+            deleted.feed(batch, locator.tasks(batch["sample_id"]))
         for number, task in enumerate(tasks.to_pylist()):
-            part = changes.get(number).combine_chunks()
-            if part.num_rows:
+            part, lost = _of_samples(changes.get(number).combine_chunks(), present)
+            if part.num_rows or lost.num_rows:
                 stamp = Stamp(run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions)
+                part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, current(left.get(number)), here, stamp)
+                yield _of_task(part, current(left.get(number)), here, single, stamp), lost
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
+    where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {more}"
+    return stores.db.scan("annotation_changes", CHANGES.names, where)
+
+
+def _deletions_undone(stores: Stores, run: Run, load: Load) -> Iterator[pa.RecordBatch]:
+    """What loads of other runs had deleted before this load, and gave back after it: the newest of them first."""
+    loads = [(past, other) for other in stores.runs.every() if other.run_id != run.run_id for past in other.loads]
+    for past, other in sorted(loads, key=lambda pair: pair[0].version or 0, reverse=True):
+        made, by = past.version, load.version
+        if past.state == "undone" and made and by and made < by <= (past.undone or 0):
+            yield from _changes_of(stores, other, past, "action = 'delete'")
+
+
+def _replacing(part: pa.Table, deleted: pa.Table) -> pa.Table:
+    """The changes of a task, in which an addition that put back what is undeleted by now counts as an edit of that:
+    taken back as an addition, it would take along a label that the other undo found here, and so left alone.
+    """
+    back = bools(pc.equal(part["action"], "add")) & bools(
+        pc.is_in(part["label_id"], value_set=one(deleted["label_id"]))
+    )
+    if not back.any():
+        return part
+    put = part.filter(pa.array(back))
+    was = deleted.take(pc.index_in(put["label_id"], value_set=one(deleted["label_id"])))
+    was = conform(was.drop_columns(["action", "components"]), CHANGES, action="edit")
+    for name in ("task", "run_id", "load"):
+        was = was.set_column(was.column_names.index(name), CHANGES.field(name), put[name])
+    return pa.concat_tables([part.filter(pa.array(~back)), was]).combine_chunks()
+
+
+def _of_samples(part: pa.Table, present: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """The changes whose samples are here; and findings for the others, less additions, which went with their samples."""
+    gone = ~bools(pc.is_in(part["sample_id"], value_set=present))
+    was = gone & ~bools(pc.equal(part["action"], "add"))
+    return part.filter(pa.array(~gone)), findings.of(
+        part, was, "existence", "its sample is not in the dataset any more"
+    )
 
 
 def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) -> pa.Table:
@@ -132,13 +149,13 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     return pa.concat_tables([ours, stores.labels.of_ids(pa.concat_arrays(missing.chunks), version)]).combine_chunks()
 
 
-def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, stamp: Stamp) -> Merged:
+def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], stamp: Stamp) -> Merged:
     ids = pa.concat_arrays(part["label_id"].chunks)
     base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), "ours", stamp)
+    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp)
     return _with_provenance(merged, part)
 
 

@@ -15,9 +15,11 @@ from . import undo as undoing
 from .backend.base import AnnotationBackend
 from .core.labels import LABELS
 from .core.route import Choice
+from .core.text import near
 from .exceptions import StoreError
 from .progress import ProgressChoice
-from .results import AnnotationResults, LoadReport, MergePlan
+from .results import AnnotationResults, LoadReport, MergePlan, Undone
+from .store.labels import of_fields
 from .store.runs import Run
 from .store.stores import Stores
 from .store.views import Selection, Stage, label_condition, resolve
@@ -105,7 +107,12 @@ class View:
             yield from self._stores.samples.rows(self._selection().sample_ids, columns).to_batches()
 
     def labels(self, field: str | Sequence[str] | None = None, where: str | None = None) -> Rows:
-        """The labels of the samples: of one field, some, or all; ``where`` is an SQL condition on ``LABELS``."""
+        """The labels of the samples: of one field, some, or all; ``where`` is an SQL condition on ``LABELS``.
+
+        Raises ``StoreError`` for a field that neither has labels nor was ever sent, unless there are no labels at all.
+        """
+        if field is not None:
+            self._require_fields(_listed(field))
         return Rows(LABELS, lambda: self._label_batches(field, where))
 
     def _label_batches(self, field: str | Sequence[str] | None, where: str | None) -> Iterator[pa.RecordBatch]:
@@ -124,6 +131,15 @@ class View:
         conditions.append(f"({label_condition(fields, selection.label_filters)})")
         for batch in self._stores.labels.scan(" AND ".join(conditions)):
             yield batch.filter(pc.is_in(batch["sample_id"], value_set=selection.sample_ids))
+
+    def _require_fields(self, fields: Sequence[str]) -> None:
+        labels = self._stores.labels
+        absent = [name for name in fields if not labels.any(of_fields([name]))]
+        if not absent or not labels.count():
+            return
+        known = {*self.label_fields(), *(name for run in self._stores.runs.every() for name in run.fields)}
+        if unknown := [name for name in absent if name not in known]:
+            raise StoreError(f"The dataset has no label field {unknown[0]!r}; {near(unknown[0], sorted(known))}")
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""
@@ -194,7 +210,7 @@ class View:
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run: its status, editor, plan and clean-up."""
-        run = self._stores.runs.get(anno_key)
+        run = self._stores.runs.look(anno_key)
         return AnnotationResults(self._stores, run, _reconnect(run, backend_options))
 
     def plan_annotations(
@@ -237,7 +253,7 @@ class View:
             unexpected=unexpected, conflicts=conflicts, force=force, progress=progress,
         )  # fmt: skip
 
-    def undo_annotations(self, anno_key: str) -> undoing.Undone:
+    def undo_annotations(self, anno_key: str) -> Undone:
         """Take back the last load of a run, and only that; labels edited here since then keep their edits."""
         return undoing.undo(self._stores, self._stores.runs.get(anno_key))
 
@@ -256,12 +272,12 @@ class View:
         return bool(self._stores.runs.keys())
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
-        """What was asked, when, and what each load did."""
-        return results.describe(self._stores.runs.get(anno_key))
+        """What was asked, when, and what each load did, or is doing."""
+        return results.describe(self._stores.runs.look(anno_key))
 
     def load_annotation_view(self, anno_key: str) -> View:
         """The view that was sent."""
-        return View(self._stores, self._stores.runs.get(anno_key).view)
+        return View(self._stores, self._stores.runs.look(anno_key).view)
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Give a run another key. Raises ``RunExists`` when that one is in use."""

@@ -74,10 +74,14 @@ class Hands:
     """A person at the tool: finds labels by the dataset's id or the tool's, and works on the server's tables."""
 
     server: MemoryServer
+    run: str = ""  # in whose tasks alone, where there are several runs
 
     def rows(self) -> list[dict[str, Any]]:
         """Every label on the server."""
-        return [row for table in self.server.labels.values() for row in table.to_pylist()]
+        return [row for _, table in self._tables() for row in table.to_pylist()]
+
+    def _tables(self) -> list[tuple[str, pa.Table]]:
+        return [(task, table) for task, table in self.server.labels.items() if task.startswith(self.run)]
 
     def of(self, which: str) -> dict[str, Any]:
         """One label, by an id of either side."""
@@ -137,7 +141,7 @@ class Hands:
         return name
 
     def _write(self, change: Any) -> None:
-        for task, table in self.server.labels.items():
+        for task, table in self._tables():
             out = [new for row in table.to_pylist() for new in change(row)]
             self.server.labels[task] = pa.Table.from_pylist(out, REMOTE)
 
@@ -168,6 +172,10 @@ class Bridge:
     def hands(self) -> Hands:
         """Somebody who works in the tool."""
         return Hands(self.server)
+
+    def hands_of(self, key: str) -> Hands:
+        """Somebody who works in the tasks of one run."""
+        return Hands(self.server, f"{key}-")
 
     def annotate(self, key: str = "r", schema: Any = None, view: ab.View | None = None, **options: Any) -> Any:
         """Send ``SCHEMA``, or another."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import struct
 import sys
 import zlib
@@ -398,6 +399,25 @@ def test_clip_cuts_to_the_image_and_drops_nothing_silently(bridge):
         ([{"sample_id": "s0", "label": "x", "bounding_box": [0, 0, 1]}], ab.InvalidLabels, "bounding_box"),
         ([{"sample_id": "s0", "points": [[[0, 0], [1, 1]]]}], ab.InvalidLabels, "give label_type"),
         ([{"sample_id": "s0", "kind": "scalar", "value": "fast"}], ab.InvalidLabels, "json.dumps"),
+        ([{"sample_id": "s0", "bounding_box": ["a", 0, 1, 1]}], ab.InvalidLabels, ["bounding_box", "four numbers"]),
+        (
+            [{"sample_id": "s0", "attributes": {"a": {1}}}],
+            ab.InvalidLabels,
+            ["'attributes' should be a list of {'name'"],
+        ),
+        ([{"sample_id": "s0", "label": object()}], ab.InvalidLabels, ["'label' should be of the type string"]),
+        (
+            [{"sample_id": "s0", "label": "x", "index": 2**70}],
+            ab.InvalidLabels,
+            ["'index' should be of the type int32"],
+        ),
+        ([{"sample_id": "s0", 5: "x"}], ab.InvalidLabels, "5 is not a column of labels"),
+        (["car"], ab.InvalidLabels, "'car' is not a label; give labels as Detection(…) makes them"),
+        (5, ab.InvalidLabels, "5 is not a label"),
+        ({"s0": "car"}, ab.InvalidLabels, "'car' is not a label"),
+        ({"sample_id": ["s0", "s1"], "label": ["x"]}, ab.InvalidLabels, ["'label' is ['x']", "as long as that of"]),
+        ({"sample_id": ["s0"], "label": 5}, ab.InvalidLabels, ["'label' is 5; give a list"]),
+        ({"sample_id": "s0", "label": "x"}, ab.InvalidLabels, ["'sample_id' is 's0'; give a list"]),
     ],
 )
 def test_labels_that_cannot_be_stored(bridge, rows, error, words):
@@ -423,6 +443,9 @@ def test_samples_are_not_added_when_their_labels_cannot_be(bridge):
         ([ab.Sample("a.jpg", sample_id="x"), ab.Sample("b.jpg", sample_id="x")], "one sample_id"),
         ([{"sample_id": "x"}], "filepath"),
         ([ab.Sample("a.jpg", number="four")], "number"),
+        ([ab.Sample("a.jpg", owner=object())], "The column 'owner' of the samples cannot be stored"),
+        ([5], "5 is not a sample; give Sample(…), or a dictionary of columns"),
+        ([{"filepath": "a.jpg", 5: 1}], "is not a sample"),
     ],
 )
 def test_samples_that_cannot_be_added(bridge, samples, words):
@@ -441,6 +464,12 @@ def test_samples_that_cannot_be_added(bridge, samples, words):
         ([{"label_id": "car0", "kind": None}], ab.InvalidLabels, "kind"),
         ([{"label_id": "car0", "field": None}], ab.InvalidLabels, "field"),
         ([{"label_id": "car0", "bounding_box": None}], ab.InvalidLabels, "without 'bounding_box'"),
+        (["car0"], ab.InvalidLabels, "'car0' is not a label"),
+        (
+            pa.table({"label_id": ["car0"], "confidence": ["high"]}),
+            ab.InvalidLabels,
+            "'confidence' should be of the type",
+        ),
     ],
 )
 def test_changes_that_cannot_be_made(bridge, rows, error, words):
@@ -545,6 +574,27 @@ def test_a_dataset_that_cannot_be_made_there(tmp_path):
         ab.create_dataset(tmp_path / "file" / "ds")
 
 
+def test_a_dataset_is_not_made_among_somebodys_files(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"mine")
+    with pytest.raises(ab.StoreError, match=r"photos' holds 'a.jpg', so no dataset is made in it; give a new folder"):
+        ab.create_dataset(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["a.jpg", "deep"]
+
+
+def test_a_dataset_is_made_beside_hidden_files_other_tables_and_what_a_killed_attempt_left(tmp_path):
+    import lancedb
+
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / ".DS_Store").touch()
+    lancedb.connect(tmp_path / "db").create_table("things", data=[{"n": 1}])
+    assert len(ab.create_dataset(tmp_path / "db")) == 0
+    ab.create_dataset(tmp_path / "half")
+    shutil.rmtree(tmp_path / "half" / "annotation_runs.lance")
+    assert len(ab.create_dataset(tmp_path / "half")) == 0
+
+
 def test_a_dataset_of_a_newer_format_is_refused(bridge):
     import lance
 
@@ -561,7 +611,7 @@ def test_no_terminal_where_a_choice_is_needed(sent, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
     sent.hands.set("car0", label="tank")
-    refused(sent, ab.UnexpectedLabels, ["'keep'", "'ignore'", "'return'"], sent.load)
+    refused(sent, ab.UnexpectedLabels, ["no terminal to ask on", "'keep'", "'ignore'", "'return'"], sent.load)
 
 
 def test_a_credential_that_nobody_gives(bridge, monkeypatch, tmp_path):
@@ -588,7 +638,7 @@ def test_a_credential_that_nobody_gives(bridge, monkeypatch, tmp_path):
     refused(
         bridge,
         ab.MissingCredential,
-        ["locked", "token", "ANNOBRIDGE_LOCKED_TOKEN"],
+        ["locked", "token", "no terminal to ask on", "ANNOBRIDGE_LOCKED_TOKEN"],
         lambda: bridge.annotate(backend="locked"),
     )
 

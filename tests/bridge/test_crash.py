@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from tests.doubles import file_backend
 
 import annobridge as ab
 from annobridge.core import ids
+from annobridge.store import runs as ledger
 
 ROOT = Path(__file__).parents[2]
 RUNNING = 3  # children at once
@@ -291,6 +296,209 @@ def test_two_processes_that_load_one_run_at_once(root, tmp_path):
         assert same(labels(ds), after)
         assert version(tmp_path / f"ds{n}") == version(root / "plain") + 1
         assert ds.load_annotations("r").version is None
+
+
+# Loads that meet. What happens between two steps is put there by a patch, so each order is a test of its own.
+
+
+@pytest.fixture
+def meeting(monkeypatch) -> Callable[[str, Callable[[], Any]], None]:
+    """Have something happen once, right before a function's first call."""
+
+    def arrange(what: str, happen: Callable[[], Any]) -> None:
+        path, name = what.rsplit(".", 1)
+        module, _, owner = path.partition(":")
+        holder = getattr(importlib.import_module(module), owner) if owner else importlib.import_module(module)
+        plain, static, left = getattr(holder, name), isinstance(vars(holder)[name], staticmethod), [happen]
+
+        def first(*arguments: Any, **options: Any) -> Any:
+            if left:
+                left.pop()()
+            return plain(*arguments, **options)
+
+        monkeypatch.setattr(holder, name, staticmethod(first) if static else first)
+
+    return arrange
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch, sent: Any, call: str) -> Any:
+    """What another machine gets, after a long time."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.socket, "gethostname", lambda: "elsewhere")
+        patch.setattr(ledger, "_LEASE", timedelta(0))
+        return getattr(ab.load_dataset(sent.path), call)("r")
+
+
+def states(ds: ab.Dataset) -> list[str]:
+    return [load["state"] for load in ds.get_annotation_info("r")["loads"]]
+
+
+def test_a_load_taken_for_dead_does_not_commit_any_more_and_is_planned_anew(sent, meeting, monkeypatch):
+    sent.hands.set("car0", label="person")
+    seen: list[list[str]] = []
+    meeting(
+        "annobridge.store.labels:Labels.commit",
+        lambda: seen.append([one["state"] for one in elsewhere(monkeypatch, sent, "get_annotation_info")["loads"]]),
+    )
+    plan = sent.plan()
+    with pytest.raises(ab.StalePlan, match="another process took it for dead.*plan again"):
+        plan.apply()
+    assert seen == [["aborted"]]
+    assert sent.label("car0")["label"] == "car"
+    assert sent.load().edited == 1
+    assert states(sent.ds) == ["aborted", "applied"]
+    sent.again_is_nothing()
+
+
+@pytest.mark.parametrize("verb", ["load", "undo"])
+def test_a_load_taken_for_dead_in_its_very_commit_is_fenced_off(sent, meeting, monkeypatch, verb):
+    """The announcement stood when the loader looked; the commit that follows at once does not pass the fence."""
+    sent.hands.set("car0", label="person")
+    sent.hands.add("s0")
+    sent.hands.add("s1")
+    if verb == "undo":
+        sent.load()
+    before = sent.labels()
+    call = sent.load if verb == "load" else lambda: sent.ds.undo_annotations("r")
+    meeting("lance:LanceDataset.commit", lambda: elsewhere(monkeypatch, sent, "get_annotation_info"))
+    if verb == "load":
+        assert call().added == 2  # planned anew
+        assert states(sent.ds) == ["aborted", "applied"]
+    else:
+        with pytest.raises(ab.StalePlan, match="took it for dead"):
+            call()
+        assert sent.labels() == before
+        assert states(sent.ds) == ["applied"]
+        call()
+        assert states(sent.ds) == ["undone"]
+    assert len(sent.labels()) == (22 if verb == "load" else 20)
+
+
+def test_a_commit_that_was_quicker_than_the_fence_is_found(sent, meeting, monkeypatch):
+    """A load is disowned, and its commit comes all the same: the one who disowned it finds it, and it counts."""
+    sent.hands.set("car0", label="person")
+    loader = threading.Event(), threading.Event()
+    plain_alone = ledger.Runs.alone
+
+    def alone(self: Any, run: Any, load: Any) -> bool:
+        stands = plain_alone(self, run, load)
+        loader[0].set()
+        loader[1].wait(20)
+        return stands
+
+    def committed() -> None:
+        loader[1].set()
+        thread.join(20)
+
+    monkeypatch.setattr(ledger.Runs, "alone", alone)
+    meeting("annobridge.store.labels:Labels.fence", committed)
+    thread = threading.Thread(target=sent.load)
+    thread.start()
+    loader[0].wait(20)
+    info = elsewhere(monkeypatch, sent, "get_annotation_info")
+    assert [one["state"] for one in info["loads"]] == ["applied"]
+    assert sent.label("car0")["label"] == "person"
+    assert states(sent.ds) == ["applied"]
+    sent.again_is_nothing()
+    sent.ds.undo_annotations("r")
+    assert sent.label("car0")["label"] == "car"
+
+
+def test_who_disowned_a_load_and_died_is_succeeded(sent, meeting, monkeypatch):
+    sent.hands.set("car0", label="person")
+    commits: list[str] = []
+
+    class Died(BaseException):
+        pass
+
+    def die() -> None:
+        raise Died
+
+    def disown() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger.Runs, "_commit_of", lambda *_: commits.append("looked"))
+            with pytest.raises(Died):
+                elsewhere(patch, sent, "get_annotation_info")
+
+    meeting("annobridge.store.labels:Labels.fence", die)
+    meeting("annobridge.store.labels:Labels.commit", disown)
+    assert sent.load().edited == 1
+    assert states(sent.ds) == ["aborted", "applied"]
+
+
+def test_a_run_that_is_being_loaded_is_described_and_not_worked_on(sent, meeting):
+    sent.hands.set("car0", label="person")
+    seen: list[Any] = []
+
+    def look() -> None:
+        ds = ab.load_dataset(sent.path)
+        seen.append([one["state"] for one in ds.get_annotation_info("r")["loads"]])
+        seen.append(ds.list_annotation_runs())
+        seen.append(ds.load_annotation_results("r").status()["state"])
+        for work in (ds.load_annotations, ds.undo_annotations, ds.delete_annotation_run):
+            with pytest.raises(ab.RunBusy, match="is being loaded by"):
+                work("r")
+
+    meeting("lance:LanceDataset.commit", look)
+    assert sent.load().edited == 1
+    assert seen == [["applying"], ["r"], "sent"]
+
+
+def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
+    sent.hands.set("car0", label="person")
+
+    def rename() -> None:
+        runs = sent.ds._stores.runs
+        runs.update(runs.look("r"), anno_key="better")
+
+    meeting("lance:LanceDataset.commit", rename)
+    assert sent.plan().apply().edited == 1
+    assert [one["edit"] for one in sent.ds.get_annotation_info("better")["loads"]] == [1]
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_two_runs_that_put_back_one_label_at_once_put_it_back_once(sent, meeting, undo):
+    """Lance lets two commits of new rows pass each other; the fence of the later announced does not."""
+    sent.annotate("second")
+    if undo:
+        sent.hands_of("r").delete("car0")
+        sent.load("r")
+    else:
+        sent.ds.delete_labels(["car0"])
+        sent.hands_of("r").set("car0", label="person")
+    sent.hands_of("second").set("car0", bounding_box=[0.0, 0.0, 0.5, 0.5])
+    meeting("lance:LanceDataset.commit", lambda: ab.load_dataset(sent.path).load_annotations("second"))
+    if undo:
+        with pytest.raises(ab.StalePlan, match="'car0' was added by somebody else meanwhile"):
+            sent.ds.undo_annotations("r")
+        sent.ds.undo_annotations("r")
+    else:
+        sent.load("r")
+    assert sent.label("car0")["bounding_box"] == [0.0, 0.0, 0.5, 0.5]  # and no other of that id
+    assert sent.label("car0")["label"] == ("car" if undo else "person")
+
+
+def test_loads_of_many_runs_at_once_all_come_through(sent):
+    keys = ["r", "b", "c"]
+    for key in keys[1:]:
+        sent.annotate(key)
+    sent.ds.delete_labels(field="objects")
+    for key in keys:
+        for n in range(4):
+            sent.hands_of(key).set(f"car{n}", label="person")
+            sent.hands_of(key).add(f"s{n}")
+
+    def load(key: str) -> int:
+        ds = ab.load_dataset(sent.path)
+        for _ in range(5):
+            with contextlib.suppress(ab.StalePlan):
+                return ds.load_annotations(key).added
+        raise AssertionError("never quiet")
+
+    with ThreadPoolExecutor(3) as pool:
+        added = list(pool.map(load, keys))
+    assert sum(added) == 16  # twelve new ones, and four put back once
+    assert len(sent.labels("objects")) == 16
 
 
 def test_ids_derive_alike_in_every_process():

@@ -114,6 +114,42 @@ def test_a_conflict_shows_all_three_values(sent):
     assert [(c["base"], c["ours"], c["theirs"]) for c in found] == [("sun", "fog", "rain")]
 
 
+def test_a_conflict_of_shapes_shows_them_shortened(sent):
+    sent.ds.set_labels([{"label_id": "car0", "bounding_box": [0.0, 0.0, 0.5, 0.5], "rotation": 30.0}])
+    sent.hands.set("car0", bounding_box=[0.5, 0.5, 0.5, 0.5])
+    sent.ds.set_labels([{"label_id": "lane0", "closed": False}])
+    sent.hands.set("lane0", points=[[[0.0, 0.0], [0.25, 0.25]], [[0.5, 0.5], [1.0, 1 / 3]]])
+    found = {c["label_id"]: (c["base"], c["ours"], c["theirs"]) for c in sent.plan().conflicts.to_pylist()}
+    assert found == {
+        "car0": (
+            "box 0.1, 0.1, 0.3, 0.3333",
+            "box 0, 0, 0.5, 0.5, turned by 30",
+            "box 0.5, 0.5, 0.5, 0.5",
+        ),
+        "lane0": (
+            "closed, 4 points (0, 0) (1, 0.3333) (0.5, 0.5) …",
+            "4 points (0, 0) (1, 0.3333) (0.5, 0.5) …",
+            "closed, 4 points (0, 0) (0.25, 0.25) (0.5, 0.5) …",
+        ),
+    }
+
+
+def test_a_refused_mask_and_frame_are_shown(empty, disc):
+    empty.ds.add_samples([{"filepath": "v.mp4", "sample_id": "v", "media_type": "video"}])
+    mask = ab.Detection("x", mask=disc).columns["mask"]
+    empty.ds.add_labels(
+        "frames.f", [{"sample_id": "v", "label_id": "m", "kind": "mask", "label": "x", "mask": mask, "frame_number": 1}]
+    )
+    empty.annotate(schema={"frames.f": {"type": "instances", "classes": ["x"]}}, allow_spatial_edits=False)
+    empty.hands.set("m", frame_number=2)
+    (found,) = empty.load().refused.to_pylist()
+    size = len(mask["counts"])
+    assert (found["base"], found["theirs"]) == (
+        f"mask of {size} bytes, in frame 1",
+        f"mask of {size} bytes, in frame 2",
+    )
+
+
 def test_the_same_change_on_both_sides_is_no_conflict_and_no_write(sent):
     sent.ds.set_labels([{"label_id": "car0", "label": "person"}])
     sent.hands.set("car0", label="person")
@@ -448,6 +484,56 @@ def test_a_tag_that_came_here_meanwhile_is_not_doubled(bridge):
     assert [r["label"] for r in bridge.labels("weather").values() if r["sample_id"] == "s0"] == ["fog"]
 
 
+@pytest.mark.parametrize("policy", ["theirs", "ours"])
+def test_a_tag_that_was_replaced_here_is_not_put_back_beside_the_new_one(sent, policy):
+    sent.ds.delete_labels(["sun0"])
+    sent.ds.add_labels("weather", [{"sample_id": "s0", "label_id": "mine", "kind": "classification", "label": "fog"}])
+    sent.hands.set("sun0", label="rain")
+    report = sent.load(conflicts=policy)
+    assert report.changes == 0
+    assert [r["label_id"] for r in sent.labels("weather").values() if r["sample_id"] == "s0"] == ["mine"]
+    if policy == "theirs":
+        assert reasons(report.refused) == {
+            ("sun0", "existence", "the field holds one label per sample, and there is one")
+        }
+        assert len(report.conflicts) == 0
+    else:
+        assert components(report.conflicts) == {("sun0", "existence")}
+    again = sent.again_is_nothing(conflicts=policy)
+    assert len(again.refused) + len(again.conflicts) == 1
+
+
+def test_a_tag_whose_deletion_lost_a_conflict_keeps_its_place(empty):
+    """Moved to another frame here and deleted there, where that frame got a new one: there is room for one."""
+    empty.ds.add_samples([{"filepath": "v.mp4", "sample_id": "v", "media_type": "video"}])
+    tag = {"sample_id": "v", "kind": "classification", "label": "sun", "frame_number": 2}
+    empty.ds.add_labels("frames.weather", [{**tag, "label_id": "f"}])
+    empty.annotate(schema={"frames.weather": {"type": "classification", "classes": ["sun", "rain"]}})
+    empty.ds.set_labels([{"label_id": "f", "frame_number": 1}])
+    empty.hands.delete("f")
+    empty.hands.add("v", label="rain", field="frames.weather", kind="classification", frame_number=1)
+    report = empty.load(conflicts="ours")
+    assert (report.changes, len(report.refused), len(report.conflicts)) == (0, 1, 1)
+    assert [r["label"] for r in empty.labels().values()] == ["sun"]
+
+
+def test_a_copied_tag_is_not_put_back_beside_a_new_one(bridge):
+    bridge.annotate(schema={"weather": {"type": "classification", "classes": ["sun", "rain"]}})
+    bridge.load(dest_field="checked")
+    (copy,) = [i for i, r in bridge.labels("checked").items() if r["sample_id"] == "s0"]
+    plan_with_edit = {"dest_field": "checked"}
+    bridge.hands.set("sun0", label="rain")
+    bridge.ds.delete_labels([copy])
+    plan = bridge.plan(**plan_with_edit)
+    assert plan.added == 1
+    bridge.ds.add_labels("checked", [{"sample_id": "s0", "label_id": "mine", "kind": "classification", "label": "fog"}])
+    with pytest.raises(ab.StalePlan, match=r"holds one label per sample and has labels already.*plan again"):
+        plan.apply()
+    with pytest.raises(ab.SchemaError, match="has labels already; choose a new field"):
+        bridge.load(**plan_with_edit)
+    assert [r["label_id"] for r in bridge.labels("checked").values() if r["sample_id"] == "s0"] == ["mine"]
+
+
 def test_every_frame_of_a_video_holds_its_own_tag(empty):
     empty.ds.add_samples([{"filepath": "v.mp4", "sample_id": "v", "media_type": "video"}])
     tag = {"sample_id": "v", "kind": "classification", "label": "sun"}
@@ -479,6 +565,29 @@ def test_a_scalar_with_classes_is_not_unexpected(bridge):
     bridge.again_is_nothing()
     bridge.hands.set("m", value='"night"')
     assert bridge.load().edited == 1
+
+
+# What the tool put elsewhere, and what it is not asked about
+
+
+def test_a_label_moved_to_another_field_in_the_tool_stays_and_is_told(bridge):
+    signs = {"type": "detections", "classes": ["stop"]}
+    bridge.annotate(schema={"objects": {"type": "detections", "classes": ["car", "person"]}, "signs": signs})
+    bridge.hands.set("car0", field="signs", bounding_box=[0.0, 0.0, 0.5, 0.5])
+    report = bridge.load()
+    assert report.counts == {"objects": {"add": 0, "edit": 1, "delete": 0}}
+    assert (bridge.label("car0")["field"], bridge.label("car0")["bounding_box"]) == ("objects", [0.0, 0.0, 0.5, 0.5])
+    assert [(r["label_id"], r["component"], r["base"], r["theirs"]) for r in report.refused.to_pylist()] == [
+        ("car0", "field", "objects", "signs")
+    ]
+    assert "moved to another field in the tool" in report.refused["reason"][0].as_py()
+    assert len(bridge.again_is_nothing().refused) == 1  # it stays pending
+
+
+def test_what_the_tool_says_of_confidence_and_tags_is_ignored(sent):
+    sent.hands.set("car0", confidence=0.1, tags=["theirs"])
+    sent.again_is_nothing()
+    assert (sent.label("car0")["confidence"], sent.label("car0")["tags"]) == (0.9, ["mine"])
 
 
 # What is outside the schema
@@ -607,6 +716,7 @@ def test_undo_of_dest_field_empties_it(sent):
         ({"objects": "not a name"}, "not a name"),
         ({"objects": ""}, "''"),
         ({"objects": "both", "lanes": "both"}, "both"),
+        ({"objects": "frames.checked"}, "'frames.checked', which is a field of video frames; give 'checked'"),
     ],
 )
 def test_a_dest_field_that_cannot_be_is_refused_before_anything(sent, dest, words):
@@ -615,6 +725,38 @@ def test_a_dest_field_that_cannot_be_is_refused_before_anything(sent, dest, word
     with pytest.raises(ab.SchemaError, match=words):
         sent.load(dest_field=dest)
     assert sent.state() == before
+
+
+def test_a_dest_field_of_frames_needs_the_prefix(empty):
+    empty.ds.add_samples([{"filepath": "v.mp4", "sample_id": "v", "media_type": "video"}])
+    empty.annotate(schema={"frames.f": {"type": "detections", "classes": ["car"]}})
+    empty.hands.add("v", field="frames.f", frame_number=1)
+    with pytest.raises(ab.SchemaError, match=r"labels of video frames need a field of frames; give 'frames\.checked'"):
+        empty.load(dest_field="checked")
+    assert empty.load(dest_field="frames.checked").added == 1
+
+
+def test_a_run_that_was_renamed_knows_its_destination(bridge):
+    bridge.annotate(schema={"weather": {"type": "classification", "classes": ["sun", "rain"]}})
+    bridge.load(dest_field="checked")
+    bridge.ds.rename_annotation_run("r", "better")
+    bridge.hands.set("sun0", label="rain")
+    assert bridge.load("better", dest_field="checked").edited == 1
+    bridge.ds.annotate(
+        "second", label_schema={"checked": {"type": "classification", "classes": ["sun", "rain"]}}, backend="memory",
+        url=bridge.url,
+    )  # fmt: skip
+    with pytest.raises(ab.SchemaError, match="has labels already; choose a new field"):  # of another run
+        bridge.annotate("third", schema={"weather": {"type": "classification"}}).load(dest_field="checked")
+
+
+def test_a_destination_that_got_labels_of_another_type_makes_the_plan_stale(sent):
+    plan = sent.plan(dest_field={"objects": "checked"})
+    sent.ds.add_labels("checked", [{"sample_id": "s0", "kind": "classification", "label": "x"}])
+    before = sent.versions()
+    with pytest.raises(ab.StalePlan, match="holds labels of another type.*plan again"):
+        plan.apply()
+    assert sent.versions() == before
 
 
 # Exact values, D1 and D3 to D7

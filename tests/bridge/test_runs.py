@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import annobridge as ab
+from annobridge import undo as undoing
 from annobridge.backend.memory import MemoryBackend
 from annobridge.exceptions import Unreachable
 
@@ -541,6 +542,105 @@ def test_undo_of_what_was_deleted_here_since_stays_deleted(sent):
     assert not {"car0", new["label_id"]} & set(sent.labels())
 
 
+def test_undo_does_not_put_a_tag_beside_the_one_that_replaced_it(sent):
+    sent.hands.delete("sun0", "sun1")
+    sent.load()
+    sent.ds.add_labels("weather", [{"sample_id": "s0", "label_id": "mine", "kind": "classification", "label": "fog"}])
+    done = sent.ds.undo_annotations("r")
+    assert {r["label_id"] for r in sent.labels("weather").values()} == {"mine", "sun1", "sun2", "sun3"}
+    assert [(r["label_id"], r["reason"]) for r in done.kept.to_pylist()] == [
+        ("sun0", "the field holds one label per sample, and there is one")
+    ]
+    assert done.counts == {"add": 0, "edit": 0, "delete": 1}
+
+
+def test_undo_does_not_put_a_tag_beside_one_in_another_field(bridge):
+    bridge.annotate(schema={"weather": {"type": "classification", "classes": ["sun", "rain"]}})
+    bridge.load(dest_field="checked")
+    bridge.hands.delete("sun0")
+    bridge.load(dest_field="checked")
+    bridge.ds.add_labels("checked", [{"sample_id": "s0", "label_id": "mine", "kind": "classification", "label": "fog"}])
+    done = bridge.ds.undo_annotations("r")
+    assert [r["label_id"] for r in bridge.labels("checked").values() if r["sample_id"] == "s0"] == ["mine"]
+    assert done.kept["field"].to_pylist() == ["checked"]
+
+
+def test_undo_puts_no_label_on_a_sample_that_was_deleted(sent):
+    sent.hands.delete("lane0", "lane1")
+    sent.hands.set("car0", label="person")
+    sent.hands.add("s0")
+    sent.load()
+    sent.ds.delete_samples("s0")
+    done = sent.ds.undo_annotations("r")
+    assert not [r for r in sent.labels().values() if r["sample_id"] == "s0"]
+    assert "lane1" in sent.labels()
+    assert {(r["label_id"], r["reason"]) for r in done.kept.to_pylist()} == {
+        ("lane0", "its sample is not in the dataset any more"),
+        ("car0", "its sample is not in the dataset any more"),
+    }
+    assert done.counts == {"add": 0, "edit": 0, "delete": 1}
+
+
+def test_a_sample_deleted_while_an_undo_is_planned_makes_it_stale(sent, monkeypatch):
+    sent.hands.delete("lane0")
+    sent.load()
+    plain_merge = undoing.merge
+
+    def merge(*arguments: Any) -> Any:
+        sent.ds.delete_samples("s0")
+        return plain_merge(*arguments)
+
+    monkeypatch.setattr(undoing, "merge", merge)
+    with pytest.raises(ab.StalePlan, match="Samples of the run 'r' were deleted"):
+        sent.ds.undo_annotations("r")
+    assert "lane0" not in sent.labels()
+
+
+@pytest.mark.parametrize("first", ["r", "second"])
+def test_two_undos_in_any_order_lose_no_label(sent, first):
+    """One run deleted a label, the other put it back: whichever is undone first, what was there at first is there."""
+    before = sent.labels()
+    sent.annotate("second")
+    sent.hands_of("r").delete("car0", "car1")
+    sent.hands_of("second").set("car0", label="person")
+    sent.load("r")
+    sent.load("second")
+    assert sent.label("car0")["label"] == "person"
+    done = sent.ds.undo_annotations(first)
+    other = {"r": "second", "second": "r"}[first]
+    assert sent.label("car0")["label"] == "person" if first == "r" else "car0" not in sent.labels()
+    assert done.kept["label_id"].to_pylist() == (["car0"] if first == "r" else [])
+    sent.ds.undo_annotations(other)
+    assert plain(sent.labels()) == plain(before)
+
+
+def test_an_undo_takes_back_a_label_that_was_deleted_here_and_put_back(sent):
+    """Another run that deleted and gave back the same label later does not make it wanted."""
+    sent.annotate("second")
+    sent.ds.delete_labels(["car0"])
+    sent.hands_of("second").set("car0", label="person")
+    sent.load("second")
+    sent.hands_of("r").delete("car0")
+    sent.load("r")
+    sent.ds.undo_annotations("r")
+    assert sent.label("car0")["label"] == "person"
+    sent.ds.undo_annotations("second")
+    assert "car0" not in sent.labels()
+
+
+def test_what_was_put_back_and_edited_since_is_kept_in_both_undos(sent):
+    sent.annotate("second")
+    sent.hands_of("r").delete("car0")
+    sent.hands_of("second").set("car0", label="person")
+    sent.load("r")
+    sent.load("second")
+    sent.ds.undo_annotations("r")
+    sent.ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    done = sent.ds.undo_annotations("second")
+    assert sent.label("car0")["label"] == "bus"
+    assert done.kept["label_id"].to_pylist() == ["car0"]
+
+
 def test_undo_gives_back_local_values_that_lost_a_conflict(sent):
     sent.ds.set_labels([{"label_id": "car0", "label": "bus", "bounding_box": [0.0, 0.0, 0.5, 0.5]}])
     sent.ds.delete_labels(["car1"])
@@ -569,6 +669,24 @@ def test_undo_twice_takes_back_two_loads_and_then_there_is_none(sent):
     with pytest.raises(ab.RunError, match=r"no load to undo; load_annotations\('r'\) makes one"):
         sent.ds.undo_annotations("r")
     assert sent.versions() == before
+
+
+def test_a_label_that_an_undo_kept_keeps_its_own_attributes_in_the_next_load(sent):
+    before = sent.labels()
+    sent.hands.add("s0", attributes={"color": "red"})
+    sent.load()
+    (new,) = sent.new(before)
+    own = {"name": "mine", "type": "str", "value": '"yes"'}
+    sent.ds.set_labels([{"label_id": new["label_id"], "attributes": [own], "label": "person"}])
+    assert sent.ds.undo_annotations("r").kept["label_id"].to_pylist() == [new["label_id"]]
+    report = sent.load()
+    assert (report.edited, report.conflicts["component"].to_pylist()) == (1, ["existence"])
+    assert sent.label(new["label_id"])["label"] == "car"
+    assert sent.values(new["label_id"]) == {"color": '"red"', "mine": '"yes"'}
+    sent.again_is_nothing()
+    sent.ds.undo_annotations("r")
+    assert sent.values(new["label_id"]) == {"mine": '"yes"'}
+    assert sent.label(new["label_id"])["label"] == "person"
 
 
 def test_load_undo_load_ends_where_the_first_load_did(sent):
@@ -626,6 +744,18 @@ def test_a_report_speaks_arrow_dictionaries_and_html(sent):
     assert "<table>" in report._repr_html_()
     assert repr(report).startswith("Loaded 'r': +1 ~2 -1")
     report.close()
+
+
+def test_an_undo_speaks_arrow_dictionaries_and_html(sent):
+    work(sent.hands)
+    sent.load()
+    sent.ds.set_labels([{"label_id": "sun1", "label": "fog"}])
+    done = sent.ds.undo_annotations("r")
+    assert sorted(pa.table(done)["action"].to_pylist()) == ["add", "delete", "edit"]
+    assert {r["label_id"]: r["action"] for r in done.to_arrow().to_pylist()}["lane2"] == "add"
+    assert done.to_dict()["taken_back"] == {"add": 1, "edit": 1, "delete": 1}
+    assert "<table>" in done._repr_html_()
+    assert repr(done) == "Undone load 1 of 'r': +1 ~1 -1 taken back; 1 kept as they are"
 
 
 def test_an_error_while_downloading_leaves_no_trace(sent, monkeypatch):

@@ -1,15 +1,19 @@
 """The bridge against a model of plain dictionaries: edit here, edit there, crash, load with any policy, undo.
 
 The model knows three sides of every label and the rules of DESIGN in a dozen lines; the machine checks after every
-step that the dataset holds what the model says, and that whatever was not taken is listed in the report.
+step that the dataset holds what the model says, and that whatever was not taken is listed in the report. Two runs have
+the same labels; each may load into its field or into a field of its own beside it.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 import tempfile
 import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import annobridge as ab
-from annobridge import load as loading
 from annobridge.backend.memory import SERVERS
+from annobridge.core.ids import derive
 from annobridge.core.schema import FLAGS
 from annobridge.store import runs as ledger
 
@@ -30,11 +34,16 @@ VALUES = {
     "spatial": st.integers(0, 8).map(lambda n: (n / 10, 0.1, 0.1, 0.1)),
     "attributes.free": st.sampled_from([None, 1, 2, 3]),
     "attributes.fixed": st.sampled_from([None, "x", "y"]),
+    "attributes.own": st.sampled_from([None, "mine"]),  # outside the schema: no tool hears of it
 }
 COMPONENTS = tuple(VALUES)
+SENT = COMPONENTS[:-1]
 FLAG_OF = {"label": "allow_label_edits", "spatial": "allow_spatial_edits"}
+OPEN = dict.fromkeys(FLAGS, True)
 SAMPLES = ["s0", "s1", "s2"]
+RUNS = ["first", "second"]
 Label = dict[str, Any]
+Labels = dict[str, Label]
 
 
 def values() -> st.SearchStrategy[Label]:
@@ -42,20 +51,24 @@ def values() -> st.SearchStrategy[Label]:
 
 
 def row_of(label: Label) -> dict[str, Any]:
-    free = {"free": label["attributes.free"], "fixed": label["attributes.fixed"]}
-    return ab.Detection(label["label"], label["spatial"], attributes=free).row()
+    attributes = {n.removeprefix("attributes."): label[n] for n in COMPONENTS if n.startswith("attributes.")}
+    return ab.Detection(label["label"], label["spatial"], attributes=attributes).row()
 
 
 def label_of(row: dict[str, Any]) -> Label:
-    import json
+    found = {f"attributes.{a['name']}": json.loads(a["value"]) for a in row["attributes"] or []}
+    return {n: found.get(n) for n in COMPONENTS} | {"label": row["label"], "spatial": tuple(row["bounding_box"])}
 
-    found = {a["name"]: json.loads(a["value"]) for a in row["attributes"] or []}
-    return {
-        "label": row["label"],
-        "spatial": tuple(row["bounding_box"]),
-        "attributes.free": found.get("free"),
-        "attributes.fixed": found.get("fixed"),
-    }
+
+def bare(label: Label) -> Label:
+    """A label as it is sent."""
+    return {**label, "attributes.own": None}
+
+
+def one_of(data: st.DataObject, things: Iterable[Any]) -> Any:
+    """One by its place: ids differ from one try to the next, and the same draw has to find the same label again."""
+    found = list(things)
+    return found[data.draw(st.integers(0, len(found) - 1))]
 
 
 class Killed(BaseException):
@@ -71,6 +84,151 @@ STEPS = [
 ]
 
 
+@dataclass
+class Write:
+    """What a load did to one label."""
+
+    action: str
+    field: str
+    name: str
+    old: Label | None
+    new: Label | None
+    components: tuple[str, ...] = COMPONENTS
+
+
+@dataclass
+class Outcome:
+    """What a merge comes to: base and ours anew, what is written, and how much is listed."""
+
+    base: Labels
+    ours: Labels
+    writes: list[Write] = field(default_factory=list)
+    refused: int = 0
+    conflicts: int = 0
+
+    def put(self, action: str, where: str, name: str, new: Label | None, components: Any = COMPONENTS) -> None:
+        self.writes.append(Write(action, where, name, self.ours.get(name), new, tuple(components)))
+        if new is None:
+            del self.ours[name]
+        else:
+            self.ours[name] = new
+
+
+@dataclass
+class Past:
+    """A load that was done, the sides of its run before it, and when it was done and undone."""
+
+    writes: list[Write]
+    base: Labels
+    copies: Labels
+    made: int
+    undone: int | None = None
+
+
+@dataclass
+class Run:
+    """The sides of one run. ``copies`` is the base of what was carried into the field beside."""
+
+    key: str
+    run_id: str
+    base: Labels
+    theirs: Labels
+    copies: Labels = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)  # samples that the tool does not return
+    loads: list[Past] = field(default_factory=list)
+
+    @property
+    def beside(self) -> str:
+        return f"beside_{self.key}"
+
+
+def merged(
+    base: Labels, theirs: Labels, ours: Labels, seen: Callable[[str], bool], where: str, flags: Mapping[str, bool],
+    fixed: bool, parts: tuple[str, ...], policy: str,
+) -> Outcome:  # fmt: skip
+    """The rules. ``parts`` are the components that both sides know of."""
+    out = Outcome(dict(base), dict(ours))
+    for name in {**base, **theirs}:
+        b, t, o = base.get(name), theirs.get(name), ours.get(name)
+        if not seen(name):
+            continue
+        if t is None:
+            assert b is not None
+            _deleted(out, name, b, o, where, flags, parts, policy)
+        elif b is None:
+            _added(out, name, t, o, where, flags, fixed, parts, policy)
+        else:
+            _edited(out, name, b, t, o, where, flags, fixed, parts, policy)
+    return out
+
+
+def _added(
+    out: Outcome, name: str, t: Label, o: Label | None, where: str, flags: Mapping[str, bool], fixed: bool,
+    parts: tuple[str, ...], policy: str,
+) -> None:  # fmt: skip
+    if not flags["allow_additions"]:
+        out.refused += 1
+        return
+    taken = dict(t)
+    if fixed and taken["attributes.fixed"] is not None:
+        out.refused += 1
+        taken["attributes.fixed"] = None
+    apart = [] if o is None else [c for c in parts if o[c] != taken[c]]
+    out.conflicts += bool(apart)
+    if apart and policy == "ours":
+        return
+    out.base[name] = taken
+    if o is None:
+        out.put("add", where, name, taken)
+    elif apart:
+        out.put("edit", where, name, {**o, **{c: taken[c] for c in apart}}, apart)
+
+
+def _deleted(
+    out: Outcome, name: str, b: Label, o: Label | None, where: str, flags: Mapping[str, bool], parts: tuple[str, ...],
+    policy: str,
+) -> None:  # fmt: skip
+    if not flags["allow_deletions"]:
+        out.refused += 1
+        return
+    if o is not None and any(o[c] != b[c] for c in parts):
+        out.conflicts += 1
+        if policy == "ours":
+            return
+    del out.base[name]
+    if o is not None:
+        out.put("delete", where, name, None)
+
+
+def _edited(
+    out: Outcome, name: str, b: Label, t: Label, o: Label | None, where: str, flags: Mapping[str, bool], fixed: bool,
+    parts: tuple[str, ...], policy: str,
+) -> None:  # fmt: skip
+    accepted = {}
+    for c in parts:
+        if t[c] == b[c]:
+            continue
+        allowed = flags[FLAG_OF[c]] if c in FLAG_OF else not (c == "attributes.fixed" and fixed)
+        if not allowed:
+            out.refused += 1
+            continue
+        conflict = o is not None and o[c] != b[c] and o[c] != t[c]
+        out.conflicts += conflict
+        if not conflict or policy == "theirs":
+            accepted[c] = t[c]
+    if not accepted:
+        return
+    if o is None:  # deleted here
+        out.conflicts += 1
+        if policy == "theirs":
+            out.base[name] = {**b, **accepted}
+            out.put("add", where, name, out.base[name])
+        return
+    out.base[name] = {**b, **accepted}
+    if written := [c for c in accepted if o[c] != accepted[c]]:
+        out.put("edit", where, name, {**o, **accepted}, written)
+
+
 class Sync(RuleBasedStateMachine):
     @initialize(
         flags=st.fixed_dictionaries({f: st.booleans() for f in FLAGS}),
@@ -83,215 +241,183 @@ class Sync(RuleBasedStateMachine):
         self.flags, self.fixed = flags, fixed
         self.ds = ab.create_dataset(self.folder / "d")
         self.ds.add_samples([ab.Sample(f"{s}.jpg", sample_id=s) for s in SAMPLES])
-        self.ours: dict[str, Label] = {}
+        self.ours: dict[str, Labels] = {"f": {}, **{f"beside_{key}": {} for key in RUNS}}
         self.sample: dict[str, str] = {}
+        self.time = self.made = 0
+        self.runs: dict[str, Run] = {}
         for number, (sample, label) in enumerate(start):
             self.add_here(sample, label, f"l{number}")
-        self.ds.annotate(
-            "run", backend="memory", url=self.url, task_size=2, progress=False,
-            label_schema={"f": {"type": "detections", "classes": CLASSES, **flags, "attributes": {
-                "free": {"type": "int"}, "fixed": {"type": "text", "read_only": fixed}}}},
-        )  # fmt: skip
-        self.base = copy.deepcopy(self.ours)
-        self.theirs = copy.deepcopy(self.ours)
-        self.hidden: set[str] = set()  # samples that the tool does not return
-        self.undoable: list[tuple[dict[str, Label], list[tuple[str, str, Label | None, Label | None, list[str]]]]] = []
-        self.names: dict[str, str] = {}  # id that the model made -> id that the bridge derived
+        self.send()
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
             SERVERS.pop(self.url, None)
 
+    @precondition(lambda self: len(self.runs) < len(RUNS))
+    @rule()
+    def send(self) -> None:
+        key = RUNS[len(self.runs)]
+        self.ds.annotate(
+            key, backend="memory", url=self.url, task_size=2, progress=False,
+            label_schema={"f": {"type": "detections", "classes": CLASSES, **self.flags, "attributes": {
+                "free": {"type": "int"}, "fixed": {"type": "text", "read_only": self.fixed}}}},
+        )  # fmt: skip
+        sent = {name: bare(label) for name, label in self.ours["f"].items()}
+        self.runs[key] = Run(key, self.ds._stores.runs.get(key).run_id, sent, copy.deepcopy(sent))
+
+    def _run(self, data: st.DataObject) -> Run:
+        return self.runs[one_of(data, self.runs)]
+
     # What people do here
 
     def add_here(self, sample: str, label: Label, name: str) -> None:
         self.ds.add_labels("f", [{**row_of(label), "sample_id": sample, "label_id": name}])
-        self.ours[name], self.sample[name] = label, sample
+        self.ours["f"][name], self.sample[name] = label, sample
 
-    @rule(data=st.data(), sample=st.sampled_from(SAMPLES), label=values())
-    def create_here(self, data: st.DataObject, sample: str, label: Label) -> None:
-        self.add_here(sample, label, f"h{uuid.uuid4()}")
+    def _here(self) -> list[tuple[str, str]]:
+        return [(where, name) for where, labels in self.ours.items() for name in labels]
 
-    @precondition(lambda self: self.ours)
+    def _new(self, letter: str) -> str:
+        self.made += 1
+        return f"{letter}{self.made}"
+
+    @rule(sample=st.sampled_from(SAMPLES), label=values())
+    def create_here(self, sample: str, label: Label) -> None:
+        self.add_here(sample, label, self._new("h"))
+
+    @precondition(lambda self: self._here())
     @rule(data=st.data(), component=st.sampled_from(COMPONENTS))
     def edit_here(self, data: st.DataObject, component: str) -> None:
-        name = data.draw(st.sampled_from(sorted(self.ours)))
-        label = {**self.ours[name], component: data.draw(VALUES[component])}
+        where, name = one_of(data, self._here())
+        label = {**self.ours[where][name], component: data.draw(VALUES[component])}
         row = row_of(label)
         self.ds.set_labels([{"label_id": name, **{c: row[c] for c in ("label", "bounding_box", "attributes")}}])
-        self.ours[name] = label
+        self.ours[where][name] = label
 
-    @precondition(lambda self: self.ours)
+    @precondition(lambda self: self._here())
     @rule(data=st.data())
     def delete_here(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.ours)))
+        where, name = one_of(data, self._here())
         self.ds.delete_labels([name])
-        del self.ours[name]
+        del self.ours[where][name]
 
     # What people do in the tool
 
-    def _tool(self, edit: Any) -> None:
+    def _tool(self, run: Run, edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
         server = SERVERS[self.url]
         for task, table in server.labels.items():
-            rows = edit(task, table.to_pylist())
-            server.labels[task] = pa.Table.from_pylist(rows, table.schema)
+            if task.startswith(f"{run.key}-"):
+                server.labels[task] = pa.Table.from_pylist(edit(table.to_pylist()), table.schema)
 
-    def _remote(self, name: str) -> str:
-        return self.names.get(name, name)
-
-    @precondition(lambda self: self.theirs)
-    @rule(data=st.data(), component=st.sampled_from(COMPONENTS))
+    @rule(data=st.data(), component=st.sampled_from(SENT))
     def edit_there(self, data: st.DataObject, component: str) -> None:
-        name = data.draw(st.sampled_from(sorted(self.theirs)))
-        self.theirs[name] = {**self.theirs[name], component: data.draw(VALUES[component])}
-        new = row_of(self.theirs[name])
-
-        def edit(_: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            return [{**r, **new} if self._is(r, name) else r for r in rows]
-
-        self._tool(edit)
+        run = self._run(data)
+        if not run.theirs:
+            return
+        name = one_of(data, run.theirs)
+        run.theirs[name] = {**run.theirs[name], component: data.draw(VALUES[component])}
+        new = row_of(run.theirs[name])
+        self._tool(run, lambda rows: [{**r, **new} if self._is(r, name) else r for r in rows])
 
     def _is(self, row: dict[str, Any], name: str) -> bool:
         return bool(row["label_id"] == name or row["remote_id"] == name)
 
-    @precondition(lambda self: self.theirs)
     @rule(data=st.data())
     def delete_there(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.theirs)))
-        del self.theirs[name]
-        self._tool(lambda _, rows: [r for r in rows if not self._is(r, name)])
+        run = self._run(data)
+        if not run.theirs:
+            return
+        name = one_of(data, run.theirs)
+        del run.theirs[name]
+        self._tool(run, lambda rows: [r for r in rows if not self._is(r, name)])
 
-    @rule(sample=st.sampled_from(SAMPLES), label=values())
-    def create_there(self, sample: str, label: Label) -> None:
-        name = f"t{uuid.uuid4()}"
-        self.theirs[name], self.sample[name] = label, sample
+    @rule(data=st.data(), sample=st.sampled_from(SAMPLES), label=values())
+    def create_there(self, data: st.DataObject, sample: str, label: Label) -> None:
+        run, remote = self._run(data), self._new("t")
+        name = derive(run.run_id, [remote])[0].as_py()
+        run.theirs[name], self.sample[name] = bare(label), sample
         server = SERVERS[self.url]
-        task = next(t for t, samples in server.samples.items() if sample in [*samples.to_pylist(), *self._hidden_of(t)])
-        new = {**row_of(label), "sample_id": sample, "remote_id": name}
+        task = sorted(t for t in server.labels if t.startswith(f"{run.key}-"))[SAMPLES.index(sample) // 2]
+        new = {**row_of(bare(label)), "sample_id": sample, "remote_id": remote, "label_id": name}
         table = server.labels[task]
         server.labels[task] = pa.Table.from_pylist([*table.to_pylist(), new], table.schema)
 
-    def _hidden_of(self, task: str) -> list[str]:
-        number = int(task.rsplit("-", 1)[1])
-        return [s for s in SAMPLES[2 * number : 2 * number + 2] if s in self.hidden]
-
-    @rule(sample=st.sampled_from(SAMPLES))
-    def hide_or_show(self, sample: str) -> None:
+    @rule(data=st.data(), sample=st.sampled_from(SAMPLES))
+    def hide_or_show(self, data: st.DataObject, sample: str) -> None:
         """The tool does not answer for a sample: its page failed, or its frame was removed."""
-        self.hidden ^= {sample}
-        server = SERVERS[self.url]
-        for number, task in enumerate(sorted(server.samples)):
-            left = [s for s in SAMPLES[2 * number : 2 * number + 2] if s not in self.hidden]
+        run, server = self._run(data), SERVERS[self.url]
+        run.hidden ^= {sample}
+        for number, task in enumerate(sorted(t for t in server.samples if t.startswith(f"{run.key}-"))):
+            left = [s for s in SAMPLES[2 * number : 2 * number + 2] if s not in run.hidden]
             server.samples[task] = pa.array(left, pa.string())
 
     # Loads
 
-    def _expected(self, policy: str) -> dict[str, Any]:
-        """What a load comes to: new ours, new base, writes for undo, and how much is listed."""
-        ours, base = copy.deepcopy(self.ours), copy.deepcopy(self.base)
-        writes: list[tuple[str, str, Label | None, Label | None, list[str]]] = []
-        refused = conflicts = 0
-        for name in {**self.base, **self.theirs}:
-            b, t, o = self.base.get(name), self.theirs.get(name), self.ours.get(name)
-            if self.sample[name] in self.hidden:
-                continue
-            if b is None and t is not None:  # new there
-                if not self.flags["allow_additions"]:
-                    refused += 1
-                    continue
-                taken = dict(t)
-                if self.fixed and taken["attributes.fixed"] is not None:
-                    refused += 1
-                    taken["attributes.fixed"] = None
-                if o is None:
-                    ours[name] = base[name] = taken
-                    writes.append(("add", name, None, taken, []))
-                elif o == taken:
-                    base[name] = taken
-                else:
-                    conflicts += 1
-                    if policy == "theirs":
-                        ours[name] = base[name] = taken
-                        writes.append(("edit", name, o, taken, list(COMPONENTS)))
-            elif b is not None and t is None:  # deleted there
-                if not self.flags["allow_deletions"]:
-                    refused += 1
-                    continue
-                if o is not None and o != b:
-                    conflicts += 1
-                    if policy == "ours":
-                        continue
-                base.pop(name)
-                if o is not None:
-                    del ours[name]
-                    writes.append(("delete", name, o, None, []))
-            elif b is not None and t is not None:
-                accepted = {}
-                for c in COMPONENTS:
-                    if t[c] == b[c]:
-                        continue
-                    allowed = self.flags[FLAG_OF[c]] if c in FLAG_OF else not (c == "attributes.fixed" and self.fixed)
-                    if not allowed:
-                        refused += 1
-                    elif o is not None and o[c] != b[c] and o[c] != t[c]:
-                        conflicts += 1
-                        if policy == "theirs":
-                            accepted[c] = t[c]
-                    else:
-                        accepted[c] = t[c]
-                if not accepted:
-                    continue
-                if o is None:  # deleted here
-                    conflicts += 1
-                    if policy == "theirs":
-                        ours[name] = base[name] = {**b, **accepted}
-                        writes.append(("add", name, None, ours[name], []))
-                    continue
-                base[name] = {**b, **accepted}
-                written = [c for c in accepted if o[c] != accepted[c]]
-                if written:
-                    ours[name] = {**o, **accepted}
-                    writes.append(("edit", name, o, ours[name], written))
-        return {"ours": ours, "base": base, "writes": writes, "refused": refused, "conflicts": conflicts}
+    def _expected(self, run: Run, policy: str, beside: bool) -> tuple[Outcome, Outcome]:
+        """What a load does to the field itself, and to the field beside it."""
 
-    @rule(policy=st.sampled_from(["theirs", "ours", "fail"]))
-    def load(self, policy: str) -> None:
-        self._learn_names()
-        want = self._expected("theirs" if policy == "fail" else policy)
+        def seen(name: str) -> bool:
+            return self.sample[name] not in run.hidden
+
+        here = merged(run.base, run.theirs, self.ours["f"], seen, "f", self.flags, self.fixed, SENT, policy)
+        there = Outcome(run.copies, self.ours[run.beside])
+        if beside:
+            known = {*run.base, *(w.name for w in here.writes)}
+            result = {n: label for n, label in here.ours.items() if n in known and seen(n)}
+            copies = {derive(run.run_id, [f"{run.beside}\n{n}"])[0].as_py(): n for n in {**run.base, **run.theirs}}
+            self.sample |= {copied: self.sample[n] for copied, n in copies.items()}
+            theirs = {copied: result[n] for copied, n in copies.items() if n in result}
+            there = merged(run.copies, theirs, self.ours[run.beside], seen, run.beside, OPEN, False, COMPONENTS, policy)
+            here = Outcome(run.base, self.ours["f"], [], here.refused, here.conflicts)
+        return here, there
+
+    def _options(self, run: Run, policy: str, beside: bool) -> dict[str, Any]:
+        dest = {"dest_field": run.beside} if beside else {}
+        return {"conflicts": policy, "force": True, "progress": False, **dest}
+
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]), beside=st.booleans())
+    def load(self, data: st.DataObject, policy: str, beside: bool) -> None:
+        run = self._run(data)
+        taken = "theirs" if policy == "fail" else policy
+        want = self._expected(run, taken, beside)
         before = self.ds._stores.labels.version()
-        if policy == "fail" and want["conflicts"]:
+        conflicts, refused = (sum(getattr(w, n) for w in want) for n in ("conflicts", "refused"))
+        changes = sum(len(w.writes) for w in want)
+        if policy == "fail" and conflicts:
             try:
-                self.ds.load_annotations("run", conflicts="fail", force=True, progress=False)
+                self.ds.load_annotations(run.key, **self._options(run, "fail", beside))
             except ab.Conflict:
                 assert self.ds._stores.labels.version() == before
                 return
             raise AssertionError("the conflict was not reported")
-        report = self.ds.load_annotations("run", conflicts=policy, force=True, progress=False)
-        assert (report.refused.num_rows, report.conflicts.num_rows) == (want["refused"], want["conflicts"])
-        assert report.changes == len(want["writes"])
-        assert self.ds._stores.labels.version() == before + bool(want["writes"])
-        self._loaded(want)
-        again = self.ds.load_annotations(
-            "run", conflicts="theirs" if policy == "fail" else policy, force=True, progress=False
-        )
+        report = self.ds.load_annotations(run.key, **self._options(run, policy, beside))
+        assert (report.refused.num_rows, report.conflicts.num_rows) == (refused, conflicts)
+        assert report.changes == changes
+        assert self.ds._stores.labels.version() == before + bool(changes)
+        self._loaded(run, want)
+        again = self.ds.load_annotations(run.key, **self._options(run, taken, beside))
         assert again.changes == 0
         assert again.version is None
 
-    def _loaded(self, want: dict[str, Any]) -> None:
-        if want["base"] != self.base or want["writes"]:
-            self.undoable.append((self.base, want["writes"]))
-        self.ours, self.base = want["ours"], want["base"]
+    def _loaded(self, run: Run, want: tuple[Outcome, Outcome]) -> None:
+        here, there = want
+        writes = [*here.writes, *there.writes]
+        if writes or here.base != run.base or there.base != run.copies:
+            self.time += 1
+            run.loads.append(Past(writes, run.base, run.copies, self.time))
+        self.ours["f"], run.base = here.ours, here.base
+        self.ours[run.beside], run.copies = there.ours, there.base
 
-    @rule(policy=st.sampled_from(["theirs", "ours"]), step=st.sampled_from(STEPS))
-    def load_killed(self, policy: str, step: tuple[str, str]) -> None:
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours"]), step=st.sampled_from(STEPS), beside=st.booleans())
+    def load_killed(self, data: st.DataObject, policy: str, step: tuple[str, str], beside: bool) -> None:
         """A load that ends at some step leaves all or nothing, and the next call to the run finds out which."""
-        self._learn_names()
-        want = self._expected(policy)
+        run = self._run(data)
+        want = self._expected(run, policy, beside)
         path, when = step
         module, owner, name = path.rsplit(".", 2)
         holder = getattr(__import__(module, fromlist=[owner]), owner)
-        real, give_up, alive = getattr(holder, name), loading._give_up, ledger._alive
+        real, give_up, dead = getattr(holder, name), ledger.Runs.give_up, ledger._dead
 
         def killed(*args: Any, **kwargs: Any) -> Any:
             if when == "after":
@@ -301,61 +427,71 @@ class Sync(RuleBasedStateMachine):
         committed = False
         try:
             setattr(holder, name, killed)
-            loading._give_up = lambda *_: None
-            ledger._alive = lambda _: False
+            ledger.Runs.give_up = lambda *_: None  # type: ignore[method-assign]
+            ledger._dead = lambda _: True
             try:
-                self.ds.load_annotations("run", conflicts=policy, force=True, progress=False)
+                self.ds.load_annotations(run.key, **self._options(run, policy, beside))
             except Killed:
                 pass
             else:
                 committed = True  # the load had no such step
             setattr(holder, name, real)
-            self.ds.get_annotation_info("run")
+            self.ds.get_annotation_info(run.key)
         finally:
             setattr(holder, name, real)
-            loading._give_up, ledger._alive = give_up, alive
+            ledger.Runs.give_up, ledger._dead = give_up, dead  # type: ignore[method-assign]
         wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end"))
-        if wrote and (want["writes"] or committed):
-            self._loaded(want)
+        if wrote and (any(w.writes for w in want) or committed):
+            self._loaded(run, want)
 
-    @precondition(lambda self: self.undoable)
-    @rule()
-    def undo(self) -> None:
-        self._learn_names()
-        base, writes = self.undoable.pop()
-        self.ds.undo_annotations("run")
-        for action, name, old, new, written in writes:
-            now = self.ours.get(name)
-            if action == "add" and now == new:
-                del self.ours[name]
-            elif action == "delete" and now is None:
-                self.ours[name] = old
-            elif action == "edit" and now is not None:
-                kept = {c: old[c] for c in written if now[c] == new[c]}  # type: ignore[index]
-                self.ours[name] = {**now, **kept}
-        self.base = base
+    @rule(data=st.data())
+    def undo(self, data: st.DataObject) -> None:
+        run = self._run(data)
+        done = [past for past in run.loads if past.undone is None]
+        if not done:
+            return
+        self.time += 1
+        past = done[-1]
+        past.undone = self.time
+        self.ds.undo_annotations(run.key)
+        for write in past.writes:
+            self._take_back(self._since(run, past, write))
+        run.base, run.copies = past.base, past.copies
 
-    def _learn_names(self) -> None:
-        """A label made in the tool has its remote name until the bridge derives an id from it."""
-        from annobridge.core.ids import derive
+    def _since(self, run: Run, past: Past, write: Write) -> Write:
+        """An addition that put back what another run had deleted, and has given back since, is an edit of that."""
+        others = [p for other in self.runs.values() if other is not run for p in other.loads]
+        for other in sorted(others, key=lambda p: -p.made):
+            if write.action == "add" and other.undone and other.made < past.made < other.undone:
+                for w in other.writes:
+                    if (w.action, w.name) == ("delete", write.name):
+                        return Write("edit", write.field, write.name, w.old, write.new)
+        return write
 
-        run = self.ds._stores.runs.get("run")
-        made = [n for n in self.theirs if n.startswith("t")]
-        for old, new in zip(made, derive(run.run_id, made).to_pylist(), strict=True):
-            for side in (self.theirs, self.sample):
-                side[new] = side.pop(old)
-            self._tool(lambda _, rows, o=old, n=new: [{**r, "label_id": n} if r["remote_id"] == o else r for r in rows])
+    def _take_back(self, write: Write) -> None:
+        ours, (name, old, new) = self.ours[write.field], (write.name, write.old, write.new)
+        now = ours.get(name)
+        if write.action == "add" and now == new:
+            del ours[name]
+        elif write.action == "delete" and now is None:
+            assert old is not None
+            ours[name] = old
+        elif write.action == "edit" and now is not None:
+            assert old is not None
+            assert new is not None
+            ours[name] = {**now, **{c: old[c] for c in write.components if now[c] == new[c]}}
 
     @invariant()
     def the_dataset_is_what_the_model_says(self) -> None:
         if hasattr(self, "ds"):
-            rows = self.ds.labels("f").to_pylist()
+            rows = self.ds.labels().to_pylist()
             assert len(rows) == len({r["label_id"] for r in rows})
-            assert {r["label_id"]: label_of(r) for r in rows} == self.ours
+            for where, labels in self.ours.items():
+                assert {r["label_id"]: label_of(r) for r in rows if r["field"] == where} == labels
             assert all(r["sample_id"] == self.sample[r["label_id"]] for r in rows)
 
 
 TestSync = Sync.TestCase
 TestSync.settings = settings(
-    max_examples=25, stateful_step_count=18, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=20, stateful_step_count=22, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

@@ -30,6 +30,11 @@ def strange(hands: Any, case: str) -> str:
             return "car0"
         case "class, new":
             return hands.add("s0", label="tank", attributes={"color": "blue"})
+        case "class, none":
+            hands.set("car0", label=None)
+            return "car0"
+        case "class, empty":
+            return hands.add("s0", label="", attributes={"color": "blue"})
         case "attribute, known":
             hands.set("car0", attributes={"mood": "good"})
             return "car0"
@@ -52,6 +57,8 @@ CASES = {
     "type, known": "not of the field's type (detections)",
     "class, known": "class not in the schema",
     "class, new": "class not in the schema",
+    "class, none": "the label has no class",
+    "class, empty": "the label has no class",
     "attribute, known": "attribute not in the schema",
     "attribute, new": "attribute not in the schema",
     "value, known": "value not in the schema",
@@ -118,7 +125,8 @@ def test_keep_takes_strange_classes_and_values_where_they_are(sent, case):
     row = sent.label("car0") if which == "car0" else sent.new(before)[0]
     assert row["field"] == "objects"
     values = sent.values(row["label_id"])
-    assert (row["label"] == "tank") == case.startswith("class")
+    classes = {"class, known": "tank", "class, new": "tank", "class, none": None, "class, empty": ""}
+    assert row["label"] == classes.get(case, "car")
     assert (values.get("mood") == '"good"') == case.startswith("attribute")
     assert (values.get("color") == '"pink"') == (case in ("value, known", "value, new"))
     assert len(report.unexpected) == 1  # told, though it was taken

@@ -176,3 +176,21 @@ def test_views_of_an_empty_dataset(tmp_path: Path):
         assert view.samples().to_arrow().num_rows == 0
         assert view.labels().to_arrow().num_rows == 0
     assert ds.label_fields() == []
+
+
+def test_a_field_that_is_not_there_is_named_with_the_near_one(ds):
+    with pytest.raises(ab.StoreError, match="no label field 'wether'; did you mean 'weather'?"):
+        ds.labels("wether")
+    with pytest.raises(ab.StoreError, match="no label field 'x'; there is 'boxes', 'weather'"):
+        ds.limit(1).labels(["boxes", "x"])
+    assert ds.select("s0").labels("boxes").to_pylist() == []  # there is one, and no label of it here
+
+
+def test_an_empty_field_is_no_mistake_where_a_run_knows_it(tmp_path):
+    ds = ab.create_dataset(tmp_path / "ds")
+    assert ds.labels("anything").to_pylist() == []  # nothing is there yet
+    ds.add_samples([ab.Sample("a.jpg", sample_id="a", f=ab.Classification("x"))])
+    ds.annotate("r", label_schema={"g": {"type": "detections", "classes": ["car"]}}, backend="memory", url="memory://g")
+    assert ds.labels("g").to_pylist() == []
+    with pytest.raises(ab.StoreError, match="no label field 'h'"):
+        ds.labels("h")

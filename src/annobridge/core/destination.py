@@ -7,19 +7,63 @@ the other field meanwhile, by a baseline of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..exceptions import SchemaError
 from . import ids
-from .labels import LABELS, REMOTE, conform
+from .labels import LABELS, REMOTE, SINGLE, conform
 from .masks import keep
 from .merge import Merged, Stamp, merge
-from .schema import LabelSchema
+from .schema import FRAMES, FieldSchema, LabelSchema
 
 _MARK = "\n"  # how the remote id of a carried label begins; no tool's own id does
+
+
+def resolve(given: str | Mapping[str, str] | None, schema: LabelSchema) -> dict[str, str]:
+    """Field → destination, from what was given: one name is enough for one field, and each must be one that can be."""
+    fields = list(schema.fields)
+    if isinstance(given, str):
+        if len(fields) != 1:
+            raise SchemaError(
+                f"dest_field={given!r} is one name, but the run has {len(fields)} fields; "
+                f"give a dictionary, as {{{fields[0]!r}: {given!r}}}."
+            )
+        given = {fields[0]: given}
+    wanted = dict(given or {})
+    if unknown := set(wanted) - set(fields):
+        raise SchemaError(
+            f"dest_field names {sorted(unknown)[0]!r}, which is not a field of the run; it has {', '.join(fields)}."
+        )
+    for name, target in wanted.items():
+        if problem := _problem(target, schema.fields[name], schema):
+            raise SchemaError(f"dest_field sends {name!r} to {target!r}, {problem}")
+        if list(wanted.values()).count(target) > 1:
+            raise SchemaError(f"dest_field sends two fields to {target!r}; give each its own.")
+    return wanted
+
+
+def _problem(target: str, source: FieldSchema, schema: LabelSchema) -> str | None:
+    """What is wrong with a name as a destination."""
+    bare = target.removeprefix(FRAMES)
+    if target in schema.fields:
+        return "which is a field of the run itself; choose another."
+    if not bare.isidentifier():
+        return "which is not a name; use letters, digits and _."
+    if source.in_video and bare == target:
+        return f"but labels of video frames need a field of frames; give {FRAMES + target!r}."
+    if not source.in_video and bare != target:
+        return f"which is a field of video frames; give {bare!r}."
+    return None
+
+
+def singles(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
+    """The fields, destinations among them, that hold one label per sample."""
+    own = [spec.name for spec in schema.fields.values() if spec.type in SINGLE]
+    return [*own, *(destinations[name] for name in own if name in destinations)]
 
 
 def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -30,7 +74,7 @@ def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def carry(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
-    fields: Mapping[str, str], policy: str, stamp: Stamp,
+    fields: Mapping[str, str], single: Collection[str], policy: str, stamp: Stamp,
 ) -> Merged:  # fmt: skip
     """``merged`` with what concerns ``fields`` (field → destination) done there and not in the field itself."""
     to = pa.array(list(fields))
@@ -39,7 +83,7 @@ def carry(
     theirs = _copies(result, fields, stamp.run_id)
     there = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
-        theirs, ours, returned, LabelSchema({}), policy, stamp,
+        theirs, ours, returned, LabelSchema({}), single, policy, stamp,
     )  # fmt: skip
     here = {n: _without(getattr(merged, n), to) for n in ("writes", "before", "baseline")}
     both = {n: pa.concat_tables([here.get(n, getattr(merged, n)), getattr(there, n)]) for n in Merged.__slots__}

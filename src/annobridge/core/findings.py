@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import attributes
+from .diff import PREFIX
+from .labels import COMPONENTS
+
+_POINTS = 3  # of a shape, shown
 FINDINGS = pa.schema(
     [
         pa.field("label_id", pa.string()),
         pa.field("sample_id", pa.string()),
         pa.field("field", pa.string()),
-        pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME | type
+        pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME | type | field
         pa.field("reason", pa.string()),
         pa.field("base", pa.string()),  # what was sent, where it has a short form
         pa.field("ours", pa.string()),
@@ -22,22 +27,19 @@ FINDINGS = pa.schema(
 )
 
 
-def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array, **values: Any) -> pa.Table:
+def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array, **sides: pa.Table) -> pa.Table:
     """One finding for each row of ``rows`` (with label_id, sample_id, field) at which ``where`` holds.
 
-    ``reason`` is one for all, or a column as long as ``rows``, as are ``values`` (for ``base``, ``ours`` and ``theirs``).
+    ``reason`` is one for all, or a column as long as ``rows``. ``sides`` are tables as long, of which ``base``, ``ours``
+    and ``theirs`` show the component's value.
     """
     at = pa.array(np.flatnonzero(where))
-    columns = {
-        "label_id": rows["label_id"],
-        "sample_id": rows["sample_id"],
-        "field": rows["field"],
-        "component": pa.repeat(component, rows.num_rows),
-        "reason": pa.repeat(reason, rows.num_rows) if isinstance(reason, str) else reason,
-        **values,
-    }
-    arrays = [columns.get(f.name, pa.nulls(rows.num_rows, f.type)) for f in FINDINGS]
-    return pa.Table.from_arrays(arrays, schema=FINDINGS).take(at)
+    columns = {name: rows[name].take(at) for name in ("label_id", "sample_id", "field")}
+    columns["component"] = pa.repeat(component, len(at))
+    columns["reason"] = pa.repeat(reason, len(at)) if isinstance(reason, str) else reason.take(at)
+    columns |= {name: text(side.take(at), component) for name, side in sides.items()}
+    arrays = [columns.get(f.name, pa.nulls(len(at), f.type)) for f in FINDINGS]
+    return pa.Table.from_arrays(arrays, schema=FINDINGS)
 
 
 def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
@@ -46,8 +48,33 @@ def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
         return pc.coalesce(rows["label"], rows["value"])
     if component == "index":
         return rows["index"].cast(pa.string())
-    if component.startswith("attributes."):
-        from . import attributes
-
-        return attributes.values(rows["attributes"], component.removeprefix("attributes."))
+    if component == "field":
+        return rows["field"]
+    if component == "spatial":
+        return pa.array(map(_shape, *(rows[name] for name in COMPONENTS["spatial"])), pa.string())
+    if component.startswith(PREFIX):
+        return attributes.values(rows["attributes"], component.removeprefix(PREFIX))
     return pa.nulls(rows.num_rows, pa.string())
+
+
+def _shape(*scalars: pa.Scalar) -> str | None:
+    """Where a label lies, in few words; findings are few, so row by row."""
+    row = dict(zip(COMPONENTS["spatial"], scalars, strict=True))
+    words = [name for name in ("closed", "filled") if row[name].as_py()]
+    if row["bounding_box"].is_valid:
+        words.append("box " + _numbers(row["bounding_box"].as_py()))
+    if row["rotation"].as_py():
+        words.append(f"turned by {_numbers([row['rotation'].as_py()])}")
+    if row["points"].is_valid:
+        points = row["points"].values.flatten()
+        some = [f"({_numbers(point)})" for point in points.slice(0, _POINTS).to_pylist()]
+        words.append(f"{len(points)} points {' '.join(some)}" + (" …" if len(points) > _POINTS else ""))
+    if row["mask"].is_valid:
+        words.append(f"mask of {len(row['mask']['counts'].as_py() or b'')} bytes")
+    if row["frame_number"].is_valid:
+        words.append(f"in frame {row['frame_number'].as_py()}")
+    return ", ".join(words) or None
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)

@@ -131,7 +131,9 @@ COMPONENTS = {
     "index": ("index", "keyframe"),
 }
 
-UNSENT = ("confidence", "tags")  # never merged; but a label that got others here is not deleted without a word
+# Never merged: what a tool says of them is taken with a new label, and ignored, without a finding, for one that was sent.
+# But a label that got others here is not deleted without a word.
+UNSENT = ("confidence", "tags")
 
 
 def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import ids
+from . import findings, ids
 from .diff import same
 from .labels import REMOTE, SINGLE
 from .masks import equal, one, valid
@@ -36,6 +36,16 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
     label_id = _adopt(one(base["label_id"]).take(at), theirs, base, known, schema)
     return theirs.set_column(0, REMOTE.field("label_id"), _fill(label_id, run_id, base, theirs, names))
+
+
+def moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
+    """Findings for labels that lie in another field in the tool than the one they were sent from. They stay where they
+    are here: merged as a deletion and an addition, a label whose class the other field does not have would be lost.
+    """
+    there, here = one(theirs["field"]), one(matched["field"])
+    moved = valid(there) & ~equal(there, here)
+    reason = "moved to another field in the tool; a label stays in its field"
+    return findings.of(matched, moved, "field", reason, base=matched, theirs=theirs)
 
 
 def _key(rows: pa.Table, *columns: str) -> pa.Array:

@@ -11,7 +11,7 @@ new baseline, so that the next plan shows it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings
+from . import attributes, findings, places
 from .compare import equal_rows
-from .diff import PREFIX, Changes, components_differ, diff, same, take
+from .diff import PREFIX, Changes, components_differ, diff, take
 from .findings import FINDINGS
 from .labels import BASELINE, COMPONENTS, LABELS, UNSENT, conform
-from .masks import Bools, any_of, equal, keep
+from .masks import Bools, any_of, bools, equal, one
 from .restrict import Restricted
 from .schema import LabelSchema
 
@@ -64,41 +64,49 @@ class Merged:
 
 
 def merge(
-    base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array, schema: LabelSchema, policy: str, stamp: Stamp
-) -> Merged:
+    base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array,
+    schema: LabelSchema, single: Collection[str], policy: str, stamp: Stamp,
+) -> Merged:  # fmt: skip
     """Merge one task. ``base`` is ``BASELINE``; ``theirs`` is ``REMOTE``, matched and routed; ``ours`` is ``LABELS`` with
-    ``_rowaddr``. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees ``conflicts``).
+    ``_rowaddr``. ``single`` names the fields of one label per sample, which may be more than those of ``schema``: what
+    was let in already comes without one. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees
+    ``conflicts``).
     """
     changes = diff(base, theirs, returned)
-    restricted = Restricted(changes, schema)
-    restricted.one_per_sample(_remaining(ours, changes, restricted.delete))
-    return _Reconciliation(changes, restricted, ours, policy, stamp).result()
-
-
-def _remaining(ours: pa.Table, changes: Changes, delete: np.ndarray) -> pa.Table:
-    dying = changes.base["label_id"].filter(pa.array(delete))
-    rows = ours.select(["label_id", "sample_id", "field", "frame_number"])
-    return keep(rows, pc.invert(pc.is_in(rows["label_id"], value_set=dying)))
+    return _Reconciliation(changes, Restricted(changes, schema), ours, single, policy, stamp).result()
 
 
 class _Reconciliation:
     """Holds the aligned sides while they are reconciled. Rows of every array are the changes, in one order."""
 
-    def __init__(self, changes: Changes, restricted: Restricted, ours: pa.Table, policy: str, stamp: Stamp) -> None:
+    def __init__(
+        self,
+        changes: Changes,
+        restricted: Restricted,
+        ours: pa.Table,
+        single: Collection[str],
+        policy: str,
+        stamp: Stamp,
+    ) -> None:
         self.c, self.r, self.policy, self.stamp = changes, restricted, policy, stamp
+        self.everyone, self.single = ours, pa.array(single, pa.string())
         self.base, self.theirs = changes.base, restricted.theirs
         ids = pc.coalesce(self.base["label_id"], self.theirs["label_id"])
         place = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
         self.ours, self.here = take(ours, place), place >= 0
         self.conflicts: list[pa.Table] = []
         self.touched = touched = self.here & self._written_since()
-        self.moved = {  # what we changed ourselves; attributes that were not sent are nobody's business but ours
-            component: rows
-            for component, rows in components_differ(self.base, self.ours, touched).items()
-            if not component.startswith(PREFIX) or restricted.knows(component.removeprefix(PREFIX))
-        }
+        self.moved = self._known(components_differ(self.base, self.ours, touched))  # what we changed ourselves
         self.edit = changes.in_base & changes.in_theirs
         self.new = changes.in_theirs & ~changes.in_base
+
+    def _known(self, differ: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Less the attributes that were not sent: they are nobody's business but ours."""
+        return {
+            component: rows
+            for component, rows in differ.items()
+            if not component.startswith(PREFIX) or self.r.knows(component.removeprefix(PREFIX))
+        }
 
     def _written_since(self) -> np.ndarray:
         """Which of our rows somebody wrote since the baseline: by revision, and by the store for writers that keep none."""
@@ -110,30 +118,32 @@ class _Reconciliation:
         return since
 
     def result(self) -> Merged:
-        met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
         edits, accepted = self._edits()
-        every = np.arange(len(self.c))
-        apart = met & ~same(self.theirs, self.ours, every, every) if met.any() else met
-        self._conflict(apart, "existence", "the same label is here with other values")
-        overwrite = apart & (self.policy == "theirs")
-        lost = self._lost(accepted)
-        self.written = any_of([*edits.values(), overwrite], len(self.c)) | ~self.here
-        writes = [
-            self._edited(edits, overwrite),
-            self._added(self.theirs, self.r.add & ~self.here),
-            self._added(self._patched(self.base, accepted), lost & (self.policy == "theirs")),
-        ]
         gone, settled = self._deletions()
-        edited = any_of([*edits.values(), overwrite], len(self.c))
+        known = self._patched(self.base, accepted)
+        back = self._arrivals(known, self.edit & ~self.here & any_of(accepted.values(), len(self.c)), gone)
+        met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
+        apart = self._known(components_differ(self.theirs, self.ours, met))
+        self._conflict(any_of(apart.values(), len(self.c)), "existence", "the same label is here with other values")
+        if self.policy == "theirs":
+            edits |= {name: rows | edits.get(name, False) for name, rows in apart.items()}
+            apart = {}
+        edited = any_of(edits.values(), len(self.c))
+        self.written = edited | ~self.here
+        writes = [
+            self._edited(edits, edited),
+            self._added(self.theirs, self.r.add & ~self.here),
+            self._added(known, back),
+        ]
         before = [
             self._before(edited, "edit", writes[0]["components"]),
             self._before(gone, "delete", pa.nulls(int(gone.sum()), pa.list_(pa.string()))),
             self._marks(writes[1:]),
         ]
-        known = any_of(accepted.values(), len(self.c)) & self.edit
+        agreed = self.edit & any_of(accepted.values(), len(self.c)) & (self.here | back)
         baseline = [
-            self._baseline(self._patched(self.base, accepted), known & (self.here | (self.policy == "theirs")), False),
-            self._baseline(self.theirs, self.r.add & (~apart | overwrite), False),
+            self._baseline(known, agreed, False),
+            self._baseline(self.theirs, self.r.add & ~any_of(apart.values(), len(self.c)), False),
             self._baseline(self.base, settled, True),
         ]
         return Merged(
@@ -156,11 +166,21 @@ class _Reconciliation:
             edits[component], accepted[component] = taken & both & apart, taken
         return edits, accepted
 
-    def _lost(self, accepted: dict[str, np.ndarray]) -> np.ndarray:
-        """Labels edited in the tool and deleted here."""
-        lost: Bools = self.edit & ~self.here & any_of(accepted.values(), len(self.c))
+    def _arrivals(self, known: pa.Table, lost: np.ndarray, gone: np.ndarray) -> np.ndarray:
+        """Which labels that were edited in the tool and deleted here (``lost``) are put back. An arrival, new or put
+        back, that finds the one place of its sample taken is refused.
+        """
+        back = lost & (self.policy == "theirs")
+        new = self.r.add & ~self.here
+        coming = replaced(known.select([*places.COLUMNS]), self.theirs, places.COLUMNS, new)
+        come = (new | back) & bools(pc.is_in(coming["field"], value_set=self.single))
+        if come.any():
+            leaving = pc.is_in(self.everyone["label_id"], value_set=one(self.ours["label_id"].filter(pa.array(gone))))
+            over = places.crowded(coming, come, self.everyone.filter(pc.invert(leaving)))
+            self.r.refuse(self.theirs, over, "existence", "the field holds one label per sample, and there is one")
+            self.r.add, lost, back = self.r.add & ~over, lost & ~over, back & ~over
         self._conflict(lost, "existence", "deleted here and edited in the tool")
-        return lost
+        return back
 
     def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
@@ -178,25 +198,17 @@ class _Reconciliation:
 
     def _conflict(self, where: np.ndarray, component: str, reason: str) -> None:
         if where.any():
-            sides = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
-            values = {name: findings.text(side, component) for name, side in sides}
+            sides = {"base": self.base, "ours": self.ours, "theirs": self.theirs}
             rows = pa.table({n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")})
-            self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **values))
+            self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **sides))
 
     def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
         return patched(rows, self.theirs, taken)
 
-    def _edited(self, edits: dict[str, np.ndarray], overwrite: np.ndarray) -> pa.Table:
-        where = any_of([*edits.values(), overwrite], len(self.c))
-        rows = self._patched(self.ours, edits)
-        if overwrite.any():
-            rows = replaced(
-                rows, self.theirs, [*(c for cs in COMPONENTS.values() for c in cs), "attributes"], overwrite
-            )
-        rows = replaced(rows, self.theirs, ["annotator", "time"], where)
+    def _edited(self, edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Table:
+        rows = replaced(self._patched(self.ours, edits), self.theirs, ["annotator", "time"], where)
         rows = self._stamped(rows.filter(pa.array(where)))
-        names = pc.if_else(pa.array(overwrite[where]), None, _component_lists(edits, where))
-        return _with(rows, action=pa.repeat("edit", rows.num_rows), components=names)
+        return _with(rows, action=pa.repeat("edit", rows.num_rows), components=_component_lists(edits, where))
 
     def _added(self, rows: pa.Table, where: np.ndarray) -> pa.Table:
         rows = self._stamped(rows.filter(pa.array(where)))

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from . import attributes, findings, validate
 from .diff import PREFIX, Changes
-from .labels import ATTRIBUTE, SINGLE
-from .masks import Bools, any_of, bools, equal, one, valid
+from .labels import ATTRIBUTE
+from .masks import Bools, any_of, equal, one, valid
 from .rows import attribute
 from .schema import Attribute, FieldSchema, Flags, LabelSchema
 from .validate import CLIP
@@ -33,8 +33,8 @@ class Restricted:
         new, gone = changes.in_theirs & ~changes.in_base, changes.in_base & ~changes.in_theirs
         self.add = new & self._flag("allow_additions")
         self.delete = gone & self._flag("allow_deletions")
-        self._refuse(changes.theirs, new & ~self.add, "existence", "additions are not allowed")
-        self._refuse(changes.base, gone & ~self.delete, "existence", "deletions are not allowed")
+        self.refuse(changes.theirs, new & ~self.add, "existence", "additions are not allowed")
+        self.refuse(changes.base, gone & ~self.delete, "existence", "deletions are not allowed")
         self.allowed = {c: self._allow(changes, c, rows) for c, rows in changes.edited.items()}
         if schema.fields:  # what comes from a tool; what comes from the dataset itself was looked at before
             self._refuse_unsound(changes)
@@ -59,13 +59,12 @@ class Restricted:
             reason = "the attribute is read-only"
         refused: Bools = rows & ~allowed
         if refused.any():
-            values = {
-                k: findings.text(side, component) for k, side in (("base", changes.base), ("theirs", changes.theirs))
-            }
-            self.found.append(findings.of(changes.base, refused, component, reason, **values))
+            sides = {"base": changes.base, "theirs": changes.theirs}
+            self.found.append(findings.of(changes.base, refused, component, reason, **sides))
         return allowed
 
-    def _refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array) -> None:
+    def refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array) -> None:
+        """List changes that are not made."""
         if where.any():
             self.found.append(findings.of(rows, where, component, reason))
 
@@ -81,7 +80,7 @@ class Restricted:
             bad[at[row]], reasons[at[row]] = True, f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
         reason = pa.array(reasons, pa.string())
         for component, allowed in [("existence", self.add), *self.allowed.items()]:
-            self._refuse(changes.theirs, allowed & bad, component, reason)
+            self.refuse(changes.theirs, allowed & bad, component, reason)
             allowed &= ~bad
 
     def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
@@ -126,30 +125,8 @@ class Restricted:
                     self._reset(name, found.default, wrong)
 
     def _reset(self, name: str, default: object, where: np.ndarray) -> None:
-        text = findings.text(self.theirs, PREFIX + name)
         reason = "the attribute is read-only"
-        self.found.append(findings.of(self.theirs, where, PREFIX + name, reason, theirs=text))
+        self.found.append(findings.of(self.theirs, where, PREFIX + name, reason, theirs=self.theirs))
         one = pa.scalar(attribute(name, default) if default is not None else None, ATTRIBUTE)  # type: ignore[arg-type]
         new = attributes.replace(self.theirs["attributes"], {name: (where, pa.repeat(one, len(where)))})
         self.theirs = self.theirs.set_column(self.theirs.column_names.index("attributes"), "attributes", new)
-
-    def one_per_sample(self, taken: pa.Table) -> None:
-        """In a field of one label per sample, refuse additions to a sample that has its label (in ``taken``) already."""
-        single = self._per_field(lambda spec: spec is not None and spec.type in SINGLE)
-        at = np.flatnonzero(self.add & single)
-        if not len(at):
-            return
-        key = _place(self.theirs.take(pa.array(at)))
-        full = bools(pc.is_in(key, value_set=_place(taken)))
-        first = np.zeros(len(at), bool)
-        first[np.unique(key.dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
-        over = np.zeros(len(self.add), bool)
-        over[at] = full | ~first
-        self._refuse(self.theirs, over, "existence", "the field holds one label per sample, and there is one")
-        self.add &= ~over
-
-
-def _place(rows: pa.Table) -> pa.Array:
-    frame = rows["frame_number"].cast(pa.string())
-    key = pc.binary_join_element_wise(rows["sample_id"], rows["field"], frame, "\n", null_handling="replace")
-    return one(key)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.labels import BASELINE, conform
-from ..core.masks import keep
+from ..core.masks import keep, one
 from .runs import Run
 from .tables import Database, among, quote
 
@@ -40,6 +40,11 @@ class Baseline:
         if task is not None:
             where += f" AND task = {quote(task)}"
         return self.db.scan("annotation_baseline", BASELINE.names, where)
+
+    def ids(self, run: Run, field: str) -> pa.Array:
+        """The labels that the run ever knew in a field, undone loads included."""
+        where = f"run_id = {quote(run.run_id)} AND field = {quote(field)}"
+        return one(self.db.read("annotation_baseline", ["label_id"], where)["label_id"])
 
     def size(self, run: Run) -> int:
         """How many labels were sent."""

@@ -9,6 +9,8 @@ revision, and the commit is redone, or the plan is stale.
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -43,6 +45,15 @@ class Labels:
         """How many labels there are."""
         return int(self.db.table("labels").count_rows(where))
 
+    def any(self, where: str) -> bool:
+        """Whether there is a label that meets a condition."""
+        return bool(self.db.table("labels").scanner(columns=["field"], filter=where, limit=1).to_table().num_rows)
+
+    def any_but(self, label_ids: pa.Array, where: str) -> bool:
+        """Whether labels that meet a condition are there, other than these."""
+        found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))
+        return any(not pc.all(known, min_count=0).as_py() for known in found)
+
     def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add labels with new ids; one version."""
         self.db.append("labels", rows)
@@ -76,10 +87,12 @@ class Labels:
         writes: pa.RecordBatchReader | None,
         token: str = "",
         added: Callable[[], Iterable[pa.Array]] = tuple,
+        alone: Callable[[], bool] = lambda: True,
     ) -> int:
         """Replace and delete the rows of ``before`` (label_id, rev, _rowaddr as of ``version``) and add ``writes``, at once.
 
         ``added`` gives the ids among the writes that must not exist yet; it is asked only if others wrote meanwhile.
+        ``alone`` is asked before each attempt whether no other load is under way; it may raise to stop the commit.
         Returns the new version. Raises ``StalePlan`` when a row has another revision than ``before`` says, is gone, or is
         there already; nothing is written then.
         """
@@ -92,8 +105,10 @@ class Labels:
             else lance.fragment.write_fragments(writes, table, storage_options=options, data_cache_bytes=WRITE_CACHE)
         )
         addresses = before["_rowaddr"].to_numpy()
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             latest = self.db.table("labels")
+            if not alone():
+                latest = self.fence(attempt)
             if latest.version != version:
                 self._require_new(latest, version, added())
                 addresses = self._found_again(latest, version, before)
@@ -102,18 +117,37 @@ class Labels:
             change = lance.LanceOperation.Update(
                 removed_fragment_ids=removed, updated_fragments=updated, new_fragments=new, update_mode="rewrite_rows"
             )
-            properties = {TOKEN: token or uuid.uuid4().hex}
             try:
-                done = lance.LanceDataset.commit(
-                    table.uri, lance.Transaction(version, change, transaction_properties=properties),
-                    storage_options=options,
-                )  # fmt: skip
+                return self._committed(table, change, token)
             except CommitConflictError:
                 continue
-            return int(done.version)
-        raise StalePlan(
-            f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter."
-        )
+        raise _restless()
+
+    def _committed(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str) -> int:
+        """Commit a change to the table as read. Raises Lance's ``CommitConflictError``."""
+        properties = {TOKEN: token or uuid.uuid4().hex}
+        done = lance.LanceDataset.commit(
+            table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
+            storage_options=self.db.storage_options,
+        )  # fmt: skip
+        return int(done.version)
+
+    def fence(self, attempt: int = 0) -> lance.LanceDataset:
+        """The table as of a version that changes nothing, and that no commit planned before it can pass.
+
+        Lance lets two commits of nothing but new rows pass each other. A change of the columns, even to what they are,
+        conflicts with everything: whoever read the table before the fence has to look again, at what came before it too.
+        """
+        for more in range(_ATTEMPTS):
+            time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311 - so that two who fence at once come apart
+            table = self.db.table("labels")
+            try:
+                version = self._committed(table, lance.LanceOperation.Project(table.schema), "")
+            except CommitConflictError:
+                continue
+            fenced: lance.LanceDataset = self.db.table("labels", version)
+            return fenced
+        raise _restless()
 
     def _planned(self, version: int) -> lance.LanceDataset:
         try:
@@ -168,6 +202,12 @@ class Labels:
             if properties.get(TOKEN) == token:
                 return version
         return None
+
+
+def _restless() -> StalePlan:
+    return StalePlan(
+        f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter."
+    )
 
 
 def _deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[list[lance.FragmentMetadata], list[int]]:
