@@ -60,12 +60,12 @@ def send(place: str, *arguments: str) -> Any:
     return data("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY, *arguments)
 
 
-def work(**changes: Any) -> None:
-    """Edit the car of the first image in the tool, as a person would."""
+def work(which: str = "c0", **changes: Any) -> None:
+    """Edit a label in the tool (the car of the first image), as a person would."""
     server = SERVERS[URL]
     (task,) = server.labels
     rows = server.labels[task].to_pylist()
-    row = next(r for r in rows if r["label_id"] == "c0")
+    row = next(r for r in rows if r["label_id"] == which)
     row.update(changes)
     server.labels[task] = pa.Table.from_pylist(rows, server.labels[task].schema)
 
@@ -81,7 +81,8 @@ def test_help_names_every_command_and_imports_no_store() -> None:
     result = run("--help")
     assert result.exit_code == 0
     commands = (
-        "demo datasets info import annotate runs status plan load undo resume abort cleanup backends config login"
+        "demo datasets info import annotate runs status plan load undo resume abort cleanup rename forget "
+        "backends config login"
     )
     assert all(f" {name} " in result.stdout for name in [*commands.split(), "pixano"])
 
@@ -157,6 +158,24 @@ def test_a_variable_that_a_backend_reads_itself_is_no_option(place: str, monkeyp
 
 def test_config_prints_the_schema_of_its_file() -> None:
     assert "backends" in data("config", "--schema")["properties"]
+
+
+def test_config_lists_all_that_is_wrong_after_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".annobridge").write_text('[backends.pixano]\ntimeout = "soon"\ntiemout = 3\n')
+    monkeypatch.setenv("ANNOBRIDGE_MEMORY_TASK_SIZE", "0")
+    result = run("config")
+    assert result.exit_code == 1
+    assert "soon" in result.stdout
+    assert result.stderr.splitlines()[0] == "Error: Something is wrong with these settings; correct what is named:"
+    for words in (
+        "memory cannot use task_size (environment ANNOBRIDGE_MEMORY_TASK_SIZE): ",
+        "pixano has no option 'tiemout' (~/.annobridge line 3); did you mean 'timeout'?",
+        "pixano cannot use timeout (~/.annobridge line 2): ",
+    ):
+        assert f"\n  - {words}" in result.stderr
+    assert "timeout" in {row["option"] for row in data("config", code=1)}
+    (tmp_path / ".annobridge").write_text('[backends.pixano]\ntimeout = "so')
+    assert "line 2, at 'timeout'" in run("config").stderr
 
 
 def test_backends_tell_what_they_can() -> None:
@@ -246,11 +265,57 @@ def test_unexpected_labels_need_a_choice(place: str) -> None:
     send(place)
     work(label="spaceship")
     assert data("plan", "r1", "-d", place, *MEMORY, code=2)["unexpected"] == 1
+    planned = run("plan", "r1", "-d", place, *MEMORY)
+    assert (planned.exit_code, "1 outside the schema: not decided" in planned.stdout) == (2, True)
+    told = " ".join(planned.stdout.split())
+    assert "A plain load would stop (on a terminal, ask), as nobody said what to do with what is outside" in told
+    assert "Choose --unexpected keep | ignore | return | TYPE=FIELD." in told
+    assert data("plan", "r1", "-d", place, *MEMORY, "--unexpected", "ignore")["stop"] is None
     stopped = run("load", "r1", "-d", place, *MEMORY)
     assert stopped.exit_code == 1
+    assert "there is no terminal to ask on" in stopped.stderr
     assert "--unexpected keep" in stopped.stderr
     kept = data("load", "r1", "-d", place, *MEMORY, "--unexpected", "return")
     assert [f["label"] for f in kept["findings"]["unexpected"]] == ["spaceship"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ("keep", "1 outside the schema: kept"),
+        ("ignore", "1 outside the schema: left out"),
+        ("detections=others", "1 outside the schema: detections go to others, others are left out"),
+    ],
+)
+def test_a_load_says_what_became_of_the_unexpected(place: str, choice: str, words: str) -> None:
+    send(place)
+    work(label="spaceship")
+    assert words in run("load", "r1", "-d", place, *MEMORY, "--unexpected", choice).stdout
+
+
+def test_findings_name_the_files_of_the_rows_that_are_shown(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(place)
+    for label_id in ("c0", "c1", "c2"):
+        work(label_id, label="spaceship")
+    asked: list[list[str]] = []
+    select = ab.Dataset.select
+    monkeypatch.setattr(ab.Dataset, "select", lambda ds, ids: (asked.append(list(ids)), select(ds, ids))[1])
+    result = run("plan", "r1", "-d", place, *MEMORY, "--rows", "2")
+    assert asked == [["s0", "s1"]]
+    assert [row.split()[-1] for row in result.stdout.splitlines() if "spaceship" in row] == ["0.jpg", "1.jpg"]
+    found = data("plan", "r1", "-d", place, *MEMORY, code=2)["findings"]["unexpected"]
+    assert [(f["file"], f["sample_id"]) for f in found] == [("0.jpg", "s0"), ("1.jpg", "s1"), ("2.jpg", "s2")]
+
+
+def test_the_address_of_the_editor_can_be_copied(place: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    url = f"http://127.0.0.1:7492/#/dataset/{'x' * 90}/item/0123456789"
+    monkeypatch.setattr("annobridge.backend.memory.MemoryBackend.editor_url", lambda *_: url)
+    sent = run("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY)
+    for result in (sent, run("status", "r1", "-d", place, *MEMORY), run("resume", "r1", "-d", place, *MEMORY)):
+        assert f"Work on it at {url}\n" in result.stdout
+    assert any(line.endswith(f"annobridge plan r1 -d '{place}' -o {MEMORY[1]}") for line in sent.stdout.splitlines())
+    ab.load_dataset(place).load_annotation_results("r1").print_status()
+    assert f"Work on it at {url}\n" in capsys.readouterr().out
 
 
 def test_conflicts_are_listed(place: str) -> None:
@@ -259,7 +324,8 @@ def test_conflicts_are_listed(place: str) -> None:
     ab.load_dataset(place).set_labels([{"label_id": "c0", "label": "person2"}])
     result = run("plan", "r1", "-d", place, *MEMORY, "--conflicts", "ours")
     assert result.exit_code == 0
-    assert "1 conflict" in result.stdout
+    assert "1 conflict\n" in result.stdout
+    assert "0.jpg" in result.stdout
     assert run("load", "r1", "-d", place, *MEMORY, "--conflicts", "fail").exit_code == 1
 
 
@@ -281,6 +347,30 @@ def test_abort_and_cleanup_ask_first(place: str) -> None:
     assert not SERVERS[URL].labels
     assert data("abort", "r1", "-d", place, *MEMORY, "--yes")["aborted"]
     assert data("runs", "-d", place) == []
+
+
+def test_forget_asks_first_and_leaves_labels_and_tasks(place: str) -> None:
+    send(place)
+    refused = run("forget", "r1", "-d", place)
+    assert refused.exit_code == 1
+    assert "There is no terminal to answer on; give --yes if that is meant." in refused.stderr
+    assert data("runs", "-d", place)
+    assert data("forget", "r1", "-d", place, "--yes") == {"anno_key": "r1", "forgotten": True}
+    assert data("runs", "-d", place) == []
+    assert SERVERS[URL].labels
+    assert data("info", "-d", place)["fields"][0]["labels"] == 8
+    assert "There is no annotation run 'r1'" in run("forget", "r1", "-d", place, "--yes").stderr
+
+
+def test_rename_gives_a_run_another_key(place: str) -> None:
+    send(place)
+    assert data("rename", "r1", "round_1", "-d", place) == {"anno_key": "round_1", "was": "r1"}
+    assert [r["anno_key"] for r in data("runs", "-d", place)] == ["round_1"]
+    assert "is not a name" in run("rename", "round_1", "round 1", "-d", place).stderr
+    taken = run("rename", "round_1", "round_1", "-d", place)
+    assert taken.exit_code == 1
+    assert "is in use" in taken.stderr
+    assert run("rename", "round_1", "r2", "-d", place).stdout == "round_1 is r2 now.\n"
 
 
 def test_resume_of_a_sent_run_is_harmless(place: str) -> None:

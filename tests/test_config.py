@@ -305,6 +305,68 @@ def test_bad_values_name_their_origins_and_what_is_expected(home, tool, monkeypa
     assert caught.value.__context__ is None
 
 
+def test_all_mistakes_are_told_in_one_error_before_a_credential_is_asked_for(home, tool, monkeypatch) -> None:
+    monkeypatch.delenv("ANNOBRIDGE_TOOL_TOKEN")
+    monkeypatch.setattr(credentials, "ask", lambda *_, **__: pytest.fail("asked"))
+    write(home, "colour = 3\ndefault_backend = 4\nbackends.x = 1\n[backends.tool]\nuse_cash = true\nuse_cache = 7\n")
+    monkeypatch.setenv("ANNOBRIDGE_TOOL_SEGMENT_SIZE", "many")
+    with pytest.raises(ConfigError) as caught:
+        config.resolve("tool", {"task_size": 0})
+    starts = [
+        "~/.annobridge line 1: there is no setting 'colour'",
+        "~/.annobridge line 2: default_backend should be the name of a backend",
+        "~/.annobridge line 3: backends.x should be a table",
+        "tool has no option 'use_cash' (~/.annobridge line 5)",
+        "tool cannot use task_size (argument)",
+        "tool cannot use segment_size (environment ANNOBRIDGE_TOOL_SEGMENT_SIZE)",
+        "tool cannot use use_cache (~/.annobridge line 6)",
+    ]
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(starts)
+    assert all(sum(line.startswith(start) for line in lines) == 1 for start in starts), lines
+    assert caught.value.__context__ is None
+
+
+def test_a_missing_option_is_told_with_the_others(monkeypatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_NEEDY_CONFIG_CLS", "tool_backend.NeedyConfig")
+    with pytest.raises(InvalidOption, match=r"(?s)^needy has no option 'projct'.*\nneedy needs project: give it as"):
+        config.resolve("needy", {"projct": "x"})
+
+
+def test_a_survey_tells_all_that_is_wrong_and_not_what_is_merely_missing(home, tool, monkeypatch) -> None:
+    assert config.survey()[1] == []
+    monkeypatch.setenv("ANNOBRIDGE_NEEDY_CONFIG_CLS", "tool_backend.NeedyConfig")
+    assert config.survey()[1] == []
+    monkeypatch.setenv("ANNOBRIDGE_TOOL_SEGMENT_SIZE", "13")
+    monkeypatch.setenv("ANNOBRIDGE_PIXANO_TIMEOUT", "soon")
+    text = f'default_backend = "tol"\n[backends.memori]\n[backends.lost]\nconfig_cls = "no_such_module.{SECRET[:3]}"\n'
+    write(home, text + f'[backends.my]\nconfig_cls = "tool_backend.ToolConfig"\ntoken = ["{SECRET}"]\nurll = "x"\n')
+    rows, problems = config.survey()
+    starts = [
+        "There is no backend 'tol' (~/.annobridge line 1); did you mean 'tool'?",
+        "~/.annobridge has a section for 'memori', which is no backend; did you mean 'memory'?",
+        "~/.annobridge line 4: The backend 'lost', registered by config_cls",
+        "my has no option 'urll' (~/.annobridge line 8); did you mean 'url'?",
+        "my cannot use token (~/.annobridge line 7): its value cannot be used.",
+        "pixano cannot use timeout (environment ANNOBRIDGE_PIXANO_TIMEOUT): input should be a valid number",
+        "tool: thirteen brings bad luck.",
+    ]
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts, strict=True)), problems
+    assert SECRET not in repr(problems)
+    assert ("pixano", "timeout", "soon", "environment ANNOBRIDGE_PIXANO_TIMEOUT") in rows
+
+
+@pytest.mark.parametrize("ask", [config.list_backends, config.broken_backends, config.backend_class])
+def test_a_mistake_of_the_file_stops_every_question(home, ask: Any) -> None:
+    write(home, "colour = 3\nbackends = 4")
+    with pytest.raises(
+        ConfigError, match=r"(?s)line 1: there is no setting 'colour'.*line 2: backends should be a table"
+    ):
+        ask()
+    assert len(config.survey()[1]) == 2
+
+
 def test_what_a_model_says_of_the_whole(tool) -> None:
     with pytest.raises(InvalidOption, match=r"^tool: thirteen brings bad luck\.$"):
         config.resolve("tool", {"segment_size": 13})
@@ -422,11 +484,27 @@ def test_an_exposed_secret_is_warned_of(home, tool, mode: int, line: str, warned
         )
 
 
+def test_a_login_inside_of_an_exposed_url_is_warned_of_too(home, tool) -> None:
+    write(home, f'[backends.tool]\ntoken = "{SECRET}"\nurl = "https://ada:{SECRET}@tool.example"', 0o644)
+    with pytest.warns(ExposedSecretWarning) as seen:
+        config.resolve("tool", {})
+    assert str(seen[0].message) == (
+        "~/.annobridge holds token and a login inside of url, and other users can read it. Run `chmod 600 ~/.annobridge`, "
+        "or keep secrets in the keyring with `annobridge login`. "
+        "Credentials do not belong in a url: give them as options of their own."
+    )
+    write(home, '[backends.tool]\nurl = "https://tool.example/@ada?a=b@c"', 0o644)
+    with warnings.catch_warnings(record=True) as none:
+        warnings.simplefilter("always")
+        config.resolve("tool", {})
+    assert none == []
+
+
 # --- describing
 
 
 def test_every_setting_is_described_and_secrets_are_masked(home, tool, monkeypatch) -> None:
-    write(home, f'[backends.tool]\nurl = "https://ada:{SECRET}@tool.example/x?token={SECRET}"\npasword = "{SECRET}"')
+    write(home, f'[backends.tool]\nurl = "https://ada:x@{SECRET}@tool.example/x?token={SECRET}"\npasword = "{SECRET}"')
     ring = Ring()
     ring.held["annobridge:tool", "https://tool.example password"] = SECRET
     monkeypatch.setattr(credentials, "_keyring", lambda: ring)

@@ -140,6 +140,7 @@ def test_off_a_terminal_nobody_is_asked(monkeypatch, text: str, tty: bool) -> No
         with pytest.raises(MissingCredential) as caught:
             credentials.ask("my-tool", None, "password", hidden=hidden, note="The keyring cannot be read (Locked).")
         assert str(caught.value) == (
-            "my-tool needs password, and it was not given. Set ANNOBRIDGE_MY_TOOL_PASSWORD in the environment, or run "
+            f"my-tool needs password, which was not given{'' if tty else ', and there is no terminal to ask on'}. "
+            "Set ANNOBRIDGE_MY_TOOL_PASSWORD in the environment, or run "
             "`annobridge login my-tool` once. The keyring cannot be read (Locked)."
         )

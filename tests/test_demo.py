@@ -72,6 +72,37 @@ def test_own_images(tmp_path: Path, count: int) -> None:
     assert told["report"]["deleted"] == (count > 3)
 
 
+def test_a_photo_that_cannot_be_read_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (400, 300), (9, 9, 9)).save(photos / "good.jpg")
+    (photos / "empty.jpg").touch()
+    result = CliRunner().invoke(app, ["demo", "-b", "memory", "--images", "photos"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "Error: Mend or remove what cannot be read, or give --images another folder: The im"
+    )
+    assert "empty.jpg' is empty (0 bytes)" in result.stderr
+    whole = (photos / "good.jpg").read_bytes()
+    (photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    result = CliRunner().invoke(app, ["demo", "-b", "memory", "--images", "photos"])
+    assert result.stderr.count("\n  - The image ") == 2
+    assert "cut.jpg" in result.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["photos"]
+
+
+def test_own_images_are_not_those_of_an_earlier_demo(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), (90, 120, 7)).save(tmp_path / "mine.jpg")
+    demo("-b", "memory")
+    told = demo("-b", "memory", "--images", ".", "--folder", "mine too")
+    again = demo("-b", "memory", "--images", ".")
+    for one in (told, again):
+        files = ab.load_dataset(Path(one["folder"]) / "dataset").samples(["filepath"]).to_pylist()
+        assert [row["filepath"] for row in files] == [str(tmp_path / "mine.jpg")]
+    result = CliRunner().invoke(app, ["demo", "-b", "memory", "--images", "annobridge-demo"])
+    assert "There is no image below" in result.stderr
+
+
 def test_bad_arguments_start_nothing(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

@@ -44,10 +44,12 @@ class Layer:
 
 @dataclass
 class File(Layer):
-    """The configuration file; ``path`` is ``None`` when there is none."""
+    """The configuration file; ``path`` is ``None`` when there is none. ``problems`` are all that is wrong with its form."""
 
     path: Path | None = None
     shown: str = "~/.annobridge"
+    problems: list[str] = field(default_factory=list)
+    readable: bool = True
 
 
 def read_file() -> File:
@@ -56,18 +58,32 @@ def read_file() -> File:
     path = Path(named).expanduser() if named else Path.home() / ".annobridge"
     if path.is_dir():
         path /= "config.toml"
-    shown = _shown(path)
-    if not path.exists():
-        if named:
-            raise ConfigError(f"{PATH_VARIABLE} names {shown}, which does not exist; write it, or unset the variable.")
-        return File(shown=shown)
+    file = File(shown=_shown(path))
+    if path.exists():
+        file.path = path
+        _read(path, file)
+    elif named:
+        _give_up(file, f"{PATH_VARIABLE} names {file.shown}, which does not exist; write it, or unset the variable.")
+    return file
+
+
+def _read(path: Path, file: File) -> None:
+    is_json = path.suffix == ".json"
     try:
         text = path.read_text("utf-8-sig")
+        parsed, lines = _parse_json(text, file.shown) if is_json else _parse_toml(text, file.shown)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{shown} cannot be read: {reason}.") from None
-    parsed, lines = _parse_json(text, shown) if path.suffix == ".json" else _parse_toml(text, shown)
-    return _checked(parsed, lines, File(path=path, shown=shown), foreign=path.suffix == ".json")
+        _give_up(file, f"{file.shown} cannot be read: {reason}. Mend it, or its rights.")
+    except ConfigError as error:
+        _give_up(file, str(error))
+    else:
+        _fill(file, parsed, lines, foreign=is_json)
+
+
+def _give_up(file: File, problem: str) -> None:
+    file.problems.append(problem)
+    file.readable = False
 
 
 def _shown(path: Path) -> str:
@@ -118,30 +134,34 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
     return lines
 
 
-def _checked(parsed: dict[str, Any], lines: Mapping[tuple[str, ...], int], file: File, *, foreign: bool) -> File:
+def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], int], *, foreign: bool) -> None:
     def at(*path: str) -> str:
         number = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
         return f"{file.shown} line {number}" if number else file.shown
 
+    def wrong(sentence: str, *path: str) -> None:
+        file.problems.append(f"{at(*path)}: {sentence}")
+
     for key in parsed:
         if key not in (*_KEYS, "$schema"):
-            raise ConfigError(f"{at(key)}: there is no setting {key!r}; {near(key, _KEYS)}")
-    if (default := parsed.get("default_backend")) is not None:
-        if not isinstance(default, str):
-            raise ConfigError(f"{at('default_backend')}: default_backend should be the name of a backend, in quotes.")
+            wrong(f"there is no setting {key!r}; {near(key, _KEYS)}", key)
+    if isinstance(default := parsed.get("default_backend"), str):
         file.default_backend = Value(default, at("default_backend"))
+    elif default is not None:
+        wrong("default_backend should be the name of a backend, in quotes.", "default_backend")
     sections = parsed.get("backends", {})
     if not isinstance(sections, dict):
-        raise ConfigError(f"{at('backends')}: backends should be a table, as [backends.pixano].")
+        wrong("backends should be a table, as [backends.pixano].", "backends")
+        return
     for name, options in sections.items():
         if not isinstance(options, dict):
-            raise ConfigError(f"{at('backends', name)}: backends.{name} should be a table, as [backends.{name}].")
+            wrong(f"backends.{name} should be a table, as [backends.{name}].", "backends", name)
+            continue
         file.backends[name] = {
             option: Value(value, at("backends", name, option), in_file=True)
             for option, value in options.items()
             if not (foreign and option == "config_cls" and str(value).startswith("fiftyone."))
         }
-    return file
 
 
 def read_environment(known: Iterable[str]) -> Layer:

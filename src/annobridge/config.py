@@ -11,12 +11,13 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from . import credentials
 from ._layers import File, Layer, Options, Value, listed_backends, read_environment, read_file
@@ -27,6 +28,7 @@ from .exceptions import ConfigError, InvalidOption, UnknownBackend
 
 DEFAULT_BACKEND = "pixano"
 EDITED = "annotation_config"
+_LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
 
 
 @dataclass
@@ -60,49 +62,95 @@ class Setting(NamedTuple):
 
 
 def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
-    """The backend of that name, or the default one, configured. Raises a ``ConfigError`` that names the origin."""
+    """The backend of that name, or the default one, configured.
+
+    Raises a ``ConfigError`` that tells all that is wrong, each with where it was set; before a credential is asked for.
+    """
     sources = _Sources()
-    name = sources.backend_name(name)
+    chosen = Value(name, "argument") if name else sources.default()
+    faults = sources.faults(chosen)
+    name = str(chosen.value)
+    if name not in sources.names:
+        _refuse(faults)
     backend = registry.get(name, sources.custom)
     found = {**sources.options(name, backend.Config), **{k: Value(v, "argument") for k, v in arguments.items()}}
-    _check_names(name, backend.Config, found)
     _warn_if_exposed(backend.Config, sources.file, name)
-    _ask(name, backend.Config, found, _look_further(name, backend.Config, found))
-    config = _validated(name, backend.Config, found)
+    note = _look_further(name, backend.Config, found)
+    errors = [e for e in _errors(backend.Config, found) if not _may_be_asked(backend.Config, e)]
+    _refuse([*faults, *_unknown(name, backend.Config, found), *_unusable(name, backend.Config, found, errors)])
+    _ask(name, backend.Config, found, note)
+    _refuse(_unusable(name, backend.Config, found, _errors(backend.Config, found)))
+    config = backend.Config.model_validate(_values(backend.Config, found))
     origins = {option: found[option].origin if option in found else "default" for option in backend.Config.model_fields}
     return Settings(name, backend, config, origins)
 
 
 def list_backends() -> list[str]:
     """The names of the backends in use: installed or registered, and not left out by ``ANNOBRIDGE_BACKENDS``."""
-    return _Sources().names
+    return _sound().names
 
 
 def broken_backends() -> dict[str, str]:
     """Those of them that cannot be loaded, with the reason."""
-    sources = _Sources()
+    sources = _sound()
     return {name: why for name, why in registry.broken(sources.custom).items() if name in sources.names}
 
 
 def backend_class(name: str | None = None) -> type[AnnotationBackend]:
     """The backend of that name, or the default one, not configured yet."""
     sources = _Sources()
-    return registry.get(sources.backend_name(name), sources.custom)
+    chosen = Value(name, "argument") if name else sources.default()
+    _refuse(sources.faults(chosen))
+    return registry.get(str(chosen.value), sources.custom)
 
 
 def describe() -> list[Setting]:
     """Every setting of every backend with its origin."""
+    return survey()[0]
+
+
+def survey() -> tuple[list[Setting], list[str]]:
+    """Every setting of every backend with its origin; and all that is wrong with them, a sentence each.
+
+    That something is not set is not wrong here, as it may still be given as an argument, or asked for.
+    """
     sources = _Sources()
     chosen = sources.default()
     rows = [Setting("", "default_backend", chosen.value, chosen.origin)]
+    faults = sources.faults(chosen)
     for name in sources.names:
         try:
             config = registry.get(name, sources.custom).Config
-            rows += _described(name, config, sources.options(name, config))
         except ConfigError as error:
-            rows.append(Setting(name, "", str(error), "installed" if name not in sources.custom else "config_cls"))
+            said = sources.registered.get(name)
+            rows.append(Setting(name, "", str(error), "config_cls" if said else "installed"))
+            if said or name == chosen.value:
+                faults.append(ConfigError(f"{said.origin}: {error}" if said else str(error)))
+            continue
+        found = sources.options(name, config)
+        faults += _unknown(name, config, found)
+        _look_further(name, config, found)
+        rows += _described(name, config, found)
+        errors = [e for e in _errors(config, found) if e["type"] != "missing"] if found else []
+        faults += _unusable(name, config, found, errors)
     absent = sorted(set(sources.file.backends) - set(sources.names))
-    return rows + [Setting(name, "", "not installed", sources.file.shown) for name in absent]
+    rows += [Setting(name, "", "not installed", sources.file.shown) for name in absent]
+    return rows, [str(fault) for fault in faults]
+
+
+def _sound() -> _Sources:
+    """The layers; raises all that is wrong with the form of the file."""
+    sources = _Sources()
+    _refuse(map(ConfigError, sources.file.problems))
+    return sources
+
+
+def _refuse(faults: Iterable[ConfigError]) -> None:
+    """Raise all that is wrong as one error, of their class if they share it."""
+    faults = list(faults)
+    kinds = {type(fault) for fault in faults}
+    if faults:
+        raise (kinds.pop() if len(kinds) == 1 else ConfigError)("\n".join(map(str, faults)))
 
 
 class _Sources:
@@ -117,9 +165,10 @@ class _Sources:
         installed = registry.names()
         self.environment = read_environment({*installed, *self.file.backends, *self.edited.backends})
         self.layers = (self.file, self.environment, self.edited)
-        self.custom: dict[str, str] = {}
+        self.registered: Options = {}  # backend name -> its config_cls
         for layer in self.layers:
-            self.custom |= {n: str(o["config_cls"].value) for n, o in layer.backends.items() if "config_cls" in o}
+            self.registered |= {n: o["config_cls"] for n, o in layer.backends.items() if "config_cls" in o}
+        self.custom = {name: str(said.value) for name, said in self.registered.items()}
         known, listed = registry.names(self.custom), listed_backends()
         self.names = [n for n in known if listed is None or n in listed or ("*" in listed and n in installed)]
 
@@ -127,17 +176,20 @@ class _Sources:
         said = [layer.default_backend for layer in reversed(self.layers) if layer.default_backend]
         return said[0] if said else Value(DEFAULT_BACKEND, "default")
 
-    def backend_name(self, name: str | None) -> str:
-        chosen = Value(name, "argument") if name else self.default()
+    def faults(self, chosen: Value) -> list[ConfigError]:
+        """What is wrong with the form of the file, and, if it could be read, with the names of backends."""
+        faults = [ConfigError(problem) for problem in self.file.problems]
+        if not self.file.readable:
+            return faults
         if chosen.value not in self.names:
-            raise UnknownBackend(
-                f"There is no backend {chosen.value!r} ({chosen.origin}); {near(chosen.value, self.names)}"
-            )
+            hint = near(str(chosen.value), self.names)
+            faults.append(UnknownBackend(f"There is no backend {chosen.value!r} ({chosen.origin}); {hint}"))
         for section in self.file.backends:
             hint = near(section, self.names)
             if section not in registry.names(self.custom) and hint.startswith("did you mean"):
-                raise UnknownBackend(f"{self.file.shown} has a section for {section!r}, which is no backend; {hint}")
-        return str(chosen.value)
+                what = f"{self.file.shown} has a section for {section!r}, which is no backend; {hint}"
+                faults.append(UnknownBackend(what))
+        return faults
 
     def options(self, name: str, config: type[AnnotationBackendConfig]) -> Options:
         merged: Options = {}
@@ -147,24 +199,38 @@ class _Sources:
         return {k: v for k, v in merged.items() if v.in_file or k not in config.variables}
 
 
-def _check_names(name: str, config: type[AnnotationBackendConfig], found: Options) -> None:
+def _unknown(name: str, config: type[AnnotationBackendConfig], found: Options) -> list[ConfigError]:
     known = list(config.model_fields)
-    unknown = [
-        f"{name} has no option {option!r} ({value.origin}); {near(option, known)}"
+    return [
+        InvalidOption(f"{name} has no option {option!r} ({value.origin}); {near(option, known)}")
         for option, value in found.items()
         if option not in known
     ]
-    if unknown:
-        raise InvalidOption("\n".join(unknown))
 
 
-def _validated(name: str, config: type[AnnotationBackendConfig], found: Options) -> AnnotationBackendConfig:
-    values = {option: _parsed(config.model_fields[option], value) for option, value in found.items()}
+def _errors(config: type[AnnotationBackendConfig], found: Options) -> list[ErrorDetails]:
+    """What the model has against the values, without the values themselves."""
     try:
-        return config.model_validate(values)
+        config.model_validate(_values(config, found))
     except ValidationError as error:
-        problems = [_problem(name, config, found, e) for e in error.errors(include_url=False, include_context=False)]
-    raise InvalidOption("\n".join(problems))  # outside of ``except``: pydantic's message shows the values
+        return error.errors(include_url=False, include_context=False, include_input=False)
+    return []
+
+
+def _may_be_asked(config: type[AnnotationBackendConfig], error: ErrorDetails) -> bool:
+    """Whether an error may go away when credentials have been asked for."""
+    return not error["loc"] or (error["type"] == "missing" and error["loc"][0] in config.credentials)
+
+
+def _unusable(
+    name: str, config: type[AnnotationBackendConfig], found: Options, errors: Iterable[ErrorDetails]
+) -> list[ConfigError]:
+    return [InvalidOption(_problem(name, config, found, error)) for error in errors]
+
+
+def _values(config: type[AnnotationBackendConfig], found: Options) -> dict[str, Any]:
+    fields = config.model_fields
+    return {option: _parsed(fields[option], value) for option, value in found.items() if option in fields}
 
 
 def _parsed(info: FieldInfo, value: Value) -> Any:
@@ -182,7 +248,7 @@ def _parsed(info: FieldInfo, value: Value) -> Any:
         return [part.strip() for part in value.value.split(",")]
 
 
-def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, error: Mapping[str, Any]) -> str:
+def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, error: ErrorDetails) -> str:
     option, expected = str(error["loc"][0]) if error["loc"] else "", str(error["msg"])
     if not option:
         return f"{name}: {expected.removeprefix('Value error, ')}"
@@ -240,22 +306,25 @@ def _url(config: type[AnnotationBackendConfig], found: Options) -> str | None:
 
 
 def _warn_if_exposed(config: type[AnnotationBackendConfig], file: File, name: str) -> None:
-    secrets = [o for o in file.backends.get(name, {}) if o in config.model_fields and is_secret(config, o)]
-    if file.path and (warning := credentials.exposure(file.path, file.shown, secrets)):
+    said = file.backends.get(name, {})
+    secrets = [option for option in said if option in config.model_fields and is_secret(config, option)]
+    texts = {option: v.value for option, v in said.items() if isinstance(v.value, str) and option not in secrets}
+    urls = [option for option, text in texts.items() if _LOGIN.search(text)]
+    if file.path and (warning := credentials.exposure(file.path, file.shown, secrets, urls)):
         warnings.warn(warning, credentials.ExposedSecretWarning, stacklevel=3)
 
 
 def _described(name: str, config: type[AnnotationBackendConfig], found: Options) -> Iterator[Setting]:
-    _look_further(name, config, found)
     for option, info in config.model_fields.items():
         default = Value("", "not set") if info.is_required() else Value(info.get_default(), "default")
-        said = found.pop(option, default)
+        said = found.get(option, default)
         hidden = is_secret(config, option) and said.value
         yield Setting(name, option, "***" if hidden else _masked(said.value), said.origin)
     for option, said in found.items():
-        yield Setting(name, option, "", f"{said.origin}: unknown, {near(option, config.model_fields)}")
+        if option not in config.model_fields:
+            yield Setting(name, option, "", f"{said.origin}: unknown, {near(option, config.model_fields)}")
 
 
 def _masked(value: Any) -> str:
     """A value without what addresses may hide."""
-    return "" if value is None else re.sub(r"(?<=//)[^/@]*(?=@)|(?<=\?).+", "***", str(value))
+    return "" if value is None else re.sub(r"(?<=\?).+", "***", _LOGIN.sub("***", str(value)))

@@ -10,12 +10,14 @@ import getpass
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from . import _terminal
 from .exceptions import ConfigError, MissingCredential
 
 
@@ -63,7 +65,8 @@ def lookup(backend: str, url: str | None, field: str) -> tuple[SecretStr | None,
 
 def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = "") -> SecretStr:
     """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do."""
-    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+    on_terminal = _terminal.present() and sys.stderr.isatty()
+    if on_terminal:
         where = f" at {_origin(url)}" if url else ""
         try:
             if answer := _prompt(f"{field} of {backend}{where}: ", hidden):
@@ -71,18 +74,21 @@ def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = 
         except EOFError:
             pass
     raise MissingCredential(
-        f"{backend} needs {field}, and it was not given. Set {variable(backend, field)} in the environment, or run "
+        f"{backend} needs {field}, which was not given{'' if on_terminal else _terminal.ABSENT}. "
+        f"Set {variable(backend, field)} in the environment, or run "
         f"`annobridge login {backend}` once.{' ' + note if note else ''}"
     )
 
 
-def exposure(path: Path, shown: str, fields: list[str]) -> str | None:
-    """The warning that a file with these secrets deserves: others may read it."""
-    if not fields or os.name == "nt" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+def exposure(path: Path, shown: str, secrets: Sequence[str], urls: Sequence[str] = ()) -> str | None:
+    """The warning that a file deserves that others may read, with these secrets, and logins inside of these addresses."""
+    held = [*secrets, *(f"a login inside of {name}" for name in urls)]
+    if not held or os.name == "nt" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return None
+    cure = " Credentials do not belong in a url: give them as options of their own." if urls else ""
     return (
-        f"{shown} holds {' and '.join(fields)}, and other users can read it. Run `chmod 600 {shown}`, "
-        "or keep secrets in the keyring with `annobridge login`."
+        f"{shown} holds {' and '.join(held)}, and other users can read it. Run `chmod 600 {shown}`, "
+        f"or keep secrets in the keyring with `annobridge login`.{cure}"
     )
 
 

@@ -149,7 +149,17 @@ class Dataset(View):
 
 
 def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
-    """Make a dataset in a new folder, or at ``s3://``, ``gs://``, ``az://``. Raises ``DatasetExists``."""
+    """Make a dataset in a new folder, or at ``s3://``, ``gs://``, ``az://``. Raises ``DatasetExists``.
+
+    A folder that is there may hold tables of LanceDB and hidden files; ``StoreError`` names any other, and nothing is made.
+    """
+    folder = Path(uri)
+    if "://" not in str(uri) and folder.is_dir():
+        names = sorted(p.name for p in folder.iterdir() if p.suffix != ".lance" and not p.name.startswith("."))
+        if names:
+            raise StoreError(
+                f"The folder {str(uri)!r} holds {names[0]!r}, so no dataset is made in it; give a new folder."
+            )
     return Dataset(Stores.of(Database.create(str(uri), storage_options)))
 
 

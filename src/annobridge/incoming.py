@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,15 @@ from .store import media
 from .store.labels import with_ids
 from .store.stores import Stores
 
+VIDEO = r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$"
 _PART = 65_536  # rows made ready at a time
+_FORMS = {  # of columns whose Arrow type says little
+    "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
+    "bounding_box": "[x, y, width, height], four numbers relative to the image",
+    "mask": "{'size': [height, width], 'counts': …}",
+    "points": "a list of parts, each a list of [x, y]",
+}
+_UNFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)  # what Arrow raises for a value of another type
 
 
 def sample_rows(samples: Sequence[Sample]) -> pa.Table:
@@ -35,7 +43,16 @@ def sample_rows(samples: Sequence[Sample]) -> pa.Table:
         sizes = media.known_sizes([Path(s.filepath) for s in samples])
         for at, name in enumerate(("width", "height")):
             columns[name] = pa.array([size and size[at] for size in sizes], SAMPLES.field(name).type)
-    return with_media_type(pa.table(columns))
+    return with_media_type(pa.table({name: _sample_column(name, values) for name, values in columns.items()}))
+
+
+def _sample_column(name: str, values: Any) -> Any:
+    try:
+        return pa.array(values)
+    except _UNFIT as e:
+        raise SchemaError(
+            f"The column {name!r} of the samples cannot be stored: {_said(e)}; give values of one type."
+        ) from None
 
 
 def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] | None:
@@ -73,7 +90,9 @@ def _overlaid(now: pa.Table, given: pa.Table, said: Mapping[str, np.ndarray]) ->
         if name not in LABELS.names:
             raise InvalidLabels("", [f"{name!r} is not a column of labels; {near(name, LABELS.names)}"])
         new = new.set_column(
-            LABELS.get_field_index(name), LABELS.field(name), _mixed(given[name], new[name], said.get(name))
+            LABELS.get_field_index(name),
+            LABELS.field(name),
+            _mixed(_cast(name, given[name]), new[name], said.get(name)),
         )
     return new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pc.add(now["rev"], 1))
 
@@ -141,12 +160,7 @@ def _require_new(stores: Stores, label_ids: pa.Array) -> None:
 
 
 def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
-    columns = {}
-    for name in table.column_names:
-        try:
-            columns[name] = table[name].cast(LABELS.field(name).type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as e:
-            raise _unfit(name, e) from None
+    columns = {name: _cast(name, table[name]) for name in table.column_names}
     rows = conform(pa.table(columns), LABELS, **constants)
     for name in ("sample_id", "kind"):
         if rows[name].null_count:
@@ -154,13 +168,26 @@ def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
     return rows
 
 
+def _cast(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return values.cast(LABELS.field(name).type)
+    except _UNFIT as e:
+        raise _unfit(name, e) from None
+
+
 def _unfit(name: str, error: Exception) -> InvalidLabels:
-    return InvalidLabels(
-        "", [f"The column {name!r} should be {LABELS.field(name).type}: {str(error).splitlines()[0]}."]
-    )
+    form = _FORMS.get(name, f"of the type {LABELS.field(name).type}")
+    return InvalidLabels("", [f"The column {name!r} should be {form}: {_said(error)}."])
 
 
-def sample(row: Mapping[str, Any]) -> Sample:
+def _said(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def sample(row: Any) -> Sample:
+    """A sample given as a dictionary of columns."""
+    if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
+        raise SchemaError(f"{row!r} is not a sample; give Sample(…), or a dictionary of columns.")
     if row.get("filepath") is None:
         raise SchemaError(f"A sample has no filepath: {dict(row)!r}; give the path or URI of its image.")
     return Sample(**row)
@@ -178,7 +205,6 @@ def _changes(rows: Any) -> tuple[pa.Table, dict[str, np.ndarray]]:
 
 
 def _mixed(given: pa.ChunkedArray, now: pa.ChunkedArray, said: np.ndarray | None) -> pa.ChunkedArray:
-    given = given.cast(now.type)
     if said is None:
         return given
     rows = np.arange(len(said)) + np.where(said, len(said), 0)
@@ -226,29 +252,45 @@ def _tables(rows: Any) -> Iterator[pa.Table]:
 
 def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
     names = {name for row in rows for name in row}
-    if unknown := sorted(names - set(LABELS.names)):
-        raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
+    if unknown := sorted(names - set(LABELS.names), key=str):
+        raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(str(unknown[0]), LABELS.names)}"])
     columns = {}
     for field in LABELS:
         if field.name in names:
             try:
                 columns[field.name] = pa.array([row.get(field.name) for row in rows], field.type)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as e:
+            except _UNFIT as e:
                 raise _unfit(field.name, e) from None
     return pa.table(columns)
 
 
 def _from_columns(columns: Mapping[str, Any]) -> pa.Table:
-    length = len(columns["sample_id"])
+    length = len(columns["sample_id"]) if _is_column(columns["sample_id"]) else 0
+    for name, values in columns.items():
+        if not _is_column(values) or len(values) != length:
+            raise InvalidLabels("", [f"The column {name!r} is {values!r}; give a list, as long as that of sample_id."])
     return _from_dictionaries([{n: values[i] for n, values in columns.items()} for i in range(length)])
+
+
+def _is_column(values: Any) -> bool:
+    return isinstance(values, Sized) and not isinstance(values, str | Mapping)
 
 
 def _dictionaries(rows: Any) -> Iterator[dict[str, Any]]:
     pairs = rows.items() if isinstance(rows, Mapping) else [(None, rows)]
     for sample_id, labels in pairs:
+        if isinstance(labels, str) or not isinstance(labels, Iterable | Label):
+            raise _no_label(labels)
         for label in [labels] if isinstance(labels, Label) else labels:
+            if not isinstance(label, Label | Mapping):
+                raise _no_label(label)
             row = label.row() if isinstance(label, Label) else dict(label)
             yield row if sample_id is None else {**row, "sample_id": sample_id}
+
+
+def _no_label(given: Any) -> InvalidLabels:
+    cure = "give labels as Detection(…) makes them, dictionaries of columns, or an Arrow table"
+    return InvalidLabels("", [f"{given!r} is not a label; {cure}."])
 
 
 def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
@@ -267,6 +309,9 @@ def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:
+    """Image or video, as the name of the file says, for rows that do not say it."""
     if "media_type" in rows.column_names:
         return rows
-    return rows.append_column("media_type", pa.repeat("image", rows.num_rows))
+    places = rows["filepath"] if "filepath" in rows.column_names else pa.nulls(rows.num_rows, pa.string())
+    is_video = pc.match_substring_regex(places.cast(pa.string()), VIDEO, ignore_case=True)
+    return rows.append_column("media_type", pc.if_else(pc.fill_null(is_video, False), "video", "image"))

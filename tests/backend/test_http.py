@@ -469,6 +469,16 @@ def test_silence_is_cut_by_the_timeout(connect, serve) -> None:
         connect(server.url, timeout=0.2).send("POST", "/x")
 
 
+def test_a_server_that_never_answers_is_asked_twice_at_most(connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections come about, and that is all
+        http = connect(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+        begun = time.monotonic()
+        with pytest.raises(Unreachable, match="GET /x failed: it took too long to answer"):
+            http.get("/x")
+    assert len(http.pauses) == 1
+    assert time.monotonic() - begun < 2
+
+
 def test_a_bomb_is_cut_while_it_unpacks(connect, serve) -> None:
     server = serve(answer(gzip.compress(b" " * 50_000_000), Content_Encoding="gzip"))
     with pytest.raises(Broken, match="the answer to GET /x has more than 1000000 bytes; it was cut"):

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from annobridge.core import geometry, rows
 from annobridge.core.labels import LABELS
+from annobridge.exceptions import InvalidLabels
 from annobridge.testing import strategies
 
 
@@ -133,6 +134,49 @@ def test_rows_fit_the_table(label):
     assert str(back) == str({name: back[name] for name in back})
     assert set(back) == set(row)
     assert str(back["attributes"]) == str(row["attributes"])
+
+
+BOX = [0, 0, 1, 1]
+LOOP = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: rows.Detection("car", ["a", 0, 0, 1]), ["'bounding_box' is ['a', 0, 0, 1]", "give [x, y, width, hei"]),
+        (lambda: rows.Detection("car", [0, 0, 1]), ["'bounding_box' is [0, 0, 1]", "four numbers"]),
+        (lambda: rows.Detection("car", 5), ["'bounding_box' is 5"]),
+        (lambda: rows.Ellipse("car", "abcd"), ["'bounding_box' is 'abcd'"]),
+        (lambda: rows.Detection("car", BOX, tags=["t"], colour={1}), ["The attribute 'colour' is {1}; give a text"]),
+        (lambda: rows.Detection("car", BOX, owner=object()), ["The attribute 'owner' is <object object"]),
+        (lambda: rows.Detection("car", BOX, loop=LOOP), ["The attribute 'loop' is [[...]]"]),
+        (lambda: rows.Detection("car", BOX, attributes=["a"]), ["'attributes' is ['a']; give a dictionary"]),
+        (lambda: rows.Detection("car", BOX, attributes={1: 2}), ["'attributes' is {1: 2}; give a dictionary"]),
+        (lambda: rows.Polyline("lane", [(0, 0), (1, 1)]), ["'points' is [(0, 0), (1, 1)]; give lists of (x, y)"]),
+        (lambda: rows.Polyline("lane", None), ["'points' is None"]),
+        (lambda: rows.Cuboid("van", [("a", 0)]), ["'points' is [[('a', 0)]]"]),
+        (lambda: rows.Keypoint("pose", [(0, 0)], visibility=["x"]), ["'visibility' is ['x']; give 0, 1 or 2"]),
+        (lambda: rows.Keypoint("pose", [(0, 0)], confidence=["x"]), ["'confidence' is ['x']; give a number"]),
+        (lambda: rows.Detection("car", mask={"size": ["a", 1], "counts": b"1"}), ["'mask' is {'size'", "give an arr"]),
+        (lambda: rows.Detection("car", BOX, np.ones((2, 2)), image_size="x"), ["image_size as (width, height)"]),
+        (lambda: rows.Segmentation([["a"]]), ["'mask' is [['a']]; give an array of height × width numbers"]),
+        (lambda: rows.Segmentation([[1], [1, 2]]), ["'mask' is [[1], [1, 2]]"]),
+        (lambda: rows.Segmentation([[1]], ["road"]), ["'mask_targets' is ['road']; give a dictionary"]),
+        (lambda: rows.Scalar({1}), ["'value' is {1}; give a text"]),
+        (lambda: rows.Message("question", {1}), ["'content' is {1}; give a text"]),
+    ],
+)
+def test_what_no_label_can_hold_is_told_with_its_name_and_the_cure(make, words):
+    with pytest.raises(InvalidLabels) as caught:
+        make()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_long_value_is_cut_in_the_message():
+    with pytest.raises(InvalidLabels) as caught:
+        rows.Detection("car", BOX, everything=set(range(10_000)))
+    assert len(str(caught.value)) < 300
 
 
 def test_samples_sort_keywords_into_fields_and_columns():

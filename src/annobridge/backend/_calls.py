@@ -22,12 +22,13 @@ from urllib3.util import Retry
 
 from ..exceptions import BackendError, Broken, Denied, Gone, Rejected, Throttled
 from ._wire import origin_of, patience, shown
-from ._words import Veil, explain, never_sent, untrusted
+from ._words import Veil, explain, hung, never_sent, untrusted
 
 T = TypeVar("T")
 log = logging.getLogger("annobridge")
 
 RETRIES = 4
+RETRIES_OF_SILENCE = 1  # each takes the whole time-out once more
 RETRIED = {429, 502, 503, 504}  # a 500 is a mistake in the call or in the server, and comes again
 LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After says
 REDIRECTS = 5
@@ -67,9 +68,11 @@ class Call:
 class Failure(Exception):
     """An event inside of ``Caller``; what users see is ``error``."""
 
-    def __init__(self, error: BackendError, *, again: bool = False, unsent: bool = False, after: float = 0.0) -> None:
+    def __init__(
+        self, error: BackendError, *, again: bool = False, unsent: bool = False, after: float = 0.0, most: int = RETRIES
+    ) -> None:
         super().__init__(str(error))
-        self.error, self.again, self.unsent, self.after = error, again, unsent, after
+        self.error, self.again, self.unsent, self.after, self.most = error, again, unsent, after, most
 
     def may_repeat(self, call: Call, times: int) -> bool:
         """Whether the call may be made once more after so many repetitions."""
@@ -77,7 +80,7 @@ class Failure(Exception):
             return False
         if self.error.status and call.retry_on and call.retry_on(self.error.status, self.error.detail):
             return True
-        return self.again and (call.repeatable or self.unsent) and times < RETRIES
+        return self.again and (call.repeatable or self.unsent) and times < self.most
 
 
 @dataclass(kw_only=True)
@@ -180,7 +183,8 @@ class Caller:
         outcome = "" if call.repeatable or unsent else UNKNOWN
         begun = f" ({status})" if status else ""
         message = f"{self.at}: {call}{begun} failed: {reason}. {cure}{outcome}"
-        return Failure(kind(message, status), again=not untrusted(error), unsent=unsent)
+        most = RETRIES_OF_SILENCE if hung(error) else RETRIES
+        return Failure(kind(message, status), again=not untrusted(error), unsent=unsent, most=most)
 
     def _refusal(self, call: Call, response: requests.Response) -> Failure:
         status, detail = response.status_code, self._detail(call, response)

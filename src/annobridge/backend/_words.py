@@ -84,7 +84,7 @@ def explain(error: BaseException) -> tuple[type[BackendError], str, str]:
         return Unreachable, "it refuses connections", "Is the server running, and is the port right?"
     if find(lower.NewConnectionError):
         return Unreachable, "no connection could be made", "Check the url and your network."
-    if find(TimeoutError, requests.Timeout, lower.TimeoutError):
+    if hung(error):
         return Unreachable, "it took too long to answer", "Is the server overloaded? A longer `timeout` may help."
     if find(ConnectionError) is None and find(http.client.HTTPException, lower.IncompleteRead, lower.DecodeError):
         return (
@@ -99,6 +99,13 @@ def never_sent(error: BaseException) -> bool:
     """Whether the server cannot have seen the call, because no connection came about."""
     kinds = (lower.NewConnectionError, lower.ConnectTimeoutError, ssl.SSLCertVerificationError)
     return any(isinstance(e, kinds) for e in _causes(error))
+
+
+def hung(error: BaseException) -> bool:
+    """Whether the time ran out, which each repetition would take again."""
+    kinds = (TimeoutError, requests.Timeout, lower.TimeoutError)
+    refused = lower.NewConnectionError  # a time-out to urllib3, whatever the reason
+    return any(isinstance(e, kinds) and not isinstance(e, refused) for e in _causes(error))
 
 
 def untrusted(error: BaseException) -> bool:

@@ -25,6 +25,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "resume": runs.resume,
         "abort": runs.abort,
         "cleanup": runs.cleanup,
+        "rename": runs.rename,
+        "forget": runs.forget,
     },
     "Settings": {"backends": settings.backends, "config": settings.config, "login": settings.login},
 }

@@ -22,23 +22,28 @@ def listed(ds: Dataset, plan: MergePlan, limit: int | None) -> list[dict[str, An
     changed = plan.to_arrow().slice(0, limit)
     new = {row["label_id"]: row for row in plan.writes().slice(0, limit).to_pylist()}
     old = {row["label_id"]: row for row in _look_up(ds, "label_id", changed["label_id"].to_pylist())}
-    samples = list(dict.fromkeys(changed["sample_id"].to_pylist()))
-    files = {row["sample_id"]: row["filepath"] or "" for row in _samples(ds, samples)}
+    files = _files(ds, changed["sample_id"].to_pylist())
     out = []
     for row in changed.select(_COLUMNS).to_pylist():
         now, before = new.get(row["label_id"], {}), old.get(row["label_id"], {})
-        file = PurePosixPath(files.get(row["sample_id"], "").replace("\\", "/")).name
         what = "; ".join(_words(before, now)) if row["action"] == "edit" else _place(now or before)
-        out.append({**row, "components": now.get("components"), "what": what, "file": file})
+        out.append({**row, "components": now.get("components"), "what": what, "file": files.get(row["sample_id"], "")})
     return out
 
 
-def findings(summary: MergePlan | LoadReport) -> dict[str, list[dict[str, Any]]]:
-    """Conflicts, refusals and unexpected labels, each with the values in one text."""
-    found = {name: [_finding(row) for row in getattr(summary, name).to_pylist()] for name in ("conflicts", "refused")}
+def findings(ds: Dataset, made: MergePlan | LoadReport, limit: int | None) -> dict[str, list[dict[str, Any]]]:
+    """Conflicts, refusals and unexpected labels, each with the values in one text; the first ones (all without a limit)
+    with the names of their files.
+    """
+    found = {name: [_finding(row) for row in getattr(made, name).to_pylist()] for name in ("conflicts", "refused")}
     columns = ["label_id", "sample_id", "field", "kind", "label", "reason"]
-    unexpected = summary.unexpected.select(columns).to_pylist()
-    return found | {"unexpected": [{**row, "component": row["kind"], "values": row["label"]} for row in unexpected]}
+    unexpected = made.unexpected.select(columns).to_pylist()
+    found["unexpected"] = [{**row, "component": row["kind"], "values": row["label"]} for row in unexpected]
+    shown = [row for rows in found.values() for row in rows[:limit]]
+    files = _files(ds, [row["sample_id"] for row in shown])
+    for row in shown:
+        row["file"] = files.get(row["sample_id"], "")
+    return found
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:
@@ -52,15 +57,18 @@ def _look_up(ds: Dataset, column: str, ids: Sequence[str]) -> Iterator[Row]:
         yield from ds.labels(where=f"{column} IN ({quoted})").to_pylist()
 
 
-def _samples(ds: Dataset, ids: Sequence[str]) -> Iterator[Row]:
-    for at in range(0, len(ids), _PART):
-        yield from ds.select(ids[at : at + _PART]).samples(["sample_id", "filepath"]).to_pylist()
+def _files(ds: Dataset, sample_ids: Sequence[str]) -> dict[str, str]:
+    """The names of the files of some samples."""
+    ids = list(dict.fromkeys(sample_ids))
+    parts = (ds.select(ids[at : at + _PART]).samples(["sample_id", "filepath"]) for at in range(0, len(ids), _PART))
+    rows = (row for part in parts for row in part.to_pylist())
+    return {row["sample_id"]: PurePosixPath((row["filepath"] or "").replace("\\", "/")).name for row in rows}
 
 
 def _words(old: Row, new: Row) -> Iterator[str]:
     for part in new["components"] or ():
         if part == "label":
-            before, after = (row.get("label") or row.get("value") for row in (old, new))
+            before, after = (row.get("label") or row.get("value") or "no class" for row in (old, new))
             yield f"{before} → {after}"
         elif part == "spatial":
             yield f"{_place(old)} → {_place(new)}" if new.get("bounding_box") else f"new shape ({_place(new)})"

@@ -41,10 +41,9 @@ def demo(
     place = places.find(backend, root)
     if open_page and not place.has_page:
         raise ConfigError(f"{place.title} has no page to open; leave --open out, or choose another backend.")
-    if images is not None and not images.is_dir():
-        raise StoreError(f"There is no folder {str(images)!r}; correct the path.")
+    found = _photos(images)
     story = Story(as_json)
-    ds, work = _prepare(root, images, story)
+    ds, work = _prepare(root, found, story)
     keep = False
     try:
         if place.note:
@@ -79,26 +78,32 @@ def _fresh(folder: Path | None) -> Path:
     return root
 
 
-def _prepare(root: Path, images: Path | None, story: Story) -> tuple[Dataset, Work]:
-    story.step("Make a LanceDB dataset of " + ("your images" if images else "images and labels, as a model left them"))
+def _photos(images: Path | None) -> list[Path]:
+    """A person's own images; none if they are to be drawn. They are looked at before anything is made."""
+    from . import work
+
+    return [] if images is None else work.find(images)
+
+
+def _prepare(root: Path, photos: list[Path], story: Story) -> tuple[Dataset, Work]:
+    story.step("Make a LanceDB dataset of " + ("your images" if photos else "images and labels, as a model left them"))
     with story.waiting("drawing and writing …"):
         from ..dataset import create_dataset
         from . import work
 
         (root / "pictures").mkdir(parents=True, exist_ok=True)
         ds = create_dataset(root / "dataset")
-        found = work.photos(ds, images) if images else work.streets(ds, root / "images")
+        found = work.photos(ds, photos) if photos else work.streets(ds, root / "images")
     story.tell(f"{found.what}, {show.plural(ds.count_labels(), 'label')} in {', '.join(ds.label_fields())}.")
     return ds, found
 
 
 def _send(ds: Dataset, work: Work, backend: str, place: Place, story: Story) -> AnnotationResults:
     story.step("Send it", f'ds.annotate("{KEY}", label_schema={{…}}, backend="{backend}")')
-    view = ds.limit(work.limit) if work.limit else ds
     options: dict[str, Any] = dict(place.options)
-    results = view.annotate(KEY, label_schema=work.schema, backend=backend, **options)
+    results = ds.annotate(KEY, label_schema=work.schema, backend=backend, **options)
     fields = ", ".join(f"{name} ({spec['type']})" for name, spec in work.schema.items())
-    story.tell(f"{show.plural(len(view), 'image')} sent: {fields}.")
+    story.tell(f"{show.plural(len(ds), 'image')} sent: {fields}.")
     return results
 
 
@@ -140,15 +145,15 @@ def _merge(
         story.tell(f"Meanwhile, {work.meanwhile_text}.")
     story.step("Look at what would change", f'plan = ds.plan_annotations("{KEY}")')
     plan = results.plan()
-    planned = merge.summary(plan) | {"changes": listed(ds, plan, None)}
+    planned = merge.summary(ds, plan) | {"changes": listed(ds, plan, None)}
     story.show(merge.plan_parts(planned))
     story.step("Load it, as one version of the labels", f'report = ds.load_annotations("{KEY}")')
-    report = merge.summary(loaded := results.load()) | {"version": loaded.version}
+    report = merge.summary(ds, loaded := results.load()) | {"version": loaded.version}
     story.show(merge.report_parts(report))
     if work.both:
         story.tell(work.both)
     story.step("Plan again")
-    again = merge.summary(results.plan())
+    again = merge.summary(ds, results.plan())
     story.show(merge.plan_parts(again | {"changes": []}))
     pictures = _pictures(root, ds, work, before, place)
     commands = _next(ds, place, pictures, story)

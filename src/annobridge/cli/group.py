@@ -22,14 +22,15 @@ from ..exceptions import (
     UnexpectedLabels,
 )
 from . import show
+from .options import UNEXPECTED
 
 GROUP = "annobridge.commands"
 _HERE = {  # errors speak Python; this is how their cure is spelled here
-    UnexpectedLabels: "--unexpected keep | ignore | return | TYPE=FIELD",
+    UnexpectedLabels: UNEXPECTED,
     Conflict: "annobridge plan lists them; --conflicts theirs | ours",
     TooManyDeletions: "--force",
     RunIncomplete: "annobridge resume | abort",
-    RunExists: "annobridge resume | abort",
+    RunExists: "annobridge resume | abort | forget | rename",
 }
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .. import _terminal
 from . import show
 from .changes import ROWS, findings, listed
-from .options import AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
+from .options import UNEXPECTED, AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
 
 if TYPE_CHECKING:
+    from ..dataset import Dataset
     from ..results import LoadReport, MergePlan
 
 Unexpected = Annotated[
@@ -49,9 +50,11 @@ def plan(
         key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
         **backend_options(option),
     )  # fmt: skip
-    data = summary(made) | {
+    shown = None if as_json else rows
+    data = summary(ds, made, shown, choice) | {
         "pending": is_pending(made, choice, conflicts),
-        "changes": listed(ds, made, None if as_json else rows),
+        "stop": _stop(made, choice),
+        "changes": listed(ds, made, shown),
     }
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
     if data["pending"]:
@@ -65,9 +68,21 @@ def is_pending(made: MergePlan, unexpected: Any, conflicts: str) -> bool:
     return bool(made.changes or asks)
 
 
-def summary(made: MergePlan | LoadReport) -> dict[str, Any]:
-    """A plan or report as data: counts, and what was not taken in full."""
-    return made.to_dict() | {"findings": findings(made)}
+def _stop(made: MergePlan, unexpected: Any) -> str | None:
+    """What a load without more options would stop at."""
+    if unexpected != "prompt" or not made.to_dict()["unexpected"]:
+        return None
+    return (
+        "A plain load would stop (on a terminal, ask), as nobody said what to do with what is outside the schema. "
+        f"Choose {UNEXPECTED}."
+    )
+
+
+def summary(
+    ds: Dataset, made: MergePlan | LoadReport, limit: int | None = ROWS, unexpected: Any = "prompt"
+) -> dict[str, Any]:
+    """A plan or report as data: counts, what was not taken in full (the first ones with their files), and the choice."""
+    return made.to_dict() | {"findings": findings(ds, made, limit), "unexpected_choice": unexpected}
 
 
 def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
@@ -84,6 +99,8 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
         if total > len(data["changes"]) and rows:
             yield f"… and {show.plural(total - len(data['changes']), 'change')} more (--rows {total})."
     yield from finding_parts(data, rows)
+    if data.get("stop"):
+        yield data["stop"]
 
 
 def counts_table(data: dict[str, Any]) -> Any:
@@ -93,15 +110,34 @@ def counts_table(data: dict[str, Any]) -> Any:
     return show.table(["field", *columns], rows, columns)
 
 
-_HEADS = {"conflicts": "conflict", "refused": "refused change", "unexpected": "outside the schema"}
+_NOUNS = {"conflicts": "conflict", "refused": "refused change"}
+_OUTSIDE = {
+    "keep": "kept",
+    "ignore": "left out",
+    "return": "left out, and returned with --json",
+    "prompt": "not decided",
+}
+
+
+def _title(name: str, count: int, choice: Any) -> str:
+    """The line above findings of one sort."""
+    if name in _NOUNS:
+        return show.plural(count, _NOUNS[name])
+    if isinstance(choice, str):
+        return f"{count:,} outside the schema: {_OUTSIDE[choice]}"
+    moved = ", ".join(f"{kind} go to {field}" for kind, field in choice.items())
+    return f"{count:,} outside the schema: {moved}, others are left out"
 
 
 def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     """Conflicts, refusals, unexpected labels and notes for people."""
     for name, found in data["findings"].items():
         if found:
-            yield show.head(f"{len(found):,} {_HEADS[name]}" + "s" * (len(found) > 1 and name != "unexpected"))
-            cells = [[f["field"], f["component"], f["values"], f["reason"], f["sample_id"]] for f in found[:rows]]
+            yield show.head(_title(name, len(found), data["unexpected_choice"]))
+            cells = [
+                [f["field"], f["component"], f["values"], f["reason"], f["file"] or f["sample_id"]]
+                for f in found[:rows]
+            ]
             yield show.table(["field", "part", "values", "reason", "sample"], cells)
     for text in data["notes"]:
         yield f"Note: {text}"
@@ -121,12 +157,19 @@ def load(
     """Merge the work of a run back, as one version of the labels."""
     ds = open_dataset(dataset)
     results = ds.load_annotation_results(key, **backend_options(option))
-    ask = None if as_json or sys.stdin is None or not sys.stdin.isatty() else _ask
+    choice = one_or_many(unexpected, "--unexpected") or "prompt"
+
+    def ask(made: MergePlan) -> str:
+        nonlocal choice
+        choice = _ask(made)
+        return choice
+
     report = results.load(
-        cleanup, ask, dest_field=one_or_many(dest_field, "--dest-field"),
-        unexpected=one_or_many(unexpected, "--unexpected") or "prompt", conflicts=conflicts, force=force,
+        cleanup, ask if _terminal.present() and not as_json else None,
+        dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
     )  # fmt: skip
-    show.emit(summary(report) | {"version": report.version}, as_json, report_parts)
+    data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
+    show.emit(data, as_json, report_parts)
 
 
 def _ask(made: MergePlan) -> str:

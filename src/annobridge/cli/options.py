@@ -27,6 +27,7 @@ Given = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the backend, as url=http://…; repeatable."),
 ]
+UNEXPECTED = "--unexpected keep | ignore | return | TYPE=FIELD"
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

@@ -73,8 +73,8 @@ def _sent(data: dict[str, Any]) -> Iterator[Any]:
     what = ", ".join(f"{name} ({f['type']})" for name, f in data["label_schema"].items())
     yield f"Sent {show.plural(data['samples'], 'sample')} to {data['backend']} as {data['anno_key']!r}: {what}."
     for url in _urls(data):
-        yield f"Work on it at {url}"
-    yield f"Then look at what came of it: {data['next']}"
+        yield show.whole(f"Work on it at {url}")
+    yield show.whole(f"Then look at what came of it: {data['next']}")
 
 
 def _urls(status: dict[str, Any]) -> list[str]:
@@ -98,10 +98,12 @@ def status(key: Key, dataset: Place = None, option: Given = None, as_json: AsJso
 def _status(data: dict[str, Any]) -> Iterator[Any]:
     yield f"{data['anno_key']}: {data['state']}, {data['backend']}"
     rows = [
-        [name, task["state"], ", ".join(f"{n} {state}" for state, n in task["samples"].items()), task["url"]]
+        [name, task["state"], ", ".join(f"{n} {state}" for state, n in task["samples"].items())]
         for name, task in data["tasks"].items()
     ]
-    yield show.table(["task", "state", "samples", "editor"], rows)
+    yield show.table(["task", "state", "samples"], rows)
+    for url in _urls(data):
+        yield show.whole(f"Work on it at {url}")
     if data["loads"]:
         yield loads_table(data["loads"])
 
@@ -118,7 +120,13 @@ def loads_table(loads: list[dict[str, Any]]) -> Any:
 def resume(key: Key, dataset: Place = None, option: Given = None, as_json: AsJson = False) -> None:
     """Finish sending a run that stopped half-way."""
     results = open_dataset(dataset).resume_annotation(key, **backend_options(option))
-    show.emit(results.status(), as_json, lambda data: [f"{key} is sent.", *(f"Work on it at {u}" for u in _urls(data))])
+    show.emit(results.status(), as_json, _resumed)
+
+
+def _resumed(data: dict[str, Any]) -> Iterator[Any]:
+    yield f"{data['anno_key']} is sent."
+    for url in _urls(data):
+        yield show.whole(f"Work on it at {url}")
 
 
 def abort(key: Key, dataset: Place = None, option: Given = None, yes: Yes = False, as_json: AsJson = False) -> None:
@@ -128,6 +136,27 @@ def abort(key: Key, dataset: Place = None, option: Given = None, yes: Yes = Fals
     show.confirm(f"Remove the run {key!r} from {info['backend']}, with all work in it that was not loaded?", yes)
     ds.abort_annotation(key, **backend_options(option))
     show.emit({"anno_key": key, "aborted": True}, as_json, lambda _: [f"{key} is gone, here and in {info['backend']}."])
+
+
+def forget(key: Key, dataset: Place = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Forget a run and its history. Labels here stay, and so does what is in the tool."""
+    ds = open_dataset(dataset)
+    info = ds.get_annotation_info(key)
+    show.confirm(f"Forget the run {key!r}, so that no more work can be loaded from {info['backend']}, or undone?", yes)
+    ds.delete_annotation_run(key)
+    data = {"anno_key": key, "forgotten": True}
+    show.emit(data, as_json, lambda _: [f"{key} is forgotten; labels here and tasks in {info['backend']} stay."])
+
+
+def rename(
+    key: Key,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new key, as round_2.", show_default=False)],
+    dataset: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a run another key."""
+    open_dataset(dataset).rename_annotation_run(key, new)
+    show.emit({"anno_key": new, "was": key}, as_json, lambda _: [f"{key} is {new} now."])
 
 
 def cleanup(key: Key, dataset: Place = None, option: Given = None, yes: Yes = False, as_json: AsJson = False) -> None:

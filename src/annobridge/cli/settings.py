@@ -50,7 +50,7 @@ def config(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the configuration file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every setting: its value, and where it was set. Secrets are masked."""
+    """Every setting: its value, and where it was set. Secrets are masked. Exits with 1 when something is wrong."""
     from .. import config as settings
 
     if schema:
@@ -60,8 +60,11 @@ def config(
         usable = [n for n in settings.list_backends() if n in registry.names() and n not in settings.broken_backends()]
         show.emit(config_samples.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())
         return
-    rows = [{**s._asdict(), "value": str(s.value)} for s in settings.describe()]
-    show.emit(rows, as_json, _config)
+    found, problems = settings.survey()
+    show.emit([{**s._asdict(), "value": str(s.value)} for s in found], as_json, _config)
+    if problems:
+        head = "Something is wrong with these settings" if len(problems) > 1 else "Something is wrong with this setting"
+        raise ConfigError("\n  - ".join([f"{head}; correct what is named:", *problems]))
 
 
 def _config(rows: list[dict[str, Any]]) -> Iterator[Any]:

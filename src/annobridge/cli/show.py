@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .. import _terminal
 
 SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 COLORS = {"add": "green", "edit": "yellow", "delete": "red"}
@@ -31,7 +32,12 @@ def emit(data: Any, as_json: bool, people: Callable[[Any], Iterable[Any]]) -> No
     for number, part in enumerate(people(data)):
         if number and isinstance(part, Table):
             screen.print()
-        screen.print(part)
+        screen.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
+
+
+def whole(text: str) -> Text:
+    """A line that goes on beyond the screen's edge, so that an address or a command in it can be copied."""
+    return Text(text, no_wrap=True)
 
 
 def error(message: str) -> None:
@@ -88,7 +94,7 @@ def confirm(question: str, yes: bool) -> None:
     """Ask before something that cannot be taken back. Off a terminal, ``--yes`` is needed."""
     if yes:
         return
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not _terminal.present():
         error(f"{question} There is no terminal to answer on; give --yes if that is meant.")
         raise typer.Exit(1)
     if not typer.confirm(question, err=True):

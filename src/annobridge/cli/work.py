@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.rows import Classification, Detection, Label, Polyline, Sample, attributes
+from ..exceptions import InvalidMedia, StoreError
 from . import scenes
 from .place import Hands
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
 
-PHOTOS = 24  # of a person's own that are sent
+PHOTOS = 24  # of a person's own are taken, the first by name
 _OCCLUDED = {"occluded": {"type": "checkbox"}}
 STREET = {
     "objects": {
@@ -55,7 +56,6 @@ class Work:
     meanwhile: dict[str, Any] | None = None  # a row of set_labels
     meanwhile_text: str = ""
     both: str = ""  # what both sides come to
-    limit: int | None = None
 
 
 def streets(ds: Dataset, folder: Path) -> Work:
@@ -115,11 +115,47 @@ def _sample(folder: Path, scene: scenes.Scene, things: list[scenes.Thing], weath
     )  # fmt: skip
 
 
-def photos(ds: Dataset, folder: Path) -> Work:
-    """Add a person's own photos, each with a box in the middle."""
-    added = ds.add_images(folder)
-    ids = ds.limit(PHOTOS).sample_ids()
-    names = {row["sample_id"]: Path(row["filepath"]).name for row in ds.samples(["sample_id", "filepath"]).to_pylist()}
+def find(folder: Path) -> list[Path]:
+    """A person's own photos below a folder, but for what earlier demos left there; those to be taken are looked at.
+
+    Raises ``StoreError`` when there is none, and ``InvalidMedia`` with all that cannot be read.
+    """
+    from ..dataset import IMAGES
+
+    if not folder.is_dir():
+        raise StoreError(f"There is no folder {str(folder)!r}; correct the path.")
+    root = folder.expanduser().resolve()
+    images = (p for p in root.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
+    found = sorted(p for p in images if not any(_is_demo(root / part) for part in p.relative_to(root).parents))
+    if not found:
+        raise StoreError(f"There is no image below {str(folder)!r} ({', '.join(sorted(IMAGES))}); give another folder.")
+    if faults := _faults(found[:PHOTOS], root):
+        listed = "".join(f"\n  - {fault}" for fault in faults) if len(faults) > 1 else f" {faults[0]}"
+        raise InvalidMedia(f"Mend or remove what cannot be read, or give --images another folder:{listed}")
+    return found
+
+
+def _is_demo(folder: Path) -> bool:
+    """Whether a demo made this folder."""
+    return (folder / "pictures").is_dir() and (folder / "dataset" / "annotation_runs.lance").is_dir()
+
+
+def _faults(photos: Sequence[Path], root: Path) -> list[str]:
+    """A sentence for each photo that cannot be read to its end."""
+    import pyarrow as pa
+
+    from ..store import media
+
+    names = [path.relative_to(root).as_posix() for path in photos]
+    kinds, places = ["image"] * len(photos), [str(path) for path in photos]
+    _, faults = media.check(pa.table({"sample_id": names, "media_type": kinds, "filepath": places}))
+    return faults
+
+
+def photos(ds: Dataset, found: Sequence[Path]) -> Work:
+    """Add the first of a person's own photos, each with a box in the middle."""
+    ids = ds.add_samples([Sample(path) for path in found[:PHOTOS]])
+    names = {sample_id: path.name for sample_id, path in zip(ids, found, strict=False)}
     label_ids = [f"photo_{n:02}" for n in range(1, len(ids) + 1)]
     boxes = [Detection("object", (0.25, 0.25, 0.5, 0.5), label_id=i, occluded=False) for i in label_ids]
     ds.add_labels("objects", {sample: [box] for sample, box in zip(ids, boxes, strict=True)})
@@ -135,5 +171,5 @@ def photos(ds: Dataset, folder: Path) -> Work:
     ]
     box = (0.05, 0.05, 0.2, 0.3)
     edits.insert(1, Edit("draw", (ids[0], "other", box, {"occluded": False}), ids[0], f"draw a box on {names[ids[0]]}"))
-    what = f"{len(ids)} of your images" if len(added) > len(ids) else f"{len(ids)} image{'s' * (len(ids) > 1)} of yours"
-    return Work(PHOTO, what, edits, limit=PHOTOS)
+    what = f"{len(ids)} of your images" if len(found) > len(ids) else f"{len(ids)} image{'s' * (len(ids) > 1)} of yours"
+    return Work(PHOTO, what, edits)

@@ -7,22 +7,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..exceptions import InvalidLabels
 from . import geometry
 
+N = TypeVar("N", int, float)
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 VALUE_TYPES: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "str"}
+_BOX = "[x, y, width, height], four numbers relative to the image"
+_PLAIN = "a text, a number, True or False, or lists and dictionaries of these"
+_SHOWN = 80  # characters of a value
 
 
 def attribute(name: str, value: Json) -> dict[str, str]:
     """One attribute as ``LABELS`` stores it: its type, and its value as JSON text (so "007" stays text)."""
     value = plain(value)
-    return {"name": name, "type": VALUE_TYPES.get(type(value), "json"), "value": json.dumps(value)}
+    return {
+        "name": name,
+        "type": VALUE_TYPES.get(type(value), "json"),
+        "value": _json(f"The attribute {name!r}", value),
+    }
 
 
 def plain(value: Any) -> Any:
@@ -61,7 +70,9 @@ _COMMON = ("confidence", "index", "keyframe", "frame_number", "tags", "rotation"
 def _label(kind: str, columns: dict[str, Any], extra: dict[str, Any]) -> Label:
     place = {name: extra.pop(name, None) for name in _PLACE}
     common = {name: extra.pop(name) for name in _COMMON if name in extra}
-    given = dict(extra.pop("attributes", None) or {})
+    given = extra.pop("attributes", None) or {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise _wrong("'attributes'", given, "a dictionary of names to values")
     return Label(kind, {**columns, **common, "attributes": attributes({**given, **extra})}, **place)
 
 
@@ -79,13 +90,11 @@ def Detection(  # noqa: N802
     the box (FiftyOne's form) is pasted when ``image_size=(width, height)`` is given. Other keywords are attributes.
     """
     size = extra.pop("image_size", None)
+    box = _box(bounding_box)
     if mask is None:
-        return _label("box", {"label": label, "bounding_box": _floats(bounding_box)}, extra)
-    if size is not None:
-        mask = geometry.paste(np.asarray(mask, bool), _floats(bounding_box) or [], size)
-    rle = geometry.as_rle(mask)
-    box = _floats(bounding_box) or geometry.mask_box(rle)
-    return _label("mask", {"label": label, "bounding_box": box, "mask": rle}, extra)
+        return _label("box", {"label": label, "bounding_box": box}, extra)
+    rle = _rle(mask, box, size)
+    return _label("mask", {"label": label, "bounding_box": box or geometry.mask_box(rle), "mask": rle}, extra)
 
 
 def Polyline(  # noqa: N802
@@ -104,18 +113,39 @@ def Keypoint(  # noqa: N802
     ``confidence`` may be one number, or one for each point (kept as an attribute).
     """
     if isinstance(extra.get("confidence"), (list, tuple, np.ndarray)):
-        extra["point_confidence"] = [float(c) for c in extra.pop("confidence")]
+        extra["point_confidence"] = _numbers("'confidence'", extra.pop("confidence"), float, "a number for each point")
     parts = _parts([points])
     seen = visibility if visibility is not None else [0 if np.isnan(p).any() else 2 for p in parts[0]]
-    return _label("keypoints", {"label": label, "points": parts, "visibility": [int(v) for v in seen]}, extra)
+    visible = _numbers("'visibility'", seen, int, "0, 1 or 2 for each point")
+    return _label("keypoints", {"label": label, "points": parts, "visibility": visible}, extra)
+
+
+def Skeleton(  # noqa: N802
+    label: str, points: Sequence[Sequence[float]], visibility: Sequence[int] | None = None, **extra: Any
+) -> Label:
+    """Keypoints with names: the schema's ``skeleton`` says what each point is, in order. Else as ``Keypoint``."""
+    made = Keypoint(label, points, visibility, **extra)
+    return Label("skeleton", made.columns, made.label_id, made.sample_id)
+
+
+def Ellipse(label: str, bounding_box: Sequence[float], **extra: Any) -> Label:  # noqa: N802
+    """An ellipse that fills the box ``[x, y, width, height]``; ``rotation`` turns both, in degrees, clockwise."""
+    return _label("ellipse", {"label": label, "bounding_box": _box(bounding_box)}, extra)
+
+
+def Cuboid(label: str, points: Sequence[Sequence[float]], **extra: Any) -> Label:  # noqa: N802
+    """A box in perspective, by its eight relative corners: the pairs (upper, lower) of its four upright edges, going round."""
+    return _label("cuboid", {"label": label, "points": _parts([points])}, extra)
 
 
 def Segmentation(  # noqa: N802
     mask: Any, mask_targets: Mapping[int, str] | None = None, **extra: Any
 ) -> list[Label]:
     """A class map of the whole image: one label per class value present; 0 is background and has none."""
-    pixels = np.asarray(mask)
-    names = {int(v): (mask_targets or {}).get(int(v), str(int(v))) for v in np.unique(pixels) if v != 0}
+    if not isinstance(targets := mask_targets or {}, Mapping):
+        raise _wrong("'mask_targets'", targets, "a dictionary from pixel value to class, as {1: 'road'}")
+    pixels = _pixels(mask)
+    names = {int(v): targets.get(int(v), str(int(v))) for v in np.unique(pixels) if v != 0}
     return [
         _label("segmentation", {"label": name, "mask": geometry.as_rle(pixels == value)}, dict(extra))
         for value, name in names.items()
@@ -124,7 +154,7 @@ def Segmentation(  # noqa: N802
 
 def Scalar(value: bool | int | float | str, **extra: Any) -> Label:  # noqa: N802
     """A single value for the whole image."""
-    return _label("scalar", {"value": json.dumps(plain(value))}, extra)
+    return _label("scalar", {"value": _json("'value'", plain(value))}, extra)
 
 
 def Message(  # noqa: N802
@@ -136,7 +166,7 @@ def Message(  # noqa: N802
     ``question_type`` and ``choices`` (of a question) and ``user`` are keywords.
     """
     extra["conversation"] = conversation
-    return _label("message", {"label": role, "value": json.dumps(content), "index": number}, extra)
+    return _label("message", {"label": role, "value": _json("'content'", content), "index": number}, extra)
 
 
 @dataclass
@@ -170,9 +200,58 @@ class Sample:
             self.columns[name] = value
 
 
-def _floats(values: Sequence[float] | None) -> list[float] | None:
-    return None if values is None else [float(v) for v in values]
+def _wrong(what: str, value: Any, cure: str) -> InvalidLabels:
+    """A value that no label can have."""
+    shown = " ".join(repr(value).split())
+    return InvalidLabels("", [f"{what} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}; give {cure}."])
+
+
+def _json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        raise _wrong(name, value, _PLAIN) from None
+
+
+def _numbers(name: str, values: Any, kind: Callable[[Any], N], cure: str) -> list[N]:
+    try:
+        return [kind(v) for v in values]
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong(name, values, cure) from None
+
+
+def _box(values: Sequence[float] | None) -> list[float] | None:
+    if values is None:
+        return None
+    box = _numbers("'bounding_box'", values, float, _BOX)
+    if len(box) != 4:
+        raise _wrong("'bounding_box'", values, _BOX)
+    return box
 
 
 def _parts(points: Sequence[Sequence[Sequence[float]]]) -> list[list[list[float]]]:
-    return [[[float(x), float(y)] for x, y in part] for part in points]
+    try:
+        return [[[float(x), float(y)] for x, y in part] for part in points]
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong("'points'", points, "lists of (x, y), two numbers relative to the image") from None
+
+
+def _rle(mask: Any, box: Sequence[float] | None, size: Any) -> geometry.Rle:
+    try:
+        return geometry.as_rle(mask if size is None else geometry.paste(np.asarray(mask, bool), box or [], size))
+    except InvalidLabels:
+        raise
+    except (TypeError, ValueError, OverflowError):
+        cure = "an array of height × width pixels, or {'size': [height, width], 'counts': …}"
+        raise _wrong("'mask'", mask, cure if size is None else f"{cure}, and image_size as (width, height)") from None
+
+
+def _pixels(mask: Any) -> np.ndarray:
+    """The numbers of a class map."""
+    try:
+        pixels = np.asarray(mask)
+    except ValueError:  # rows of several lengths
+        pixels = np.empty(0, object)
+    if pixels.dtype.kind not in "biuf" or pixels.ndim != 2:
+        raise _wrong("'mask'", mask, "an array of height × width numbers")
+    return pixels

@@ -49,12 +49,15 @@ class FileMedia:
 
 
 def check(samples: pa.Table, advance: Callable[[int], None] = lambda _: None) -> tuple[np.ndarray, list[str]]:
-    """Open and decode every image: ``[width, height]`` of each (0 where it is bad), and a sentence for each bad one."""
+    """Open and decode every image: ``[width, height]`` of each (0 where it is bad, and for videos, which are only
+    looked for), and a sentence for each bad one.
+    """
     media = FileMedia.of(samples)
     sizes = np.zeros((samples.num_rows, 2), np.int32)
     faults: list[str] = []
+    rows = zip(samples["sample_id"].to_pylist(), samples["media_type"].to_pylist(), strict=True)
     with ThreadPoolExecutor(_THREADS) as pool:
-        for at, found in enumerate(pool.map(lambda s: _look(media, s), samples["sample_id"].to_pylist())):
+        for at, found in enumerate(pool.map(lambda row: _look(media, *row), rows)):
             if isinstance(found, str):
                 faults.append(found)
             else:
@@ -73,21 +76,24 @@ def bad_files(faults: list[str]) -> str:
     return f"{head}\n  - {shown}{more}"
 
 
-def _look(media: FileMedia, sample_id: str) -> tuple[int, int] | str:
+def _look(media: FileMedia, sample_id: str, media_type: str | None) -> tuple[int, int] | str:
     place = media.place(sample_id)
     if place is None:
         return f"The sample {sample_id!r} has no filepath."
+    what = media_type or "image"
     try:
         with media.open(sample_id) as stream:
-            return size_of(stream)
+            if what != "video":
+                return size_of(stream)
+            return (0, 0) if stream.read(1) else f"The video {place!r} of sample {sample_id!r} is empty (0 bytes)."
     except FileNotFoundError:
-        return f"The image {place!r} of sample {sample_id!r} does not exist."
+        return f"The {what} {place!r} of sample {sample_id!r} does not exist."
     except UnidentifiedImageError:
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
-        what = "empty (0 bytes)" if empty else "not an image that Pillow can read"
-        return f"The image {place!r} of sample {sample_id!r} is {what}."
+        why = "empty (0 bytes)" if empty else "not an image that Pillow can read"
+        return f"The image {place!r} of sample {sample_id!r} is {why}."
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        return f"The image {place!r} of sample {sample_id!r} cannot be read: {e}."
+        return f"The {what} {place!r} of sample {sample_id!r} cannot be read: {e}."
 
 
 def size_of(stream: BinaryIO) -> tuple[int, int]:
