@@ -9,10 +9,10 @@ import annobridge as ab
 
 PUBLIC = """
 AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities Classification
-ConfigError Conflict Dataset DatasetExists DatasetNotFound Denied Detection Download Gone InvalidLabels InvalidMedia
+ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection Download Ellipse Gone InvalidLabels InvalidMedia
 InvalidOption InvalidSchema Keypoint Label LabelSchema LoadReport Media MergeError MergePlan Message MissingCredential
 Polyline Receipt Rejected RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError
-Segmentation StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable
+Segmentation Skeleton StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable
 Unsupported View annotation_config create_dataset list_backends list_datasets load_dataset
 """
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .config import annotation_config, list_backends
     from .core.rows import (
         Classification,
+        Cuboid,
         Detection,
+        Ellipse,
         Keypoint,
         Label,
         Message,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         Sample,
         Scalar,
         Segmentation,
+        Skeleton,
     )
     from .core.schema import LabelSchema
     from .dataset import Dataset, create_dataset, list_datasets, load_dataset
@@ -65,7 +68,20 @@ _HOMES = {
     ),
     **dict.fromkeys(["annotation_config", "list_backends"], "config"),
     **dict.fromkeys(
-        ["Classification", "Detection", "Keypoint", "Label", "Message", "Polyline", "Sample", "Scalar", "Segmentation"],
+        [
+            "Classification",
+            "Cuboid",
+            "Detection",
+            "Ellipse",
+            "Keypoint",
+            "Label",
+            "Message",
+            "Polyline",
+            "Sample",
+            "Scalar",
+            "Segmentation",
+            "Skeleton",
+        ],
         "core.rows",
     ),
     "LabelSchema": "core.schema",

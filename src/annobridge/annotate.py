@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from .exceptions import (
     InvalidLabels,
     InvalidMedia,
     InvalidSchema,
+    Rejected,
     RunError,
     SchemaError,
     StoreError,
@@ -113,17 +115,35 @@ def abort(stores: Stores, run: Run, backend: AnnotationBackend) -> None:
 
 
 def _upload(stores: Stores, run: Run, backend: AnnotationBackend, outgoing: Outgoing, progress: ProgressChoice) -> Run:
+    refused: list[BackendError] = []
     with Progress(progress, outgoing.samples, f"sending to {backend.name}") as bar:
         for number in range(len(outgoing)):
             task = outgoing.task(number)
             try:
                 receipt = backend.upload(task)
             except BackendError as e:
-                raise type(e)(f"{e} {_left(run, number, len(outgoing))}", e.status, e.detail) from e
+                if not isinstance(e, Rejected) or backend.config.on_rejected == "stop":
+                    raise type(e)(f"{e} {_left(run, number, len(outgoing))}", e.status, e.detail) from e
+                refused.append(e)
+                stores.runs.drop_task(run, task.name)
+                bar.advance(task.samples.num_rows)
+                continue
             stores.baseline.put_sent(run, task.name, tasks.with_unsent(receipt.baseline, task.labels))
             stores.runs.add_receipt(run, task.name, receipt.state)
             bar.advance(task.samples.num_rows)
+    if refused:
+        _tell(stores, run, refused, len(outgoing))
     return stores.runs.update(run, state="sent")
+
+
+def _tell(stores: Stores, run: Run, refused: Sequence[BackendError], tasks_: int) -> None:
+    """Warn of the tasks that the tool refused. A run of which nothing is left is no run."""
+    reasons = "\n  - ".join(map(str, refused))
+    if not stores.runs.tasks(run).num_rows:
+        stores.runs.delete(run)
+        raise Rejected(f"The tool refused every task, so there is no run {run.anno_key!r}:\n  - {reasons}")
+    message = f"The tool refused {len(refused)} of {tasks_} tasks; their samples are not in the run {run.anno_key!r}:"
+    warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:
@@ -143,6 +163,10 @@ def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
     defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
     existing = infer.describe(stores.labels.scan(None, infer.COLUMNS))
     return LabelSchema.parse(given, defaults, existing)
+
+
+class RefusedTaskWarning(UserWarning):
+    """The tool refused some tasks, and the others were sent, as ``on_rejected="skip"`` asks for."""
 
 
 class Outgoing:

@@ -249,6 +249,7 @@ class AnnotationResults:
             tasks[receipt.task] = {
                 "state": found.state,
                 "samples": dict(found.samples),
+                "jobs": [dict(job) for job in found.jobs],
                 "url": self.backend.editor_url(receipt),
             }
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
@@ -259,10 +260,14 @@ class AnnotationResults:
         from rich.table import Table
 
         status = self.status()
-        table = Table("task", "state", "samples", title=f"{self.anno_key} ({status['backend']}, {status['state']})")
+        table = Table(
+            "task", "state", "samples, or who has it", title=f"{self.anno_key} ({status['backend']}, {status['state']})"
+        )
         for name, task in status["tasks"].items():
             samples = ", ".join(f"{n} {state}" for state, n in task["samples"].items())
             table.add_row(name, task["state"], samples)
+            for job in task["jobs"] if len(task["jobs"]) > 1 else ():
+                table.add_row(f"  {job['name']}", job["state"], job["assignee"] or "")
         Console().print(table)
         for url in filter(None, (task["url"] for task in status["tasks"].values())):
             Console().print(f"Work on it at {url}", soft_wrap=True, markup=False, highlight=False)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -76,10 +76,14 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far the people are: counts of samples by the tool's own state names, and a word for the whole task."""
+    """How far the people are: counts of samples by the tool's own state names, and a word for the whole task.
+
+    ``jobs`` are the pieces that a tool gives to people, where it has such: ``name``, ``state``, ``assignee`` and ``url`` of each.
+    """
 
     state: str = "unknown"
     samples: Mapping[str, int] = field(default_factory=dict)
+    jobs: tuple[Mapping[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,10 @@ class AnnotationBackendConfig(BaseModel):
 
     task_size: int | None = Field(
         None, ge=1, description="samples per task; by default what the backend and memory allow"
+    )
+
+    on_rejected: Literal["stop", "skip"] = Field(
+        "stop", description="when the tool refuses a task: stop, or leave its samples out and go on with the others"
     )
 
     def stored(self) -> dict[str, Any]:

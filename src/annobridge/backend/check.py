@@ -17,7 +17,7 @@ def _of_field(spec: FieldSchema, can: Capabilities, backend: str) -> Iterator[st
     if spec.type not in can.label_types:
         yield f"{spec.name}: {backend} cannot label {spec.type}; it can: {_listed(can.label_types)}."
         return
-    if spec.name.startswith("frames.") and "video" not in can.media_types:
+    if spec.in_video and "video" not in can.media_types:
         yield f"{spec.name}: {backend} cannot label videos; label images, or use a backend that can (annobridge backends)."
     if spec.class_attributes and not can.class_attributes:
         names = _listed(spec.class_attributes)

@@ -72,6 +72,11 @@ class Http:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def url(self) -> str:
+        """The address of the server, without a slash at its end."""
+        return self._url
+
     def close(self) -> None:
         """Release the connections."""
         self._caller.session.close()
@@ -107,13 +112,39 @@ class Http:
         ``json`` may hold ``SecretStr``. Repeated only if ``repeatable`` (GET, PUT and DELETE are), or if no connection
         came about; and, until the deadline, whenever ``retry_on(status, detail)`` says that the server asks for it.
         """
+        return self._json(self._call(method, path, json, data, headers, params, repeatable, retry_on))
+
+    def headers(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+    ) -> Mapping[str, str]:
+        """The headers of an answer, for protocols that speak by them (as tus does of its uploads)."""
+        call = self._call(method, path, None, data, headers, None, repeatable or method == "HEAD", None)
+        return self._caller.repeat(call, self._caller.whole)[0].headers
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        json: Any,
+        data: bytes | BinaryIO | None,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, Any] | None,
+        repeatable: bool,
+        retry_on: Callable[[int, Any], bool] | None,
+    ) -> Call:
         method, sent = method.upper(), dict(headers or {})
         if json is not None:
             data = jsonlib.dumps(json, default=self._reveal, allow_nan=False).encode()
             sent.setdefault("Content-Type", "application/json")
         url, start = self._resolve(path), _start(data)
         repeatable = (repeatable or method in _IDEMPOTENT) and (start is not None)
-        return self._json(Call(method, self._path(path), url, data, sent, params, repeatable, retry_on, start))
+        return Call(method, self._path(path), url, data, sent, params, repeatable, retry_on, start)
 
     def poll(
         self,

@@ -97,11 +97,12 @@ def status(key: Key, dataset: Place = None, option: Given = None, as_json: AsJso
 
 def _status(data: dict[str, Any]) -> Iterator[Any]:
     yield f"{data['anno_key']}: {data['state']}, {data['backend']}"
-    rows = [
-        [name, task["state"], ", ".join(f"{n} {state}" for state, n in task["samples"].items())]
-        for name, task in data["tasks"].items()
-    ]
-    yield show.table(["task", "state", "samples"], rows)
+    rows = []
+    for name, task in data["tasks"].items():
+        rows.append([name, task["state"], ", ".join(f"{n} {state}" for state, n in task["samples"].items())])
+        if len(task["jobs"]) > 1:
+            rows += [[f"  {job['name']}", job["state"], job["assignee"] or ""] for job in task["jobs"]]
+    yield show.table(["task", "state", "samples, or who has it"], rows)
     for url in _urls(data):
         yield show.whole(f"Work on it at {url}")
     if data["loads"]:

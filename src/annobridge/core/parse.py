@@ -11,7 +11,7 @@ from typing import Any
 from ..exceptions import InvalidSchema
 from .infer import FieldStats
 from .labels import LABEL_TYPES, SINGULARS
-from .schema import ATTRIBUTE_TYPES, FLAGS, NO_CLASSES, Attribute, FieldSchema, Flags
+from .schema import ATTRIBUTE_TYPES, FLAGS, FRAMES, NO_CLASSES, Attribute, FieldSchema, Flags, Skeleton
 from .text import near
 
 _ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox", "boolean": "checkbox"} | {
@@ -63,7 +63,7 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
 class _FieldParser:
     """Parses one field, and adds what is wrong with it to ``problems``."""
 
-    keys = ("type", "classes", "attributes", "mask_targets", "existing_field", *FLAGS)
+    keys = ("type", "classes", "attributes", "mask_targets", "skeleton", "existing_field", *FLAGS)
 
     def __init__(
         self, name: str, spec: Mapping[str, Any], known: Mapping[str, FieldStats], problems: list[str]
@@ -87,12 +87,21 @@ class _FieldParser:
         classes, class_attributes = self.classes(kind)
         attributes = self.attributes(self.spec.get("attributes", True), "")
         targets = self.mask_targets()
+        skeleton = self.skeleton(kind)
         if kind == "segmentation" and targets and not classes:
             classes = tuple(dict.fromkeys(targets.values()))
         if len(self.problems) > before or kind is None:
             return None
         return FieldSchema(
-            self.name, kind, classes, attributes, class_attributes, targets, self.stats is not None, Flags(**flags)
+            self.name,
+            kind,
+            classes,
+            attributes,
+            class_attributes,
+            targets,
+            skeleton,
+            self.stats is not None,
+            Flags(**flags),
         )
 
     def flag(self, name: str) -> bool:
@@ -202,8 +211,10 @@ class _FieldParser:
     def guessed(self, name: str) -> Attribute:
         types = self.stats.attributes.get(name, {"str"}) if self.stats else {"str"}
         if types <= {"int", "float"} and len(types) > 1:
-            return Attribute(name, "number")
-        return Attribute(name, _OF_VALUES.get(next(iter(types)), "text") if len(types) == 1 else "text")
+            kind = "number"
+        else:
+            kind = _OF_VALUES.get(next(iter(types)), "text") if len(types) == 1 else "text"
+        return Attribute(name, kind, mutable=self.name.startswith(FRAMES))
 
     def attribute(self, name: Any, spec: Any, path: str) -> Attribute | None:
         if not isinstance(name, str) or not name.strip():
@@ -225,7 +236,9 @@ class _FieldParser:
         if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
             self.wrong(f"{path}.values", f"is {values!r}; give a list of choices.")
             return None
-        flags = {key: spec.get(key, False) for key in ("mutable", "read_only")}
+        # Over the frames of a video, an attribute may change unless it is said to be fixed.
+        given_flags = {"mutable": self.name.startswith(FRAMES), "read_only": False}
+        flags = {key: spec.get(key, default) for key, default in given_flags.items()}
         for key, flag in flags.items():
             if not isinstance(flag, bool):
                 self.wrong(f"{path}.{key}", f"is {flag!r}; give True or False.")
@@ -252,3 +265,26 @@ class _FieldParser:
         except (AttributeError, TypeError, ValueError):
             self.wrong(".mask_targets", f"is {given!r}; give a dictionary from pixel value to class, as {{1: 'road'}}.")
             return None
+
+    def skeleton(self, kind: str | None) -> Skeleton | None:
+        """The points of a skeleton field, FiftyOne's ``{"labels": […], "edges": [[0, 1], …]}``."""
+        given = self.spec.get("skeleton")
+        if given is None:
+            return None
+        if kind != "skeletons":
+            self.wrong(".skeleton", f"is for fields of skeletons, and this one has {kind}; leave it out.")
+            return None
+        if not isinstance(given, Mapping) or not given.get("labels"):
+            self.wrong(
+                ".skeleton", f"is {given!r}; name its points, as {{'labels': ['head', 'foot'], 'edges': [[0, 1]]}}."
+            )
+            return None
+        labels = tuple(map(str, given["labels"]))
+        if len(set(labels)) < len(labels):
+            self.wrong(".skeleton.labels", "names a point more than once; give each its own name.")
+        edges = given.get("edges") or ()
+        for edge in edges:
+            if not (isinstance(edge, Sequence) and len(edge) == 2 and all(e in range(len(labels)) for e in edge)):
+                self.wrong(".skeleton.edges", f"holds {edge!r}; give pairs of places, from 0 to {len(labels) - 1}.")
+                return None
+        return Skeleton(labels, tuple((int(a), int(b)) for a, b in edges))

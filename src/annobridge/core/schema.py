@@ -14,6 +14,7 @@ from .infer import FieldStats
 from .labels import LABEL_TYPES
 
 ATTRIBUTE_TYPES = ("text", "int", "float", "number", "checkbox", "select", "radio", "list")
+FRAMES = "frames."  # the prefix of the fields of a video's frames
 NO_CLASSES = {"scalar", "messages"}
 
 
@@ -61,6 +62,14 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The points of a skeleton: their names, in order, and which of them (by place, from 0) a line connects."""
+
+    labels: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FieldSchema:
     """What is labelled in one field: its type, classes, attributes and restrictions."""
 
@@ -70,6 +79,7 @@ class FieldSchema:
     attributes: tuple[Attribute, ...] = ()
     class_attributes: Mapping[str, tuple[Attribute, ...]] = field(default_factory=dict)
     mask_targets: Mapping[int, str] | None = None
+    skeleton: Skeleton | None = None
     existing: bool = False
     flags: Flags = Flags()
 
@@ -77,6 +87,11 @@ class FieldSchema:
     def kind(self) -> str:
         """The kind of its rows in ``LABELS``."""
         return LABEL_TYPES[self.type]
+
+    @property
+    def in_video(self) -> bool:
+        """Whether it is a field of a video's frames."""
+        return self.name.startswith(FRAMES)
 
     def attributes_of(self, label: str | None) -> tuple[Attribute, ...]:
         """The attributes that a label of this class has."""
@@ -94,23 +109,25 @@ class FieldSchema:
         if self.type not in NO_CLASSES or self.classes:
             special = self.class_attributes
             out["classes"] = [
-                {"classes": [c], "attributes": _attributes_dict(special[c])} if c in special else c
+                {"classes": [c], "attributes": _attributes_dict(special[c], self.in_video)} if c in special else c
                 for c in self.classes
             ]
-        out["attributes"] = _attributes_dict(self.attributes)
+        out["attributes"] = _attributes_dict(self.attributes, self.in_video)
         if self.mask_targets is not None:
             out["mask_targets"] = {str(k): v for k, v in self.mask_targets.items()}
+        if self.skeleton is not None:
+            out["skeleton"] = {"labels": list(self.skeleton.labels), "edges": [list(e) for e in self.skeleton.edges]}
         return out | asdict(self.flags)
 
 
-def _attributes_dict(attributes: Iterable[Attribute]) -> dict[str, Any]:
+def _attributes_dict(attributes: Iterable[Attribute], in_video: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for a in attributes:
         spec = {"type": a.type, "values": list(a.values), "default": a.default}
         flags = {"mutable": a.mutable, "read_only": a.read_only}
-        # A default of False or 0 says something; a flag that is False does not.
+        # A default of False or 0 says something; a flag that is False does not, where it is the rule.
         out[a.name] = {k: v for k, v in spec.items() if v is not None and v != []} | {
-            k: v for k, v in flags.items() if v
+            k: v for k, v in flags.items() if v or (in_video and k == "mutable")
         }
     return out
 

@@ -39,7 +39,9 @@ class Shuffle:
             self._flush()
 
     def _flush(self) -> None:
-        if any((np.diff(groups) < 0).any() for _, groups in self._held):  # a table in the order of the view is not sorted
+        if any(
+            (np.diff(groups) < 0).any() for _, groups in self._held
+        ):  # a table in the order of the view is not sorted
             groups = np.concatenate([g for _, g in self._held])
             order = np.argsort(groups, kind="stable")
             rows = pa.Table.from_batches([b for b, _ in self._held]).take(pa.array(order)).combine_chunks()

@@ -12,7 +12,9 @@ from PIL import Image
 
 from ..core.rows import (
     Classification,
+    Cuboid,
     Detection,
+    Ellipse,
     Keypoint,
     Label,
     Message,
@@ -20,6 +22,7 @@ from ..core.rows import (
     Sample,
     Scalar,
     Segmentation,
+    Skeleton,
 )
 from ..core.schema import ATTRIBUTE_TYPES
 
@@ -70,6 +73,7 @@ def _segmentation(number: int, **extra: Any) -> list[Label]:
 
 
 _TRIANGLE = [(0.1, 0.2), (1 / 3, 0.2), (0.5, 2 / 3)]
+_CORNERS = [(0.1, 0.1), (0.1, 0.4), (0.3, 0.1), (0.3, 0.4), (1 / 3, 0.05), (1 / 3, 0.35), (0.13, 0.05), (0.13, 0.35)]
 _MAKERS: dict[str, Callable[..., list[Label]]] = {
     "classification": lambda n, **kw: [Classification(CLASSES[n % 4], **kw)],
     "classifications": lambda n, **kw: [Classification(c, **kw) for c in CLASSES[: n % 3]],
@@ -78,6 +82,11 @@ _MAKERS: dict[str, Callable[..., list[Label]]] = {
     "polygons": lambda n, **kw: [Polyline("car", [_TRIANGLE, [(0, 0), (1, 0), (1, 1)]], filled=True, **kw)] * (n % 2),
     "polylines": lambda n, **kw: [Polyline("car", [_TRIANGLE], closed=bool(n % 2), **kw)],
     "keypoints": lambda _, **kw: [Keypoint("person", [*_TRIANGLE, (math.nan, math.nan)], **kw)],
+    "skeletons": lambda n, **kw: [
+        Skeleton("person", [(0.1, 0.2), (math.nan, math.nan), (0.5, 2 / 3)], [2, 0, 1 + n % 2], **kw)
+    ],
+    "ellipses": lambda n, **kw: [Ellipse("car", _box(n), rotation=33.3 * n, **kw)],
+    "cuboids": lambda _, **kw: [Cuboid("car", _CORNERS, **kw)],
     "segmentation": _segmentation,
     "scalar": lambda n, **kw: [Scalar(n, **kw)],
     "messages": lambda n, **kw: [
@@ -114,6 +123,8 @@ def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> di
     spec: dict[str, Any] = {"type": label_type, "attributes": {}}
     if label_type not in ("scalar", "messages"):
         spec["classes"] = CLASSES
+    if label_type == "skeletons":
+        spec["skeleton"] = {"labels": ["head", "hand", "foot"], "edges": [[0, 1], [1, 2]]}
     for name in sorted(attribute_types & set(ATTRIBUTE_TYPES)):
         spec["attributes"][f"my_{name}"] = {"type": name} | ({"values": _CHOICES[name]} if name in _CHOICES else {})
     return {"field": spec}

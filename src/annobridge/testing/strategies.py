@@ -92,16 +92,13 @@ def _make(draw: Draw, kind: str, name: str, size: tuple[int, int], extra: dict[s
             role = draw(st.sampled_from(("question", "answer", "system")))
             return rows.Message(role, draw(texts), number=draw(st.integers(0, 9)), **extra)
         case "ellipse":
-            return _of_kind(kind, rows.Detection(name, draw(boxes()), **extra))
+            return rows.Ellipse(name, draw(boxes()), **extra)
         case "cuboid":
-            return _of_kind(kind, rows.Polyline(name, [draw(points(8, 8))], **extra), "closed", "filled")
+            return rows.Cuboid(name, draw(points(8, 8)), **extra)
+        case "skeleton":
+            return rows.Skeleton(name, draw(joints()), **extra)
         case _:
-            return _of_kind(kind, rows.Keypoint(name, draw(joints()), **extra))
-
-
-def _of_kind(kind: str, label: rows.Label, *without: str) -> rows.Label:
-    """A label of a kind that has no constructor of its own."""
-    return rows.Label(kind, {name: value for name, value in label.columns.items() if name not in without})
+            return rows.Keypoint(name, draw(joints()), **extra)
 
 
 @st.composite
