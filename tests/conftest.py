@@ -1,10 +1,12 @@
-"""Fixtures for all tests. The real Pixano server is started once, when a test first asks for it."""
+"""Fixtures for all tests. Servers are started once, when a test first asks for them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from tests import cvat_servers
+from tests.doubles.cvat import CvatServer
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,23 @@ def pixano_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running = server.up(root, 0)
     yield running.url
     assert server.down(root)
+
+
+@pytest.fixture(scope="session")
+def cvat_2_15() -> Iterator[cvat_servers.Server]:
+    """A double of CVAT 2.15.0."""
+    with CvatServer(version="2.15.0") as double:
+        yield cvat_servers.Server(double.url, double.token, double)
+
+
+@pytest.fixture(scope="session")
+def cvat_2_73() -> Iterator[cvat_servers.Server]:
+    """A double of CVAT 2.73.0."""
+    with CvatServer(version="2.73.0") as double:
+        yield cvat_servers.Server(double.url, double.token, double)
+
+
+@pytest.fixture(scope="session")
+def cvat_real() -> cvat_servers.Server:
+    """The real server that the environment names."""
+    return cvat_servers.real()

@@ -1,0 +1,172 @@
+"""Filling: one CVAT task made, given its media and its labels; or found, when an earlier call was cut off after it."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from annobridge.backend import Media
+from annobridge.exceptions import Broken, Rejected
+
+from . import decode, identity, jobs, media
+from .api import Api, parts
+from .config import CvatConfig
+from .encode import TRACKS, Sent, encode
+from .frames import Frames
+from .vocabulary import Vocabulary
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What becomes one CVAT task: some images, or one video."""
+
+    name: str
+    samples: pa.Table
+    labels: pa.Table
+    media: Media
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The task that it became: its number, the samples in the order of its frames (a video's once), the numbers of its labels,
+    and what was sent.
+    """
+
+    task: int
+    samples: list[str]
+    vocabulary: Vocabulary
+    baseline: pa.Table
+
+
+def fill(
+    api: Api, part: Part, vocabulary: Vocabulary, config: CvatConfig, project: int | None, users: Mapping[str, int]
+) -> Filled:
+    """Make the task, unless it is there. What fails is removed, so that it can be sent again."""
+    files = media.files(part.samples, part.media, config)
+    there = _there(api, part.name, config.deadline)
+    task = there or _made(api, part, files, _body(part.name, vocabulary, config, project, users), config)
+    try:
+        meta, labels = api.at_once(lambda: api.meta(task["id"]), lambda: api.labels(task_id=task["id"]))
+        frames, vocabulary = _frames(meta, files, task), vocabulary.known(labels)
+        _check_sizes(part, frames)
+        sent = encode(part.labels, vocabulary, frames)
+        stored = (_stored(api, task["id"], sent) if there else None) or _put(api, task["id"], sent)
+        ids = _ids(api, task, part, sent, stored, vocabulary, frames)
+    except Rejected:
+        api.remove("tasks", task["id"])
+        raise
+    if config.job_assignees:
+        jobs.assign(api, api.jobs(task["id"]), [users[name] for name in config.job_assignees])
+    samples = list(dict.fromkeys(frames.samples.to_pylist()))
+    return Filled(task["id"], samples, vocabulary, identity.baseline_of(part.labels, ids))
+
+
+def _there(api: Api, name: str, deadline: float) -> Json | None:
+    """A task of that name that has its media. One whose media never came whole is removed."""
+    for task in api.named("tasks", name):
+        try:
+            return task if task.get("size") else api.settled(task["id"], None, deadline)
+        except Rejected:
+            api.remove("tasks", task["id"])
+    return None
+
+
+def _made(api: Api, part: Part, files: Sequence[media.File], body: Json, config: CvatConfig) -> Json:
+    """A new task with its media."""
+    number = int(api.create("tasks", body)["id"])
+    try:
+        return api.settled(number, media.send(api.http, number, files, part.media, config), config.deadline)
+    except Rejected as e:
+        api.remove("tasks", number)
+        raise _naming(e, files, part) from e
+
+
+def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | None, users: Mapping[str, int]) -> Json:
+    body: Json = {"name": name, "overlap": 0, "bug_tracker": config.issue_tracker}
+    body |= {"project_id": project} if project else {"labels": [e.definition() for e in vocabulary.entries]}
+    if config.segment_size:
+        body["segment_size"] = config.segment_size
+    if config.task_assignee:
+        body["assignee_id"] = users[config.task_assignee]
+    return body
+
+
+def _naming(error: Rejected, files: Sequence[media.File], part: Part) -> Rejected:
+    """The error, with the sample whose file it is about: the server names it, or we find it."""
+    said = str(error)
+    culprit = next((f for f in files if os.path.basename(f.name) in said), None) or media.unreadable(files, part.media)
+    if culprit is None:
+        return Rejected(f"{said} The task was removed from the server; look at its {len(files)} files.")
+    row = part.samples["sample_id"].to_pylist().index(culprit.sample_id)
+    return Rejected(
+        f"{said} That is {part.samples['filepath'][row].as_py()!r}, of sample {culprit.sample_id!r}: mend or replace the file, or "
+        "leave the sample out of the view. The task was removed from the server."
+    )
+
+
+def _ids(
+    api: Api,
+    task: Json,
+    part: Part,
+    sent: Sent,
+    stored: Mapping[str, list[Json]],
+    vocabulary: Vocabulary,
+    frames: Frames,
+) -> dict[int, str]:
+    """The remote id of each label that was sent. Of several jobs, each has its own piece of a track."""
+    if task["jobs"]["count"] == 1 or not sent.items[TRACKS]:
+        return identity.remote_ids(sent, stored, part.labels, vocabulary)
+    ids = identity.remote_ids(sent, {**stored, TRACKS: []}, part.labels, vocabulary)
+    found = decode.read(jobs.collect(api, api.jobs(task["id"])), np.ones(len(frames), bool))
+    return ids | identity.cut_tracks(sent, found, part.labels, frames)
+
+
+def _frames(info: Json, files: Sequence[media.File], task: Json) -> Frames:
+    names = {f.name: f.sample_id for f in files}
+    try:
+        frames = Frames.of(info, names, task["size"])
+    except KeyError as e:
+        raise Broken(f"cvat: the server has a file {e.args[0]!r}, which was not sent to it; abort the run.") from e
+    missing = set(names.values()) - set(frames.samples.to_pylist())
+    if missing:
+        raise Rejected(
+            f"cvat: the server shows {len(names) - len(missing)} of the {len(names)} files; it does not read that of sample "
+            f"{sorted(missing)[0]!r}. Give it as a JPEG or PNG, or leave it out of the view."
+        )
+    return frames
+
+
+def _check_sizes(part: Part, frames: Frames) -> None:
+    """A mask covers the pixels of its image, as the server sees it: turned as EXIF data say."""
+    place = frames.place(part.labels)
+    for row, rle in enumerate(part.labels["mask"].to_pylist()):
+        if rle is not None and place[row] >= 0 and [*reversed(rle["size"])] != frames.sizes[place[row]].tolist():
+            width, height = frames.sizes[place[row]].tolist()
+            raise Rejected(
+                f"cvat: the mask {part.labels['label_id'][row].as_py()!r} covers {rle['size'][1]}×{rle['size'][0]} pixels, and "
+                f"the server shows sample {part.labels['sample_id'][row].as_py()!r} with {width}×{height}; if its EXIF data turn "
+                "it, turn the file itself (PIL.ImageOps.exif_transpose)."
+            )
+
+
+def _stored(api: Api, task: int, sent: Sent) -> dict[str, list[Json]] | None:
+    """What a call whose answer was lost has put there already, if anything."""
+    there = api.annotations("tasks", task)
+    return {name: there[name] for name in sent.items} if any(there[name] for name in sent.items) else None
+
+
+def _put(api: Api, task: int, sent: Sent) -> dict[str, list[Json]]:
+    """The objects as the server has them."""
+    stored: dict[str, list[Json]] = {name: [] for name in sent.items}
+    for number, body in enumerate(parts(sent.items)):
+        answer = api.put(task, body) if number == 0 else api.add(task, body)
+        for name, objects in stored.items():
+            objects += answer[name]
+    return stored

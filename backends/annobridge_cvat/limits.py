@@ -1,0 +1,185 @@
+"""What CVAT cannot hold, found before anything is sent: sentences with the cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.backend import Task
+from annobridge.core import attributes as lists
+from annobridge.core.masks import bools, lengths, one, valid
+from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
+
+from . import media, values
+from .config import CvatConfig
+from .vocabulary import LONGEST_NAME, VALUE, Vocabulary
+
+_TYPES = {"occluded": ("checkbox",), "group": ("int",), "z_order": ("int",), "source": ("text", "select", "radio")}
+SOURCES = ("manual", "auto", "semi-auto", "file", "consensus")
+
+
+def of_schema(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Iterator[str]:
+    """Problems of a schema, of the options, and of both together."""
+    yield from _options(schema, config)
+    kinds = set(pc.unique(samples["media_type"]).to_pylist())
+    for spec in schema.fields.values():
+        if "video" in kinds and not spec.in_video:
+            yield f"{spec.name}: CVAT labels the frames of videos; name the field 'frames.{spec.name}', or leave videos out."
+        if spec.in_video and kinds != {"video"}:
+            yield f"{spec.name}: is a field of frames, and not all samples are videos; leave the images out of the view."
+        yield from _field(spec)
+    for entry in Vocabulary.of(schema, config.builtin()).entries:
+        if entry.name != entry.name.strip():
+            yield f"The label {entry.name!r} begins or ends with a space, which CVAT does not keep; leave it out."
+        if len(entry.name) > LONGEST_NAME:
+            yield f"The label {entry.name!r} has {len(entry.name)} characters, and CVAT takes {LONGEST_NAME}; shorten it."
+    if bad := media.outside(samples, config):
+        yield (
+            f"The file {bad[0]!r} is not below media_root={config.media_root!r}, so the server cannot find it; correct "
+            "media_root, or send the files with media='upload'."
+        )
+
+
+def _options(schema: LabelSchema, config: CvatConfig) -> Iterator[str]:
+    names = {a for spec in schema.fields.values() for a in spec.all_attributes()}
+    for name, key in config.builtin().items():
+        option = f"{'group_id' if key == 'group' else key}_attr"
+        if name not in names:
+            yield f"{option} names {name!r}, which is an attribute of no field; add it to the attributes of a field."
+            continue
+        types = {a.type for spec in schema.fields.values() for n, a in spec.all_attributes().items() if n == name}
+        if not types <= set(_TYPES[key]):
+            yield f"{option}: {name!r} is {', '.join(sorted(types))}; make it {' or '.join(_TYPES[key])}."
+    if config.job_reviewers:
+        yield "job_reviewers: CVAT 2 has no reviewers; give the jobs to them with job_assignees, or set the stage there."
+    if config.media == "cloud" and config.cloud_storage_id is None:
+        yield "media='cloud' needs cloud_storage_id, the number of the cloud storage in CVAT."
+    if config.project_id is not None and config.project_name is not None:
+        yield "project_id and project_name are both given; give one of them."
+
+
+def _field(spec: FieldSchema) -> Iterator[str]:
+    if spec.type == "skeletons" and spec.skeleton is None:
+        yield (
+            f"{spec.name}: CVAT needs the names of a skeleton's points; add 'skeleton': {{'labels': ['head', 'foot'], "
+            "'edges': [[0, 1]]}}."
+        )
+    for a in spec.all_attributes().values():
+        where = f"{spec.name}.attributes.{a.name}"
+        if a.name != a.name.strip():
+            yield f"{where}: begins or ends with a space, which CVAT does not keep; leave it out."
+        if len(a.name) > values.LONGEST_NAME:
+            yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.LONGEST_NAME}; shorten the name."
+        if len("\n".join(values.definition(a)["values"])) > values.LONGEST:
+            yield f"{where}: its choices are together longer than CVAT's {values.LONGEST} characters; make it a text."
+        if len(values.encode(a, None, a.default)) > values.LONGEST_DEFAULT:
+            yield f"{where}: its default is longer than CVAT's {values.LONGEST_DEFAULT} characters; shorten it."
+
+
+def of_task(task: Task, config: CvatConfig) -> Iterator[str]:
+    """Problems of the labels of a task."""
+    labels = task.labels.combine_chunks()
+    yield from _attributes(task.schema, labels, config)
+    yield from _shapes(labels)
+    yield from _skeletons(task.schema, labels)
+    yield from _tracks(task.schema, labels)
+
+
+def _attributes(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> Iterator[str]:
+    sources = config.source_attr
+    for spec in schema.fields.values():
+        rows = labels.filter(pc.equal(labels["field"], spec.name))
+        if spec.type == "scalar":
+            yield from _texts(spec.name, VALUE, rows["value"])
+        for name, a in spec.all_attributes().items():
+            texts = pc.unique(lists.values(rows["attributes"], name).drop_null()).to_pylist()
+            for text in texts:
+                if why := values.misfit(a, text):
+                    yield f"{spec.name}: some labels have {name} = {text}, which {why}; correct them, or the schema."
+                    break
+            if name == sources and (bad := [t for t in texts if json.loads(t) not in SOURCES]):
+                yield f"{spec.name}: some labels have {name} = {bad[0]}; CVAT knows {', '.join(SOURCES)}."
+
+
+def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
+    plain = Attribute(name, "text")
+    longest = max((len(values.encode(plain, t)) for t in pc.unique(texts).drop_null().to_pylist()), default=0)
+    if longest > values.LONGEST:
+        yield f"{field}: a {name} has {longest} characters, and CVAT keeps {values.LONGEST}; shorten it."
+
+
+def _shapes(labels: pa.Table) -> Iterator[str]:
+    points, kind = one(labels["points"]), labels["kind"]
+    none = bools(pc.equal(kind, "keypoints")) & (_present(points) == 0)
+    yield from _told(labels, none, "keypoints of which none is there; delete them, or give a point.")
+    one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
+    many = bools(one_part) & valid(points) & (lengths(points) > 1)
+    yield from _told(labels, many, "of several parts, which CVAT has for polygons and polylines only; split them.")
+    eight = bools(pc.equal(kind, "cuboid")) & valid(points) & (_counts(points) != 8)
+    yield from _told(labels, eight, "cuboids without eight corners; give eight points.")
+    indexed = valid(labels["index"]) & bools(pc.is_in(kind, pa.array(["classification", "scalar", "segmentation"])))
+    yield from _told(
+        labels, indexed, "with an index, and CVAT has no tracks of tags or segmentations; clear the index."
+    )
+    parts = bools(pc.is_in(kind, pa.array(["polygon", "polyline"]))) & valid(labels["index"]) & (lengths(points) > 1)
+    yield from _told(labels, parts, "tracked shapes of several parts, which CVAT cannot follow; send each as its own.")
+
+
+def _told(labels: pa.Table, where: np.ndarray, what: str) -> Iterator[str]:
+    if n := int(where.sum()):
+        ids = labels["label_id"].filter(pa.array(where)).slice(0, 3).to_pylist()
+        yield f"{n} label{'s are' if n > 1 else ' is'} ({', '.join(ids)}{' …' * (n > 3)}) {what}"
+
+
+def _counts(points: pa.Array) -> np.ndarray:
+    """How many points each label has."""
+    return np.bincount(np.repeat(np.arange(len(points)), lengths(points)), lengths(points.flatten()), len(points))
+
+
+def _present(points: pa.Array) -> np.ndarray:
+    """How many of them are there."""
+    rings = points.flatten()
+    owner = np.repeat(np.repeat(np.arange(len(points)), lengths(points)), lengths(rings))
+    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    return np.bincount(owner[~np.isnan(xy).any(axis=1)], minlength=len(points))
+
+
+def _skeletons(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
+    for spec in schema.fields.values():
+        if spec.skeleton is not None:
+            size = len(spec.skeleton.labels)
+            wrong = bools(pc.equal(labels["field"], spec.name)) & (_counts(one(labels["points"])) != size)
+            yield from _told(labels, wrong, f"skeletons that have not the {size} points of the schema; correct them.")
+
+
+def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
+    rows = labels.filter(pc.is_valid(labels["index"]))
+    if not rows.num_rows:
+        return
+    key = ["field", "label", "index", "sample_id", "frame_number"]
+    counted = rows.group_by(key).aggregate([([], "count_all")])
+    twice = counted.filter(pc.greater(counted["count_all"], 1))
+    if twice.num_rows:
+        first = twice.slice(0, 1).to_pylist()[0]
+        where = f"frame {first['frame_number']} of " if first["frame_number"] else ""
+        yield (
+            f"{first['field']}: the track {first['index']} has two {first['label']!r} in {where}sample {first['sample_id']!r}; "
+            "give each object an index of its own."
+        )
+    owner = ["field", "label", "index"] + (["sample_id"] if valid(rows["frame_number"]).any() else [])
+    for spec in schema.fields.values():
+        for name, a in spec.all_attributes().items():
+            of = rows.filter(pc.equal(rows["field"], spec.name))
+            found = of.select(owner).append_column("value", pa.chunked_array([lists.values(of["attributes"], name)]))
+            if not a.mutable and pc.any(pc.greater(_different(found, owner), 1)).as_py():
+                yield f"{spec.name}.attributes.{name}: changes within a track; give the attribute 'mutable': True."
+
+
+def _different(rows: pa.Table, key: list[str]) -> pa.ChunkedArray:
+    return rows.group_by(key).aggregate([("value", "count_distinct", pc.CountOptions(mode="all"))])[
+        "value_count_distinct"
+    ]

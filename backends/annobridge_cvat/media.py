@@ -1,0 +1,239 @@
+"""Send the media of a task: in batches of bounded size, in pieces that can be resumed, as one zip, or by name only."""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+from PIL import Image
+from urllib3.filepost import encode_multipart_formdata
+
+from annobridge.backend import Media
+from annobridge.backend.http import Http
+from annobridge.exceptions import Broken, Rejected, Throttled, Unreachable
+
+from .config import CvatConfig
+from .frames import VIDEOS
+
+BATCH = 16 << 20  # bytes of files in one request; a larger file is sent in pieces
+PIECE = 8 << 20
+TRIES = 5  # to go on with a file whose connection broke off
+_KNOWN = re.compile(r"\.(jpe?g|png|webp|bmp|tiff?|gif|mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\x00-\x1f/\\\"%?*:<>|]")
+_LONGEST_NAME = 120  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One sample's file: the name that the server will know it by."""
+
+    sample_id: str
+    name: str
+
+
+def files(samples: pa.Table, media: Media, config: CvatConfig) -> list[File]:
+    """The files of a task, each under a name that is unique in it, in the order in which the server will put them.
+
+    CVAT drops folders, refuses a name twice, and ignores a file whose suffix it does not know.
+    """
+    rows = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
+    if config.media == "upload":
+        return [File(i, _plain(n, i, place or "", media)) for n, (i, place) in enumerate(rows)]
+    root = _root(config, samples)
+    return [File(i, str(PurePosixPath(place).relative_to(root))) for i, place in rows]
+
+
+def outside(samples: pa.Table, config: CvatConfig) -> list[str]:
+    """The files that are not below ``media_root``, so that the server could not find them."""
+    if config.media == "upload":
+        return []
+    root = _root(config, samples)
+    return [p for p in samples["filepath"].to_pylist() if not PurePosixPath(p or "").is_relative_to(root)]
+
+
+def _root(config: CvatConfig, samples: pa.Table) -> PurePosixPath:
+    if config.media_root is not None:
+        return PurePosixPath(config.media_root)
+    parents = [PurePosixPath(p or "").parent for p in samples["filepath"].to_pylist()]
+    return next(p for p in (parents[0], *parents[0].parents) if all(q.is_relative_to(p) for q in parents))
+
+
+def _plain(number: int, sample_id: str, place: str, media: Media) -> str:
+    base = _UNSAFE.sub("_", place.rsplit("/", 1)[-1])
+    if not _KNOWN.search(base):
+        with media.open(sample_id) as stream, Image.open(stream) as image:
+            base += f".{(image.format or 'png').lower()}"
+    return f"{number:06d}_{base[-_LONGEST_NAME:]}"
+
+
+def unreadable(sent: Sequence[File], media: Media) -> File | None:
+    """The first image that cannot be decoded to its end."""
+    for file in sent:
+        if not file.name.lower().endswith(tuple(VIDEOS)):
+            try:
+                with media.open(file.sample_id) as stream, Image.open(stream) as image:
+                    image.load()
+            except (OSError, ValueError, SyntaxError):
+                return file
+    return None
+
+
+def send(http: Http, task: int, sent: Sequence[File], media: Media, config: CvatConfig) -> str | None:
+    """Give the server the media of a task; the number of the request in which it reads them, where it has such."""
+    settings = _settings(config)
+    if config.media in ("share", "cloud"):
+        names = [f.name for f in sent]
+        return _finish(http, task, {**settings, "server_files": names, "sorting_method": "predefined"})
+    if config.media == "archive":
+        with tempfile.TemporaryFile(prefix="annobridge-") as archive:
+            _zip(archive, sent, media)
+            return _whole(http, task, "media.zip", archive, settings)
+    batches = list(_batches(sent, media))
+    if len(batches) == 1 and batches[0][1] <= BATCH:
+        return _request_of(_multipart(http, task, batches[0][0], media, settings, {}))
+    _post(http, task, {"Upload-Start": "true"})
+    for batch, size in batches:
+        if size > BATCH:
+            with media.open(batch[0].sample_id) as stream:
+                _pieces(http, task, batch[0].name, stream)
+        else:
+            _multipart(http, task, batch, media, {"image_quality": config.image_quality}, {"Upload-Multiple": "true"})
+    return _finish(http, task, settings, started=True)
+
+
+def _settings(config: CvatConfig) -> dict[str, Any]:
+    frames = {
+        "chunk_size": config.chunk_size,
+        "start_frame": config.frame_start,
+        "stop_frame": config.frame_stop,
+        "frame_filter": f"step={config.frame_step}" if config.frame_step else None,
+        "cloud_storage_id": config.cloud_storage_id,
+    }
+    return {
+        "image_quality": config.image_quality,
+        "use_cache": config.use_cache,
+        "use_zip_chunks": config.use_zip_chunks,
+        **{name: value for name, value in frames.items() if value is not None},
+    }
+
+
+def _batches(sent: Sequence[File], media: Media) -> Iterator[tuple[list[File], int]]:
+    """Files that are sent together, with their size in bytes; a file that is too large for a batch is alone."""
+    batch: list[File] = []
+    total = 0
+    for file in sent:
+        size = _size(media, file.sample_id)
+        if batch and total + size > BATCH:
+            yield batch, total
+            batch, total = [], 0
+        batch.append(file)
+        total += size
+    yield batch, total
+
+
+def _size(media: Media, sample_id: str) -> int:
+    path = media.path(sample_id)
+    if path is not None:
+        return path.stat().st_size
+    with media.open(sample_id) as stream:
+        return stream.seek(0, 2)
+
+
+def _multipart(
+    http: Http, task: int, batch: Sequence[File], media: Media, fields: dict[str, Any], headers: dict[str, str]
+) -> Any:
+    parts: list[tuple[str, Any]] = [(name, _text(value)) for name, value in fields.items()]
+    for number, file in enumerate(batch):  # without its number, CVAT ignores a file
+        with media.open(file.sample_id) as stream:
+            parts.append((f"client_files[{number}]", (file.name, stream.read(), "application/octet-stream")))
+    body, content_type = encode_multipart_formdata(parts)
+    return _post(http, task, {**headers, "Content-Type": content_type}, body)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _post(http: Http, task: int, headers: dict[str, str], body: bytes = b"") -> Any:
+    path = f"/api/tasks/{task}/data"
+    try:
+        return http.send("POST", path, data=body, headers=headers, retry_on=lambda status, _: status == 429)
+    except Rejected as e:
+        if e.status != 413:
+            raise
+        raise Rejected(
+            f"cvat at {http.url} takes no body of {len(body) / 1e6:.1f} MB; raise the limit of the proxy before CVAT "
+            f"(nginx: client_max_body_size) to {BATCH >> 20} MB at least.",
+            413,
+        ) from e
+
+
+def _finish(http: Http, task: int, settings: dict[str, Any], *, started: bool = False) -> str | None:
+    headers = {"Upload-Finish": "true"} if started else {}
+    return _request_of(http.send("POST", f"/api/tasks/{task}/data", json=settings, headers=headers))
+
+
+def _request_of(answer: Any) -> str | None:
+    return answer.get("rq_id") if isinstance(answer, dict) else None
+
+
+def _whole(http: Http, task: int, name: str, stream: BinaryIO, settings: dict[str, Any]) -> str | None:
+    """One large file, and nothing else."""
+    _post(http, task, {"Upload-Start": "true"})
+    _pieces(http, task, name, stream)
+    return _finish(http, task, settings, started=True)
+
+
+def _zip(target: BinaryIO, sent: Sequence[File], media: Media) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in sent:
+            with media.open(file.sample_id) as stream, archive.open(file.name, "w", force_zip64=True) as entry:
+                while piece := stream.read(PIECE):
+                    entry.write(piece)
+
+
+def _pieces(http: Http, task: int, name: str, stream: BinaryIO) -> None:
+    """Send a file by the tus protocol: where the connection breaks off, the server says how far it has come."""
+    length = stream.seek(0, 2)
+    place = _open_upload(http, task, name, length)
+    offset, tries = 0, TRIES
+    while offset < length:
+        stream.seek(offset)
+        try:
+            headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+            found = http.headers("PATCH", place, data=stream.read(PIECE), headers=headers)
+            offset, tries = int(found["Upload-Offset"]), TRIES
+        except (Unreachable, Throttled, Broken, Rejected) as e:
+            tries -= 1
+            if not tries or (isinstance(e, Rejected) and e.status != 409):  # 409: it has more, or less, than we think
+                raise
+            offset = _offset(http, place, offset)
+
+
+_TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def _open_upload(http: Http, task: int, name: str, length: int) -> str:
+    headers = {
+        **_TUS,
+        "Upload-Length": str(length),
+        "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}",
+        "Origin": "/".join(http.url.split("/", 3)[:3]),  # 2.15 makes the address of the upload from it
+    }
+    made = http.headers("POST", f"/api/tasks/{task}/data/", headers=headers)
+    # Behind a proxy, the host in the address may be another; what follows is the server's.
+    return made["Location"][made["Location"].index("/api/") :]
+
+
+def _offset(http: Http, place: str, before: int) -> int:
+    with suppress(Unreachable, Throttled, Broken):
+        return int(http.headers("HEAD", place, headers=_TUS)["Upload-Offset"])
+    return before

@@ -1,0 +1,109 @@
+"""Points: relative columns of ours <-> flat lists of pixels on the wire, all rows of a kind at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core.geometry import mask_box
+from annobridge.core.labels import POINT
+from annobridge.core.masks import lengths, one
+
+from . import masks
+from .frames import Ints
+
+Floats = npt.NDArray[np.float64]
+PARTS = pa.list_(pa.list_(POINT))
+Parts = list[list[float]]  # of one label: flat x, y, … of each part
+
+
+def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
+    """The points of each label of one kind, in pixels, part by part. A missing point is NaN."""
+    if kind in ("box", "ellipse"):
+        return [[row] for row in _boxes(kind, labels, sizes).tolist()]
+    if kind in ("mask", "segmentation"):
+        return [[masks.encode(rle)] for rle in labels["mask"].to_pylist()]
+    if kind in ("classification", "scalar"):
+        return [[] for _ in range(labels.num_rows)]
+    if kind == "cuboid" and labels["points"].null_count:
+        labels = labels.set_column(labels.column_names.index("points"), "points", _corners(labels))
+    parts = one(labels["points"])
+    rings = parts.flatten()
+    sides = np.repeat(np.repeat(sizes, lengths(parts), axis=0), lengths(rings), axis=0)
+    flat = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
+    ends = 2 * np.cumsum(lengths(rings))
+    numbers = flat.ravel().tolist()
+    cut = [numbers[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+    ends = np.cumsum(lengths(parts))
+    return [cut[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+
+
+def _boxes(kind: str, labels: pa.Table, sizes: Ints) -> Floats:
+    xywh = one(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    sides = np.hstack([sizes, sizes])
+    if kind == "box":
+        corners: Floats = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]]) * sides
+        return corners
+    centre, radius = xywh[:, :2] + xywh[:, 2:] / 2, xywh[:, 2:] / 2
+    return np.hstack([centre, centre[:, :1] + radius[:, :1], centre[:, 1:] - radius[:, 1:]]) * sides
+
+
+def _corners(labels: pa.Table) -> pa.Array:
+    """A cuboid that is only a box has no depth: its back is its front."""
+    box = one(labels["bounding_box"])
+    flat = (
+        pc.fill_null(box.flatten(), 0.0).to_numpy(zero_copy_only=False).reshape(-1, 4) if len(box) else np.zeros((0, 4))
+    )
+    x, y, w, h = flat.T
+    edges = [(x, y), (x, y + h), (x + w, y), (x + w, y + h)]
+    corners = np.stack([np.stack(c, axis=1) for c in (*edges, edges[2], edges[3], edges[0], edges[1])], axis=1)
+    made = pa.array(corners.reshape(len(flat), 1, 8, 2).tolist(), PARTS)
+    return pc.coalesce(one(labels["points"]), made)
+
+
+def to_columns(kind: str, wire: list[Parts], sizes: Ints) -> dict[str, pa.Array]:
+    """The columns of ``LABELS`` that hold these points: the way back."""
+    if kind in ("box", "ellipse"):
+        return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in wire], np.float64).reshape(-1, 4), sizes)}
+    if kind in ("mask", "segmentation"):
+        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(wire, sizes, strict=True)]
+        return {"mask": pa.array(found, pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.binary())]))}
+    if kind in ("classification", "scalar"):
+        return {}
+    rings = [part for parts in wire for part in parts]
+    counts, of_ring = np.array([len(p) for p in wire], np.int64), np.array([len(r) // 2 for r in rings], np.int64)
+    flat = np.array([v for r in rings for v in r], np.float64).reshape(-1, 2)
+    flat /= np.repeat(np.repeat(sizes, counts, axis=0), of_ring, axis=0)
+    points = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), 2).cast(POINT)
+    nested = pa.ListArray.from_arrays(_offsets(counts), pa.ListArray.from_arrays(_offsets(of_ring), points))
+    columns: dict[str, pa.Array] = {"points": nested.cast(PARTS)}
+    if kind in ("polygon", "polyline"):
+        columns |= {name: pa.repeat(kind == "polygon", len(wire)) for name in ("closed", "filled")}
+    return columns
+
+
+def _from_boxes(kind: str, wire: Floats, sizes: Ints) -> pa.Array:
+    wire = wire / np.hstack([sizes, sizes])
+    if kind == "box":
+        low, high = np.minimum(wire[:, :2], wire[:, 2:]), np.maximum(wire[:, :2], wire[:, 2:])
+    else:
+        centre, radius = wire[:, :2], np.abs(wire[:, 2:] - wire[:, :2])
+        low, high = centre - radius, centre + radius
+    flat = np.hstack([low, high - low]).ravel()
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), 4).cast(pa.list_(pa.float64(), 4))
+
+
+def _offsets(counts: Ints) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+
+
+def mask_boxes(rles: pa.Array) -> pa.Array:
+    """The boxes around masks."""
+    return pa.array([mask_box(rle) for rle in rles.to_pylist()], pa.list_(pa.float64(), 4))
+
+
+def visibility(seen: list[list[int]]) -> pa.Array:
+    """The column of that name."""
+    return pa.array(seen, pa.list_(pa.int8()))

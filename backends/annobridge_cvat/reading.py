@@ -1,0 +1,100 @@
+"""Reading: what one CVAT task holds now, of the frames that a load asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.backend import Download, Receipt
+from annobridge.core.labels import REMOTE
+from annobridge.core.masks import bools
+
+from . import decode, identity, jobs, untouched
+from .api import Api
+from .config import CvatConfig
+from .frames import Frames
+from .vocabulary import Vocabulary
+
+Json = dict[str, Any]
+Bools = npt.NDArray[np.bool_]
+
+
+def read(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Download:
+    """The labels of one CVAT task (``stored`` in the receipt). Raises ``Gone`` when it is not there any more."""
+    task = stored["task"]
+    meta, work, label_set, annotations = api.at_once(
+        lambda: api.meta(task),
+        lambda: api.jobs(task),
+        lambda: api.labels(task_id=task),
+        lambda: api.annotations("tasks", task),
+    )
+    vocabulary = Vocabulary.from_dict(stored["vocabulary"])
+    files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=True)}
+    frames = Frames.of(meta, files, meta["size"])
+    chosen = jobs.wanted(work, config)
+    kept = _kept(frames, chosen, config)
+    names = {label["id"]: label["name"] for label in label_set}
+    found = list(decode.read(jobs.chosen_annotations(api, annotations, work, chosen), kept, frames.deleted))
+    labels = _decoded(found, frames, vocabulary, names, jobs.annotators(work), receipt)
+    hidden = _out_of_sight(receipt.baseline, labels, frames, kept, vocabulary, names)
+    notes = tuple(_notes(task, frames, vocabulary, names))
+    return Download(pa.concat_tables([labels, hidden]), frames.answered(kept), notes)
+
+
+def _kept(frames: Frames, chosen: list[Json], config: CvatConfig) -> Bools:
+    kept = jobs.covered(chosen, len(frames))
+    kept[list(frames.deleted)] = False
+    if config.only_samples:
+        kept &= bools(pc.is_in(frames.samples, value_set=pa.array(config.only_samples)))
+    return kept
+
+
+def _decoded(
+    found: list[decode.Found], frames: Frames, vocabulary: Vocabulary, names: dict[int, str], people: dict[int, str],
+    receipt: Receipt,
+) -> pa.Table:  # fmt: skip
+    pooled = {
+        e.number: f for e in vocabulary.entries for f in e.fields.values() if vocabulary.kinds[f] == "segmentation"
+    }
+    found = decode.pooled(decode.joined(found, identity.composites(receipt.baseline)), names, pooled)
+    found, index = identity.followed(found, receipt.baseline, frames)
+    decoder = decode.Decoder(vocabulary, frames, names, receipt.state["scalars"])
+    return untouched.keep(decoder.table(found, index, people), receipt.baseline, vocabulary)
+
+
+def _out_of_sight(
+    baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, vocabulary: Vocabulary, names: dict[int, str]
+) -> pa.Table:
+    """What was sent and cannot be seen now, though its sample can: on a frame that was removed or not asked for, or of a label
+    that was removed from the server. It is said to be as it was, for nobody deleted it.
+    """
+    place = frames.place(baseline)
+    hidden = (place >= 0) & ~np.append(kept, True)[place]
+    removed = [(f, e.label) for e in vocabulary.entries if e.number not in names for f in e.fields.values()]
+    for field, label in removed:
+        of = pc.equal(baseline["field"], field)
+        hidden |= bools(of if label is None else pc.and_(of, pc.equal(baseline["label"], label)))
+    hidden &= ~bools(pc.is_in(baseline["remote_id"], value_set=labels["remote_id"].combine_chunks()))
+    hidden &= place >= 0
+    return baseline.filter(pa.array(hidden)).select(REMOTE.names)
+
+
+def _notes(task: int, frames: Frames, vocabulary: Vocabulary, names: dict[int, str]) -> Iterator[str]:
+    if frames.deleted:
+        samples = pc.unique(frames.samples.take(pa.array(sorted(frames.deleted)))).to_pylist()
+        what = "frames of the video" if frames.numbers.any() else "images"
+        yield (
+            f"{len(frames.deleted)} {what} were removed in CVAT (task {task}; {', '.join(samples[:3])}"
+            f"{' …' if len(samples) > 3 else ''}); their labels here stay as they are."
+        )
+    for entry in vocabulary.entries:
+        name = names.get(entry.number)
+        if name is None:
+            yield f"The label {entry.name!r} was removed from CVAT, with all its annotations; they stay here as they are."
+        elif name != entry.name:
+            yield f"The label {entry.name!r} is called {name!r} in CVAT now."

@@ -1,0 +1,164 @@
+"""Untouched: what comes back as it was sent keeps the very bits that the baseline has.
+
+CVAT holds pixels and strings, so a round trip of ours differs in the last digit, and what CVAT cannot hold at all (no value, a
+missing point, a part that is closed) would be lost. Each component is taken from the baseline unless people changed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core import attributes as lists
+from annobridge.core.geometry import decode_rle
+from annobridge.core.labels import REMOTE
+from annobridge.core.masks import bools, lengths, one, valid
+from annobridge.core.schema import Attribute
+
+from . import values
+from .vocabulary import Vocabulary
+
+Bools = npt.NDArray[np.bool_]
+CLOSE = 1e-7  # of the image; people move things by more
+_SPATIAL = ("bounding_box", "rotation", "points", "closed", "filled", "visibility", "mask")
+
+
+def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Table:
+    """``labels`` with everything that was not changed as the baseline has it."""
+    place = pc.index_in(one(labels["remote_id"]), value_set=one(baseline["remote_id"]))
+    known = np.flatnonzero(valid(place))
+    if not known.size:
+        return labels
+    there = labels.take(pa.array(known)).combine_chunks()
+    was = baseline.take(place.take(pa.array(known))).select(REMOTE.names).combine_chunks()
+    there = _restored(there, was)
+    spatial = _same_shape(there, was)
+    for name in _SPATIAL:
+        there = _choose(there, was, name, spatial)
+    there = _choose(there, was, "rotation", _same_angle(there, was))
+    there = _choose(there, was, "keyframe", _same_key(was, spatial))
+    there = _choose(there, was, "attributes", np.zeros(len(known), bool), _attributes(there, was, vocabulary))
+    there = _choose(there, was, "value", _same_value(there, was, vocabulary))
+    rest = np.flatnonzero(~valid(place))
+    return pa.concat_tables([labels.take(pa.array(rest)), there])
+
+
+def _choose(there: pa.Table, was: pa.Table, name: str, where: Bools, instead: pa.Array | None = None) -> pa.Table:
+    """Column ``name`` of ``was`` where ``where`` holds, and what is there (or ``instead``) elsewhere."""
+    new = instead if instead is not None else one(there[name])
+    both = pa.concat_arrays([new, one(was[name]).cast(new.type)])
+    rows = np.arange(there.num_rows)
+    column = both.take(pa.array(np.where(where, rows + there.num_rows, rows)))
+    at = there.column_names.index(name)
+    return there.set_column(at, there.schema.field(name), column)
+
+
+def _restored(there: pa.Table, was: pa.Table) -> pa.Table:
+    """``there`` with what CVAT cannot hold: missing keypoints in their places, open and closed, how points are seen."""
+    same_kind = bools(pc.equal(there["kind"], was["kind"]))
+    is_path = same_kind & bools(pc.is_in(there["kind"], pa.array(["polygon", "polyline"])))
+    for name in ("closed", "filled"):
+        there = _choose(there, was, name, is_path)
+    is_points = np.flatnonzero(same_kind & bools(pc.equal(there["kind"], "keypoints")))
+    old, new = one(was["points"]), one(there["points"])
+    seen = one(there["visibility"]).to_pylist()
+    full, wanted = new.take(pa.array(is_points)).to_pylist(), old.take(pa.array(is_points)).to_pylist()
+    before = one(was["visibility"]).take(pa.array(is_points)).to_pylist()
+    filled: dict[int, Any] = {}
+    for row, now, then, visible in zip(is_points.tolist(), full, wanted, before, strict=True):
+        holes = [x != x or y != y for x, y in then[0]]
+        if len(now[0]) == len(holes) - sum(holes):  # as many as were sent: nobody added or removed a point
+            left = iter(now[0])
+            filled[row] = [[p if hole else next(left) for p, hole in zip(then[0], holes, strict=True)]]
+            seen[row] = visible
+    if not filled:
+        return there
+    rows = [filled.get(n, p) for n, p in enumerate(new.to_pylist())]
+    there = there.set_column(there.column_names.index("points"), there.schema.field("points"), pa.array(rows, new.type))
+    at = there.column_names.index("visibility")
+    return there.set_column(at, there.schema.field(at), pa.array(seen, there.schema.field(at).type))
+
+
+def _same_shape(there: pa.Table, was: pa.Table) -> Bools:
+    same = bools(pc.equal(there["kind"], was["kind"]))
+    is_box = bools(pc.is_in(there["kind"], pa.array(["box", "ellipse"])))
+    same &= ~is_box | close(one(there["bounding_box"]), one(was["bounding_box"]))
+    has_corners = valid(was["points"]) | ~bools(pc.equal(there["kind"], "cuboid"))  # one that was only a box has none
+    same &= ~has_corners | close(one(there["points"]), one(was["points"]))
+    same &= bools(pc.equal(_text(there["visibility"]), _text(was["visibility"])))
+    for row in np.flatnonzero(same & valid(there["mask"])):
+        left, right = there["mask"][int(row)].as_py(), was["mask"][int(row)].as_py()
+        same[row] = left == right or (right is not None and np.array_equal(decode_rle(left), decode_rle(right)))
+    return same & (~is_box | _same_angle(there, was))
+
+
+def _text(column: pa.ChunkedArray) -> pa.Array:
+    return pa.array(["" if v is None else str(v) for v in column.to_pylist()])
+
+
+def _same_angle(there: pa.Table, was: pa.Table) -> Bools:
+    """A whole turn is none, and none is 0."""
+    a, b = (pc.fill_null(one(side["rotation"]), 0.0).to_numpy() for side in (there, was))
+    off = np.abs(a - b) % 360
+    found: Bools = np.minimum(off, 360 - off) < CLOSE * 360
+    return found
+
+
+def close(a: pa.Array, b: pa.Array) -> Bools:
+    """Which rows of two (nested) lists of numbers have the same form, and all numbers within ``CLOSE``; null equals null."""
+    same: Bools = valid(a) == valid(b)
+    if pa.types.is_floating(a.type):
+        x, y = (v.fill_null(0.0).to_numpy(zero_copy_only=False) for v in (a, b))
+        same &= (np.abs(x - y) <= CLOSE) | (np.isnan(x) & np.isnan(y))
+        return same
+    sizes = lengths(a)
+    same &= sizes == lengths(b)
+    rows = np.flatnonzero(same)
+    inner = close(a.take(pa.array(rows)).flatten(), b.take(pa.array(rows)).flatten())
+    same[np.repeat(rows, sizes[rows])[~inner]] = False
+    return same
+
+
+def _same_key(was: pa.Table, spatial: Bools) -> Bools:
+    """A keyframe that had to be sent between those that the labels name is none of theirs, unless somebody moved it."""
+    unnamed = ~valid(was["keyframe"])
+    false = valid(was["keyframe"]) & ~bools(was["keyframe"])
+    return unnamed | (false & spatial)
+
+
+def _attributes(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> pa.Array:
+    """Attribute by attribute: the baseline's where it is sent as what has come."""
+    definitions: dict[str, Attribute] = {}
+    for entry in vocabulary.entries:
+        definitions |= {a.name: a for a in (*entry.definitions, *entry.own)}
+    size, changes = there.num_rows, {}
+    for name, a in definitions.items():
+        now, then = lists.values(there["attributes"], name), lists.values(was["attributes"], name)
+        same = _words(a, now) == _words(a, then)
+        changes[name] = (same, lists.column(was["attributes"], name))
+    column = lists.replace(there["attributes"], changes) if changes else one(there["attributes"])
+    nothing = ~valid(was["attributes"]) & (lengths(column) == 0)
+    both = pa.concat_arrays([column, one(was["attributes"]).cast(column.type)])
+    return both.take(pa.array(np.where(nothing, np.arange(size) + size, np.arange(size))))
+
+
+def _words(a: Attribute, texts: pa.Array) -> npt.NDArray[np.object_]:
+    cache: dict[str | None, str] = {t: values.encode(a, t) for t in pc.unique(texts).to_pylist()}
+    return np.array([cache[t] for t in texts.to_pylist()], object)
+
+
+def _same_value(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> Bools:
+    """A scalar that is sent as what has come is what it was: 2.0 is not 2."""
+    scalars: Mapping[str, Attribute] = {
+        f: e.definitions[0] for e in vocabulary.entries for f in e.fields.values() if vocabulary.kinds[f] == "scalar"
+    }
+    out = np.zeros(there.num_rows, bool)
+    for name, a in scalars.items():
+        rows = bools(pc.equal(was["field"], name))
+        out |= rows & (_words(a, one(there["value"])) == _words(a, one(was["value"])))
+    return out

@@ -1,0 +1,125 @@
+"""Attribute values: our JSON texts <-> CVAT's strings, which are all it knows.
+
+An empty string, and for a checkbox ``false``, stand for «not set». What was sent so and is so still never gets here: the
+decoder keeps what the baseline has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from annobridge.core.schema import Attribute
+
+Spec = dict[str, Any]
+WHOLE = ["-2147483648", "2147483647", "1"]  # least, most and step of a number without bounds
+_INPUTS = {"select": "select", "radio": "radio", "checkbox": "checkbox", "int": "number"}
+LONGEST, LONGEST_DEFAULT, LONGEST_NAME = 4096, 128, 64  # characters
+
+
+def definition(a: Attribute) -> Spec:
+    """The attribute as CVAT defines one. Choices without a default begin with none at all."""
+    kind = input_type(a)
+    choices = [_word(v) for v in a.values]
+    values = {"checkbox": ["false"], "number": WHOLE, "text": [""]}.get(kind)
+    if values is None:
+        values = choices if a.default is not None else ["", *choices]
+    return {"name": a.name, "mutable": a.mutable, "input_type": kind, "default_value": encode(a, None, a.default),
+            "values": values}  # fmt: skip
+
+
+def input_type(a: Attribute) -> str:
+    """How CVAT asks for the attribute. What has choices is chosen, whatever its type; what may be broken is typed."""
+    if a.values and a.type != "checkbox":
+        return _INPUTS.get(a.type, "select") if a.type in ("select", "radio") else "select"
+    return _INPUTS.get(a.type, "text")
+
+
+def encode(a: Attribute, text: str | None, default: Any = None) -> str:
+    """The wire's string for a JSON text, or for a default; of neither, what stands for «not set»."""
+    value = default if text is None else json.loads(text)
+    if value is None:
+        return "false" if a.type == "checkbox" else ""
+    return _word(value)
+
+
+def decoder(a: Attribute) -> Callable[[str], str | None]:
+    """The function from the wire's strings to JSON texts. What is not of the type stays text, and is reported as such."""
+    words = {_word(v): json.dumps(v) for v in a.values}
+    read = {"checkbox": _boolean, "int": _number, "float": _float, "number": _number, "list": _list}.get(
+        a.type, json.dumps
+    )
+
+    def decode(word: str) -> str | None:
+        if word == "" and "" not in words:
+            return None
+        return words[word] if word in words else read(word)
+
+    return decode
+
+
+def misfit(a: Attribute, text: str) -> str | None:
+    """Why a value cannot be sent, or ``None``."""
+    if not a.accepts(json.loads(text)):
+        among = f"one of {', '.join(map(repr, a.values))}" if a.values else f"of the type {a.type}"
+        return f"is not {among}"
+    word = encode(a, text)
+    return f"has {len(word)} characters, and CVAT keeps {LONGEST}" if len(word) > LONGEST else None
+
+
+def _word(value: Any) -> str:
+    """``true`` and ``5`` as JSON has them, text as it is, less the space around it, which CVAT does not keep."""
+    return value.strip() if isinstance(value, str) else json.dumps(value)
+
+
+def _boolean(word: str) -> str:
+    lower = word.lower()
+    return lower if lower in ("true", "false") else json.dumps(word)
+
+
+def _number(word: str) -> str:
+    try:
+        value = json.loads(word)
+    except ValueError:
+        value = word
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return word.strip() if good else json.dumps(word)
+
+
+def _float(word: str) -> str:
+    """A float stays one, however it was typed."""
+    text = _number(word)
+    return json.dumps(float(text)) if not text.startswith('"') else text
+
+
+def _list(word: str) -> str:
+    try:
+        value = json.loads(word)
+    except ValueError:
+        value = None
+    return json.dumps(value) if isinstance(value, list) else json.dumps(word)
+
+
+def builtin(key: str, text: str) -> bool | int | str:
+    """The value of an attribute that CVAT has itself: ``occluded``, ``group``, ``z_order`` or ``source``."""
+    value = json.loads(text)
+    match key:
+        case "occluded":
+            return bool(value)
+        case "source":
+            return str(value)
+        case _:
+            return int(value)
+
+
+def builtin_word(key: str, value: Any) -> str:
+    """The same as an attribute's string; a group and a layer of 0 are none."""
+    match key:
+        case "occluded":
+            return "true" if value else "false"
+        case "source":
+            return str(value or "")
+        case _:
+            return str(value) if value else ""

@@ -1,0 +1,164 @@
+"""annobridge against the bare requests that the same job needs, on one CVAT server.
+
+    python benchmarks/cvat_real.py --url http://127.0.0.1:8080 --token … [--images 1000] [--task-size 100] [--json FILE]
+
+Both send the same JPEGs (some 90 kB each) and the same ten boxes per image, in tasks of one size, and both load them back. The
+bare way makes a task, sends the files in one request, waits, asks for the labels and for the sizes of the images, and puts the
+shapes; later it gets them, with what tells whose they are (labels), who is done (jobs) and which images were removed (meta). What
+annobridge does beyond that (it looks for what is there, decodes every file, keeps a baseline, merges) is in the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+import measure
+
+BOXES = 10
+WIDTH, HEIGHT = 640, 480
+
+
+def draw(folder: Path, images: int) -> list[Path]:
+    """JPEGs of about 90 kB: half of them noise."""
+    folder.mkdir(parents=True)
+    paths, noise = [], np.random.default_rng(0)
+    for number in range(images):
+        pixels = np.full((HEIGHT, WIDTH, 3), (number % 256, 90, 120), np.uint8)
+        pixels[: HEIGHT // 2 - 40] = noise.integers(0, 256, (HEIGHT // 2 - 40, WIDTH, 3))
+        paths.append(folder / f"{number:06d}.jpg")
+        Image.fromarray(pixels).save(paths[-1], "JPEG", quality=80)
+    return paths
+
+
+def box(image: int, number: int) -> list[float]:
+    """A relative box, of its own place."""
+    return [0.05 * number + 0.0001 * (image % 100), 0.1 + 0.05 * number, 0.11, 0.07]
+
+
+class Bare:
+    """The requests, and nothing else."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.session = url.rstrip("/"), requests.Session()
+        scheme = "Bearer" if "." in token else "Token"
+        self.session.headers.update({"Authorization": f"{scheme} {token}", "Accept": "*/*"})
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self.session.request(method, f"{self.url}/api{path}", timeout=600, **arguments)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def send(self, paths: list[Path], first: int) -> int:
+        """One task: its number."""
+        body = {"name": f"bare-{uuid.uuid4().hex[:8]}", "labels": [{"name": "car", "type": "rectangle"}]}
+        task = self.call("POST", "/tasks", json=body)["id"]
+        files = [(f"client_files[{n}]", (p.name, p.read_bytes(), "image/jpeg")) for n, p in enumerate(paths)]
+        fields = {"image_quality": "75", "use_cache": "true"}
+        self.call("POST", f"/tasks/{task}/data", data=fields, files=files)
+        while not self.call("GET", f"/tasks/{task}").get("size"):
+            time.sleep(0.1)
+        self.call("GET", f"/tasks/{task}/data/meta")
+        label = self.call("GET", f"/labels?task_id={task}")["results"][0]["id"]
+        shapes = [self.shape(label, frame, box(first + frame, n)) for frame in range(len(paths)) for n in range(BOXES)]
+        self.call("PUT", f"/tasks/{task}/annotations", json={"tags": [], "shapes": shapes, "tracks": []})
+        return int(task)
+
+    def load(self, task: int) -> int:
+        """How many shapes a task has, one request after the other."""
+        for path in (f"/tasks/{task}/data/meta", f"/labels?task_id={task}", f"/jobs?task_id={task}"):
+            self.call("GET", path)
+        return len(self.call("GET", f"/tasks/{task}/annotations")["shapes"])
+
+    @staticmethod
+    def shape(label: int, frame: int, relative: list[float]) -> dict[str, Any]:
+        x, y, w, h = relative
+        points = [x * WIDTH, y * HEIGHT, (x + w) * WIDTH, (y + h) * HEIGHT]
+        return {"type": "rectangle", "frame": frame, "label_id": label, "points": points, "occluded": False,
+                "outside": False, "z_order": 0, "rotation": 0.0, "group": 0, "source": "manual", "attributes": [],
+                "elements": []}  # fmt: skip
+
+
+def bare(args: argparse.Namespace, paths: list[Path], figures: dict[str, Any]) -> None:
+    """Send and load by bare requests."""
+    server = Bare(args.url, args.token)
+    tasks = []
+    with measure.phase("bare_annotate", figures):
+        for at in range(0, len(paths), args.task_size):
+            tasks.append(server.send(paths[at : at + args.task_size], at))
+    with measure.phase("bare_load", figures):
+        found = sum(server.load(task) for task in tasks)
+    assert found == BOXES * len(paths), found
+    for task in tasks:
+        server.call("DELETE", f"/tasks/{task}")
+
+
+def bridged(args: argparse.Namespace, paths: list[Path], uri: Path, figures: dict[str, Any]) -> None:
+    """The same by annobridge. One box of each image is edited in between, so that there is something to load."""
+    import annobridge as ab
+
+    dataset = ab.create_dataset(uri)
+    boxes = {n: [ab.Detection("car", box(n, k)) for k in range(BOXES)] for n in range(len(paths))}
+    dataset.add_samples([ab.Sample(p, objects=boxes[n]) for n, p in enumerate(paths)])
+    options = {"url": args.url, "token": args.token}
+    with measure.phase("annotate", figures):
+        results = dataset.annotate(
+            "bench", label_field="objects", attributes=False, backend="cvat", task_size=args.task_size, **options
+        )
+    with measure.phase("load_untouched", figures):
+        report = dataset.load_annotations("bench", **options)
+    assert report.changes == 0, report
+    edit(Bare(args.url, args.token), results)
+    with measure.phase("load", figures):
+        report = dataset.load_annotations("bench", **options)
+    assert report.edited == len(paths), report
+    results.cleanup()
+
+
+def edit(server: Bare, results: Any) -> None:
+    """Move the first box of every image by ten pixels."""
+    for receipt in results.receipts():
+        task = receipt.state["tasks"][0]["task"]
+        shapes = {s["frame"]: s for s in server.call("GET", f"/tasks/{task}/annotations")["shapes"]}
+        moved = [{**s, "points": [p + 10 for p in s["points"]]} for s in shapes.values()]
+        body = {"tags": [], "shapes": moved, "tracks": []}
+        server.call("PATCH", f"/tasks/{task}/annotations?action=update", json=body)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--url", required=True)
+    p.add_argument("--token", required=True)
+    p.add_argument("--images", type=int, default=1000)
+    p.add_argument("--task-size", type=int, default=100)
+    p.add_argument("--json", type=Path)
+    args = p.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="annobridge-bench-"))
+    figures: dict[str, Any] = {"images": args.images, "task_size": args.task_size}
+    try:
+        paths = draw(folder / "images", args.images)
+        figures["kilobytes"] = round(sum(p.stat().st_size for p in paths) / len(paths) / 1000, 1)
+        bare(args, paths, figures)
+        bridged(args, paths, folder / "dataset", figures)
+    finally:
+        shutil.rmtree(folder)
+    for ours, theirs in (("annotate", "bare_annotate"), ("load_untouched", "bare_load"), ("load", "bare_load")):
+        figures[f"{ours}_ratio"] = round(figures[ours]["wall_s"] / figures[theirs]["wall_s"], 2)
+    text = json.dumps(figures, indent=1)
+    if args.json:
+        args.json.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,488 @@
+"""Uploads in every way, the work that follows, the list of frames, and the frames."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+import requests
+from PIL import Image
+from tests.doubles.cvat import CvatServer
+from tests.doubles.cvat.caller import NEW, OLD, Caller, Json, image
+
+
+@pytest.fixture(params=[OLD, NEW])
+def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    with CvatServer(request.param, creation_delay=0.01) as running:
+        yield Caller(running)
+
+
+@pytest.fixture
+def new() -> Iterator[Caller]:
+    with CvatServer(NEW, creation_delay=0.01) as running:
+        yield Caller(running)
+
+
+@pytest.fixture
+def old() -> Iterator[Caller]:
+    with CvatServer(OLD, creation_delay=0.01) as running:
+        yield Caller(running)
+
+
+def files(*names: str) -> dict[str, bytes]:
+    return {name: image() for name in names}
+
+
+def outcome(caller: Caller, task: int) -> Json:
+    """The state, and the last line of its message."""
+    found = caller.wait(task)
+    return found["state"], found["message"].strip().split("\n")[-1]
+
+
+# One request, sessions
+
+
+def test_one_request(caller: Caller) -> None:
+    task = caller.task()
+    sent = caller.upload(task, files("b.jpg", "a.jpg"), use_cache="true", sorting_method="natural")
+    assert sent.status_code == 202
+    if caller.is_new:
+        assert sent.json() == {"rq_id": f"action=create&target=task&target_id={task}"}
+    else:
+        told = sent.json()
+        assert (told["client_files"], told["use_cache"], told["image_quality"]) == (["b.jpg", "a.jpg"], False, 70)
+    assert caller.wait(task)["state"] == "Finished"
+    assert caller.names(task) == ["a.jpg", "b.jpg"]
+
+
+def test_a_session_of_requests(caller: Caller) -> None:
+    task, names = caller.task(), [f"{n}.jpg" for n in (10, 9, 8)]
+    order = {"sorting_method": "predefined", "upload_file_order": names[::-1]}
+    assert caller.session(task, files(*names), **order).status_code == 202
+    caller.wait(task)
+    assert caller.names(task) == names[::-1]
+
+
+def test_an_order_must_name_the_files_sent(caller: Caller) -> None:
+    task = caller.task()
+    refused = caller.session(task, files("a.jpg"), sorting_method="predefined", upload_file_order=["a.jpg", "b.jpg"])
+    assert refused.status_code == 400
+    assert refused.json()[0].endswith("Mismatching files: b.jpg (extra)")
+    body = {"image_quality": 70, "sorting_method": "predefined", "upload_file_order": ["a.jpg"]}
+    assert caller.status("POST", f"/tasks/{task}/data", body, headers={"Upload-Finish": "1"}) == 202
+
+
+def test_an_order_cannot_be_sent_in_a_form(caller: Caller) -> None:
+    assert caller.upload(caller.task(), files("a.jpg"), upload_file_order='["a.jpg"]').status_code == 400
+
+
+def test_image_quality(caller: Caller) -> None:
+    path, part = f"/tasks/{caller.task()}/data", [("client_files[0]", ("a.jpg", image()))]
+    multiple = caller.status("POST", path, files=part, headers={"Upload-Multiple": "true"})
+    assert multiple == (200 if caller.is_new else 400)
+    for quality, status in ((101, 400), (0, 400 if caller.is_new else 202)):
+        task = caller.task()
+        assert caller.upload(task, files("a.jpg"), image_quality=str(quality)).status_code == status
+    without = caller.status("POST", path, {}, headers={"Upload-Finish": "true"})
+    assert without == (202 if caller.is_new else 400)
+
+
+def test_without_image_quality_the_work_fails(new: Caller) -> None:
+    task = new.task()
+    part = [("client_files[0]", ("a.jpg", image()))]
+    assert new.status("POST", f"/tasks/{task}/data", files=part) == 202
+    assert "The 'image_quality' parameter is required" in outcome(new, task)[1]
+
+
+def test_names_lose_their_directories(caller: Caller) -> None:
+    task = caller.task()
+    caller.upload(task, files("sub/a.jpg", "ünï 1.jpg"))
+    caller.wait(task)
+    assert caller.names(task) == ["a.jpg", "ünï 1.jpg"]
+
+
+def test_equal_names_break_the_server_and_nothing_is_kept(caller: Caller) -> None:
+    task = caller.task()
+    assert caller.upload(task, files("x/a.jpg", "y/a.jpg")).status_code == 500
+    assert caller.session(task, files("b.jpg")).status_code == 202
+    caller.wait(task)
+    assert caller.names(task) == ["b.jpg"]
+
+
+def test_a_field_without_index_is_ignored(caller: Caller) -> None:
+    task = caller.task()
+    part = [("client_files", ("a.jpg", image()))]
+    assert caller.status("POST", f"/tasks/{task}/data", data={"image_quality": "70"}, files=part) == 202
+    assert outcome(caller, task) == ("Failed", "ValueError: No media data found")
+
+
+def test_unknown_kinds_are_dropped(caller: Caller) -> None:
+    task = caller.task()
+    caller.upload(task, {"notes.txt": b"x", "readme": b"x", **files("a.JPG")})
+    caller.wait(task)
+    assert caller.names(task) == ["a.JPG"]
+
+
+# Archives, share
+
+
+def zipped(content: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, body in content.items():
+            archive.writestr(name, body)
+    return buffer.getvalue()
+
+
+def test_directories_survive_in_an_archive(caller: Caller) -> None:
+    task = caller.task()
+    caller.upload(task, {"all.zip": zipped({**files("d0/f_0.jpg", "d1/f_0.jpg"), "notes.txt": b""})})
+    caller.wait(task)
+    assert caller.names(task) == ["d0/f_0.jpg", "d1/f_0.jpg"]
+
+
+def test_an_archive_comes_alone(caller: Caller) -> None:
+    task = caller.task()
+    caller.upload(task, {"all.zip": zipped(files("f.jpg")), **files("a.jpg")})
+    assert outcome(caller, task)[1].startswith("ValueError: Only one video, archive, pdf, zip or many image")
+
+
+def test_files_of_the_share(caller: Caller) -> None:
+    caller.server.share.update(files("set/0.jpg", "set/1.jpg", "other.jpg"))
+    task = caller.task()
+    assert (
+        caller.session(task, {}, server_files=["set/1.jpg", "set/0.jpg"], sorting_method="predefined").status_code
+        == 202
+    )
+    caller.wait(task)
+    assert caller.names(task) == ["set/1.jpg", "set/0.jpg"]
+    whole, missing = caller.task(), caller.task()
+    caller.session(whole, {}, server_files=["set"])
+    caller.session(missing, {}, server_files=["nosuch.jpg"])
+    caller.wait(whole)
+    assert len(caller.names(whole)) == 2
+    assert outcome(caller, missing)[0] == "Failed"
+
+
+# Order, choice, jobs
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        ("lexicographical", ["1.jpg", "10.jpg", "2.jpg"]),
+        ("natural", ["1.jpg", "2.jpg", "10.jpg"]),
+        ("predefined", ["10.jpg", "2.jpg", "1.jpg"]),
+    ],
+)
+def test_orders(caller: Caller, method: str, names: list[str]) -> None:
+    task = caller.task()
+    caller.upload(task, files("10.jpg", "2.jpg", "1.jpg"), sorting_method=method)
+    caller.wait(task)
+    assert caller.names(task) == names
+
+
+def test_a_choice_of_frames(caller: Caller) -> None:
+    task = caller.full_task(6, options={"start_frame": "1", "stop_frame": "4", "frame_filter": "step=2"})
+    meta = caller.json("GET", f"/tasks/{task}/data/meta")
+    assert [frame["name"] for frame in meta["frames"]] == ["1.jpg", "3.jpg"]
+    assert (meta["size"], meta["start_frame"], meta["stop_frame"], meta["frame_filter"]) == (2, 1, 3, "step=2")
+
+
+@pytest.mark.parametrize(
+    ("segment", "overlap", "bounds"),
+    [
+        (0, None, [(0, 4)]),
+        (2, 0, [(0, 1), (2, 3), (4, 4)]),
+        (2, 1, [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        (99, 0, [(0, 4)]),
+    ],
+)
+def test_jobs_by_size_and_overlap(
+    caller: Caller, segment: int, overlap: int | None, bounds: list[tuple[int, int]]
+) -> None:
+    task = caller.full_task(5, segment_size=segment, **({} if overlap is None else {"overlap": overlap}))
+    assert caller.bounds(task) == bounds
+    assert caller.json("GET", f"/tasks/{task}")["jobs"]["count"] == len(bounds)
+
+
+def test_jobs_by_file(caller: Caller) -> None:
+    task = caller.task()
+    caller.session(task, files("0.jpg", "1.jpg", "2.jpg"), job_file_mapping=[["2.jpg", "0.jpg"], ["1.jpg"]])
+    caller.wait(task)
+    assert caller.names(task) == ["2.jpg", "0.jpg", "1.jpg"]
+    assert caller.bounds(task) == [(0, 1), (2, 2)]
+    sorted_too = caller.task()
+    caller.session(sorted_too, files("0.jpg"), job_file_mapping=[["0.jpg"]], sorting_method="natural")
+    assert "job_file_mapping cannot be used with sorting_method" in outcome(caller, sorted_too)[1]
+
+
+# Images, video
+
+
+def test_a_rotated_image_has_its_shown_size(caller: Caller) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    task = caller.task()
+    caller.upload(task, {"a.jpg": image((320, 240), exif=exif)})
+    caller.wait(task)
+    frame = caller.json("GET", f"/tasks/{task}/data/meta")["frames"][0]
+    assert (frame["width"], frame["height"]) == (240, 320)
+
+
+def test_a_cut_image_passes_and_a_broken_one_fails(caller: Caller) -> None:
+    cut, broken = caller.task(), caller.task()
+    caller.upload(cut, {"a.jpg": image((640, 480))[:-200]})
+    caller.upload(broken, {"a.jpg": b"not an image"})
+    assert outcome(caller, cut)[0] == "Finished"
+    state, line = outcome(caller, broken)
+    assert (state, line.split(":")[0]) == ("Failed", "PIL.UnidentifiedImageError")
+    assert caller.json("GET", f"/tasks/{broken}")["size"] == 0
+    meta = caller.call("GET", f"/tasks/{broken}/data/meta")
+    assert meta.status_code == (400 if caller.is_new else 200)
+
+
+def box(kind: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def mp4(width: int, height: int, count: int) -> bytes:
+    head = box(b"tkhd", bytes(76), struct.pack(">II", width << 16, height << 16))
+    sizes = box(b"stsz", bytes(4), struct.pack(">II", 100, count))
+    track = box(b"trak", head, box(b"mdia", box(b"minf", box(b"stbl", sizes))))
+    return box(b"ftyp", b"isom", bytes(4)) + box(b"mdat", bytes(100)) + box(b"moov", box(b"mvhd", bytes(100)), track)
+
+
+def avi(width: int, height: int, count: int) -> bytes:
+    head = struct.pack("<14I", 0, 0, 0, 0, count, 0, 1, 0, width, height, 0, 0, 0, 0)
+    return b"RIFF" + bytes(4) + b"AVI LIST" + bytes(4) + b"hdrlavih" + struct.pack("<I", len(head)) + head
+
+
+@pytest.mark.parametrize(("name", "make"), [("v.mp4", mp4), ("v.avi", avi)])
+def test_a_video(caller: Caller, name: str, make: Json) -> None:
+    task = caller.task(segment_size=8)
+    caller.upload(task, {name: make(320, 240, 30)})
+    assert outcome(caller, task)[0] == "Finished"
+    told, meta = caller.json("GET", f"/tasks/{task}"), caller.json("GET", f"/tasks/{task}/data/meta")
+    assert (told["mode"], told["size"], told["overlap"]) == ("interpolation", 30, 4)
+    assert [(f["name"], f["width"], f["height"]) for f in meta["frames"]] == [(name, 320, 240)]
+    assert meta["size"] == 30
+    frame = caller.call("GET", f"/tasks/{task}/data?type=frame&number=3&quality=original")
+    assert frame.headers["Content-Type"] == "image/png"
+    assert caller.bounds(task)[:2] == [(0, 7), (4, 11)]
+
+
+def test_a_video_in_one_job_and_in_long_ones(caller: Caller) -> None:
+    for segment, overlap in ((0, 5), (20, 5)):
+        task = caller.task(segment_size=segment)
+        caller.upload(task, {"v.mp4": mp4(64, 48, 30)})
+        caller.wait(task)
+        assert caller.json("GET", f"/tasks/{task}")["overlap"] == overlap
+
+
+# Resumable uploads
+
+
+class Tus:
+    def __init__(self, caller: Caller, task: int, name: str, length: int, path: str = "data/") -> None:
+        self.caller = caller
+        coded = base64.b64encode(name.encode()).decode()
+        headers = {"Upload-Length": str(length), "Upload-Metadata": f"filename {coded}", "Origin": caller.server.url}
+        self.created = caller.call("POST", f"/tasks/{task}/{path}", headers={"Tus-Resumable": "1.0.0", **headers})
+        self.location = self.created.headers.get("Location", "")
+
+    def patch(self, offset: int, content: bytes, kind: str = "application/offset+octet-stream") -> requests.Response:
+        headers = {**self.caller.headers, "Upload-Offset": str(offset), "Content-Type": kind}
+        return requests.patch(self.location, content, headers=headers, timeout=9)
+
+    def head(self) -> requests.Response:
+        return requests.head(self.location, headers=self.caller.headers, timeout=9)
+
+
+def test_a_resumable_upload(caller: Caller) -> None:
+    task, content = caller.task(), image()
+    tus = Tus(caller, task, "a.jpg", len(content))
+    assert (tus.created.status_code, tus.created.headers["Upload-Filename"]) == (201, "a.jpg")
+    assert tus.location.startswith(f"{caller.server.url}/api/tasks/{task}/data/")
+    first = tus.patch(0, content[:100])
+    assert (first.status_code, first.headers["Upload-Offset"]) == (204, "100")
+    assert tus.patch(50, content[50:]).status_code == 409
+    assert tus.patch(100, content[100:], "application/json").status_code == 415
+    assert (tus.head().headers["Upload-Offset"], tus.head().headers["Upload-Length"]) == ("100", str(len(content)))
+    assert tus.patch(100, content[100:]).status_code == 204
+    assert tus.head().status_code == 404
+    assert caller.session(task, files("b.jpg")).status_code == 202
+    caller.wait(task)
+    assert caller.names(task) == ["a.jpg", "b.jpg"]
+    sent = caller.call("GET", f"/tasks/{task}/data?type=frame&number=0&quality=original").content
+    assert sent == content
+
+
+def test_refused_resumable_uploads(caller: Caller) -> None:
+    task, content = caller.task(), image()
+    Tus(caller, task, "a.jpg", len(content)).patch(0, content)
+    assert Tus(caller, task, "a.jpg", 10).created.status_code == 409
+    assert Tus(caller, task, "../a.jpg", 10).created.status_code == 400
+    assert Tus(caller, task, "b.jpg", 30 << 30).created.status_code == 413
+    options = caller.status("OPTIONS", f"/tasks/{task}/data/")
+    assert options == (204 if caller.is_new else 500)
+    coded = base64.b64encode(b"c.jpg").decode()
+    bare = {"Upload-Length": "10", "Upload-Metadata": f"filename {coded}"}
+    assert caller.status("POST", f"/tasks/{task}/data/", headers=bare) == (201 if caller.is_new else 500)
+
+
+def test_a_directory_in_the_name_spoils_the_task(caller: Caller) -> None:
+    task, content = caller.task(), image()
+    assert Tus(caller, task, "sub/a.jpg", len(content)).patch(0, content).status_code == 500
+    assert caller.session(task, files("b.jpg")).status_code == 500
+
+
+def test_an_incomplete_file_fails_the_creation(caller: Caller) -> None:
+    task, content = caller.task(), image()
+    Tus(caller, task, "half.jpg", len(content)).patch(0, content[:50])
+    caller.session(task, files("b.jpg"))
+    assert outcome(caller, task) == ("Failed", "ValueError: failed to parse image file 'half.jpg'")
+
+
+def test_old_servers_need_the_slash(old: Caller) -> None:
+    tus = Tus(old, old.task(), "a.jpg", 10, "data")
+    assert tus.created.status_code == 201
+    assert tus.patch(0, b"x" * 10).status_code == 404
+
+
+# The work that follows
+
+
+def test_more_data_after_success_and_after_failure(caller: Caller) -> None:
+    task, broken = caller.full_task(1), caller.task()
+    assert caller.upload(task, files("z.jpg")).status_code == 400
+    caller.upload(broken, {"a.jpg": b"x"})
+    caller.wait(broken)
+    again = caller.upload(broken, files("b.jpg"))
+    assert again.status_code == (202 if caller.is_new else 500)
+    if caller.is_new:
+        assert outcome(caller, broken)[0] == "Failed", "the bad file is still there"
+
+
+def test_while_work_is_queued(new: Caller) -> None:
+    new.server.creation_delay = 100
+    task = new.task()
+    number = new.upload(task, files("a.jpg")).json()["rq_id"]
+    assert new.upload(task, files("b.jpg")).status_code == 409
+    assert new.read(f"tasks/{task}") == {"version": 0, "tags": [], "shapes": [], "tracks": [], "intervals": []}
+    lost = new.written(f"tasks/{task}", "put", shapes=[new.box(task)])
+    assert lost["shapes"] == [], "a write before the jobs are there stores nothing"
+    assert new.json("GET", f"/requests/{quote(number, safe='')}")["status"] == "queued"
+    assert new.status("POST", f"/requests/{quote(number, safe='')}/cancel") == 200
+    assert new.status("GET", f"/requests/{quote(number, safe='')}") == 404
+    assert new.json("GET", f"/tasks/{task}/status")["state"] == "Finished"
+    assert new.upload(task, files("b.jpg")).status_code == 500
+
+
+def test_the_requests_api(new: Caller) -> None:
+    task = new.full_task(1)
+    number = f"action=create&target=task&target_id={task}"
+    path = f"/requests/{quote(number, safe='')}"
+    told = new.json("GET", path)
+    assert (told["id"], told["status"], told["message"]) == (number, "finished", "")
+    assert (told["operation"]["type"], told["operation"]["task_id"]) == ("create:task", task)
+    assert [row["id"] for row in new.rows(f"/requests?task_id={task}&action=create")] == [number]
+    assert new.status("POST", f"{path}/cancel") == 400
+    new.server.add_user("alice", "word")
+    assert Caller(new.server, f"Token {new.server.key_of('alice')}").status("GET", path) == 403
+    new.server.advance(501)
+    gone = new.call("GET", path)
+    assert (gone.status_code, gone.text) == (404, "There is no request with specified id")
+    assert gone.headers["Content-Type"].startswith("text/html")
+    assert new.json("GET", f"/tasks/{task}/status")["state"] == "Finished"
+    assert new.call("GET", f"/tasks/{task}/status").headers["Deprecation"] == "true"
+    new.call("DELETE", f"/tasks/{task}")
+    assert new.call("GET", path).json() == ["Task matching query does not exist."]
+    assert new.status("GET", "/requests/nonsense") == 404
+
+
+def test_a_failure_in_the_requests_api_is_one_line(new: Caller) -> None:
+    task = new.task()
+    number = new.upload(task, {"a.txt": b""}).json()["rq_id"]
+    new.wait(task)
+    told = new.json("GET", f"/requests/{quote(number, safe='')}")
+    assert (told["status"], told["message"]) == ("failed", "ValueError: No media data found\n")
+    assert new.json("GET", f"/tasks/{task}/status")["message"].startswith("Traceback (most recent call last):")
+
+
+# Frames
+
+
+def test_deleted_frames(caller: Caller) -> None:
+    task = caller.full_task(4, segment_size=2)
+    path, second = f"/tasks/{task}/data/meta", caller.jobs(task)[1]["id"]
+    assert caller.json("PATCH", path, {"deleted_frames": [3, 1]})["deleted_frames"] == [1, 3]
+    assert caller.json("GET", f"/jobs/{second}/data/meta")["deleted_frames"] == [3]
+    caller.json("PATCH", f"/jobs/{second}/data/meta", {"deleted_frames": [2]})
+    assert caller.json("GET", path)["deleted_frames"] == [1, 2]
+    assert caller.status("PATCH", path, {"deleted_frames": [99]}) == (400 if caller.is_new else 200)
+
+
+def test_the_meta_of_a_job(caller: Caller) -> None:
+    task = caller.full_task(5, segment_size=3)
+    meta = caller.json("GET", f"/jobs/{caller.jobs(task)[1]['id']}/data/meta")
+    assert (meta["size"], meta["start_frame"], meta["stop_frame"]) == (2, 3, 4)
+    assert [frame["name"] for frame in meta["frames"]] == ["3.jpg", "4.jpg"]
+
+
+def test_the_meta_of_a_ground_truth_job(caller: Caller) -> None:
+    task = caller.full_task(3)
+    body = {"task_id": task, "type": "ground_truth", "frame_selection_method": "manual", "frames": [1]}
+    job = caller.json("POST", "/jobs", body)
+    assert (job["type"], job["frame_count"], job["start_frame"], job["stop_frame"]) == ("ground_truth", 1, 0, 2)
+    meta = caller.json("GET", f"/jobs/{job['id']}/data/meta")
+    hidden = "placeholder.jpg" if caller.is_new else None
+    assert [f["name"] for f in meta["frames"]] == [hidden or "0.jpg", "1.jpg", hidden or "2.jpg"]
+    assert (meta["size"], meta["included_frames"]) == (1, [1])
+    assert caller.status("POST", "/jobs", body) == 400
+
+
+def test_single_frames(caller: Caller) -> None:
+    task, first, second = caller.task(), image((20, 10), "PNG"), image((30, 20))
+    caller.upload(task, {"a.png": first, "b.jpg": second})
+    caller.wait(task)
+    path = f"/tasks/{task}/data?type=frame"
+    assert caller.call("GET", f"{path}&number=0&quality=original").content == first
+    compressed = caller.call("GET", f"{path}&number=0")
+    assert compressed.headers["Content-Type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(compressed.content)).size == (20, 10)
+    beyond = caller.call("GET", f"{path}&number=2")
+    assert (beyond.status_code, beyond.json()) == (400, "The frame number should be in the [0, 1] range")
+    assert caller.status("GET", f"/tasks/{task}/data?number=0") == 400
+    assert caller.status("GET", f"/tasks/{task}/preview") == 200
+    empty = caller.call("GET", f"/tasks/{caller.task()}/preview")
+    assert (empty.status_code, empty.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def names_in(found: requests.Response) -> list[str]:
+    assert found.status_code == 200, found.text
+    with zipfile.ZipFile(io.BytesIO(found.content)) as archive:
+        return archive.namelist()
+
+
+def test_chunks(caller: Caller) -> None:
+    task = caller.full_task(5, segment_size=3, options={"chunk_size": "2"})
+    path = f"/tasks/{task}/data?type=chunk&quality=original"
+    assert [len(names_in(caller.call("GET", f"{path}&number={n}"))) for n in range(3)] == [2, 2, 1]
+    assert caller.status("GET", f"{path}&number=3") == 400
+
+
+def test_chunks_of_a_job_hold_its_own_frames(new: Caller) -> None:
+    task = new.full_task(5, segment_size=3, options={"chunk_size": "2"})
+    path = f"/jobs/{new.jobs(task)[0]['id']}/data?type=chunk&quality=original"
+    found = new.call("GET", f"{path}&index=1")
+    assert names_in(found) == ["000000.jpeg"]
+    assert {"X-Checksum", "X-Updated-Date"} <= set(found.headers)
+    assert new.status("GET", f"{path}&index=0&number=0") == 400
+    assert new.status("GET", f"{path}&index=2") == 400
