@@ -124,3 +124,12 @@ class Caller:
 
     def read(self, where: str) -> Json:
         return self.json("GET", f"/{where}/annotations")
+
+
+def values_of(caller: Caller, task: int, shape: Json) -> dict[str, str]:
+    names = {spec["id"]: spec["name"] for spec in caller.label(task, "car")["attributes"]}
+    return {names[value["spec_id"]]: value["value"] for value in shape["attributes"]}
+
+
+def specs(caller: Caller, task: int) -> dict[str, int]:
+    return {spec["name"]: spec["id"] for spec in caller.label(task, "car")["attributes"]}

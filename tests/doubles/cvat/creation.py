@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from PIL import UnidentifiedImageError
+
 from . import media, segments
 from .state import Creation, Data, Frame, State, Task
 
@@ -157,7 +159,12 @@ def mapped(files: dict[str, bytes], name: str) -> bytes:
 def frame(name: str, content: bytes) -> Frame:
     if not content:
         raise Failure(f"failed to parse image file '{name}'")
-    return Frame(name, *media.image_size(content), content)
+    try:
+        width, height = media.image_size(content)
+    except UnidentifiedImageError:
+        text = f"cannot identify image file '/home/django/data/raw/{name}'"
+        raise Failure(text, "PIL.UnidentifiedImageError") from None
+    return Frame(name, width, height, content)
 
 
 def ordered(state: State, names: list[str], options: dict[str, Json]) -> list[str]:

@@ -54,11 +54,16 @@ def patch_job_meta(call: Call) -> Answer:
 
 def frames_given(call: Call, allowed: range) -> list[int]:
     frames = call.request.json().get("deleted_frames")
-    if not isinstance(frames, list) or not all(type(frame) is int and frame >= 0 for frame in frames):
+    if not isinstance(frames, list):
+        kind = type(frames).__name__
+        raise ApiError(400, {"deleted_frames": [f'Expected a list of items but got type "{kind}".']})
+    if not all(type(frame) is int and frame >= 0 for frame in frames):
         raise ApiError(400, {"deleted_frames": ["A valid integer is required."]})
     outside = [frame for frame in frames if frame not in allowed]
     if outside and call.since(2, 21):
-        raise ApiError(400, {"deleted_frames": [f"Unknown frames {', '.join(map(str, outside))} in the list"]})
+        raise ApiError(
+            400, {"deleted_frames": [f"Unknown frames {', '.join(map(str, outside))} requested for removal"]}
+        )
     return sorted(set(frames))
 
 
@@ -102,7 +107,7 @@ def listed(call: Call, data: Data, job: Job | None) -> list[Frame]:
     if data.is_video or job is None:
         return data.frames
     frames = data.frames[job.start : job.stop + 1]
-    if job.frames is None or not call.since(2, 21):
+    if job.frames is None:
         return frames
     # A ground-truth job lists all frames, and hides the names of those that are not its own.
     own = set(job.frames)

@@ -60,7 +60,7 @@ def patch_job(call: Call) -> Answer:
 def create_job(call: Call) -> Answer:
     fields = call.request.json()
     if fields.get("type") != "ground_truth":
-        raise invalid_field("type", "Only ground truth jobs can be created")
+        raise invalid(f"Unexpected job type '{fields.get('type')}'")
     task = call.state.tasks.get(fields.get("task_id", -1))
     if task is None:
         raise (
@@ -73,7 +73,8 @@ def create_job(call: Call) -> Answer:
     if task.data is None or not task.size:
         raise invalid("This task has no media to create ground truth jobs for")
     if any(job.type == "ground_truth" for job in task.jobs):
-        raise invalid("A task can have only 1 ground truth job")
+        newer = 'Task with validation mode "gt" cannot have more than 1 GT job'
+        raise invalid(newer if call.since(2, 21) else "A task can have only 1 ground truth job")
     frames = frames_given(call, task, fields)
     task.data.validation = Validation("gt", frames)
     return answer(described(add_job(call, task, frames), call), 201)

@@ -110,9 +110,9 @@ def parse_logic(call: Call, text: str) -> Json:
         if not isinstance(logic, dict):
             raise ValueError(text)
         return logic
-    except ValueError:
-        hint = "Json syntax should be used"
-        raise invalid(f"filter: {hint}" if not call.since(2, 16) else f"Invalid filter value. {hint}") from None
+    except ValueError as error:
+        hint = f"can't parse filter expression: {error}" if call.since(2, 16) else "Json syntax should be used"
+        raise invalid(f"filter: {hint}") from None
 
 
 def truth(logic: Json, row: Json, value_of: Callable[[Json, str], Json]) -> bool:

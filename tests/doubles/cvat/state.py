@@ -114,7 +114,7 @@ class Data:
     frames: list[Frame] = field(default_factory=list)
     size: int = 0
     chunk_size: int | None = 72
-    image_quality: int = 70
+    image_quality: int = 50
     start_frame: int = 0
     stop_frame: int = 0
     frame_filter: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.doubles.cvat import CvatServer
-from tests.doubles.cvat.caller import NEW, OLD, Caller, Json
+from tests.doubles.cvat.caller import NEW, OLD, Caller, Json, specs, values_of
 
 FOUR = [
     {"name": "make", "mutable": False, "input_type": "text", "default_value": "none", "values": []},
@@ -117,15 +117,6 @@ def test_a_write_is_done_in_all_jobs_or_in_none(caller: Caller) -> None:
 # Attributes
 
 
-def values_of(caller: Caller, task: int, shape: Json) -> dict[str, str]:
-    names = {spec["id"]: spec["name"] for spec in caller.label(task, "car")["attributes"]}
-    return {names[value["spec_id"]]: value["value"] for value in shape["attributes"]}
-
-
-def specs(caller: Caller, task: int) -> dict[str, int]:
-    return {spec["name"]: spec["id"] for spec in caller.label(task, "car")["attributes"]}
-
-
 @pytest.mark.parametrize(
     ("sent", "kept"), [(True, "True"), (None, "None"), (5, "5"), ("007", "007"), ("", ""), ("a\nb 'é😀", "a\nb 'é😀")]
 )
@@ -152,6 +143,14 @@ def test_ids_given_to_old_servers_are_kept(old: Caller) -> None:
         assert refused.status_code == 400
         assert f"Key (id)=({first['id']}) already exists" in refused.json()
     assert old.written(f"tasks/{other}", "create", shapes=[old.box(other, id=777)])["shapes"][0]["id"] == 777
+
+
+def test_an_id_twice_breaks_the_put_to_a_task_only(old: Caller) -> None:
+    task = old.full_task(2)
+    twice = [old.box(task, id=77), old.box(task, id=77)]
+    assert old.write(f"tasks/{task}", "put", shapes=twice).status_code == 500
+    assert old.write(f"jobs/{old.jobs(task)[0]['id']}", "put", shapes=twice).status_code == 400
+    assert shapes(old, f"tasks/{task}") == []
 
 
 def test_ids_given_to_new_servers_are_refused(new: Caller) -> None:
@@ -312,7 +311,7 @@ def skeleton(caller: Caller, task: int, frame: int, element_frame: int) -> Json:
     return {"type": "skeleton", "frame": frame, "label_id": label["id"], "points": [], "elements": [element]}
 
 
-def test_an_element_on_another_frame_poisons_new_servers_for_ever(caller: Caller) -> None:
+def test_an_element_on_another_frame_poisons_new_servers(caller: Caller) -> None:
     task = caller.full_task(2, labels=LABELS)
     where = f"tasks/{task}"
     assert caller.write(where, "create", shapes=[skeleton(caller, task, 0, 1)]).status_code == 200
@@ -320,7 +319,14 @@ def test_an_element_on_another_frame_poisons_new_servers_for_ever(caller: Caller
     assert caller.status("GET", f"/{where}/annotations") == expected
     assert caller.write(where, "put").status_code == expected
     assert caller.status("DELETE", f"/{where}/annotations") == (500 if caller.is_new else 204)
-    assert caller.status("DELETE", f"/{where}") == 204
+
+
+def test_a_poisonous_skeleton_can_be_deleted_by_its_id(new: Caller) -> None:
+    task = new.full_task(2, labels=LABELS)
+    where = f"tasks/{task}"
+    made = new.written(where, "create", shapes=[skeleton(new, task, 0, 1)])["shapes"]
+    assert new.write(where, "delete", shapes=made).status_code == 200
+    assert shapes(new, where) == []
 
 
 def test_a_skeleton_keeps_the_ids_of_its_elements(caller: Caller) -> None:
@@ -330,123 +336,3 @@ def test_a_skeleton_keeps_the_ids_of_its_elements(caller: Caller) -> None:
     caller.written(f"tasks/{task}", "update", shapes=[made])
     found = shapes(caller, f"tasks/{task}")[0]
     assert (found["elements"][0]["id"], found["elements"][0]["points"]) == (made["elements"][0]["id"], [5, 6])
-
-
-# Tracks
-
-
-def track(caller: Caller, task: int, *keyframes: Json, **fields: Json) -> Json:
-    shapes = [{"type": "rectangle", "points": [1, 1, 9, 9], **keyframe} for keyframe in keyframes]
-    return {"frame": 0, "label_id": caller.label(task, "car")["id"], "shapes": shapes, **fields}
-
-
-def frames(one: Json) -> list[tuple[int, bool]]:
-    return [(shape["frame"], shape["outside"]) for shape in one["shapes"]]
-
-
-def test_keyframes_are_sorted_and_carry_their_values_on(caller: Caller) -> None:
-    task = caller.full_task(5, labels=LABELS)
-    parked = [{"spec_id": specs(caller, task)["parked"], "value": "true"}]
-    sent = track(caller, task, {"frame": 4}, {"frame": 3, "attributes": parked}, {"frame": 1})
-    caller.written(f"tasks/{task}", "put", tracks=[sent])
-    found = caller.read(f"tasks/{task}")["tracks"][0]
-    assert (found["frame"], frames(found)) == (1, [(1, False), (3, False), (4, False)])
-    assert [values_of(caller, task, shape)["parked"] for shape in found["shapes"]] == ["false", "true", "true"]
-    assert values_of(caller, task, found) == {"make": "none"}
-
-
-def test_values_have_their_place_in_a_track(caller: Caller) -> None:
-    task = caller.full_task(1, labels=LABELS)
-    make, parked = ([{"spec_id": specs(caller, task)[name], "value": "x"}] for name in ("make", "parked"))
-    good = track(caller, task, {"frame": 0, "attributes": parked}, attributes=make)
-    bad = [track(caller, task, {"frame": 0}, attributes=parked), track(caller, task, {"frame": 0, "attributes": make})]
-    assert caller.write(f"tasks/{task}", "create", tracks=[good]).status_code == 200
-    for wrong in bad:
-        refused = caller.write(f"tasks/{task}", "create", tracks=[wrong])
-        assert refused.status_code == 400
-        assert "is invalid" in refused.json()[0]
-
-
-def test_an_empty_track(caller: Caller) -> None:
-    task = caller.full_task(2, labels=LABELS)
-    empty, job = track(caller, task), caller.jobs(task)[0]["id"]
-    assert caller.write(f"tasks/{task}", "create", tracks=[empty]).status_code == (200 if caller.is_new else 500)
-    assert caller.write(f"jobs/{job}", "create", tracks=[empty]).status_code == 500
-    missing = {key: value for key, value in empty.items() if key != "shapes"}
-    assert caller.write(f"tasks/{task}", "create", tracks=[missing]).status_code == 400
-    if caller.is_new:
-        caller.written(f"tasks/{task}", "create", tracks=[track(caller, task, {"frame": 0, "outside": True})])
-    assert caller.read(f"tasks/{task}")["tracks"] == []
-
-
-def test_a_track_is_split_by_jobs(caller: Caller) -> None:
-    task = caller.full_task(6, labels=LABELS, segment_size=3)
-    ends = {"frame": 0, "points": [0, 0, 10, 10]}, {"frame": 4, "points": [40, 40, 50, 50]}
-    caller.written(f"tasks/{task}", "put", tracks=[track(caller, task, *ends)])
-    parts = [caller.read(f"jobs/{job['id']}")["tracks"][0] for job in caller.jobs(task)]
-    assert [frames(part) for part in parts] == [[(0, False), (2, False)], [(3, False), (4, False)]]
-    assert parts[0]["shapes"][1]["points"] == [20, 20, 30, 30], "interpolated at the border"
-    assert parts[1]["shapes"][0]["points"] == [30, 30, 40, 40]
-    assert parts[0]["id"] != parts[1]["id"]
-    whole = caller.read(f"tasks/{task}")["tracks"]
-    assert [frames(part) for part in whole] == [[(0, False), (2, False), (3, True)], [(3, False), (4, False)]]
-
-
-def test_a_track_over_shared_frames_is_stitched(caller: Caller) -> None:
-    task = caller.full_task(5, labels=LABELS, segment_size=2, overlap=1)
-    ends = {"frame": 0, "points": [0, 0, 10, 10]}, {"frame": 4, "points": [4, 4, 14, 14]}
-    caller.written(f"tasks/{task}", "put", tracks=[track(caller, task, *ends)])
-    found = caller.read(f"tasks/{task}")["tracks"]
-    assert [[shape["frame"] for shape in one["shapes"]] for one in found] == [[0, 1, 2, 3, 4]]
-
-
-def test_a_keyframe_beyond_the_end(caller: Caller) -> None:
-    task = caller.full_task(3, labels=LABELS)
-    ends = {"frame": 0, "points": [0, 0, 10, 10]}, {"frame": 4, "points": [4, 4, 14, 14]}
-    caller.written(f"tasks/{task}", "put", tracks=[track(caller, task, *ends)])
-    found = caller.read(f"tasks/{task}")["tracks"][0]["shapes"]
-    assert [(shape["frame"], shape["points"]) for shape in found] == [(0, [0, 0, 10, 10]), (2, [2, 2, 12, 12])]
-
-
-def test_a_track_that_begins_before_its_first_keyframe_is_hidden_there(caller: Caller) -> None:
-    task = caller.full_task(4, labels=LABELS)
-    job = f"jobs/{caller.jobs(task)[0]['id']}"
-    caller.written(job, "put", tracks=[track(caller, task, {"frame": 2})])
-    assert frames(caller.read(job)["tracks"][0]) == [(0, True), (2, False)]
-
-
-def test_ids_of_keyframes_are_taken_at_their_word(caller: Caller) -> None:
-    task = caller.full_task(2, labels=LABELS)
-    made = caller.written(f"tasks/{task}", "put", tracks=[track(caller, task, {"frame": 0})])["tracks"][0]
-    again = track(caller, task, {"frame": 0, "id": made["shapes"][0]["id"]})
-    refused = caller.write(f"tasks/{task}", "create", tracks=[again])
-    assert refused.status_code == 400
-    assert "duplicate key" in refused.json()
-
-
-def test_a_track_of_a_skeleton(caller: Caller) -> None:
-    task = caller.full_task(4, labels=LABELS)
-    label = caller.label(task, "pose")
-    points = [{"type": "points", "frame": 1, "points": [1, 2]}, {"type": "points", "frame": 3, "points": [10, 20]}]
-    element = {"frame": 0, "label_id": label["sublabels"][0]["id"], "shapes": points}
-    parent = {"type": "skeleton", "frame": 0, "points": []}
-    sent = {"frame": 0, "label_id": label["id"], "shapes": [parent], "elements": [element]}
-    caller.written(f"tasks/{task}", "put", tracks=[sent])
-    found = caller.read(f"tasks/{task}")["tracks"][0]
-    assert frames(found) == [(0, False)]
-    assert frames(found["elements"][0]) == [(0, True), (1, False), (3, False)]
-
-
-def test_masks_in_tracks_cannot_be_split(caller: Caller) -> None:
-    mask = {"type": "mask", "points": [0, 4, 1, 1, 2, 2]}
-    for size, status in ((0, 200), (2, 500)):
-        task = caller.full_task(4, labels=LABELS, segment_size=size)
-        sent = track(caller, task, {"frame": 0, **mask}, {"frame": 3, **mask})
-        assert caller.write(f"tasks/{task}", "put", tracks=[sent]).status_code == status
-
-
-def test_intervals_are_kept(new: Caller) -> None:
-    task = new.full_task(2)
-    sent = {"label_id": new.label(task)["id"], "start": 0, "stop": 1}
-    new.written(f"tasks/{task}", "put", intervals=[sent])
-    assert [(one["start"], one["stop"], one["score"]) for one in new.read(f"tasks/{task}")["intervals"]] == [(0, 1, 1)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from .errors import ApiError, crash, invalid, invalid_field
-from .messages import Answer, Json, UploadedFile, answer, empty
+from .messages import Answer, Json, UploadedFile, answer, empty, unsupported
 from .router import Call, route
 from .state import Creation, Data, Task, Upload
 from .tasks import changeable
@@ -21,6 +21,7 @@ TUS_HEADERS = {
     "Tus_Resumable": "1.0.0",
     "Tus_Version": "1.0.0",
     "Tus_Max_Size": str(LARGEST),
+    "Tus_Extension": "creation,creation-defer-length,expiration",
     "Cache_Control": "no-store",
 }
 
@@ -28,7 +29,11 @@ TUS_HEADERS = {
 @route("POST", "/tasks/{task}/data/?")
 def post_data(call: Call) -> Answer:
     task = changeable(call)
-    refuse_more(call, task)
+    if task.size:
+        text = "Adding more data is not supported"
+        raise invalid(text) if call.since(2, 16) else ApiError(400, text)
+    if call.request.body and call.request.content_type not in ("application/json", "multipart/form-data"):
+        unsupported(call.request)
     if task.data is None:
         task.data = Data(call.state.next_id("data"), call.state.now(), chunk_size=None)
     header = call.request.header
@@ -43,10 +48,7 @@ def post_data(call: Call) -> Answer:
     return finish(call, task)
 
 
-def refuse_more(call: Call, task: Task) -> None:
-    if task.size:
-        text = "Adding more data is not supported"
-        raise invalid(text) if call.since(2, 16) else ApiError(400, text)
+def refuse_second(call: Call, task: Task) -> None:
     status = task.creation.status if task.creation else ""
     if status in ("queued", "started"):
         raise ApiError(409, {"rq_id": request_id(task)} if call.since(2, 16) else "Data is being processed")
@@ -130,6 +132,7 @@ def finish(call: Call, task: Task) -> Answer:
     if task.stuck:
         raise crash()
     options, files = parameters(call)
+    refuse_second(call, task)
     store(task, files)
     # A resumable upload that was never completed counts as a file, one that nobody can read.
     task.files |= {upload.name: b"" for upload in task.uploads.values()}
@@ -147,12 +150,12 @@ def check_order(task: Task, options: dict[str, Json]) -> None:
     wanted = options.get("upload_file_order")
     if options["sorting_method"] != "predefined" or not wanted or not task.files:
         return
-    extra, missing = sorted(set(wanted) - set(task.files)), sorted(set(task.files) - set(wanted))
+    extra, missing = sorted(set(task.files) - set(wanted)), sorted(set(wanted) - set(task.files))
     if extra or missing:
         faults = [f"{name} (extra)" for name in extra] + [f"{name} (missing)" for name in missing]
         raise invalid(
             "Uploaded files do not match the 'upload_file_order' field contents. "
-            f"Please upload the missing files. Mismatching files: {', '.join(faults)}"
+            f"Please check the uploaded data and the list of uploaded files. Mismatching files: {', '.join(faults)}"
         )
 
 
@@ -185,7 +188,9 @@ def begin_resumable(call: Call, task: Task) -> Answer:
     header = call.request.header
     name = upload_name(header("Upload-Metadata"))
     if ".." in PurePosixPath(name).parts:
-        return tus(answer(f"File name {name} is not allowed", 400))
+        refused = answer(f"File name {name} is not allowed", 400)
+        refused.content_type = "text/plain" if call.since(2, 16) else refused.content_type
+        return tus(refused)
     if name in task.files or any(upload.name == name for upload in task.uploads.values()):
         return tus(answer("File with same name already exists", 409))
     if int(header("Upload-Length")) > LARGEST:
