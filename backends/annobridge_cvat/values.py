@@ -7,10 +7,10 @@ decoder keeps what the baseline has.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
+from annobridge.core import words
 from annobridge.core.schema import Attribute
 
 Spec = dict[str, Any]
@@ -47,15 +47,12 @@ def encode(a: Attribute, text: str | None, default: Any = None) -> str:
 
 def decoder(a: Attribute) -> Callable[[str], str | None]:
     """The function from the wire's strings to JSON texts. What is not of the type stays text, and is reported as such."""
-    words = {_word(v): json.dumps(v) for v in a.values}
-    read = {"checkbox": _boolean, "int": _number, "float": _float, "number": _number, "list": _list}.get(
-        a.type, json.dumps
-    )
+    choices = {_word(v): json.dumps(v) for v in a.values}
 
     def decode(word: str) -> str | None:
-        if word == "" and "" not in words:
+        if word == "" and "" not in choices:
             return None
-        return words[word] if word in words else read(word)
+        return choices[word] if word in choices else words.read(a.type, word)
 
     return decode
 
@@ -72,34 +69,6 @@ def misfit(a: Attribute, text: str) -> str | None:
 def _word(value: Any) -> str:
     """``true`` and ``5`` as JSON has them, text as it is, less the space around it, which CVAT does not keep."""
     return value.strip() if isinstance(value, str) else json.dumps(value)
-
-
-def _boolean(word: str) -> str:
-    lower = word.lower()
-    return lower if lower in ("true", "false") else json.dumps(word)
-
-
-def _number(word: str) -> str:
-    try:
-        value = json.loads(word)
-    except ValueError:
-        value = word
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return word.strip() if good else json.dumps(word)
-
-
-def _float(word: str) -> str:
-    """A float stays one, however it was typed."""
-    text = _number(word)
-    return json.dumps(float(text)) if not text.startswith('"') else text
-
-
-def _list(word: str) -> str:
-    try:
-        value = json.loads(word)
-    except ValueError:
-        value = None
-    return json.dumps(value) if isinstance(value, list) else json.dumps(word)
 
 
 def builtin(key: str, text: str) -> bool | int | str:

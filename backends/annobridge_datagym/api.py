@@ -1,0 +1,190 @@
+"""DataGym's REST calls in either dialect, thinly. The bodies are the same; the paths, and what there is at all, differ."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
+
+from annobridge.backend.http import Http
+from annobridge.exceptions import BackendError, Broken, Rejected
+
+from .config import Dialect
+from .mistakes import key_of, refused, told
+
+Json = dict[str, Any]
+T = TypeVar("T")
+STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED", "REVIEWED_SKIP", "WAITING_CHANGED")
+URLS = 50  # addresses in one call
+
+
+class Api:
+    """One DataGym server."""
+
+    def __init__(self, http: Http, dialect: Dialect) -> None:
+        self.http, self.v1 = http, dialect == "v1"
+
+    def _path(self, v1: str, internal: str | None = None) -> str:
+        return f"/api/v1/{v1}" if self.v1 else f"/api/{internal or v1}"
+
+    # --- projects and datasets --------------------------------------------------------------------------------------
+
+    def projects(self) -> list[Json]:
+        """All projects, with their datasets."""
+        return self._list(self._path("project"), "listing the projects")
+
+    def create_project(self, name: str, owner: str) -> Json:
+        """A project for images (internal only)."""
+        body = {"owner": owner, "name": name, "shortDescription": "made by annobridge", "description": None,
+                "mediaType": "IMAGE"}  # fmt: skip
+        return dict(self._do(f"making the project {name!r}", lambda: self.http.send("POST", "/api/project", json=body)))
+
+    def delete_project(self, project: str) -> None:
+        """Remove a project (internal only)."""
+        self._do("deleting the project", lambda: self.http.send("DELETE", f"/api/project/{project}"))
+
+    def datasets(self) -> list[Json]:
+        """All datasets."""
+        return self._list(self._path("dataset"), "listing the datasets")
+
+    def create_dataset(self, name: str, owner: str) -> Json:
+        """A dataset for images."""
+        body: Json = {"name": name, "shortDescription": "made by annobridge"}
+        if not self.v1:
+            body |= {"owner": owner, "mediaType": "IMAGE"}
+        path = self._path("dataset")
+        return dict(self._do(f"making the dataset {name!r}", lambda: self.http.send("POST", path, json=body)))
+
+    def connect(self, project: str, dataset: str) -> None:
+        """Give every image of a dataset a task in a project; that it has them already is fine."""
+        path = self._path(f"project/{project}/dataset/{dataset}")
+        try:
+            self._do("connecting the dataset", lambda: self.http.send("POST", path, repeatable=True))
+        except Rejected as error:
+            if key_of(error) != "ex_already_contains":
+                raise
+
+    def disconnect(self, project: str, dataset: str) -> None:
+        """Take a dataset out of a project, with its tasks and their labels."""
+        path = self._path(f"project/{project}/dataset/{dataset}/remove")
+        self._do("disconnecting the dataset", lambda: self.http.send("DELETE", path))
+
+    def delete_dataset(self, dataset: str) -> None:
+        """Remove a dataset with its images. v1 can only empty it."""
+        if not self.v1:
+            self._do("deleting the dataset", lambda: self.http.send("DELETE", f"/api/dataset/{dataset}"))
+            return
+        for media in self.media(dataset):
+            self._do("deleting an image", partial(self.http.send, "DELETE", f"/api/v1/media/{media['id']}"))
+
+    # --- media ------------------------------------------------------------------------------------------------------
+
+    def media(self, dataset: str) -> list[Json]:
+        """The images of a dataset."""
+        if self.v1:
+            doing = "reading the dataset"
+            return list(self._do(doing, lambda: self.http.get(f"/api/v1/dataset/{dataset}"))["media"])
+        return self._list(f"/api/dataset/{dataset}/file", "listing the images")
+
+    def upload(self, dataset: str, name: str, stream: BinaryIO) -> Json:
+        """Send a file. v1 takes its name as it is, the internal API in Base64."""
+        path = self._path(f"media/{dataset}/file", f"dataset/{dataset}/file")
+        sent = name if self.v1 else base64.b64encode(name.encode()).decode()
+        headers = {"X-filename": sent, "Content-Type": "application/octet-stream"}
+        return dict(self._do(f"uploading {name!r}", lambda: self.http.send("POST", path, data=stream, headers=headers)))
+
+    def add_urls(self, dataset: str, urls: Sequence[str]) -> list[Json]:
+        """Add images by their addresses."""
+        path = self._path(f"media/{dataset}/url", f"dataset/{dataset}/url")
+        return list(self._do("adding image addresses", lambda: self.http.send("POST", path, json=list(urls))))
+
+    # --- label configuration ----------------------------------------------------------------------------------------
+
+    def configuration(self, config: str) -> list[Json]:
+        """The entries of a label configuration (internal only; v1 shows them with a task)."""
+        return list(
+            self._do("reading the label configuration", lambda: self.http.get(f"/api/lconfig/{config}"))["entries"]
+        )
+
+    def clear_configuration(self, config: str) -> None:
+        """Empty a label configuration. This deletes every label in the project."""
+        path = self._path(f"config/{config}", f"lconfig/{config}")
+        self._do("clearing the label configuration", lambda: self.http.send("DELETE", path))
+
+    def set_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
+        """Fill an empty label configuration; the entries are returned with their ids."""
+        method, path = ("PUT", f"/api/v1/config/{config}") if self.v1 else ("POST", f"/api/lconfig/{config}/import")
+        doing = "setting the label configuration"
+        return list(self._do(doing, lambda: self.http.send(method, path, json=list(entries)))["entries"])
+
+    def merge_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
+        """Change a label configuration (internal only): what keeps its id keeps its labels, and finished tasks stay finished."""
+        path, doing = f"/api/lconfig/{config}", "adding to the label configuration"
+        params = {"changeStatus": "false"}
+        return list(self._do(doing, lambda: self.http.send("PUT", path, json=list(entries), params=params))["entries"])
+
+    # --- labels -----------------------------------------------------------------------------------------------------
+
+    def import_labels(self, project: str, body: bytes, *, repeatable: bool) -> None:
+        """Import a batch: all of it or nothing. A refusal may come as a success, with a text in it."""
+        path, doing = self._path(f"project/{project}/prediction"), "importing labels"
+        headers = {"Content-Type": "application/json"}
+        answer = self._do(
+            doing, lambda: self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable)
+        )
+        if not isinstance(answer, dict) or not isinstance(answer.get("errorMessages"), str):
+            raise Broken("datagym: the import of labels was not answered as DataGym does; is there a proxy between?")
+        if answer["errorMessages"]:
+            raise refused(answer["errorMessages"], doing)
+
+    def export(self, project: str) -> Iterator[bytes]:
+        """The export of a project, as it comes."""
+        return self.http.stream(self._path(f"export/{project}", f"project/{project}/export"))
+
+    # --- tasks ------------------------------------------------------------------------------------------------------
+
+    def tasks(self, project: str) -> list[Json]:
+        """All tasks of a project, in any state; v1 has to be asked for each state by itself."""
+        if not self.v1:
+            return self._list(f"/api/project/{project}/task", "listing the tasks")
+        path = f"/api/v1/task/{project}/list"
+        found: dict[str, Json] = {}
+        for state in STATES:  # a task that moves on meanwhile is seen twice, and counted once
+            for task in self._list(path, "listing the tasks", {"state": state}):
+                found[task["taskId"]] = task
+        return list(found.values())
+
+    def some_task(self, project: str) -> str | None:
+        """Any task of a project."""
+        path = self._path(f"task/{project}/list", f"project/{project}/task")
+        for state in STATES:
+            if there := self._list(path, "listing the tasks", {"state": state, "limit": "1"}):
+                return str(there[0]["taskId"])
+        return None
+
+    def task(self, task: str) -> Json:
+        """A task with its values, their ids, and the label configuration."""
+        return dict(self._do("reading a task", lambda: self.http.get(self._path(f"task/{task}"))))
+
+    def release(self, project: str, dataset: str) -> None:
+        """Move the tasks of a dataset out of the backlog (internal only)."""
+        body = {"projectId": project, "datasetId": dataset, "direction": "WAITING"}
+        self._do("releasing the tasks", lambda: self.http.send("PUT", "/api/task/moveAll", json=body))
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _list(self, path: str, doing: str, params: Mapping[str, str] | None = None) -> list[Json]:
+        found = self._do(doing, lambda: self.http.get(path, params))
+        if not isinstance(found, list):
+            raise Broken(f"datagym: {doing} should be answered with a list, and is not; is this a DataGym server?")
+        return found
+
+    def _do(self, doing: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except BackendError as error:
+            better = told(error, doing)
+            if better is error:
+                raise
+            raise better from error

@@ -1,0 +1,72 @@
+"""Connect: which of the two editions answers, and whether it lets us in."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from annobridge.backend.http import Http
+from annobridge.exceptions import Broken, Denied, Gone, MissingCredential, Rejected
+
+from .api import Api
+from .config import DatagymConfig, Dialect
+
+LARGEST_ANSWER = 256 << 20  # bytes, of lists of tasks and media; the export is streamed
+_LISTS: dict[Dialect, str] = {"v1": "/api/v1/project", "internal": "/api/project"}
+
+
+def connect(config: DatagymConfig) -> Api:
+    """The server's calls in the dialect that it speaks. Only reads are made."""
+    secrets = dict(config.headers)
+    if config.token is not None:  # never as ``?token=``, which ends up in the logs of servers and proxies
+        secrets["Authorization"] = SecretStr(f"Token {config.token.get_secret_value().strip()}")
+    http = Http(
+        config.url, backend="datagym", secrets=secrets, verify=config.verify, timeout=config.timeout,
+        deadline=config.deadline, limit=LARGEST_ANSWER, allow_insecure=config.allow_insecure,
+    )  # fmt: skip
+    try:
+        return Api(http, _dialect(http, config))
+    except BaseException:
+        http.close()
+        raise
+
+
+def _dialect(http: Http, config: DatagymConfig) -> Dialect:
+    order: list[Dialect] = [config.dialect] if config.dialect else ["v1", "internal"]
+    if config.token is None and config.dialect is None:
+        order.remove("v1")
+    for dialect in order:
+        if _answers(http, dialect):
+            return dialect
+    if config.dialect == "v1" and _answers(http, "internal"):
+        raise Denied(
+            f"datagym at {config.url} answers 403 to all of API v1, as the open-core edition does, which knows no tokens; "
+            "leave `dialect` out, or give dialect='internal'."
+        )
+    if config.token is None:
+        raise MissingCredential(
+            f"datagym at {config.url} asks for a login; make an API token on its page «API tokens», and run "
+            "`annobridge login datagym`."
+        )
+    raise Denied(
+        f"datagym at {config.url} answers 403 to everything: it does not know this token, or does not let it in. Make a "
+        "new one on its page «API tokens», and run `annobridge login datagym`; an open-core edition behind a proxy needs the "
+        "proxy's login, as `headers`."
+    )
+
+
+def _answers(http: Http, dialect: Dialect) -> bool:
+    try:
+        found = http.get(_LISTS[dialect])
+    except Denied:
+        return False
+    except (Gone, Broken) as error:
+        raise _not_datagym(http.url) from error
+    if not isinstance(found, list):
+        raise _not_datagym(http.url)
+    return True
+
+
+def _not_datagym(url: str) -> Rejected:
+    return Rejected(
+        f"{url} answers, but not as a DataGym server does; give the address of its start page, as https://app.datagym.ai."
+    )

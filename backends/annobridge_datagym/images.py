@@ -1,0 +1,123 @@
+"""Images: sent as files or as addresses into a dataset, and found there when they were sent before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from annobridge.backend import Task
+from annobridge.exceptions import Rejected
+
+from . import names
+from .api import URLS, Api
+from .config import DatagymConfig
+
+Json = dict[str, Any]
+_TYPES = (".jpg", ".jpeg", ".png")
+
+
+def send(api: Api, dataset: Json, task: Task, config: DatagymConfig) -> tuple[list[str], list[str]]:
+    """Have every image of a task in the dataset: DataGym's ids, and the names, in the order of the samples."""
+    paths = task.samples["filepath"].to_pylist()
+    if config.media == "urls":
+        return _send_urls(api, dataset, [address(p, config) for p in paths])
+    known = names.files(paths, latin=api.v1)
+    there = {m["mediaName"]: m["id"] for m in api.media(dataset["id"])}
+    if strange := sorted(set(there) - set(known)):
+        raise Rejected(
+            f"datagym: the dataset {dataset['name']!r} is in use: it has {len(strange)} images that are not of this task, as "
+            f"{strange[0]!r}. Rename or delete it at DataGym, then resume the run."
+        )
+    for sample, name, path in zip(task.samples["sample_id"].to_pylist(), known, paths, strict=True):
+        if name not in there:
+            there[name] = _uploaded(api, dataset["id"], task, sample, name, path)
+    return [there[name] for name in known], known
+
+
+def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: str) -> str:
+    with task.media.open(sample) as stream:
+        try:
+            made = api.upload(dataset, name, stream)
+        except Rejected as error:
+            raise Rejected(
+                f"{error} That is {path!r}, of sample {sample!r}: DataGym takes JPEG and PNG; convert it, or leave it out of "
+                "the view.",
+                error.status,
+                error.detail,
+            ) from error
+    if made.get("valid") is False:
+        raise Rejected(f"datagym: the image {path!r} of sample {sample!r} is not valid there ({made.get('reason')}).")
+    return str(made["id"])
+
+
+def address(path: str, config: DatagymConfig) -> str:
+    """Where the server finds a file. Raises ``ValueError`` with why it cannot."""
+    url = path
+    if "://" not in path:
+        root = Path(config.media_root or "").resolve()
+        place = Path(path).resolve()
+        if config.media_root is None or config.url_root is None or not place.is_relative_to(root):
+            raise ValueError(f"the file {path!r} is not below media_root={config.media_root!r}")
+        url = f"{config.url_root.rstrip('/')}/{quote(place.relative_to(root).as_posix())}"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{path!r} is no address that DataGym can open")
+    return url
+
+
+def unusable(url: str) -> str | None:
+    """Why DataGym refuses an address, or ``None``. It looks only at what follows the last point."""
+    if url.lower().endswith(_TYPES):
+        return None
+    parts = urlsplit(url)
+    if parts.query and parts.path.lower().endswith(_TYPES):
+        return "is signed (it has a query): DataGym takes only addresses that end in .jpg, .jpeg or .png"
+    return "does not end in .jpg, .jpeg or .png"
+
+
+def _send_urls(api: Api, dataset: Json, urls: Sequence[str]) -> tuple[list[str], list[str]]:
+    ids = _there(api.media(dataset["id"]), urls)
+    missing = [url for url in urls if url not in ids]
+    for at in range(0, len(missing), URLS):
+        for one in api.add_urls(dataset["id"], missing[at : at + URLS]):
+            if one["mediaUploadStatus"] != "SUCCESS":
+                raise Rejected(
+                    f"datagym: the image {_plain(one['imageUrl'])} was not taken ({one['mediaUploadStatus']}); correct the "
+                    "address, "
+                    "or abort the run and send it again."
+                )
+            ids[one["imageUrl"]] = one["internal_media_ID"]
+    return [ids[url] for url in urls], [_last(url) for url in urls]
+
+
+def _there(media: Sequence[Json], urls: Sequence[str]) -> dict[str, str]:
+    """The images of an earlier, unanswered call: by address, which v1 does not show, or by a name that occurs once."""
+    by_url = {m["url"]: m["id"] for m in media if m.get("url")}
+    counts = Counter(_last(url) for url in urls)
+    by_name = {m["mediaName"]: m["id"] for m in media if counts[m["mediaName"]] == 1}
+    found = {url: by_url.get(url) or by_name.get(_last(url)) for url in urls}
+    return {url: number for url, number in found.items() if number is not None}
+
+
+def _last(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+def _plain(url: str) -> str:
+    """An address without its query, in which a secret may be."""
+    return repr(url.partition("?")[0])
+
+
+def problems(paths: Sequence[str], config: DatagymConfig) -> Iterator[str]:
+    """What is wrong with images that are sent as addresses."""
+    for path in paths:
+        try:
+            url = address(path, config)
+        except ValueError as error:
+            yield f"media='urls': {error}; give media_root and url_root, or send the files with media='upload'."
+            return
+        if why := unusable(url):
+            yield f"media='urls': the address {_plain(url)} {why}; serve the files openly, or send them with media='upload'."
+            return

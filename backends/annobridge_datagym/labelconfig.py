@@ -1,0 +1,133 @@
+"""Label configurations: ours compared with a project's, set where there is none, and added to or replaced only when asked.
+
+DataGym deletes every label of a project when its configuration is cleared, so only the option that says so clears one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from annobridge.exceptions import Denied, Gone, Rejected
+
+from .api import Api
+from .config import DatagymConfig
+from .mistakes import key_of
+from .vocabulary import Vocabulary
+
+Json = dict[str, Any]
+_KEPT = ("id", "entryKey", "entryValue", "type", "color", "shortcut", "options", "maxLength", "required")
+_SHOWN = 5
+REPLACING = "replace_config_and_delete_all_labels"
+
+
+def read(api: Api, project: Mapping[str, Any]) -> list[Json] | None:
+    """A project's label configuration. v1 shows it with a task only: ``None`` where there is none, or the server shows none."""
+    if not api.v1:
+        return api.configuration(project["labelConfigurationId"])
+    try:
+        task = api.some_task(project["id"])
+        return list(api.task(task)["labelConfig"]["entries"]) if task else None
+    except (Gone, Denied):
+        return None
+
+
+def problems(
+    project: str, there: Sequence[Json], vocabulary: Vocabulary, config: DatagymConfig, *, v1: bool
+) -> Iterator[str]:
+    """Why a project's configuration cannot be used as it is, a sentence with the cure."""
+    if not there or config.replace_config_and_delete_all_labels:
+        return
+    found = list(lacking(vocabulary.definition(), there))
+    lacks, differs = ([text for text, addable in found if addable is kind] for kind in (True, False))
+    replacing = (
+        f"{REPLACING}=True puts ours in its place, and DataGym then deletes EVERY label in the project and reopens its "
+        "finished tasks"
+    )
+    if differs:
+        yield (
+            f"The project {project!r} has another label configuration: {_some(differs)}. Use another project, or change the label "
+            f"schema; {replacing}."
+        )
+    elif lacks and not (config.update_project and not v1):
+        adding = (
+            "Add them on the project's page"
+            if v1
+            else "Add them on the project's page, or pass update_project=True to have that done"
+        )
+        yield f"The project {project!r} lacks {_some(lacks)}. {adding}; {replacing}."
+
+
+def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfig) -> bool:
+    """Have the project's configuration hold ours. ``False``: it has one which cannot be seen before there is a task.
+
+    Raises ``Rejected`` for one that does not fit.
+    """
+    wanted, number = vocabulary.definition(), project["labelConfigurationId"]
+    there = read(api, project)
+    if there is None:
+        return _set_unseen(api, number, wanted, config)
+    if not there:
+        api.set_configuration(number, wanted)
+        return True
+    if not list(lacking(wanted, there)):
+        return True
+    if config.replace_config_and_delete_all_labels:
+        api.clear_configuration(number)
+        api.set_configuration(number, wanted)
+        return True
+    if found := list(problems(project["name"], there, vocabulary, config, v1=api.v1)):
+        raise Rejected(f"datagym: {found[0]}")
+    api.merge_configuration(number, united(wanted, there))
+    return True
+
+
+def _set_unseen(api: Api, number: str, wanted: Sequence[Json], config: DatagymConfig) -> bool:
+    try:
+        api.set_configuration(number, wanted)
+    except Rejected as error:
+        if key_of(error) != "ex_gen_config_not_cleared":
+            raise
+        if not config.replace_config_and_delete_all_labels:
+            return False
+        api.clear_configuration(number)
+        api.set_configuration(number, wanted)
+    return True
+
+
+def lacking(wanted: Sequence[Json], there: Sequence[Json], of: str = "") -> Iterator[tuple[str, bool]]:
+    """What a configuration does not have, as words for a sentence, and whether it could be added."""
+    have = {e["entryKey"].lower(): e for e in there}
+    for entry in wanted:
+        key, other = entry["entryKey"], have.get(entry["entryKey"])
+        if other is None:
+            yield f"{'the attribute' if of else 'the class'} {key!r}{of}", True
+            continue
+        if other["type"].lower() != entry["type"]:
+            yield f"{key!r}{of} is a {other['type'].lower()} there, and a {entry['type']} here", False
+            continue
+        for option in entry.get("options") or ():
+            if option not in (other.get("options") or {}):
+                yield f"the option {option!r} of {key!r}{of}", True
+        if (other.get("maxLength") or 255) < min(entry.get("maxLength") or 0, 64):
+            yield f"{key!r}{of} takes {other['maxLength']} characters there, and {entry['maxLength']} here", False
+        yield from lacking(entry.get("children") or (), other.get("children") or (), f" of {key!r}")
+
+
+def united(wanted: Sequence[Json], there: Sequence[Json]) -> list[Json]:
+    """A configuration with what it lacks added. What is there keeps its id, and with it its labels."""
+    ours = {e["entryKey"]: e for e in wanted}
+    made = []
+    for entry in there:
+        own = ours.pop(entry["entryKey"], None)
+        kept = {name: entry[name] for name in _KEPT if entry.get(name) is not None}
+        if own is not None and own.get("options"):
+            kept["options"] = {**own["options"], **(entry.get("options") or {})}
+        inner = (own or {}).get("children") or ()
+        made.append(kept | {"children": united(inner, entry.get("children") or ())})
+    return [*made, *ours.values()]
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more

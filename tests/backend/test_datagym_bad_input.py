@@ -1,0 +1,542 @@
+"""Bad input: a sentence with the cure, before anything is sent or changed, here or there."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+from tests import datagym_servers
+from tests.backend.datagym_cases import SCHEMA, dataset, finish, images
+from tests.datagym_servers import Server
+from tests.doubles.datagym import config as configuration
+from tests.doubles.datagym import import_schema, places, server
+
+import annobridge as ab
+from annobridge.exceptions import (
+    ConfigError,
+    Denied,
+    InvalidLabels,
+    MissingCredential,
+    Rejected,
+    Unsupported,
+)
+from annobridge_datagym import DatagymBackend, filling, validate
+
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+BUSES = {"buses": SCHEMA["buses"]}
+
+
+@pytest.fixture
+def hosted() -> Iterator[Server]:
+    with datagym_servers.hosted() as found:
+        yield found
+
+
+@pytest.fixture
+def open_core() -> Iterator[Server]:
+    with datagym_servers.open_core() as found:
+        yield found
+
+
+@pytest.fixture
+def ds(tmp_path: Path) -> ab.Dataset:
+    return dataset(tmp_path)
+
+
+def annotate(ds: ab.Dataset, found: Server, schema: Any = BUSES, **more: Any) -> ab.AnnotationResults:
+    options = {"backend": "datagym", "progress": False, **found.options(), **more}
+    return ds.annotate("run", label_schema=schema, **{k: v for k, v in options.items() if v is not None})
+
+
+def untouched(ds: ab.Dataset, found: Server) -> None:
+    """No run here; nothing made, changed or sent there."""
+    assert ds.list_annotation_runs() == []
+    sent = [call for call in found.double.state.calls if call[0] != "GET"]
+    assert sent == []
+
+
+# --- who and where ------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_token(ds: ab.Dataset, hosted: Server) -> None:
+    with pytest.raises(Denied, match="it does not know this token"):
+        annotate(ds, hosted, token="wrong-token-1234")
+    untouched(ds, hosted)
+
+
+def test_no_token(ds: ab.Dataset, hosted: Server) -> None:
+    with pytest.raises(MissingCredential, match="asks for a login; make an API token"):
+        annotate(ds, hosted, token=None)
+    untouched(ds, hosted)
+
+
+def test_the_open_edition_behind_v1_answers_403_to_everything(ds: ab.Dataset, open_core: Server) -> None:
+    with pytest.raises(Denied, match="answers 403 to all of API v1, as the open-core edition does"):
+        annotate(ds, open_core, token=server.TOKEN, dialect="v1")
+    untouched(ds, open_core)
+
+
+def test_a_token_is_no_hindrance_at_the_open_edition(ds: ab.Dataset, open_core: Server) -> None:
+    results = annotate(ds, open_core, token=server.TOKEN)
+    assert results.status()["state"] == "sent"
+
+
+def test_a_server_that_answers_403_to_everything(ds: ab.Dataset) -> None:
+    with server.running("closed") as double:
+        found = Server(double.url, server.TOKEN, "Road signs", double)
+        with pytest.raises(Denied, match="answers 403 to everything"):
+            annotate(ds, found)
+        untouched(ds, found)
+
+
+def test_a_server_that_is_no_datagym(ds: ab.Dataset, open_core: Server) -> None:
+    with pytest.raises(Rejected, match="answers, but not as a DataGym server does"):
+        annotate(ds, open_core, url=f"{open_core.url}/elsewhere")
+    untouched(ds, open_core)
+
+
+def test_a_token_is_not_sent_in_the_clear(ds: ab.Dataset) -> None:
+    with pytest.raises(ConfigError, match="a secret would be sent to it in the clear"):
+        ds.annotate(
+            "run",
+            label_schema=BUSES,
+            backend="datagym",
+            progress=False,
+            url="http://datagym.example",
+            token="t0p-s3cret",
+        )
+    assert ds.list_annotation_runs() == []
+
+
+def test_the_hosted_edition_needs_a_project(ds: ab.Dataset, hosted: Server) -> None:
+    with pytest.raises(Unsupported, match="makes no projects by its API: make one .*; there is 'Road signs'"):
+        annotate(ds, hosted, project_name=None)
+    untouched(ds, hosted)
+
+
+@pytest.mark.parametrize("option", ["project_name", "project_id"])
+def test_a_project_that_is_not_there(ds: ab.Dataset, hosted: Server, option: str) -> None:
+    given = {"project_name": None, option: "Elsewhere"}
+    with pytest.raises(
+        Unsupported, match="There is no project 'Elsewhere', or not for this token; there is 'Road signs'"
+    ):
+        annotate(ds, hosted, **given)
+    untouched(ds, hosted)
+
+
+def test_a_project_of_videos(ds: ab.Dataset, hosted: Server) -> None:
+    body = {"owner": "org-1", "name": "Films", "shortDescription": "x", "mediaType": "VIDEO"}
+    places.create_project(hosted.double.state, body)
+    with pytest.raises(Unsupported, match="'Films' is one of videos; give one of images"):
+        annotate(ds, hosted, project_name="Films")
+    untouched(ds, hosted)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "road-signs", "status"])
+def test_a_project_name_that_datagym_does_not_take(ds: ab.Dataset, open_core: Server, name: str) -> None:
+    with pytest.raises(
+        Unsupported, match=f"project_name has {len(name)} characters or signs that DataGym does not take"
+    ):
+        annotate(ds, open_core, project_name=name)
+    untouched(ds, open_core)
+
+
+def test_a_project_named_twice(ds: ab.Dataset, hosted: Server) -> None:
+    with pytest.raises(Unsupported, match="project_id and project_name are both given"):
+        annotate(ds, hosted, project_id="p-1")
+    untouched(ds, hosted)
+
+
+def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset of the task's name has images of somebody else: nothing of theirs is touched."""
+    state = open_core.double.state
+    body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
+    there = places.create_dataset(state, body, internal=True)
+    places.add_urls(state, there, ["https://pictures.example/theirs.jpg"])
+    monkeypatch.setattr(filling.names, "place", lambda text: "theirs")
+    with pytest.raises(
+        Rejected, match="'theirs' is in use: it has 1 images that are not of this task, as 'theirs.jpg'"
+    ):
+        annotate(ds, open_core)
+    assert [m.name for m in there.present()] == ["theirs.jpg"]
+    assert not state.tasks
+
+
+# --- the label configuration of a project that is there ------------------------------------------------------------------
+
+
+def prepared(found: Server, entries: list[dict[str, Any]]) -> Any:
+    """Give the project a label configuration, an image, a task, and a label that somebody made."""
+    state = found.double.state
+    if not state.projects:
+        body = {"owner": state.owner, "name": "Road signs", "shortDescription": "signs"}
+        places.create_project(state, body)
+        found.project = "Road signs"
+    (project,) = state.projects.values()
+    configuration.replace_all(project, configuration.read(entries))
+    body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
+    there = places.create_dataset(state, body, internal=True)
+    places.add_urls(state, there, ["https://pictures.example/theirs.jpg"])
+    places.connect(state, project, there)
+    (task,) = state.tasks.values()
+    found.call("POST", f"project/{project.id}/prediction", json=[{"internal_media_ID": task.media.id, "labels": {
+        entries[0]["entryKey"]: [{"point": [{"x": 1, "y": 2}]}]}}])  # fmt: skip
+    state.calls.clear()
+    return project
+
+
+THEIRS: dict[str, Any] = {"entryKey": "poi", "entryValue": "Poi", "type": "point", "children": []}
+BUS: dict[str, Any] = {
+    "entryKey": "bus", "entryValue": "Bus", "type": "rectangle",
+    "children": [
+        {"entryKey": "ab_id", "entryValue": "id", "type": "freetext", "maxLength": 64, "children": []},
+        {"entryKey": "color", "entryValue": "Color", "type": "select", "options": {"red": "Red"}, "children": []},
+    ],
+}  # fmt: skip
+COLOURED = {
+    "buses": {
+        "type": "detections", "classes": ["bus"],
+        "attributes": {"color": {"type": "select", "values": ["red", "blue"]}},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edition", ["hosted", "open_core"])
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([THEIRS], "lacks the class 'bus'"),
+        ([THEIRS, {**BUS, "children": []}], "lacks the attribute 'ab_id' of 'bus', the attribute 'color' of 'bus'"),
+        ([THEIRS, BUS], "lacks the option 'blue' of 'color' of 'bus'"),
+        ([THEIRS, {**BUS, "type": "polygon"}], "'bus' is a polygon there, and a rectangle here"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_left_alone(
+    ds: ab.Dataset, request: pytest.FixtureRequest, edition: str, entries: list[dict[str, Any]], message: str
+) -> None:
+    found = request.getfixturevalue(edition)
+    project = prepared(found, entries)
+    with pytest.raises(Unsupported, match=message) as error:
+        annotate(ds, found, COLOURED)
+    assert "DataGym then deletes EVERY label in the project" in str(error.value)
+    untouched(ds, found)
+    assert len(list(project.all_entries())) == len(configuration.read(entries)) + sum(
+        len(e["children"]) for e in entries
+    )
+
+
+def test_what_is_lacking_is_added_when_asked_and_nothing_is_lost(ds: ab.Dataset, open_core: Server) -> None:
+    project = prepared(open_core, [THEIRS, BUS])
+    (task,) = open_core.double.state.tasks.values()
+    before, task.state = copy.copy(task.values), "COMPLETED"
+    annotate(ds, open_core, COLOURED, update_project=True)
+    colour = next(e for e in project.all_entries() if e.key == "color")
+    assert set(colour.options) == {"red", "blue"}
+    assert (task.values, task.state) == (before, "COMPLETED")
+    assert {e.key for e in project.entries} == {"poi", "bus"}
+
+
+@pytest.mark.parametrize("edition", ["hosted", "open_core"])
+def test_labels_are_only_cleared_by_the_option_that_says_so(
+    ds: ab.Dataset, request: pytest.FixtureRequest, edition: str
+) -> None:
+    found = request.getfixturevalue(edition)
+    project = prepared(found, [THEIRS])
+    (task,) = found.double.state.tasks.values()
+    annotate(ds, found, COLOURED, replace_config_and_delete_all_labels=True, task_size=1)
+    assert [e.key for e in project.entries] == ["bus"]
+    assert task.values == []
+    cleared = [call for call in found.double.state.calls if call[0] == "DELETE"]
+    assert len(cleared) == 1  # the second task found it as it should be
+
+
+def test_a_configuration_that_shows_only_with_a_task_is_left_alone(ds: ab.Dataset, hosted: Server) -> None:
+    """v1 shows it with a task only: the images are taken back."""
+    (project,) = hosted.double.state.projects.values()
+    configuration.replace_all(project, configuration.read([THEIRS]))
+    with pytest.raises(Rejected, match=r"lacks the class 'bus'.* The images that were sent were removed again"):
+        annotate(ds, hosted, {"buses": {"type": "detections", "classes": ["bus"]}})
+    assert [e.key for e in project.entries] == ["poi"]
+    assert not hosted.double.state.tasks
+    assert not [m for d in hosted.double.state.datasets.values() for m in d.present()]
+
+
+@pytest.mark.parametrize("edition", ["hosted", "open_core"])
+def test_a_configuration_that_changes_after_the_check_is_left_alone(
+    ds: ab.Dataset, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, edition: str
+) -> None:
+    found = request.getfixturevalue(edition)
+    project = prepared(found, [THEIRS])
+    (task,) = found.double.state.tasks.values()
+    monkeypatch.setattr(DatagymBackend, "check", lambda *_: [])  # it was another one then
+    with pytest.raises(Rejected, match="lacks the class 'bus'"):
+        annotate(ds, found, COLOURED)
+    assert [e.key for e in project.entries] == ["poi"]
+    assert len(task.values) == 1
+    assert len(found.double.state.datasets) == 1  # nothing was made
+
+
+def test_a_project_that_fits_is_used_as_it_is(ds: ab.Dataset, hosted: Server) -> None:
+    project = prepared(hosted, [THEIRS, BUS])
+    schema = copy.deepcopy(COLOURED)
+    schema["buses"]["attributes"]["color"]["values"] = ["red"]
+    before = [e.id for e in project.all_entries()]
+    annotate(ds, hosted, schema)
+    assert [e.id for e in project.all_entries()] == before
+
+
+# --- schemas and labels -------------------------------------------------------------------------------------------------
+
+
+def test_a_class_of_300_characters(ds: ab.Dataset, open_core: Server) -> None:
+    with pytest.raises(Unsupported, match="has 300 characters, and DataGym takes 56; shorten it"):
+        annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["x" * 300]}})
+    untouched(ds, open_core)
+
+
+def test_an_attribute_of_300_characters(ds: ab.Dataset, open_core: Server) -> None:
+    attributes = {"x" * 300: {"type": "text"}}
+    with pytest.raises(Unsupported, match=r"the attribute 'x+'… has 300 characters, and DataGym takes 56"):
+        annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["bus"], "attributes": attributes}})
+    untouched(ds, open_core)
+
+
+@pytest.mark.parametrize(
+    ("label", "schema", "message"),
+    [
+        (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], color="green", label_id="odd"), COLOURED,
+         "have color = \"green\", which is not one of 'red', 'blue'"),
+        (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="x" * 300, label_id="odd"),
+         {"buses": {"type": "detections", "classes": ["bus"], "attributes": {"number": {"type": "text"}}}},
+         "which has 300 characters, and DataGym keeps 255"),
+        (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="many", label_id="odd"), BUSES,
+         'have number = "many", which is not of the type int'),
+        (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], rotation=10.0, label_id="odd"), BUSES,
+         "1 label has (odd) a rotation, and DataGym has upright boxes only; send them as polygons"),
+        (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], label_id="x" * 70), BUSES, "an id of more than 64 characters"),
+    ],
+)  # fmt: skip
+def test_a_value_that_datagym_cannot_hold(
+    ds: ab.Dataset, open_core: Server, tmp_path: Path, label: Any, schema: Any, message: str
+) -> None:
+    ds.add_samples([ab.Sample(images(tmp_path / "more", 1)[0], sample_id="odd", buses=[label])])
+    with pytest.raises(InvalidLabels) as error:
+        annotate(ds.select(["odd"]), open_core, schema)
+    assert message in str(error.value)
+    untouched(ds, open_core)
+
+
+def test_keypoints_of_which_none_is_there(tmp_path: Path, open_core: Server) -> None:
+    ds = ab.create_dataset(tmp_path / "data")
+    nothing = ab.Keypoint("poi", [(float("nan"), float("nan"))], label_id="none0")
+    ds.add_samples([ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0", pois=[nothing])])
+    with pytest.raises(InvalidLabels, match=r"1 label has \(none0\) keypoints of which none is there"):
+        annotate(ds, open_core, {"pois": {"type": "keypoints", "classes": ["poi"]}})
+    untouched(ds, open_core)
+
+
+def test_a_class_twice_in_a_checklist(tmp_path: Path, open_core: Server) -> None:
+    ds = ab.create_dataset(tmp_path / "data")
+    twice = [ab.Classification("a"), ab.Classification("a")]
+    ds.add_samples([ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0", seen=twice)])
+    with pytest.raises(InvalidLabels, match="the sample 's0' has 'a' 2 times, and a checklist has it once"):
+        annotate(ds, open_core, {"seen": {"type": "classifications", "classes": ["a", "b"]}})
+    untouched(ds, open_core)
+
+
+def test_types_that_datagym_does_not_have_are_refused_with_the_alternatives(ds: ab.Dataset, open_core: Server) -> None:
+    with pytest.raises(Unsupported, match="cannot label ellipses; it can: classification, classifications, detections"):
+        annotate(ds, open_core, {"round": {"type": "ellipses", "classes": ["a"]}})
+    untouched(ds, open_core)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nested_fields": {"buses": "nowhere"}}, "there is no field 'nowhere' in the label schema"),
+        ({"nested_fields": {"buses": "cars"}}, "the labels of 'buses' need the text attribute 'parent'"),
+        ({"nested_fields": {"buses": "weather"}}, "DataGym nests shapes in shapes, one level deep"),
+        ({"nested_attributes": {"number": "nothing"}}, "there is no attribute 'nothing' in the label schema"),
+        ({"nested_attributes": {"degrees": "wind", "wind": "degrees"}}, "go round in a circle at 'degrees'"),
+    ],
+)
+def test_nesting_that_cannot_be(ds: ab.Dataset, open_core: Server, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(Unsupported, match=message):
+        annotate(ds, open_core, SCHEMA, **options)
+    untouched(ds, open_core)
+
+
+def test_two_attributes_below_one_of_a_shape(ds: ab.Dataset, open_core: Server) -> None:
+    attributes = {name: {"type": "text"} for name in ("a", "b", "c")}
+    with pytest.raises(Unsupported, match="2 attributes are asked below 'a', and DataGym's import takes one"):
+        annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["bus"], "attributes": attributes}},
+                 nested_attributes={"b": "a", "c": "a"})  # fmt: skip
+    untouched(ds, open_core)
+
+
+def test_a_nested_shape_without_the_one_it_lies_in(tmp_path: Path, open_core: Server) -> None:
+    ds = ab.create_dataset(tmp_path / "data")
+    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
+    sample["plates"] = ab.Detection("plate", [0.1, 0.1, 0.1, 0.1], label_id="plate0", parent="car9")
+    sample["cars"] = ab.Detection("car", [0.1, 0.1, 0.5, 0.5], label_id="car0")
+    ds.add_samples([sample])
+    schema = {
+        "cars": {"type": "detections", "classes": ["car"]},
+        "plates": {"type": "detections", "classes": ["plate"], "attributes": {"parent": {"type": "text"}}},
+    }
+    with pytest.raises(InvalidLabels, match=r"1 label has \(plate0\) no label of 'cars' on the same image as 'parent'"):
+        annotate(ds, open_core, schema, nested_fields={"plates": "cars"})
+    untouched(ds, open_core)
+
+
+# --- images -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"media_root": "IMAGES", "url_root": "https://pictures.example/x?sig=abc"}, "url_root is signed"),
+        ({"media_root": "/nowhere", "url_root": "https://pictures.example"}, "is not below media_root='/nowhere'"),
+        ({}, "is not below media_root=None"),
+    ],
+)
+def test_addresses_that_datagym_does_not_take(
+    ds: ab.Dataset, open_core: Server, tmp_path: Path, options: dict[str, str], message: str
+) -> None:
+    given = {name: value.replace("IMAGES", str(tmp_path / "images")) for name, value in options.items()}
+    with pytest.raises(Unsupported, match=message):
+        annotate(ds, open_core, media="urls", **given)
+    untouched(ds, open_core)
+
+
+def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None:
+    ds = ab.create_dataset(tmp_path / "data")
+    url = "https://pictures.example/a.jpg?signature=s3cr3t"
+    ds.add_samples([ab.Sample(url, sample_id="s0", width=10, height=10)])
+    with pytest.raises(Unsupported, match="'https://pictures.example/a.jpg' is signed") as error:
+        annotate(ds, open_core, media="urls")
+    assert "s3cr3t" not in str(error.value)
+    untouched(ds, open_core)
+
+
+def test_an_image_that_is_neither_jpeg_nor_png(tmp_path: Path, open_core: Server) -> None:
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (64, 48)).save(path)
+    ds = ab.create_dataset(tmp_path / "data")
+    ds.add_samples([ab.Sample(path, sample_id="s0")])
+    with pytest.raises(Rejected, match=r"a\.bmp', of sample 's0': DataGym takes JPEG and PNG; convert it"):
+        annotate(ds, open_core)
+    ds.abort_annotation("run", url=open_core.url)
+    assert not [m for d in open_core.double.state.datasets.values() for m in d.present()]
+
+
+# --- the wire -----------------------------------------------------------------------------------------------------------
+
+POINTS = [{"x": 1, "y": 2}, {"x": 3, "y": 4}, {"x": 5, "y": 6}]
+
+
+@pytest.mark.parametrize(
+    ("labels", "theirs", "ours"),
+    [
+        ({"car": [{"polygon": POINTS}]}, True, True),
+        ({"car": [{"polygon": POINTS[:2]}]}, False, False),  # fewer than three points
+        ({"car": [{"line": POINTS[:1]}]}, False, False),
+        ({"car": [{"point": [{"x": "7", "y": 2}]}]}, True, False),  # digits in quotes: allowed there, never sent by us
+        ({"car": [{"point": [{"x": "1.5", "y": 2}]}]}, False, False),
+        ({"car": [{"point": [{"x": -1, "y": 2}]}]}, False, False),
+        ({"car": [{"point": [{"x": float("nan"), "y": 2}]}]}, None, False),
+        ({"car": [{}]}, True, False),  # an empty value, that nobody can finish
+        ({"car": [{"polygon": POINTS, "line": POINTS}]}, True, False),
+        ({"Car": [{"polygon": POINTS}]}, True, False),
+        ({"car": [{"rectangle": [{"x": 1, "y": 2, "w": 0, "h": 1}]}]}, True, False),
+        ({"car": [{"polygon": POINTS, "classifications": {"a": [None, {"b": ["c"]}]}}]}, True, True),
+        ({"car": [{"polygon": POINTS, "classifications": {"a": ["x", {"b": ["c"], "d": ["e"]}]}}]}, True, False),
+        ({"car": [{"polygon": POINTS, "classifications": {"a": ["x", "y", {"b": ["c"]}]}}]}, False, False),
+        ({"car": [{"polygon": POINTS, "classifications": {"a": ["x" * 256]}}]}, True, False),
+        ({"car": [{"polygon": POINTS, "nested_geometries": {"b": [{"line": POINTS}]}}]}, True, True),
+        ({"car": [{"polygon": POINTS, "nested_geometries": {"b": [{"line": POINTS, "x": 1}]}}]}, True, False),
+    ],
+)
+def test_our_schema_of_imports_is_stricter_than_the_servers(labels: Any, theirs: bool | None, ours: bool) -> None:
+    items = [{"internal_media_ID": "m-1", "labels": labels}]
+    if theirs is not None:
+        assert (not import_schema.faults(items)) is theirs
+    assert (validate.fault_of(items) is None) is ours
+
+
+def test_an_unsound_import_names_the_place() -> None:
+    items = [{"internal_media_ID": "m-1", "labels": {"car": [{"polygon": POINTS[:2]}]}}]
+    with pytest.raises(Rejected, match=r"/0/labels/car/0/polygon has fewer than 3\. Nothing of this batch was sent"):
+        validate.require(items)
+
+
+def test_a_refusal_inside_a_success_is_an_error(
+    ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 with ``errorMessages``: nothing was stored."""
+    monkeypatch.setattr(import_schema, "faults", lambda items: [("#/0", "no good")])
+    with pytest.raises(
+        Rejected, match=r"importing labels failed, and nothing of it was stored: Schema validation .* no good"
+    ):
+        annotate(ds, open_core)
+    assert not any(task.values for task in open_core.double.state.tasks.values())
+    monkeypatch.undo()
+    ds.resume_annotation("run", progress=False, url=open_core.url)
+    assert ds.load_annotations("run", progress=False, url=open_core.url, unfinished=True).changes == 0
+
+
+def test_a_class_that_is_taken_away_meanwhile_rolls_the_batch_back(ds: ab.Dataset, open_core: Server) -> None:
+    """500 ``ex_gen_wrong_entry_id`` is a mistake, not an outage: it is told, and not tried again."""
+
+    def sabotage(request: Any) -> bool:
+        if request.path.endswith("/prediction"):
+            for project in open_core.double.state.projects.values():
+                project.entries = [e for e in project.entries if e.key != "bus"]
+        return False
+
+    open_core.double.cut_after(sabotage)
+    with pytest.raises(Rejected, match="the label configuration has no 'bus'; somebody changed it"):
+        annotate(ds, open_core)
+    imports = [path for _, path in open_core.double.state.calls if path.endswith("/prediction")]
+    assert len(imports) == 1
+    assert not any(task.values for task in open_core.double.state.tasks.values())
+
+
+def test_an_export_that_is_cut_off_changes_nothing(
+    ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.doubles.datagym import exporting
+
+    from annobridge.exceptions import Broken
+
+    results = annotate(ds, open_core)
+    finish(open_core, results)
+    before = ds.labels().to_arrow()
+    whole = exporting.export
+    monkeypatch.setattr(exporting, "export", lambda state, project: whole(state, project)[:-100])
+    with pytest.raises(Broken, match="the server's export is not a whole export of DataGym: it is cut off or garbled"):
+        ds.load_annotations("run", progress=False, url=open_core.url)
+    assert ds.labels().to_arrow().equals(before)
+
+
+def test_a_project_that_was_deleted_is_gone(ds: ab.Dataset, open_core: Server) -> None:
+    from annobridge.exceptions import Gone
+
+    annotate(ds, open_core)
+    for project in open_core.double.state.projects.values():
+        project.deleted = True
+    with pytest.raises(Gone, match="its labels here are untouched"):
+        ds.load_annotations("run", progress=False, url=open_core.url)
+
+
+def test_the_token_is_in_no_address(ds: ab.Dataset, hosted: Server) -> None:
+    annotate(ds, hosted)
+    answer = requests.get(f"{hosted.url}/api/v1/project", params={"token": hosted.token}, timeout=10)
+    assert answer.ok  # the server would take it
+    assert all(hosted.token not in path for _, path in hosted.double.state.calls)
+    assert hosted.token not in str(ds.get_annotation_info("run"))

@@ -1,0 +1,89 @@
+"""The DataGym backend obeys the laws in both dialects, with images read in any state, and with the export of finished ones.
+
+They run against a real server too where one is named: see ``tests/datagym_servers.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests import datagym_servers
+from tests.contract.datagym_hands import Editor
+from tests.datagym_servers import Server
+
+from annobridge.dataset import Dataset
+from annobridge.results import AnnotationResults
+from annobridge.testing import BackendContract, Tool
+from annobridge_datagym import DatagymBackend
+
+
+@pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+class _Laws(BackendContract):
+    backend = DatagymBackend
+    server: Server
+
+    def options(self) -> Mapping[str, Any]:
+        return {**self.server.options(), "unfinished": True}
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        return Editor(self.server, results)
+
+
+class _Finished(_Laws):
+    """People finish every image before it is looked at: what is read is the export."""
+
+    def options(self) -> Mapping[str, Any]:
+        return self.server.options()
+
+    def finish(self, results: AnnotationResults) -> None:
+        self.server.finish([task for receipt in results.receipts() for task in receipt.state["tasks"]])
+
+    def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
+        results = super().send(dataset, label_type, **arguments)
+        self.finish(results)
+        return results
+
+    def rows(self, results: AnnotationResults) -> list[dict[str, Any]]:
+        self.finish(results)
+        return super().rows(results)
+
+
+class _Hosted:
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with datagym_servers.hosted() as self.server:
+            yield
+
+
+class _OpenCore:
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with datagym_servers.open_core() as self.server:
+            yield
+
+
+class TestHosted(_Hosted, _Laws): ...
+
+
+class TestOpenCore(_OpenCore, _Laws): ...
+
+
+class TestHostedExport(_Hosted, _Finished): ...
+
+
+class TestOpenCoreExport(_OpenCore, _Finished): ...
+
+
+if datagym_servers.HAS_REAL:
+
+    class TestReal(_Laws):
+        @pytest.fixture(autouse=True)
+        def _server(self) -> None:
+            self.server = datagym_servers.real()
+
+    class TestRealExport(_Finished):
+        @pytest.fixture(autouse=True)
+        def _server(self) -> None:
+            self.server = datagym_servers.real()

@@ -1,0 +1,131 @@
+"""The JSON import («prediction»): one transaction for a whole body, and all that the server does not look at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import import_schema
+from .errors import ApiError, generic
+from .state import Entry, Project, State, Task, Value
+from .values import check, create, ensure_globals
+
+Json = dict[str, Any]
+_TEXT = 255  # characters of the column in the database
+
+
+def run(state: State, project: Project, body: bytes) -> Json:
+    """The answer to an import. 200 also for what was refused."""
+    try:
+        items = json.loads(body.decode("utf-8"), parse_constant=_no_constant) if body.strip() else None
+    except ValueError as error:
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        return {"errorMessages": f"line: {line}, column: {column}\n{error}"}
+    if not isinstance(items, list):
+        raise generic("error_messages", "A JSONArray text must start with '['")
+    if found := import_schema.faults(items):
+        return {"errorMessages": import_schema.message(found)}
+    saved: dict[str, tuple[Task, list[Value], bool]] = {}
+    try:
+        for item in items:
+            _item(state, project, item, saved)
+    except ApiError:
+        for task, values, uploaded in saved.values():
+            task.values, task.json_upload = values, uploaded
+        raise
+    return {"errorMessages": ""}
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"Unrecognized token '{word}'")
+
+
+def _item(state: State, project: Project, item: Json, saved: dict[str, Any]) -> None:
+    if "internal_media_ID" not in item:
+        return
+    task = state.by_media.get((project.id, item["internal_media_ID"]))
+    if task is None or task.media.deleted:
+        raise generic("json_upload_not_found_task")
+    saved.setdefault(task.id, (task, [v.copy() for v in task.values], task.json_upload))
+    if item.get("keepData") is False:
+        task.values = []
+    ensure_globals(project, task)
+    for key, values in item.get("global_classifications", {}).items():
+        root = next((v for v in task.values if not v.entry.is_geometry and v.entry.key == key), None)
+        if root is None:
+            raise generic("wrong_entry_id", key)
+        _classify(root, values)
+    for key, labels in item.get("labels", {}).items():
+        entry = next((e for e in project.entries if e.key == key), None)
+        if entry is None:
+            raise generic("wrong_entry_id", key)
+        for label in labels:
+            task.values.append(_label(state, entry, label, None))
+    task.json_upload = True
+
+
+def _label(state: State, entry: Entry, label: Json, parent: Value | None) -> Value:
+    if not entry.is_geometry:
+        raise generic("entry_value_create", entry.key)
+    made = create(entry, parent, None)
+    for kind in ("polygon", "rectangle", "line", "point", "geometry"):
+        for point in label.get(kind, []):
+            _place(made, point)
+    check(made)
+    for key, values in label.get("classifications", {}).items():
+        child = next((v for v in made.children if not v.entry.is_geometry and v.entry.key == key), None)
+        if child is None:
+            raise generic("wrong_entry_id", key)
+        _classify(child, values)
+    if parent is None:
+        for key, inner in label.get("nested_geometries", {}).items():
+            nested = next((e for e in entry.children if e.key == key), None)
+            if nested is None:
+                raise generic("wrong_entry_id", key)
+            made.children += [_label(state, nested, one, made) for one in inner]
+    return made
+
+
+def _place(value: Value, point: Json) -> None:
+    """Read one coordinate object into a value. The class decides, whatever the key was."""
+    kind, is_box = value.entry.type, "w" in point or "h" in point
+    if kind == "IMAGE_SEGMENTATION":
+        return
+    if is_box and kind != "RECTANGLE":
+        raise generic("entry_value_validation", kind, value.id)
+    known = {"x", "y", "w", "h"} if kind == "RECTANGLE" else {"x", "y"}
+    if set(point) - known:
+        raise generic("entry_type_not_found", *sorted(set(point) - known))
+    try:
+        numbers = {name: float(number) for name, number in point.items()}
+    except (TypeError, ValueError):
+        raise generic("entry_value_validation", kind, value.id) from None
+    place = (numbers["x"], numbers["y"])
+    if kind == "RECTANGLE":
+        value.points, value.width, value.height = [place], numbers.get("w"), numbers.get("h")
+    elif kind == "POINT":
+        value.points = [place]
+    else:
+        value.points.append(place)
+
+
+def _classify(value: Value, answers: list[Any]) -> None:
+    texts = [a for a in answers if isinstance(a, str)]
+    if any(len(t) > _TEXT for t in texts):
+        raise ApiError(500, "ex_system")
+    match value.entry.type:
+        case "CHECKLIST" if texts:
+            value.checked = texts
+        case "SELECT" if len(texts) == 1:  # an unknown option is dropped without a word
+            value.select = texts[0] if texts[0] in value.entry.options else None
+        case "FREETEXT" if len(texts) == 1:
+            value.text = texts[0]
+    check(value)
+    child = next((a for a in answers if isinstance(a, dict)), None)
+    if not child:
+        return
+    key = next(iter(child))  # further keys are not read
+    below = next((v for v in value.children if v.entry.key == key), None)
+    if below is None:
+        raise generic("wrong_entry_id", key)
+    _classify(below, child[key])
