@@ -70,6 +70,7 @@ class CvatBackend(AnnotationBackend):
         found = list(limits.of_schema(schema, samples, self.config))
         if found:
             return found
+        self._api.http.get("/api/tasks", {"page_size": 1})  # an organization without rights is refused here
         found += [
             f"CVAT has no user {name!r}, or you may not see them; correct the name (is the `organization` given?)."
             for name, number in self._users().items()

@@ -91,7 +91,16 @@ class CvatConfig(AnnotationBackendConfig):
         ("annotation",), description="ground truth and replicas are left out unless asked for"
     )
 
-    @field_validator("job_assignees", "job_reviewers", "only_states", "only_stages", "only_assignees", mode="before")
+    @field_validator(
+        "job_assignees",
+        "job_reviewers",
+        "only_states",
+        "only_stages",
+        "only_assignees",
+        "only_samples",
+        "job_types",
+        mode="before",
+    )
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

@@ -77,33 +77,73 @@ def _words(item: Mapping[str, Any]) -> dict[int, str]:
     return {a["spec_id"]: a["value"] for a in item["attributes"]}
 
 
-def joined(found: Iterable[Found], composites: Mapping[str, str]) -> list[Found]:
-    """``found`` with the parts of one label put together. ``composites``: the id of a part -> that of its label."""
+@dataclass(frozen=True, slots=True)
+class Was:
+    """A label of several shapes as it was sent: its CVAT label, its frame, its attributes' strings, and what CVAT has itself."""
+
+    number: int
+    frame: int
+    words: Mapping[int, str]
+    builtin: Mapping[str, Any]
+
+
+def joined(found: Iterable[Found], composites: Mapping[str, str], sent: Mapping[str, Was]) -> list[Found]:
+    """``found`` with the parts of one label put together. ``composites``: the id of a part -> that of its label.
+
+    A part that went to another image is a label of its own.
+    """
     out: list[Found] = []
     groups: dict[str, list[Found]] = defaultdict(list)
     for one in found:
-        if one.remote_id in composites and one.type in KEEPS:
-            groups[composites[one.remote_id]].append(one)
+        whole = composites.get(one.remote_id)
+        if whole is not None and one.type in KEEPS and one.frame == sent[whole].frame:
+            groups[whole].append(one)
         else:
             out.append(one)
     for remote_id, parts in groups.items():
         order = remote_id.split("+")
         parts.sort(key=lambda p: order.index(p.remote_id))
-        out.append(replace(parts[0], remote_id=remote_id, parts=[ring for p in parts for ring in p.parts]))
+        out.append(_united(remote_id, parts, sent[remote_id]))
     return out
 
 
-def pooled(found: Iterable[Found], names: Mapping[int, str], fields: Mapping[int, str]) -> list[Found]:
-    """``found`` with all masks of a class in an image made one, for the labels that a segmentation has (``fields``)."""
+def pooled(found: Iterable[Found], pools: Mapping[int, tuple[str, str]], sent: Mapping[str, Was]) -> list[Found]:
+    """``found`` with all masks of a class in an image made one. ``pools``: a CVAT label -> field and class of a segmentation."""
     out: list[Found] = []
     groups: dict[str, list[Found]] = defaultdict(list)
     for one in found:
-        if one.type == "mask" and one.number in fields:
-            groups[pool_id(fields[one.number], one.frame, names[one.number])].append(one)
+        if one.type == "mask" and one.number in pools:
+            field, label = pools[one.number]
+            groups[pool_id(field, one.frame, label)].append(one)
         else:
             out.append(one)
-    out += [replace(m[0], remote_id=i, parts=[p for one in m for p in one.parts]) for i, m in groups.items()]
+    for remote_id, parts in groups.items():
+        parts.sort(key=lambda p: p.builtin["id"])
+        out.append(_united(remote_id, parts, sent.get(remote_id)))
     return out
+
+
+def _united(remote_id: str, parts: list[Found], was: Was | None) -> Found:
+    """Several shapes as one label: what people changed in one of them holds for all."""
+    first = replace(parts[0], remote_id=remote_id, parts=[ring for p in parts for ring in p.parts])
+    if was is None:
+        return first
+    renamed = next((p for p in parts if p.number != was.number), None)
+    if renamed is not None:
+        return replace(first, number=renamed.number, words=renamed.words)
+    words_ = {spec: _changed([p.words.get(spec, "") for p in parts], word) for spec, word in was.words.items()}
+    builtin = dict(first.builtin)
+    for key in ("occluded", "z_order"):
+        builtin[key] = next((p.builtin[key] for p in parts if p.builtin.get(key) != was.builtin[key]), was.builtin[key])
+    if not was.builtin["group"]:
+        builtin["group"] = 0  # that of the parts is only ours
+    return replace(first, words=words_, builtin=builtin)
+
+
+def _changed(found: list[str], was: str) -> str:
+    """What one part has now that it did not have; a part that says nothing (a new one) changes nothing, unless all do."""
+    new = [word for word in found if word not in (was, "", "false")]
+    return new[0] if new else was if was in found else found[0]
 
 
 def pool_id(field: str, frame: int, label: str) -> str:
@@ -195,7 +235,7 @@ class Decoder:
         word = one.words.get(entry.attributes[VALUE], "") if entry else ""
         if entry is None or entry.definitions[0].values:
             return values.decoder(entry.definitions[0])(word) if entry else None
-        return values.decoder(Attribute(VALUE, self.scalars.get(entry.name, "text")))(word)
+        return values.decoder(Attribute(VALUE, self.scalars.get(entry.fields["tag"], "text")))(word)
 
 
 _NOWHERE = (float("nan"), float("nan"))

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annobridge.core import attributes as lists
 from annobridge.core.masks import one
 
 from . import points, tracks, values
+from .decode import Was
 from .frames import Frames, Ints
 from .vocabulary import SHAPES, VALUE, Entry, Vocabulary
 
@@ -41,7 +43,8 @@ def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Sent:
     at = np.flatnonzero(place >= 0)
     labels, place = labels.take(pa.array(at)).combine_chunks(), place[at]
     rows = list(_rows(labels, vocabulary, frames, place))
-    sent, groups, followed = Sent(), count(1), defaultdict(list)
+    taken = max((row.builtin["group"] for row in rows), default=0)
+    sent, groups, followed = Sent(), count(taken + 1), defaultdict(list)
     for shape, row in zip(rows, at.tolist(), strict=True):
         if shape.track is not None:
             followed[shape.entry.number, shape.type, shape.track].append((shape, row))
@@ -79,10 +82,26 @@ def _rows(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, place: Ints)
 
 
 def _words(entry: Entry, given: dict[str, Any]) -> list[Json]:
-    """Every attribute is sent, set or not: what is left out, newer labels would give a value."""
+    """Every attribute is sent, set or not: what is left out, the server would give its default."""
     return [
         {"spec_id": entry.attributes[a.name], "value": values.encode(a, given.get(a.name))} for a in entry.definitions
     ]
+
+
+def sent_as(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> dict[str, Was]:
+    """How labels of several shapes were sent, by their remote ids."""
+    several = [f for f, kind in vocabulary.kinds.items() if kind == "segmentation"]
+    is_one = pc.or_(
+        pc.match_substring(labels["remote_id"], "+"),
+        pc.is_in(labels["field"], value_set=pa.array(several, pa.string())),
+    )
+    labels = labels.filter(is_one).combine_chunks()
+    ids = labels["remote_id"].to_pylist()
+    rows = _rows(labels.select(labels.column_names), vocabulary, frames, frames.place(labels))
+    return {
+        i: Was(r.entry.number, r.frame, {a["spec_id"]: a["value"] for a in r.attributes}, r.builtin)
+        for i, r in zip(ids, rows, strict=True)
+    }
 
 
 def _builtin(entry: Entry, given: dict[str, Any], confidence: float | None) -> Json:
@@ -121,7 +140,7 @@ def _shapes(shape: tracks.Shape, groups: Iterator[int]) -> Iterator[Json]:
             "label_id": shape.entry.number,
             "outside": False,
             "rotation": shape.rotation,
-            "points": present(part) if shape.type == "points" else part,
+            "points": part,
             "attributes": shape.attributes,
             "elements": [],
             **builtin,
@@ -129,9 +148,3 @@ def _shapes(shape: tracks.Shape, groups: Iterator[int]) -> Iterator[Json]:
         if shape.type == "skeleton":
             item |= {"points": [], "elements": list(shape.elements(part))}
         yield item
-
-
-def present(part: list[float]) -> list[float]:
-    """The points that are there; CVAT has none that are missing."""
-    pairs = zip(part[::2], part[1::2], strict=True)
-    return [v for x, y in pairs if x == x and y == y for v in (x, y)]

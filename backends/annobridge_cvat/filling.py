@@ -157,9 +157,16 @@ def _check_sizes(part: Part, frames: Frames) -> None:
 
 
 def _stored(api: Api, task: int, sent: Sent) -> dict[str, list[Json]] | None:
-    """What a call whose answer was lost has put there already, if anything."""
+    """What a call that was cut off has put there already, if anything; what it had still to put is added."""
     there = api.annotations("tasks", task)
-    return {name: there[name] for name in sent.items} if any(there[name] for name in sent.items) else None
+    stored = {name: list(there[name]) for name in sent.items}
+    if not any(stored.values()):
+        return None
+    for body in parts(identity.lacking(sent.items, stored)):
+        answer = api.add(task, body)
+        for name, objects in stored.items():
+            objects += answer[name]
+    return stored
 
 
 def _put(api: Api, task: int, sent: Sent) -> dict[str, list[Json]]:

@@ -74,6 +74,22 @@ def _paired(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[in
     return [one["id"] for one in found if one is not None]
 
 
+def lacking(items: Mapping[str, Sequence[Json]], stored: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:
+    """What of the items is not stored, where all that is stored is of them: people, who change things, were not there yet."""
+    none: dict[str, list[Json]] = {kind: [] for kind in items}
+    missing = {kind: list(objects) for kind, objects in none.items()}
+    for kind, objects in items.items():
+        left = Counter(map(_content, stored[kind]))
+        for item in objects:
+            if left[_content(item)]:
+                left[_content(item)] -= 1
+            else:
+                missing[kind].append(item)
+        if left.total():
+            return none
+    return missing
+
+
 def _place(item: Json) -> tuple[Any, ...]:
     return item["frame"], item["label_id"], item.get("type")
 
@@ -85,7 +101,8 @@ def _content(item: Json) -> str:
 
 def _plain(item: Json) -> Json:
     kept: Json = {k: item.get(k) or 0 for k in ("frame", "label_id", "group", "rotation", "z_order")}
-    kept |= {k: bool(item.get(k)) for k in ("occluded", "outside")} | {"type": item.get("type")}
+    kept |= {k: bool(item.get(k)) for k in ("occluded", "outside")}
+    kept |= {"type": item.get("type"), "source": item.get("source") or "manual"}
     kept["points"] = [float(p) for p in item.get("points") or ()]
     kept["attributes"] = sorted((a["spec_id"], str(a["value"])) for a in item["attributes"])
     for name in ("elements", "shapes"):
@@ -131,10 +148,14 @@ def followed(found: Sequence[Found], baseline: pa.Table, frames: Frames) -> tupl
     highest = max([0, *(n for n in baseline["index"].to_pylist() if n is not None)])
     for track in sorted(unknown, key=lambda t: (-max([0, *votes[t].values()]), t)):
         free = [n for n, _ in votes[track].most_common() if n not in used]
-        highest += not free
-        tracks[track] = free[0] if free else highest
+        tracks[track] = free[0] if free else _number(track, used, highest)
         used.add(tracks[track])
     return [replace(o, remote_id=names.get(o.remote_id, o.remote_id)) for o in found], tracks
+
+
+def _number(track: int, used: set[int], highest: int) -> int:
+    """The index of a new track: the server's own number, which no other task's tracks have either."""
+    return track if track not in used else highest + track
 
 
 def _found_again(strangers: Iterable[Found], vanished: pa.Table, frames: Frames) -> dict[str, str]:

@@ -21,7 +21,7 @@ def assign(api: Api, jobs: Sequence[Json], users: Sequence[int]) -> None:
     """Give the jobs to people, in turn."""
     turn = cycle(users)
     for job in jobs if users else ():
-        if job["type"] == "annotation":
+        if is_regular(job):
             api.change("jobs", job["id"], assignee=next(turn))
 
 
@@ -35,6 +35,11 @@ def wanted(jobs: Sequence[Json], config: CvatConfig) -> list[Json]:
         and (not config.only_stages or job["stage"] in config.only_stages)
         and (not config.only_assignees or who(job) in config.only_assignees)
     ]
+
+
+def is_regular(job: Mapping[str, Any]) -> bool:
+    """Whether it is neither ground truth nor a replica."""
+    return bool(job.get("type", "annotation") == "annotation")
 
 
 def who(job: Mapping[str, Any]) -> str | None:
@@ -59,7 +64,7 @@ def chosen_annotations(api: Api, whole: Json, jobs: Sequence[Json], chosen: Sequ
     """The annotations of the chosen jobs: those of the ``whole`` task where these are all that it answers for, else read one by
     one. CVAT cuts a track at the end of a job, so tracks of several jobs are read where they end.
     """
-    regular = [job["id"] for job in jobs if job.get("type", "annotation") == "annotation"]
+    regular = [job["id"] for job in jobs if is_regular(job)]
     same = [job["id"] for job in chosen] == regular
     return whole if same and (len(chosen) == 1 or not whole["tracks"]) else collect(api, chosen)
 
@@ -79,7 +84,7 @@ def progress(jobs: Sequence[Json]) -> Counter[str]:
     """How many frames are in jobs of each state."""
     counts: Counter[str] = Counter()
     for job in jobs:
-        if job.get("type", "annotation") == "annotation":
+        if is_regular(job):
             counts[job["state"]] += (
                 job["frame_count"] if "frame_count" in job else job["stop_frame"] - job["start_frame"] + 1
             )

@@ -26,6 +26,7 @@ def of_schema(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Ite
     """Problems of a schema, of the options, and of both together."""
     yield from _options(schema, config)
     kinds = set(pc.unique(samples["media_type"]).to_pylist())
+    yield from _files(samples, config, kinds)
     for spec in schema.fields.values():
         if "video" in kinds and not spec.in_video:
             yield f"{spec.name}: CVAT labels the frames of videos; name the field 'frames.{spec.name}', or leave videos out."
@@ -37,6 +38,16 @@ def of_schema(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Ite
             yield f"The label {entry.name!r} begins or ends with a space, which CVAT does not keep; leave it out."
         if len(entry.name) > LONGEST_NAME:
             yield f"The label {entry.name!r} has {len(entry.name)} characters, and CVAT takes {LONGEST_NAME}; shorten it."
+
+
+def _files(samples: pa.Table, config: CvatConfig, kinds: set[str]) -> Iterator[str]:
+    if config.media == "upload" or (config.media != "archive" and config.media_root is None):
+        return
+    if config.media == "archive" and "video" in kinds:
+        yield "media='archive' is for images; send videos with media='upload'."
+    counts = pc.value_counts(samples["filepath"]).to_pylist()
+    if twice := [c["values"] for c in counts if c["counts"] > 1]:
+        yield f"The file {twice[0]!r} is that of several samples; with media={config.media!r}, give each its own."
     if bad := media.outside(samples, config):
         yield (
             f"The file {bad[0]!r} is not below media_root={config.media_root!r}, so the server cannot find it; correct "
@@ -56,6 +67,8 @@ def _options(schema: LabelSchema, config: CvatConfig) -> Iterator[str]:
             yield f"{option}: {name!r} is {', '.join(sorted(types))}; make it {' or '.join(_TYPES[key])}."
     if config.job_reviewers:
         yield "job_reviewers: CVAT 2 has no reviewers; give the jobs to them with job_assignees, or set the stage there."
+    if config.media in ("share", "cloud") and config.media_root is None:
+        yield f"media={config.media!r} needs media_root, the folder of the dataset's files that is the server's storage."
     if config.media == "cloud" and config.cloud_storage_id is None:
         yield "media='cloud' needs cloud_storage_id, the number of the cloud storage in CVAT."
     if config.project_id is not None and config.project_name is not None:
@@ -76,6 +89,9 @@ def _field(spec: FieldSchema) -> Iterator[str]:
             yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.LONGEST_NAME}; shorten the name."
         if len("\n".join(values.definition(a)["values"])) > values.LONGEST:
             yield f"{where}: its choices are together longer than CVAT's {values.LONGEST} characters; make it a text."
+        choices = [values.encode(a, None, v) for v in a.values]
+        if any("\n" in choice for choice in choices) or len(set(choices)) < len(choices):
+            yield f"{where}: has choices of several lines, or that only spaces tell apart, which CVAT does not keep; rename them."
         if len(values.encode(a, None, a.default)) > values.LONGEST_DEFAULT:
             yield f"{where}: its default is longer than CVAT's {values.LONGEST_DEFAULT} characters; shorten it."
 
@@ -116,6 +132,8 @@ def _shapes(labels: pa.Table) -> Iterator[str]:
     points, kind = one(labels["points"]), labels["kind"]
     none = bools(pc.equal(kind, "keypoints")) & (_present(points) == 0)
     yield from _told(labels, none, "keypoints of which none is there; delete them, or give a point.")
+    lost = bools(pc.equal(kind, "skeleton")) & valid(labels["index"]) & (_present(points) == 0)
+    yield from _told(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
     one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
     many = bools(one_part) & valid(points) & (lengths(points) > 1)
     yield from _told(labels, many, "of several parts, which CVAT has for polygons and polylines only; split them.")

@@ -88,7 +88,7 @@ def unreadable(sent: Sequence[File], media: Media) -> File | None:
 
 def send(http: Http, task: int, sent: Sequence[File], media: Media, config: CvatConfig) -> str | None:
     """Give the server the media of a task; the number of the request in which it reads them, where it has such."""
-    settings = _settings(config)
+    settings = _settings(config, is_video=sent[0].name.lower().endswith(tuple(VIDEOS)))
     if config.media in ("share", "cloud"):
         names = [f.name for f in sent]
         return _finish(http, task, {**settings, "server_files": names, "sorting_method": "predefined"})
@@ -109,19 +109,16 @@ def send(http: Http, task: int, sent: Sequence[File], media: Media, config: Cvat
     return _finish(http, task, settings, started=True)
 
 
-def _settings(config: CvatConfig) -> dict[str, Any]:
-    frames = {
-        "chunk_size": config.chunk_size,
-        "start_frame": config.frame_start,
-        "stop_frame": config.frame_stop,
-        "frame_filter": f"step={config.frame_step}" if config.frame_step else None,
-        "cloud_storage_id": config.cloud_storage_id,
-    }
+def _settings(config: CvatConfig, *, is_video: bool) -> dict[str, Any]:
+    given: dict[str, Any] = {"chunk_size": config.chunk_size, "cloud_storage_id": config.cloud_storage_id}
+    if is_video:
+        step = f"step={config.frame_step}" if config.frame_step else None
+        given |= {"start_frame": config.frame_start, "stop_frame": config.frame_stop, "frame_filter": step}
     return {
         "image_quality": config.image_quality,
         "use_cache": config.use_cache,
         "use_zip_chunks": config.use_zip_chunks,
-        **{name: value for name, value in frames.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
     }
 
 

@@ -20,7 +20,7 @@ Parts = list[list[float]]  # of one label: flat x, y, … of each part
 
 
 def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
-    """The points of each label of one kind, in pixels, part by part. A missing point is NaN."""
+    """The points of each label of one kind, in pixels, part by part. A missing joint of a skeleton is NaN."""
     if kind in ("box", "ellipse"):
         return [[row] for row in _boxes(kind, labels, sizes).tolist()]
     if kind in ("mask", "segmentation"):
@@ -37,7 +37,15 @@ def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
     numbers = flat.ravel().tolist()
     cut = [numbers[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
     ends = np.cumsum(lengths(parts))
+    if kind == "keypoints":
+        cut = [_present(part) for part in cut]
     return [cut[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+
+
+def _present(part: list[float]) -> list[float]:
+    """The points that are there; CVAT has none that are missing."""
+    pairs = zip(part[::2], part[1::2], strict=True)
+    return [v for x, y in pairs if x == x and y == y for v in (x, y)]
 
 
 def _boxes(kind: str, labels: pa.Table, sizes: Ints) -> Floats:

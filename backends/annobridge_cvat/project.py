@@ -9,7 +9,7 @@ from annobridge.exceptions import Gone, Rejected
 
 from .api import Api
 from .config import CvatConfig
-from .vocabulary import Entry, Vocabulary, lacking
+from .vocabulary import Entry, Vocabulary, lacking, unlike
 
 Json = dict[str, Any]
 
@@ -31,10 +31,15 @@ def find(api: Api, config: CvatConfig) -> int | None:
 
 
 def problems(api: Api, project: int, vocabulary: Vocabulary, *, may_add: bool) -> Iterator[str]:
-    """What the label set of an existing project lacks."""
+    """What the label set of an existing project lacks, or has otherwise."""
+    labels = {label["name"]: label for label in api.labels(project_id=project)}
+    if other := [text for entry in vocabulary.entries for text in unlike(entry, labels)]:
+        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        yield (
+            f"In the project {project}, {', '.join(other[:5])}{more}; make the label schema agree, or use another project."
+        )
     if may_add:
         return
-    labels = {label["name"]: label for label in api.labels(project_id=project)}
     missing = [text for entry in vocabulary.entries for text in lacking(entry, labels)]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""

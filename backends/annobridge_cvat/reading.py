@@ -17,6 +17,7 @@ from annobridge.core.masks import bools
 from . import decode, identity, jobs, untouched
 from .api import Api
 from .config import CvatConfig
+from .encode import sent_as
 from .frames import Frames
 from .vocabulary import Vocabulary
 
@@ -38,10 +39,11 @@ def read(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Downlo
     frames = Frames.of(meta, files, meta["size"])
     chosen = jobs.wanted(work, config)
     kept = _kept(frames, chosen, config)
+    looked_at = _kept(frames, [job for job in chosen if jobs.is_regular(job)], config)  # what was sent is in these
     names = {label["id"]: label["name"] for label in label_set}
     found = list(decode.read(jobs.chosen_annotations(api, annotations, work, chosen), kept, frames.deleted))
     labels = _decoded(found, frames, vocabulary, names, jobs.annotators(work), receipt)
-    hidden = _out_of_sight(receipt.baseline, labels, frames, kept, vocabulary, names)
+    hidden = _out_of_sight(receipt.baseline, labels, frames, looked_at, vocabulary, names)
     notes = tuple(_notes(task, frames, vocabulary, names))
     return Download(pa.concat_tables([labels, hidden]), frames.answered(kept), notes)
 
@@ -58,13 +60,24 @@ def _decoded(
     found: list[decode.Found], frames: Frames, vocabulary: Vocabulary, names: dict[int, str], people: dict[int, str],
     receipt: Receipt,
 ) -> pa.Table:  # fmt: skip
-    pooled = {
-        e.number: f for e in vocabulary.entries for f in e.fields.values() if vocabulary.kinds[f] == "segmentation"
-    }
-    found = decode.pooled(decode.joined(found, identity.composites(receipt.baseline)), names, pooled)
+    found = whole(found, receipt.baseline, vocabulary, frames)
     found, index = identity.followed(found, receipt.baseline, frames)
     decoder = decode.Decoder(vocabulary, frames, names, receipt.state["scalars"])
     return untouched.keep(decoder.table(found, index, people), receipt.baseline, vocabulary)
+
+
+def whole(found: list[decode.Found], baseline: pa.Table, vocabulary: Vocabulary, frames: Frames) -> list[decode.Found]:
+    """``found`` with the shapes of one label put together."""
+    place = frames.place(baseline)  # a receipt may have several CVAT tasks; this is one of them
+    sent = sent_as(baseline.filter(pa.array(place >= 0)), vocabulary, frames)
+    pools = {
+        e.number: (f, e.label or "")
+        for e in vocabulary.entries
+        for f in e.fields.values()
+        if vocabulary.kinds[f] == "segmentation"
+    }
+    composites = {part: label for part, label in identity.composites(baseline).items() if label in sent}
+    return decode.pooled(decode.joined(found, composites, sent), pools, sent)
 
 
 def _out_of_sight(

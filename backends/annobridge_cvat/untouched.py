@@ -24,6 +24,7 @@ from . import values
 from .vocabulary import Vocabulary
 
 Bools = npt.NDArray[np.bool_]
+Point = list[float]
 CLOSE = 1e-7  # of the image; people move things by more
 _SPATIAL = ("bounding_box", "rotation", "points", "closed", "filled", "visibility", "mask")
 
@@ -64,24 +65,43 @@ def _restored(there: pa.Table, was: pa.Table) -> pa.Table:
     is_path = same_kind & bools(pc.is_in(there["kind"], pa.array(["polygon", "polyline"])))
     for name in ("closed", "filled"):
         there = _choose(there, was, name, is_path)
-    is_points = np.flatnonzero(same_kind & bools(pc.equal(there["kind"], "keypoints")))
-    old, new = one(was["points"]), one(there["points"])
-    seen = one(there["visibility"]).to_pylist()
-    full, wanted = new.take(pa.array(is_points)).to_pylist(), old.take(pa.array(is_points)).to_pylist()
-    before = one(was["visibility"]).take(pa.array(is_points)).to_pylist()
-    filled: dict[int, Any] = {}
-    for row, now, then, visible in zip(is_points.tolist(), full, wanted, before, strict=True):
-        holes = [x != x or y != y for x, y in then[0]]
-        if len(now[0]) == len(holes) - sum(holes):  # as many as were sent: nobody added or removed a point
-            left = iter(now[0])
-            filled[row] = [[p if hole else next(left) for p, hole in zip(then[0], holes, strict=True)]]
-            seen[row] = visible
-    if not filled:
+    rows = {
+        n: row for n, row in enumerate(pc.is_in(there["kind"], pa.array(["keypoints", "skeleton"])).to_pylist()) if row
+    }
+    rows = {n: True for n in rows if same_kind[n]}
+    full, seen = one(there["points"]).to_pylist(), one(there["visibility"]).to_pylist()
+    for n in rows:
+        then, kept = was["points"][n].as_py()[0], was["visibility"][n].as_py()
+        restore = _with_holes if there["kind"][n].as_py() == "keypoints" else _with_hidden
+        full[n], seen[n] = restore(full[n][0], seen[n], then, kept)
+    if not rows:
         return there
-    rows = [filled.get(n, p) for n, p in enumerate(new.to_pylist())]
-    there = there.set_column(there.column_names.index("points"), there.schema.field("points"), pa.array(rows, new.type))
-    at = there.column_names.index("visibility")
-    return there.set_column(at, there.schema.field(at), pa.array(seen, there.schema.field(at).type))
+    for name, column in (("points", full), ("visibility", seen)):
+        at = there.column_names.index(name)
+        there = there.set_column(at, there.schema.field(at), pa.array(column, there.schema.field(at).type))
+    return there
+
+
+def _with_holes(
+    now: list[Point], seen: list[int], then: list[Point], kept: list[int] | None
+) -> tuple[list[list[Point]], Any]:
+    """Keypoints with those that are missing in their places, as long as nobody added or removed a point."""
+    holes = [x != x or y != y for x, y in then]
+    if len(now) != len(holes) - sum(holes):
+        return [now], seen
+    left = iter(now)
+    return [[p if hole else next(left) for p, hole in zip(then, holes, strict=True)]], kept
+
+
+def _with_hidden(
+    now: list[Point], seen: list[int], then: list[Point], kept: list[int] | None
+) -> tuple[list[list[Point]], Any]:
+    """A skeleton with the places of the points that are not seen on either side."""
+    if len(now) != len(then):
+        return [now], seen
+    before = kept if kept is not None else [0 if x != x or y != y else 2 for x, y in then]
+    points = [old if not a and not b else new for new, old, a, b in zip(now, then, seen, before, strict=True)]
+    return [points], kept if seen == before else seen
 
 
 def _same_shape(there: pa.Table, was: pa.Table) -> Bools:
@@ -132,19 +152,31 @@ def _same_key(was: pa.Table, spatial: Bools) -> Bools:
 
 
 def _attributes(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> pa.Array:
-    """Attribute by attribute: the baseline's where it is sent as what has come."""
-    definitions: dict[str, Attribute] = {}
+    """Attribute by attribute: the baseline's where it is sent as what has come. Fields and classes have each their own."""
+    size = there.num_rows
+    same: dict[str, Bools] = {}
     for entry in vocabulary.entries:
-        definitions |= {a.name: a for a in (*entry.definitions, *entry.own)}
-    size, changes = there.num_rows, {}
-    for name, a in definitions.items():
-        now, then = lists.values(there["attributes"], name), lists.values(was["attributes"], name)
-        same = _words(a, now) == _words(a, then)
-        changes[name] = (same, lists.column(was["attributes"], name))
+        for field in entry.fields.values():
+            rows = np.flatnonzero(_are(was, field, entry.label))
+            at = pa.array(rows)
+            for a in (*entry.definitions, *entry.own) if rows.size else ():
+                now, then = (lists.values(side["attributes"].take(at), a.name) for side in (there, was))
+                before = _words(a, then)
+                if entry.builtin.get(a.name) == "source":  # of which CVAT is always told something
+                    machine = valid(was["confidence"].take(at))
+                    before = np.where(valid(then), before, np.where(machine, "auto", "manual"))
+                same.setdefault(a.name, np.zeros(size, bool))[rows] = _words(a, now) == before
+    changes = {name: (where, lists.column(was["attributes"], name)) for name, where in same.items()}
     column = lists.replace(there["attributes"], changes) if changes else one(there["attributes"])
     nothing = ~valid(was["attributes"]) & (lengths(column) == 0)
     both = pa.concat_arrays([column, one(was["attributes"]).cast(column.type)])
     return both.take(pa.array(np.where(nothing, np.arange(size) + size, np.arange(size))))
+
+
+def _are(labels: pa.Table, field: str, label: str | None) -> Bools:
+    """Which labels are of a field and a class."""
+    here = pc.equal(labels["field"], field)
+    return bools(here if label is None else pc.and_(here, pc.equal(labels["label"], label)))
 
 
 def _words(a: Attribute, texts: pa.Array) -> npt.NDArray[np.object_]:

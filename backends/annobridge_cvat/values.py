@@ -63,6 +63,8 @@ def misfit(a: Attribute, text: str) -> str | None:
         among = f"one of {', '.join(map(repr, a.values))}" if a.values else f"of the type {a.type}"
         return f"is not {among}"
     word = encode(a, text)
+    if "\0" in word:
+        return "holds a null character, which CVAT does not take"
     return f"has {len(word)} characters, and CVAT keeps {LONGEST}" if len(word) > LONGEST else None
 
 

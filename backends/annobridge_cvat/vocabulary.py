@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
@@ -28,6 +29,7 @@ SHAPES = {  # kind of our rows -> type of CVAT's shapes
     "classification": "tag",
     "scalar": "tag",
 }
+OF_TAGS = {"group", "source"}  # of what CVAT has itself, what tags have
 VALUE = "value"  # the attribute of the tag that a scalar is
 LONGEST_NAME = 64  # characters
 
@@ -109,8 +111,9 @@ def _entry(spec: FieldSchema, label: str | None, builtin: Mapping[str, str]) -> 
         kind = "select" if spec.classes else "text"
         return Entry(spec.name, None, {shape: spec.name}, (Attribute(VALUE, kind, tuple(spec.classes)),))
     given = spec.attributes_of(label)
-    own = tuple(a for a in given if a.name in builtin)
-    rest = tuple(a for a in given if a.name not in builtin)
+    has = {name for name, key in builtin.items() if shape != "tag" or key in OF_TAGS}
+    own = tuple(a for a in given if a.name in has)
+    rest = tuple(a for a in given if a.name not in has)
     made = Entry(label, label, {shape: spec.name}, rest, own, {a.name: builtin[a.name] for a in own})
     points = spec.skeleton
     return replace(made, skeleton=points.labels, edges=points.edges) if points else made
@@ -129,9 +132,12 @@ def _admit(entries: list[Entry], new: Entry) -> None:
                 builtin={**old.builtin, **new.builtin},
             )
             return
-    if any(old.name == new.name for old in entries):
-        new = replace(new, name=f"{new.name} ({field_name})")
-    entries.append(new)
+    names, wanted = {old.name for old in entries}, new.name
+    for number in count(1):
+        if wanted not in names:
+            break
+        wanted = f"{new.name} ({field_name})" if number == 1 else f"{new.name} ({field_name} {number})"
+    entries.append(replace(new, name=wanted))
 
 
 def _united(some: tuple[Attribute, ...], more: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
@@ -157,15 +163,31 @@ def _numbered(entry: Entry, label: Json) -> Entry:
 
 
 def lacking(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
-    """What the label set of an existing project lacks for an entry: sentences without an end."""
+    """What the label set of an existing project lacks for an entry, and could be given."""
     label = labels.get(entry.name)
     if label is None:
         yield f"the label {entry.name!r}"
         return
-    there = {a["name"]: a for a in label["attributes"]}
+    there = {a["name"] for a in label["attributes"]}
     yield from (f"the attribute {a.name!r} of {entry.name!r}" for a in entry.definitions if a.name not in there)
+
+
+def unlike(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
+    """What a label set has otherwise than an entry needs it."""
+    if (label := labels.get(entry.name)) is None:
+        return
+    if label["type"] not in ("any", entry.definition()["type"]):
+        yield f"the label {entry.name!r} is for {label['type']}"
+    there = {a["name"]: a for a in label["attributes"]}
+    for wanted in entry.definition()["attributes"]:
+        found = there.get(wanted["name"], wanted)
+        if any(found[key] != wanted[key] for key in ("input_type", "mutable")):
+            how = "mutable" if found["mutable"] else "not mutable"
+            yield f"the attribute {wanted['name']!r} of {entry.name!r} is a {found['input_type']}, {how}"
+        elif wanted["input_type"] in ("select", "radio") and not set(wanted["values"]) - {""} <= set(found["values"]):
+            yield f"the attribute {wanted['name']!r} of {entry.name!r} has the choices {', '.join(found['values'])}"
     spots = {s["name"] for s in label.get("sublabels") or ()}
-    yield from (f"the point {name!r} of {entry.name!r}" for name in entry.skeleton if name not in spots)
+    yield from (f"{entry.name!r} has no point {name!r}" for name in entry.skeleton if name not in spots)
 
 
 def _svg(names: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -187,11 +187,21 @@ class Outgoing:
         try:
             self._samples = self._sample_rows(Locator(everyone, sizes))
             self._labels = Shuffle(LABELS, self._folder)
-            for batch in stores.labels.scan(views.label_condition(list(run.schema.fields), filters)):
+            for batch in self._label_rows(filters):
                 self._labels.feed(batch, locator.tasks(batch["sample_id"]))
         except BaseException:
             self.__exit__()
             raise
+
+    def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
+        """The labels as they were when the run began: what is resumed is what an unanswered call may have sent."""
+        condition = views.label_condition(list(self.run.schema.fields), filters)
+        try:
+            yield from self.stores.labels.scan(condition, version=self.run.labels_version)
+        except (ValueError, OSError) as e:
+            raise RunError(
+                f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
+            ) from e
 
     def _sample_rows(self, locator: Locator) -> Shuffle:
         schema = self.stores.samples.schema()

@@ -18,7 +18,7 @@ from annobridge.core.compare import equal_rows
 from annobridge.core.labels import LABELS, REMOTE
 from annobridge.core.schema import LabelSchema
 from annobridge.testing import strategies
-from annobridge_cvat import decode, identity, untouched
+from annobridge_cvat import decode, identity, reading, untouched
 from annobridge_cvat.encode import encode
 from annobridge_cvat.frames import Frames
 from annobridge_cvat.vocabulary import Vocabulary
@@ -81,11 +81,8 @@ def back(table: pa.Table, schema: LabelSchema, where: Frames, seed: int = 0) -> 
     there = stored(sent.items, seed)
     baseline = identity.baseline_of(table, identity.remote_ids(sent, there, table, vocabulary))
     names = {label["id"]: label["name"] for label in labels}
-    pooled = {
-        e.number: f for e in vocabulary.entries for f in e.fields.values() if vocabulary.kinds[f] == "segmentation"
-    }
     found = list(decode.read(there, np.ones(len(where), bool)))
-    found = decode.pooled(decode.joined(found, identity.composites(baseline)), names, pooled)
+    found = reading.whole(found, baseline, vocabulary, where)
     found, index = identity.followed(found, baseline, where)
     scalars: dict[str, str] = {}
     labels_now = decode.Decoder(vocabulary, where, names, scalars).table(found, index, {})
@@ -248,7 +245,7 @@ def test_a_new_track_gets_an_index_of_its_own() -> None:
     shape = {**copy.deepcopy(filled.there["tracks"][0]["shapes"][0]), "frame": 2, "points": [50.0, 5.0, 60.0, 9.0]}
     filled.there["tracks"].append({**filled.there["tracks"][0], "id": 99, "frame": 2, "shapes": [shape]})
     rows = filled.now()
-    assert [(r["index"], r["frame_number"]) for r in rows] == [(3, 1), (3, 2), (4, 3), (4, 4)]
+    assert [(r["index"], r["frame_number"]) for r in rows] == [(3, 1), (3, 2), (99, 3), (99, 4)]
 
 
 def test_merged_tracks_keep_their_labels_and_take_one_index() -> None:
@@ -272,7 +269,7 @@ def test_a_split_track_keeps_its_labels_and_its_second_part_takes_a_new_index() 
     ]
     rows, known = filled.now(), filled.known()
     assert sorted(known[r["remote_id"]] for r in rows) == ["1-1", "1-2", "1-3", "1-4", "1-5"]
-    assert {(r["frame_number"], r["index"]) for r in rows} == {(1, 2), (2, 2), (3, 1), (4, 1), (5, 1)}
+    assert {(r["frame_number"], r["index"]) for r in rows} == {(1, 50), (2, 50), (3, 1), (4, 1), (5, 1)}
 
 
 def test_a_moved_keyframe_edits_its_neighbours_by_interpolation() -> None:

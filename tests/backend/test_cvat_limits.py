@@ -61,9 +61,25 @@ def with_attribute(name: str, **spec: Any) -> dict[str, Any]:
         ),
         (with_attribute("gid", type="text"), {"group_id_attr": "gid"}, "group_id_attr: 'gid' is text; make it int"),
         ({"field": DETECTIONS}, {"job_reviewers": ["ada"]}, "CVAT 2 has no reviewers; give the jobs to them"),
-        ({"field": DETECTIONS}, {"media": "cloud"}, "needs cloud_storage_id"),
+        ({"field": DETECTIONS}, {"media": "cloud", "media_root": "."}, "needs cloud_storage_id"),
         ({"field": DETECTIONS}, {"project_id": 1, "project_name": "p"}, "are both given; give one of them"),
         ({"field": DETECTIONS}, {"media": "share", "media_root": "/elsewhere"}, "is not below media_root='/elsewhere'"),
+        (
+            {"field": DETECTIONS},
+            {"media": "share"},
+            "media='share' needs media_root, the folder of the dataset's files",
+        ),
+        (
+            with_attribute("a", type="select", values=["x", " x"]),
+            {},
+            "has choices of several lines, or that only spaces",
+        ),
+        (
+            with_attribute("a", type="select", values=["x\ny", "z"]),
+            {},
+            "has choices of several lines, or that only spaces",
+        ),
+        ({"frames.field": DETECTIONS}, {"media_type": "video", "media": "archive"}, "send videos with media='upload'"),
     ],
 )
 def test_a_schema_that_cvat_cannot_hold(fields: dict[str, Any], options: dict[str, Any], sentence: str) -> None:
@@ -73,7 +89,7 @@ def test_a_schema_that_cvat_cannot_hold(fields: dict[str, Any], options: dict[st
 
 def test_all_problems_are_told_at_once() -> None:
     fields = {"one": {**DETECTIONS, "classes": ["c" * 65]}, "two": {"type": "skeletons", "classes": ["p"]}}
-    assert len(of_schema(fields, job_reviewers="ada", media="cloud")) == 4
+    assert len(of_schema(fields, job_reviewers="ada", media="cloud", media_root=".")) == 4
 
 
 def test_what_fits_is_no_problem() -> None:

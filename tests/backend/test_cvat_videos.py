@@ -114,7 +114,8 @@ def test_people_draw_move_and_end_tracks(server: Server, dataset: ab.Dataset) ->
     assert (report.added, report.edited, report.deleted) == (3, 1, 1)
     now = boxes(dataset)
     assert now["one", 1, 1] == pytest.approx(0.12)
-    assert [now["one", 3, n] for n in (2, 3, 4)] == pytest.approx([0.0, 0.1, 0.2])
+    (number,) = {index for sample, index, _ in now if sample == "one"} - {1}  # CVAT's own
+    assert [now["one", number, n] for n in (2, 3, 4)] == pytest.approx([0.0, 0.1, 0.2])
     assert ("one", 2, 4) not in now
     assert load(dataset, server).changes == 0
     results.cleanup()

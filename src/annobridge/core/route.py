@@ -17,7 +17,7 @@ from ..exceptions import InvalidOption
 from . import attributes, findings, ids
 from .labels import COMPONENTS, KIND_TYPES
 from .masks import any_of, bools, equal, valid
-from .schema import Attribute, FieldSchema, LabelSchema
+from .schema import FRAMES, Attribute, FieldSchema, LabelSchema
 
 Choice = str | Mapping[str, str | None] | Callable[[pa.Table], Sequence[str | None]]
 MODES = ("keep", "ignore", "return", "prompt")
@@ -78,10 +78,15 @@ def with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
             if exact:
                 fits = pc.and_(fits, pc.is_in(label, value_set=pa.array(spec.classes, pa.string())))
             field = pc.if_else(fits, spec.name, field)
-    strange = field.is_null()
-    named = pa.array([KIND_TYPES.get(k, k) for k in kind.dictionary_encode().dictionary.to_pylist()], pa.string())
-    field = pc.if_else(strange, named.take(kind.dictionary_encode().indices), field)
+    field = pc.coalesce(field, _named(kind, theirs["frame_number"].combine_chunks()))
     return theirs.set_column(theirs.column_names.index("field"), theirs.schema.field("field"), field)
+
+
+def _named(kind: pa.Array, frame_number: pa.Array) -> pa.Array:
+    """A field for each label of a strange kind: one named after the type, of frames where the label is on one."""
+    coded = kind.dictionary_encode()
+    names = pa.array([KIND_TYPES.get(k, k) for k in coded.dictionary.to_pylist()], pa.string()).take(coded.indices)
+    return pc.if_else(frame_number.is_valid(), pc.binary_join_element_wise(FRAMES, names, ""), names)
 
 
 Fault = tuple[str, str, np.ndarray]  # component, reason, rows
@@ -182,8 +187,10 @@ def _targets(
     choice: Choice, theirs: pa.Table, bad: np.ndarray, strange: np.ndarray, schema: LabelSchema
 ) -> list[str | None]:
     if choice == "keep":
-        pairs = zip(theirs["kind"].to_pylist(), theirs["field"].to_pylist(), strange.tolist(), strict=True)
-        return [KIND_TYPES.get(kind, kind) if odd else name for kind, name, odd in pairs]
+        named = _named(theirs["kind"].combine_chunks(), theirs["frame_number"].combine_chunks()).to_pylist()
+        return [
+            new if odd else name for new, name, odd in zip(named, theirs["field"].to_pylist(), strange, strict=True)
+        ]
     if isinstance(choice, str):
         return [None] * theirs.num_rows
     rows = theirs.filter(pa.array(bad))
