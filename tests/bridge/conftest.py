@@ -229,9 +229,9 @@ class Bridge:
         return report
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _entry_points() -> Iterator[None]:
-    """What is installed is looked up once: hundreds of calls would each read every package's metadata."""
+    """What is installed is looked up once for each module: hundreds of calls would each read every package's metadata."""
     patch = pytest.MonkeyPatch()
     patch.setattr(registry, "_installed", functools.cache(registry._installed))
     yield
