@@ -93,7 +93,7 @@ class Api:
                     "or give a longer `deadline`, and resume."
                 )
             time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
         found = self.task(task)
         if failure or not found.get("size") or not found["jobs"]["count"]:
             raise Rejected(f"cvat: the server could not read the media: {failure or 'no image was found in them'}.")
