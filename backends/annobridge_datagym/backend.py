@@ -16,7 +16,7 @@ from annobridge.backend import AnnotationBackend, Capabilities, Download, Receip
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Rejected
 
-from . import files, filling, labelconfig, limits, names, reading
+from . import files, filling, images, labelconfig, limits, names, reading
 from .api import Api
 from .config import DatagymConfig
 from .connect import connect
@@ -55,6 +55,7 @@ class DatagymBackend(AnnotationBackend):
         super().__init__(config)
         self._export: Export | None = None
         self._served: set[str] = set()
+        self._longest: dict[str, dict[str, int]] = {}
 
     @cached_property
     def _api(self) -> Api:
@@ -81,6 +82,8 @@ class DatagymBackend(AnnotationBackend):
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:
         """Look at what the schema and the options ask for, and whether the project can take it."""
         found = limits.of_schema(schema, samples, self.config)
+        if not found and self._by_hand:
+            found += files.taken(self.config.folder or ".", Vocabulary.of(schema, self.config))
         if found or self._by_hand:
             return found
         project = filling.find_project(self._api, "", self.config) if self._names_project() else None
@@ -92,14 +95,20 @@ class DatagymBackend(AnnotationBackend):
             return [f"The project {project['name']!r} is one of videos; give one of images."]
         vocabulary = Vocabulary.of(schema, self.config)
         there = labelconfig.read(self._api, project) or []
+        if not self.config.replace_config_and_delete_all_labels:
+            self._longest = labelconfig.longest(there)
         return list(labelconfig.problems(project["name"], there, vocabulary, self.config, v1=self._api.v1))
 
     def _names_project(self) -> bool:
         return self.config.project_name is not None or self.config.project_id is not None
 
     def check_task(self, task: Task) -> Iterable[str]:
-        """Values that DataGym cannot hold."""
-        yield from limits.of_task(task, self.config)
+        """Values that DataGym cannot hold, and images that it shows otherwise than its server has them."""
+        yield from self._misfits(task)
+        yield from images.turned(task)
+
+    def _misfits(self, task: Task) -> Iterable[str]:
+        yield from limits.of_task(task, self.config, self._longest)
         if self._by_hand:
             yield from files.problems(task, self._media_ids)
 
@@ -107,7 +116,7 @@ class DatagymBackend(AnnotationBackend):
 
     def upload(self, task: Task) -> Receipt:
         """Make the dataset, its images, tasks and labels; or write the files."""
-        if wrong := list(self.check_task(task)):  # a run that is resumed may have got such values meanwhile
+        if wrong := list(self._misfits(task)):  # a run that is resumed may have got such values meanwhile
             raise Rejected("\n  - ".join(["datagym: some values cannot be sent:", *wrong]))
         vocabulary = Vocabulary.of(task.schema, self.config, _scalar_types(task))
         if self._by_hand:

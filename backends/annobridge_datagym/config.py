@@ -67,6 +67,10 @@ class DatagymConfig(AnnotationBackendConfig):
     show_ids: bool = Field(
         True, description="show each label's id as an attribute, by which it is known when it comes back"
     )
+    shown_as: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="what labelers read for a class, an attribute or a field, where its name is not in Latin letters: name -> text",
+    )
     value_ids: bool = Field(
         True, description="learn the server's own ids after sending, which takes a call for each image"
     )

@@ -11,6 +11,7 @@ from .api import Api
 from .config import DatagymConfig, Dialect
 
 LARGEST_ANSWER = 256 << 20  # bytes, of lists of tasks and media; the export is streamed
+_CURE = "make an API token on its page «API tokens», and run `annobridge login datagym`"
 _LISTS: dict[Dialect, str] = {"v1": "/api/v1/project", "internal": "/api/project"}
 
 
@@ -34,24 +35,34 @@ def _dialect(http: Http, config: DatagymConfig) -> Dialect:
     order: list[Dialect] = [config.dialect] if config.dialect else ["v1", "internal"]
     if config.token is None and config.dialect is None:
         order.remove("v1")
-    for dialect in order:
-        if _answers(http, dialect):
-            return dialect
-    if config.dialect == "v1" and _answers(http, "internal"):
+    if _answers(http, order[0]):
+        return order[0]
+    if len(order) > 1 and _is_open(http):
+        return order[1]
+    if config.dialect == "v1" and _is_open(http):
         raise Denied(
             f"datagym at {config.url} answers 403 to all of API v1, as the open-core edition does, which knows no tokens; "
             "leave `dialect` out, or give dialect='internal'."
         )
-    if config.token is None:
-        raise MissingCredential(
-            f"datagym at {config.url} asks for a login; make an API token on its page «API tokens», and run "
-            "`annobridge login datagym`."
+    if config.dialect == "internal":
+        raise Denied(
+            f"datagym at {config.url} lets no program into its internal API, as the hosted edition; leave `dialect` out, and "
+            f"{_CURE}."
         )
+    if config.token is None:
+        raise MissingCredential(f"datagym at {config.url} asks for a login; {_CURE}.")
     raise Denied(
-        f"datagym at {config.url} answers 403 to everything: it does not know this token, or does not let it in. Make a "
-        "new one on its page «API tokens», and run `annobridge login datagym`; an open-core edition behind a proxy needs the "
-        "proxy's login, as `headers`."
+        f"datagym at {config.url} answers 403 to everything: it does not know this token, or does not let it in; "
+        f"{_CURE}. An open-core edition behind a proxy needs the proxy's login, as `headers`."
     )
+
+
+def _is_open(http: Http) -> bool:
+    """Whether the internal API answers a server's second question. Anything else says no, a page for logging in too."""
+    try:
+        return _answers(http, "internal")
+    except Rejected:
+        return False
 
 
 def _answers(http: Http, dialect: Dialect) -> bool:
@@ -59,7 +70,13 @@ def _answers(http: Http, dialect: Dialect) -> bool:
         found = http.get(_LISTS[dialect])
     except Denied:
         return False
+    except Rejected as error:
+        if error.status not in range(300, 400):
+            raise
+        raise Rejected(f"{error} If that is its page for logging in, {_CURE}.", error.status) from error
     except (Gone, Broken) as error:
+        if error.status is not None and error.status >= 500:
+            raise  # it is out of order, whatever it is
         raise _not_datagym(http.url) from error
     if not isinstance(found, list):
         raise _not_datagym(http.url)

@@ -21,7 +21,7 @@ from annobridge.core.rows import VALUE_TYPES
 
 from . import identity, rings, shapes
 from .encode import Pictures, Piece, pieces
-from .found import Found, Image
+from .found import Found, Image, Path
 from .identity import Held
 from .values import CHECKLIST, Question, Words
 from .vocabulary import Entry, Vocabulary
@@ -82,9 +82,10 @@ class Decoder:
         base = [Held(piece, remote_id) for piece, remote_id in self._base[image.sample]]
         geometries = [h for h in base if h.piece.entry.label is not None]
         new = identity.assign(image.values, geometries)
+        nowhere = {f.path for f in new if not f.parts and not f.exact}
         ids = {id(f): h.piece.label_id for h in geometries for f in h.values.values()}
         for h in geometries:
-            self._held(h, image)
+            self._held(h, image, nowhere)
         used, own = {h.remote_id for h in base}, {h.piece.label_id for h in geometries}
         for f in new:
             self._out.strange += [f.tag] if f.tag is not None and f.tag not in own else []
@@ -103,10 +104,14 @@ class Decoder:
 
     # --- geometries -------------------------------------------------------------------------------------------------
 
-    def _held(self, held: Held, image: Image) -> None:
+    def _held(self, held: Held, image: Image, nowhere: set[Path]) -> None:
+        """``nowhere`` are classes with a shape of which the export does not say where it is."""
         if not held.values:
-            if self.classes is not None and held.piece.entry.path[-1] not in self.classes:
-                self._out.kept.append(held.piece.row)  # its class was removed, and nobody deleted it
+            path = held.piece.entry.path
+            removed = self.classes is not None and path[-1] not in self.classes
+            # Its class was removed and nobody deleted it; or it may be the shape without a place; or it never was there.
+            if removed or path in nowhere or not held.piece.parts:
+                self._out.kept.append(held.piece.row)
             else:
                 self._out.unlike = 1
             return
@@ -145,7 +150,11 @@ class Decoder:
             was = held.piece.words.get(q.key, ())
             now = [f.words[q.key] for f in held.values.values() if q.key in f.words]
             other = next((w for w in now if w != was), None)
-            if other is not None and q.attribute is not None and not (held.remade and not other):
+            if other is None or q.attribute is None:
+                continue
+            if held.remade and not other:
+                self._out.unlike = 1  # lost with a change of class, or cleared by somebody, which the task tells
+            else:
                 out[q.attribute.name] = q.decode(other)
         return out
 
@@ -176,16 +185,19 @@ class Decoder:
     def _globals(self, image: Image, base: Sequence[Held]) -> None:
         by_id = {h.remote_id: h for h in base}
         known = {e.key: e for e in self._vocabulary.entries if e.label is None}
-        for h in base:
-            if h.piece.entry.key not in image.answers:  # removed from the configuration, or never looked at
-                self._out.kept.append(h.piece.row)
         seen = set()
+        for h in base:
+            key = h.piece.entry.key
+            answers = image.answers.get(key)  # none: removed from the configuration, or never looked at
+            if answers is None or (h.piece.words.get(key) == () and not answers.get(key)):  # an empty text is no answer
+                self._out.kept.append(h.piece.row)
+                seen.add(h.remote_id)
         for key, answers in image.answers.items():
             entry = known.get(key)
             for row in self._answered(image.sample, key, entry, answers):
                 seen.add(row["remote_id"])
                 self._settle(by_id.get(row["remote_id"]), row, entry, answers, image)
-        if any(h.remote_id not in seen and h.piece.entry.key in image.answers for h in base):
+        if any(h.remote_id not in seen for h in base):
             self._out.unlike = 1
 
     def _answered(self, sample: int, key: str, entry: Entry | None, answers: Mapping[str, Words]) -> Iterator[Row]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from annobridge.backend import Download, Receipt, Task
 from annobridge.exceptions import InvalidOption, Rejected
 
-from . import reading, validate
+from . import names, reading, validate
 from .config import DatagymConfig
 from .encode import Pictures, batches, items, pieces
 from .exports import Export
@@ -82,24 +82,35 @@ def problems(task: Task, ids: Mapping[str, str | None] | None) -> Iterator[str]:
         )
 
 
+def taken(folder: str, vocabulary: Vocabulary) -> Iterator[str]:
+    """A folder with the files of another run, whose label configuration would be written over."""
+    path = Path(folder).expanduser() / CONFIGURATION
+    if path.exists() and path.read_text("utf-8") != _shown(vocabulary):
+        yield f"folder: {folder!r} has another label configuration in it ({CONFIGURATION}); give another folder, or remove it."
+
+
+def _shown(vocabulary: Vocabulary) -> str:
+    return json.dumps(vocabulary.definition(), indent=2, ensure_ascii=False)
+
+
 def write(task: Task, vocabulary: Vocabulary, config: DatagymConfig, ids: Mapping[str, str | None] | None) -> Receipt:
     """Write the import of a task, and the label configuration beside it. Written again, they are the same."""
     folder = Path(config.folder or ".").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    names = file_names(task.samples)
-    media = [(ids or {}).get(name) for name in names]
+    known = file_names(task.samples)
+    media = [(ids or {}).get(name) for name in known]
     pictures = Pictures(
         task.samples["sample_id"].to_pylist(),
-        [m or n for m, n in zip(media, names, strict=True)],
+        [m or n for m, n in zip(media, known, strict=True)],
         sizes_of(task.samples),
     )
     sent = pieces(task.labels.combine_chunks(), vocabulary, pictures, config.parent_attr)
     with _Whole(folder / CONFIGURATION) as out:
-        json.dump(vocabulary.definition(), out, indent=2, ensure_ascii=False)
+        out.write(_shown(vocabulary))
     with _Whole(labels_file(folder, task.name)) as out:
         _write_items(out, batches(items(sent, pictures, keep=not config.replace_labels), BATCH))
     state = {
-        "folder": str(folder.resolve()), "samples": pictures.samples, "media": media, "names": names, "tasks": [None] * len(names),
+        "folder": str(folder.resolve()), "samples": pictures.samples, "media": media, "names": known, "tasks": [None] * len(known),
         "sizes": pictures.sizes.tolist(), "vocabulary": json.loads(json.dumps(vocabulary.to_dict())),
     }  # fmt: skip
     return Receipt(task.name, state, baseline(task.labels, sent, pictures, {}))
@@ -107,7 +118,7 @@ def write(task: Task, vocabulary: Vocabulary, config: DatagymConfig, ids: Mappin
 
 def labels_file(folder: Path, task: str) -> Path:
     """The import of a task."""
-    return folder / f"{task}.labels.json"
+    return folder / f"{names.short(task, names.LONGEST_NAME)}.labels.json"
 
 
 def _write_items(out: TextIO, parts: Iterator[list[Json]]) -> None:
@@ -172,8 +183,8 @@ def read(receipt: Receipt, export: Export, config: DatagymConfig) -> Download:
     return found
 
 
-def _some(names: Sequence[str] | set[str]) -> str:
-    shown = sorted(names)
+def _some(keys: Sequence[str] | set[str]) -> str:
+    shown = sorted(keys)
     return ", ".join(map(repr, shown[:5])) + (" …" if len(shown) > 5 else "")
 
 

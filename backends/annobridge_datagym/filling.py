@@ -52,17 +52,19 @@ def find_project(api: Api, task: str, config: DatagymConfig) -> Json | None:
 
 def fill(api: Api, task: Task, vocabulary: Vocabulary, config: DatagymConfig) -> tuple[Json, pa.Table]:
     """Make all of it. What a receipt keeps, and the baseline."""
+    sizes = sizes_of(task.samples)
     project = find_project(api, task.name, config)
     if project is None:
         project = _make_project(api, task.name, config)
-    seen = labelconfig.ensure(api, project, vocabulary, config)
+    begun = _has_ours(project, task.name)
+    seen = labelconfig.ensure(api, project, vocabulary, config, begun=begun)
     dataset = _dataset(api, names.place(task.name), config)
     media, known = images.send(api, dataset, task, config)
     api.connect(project["id"], dataset["id"])
-    if not seen and not _has_ours(project, task.name):
+    if not seen and not begun:
         _check_unseen(api, project, dataset, vocabulary, config)
     tasks = tasks_by_image(api, project["id"])
-    pictures = Pictures(task.samples["sample_id"].to_pylist(), media, sizes_of(task.samples))
+    pictures = Pictures(task.samples["sample_id"].to_pylist(), media, sizes)
     sent = pieces(task.labels.combine_chunks(), vocabulary, pictures, config.parent_attr)
     _import(api, project["id"], sent, pictures, {m for m, t in tasks.items() if t["hasJsonUpload"]})
     if config.release and not api.v1:
@@ -114,8 +116,8 @@ def _dataset(api: Api, name: str, config: DatagymConfig) -> Json:
 
 def _has_ours(project: Json, task: str) -> bool:
     """Whether a task of this run is in the project already, so that the configuration is the run's."""
-    stem = names.place(f"{task.rpartition('-')[0]}-")
-    return any(d["name"].startswith(stem) for d in project.get("datasets") or ())
+    run = names.place(task).rpartition(" ")[0]
+    return any(d["name"].rpartition(" ")[0] == run for d in project.get("datasets") or ())
 
 
 def _check_unseen(api: Api, project: Json, dataset: Json, vocabulary: Vocabulary, config: DatagymConfig) -> None:

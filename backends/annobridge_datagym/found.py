@@ -19,6 +19,7 @@ Json = dict[str, Any]
 Path = tuple[str, ...]
 _SHAPES = ("rectangle", "polygon", "line", "point", "image_segmentation")
 _CLASSIFICATIONS = ("SELECT", "CHECKLIST", "FREETEXT")
+_MISSHAPEN = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError)
 PARALLEL = 4  # small calls at once
 TOGETHER = 64  # tasks that are in memory at once
 
@@ -59,7 +60,7 @@ class Image:
 def of_export(item: Mapping[str, Any], sample: int, vocabulary: Vocabulary) -> Image:
     """An image of the export. Raises ``Broken`` for what is not in its form."""
     try:
-        image = Image(sample, str(item["status"]), item.get("labeler"))
+        image = Image(sample, str(item["status"]), _who(item))
         image.answers = {key: _flat({key: of}) for key, of in item["global_classifications"].items()}
         for key, labels in item["labels"].items():
             for label in labels:
@@ -67,7 +68,7 @@ def of_export(item: Mapping[str, Any], sample: int, vocabulary: Vocabulary) -> I
                 image.values.append(outer)
                 for inner, nested in (label.get("nested_geometries") or {}).items():
                     image.values += [_exported(n, (key, inner), image, vocabulary, outer) for n in nested]
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except _MISSHAPEN as error:
         name = str(item.get("external_media_ID", "?")) if isinstance(item, dict) else "?"
         raise Broken(
             f"datagym: the export is not in its form at the image {name!r} ({type(error).__name__}: {error}); was it edited? "
@@ -102,10 +103,19 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _who(item: Mapping[str, Any]) -> str | None:
+    found = item.get("labeler")
+    if not isinstance(found, str | None):
+        raise TypeError(f"{found!r} is no labeler")
+    return found
+
+
 def _flat(answers: Mapping[str, Any]) -> dict[str, Words]:
     """The words of each classification, those below others too: keys are unique below a root."""
     out: dict[str, Words] = {}
     for key, of in answers.items():
+        if not isinstance(of, list):
+            raise TypeError(f"{of!r} is no classification")
         out[key] = tuple(sorted(w for w in of if isinstance(w, str) and w))
         for below in of:
             if isinstance(below, dict):
@@ -130,7 +140,7 @@ def of_task(task: Mapping[str, Any], sample: int, vocabulary: Vocabulary) -> Ima
                 if inner["entryTypeLcEntry"] not in _CLASSIFICATIONS:
                     path = (*outer.path, inner["entryKeyLcEntry"])
                     image.values.append(_valued(inner, path, image, vocabulary, outer))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except _MISSHAPEN as error:
         raise Broken(
             f"datagym: a task is not in its form ({type(error).__name__}: {error}); is the server newer than annobridge?"
         ) from error
@@ -150,7 +160,7 @@ def _valued(value: Json, path: Path, image: Image, vocabulary: Vocabulary, outer
         parts = [_xy(value.get("points") or ())]
     words = dict(_answers(value.get("children") or ()))
     made = Found(image.sample, path, type_, _valid(type_, parts), words, value=str(value["id"]), exact=True,
-                 annotator=value.get("labeler"), holder=outer)  # fmt: skip
+                 annotator=_who(value), holder=outer)  # fmt: skip
     return _marked(made, vocabulary)
 
 

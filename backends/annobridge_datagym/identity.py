@@ -35,18 +35,24 @@ def assign(found: Iterable[Found], base: Iterable[Held]) -> list[Found]:
     held = [h for h in base if h.piece.parts]
     left = _by_value(found, held)
     left, copies = _by_tag(left, held)
-    return [*_by_place(left, held), *copies]
+    return _by_place(left, copies, held)
 
 
 def _by_value(found: Iterable[Found], held: Sequence[Held]) -> list[Found]:
-    owner = {value: (h, n) for h in held for n, value in enumerate(h.remote_id.split("+"))}
+    ids = {h: h.remote_id.split("+") for h in held}
+    owner = {value: h for h in held for value in ids[h]}
+    claims: dict[Held, list[Found]] = defaultdict(list)
     left = []
     for f in found:
         if f.value in owner:
-            h, n = owner[f.value]
-            h.values[n] = f
+            claims[owner[f.value]].append(f)
         else:
             left.append(f)
+    for h, of in claims.items():
+        if len(ids[h]) == len(h.piece.parts):
+            h.values |= {ids[h].index(f.value or ""): f for f in of}
+        else:  # an earlier load found parts deleted
+            left += _nearest(of, h)
     return left
 
 
@@ -88,12 +94,13 @@ def _says(found: Found, held: Held, part: int) -> bool:
     return held.piece.places is not None and found.place == held.piece.places[part]
 
 
-def _by_place(found: Sequence[Found], held: Sequence[Held]) -> list[Found]:
-    left = list(found)
-    for same_class in (True, False):
-        for h in held:
-            if not h.values:
-                _claim(h, left, same_class=same_class)
+def _by_place(found: Sequence[Found], copies: Sequence[Found], held: Sequence[Held]) -> list[Found]:
+    """``copies`` are new, or lie exactly where an earlier load found them."""
+    everything = [*found, *copies]
+    _claim_all(held, everything, same_class=True)
+    left = [f for f in everything if f not in copies]
+    copies = [f for f in everything if f in copies]
+    _claim_all(held, left, same_class=False)
     free = [h for h in held if not h.values and len(h.piece.parts) == 1]
     pairs = [(_overlap(f, h.piece.parts[0], h.piece.entry.type), n, m) for n, h in enumerate(free)
              for m, f in enumerate(left) if f.type == h.piece.entry.type and f.type != "point"]  # fmt: skip
@@ -102,7 +109,13 @@ def _by_place(found: Sequence[Found], held: Sequence[Held]) -> list[Found]:
         if share >= ENOUGH and not free[n].values and m not in taken:
             free[n].values[0], free[n].remade = left[m], True
             taken.add(m)
-    return [f for m, f in enumerate(left) if m not in taken]
+    return [*(f for m, f in enumerate(left) if m not in taken), *copies]
+
+
+def _claim_all(held: Sequence[Held], left: list[Found], *, same_class: bool) -> None:
+    for h in held:
+        if not h.values:
+            _claim(h, left, same_class=same_class)
 
 
 def _claim(held: Held, left: list[Found], *, same_class: bool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from PIL import Image
 
 from annobridge.backend import Task
 from annobridge.exceptions import Rejected
@@ -16,6 +19,8 @@ from .api import URLS, Api
 from .config import DatagymConfig
 
 Json = dict[str, Any]
+_ORIENTATION = 0x0112
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 _TYPES = (".jpg", ".jpeg", ".png")
 
 
@@ -53,6 +58,29 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
     return str(made["id"])
 
 
+def turned(task: Task) -> Iterator[str]:
+    """Images that their EXIF data turn: browsers show them so, and DataGym's server has them unturned."""
+    rows = zip(task.samples["sample_id"].to_pylist(), task.samples["filepath"].to_pylist(), strict=True)
+    found = [path for sample, path in rows if _is_turned(task, sample)]
+    if found:
+        yield (
+            f"{len(found)} images are turned by their EXIF data, as {found[0]!r}: people see them turned, DataGym's server does "
+            "not, and where a label lies would be uncertain. Turn the files themselves (PIL.ImageOps.exif_transpose), or leave "
+            "them out of the view."
+        )
+
+
+def _is_turned(task: Task, sample: str) -> bool:
+    try:
+        with task.media.open(sample) as stream, Image.open(stream) as image:
+            data, exif = image.info.get("exif"), Image.Exif()
+            if data:  # read without the pixels, which ``getexif`` would decode of a PNG
+                exif.load(data)
+            return exif.get(_ORIENTATION) in range(2, 9)
+    except _UNREADABLE:  # whether it can be read at all is looked at elsewhere
+        return False
+
+
 def address(path: str, config: DatagymConfig) -> str:
     """Where the server finds a file. Raises ``ValueError`` with why it cannot."""
     url = path
@@ -63,15 +91,17 @@ def address(path: str, config: DatagymConfig) -> str:
             raise ValueError(f"the file {path!r} is not below media_root={config.media_root!r}")
         url = f"{config.url_root.rstrip('/')}/{quote(place.relative_to(root).as_posix())}"
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"{path!r} is no address that DataGym can open")
+        raise ValueError(f"{_plain(url)} is no address that DataGym can open")
     return url
 
 
 def unusable(url: str) -> str | None:
     """Why DataGym refuses an address, or ``None``. It looks only at what follows the last point."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        return "has a login in it, which DataGym would keep and show"
     if url.lower().endswith(_TYPES):
         return None
-    parts = urlsplit(url)
     if parts.query and parts.path.lower().endswith(_TYPES):
         return "is signed (it has a query): DataGym takes only addresses that end in .jpg, .jpeg or .png"
     return "does not end in .jpg, .jpeg or .png"
@@ -106,12 +136,14 @@ def _last(url: str) -> str:
 
 
 def _plain(url: str) -> str:
-    """An address without its query, in which a secret may be."""
-    return repr(url.partition("?")[0])
+    """An address without its query and its login, in which a secret may be."""
+    parts = urlsplit(url)
+    return repr(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
 
 
 def problems(paths: Sequence[str], config: DatagymConfig) -> Iterator[str]:
-    """What is wrong with images that are sent as addresses."""
+    """What is wrong with images that are sent as addresses. DataGym knows an address once, so two samples would be one image."""
+    seen: set[str] = set()
     for path in paths:
         try:
             url = address(path, config)
@@ -121,3 +153,10 @@ def problems(paths: Sequence[str], config: DatagymConfig) -> Iterator[str]:
         if why := unusable(url):
             yield f"media='urls': the address {_plain(url)} {why}; serve the files openly, or send them with media='upload'."
             return
+        if url in seen:
+            yield (
+                f"media='urls': several samples have the address {_plain(url)}, and DataGym makes one image of them; leave all but "
+                "one out of the view, or send the files with media='upload'."
+            )
+            return
+        seen.add(url)

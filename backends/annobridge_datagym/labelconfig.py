@@ -58,11 +58,14 @@ def problems(
         yield f"The project {project!r} lacks {_some(lacks)}. {adding}; {replacing}."
 
 
-def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfig) -> bool:
+def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfig, *, begun: bool) -> bool:
     """Have the project's configuration hold ours. ``False``: it has one which cannot be seen before there is a task.
 
-    Raises ``Rejected`` for one that does not fit.
+    ``begun`` says that the project has labels of this run, with which it is never cleared. Raises ``Rejected`` for one that
+    does not fit.
     """
+    if begun:
+        config = config.model_copy(update={REPLACING: False})
     wanted, number = vocabulary.definition(), project["labelConfigurationId"]
     there = read(api, project)
     if there is None:
@@ -112,6 +115,21 @@ def lacking(wanted: Sequence[Json], there: Sequence[Json], of: str = "") -> Iter
         if (other.get("maxLength") or 255) < min(entry.get("maxLength") or 0, 64):
             yield f"{key!r}{of} takes {other['maxLength']} characters there, and {entry['maxLength']} here", False
         yield from lacking(entry.get("children") or (), other.get("children") or (), f" of {key!r}")
+
+
+def longest(there: Sequence[Json]) -> dict[str, dict[str, int]]:
+    """How many characters each text may have, by the keys of its root and its own. DataGym takes more, and then holds the label
+    for broken.
+    """
+    return {
+        root["entryKey"]: {e["entryKey"]: e["maxLength"] for e in _all([root]) if e.get("maxLength")} for root in there
+    }
+
+
+def _all(entries: Sequence[Json]) -> Iterator[Json]:
+    for entry in entries:
+        yield entry
+        yield from _all(entry.get("children") or ())
 
 
 def united(wanted: Sequence[Json], there: Sequence[Json]) -> list[Json]:

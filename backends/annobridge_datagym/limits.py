@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from . import images, names
 from .config import DatagymConfig
 from .vocabulary import GLOBAL, SHAPES, Vocabulary
 
+Longest = Mapping[str, Mapping[str, int]]  # characters of a text, by the key of its root and its own
 DEPTH = 4  # levels of a label configuration
 _ID_LENGTH = 64
 _INNER = ("box", "polygon", "keypoints", "polyline")  # kinds whose shapes may lie in another
@@ -27,7 +28,8 @@ def of_schema(schema: LabelSchema, samples: pa.Table, config: DatagymConfig) -> 
     """Problems of a schema, of the options, and of both together."""
     found = [*_options(samples, config)]
     for spec in schema.fields.values():
-        found += _names(spec)
+        found += _names(spec, config.shown_as)
+    found += _shown_as(schema, config.shown_as)
     found += _nested_fields(schema, config)
     if found:
         return found
@@ -69,9 +71,22 @@ def _files(samples: pa.Table, config: DatagymConfig) -> Iterator[str]:
         )
 
 
-def _names(spec: FieldSchema) -> Iterator[str]:
-    for what, name in [("field", spec.name), *(("class", c) for c in spec.classes if spec.kind not in GLOBAL),
-                       *(("attribute", a) for a in spec.all_attributes())]:  # fmt: skip
+def _shown(spec: FieldSchema) -> Iterator[tuple[str, str]]:
+    """The names that become names of DataGym's, each with what it is. Classes of a whole image are options, shown as they are."""
+    if spec.kind in GLOBAL:
+        yield "field", spec.name
+    else:
+        yield from (("class", c) for c in spec.classes)
+    yield from (("attribute", a) for a in spec.all_attributes())
+
+
+def _names(spec: FieldSchema, shown_as: Mapping[str, str]) -> Iterator[str]:
+    for what, name in _shown(spec):
+        if not names.is_readable(shown_as.get(name, name)):
+            yield (
+                f"{spec.name}: DataGym shows names in Latin letters and digits only, and the {what} {name!r} has none; say what "
+                f"labelers shall read, as shown_as={{{name!r}: 'a name'}}."
+            )
         if len(name) > names.LONGEST_KEY:
             yield (
                 f"{spec.name}: the {what} {name[:30]!r}… has {len(name)} characters, and DataGym takes {names.LONGEST_KEY}; "
@@ -84,6 +99,15 @@ def _names(spec: FieldSchema) -> Iterator[str]:
                     f"{spec.name}: the class {option[:30]!r}… has {len(option)} characters, and DataGym takes "
                     f"{names.LONGEST_TEXT}; shorten it."
                 )
+
+
+def _shown_as(schema: LabelSchema, shown_as: Mapping[str, str]) -> Iterator[str]:
+    every = {name for spec in schema.fields.values() for _, name in _shown(spec)}
+    for name, text in shown_as.items():
+        if name not in every:
+            yield f"shown_as: there is no class, attribute or classification {name!r} in the label schema; correct the name."
+        if len(text) > names.LONGEST_KEY:
+            yield f"shown_as: the text for {name!r} has {len(text)} characters, and DataGym takes {names.LONGEST_KEY}; shorten it."
 
 
 def _nested_fields(schema: LabelSchema, config: DatagymConfig) -> Iterator[str]:
@@ -141,10 +165,10 @@ def _depths(vocabulary: Vocabulary) -> Iterator[str]:
 # --- labels -------------------------------------------------------------------------------------------------------------
 
 
-def of_task(task: Task, config: DatagymConfig) -> Iterator[str]:
-    """Problems of the labels of a task."""
+def of_task(task: Task, config: DatagymConfig, longest: Longest) -> Iterator[str]:
+    """Problems of the labels of a task; ``longest`` are the lengths of texts in a project that is there."""
     labels = task.labels.combine_chunks()
-    yield from _values(labels, Vocabulary.of(task.schema, config))
+    yield from _values(labels, Vocabulary.of(task.schema, config), longest)
     yield from _shapes(labels, task.samples)
     yield from _twice(task.schema, labels)
     if config.show_ids:
@@ -156,18 +180,22 @@ def of_task(task: Task, config: DatagymConfig) -> Iterator[str]:
         yield from _orphans(labels, name, outer, config.parent_attr)
 
 
-def _values(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
+def _values(labels: pa.Table, vocabulary: Vocabulary, longest: Longest) -> Iterator[str]:
     for field in vocabulary.kinds:
-        rows = labels.filter(pc.equal(labels["field"], field))
+        everything = labels.filter(pc.equal(labels["field"], field))
         told: set[str] = set()
         for entry in (e for e in vocabulary.entries if e.field == field):
+            rows = everything  # of a class only its own, for attributes of one name may be unlike
+            if entry.label is not None:
+                rows = rows.filter(pc.equal(rows["label"], entry.label))
+            room = longest.get(entry.path[0], {})
             for q in entry.questions:
                 name = q.attribute.name if q.attribute else "value"
                 if name in told or (q.attribute is None and vocabulary.kinds[field] != "scalar"):
                     continue
                 found = lists.values(rows["attributes"], name) if q.attribute else one(rows["value"])
                 for text in pc.unique(found.drop_null()).to_pylist():
-                    if why := q.misfit(text):
+                    if why := q.misfit(text, room.get(q.key, names.LONGEST_TEXT)):
                         told.add(name)
                         yield f"{field}: some labels have {name} = {_short(text)}, which {why}; correct them, or the schema."
                         break

@@ -51,12 +51,17 @@ _NOT_OPTION = re.compile(r"[^A-Za-z0-9_ -]+")
 _NOT_SHOWN = re.compile(r"[^A-Za-z0-9 _!@#$%^&*()?-]+")
 _NOT_NAME = re.compile(r"[^A-Za-z0-9_ ]+")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_ ]{1,128}")
+_PLAIN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
+     "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ħ": "h", "Ħ": "H"}
+)  # fmt: skip
+_END = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def ascii_of(text: str) -> str:
     """The text without accents, and without letters that have no plain form."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()
 
 
 def key(text: str, taken: Container[str], otherwise: str = "class") -> str:
@@ -83,14 +88,29 @@ def _unlike(base: str, taken: Container[str], longest: int) -> str:
     return name
 
 
-def shown(text: str, otherwise: str) -> str:
-    """What labelers read for a class or an attribute."""
-    return _NOT_SHOWN.sub("-", ascii_of(text)).strip(" -")[:LONGEST_KEY].rstrip() or otherwise
+def shown(text: str, otherwise: str, taken: Container[str] = ()) -> str:
+    """What labelers read for a class or an attribute; not one of ``taken``."""
+    base = _NOT_SHOWN.sub("-", ascii_of(text)).strip(" -") or otherwise
+    name, number = base[:LONGEST_KEY].rstrip(), 1
+    while name in taken:
+        number += 1
+        name = f"{base[: LONGEST_KEY - 5].rstrip()} {number}"
+    return name
+
+
+def is_readable(text: str) -> bool:
+    """Whether labelers can read a name as DataGym shows it."""
+    return any(c.isalnum() for c in ascii_of(text))
 
 
 def place(text: str) -> str:
     """The name of a project or dataset for a name of ours."""
-    return _NOT_NAME.sub(" ", text)[:LONGEST_NAME]
+    return short(_NOT_NAME.sub(" ", text), LONGEST_NAME)
+
+
+def short(text: str, longest: int) -> str:
+    """A long name without its middle: which run it is, and which task, stands at its end."""
+    return text if len(text) <= longest else text[: longest - _END] + text[-_END:]
 
 
 def is_place(text: str) -> bool:

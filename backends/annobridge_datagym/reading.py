@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from annobridge.backend import Download, Receipt
-from annobridge.exceptions import Denied, Gone
+from annobridge.exceptions import Denied, Gone, Rejected
 
 from . import found
 from .api import Api
@@ -100,7 +100,7 @@ def _again(decoder: Decoder, total: Decoded, look: Look, samples: Sequence[int])
 
 
 def _from_tasks(api: Api, receipt: Receipt, known: Known, project: str, config: DatagymConfig) -> Download:
-    wanted = {t["taskId"] for t in api.tasks(project) if config.unfinished or t["labelTaskState"] in FINISHED}
+    wanted = {t["taskId"] for t in _listed(api, project) if config.unfinished or t["labelTaskState"] in FINISHED}
     rows = [n for n, task in enumerate(known.tasks) if task in wanted]
     classes = classes_of(api.task(known.tasks[rows[0]] or "")) if rows else None
     decoder = Decoder(receipt.baseline, known.vocabulary, known.pictures, config.parent_attr, classes)
@@ -109,6 +109,16 @@ def _from_tasks(api: Api, receipt: Receipt, known: Known, project: str, config: 
         total.add(decoder.image(image))
         states.append(image.state)
     return _download(receipt, known, decoder, total, rows, states)
+
+
+def _listed(api: Api, project: str) -> list[Json]:
+    try:
+        return api.tasks(project)
+    except (Gone, Denied) as error:
+        raise Rejected(
+            "datagym: this server shows tasks to no program, as older hosted ones, so that source='tasks' and unfinished=True "
+            "cannot be; leave them out, and finished images are loaded from the export."
+        ) from error
 
 
 def _look(api: Api, known: Known, rows: Sequence[int]) -> Iterator[Image]:

@@ -20,7 +20,7 @@ def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
     """
     if kind == "box":
         xywh = one(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
-        return [[row] for row in np.maximum(xywh * np.hstack([sizes, sizes]), 0.0).tolist()]
+        return [[row] for row in _placed(xywh * np.hstack([sizes, sizes])).tolist()]
     if kind in ("mask", "segmentation"):
         return [rings.of_mask(rle) for rle in labels["mask"].to_pylist()]
     if kind in ("classification", "scalar"):
@@ -29,11 +29,20 @@ def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
     inner = parts.flatten()
     sides = np.repeat(np.repeat(sizes, lengths(parts), axis=0), lengths(inner), axis=0)
     flat = inner.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
-    numbers = np.maximum(flat, 0.0).ravel().tolist()
+    numbers = _placed(flat).ravel().tolist()
     found = _cut(_cut(numbers, 2 * lengths(inner)), lengths(parts))
     if kind == "keypoints":  # each point is one of DataGym's
         return [[part[at : at + 2] for part in of for at in range(0, len(part), 2)] for of in found]
     return found
+
+
+def _placed(pixels: Floats) -> Floats:
+    """Never below 0, and whole where only the last bits are wrong: the export would cut 28.999999999999996 to 28."""
+    whole = np.rint(pixels)
+    return np.maximum(np.where(np.abs(pixels - whole) < _ULPS, whole, pixels), 0.0)
+
+
+_ULPS = 1e-9  # pixels
 
 
 def _cut(values: list, counts: Ints) -> list:  # type: ignore[type-arg]

@@ -64,8 +64,8 @@ class Question:
             return json.dumps([json.loads(self.options.get(w, json.dumps(w))) for w in found])
         return self.options.get(found[0], json.dumps(found[0]))
 
-    def misfit(self, text: str) -> str | None:
-        """Why a value cannot be sent, or ``None``."""
+    def misfit(self, text: str, most: int = names.LONGEST_TEXT) -> str | None:
+        """Why a value cannot be sent, or ``None``. ``most`` are the characters that a free text may have."""
         a = self.attribute
         if a is not None and not a.accepts(json.loads(text)) and not self._listed(text):
             among = f"one of {', '.join(map(repr, a.values))}" if a.values else f"of the type {a.type}"
@@ -74,21 +74,16 @@ class Question:
             found = self.encode(text)
         except KeyError as error:
             return f"holds {error.args[0]!r}, which is not one of {', '.join(map(words.word, self.options.values()))}"
-        longest = max(map(len, found), default=0)
-        return (
-            f"has {longest} characters, and DataGym keeps {names.LONGEST_TEXT}"
-            if longest > names.LONGEST_TEXT
-            else None
-        )
+        size, most = max(map(len, found), default=0), most if self.type == FREETEXT else names.LONGEST_TEXT
+        return f"has {size} characters, and DataGym keeps {most}" if size > most else None
 
     def _listed(self, text: str) -> bool:
         """Of a list, the elements are among the choices, not the list."""
         return self.type == CHECKLIST and isinstance(json.loads(text), list)
 
 
-def question(a: Attribute, key: str, below: str | None) -> Question:
-    """How DataGym asks for an attribute."""
-    label = names.shown(a.name, key)
+def question(a: Attribute, key: str, label: str, below: str | None) -> Question:
+    """How DataGym asks for an attribute; ``label`` is what people read."""
     if a.type == "checkbox":
         return Question(key, label, SELECT, a, {"true": "true", "false": "false"}, below)
     if a.values:

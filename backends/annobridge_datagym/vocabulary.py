@@ -67,10 +67,11 @@ class Vocabulary:
     def of(cls, schema: LabelSchema, config: DatagymConfig, scalars: Mapping[str, str] | None = None) -> Vocabulary:
         """The vocabulary of a schema."""
         roots: set[str] = set()
+        seen: set[str] = set()
         entries: list[Entry] = []
         for spec in schema.fields.values():
             if spec.name not in config.nested_fields:
-                entries += _of_field(spec, config, roots)
+                entries += _of_field(spec, config, roots, seen)
         for name, outer in config.nested_fields.items():
             for parent in [e for e in entries if e.field == outer and e.below is None]:
                 entries += _nested(schema.fields[name], parent, config)
@@ -96,30 +97,36 @@ class Vocabulary:
         return cls([_entry(e) for e in stored["entries"]], stored["kinds"], stored["scalars"])
 
 
-def _of_field(spec: FieldSchema, config: DatagymConfig, roots: set[str]) -> Iterator[Entry]:
+def _of_field(spec: FieldSchema, config: DatagymConfig, roots: set[str], seen: set[str]) -> Iterator[Entry]:
+    """``roots`` are the keys, and ``seen`` the names that people read, of classes that are there already."""
+    field = config.shown_as.get(spec.name, spec.name)
     if spec.kind in GLOBAL:
-        key = names.key(spec.name, roots, "field")
+        key = names.key(field, roots, "field")
         roots.add(key)
-        own = _itself(spec, key)
+        own = _itself(spec, key, names.shown(field, key))
         asked = _questions(spec.attributes, {key}, config, key)
         yield Entry(key, own.shown, own.type, spec.name, None, (own, *asked))
         return
     for label in spec.classes:
         for closed in (False, True) if spec.kind == "polyline" else (False,):
-            name = f"{label} closed" if closed else label
-            key = names.key(name, ())
+            name = config.shown_as.get(label, label) + " closed" * closed
+            key, shown = names.key(name, ()), names.shown(name, names.key(name, ()))
             if key in roots:  # another field has it: say which this is
-                key = names.key(f"{label} {spec.name}{' closed' * closed}", roots)
+                key = names.key(f"{name} {field}", roots)
+            if shown in seen:
+                shown = names.shown(f"{name} ({field})", key, seen)
             roots.add(key)
-            yield _shape(spec, label, key, key, names.shown(name, key), config, closed=closed)
+            seen.add(shown)
+            yield _shape(spec, label, key, key, shown, config, closed=closed)
 
 
 def _nested(spec: FieldSchema, parent: Entry, config: DatagymConfig) -> Iterator[Entry]:
     taken = {parent.key, TAG, PLACE, *(q.key for q in parent.questions)}
     for label in spec.classes:
-        key = names.key(label[: names.LONGEST_KEY - 8], taken)
+        name = config.shown_as.get(label, label)
+        key = names.key(name[: names.LONGEST_KEY - 8], taken)
         taken.add(key)
-        made = _shape(spec, label, key, parent.key, names.shown(label, key), config, below=parent.key, taken=taken)
+        made = _shape(spec, label, key, parent.key, names.shown(name, key), config, below=parent.key, taken=taken)
         taken |= {q.key for q in made.questions} | {made.tag or "", made.place or ""}
         yield made
 
@@ -139,9 +146,8 @@ def _shape(
     return Entry(key, shown, shape, spec.name, label, tuple(asked), below, tag, place, closed)
 
 
-def _itself(spec: FieldSchema, key: str) -> Question:
+def _itself(spec: FieldSchema, key: str, shown: str) -> Question:
     """The global classification that a field of classes or values is."""
-    shown = names.shown(spec.name, key)
     if spec.type == "scalar" and not spec.classes:
         return Question(key, shown, values.FREETEXT)
     kind = values.CHECKLIST if spec.type == "classifications" else values.SELECT
@@ -152,11 +158,14 @@ def _questions(
     attributes: Iterable[Attribute], taken: set[str], config: DatagymConfig, root: str | None, prefix: str = ""
 ) -> list[Question]:
     """The attributes as questions. One that is asked below another hangs on it; the others hang on ``root``."""
-    given, keys = list(attributes), {}
+    given, keys, shown = list(attributes), dict[str, str](), dict[str, str]()
     for a in given:
-        keys[a.name] = names.key(prefix + a.name, taken, "attribute")
+        name = config.shown_as.get(a.name, a.name)
+        keys[a.name] = names.key(prefix + name, taken, "attribute")
         taken.add(keys[a.name])
-    return [values.question(a, keys[a.name], keys.get(config.nested_attributes.get(a.name, ""), root)) for a in given]
+        shown[a.name] = names.shown(name, keys[a.name], shown.values())
+    below = {a.name: keys.get(config.nested_attributes.get(a.name, ""), root) for a in given}
+    return [values.question(a, keys[a.name], shown[a.name], below[a.name]) for a in given]
 
 
 def _defined(entry: Entry, entries: list[Entry], number: int) -> Json:

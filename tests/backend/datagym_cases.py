@@ -60,6 +60,13 @@ def dataset(folder: Path, count: int = 2) -> ab.Dataset:
     return made
 
 
+def single(folder: Path, **fields: Any) -> ab.Dataset:
+    """One image with these labels."""
+    made = ab.create_dataset(folder / "data")
+    made.add_samples([ab.Sample(images(folder / "images", 1)[0], sample_id="s0", **fields)])
+    return made
+
+
 def row(dataset_: ab.Dataset, label_id: str) -> dict[str, Any]:
     """A label as it is here; its attributes as a dictionary."""
     (found,) = dataset_.labels(where=f"label_id = '{label_id}'").to_pylist()

@@ -11,15 +11,19 @@ import pytest
 import requests
 from PIL import Image
 from tests import datagym_servers
-from tests.backend.datagym_cases import SCHEMA, dataset, finish, images
+from tests.backend.datagym_cases import SCHEMA, dataset, finish, single
 from tests.datagym_servers import Server
 from tests.doubles.datagym import config as configuration
-from tests.doubles.datagym import import_schema, places, server
+from tests.doubles.datagym import exporting, import_schema, places, server
+from tests.doubles.datagym.errors import ApiError
+from tests.doubles.datagym.state import Dataset, Project, State
 
 import annobridge as ab
 from annobridge.exceptions import (
+    Broken,
     ConfigError,
     Denied,
+    Gone,
     InvalidLabels,
     MissingCredential,
     Rejected,
@@ -60,6 +64,14 @@ def untouched(ds: ab.Dataset, found: Server) -> None:
     assert sent == []
 
 
+def theirs(state: State) -> Dataset:
+    """A dataset of somebody else, with an image."""
+    body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
+    there = places.create_dataset(state, body, internal=True)
+    places.add_urls(state, there, ["https://pictures.example/theirs.jpg"])
+    return there
+
+
 # --- who and where ------------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +104,44 @@ def test_a_server_that_answers_403_to_everything(ds: ab.Dataset) -> None:
         with pytest.raises(Denied, match="answers 403 to everything"):
             annotate(ds, found)
         untouched(ds, found)
+
+
+@pytest.mark.parametrize(
+    ("token", "error", "message"),
+    [
+        ("wrong-token-1234", Denied, "it does not know this token"),
+        (None, Rejected, "If that is its page for logging in, make an API token on its page"),
+    ],
+)
+def test_a_server_that_sends_everybody_to_its_login(
+    ds: ab.Dataset, hosted: Server, token: str | None, error: type[Exception], message: str
+) -> None:
+    hosted.double.state.login = "https://login.example/oauth"
+    with pytest.raises(error, match=message):
+        annotate(ds, hosted, token=token)
+    untouched(ds, hosted)
+
+
+def test_the_internal_dialect_at_the_hosted_edition(ds: ab.Dataset, hosted: Server) -> None:
+    with pytest.raises(
+        Denied, match="lets no program into its internal API, as the hosted edition; leave `dialect` out"
+    ):
+        annotate(ds, hosted, dialect="internal")
+    untouched(ds, hosted)
+
+
+def test_a_server_that_is_out_of_order_is_no_other_server(
+    ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "project_shown", out_of_order)
+    open_core.double.state.projects["p-1"] = Project("p-1", "x", open_core.double.state.owner, "x")
+    with pytest.raises(Broken, match=r"GET /api/project fails on the server \(500\)"):
+        annotate(ds, open_core)
+    untouched(ds, open_core)
+
+
+def out_of_order(*_: Any, **__: Any) -> Any:
+    raise ApiError(500, "ex_system")
 
 
 def test_a_server_that_is_no_datagym(ds: ab.Dataset, open_core: Server) -> None:
@@ -155,9 +205,7 @@ def test_a_project_named_twice(ds: ab.Dataset, hosted: Server) -> None:
 def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset of the task's name has images of somebody else: nothing of theirs is touched."""
     state = open_core.double.state
-    body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
-    there = places.create_dataset(state, body, internal=True)
-    places.add_urls(state, there, ["https://pictures.example/theirs.jpg"])
+    there = theirs(state)
     monkeypatch.setattr(filling.names, "place", lambda text: "theirs")
     with pytest.raises(
         Rejected, match="'theirs' is in use: it has 1 images that are not of this task, as 'theirs.jpg'"
@@ -179,9 +227,7 @@ def prepared(found: Server, entries: list[dict[str, Any]]) -> Any:
         found.project = "Road signs"
     (project,) = state.projects.values()
     configuration.replace_all(project, configuration.read(entries))
-    body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
-    there = places.create_dataset(state, body, internal=True)
-    places.add_urls(state, there, ["https://pictures.example/theirs.jpg"])
+    there = theirs(state)
     places.connect(state, project, there)
     (task,) = state.tasks.values()
     found.call("POST", f"project/{project.id}/prediction", json=[{"internal_media_ID": task.media.id, "labels": {
@@ -322,28 +368,53 @@ def test_an_attribute_of_300_characters(ds: ab.Dataset, open_core: Server) -> No
     ],
 )  # fmt: skip
 def test_a_value_that_datagym_cannot_hold(
-    ds: ab.Dataset, open_core: Server, tmp_path: Path, label: Any, schema: Any, message: str
+    open_core: Server, tmp_path: Path, label: Any, schema: Any, message: str
 ) -> None:
-    ds.add_samples([ab.Sample(images(tmp_path / "more", 1)[0], sample_id="odd", buses=[label])])
+    ds = single(tmp_path, buses=[label])
     with pytest.raises(InvalidLabels) as error:
-        annotate(ds.select(["odd"]), open_core, schema)
+        annotate(ds, open_core, schema)
     assert message in str(error.value)
     untouched(ds, open_core)
 
 
+def test_a_text_longer_than_the_project_has_room_for(hosted: Server, tmp_path: Path) -> None:
+    """DataGym takes it, and then holds the label for broken, so that nobody can finish the image."""
+    number = {"entryKey": "number", "entryValue": "n", "type": "freetext", "maxLength": 64, "children": []}
+    prepared(hosted, [THEIRS, {**BUS, "children": [BUS["children"][0], number]}])
+    ds = single(tmp_path, buses=ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="x" * 65))
+    schema = {"buses": {"type": "detections", "classes": ["bus"], "attributes": {"number": {"type": "text"}}}}
+    with pytest.raises(InvalidLabels, match="which has 65 characters, and DataGym keeps 64; correct them"):
+        annotate(ds, hosted, schema)
+    untouched(ds, hosted)
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown_as", "message"),
+    [
+        ({"type": "detections", "classes": ["行人", "bus"]}, {}, "the class '行人' has none; .* shown_as={'行人': 'a name'}"),
+        ({"type": "detections", "classes": ["bus"], "attributes": {"颜色": {"type": "text"}}}, {}, "the attribute '颜色' has none"),
+        ({"type": "detections", "classes": ["bus"]}, {"tram": "x"}, "there is no class, attribute or classification 'tram'"),
+        ({"type": "detections", "classes": ["bus"]}, {"bus": "x" * 57}, "the text for 'bus' has 57 characters"),
+        ({"type": "detections", "classes": ["bus"]}, {"bus": "автобус"}, "the class 'bus' has none"),
+    ],
+)  # fmt: skip
+def test_names_that_nobody_could_read(
+    ds: ab.Dataset, open_core: Server, schema: Any, shown_as: dict[str, str], message: str
+) -> None:
+    with pytest.raises(Unsupported, match=message):
+        annotate(ds, open_core, {"buses": schema}, shown_as=shown_as)
+    untouched(ds, open_core)
+
+
 def test_keypoints_of_which_none_is_there(tmp_path: Path, open_core: Server) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
-    nothing = ab.Keypoint("poi", [(float("nan"), float("nan"))], label_id="none0")
-    ds.add_samples([ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0", pois=[nothing])])
+    ds = single(tmp_path, pois=[ab.Keypoint("poi", [(float("nan"), float("nan"))], label_id="none0")])
     with pytest.raises(InvalidLabels, match=r"1 label has \(none0\) keypoints of which none is there"):
         annotate(ds, open_core, {"pois": {"type": "keypoints", "classes": ["poi"]}})
     untouched(ds, open_core)
 
 
 def test_a_class_twice_in_a_checklist(tmp_path: Path, open_core: Server) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
-    twice = [ab.Classification("a"), ab.Classification("a")]
-    ds.add_samples([ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0", seen=twice)])
+    ds = single(tmp_path, seen=[ab.Classification("a"), ab.Classification("a")])
     with pytest.raises(InvalidLabels, match="the sample 's0' has 'a' 2 times, and a checklist has it once"):
         annotate(ds, open_core, {"seen": {"type": "classifications", "classes": ["a", "b"]}})
     untouched(ds, open_core)
@@ -380,11 +451,11 @@ def test_two_attributes_below_one_of_a_shape(ds: ab.Dataset, open_core: Server) 
 
 
 def test_a_nested_shape_without_the_one_it_lies_in(tmp_path: Path, open_core: Server) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
-    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
-    sample["plates"] = ab.Detection("plate", [0.1, 0.1, 0.1, 0.1], label_id="plate0", parent="car9")
-    sample["cars"] = ab.Detection("car", [0.1, 0.1, 0.5, 0.5], label_id="car0")
-    ds.add_samples([sample])
+    ds = single(
+        tmp_path,
+        plates=ab.Detection("plate", [0.1, 0.1, 0.1, 0.1], label_id="plate0", parent="car9"),
+        cars=ab.Detection("car", [0.1, 0.1, 0.5, 0.5], label_id="car0"),
+    )
     schema = {
         "cars": {"type": "detections", "classes": ["car"]},
         "plates": {"type": "detections", "classes": ["plate"], "attributes": {"parent": {"type": "text"}}},
@@ -421,6 +492,36 @@ def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None
     with pytest.raises(Unsupported, match="'https://pictures.example/a.jpg' is signed") as error:
         annotate(ds, open_core, media="urls")
     assert "s3cr3t" not in str(error.value)
+    untouched(ds, open_core)
+
+
+@pytest.mark.parametrize(
+    ("url_root", "message"),
+    [
+        ("https://joe:s3cr3t@pictures.example", "'https://pictures.example/photo_0.png' has a login in it"),
+        ("https://pictures.example", "several samples have the address 'https://pictures.example/photo_0.png'"),
+        ("ftp://joe:s3cr3t@pictures.example", "'ftp://pictures.example/photo_0.png' is no address"),
+    ],
+)
+def test_addresses_that_would_tell_or_mix_too_much(
+    ds: ab.Dataset, open_core: Server, tmp_path: Path, url_root: str, message: str
+) -> None:
+    ds.add_samples([ab.Sample(tmp_path / "images" / "photo_0.png", sample_id="again")])
+    with pytest.raises(Unsupported, match=message) as error:
+        annotate(ds, open_core, media="urls", media_root=str(tmp_path / "images"), url_root=url_root)
+    assert "s3cr3t" not in str(error.value)
+    untouched(ds, open_core)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_an_image_that_is_turned_by_its_exif_data(tmp_path: Path, open_core: Server, name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 48)).save(tmp_path / name, exif=exif)
+    ds = ab.create_dataset(tmp_path / "data")
+    ds.add_samples([ab.Sample(tmp_path / name, sample_id="s0")])
+    with pytest.raises(InvalidLabels, match=rf"1 images are turned by their EXIF data, as '.*{name}'.* Turn the files"):
+        annotate(ds, open_core)
     untouched(ds, open_core)
 
 
@@ -510,10 +611,6 @@ def test_a_class_that_is_taken_away_meanwhile_rolls_the_batch_back(ds: ab.Datase
 def test_an_export_that_is_cut_off_changes_nothing(
     ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.doubles.datagym import exporting
-
-    from annobridge.exceptions import Broken
-
     results = annotate(ds, open_core)
     finish(open_core, results)
     before = ds.labels().to_arrow()
@@ -525,8 +622,6 @@ def test_an_export_that_is_cut_off_changes_nothing(
 
 
 def test_a_project_that_was_deleted_is_gone(ds: ab.Dataset, open_core: Server) -> None:
-    from annobridge.exceptions import Gone
-
     annotate(ds, open_core)
     for project in open_core.double.state.projects.values():
         project.deleted = True

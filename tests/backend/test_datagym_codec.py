@@ -74,6 +74,27 @@ def test_no_two_files_have_one_name(paths: list[str], latin: bool) -> None:
             assert name.encode("latin-1").decode("latin-1").isprintable()
 
 
+def test_names_are_shown_as_near_as_datagym_can_write_them() -> None:
+    """Latin letters without their marks; what is not in Latin letters as ``shown_as`` says; no two alike."""
+    schema = LabelSchema.parse(
+        {
+            "streets": {
+                "type": "detections",
+                "classes": ["Straße", "行人", "łódź"],
+                "attributes": {"颜色": {"type": "text"}},
+            },
+            "more": {"type": "polygons", "classes": ["Straße"]},
+            "weather": {"type": "classification", "classes": ["晴", "雨"]},
+        }
+    )
+    made = Vocabulary.of(schema, DatagymConfig(shown_as={"行人": "Pedestrian", "颜色": "Color", "weather": "Weather"}))
+    shown = [(e.key, e.shown) for e in made.entries]
+    assert shown == [("strasse", "Strasse"), ("pedestrian", "Pedestrian"), ("lodz", "lodz"),
+                     ("strasse more", "Strasse (more)"), ("weather", "Weather")]  # fmt: skip
+    assert [(q.key, q.shown) for q in made.entries[0].questions] == [("color", "Color")]
+    assert list(made.definition()[-1]["options"].values()) == ["晴", "雨"]  # options are shown in any script
+
+
 # --- masks --------------------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +140,7 @@ KINDS = {
 @given(data=st.data())
 def test_values_come_back_as_their_type(kind: str, data: st.DataObject) -> None:
     text = json.dumps(data.draw(KINDS[kind]))
-    asked = values.question(Attribute("a", kind), "a", None)
+    asked = values.question(Attribute("a", kind), "a", "a", None)
     assert json.loads(asked.decode(asked.encode(text)) or "null") == json.loads(text)
 
 
@@ -132,9 +153,9 @@ def test_words_that_are_not_of_the_type_stay_text() -> None:
 
 
 def test_an_option_that_nobody_knows_stays_a_text() -> None:
-    asked = values.question(Attribute("a", "select", (1, "x y")), "a", None)
+    asked = values.question(Attribute("a", "select", (1, "x y")), "a", "a", None)
     assert (asked.decode(("1",)), asked.decode(("x y",)), asked.decode(("zzz",))) == ("1", '"x y"', '"zzz"')
-    several = values.question(Attribute("a", "list", ("b", "c")), "a", None)
+    several = values.question(Attribute("a", "list", ("b", "c")), "a", "a", None)
     assert several.encode('["c", "b"]') == ("b", "c")
     assert several.decode(("b", "zzz")) == '["b", "zzz"]'
     assert several.misfit('["b", "d"]') == "holds 'd', which is not one of b, c"

@@ -174,6 +174,24 @@ def test_labels_without_ids_of_images_are_refused(ds: ab.Dataset, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_the_configuration_of_another_run_is_not_written_over(ds: ab.Dataset, tmp_path: Path) -> None:
+    annotate(ds, tmp_path / "out", fixed_ids(tmp_path))
+    before = (tmp_path / "out" / "label-configuration.json").read_bytes()
+    options = {"transport": "files", "folder": str(tmp_path / "out"), "media_ids": str(fixed_ids(tmp_path))}
+    with pytest.raises(
+        Unsupported, match="has another label configuration in it .*; give another folder, or remove it"
+    ):
+        ds.annotate("other", label_schema={"buses": SCHEMA["buses"]}, backend="datagym", progress=False, **options)
+    assert ds.list_annotation_runs() == ["run"]
+    assert (tmp_path / "out" / "label-configuration.json").read_bytes() == before
+
+
+def test_a_run_with_a_long_name_has_files_with_short_ones(ds: ab.Dataset, tmp_path: Path) -> None:
+    options = {"transport": "files", "folder": str(tmp_path / "out"), "media_ids": str(fixed_ids(tmp_path)), **NESTED}
+    ds.annotate("r" * 300, label_schema=SCHEMA, backend="datagym", progress=False, task_size=1, **options)
+    assert len(list((tmp_path / "out").glob("*.labels.json"))) == 2
+
+
 def test_ids_that_lack_an_image_are_refused(ds: ab.Dataset, tmp_path: Path) -> None:
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps({"media": [{"id": "m-0", "mediaName": "photo_0.png"}]}))
@@ -228,6 +246,10 @@ BUS = {"classifications": {}, "nested_geometries": {}}
          "'1.5' is no coordinate"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": True, "y": 1, "w": 2, "h": 3}]}]})), Broken,
          "True is no coordinate"),
+        (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": 10**400, "y": 1, "w": 2, "h": 3}]}]})), Broken,
+         "int too large to convert to float"),
+        (json.dumps(exported(labeler=7)), Broken, "7 is no labeler"),
+        (json.dumps(exported(global_classifications={"weather": "rain"})), Broken, "'rain' is no classification"),
         (json.dumps([{"label_classes": [{"class_name": "cat", "geometry_type": "point"}]}, exported()[1]]), Rejected,
          "is the export of another project: its classes are 'cat', and those of this run are 'bus', 'car'"),
     ],

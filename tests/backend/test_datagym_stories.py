@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from tests import datagym_servers
-from tests.backend.datagym_cases import HEIGHT, NESTED, SCHEMA, WIDTH, dataset, finish, images, remote, row
+from tests.backend.datagym_cases import HEIGHT, NESTED, SCHEMA, WIDTH, dataset, finish, remote, row, single
 from tests.contract.datagym_hands import Editor, add_class
 from tests.datagym_servers import Server
+from tests.doubles.datagym import config as configuration
 
 import annobridge as ab
 from annobridge.core.geometry import decode_rle
-from annobridge.exceptions import StalePlan
+from annobridge.exceptions import Rejected, StalePlan
 
 pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
 
@@ -50,6 +51,26 @@ def value(editor: Editor, sample: str, key: str) -> tuple[Any, Any]:
     return task, next(v for v in task["labelIteration"]["entryValues"] if v["entryKeyLcEntry"] == key)
 
 
+def child(of: Any, key: str) -> Any:
+    return next(c for c in of["children"] if c["entryKeyLcEntry"] == key)
+
+
+def copied(editor: Editor, task: Any, of: Any, tag: str, **place: float) -> None:
+    """A copy bears the id of the label that it was made from."""
+    editor.update(task, child(editor.draw(task, {"id": of["lcEntryId"]}, **place), "ab_id"), text=tag)
+
+
+def change_class(editor: Editor, sample: str, key: str, to: str) -> None:
+    task, found = value(editor, sample, key)
+    path = f"{found['id']}/changeType"
+    body = {"newLcEntryId": editor.entry(task, to, found["entryTypeLcEntry"])["id"]}
+    editor.server.call("PUT", f"lcValue/{path}", f"lcvalues/{path}", json=body)
+
+
+def delete(server: Server, found: Any) -> None:
+    server.call("DELETE", f"lcValue/{found['id']}", f"lcvalues/{found['id']}")
+
+
 def test_everything_comes_back_untouched(ds: ab.Dataset, server: Server) -> None:
     before = ds.labels().to_arrow()
     results = annotate(ds, server)
@@ -64,8 +85,7 @@ def test_only_finished_images_are_loaded(ds: ab.Dataset, server: Server) -> None
     results = annotate(ds, server)
     editor = Editor(server, results)
     for sample in ("s0", "s1"):
-        _, bus = value(editor, sample, "bus")
-        server.call("DELETE", f"lcValue/{bus['id']}", f"lcvalues/{bus['id']}")
+        delete(server, value(editor, sample, "bus")[1])
     assert load(ds, server, force=True).changes == 0
     finish(server, results, "s1")
     assert counts(load(ds, server, force=True)) == (0, 0, 1)
@@ -76,9 +96,7 @@ def test_a_copied_tag_is_an_addition(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
-    copy = editor.draw(task, {"id": bus["lcEntryId"]}, x=64.0, y=96.0, width=bus["width"], height=bus["height"])
-    tag = next(c for c in copy["children"] if c["entryKeyLcEntry"] == "ab_id")
-    editor.update(task, tag, text="bus0")
+    copied(editor, task, bus, "bus0", x=64.0, y=96.0, width=bus["width"], height=bus["height"])
     finish(server, results)
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
@@ -90,8 +108,7 @@ def test_a_copied_tag_is_an_addition_without_ids_of_values_too(ds: ab.Dataset, s
     results = annotate(ds, server, value_ids=False)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
-    copy = editor.draw(task, {"id": bus["lcEntryId"]}, x=1.0, y=2.0, width=30.0, height=20.0)
-    editor.update(task, next(c for c in copy["children"] if c["entryKeyLcEntry"] == "ab_id"), text="bus0")
+    copied(editor, task, bus, "bus0", x=1.0, y=2.0, width=30.0, height=20.0)
     finish(server, results)
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
@@ -102,11 +119,7 @@ def test_a_copied_tag_is_an_addition_without_ids_of_values_too(ds: ab.Dataset, s
 def test_a_changed_class_keeps_the_id_and_the_attributes(ds: ab.Dataset, server: Server, value_ids: bool) -> None:
     """DataGym makes a new value without tag and attributes; the place says which label it is."""
     results = annotate(ds, server, value_ids=value_ids)
-    editor = Editor(server, results)
-    task, bus = value(editor, "s0", "bus")
-    tram = editor.entry(task, "tram", "RECTANGLE")
-    body = {"newLcEntryId": tram["id"]}
-    server.call("PUT", f"lcValue/{bus['id']}/changeType", f"lcvalues/{bus['id']}/changeType", json=body)
+    change_class(Editor(server, results), "s0", "bus", "tram")
     finish(server, results)
     report = load(ds, server)
     assert counts(report) == (0, 1, 0)
@@ -115,11 +128,63 @@ def test_a_changed_class_keeps_the_id_and_the_attributes(ds: ab.Dataset, server:
     assert counts(load(ds, server)) == (0, 0, 0)
 
 
+def test_a_class_changed_again_after_a_load_keeps_them_still(ds: ab.Dataset, server: Server) -> None:
+    results = annotate(ds, server, show_ids=False)
+    for key, to in (("bus", "tram"), ("tram", "bus")):
+        change_class(Editor(server, results), "s0", key, to)
+        finish(server, results)
+        assert counts(load(ds, server)) == (0, 1, 0)
+        assert (row(ds, "bus0")["label"], row(ds, "bus0")["attributes"]) == (to, {"number": 7})
+        assert counts(load(ds, server)) == (0, 0, 0)
+
+
+def test_an_attribute_that_was_cleared_is_cleared_here_without_shown_ids_too(ds: ab.Dataset, server: Server) -> None:
+    results = annotate(ds, server, show_ids=False)
+    editor = Editor(server, results)
+    task, bus = value(editor, "s0", "bus")
+    editor.update(task, child(bus, "number"), text=None)
+    finish(server, results)
+    assert counts(load(ds, server)) == (0, 1, 0)
+    assert row(ds, "bus0")["attributes"] == {}
+
+
+def test_parts_that_were_deleted_stay_deleted(server: Server, tmp_path: Path) -> None:
+    """The label keeps its id at DataGym, which names the values of all the parts that it had."""
+    corners = [[(x, 0.1), (x + 0.1, 0.1), (x, 0.3)] for x in (0.1, 0.4, 0.7)]
+    ds = single(tmp_path, cars=ab.Polyline("car", corners, filled=True, label_id="car0"))
+    results = annotate(ds, server, {"cars": {"type": "polygons", "classes": ["car"]}})
+    editor = Editor(server, results)
+    left, middle, right = sorted(editor.task("s0")["labelIteration"]["entryValues"], key=lambda v: v["points"][0]["x"])
+    delete(server, left)
+    finish(server, results)
+    assert counts(load(ds, server)) == (0, 1, 0)
+    assert load(ds, server).changes == 0
+    delete(server, middle)
+    editor.update(editor.task("s0"), right, points=[{"x": x, "y": y} for x, y in ((500, 48), (512, 48), (500, 144))])
+    assert counts(load(ds, server)) == (0, 1, 0)
+    assert row(ds, "car0")["points"] == [[[500 / 640, 0.1], [0.8, 0.1], [500 / 640, 0.3]]]
+    assert load(ds, server).changes == 0
+
+
+def test_what_cannot_be_seen_there_is_not_deleted_here(server: Server, tmp_path: Path) -> None:
+    """An empty text is no answer at DataGym, and a mask without pixels no shape."""
+    nothing = ab.Detection("thing", [0.1, 0.1, 0.1, 0.1], mask=np.zeros((HEIGHT, WIDTH), bool), label_id="thing0")
+    ds = single(tmp_path, note=ab.Scalar("", label_id="note0"), things=[nothing])
+    schema = {"note": {"type": "scalar"}, "things": {"type": "instances", "classes": ["thing"]}}
+    results = annotate(ds, server, schema)
+    finish(server, results)
+    assert load(ds, server, force=True).changes == 0
+    editor = Editor(server, results)
+    editor.answer(*value(editor, "s0", "note"), "seen")
+    assert counts(load(ds, server)) == (0, 1, 0)
+    assert row(ds, "note0")["value"] == '"seen"'
+
+
 def test_a_deleted_tag_loses_nothing(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
-    editor.update(task, next(c for c in bus["children"] if c["entryKeyLcEntry"] == "ab_id"), text=None)
+    editor.update(task, child(bus, "ab_id"), text=None)
     editor.update(task, bus, x=1.25)
     finish(server, results)
     report = load(ds, server)
@@ -148,38 +213,82 @@ def test_a_move_of_less_than_a_pixel_is_found_when_every_task_is_read(ds: ab.Dat
     assert counts(load(ds, server, source="tasks")) == (0, 1, 0)
 
 
-def test_a_server_without_task_calls_is_read_by_its_export(tmp_path: Path) -> None:
-    """Older hosted servers: whole pixels, and tags; the rest of a changed label stays."""
-    ds = dataset(tmp_path)
-    with datagym_servers.hosted() as server:
-        server.double.state.has_task_api = False
-        results = annotate(ds, server)
-        assert set(results.receipts()[0].state["tasks"]) == {None}
-        state = server.double.state
-        for task in state.tasks.values():
-            task.state = "COMPLETED"
-            for found in task.values:
-                if found.entry.key == "bus" and task.media.name == "photo_0.png":
-                    found.points = [(10.75, 20.75)]
-        assert counts(load(ds, server)) == (0, 1, 0)
-        assert row(ds, "bus0")["bounding_box"] == [10 / WIDTH, 20 / HEIGHT, 79 / WIDTH, 120 / HEIGHT]
-        assert counts(load(ds, server)) == (0, 0, 0)
+@pytest.fixture
+def older() -> Iterator[Server]:
+    """A hosted server that publishes no calls about tasks: there is the export only."""
+    with datagym_servers.hosted() as found:
+        found.double.state.has_task_api = False
+        yield found
 
 
-def test_a_shape_partly_off_the_image_is_not_deleted(tmp_path: Path) -> None:
+def buses(server: Server, *images_: str) -> list[Any]:
+    """The finished buses of images, as the server has them."""
+    for task in server.double.state.tasks.values():
+        task.state = "COMPLETED"
+    tasks = [t for t in server.double.state.tasks.values() if not images_ or t.media.name in images_]
+    return [v for task in tasks for v in task.values if v.entry.key == "bus"]
+
+
+def test_a_server_without_task_calls_is_read_by_its_export(ds: ab.Dataset, older: Server) -> None:
+    """Whole pixels, and tags; the rest of a changed label stays."""
+    results = annotate(ds, older)
+    assert set(results.receipts()[0].state["tasks"]) == {None}
+    (bus,) = buses(older, "photo_0.png")
+    bus.points = [(10.75, 20.75)]
+    assert counts(load(ds, older)) == (0, 1, 0)
+    assert row(ds, "bus0")["bounding_box"] == [10 / WIDTH, 20 / HEIGHT, 79 / WIDTH, 120 / HEIGHT]
+    assert counts(load(ds, older)) == (0, 0, 0)
+
+
+def test_a_copy_is_added_once_without_task_calls_too(ds: ab.Dataset, older: Server) -> None:
+    """It bears the id of another label, and is known again by its place."""
+    annotate(ds, older)
+    (bus,) = buses(older, "photo_0.png")
+    copy = bus.copy()
+    copy.points = [(300.0, 300.0)]
+    next(t for t in older.double.state.tasks.values() if bus in t.values).values.append(copy)
+    assert counts(load(ds, older)) == (1, 0, 0)
+    assert counts(load(ds, older)) == (0, 0, 0)
+
+
+def test_whole_pixels_stay_whole_where_only_the_last_bits_are_not(older: Server, tmp_path: Path) -> None:
+    """29 / 640 * 640 may be 28.999999999999996, of which the export makes 28."""
+    odd = next(x for x in range(1, HEIGHT) if x / HEIGHT * HEIGHT < x)
+    ds = single(tmp_path, buses=ab.Detection("bus", [0.1, odd / HEIGHT, 0.1, 0.1], label_id="bus0"))
+    annotate(ds, older, {"buses": SCHEMA["buses"]})
+    (bus,) = buses(older)
+    bus.points = [(5.0, bus.points[0][1])]
+    assert counts(load(ds, older)) == (0, 1, 0)
+    assert row(ds, "bus0")["bounding_box"][1] == odd / HEIGHT
+
+
+@pytest.mark.parametrize("option", [{"source": "tasks"}, {"unfinished": True}])
+def test_a_server_without_task_calls_says_what_it_cannot(ds: ab.Dataset, older: Server, option: Any) -> None:
+    annotate(ds, older)
+    with pytest.raises(Rejected, match="shows tasks to no program.*leave them out, and finished images are loaded"):
+        load(ds, older, **option)
+
+
+@pytest.mark.parametrize("show_ids", [True, False])
+def test_a_shape_partly_off_the_image_is_not_deleted(ds: ab.Dataset, older: Server, show_ids: bool) -> None:
     """The export has nulls for it: without the task it stays where it was."""
-    ds = dataset(tmp_path)
-    with datagym_servers.hosted() as server:
-        server.double.state.has_task_api = False
-        annotate(ds, server)
-        for task in server.double.state.tasks.values():
-            task.state = "COMPLETED"
-            for found in task.values:
-                if found.entry.key == "bus":
-                    found.points = [(-5.0, 20.0)]
-        report = load(ds, server)
+    annotate(ds, older, show_ids=show_ids)
+    for bus in buses(older):
+        bus.points = [(-5.0, 20.0)]
+    report = load(ds, older)
     assert report.changes == 0
     assert any("shapes that DataGym holds for broken" in note for note in report.notes)
+
+
+def test_a_configuration_is_replaced_once_without_task_calls_too(ds: ab.Dataset, older: Server) -> None:
+    """What was there cannot be seen, so the second task could not tell that it is ours; it would delete the first one's labels."""
+    (project,) = older.double.state.projects.values()
+    poi = {"entryKey": "poi", "entryValue": "Poi", "type": "point", "children": []}
+    configuration.replace_all(project, configuration.read([poi]))
+    annotate(ds, older, replace_config_and_delete_all_labels=True, task_size=1)
+    assert sum(method == "DELETE" for method, _ in older.double.state.calls) == 1
+    assert len(buses(older)) == 2
+    assert load(ds, older).changes == 0
 
 
 def test_a_class_that_was_removed_there_deletes_nothing_here(tmp_path: Path) -> None:
@@ -197,18 +306,15 @@ def test_a_class_that_was_removed_there_deletes_nothing_here(tmp_path: Path) -> 
 
 
 def test_each_point_of_a_label_is_a_point_there(server: Server, tmp_path: Path) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
     points = [(0.1, 0.1), (float("nan"), float("nan")), (0.3, 0.3), (0.4, 0.4)]
-    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
-    sample["body"] = ab.Keypoint("person", points, label_id="body0")
-    ds.add_samples([sample])
+    ds = single(tmp_path, body=ab.Keypoint("person", points, label_id="body0"))
     results = annotate(ds, server, {"body": {"type": "keypoints", "classes": ["person"]}})
     assert len(remote(results, "body0")["remote_id"].split("+")) == 3
     editor = Editor(server, results)
     task = editor.task("s0")
     there = sorted(task["labelIteration"]["entryValues"], key=lambda v: v["point"]["x"])
     editor.update(task, there[0], x=32.0, y=24.0)
-    server.call("DELETE", f"lcValue/{there[1]['id']}", f"lcvalues/{there[1]['id']}")
+    delete(server, there[1])
     finish(server, results)
     assert counts(load(ds, server)) == (0, 1, 0)
     found = row(ds, "body0")
@@ -216,6 +322,7 @@ def test_each_point_of_a_label_is_a_point_there(server: Server, tmp_path: Path) 
     assert found["points"][0][3] == [0.4, 0.4]
     assert np.isnan(found["points"][0][1:3]).all()
     assert found["visibility"] == [2, 0, 0, 2]
+    assert load(ds, server).changes == 0
 
 
 def test_a_mask_keeps_the_holes_of_regions_that_nobody_touched(server: Server, tmp_path: Path) -> None:
@@ -223,10 +330,7 @@ def test_a_mask_keeps_the_holes_of_regions_that_nobody_touched(server: Server, t
     mask[10:40, 10:60] = True
     mask[20:30, 20:40] = False  # a hole
     mask[100:120, 100:140] = True
-    ds = ab.create_dataset(tmp_path / "data")
-    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
-    sample["things"] = ab.Detection("thing", mask=mask, label_id="thing0")
-    ds.add_samples([sample])
+    ds = single(tmp_path, things=ab.Detection("thing", mask=mask, label_id="thing0"))
     results = annotate(ds, server, {"things": {"type": "instances", "classes": ["thing"]}})
     editor = Editor(server, results)
     task = editor.task("s0")
@@ -237,16 +341,16 @@ def test_a_mask_keeps_the_holes_of_regions_that_nobody_touched(server: Server, t
     mask[100:120, 100:140] = False
     mask[100:120, 200:240] = True
     assert np.array_equal(decode_rle(row(ds, "thing0")["mask"]), mask)
+    assert load(ds, server).changes == 0
 
 
 def test_shapes_in_shapes_go_there_and_back(server: Server, tmp_path: Path) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
-    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
-    sample["cars"] = ab.Detection("car", [0.1, 0.1, 0.5, 0.5], label_id="car0", color="red")
-    sample["plates"] = ab.Polyline(
-        "plate", [[(0.2, 0.2), (0.3, 0.2), (0.3, 0.3)]], filled=True, label_id="plate0", parent="car0", color="white"
+    corners = [[(0.2, 0.2), (0.3, 0.2), (0.3, 0.3)]]
+    ds = single(
+        tmp_path,
+        cars=ab.Detection("car", [0.1, 0.1, 0.5, 0.5], label_id="car0", color="red"),
+        plates=ab.Polyline("plate", corners, filled=True, label_id="plate0", parent="car0", color="white"),
     )
-    ds.add_samples([sample])
     colour = {"color": {"type": "text"}}
     schema = {
         "cars": {"type": "detections", "classes": ["car"], "attributes": colour},
@@ -256,26 +360,22 @@ def test_shapes_in_shapes_go_there_and_back(server: Server, tmp_path: Path) -> N
     results = annotate(ds, server, schema, nested_fields={"plates": "cars"})
     editor = Editor(server, results)
     task, car = value(editor, "s0", "car")
-    plate = next(c for c in car["children"] if c["entryKeyLcEntry"] == "plate")
+    plate = child(car, "plate")
     finish(server, results)
     assert load(ds, server).changes == 0
     assert ds.labels().to_arrow().equals(before)
-    corners = ((64, 48), (128, 48), (128, 96))
-    editor.draw(task, {"id": plate["lcEntryId"]}, car["id"], points=[{"x": x, "y": y} for x, y in corners])
+    drawn = [{"x": x, "y": y} for x, y in ((64, 48), (128, 48), (128, 96))]
+    editor.draw(task, {"id": plate["lcEntryId"]}, car["id"], points=drawn)
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
     assert report.writes()["attributes"].to_pylist() == [[{"name": "parent", "type": "str", "value": '"car0"'}]]
+    assert load(ds, server).changes == 0
 
 
 def test_a_closed_line_is_a_polygon_there(server: Server, tmp_path: Path) -> None:
-    ds = ab.create_dataset(tmp_path / "data")
-    sample = ab.Sample(images(tmp_path / "images", 1)[0], sample_id="s0")
     corners = [[(0.2, 0.2), (0.3, 0.2), (0.3, 0.3)]]
-    sample["lanes"] = [
-        ab.Polyline("lane", corners, label_id="open"),
-        ab.Polyline("lane", corners, True, label_id="shut"),
-    ]
-    ds.add_samples([sample])
+    lanes = [ab.Polyline("lane", corners, label_id="open"), ab.Polyline("lane", corners, True, label_id="shut")]
+    ds = single(tmp_path, lanes=lanes)
     results = annotate(ds, server, {"lanes": {"type": "polylines", "classes": ["lane"]}})
     editor = Editor(server, results)
     task, closed = value(editor, "s0", "lane closed")
@@ -287,6 +387,27 @@ def test_a_closed_line_is_a_polygon_there(server: Server, tmp_path: Path) -> Non
     assert counts(report) == (1, 0, 0)
     assert report.writes()["closed"].to_pylist() == [True]
     assert report.writes()["kind"].to_pylist() == ["polyline"]
+
+
+def test_attributes_of_one_name_may_be_unlike_in_two_classes(server: Server, tmp_path: Path) -> None:
+    boxes = [ab.Detection("car", [0.1, 0.1, 0.2, 0.2], kind="a"), ab.Detection("bus", [0.4, 0.4, 0.2, 0.2], kind="c")]
+    ds = single(tmp_path, d=boxes)
+    kinds = [
+        {"classes": [c], "attributes": {"kind": {"type": "select", "values": v}}}
+        for c, v in (("car", ["a", "b"]), ("bus", ["c", "d"]))
+    ]
+    results = annotate(ds, server, {"d": {"type": "detections", "classes": kinds}})
+    finish(server, results)
+    assert load(ds, server).changes == 0
+
+
+def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server) -> None:
+    """Names of projects and datasets are cut, and stay different."""
+    key, schema = "r" * 300, {"buses": SCHEMA["buses"]}
+    results = ds.annotate(key, label_schema=schema, backend="datagym", progress=False, task_size=1, **server.options())
+    finish(server, results)
+    assert len({d.name for d in server.double.state.datasets.values()}) == 2
+    assert results.plan().changes == 0
 
 
 def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, server: Server) -> None:
@@ -383,8 +504,7 @@ def test_an_id_of_another_image_is_told(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
-    drawn = editor.draw(task, {"id": bus["lcEntryId"]}, x=300.0, y=300.0, width=20.0, height=20.0)
-    editor.update(task, next(c for c in drawn["children"] if c["entryKeyLcEntry"] == "ab_id"), text="of elsewhere")
+    copied(editor, task, bus, "of elsewhere", x=300.0, y=300.0, width=20.0, height=20.0)
     finish(server, results)
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)

@@ -57,6 +57,10 @@ class Raw:
     headers: dict[str, str]
 
 
+class Moved(Exception):
+    """Somebody is sent elsewhere."""
+
+
 Handler = Callable[[Call], Any]
 _ROUTES: list[tuple[str, re.Pattern[str], Handler, bool]] = []
 
@@ -100,7 +104,7 @@ def _check_access(request: Request, state: State, path: str, v1: bool) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = token if scheme == "Token" else request.query.get("token")
     if not v1:
-        raise ApiError(401, "ex_unauthorized")
+        raise Moved(state.login) if state.login else ApiError(401, "ex_unauthorized")
     if given not in state.tokens:
         raise forbidden()
 
@@ -335,6 +339,8 @@ class _Handler(BaseHTTPRequestHandler):
                 answer, status = dispatch(request, state), 200
             except ApiError as error:
                 answer, status = error.body, error.status
+            except Moved as elsewhere:
+                answer, status = Raw(b"", {"Location": str(elsewhere)}), 302
         headers = {"Content-Type": "application/json;charset=UTF-8"}
         if isinstance(answer, Raw):
             body, headers = answer.body, answer.headers

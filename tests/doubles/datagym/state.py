@@ -158,6 +158,7 @@ class State:
     tokens: set[str] = field(default_factory=set)
     user: str = "user-7"
     has_task_api: bool = True  # older hosted servers publish no task endpoints
+    login: str | None = None  # where the hosted edition sends those who ask its internal API; 401 if nowhere
     api_url: str = "http://localhost:8080/api/v1/"
     projects: dict[str, Project] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
