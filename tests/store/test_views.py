@@ -22,7 +22,7 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> ab.Dataset:
             tags=["all", "even" if n % 2 == 0 else "odd"],
             number=(7 * n) % 10,
             place=None if n == 5 else "ab"[n % 2],
-            boxes=[ab.Detection("car", [0, 0, 1, 1], label_id=f"b{n}-{k}", confidence=k / 10) for k in range(n % 4)],
+            boxes=[ab.Detection("car", [0, 0, 1, 1], label_id=f"b{n}-{k}", confidence=k / 10, nth=k) for k in range(n % 4)],
             weather=ab.Classification("sun" if n < 5 else "rain", label_id=f"w{n}"),
         )
         for n in range(10)
@@ -63,6 +63,14 @@ VERBS: dict[str, Any] = {
     "sort_by, reverse": (lambda v: v.sort_by("number", reverse=True).limit(2), [7, 4]),
     "sort_by the id": (lambda v: v.sort_by("sample_id", reverse=True).limit(2), [9, 8]),
     "sort_by, then match": (lambda v: v.sort_by("number", reverse=True).match("number > 7"), [7, 4]),
+    "sort_by an expression": (lambda v: v.sort_by("abs(number - 5)").limit(3), [5, 2, 8]),
+    "sort_by, equal ones stay": (lambda v: v.sort_by("number / 5", reverse=True).limit(3), [1, 4, 5]),
+    "sort_by, null is last": (lambda v: v.sort_by("place", reverse=True).skip(9), [5]),
+    "sort_by labels": (lambda v: v.sort_by(ab.LabelCount("boxes"), reverse=True).limit(4), [3, 7, 2, 6]),
+    "sort_by some labels": (lambda v: v.sort_by(ab.LabelCount("boxes", "confidence > 0.15"), True).limit(3), [3, 7, 0]),
+    "sort_by some labels, of a view": (lambda v: v.skip(4).sort_by(ab.LabelCount("boxes"), True).limit(2), [7, 6]),
+    "match_labels, attribute": (lambda v: v.match_labels("boxes", ab.has_attribute("nth", 2)), [3, 7]),
+    "match_labels, attribute of another type": (lambda v: v.match_labels("boxes", ab.has_attribute("nth", "2")), []),
     "sort_by nothing": (lambda v: v.limit(0).sort_by("number"), []),
     "match after match_tags": (lambda v: v.match_tags("odd").match("number > 5"), [1, 7]),
 }
@@ -125,6 +133,9 @@ def test_or_in_a_filter_does_not_leak_into_other_fields(ds):
         lambda ds: ds.match("").sample_ids(),
         lambda ds: ds.sort_by("numbr").sample_ids(),
         lambda ds: ds.sort_by("tags").sample_ids(),
+        lambda ds: ds.sort_by("number +").sample_ids(),
+        lambda ds: ds.sort_by(ab.LabelCount("boxs")),
+        lambda ds: ds.sort_by(ab.LabelCount("boxes", "confidense > 1")).sample_ids(),
         lambda ds: ds.limit(-1).sample_ids(),
         lambda ds: ds.skip(-1).sample_ids(),
         lambda ds: ds.take(-1).sample_ids(),
@@ -134,7 +145,7 @@ def test_what_cannot_run_is_a_sentence_that_names_it(ds, call):
     with pytest.raises(ab.AnnobridgeError) as caught:
         call(ds)
     text = str(caught.value)
-    assert any(word in text for word in ("numbr", "number", "lable", "tags", "-1", "''")), text
+    assert any(word in text for word in ("numbr", "number", "lable", "tags", "-1", "''", "boxs", "confidense")), text
     assert "/rust/" not in text
     assert "\n" not in text
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.masks import one
 from ..exceptions import StoreError
 from .labels import Labels, of_fields
 from .samples import Samples
@@ -93,21 +94,33 @@ def _take(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
     return found.take(pa.array(rng.permutation(len(found))[: stage["count"]]))
 
 
-def _sort_by(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    column, schema = stage["column"], samples.schema()
-    if column not in schema.names:
-        raise StoreError(f"The samples have no column {column!r} to sort by; they have {', '.join(schema.names)}.")
-    names = list(dict.fromkeys(["sample_id", column]))
-    rows = pa.Table.from_batches(samples.scan(None, names), pa.schema([schema.field(n) for n in names]))
-    rows = rows.filter(pc.is_in(rows["sample_id"], value_set=found))
+def _sort_by(samples: Samples, labels: Labels, found: pa.Array, stage: Stage) -> pa.Array:
+    if not len(found):
+        return found
+    if "field" in stage:
+        keys = _label_counts(labels, found, stage["field"], stage["where"])
+    else:
+        keys = _values(samples, found, stage["by"])
     try:
-        order = pc.sort_indices(rows[column], sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
+        order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        raise StoreError(
-            f"The column {column!r} is {schema.field(column).type}, which has no order; sort by another."
-        ) from None
-    sorted_ids = rows["sample_id"].take(order)
-    return pa.concat_arrays(sorted_ids.chunks) if sorted_ids.num_chunks else found.slice(0, 0)
+        raise StoreError(f"{stage['by']!r} is {keys.type}, which has no order; sort by another.") from None
+    return found.take(order)
+
+
+def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArray:
+    """What an expression on the columns of the samples gives for each."""
+    rows = pa.Table.from_batches(list(samples.computed(expression)))
+    return rows["value"].take(pc.index_in(found, value_set=one(rows["sample_id"])))
+
+
+def _label_counts(labels: Labels, found: pa.Array, field: str, where: str) -> pa.Array:
+    """How many labels of a field meet a condition, for each sample."""
+    counts = np.zeros(len(found) + 1, np.int64)  # the last is of samples that were not asked for
+    for batch in labels.scan(f"field = {quote(field)} AND ({where})", ["sample_id"]):
+        place = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
+        counts += np.bincount(place, minlength=len(counts))
+    return pa.array(counts[:-1])
 
 
 _RUN = {
