@@ -238,7 +238,7 @@ class Outgoing:
         """One task."""
         samples = self.samples_of(number)
         labels = tasks.outgoing(self._labels.get(number), self.run.schema)
-        return Task(self.todo[number][0], self.run.schema, samples, labels, media.FileMedia.of(samples))
+        return Task(self.todo[number][0], self.run.schema, samples, labels, self.stores.samples.media(samples))
 
     def check(self, backend: AnnotationBackend, progress: ProgressChoice) -> None:
         """Everything that can be wrong with what is going to be sent; learns missing image sizes on the way."""
@@ -265,7 +265,7 @@ class Outgoing:
         if not backend.capabilities.sends_media:
             bar.advance(task.samples.num_rows)
             return []
-        sizes, faults = media.check(task.samples, bar.advance)
+        sizes, faults = media.check(task.samples, task.media, bar.advance)
         self._sizes[number] = sizes
         unknown = ~valid(task.samples["width"]) & (sizes[:, 0] > 0)
         if unknown.any():

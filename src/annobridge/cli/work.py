@@ -120,7 +120,7 @@ def find(folder: Path) -> list[Path]:
 
     Raises ``StoreError`` when there is none, and ``InvalidMedia`` with all that cannot be read.
     """
-    from ..dataset import IMAGES
+    from ..core.media import IMAGES
 
     if not folder.is_dir():
         raise StoreError(f"There is no folder {str(folder)!r}; correct the path.")
@@ -148,7 +148,8 @@ def _faults(photos: Sequence[Path], root: Path) -> list[str]:
 
     names = [path.relative_to(root).as_posix() for path in photos]
     kinds, places = ["image"] * len(photos), [str(path) for path in photos]
-    _, faults = media.check(pa.table({"sample_id": names, "media_type": kinds, "filepath": places}))
+    rows = pa.table({"sample_id": names, "media_type": kinds, "filepath": places})
+    _, faults = media.check(rows, media.FileMedia.of(rows))
     return faults
 
 

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
+import requests
 from PIL import Image, UnidentifiedImageError
 from pyarrow import fs
 
-from ..exceptions import InvalidMedia
+from . import headers
 
 _THREADS = 4
+_IN_MEMORY = 8 << 20  # bytes of a file from the web
+_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _SHOWN = 20
 
 
+class Media(Protocol):
+    """The media of some samples, wherever they lie."""
+
+    def path(self, sample_id: str) -> Path | None:
+        """The local file, or ``None`` where there is none."""
+        ...
+
+    def open(self, sample_id: str) -> BinaryIO:
+        """A binary stream; the caller closes it. Raises ``FileNotFoundError``."""
+        ...
+
+
 class FileMedia:
-    """Media by path or URI (``s3://``, ``gs://``, … by Arrow's file systems)."""
+    """Media by path or URI (``https://``; ``s3://``, ``gs://``, … by Arrow's file systems)."""
 
     def __init__(self, places: Mapping[str, str | None]) -> None:
         self._places = places
@@ -28,10 +45,6 @@ class FileMedia:
     def of(cls, samples: pa.Table) -> FileMedia:
         """The media of some sample rows."""
         return cls(dict(zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)))
-
-    def place(self, sample_id: str) -> str | None:
-        """The path or URI, as the dataset has it."""
-        return self._places[sample_id]
 
     def path(self, sample_id: str) -> Path | None:
         """The local file, or ``None`` for a URI."""
@@ -43,21 +56,47 @@ class FileMedia:
         path = self.path(sample_id)
         if path is not None:
             return path.open("rb")
-        system, inner = fs.FileSystem.from_uri(self.place(sample_id))
+        place = self._places[sample_id] or ""
+        if place.startswith(("http://", "https://")):
+            return _fetched(place)
+        system, inner = fs.FileSystem.from_uri(place)
         stream: BinaryIO = system.open_input_file(inner)
         return stream
 
 
-def check(samples: pa.Table, advance: Callable[[int], None] = lambda _: None) -> tuple[np.ndarray, list[str]]:
-    """Open and decode every image: ``[width, height]`` of each (0 where it is bad, and for videos, which are only
-    looked for), and a sentence for each bad one.
+def _fetched(url: str) -> BinaryIO:
+    """What a web server has there; large files lie on disk. Raises ``OSError``, without the address: it may be signed."""
+    with ExitStack() as opened:
+        file: Any = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+        try:
+            with requests.get(url, stream=True, timeout=_TIMEOUT) as answer:
+                if answer.status_code == requests.codes.not_found:
+                    raise FileNotFoundError
+                if not answer.ok:
+                    raise OSError(f"the server answers {answer.status_code}")
+                for piece in answer.iter_content(1 << 16):
+                    file.write(piece)
+        except requests.RequestException as e:
+            raise OSError(f"the server does not answer ({type(e).__name__})") from None
+        file.seek(0)
+        opened.pop_all()  # the caller closes it
+        return file  # type: ignore[no-any-return]
+
+
+def check(
+    samples: pa.Table,
+    media: Media,
+    advance: Callable[[int], None] = lambda _: None,
+    size: Callable[[BinaryIO], tuple[int, int]] | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """Open every image and take its ``size``, by default once it was decoded to the end: ``[width, height]`` of each (0 where
+    it is bad, and for videos, which are only looked for), and a sentence for each bad one.
     """
-    media = FileMedia.of(samples)
     sizes = np.zeros((samples.num_rows, 2), np.int32)
     faults: list[str] = []
-    rows = zip(samples["sample_id"].to_pylist(), samples["media_type"].to_pylist(), strict=True)
+    rows = zip(*(samples[n].to_pylist() for n in ("sample_id", "media_type", "filepath")), strict=True)
     with ThreadPoolExecutor(_THREADS) as pool:
-        for at, found in enumerate(pool.map(lambda row: _look(media, *row), rows)):
+        for at, found in enumerate(pool.map(lambda row: _look(media, size or size_of, *row), rows)):
             if isinstance(found, str):
                 faults.append(found)
             else:
@@ -66,25 +105,26 @@ def check(samples: pa.Table, advance: Callable[[int], None] = lambda _: None) ->
     return sizes, faults
 
 
-def bad_files(faults: list[str]) -> str:
+def bad_files(faults: list[str], cure: str = "leave what cannot be read out of the view") -> str:
     """One sentence for some files, a list for many."""
     if len(faults) == 1:
-        return f"{faults[0]} Mend or replace the file, or leave the sample out of the view."
+        return f"{faults[0]} Mend or replace the file, or {cure}."
     shown = "\n  - ".join(faults[:_SHOWN])
     more = f"\n  … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    head = f"{len(faults)} files cannot be sent; mend or replace them, or leave their samples out of the view:"
-    return f"{head}\n  - {shown}{more}"
+    return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}{more}"
 
 
-def _look(media: FileMedia, sample_id: str, media_type: str | None) -> tuple[int, int] | str:
-    place = media.place(sample_id)
+def _look(
+    media: Media, size: Callable[[BinaryIO], tuple[int, int]], sample_id: str, media_type: str | None, place: str | None
+) -> tuple[int, int] | str:
     if place is None:
         return f"The sample {sample_id!r} has no filepath."
+    place = place.partition("?")[0] if "://" in place else place  # a signature is a secret
     what = media_type or "image"
     try:
         with media.open(sample_id) as stream:
             if what != "video":
-                return size_of(stream)
+                return size(stream)
             return (0, 0) if stream.read(1) else f"The video {place!r} of sample {sample_id!r} is empty (0 bytes)."
     except FileNotFoundError:
         return f"The {what} {place!r} of sample {sample_id!r} does not exist."
@@ -105,25 +145,20 @@ def size_of(stream: BinaryIO) -> tuple[int, int]:
     return size
 
 
-def sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """Width and height from the headers alone. Raises ``InvalidMedia`` with all files that have none."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(_header, paths))
-    if faults := [f for f in found if isinstance(f, str)]:
-        raise InvalidMedia(bad_files(faults))
-    return [f for f in found if not isinstance(f, str)]
+def header_size(stream: BinaryIO) -> tuple[int, int]:
+    """Width and height as the header says."""
+    with Image.open(stream) as image:
+        return image.size
 
 
 def known_sizes(paths: Sequence[Path]) -> list[tuple[int, int] | None]:
-    """Width and height of the files that are there and have them. ``annotate`` looks at the others more closely."""
+    """Width and height as the headers say, of the files that are there and have them."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [None if isinstance(found, str) else found for found in pool.map(_header, paths)]
+        return list(pool.map(_header, paths))
 
 
-def _header(path: Path) -> tuple[int, int] | str:
+def _header(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        empty = path.is_file() and path.stat().st_size == 0
-        return f"The image {str(path)!r} {'is empty (0 bytes)' if empty else f'cannot be read: {e}'}."
+        return headers.size(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,8 @@ from ..core import ids
 from ..core.labels import SAMPLES
 from ..core.masks import one
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
-from .tables import Database, among
+from .media import FileMedia, Media
+from .tables import SIZES, Database, among
 
 _LOOK_UP = 10_000
 
@@ -33,30 +34,45 @@ class Samples:
 
     def add(self, rows: pa.Table) -> pa.Array:
         """Add samples; new columns are made, missing ids too. Returns the ids."""
+        self.require_own()
         if "sample_id" not in rows.column_names:
             rows = rows.append_column("sample_id", pa.nulls(rows.num_rows, pa.string()))
         filled = pc.coalesce(rows["sample_id"].cast(pa.string()), pa.chunked_array([ids.fresh(rows.num_rows)]))
-        rows = rows.set_column(rows.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled)
-        if pc.count_distinct(filled).as_py() != rows.num_rows:
+        rows = self.fit(rows.set_column(rows.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
+        self.require_new(filled)
+        self.append(rows.schema, rows.to_batches())
+        return pa.concat_arrays(filled.chunks) if filled.num_chunks else pa.array([], pa.string())
+
+    def require_new(self, sample_ids: pa.ChunkedArray) -> None:
+        """Raise ``InvalidLabels`` unless each of the ids is given once, and is not in the dataset."""
+        if pc.count_distinct(sample_ids).as_py() != len(sample_ids):
             raise InvalidLabels("", ["Two of the new samples have one sample_id; give each its own, or none."])
-        present = self.present(filled)
+        present = self.present(sample_ids)
         if len(present):
             raise InvalidLabels(
                 "", [f"The dataset has a sample {present[0].as_py()!r} already; give new samples new ids."]
             )
-        rows = self._conform(rows)
-        self.db.append("samples", rows)
-        return pa.concat_arrays(filled.chunks) if filled.num_chunks else pa.array([], pa.string())
 
-    def _conform(self, rows: pa.Table) -> pa.Table:
-        table = self.db.table("samples")
-        new = [rows.schema.field(n).with_nullable(True) for n in rows.column_names if n not in table.schema.names]
-        fitted = {f.name: _fitted(rows[f.name], f) for f in self.schema() if f.name in rows.column_names}
-        if new:
-            table.add_columns(pa.schema(new))
-        fitted |= {f.name: rows[f.name] for f in new}
-        columns = [fitted[f.name] if f.name in fitted else pa.nulls(rows.num_rows, f.type) for f in self.schema()]
-        return pa.Table.from_arrays(columns, schema=self.schema())
+    def fit(self, rows: pa.Table) -> pa.Table:
+        """Rows with the columns that the dataset has too in its types. Raises ``SchemaError`` for values that do not fit."""
+        schema = self.schema()
+        known = {f.name: f for f in schema}
+        columns = {n: _fitted(rows[n], known[n]) if n in known else rows[n] for n in rows.column_names}
+        return pa.table(columns)
+
+    def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add rows that fit, with new ids; columns that the dataset does not have are made. One stream, bounded memory."""
+        here = set(self.schema().names)
+        if new := [f.with_nullable(True) for f in given if f.name not in here]:
+            self.db.table("samples").add_columns(pa.schema(new))
+        schema = self.schema()
+        whole = (
+            pa.RecordBatch.from_arrays(
+                [b[f.name] if f.name in given.names else pa.nulls(b.num_rows, f.type) for f in schema], schema=schema
+            )
+            for b in batches
+        )
+        self.db.append("samples", pa.RecordBatchReader.from_batches(schema, whole))
 
     def present(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Those of the ids that are in the dataset."""
@@ -64,7 +80,7 @@ class Samples:
             return pa.array([], pa.string())
         found = [
             pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=one(sample_ids)))
-            for batch in self.db.scan("samples", ["sample_id"])
+            for batch in self.scan(None, ["sample_id"])
         ]
         return pa.concat_arrays(found) if found else pa.array([], pa.string())
 
@@ -82,6 +98,10 @@ class Samples:
         """Stream samples."""
         return self.db.scan("samples", columns, where)
 
+    def computed(self, expression: str) -> Iterator[pa.RecordBatch]:
+        """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on its columns."""
+        return self.db.scan("samples", {"sample_id": "sample_id", "value": expression})
+
     def ids(self, where: str | None = None) -> pa.Array:
         """The ids of the samples that match, in the order of the table."""
         batches = [batch["sample_id"] for batch in self.scan(where, ["sample_id"])]
@@ -89,21 +109,43 @@ class Samples:
 
     def rows(self, sample_ids: pa.Array, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of some samples, in the order of the ids."""
-        wanted = list(columns) if columns is not None else self.schema().names
+        everything = self.schema()
+        wanted = list(columns) if columns is not None else everything.names
         names = list(dict.fromkeys(["sample_id", *wanted]))
+        schema = pa.schema([everything.field(n) for n in names])
         parts = []
         for at in range(0, len(sample_ids), _LOOK_UP):
             some = sample_ids.slice(at, _LOOK_UP)
-            found = self.db.read("samples", names, among("sample_id", some.to_pylist()))
+            found = pa.Table.from_batches(self.scan(self._among(some), names), schema)
             parts.append(found.take(pc.index_in(some, value_set=one(found["sample_id"]))))
-        rows = pa.concat_tables(parts) if parts else self.db.read("samples", names, "false")
+        rows = pa.concat_tables(parts) if parts else schema.empty_table()
         return rows.select(wanted)
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Fill in width and height, learnt from the files."""
-        rows = pa.table({"sample_id": pa.array(sample_ids, pa.string()), "width": sizes[:, 0], "height": sizes[:, 1]})
-        rows = rows.cast(pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")]))
+        rows = size_rows(sample_ids, sizes)
         self.db.table("samples").merge_insert("sample_id").when_matched_update_all().execute(rows)
+
+    def media(self, samples: pa.Table) -> Media:
+        """The media of some sample rows."""
+        return FileMedia.of(samples)
+
+    def delete(self, sample_ids: Sequence[str]) -> None:
+        """Delete samples."""
+        self.db.delete("samples", among("sample_id", sample_ids))
+
+    def require_own(self) -> None:
+        """Raise ``StoreError`` unless samples can be written here."""
+
+    def _among(self, sample_ids: pa.Array) -> str:
+        """The condition for some samples."""
+        return among("sample_id", sample_ids.to_pylist())
+
+
+def size_rows(sample_ids: Sequence[str], sizes: np.ndarray) -> pa.Table:
+    """``SIZES`` from ``[width, height]`` of each sample."""
+    rows = pa.table({"sample_id": pa.array(sample_ids, pa.string()), "width": sizes[:, 0], "height": sizes[:, 1]})
+    return rows.cast(SIZES)
 
 
 def _fitted(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

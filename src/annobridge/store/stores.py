@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .attached import AttachedSamples
 from .baseline import Baseline
 from .labels import Labels
 from .runs import Runs
@@ -25,4 +26,5 @@ class Stores:
     def of(cls, db: Database) -> Stores:
         """The stores of a database."""
         labels = Labels(db)
-        return cls(db, Samples(db), labels, Runs(db, labels), Baseline(db))
+        samples = Samples(db) if db.attachment is None else AttachedSamples(db, db.attachment)
+        return cls(db, samples, labels, Runs(db, labels), Baseline(db))

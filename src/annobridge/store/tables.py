@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
 from ..core.merge import BEFORE
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 
+Columns = Sequence[str] | Mapping[str, str] | None  # names, or names with the SQL expressions that give their values
 FORMAT = "1"  # of these tables; grows when an older annobridge could no longer read them
 _MARK = b"annobridge.format"
+_ATTACHED = b"annobridge.samples"
 # Stable row ids carry each row's version history; 2.1 is the newest file format that Pixano's LanceDB can read.
 _OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.1"}
 # Lance's own read-ahead is made for throughput alone; this halves its memory and costs little.
@@ -55,6 +59,7 @@ RECEIPTS = pa.schema(
 CHANGES = pa.schema(
     [*(f for f in BEFORE if f.name != "_rowaddr"), pa.field("run_id", pa.string()), pa.field("load", pa.int32())]
 )
+SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
 _TABLES = {
     "samples": SAMPLES,
     "labels": LABELS,
@@ -66,26 +71,55 @@ _TABLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The samples of a dataset are somebody's table: its name or URI, and its columns of ids and of media.
+
+    ``suffix`` ends the file names of media that are bytes; it is empty for paths.
+    """
+
+    table: str
+    id: str
+    media: str
+    suffix: str
+
+    def place(self, uri: str) -> str:
+        """Where the table lies: by its name in the database, or by its own URI."""
+        return self.table if self.table.endswith(".lance") else f"{uri.rstrip('/')}/{self.table}.lance"
+
+
 class Database:
     """The tables of one dataset."""
 
-    def __init__(self, uri: str, storage_options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
+    ) -> None:
         self.uri = uri
         self.storage_options = storage_options
+        self.attachment = attachment
+
+    @property
+    def _tables(self) -> dict[str, pa.Schema]:
+        """The tables that are ours."""
+        if self.attachment is None:
+            return _TABLES
+        return {n: s for n, s in _TABLES.items() if n != "samples"} | {"annotation_sizes": SIZES}
 
     @classmethod
-    def create(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
+    def create(
+        cls, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
+    ) -> Database:
         """Make the tables of a new dataset. Raises ``DatasetExists``, and leaves what is there alone."""
-        db = cls(uri, storage_options)
+        db = cls(uri, storage_options, attachment)
         connection = db._connect()
-        present = set(connection.list_tables().tables)
-        missing = [name for name in _TABLES if name not in present]
-        if len(missing) < len(_TABLES) and not (missing and db._half_made(present)):
+        present = set(db.names())
+        missing = [name for name in db._tables if name not in present]
+        if len(missing) < len(db._tables) and not (missing and db._half_made(present)):
             raise DatasetExists(
                 f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
             )
         for name in missing:
-            made = connection.create_table(name, schema=_stored(_TABLES[name]), storage_options=_OPTIONS)
+            made = connection.create_table(name, schema=db._stored(name), storage_options=_OPTIONS)
             if name == "annotation_runs":  # two processes that take one key: the second is refused by the store
                 made.set_unenforced_primary_key("anno_key")
         return db
@@ -98,14 +132,17 @@ class Database:
                 f"There is no folder {uri!r}; make a dataset there with create_dataset, or correct the path."
             )
         db = cls(uri, storage_options)
-        names = set(db._connect().list_tables().tables)
-        if missing := sorted(set(_TABLES) - names):
+        names = set(db.names())
+        marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
+        if _ATTACHED in marks:
+            db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
+        if missing := sorted(set(db._tables) - names):
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
                 "make one with create_dataset in another folder."
             )
-        found_format = (db.table("labels").schema.metadata or {}).get(_MARK, b"").decode()
+        found_format = marks.get(_MARK, b"").decode()
         if found_format != FORMAT:
             raise StoreError(
                 f"The dataset {uri!r} has format {found_format or 'unknown'}, and this annobridge reads format {FORMAT}; "
@@ -115,7 +152,7 @@ class Database:
 
     def _half_made(self, present: set[str]) -> bool:
         """Whether somebody was interrupted while making a dataset here: our tables, and nothing in them yet."""
-        tables = [self.table(name) for name in present & set(_TABLES)]
+        tables = [self.table(name) for name in present & set(self._tables)]
         return all(_MARK in (t.schema.metadata or {}) and not t.count_rows() for t in tables)
 
     def _connect(self) -> Any:
@@ -126,11 +163,16 @@ class Database:
                 f"The place {self.uri!r} cannot be opened: {_first_line(e)}. Check the path and its rights."
             ) from e
 
+    def names(self) -> list[str]:
+        """All tables of the database, those of others too."""
+        return sorted(self._connect().list_tables().tables)
+
     def table(self, name: str, version: int | None = None) -> Any:
         """A table as it is now, or as it was at a version."""
-        return lance.dataset(
-            f"{self.uri.rstrip('/')}/{name}.lance", version=version, storage_options=self.storage_options
-        )
+        place = f"{self.uri.rstrip('/')}/{name}.lance"
+        if name == "samples" and self.attachment is not None:
+            place = self.attachment.place(self.uri)
+        return lance.dataset(place, version=version, storage_options=self.storage_options)
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
@@ -143,21 +185,23 @@ class Database:
         self.table(name).delete(where)
 
     def scan(
-        self, name: str, columns: Sequence[str] | None = None, where: str | None = None, version: int | None = None,
+        self, name: str, columns: Columns = None, where: str | None = None, version: int | None = None,
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-        """Stream rows in bounded memory; ``address`` adds ``_rowaddr``."""
+        """Stream rows in bounded memory; ``address`` adds ``_rowaddr``. ``columns`` may name SQL expressions."""
         table = self.table(name, version)
+        chosen = columns if columns is None or isinstance(columns, Mapping) else list(columns)
         try:
-            scanner = table.scanner(
-                columns=None if columns is None else list(columns), filter=where, with_row_address=address, **_SCAN
-            )
-            yield from scanner.to_batches()
+            yield from table.scanner(columns=chosen, filter=where, with_row_address=address, **_SCAN).to_batches()
         except (ValueError, OSError) as e:
-            if where is None:
+            if where is not None:
+                what = f"The filter {where!r}"
+            elif isinstance(columns, Mapping):
+                what = f"The expression {list(columns.values())[-1]!r}"
+            else:
                 raise
             raise StoreError(
-                f"The filter {where!r} cannot be run on {name}: {_first_line(e)}. Its columns are {', '.join(table.schema.names)}."
+                f"{what} cannot be run on {name}: {_first_line(e)}. Its columns are {', '.join(table.schema.names)}."
             ) from e
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
@@ -169,15 +213,17 @@ class Database:
 
     def optimize(self) -> None:
         """Put small files together, in every table; nothing that a reader sees changes."""
-        for name in _TABLES:
+        for name in self._tables:
             self.table(name).optimize.compact_files()
 
-
-def _stored(schema: pa.Schema) -> pa.Schema:
-    """A schema with what the store shall know of it: our mark, and that ids are random text, not worth compressing."""
-    plain = {b"lance-encoding:compression": b"none"}
-    fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in schema]
-    return pa.schema(fields, {_MARK: FORMAT.encode()})
+    def _stored(self, name: str) -> pa.Schema:
+        """A schema with what the store shall know of it: our mark, and that ids are random text, not worth compressing."""
+        plain = {b"lance-encoding:compression": b"none"}
+        fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in self._tables[name]]
+        marks = {_MARK: FORMAT.encode()}
+        if self.attachment is not None:
+            marks[_ATTACHED] = json.dumps(asdict(self.attachment)).encode()
+        return pa.schema(fields, marks)
 
 
 def quote(text: str) -> str:

@@ -1,0 +1,41 @@
+"""Columns of any Arrow type as what labels hold: attributes, and values as JSON text."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from .labels import ATTRIBUTE
+from .masks import one
+
+
+def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
+    """The JSON text of each value; null stays null.
+
+    >>> texts(pa.array(["a", None, "a"])).to_pylist()
+    ['"a"', None, '"a"']
+    """
+    values = one(values)
+    if pa.types.is_nested(values.type) or pa.types.is_null(values.type):
+        return pa.array([None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string())
+    codes = values.dictionary_encode()
+    return pa.array([json.dumps(v, default=str) for v in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
+
+
+def attribute(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+    """Values as attributes of labels; null where there is none."""
+    values = one(values)
+    kind = pa.repeat(pa.scalar(_kind(values.type)), len(values))
+    parts = [pa.repeat(pa.scalar(name), len(values)), kind, texts(values)]
+    return pa.StructArray.from_arrays(parts, fields=list(ATTRIBUTE), mask=values.is_null())
+
+
+def _kind(type_: pa.DataType) -> str:
+    if pa.types.is_boolean(type_):
+        return "bool"
+    if pa.types.is_integer(type_):
+        return "int"
+    if pa.types.is_floating(type_):
+        return "float"
+    return "json" if pa.types.is_nested(type_) else "str"

@@ -1,0 +1,204 @@
+"""Attached samples: the rows of a table that somebody else owns. It is read where it lies, and never written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image, UnidentifiedImageError
+
+from ..core.labels import SAMPLES
+from ..core.masks import one
+from ..core.media import media_types
+from ..core.text import near
+from ..exceptions import StoreError
+from .media import Media
+from .samples import Samples, size_rows
+from .tables import SIZES, Attachment, Database, among
+
+
+class AttachedSamples(Samples):
+    """A user's table as sample rows; sizes that were learnt from the media are kept beside it.
+
+    Conditions are on the columns of the table. A column of media that are bytes is not among those of the samples: they have
+    file names instead (the id, and the ending of the first image), and the bytes are read when they are sent.
+    """
+
+    def __init__(self, db: Database, attachment: Attachment) -> None:
+        super().__init__(db)
+        self._at = attachment
+
+    def schema(self) -> pa.Schema:
+        """``SAMPLES``, then the other columns of the table."""
+        theirs = self._theirs()
+        hidden = {*SAMPLES.names, self._at.id, self._at.media}
+        return pa.schema([*SAMPLES, *(f for f in theirs if f.name not in hidden)])
+
+    def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Stream samples."""
+        schema = self.schema()
+        wanted = pa.schema([schema.field(n) for n in columns]) if columns is not None else schema
+        sources = self._sources(schema)
+        needed = sorted({self._at.id, *(sources[n] for n in wanted.names if n in sources)})
+        sizes = self.db.read("annotation_sizes") if {"width", "height"} & set(wanted.names) else SIZES.empty_table()
+        for batch in self.db.scan("samples", needed, where):
+            given = {ours: batch[theirs] for ours, theirs in sources.items() if theirs in needed}
+            yield self._as_samples(given, wanted, sizes)
+
+    def computed(self, expression: str) -> Iterator[pa.RecordBatch]:
+        """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on the table's columns."""
+        for batch in self.db.scan("samples", {"sample_id": f"`{self._at.id}`", "value": expression}):
+            yield pa.record_batch({"sample_id": batch["sample_id"].cast(pa.string()), "value": batch["value"]})
+
+    def media(self, samples: pa.Table) -> Media:
+        """The media of some sample rows; none of their bytes is read yet."""
+        if not self._at.suffix:
+            return super().media(samples)
+        table = self.db.table("samples")
+        wanted = self._among(one(samples["sample_id"]))
+        found = table.scanner(columns=[self._at.id], filter=wanted, with_row_id=True).to_table()
+        rows = dict(zip(found[self._at.id].cast(pa.string()).to_pylist(), found["_rowid"].to_pylist(), strict=True))
+        return TableMedia(table, self._at.media, rows)
+
+    def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
+        """Keep width and height, learnt from the media."""
+        self.db.append("annotation_sizes", size_rows(sample_ids, sizes))
+
+    def require_own(self) -> None:
+        """Raise ``StoreError``: the table is not ours to write."""
+        raise StoreError(
+            f"The samples of this dataset are the table {self._at.table!r}, which annobridge never changes; "
+            "change it with LanceDB, and the dataset follows."
+        )
+
+    def _theirs(self) -> pa.Schema:
+        found: pa.Schema = self.db.table("samples").schema
+        return found
+
+    def _sources(self, schema: pa.Schema) -> dict[str, str]:
+        """Our columns that are read from the table → theirs."""
+        theirs = set(self._theirs().names)
+        sources = {n: n for n in schema.names if n in theirs} | {"sample_id": self._at.id}
+        return sources if self._at.suffix else sources | {"filepath": self._at.media}
+
+    def _as_samples(self, given: dict[str, pa.Array], wanted: pa.Schema, sizes: pa.Table) -> pa.RecordBatch:
+        ids = given["sample_id"].cast(pa.string())
+        if self._at.suffix:
+            given["filepath"] = pc.binary_join_element_wise(ids, self._at.suffix, "")
+        if "media_type" not in given and "filepath" in given:
+            given["media_type"] = media_types(given["filepath"])
+        place = one(pc.index_in(ids, value_set=one(sizes["sample_id"])))
+        for name in ("width", "height"):
+            learnt = one(sizes[name]).take(place)
+            given[name] = pc.coalesce(given[name].cast(learnt.type), learnt) if name in given else learnt
+        return pa.RecordBatch.from_arrays(
+            [given[f.name].cast(f.type) if f.name in given else pa.nulls(len(ids), f.type) for f in wanted],
+            schema=wanted,
+        )
+
+    def _among(self, sample_ids: pa.Array) -> str:
+        column, ids = f"`{self._at.id}`", sample_ids.to_pylist()
+        if not pa.types.is_integer(self._theirs().field(self._at.id).type):
+            return among(column, ids)
+        numbers = [i for i in ids if i.lstrip("-").isdecimal()]
+        return f"{column} IN ({', '.join(numbers)})" if numbers else "false"
+
+
+class TableMedia:
+    """Media whose bytes lie in a table, read one at a time when they are opened."""
+
+    def __init__(self, table: Any, column: str, rows: Mapping[str, int]) -> None:
+        self._table, self._column, self._rows = table, column, rows
+        self._blob = is_blob(table.schema.field(column))
+
+    def path(self, sample_id: str) -> Path | None:  # noqa: ARG002 - it has none
+        """There is no file."""
+        return None
+
+    def open(self, sample_id: str) -> BinaryIO:
+        """The bytes; a Lance blob is read as far as it is needed."""
+        row = self._rows.get(sample_id)
+        if row is not None and self._blob:
+            blobs = self._table.take_blobs(self._column, ids=[row])
+            if blobs:
+                found: BinaryIO = blobs[0]
+                return found
+        elif row is not None:
+            cells = self._table.scanner(columns=[self._column], filter=f"_rowid IN ({row})").to_table()[self._column]
+            if len(cells) and cells[0].is_valid:
+                return io.BytesIO(cells[0].as_py())
+        raise FileNotFoundError(f"the table has no bytes for it in {self._column!r}")
+
+
+def is_blob(field: pa.Field) -> bool:
+    """Whether a column is one of Lance's blobs, which are read in place."""
+    return (field.metadata or {}).get(b"lance-encoding:blob") == b"true" or "blob" in str(
+        getattr(field.type, "extension_name", "")
+    )
+
+
+def attachment(
+    uri: str, table: str, id_column: str, media: str, beside: bool, storage_options: dict[str, str] | None
+) -> Attachment:
+    """Look at a table that is to be attached. Raises ``StoreError`` for what cannot be."""
+    there = Database(uri, storage_options)
+    names = there.names()
+    if table not in names:
+        raise StoreError(f"There is no table {table!r} at {uri!r}; {near(table, names)}")
+    schema = there.table(table).schema
+    for what, column in (("id", id_column), ("media", media)):
+        if column not in schema.names:
+            raise StoreError(f"The table {table!r} has no column {column!r} ({what}=); {near(column, schema.names)}")
+    type_ = schema.field(id_column).type
+    if not (pa.types.is_string(type_) or pa.types.is_integer(type_)):
+        raise StoreError(
+            f"The column {id_column!r} is {type_}; ids are text or whole numbers, so name another with id=."
+        )
+    _require_ids(there, table, id_column)
+    place = (
+        table
+        if beside
+        else str(Path(uri).absolute() / f"{table}.lance")
+        if "://" not in uri
+        else f"{uri}/{table}.lance"
+    )
+    return Attachment(place, id_column, media, _suffix(there, table, schema.field(media)))
+
+
+def _require_ids(there: Database, table: str, column: str) -> None:
+    ids = there.read(table, [column])[column]
+    if ids.null_count:
+        raise StoreError(f"{ids.null_count} rows of the table {table!r} have no {column!r}; every sample needs an id.")
+    if pc.count_distinct(ids).as_py() < len(ids):
+        counts = pc.value_counts(ids)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")[0].as_py()
+        raise StoreError(
+            f"The id {twice!r} is in several rows of the table {table!r}; name a column of unique ids with id=."
+        )
+
+
+def _suffix(there: Database, table: str, field: pa.Field) -> str:
+    """The ending of the file names of images that are bytes: that of the first. Nothing for paths."""
+    if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+        return ""
+    if not (is_blob(field) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)):
+        raise StoreError(f"The column {field.name!r} is {field.type}; media are paths, URIs, bytes or Lance blobs.")
+    rows = there.table(table)
+    first = rows.scanner(columns=[], with_row_id=True, filter=f"`{field.name}` IS NOT NULL", limit=1).to_table()
+    if not first.num_rows:
+        raise StoreError(
+            f"The column {field.name!r} of the table {table!r} holds no media yet; attach it when it does."
+        )
+    media = TableMedia(rows, field.name, {"": first["_rowid"][0].as_py()})
+    try:
+        with media.open("") as stream, Image.open(stream) as image:
+            return f".{(image.format or 'png').lower()}".replace(".jpeg", ".jpg")
+    except UnidentifiedImageError:
+        raise StoreError(
+            f"The bytes in {field.name!r} of the table {table!r} are not an image that Pillow can read; name another column."
+        ) from None

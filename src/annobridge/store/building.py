@@ -1,0 +1,102 @@
+"""Building: a dataset is made beside the place where it will lie, and moved there once it is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..exceptions import DatasetExists, StoreError
+from .tables import Database
+
+
+@contextmanager
+def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iterator[Database]:
+    """A new database for the length of the block, and at its place afterwards; an error leaves nothing of it.
+
+    ``replace`` puts it in the place of the dataset that is there. Object stores cannot move a folder: there the tables are
+    made in place, and nothing is replaced. Raises ``DatasetExists``.
+    """
+    if "://" in uri:
+        if replace:
+            raise StoreError(f"A dataset can be overwritten on a local disk only; delete {uri!r}, and import again.")
+        yield Database.create(uri, storage_options)
+        return
+    place = Path(uri).absolute()
+    recover(place)
+    _check(place, replace)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _clear(place)
+    draft = _beside(place, "importing")
+    try:
+        yield Database.create(str(draft), storage_options)
+        _move(draft, place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def recover(place: Path) -> None:
+    """Bring back the dataset that was to be replaced, if a process ended between the two moves."""
+    if (aside := set_aside(place)) is not None:
+        aside.rename(place)
+
+
+def set_aside(place: Path) -> Path | None:
+    """The dataset that was to be replaced, where nothing has come into its place."""
+    return None if place.exists() else next(iter(sorted(place.parent.glob(f".{place.name}.replaced-*"))), None)
+
+
+def full(error: BaseException) -> bool:
+    """Whether an error, of ours or of Lance, says that the disk is full."""
+    text = str(error).lower()
+    return (
+        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text or "disk quota" in text
+    )
+
+
+def _check(place: Path, replace: bool) -> None:
+    if not place.exists():
+        return
+    names = sorted(p.name for p in place.iterdir()) if place.is_dir() else [place.name]
+    if not replace:
+        if names:
+            raise DatasetExists(
+                f"There is something at {str(place)!r} already; choose another place, or give mode='add' or mode='overwrite'."
+            )
+        return
+    Database.open(str(place))  # whatever is not a dataset is not replaced
+    if others := [n for n in names if not n.endswith(".lance") and not n.startswith(".")]:
+        raise StoreError(
+            f"The folder {str(place)!r} holds {others[0]!r} beside the dataset, which overwriting would delete; "
+            "move it away, or import into another place."
+        )
+
+
+def _move(draft: Path, place: Path) -> None:
+    if not place.exists() or not any(place.iterdir()):
+        draft.rename(place)  # also onto an empty folder
+        return
+    old = _beside(place, "replaced")
+    place.rename(old)
+    draft.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(place: Path, what: str) -> Path:
+    return place.parent / f".{place.name}.{what}-{socket.gethostname()}-{os.getpid()}"
+
+
+def _clear(place: Path) -> None:
+    """Remove what processes of this machine left here that ended in the middle."""
+    for left in place.parent.glob(f".{place.name}.*-{socket.gethostname()}-*"):
+        try:
+            os.kill(int(left.name.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
