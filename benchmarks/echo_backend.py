@@ -106,9 +106,10 @@ class EchoBackend(AnnotationBackend):
 def _by_image(images: list[str], ends: list[int], rows: pa.Table) -> Iterator[tuple[str, list[Any]]]:
     """The rows that the store takes, made one image at a time."""
     ids, names = rows["label_id"].to_pylist(), rows["label"].to_pylist()
-    boxes = rows["bounding_box"].combine_chunks().flatten().to_numpy().reshape(-1, 4)
+    boxes = rows["bounding_box"].combine_chunks().flatten().to_numpy().reshape(-1, 4).tolist()
+    labels = list(zip(ids, names, boxes, strict=True))
     for image, start, end in zip(images, [0, *ends[:-1]], ends, strict=True):
-        yield image, list(zip(ids[start:end], names[start:end], boxes[start:end].tolist(), strict=True))
+        yield image, labels[start:end]
 
 
 def _numbered(sample: pa.Array, counts: list[int]) -> pa.Array:

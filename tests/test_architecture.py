@@ -16,8 +16,9 @@ ROOMS = {
     "core": {"core", "exceptions"},
     "store": {"core", "exceptions", "store"},
     "backend": {"core", "exceptions", "backend"},
+    "formats": {"core", "exceptions", "formats", "store"},
 }
-PLUGIN_MAY = {"backend", "core", "exceptions"}
+PLUGIN_MAY = {"backend", "core", "exceptions", "formats"}
 
 
 def imports(path: Path, root: Path) -> Iterator[str]:

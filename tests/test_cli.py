@@ -98,8 +98,12 @@ def test_import_makes_a_dataset_and_adds_to_it(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 6)).save(tmp_path / "photos" / "a b.png")
     target = str(tmp_path / "new")
-    assert data("import", str(tmp_path / "photos"), target, "--tag", "x")["added"] == 1
-    assert data("info", "-d", target)["samples"] == 1
+    assert data("import", str(tmp_path / "photos"), target, "--tag", "x")["samples"] == 1
+    Image.new("RGB", (8, 6)).save(tmp_path / "photos" / "c.png")
+    assert run("import", str(tmp_path / "photos"), target).exit_code == 1
+    again = data("import", str(tmp_path / "photos"), target, "--mode", "add")
+    assert (again["samples"], again["known"]) == (1, 1)
+    assert data("info", "-d", target)["samples"] == 2
     assert [d["name"] for d in data("datasets", str(tmp_path))] == ["new"]
 
 
@@ -115,7 +119,7 @@ def test_import_refuses_a_folder_that_is_something_else(tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
     result = run("import", str(tmp_path), str(tmp_path))
     assert result.exit_code == 1
-    assert "is not an annobridge dataset" in result.stderr
+    assert "There is something at" in result.stderr
 
 
 def test_info_tells_fields_and_classes(place: str) -> None:

@@ -25,7 +25,8 @@ def test_the_code_runs_as_it_stands(
         exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
     assert "Plan 'round1': +0 ~0 -0\n0 0 0\n" in out
-    assert out.endswith("[[0.5, 0.5, 0.1, 0.1]]\n")
+    assert "[[0.5, 0.5, 0.1, 0.1]]\n" in out
+    assert "1 {'objects': 1} [" in out
 
 
 def test_the_first_block_is_twelve_lines() -> None:

@@ -18,6 +18,7 @@ from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 
 if TYPE_CHECKING:
+    from .attached import attach
     from .backend.base import (
         AnnotationBackend,
         AnnotationBackendConfig,
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     )
     from .core.schema import LabelSchema
     from .dataset import Dataset, create_dataset, list_datasets, load_dataset
+    from .exports import ExportReport, export_dataset, export_metadata
+    from .imports import ImportReport, import_dataset
+    from .queries import LabelCount, has_attribute
     from .results import AnnotationResults, LoadReport, MergePlan
     from .view import View
 
@@ -53,6 +57,7 @@ logging.getLogger("annobridge").addHandler(logging.NullHandler())
 
 # Loaded when first asked for: LanceDB alone takes more than a second.
 _HOMES = {
+    "attach": "attached",
     **dict.fromkeys(
         [
             "AnnotationBackend",
@@ -86,7 +91,10 @@ _HOMES = {
     ),
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
+    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata"], "exports"),
+    **dict.fromkeys(["ImportReport", "import_dataset"], "imports"),
     **dict.fromkeys(["AnnotationResults", "LoadReport", "MergePlan"], "results"),
+    **dict.fromkeys(["LabelCount", "has_attribute"], "queries"),
     "View": "view",
 }
 

@@ -2,60 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from . import incoming
+from .adopt import adopted
+from .core import adopt
 from .core.labels import LABELS, OURS
-from .core.rows import Label, Sample
-from .exceptions import SchemaError, StoreError
-from .store import media
+from .core.nest import unnest
+from .core.rows import Label
+from .exceptions import DatasetNotFound, SchemaError, StoreError
+from .store import building
 from .store.stores import Stores
 from .store.tables import Database, among, quote
 from .view import View
-
-IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 
 
 class Dataset(View):
     """Images and their labels, in one LanceDB database."""
 
+    @classmethod
+    def from_arrow(
+        cls,
+        uri: str | Path,
+        samples: Any,
+        labels: Mapping[str, Any] | Sequence[str] = (),
+        label_types: Mapping[str, str] | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> Dataset:
+        """Make a dataset of samples, and of labels by field: tables, streams or frames of any library that speaks Arrow.
+
+        ``labels`` may also name columns of the samples that hold lists of label structs, as ``nested()`` gives them.
+        Raises as ``create_dataset``, ``add_samples`` and ``add_labels`` do; nothing is made then.
+        """
+        if not isinstance(labels, Mapping):
+            samples, rows = unnest(pa.table(samples), labels)
+            labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
+        with building.new(str(uri), storage_options, replace=False) as database:
+            draft = cls(Stores.of(database))
+            draft.add_samples(samples)
+            for field, rows in labels.items():
+                draft.add_labels(field, rows, (label_types or {}).get(field))
+        return load_dataset(uri, storage_options)
+
+    @classmethod
+    def from_pandas(
+        cls, uri: str | Path, samples: Any, labels: Mapping[str, Any] | Sequence[str] = (), **arguments: Any
+    ) -> Dataset:
+        """``from_arrow`` of data frames; their index is left out."""
+        tables: Mapping[str, Any] | Sequence[str] = labels
+        if isinstance(labels, Mapping):
+            tables = {field: pa.Table.from_pandas(rows, preserve_index=False) for field, rows in labels.items()}
+        return cls.from_arrow(uri, pa.Table.from_pandas(samples, preserve_index=False), tables, **arguments)
+
     @property
     def uri(self) -> str:
         """Where it lies."""
         return self._stores.db.uri
-
-    def add_images(self, folder: str | Path, tags: Sequence[str] = ()) -> list[str]:
-        """Add every image below a folder that is not in the dataset yet, sizes read from the headers. Returns the new ids.
-
-        Raises ``InvalidMedia`` with all files that cannot be read; nothing is added then.
-        """
-        root = Path(folder).expanduser().resolve()
-        if not root.is_dir():
-            raise StoreError(f"There is no folder {str(folder)!r}; correct the path.")
-        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
-        if not paths:
-            raise StoreError(f"There is no image below {str(folder)!r} ({', '.join(sorted(IMAGES))}).")
-        known = {
-            place for batch in self._stores.samples.scan(None, ["filepath"]) for place in batch["filepath"].to_pylist()
-        }
-        paths = [p for p in paths if str(p) not in known]
-        sizes = media.sizes_of(paths)
-        rows = pa.table(
-            {
-                "media_type": pa.repeat("image", len(paths)),
-                "filepath": [str(p) for p in paths],
-                "width": pa.array([w for w, _ in sizes], pa.int32()),
-                "height": pa.array([h for _, h in sizes], pa.int32()),
-                "tags": pa.array([list(tags)] * len(paths), pa.list_(pa.string())),
-            }
-        )
-        ids: list[str] = self._stores.samples.add(rows).to_pylist()
-        return ids
 
     def add_samples(self, samples: Any) -> list[str]:
         """Add samples with their labels: ``Sample`` objects, dictionaries of columns, or any Arrow table (the fast way).
@@ -65,7 +73,8 @@ class Dataset(View):
         if hasattr(samples, "__arrow_c_stream__"):
             ids: list[str] = self._stores.samples.add(incoming.with_media_type(pa.table(samples))).to_pylist()
             return ids
-        given = [s if isinstance(s, Sample) else incoming.sample(s) for s in samples]
+        self._stores.samples.require_own()
+        given = incoming.samples(samples)
         if not given:
             return []
         incoming.check_labels(self._stores, given)
@@ -83,9 +92,10 @@ class Dataset(View):
         ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
         if not ids:
             return
+        self._stores.samples.require_own()
         self._stores.samples.require(pa.array(ids, pa.string()))
         self._stores.db.delete("labels", among("sample_id", ids))
-        self._stores.db.delete("samples", among("sample_id", ids))
+        self._stores.samples.delete(ids)
 
     def add_labels(self, field: str, rows: Any, label_type: str | None = None, invalid: str = "refuse") -> int:
         """Add labels to a field; returns how many.
@@ -98,7 +108,11 @@ class Dataset(View):
         if invalid not in ("refuse", "clip"):
             raise SchemaError(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
         parts = incoming.LabelParts(self._stores, field, label_type, invalid == "clip")
-        batches = parts.batches(rows)
+        return self._append(parts, incoming.tables(rows))
+
+    def _append(self, parts: incoming.LabelParts, given: Iterable[pa.Table]) -> int:
+        """Add labels in one commit; returns how many."""
+        batches = parts.batches(given)
         first = next(batches, None)
         if first is None:
             return 0
@@ -110,6 +124,25 @@ class Dataset(View):
                 raise parts.error from None
             raise
         return parts.count
+
+    def adopt_labels(
+        self,
+        column: str,
+        field: str | None = None,
+        coordinates: str = "relative",
+        box_format: str = "xywh",
+        classes: Sequence[str] = (),
+    ) -> int:
+        """Take over the labels that lie in a column of the samples; returns how many. The column stays as it is.
+
+        Text becomes a classification, a list of texts several, a number a scalar; a list of structs, or a struct of lists,
+        becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all else as
+        attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the image
+        or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
+        """
+        form = adopt.Form(coordinates, box_format, tuple(classes))
+        parts = incoming.LabelParts(self._stores, field or column, None, clip=False)
+        return self._append(parts, adopted(self._stores, column, form))
 
     def set_labels(self, rows: Any) -> int:
         """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
@@ -165,6 +198,11 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
     """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
+    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).absolute())) is not None:
+        raise DatasetNotFound(
+            f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
+            "repeat the import, or move it back."
+        )
     return Dataset(Stores.of(Database.open(str(uri), storage_options)))
 
 

@@ -5,7 +5,7 @@
     ├── SchemaError(ValueError)    InvalidSchema · InvalidLabels · Unsupported
     ├── RunError                   RunExists · RunNotFound · RunIncomplete · RunBusy
     ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · StalePlan
-    ├── StoreError                 DatasetNotFound · DatasetExists · SampleNotFound · InvalidMedia
+    ├── StoreError                 DatasetNotFound · DatasetExists · SampleNotFound · InvalidMedia · InvalidSource
     └── BackendError               Unreachable · Denied · Throttled · Gone · Rejected · Broken
 
 The leaves under ``BackendError`` are sorted by what you can do about them, not by where they came from.
@@ -55,6 +55,7 @@ __all__ = [
     "InvalidMedia",
     "InvalidOption",
     "InvalidSchema",
+    "InvalidSource",
     "MergeError",
     "MissingCredential",
     "Rejected",
@@ -158,6 +159,10 @@ class SampleNotFound(StoreError):
 
 class InvalidMedia(StoreError):
     """An image is missing, empty, truncated or not an image; all such files are listed."""
+
+
+class InvalidSource(StoreError):
+    """What is to be imported is not well formed, or can be read in two ways; the message names the file and line."""
 
 
 class BackendError(AnnobridgeError):

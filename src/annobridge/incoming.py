@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from .core import validate
 from .core.labels import LABEL_TYPES, LABELS, SAMPLES, SINGULARS, conform
+from .core.masks import one
+from .core.media import media_types
 from .core.rows import Label, Sample
 from .core.text import near
 from .exceptions import InvalidLabels, SchemaError, StalePlan
@@ -19,7 +21,6 @@ from .store import media
 from .store.labels import with_ids
 from .store.stores import Stores
 
-VIDEO = r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$"
 _PART = 65_536  # rows made ready at a time
 _FORMS = {  # of columns whose Arrow type says little
     "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
@@ -105,58 +106,76 @@ class LabelParts:
         self.kind = _kind(label_type)
         self.samples = stores.samples.ids()
         self.count = 0
-        self.given: list[pa.Array] = []  # the ids that were given
+        self.given = GivenIds(stores)
         self.error: Exception | None = None
 
-    def batches(self, given: Any) -> Iterator[pa.RecordBatch]:
-        """``LABELS`` batches of rows in any form."""
+    def batches(self, given: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+        """``LABELS`` batches of labels in columns."""
         try:
-            for table in _tables(given):
+            for table in given:
                 rows = self._ready(table)
                 self.count += rows.num_rows
                 yield from rows.to_batches()
-            self._check_ids()
+            self.given.done()
         except Exception as e:
             self.error = e
             raise
 
     def _ready(self, table: pa.Table) -> pa.Table:
-        unknown = [n for n in table.column_names if n not in LABELS.names]
-        if unknown:
-            raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
-        if "sample_id" not in table.column_names:
-            raise InvalidLabels("", ["The labels do not say of which sample they are; add a column sample_id."])
-        constants: dict[str, Any] = {"field": self.field, "rev": 1}
+        constants: dict[str, Any] = {"field": self.field}
         if self.kind or "kind" not in table.column_names:
             constants["kind"] = self.kind or _kind_of(table)
-        given_ids = "label_id" in table.column_names
-        rows = _conformed(table, constants)
-        if self.clip:
-            rows = validate.clip(rows)
-        problems = validate.problems(rows)
-        if problems:
-            raise InvalidLabels(f"These labels of {self.field!r} cannot be stored; nothing was added:", problems)
+        rows = ready(
+            table, constants, self.clip, f"These labels of {self.field!r} cannot be stored; nothing was added:"
+        )
         inside = pc.is_in(rows["sample_id"], value_set=self.samples)
         if not pc.all(inside).as_py():
             self.stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
-        if given_ids:
-            self.given.append(rows["label_id"].combine_chunks().drop_null())
-            _require_new(self.stores, self.given[-1])
+        if "label_id" in table.column_names:
+            self.given.add(rows["label_id"])
         return with_ids(rows)
 
-    def _check_ids(self) -> None:
+
+class GivenIds:
+    """The ids that new labels came with: each must be new, and none given twice."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._empty = not stores.labels.count()
+        self._parts: list[pa.Array] = []
+
+    def add(self, label_ids: pa.ChunkedArray) -> None:
+        """Look at the ids of a part; null is none."""
+        given = one(label_ids.drop_null())
+        if not len(given):
+            return
+        if not self._empty and (found := self._stores.labels.of_ids(given)).num_rows:
+            first = found["label_id"][0].as_py()
+            raise InvalidLabels(
+                "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
+            )
+        self._parts.append(given)
+
+    def done(self) -> None:
         """Each part was looked at by itself; an id may still be in two."""
-        everything = pa.chunked_array(self.given, pa.string())
-        if len(self.given) > 1 and pc.count_distinct(everything).as_py() < len(everything):
+        everything = pa.chunked_array(self._parts, pa.string())
+        if len(self._parts) > 1 and pc.count_distinct(everything).as_py() < len(everything):
             twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
             raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
 
 
-def _require_new(stores: Stores, label_ids: pa.Array) -> None:
-    found = stores.labels.of_ids(label_ids)
-    if found.num_rows:
-        first = found["label_id"][0].as_py()
-        raise InvalidLabels("", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."])
+def ready(table: pa.Table, constants: Mapping[str, Any], clip: bool, refusal: str) -> pa.Table:
+    """New labels as ``LABELS`` rows that can be stored. Raises ``InvalidLabels``, with ``refusal`` before what is wrong."""
+    if unknown := [n for n in table.column_names if n not in LABELS.names]:
+        raise InvalidLabels("", [f"{unknown[0]!r} is not a column of labels; {near(unknown[0], LABELS.names)}"])
+    if "sample_id" not in table.column_names:
+        raise InvalidLabels("", ["The labels do not say of which sample they are; add a column sample_id."])
+    rows = _conformed(table, {**constants, "rev": 1})
+    if clip:
+        rows = validate.clip(rows)
+    if problems := validate.problems(rows):
+        raise InvalidLabels(refusal, problems)
+    return rows
 
 
 def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
@@ -184,8 +203,16 @@ def _said(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".")
 
 
-def sample(row: Any) -> Sample:
-    """A sample given as a dictionary of columns."""
+def samples(given: Any) -> list[Sample]:
+    """Samples given as such, or as dictionaries of columns."""
+    if isinstance(given, Sample | Mapping | str) or not isinstance(given, Iterable):
+        raise SchemaError(
+            f"{given!r} is not a list of samples; give [Sample(…), …], dictionaries of columns, or an Arrow table."
+        )
+    return [each if isinstance(each, Sample) else _sample(each) for each in given]
+
+
+def _sample(row: Any) -> Sample:
     if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
         raise SchemaError(f"{row!r} is not a sample; give Sample(…), or a dictionary of columns.")
     if row.get("filepath") is None:
@@ -196,8 +223,8 @@ def sample(row: Any) -> Sample:
 def _changes(rows: Any) -> tuple[pa.Table, dict[str, np.ndarray]]:
     """The rows of ``set_labels``; and, for columns that not every row has, which rows have it."""
     if hasattr(rows, "__arrow_c_stream__"):
-        tables = list(_tables(rows))
-        return (pa.concat_tables(tables, promote_options="permissive") if tables else LABELS.empty_table()), {}
+        parts = list(tables(rows))
+        return (pa.concat_tables(parts, promote_options="permissive") if parts else LABELS.empty_table()), {}
     dictionaries = list(_dictionaries(rows))
     given = _from_dictionaries(dictionaries)
     said = {n: np.array([n in row for row in dictionaries]) for n in given.column_names}
@@ -231,7 +258,7 @@ def _kind_of(table: pa.Table) -> str:
     return "classification"
 
 
-def _tables(rows: Any) -> Iterator[pa.Table]:
+def tables(rows: Any) -> Iterator[pa.Table]:
     """Rows of any form as tables of bounded size."""
     if isinstance(rows, Mapping) and "sample_id" in rows:  # columns
         rows = _from_columns(rows)
@@ -304,8 +331,7 @@ def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
     if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
     ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
-    if ids:
-        _require_new(stores, pa.array(ids, pa.string()))
+    GivenIds(stores).add(pa.chunked_array([ids], pa.string()))
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:
@@ -313,5 +339,4 @@ def with_media_type(rows: pa.Table) -> pa.Table:
     if "media_type" in rows.column_names:
         return rows
     places = rows["filepath"] if "filepath" in rows.column_names else pa.nulls(rows.num_rows, pa.string())
-    is_video = pc.match_substring_regex(places.cast(pa.string()), VIDEO, ignore_case=True)
-    return rows.append_column("media_type", pc.if_else(pc.fill_null(is_video, False), "video", "image"))
+    return rows.append_column("media_type", media_types(places))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+
+from .exceptions import ConfigError
 
 
 class Rows:
@@ -29,6 +32,15 @@ class Rows:
         """All rows in memory."""
         return self.to_reader().read_all()
 
+    def to_pandas(self, **options: Any) -> Any:
+        """All rows as a ``pandas.DataFrame``; ``options`` are those of ``pyarrow.Table.to_pandas``."""
+        _require("pandas")
+        return self.to_arrow().to_pandas(**options)
+
+    def to_polars(self) -> Any:
+        """All rows as a ``polars.DataFrame``; ``.lazy()`` makes a query of it."""
+        return _require("polars").from_arrow(self.to_arrow())
+
     def to_pylist(self) -> list[dict[str, Any]]:
         """All rows as dictionaries; for looking at a few."""
         rows: list[dict[str, Any]] = self.to_arrow().to_pylist()
@@ -40,3 +52,13 @@ class Rows:
 
     def __repr__(self) -> str:
         return f"Rows({', '.join(self.schema.names)})"
+
+
+def _require(library: str) -> Any:
+    """A library that is not needed for anything else. Raises ``ConfigError`` where it is not installed."""
+    try:
+        return importlib.import_module(library)
+    except ImportError:
+        raise ConfigError(
+            f"{library} is not installed; run: pip install {library} (or take the rows as Arrow with to_arrow())."
+        ) from None

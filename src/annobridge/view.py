@@ -13,11 +13,14 @@ from . import annotate as sending
 from . import config, results
 from . import undo as undoing
 from .backend.base import AnnotationBackend
+from .content import Content
 from .core.labels import LABELS
+from .core.nest import nest, nested_schema
 from .core.route import Choice
 from .core.text import near
 from .exceptions import StoreError
 from .progress import ProgressChoice
+from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
 from .store.labels import of_fields
 from .store.runs import Run
@@ -74,9 +77,14 @@ class View:
         """Random samples; the same for the same seed."""
         return self._then("take", count=_whole(count), seed=seed)
 
-    def sort_by(self, column: str, reverse: bool = False) -> View:
-        """The samples in the order of one of their columns."""
-        return self._then("sort_by", column=column, reverse=reverse)
+    def sort_by(self, by: str | LabelCount, reverse: bool = False) -> View:
+        """The samples in the order of a column, of an SQL expression on columns (``"width * height"``), or of how many
+        labels they have (``LabelCount``). Equal ones keep the order of the view; those without a value come last.
+        """
+        if isinstance(by, LabelCount):
+            self._require_fields([by.field])
+            return self._then("sort_by", by=repr(by), field=by.field, where=by.where, reverse=reverse)
+        return self._then("sort_by", by=by, reverse=reverse)
 
     # Reading
 
@@ -90,6 +98,13 @@ class View:
 
     def __len__(self) -> int:
         return len(self._selection().sample_ids) if self._stages else self._stores.samples.count()
+
+    def first(self) -> dict[str, Any]:
+        """The row of the first sample. Raises ``StoreError`` for a view of none."""
+        rows = self.limit(1).samples().to_pylist()
+        if not rows:
+            raise StoreError("The view is empty, so it has no first sample; widen its conditions.")
+        return rows[0]
 
     def samples(self, columns: Sequence[str] | None = None) -> Rows:
         """The rows of the samples."""
@@ -140,6 +155,21 @@ class View:
         known = {*self.label_fields(), *(name for run in self._stores.runs.every() for name in run.fields)}
         if unknown := [name for name in absent if name not in known]:
             raise StoreError(f"The dataset has no label field {unknown[0]!r}; {near(unknown[0], sorted(known))}")
+
+    def nested(self, fields: str | Sequence[str] | None = None) -> Rows:
+        """The rows of the samples, with a list of label structs in a column for each field: of all fields, or of some."""
+        names = self.label_fields() if fields is None else _listed(fields)
+        self._require_fields(names)
+        schema = nested_schema(self._stores.samples.schema(), LABELS, names)
+        return Rows(schema, lambda: self._nested_batches(names))
+
+    def _nested_batches(self, fields: list[str]) -> Iterator[pa.RecordBatch]:
+        with self._content(fields) as content:
+            for part in content.parts():
+                yield from nest(part.samples, part.labels, fields).to_batches()
+
+    def _content(self, fields: Sequence[str] | None = None) -> Content:
+        return Content(self._stores.samples, self._selection().sample_ids, self._label_batches(fields, None))
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""

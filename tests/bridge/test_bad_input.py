@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -249,7 +250,7 @@ def test_a_sample_without_a_file(empty):
 def test_all_bad_files_are_listed(pictures, tmp_path):
     good = image(tmp_path / "good.jpg")
     bridge = pictures(good, *(tmp_path / f"no{n}.jpg" for n in range(25)))
-    refused(bridge, ab.InvalidMedia, ["25 files cannot be sent", "no0.jpg", "no19.jpg", "and 5 more"],
+    refused(bridge, ab.InvalidMedia, ["25 files cannot be used", "no0.jpg", "no19.jpg", "and 5 more"],
             lambda: bridge.annotate(schema="objects", backend="media"))  # fmt: skip
 
 
@@ -306,7 +307,7 @@ def test_names_of_every_sort_in_a_folder(empty, tmp_path):
     (folder / "deep er").mkdir(parents=True)
     for name in NAMES:
         image(folder / "deep er" / name)
-    assert len(empty.ds.add_images(folder)) == len(NAMES)
+    assert ab.import_dataset(folder, empty.ds.uri, mode="add").samples == len(NAMES)
 
 
 def test_two_files_of_one_name_are_two_images(pictures, tmp_path):
@@ -330,12 +331,14 @@ def test_a_folder_with_a_bad_image_adds_nothing(empty, tmp_path):
     folder.mkdir()
     image(folder / "a.jpg")
     (folder / "b.jpg").write_bytes(b"")
-    refused(empty, ab.InvalidMedia, "b.jpg", lambda: empty.ds.add_images(folder))
-    refused(
-        empty, ab.StoreError, ["There is no folder", "correct the path"], lambda: empty.ds.add_images(tmp_path / "no")
-    )
+
+    def read(source: Path) -> Callable[[], object]:
+        return lambda: ab.import_dataset(source, empty.ds.uri, mode="add")
+
+    refused(empty, ab.InvalidSource, ["b.jpg", "replace them"], read(folder))
+    refused(empty, ab.StoreError, ["There is no folder", "correct the path"], read(tmp_path / "no"))
     (tmp_path / "bare").mkdir()
-    refused(empty, ab.StoreError, "no image below", lambda: empty.ds.add_images(tmp_path / "bare"))
+    refused(empty, ab.StoreError, "no image", read(tmp_path / "bare"))
 
 
 # Values of labels
@@ -446,6 +449,13 @@ def test_samples_are_not_added_when_their_labels_cannot_be(bridge):
         ([ab.Sample("a.jpg", owner=object())], "The column 'owner' of the samples cannot be stored"),
         ([5], "5 is not a sample; give Sample(…), or a dictionary of columns"),
         ([{"filepath": "a.jpg", 5: 1}], "is not a sample"),
+        (5, "5 is not a list of samples; give [Sample(…), …]"),
+        (ab.Sample("a.jpg"), "is not a list of samples"),
+        (
+            [{"filepath": "a.jpg", "tags": "train"}],
+            "The tags of a sample are 'train'; give a list of texts, as ['train']",
+        ),
+        ([{"filepath": "a.jpg", "tags": 5}], "The tags of a sample are 5"),
     ],
 )
 def test_samples_that_cannot_be_added(bridge, samples, words):

@@ -129,7 +129,7 @@ def test_keep_takes_strange_classes_and_values_where_they_are(sent, case):
     assert row["label"] == classes.get(case, "car")
     assert (values.get("mood") == '"good"') == case.startswith("attribute")
     assert (values.get("color") == '"pink"') == (case in ("value, known", "value, new"))
-    assert len(report.unexpected) == 1  # told, though it was taken
+    assert (len(report.unexpected), len(report.dropped)) == (1, 0)  # told, though it was taken
     sent.again_is_nothing(unexpected="keep")
 
 

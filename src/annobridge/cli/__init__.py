@@ -9,12 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from . import data, demo, merge, runs, settings, show
+from . import data, demo, exchange, merge, runs, settings, show
 from .group import Root
 
 _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Start here": {"demo": demo.demo},
-    "Datasets": {"datasets": data.datasets, "info": data.info, "import": data.import_images},
+    "Datasets": {
+        "datasets": data.datasets,
+        "info": data.info,
+        "import": exchange.import_,
+        "export": exchange.export,
+        "attach": exchange.attach,
+    },
     "Annotation": {
         "annotate": runs.annotate,
         "runs": runs.runs,

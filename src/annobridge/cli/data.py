@@ -1,15 +1,14 @@
-"""Commands about datasets: which there are, what is in one, and filling one."""
+"""Commands about datasets: which there are, and what is in one."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import AnnobridgeError, DatasetNotFound, StoreError
+from ..exceptions import AnnobridgeError
 from . import show
 from .options import AsJson, Place, open_dataset
 
@@ -73,7 +72,8 @@ def describe(ds: Dataset) -> dict[str, Any]:
         for name, s in sorted(stats.items())
     ]
     runs = [run_line(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
-    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs}
+    orphans = ds.count_labels() - sum(batch.num_rows for batch in ds.match("true").labels().to_reader())
+    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs, "orphans": orphans}
 
 
 def run_line(run: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +100,11 @@ def _info(data: dict[str, Any]) -> Iterator[Any]:
         yield show.table(["field", "type", "labels", "classes", "attributes"], rows, ("labels",))
     if data["runs"]:
         yield runs_table(data["runs"])
+    if data["orphans"]:
+        yield (
+            f"{show.plural(data['orphans'], 'label')} of samples that are not there: an import was interrupted. Repeat it with "
+            "--mode add, and it goes on."
+        )
 
 
 def runs_table(runs: list[dict[str, Any]]) -> Any:
@@ -114,32 +119,3 @@ def runs_table(runs: list[dict[str, Any]]) -> Any:
 def _few(names: Any, shown: int = 6) -> str:
     names = list(names)
     return ", ".join(names[:shown]) + (f", … ({len(names)})" if len(names) > shown else "")
-
-
-def import_images(
-    folder: Annotated[Path, typer.Argument(help="A folder of images; those in its sub-folders too.")],
-    dataset: Annotated[str, typer.Argument(help="The dataset to add them to; made if it does not exist.")],
-    tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add a folder of images to a dataset. The files stay where they are."""
-    from ..dataset import create_dataset, load_dataset
-
-    if not folder.is_dir():
-        raise StoreError(f"There is no folder {str(folder)!r}; correct the path.")
-    there = "://" in dataset or Path(dataset).exists()
-    try:
-        ds = load_dataset(dataset)
-        made = False
-    except DatasetNotFound:
-        if "://" not in dataset and there and any(Path(dataset).iterdir()):
-            raise
-        ds, made = create_dataset(dataset), True
-    try:
-        ids = ds.add_images(folder, tag or ())
-    except BaseException:
-        if made and not there:
-            shutil.rmtree(dataset, ignore_errors=True)
-        raise
-    data = {"dataset": ds.uri, "made": made, "added": len(ids), "samples": len(ds)}
-    show.emit(data, as_json, lambda _: [f"Added {show.plural(len(ids), 'image')}; {ds.uri} has {len(ds):,} now."])

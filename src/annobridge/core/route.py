@@ -45,7 +45,6 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     bad = any_of((m for _, _, m in faults), theirs.num_rows)
     if not bad.any():
         return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
-    found = pa.concat_tables([findings.of(theirs, m, c, r, theirs=theirs) for c, r, m in faults])
     unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
     strange = np.logical_or.reduce([bad & False, *(m for c, _, m in faults if c == "type")])
     targets = _targets(choice, theirs, bad, strange, schema)
@@ -55,6 +54,8 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     wanted = np.array([t is not None for t in targets]) & bad
     enters = wanted & (isnew | strange)  # a known label of another type is deleted, and added as what it is now
     barred = enters & ~_open(theirs, schema)
+    out = ~wanted | barred
+    found = pa.concat_tables([findings.of(theirs, m & out, c, r, theirs=theirs) for c, r, m in faults])
     goes = enters & ~barred
     moved = _to_field(theirs.filter(pa.array(goes)), [t for t, g in zip(targets, goes, strict=True) if g])
     moved = _renamed(moved, ~isnew[goes], base)

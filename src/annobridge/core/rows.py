@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..exceptions import InvalidLabels
+from ..exceptions import InvalidLabels, SchemaError
 from . import geometry
 
 N = TypeVar("N", int, float)
@@ -184,6 +184,8 @@ class Sample:
     columns: dict[str, Any] = field(default_factory=dict)
 
     def __init__(self, filepath: Any, sample_id: str | None = None, tags: Sequence[str] = (), **values: Any) -> None:
+        if isinstance(tags, str) or not isinstance(tags, Iterable) or not all(isinstance(t, str) for t in tags):
+            raise SchemaError(f"The tags of a sample are {tags!r}; give a list of texts, as ['train'].")
         self.filepath, self.sample_id, self.tags = str(filepath), sample_id, list(tags)
         self.fields, self.columns = {}, {}
         for name, value in values.items():

@@ -1,0 +1,47 @@
+"""Content: samples with all their labels, part by part; the labels are regrouped on disk, and one part is in memory."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from .core.labels import LABELS
+from .formats.base import PART, Part
+from .store.locate import Locator
+from .store.samples import Samples
+from .store.shuffle import Shuffle
+
+
+class Content:
+    """Some samples, in the order of their ids, and labels on them in any order."""
+
+    def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
+        self._samples, self._ids = samples, sample_ids
+        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
+        self._labels = Shuffle(LABELS, self._folder)
+        locator = Locator(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
+        try:
+            for batch in labels:
+                self._labels.feed(batch, locator.tasks(batch["sample_id"]))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __enter__(self) -> Content:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def parts(self) -> Iterator[Part]:
+        """The parts, one in memory at a time."""
+        for number, at in enumerate(range(0, len(self._ids), PART)):
+            yield Part(self._samples.rows(self._ids.slice(at, PART)), self._labels.get(number))

@@ -1,0 +1,79 @@
+"""Labels nested in their samples, one column for each field, and taken out again.
+
+>>> samples = pa.table({"sample_id": ["a", "b"]})
+>>> labels = pa.table({"sample_id": ["b", "b"], "field": ["cars", "cars"], "label": ["x", "y"]})
+>>> nest(samples, labels, ["cars"])["cars"].to_pylist()
+[[], [{'label': 'x'}, {'label': 'y'}]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..exceptions import SchemaError
+from .masks import one
+
+PLACE = ("sample_id", "field")
+
+
+def nested_schema(samples: pa.Schema, labels: pa.Schema, fields: Sequence[str]) -> pa.Schema:
+    """The columns of nested samples. Raises ``SchemaError`` for a field that is called as a column of the samples."""
+    if twice := [name for name in fields if name in samples.names]:
+        raise SchemaError(
+            f"The label field {twice[0]!r} is called as a column of the samples; choose the columns without it."
+        )
+    kind = pa.list_(pa.struct([f for f in labels if f.name not in PLACE]))
+    return pa.schema([*samples, *(pa.field(name, kind) for name in fields)])
+
+
+def nest(samples: pa.Table, labels: pa.Table, fields: Sequence[str]) -> pa.Table:
+    """The samples, in their order, with a column ``list<struct>`` of labels for each of the fields.
+
+    A list has the labels of its sample in the order of ``labels``, with their columns but ``sample_id`` and ``field``; it is
+    empty where there are none. Labels of other samples and fields are left out, so that any part of a dataset will do.
+    """
+    schema = nested_schema(samples.schema, labels.schema, fields)
+    place = pc.index_in(one(labels["sample_id"]), value_set=one(samples["sample_id"])).fill_null(-1).to_numpy()
+    inner = [f for f in labels.schema if f.name not in PLACE]
+    columns = list(samples.columns)
+    for name in fields:
+        rows = np.flatnonzero((place >= 0) & pc.equal(one(labels["field"]), name).to_numpy(zero_copy_only=False))
+        rows = rows[np.argsort(place[rows], kind="stable")]
+        counts = np.bincount(place[rows], minlength=samples.num_rows)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        chosen = labels.take(pa.array(rows))
+        structs = pa.StructArray.from_arrays([one(chosen[f.name]) for f in inner], fields=inner)
+        columns.append(pa.ListArray.from_arrays(pa.array(offsets), structs))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def unnest(samples: pa.Table, fields: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    """The samples without those columns, and the labels in them, each with its ``sample_id`` and ``field``.
+
+    Raises ``SchemaError`` for a column that is not there, or holds anything but lists of structs.
+    """
+    parts = [_rows_of(samples, name) for name in fields]
+    labels = pa.concat_tables(parts, promote_options="permissive") if parts else _NONE
+    return samples.drop_columns(list(fields)), labels
+
+
+_NONE = pa.table({name: pa.array([], pa.string()) for name in PLACE})
+
+
+def _rows_of(samples: pa.Table, name: str) -> pa.Table:
+    if name not in samples.column_names:
+        raise SchemaError(f"The samples have no column {name!r}; they have {', '.join(samples.column_names)}.")
+    lists = one(samples[name])
+    if not pa.types.is_nested(lists.type) or not pa.types.is_struct(getattr(lists.type, "value_type", None)):
+        raise SchemaError(
+            f"The column {name!r} is {lists.type}, and labels are a list of structs; leave it out of them."
+        )
+    structs = pc.list_flatten(lists)
+    there = structs.is_valid()
+    ids = one(samples["sample_id"]).take(pc.list_parent_indices(lists)).filter(there)
+    rows = pa.Table.from_struct_array(structs.filter(there))
+    return rows.append_column("sample_id", ids).append_column("field", pa.repeat(name, rows.num_rows))

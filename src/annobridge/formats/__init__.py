@@ -1,0 +1,1 @@
+"""Formats: datasets of other tools, in and out, each as a stream of ``Part``."""

@@ -1,0 +1,51 @@
+"""FiftyOne datasets, in and out by their JSON export, without FiftyOne."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from ..base import Options, Part
+from .layout import Reading
+from .source import FiftyOneSource
+from .writer import Writing, write
+
+_HEAD = 65_536
+_SAMPLES = rb'\A\s*\{\s*"samples"\s*:'
+_ABOUT = rb'"sample_fields"\s*:'
+
+
+class FiftyOneFormat:
+    """What ``dataset.export(dataset_type=fo.types.FiftyOneDataset)`` writes, of any version, and ``dataset.write_json()``."""
+
+    name: ClassVar[str] = "fiftyone"
+    title: ClassVar[str] = "a FiftyOne dataset"
+    reading: ClassVar[type[Options]] = Reading
+    writing: ClassVar[type[Options]] = Writing
+
+    def recognises(self, source: Path) -> bool:
+        """Whether it begins as FiftyOne's files do."""
+        folder = source.parent if source.name == "samples.json" else source
+        if not folder.is_dir():
+            return source.suffix == ".json" and _has(source, _ABOUT)
+        if (folder / "samples").is_dir():
+            return _has(folder / "metadata.json", _ABOUT)
+        return _has(folder / "samples.json", _SAMPLES)
+
+    def open(self, source: Path, options: Options) -> FiftyOneSource:
+        """Read it through. Raises ``InvalidSource`` with file and place."""
+        return FiftyOneSource(source, Reading.model_validate(options.model_dump()))
+
+    def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:
+        """Write ``metadata.json``, ``samples.json``, for videos ``frames.json``, and the media in ``data/``."""
+        return write(parts, folder, Writing.model_validate(options.model_dump()))
+
+
+def _has(path: Path, pattern: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return re.search(pattern, file.read(_HEAD)) is not None
+    except OSError:
+        return False

@@ -1,0 +1,148 @@
+"""A FiftyOne dataset, read: once through its documents, which are put by as tables, and then part by part from there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...core import validate
+from ...exceptions import InvalidSource
+from ...store import media
+from .. import ids
+from ..base import Part
+from ..regroup import Regrouped
+from ..spool import Spool
+from . import columns, documents
+from .decode import OURS
+from .documents import Document
+from .fields import Fields, Subject
+from .layout import Layout, Reading
+from .rows import ROWS, LabelRows
+
+_IMAGES, _VIDEOS = 1_000, 20  # samples whose documents, masks and all, are in memory
+_FRAMES = 5_000
+_SHOWN = 5
+
+
+class FiftyOneSource:
+    """The samples and labels of a dataset. Raises ``InvalidSource`` with file and place."""
+
+    def __init__(self, source: Path, options: Reading) -> None:
+        self._layout, self._options = Layout.of(source), options
+        self._root = Path(options.rel_dir or self._layout.folder).absolute()
+        self._fields = Fields(self._layout, options)
+        self._spool = Spool()
+        self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
+        self._parts: list[tuple[int, int]] = []  # samples, labels
+        self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
+        self.count = 0
+        schemas = [self._put(part) for part in self._samples()]
+        for batch in _batches(self._layout.frames, "frames", _FRAMES):
+            self._put_frames(batch)
+        self._schema = columns.unified(schemas, str(self._layout.samples))
+        self.notes = self._notes()
+
+    def parts(self) -> Iterator[Part]:
+        """The samples and labels, put together again from where they were put by."""
+        with Regrouped() as frames:
+            frames.put("labels", ROWS, self._frame_rows())
+            for number, (samples, labels) in enumerate(self._parts):
+                rows = columns.conformed(self._spool.get(samples), self._schema)
+                yield Part(rows, pa.concat_tables([self._spool.get(labels), frames.get("labels", number)]))
+
+    def _frame_rows(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        for number, parts in self._frames:
+            yield from ((batch, parts) for batch in self._spool.get(number).combine_chunks().to_batches())
+
+    def _notes(self) -> list[str]:
+        left = sorted(self._fields.left.items())
+        notes = [f"{count} of {name!r} were left out: {why}." for (name, why), count in left]
+        if unused := self._layout.unused():
+            notes.append(f"Of the dataset itself, {', '.join(unused)} were left out.")
+        return [*notes, "Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept."]
+
+    def _samples(self) -> Iterator[list[Document]]:
+        size = _VIDEOS if self._layout.about.get("media_type") == "video" else _IMAGES
+        return _batches(self._layout.samples, "samples", size)
+
+    def _put(self, batch: Sequence[Document]) -> pa.Schema:
+        """Put a part by; returns the columns of its samples."""
+        rows = [self._row(document) for document in batch]
+        self._look(batch, rows)
+        labels = LabelRows()
+        for document, row in zip(batch, rows, strict=True):
+            size = (row["width"], row["height"]) if row.get("width") and row.get("height") else None
+            subject = Subject(row["sample_id"], size)
+            if row["media_type"] == "video":
+                self._videos[str(document.values.get("_id"))] = (len(self._parts), subject)
+            self._fields.labels(document, subject, labels)
+        samples = columns.table(rows, str(self._layout.samples))
+        self._parts.append((self._spool.add(samples), self._spool.add(self._ready(labels))))
+        self.count += len(batch)
+        return samples.schema
+
+    def _put_frames(self, batch: Sequence[Document]) -> None:
+        labels, parts = LabelRows(), list[int]()
+        for document in batch:
+            part, subject = self._videos.get(str(document.values.get("_sample_id")), (0, None))
+            if subject is None:
+                self._fields.left["frames", "their sample is not in the dataset"] += 1
+                continue
+            self._fields.frame(document, subject, labels)
+            parts += [part] * (len(labels) - len(parts))
+        self._frames.append((self._spool.add(self._ready(labels)), np.array(parts, np.int64)))
+
+    def _ready(self, labels: LabelRows) -> pa.Table:
+        rows = labels.table()
+        return validate.clip(rows) if self._options.invalid == "clip" else rows
+
+    def _row(self, document: Document) -> dict[str, Any]:
+        """The columns of a sample."""
+        values = document.values
+        path, about = values.get("filepath"), values.get("metadata") or {}
+        if not isinstance(path, str) or not path:
+            raise InvalidSource(f"{document.place} has no filepath; export the dataset again.")
+        place = path if "://" in path else os.path.normpath(os.path.join(self._root, path))
+        row = {
+            "sample_id": str(values.get(OURS) or values.get("_id") or "") or ids.of_paths([place])[0],
+            "media_type": values.get("_media_type") or ("video" if "frame_width" in about else "image"),
+            "filepath": place,
+            "tags": values.get("tags") or [],
+            "width": about.get("frame_width") or about.get("width"),
+            "height": about.get("frame_height") or about.get("height"),
+            "frames": about.get("total_frame_count"),
+            "fps": about.get("frame_rate"),
+        }
+        if row["media_type"] not in ("image", "video"):
+            raise InvalidSource(
+                f"{document.place} is of the media type {row['media_type']!r}, and only images and videos have a place here; "
+                "export a view without such samples."
+            )
+        return {name: value for name, value in row.items() if value is not None} | self._fields.cells(document)
+
+    def _look(self, batch: Sequence[Document], rows: Sequence[dict[str, Any]]) -> None:
+        """See that the media are there, and read the sizes that the documents do not say from the headers."""
+        local = [(d, r, Path(r["filepath"])) for d, r in zip(batch, rows, strict=True) if "://" not in r["filepath"]]
+        absent = [f"{document.place}: {row['filepath']!r}" for document, row, path in local if not path.is_file()]
+        if absent:
+            more = f"; and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+            raise InvalidSource(
+                f"Media are missing: {'; '.join(absent[:_SHOWN])}{more}. "
+                "Put them there, or say with rel_dir=… where relative paths start."
+            )
+        unsized = [(row, path) for _, row, path in local if not row.get("width") and row["media_type"] == "image"]
+        for (row, _), size in zip(unsized, media.known_sizes([path for _, path in unsized]), strict=True):
+            if size is not None:
+                row["width"], row["height"] = size
+
+
+def _batches(path: Path | None, key: str, size: int) -> Iterator[list[Document]]:
+    stream = documents.stream(path, key) if path else iter(())
+    while batch := list(islice(stream, size)):
+        yield batch

@@ -1,0 +1,73 @@
+"""Which formats there are, and which one a source has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..core.text import near
+from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
+from .base import Format, Options
+
+GROUP = "annobridge.formats"
+GENERAL = "folder"  # what a source has that no other format claims
+
+
+def names() -> list[str]:
+    """All names, sorted; imports nothing."""
+    return sorted(_installed())
+
+
+def get(name: str) -> Format:
+    """The format of that name."""
+    installed = _installed()
+    if name not in installed:
+        raise InvalidOption(f"There is no format {name!r}; {near(name, sorted(installed))}")
+    entry = installed[name]
+    try:
+        found: Format = entry.load()()
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        raise ConfigError(
+            f"The format {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}. "
+            "Install what it needs, or uninstall it."
+        ) from error
+    return found
+
+
+def of(source: Path) -> Format:
+    """The format of a source."""
+    if not source.exists():
+        raise StoreError(f"There is no folder {str(source)!r}; correct the path.")
+    claims = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
+    if len(claims) > 1:
+        raise InvalidSource(
+            f"{str(source)!r} looks like {' and like '.join(f.title for f in claims)}; "
+            f"say which with format={claims[0].name!r} or format={claims[1].name!r}."
+        )
+    return claims[0] if claims else get(GENERAL)
+
+
+def options(kind: type[Options] | None, given: Mapping[str, Any], what: str) -> Options:
+    """The options of reading or writing a format. Raises ``InvalidOption`` with all that is wrong with them."""
+    if kind is None:
+        raise InvalidOption(f"{what} is not possible; choose another format.")
+    fields = sorted(kind.model_fields)
+    if unknown := sorted(set(given) - set(fields)):
+        raise InvalidOption(f"{what} has no option {unknown[0]!r}; {near(unknown[0], fields)}")
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc'])) or 'the options'}: {_reason(e)}" for e in error.errors()]
+        raise InvalidOption(f"{what} cannot be done with these options: {'; '.join(wrong)}.") from None
+
+
+def _reason(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

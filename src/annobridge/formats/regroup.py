@@ -1,0 +1,38 @@
+"""Regroup: tables that are in no order, by the part that each row belongs to; on disk, one part in memory at a time."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..store.shuffle import Shuffle
+
+
+class Regrouped:
+    """Streams of rows by name. They lie in a temporary folder, which goes with the ``with`` block."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-parts-"))
+        self._streams: dict[str, Shuffle] = {}
+
+    def __enter__(self) -> Regrouped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._streams.clear()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def put(self, name: str, schema: pa.Schema, rows: Iterable[tuple[pa.RecordBatch, np.ndarray]]) -> None:
+        """Take a whole stream: batches, and the part of each of their rows; those of a negative part are left out."""
+        self._streams[name] = stream = Shuffle(schema, self._folder)
+        for batch, parts in rows:
+            stream.feed(batch, parts)
+
+    def get(self, name: str, part: int) -> pa.Table:
+        """The rows of one part, in the order in which they came."""
+        return self._streams[name].get(part)
