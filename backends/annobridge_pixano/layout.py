@@ -80,8 +80,8 @@ class Layout:
         """The layout of a task; the same task has the same layout."""
         types = {f.type for f in schema.fields.values()}
         return cls(
-            attributes=_named(_attributes(schema), OF_ENTITY),
-            records=_named(_records(schema, labels), OF_RECORD),
+            attributes=named(_attributes(schema), OF_ENTITY),
+            records=named(_records(schema, labels), OF_RECORD),
             messages="messages" in types,
             mask_kind="segmentation" if "segmentation" in types and "instances" not in types else "mask",
             template=template,
@@ -197,7 +197,7 @@ def _holds(value: Any) -> bool:
     return isinstance(value, bool | float | str) or (isinstance(value, int) and -_LARGEST <= value < _LARGEST)
 
 
-def _named(columns: Mapping[str, Column], reserved: Iterable[str]) -> dict[str, Column]:
+def named(columns: Mapping[str, Column], reserved: Iterable[str]) -> dict[str, Column]:
     """The columns, those renamed whose names Pixano cannot have."""
     taken = {r.casefold() for r in reserved}
     out = {}

@@ -81,7 +81,9 @@ def decode(column: pa.Array, kind: str, choices: tuple[str, ...] = ()) -> pa.Arr
         decoder = lambda v: typed.get(v, json.dumps(v))  # noqa: E731
     elif kind == "json":
         decoder = _as_json
-    return pa.array([None if v is None else decoder(v) for v in column.to_pylist()], pa.string())
+    if kind in ("list", "float"):
+        return pa.array([None if v is None else decoder(v) for v in column.to_pylist()], pa.string())
+    return each(column, decoder, pa.string())
 
 
 def _as_json(text: str) -> str:

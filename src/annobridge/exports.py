@@ -51,8 +51,9 @@ def export_dataset(
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise StoreError(f"There is something at {str(folder)!r} already; give a new folder.")
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    draft.chmod(0o755)  # mkdtemp thinks of secrets
+    beside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    draft = beside / place.name  # writers may go by the name
+    draft.mkdir()
     counts: Counter[str] = Counter()
     try:
         with view._content() as content, Progress(progress, len(content), "exporting") as bar:
@@ -63,7 +64,7 @@ def export_dataset(
             raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
         raise
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
     return ExportReport(place, writer.name, counts["samples"], counts["labels"], notes)
 
 

@@ -60,6 +60,7 @@ def import_dataset(
     format: str | None = None,  # noqa: A002 - the word that everybody looks for
     mode: str = "create",
     tags: Sequence[str] = (),
+    invalid: str = "refuse",
     progress: ProgressChoice = None,
     storage_options: dict[str, str] | None = None,
     **options: Any,
@@ -69,13 +70,16 @@ def import_dataset(
     ``format`` is found by looking at the source when it is not given; ``options`` are those of the format. ``mode``:
     ``"create"`` makes the dataset (``DatasetExists`` if there is one), ``"overwrite"`` puts it in the place of one, with all
     its labels and runs, ``"add"`` adds to one: samples that it has stay as they are, and get the labels of those fields in
-    which they have none. ``tags`` are given to the new samples.
+    which they have none. ``tags`` are given to the new samples. ``invalid="clip"`` cuts boxes and points that leave their
+    image back to it; they are refused otherwise.
 
     Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
     leaves the dataset as it was; repeated, it goes on.
     """
     if mode not in MODES:
         raise InvalidOption(f"mode={mode!r} is not known; give {', '.join(map(repr, MODES))}.")
+    if invalid not in ("refuse", "clip"):
+        raise InvalidOption(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
@@ -83,7 +87,7 @@ def import_dataset(
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
-        found = _Import(stores, tags)
+        found = _Import(stores, tags, invalid == "clip")
         found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
@@ -119,11 +123,11 @@ class _Import:
     one import to the next, so a repetition finds these labels, and adds the samples.
     """
 
-    def __init__(self, stores: Stores, tags: Sequence[str]) -> None:
+    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
         self.samples = self.known = 0
         self.labels: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
-        self._stores, self._tags = stores, list(tags)
+        self._stores, self._tags, self._clip = stores, list(tags), clip
         here = list(stores.samples.scan(None, _KNOWN))
         self._ids, self._places = (pa.chunked_array([b[n] for b in here], pa.string()).combine_chunks() for n in _KNOWN)
         self._labelled = _labelled(stores)
@@ -170,7 +174,7 @@ class _Import:
         labels = self._unlabelled(_of_samples(part.labels, theirs, one(ours)))
         if "label_id" in labels.column_names:
             self._given.add(labels["label_id"].cast(pa.string()))
-        rows = with_ids(incoming.ready(labels, {}, False, _REFUSAL))
+        rows = with_ids(incoming.ready(labels, {}, self._clip, _REFUSAL))
         _count(rows["field"], self.labels)
         return rows
 

@@ -101,6 +101,7 @@ def test_labels_for_samples_that_are_there_under_other_ids(source: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"invalid": "cut"}, "invalid='cut' is not known; give 'refuse' or 'clip'"),
         ({"mode": "replace"}, "mode='replace' is not known; give 'create', 'overwrite', 'add'"),
         ({"format": "fiftytwo"}, "There is no format 'fiftytwo'; did you mean 'fiftyone'?"),
         ({"clases": ["a"]}, "has no option 'clases'; did you mean 'classes'?"),

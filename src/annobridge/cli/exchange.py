@@ -27,6 +27,7 @@ def import_(
     ] = None,
     mode: Annotated[str, typer.Option(help="create, overwrite or add.")] = "create",
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it cannot be told.")] = None,
     schema: Annotated[
@@ -44,7 +45,7 @@ def import_(
         "classes": classes.split(",") if classes is not None else None,
     }
     given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
-    report = import_dataset(source, dataset, format, mode, tag or (), **given)
+    report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", **given)
     show.emit(report.to_dict(), as_json, _imported)
 
 

@@ -8,22 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from ...exceptions import InvalidSource
 from ..base import Options
 from . import documents
 
 
 class Reading(Options):
-    """``rel_dir`` is where relative paths of images start (the folder of the export). ``omit_fields`` are left out.
-
-    ``invalid="clip"`` cuts boxes and points that leave the image back to it; by default they are refused.
-    """
+    """``rel_dir`` is where relative paths of images start (the folder of the export). ``omit_fields`` are left out."""
 
     rel_dir: Path | None = None
     omit_fields: tuple[str, ...] = ()
-    invalid: str = Field("refuse", pattern="^(refuse|clip)$")
 
 
 _UNUSED = (

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...core import validate
 from ...exceptions import InvalidSource
 from ...store import media
 from .. import ids
@@ -34,7 +33,7 @@ class FiftyOneSource:
     """The samples and labels of a dataset. Raises ``InvalidSource`` with file and place."""
 
     def __init__(self, source: Path, options: Reading) -> None:
-        self._layout, self._options = Layout.of(source), options
+        self._layout = Layout.of(source)
         self._root = Path(options.rel_dir or self._layout.folder).absolute()
         self._fields = Fields(self._layout, options)
         self._spool = Spool()
@@ -83,7 +82,7 @@ class FiftyOneSource:
                 self._videos[str(document.values.get("_id"))] = (len(self._parts), subject)
             self._fields.labels(document, subject, labels)
         samples = columns.table(rows, str(self._layout.samples))
-        self._parts.append((self._spool.add(samples), self._spool.add(self._ready(labels))))
+        self._parts.append((self._spool.add(samples), self._spool.add(labels.table())))
         self.count += len(batch)
         return samples.schema
 
@@ -96,11 +95,7 @@ class FiftyOneSource:
                 continue
             self._fields.frame(document, subject, labels)
             parts += [part] * (len(labels) - len(parts))
-        self._frames.append((self._spool.add(self._ready(labels)), np.array(parts, np.int64)))
-
-    def _ready(self, labels: LabelRows) -> pa.Table:
-        rows = labels.table()
-        return validate.clip(rows) if self._options.invalid == "clip" else rows
+        self._frames.append((self._spool.add(labels.table()), np.array(parts, np.int64)))
 
     def _row(self, document: Document) -> dict[str, Any]:
         """The columns of a sample."""

@@ -1,0 +1,211 @@
+"""A Pixano dataset, opened: looked through, and then read part by part, each table once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core.labels import REMOTE
+from annobridge.exceptions import InvalidSource
+from annobridge.formats.base import Part
+from annobridge.formats.regroup import Regrouped
+
+from .. import wire
+from ..arrays import FLOATS, STRINGS, bools, choose, find, one, same
+from ..layout import Column
+from . import columns, part
+from .images import Images
+from .place import Place
+from .rules import Rules
+from .samples import Ints, Samples
+from .sidecar import Sidecar
+
+_ROW = [("id", pa.string()), ("record_id", pa.string())]
+_PLACE = {"view_id": "", "frame_id": "", "frame_index": -1}  # columns that not every table has, and what is meant then
+_TABLES = {
+    **{name: wire.TABLES[ours] for name, ours in part.SPATIAL.items()},
+    "messages": wire.MESSAGES,
+    "classifications": pa.schema([*_ROW, ("labels", STRINGS), ("confidences", FLOATS)]),
+    "entity_dynamic_states": pa.schema([*_ROW, ("entity_id", pa.string())]),
+    "entities": pa.schema(_ROW),
+}
+_LOOSE = frozenset({"messages", "classifications"})  # these may be of a record as a whole
+_UNREAD = {
+    "videos": "video files",
+    "texts": "texts",
+    "point_clouds": "point clouds",
+    "pdfs": "documents",
+    "relations": "relations",
+    "text_spans": "spans of text",
+    "embeddings": "embeddings",
+    "timeseries": "time series",
+}
+
+
+class LibrarySource:
+    """One dataset of a library."""
+
+    def __init__(self, place: Place, rules: Rules, sidecar: Sidecar | None, media: Path) -> None:
+        self._place, self._rules, self._sidecar = place, rules, sidecar
+        for name in _TABLES:
+            self._schema(name)
+        shown = {c.name for c in (*rules.samples.values(), *rules.layout.records.values())} | {"id"}
+        shown |= {"sample_id"} if rules.ours else set()
+        self._samples = Samples(place, place.read("records", [n for n in place.schema("records").names if n in shown]))
+        self._check()
+        self._images = Images(place, self._samples, media)
+        self._pixels = self._beyond("keypoints")
+        self._told = part.Told()
+        self.notes: list[str] = []
+
+    def _check(self) -> None:
+        """Raise ``InvalidSource`` for a dataset without images, or with two that cannot be told apart."""
+        found = self._samples
+        if len(found.records) and not len(found):
+            raise InvalidSource(
+                f"{self._place.folder} has no images (its tables are {', '.join(self._place.tables)}), and annobridge is for "
+                "images; leave it out."
+            )
+        counts = pc.value_counts(found.ids)
+        if len(twice := counts.filter(pc.greater(counts.field("counts"), 1))):
+            raise InvalidSource(
+                f"{self._place.folder} has several images {twice.field('values')[0].as_py()!r} (a record, its view and frame); "
+                "give each image of a record a view or a frame of its own."
+            )
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self._samples)
+
+    def parts(self) -> Iterator[Part]:
+        """The samples and labels."""
+        self._told = part.Told()
+        old = self._sidecar.samples() if self._sidecar else None
+        with Regrouped() as groups:
+            for name in _TABLES:
+                groups.put(name, *self._stream(name))
+            groups.put("", REMOTE, self._reference())
+            for number, (start, stop) in enumerate(self._samples.parts):
+                frame = self._frame(start, stop)
+                rows = {name: groups.get(name, number).combine_chunks() for name in _TABLES}
+                labels = part.labels(frame, rows, groups.get("", number), self._rules, self._told)
+                yield Part(self._rows(frame, start, stop, old), labels)
+        self.notes = list(self._all_notes())
+
+    # --- tables -----------------------------------------------------------------------------------------------------
+
+    def _schema(self, name: str) -> pa.Schema:
+        """The columns of a table that are read. Raises ``InvalidSource`` for one that should be there."""
+        there, asked = self._place.schema(name), _TABLES[name]
+        if there.names and (missing := [n for n in asked.names if n not in there.names]):
+            raise InvalidSource(
+                f"The table {name} of {self._place.folder} has no column {missing[0]!r}, which Pixano's have; "
+                "restore it from a copy."
+            )
+        if name == "entities":
+            wanted = there.names or asked.names
+        else:
+            more = self._rules.states if name == "entity_dynamic_states" else self._rules.extras.get(name, {})
+            asked = pa.schema(
+                [*asked, ("view_id", pa.string()), ("frame_id", pa.string()), ("frame_index", pa.int64())]
+            )
+            wanted = [*asked.names, *(c.name for c in more.values())]
+        return pa.schema([(n, (there if n in there.names else asked).field(n).type) for n in wanted])
+
+    def _stream(self, name: str) -> tuple[pa.Schema, Iterator[tuple[pa.RecordBatch, Ints]]]:
+        schema = self._schema(name)
+        if name == "entities":
+            batches = self._place.scan(name, schema.names)
+            plain = (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in batches)  # less Lance's metadata
+            return schema, map(self._samples.spread, plain)
+        return schema.append(pa.field("sample", pa.int64())), self._of_samples(name, schema)
+
+    def _of_samples(self, name: str, schema: pa.Schema) -> Iterator[tuple[pa.RecordBatch, Ints]]:
+        """Rows with the number of their sample, and its part."""
+        there = self._place.schema(name).names
+        for batch in self._place.scan(name, [n for n in schema.names if n in there]):
+            values = [
+                batch[f.name] if f.name in there else pa.repeat(pa.scalar(_PLACE[f.name], f.type), batch.num_rows)
+                for f in schema
+            ]
+            whole = pa.RecordBatch.from_arrays(values, schema=schema)
+            numbers = self._samples.of(whole, loose=name in _LOOSE)
+            self._told.orphans[name] += int((numbers < 0).sum())
+            yield whole.append_column("sample", pa.array(numbers)), self._samples.part(numbers)
+
+    def _reference(self) -> Iterator[tuple[pa.RecordBatch, Ints]]:
+        """The labels as they were exported."""
+        for rows in self._sidecar.labels() if self._sidecar else ():
+            numbers = find(one(rows["sample_id"]), self._samples.ids).fill_null(-1).to_numpy().astype(np.int64)
+            for batch in rows.to_batches():
+                yield batch, self._samples.part(numbers)
+
+    def _beyond(self, name: str) -> bool:
+        """Whether a table has a coordinate beyond 1, and so all in pixels."""
+        batches = self._place.scan(name, ["coords"]) if name in self._place.tables else ()
+        return any((pc.max(pc.list_flatten(b["coords"])).as_py() or 0) > 1 for b in batches)
+
+    # --- samples ----------------------------------------------------------------------------------------------------
+
+    def _frame(self, start: int, stop: int) -> part.Frame:
+        found = self._samples
+        views = found.views.slice(start, stop - start)
+        sizes = np.stack([views[n].fill_null(0).to_numpy() for n in ("width", "height")], axis=1)
+        records = found.records.take(pa.array(found.record[start:stop])).combine_chunks()
+        return part.Frame(start, found.ids.slice(start, stop - start), records, sizes, found.single, self._pixels)
+
+    def _rows(self, frame: part.Frame, start: int, stop: int, old: pa.Table | None) -> pa.Table:
+        views = self._samples.views.slice(start, stop - start)
+        found = {
+            "sample_id": frame.ids,
+            "media_type": pa.repeat(pa.scalar("image"), len(frame.ids)),
+            "filepath": self._images.of(start, stop),
+            "width": views["width"],
+            "height": views["height"],
+        }
+        if not self._samples.single:
+            found |= {"record": one(frame.records["id"]), "view": views["logical_name"]}
+        if self._samples.frames.any():
+            found |= {"frame_index": views["frame_index"], "timestamp": views["timestamp"]}
+        at = None if old is None else find(frame.ids, old["sample_id"])
+        for name, c in self._rules.samples.items():
+            now = one(frame.records[c.name])
+            if old is not None and name in old.column_names:
+                found[name] = _restored(one(old[name]).take(at), now, c)
+            elif name not in found:
+                found[name] = now
+        return pa.table(found)
+
+    # --- notes ------------------------------------------------------------------------------------------------------
+
+    def _all_notes(self) -> Iterator[str]:
+        yield from self._rules.notes
+        if inside := int(self._images.embedded.sum()):
+            yield f"{inside} images lay inside of Pixano's tables; they are files in {self._images.folder} now."
+        if not self._samples.frames.all() and not self._samples.single:
+            yield "Records have several images here: each is a sample, and the columns record and view say which it is."
+        if self._samples.frames.any():
+            yield "Each frame of a sequence is a sample (column frame_index), and the tracks of its labels are their index."
+        if self._samples.bare:
+            yield f"{self._samples.bare} records have no image, and were left out."
+        if self._samples.strays:
+            yield f"{self._samples.strays} images belong to no record, and were left out."
+        if self._pixels:
+            yield "The keypoints are in pixels: one of them is beyond 1."
+        yield from part.notes(self._told)
+        if rows := self._place.count("tracklets"):
+            yield f"{rows} tracklets became the index of their labels; when they begin and end was left out."
+        for name, what in _UNREAD.items():
+            if rows := self._place.count(name):
+                yield f"{rows} {what} of Pixano (table {name}) have no place here, and were left out."
+
+
+def _restored(old: pa.Array, now: pa.Array, c: Column) -> pa.Array:
+    """A column with what it held when it was exported, where Pixano still has that."""
+    kept = same(columns.held(old, c.type), columns.held(now, c.type)) & bools(pa.array(np.ones(len(old), bool)))
+    return old if kept.all() else choose(kept, old, now.cast(old.type))
