@@ -1,5 +1,6 @@
-"""Label in a local Pixano 0.8: one Pixano dataset for each task, over HTTP only."""
+"""Label in a local Pixano: one Pixano dataset for each task."""
 
-from .backend import PixanoBackend, PixanoConfig
+from .backend import PixanoBackend
+from .config import PixanoConfig
 
 __all__ = ["PixanoBackend", "PixanoConfig"]

@@ -17,13 +17,14 @@ from .arrays import first_rows
 PAGE = 1000  # the most that a list answers
 TRIES = 4  # a list that people write to while it is read is read again
 VERSION = "0.8.0"
+RECORDS, ITEMS = "0.8", "0.6"  # the generations that we speak with
 _ENDED = {"done", "error", "cancelled", "interrupted", "rolled_back"}
 
 
 def generation(openapi: Any) -> str:
     """Which Pixano answers, by its routes: ``"0.8"``, an older or a newer one, or ``""`` for something else.
 
-    A later generation that differs gets its line here.
+    ``"0.6"`` are two builds of equal routes: the released one, and the one whose program can import.
     """
     if not isinstance(openapi, Mapping) or not isinstance(openapi.get("paths"), Mapping):
         return ""
@@ -34,6 +35,15 @@ def generation(openapi: Any) -> str:
     if "/datasets/{dataset_id}/records" in paths:
         return "0.7"
     return "0.6" if "/items/{dataset_id}" in paths else ""
+
+
+def strange(found: str) -> Rejected:
+    """The refusal of a server whose generation is ``found``."""
+    who = f"Pixano {found} answers there" if found else "the server there is not Pixano"
+    return Rejected(
+        f"pixano: {who}, and annobridge speaks with Pixano 0.8; install pixano=={VERSION} in an environment "
+        "of its own (`annobridge pixano up` does it), or correct the url."
+    )
 
 
 def is_busy(status: int, detail: Any) -> bool:
@@ -47,19 +57,17 @@ class Api:
     def __init__(self, http: Http) -> None:
         self.http = http
 
-    def check(self) -> None:
-        """Raise ``Rejected`` unless this is a Pixano that we speak with."""
+    def generation(self) -> str:
+        """Which Pixano answers: see ``generation`` above."""
         try:
-            found = generation(self.http.get("/openapi.json"))
+            return generation(self.http.get("/openapi.json"))
         except Unreachable as e:
             raise Unreachable(f"{e} `annobridge pixano up` starts one.") from e
-        if found == "0.8":
-            return
-        who = f"Pixano {found} answers there" if found else "the server there is not Pixano"
-        raise Rejected(
-            f"pixano: {who}, and annobridge speaks with Pixano 0.8; install pixano=={VERSION} in an environment "
-            "of its own (`annobridge pixano up` does it), or correct the url."
-        )
+
+    def check(self) -> None:
+        """Raise ``Rejected`` unless this is Pixano 0.8."""
+        if (found := self.generation()) != RECORDS:
+            raise strange(found)
 
     def datasets(self) -> list[dict[str, Any]]:
         """All datasets of the library, as it is on the server's disk now."""

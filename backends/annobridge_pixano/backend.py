@@ -1,64 +1,46 @@
-"""The backend: one Pixano dataset for each task."""
+"""The backend: one Pixano dataset for each task, in the generation of Pixano that answers.
+
+``PixanoBackend`` asks once who answers, and hands its calls to that generation: ``Records`` here is Pixano 0.8,
+``items.Items`` the earlier one. A receipt knows its own.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from itertools import repeat
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
-from annobridge.backend import (
-    AnnotationBackend,
-    AnnotationBackendConfig,
-    Capabilities,
-    Download,
-    Receipt,
-    Status,
-    Task,
-)
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
 from annobridge.backend.http import Http
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected
 
-from . import api, jsonl, limits, messages, removal, values, wire
+from . import api, jsonl, limits, messages, removal, wire
 from .arrays import each, one, setting
+from .config import PixanoConfig
 from .decode import decode, unsigned
-from .layout import SPATIAL, Layout
+from .generation import Generation, must_arrive, must_fit
+from .items import Items
+from .layout import Layout
+from .names import dataset_name, file_name
 
 SENT = "Sent by annobridge"
 SPLIT = "train"
 LARGEST_PAGE = 1 << 30  # bytes: a thousand masks
 PARALLEL = 4  # images on their way at once
 _SPATIAL_TYPES = frozenset({"detections", "instances", "polygons", "polylines", "keypoints", "segmentation"})
-_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
-
-
-class PixanoConfig(AnnotationBackendConfig):
-    """How to reach Pixano."""
-
-    transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "verify"})
-    variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
-
-    url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
-    timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
-    deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
-    verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
-    template: Literal["annobridge", "face", "person", "cow"] = Field(
-        "annobridge", description="Pixano's keypoint template; it draws (and edits) face, person and cow only"
-    )
 
 
 class PixanoBackend(AnnotationBackend):
-    """Pixano 0.8.x."""
+    """Pixano, whichever of its generations answers. The capabilities are those of 0.8; ``check`` knows the other's."""
 
     name = "pixano"
     Config = PixanoConfig
@@ -78,27 +60,73 @@ class PixanoBackend(AnnotationBackend):
             config.url, backend=self.name, verify=config.verify, timeout=config.timeout, limit=LARGEST_PAGE
         )
         self._api = api.Api(self._http)
+        self._generations: Mapping[str, Generation] = {
+            api.RECORDS: Records(self._api, config),
+            api.ITEMS: Items(self._http, config),
+        }
 
     def close(self) -> None:
         """Release connections."""
         self._http.close()
 
-    # --- before -----------------------------------------------------------------------------------------------------
+    @cached_property
+    def _answering(self) -> Generation:
+        found = self._api.generation()
+        if found not in self._generations:
+            raise api.strange(found)
+        return self._generations[found]
+
+    def _of(self, receipt: Receipt) -> Generation:
+        return self._generations[receipt.state.get("generation", api.RECORDS)]
 
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:  # noqa: ARG002
-        """Ask the server who it is, and look at what the schema has beyond the capabilities."""
-        self._api.check()
-        return list(limits.of_schema(schema))
+        """Ask the server who it is, and look at what the schema has beyond what it can hold."""
+        return list(self._answering.check(schema))
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Values that Pixano cannot hold."""
-        layout = self._layout(task)
-        spatial = task.labels.filter(pc.is_in(task.labels["kind"], pa.array(list(SPATIAL))))
-        return [
-            *limits.of_labels(task.labels),
-            *limits.of_template(task.labels, self.config.template),
-            *values.misfits(conform(spatial, REMOTE, remote_id="").combine_chunks(), dict(layout.attributes)),
-        ]
+        return list(self._answering.check_task(task))
+
+    def upload(self, task: Task) -> Receipt:
+        """Make the task's dataset, unless it was made already."""
+        return self._answering.upload(task)
+
+    def download(self, receipt: Receipt) -> Download:
+        """All labels as they are now."""
+        return self._of(receipt).download(receipt)
+
+    def status(self, receipt: Receipt) -> Status:
+        """Images by the state that people set, where this generation has one."""
+        return self._of(receipt).status(receipt)
+
+    def find(self, task_name: str) -> Mapping[str, Any] | None:
+        """The dataset that an unanswered upload left."""
+        return self._answering.find(task_name)
+
+    def delete(self, receipt: Receipt) -> None:
+        """Remove the dataset, as far as Pixano allows."""
+        self._of(receipt).delete(receipt)
+
+    def editor_url(self, receipt: Receipt) -> str | None:
+        """Pixano's page of the dataset."""
+        return self._of(receipt).editor_url(receipt)
+
+
+class Records:
+    """Pixano 0.8: a dataset is sent in one import over REST, and read by records, entities and annotations."""
+
+    def __init__(self, server: api.Api, config: PixanoConfig) -> None:
+        self._api, self.config = server, config
+
+    # --- before -----------------------------------------------------------------------------------------------------
+
+    def check(self, schema: LabelSchema) -> Iterable[str]:
+        """What the schema has beyond the capabilities."""
+        return limits.of_schema(schema)
+
+    def check_task(self, task: Task) -> Iterable[str]:
+        """Values that Pixano cannot hold."""
+        return limits.of_task(task, self._layout(task))
 
     def _layout(self, task: Task) -> Layout:
         return Layout.of(task.schema, task.samples, task.labels, self.config.template)
@@ -107,16 +135,15 @@ class PixanoBackend(AnnotationBackend):
 
     def upload(self, task: Task) -> Receipt:
         """Import the task as a dataset, unless it was already."""
-        if wrong := list(self.check_task(task)):  # a run that is resumed may have got such values meanwhile
-            raise Rejected("\n  - ".join(["pixano: some values cannot be sent:", *wrong]))
         layout = self._layout(task)
+        must_fit(task, layout)
         labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
         labels = setting(labels, remote_id=wire.remote_ids(labels, layout)).combine_chunks()
         name = dataset_name(task.name)
         dataset, fresh = self._dataset(name, task, layout, labels)
         tables = self._tables(dataset, layout)
         if fresh:
-            _compare(jsonl.counts(labels, len(task.samples), layout), tables)
+            must_arrive(jsonl.counts(labels, len(task.samples), layout), tables)
         baseline = self._baseline(labels, tables, layout, fresh=fresh)
         return Receipt(task.name, {"dataset": dataset, "name": name, "layout": layout.to_dict()}, baseline)
 
@@ -155,7 +182,7 @@ class PixanoBackend(AnnotationBackend):
     def _put_images(self, upload: str, task: Task) -> list[str]:
         """Send the images, a few at a time, under names of our own; these names."""
         rows = task.samples.select(["sample_id", "filepath"]).to_pylist()
-        names = [_file_name(i, row["filepath"] or "") for i, row in enumerate(rows)]
+        names = [file_name(i, row["filepath"] or "") for i, row in enumerate(rows)]
         with ThreadPoolExecutor(PARALLEL) as pool:
             for at in range(0, len(rows), PARALLEL):
                 with ExitStack() as opened:
@@ -229,26 +256,6 @@ class PixanoBackend(AnnotationBackend):
         if self._api.dataset(id=receipt.state["dataset"], name=receipt.state["name"]):
             removal.remove(self._api, receipt.state["name"], self.config.deadline)
 
-    def editor_url(self, receipt: Receipt) -> str | None:
+    def editor_url(self, receipt: Receipt) -> str:
         """Pixano's page of the dataset."""
         return f"{self.config.url.rstrip('/')}/#/explorer/{receipt.state['dataset']}"
-
-
-def _file_name(number: int, path: str) -> str:
-    suffix = _SUFFIX.search(path)
-    return f"{number:06d}{suffix[0].lower() if suffix else '.jpg'}"
-
-
-def dataset_name(task: str) -> str:
-    """A dataset's name, equal to that of its folder: Pixano takes names that differ in case or signs for the same."""
-    name = re.sub(r"[^a-z0-9]+", "_", task.lower()).strip("_")
-    return name if name == task.replace("-", "_") else f"{name}_{hashlib.sha256(task.encode()).hexdigest()[:8]}"
-
-
-def _compare(sent: Mapping[str, int], tables: wire.Wire) -> None:
-    wrong = [f"{len(tables[n])} of {sent.get(n, 0)} {n}" for n in tables if len(tables[n]) != sent.get(n, 0)]
-    if wrong:
-        raise Broken(
-            f"pixano: the server has not what was sent to it ({', '.join(wrong)}); abort the run and send it again, "
-            "and see the server's log if it happens twice."
-        )

@@ -27,12 +27,7 @@ Rows = dict[str, list[Any]]
 
 def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[str]) -> Iterator[bytes]:
     """The lines of the file. ``labels`` are ``REMOTE``, with the ids that they get in Pixano."""
-    entities: Rows = defaultdict(list)
-    for kinds in (("box",), ("mask", "segmentation"), ("polygon", "polyline"), ("keypoints",)):
-        rows = labels.filter(pc.is_in(labels["kind"], pa.array(kinds))).combine_chunks()
-        for record, entity in zip(wire.record_of(rows, layout).to_pylist(), _entities(layout, rows), strict=True):
-            entities[record].append(entity)
-    attrs = _record_attributes(layout, labels)
+    entities, attrs = entities_of(layout, labels), record_attributes(layout, labels)
     threads = _threads(layout, labels)
     yield _line(HEADER)
     ours = {sample: record for record, sample in layout.samples.items()}
@@ -44,6 +39,16 @@ def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[s
         if record in threads:
             line["conversations"] = threads[record]
         yield _line(line)
+
+
+def entities_of(layout: Layout, labels: pa.Table) -> Rows:
+    """The entities of each record: its spatial labels, each with its attributes and annotations."""
+    out: Rows = defaultdict(list)
+    for kinds in (("box",), ("mask", "segmentation"), ("polygon", "polyline"), ("keypoints",)):
+        rows = labels.filter(pc.is_in(labels["kind"], pa.array(kinds))).combine_chunks()
+        for record, entity in zip(wire.record_of(rows, layout).to_pylist(), _entities(layout, rows), strict=True):
+            out[record].append(entity)
+    return out
 
 
 def counts(labels: pa.Table, samples: int, layout: Layout) -> dict[str, int]:
@@ -105,7 +110,8 @@ def _shapes(layout: Layout, rows: pa.Table) -> Iterator[dict[str, dict[str, Any]
             yield {kind: {"kind": kind, "template_id": layout.template, "coords": coords, "states": states}}
 
 
-def _record_attributes(layout: Layout, labels: pa.Table) -> dict[str, dict[str, Any]]:
+def record_attributes(layout: Layout, labels: pa.Table) -> dict[str, dict[str, Any]]:
+    """The attributes of each record: the classes and values of the whole image."""
     out: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, column in layout.records.items():
         rows = labels.filter(pc.equal(labels["field"], name)).combine_chunks()

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annobridge.backend import Task
 from annobridge.core import attributes
+from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
 
-from . import layout, messages, wire
+from . import layout, messages, values, wire
 from .arrays import Bools, bools, lengths, one
-from .layout import SPATIAL
+from .layout import SPATIAL, Layout
 
 TOLERANCE = 1e-6  # a rounding error outside of the image is pulled in, and put back afterwards
 TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # keypoints that Pixano draws, and how many points they have
@@ -30,6 +32,16 @@ def of_schema(schema: LabelSchema) -> Iterator[str]:
                     f"{f.name}.attributes.{name}: messages in Pixano have only {', '.join(messages.NAMES)}; leave it "
                     "out, or keep it in a scalar field."
                 )
+
+
+def of_task(task: Task, columns: Layout) -> list[str]:
+    """Problems of a task's values, given the columns that they go to."""
+    spatial = task.labels.filter(pc.is_in(task.labels["kind"], pa.array(list(SPATIAL))))
+    return [
+        *of_labels(task.labels),
+        *of_template(task.labels, columns.template),
+        *values.misfits(conform(spatial, REMOTE, remote_id="").combine_chunks(), dict(columns.attributes)),
+    ]
 
 
 def of_labels(labels: pa.Table) -> Iterator[str]:

@@ -1,0 +1,30 @@
+"""The settings of the Pixano backend, for all its generations."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from annobridge.backend import AnnotationBackendConfig
+
+
+class PixanoConfig(AnnotationBackendConfig):
+    """How to reach Pixano."""
+
+    transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "verify"})
+    variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
+
+    url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
+    timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
+    deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
+    verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
+    template: Literal["annobridge", "face", "person", "cow"] = Field(
+        "annobridge", description="Pixano's keypoint template; it draws (and edits) face, person and cow only"
+    )
+    executable: str | None = Field(
+        None, description="the `pixano` program, for the earlier generation, whose datasets only its command can make"
+    )
+    folder: str | None = Field(
+        None, description="the folder that this program's server was started on (`library` and `media` are in it)"
+    )
