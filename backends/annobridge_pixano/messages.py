@@ -12,38 +12,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from annobridge.core.choices import as_text, letters_of, picked
 from annobridge.core.rows import attributes
 
 Row = dict[str, Any]
 ROLES = ("system", "question", "answer")
 NAMES = ("choices", "conversation", "question_type", "user")
 TYPES = ("OPEN", "SINGLE_CHOICE", "SINGLE_CHOICE_EXPLANATION", "MULTI_CHOICE", "MULTI_CHOICE_EXPLANATION")
-_LETTERS = re.compile(r"\[\[\s*([A-Z](?:\s*,\s*[A-Z])*)\s*\]\]\s*(.*)", re.DOTALL)
+_MARKED = re.compile(r"\[\[(.*?)\]\]\s*(.*)", re.DOTALL)
 
 
-def to_letters(content: str, choices: Sequence[str]) -> str:
+def to_letters(content: str, given: Sequence[str]) -> str:
     """A choice, or several (``a, c``), and an explanation (``a: because``), as Pixano writes them."""
-    if content in choices:
-        return f"[[{_letter(choices, content)}]]"
-    head, _, why = content.partition(": ")
-    picked = head.split(", ")
-    if not choices or len(choices) > 26 or not all(p in choices for p in picked):
-        return content
-    return f"[[{','.join(_letter(choices, p) for p in picked)}]] {why}".rstrip()
+    found = letters_of(content, given)
+    return content if found is None else f"[[{','.join(found[0])}]] {found[1]}".rstrip()
 
 
-def from_letters(content: str, choices: Sequence[str]) -> str:
+def from_letters(content: str, given: Sequence[str]) -> str:
     """The reverse of ``to_letters``; other contents stay as they are."""
-    match = _LETTERS.fullmatch(content)
-    places = [ord(c.strip()) - 65 for c in match[1].split(",")] if match else []
-    if not match or not all(p < len(choices) for p in places):
-        return content
-    picked = ", ".join(choices[p] for p in places)
-    return f"{picked}: {match[2]}" if match[2] else picked
-
-
-def _letter(choices: Sequence[str], choice: str) -> str:
-    return chr(65 + list(choices).index(choice))
+    match = _MARKED.fullmatch(content)
+    found = picked(match[1], given) if match else []
+    return as_text(found, match[2]) if match and found else content
 
 
 def encode(labels: Iterable[Row], record_of: dict[str, str]) -> list[Row]:

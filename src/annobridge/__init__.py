@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from .core.schema import LabelSchema
     from .dataset import Dataset, create_dataset, list_datasets, load_dataset
-    from .exports import ExportReport, export_dataset, export_metadata
+    from .exports import ExportReport, export_dataset, export_metadata, write_metadata
     from .imports import ImportReport, import_dataset
     from .queries import LabelCount, has_attribute
     from .results import AnnotationResults, LoadReport, MergePlan
@@ -91,7 +91,7 @@ _HOMES = {
     ),
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
-    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata"], "exports"),
+    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "exports"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "imports"),
     **dict.fromkeys(["AnnotationResults", "LoadReport", "MergePlan"], "results"),
     **dict.fromkeys(["LabelCount", "has_attribute"], "queries"),

@@ -17,6 +17,10 @@ from .core.labels import LABELS, OURS
 from .core.nest import unnest
 from .core.rows import Label
 from .exceptions import DatasetNotFound, SchemaError, StoreError
+from .formats import opsml, registry
+from .formats.base import Source
+from .formats.metadata.options import Reading
+from .intake import Intake, labels_in
 from .store import building
 from .store.stores import Stores
 from .store.tables import Database, among, quote
@@ -65,11 +69,18 @@ class Dataset(View):
         """Where it lies."""
         return self._stores.db.uri
 
-    def add_samples(self, samples: Any) -> list[str]:
+    def add_samples(
+        self, samples: Any, image_dir: str | Path | None = None, classes: Sequence[str] | None = None
+    ) -> list[str]:
         """Add samples with their labels: ``Sample`` objects, dictionaries of columns, or any Arrow table (the fast way).
 
-        Columns that the dataset does not have are made. Returns the sample ids.
+        Columns that the dataset does not have are made. Returns the sample ids. opsml's ``ImageMetadata`` and
+        ``ImageRecord`` are taken too: ``image_dir`` is where their file names start, ``classes`` names classes that are numbers.
         """
+        if opsml.is_records(samples):
+            found = Intake(self._stores, tags=(), clip=False)
+            found.run(_records(samples, image_dir, classes), progress=False)
+            return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
             ids: list[str] = self._stores.samples.add(incoming.with_media_type(pa.table(samples))).to_pylist()
             return ids
@@ -97,17 +108,28 @@ class Dataset(View):
         self._stores.db.delete("labels", among("sample_id", ids))
         self._stores.samples.delete(ids)
 
-    def add_labels(self, field: str, rows: Any, label_type: str | None = None, invalid: str = "refuse") -> int:
+    def add_labels(
+        self,
+        field: str,
+        rows: Any,
+        label_type: str | None = None,
+        invalid: str = "refuse",
+        image_dir: str | Path | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> int:
         """Add labels to a field; returns how many.
 
         ``rows`` is an Arrow table or stream with columns of ``LABELS`` (the fast way; ``sample_id`` is needed, ``kind`` follows
         from ``label_type`` or from the columns), a dictionary of sample id to labels, or an iterable of labels or dictionaries.
         Raises ``InvalidLabels`` for values that mean nothing (NaN, an empty box, a box outside the image); ``invalid="clip"``
-        cuts boxes and points to the image. Nothing is added then.
+        cuts boxes and points to the image. Nothing is added then. opsml's records are taken as by ``add_samples``, for images
+        that the dataset has.
         """
         if invalid not in ("refuse", "clip"):
             raise SchemaError(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
         parts = incoming.LabelParts(self._stores, field, label_type, invalid == "clip")
+        if opsml.is_records(rows):
+            return self._append(parts, labels_in(self._stores, _records(rows, image_dir, classes), "objects"))
         return self._append(parts, incoming.tables(rows))
 
     def _append(self, parts: incoming.LabelParts, given: Iterable[pa.Table]) -> int:
@@ -179,6 +201,11 @@ class Dataset(View):
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""
         self._stores.db.optimize()
+
+
+def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
+    chosen = registry.options(Reading, {"classes": classes}, "Reading opsml's records")
+    return opsml.source_of(given, image_dir, chosen)
 
 
 def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:

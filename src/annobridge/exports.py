@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .exceptions import StoreError
-from .formats import registry
+from .formats import opsml, registry
 from .formats.base import Part
 from .progress import Progress, ProgressChoice
 from .store import building
@@ -73,6 +73,15 @@ def export_metadata(
 ) -> ExportReport:
     """Write images and their ``metadata.jsonl`` in a dialect; an import of the folder is equal. See ``export_dataset``."""
     return export_dataset(view, folder, registry.GENERAL, progress, dialect=dialect, **options)
+
+
+def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, field: str = "objects") -> list[str]:
+    """Write the ``metadata.jsonl`` of opsml 1.x or 2.x beside the images of a view, which stay where they are; returns notes.
+
+    Raises ``Unsupported`` for labels that opsml cannot hold, and for images that do not lie below the file's folder.
+    """
+    with view._content() as content:
+        return opsml.write_metadata(content.parts(), path, version, field)
 
 
 def _counted(parts: Iterable[Part], counts: Counter[str], bar: Progress) -> Iterator[Part]:

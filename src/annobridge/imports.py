@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from . import incoming
-from .core.labels import LABELS
-from .core.masks import one
 from .dataset import Dataset, load_dataset
 from .exceptions import InvalidOption, StoreError
 from .formats import registry
-from .formats.base import Part, Source
-from .progress import Progress, ProgressChoice
-from .spool import Spool
+from .intake import Intake
+from .progress import ProgressChoice
 from .store import building
-from .store.labels import with_ids
 from .store.stores import Stores
 
 MODES = ("create", "overwrite", "add")
-_KNOWN = ("sample_id", "filepath")
-_REFUSAL = "These labels cannot be stored; nothing was imported:"
 
 
 @dataclass(frozen=True)
@@ -87,7 +75,7 @@ def import_dataset(
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
-        found = _Import(stores, tags, invalid == "clip")
+        found = Intake(stores, tags, invalid == "clip")
         found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
@@ -116,121 +104,5 @@ def _enough_room() -> Iterator[None]:
         raise
 
 
-class _Import:
-    """The parts of a source on their way in: the labels as they come, in one commit; then the samples, in another.
-
-    Whoever is stopped between the two leaves labels of no sample, which no view shows. The ids of samples do not change from
-    one import to the next, so a repetition finds these labels, and adds the samples.
-    """
-
-    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
-        self.samples = self.known = 0
-        self.labels: Counter[str] = Counter()
-        self.kept: Counter[str] = Counter()
-        self._stores, self._tags, self._clip = stores, list(tags), clip
-        here = list(stores.samples.scan(None, _KNOWN))
-        self._ids, self._places = (pa.chunked_array([b[n] for b in here], pa.string()).combine_chunks() for n in _KNOWN)
-        self._labelled = _labelled(stores)
-        self._given = incoming.GivenIds(stores)
-        self._new: list[pa.Array] = []  # the ids of the samples to be added
-        self._spool: Spool | None = None
-        self._error: Exception | None = None
-
-    def run(self, source: Source, progress: ProgressChoice) -> None:
-        """Read all parts, and write them."""
-        with Progress(progress, source.count, "importing") as bar:
-            rows = self._label_batches(source, bar)
-            try:
-                if (first := next(rows, None)) is not None:
-                    self._stores.labels.append(pa.RecordBatchReader.from_batches(LABELS, chain([first], rows)))
-            except Exception:
-                if self._error is not None:  # Lance wraps what the stream raised
-                    raise self._error from None
-                raise
-        if self._spool is not None:
-            self._stores.samples.append(self._spool.reader("samples").schema, self._spool.batches("samples"))
-            self._spool.close()
-
-    def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
-        try:
-            for part in source.parts():
-                yield from self._ready(part).to_batches()
-                bar.advance(part.samples.num_rows)
-            self._given.done()
-            self._stores.samples.require_new(pa.chunked_array(self._new, pa.string()))
-            if self._spool is not None:
-                self._spool.done()
-        except Exception as e:
-            self._error = e
-            raise
-
-    def _ready(self, part: Part) -> pa.Table:
-        """The labels of a part that are to be added; its new samples are put by."""
-        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._places)
-        theirs = one(part.samples["sample_id"].cast(pa.string()))
-        ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
-        self._put(part.samples.filter(place.is_null()))
-        self.known += len(place) - place.null_count
-        labels = self._unlabelled(_of_samples(part.labels, theirs, one(ours)))
-        if "label_id" in labels.column_names:
-            self._given.add(labels["label_id"].cast(pa.string()))
-        rows = with_ids(incoming.ready(labels, {}, self._clip, _REFUSAL))
-        _count(rows["field"], self.labels)
-        return rows
-
-    def _put(self, samples: pa.Table) -> None:
-        if not samples.num_rows:
-            return
-        self._stores.samples.require_own()
-        rows = self._stores.samples.fit(_tagged(incoming.with_media_type(samples), self._tags))
-        if self._spool is None:
-            self._spool = Spool({"samples": rows.schema})
-        self._spool.add("samples", rows)
-        self._new += rows["sample_id"].chunks
-        self.samples += rows.num_rows
-
-    def _unlabelled(self, labels: pa.Table) -> pa.Table:
-        """Less those whose sample has labels in their field already."""
-        for name, samples in self._labelled.items():
-            taken = pc.and_(pc.equal(labels["field"], name), pc.is_in(labels["sample_id"], value_set=samples))
-            if dropped := pc.sum(taken).as_py():
-                self.kept[name] += dropped
-                labels = labels.filter(pc.invert(taken))
-        return labels
-
-
-def _labelled(stores: Stores) -> dict[str, pa.Array]:
-    """By field, the samples that have labels in it."""
-    found: dict[str, list[pa.Array]] = defaultdict(list)
-    for batch in stores.labels.scan(None, ["field", "sample_id"]):
-        for name in pc.unique(batch["field"]).to_pylist():
-            found[name].append(pc.unique(batch["sample_id"].filter(pc.equal(batch["field"], name))))
-    return {name: pc.unique(pa.chunked_array(parts)) for name, parts in found.items()}
-
-
-def _of_samples(labels: pa.Table, theirs: pa.Array, ours: pa.Array) -> pa.Table:
-    """Labels with the ids that their samples have here."""
-    if theirs.equals(ours) or not labels.num_rows:
-        return labels
-    ids = ours.take(one(pc.index_in(labels["sample_id"].cast(pa.string()), value_set=theirs)))
-    return labels.set_column(labels.column_names.index("sample_id"), "sample_id", ids)
-
-
-def _tagged(samples: pa.Table, tags: list[str]) -> pa.Table:
-    if not tags:
-        return samples
-    more = pa.array([tags] * samples.num_rows, pa.list_(pa.string()))
-    if "tags" not in samples.column_names:
-        return samples.append_column("tags", more)
-    given = samples["tags"].to_pylist()
-    both = pa.array([list(dict.fromkeys([*(old or []), *tags])) for old in given], pa.list_(pa.string()))
-    return samples.set_column(samples.column_names.index("tags"), "tags", both)
-
-
-def _count(fields: pa.ChunkedArray, counts: Counter[str]) -> None:
-    for entry in pc.value_counts(fields).to_pylist():
-        counts[entry["values"]] += entry["counts"]
-
-
-def _sorted(counts: Counter[str]) -> dict[str, int]:
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items()))

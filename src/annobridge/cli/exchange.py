@@ -27,7 +27,9 @@ def import_(
     ] = None,
     mode: Annotated[str, typer.Option(help="create, overwrite or add.")] = "create",
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
-    clip: Annotated[bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")] = False,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")
+    ] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it cannot be told.")] = None,
     schema: Annotated[

@@ -26,8 +26,13 @@ def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 def attribute(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
     """Values as attributes of labels; null where there is none."""
     values = one(values)
-    kind = pa.repeat(pa.scalar(_kind(values.type)), len(values))
-    parts = [pa.repeat(pa.scalar(name), len(values)), kind, texts(values)]
+    return of_texts(name, _kind(values.type), texts(values))
+
+
+def of_texts(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
+    """Attributes of a type whose values are JSON texts already; null where there is none."""
+    size = len(values)
+    parts = [pa.repeat(pa.scalar(name), size), pa.repeat(pa.scalar(kind), size), values]
     return pa.StructArray.from_arrays(parts, fields=list(ATTRIBUTE), mask=values.is_null())
 
 

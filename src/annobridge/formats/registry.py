@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from ..core.text import near
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from .base import Format, Options
 
+Chosen = TypeVar("Chosen", bound=Options)
 GROUP = "annobridge.formats"
 GENERAL = "folder"  # what a source has that no other format claims
 
@@ -51,7 +52,7 @@ def of(source: Path) -> Format:
     return claims[0] if claims else get(GENERAL)
 
 
-def options(kind: type[Options] | None, given: Mapping[str, Any], what: str) -> Options:
+def options(kind: type[Chosen] | None, given: Mapping[str, Any], what: str) -> Chosen:
     """The options of reading or writing a format. Raises ``InvalidOption`` with all that is wrong with them."""
     if kind is None:
         raise InvalidOption(f"{what} is not possible; choose another format.")

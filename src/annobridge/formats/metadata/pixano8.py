@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import geometry
+from ...core.choices import letters_of
 from . import conversations
 from .common import CATEGORIES
 from .out import Cells, Line, refuse, unsupported
@@ -132,7 +133,7 @@ def _thread(conversation: str, messages: Sequence[Line]) -> Line:
         if m["role"] == "question":
             choices = m.get("choices") or []
             entry |= {"question_type": m.get("question_type") or "OPEN", "choices": choices}
-        elif m["role"] == "answer" and (picked := conversations.letters_of(m["content"], choices)):
+        elif m["role"] == "answer" and (picked := letters_of(m["content"], choices)):
             entry["content"] = f"[[{','.join(picked[0])}]] {picked[1]}".rstrip()
         made.append(said(entry, m))
     return {"id": conversation, "messages": made}

@@ -1,0 +1,107 @@
+"""What is read of an attached table of 100,000 images when 1,000 of them are annotated: little more than these.
+
+    python benchmarks/attached_blobs.py [--images 100000] [--bytes 10000]     # prints one JSON object
+
+The table (1 GB) is made in a temporary folder; the tool is in this process, and reads every image that it is sent. ``read_mib``
+is what the process read from files, by the kernel's count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import lance
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import annobridge as ab
+from annobridge.backend.memory import MemoryBackend
+from measure import phase
+
+VIEW = 1_000
+STEP = 1_000
+
+
+class Reader(MemoryBackend):
+    """The tool in memory, but it is sent the files."""
+
+    name: ClassVar[str] = "reader"
+
+    class Config(MemoryBackend.Config):
+        """Its own name for ``config_cls``."""
+
+    capabilities: ClassVar[ab.Capabilities] = ab.Capabilities(label_types=frozenset({"detections"}))
+    read: ClassVar[int] = 0
+
+    def upload(self, task: ab.Task) -> ab.Receipt:
+        for sample_id in task.samples["sample_id"].to_pylist():
+            with task.media.open(sample_id) as stream:
+                Reader.read += len(stream.read())
+        return super().upload(task)
+
+
+Config = Reader.Config
+
+
+def image(size: int) -> bytes:
+    """A picture of some size in bytes: a small one, and what viewers skip behind it."""
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(stream, "JPEG")
+    return stream.getvalue().ljust(size, b"\0")
+
+
+def table(images: int, size: int) -> pa.RecordBatchReader:
+    """Ids and blobs."""
+    schema = pa.schema(
+        [("id", pa.string()), pa.field("image", pa.large_binary(), metadata={"lance-encoding:blob": "true"})]
+    )
+    picture = image(size)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for at in range(0, images, STEP):
+            ids = [f"im{n:06d}" for n in range(at, min(at + STEP, images))]
+            yield pa.record_batch([pa.array(ids), pa.array([picture] * len(ids), pa.large_binary())], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def read_so_far() -> int:
+    """Bytes that this process has read."""
+    return int(dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["rchar"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--bytes", type=int, default=10_000)
+    given = parser.parse_args()
+    out: dict[str, Any] = vars(given) | {"view": VIEW}
+    os.environ["ANNOBRIDGE_READER_CONFIG_CLS"] = "attached_blobs.Config"
+    with tempfile.TemporaryDirectory() as folder:
+        lance.write_dataset(table(given.images, given.bytes), f"{folder}/images.lance", data_storage_version="2.1")
+        with phase("attach", out):
+            ds = ab.attach(folder)
+        view = ds.take(VIEW)
+        before = read_so_far()
+        with phase("annotate", out):
+            view.annotate("round", label_field="objects", label_type="detections", classes=["car"], backend="reader")
+        out["annotate"]["read_mib"] = round((read_so_far() - before) / 2**20, 1)
+        out["annotate"]["images_mib"] = round(VIEW * given.bytes / 2**20, 1)
+        out["table_mib"] = round(given.images * given.bytes / 2**20, 1)
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    sys.modules["attached_blobs"] = sys.modules["__main__"]
+    main()

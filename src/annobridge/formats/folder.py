@@ -1,0 +1,100 @@
+"""A folder of images, or of splits of images, with or without ``metadata.jsonl``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from ..exceptions import InvalidSource
+from .base import Options, Part
+from .metadata import source, write
+from .metadata.common import ClassKeys
+from .metadata.finish import Finish
+from .metadata.kinds import Kinds
+from .metadata.options import Reading, Writing
+from .metadata.place import METADATA, Folder, is_image
+from .metadata.read import read
+from .metadata.schema import Schema
+from .metadata.source import Content, FolderSource
+from .spool import Spool
+
+_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
+
+
+class FolderFormat:
+    """Images in folders, and the dialects of ``metadata.jsonl``."""
+
+    name: ClassVar[str] = "folder"
+    title: ClassVar[str] = "a folder of images"
+    reading: ClassVar[type[Options]] = Reading
+    writing: ClassVar[type[Options]] = Writing
+
+    def recognises(self, source: Path) -> bool:
+        """Whether it is a folder with an image or a file of lines, or with sub-folders that have."""
+        try:
+            return source.is_dir() and any(
+                is_image(f) or f == METADATA for _, _, files in os.walk(source) for f in files
+            )
+        except OSError:
+            return False
+
+    def open(self, source: Path, options: Options) -> FolderSource:
+        """Look at all of it. Raises ``InvalidSource`` with file and line."""
+        assert isinstance(options, Reading)  # noqa: S101 - the options of this format
+        return _opened(source, options)
+
+    def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:
+        """Write images and lines. Raises ``Unsupported`` for what the dialect cannot hold."""
+        assert isinstance(options, Writing)  # noqa: S101 - the options of this format
+        return write.write(parts, folder, options)
+
+
+def _opened(path: Path, options: Reading) -> FolderSource:
+    path = path.absolute()
+    if not path.is_dir():
+        raise InvalidSource(f"{str(path)!r} is no folder; give the folder of the images.")
+    notes: list[str] = []
+    folders = _folders(path, options.splits, notes)
+    kinds, keys, spool = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Spool()
+    finish = Finish(options, kinds, keys)
+    contents = []
+    for folder in folders:
+        file = read(folder, folder.metadata, options, kinds, keys, spool) if folder.metadata else None
+        contents.append(Content(folder, file))
+        source.gather(contents[-1], spool)
+    if not any(len(c.listed) + len(c.unlisted) for c in contents):
+        raise InvalidSource(f"There is no image below {str(path)!r}; give another folder.")
+    for content in contents:
+        content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
+    source.identify(contents, spool)
+    for content in contents:
+        notes += source.look(content, spool, finish)
+        if content.file is not None and len(content.unlisted):
+            notes.append(
+                f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
+            )
+    return FolderSource(contents, kinds, finish, spool, notes)
+
+
+def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:
+    """The folder itself, or its sub-folders, if they are splits."""
+    inside = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    with_lines = [p for p in inside if (p / METADATA).is_file()]
+    if (path / METADATA).is_file():
+        if with_lines:
+            raise InvalidSource(
+                f"There is a {METADATA} in {str(path)!r} and in its folder {with_lines[0].name!r}; keep it in one of them."
+            )
+        return [Folder.of(path, None)]
+    with_images = [p for p in inside if any(is_image(f) for _, _, files in os.walk(p) for f in files)]
+    here = [p for p in path.iterdir() if p.is_file() and is_image(p.name)]
+    by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
+    if not (bool(with_lines) or by_name if told is None else told):
+        if told is None and with_images:
+            notes.append(f"The sub-folders of {str(path)!r} are not taken for splits; splits=True takes them so.")
+        return [Folder.of(path, None)]
+    splits = [p for p in inside if p in with_lines or p in with_images]
+    notes.append(f"The sub-folders {', '.join(p.name for p in splits)} are splits.")
+    return [Folder.of(p, p.name) for p in splits] + ([Folder.of(path, None, deep=False)] if here else [])

@@ -1,0 +1,137 @@
+"""Folder: the files of a folder of images, and which of them a line names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...core.media import IMAGES
+from ...exceptions import InvalidSource
+from ...store import headers
+from .lines import fail
+
+METADATA = "metadata.jsonl"
+NO_SIZE = (0, 0)
+_THREADS = 4
+_BLOCK = 256
+_SHOWN = 20
+
+
+@dataclass
+class Folder:
+    """A folder of images, to any depth. ``split`` is its name if it is a split; ``deep`` whether sub-folders belong to it."""
+
+    path: Path
+    split: str | None
+    files: list[str] = field(default_factory=list)  # relative, with "/"
+    sizes: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+
+    @classmethod
+    def of(cls, path: Path, split: str | None, deep: bool = True) -> Folder:
+        """Look at what is in a folder."""
+        return cls(path, split, sorted(_walk(path, "", deep, frozenset())))
+
+    def __post_init__(self) -> None:
+        self._places = {name: at for at, name in enumerate(self.files)}
+
+    @property
+    def metadata(self) -> Path | None:
+        """The file of lines, if there is one."""
+        return self.path / METADATA if METADATA in self._places else None
+
+    def images(self) -> list[int]:
+        """The places of the files that are images by their names; what is hidden is not meant."""
+        return [
+            at for at, name in enumerate(self.files) if is_image(name) and not name.startswith(".") and "/." not in name
+        ]
+
+    def image(self, name: object, where: str, or_above: bool) -> int:
+        """The place of the file that a line names. ``or_above``: the name may begin with that of the folder.
+
+        Raises ``InvalidSource`` unless the file is in the folder, spelt exactly so.
+        """
+        if not isinstance(name, str) or not name:
+            fail(where, f"names the image {name!r}; give its path, a text.")
+        if type(found := self._places.get(name)) is int and not or_above:
+            return found
+        parts = name.split("/")
+        if name.startswith("/") or "\\" in name or name[1:3] == ":/":
+            fail(where, f"names the image {name!r}; give a path with '/', relative to the folder of the file.")
+        if ".." in parts:
+            fail(where, f"names the image {name!r}, which is outside the folder; put the images into it.")
+        parts = [p for p in parts if p not in ("", ".")]
+        places = [self._places.get("/".join(parts))]
+        if or_above and parts[0] == self.path.name:
+            places.append(self._places.get("/".join(parts[1:])))
+        hits = [at for at in places if at is not None]
+        if len(hits) > 1:
+            fail(
+                where,
+                f"names the image {name!r}, which could be {' or '.join(repr(self.files[h]) for h in hits)}; rename one.",
+            )
+        return hits[0] if hits else self._missing(name, where)
+
+    def _missing(self, name: str, where: str) -> int:
+        alike = [f for f in self.files if f.casefold() == name.casefold()]
+        if alike:
+            fail(where, f"names the image {name!r}, but the file is {alike[0]!r}; spell it exactly so.")
+        fail(
+            where,
+            f"names the image {name!r}, which does not exist in {str(self.path)!r}; add the file, or correct the name.",
+        )
+
+    def paths(self, places: Iterable[int]) -> list[str]:
+        """The absolute paths of some files."""
+        above = str(self.path)
+        return [f"{above}/{self.files[at]}" for at in places]
+
+    def measure(self, wanted: Sequence[int]) -> None:
+        """Read the sizes of some files from their headers. Raises ``InvalidSource`` with all that have none."""
+        self.sizes = np.zeros((len(self.files), 2), np.int32)
+        bad: list[str] = []
+        blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for block, found in zip(blocks, pool.map(self._headers, blocks), strict=True):
+                bad += [self.files[at] for at, size in zip(block, found, strict=True) if size == NO_SIZE]
+                self.sizes[block] = found
+        if bad:
+            shown = ", ".join(map(repr, bad[:_SHOWN])) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
+            raise InvalidSource(
+                f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or no images: {shown}; replace them, or take them out."
+            )
+
+    def _headers(self, block: Sequence[int]) -> list[tuple[int, int]]:
+        """The sizes of some files, one after the other: a future for each would cost more than the reading."""
+        found = []
+        for path in self.paths(block):
+            try:
+                found.append(headers.size(path))
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                found.append(NO_SIZE)
+        return found
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name."""
+    return os.path.splitext(name)[1].lower() in IMAGES
+
+
+def _walk(path: Path, prefix: str, deep: bool, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """The files below a folder; a link to a folder above it is not followed again."""
+    state = path.stat()
+    here = (state.st_dev, state.st_ino)
+    if here in above:
+        return
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                yield prefix + entry.name
+            elif deep:
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})

@@ -1,0 +1,181 @@
+"""Read: one file of lines, its dialect found over all of them, put by as tables."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ..spool import Spool
+from . import lines
+from .arrays import FileName, Quickstart
+from .boxes import Units
+from .chunk import LINES, Chunk
+from .common import ClassKeys
+from .kinds import Kinds
+from .lines import Line, fail
+from .options import BY_VIEWS, FILE_NAME, Reading
+from .place import Folder
+from .views import HEADER, Views
+
+_FIXED = ("file_name", "filepath", "views")
+_ONE = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}
+
+
+class Reader(Protocol):
+    """What reads the lines of one dialect."""
+
+    title: str
+
+    @property
+    def pixels(self) -> bool:
+        """Whether boxes that do not say so are in pixels, whatever they look like."""
+        ...
+
+    def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
+        """Put what a line says into a chunk."""
+        ...
+
+    def done(self) -> list[str]:
+        """What to tell at the end of the file."""
+        ...
+
+
+@dataclass
+class File:
+    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in the spool."""
+
+    folder: Folder
+    path: Path
+    title: str = ""
+    unit: int = 0
+    units: Units = field(default_factory=Units)
+    chunks: list[tuple[int, list[tuple[str, int]]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def place(self, number: int) -> str:
+        """How a sentence calls a line."""
+        return lines.place(self.path, number)
+
+
+def read(
+    folder: Folder,
+    path: Path,
+    options: Reading,
+    kinds: Kinds,
+    keys: ClassKeys,
+    spool: Spool,
+    given: Iterable[tuple[int, Line]] | None = None,
+) -> File:
+    """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
+    file, finder = File(folder, path), _Finder(folder, options, keys)
+    with _uncollected():
+        chunk = Chunk(path, kinds)
+        for number, line in given if given is not None else lines.read(path):
+            where = file.place(number)
+            if (reader := finder.reader(line, where)) is None:
+                continue
+            reader.take(line, number, where, chunk)
+            if len(chunk.images) >= LINES:
+                _put(chunk, file, spool)
+                chunk = Chunk(path, kinds)
+        if chunk.images:
+            _put(chunk, file, spool)
+    if (last := finder.found) is not None:
+        file.title = last.title.format(finder.key)
+        file.notes = last.done()
+        file.unit = file.units.settle(last.pixels, options.coordinates, file.place)
+    return file
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles, of which JSON has none, and which a third of the time would go into."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _put(chunk: Chunk, file: File, spool: Spool) -> None:
+    samples = spool.add(chunk.samples())
+    file.chunks.append((samples, [(name, spool.add(table)) for name, table in chunk.fragments(file.units)]))
+
+
+class _Finder:
+    """Finds the dialect by the first line, and holds all others to it."""
+
+    def __init__(self, folder: Folder, options: Reading, keys: ClassKeys) -> None:
+        self._folder, self._options, self._class_keys = folder, options, keys
+        self.found: FileName | Quickstart | Views | None = None
+        self.key = ""
+        self._where = ""
+        self._views = options.image_key or ("image",)
+        self._keys = self._candidates()
+        self._known: set[tuple[str, ...]] = set()  # sets of keys that were found right
+
+    def _candidates(self) -> Callable[[Line], list[str]]:
+        """The keys of a line that may name its image."""
+        told, forced = self._options.image_key, self._options.dialect
+        if forced in BY_VIEWS:
+            return lambda line: [key for key in line if key == "views"]
+        if forced == "pixano" or told:
+            return lambda line: [key for key in line if key in self._views]
+        if forced in _ONE:
+            return lambda line: [key for key in line if key == _ONE[forced]]
+        return lambda line: [key for key in line if key in _FIXED or key == "image" or key.endswith("_file_name")]
+
+    def reader(self, line: Line, where: str) -> Reader | None:
+        """What reads this line; ``None`` for a header."""
+        if HEADER in line and not self._where:
+            self.found = Views(self._folder, self._options.field, self._class_keys, self._options.dialect)
+            self.key = "views"
+            self.found.header(line, where)
+            self._where = where
+            return None
+        if (names := tuple(line)) in self._known:
+            return self.found
+        key = self._key(line, where)
+        if self.found is None:
+            self.key, self._where = key, where
+            self.found = self._made(key)
+        elif key != self.key:
+            fail(
+                where,
+                f"names its image by {key!r}, and {self._where} by {self.key!r}; a file has one dialect, so make two of it.",
+            )
+        self._known.add(names)
+        return self.found
+
+    def _key(self, line: Line, where: str) -> str:
+        keys = self._keys(line)
+        if not keys:
+            known = self._options.image_key or (_ONE.get(self._options.dialect or "", ""),)
+            wanted = ", ".join(map(repr, filter(None, known))) or "'file_name', 'filepath', 'views' or 'image'"
+            fail(where, f"names no image: it has no {wanted}; add it, or say which key it is with image_key=….")
+        if len(keys) > 1 and not (set(keys) <= set(self._views)):
+            if all(key.endswith("_file_name") for key in keys):
+                cure = f"choose one with image_key={keys[0]!r}"
+            else:
+                cure = "a line has one dialect, so rename or remove the other"
+            fail(where, f"has several image keys, {' and '.join(map(repr, keys))}; {cure}.")
+        return keys[0] if len(keys) == 1 and keys[0] not in self._views else self._views_or(keys)
+
+    def _views_or(self, keys: list[str]) -> str:
+        """One name for lines of which some have fewer of the views that were declared."""
+        return self._views[0] if set(keys) <= set(self._views) else keys[0]
+
+    def _made(self, key: str) -> FileName | Quickstart | Views:
+        options = self._options
+        if key == "views":
+            return Views(self._folder, options.field, self._class_keys, options.dialect)
+        named = key in ("file_name", "filepath") or key.endswith("_file_name")
+        if options.dialect in FILE_NAME or (named and options.dialect is None):
+            return FileName(self._folder, key, self._class_keys)
+        return Quickstart(self._folder, self._views, options.field, self._class_keys)

@@ -1,0 +1,247 @@
+"""Source: a folder that was looked at as a whole, given part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...core.labels import LABELS, SAMPLES, conform
+from ...core.masks import one
+from ...exceptions import InvalidSource
+from .. import ids
+from ..base import PART, Part
+from ..spool import Spool
+from . import boxes
+from .chunk import AT, OWN
+from .finish import Finish
+from .kinds import Kinds
+from .lines import fail
+from .place import Folder
+from .read import File
+
+Ints = npt.NDArray[np.int64]
+_MEASURED = ("width", "height")
+
+
+@dataclass
+class Content:
+    """A folder with what its file says of it. Each sample is an image; a repeated line adds to the first of its image."""
+
+    folder: Folder
+    file: File | None
+    listed: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # images, in the order of the lines
+    unlisted: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    ids: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # by image
+    home: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # the chunk of each image's first line
+    merged: dict[int, dict[str, Any]] = field(default_factory=dict)  # columns of the images with several lines
+    strays: dict[int, list[tuple[str, int]]] = field(default_factory=dict)  # labels of later lines, by chunk
+
+
+class FolderSource:
+    """A ``Source``."""
+
+    def __init__(
+        self, contents: Sequence[Content], kinds: Kinds, finish: Finish, spool: Spool, notes: list[str]
+    ) -> None:
+        self._contents, self._kinds, self._finish, self._spool = contents, kinds, finish, spool
+        self.notes = notes
+        self._names = [n for n in kinds.names("") if n not in _MEASURED]
+        self._own = [n for n in OWN[1:] if any(self._has(c, n) for c in contents)]
+
+    @property
+    def count(self) -> int:
+        """How many samples it has."""
+        return sum(len(c.listed) + len(c.unlisted) for c in self._contents)
+
+    def parts(self) -> Iterator[Part]:
+        """The samples and labels, chunk by chunk."""
+        for content in self._contents:
+            for number in range(len(content.file.chunks) if content.file else 0):
+                yield from self._chunk(content, number)
+            for start in range(0, len(content.unlisted), PART):
+                images = content.unlisted[start : start + PART]
+                yield Part(self._samples(content, images, {}), LABELS.empty_table())
+
+    def _chunk(self, content: Content, number: int) -> Iterator[Part]:
+        assert content.file is not None  # noqa: S101 - chunks are of a file
+        samples, fragments = content.file.chunks[number]
+        table = self._spool.get(samples)
+        images = table["image"].to_numpy()
+        first = np.unique(images, return_index=True)[1]
+        keep = np.sort(first[content.home[images[first]] == number])
+        rows = []
+        for name, at in [*fragments, *content.strays.get(number, ())]:
+            found = self._spool.get(at)
+            if content.merged:
+                found = found.filter(pa.array(content.home[found["image"].to_numpy()] == number))
+            if found.num_rows:
+                made = self._finish.rows(name, found, content.file, content.ids)
+                rows.append(conform(made, _COMING))
+        labels = pa.concat_tables(rows) if rows else _COMING.empty_table()
+        yield Part(self._samples(content, images[keep], _columns(table.take(pa.array(keep)))), labels)
+
+    def _samples(self, content: Content, images: Ints, found: dict[str, pa.Array]) -> pa.Table:
+        folder, size = content.folder, len(images)
+        sizes = folder.sizes[images]
+        columns: dict[str, Any] = {
+            "sample_id": content.ids.take(pa.array(images)),
+            "filepath": pa.array(folder.paths(images.tolist()), pa.string()),
+            "width": pa.array(sizes[:, 0]),
+            "height": pa.array(sizes[:, 1]),
+        }
+        for name in self._own:
+            columns[name] = found.get(name, pa.nulls(size, pa.string()))
+            if name == "split" and folder.split is not None:
+                columns[name] = columns[name].fill_null(folder.split)
+        for name in self._names:
+            kind = self._kinds.type("", name)
+            kind = pa.string() if pa.types.is_large_string(kind) else kind
+            kind = SAMPLES.field("tags").type if name == "tags" else kind
+            columns[name] = found[AT + name].cast(kind) if AT + name in found else pa.nulls(size, kind)
+        table = pa.table(columns)
+        return self._replaced(table, content, images) if content.merged else table
+
+    def _replaced(self, table: pa.Table, content: Content, images: Ints) -> pa.Table:
+        """The columns of images with several lines."""
+        if not any(int(at) in content.merged for at in images):
+            return table
+        rows = table.to_pylist()
+        for row, at in zip(rows, images.tolist(), strict=True):
+            row.update({k: v for k, v in content.merged.get(at, {}).items() if k in row})
+        return pa.Table.from_pylist(rows, table.schema)
+
+    def _has(self, content: Content, name: str) -> bool:
+        if name == "split" and content.folder.split is not None:
+            return True
+        chunks = content.file.chunks if content.file else []
+        return any(self._spool.get(s)[name].null_count < len(self._spool.get(s)) for s, _ in chunks)
+
+
+_COMING = pa.schema([f.with_nullable(True) for f in LABELS if f.name not in ("rev",)])
+
+
+def _columns(table: pa.Table) -> dict[str, pa.Array]:
+    return {name: one(table[name]) for name in table.column_names}
+
+
+def gather(content: Content, spool: Spool) -> None:
+    """Learn which image is in which chunk, and merge the lines of one image. Raises ``InvalidSource`` where they differ."""
+    folder, file = content.folder, content.file
+    tables = [spool.get(samples).select(["image", "line"]) for samples, _ in file.chunks] if file else []
+    images = np.concatenate([t["image"].to_numpy() for t in tables]) if tables else np.zeros(0, np.int32)
+    chunk = np.repeat(np.arange(len(tables)), [t.num_rows for t in tables])
+    unique, first, times = np.unique(images, return_index=True, return_counts=True)
+    content.listed = images[np.sort(first)].astype(np.int64)
+    content.home = np.full(len(folder.files), -1)
+    content.home[unique] = chunk[first]
+    content.unlisted = np.setdiff1d(np.array(folder.images(), np.int64), unique)
+    if file is not None and (times > 1).any():
+        _merge(content, file, spool, unique[times > 1])
+        _move(content, file, spool)
+
+
+def _merge(content: Content, file: File, spool: Spool, repeated: npt.NDArray[np.int32]) -> None:
+    for samples, _ in file.chunks:
+        table = spool.get(samples)
+        for row in table.filter(pc.is_in(table["image"], value_set=pa.array(repeated))).to_pylist():
+            line = row.pop("line")
+            kept = content.merged.setdefault(row.pop("image"), {"line": line})
+            for key, value in row.items():
+                name = key.removeprefix(AT)
+                if value is not None and kept.setdefault(name, value) != value:
+                    fail(
+                        file.place(line),
+                        f"has {value!r} as {name!r} of an image of which {file.place(kept['line'])} has {kept[name]!r}; "
+                        "lines of one image are put together, so make them equal.",
+                    )
+
+
+def _move(content: Content, file: File, spool: Spool) -> None:
+    """Bring labels of later lines to the chunk in which their image is."""
+    for number, (_, fragments) in enumerate(file.chunks):
+        for name, at in fragments:
+            table = spool.get(at)
+            home = content.home[table["image"].to_numpy()]
+            for other in np.unique(home[home != number]).tolist():
+                moved = spool.add(table.filter(pa.array(home == other)))
+                content.strays.setdefault(other, []).append((name, moved))
+
+
+def identify(contents: Sequence[Content], spool: Spool) -> None:
+    """Give each image its sample id: its own, or one derived from its path. Raises ``InvalidSource`` for repeated ids."""
+    for content in contents:
+        folder = content.folder
+        made = np.array(ids.of_paths(folder.paths(range(len(folder.files)))), object)
+        for samples, _ in content.file.chunks if content.file else []:
+            table = spool.get(samples)
+            given = table["sample_id"]
+            if given.null_count < len(given):
+                some = table.filter(given.is_valid())
+                made[some["image"].to_numpy()] = some["sample_id"].to_pylist()
+        content.ids = pa.array(made, pa.string())
+    used = [c.ids.take(pa.array(np.concatenate([c.listed, c.unlisted]))) for c in contents]
+    everything = pa.chunked_array(used, pa.string())
+    if pc.count_distinct(everything).as_py() < len(everything):
+        twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
+        raise InvalidSource(_twice(contents, spool, twice))
+
+
+def _twice(contents: Sequence[Content], spool: Spool, twice: str) -> str:
+    places = []
+    for content in contents:
+        for samples, _ in content.file.chunks if content.file else []:
+            table = spool.get(samples)
+            for line in table.filter(pc.equal(table["sample_id"], twice))["line"].to_pylist():
+                places.append(content.file.place(line) if content.file else "")
+    return f"The id {twice!r} is given to several images, at {' and '.join(places[:2])}; give each its own."
+
+
+def look(content: Content, spool: Spool, finish: Finish) -> list[str]:
+    """Look at all labels of a file against their images; what to tell. Raises ``InvalidSource``."""
+    file = content.file
+    if file is None:
+        return []
+    check = boxes.Check(file.place, finish.unit(file))
+    for samples, fragments in file.chunks:
+        _measured(spool.get(samples), file)
+        for name, at in fragments:
+            finish.look(name, spool.get(at), file, check)
+    return [*_unit(file, finish), *check.done(), *file.notes]
+
+
+def _measured(table: pa.Table, file: File) -> None:
+    """Width and height that a line gives must be those of the image."""
+    for axis, name in enumerate(_MEASURED):
+        if AT + name in table.column_names:
+            told = table[AT + name].to_pylist()
+            for n, (value, true) in enumerate(
+                zip(told, file.folder.sizes[table["image"].to_numpy(), axis].tolist(), strict=True)
+            ):
+                if value is not None and value != true:
+                    fail(
+                        file.place(table["line"][n].as_py()),
+                        f"says {name}={value!r}, but its image has {true}; correct it.",
+                    )
+
+
+def _unit(file: File, finish: Finish) -> list[str]:
+    """How the boxes were read, and where Pixano itself would read them otherwise."""
+    count = file.units.inside + file.units.outside
+    if not count:
+        return []
+    form = "[x1, y1, x2, y2]" if finish.unit(file) & boxes.XYXY else "[x, y, width, height]"
+    unit, other = (
+        ("relative to the image", file.units.outside)
+        if file.unit == boxes.NORMALIZED
+        else ("in pixels", file.units.inside)
+    )
+    notes = [f"{file.path}: {file.title}; boxes are {form}, {unit}."]
+    if other and "Pixano" in file.title:
+        notes.append(f"{other} of these boxes Pixano's own import would take for the other unit.")
+    return notes

@@ -1,0 +1,144 @@
+"""opsml's records: objects with the fields of ``ImageRecord`` and ``BBox``, of either major version, read and written.
+
+Nothing of opsml is imported: a record is whatever has ``file_name`` (1.x) or ``filepath`` (2.x), and perhaps ``caption``,
+``categories`` and ``objects`` with ``bbox`` and ``categories``; a dictionary with these keys serves as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..core.rows import Sample
+from ..exceptions import InvalidSource
+from .base import Part
+from .metadata import source
+from .metadata.common import ClassKeys
+from .metadata.finish import Finish
+from .metadata.kinds import Kinds
+from .metadata.options import Reading, Writing
+from .metadata.out import FileNameOut, unsupported
+from .metadata.place import Folder
+from .metadata.read import read
+from .metadata.schema import Schema
+from .metadata.source import Content, FolderSource
+from .metadata.write import gathered
+from .spool import Spool
+
+_NAMES = ("file_name", "filepath")
+_DEFAULT = Reading()
+
+
+def is_records(value: Any) -> bool:
+    """Whether it is a record of opsml, an ``ImageMetadata``, or a list of records."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_record, value))
+    return _is_record(value) or (not isinstance(value, Mapping) and hasattr(value, "records"))
+
+
+def _is_record(value: Any) -> bool:
+    return not isinstance(value, Mapping | Sample) and any(
+        isinstance(_get(value, n), str | os.PathLike) for n in _NAMES
+    )
+
+
+def source_of(
+    records: Any, image_dir: str | os.PathLike[str] | None = None, options: Reading = _DEFAULT
+) -> FolderSource:
+    """The samples and labels of an ``ImageMetadata``, or of records, by the rules of the ``file_name`` dialect.
+
+    ``image_dir`` is what file names are relative to; the paths of 2.x are relative to the working directory, or absolute.
+    Boxes are in pixels; records of one image are put together. Raises ``InvalidSource`` with the number of the record.
+    """
+    found = list(getattr(records, "records", None) or ([records] if _is_record(records) else records))
+    lines = [(number, _line(record, number)) for number, record in enumerate(found, 1)]
+    root = _root(lines, image_dir)
+    for number, line in lines:
+        for name in _NAMES:
+            if name in line:
+                line[name] = _relative(line[name], root, number, name == "filepath")
+    kinds, keys, spool = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Spool()
+    folder = Folder.of(root, None)
+    content = Content(folder, read(folder, Path("record"), options, kinds, keys, spool, lines))
+    source.gather(content, spool)
+    content.unlisted = np.zeros(0, np.int64)  # the records say which images are meant
+    folder.measure(content.listed.tolist())
+    source.identify([content], spool)
+    finish = Finish(options, kinds, keys)
+    return FolderSource([content], kinds, finish, spool, source.look(content, spool, finish))
+
+
+def write_metadata(
+    parts: Iterable[Part], path: str | Path, version: Literal[1, 2] = 1, field: str = "objects"
+) -> list[str]:
+    """Write the lines that opsml reads, beside images that stay where they are; returns notes.
+
+    Images must be in the folder of the file. Raises ``Unsupported`` for labels that opsml cannot hold.
+    """
+    put_by, facts = gathered(parts)
+    target = Path(path).absolute()
+    writer = FileNameOut(facts, Writing(dialect="opsml" if version == 1 else "opsml2", field=field))
+    writer.check()
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            for samples, labels in put_by:
+                names = [_below(place, target.parent) for place in samples["filepath"].to_pylist()]
+                for line in writer.lines(samples, labels, names):
+                    file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return writer.notes
+
+
+def _get(record: Any, name: str) -> Any:
+    return record.get(name) if isinstance(record, Mapping) else getattr(record, name, None)
+
+
+def _line(record: Any, number: int) -> dict[str, Any]:
+    """A record as a line of ``metadata.jsonl`` has it."""
+    names = [n for n in _NAMES if _get(record, n) is not None]
+    if len(names) != 1:
+        raise InvalidSource(f"record:{number} has not one of file_name and filepath; give one of them.")
+    line = {names[0]: os.fspath(_get(record, names[0]))}
+    line |= {n: v for n in ("caption", "categories") if (v := _get(record, n)) is not None}
+    if (boxes := _get(record, "objects")) is not None:
+        line["objects"] = {n: list(v) for n in ("bbox", "categories") if (v := _get(boxes, n)) is not None}
+    return line
+
+
+def _root(lines: list[tuple[int, dict[str, Any]]], given: str | os.PathLike[str] | None) -> Path:
+    """The folder of the images."""
+    paths = [os.path.abspath(line["filepath"]) for _, line in lines if "filepath" in line]
+    if given is None and (not paths or len(paths) < len(lines)):
+        raise InvalidSource("The records name their images without a folder; say which with image_dir=….")
+    root = Path(given if given is not None else os.path.commonpath([os.path.dirname(p) for p in paths])).absolute()
+    if not root.is_dir():
+        raise InvalidSource(f"There is no folder {str(root)!r} of images; correct image_dir.")
+    return root
+
+
+def _relative(name: str, root: Path, number: int, from_here: bool) -> str:
+    if not from_here or (not os.path.isabs(name) and (root / name).is_file()):
+        return name
+    path = os.path.abspath(name)
+    if not path.startswith(f"{root}{os.sep}"):
+        raise InvalidSource(
+            f"record:{number} names the image {name!r}, which is not in {str(root)!r}; correct image_dir."
+        )
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def _below(place: str, folder: Path) -> str:
+    path = os.path.abspath(place) if "://" not in place else place
+    if not path.startswith(f"{folder}{os.sep}"):
+        raise unsupported(
+            f"The image {place!r} is not in {str(folder)!r}, where the file of opsml is to be; write it above the images."
+        )
+    return os.path.relpath(path, folder).replace(os.sep, "/")
