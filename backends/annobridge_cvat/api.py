@@ -83,8 +83,8 @@ class Api:
         except Gone:
             return
 
-    def settled(self, task: int, request: str | None, deadline: float) -> Json:
-        """The task, once the server has read its media. Raises ``Rejected`` with the server's reason if it cannot."""
+    def settle(self, task: int, request: str | None, deadline: float) -> None:
+        """Wait until the server has read a task's media. Raises ``Rejected`` with the server's reason if it cannot."""
         due, pause = time.monotonic() + deadline, _FIRST_PAUSE
         while (failure := self._creation(task, request)) is None:
             if time.monotonic() + pause > due:
@@ -94,10 +94,8 @@ class Api:
                 )
             time.sleep(pause)
             pause = min(pause * 1.2, _LONGEST_PAUSE)
-        found = self.task(task)
-        if failure or not found.get("size") or not found["jobs"]["count"]:
-            raise Rejected(f"cvat: the server could not read the media: {failure or 'no image was found in them'}.")
-        return found
+        if failure:
+            raise Rejected(f"cvat: the server could not read the media: {failure}.")
 
     def _creation(self, task: int, request: str | None) -> str | None:
         """``None`` while it goes on, ``""`` when it has ended, or why it failed."""

@@ -52,7 +52,7 @@ class CvatBackend(AnnotationBackend):
 
     def __init__(self, config: CvatConfig) -> None:
         super().__init__(config)
-        self._made: set[int] = set()  # projects
+        self._scalars: dict[str, set[type]] = {}  # of each scalar field, the types of the values that were checked
 
     @cached_property
     def _api(self) -> Api:
@@ -78,11 +78,13 @@ class CvatBackend(AnnotationBackend):
         ]
         if there := project.find(self._api, self.config):
             vocabulary = Vocabulary.of(schema, self.config.builtin())
-            found += project.problems(self._api, there, vocabulary, may_add=self.config.update_project)
+            found += project.problems(self._api, there["id"], vocabulary, may_add=self.config.update_project)
         return found
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Values that CVAT cannot hold."""
+        for field, kinds in _scalar_kinds(task):
+            self._scalars.setdefault(field, set()).update(kinds)
         return limits.of_task(task, self.config)
 
     def _users(self) -> dict[str, int | None]:
@@ -96,15 +98,28 @@ class CvatBackend(AnnotationBackend):
         if wrong := list(self.check_task(task)):  # a run that is resumed may have got such values meanwhile
             raise Rejected("\n  - ".join(["cvat: some values cannot be sent:", *wrong]))
         vocabulary = Vocabulary.of(task.schema, self.config.builtin())
-        number = self._project(vocabulary)
+        number, is_made = self._project(vocabulary, _run_of(task.name))
         users = {name: n for name, n in self._users().items() if n is not None}
-        filled = [fill(self._api, p, vocabulary, self.config, number, users) for p in self._parts(task)]
+        filled: list[Filled] = []
+        try:
+            for part in self._parts(task):
+                filled.append(fill(self._api, part, vocabulary, self.config, number, users))
+        except Rejected:
+            self._forget(filled, number if is_made else None)
+            raise
         state = {
             "tasks": [_stored(one) for one in filled],
-            "project": number if number in self._made else None,
-            "scalars": _scalar_types(task),
+            "project": number if is_made else None,
+            "scalars": {name: _type_of(kinds or self._scalars[name]) for name, kinds in _scalar_kinds(task)},
         }
         return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]))
+
+    def _forget(self, filled: list[Filled], made: int | None) -> None:
+        """Remove what a task that was refused leaves: its parts, where it will not be sent again, and its project."""
+        for one in filled if self.config.on_rejected == "skip" else ():
+            self._api.remove("tasks", one.task)
+        if made:
+            project.remove_if_empty(self._api, made)
 
     def _parts(self, task: Task) -> Iterator[Part]:
         samples, title = task.samples, self._title(task.name)
@@ -119,14 +134,15 @@ class CvatBackend(AnnotationBackend):
     def _title(self, name: str) -> str:
         return f"{self.config.task_name} ({name})" if self.config.task_name else name
 
-    def _project(self, vocabulary: Vocabulary) -> int | None:
-        there = project.find(self._api, self.config)
+    def _project(self, vocabulary: Vocabulary, run: str) -> tuple[int | None, bool]:
+        """The number of the project to work in, and whether the run made it, now or before it was cut off."""
+        there = project.find(self._api, self.config, run)
         if there is None and self.config.project_name is not None:
-            there = project.make(self._api, self.config.project_name, vocabulary, self.config.issue_tracker)
-            self._made.add(there)
+            name, tracker = self.config.project_name, self.config.issue_tracker
+            there = project.make(self._api, name, vocabulary, tracker, run)
         elif there is not None and self.config.update_project:
-            project.complete(self._api, there, vocabulary)
-        return there
+            project.complete(self._api, there["id"], vocabulary)
+        return (there["id"], project.is_made_by(there, run)) if there else (None, False)
 
     # --- afterwards -------------------------------------------------------------------------------------------------
 
@@ -164,10 +180,12 @@ class CvatBackend(AnnotationBackend):
         return f"{self.config.url.rstrip('/')}/tasks/{job['task_id']}/jobs/{job['id']}"
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
-        """The CVAT tasks that an unanswered upload left."""
-        title = self._title(task_name)
+        """The CVAT tasks that an unanswered upload left, and the project that it made."""
+        title, run = self._title(task_name), _run_of(task_name)
         there = [t for t in self._api.all("/api/tasks", search=task_name) if t["name"].startswith(title)]
-        return {"tasks": [{"task": t["id"]} for t in there], "project": None} if there else None
+        home = project.find(self._api, self.config, run) if self.config.project_name else None
+        made = home["id"] if home and project.is_made_by(home, run) else None
+        return {"tasks": [{"task": t["id"]} for t in there], "project": made} if there or made else None
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the CVAT tasks, and a project that the run made once it is empty."""
@@ -191,15 +209,21 @@ def _stored(filled: Filled) -> Json:
     }
 
 
-def _scalar_types(task: Task) -> dict[str, str]:
-    """The attribute type of each scalar field, as its values say; text, if they say nothing or several things."""
-    found = {}
+def _run_of(task_name: str) -> str:
+    """What the names of a run's tasks have in common: all but the number."""
+    return task_name.rpartition("-")[0]
+
+
+def _scalar_kinds(task: Task) -> Iterator[tuple[str, set[type]]]:
+    """Each scalar field, with the types of its values."""
     for spec in task.schema.fields.values():
-        rows = task.labels.filter(pc.equal(task.labels["field"], spec.name)) if spec.type == "scalar" else None
-        kinds = {type(json.loads(t)) for t in pc.unique(rows["value"]).to_pylist()} if rows is not None else set()
-        names = {bool: "checkbox", int: "int", float: "float"}
-        if kinds and kinds <= {int, float}:
-            found[spec.name] = names[kinds.pop()] if len(kinds) == 1 else "number"
-        elif kinds == {bool}:
-            found[spec.name] = "checkbox"
-    return found
+        if spec.type == "scalar":
+            texts = pc.unique(task.labels.filter(pc.equal(task.labels["field"], spec.name))["value"])
+            yield spec.name, {type(json.loads(t)) for t in texts.drop_null().to_pylist()} - {type(None)}
+
+
+def _type_of(kinds: set[type]) -> str:
+    """The attribute type of a scalar with values of these types; text, if they say nothing or several things."""
+    if kinds == {int, float}:
+        return "number"
+    return {bool: "checkbox", int: "int", float: "float"}.get(next(iter(kinds)), "text") if len(kinds) == 1 else "text"

@@ -59,7 +59,7 @@ class CvatConfig(AnnotationBackendConfig):
     project_name: str | None = Field(None, description="a project, made if there is none of that name")
     project_id: int | None = Field(None, ge=1, description="a project that exists")
     update_project: bool = Field(False, description="add to an existing project what its label set lacks")
-    issue_tracker: str = Field("", max_length=2000, description="the address of a bug tracker, shown with the task")
+    issue_tracker: str = Field("", max_length=1700, description="the address of a bug tracker, shown with the task")
 
     # Media
     media: Literal["upload", "archive", "share", "cloud"] = Field(

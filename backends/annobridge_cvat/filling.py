@@ -51,41 +51,54 @@ def fill(
     """Make the task, unless it is there. What fails is removed, so that it can be sent again."""
     files = media.files(part.samples, part.media, config)
     there = _there(api, part.name, config.deadline)
-    task = there or _made(api, part, files, _body(part.name, vocabulary, config, project, users), config)
+    if there:
+        task, labels = there, api.labels(task_id=there)
+    else:
+        task, labels = _made(api, part, files, _body(part.name, vocabulary, config, project, users), config)
     try:
-        meta, labels = api.at_once(lambda: api.meta(task["id"]), lambda: api.labels(task_id=task["id"]))
-        frames, vocabulary = _frames(meta, files, task), vocabulary.known(labels)
+        frames, vocabulary = _frames(api.meta(task), files), vocabulary.known(labels)
         _check_sizes(part, frames)
         sent = encode(part.labels, vocabulary, frames)
-        stored = (_stored(api, task["id"], sent) if there else None) or _put(api, task["id"], sent)
+        stored = (_stored(api, task, sent) if there else None) or _put(api, task, sent)
         ids = _ids(api, task, part, sent, stored, vocabulary, frames)
     except Rejected:
-        api.remove("tasks", task["id"])
+        api.remove("tasks", task)
         raise
     if config.job_assignees:
-        jobs.assign(api, api.jobs(task["id"]), [users[name] for name in config.job_assignees])
+        jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
-    return Filled(task["id"], samples, vocabulary, identity.baseline_of(part.labels, ids))
+    return Filled(task, samples, vocabulary, identity.baseline_of(part.labels, ids))
 
 
-def _there(api: Api, name: str, deadline: float) -> Json | None:
-    """A task of that name that has its media. One whose media never came whole is removed."""
+def _there(api: Api, name: str, deadline: float) -> int | None:
+    """The number of a task of that name that has its media. One whose media never came whole is removed."""
     for task in api.named("tasks", name):
-        try:
-            return task if task.get("size") else api.settled(task["id"], None, deadline)
-        except Rejected:
-            api.remove("tasks", task["id"])
+        if task.get("size") or _has_media(api, task["id"], deadline):
+            return int(task["id"])
+        api.remove("tasks", task["id"])
     return None
 
 
-def _made(api: Api, part: Part, files: Sequence[media.File], body: Json, config: CvatConfig) -> Json:
-    """A new task with its media."""
+def _has_media(api: Api, task: int, deadline: float) -> bool:
+    """Whether a task has them once the server does no more for it: it calls one finished, too, that was never sent any."""
+    try:
+        api.settle(task, None, deadline)
+    except Rejected:
+        return False
+    return bool(api.task(task).get("size"))
+
+
+def _made(api: Api, part: Part, files: Sequence[media.File], body: Json, config: CvatConfig) -> tuple[int, list[Json]]:
+    """A new task with its media, and its labels, which are asked for while the server reads the media."""
     number = int(api.create("tasks", body)["id"])
     try:
-        return api.settled(number, media.send(api.http, number, files, part.media, config), config.deadline)
+        request = media.send(api.http, number, files, part.media, config)
+        labels = api.labels(task_id=number)
+        api.settle(number, request, config.deadline)
     except Rejected as e:
         api.remove("tasks", number)
         raise _naming(e, files, part) from e
+    return number, labels
 
 
 def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | None, users: Mapping[str, int]) -> Json:
@@ -113,7 +126,7 @@ def _naming(error: Rejected, files: Sequence[media.File], part: Part) -> Rejecte
 
 def _ids(
     api: Api,
-    task: Json,
+    task: int,
     part: Part,
     sent: Sent,
     stored: Mapping[str, list[Json]],
@@ -121,17 +134,18 @@ def _ids(
     frames: Frames,
 ) -> dict[int, str]:
     """The remote id of each label that was sent. Of several jobs, each has its own piece of a track."""
-    if task["jobs"]["count"] == 1 or not sent.items[TRACKS]:
+    work = api.jobs(task) if sent.items[TRACKS] else []
+    if len(work) < 2:
         return identity.remote_ids(sent, stored, part.labels, vocabulary)
     ids = identity.remote_ids(sent, {**stored, TRACKS: []}, part.labels, vocabulary)
-    found = decode.read(jobs.collect(api, api.jobs(task["id"])), np.ones(len(frames), bool))
+    found = decode.read(jobs.collect(api, work), np.ones(len(frames), bool))
     return ids | identity.cut_tracks(sent, found, part.labels, frames)
 
 
-def _frames(info: Json, files: Sequence[media.File], task: Json) -> Frames:
+def _frames(meta: Json, files: Sequence[media.File]) -> Frames:
     names = {f.name: f.sample_id for f in files}
     try:
-        frames = Frames.of(info, names, task["size"])
+        frames = Frames.of(meta, names)
     except KeyError as e:
         raise Broken(f"cvat: the server has a file {e.args[0]!r}, which was not sent to it; abort the run.") from e
     missing = set(names.values()) - set(frames.samples.to_pylist())

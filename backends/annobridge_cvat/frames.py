@@ -29,11 +29,11 @@ class Frames:
     deleted: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], names: Mapping[str, str], size: int) -> Frames:
+    def of(cls, meta: Mapping[str, Any], names: Mapping[str, str]) -> Frames:
         """From the server's description of its media; ``names`` says which sample a file is of. Raises ``KeyError``
         for a file that was not sent.
         """
-        listed = meta["frames"]
+        listed, size = meta["frames"], int(meta["size"])
         deleted = frozenset(meta.get("deleted_frames") or ())
         if len(listed) == size and not _is_video(listed, size):
             found = pa.array([names[f["name"]] for f in listed], pa.string())

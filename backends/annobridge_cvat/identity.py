@@ -6,10 +6,10 @@ splitting tracks makes new objects; their frames are found again by lying where 
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,10 @@ from .frames import Frames
 from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
+Content = tuple[Any, ...]
 _ID = {TAGS: "tag", SHAPES_: "shape"}
 NEAR = 1e-3  # pixels
+_FRAME_AND_LABEL = itemgetter(0, 1)  # of a content: they tell the parts of one object apart
 
 
 def remote_ids(
@@ -54,7 +56,7 @@ def _paired(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[in
     """The number of the stored object that each item became: the same one, or, where the server changed it, the next of
     its label on its frame.
     """
-    exact: dict[str, list[Json]] = defaultdict(list)
+    exact: dict[Content, list[Json]] = defaultdict(list)
     for one in stored:
         exact[_content(one)].append(one)
     found: list[Json | None] = [exact[key].pop() if exact.get(key := _content(item)) else None for item in items]
@@ -94,20 +96,15 @@ def _place(item: Json) -> tuple[Any, ...]:
     return item["frame"], item["label_id"], item.get("type")
 
 
-def _content(item: Json) -> str:
-    """All of an object that it was sent with, as text; not its ids, nor what only servers add."""
-    return json.dumps(_plain(item), sort_keys=True)
-
-
-def _plain(item: Json) -> Json:
-    kept: Json = {k: item.get(k) or 0 for k in ("frame", "label_id", "group", "rotation", "z_order")}
-    kept |= {k: bool(item.get(k)) for k in ("occluded", "outside")}
-    kept |= {"type": item.get("type"), "source": item.get("source") or "manual"}
-    kept["points"] = [float(p) for p in item.get("points") or ()]
-    kept["attributes"] = sorted((a["spec_id"], str(a["value"])) for a in item["attributes"])
-    for name in ("elements", "shapes"):
-        kept[name] = sorted((_plain({"label_id": 0, **one}) for one in item.get(name) or ()), key=json.dumps)
-    return kept
+def _content(item: Json) -> Content:
+    """All of an object that it was sent with; not its ids, nor what only servers add."""
+    get = item.get
+    return (
+        item["frame"], get("label_id") or 0, get("type"), get("group") or 0, get("rotation") or 0, get("z_order") or 0,
+        bool(get("occluded")), bool(get("outside")), get("source") or "manual", tuple(get("points") or ()),
+        tuple(sorted((a["spec_id"], str(a["value"])) for a in item["attributes"])),
+        *(tuple(sorted(map(_content, get(name) or ()), key=_FRAME_AND_LABEL)) for name in ("elements", "shapes")),
+    )  # fmt: skip
 
 
 def cut_tracks(sent: Sent, found: Iterable[Found], labels: pa.Table, frames: Frames) -> dict[int, str]:

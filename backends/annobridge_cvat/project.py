@@ -14,11 +14,14 @@ from .vocabulary import Entry, Vocabulary, lacking, unlike
 Json = dict[str, Any]
 
 
-def find(api: Api, config: CvatConfig) -> int | None:
-    """The number of the project that the options name, if it is there. Raises ``Rejected`` for a number that is not."""
+def find(api: Api, config: CvatConfig, run: str = "") -> Json | None:
+    """The project that the options name, if it is there: of several of one name, the one that the run made, or the oldest.
+
+    Raises ``Rejected`` for a number that is not there.
+    """
     if config.project_id is not None:
         try:
-            return int(api.http.get(f"/api/projects/{config.project_id}")["id"])
+            return dict(api.http.get(f"/api/projects/{config.project_id}"))
         except Gone as e:
             raise Rejected(
                 f"cvat has no project {config.project_id}, or not for you; give the number of one that is there, or "
@@ -27,7 +30,17 @@ def find(api: Api, config: CvatConfig) -> int | None:
     if config.project_name is None:
         return None
     there = api.named("projects", config.project_name)
-    return int(there[0]["id"]) if there else None
+    return next((p for p in there if is_made_by(p, run)), there[0] if there else None)
+
+
+def is_made_by(project: Json, run: str) -> bool:
+    """Whether a run made the project. It says so itself, because a run may die before it has written that down."""
+    return bool(run) and str(project.get("bug_tracker")).endswith(_mark(run))
+
+
+def _mark(run: str) -> str:
+    """What a project's issue tracker ends with: a part of an address that leads nowhere else."""
+    return f"#annobridge-{run}"
 
 
 def problems(api: Api, project: int, vocabulary: Vocabulary, *, may_add: bool) -> Iterator[str]:
@@ -49,10 +62,10 @@ def problems(api: Api, project: int, vocabulary: Vocabulary, *, may_add: bool) -
         )
 
 
-def make(api: Api, name: str, vocabulary: Vocabulary, tracker: str) -> int:
-    """A new project with the run's labels."""
-    body = {"name": name, "labels": [e.definition() for e in vocabulary.entries], "bug_tracker": tracker}
-    return int(api.create("projects", body)["id"])
+def make(api: Api, name: str, vocabulary: Vocabulary, tracker: str, run: str) -> Json:
+    """A new project with the run's labels, and its mark."""
+    labels = [e.definition() for e in vocabulary.entries]
+    return api.create("projects", {"name": name, "labels": labels, "bug_tracker": tracker + _mark(run)})
 
 
 def complete(api: Api, project: int, vocabulary: Vocabulary) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Download, Receipt
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import bools
+from annobridge.core.masks import bools, one, valid
 
 from . import decode, identity, jobs, untouched
 from .api import Api
@@ -36,15 +36,16 @@ def read(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Downlo
     )
     vocabulary = Vocabulary.from_dict(stored["vocabulary"])
     files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=True)}
-    frames = Frames.of(meta, files, meta["size"])
+    frames = Frames.of(meta, files)
     chosen = jobs.wanted(work, config)
     kept = _kept(frames, chosen, config)
     looked_at = _kept(frames, [job for job in chosen if jobs.is_regular(job)], config)  # what was sent is in these
     names = {label["id"]: label["name"] for label in label_set}
     found = list(decode.read(jobs.chosen_annotations(api, annotations, work, chosen), kept, frames.deleted))
     labels = _decoded(found, frames, vocabulary, names, jobs.annotators(work), receipt)
+    labels, misread = read_scalars(labels, receipt.baseline, _types(vocabulary, receipt.state["scalars"]))
     hidden = _out_of_sight(receipt.baseline, labels, frames, looked_at, vocabulary, names)
-    notes = tuple(_notes(task, frames, vocabulary, names))
+    notes = (*misread, *_notes(task, frames, vocabulary, names))
     return Download(pa.concat_tables([labels, hidden]), frames.answered(kept), notes)
 
 
@@ -78,6 +79,35 @@ def whole(found: list[decode.Found], baseline: pa.Table, vocabulary: Vocabulary,
     }
     composites = {part: label for part, label in identity.composites(baseline).items() if label in sent}
     return decode.pooled(decode.joined(found, composites, sent), pools, sent)
+
+
+_HOLDS = {"checkbox": "true or false", "int": "a number", "float": "a number", "number": "a number"}
+
+
+def _types(vocabulary: Vocabulary, scalars: Mapping[str, str]) -> dict[str, str]:
+    """The type of each scalar field that is not of texts, and has no choices: those are the bridge's to compare."""
+    free = (f for e in vocabulary.entries if e.label is None and not e.definitions[0].values for f in e.fields.values())
+    return {field: scalars[field] for field in free if scalars.get(field) in _HOLDS}
+
+
+def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
+    """``labels`` without the words that somebody typed where the field has numbers, or true and false: CVAT asks for all
+    scalars as texts. Such a label keeps the value it was sent with, or is left out; a sentence tells of each.
+    """
+    field, value = one(labels["field"]), one(labels["value"])
+    place = pc.index_in(one(labels["remote_id"]), value_set=one(baseline["remote_id"]))
+    sent = one(baseline["value"]).take(place)
+    is_word = bools(pc.is_in(field, value_set=pa.array([*types], pa.string()))) & bools(pc.starts_with(value, '"'))
+    wrong = is_word & ~bools(pc.equal(value, sent))
+    if not wrong.any():
+        return labels, []
+    notes = [
+        f"{row['field']}: somebody typed {row['value']} on sample {row['sample_id']!r}, which is not {_HOLDS[types[row['field']]]} "
+        "as the other values are; it was not taken over. Correct it in CVAT, and load again."
+        for row in labels.filter(pa.array(wrong)).select(["field", "value", "sample_id"]).to_pylist()
+    ]
+    kept = labels.set_column(labels.column_names.index("value"), "value", pc.if_else(pa.array(wrong), sent, value))
+    return kept.filter(pa.array(~wrong | valid(place))), notes
 
 
 def _out_of_sight(

@@ -158,3 +158,10 @@ def plain(labels: pa.Table) -> dict[str, str]:
     """Rows by label id, as text (so that NaN equals NaN), less what a backend does not return."""
     kept = [{k: v for k, v in row.items() if k not in _NOT_SENT} for row in labels.to_pylist()]
     return {row["label_id"]: repr(row) for row in kept}
+
+
+def changes(baseline: pa.Table, now: pa.Table) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], set[str]]:
+    """Edited rows by label id, new rows, and the ids of deleted labels."""
+    old, new = ({r["remote_id"]: r for r in table.to_pylist()} for table in (baseline, now))
+    edited = {r["label_id"]: r for i, r in new.items() if i in old and repr(r) != repr(old[i])}
+    return edited, [r for i, r in new.items() if i not in old], {r["label_id"] for i, r in old.items() if i not in new}

@@ -17,9 +17,9 @@ from tests.cvat_servers import Server
 
 import annobridge as ab
 from annobridge.annotate import Outgoing, RefusedTaskWarning
-from annobridge.backend import Receipt
+from annobridge.backend import Receipt, _calls
 from annobridge.core import rows
-from annobridge_cvat import CvatBackend, CvatConfig
+from annobridge_cvat import CvatBackend, CvatConfig, api
 
 WIDTH, HEIGHT = 64, 48
 OBJECTS: dict[str, Any] = {
@@ -244,6 +244,40 @@ def test_scalars_are_tags_with_a_value(send: Any, dataset: ab.Dataset) -> None:
     assert values == {"s0": "9", "s1": "8", "s2": "12"}
 
 
+def test_a_scalar_is_typed_as_what_its_field_holds(send: Any, dataset: ab.Dataset) -> None:
+    """CVAT asks for it as a text, on images that had none too, even where their whole task has none. Absent is not false."""
+    dataset.add_labels("wet", {"s0": [ab.Scalar(True)], "s1": [ab.Scalar(False)]})
+    run = send({"wet": {"type": "scalar"}}, task_size=2)
+    first, second = run.editor.tasks
+    tags = {t["frame"]: t for t in run.editor.annotations(first)["tags"]}
+
+    def type_in(task: dict[str, Any], frame: int, word: str, number: int | None = None) -> None:
+        label = run.editor.label(task, "wet")
+        tag = {"frame": frame, "label_id": label["id"], "group": 0, "source": "manual",
+               "attributes": [{"spec_id": label["attributes"][0]["id"], "value": word}]}  # fmt: skip
+        if number is None:
+            run.editor.send(task, "create", "tags", tag)
+        else:
+            run.editor.send(task, "update", "tags", {**tag, "id": number})
+
+    assert run.load().changes == 0
+    type_in(first, 1, "True", tags[1]["id"])
+    type_in(second, 0, "false")
+    report = run.load()
+    assert (report.added, report.edited, report.notes) == (1, 1, ())
+    values = {"s0": "true", "s1": "true", "s2": "false"}
+    assert {r["sample_id"]: r["value"] for r in dataset.labels("wet").to_pylist()} == values
+    type_in(first, 0, "yes", tags[0]["id"])
+    type_in(second, 0, "dry")
+    report = run.load()
+    assert report.changes == 0
+    assert [n.partition(";")[0] for n in report.notes] == [
+        "wet: somebody typed \"yes\" on sample 's0', which is not true or false as the other values are",
+        "wet: somebody typed \"dry\" on sample 's2', which is not true or false as the other values are",
+    ]
+    assert {r["sample_id"]: r["value"] for r in dataset.labels("wet").to_pylist()} == values
+
+
 def test_two_fields_with_one_class_are_told_apart_by_the_shape(send: Any, dataset: ab.Dataset) -> None:
     """And by a label of their own, where the shape is the same."""
     schema = {
@@ -374,12 +408,15 @@ def test_a_task_that_was_deleted_is_gone(send: Any) -> None:
 # Projects
 
 
-def make_project(editor_of: Server, name: str, labels: list[dict[str, Any]]) -> tuple[Editor, int]:
-    class Nothing:
-        def receipts(self) -> list[Any]:
-            return []
+class _Nothing:
+    """No run: an editor that only looks at the server."""
 
-    editor = Editor(editor_of.url, editor_of.token, Nothing())  # type: ignore[arg-type]
+    def receipts(self) -> list[Any]:
+        return []
+
+
+def make_project(editor_of: Server, name: str, labels: list[dict[str, Any]]) -> tuple[Editor, int]:
+    editor = Editor(editor_of.url, editor_of.token, _Nothing())  # type: ignore[arg-type]
     return editor, editor.call("POST", "/api/projects", json={"name": name, "labels": labels})["id"]
 
 
@@ -414,6 +451,70 @@ def test_a_project_that_a_run_made_goes_with_its_last_task(send: Any, server: Se
     assert project["tasks"]["count"] == 2
     run.results.cleanup()
     assert run.editor.call("GET", "/api/projects?name=annobridge new")["count"] == 0
+
+
+NAMED = "annobridge cut off"
+
+
+def projects_called(server: Server, name: str) -> list[dict[str, Any]]:
+    editor = Editor(server.url, server.token, _Nothing())  # type: ignore[arg-type]
+    found: list[dict[str, Any]] = editor.call("GET", "/api/projects", params={"name": name})["results"]
+    editor.close()
+    return found
+
+
+def run_that_dies(monkeypatch: pytest.MonkeyPatch, last: str, *args: Any, **options: Any) -> None:
+    """Nothing is heard of the server any more once it has made the first of ``last``."""
+    create = api.Api.create
+
+    def cut_off(self: api.Api, collection: str, body: Any) -> Any:
+        made = create(self, collection, body)
+        if collection == last:
+            raise ab.Unreachable("cut off")
+        return made
+
+    with monkeypatch.context() as cut:
+        cut.setattr(api.Api, "create", cut_off)
+        with pytest.raises(ab.Unreachable, match="cut off"):
+            Run(*args, **options)
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["aborted", "resumed"])
+@pytest.mark.parametrize("last", ["projects", "tasks"])
+def test_a_project_of_a_run_that_died_is_still_its_own(
+    server: Server, dataset: ab.Dataset, monkeypatch: pytest.MonkeyPatch, last: str, resumed: bool
+) -> None:
+    login = {"url": server.url, "token": server.token}
+    options = {"project_name": NAMED, "issue_tracker": "https://bugs.test/7", "task_size": 2}
+    run_that_dies(monkeypatch, last, dataset, server, **options)
+    (project,) = projects_called(server, NAMED)
+    assert project["bug_tracker"].startswith("https://bugs.test/7")
+    if resumed:
+        dataset.resume_annotation("run", **login, progress=False)
+        assert [p["id"] for p in projects_called(server, NAMED)] == [project["id"]]
+        assert dataset.load_annotations("run", **login, progress=False).changes == 0
+    dataset.abort_annotation("run", **login)
+    assert projects_called(server, NAMED) == []
+
+
+@pytest.mark.parametrize("last", ["tasks", None], ids=["died", "whole"])
+def test_a_project_that_was_there_outlives_the_run(
+    server: Server, dataset: ab.Dataset, monkeypatch: pytest.MonkeyPatch, last: str | None
+) -> None:
+    """Empty, and of the very labels, as the run would have made it."""
+    schema = {"a": {"type": "detections", "classes": ["x"]}}
+    editor, project = make_project(server, NAMED, [{"name": "x", "type": "rectangle", "attributes": []}])
+    try:
+        if last:
+            run_that_dies(monkeypatch, last, dataset, server, schema, project_name=NAMED)
+        else:
+            Run(dataset, server, schema, project_name=NAMED)
+        dataset.abort_annotation("run", url=server.url, token=server.token)
+        (left,) = projects_called(server, NAMED)
+        assert (left["id"], left["tasks"]["count"], left["bug_tracker"]) == (project, 0, "")
+    finally:
+        editor.call("DELETE", f"/api/projects/{project}")
+        editor.close()
 
 
 def test_a_project_that_is_not_there(server: Server, dataset: ab.Dataset) -> None:
@@ -516,8 +617,9 @@ def test_a_task_that_is_refused_is_left_out_when_asked(server: Server, strange: 
 def test_a_run_of_which_every_task_is_refused_is_no_run(server: Server, strange: ab.Dataset) -> None:
     view = strange.select(["s1"])
     with pytest.raises(ab.Rejected, match="The tool refused every task, so there is no run 'run'"):
-        Run(view, server, on_rejected="skip")
+        Run(view, server, on_rejected="skip", project_name=NAMED)
     assert strange.list_annotation_runs() == []
+    assert projects_called(server, NAMED) == []
 
 
 def test_an_image_that_is_turned_by_its_exif_data(server: Server, tmp_path: Path) -> None:
@@ -606,7 +708,10 @@ def double(request: pytest.FixtureRequest) -> Server:
     [("POST", r"/api/tasks$"), ("POST", r"/api/tasks/\d+/data"), ("PUT", r"/annotations$")],
     ids=["create", "data", "annotations"],
 )
-def test_a_lost_answer_makes_no_second_task(double: Server, dataset: ab.Dataset, method: str, path: str) -> None:
+def test_a_lost_answer_makes_no_second_task(
+    double: Server, dataset: ab.Dataset, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(_calls, "_PAUSES", _calls._PAUSES.new(backoff_factor=0, backoff_jitter=0))
     double.double.fail_next(method, path, drop=True, times=5 if method == "PUT" else 1)
     with pytest.raises(ab.Unreachable):
         Run(dataset, double)

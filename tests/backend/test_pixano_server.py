@@ -38,12 +38,7 @@ class Sent:
     def changed(self) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], set[str], Download]:
         """Edited rows by label id, new rows, ids of deleted labels, and the download."""
         got = self.backend.download(self.receipt)
-        before, after = (t.to_pylist() for t in (self.receipt.baseline, got.labels))
-        old = {r["remote_id"]: r for r in before}
-        new = {r["remote_id"]: r for r in after}
-        edited = {r["label_id"]: r for i, r in new.items() if i in old and repr(r) != repr(old[i])}
-        added = [r for i, r in new.items() if i not in old]
-        return edited, added, {r["label_id"] for i, r in old.items() if i not in new}, got
+        return *cases.changes(self.receipt.baseline, got.labels), got
 
 
 @pytest.fixture

@@ -14,11 +14,23 @@ from . import CvatServer
 Json = Any
 OLD, NEW = "2.15.0", "2.73.0"
 
+# Of the labels, a is plain, car has the attributes, and pose is a skeleton.
+_ATTRIBUTES = [
+    {"name": "make", "mutable": False, "input_type": "text", "default_value": "none", "values": []},
+    {"name": "parked", "mutable": True, "input_type": "checkbox", "default_value": "false", "values": []},
+]
+_POSE = {"name": "pose", "type": "skeleton", "sublabels": [{"name": "nose", "type": "points"}]}
+LABELS = [{"name": "a"}, {"name": "car", "attributes": _ATTRIBUTES}, _POSE]
+
 
 def image(size: tuple[int, int] = (64, 48), kind: str = "JPEG", **options: Json) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def files(*names: str) -> dict[str, bytes]:
+    return {name: image() for name in names}
 
 
 class Caller:
@@ -133,3 +145,14 @@ def values_of(caller: Caller, task: int, shape: Json) -> dict[str, str]:
 
 def specs(caller: Caller, task: int) -> dict[str, int]:
     return {spec["name"]: spec["id"] for spec in caller.label(task, "car")["attributes"]}
+
+
+def shapes(caller: Caller, where: str) -> list[Json]:
+    found: list[Json] = caller.read(where)["shapes"]
+    return found
+
+
+def outcome(caller: Caller, task: int) -> Json:
+    """The state of a task's creation, and the last line of its message."""
+    found = caller.wait(task)
+    return found["state"], found["message"].strip().split("\n")[-1]

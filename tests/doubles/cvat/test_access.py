@@ -5,30 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
 
 import pytest
 import requests
 from tests.doubles.cvat import PASSWORD, USERNAME, CvatServer
-from tests.doubles.cvat.caller import NEW, OLD, Caller
-
-
-@pytest.fixture(params=[OLD, NEW])
-def server(request: pytest.FixtureRequest) -> Iterator[CvatServer]:
-    with CvatServer(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-def caller(server: CvatServer) -> Caller:
-    return Caller(server)
-
-
-@pytest.fixture
-def new() -> Iterator[Caller]:
-    with CvatServer(NEW) as running:
-        yield Caller(running)
-
+from tests.doubles.cvat.caller import OLD, Caller
 
 # Transport
 

@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from tests.doubles.cvat import CvatServer
-from tests.doubles.cvat.caller import NEW, OLD, Caller, Json, image
-
-
-@pytest.fixture(params=[OLD, NEW])
-def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with CvatServer(request.param, creation_delay=0) as running:
-        yield Caller(running)
-
-
-@pytest.fixture
-def new() -> Iterator[Caller]:
-    with CvatServer(NEW, creation_delay=0) as running:
-        yield Caller(running)
+from tests.doubles.cvat.caller import Caller, Json, image
 
 
 def attribute(name: str = "side", kind: str = "select", *values: str, mutable: bool = True) -> Json:

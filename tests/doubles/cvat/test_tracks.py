@@ -2,36 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from tests.doubles.cvat import CvatServer
-from tests.doubles.cvat.caller import NEW, OLD, Caller, Json, specs, values_of
-
-FOUR = [
-    {"name": "make", "mutable": False, "input_type": "text", "default_value": "none", "values": []},
-    {"name": "parked", "mutable": True, "input_type": "checkbox", "default_value": "false", "values": []},
-]
-POSE = {"name": "pose", "type": "skeleton", "sublabels": [{"name": "nose", "type": "points"}]}
-LABELS = [{"name": "a"}, {"name": "car", "attributes": FOUR}, POSE]
-
-
-@pytest.fixture(params=[OLD, NEW])
-def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with CvatServer(request.param, creation_delay=0) as running:
-        yield Caller(running)
-
-
-@pytest.fixture
-def new() -> Iterator[Caller]:
-    with CvatServer(NEW, creation_delay=0) as running:
-        yield Caller(running)
-
-
-def shapes(caller: Caller, where: str) -> list[Json]:
-    found: list[Json] = caller.read(where)["shapes"]
-    return found
-
+from tests.doubles.cvat.caller import LABELS, Caller, Json, specs, values_of
 
 # Tracks
 

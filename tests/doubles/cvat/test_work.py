@@ -5,43 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
-from collections.abc import Iterator
 from urllib.parse import quote
 
-import pytest
 import requests
 from PIL import Image
-from tests.doubles.cvat import CvatServer
-from tests.doubles.cvat.caller import NEW, OLD, Caller, Json, image
-
-
-@pytest.fixture(params=[OLD, NEW])
-def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    with CvatServer(request.param, creation_delay=0.01) as running:
-        yield Caller(running)
-
-
-@pytest.fixture
-def new() -> Iterator[Caller]:
-    with CvatServer(NEW, creation_delay=0.01) as running:
-        yield Caller(running)
-
-
-@pytest.fixture
-def old() -> Iterator[Caller]:
-    with CvatServer(OLD, creation_delay=0.01) as running:
-        yield Caller(running)
-
-
-def files(*names: str) -> dict[str, bytes]:
-    return {name: image() for name in names}
-
-
-def outcome(caller: Caller, task: int) -> Json:
-    """The state, and the last line of its message."""
-    found = caller.wait(task)
-    return found["state"], found["message"].strip().split("\n")[-1]
-
+from tests.doubles.cvat.caller import Caller, files, image, outcome
 
 # Resumable uploads
 
