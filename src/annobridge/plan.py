@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -164,6 +165,15 @@ def _digest(download: Download) -> str:
     return digest(said) + digest(answered)
 
 
+class _Answer(NamedTuple):
+    """A task's baseline, parted into what was sent and what was carried into other fields, and what the tool has now."""
+
+    base: pa.Table
+    sent: pa.Table
+    copies: pa.Table
+    download: Download | Gone
+
+
 class _Planner:
     def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend, options: Options) -> None:
         self.stores, self.run, self.backend, self.options = stores, run, backend, options
@@ -202,8 +212,8 @@ class _Planner:
             )
         gone = 0
         with Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
-            for number in range(len(self.names)):
-                gone += not self._task(number, current(bases.get(number)), ours.get(number), present if lost else None)
+            for number, answer in enumerate(self._answers(bases)):
+                gone += not self._task(number, answer, ours.get(number), present if lost else None)
                 bar.advance(len(self.samples[number]))
         if gone == len(self.names):
             raise Gone(
@@ -229,17 +239,33 @@ class _Planner:
             shuffle.feed(batch, locator.tasks(batch["sample_id"]))
         return shuffle
 
-    def _task(self, number: int, base: pa.Table, ours: pa.Table, present: pa.Array | None) -> bool:
-        """Plan one task; ``False`` when it is not on the server any more."""
-        name = self.names[number]
+    def _answers(self, bases: Shuffle) -> Iterator[_Answer]:
+        """What the tool says of each task, in their order; a task is asked for while the one before it is merged."""
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self._ask, 0, bases)
+            for following in range(1, len(self.names) + 1):
+                answer = coming.result()
+                if following < len(self.names):
+                    coming = ahead.submit(self._ask, following, bases)
+                yield answer
+
+    def _ask(self, number: int, bases: Shuffle) -> _Answer:
+        name, base = self.names[number], current(bases.get(number))
+        sent, copies = destination.split(base)
         try:
-            sent, copies = destination.split(base)
-            receipt = Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE))
-            download = self.backend.download(receipt)
+            download = self.backend.download(Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE)))
         except Gone as e:
+            return _Answer(base, sent, copies, e)
+        return _Answer(base, sent, copies, download)
+
+    def _task(self, number: int, answer: _Answer, ours: pa.Table, present: pa.Array | None) -> bool:
+        """Plan one task; ``False`` when it is not on the server any more."""
+        name, download = self.names[number], answer.download
+        base, sent, copies = answer.base, answer.sent, answer.copies
+        if isinstance(download, Gone):
             self.out.digests.append("gone")
             self.out.unanswered += len(self.samples[number])
-            self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {e}")
+            self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {download}")
             return False
         self.out.digests.append(_digest(download))
         self.out.notes += download.notes

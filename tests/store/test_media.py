@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import requests
@@ -74,3 +75,16 @@ def test_no_image_is_an_error_of_pillow(tmp_path: Path, content: bytes) -> None:
     with pytest.raises((OSError, ValueError, SyntaxError)):
         headers.size(tmp_path / "a")
     assert media.known_sizes([tmp_path / "a", tmp_path / "none"]) == [None, None]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("left", [0.3, 0.9, 1.0])
+def test_a_file_that_was_cut_off_is_found(tmp_path: Path, form: str, left: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, form)
+    whole = stream.getvalue()
+    (tmp_path / "a").write_bytes(whole[: int(len(whole) * left)])
+    samples = rows(str(tmp_path / "a"))
+    sizes, faults = media.check(samples, media.FileMedia.of(samples))
+    assert (sizes.tolist(), bool(faults)) == (([[64, 64]], False) if left == 1 else ([[0, 0]], True))
