@@ -107,6 +107,26 @@ def test_import_makes_a_dataset_and_adds_to_it(tmp_path: Path) -> None:
     assert [d["name"] for d in data("datasets", str(tmp_path))] == ["new"]
 
 
+def test_what_import_says_is_said_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 6)).save(tmp_path / "in" / "a.png")
+    boxes = {"bbox": [[0, 0, 4, 4], [0, 0, 2, 2]], "categories": [0, 1]}
+    (tmp_path / "in" / "metadata.jsonl").write_text(json.dumps({"file_name": "a.png", "objects": boxes}))
+    told = run("import", str(tmp_path / "in"), str(tmp_path / "a"), "--classes", "car, dog").stdout
+    assert "[x, y, width, height]" in told.replace("\n", " ")
+    fields = data("info", "-d", str(tmp_path / "a"))["fields"]
+    assert fields[0]["classes"] == ["car", "dog"]
+    run("import", str(tmp_path / "in"), str(tmp_path / "b"), "--classes", "text")
+    assert data("info", "-d", str(tmp_path / "b"))["fields"][0]["classes"] == ["0", "1"]
+    assert (
+        run(
+            "export", str(tmp_path / "out"), "-f", "folder", "--dialect", "file_name", "-d", str(tmp_path / "a")
+        ).exit_code
+        == 0
+    )
+    assert (tmp_path / "out" / "metadata.jsonl").is_file()
+
+
 def test_a_failed_import_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = run("import", str(tmp_path / "empty"), str(tmp_path / "new"))

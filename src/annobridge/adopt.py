@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .core import adopt
 from .core.masks import valid
@@ -14,15 +15,20 @@ from .store import media
 from .store.stores import Stores
 
 
-def adopted(stores: Stores, column: str, form: adopt.Form) -> Iterator[pa.Table]:
-    """The labels, in bounded memory. Looks up the sizes of images that are not known, if boxes are in pixels."""
+def adopted(stores: Stores, column: str, field: str, form: adopt.Form) -> Iterator[pa.Table]:
+    """The labels of samples that have none in the field, in bounded memory.
+
+    Looks up the sizes of images that are not known, if boxes are in pixels.
+    """
     schema = stores.samples.schema()
     if column not in schema.names:
         raise StoreError(f"The samples have no column {column!r}; they have {', '.join(schema.names)}.")
     adopt.check(column, schema.field(column).type, form)
     pixels = form.coordinates == "pixels"
     names = ["sample_id", column, *(["media_type", "filepath", "width", "height"] if pixels else [])]
+    done = stores.labels.samples_of(field)
     for batch in stores.samples.scan(None, names):
+        batch = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=done)))
         sizes = _sizes(stores, batch) if pixels else np.ones((batch.num_rows, 2))
         yield adopt.labels(batch["sample_id"], batch[column], sizes, form)
 

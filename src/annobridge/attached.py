@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .dataset import Dataset
-from .exceptions import DatasetExists
+from .exceptions import DatasetExists, DatasetNotFound, StoreError
 from .store import tables
 from .store.attached import attachment
 from .store.stores import Stores
@@ -32,7 +32,20 @@ def attach(
     try:
         database = tables.Database.create(place, storage_options, found)
     except DatasetExists:
-        database = tables.Database.open(place, storage_options)
+        database = _opened(place, storage_options)
         if database.attachment != found:
-            raise
+            raise DatasetExists(
+                f"There is a dataset at {place!r} already, of another table or other columns; open it with load_dataset, or give "
+                "this one a folder of its own with dataset=…."
+            ) from None
     return Dataset(Stores.of(database))
+
+
+def _opened(place: str, storage_options: dict[str, str] | None) -> tables.Database:
+    try:
+        return tables.Database.open(place, storage_options)
+    except DatasetNotFound:
+        raise StoreError(
+            f"The database {place!r} has tables that are called as annobridge's own ({', '.join(tables.OWN)}); give these a folder "
+            "of their own with dataset=…."
+        ) from None

@@ -44,4 +44,5 @@ class Content:
     def parts(self) -> Iterator[Part]:
         """The parts, one in memory at a time."""
         for number, at in enumerate(range(0, len(self._ids), PART)):
-            yield Part(self._samples.rows(self._ids.slice(at, PART)), self._labels.get(number))
+            samples = self._samples.rows(self._ids.slice(at, PART))
+            yield Part(samples, self._labels.get(number), self._samples.media(samples))

@@ -125,9 +125,7 @@ class Dataset(View):
         cuts boxes and points to the image. Nothing is added then. opsml's records are taken as by ``add_samples``, for images
         that the dataset has.
         """
-        if invalid not in ("refuse", "clip"):
-            raise SchemaError(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
-        parts = incoming.LabelParts(self._stores, field, label_type, invalid == "clip")
+        parts = incoming.LabelParts(self._stores, field, label_type, incoming.clips(invalid))
         if opsml.is_records(rows):
             return self._append(parts, labels_in(self._stores, _records(rows, image_dir, classes), "objects"))
         return self._append(parts, incoming.tables(rows))
@@ -154,8 +152,11 @@ class Dataset(View):
         coordinates: str = "relative",
         box_format: str = "xywh",
         classes: Sequence[str] = (),
+        invalid: str = "refuse",
     ) -> int:
         """Take over the labels that lie in a column of the samples; returns how many. The column stays as it is.
+
+        Samples that have labels in the field are left out, so that it can be repeated when rows have come.
 
         Text becomes a classification, a list of texts several, a number a scalar; a list of structs, or a struct of lists,
         becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all else as
@@ -163,8 +164,8 @@ class Dataset(View):
         or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
         """
         form = adopt.Form(coordinates, box_format, tuple(classes))
-        parts = incoming.LabelParts(self._stores, field or column, None, clip=False)
-        return self._append(parts, adopted(self._stores, column, form))
+        parts = incoming.LabelParts(self._stores, field or column, None, incoming.clips(invalid))
+        return self._append(parts, adopted(self._stores, column, field or column, form))
 
     def set_labels(self, rows: Any) -> int:
         """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
@@ -225,7 +226,7 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
     """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
-    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).absolute())) is not None:
+    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).resolve())) is not None:
         raise DatasetNotFound(
             f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
             "repeat the import, or move it back."

@@ -47,7 +47,7 @@ def export_dataset(
     """
     writer = registry.get(format)
     chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
-    place = Path(folder).expanduser().absolute()
+    place = Path(folder).expanduser().resolve()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise StoreError(f"There is something at {str(folder)!r} already; give a new folder.")
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 from .dataset import Dataset, load_dataset
 from .exceptions import InvalidOption, StoreError
 from .formats import registry
+from .incoming import clips
 from .intake import Intake
 from .progress import ProgressChoice
 from .store import building
@@ -66,16 +67,19 @@ def import_dataset(
     """
     if mode not in MODES:
         raise InvalidOption(f"mode={mode!r} is not known; give {', '.join(map(repr, MODES))}.")
-    if invalid not in ("refuse", "clip"):
-        raise InvalidOption(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
+    clip = clips(invalid)
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidOption(f"tags={tags!r} is no list of texts; give one, as ['train'].")
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
+    if clip and reader.reading is not None and "clip" in reader.reading.model_fields:
+        options["clip"] = True
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
-        found = Intake(stores, tags, invalid == "clip")
+        found = Intake(stores, tags, clip)
         found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
@@ -86,7 +90,9 @@ def import_dataset(
 @contextmanager
 def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iterator[Stores]:
     if mode == "add":
-        yield load_dataset(uri, storage_options)._stores
+        stores = load_dataset(uri, storage_options)._stores
+        with building.alone(uri):
+            yield stores
         return
     with building.new(uri, storage_options, replace=mode == "overwrite") as database:
         yield Stores.of(database)

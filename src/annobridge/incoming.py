@@ -164,6 +164,13 @@ class GivenIds:
             raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
 
 
+def clips(invalid: str) -> bool:
+    """Whether values outside the image are to be cut, and not refused."""
+    if invalid not in ("refuse", "clip"):
+        raise SchemaError(f"invalid={invalid!r} is not known; give 'refuse' or 'clip'.")
+    return invalid == "clip"
+
+
 def ready(table: pa.Table, constants: Mapping[str, Any], clip: bool, refusal: str) -> pa.Table:
     """New labels as ``LABELS`` rows that can be stored. Raises ``InvalidLabels``, with ``refusal`` before what is wrong."""
     if unknown := [n for n in table.column_names if n not in LABELS.names]:

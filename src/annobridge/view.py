@@ -84,6 +84,10 @@ class View:
         if isinstance(by, LabelCount):
             self._require_fields([by.field])
             return self._then("sort_by", by=repr(by), field=by.field, where=by.where, reverse=reverse)
+        if not isinstance(by, str):
+            raise StoreError(
+                f"The samples cannot be sorted by {by!r}; give a column, an SQL expression, or a LabelCount."
+            )
         return self._then("sort_by", by=by, reverse=reverse)
 
     # Reading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,83 @@ def read_so_far() -> int:
     """Bytes that this process has read."""
     lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(lines["rchar"])
+
+
+def attach_table(tmp_path: Path, **columns: Any) -> ab.Dataset:
+    lance.write_dataset(table(tmp_path, "bytes", **columns), tmp_path / "db" / "images.lance")
+    return ab.attach(tmp_path / "db")
+
+
+def test_taken_over_twice_is_taken_over_once(tmp_path: Path) -> None:
+    ds = attach_table(tmp_path)
+    assert [ds.adopt_labels("weather"), ds.adopt_labels("weather")] == [5, 0]
+    assert ds.count_labels() == 5
+
+
+def test_cells_that_hold_nothing_are_no_labels_and_boxes_are_cut_if_asked(tmp_path: Path) -> None:
+    boxes = [
+        [{"bbox": [-8, 0, 16, 24], "category": "car", "score": 1, "sure": None}, None, {"bbox": None, "category": "x"}],
+        *[[]] * 5,
+    ]
+    ds = attach_table(
+        tmp_path,
+        boxes=pa.array(boxes, pa.list_(BOX)),
+        speed=pa.array([1.0, float("nan"), None, 2.0, 3.0, 4.0]),
+        things=pa.array([["a", None], *[[]] * 5], pa.large_list(pa.large_string())),
+        weather=pa.array(["sun", "rain", None, "sun", "sun", "sun"]).dictionary_encode(),
+    )
+    assert [ds.adopt_labels(name) for name in ("speed", "things", "weather")] == [4, 1, 5]
+    with pytest.raises(ab.InvalidLabels, match="invalid='clip'"):
+        ds.adopt_labels("boxes", coordinates="pixels")
+    assert ds.adopt_labels("boxes", coordinates="pixels", invalid="clip") == 1
+    assert ds.labels("boxes").to_pylist()[0]["bounding_box"] == [0, 0, 1 / 8, 1 / 2]
+
+
+def test_columns_called_as_ours_are_ours_if_they_fit(tmp_path: Path) -> None:
+    ds = attach_table(
+        tmp_path,
+        width=pa.array(["wide"] * COUNT),
+        height=pa.array([48] * COUNT, pa.int64()),
+        tags=pa.array(["a"] * COUNT),
+    )
+    assert ds.samples(["width", "height", "tags"]).to_pylist()[0] == {"width": None, "height": 48, "tags": None}
+    assert ds.sort_by("height").sample_ids()[0] == "im0"
+
+
+def test_tables_that_change_under_a_dataset_are_told(tmp_path: Path) -> None:
+    ds = attach_table(tmp_path)
+    images = lance.dataset(tmp_path / "db" / "images.lance")
+    lance.write_dataset(images.take([0]), images.uri, mode="append")
+    with pytest.raises(ab.StoreError, match="The id 'im0' is in several rows of the table 'images'"):
+        ds.annotate("round", label_field="objects", label_type="detections", classes=["car"], backend="memory")
+    assert not ds.has_annotation_runs()
+    lance.dataset(images.uri).drop_columns(["id"])
+    with pytest.raises(ab.StoreError, match="has no column 'id' any more"):
+        ds.sample_ids()
+    shutil.rmtree(images.uri)
+    with pytest.raises(ab.StoreError, match="The table 'images' that this dataset is attached to cannot be opened"):
+        ds.sample_ids()
+
+
+def test_a_database_with_tables_called_as_ours(tmp_path: Path) -> None:
+    for name in ("images", "labels", "more"):
+        lance.write_dataset(table(tmp_path, "bytes"), tmp_path / "db" / f"{name}.lance")
+    with pytest.raises(
+        ab.StoreError, match="called as annobridge's own .*give these a folder of their own with dataset="
+    ):
+        ab.attach(tmp_path / "db")
+    assert len(ab.attach(tmp_path / "db", dataset=tmp_path / "own")) == COUNT
+    with pytest.raises(ab.DatasetExists, match="already, of another table"):
+        ab.attach(tmp_path / "db", table="more", dataset=tmp_path / "own")
+
+
+def test_an_import_never_takes_the_place_of_somebodys_tables(place: Path, tmp_path: Path) -> None:
+    before = state(place)
+    ab.attach(place)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(picture(1))
+    with pytest.raises(ab.StoreError, match="holds 'images.lance' beside the dataset, which overwriting would delete"):
+        ab.import_dataset(tmp_path / "photos", place, mode="overwrite")
+    with pytest.raises(ab.StoreError, match="which annobridge never changes"):
+        ab.import_dataset(tmp_path / "photos", place, mode="add")
+    assert state(place) == before

@@ -15,6 +15,7 @@ from PIL import Image
 
 import annobridge as ab
 from annobridge.imports import MODES
+from annobridge.intake import Intake
 from annobridge.spool import Spool
 from annobridge.store.labels import Labels
 from annobridge.store.samples import Samples
@@ -101,7 +102,6 @@ def test_labels_for_samples_that_are_there_under_other_ids(source: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"invalid": "cut"}, "invalid='cut' is not known; give 'refuse' or 'clip'"),
         ({"mode": "replace"}, "mode='replace' is not known; give 'create', 'overwrite', 'add'"),
         ({"format": "fiftytwo"}, "There is no format 'fiftytwo'; did you mean 'fiftyone'?"),
         ({"clases": ["a"]}, "has no option 'clases'; did you mean 'classes'?"),
@@ -226,3 +226,56 @@ def test_export_is_a_new_folder_or_nothing(source: Path, tmp_path: Path) -> None
     with pytest.raises(ab.Unsupported):
         ab.export_metadata(ds, tmp_path / "out2", "file_name")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ds", "ds2", "in", "out"]
+
+
+def test_what_came_meanwhile_stays(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Intake.run
+
+    def meanwhile(self: Intake, *args: Any) -> None:
+        ab.create_dataset(tmp_path / "ds").add_samples([ab.Sample("mine.png", sample_id="mine")])
+        run(self, *args)
+
+    monkeypatch.setattr(Intake, "run", meanwhile)
+    with pytest.raises(ab.DatasetExists, match="while this import ran; it stays, and nothing was imported"):
+        ab.import_dataset(source, tmp_path / "ds")
+    assert ab.load_dataset(tmp_path / "ds").sample_ids() == ["mine"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ds", "in"]
+
+
+def test_one_import_at_a_time_adds_to_a_dataset(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ab.create_dataset(tmp_path / "ds")
+    run, refused = Intake.run, list[str]()
+
+    def twice(self: Intake, *args: Any) -> None:
+        if not refused:
+            refused.append("")
+            with pytest.raises(ab.StoreError) as caught:
+                ab.import_dataset(source, tmp_path / "ds", mode="add")
+            refused[0] = str(caught.value)
+        run(self, *args)
+
+    monkeypatch.setattr(Intake, "run", twice)
+    assert ab.import_dataset(source, tmp_path / "ds", mode="add").samples == 3
+    assert "Another import into" in refused[0]
+    assert content(ab.load_dataset(tmp_path / "ds")) == (["0.png", "1.png", "2.png"], 6)
+
+
+def test_links_and_odd_names_of_places(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "real [1]").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real [1]")
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    ab.import_dataset(source, tmp_path / "link")
+    ab.import_dataset(source, tmp_path / "link", mode="overwrite")
+    assert (tmp_path / "link").is_symlink()
+    assert len(ab.load_dataset(tmp_path / "real [1]")) == 3
+    ab.import_dataset(source, tmp_path / "dangling")
+    assert len(ab.load_dataset(tmp_path / "new")) == 3
+    (tmp_path / "real [1]").rename(tmp_path / ".real [1].replaced-elsewhere-1-2")
+    with pytest.raises(ab.DatasetNotFound, match="An import that was to replace it was interrupted"):
+        ab.load_dataset(tmp_path / "real [1]")
+
+
+@pytest.mark.parametrize("tags", ["abc", [3]])
+def test_tags_are_texts(source: Path, tmp_path: Path, tags: Any) -> None:
+    with pytest.raises(ab.InvalidOption, match="is no list of texts; give one, as"):
+        ab.import_dataset(source, tmp_path / "ds", tags=tags)

@@ -134,6 +134,8 @@ def test_or_in_a_filter_does_not_leak_into_other_fields(ds):
         lambda ds: ds.sort_by("numbr").sample_ids(),
         lambda ds: ds.sort_by("tags").sample_ids(),
         lambda ds: ds.sort_by("number +").sample_ids(),
+        lambda ds: ds.sort_by(-1),
+        lambda ds: ds.sort_by("named_struct('a', number)").sample_ids(),
         lambda ds: ds.sort_by(ab.LabelCount("boxs")),
         lambda ds: ds.sort_by(ab.LabelCount("boxes", "confidense > 1")).sample_ids(),
         lambda ds: ds.limit(-1).sample_ids(),

@@ -44,7 +44,7 @@ def import_(
     named = {
         "coordinates": coordinates,
         "schema": schema,
-        "classes": classes.split(",") if classes is not None else None,
+        "classes": classes,
     }
     given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
     report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", **given)
@@ -92,18 +92,22 @@ def attach(
     labels: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN[=FIELD]", help="A column of labels to take over; repeatable.")
     ] = None,
-    option: _OPTIONS = None,
+    coordinates: Annotated[str, typer.Option(help="Of boxes in these columns: relative or pixels.")] = "relative",
+    box_format: Annotated[str, typer.Option(help="Of boxes in these columns: xywh or xyxy.")] = "xywh",
+    classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Cut boxes that leave their image back to it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset whose samples are a LanceDB table that is there already; the table is never written."""
     from ..attached import attach as attach_table
 
     ds = attach_table(uri, table, id, media, dataset)
-    given = backend_options(option)
+    names = [name.strip() for name in classes.split(",")] if classes is not None else []
+    invalid = "clip" if clip else "refuse"
     taken = {}
     for text in labels or ():
         column, _, field = text.partition("=")
-        taken[field or column] = ds.adopt_labels(column, field or None, **given)
+        taken[field or column] = ds.adopt_labels(column, field or None, coordinates, box_format, names, invalid)
     data = {"dataset": ds.uri, "samples": len(ds), "labels": taken}
     show.emit(data, as_json, _attached)
 

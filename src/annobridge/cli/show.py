@@ -32,7 +32,7 @@ def emit(data: Any, as_json: bool, people: Callable[[Any], Iterable[Any]]) -> No
     for number, part in enumerate(people(data)):
         if number and isinstance(part, Table):
             screen.print()
-        screen.print(part, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
+        screen.print(part, markup=False, soft_wrap=isinstance(part, Text) and part.no_wrap is True)
 
 
 def whole(text: str) -> Text:

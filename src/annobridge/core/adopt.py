@@ -40,7 +40,7 @@ def check(name: str, type_: pa.DataType, form: Form) -> None:
     for value, known in ((form.coordinates, ("relative", "pixels")), (form.box_format, ("xywh", "xyxy"))):
         if value not in known:
             raise SchemaError(f"{value!r} is not known; give {' or '.join(map(repr, known))}.")
-    if not (_is_plain(type_) or (_is_list(type_) and pa.types.is_string(type_.value_type)) or _members(type_)):
+    if not (_is_plain(type_) or (_is_list(type_) and _is_text(type_.value_type)) or _members(type_)):
         raise SchemaError(
             f"The column {name!r} is {type_}, which holds no labels; it should be text, a number, a list of texts, "
             "a list of structs with a box and a class, or a struct of such lists."
@@ -54,20 +54,18 @@ def check(name: str, type_: pa.DataType, form: Form) -> None:
 
 def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form) -> pa.Table:
     """The labels of some samples. ``sizes`` is ``[width, height]`` of each, looked at for pixels only."""
-    members = _flattened(values) if _members(values.type) else None
-    if members is not None:
-        return _boxes(sample_ids, *members, sizes, form)
+    if _members(values.type):
+        return _boxes(sample_ids, *_flattened(values), sizes, form)
+    ids = sample_ids
     if _is_list(values.type):
-        rows = pc.list_parent_indices(values)
-        return _classes("classification", sample_ids.take(rows), pc.list_flatten(values), form)
-    given = values.is_valid()
-    ids, values = sample_ids.filter(given), values.filter(given)
-    if (
-        pa.types.is_string(values.type)
-        or pa.types.is_large_string(values.type)
-        or (form.classes and pa.types.is_integer(values.type))
-    ):
-        return _classes("classification", ids, values, form)
+        ids, values = ids.take(pc.list_parent_indices(values)), pc.list_flatten(values)
+    values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    given = pc.invert(values.is_null(nan_is_null=True)) if pa.types.is_floating(values.type) else values.is_valid()
+    ids, values = ids.filter(given), values.filter(given)
+    if _is_text(values.type) or (form.classes and pa.types.is_integer(values.type)):
+        return pa.table({
+            "sample_id": ids, "kind": pa.repeat("classification", len(ids)), "label": _names(values, form.classes)
+        })  # fmt: skip
     return pa.table({"sample_id": ids, "kind": pa.repeat("scalar", len(ids)), "value": columns.texts(values)})
 
 
@@ -75,14 +73,15 @@ def _boxes(
     sample_ids: pa.Array, rows: np.ndarray, members: Mapping[str, pa.Array], sizes: np.ndarray, form: Form
 ) -> pa.Table:
     box = next(n for n in BOXES if n in members)
-    score, class_ = _first(members, SCORES), _first(members, CLASSES)
+    class_ = _first(members, CLASSES)
+    score = _first({n: v for n, v in members.items() if _is_number(v.type)}, SCORES)
+    there = np.flatnonzero(bools(members[box].is_valid()))  # a label without a box is none
+    rows, members = rows[there], {n: v.take(pa.array(there)) for n, v in members.items()}
     found = {"sample_id": sample_ids.take(pa.array(rows)), "bounding_box": _relative(members[box], sizes[rows], form)}
     if class_ is not None:
         found["label"] = _names(members[class_], form.classes)
-    if score is not None and pa.types.is_floating(members[score].type):
+    if score is not None:
         found["confidence"] = members[score].cast(pa.float64())
-    else:
-        score = None
     rest = [columns.attribute(n, v) for n, v in members.items() if n not in (box, score, class_)]
     at = [np.flatnonzero(bools(a.is_valid())) for a in rest]
     flat = [a.take(pa.array(where)) for a, where in zip(rest, at, strict=True)]
@@ -105,14 +104,11 @@ def _relative(boxes: pa.Array, sizes: np.ndarray, form: Form) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 4)
 
 
-def _classes(kind: str, ids: pa.Array, values: pa.Array, form: Form) -> pa.Table:
-    return pa.table({"sample_id": ids, "kind": pa.repeat(kind, len(ids)), "label": _names(values, form.classes)})
-
-
 def _names(values: pa.Array, classes: Sequence[str]) -> pa.Array:
     """Class names, of classes that may be numbers."""
-    if not pa.types.is_integer(values.type):
+    if not _is_number(values.type):
         return values.cast(pa.string())
+    values = values.cast(pa.int64())
     numbers = pc.unique(values).drop_null().to_pylist()
     if wrong := [n for n in numbers if not 0 <= n < len(classes)]:
         listed = f"there are {len(classes)}" if classes else "no names were given"
@@ -151,12 +147,14 @@ def _is_list(type_: pa.DataType) -> bool:
     return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
 
 
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
 def _is_plain(type_: pa.DataType) -> bool:
-    tests = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-    )
-    return any(test(type_) for test in tests)
+    return _is_text(type_) or _is_number(type_) or bool(pa.types.is_boolean(type_))

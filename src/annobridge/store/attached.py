@@ -34,7 +34,10 @@ class AttachedSamples(Samples):
         self._at = attachment
 
     def schema(self) -> pa.Schema:
-        """``SAMPLES``, then the other columns of the table."""
+        """``SAMPLES``, then the other columns of the table.
+
+        A column that is called as one of ``SAMPLES`` is that one, if its type fits.
+        """
         theirs = self._theirs()
         hidden = {*SAMPLES.names, self._at.id, self._at.media}
         return pa.schema([*SAMPLES, *(f for f in theirs if f.name not in hidden)])
@@ -54,6 +57,13 @@ class AttachedSamples(Samples):
         """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on the table's columns."""
         for batch in self.db.scan("samples", {"sample_id": f"`{self._at.id}`", "value": expression}):
             yield pa.record_batch({"sample_id": batch["sample_id"].cast(pa.string()), "value": batch["value"]})
+
+    def ids(self, where: str | None = None) -> pa.Array:
+        """The ids of the samples that match. Raises ``StoreError`` if rows came that repeat an id or have none."""
+        found = super().ids(where)
+        if found.null_count or pc.count_distinct(found).as_py() < len(found):
+            _require_ids(found, self._at.table, self._at.id)
+        return found
 
     def media(self, samples: pa.Table) -> Media:
         """The media of some sample rows; none of their bytes is read yet."""
@@ -78,12 +88,18 @@ class AttachedSamples(Samples):
 
     def _theirs(self) -> pa.Schema:
         found: pa.Schema = self.db.table("samples").schema
+        if gone := [n for n in (self._at.id, self._at.media) if n not in found.names]:
+            raise StoreError(
+                f"The table {self._at.table!r} that this dataset is attached to has no column {gone[0]!r} any more; "
+                "put it back, or attach the table anew in another place with dataset=…."
+            )
         return found
 
     def _sources(self, schema: pa.Schema) -> dict[str, str]:
         """Our columns that are read from the table → theirs."""
-        theirs = set(self._theirs().names)
-        sources = {n: n for n in schema.names if n in theirs} | {"sample_id": self._at.id}
+        theirs = self._theirs()
+        fit = {f.name for f in theirs if f.name not in SAMPLES.names or _fits(f.type, SAMPLES.field(f.name).type)}
+        sources = {n: n for n in schema.names if n in fit} | {"sample_id": self._at.id}
         return sources if self._at.suffix else sources | {"filepath": self._at.media}
 
     def _as_samples(self, given: dict[str, pa.Array], wanted: pa.Schema, sizes: pa.Table) -> pa.RecordBatch:
@@ -135,6 +151,14 @@ class TableMedia:
         raise FileNotFoundError(f"the table has no bytes for it in {self._column!r}")
 
 
+def _fits(theirs: pa.DataType, ours: pa.DataType) -> bool:
+    """Whether a column of the table can be read as one of ``SAMPLES``."""
+    if pa.types.is_list(ours):
+        return pa.types.is_list(theirs) and _fits(theirs.value_type, ours.value_type)
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string)
+    return any(kind(theirs) and kind(ours) for kind in kinds)
+
+
 def is_blob(field: pa.Field) -> bool:
     """Whether a column is one of Lance's blobs, which are read in place."""
     return (field.metadata or {}).get(b"lance-encoding:blob") == b"true" or "blob" in str(
@@ -155,11 +179,15 @@ def attachment(
         if column not in schema.names:
             raise StoreError(f"The table {table!r} has no column {column!r} ({what}=); {near(column, schema.names)}")
     type_ = schema.field(id_column).type
-    if not (pa.types.is_string(type_) or pa.types.is_integer(type_)):
+    if not (pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_integer(type_)):
         raise StoreError(
             f"The column {id_column!r} is {type_}; ids are text or whole numbers, so name another with id=."
         )
-    _require_ids(there, table, id_column)
+    if "`" in id_column:
+        raise StoreError(
+            f"The name of the column {id_column!r} has a backtick, which conditions cannot hold; name another with id=."
+        )
+    _require_ids(there.read(table, [id_column])[id_column], table, id_column)
     place = (
         table
         if beside
@@ -170,8 +198,7 @@ def attachment(
     return Attachment(place, id_column, media, _suffix(there, table, schema.field(media)))
 
 
-def _require_ids(there: Database, table: str, column: str) -> None:
-    ids = there.read(table, [column])[column]
+def _require_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> None:
     if ids.null_count:
         raise StoreError(f"{ids.null_count} rows of the table {table!r} have no {column!r}; every sample needs an id.")
     if pc.count_distinct(ids).as_py() < len(ids):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import os
 import shutil
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,15 +29,15 @@ def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iter
             raise StoreError(f"A dataset can be overwritten on a local disk only; delete {uri!r}, and import again.")
         yield Database.create(uri, storage_options)
         return
-    place = Path(uri).absolute()
+    place = Path(uri).resolve()  # of a link, what it leads to
     recover(place)
     _check(place, replace)
     place.parent.mkdir(parents=True, exist_ok=True)
     _clear(place)
-    draft = _beside(place, "importing")
+    draft = _new_beside(place, "importing")
     try:
         yield Database.create(str(draft), storage_options)
-        _move(draft, place)
+        _move(draft, place, replace)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -48,7 +51,7 @@ def recover(place: Path) -> None:
 
 def set_aside(place: Path) -> Path | None:
     """The dataset that was to be replaced, where nothing has come into its place."""
-    return None if place.exists() else next(iter(sorted(place.parent.glob(f".{place.name}.replaced-*"))), None)
+    return None if place.exists() else next(iter(sorted(_beside(place, "replaced"))), None)
 
 
 def full(error: BaseException) -> bool:
@@ -69,34 +72,60 @@ def _check(place: Path, replace: bool) -> None:
                 f"There is something at {str(place)!r} already; choose another place, or give mode='add' or mode='overwrite'."
             )
         return
-    Database.open(str(place))  # whatever is not a dataset is not replaced
-    if others := [n for n in names if not n.endswith(".lance") and not n.startswith(".")]:
+    ours = {f"{name}.lance" for name in Database.open(str(place)).own}  # whatever is not a dataset is not replaced
+    if others := [n for n in names if n not in ours and not n.startswith(".")]:
         raise StoreError(
             f"The folder {str(place)!r} holds {others[0]!r} beside the dataset, which overwriting would delete; "
             "move it away, or import into another place."
         )
 
 
-def _move(draft: Path, place: Path) -> None:
-    if not place.exists() or not any(place.iterdir()):
+def _move(draft: Path, place: Path, replace: bool) -> None:
+    old = _new_beside(place, "replaced")
+    if replace and place.exists():
+        place.rename(old)
+    try:
         draft.rename(place)  # also onto an empty folder
-        return
-    old = _beside(place, "replaced")
-    place.rename(old)
-    draft.rename(place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise DatasetExists(
+            f"Something came to be at {str(place)!r} while this import ran; it stays, and nothing was imported."
+        ) from None
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _beside(place: Path, what: str) -> Path:
-    return place.parent / f".{place.name}.{what}-{socket.gethostname()}-{os.getpid()}"
+def _new_beside(place: Path, what: str) -> Path:
+    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return place.parent / f".{place.name}.{what}-{owner}"
+
+
+def _beside(place: Path, what: str, host: str = "*") -> Iterator[Path]:
+    return place.parent.glob(f".{glob.escape(place.name)}.{what}-{host}-*-*")
 
 
 def _clear(place: Path) -> None:
     """Remove what processes of this machine left here that ended in the middle."""
-    for left in place.parent.glob(f".{place.name}.*-{socket.gethostname()}-*"):
+    for left in _beside(place, "*", glob.escape(socket.gethostname())):
         try:
-            os.kill(int(left.name.rpartition("-")[2]), 0)
+            os.kill(int(left.name.split("-")[-2]), 0)
         except ProcessLookupError:
             shutil.rmtree(left, ignore_errors=True)
         except (PermissionError, ValueError):
             continue
+
+
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """One import at a time into a dataset on a local disk, for the length of the block. Raises ``StoreError``."""
+    if "://" in uri:
+        yield
+        return
+    folder = os.open(uri, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process
+        yield
+    except BlockingIOError:
+        raise StoreError(f"Another import into {uri!r} is under way; repeat this one when it has ended.") from None
+    finally:
+        os.close(folder)

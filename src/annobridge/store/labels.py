@@ -49,6 +49,11 @@ class Labels:
         """Whether there is a label that meets a condition."""
         return bool(self.db.table("labels").scanner(columns=["field"], filter=where, limit=1).to_table().num_rows)
 
+    def samples_of(self, field: str) -> pa.Array:
+        """The samples that have labels in a field."""
+        parts = [pc.unique(batch["sample_id"]) for batch in self.scan(of_fields([field]), ["sample_id"])]
+        return pc.unique(pa.chunked_array(parts, pa.string()))
+
     def any_but(self, label_ids: pa.Array, where: str) -> bool:
         """Whether labels that meet a condition are there, other than these."""
         found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))

@@ -88,6 +88,9 @@ class Attachment:
         return self.table if self.table.endswith(".lance") else f"{uri.rstrip('/')}/{self.table}.lance"
 
 
+OWN = tuple(_TABLES)
+
+
 class Database:
     """The tables of one dataset."""
 
@@ -99,7 +102,7 @@ class Database:
         self.attachment = attachment
 
     @property
-    def _tables(self) -> dict[str, pa.Schema]:
+    def own(self) -> dict[str, pa.Schema]:
         """The tables that are ours."""
         if self.attachment is None:
             return _TABLES
@@ -113,8 +116,8 @@ class Database:
         db = cls(uri, storage_options, attachment)
         connection = db._connect()
         present = set(db.names())
-        missing = [name for name in db._tables if name not in present]
-        if len(missing) < len(db._tables) and not (missing and db._half_made(present)):
+        missing = [name for name in db.own if name not in present]
+        if len(missing) < len(db.own) and not (missing and db._half_made(present)):
             raise DatasetExists(
                 f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
             )
@@ -136,7 +139,7 @@ class Database:
         marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
         if _ATTACHED in marks:
             db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
-        if missing := sorted(set(db._tables) - names):
+        if missing := sorted(set(db.own) - names):
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
@@ -152,7 +155,7 @@ class Database:
 
     def _half_made(self, present: set[str]) -> bool:
         """Whether somebody was interrupted while making a dataset here: our tables, and nothing in them yet."""
-        tables = [self.table(name) for name in present & set(self._tables)]
+        tables = [self.table(name) for name in present & set(self.own)]
         return all(_MARK in (t.schema.metadata or {}) and not t.count_rows() for t in tables)
 
     def _connect(self) -> Any:
@@ -170,9 +173,17 @@ class Database:
     def table(self, name: str, version: int | None = None) -> Any:
         """A table as it is now, or as it was at a version."""
         place = f"{self.uri.rstrip('/')}/{name}.lance"
-        if name == "samples" and self.attachment is not None:
-            place = self.attachment.place(self.uri)
-        return lance.dataset(place, version=version, storage_options=self.storage_options)
+        attached = self.attachment if name == "samples" else None
+        if attached is not None:
+            place = attached.place(self.uri)
+        try:
+            return lance.dataset(place, version=version, storage_options=self.storage_options)
+        except (ValueError, OSError) as e:
+            if attached is None:
+                raise
+            raise StoreError(
+                f"The table {attached.table!r} that this dataset is attached to cannot be opened: {_first_line(e)}; put it back."
+            ) from e
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
@@ -213,13 +224,13 @@ class Database:
 
     def optimize(self) -> None:
         """Put small files together, in every table; nothing that a reader sees changes."""
-        for name in self._tables:
+        for name in self.own:
             self.table(name).optimize.compact_files()
 
     def _stored(self, name: str) -> pa.Schema:
         """A schema with what the store shall know of it: our mark, and that ids are random text, not worth compressing."""
         plain = {b"lance-encoding:compression": b"none"}
-        fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in self._tables[name]]
+        fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in self.own[name]]
         marks = {_MARK: FORMAT.encode()}
         if self.attachment is not None:
             marks[_ATTACHED] = json.dumps(asdict(self.attachment)).encode()

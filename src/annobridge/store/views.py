@@ -103,15 +103,19 @@ def _sort_by(samples: Samples, labels: Labels, found: pa.Array, stage: Stage) ->
         keys = _values(samples, found, stage["by"])
     try:
         order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
-    except (pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise StoreError(f"{stage['by']!r} is {keys.type}, which has no order; sort by another.") from None
     return found.take(order)
 
 
 def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArray:
     """What an expression on the columns of the samples gives for each."""
-    rows = pa.Table.from_batches(list(samples.computed(expression)))
-    return rows["value"].take(pc.index_in(found, value_set=one(rows["sample_id"])))
+    if expression in samples.schema().names:
+        batches, value = samples.scan(None, list(dict.fromkeys(["sample_id", expression]))), expression
+    else:
+        batches, value = samples.computed(expression), "value"
+    rows = pa.Table.from_batches(list(batches))
+    return rows[value].take(pc.index_in(found, value_set=one(rows["sample_id"])))
 
 
 def _label_counts(labels: Labels, found: pa.Array, field: str, where: str) -> pa.Array:
