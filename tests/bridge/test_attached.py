@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import annobridge as ab
+from annobridge.store.media import check
 
 COUNT = 6
 SIZE = (64, 48)
@@ -309,3 +310,17 @@ def test_an_import_never_takes_the_place_of_somebodys_tables(place: Path, tmp_pa
     with pytest.raises(ab.StoreError, match="which annobridge never changes"):
         ab.import_dataset(tmp_path / "photos", place, mode="add")
     assert state(place) == before
+
+
+def test_a_blob_that_is_null_is_no_image(tmp_path: Path) -> None:
+    rows = table(tmp_path, "blob")
+    cells = pa.array([picture(0), None, *[picture(n) for n in range(2, COUNT)]], pa.large_binary())
+    rows = rows.set_column(1, rows.schema.field("image"), cells)
+    lance.write_dataset(rows, tmp_path / "db" / "images.lance", data_storage_version="2.1")
+    ds = ab.attach(tmp_path / "db")
+    samples = ds.samples().to_arrow()
+    _, faults = check(samples, ds._stores.samples.media(samples))
+    assert faults == ["The image 'im1.png' of sample 'im1' does not exist."]
+    with pytest.raises(ab.InvalidMedia, match="im1"):
+        ab.export_metadata(ds, tmp_path / "out", "file_name")
+    assert not (tmp_path / "out").exists()

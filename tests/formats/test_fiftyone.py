@@ -8,10 +8,16 @@ import base64
 import io
 import json
 import shutil
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,9 +25,12 @@ from PIL import Image
 
 import annobridge as ab
 from annobridge.core.geometry import decode_rle
-from annobridge.exceptions import InvalidMedia, InvalidSource, SchemaError, Unsupported
+from annobridge.core.labels import LABELS
+from annobridge.exceptions import InvalidMedia, InvalidOption, InvalidSource, SchemaError, Unsupported
+from annobridge.formats.base import Part
 from annobridge.formats.fiftyone import FiftyOneFormat, documents, values
 from annobridge.formats.fiftyone.layout import Reading
+from annobridge.formats.fiftyone.writer import Writing
 
 EXPORTS = Path(__file__).parent / "fiftyone_1_22"
 OID = "6b0154dac6b1006acbc112c4"
@@ -473,9 +482,161 @@ def test_media_are_copied_linked_or_left_where_they_are(tmp_path: Path) -> None:
         tmp_path / "a.png"
     )
     (tmp_path / "a.png").unlink()
-    with pytest.raises(InvalidMedia, match=r"a\.png' of sample 'first sample' does not exist; .*export_media=False"):
-        ab.export_dataset(ds, tmp_path / "gone", "fiftyone")
+    for mode in (True, "symlink"):
+        with pytest.raises(
+            InvalidMedia, match=r"a\.png' of sample 'first sample' does not exist; .*export_media=False"
+        ):
+            ab.export_dataset(ds, tmp_path / "gone", "fiftyone", export_media=mode)
     assert not (tmp_path / "gone").exists()
+
+
+def attached(folder: Path, blob: bool, cells: list[bytes | None]) -> ab.Dataset:
+    """Images inside of a table: ``a``, and others whose ids look like addresses."""
+    kind = pa.field("image", pa.large_binary(), metadata={"lance-encoding:blob": "true"} if blob else None)
+    ids = ["a", "http://images/b"][: len(cells)]
+    table = pa.table([pa.array(ids), pa.array(cells, kind.type)], pa.schema([("id", pa.string()), kind]))
+    lance.write_dataset(table, folder / "db" / "images.lance", data_storage_version="2.1")
+    return ab.attach(folder / "db")
+
+
+def picture(shade: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (4, 3), shade).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("blob", [False, True])
+@pytest.mark.parametrize("mode", [True, "symlink"])
+def test_images_inside_of_a_table_are_copied(
+    blob: bool, mode: bool | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(picture(9))  # of the name that the image is given
+    ds = attached(tmp_path, blob, [picture(1), picture(2)])
+    ds.add_labels("weather", [{"sample_id": "a", "kind": "classification", "label": "sun"}])
+    ab.export_dataset(ds, tmp_path / "out", "fiftyone", export_media=mode)
+    again = ab.import_dataset(tmp_path / "out", tmp_path / "again").dataset
+    found = {r["sample_id"]: Path(r["filepath"]) for r in again.samples().to_pylist()}
+    assert {i: (p.name, p.read_bytes()) for i, p in found.items()} == {
+        "a": ("a.png", picture(1)),
+        "http://images/b": ("b.png", picture(2)),
+    }
+    assert [r["label"] for r in rows(again)] == ["sun"]
+
+
+def test_images_inside_of_a_table_that_cannot_be_written(tmp_path: Path) -> None:
+    ds = attached(tmp_path, False, [picture(1), None])
+    with pytest.raises(
+        InvalidMedia, match=r"'http://images/b' cannot be read \(the table has no bytes for it in 'image'\)"
+    ):
+        ab.export_dataset(ds, tmp_path / "out", "fiftyone")
+    with pytest.raises(
+        InvalidMedia, match=r"The image of sample 'a' lies in a table, .* leave export_media=False out\."
+    ):
+        ab.export_dataset(ds, tmp_path / "out", "fiftyone", export_media=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_is_shown_without_its_secrets_and_names_no_file_by_them(tmp_path: Path) -> None:
+    place = "http://me:word@127.0.0.1:9/a.png?signature=s"  # the port of nobody
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples([ab.Sample(place, "s")])
+    with pytest.raises(InvalidMedia) as caught:
+        ab.export_dataset(ds, tmp_path / "out", "fiftyone")
+    assert str(caught.value) == (
+        "'http://127.0.0.1:9/a.png' of sample 's' cannot be read (the server does not answer (ConnectionError)); "
+        "put it there, or write the paths only with export_media=False."
+    )
+    ab.export_dataset(ds, tmp_path / "out", "fiftyone", export_media=False)
+    assert json.loads((tmp_path / "out" / "samples.json").read_text())["samples"][0]["filepath"] == place
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web server of this machine, with ``a.png``."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a.png").write_bytes(picture(3))
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_part_without_media_has_those_of_its_places(web: str, tmp_path: Path) -> None:
+    places = {"sample_id": ["s"], "media_type": ["image"], "filepath": [f"{web}/a.png?signature=s"]}
+    for name in ("out", "again"):
+        (tmp_path / name).mkdir()
+    part = Part(pa.table(places), LABELS.empty_table())
+    assert FiftyOneFormat().write(iter([part]), tmp_path / "out", Writing()) == []
+    assert (tmp_path / "out" / "data" / "a.png").read_bytes() == picture(3)
+    (tmp_path / "web" / "a.png").unlink()
+    with pytest.raises(InvalidMedia, match=r"^'http://[\d.:]+/a\.png' of sample 's' does not exist; "):
+        FiftyOneFormat().write(iter([part]), tmp_path / "again", Writing())
+
+
+def test_fields_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    ds = street(tmp_path, cars=[ab.Detection("car", [0, 0, 1, 1])])
+    with pytest.raises(
+        InvalidOption, match=r"No sample of these has labels in a field 'cras' \(fields=\); did you mean 'cars'\?"
+    ):
+        exported(ds, tmp_path, fields=("cars", "cras"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ({"id": "w", "_id": 3}, {"id_": 3, "id__": "w"}),
+        ({"a b": "w", "a_b": 3, "a_b_": 4}, {"a_b__": "w", "a_b": 3, "a_b_": 4}),
+        ({"mask": 1, "mask_": 2, "a:b": 3}, {"mask__": 1, "mask_": 2, "a:b": 3}),
+        ({"$x": 1, ".x": 2, "_x": 0.5, "x": [4]}, {"x_": 1, "x__": 2, "x___": 0.5, "x": [4]}),
+    ],
+)
+def test_attributes_whose_names_are_changed_are_all_there(
+    given: dict[str, Any], there: dict[str, Any], tmp_path: Path
+) -> None:
+    _, notes = exported(street(tmp_path, cars=[ab.Detection("car", [0, 0, 1, 1], attributes=given)]), tmp_path)
+    (row,) = rows(ab.import_dataset(tmp_path / "out", tmp_path / "again").dataset)
+    assert sorted(map(str, attributes(row).values())) == sorted(map(str, given.values()))
+    assert attributes(row) == there
+    changed = {n: next(t for t in there if there[t] == v) for n, v in given.items() if n not in there}
+    assert sorted(notes) == sorted(
+        f"1 attributes are called {name} there, since {was!r} cannot be the name of one."
+        for was, name in changed.items()
+    )
+    about = json.loads((tmp_path / "out" / "metadata.json").read_text())["sample_fields"]
+    (fields,) = next(f for f in about if f["name"] == "cars")["fields"]
+    types = {f["name"]: f["ftype"].rsplit(".", 1)[-1] for f in fields["fields"]}
+    plain = {float: "FloatField", int: "IntField", str: "StringField"}
+    assert {name: types.get(name) for name in there} == {name: plain.get(type(v)) for name, v in there.items()}
+
+
+def test_columns_and_fields_whose_names_are_changed_are_all_there(tmp_path: Path) -> None:
+    columns = {"_width": 1, "width_": 2, "a b": 3, "a_b": 4, "x:y": 5, "cars": 6}
+    boxes = [ab.Detection("a", [0, 0, 1, 1]), ab.Polyline("b", [[(0, 0), (1, 1)]])]
+    ds = street(tmp_path, **columns)
+    ds.add_labels("cars", [{"sample_id": "first sample", **box.row()} for box in boxes])
+    names = ["cars", "cars_polylines", "c d", "c_d"]
+    for name in names[1:]:
+        row = {"sample_id": "first sample", "kind": "classification", "label": f"of {name}"}
+        ds.add_labels(name, [row])
+    _, notes = exported(ds, tmp_path)
+    again = ab.import_dataset(tmp_path / "out", tmp_path / "again").dataset
+    (sample,) = again.samples().to_pylist()
+    wanted = {"width__": 1, "width_": 2, "a_b_": 3, "a_b": 4, "x:y": 5, "cars_": 6}
+    assert {n: sample.get(n) for n in wanted} == wanted
+    assert {(r["field"], r["label"]) for r in rows(again)} == {
+        ("cars", "a"), ("cars_polylines_", "b"), ("cars_polylines", "of cars_polylines"), ("c_d_", "of c d"),
+        ("c_d", "of c_d"),
+    }  # fmt: skip
+    assert set(notes) == {
+        "Labels of 'cars' are in the field 'cars_polylines_' there.",
+        "Labels of 'c d' are in the field 'c_d_' there.",
+        "The column '_width' is called 'width__' there.",
+        "The column 'a b' is called 'a_b_' there.",
+        "The column 'cars' is called 'cars_' there.",
+    }
 
 
 unit = st.floats(0, 1)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from tests.backend import pixano_cases as full
 
+import annobridge as ab
 from annobridge.core import rows
 from annobridge.exceptions import InvalidLabels, InvalidMedia, InvalidOption, InvalidSource, Unsupported
 from annobridge.exports import export_dataset
@@ -610,8 +611,38 @@ def test_an_image_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidMedia, match=r"image0\.png' of sample 'a' cannot be read \(.*\); mend or replace"):
         cases.written(tmp_path / "d", [part])
     (tmp_path / "image0.png").unlink()
-    with pytest.raises(InvalidMedia, match=r"image0\.png' of sample 'a' cannot be read"):
+    with pytest.raises(InvalidMedia, match=r"image0\.png' of sample 'a' does not exist; mend or replace"):
         cases.written(tmp_path / "e", [part])
+
+
+@pytest.mark.parametrize("blob", [False, True])
+def test_images_that_lie_inside_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blob: bool) -> None:
+    """An id may look like an address, and a file of the name that is made of it may lie in the working directory."""
+    ids = ["a", "http://images/b"]
+    kind = pa.field("image", pa.large_binary(), metadata={"lance-encoding:blob": "true"} if blob else None)
+    table = pa.table(
+        [pa.array(ids), pa.array([cases.png(1), cases.png(2)], kind.type)], pa.schema([("id", pa.string()), kind])
+    )
+    lance.write_dataset(table, tmp_path / "db" / "images.lance", data_storage_version="2.1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(cases.png(9))
+    attached = ab.attach(tmp_path / "db")
+    export_dataset(attached, tmp_path / "d", "pixano")
+    assert json.loads((tmp_path / "d" / "info.json").read_text())["storage_mode"] == "embedded"
+    samples, _, _ = read(tmp_path / "d", media_folder=tmp_path / "media")
+    assert [s["sample_id"] for s in samples] == ids
+    assert [Path(s["filepath"]).read_bytes() for s in samples] == [cases.png(1), cases.png(2)]
+
+
+def test_an_image_that_is_not_in_its_table(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a", "b"], "image": pa.array([cases.png(), None], pa.binary())})
+    lance.write_dataset(table, tmp_path / "db" / "images.lance", data_storage_version="2.1")
+    with pytest.raises(
+        InvalidMedia,
+        match=r"^The image of sample 'b' cannot be read \(the table has no bytes for it in 'image'\); mend",
+    ):
+        export_dataset(ab.attach(tmp_path / "db"), tmp_path / "d", "pixano")
+    assert not (tmp_path / "d").exists()
 
 
 # --- as a whole

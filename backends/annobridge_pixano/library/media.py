@@ -5,27 +5,36 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from PIL import Image
-from pyarrow import fs
 
-from annobridge.exceptions import InvalidMedia
+from annobridge.formats import media as opening
+from annobridge.formats.media import Media
 
 from .. import wire
+from ..arrays import setting
 from ..layout import Layout
 from .rows import view_ids
 
 WEB = ("http://", "https://")  # what a browser can show by itself
+_CURE = "mend or replace the file, or leave the sample out of the view"
 _AT_ONCE = 16  # images in memory
 _PREVIEW = 64  # pixels, the longer side
 _MODES = ("L", "P", "RGB", "RGBA")
 _THREADS = 4
 
 
-def rows(samples: pa.Table, layout: Layout, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def placed(samples: pa.Table, inside: Media | None) -> pa.Table:
+    """Samples whose media lie inside of a table are nowhere else: their ``filepath`` is ``""``."""
+    if inside is None:
+        return samples
+    return setting(samples, filepath=pa.array([""] * len(samples), pa.string()))
+
+
+def rows(samples: pa.Table, media: Media, layout: Layout, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The image rows of some samples, a few at a time. Raises ``InvalidMedia`` for an image that cannot be read."""
     records = wire.record_of(samples, layout)
     plain = samples.select(["sample_id", "filepath", "width", "height"]).to_pylist()
@@ -33,42 +42,31 @@ def rows(samples: pa.Table, layout: Layout, schema: pa.Schema) -> Iterator[pa.Re
         row.update(id=view, record_id=record)
     with ThreadPoolExecutor(_THREADS) as pool:
         for at in range(0, len(plain), _AT_ONCE):
-            found = list(pool.map(_made, plain[at : at + _AT_ONCE]))
+            found = list(pool.map(partial(_made, media), plain[at : at + _AT_ONCE]))
             yield pa.RecordBatch.from_pylist(found, schema=schema)
 
 
-def _made(row: dict[str, Any]) -> dict[str, Any]:
+def _made(media: Media, row: dict[str, Any]) -> dict[str, Any]:
     if not row["filepath"].startswith(WEB):
-        return _embedded(row)
+        return _embedded(media, row)
     size = {"width": row["width"] or 0, "height": row["height"] or 0}
     return {**_row(row), **size, "uri": row["filepath"], "preview": b"", "preview_format": "", "format": ""}
 
 
-def _embedded(row: dict[str, Any]) -> dict[str, Any]:
+def _embedded(media: Media, row: dict[str, Any]) -> dict[str, Any]:
+    data = b"".join(opening.pieces(media, row["sample_id"], row["filepath"], _CURE))
     try:
-        data = _bytes(row["filepath"])
         with Image.open(io.BytesIO(data)) as image:
             size, format_ = image.size, image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
             image.thumbnail((_PREVIEW, _PREVIEW))
             small = io.BytesIO()
             (image if image.mode in _MODES else image.convert("RGB")).save(small, "PNG")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, pa.ArrowException) as error:
-        raise InvalidMedia(
-            f"The image {row['filepath']!r} of sample {row['sample_id']!r} cannot be read ({error}); "
-            "mend or replace the file, or leave the sample out of the view."
-        ) from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise opening.unreadable(row["sample_id"], row["filepath"], error, _CURE) from error
     found = {"raw_bytes": data, "preview": small.getvalue(), "preview_format": "png", "uri": ""}
     return {**_row(row), **found, "width": size[0], "height": size[1], "format": format_ or ""}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     return {"id": row["id"], "record_id": row["record_id"], "logical_name": "image"}
-
-
-def _bytes(place: str) -> bytes:
-    if "://" not in place:
-        return Path(place).read_bytes()
-    system, inner = fs.FileSystem.from_uri(place)
-    with system.open_input_stream(inner) as stream:
-        return bytes(stream.read())

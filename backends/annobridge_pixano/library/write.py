@@ -12,6 +12,7 @@ from typing import Any
 import lance
 import pyarrow as pa
 
+from annobridge.formats import media as opening
 from annobridge.formats.base import Part
 
 from ..layout import Column, Layout
@@ -30,18 +31,20 @@ _GROUPS = ("item", "records", "views", "entities", "entity_dynamic_states", "ann
 def write(parts: Iterator[Part], folder: Path, name: str, description: str, template: str) -> list[str]:
     """Fill ``folder``. Parts are looked at and kept first, so that what cannot be held is said before a table is made."""
     draft, plan = Draft(folder), Plan(template)
+    inside = []
     for part in parts:
-        draft.add(*plan.add(part.samples, part.labels))
+        inside.append(opening.inside(part))
+        draft.add(*plan.add(media.placed(part.samples, inside[-1]), part.labels))
     layout, shown = plan.done()
     tables = _Tables(folder / DB, rows.schemas(layout, shown))
     told = rows.Told()
-    for samples, labels in draft.parts():
+    for (samples, labels), opener in zip(draft.parts(), inside, strict=True):
         here = of_samples(layout, samples)
         labels = with_remote_ids(labels, here)
         draft.keep(samples, labels)
         for table, found in rows.tables(samples, labels, here, shown, told).items():
             tables.add(table, found)
-        tables.stream("images", media.rows(samples, here, tables.schema("images")))
+        tables.stream("images", media.rows(samples, opening.of(samples, opener), here, tables.schema("images")))
     draft.close()
     Sidecar(draft.folder, layout, shown, plan.fields()).save()
     _save(folder / INFO, _info(name, description, plan.storage(), layout, shown))

@@ -14,6 +14,8 @@ from typing import ClassVar, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from ..store.media import Media
+
 PART = 5_000  # samples that a part holds at most
 
 
@@ -23,11 +25,13 @@ class Part:
 
     ``samples`` has ``sample_id`` and ``filepath``, other columns of ``SAMPLES`` that are known, and columns of its own; the
     same columns in every part of a source. ``labels`` has columns of ``LABELS``, at least ``sample_id``, ``field`` and
-    ``kind`` (``label_id`` only where the source has ids); positions are relative to the image, as everywhere.
+    ``kind`` (``label_id`` only where the source has ids); positions are relative to the image, as everywhere. ``media`` opens
+    the files of samples that are to be written, wherever they lie; a reader gives none.
     """
 
     samples: pa.Table
     labels: pa.Table
+    media: Media | None = None
 
 
 class Source(Protocol):

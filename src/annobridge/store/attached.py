@@ -141,7 +141,7 @@ class TableMedia:
         row = self._rows.get(sample_id)
         if row is not None and self._blob:
             blobs = self._table.take_blobs(self._column, ids=[row])
-            if blobs:
+            if blobs and blobs[0] is not None:
                 found: BinaryIO = blobs[0]
                 return found
         elif row is not None:

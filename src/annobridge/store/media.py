@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from pyarrow import fs
 from . import headers
 
 _THREADS = 4
+_LOGIN = re.compile(r"://[^/]*@")
 _IN_MEMORY = 8 << 20  # bytes of a file from the web
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _SHOWN = 20
@@ -116,12 +118,21 @@ def bad_files(faults: list[str], cure: str = "leave what cannot be read out of t
     return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}{more}"
 
 
+def shown(place: str) -> str:
+    """A path or address for messages: without its query and login, which are secrets.
+
+    >>> shown("https://me:word@host/a.png?signature=s")
+    'https://host/a.png'
+    """
+    return _LOGIN.sub("://", re.split(r"[?#]", place, maxsplit=1)[0], 1) if "://" in place else place
+
+
 def _look(
     media: Media, size: Callable[[BinaryIO], tuple[int, int]], sample_id: str, media_type: str | None, place: str | None
 ) -> tuple[int, int] | str:
     if place is None:
         return f"The sample {sample_id!r} has no filepath."
-    place = place.partition("?")[0] if "://" in place else place  # a signature is a secret
+    place = shown(place)
     what = media_type or "image"
     try:
         with media.open(sample_id) as stream:

@@ -15,20 +15,13 @@ from ...core.words import word
 from ...exceptions import Unsupported
 from . import values
 from .decode import ALL_OURS, OURS
-from .plan import Slot, legal
+from .plan import Slot
 
 COLUMNS = (
     "label_id", "sample_id", "field", "frame_number", "index", "keyframe", "kind", "label", "confidence", "value",
     "bounding_box", "rotation", "points", "closed", "filled", "visibility", "mask", "attributes", "tags",
 )  # fmt: skip
 _NAN = values.number(math.nan)
-_OWN = {"id", "attributes", "mask_path", OURS, ALL_OURS, *COLUMNS} - {
-    "sample_id",
-    "field",
-    "frame_number",
-    "kind",
-    "value",
-}
 Row = Mapping[str, Any]
 
 
@@ -81,10 +74,9 @@ def _common(slot: Slot, row: Row, notes: Counter[str]) -> dict[str, Any]:
             content = values.binary(np.array(content, np.float64))
         if name == "instance" and isinstance(content, str) and values.is_object_id(content):
             content = {"_id": {"$oid": content}, "_cls": "Instance"}
-        if name in _OWN or legal(name) != name or (name == "value" and slot.inner == "Regression"):
-            notes[f"attributes are called {legal(name)}_ there, since {name!r} cannot be the name of one"] += 1
-            name = f"{legal(name)}_"
-        found[name] = content
+        if slot.names[name] != name:
+            notes[f"attributes are called {slot.names[name]} there, since {name!r} cannot be the name of one"] += 1
+        found[slot.names[name]] = content
     return found
 
 

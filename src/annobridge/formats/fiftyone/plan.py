@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 from ...core.infer import COLUMNS, FieldStats, describe
 from ...core.labels import KIND_TYPES
 from ...exceptions import Unsupported
-from .decode import LISTS
+from . import columns
+from .decode import ALL_OURS, LISTS, OURS
 
 _CLASS = {
     "classification": "Classifications",
@@ -25,6 +27,12 @@ _CLASS = {
     "segmentation": "Segmentation",
     "scalar": "Regression",
 }
+Key = TypeVar("Key")
+OWN = frozenset(  # what a label has beside its attributes, there or here
+    {"id", "attributes", "tags", "label", "confidence", "index", "keyframe", "rotation", "bounding_box", "mask", "mask_path"}
+    | {"points", "closed", "filled", "visibility", "label_id", OURS, ALL_OURS}
+)  # fmt: skip
+_FRAMES = "frames."
 _ILLEGAL = re.compile(r"[.$\x00\s]")
 _PLAIN = {
     '"': "StringField",
@@ -36,13 +44,14 @@ TYPES = {"bool": "BooleanField", "int": "IntField", "float": "FloatField", "str"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """A field there: its name and the class of its value; the values of the pixels, and the types of attributes."""
+    """A field there: its name and the class of its value; the values of the pixels, the types and names of attributes."""
 
     name: str
     is_frame: bool
     outer: str
     pixels: Mapping[str, int] = field(default_factory=dict)
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)  # by the names there
+    names: Mapping[str, str] = field(default_factory=dict)  # of all attributes, by those here
 
     @property
     def many(self) -> str | None:
@@ -55,19 +64,25 @@ class Slot:
         return self.outer.removesuffix("s") if self.many else self.outer
 
 
-class Names:
-    """Names that FiftyOne allows, each given once."""
+def fitting(wanted: Mapping[Key, str], taken: Iterable[str]) -> dict[Key, str]:
+    """A name that FiftyOne allows for each, no two the same; those that are legal and free stay as they are.
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = set(taken)
-
-    def give(self, wanted: str) -> str:
-        """The name itself if it is free and legal, or one like it."""
-        name = legal(wanted)
-        while name in self._taken:
+    >>> fitting({1: "_a", 2: "a", 3: "id"}, ["id"])
+    {2: 'a', 1: 'a_', 3: 'id_'}
+    """
+    given = set(taken)
+    found: dict[Key, str] = {}
+    for key, name in wanted.items():
+        if name not in given and legal(name) == name:
+            found[key] = name
+            given.add(name)
+    for key in [k for k in wanted if k not in found]:
+        name = legal(wanted[key])
+        while name in given:
             name += "_"
-        self._taken.add(name)
-        return name
+        found[key] = name
+        given.add(name)
+    return found
 
 
 def legal(name: str) -> str:
@@ -90,11 +105,8 @@ def look(batches: Iterable[pa.RecordBatch]) -> tuple[dict[str, FieldStats], dict
     return describe(seen()), scalars
 
 
-def slots(
-    stats: Mapping[str, FieldStats], scalars: Mapping[str, set[str]], names: Names, frame_names: Names
-) -> dict[tuple[str, str], Slot]:
+def slots(stats: Mapping[str, FieldStats], scalars: Mapping[str, set[str]]) -> dict[tuple[str, str], Slot]:
     """The field there for each field and kind here. Raises ``Unsupported`` for kinds that FiftyOne does not have."""
-    found: dict[tuple[str, str], Slot] = {}
     for name, about in sorted(stats.items()):
         if strange := sorted(about.kinds - set(_CLASS)):
             raise Unsupported(
@@ -104,19 +116,36 @@ def slots(
                     "choose the fields to write with fields=[…]."
                 ],
             )
-        is_frame, given = name.startswith("frames."), name.removeprefix("frames.")
-        for number, outer in enumerate(sorted({_CLASS[kind] for kind in about.kinds})):
-            kinds = {kind for kind in about.kinds if _CLASS[kind] == outer}
-            wanted = given if number == 0 else f"{given}_{outer.lower()}"
-            slot = Slot(
-                (frame_names if is_frame else names).give(wanted),
-                is_frame,
-                _outer(outer, about, is_frame, scalars.get(name, set())),
-                _pixels(about.classes) if outer == "Segmentation" else {},
-                {n: TYPES[_wider(types)] for n, types in sorted(about.attributes.items()) if _wider(types) in TYPES},
-            )
-            found |= {(name, kind): slot for kind in kinds}
+    found: dict[tuple[str, str], Slot] = {}
+    for (name, outer), given in (_named(stats, False) | _named(stats, True)).items():
+        slot = _slot(given, outer, stats[name], name.startswith(_FRAMES), scalars.get(name, set()))
+        found |= {(name, kind): slot for kind in stats[name].kinds if _CLASS[kind] == outer}
     return found
+
+
+def _named(stats: Mapping[str, FieldStats], is_frame: bool) -> dict[tuple[str, str], str]:
+    """The names there of the fields of samples, or of frames, by field and class: all labels of one there have one class."""
+    first, more = dict[tuple[str, str], str](), dict[tuple[str, str], str]()
+    for field_ in sorted(name for name in stats if name.startswith(_FRAMES) == is_frame):
+        given = field_.removeprefix(_FRAMES)
+        outer, *others = sorted({_CLASS[kind] for kind in stats[field_].kinds})
+        first[field_, outer] = given
+        more |= {(field_, other): f"{given}_{other.lower()}" for other in others}
+    return fitting(first | more, {"frame_number", *columns.OWN} if is_frame else columns.OWN)
+
+
+def _slot(given: str, outer: str, about: FieldStats, is_frame: bool, scalars: set[str]) -> Slot:
+    taken = {*OWN, "value"} if outer == "Regression" else OWN
+    names = fitting({name: name for name in sorted(about.attributes)}, taken)
+    types = {names[name]: _wider(kinds) for name, kinds in sorted(about.attributes.items())}
+    return Slot(
+        given,
+        is_frame,
+        _outer(outer, about, is_frame, scalars),
+        _pixels(about.classes) if outer == "Segmentation" else {},
+        {name: TYPES[kind] for name, kind in types.items() if kind in TYPES},
+        names,
+    )
 
 
 def _outer(outer: str, about: FieldStats, is_frame: bool, scalars: set[str]) -> str:

@@ -39,7 +39,7 @@ def dataset(media_type: str, columns: Mapping[str, pa.Field], slots: Iterable[Sl
     slots, now = list(slots), values.date(datetime.now(UTC))
     samples = [_field(t) for t in _SAMPLE]
     samples += [_field(f"{OURS}:StringField")] * ours
-    samples += [_field(f"{name}:{type_of(column.type)}") for name, column in columns.items()]
+    samples += [_typed(name, str(type_of(column.type))) for name, column in columns.items()]
     samples += [_label_field(slot) for slot in slots if not slot.is_frame]
     frames = [_field(t) for t in _FRAME] + [_label_field(slot) for slot in slots if slot.is_frame]
     targets = {_place(s): {str(n): name for name, n in s.pixels.items()} for s in slots if s.pixels}
@@ -100,7 +100,12 @@ def _metadata(media_type: str) -> dict[str, Any]:
 
 def _field(text: str) -> dict[str, Any]:
     """A field from ``name:type`` or ``name:type:type of what is in it``."""
-    name, kind, *inner = text.split(":")
+    name, _, kind = text.partition(":")
+    return _typed(name, kind)
+
+
+def _typed(name: str, type_: str) -> dict[str, Any]:
+    kind, *inner = type_.split(":")
     return {
         "name": name,
         "ftype": _FIELDS + kind,
@@ -115,20 +120,20 @@ def _field(text: str) -> dict[str, Any]:
 
 
 def _document(name: str, kind: str, fields: list[dict[str, Any]]) -> dict[str, Any]:
-    return {**_field(f"{name}:EmbeddedDocumentField"), "embedded_doc_type": kind, "fields": fields}
+    return {**_typed(name, "EmbeddedDocumentField"), "embedded_doc_type": kind, "fields": fields}
 
 
 def _label_field(slot: Slot) -> dict[str, Any]:
     if slot.outer.endswith("Field"):
-        return _field(f"{slot.name}:{slot.outer}")
+        return _typed(slot.name, slot.outer)
     texts = ["id:ObjectIdField", "tags:ListField:StringField", *_SPACE[slot.inner]]
     texts += ["label:StringField"] * (slot.inner not in ("Segmentation", "Regression"))
     if slot.inner != "Segmentation":
         texts.append("confidence:ListField:FloatField" if slot.inner == "Keypoint" else "confidence:FloatField")
     texts += ["index:IntField"] * (slot.inner in _INDEXED)
     known = {t.split(":")[0] for t in texts}
-    texts += [f"{name}:{kind}" for name, kind in slot.attributes.items() if name not in known]
     fields = [_field(t) for t in texts]
+    fields += [_typed(name, kind) for name, kind in slot.attributes.items() if name not in known]
     if slot.many is None:
         return _document(slot.name, _LABELS + slot.outer, fields)
     inner = {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,14 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core.labels import SAMPLES
-from ...exceptions import InvalidMedia, Unsupported
-from ...store.media import FileMedia
+from ...core.text import near
+from ...exceptions import InvalidMedia, InvalidOption, Unsupported
+from ...store.media import Media
+from .. import media
 from ..base import Options, Part
 from ..spool import Spool
 from . import columns, encode, plan, schema, values
 from .decode import OURS
 
 _DATASET = values.object_id("dataset")
+_CURE = "put it there, or write the paths only with export_media=False"
 Grouped = dict[str, dict[int, dict[plan.Slot, list[encode.Row]]]]
 
 
@@ -37,12 +39,12 @@ class Writing(Options):
 
 
 def write(parts: Iterable[Part], folder: Path, options: Writing) -> list[str]:
-    """Write the parts into a folder; returns notes. Raises ``Unsupported``, ``InvalidMedia`` for an absent file."""
+    """Write the parts into a folder; returns notes.
+
+    Raises ``Unsupported``, ``InvalidOption`` for a field that is not there, ``InvalidMedia`` for media that cannot be read.
+    """
     draft = _Draft(folder, options)
-    stats, scalars = plan.look(draft.labels(parts))
-    names, frame_names = plan.Names(columns.OWN), plan.Names({"id", "frame_number", *columns.OWN})
-    slots = plan.slots(stats, scalars, names, frame_names)
-    return draft.write(slots, names)
+    return draft.write(plan.slots(*plan.look(draft.labels(parts))))
 
 
 class _Draft:
@@ -50,7 +52,8 @@ class _Draft:
 
     def __init__(self, folder: Path, options: Writing) -> None:
         self._folder, self._options = folder, options
-        self._spool, self._parts = Spool(), list[tuple[int, int]]()
+        self._spool, self._parts = Spool(), list[tuple[int, int, Media | None]]()
+        self._fields = set[str]()
         self._schema, self._media_types, self._ours = pa.schema([]), set[str](), False
         self._notes: Counter[str] = Counter()
         self._files = _Files(folder, options.export_media)
@@ -59,13 +62,18 @@ class _Draft:
         """The labels of the parts, which are put by."""
         for part in parts:
             labels = part.labels.select(encode.COLUMNS)
+            self._fields.update(pc.unique(labels["field"]).to_pylist())
             if self._options.fields is not None:
                 labels = labels.filter(pc.is_in(labels["field"], value_set=pa.array(self._options.fields, pa.string())))
-            self._parts.append((self._spool.add(part.samples), self._spool.add(labels)))
+            self._parts.append((self._spool.add(part.samples), self._spool.add(labels), media.inside(part)))
             self._schema = part.samples.schema
             self._media_types |= {kind or "image" for kind in pc.unique(part.samples["media_type"]).to_pylist()}
             self._ours |= not all(map(values.is_object_id, part.samples["sample_id"].to_pylist()))
             yield from labels.combine_chunks().to_batches()
+        if unknown := [name for name in self._options.fields or () if name not in self._fields]:
+            raise InvalidOption(
+                f"No sample of these has labels in a field {unknown[0]!r} (fields=); {near(unknown[0], self._fields)}"
+            )
         if len(self._media_types) > 1:
             raise Unsupported(
                 "",
@@ -75,10 +83,10 @@ class _Draft:
                 ],
             )
 
-    def write(self, slots: Mapping[tuple[str, str], plan.Slot], names: plan.Names) -> list[str]:
+    def write(self, slots: Mapping[tuple[str, str], plan.Slot]) -> list[str]:
         """Write all files; returns the notes."""
         (media_type,) = self._media_types or {"image"}
-        chosen = self._columns(names)
+        chosen = self._columns({slot.name for slot in slots.values() if not slot.is_frame})
         for name, slot in sorted({(name, slot.name) for (name, _), slot in slots.items()}):
             if slot != name.removeprefix("frames."):
                 self._notes[f"Labels of {name!r} are in the field {slot!r} there"] = 0
@@ -88,10 +96,12 @@ class _Draft:
             samples = stack.enter_context(_List(self._folder / "samples.json", "samples"))
             is_video = media_type == "video"
             frames = stack.enter_context(_List(self._folder / "frames.json", "frames")) if is_video else None
-            for rows, labels in self._parts:
-                found = self._grouped(self._spool.get(labels), slots)
-                for row in self._spool.get(rows).to_pylist():
-                    document = self._sample(row, media_type, chosen)
+            for rows, labels, inside in self._parts:
+                found, about_samples = self._grouped(self._spool.get(labels), slots), self._spool.get(rows)
+                opener = media.of(about_samples, inside)
+                for row in about_samples.to_pylist():
+                    place = self._files.put(row["sample_id"], row["filepath"], opener, inside is None)
+                    document = _sample(row, place, media_type, chosen)
                     for number, fields in sorted(found.get(row["sample_id"], {}).items()):
                         content = {s.name: encode.value(s, labels_, self._notes) for s, labels_ in fields.items()}
                         if number and frames is not None:
@@ -114,35 +124,33 @@ class _Draft:
             found[row["sample_id"]][number][slot].append(row)
         return found
 
-    def _columns(self, names: plan.Names) -> dict[str, pa.Field]:
-        """The columns of the samples that become fields, by their names there."""
-        found = {}
-        for field in self._schema:
-            if field.name in SAMPLES.names:
-                continue
-            if schema.type_of(field.type) is None:
-                self._notes[f"The column {field.name!r} was left out: FiftyOne has no field for {field.type}"] = 0
-                continue
-            name = names.give(field.name)
-            found[name] = field
-            if name != field.name:
-                self._notes[f"The column {field.name!r} is called {name!r} there"] = 0
-        return found
+    def _columns(self, taken: Collection[str]) -> dict[str, pa.Field]:
+        """The columns of the samples that become fields, by their names there; those that are taken are of labels."""
+        fields = {f.name: f for f in self._schema if f.name not in SAMPLES.names}
+        for field in [f for f in fields.values() if schema.type_of(f.type) is None]:
+            self._notes[f"The column {field.name!r} was left out: FiftyOne has no field for {field.type}"] = 0
+            del fields[field.name]
+        names = plan.fitting({name: name for name in fields}, {*columns.OWN, *SAMPLES.names, *taken})
+        for name in fields:
+            if names[name] != name:
+                self._notes[f"The column {name!r} is called {names[name]!r} there"] = 0
+        return {names[name]: field for name, field in fields.items()}
 
-    def _sample(self, row: Mapping[str, Any], media_type: str, chosen: Mapping[str, pa.Field]) -> dict[str, Any]:
-        oid = values.object_id(row["sample_id"])
-        document: dict[str, Any] = {
-            "_id": oid,
-            "filepath": self._files.put(row),
-            "tags": row.get("tags") or [],
-            "_media_type": media_type,
-            "_rand": int(oid["$oid"][-13:], 16) / 16**13,
-            "_dataset_id": _DATASET,
-        }
-        if oid["$oid"] != row["sample_id"]:
-            document[OURS] = row["sample_id"]
-        document["metadata"] = _metadata(row, media_type)
-        return document | {name: _cell(row[field.name]) for name, field in chosen.items()}
+
+def _sample(row: Mapping[str, Any], place: str, media_type: str, chosen: Mapping[str, pa.Field]) -> dict[str, Any]:
+    oid = values.object_id(row["sample_id"])
+    document: dict[str, Any] = {
+        "_id": oid,
+        "filepath": place,
+        "tags": row.get("tags") or [],
+        "_media_type": media_type,
+        "_rand": int(oid["$oid"][-13:], 16) / 16**13,
+        "_dataset_id": _DATASET,
+    }
+    if oid["$oid"] != row["sample_id"]:
+        document[OURS] = row["sample_id"]
+    document["metadata"] = _metadata(row, media_type)
+    return document | {name: _cell(row[field.name]) for name, field in chosen.items()}
 
 
 def _metadata(row: Mapping[str, Any], media_type: str) -> dict[str, Any] | None:
@@ -207,19 +215,28 @@ class _Files:
         if mode:
             (folder / "data").mkdir()
 
-    def put(self, row: Mapping[str, Any]) -> str:
+    def put(self, sample_id: str, place: str | None, opener: Media, is_outside: bool) -> str:
         """Where the medium of a sample is, as a document says it."""
-        place = row["filepath"]
         if place is None:
-            raise InvalidMedia(f"The sample {row['sample_id']!r} has no filepath, and FiftyOne needs one.")
+            raise InvalidMedia(f"The sample {sample_id!r} has no filepath, and FiftyOne needs one.")
+        path = opener.path(sample_id)
         if not self._mode:
-            return place if "://" in place else str(Path(place).absolute())
-        name = self._free(place.rsplit("/", 1)[-1])
+            if path is None and not is_outside:
+                raise InvalidMedia(
+                    f"The image of sample {sample_id!r} lies in a table, not in a file that could be named; "
+                    "leave export_media=False out."
+                )
+            return place if path is None else str(path.absolute())
+        name = self._free(media.shown(place).rsplit("/", 1)[-1] or "file")
         target = self._folder / "data" / name
-        if self._mode == "symlink" and "://" not in place:
-            target.symlink_to(Path(place).absolute())
+        if self._mode == "symlink" and path is not None:
+            if not path.is_file():
+                raise media.unreadable(sample_id, place, FileNotFoundError(), _CURE)
+            target.symlink_to(path.absolute())
         else:
-            self._copy(row["sample_id"], place, target)
+            cure = _CURE if is_outside else "put its bytes there, or leave the sample out of the view"
+            with target.open("wb") as copy:
+                copy.writelines(media.pieces(opener, sample_id, place if is_outside else "", cure))
         return f"data/{name}"
 
     def _free(self, name: str) -> str:
@@ -229,13 +246,3 @@ class _Files:
             free = f"{path.stem}-{number}{path.suffix}"
         self._taken.add(free.casefold())
         return free
-
-    def _copy(self, sample_id: str, place: str, target: Path) -> None:
-        try:
-            with FileMedia({sample_id: place}).open(sample_id) as source, target.open("wb") as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
-        except FileNotFoundError:
-            raise InvalidMedia(
-                f"{place!r} of sample {sample_id!r} does not exist; put it there, or write the paths only with "
-                "export_media=False."
-            ) from None
