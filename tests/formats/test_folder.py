@@ -121,3 +121,32 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
     os.symlink(tmp_path / "far", root / "near")
     os.symlink(root, root / "self")
     assert [s["name"] for s in samples_of(root)] == ["a.jpg", "b.jpg"]
+
+
+def test_pipes_are_no_images(tmp_path: Path) -> None:
+    root = folder(tmp_path / "in")
+    os.mkfifo(root / "pipe.jpg")
+    os.symlink(root / "pipe.jpg", root / "link.jpg")  # nor is a link to one
+    assert [s["name"] for s in samples_of(root)] == ["a.jpg"]
+    for key in ("file_name", "image"):
+        said = refused(folder(root, (), [{key: "pipe.jpg"}]))
+        assert (
+            "metadata.jsonl:1 names the image 'pipe.jpg', which is no regular file; put the image itself there." in said
+        )
+
+
+def test_links_to_nothing_are_told(tmp_path: Path) -> None:
+    root = folder(tmp_path / "in")
+    os.symlink(tmp_path / "gone.jpg", root / "b.jpg")
+    assert "1 files are empty, cut off or no images: 'b.jpg'; replace them" in refused(root)
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    root = folder(tmp_path / "in")
+    os.rename(os.fsencode(root / "a.jpg"), os.fsencode(root) + b"/bad\xff.jpg")
+    said = refused(root)
+    assert said.startswith("The name of the image b'")
+    assert said.endswith("bad\\xff.jpg' is not UTF-8; rename it.")
+    image(root / "good.jpg")
+    os.rename(os.fsencode(root) + b"/bad\xff.jpg", os.fsencode(root) + b"/bad\xff.txt")
+    assert [s["name"] for s in samples_of(root)] == ["good.jpg"]

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.formats.metadata_cases import folder, labels_of, opened, refused
+from tests.formats.metadata_cases import contents, folder, labels_of, opened, refused
+
+from annobridge.exceptions import InvalidSource
+from annobridge.imports import import_dataset
 
 NAMES = ("a.jpg", "b.jpg")
 SMALL, LARGE = [0.1, 0.2, 0.3, 0.4], [16, 12, 32, 24]
@@ -101,7 +104,27 @@ def test_corners_are_not_guessed(tmp_path: Path) -> None:
     root = folder(tmp_path, NAMES, corners)
     said = refused(root)
     assert "as are 1 more, and all of the file would fit as [x1, y1, x2, y2]; say box_format='xyxy'" in said
+    assert any("they were cut to it, so say box_format='xyxy'" in note for note in opened(root, clip=True).notes)
     assert boxes_of(root, box_format="xyxy")[0] == [40 / 64, 30 / 48, 20 / 64, 15 / 48]
     assert any("boxes are [x1, y1, x2, y2], in pixels." in note for note in opened(root, box_format="xyxy").notes)
     wrong = folder(tmp_path / "x", NAMES, lines("file_name", [40, 30, 20, 45]))
     assert "of which the second corner is before the first; correct it." in refused(wrong, box_format="xyxy")
+
+
+def test_boxes_that_leave_their_image_are_cut_when_told(tmp_path: Path) -> None:
+    root = folder(tmp_path / "in", NAMES, lines("file_name", LARGE, [-16, 24, 48, 48], [10, 10, -6, 20]))
+    assert "with a negative side; correct it." in refused(root)
+    source = opened(root, clip=True)
+    assert [x["bounding_box"] for x in contents(source)[1]] == [[0.25, 0.25, 0.5, 0.5], [0, 0.5, 0.5, 0.5]]
+    assert any("more than 1 pixel beyond its image of 64×48 pixels; it was cut to it." in note for note in source.notes)
+    assert any(note.startswith("1 boxes have no area, and were left out") for note in source.notes)
+
+
+def test_the_import_cuts_what_is_refused_otherwise(tmp_path: Path) -> None:
+    root = folder(tmp_path / "in", NAMES, lines("file_name", LARGE, [48, 24, 60, 24]))
+    with pytest.raises(InvalidSource, match=r"box_format=…, or have it cut with invalid='clip'\.$"):
+        import_dataset(root, tmp_path / "ds", progress=False)
+    assert not (tmp_path / "ds").exists()
+    report = import_dataset(root, tmp_path / "ds", invalid="clip", progress=False)
+    boxes = report.dataset.labels("objects").to_pylist()
+    assert sorted(row["bounding_box"] for row in boxes) == [[0.25, 0.25, 0.5, 0.5], [0.75, 0.5, 0.25, 0.5]]

@@ -141,6 +141,23 @@ def test_a_dialect_is_forced_but_not_its_checks(tmp_path: Path) -> None:
             arrays(categories=[True, False]),
             "has classes in 'categories' that are neither texts nor numbers; give names.",
         ),
+        *(
+            ({"file_name": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which is no labels; give")
+            for value in ("abc", 5, 0, [1], [{"bbox": BOX}, 1])
+        ),
+        *(
+            ({"image": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which is no labels; give")
+            for value in ("abc", 3, 0)
+        ),
+        ({"image": "a.jpg", "objects": [1]}, "has the entity 1; an entity is an object {…}."),
+        (arrays(tags=[[1], [2**70]]), "has a number in 'tags' that is too large; write it as a text."),
+        (arrays(index=[1, 2**60]), "has the index 1152921504606846976, which is beyond 32 bits; correct it, or rename"),
+        (quickstart(masks=[{"size": [2**60, 1], "counts": "0"}] * 2), "has a mask that is no RLE; give"),
+        (quickstart(masks=[{"size": [48, 64], "counts": 3}] * 2), "has a mask that is no RLE; give"),
+        (quickstart(view_ref="zz"), "has an annotation of the view 'zz'; the views of the line are 'image'."),
+        (quickstart(view_ref=[3, 3]), "has an annotation of the view 3; the views of the line are 'image'."),
+        (quickstart(view_ref=[["image"]] * 2), "has an annotation of the view ['image']; the views of"),
+        (quickstart(view_ref=["image"]), "has 1 views for 2 entities in 'objects'; give one for each."),
         ({"file_name": "a.jpg", "categories": [3]}, "has the class 3 in 'categories' of 'categories', a number"),
     ],
 )
@@ -219,3 +236,34 @@ def test_several_views_are_several_samples(tmp_path: Path) -> None:
         ("b.jpg", "back", "r", "r.back"),
     ]
     assert [x["image"] for x in labels] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("value", [3, "x", [1], {"k": 1}])
+@pytest.mark.parametrize(("key", "boxes"), [("file_name", "bbox"), ("image", "bboxes")])
+def test_a_key_that_holds_labels_is_no_column(tmp_path: Path, key: str, boxes: str, value: Any, late: bool) -> None:
+    lines = [{key: "a.jpg", "cars": {boxes: [BOX]}}, {key: "b.jpg", "cars": value}]
+    said = refused(folder(tmp_path, NAMES, lines[::-1] if late else lines))
+    first, second = ("1", "2") if late else ("2", "1")
+    assert f"metadata.jsonl:{first} has a value in 'cars' that is no labels, and " in said
+    assert f"metadata.jsonl:{second} has labels; give labels, or null." in said
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("value", [None, []])
+def test_no_labels_are_no_column(tmp_path: Path, value: Any, late: bool) -> None:
+    lines = [{"file_name": "a.jpg", "cars": {"bbox": [BOX]}}, {"file_name": "b.jpg", "cars": value}]
+    samples, labels = contents(opened(folder(tmp_path, NAMES, lines[::-1] if late else lines)))
+    assert "cars" not in samples[0]
+    assert len(labels) == 1
+
+
+def test_conversations_beside_a_file_name(tmp_path: Path) -> None:
+    talks = [{"question": {"content": "What?"}, "responses": [{"content": "A car."}]}]
+    lines = [{"file_name": "a.jpg", "conversations": talks}, {"file_name": "b.jpg"}]
+    _, labels = contents(opened(folder(tmp_path / "x", NAMES, lines)))
+    assert [(x["kind"], x["label"]) for x in labels] == [("message", "question"), ("message", "answer")]
+    lines[0]["conversations"] = [{"from": "human", "value": "What?"}]
+    source = opened(folder(tmp_path / "y", NAMES, lines))
+    assert contents(source)[0][0]["conversations"] == '[{"from": "human", "value": "What?"}]'
+    assert any("1 lines have 'conversations' that are not questions with their responses" in n for n in source.notes)

@@ -237,3 +237,37 @@ def test_the_quickstart_with_masks_and_keypoints(tmp_path: Path) -> None:
         ("objects", "mask", "dog"),
         ("people", "keypoints", "p"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (({**HEADER, "defaults": {"bbox": 3}},), ":1 has the defaults 3 of boxes; give an object {'format': …,"),
+        (({"views": {"image": "a.jpg"}, "attrs": [1]},), ":1 has a record with the attrs [1]; give an object {…}."),
+        (({**later(), "entities": 0},), ":1 has entities that are no list; give a list of"),
+        (({**later(), "objects": [{"annotations": []}]},), ":1 has 'entities' and 'objects'; keep one of them."),
+        ((later(attrs=[1]),), ":1 has an entity with the attrs [1]; give an object {…}."),
+        ((later({"kind": "mask", "attrs": [1]}),), ":1 has an annotation with the attrs [1]; give an object {…}."),
+        ((later({"kind": "mask", "id": 3, "rle": RLE}),), ":1 has an annotation with the id 3; give a text."),
+        ((later({"kind": "mask", "view": ["image"]}),), ":1 has an annotation of the view ['image']; the views of"),
+        (
+            (later({"kind": "keypoints", "coords": [0, 0], "states": [["hidden"]]}),),
+            ":1 has keypoints without one state for each point",
+        ),
+        (
+            (later({"kind": "classification", "labels": ["x"], "confidences": 3}),),
+            ":1 has a classification without a list of labels, or with other confidences",
+        ),
+        (
+            (
+                {
+                    "views": {"image": "a.jpg"},
+                    "entities": [{"category": "car", "annotations": {"image": "bbox"}}],
+                },
+            ),
+            ":1 has the annotations 'bbox' of the view 'image'; give an object {…}.",
+        ),
+    ],
+)
+def test_values_of_another_form(tmp_path: Path, lines: Any, sentence: str) -> None:
+    assert f"metadata.jsonl{sentence}" in refused(folder(tmp_path, NAMES, lines))

@@ -31,6 +31,12 @@ GOOD = {"file_name": "a.jpg", "objects": BOX}
         ('{"file_name": "a.jpg", "objects": {"bbox": [], "bbox": []}}', ":2 has the key 'bbox' twice"),
         ('{"file_name": "a.jpg", "x": "\\ud800"}', ":2 has a text in 'x' that is no Unicode; mend it."),
         ("[" * 100_000, ":2 cannot be read as JSON"),
+        ('{"file_name": "a.jpg", "\\uD800": 1}', ":2 has a text in '\\ud800' that is no Unicode; mend it."),
+        ('{"file_name": "a.jpg", "sample_id": "\\ud800"}', ":2 has a text in 'sample_id' that is no Unicode; mend it."),
+        (
+            '{"file_name": "a.jpg", "objects": {"bbox": [[1, 2, 3, 4]], "\\ud800": [1]}}',
+            ":2 has a text in 'objects' that is no Unicode; mend it.",
+        ),
     ],
 )
 def test_what_is_not_json(tmp_path: Path, line: str, sentence: str) -> None:
@@ -65,6 +71,8 @@ def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> No
         ("C:/a.jpg", "give a path with '/', relative to the folder of the file."),
         ("", "names the image ''; give its path, a text."),
         (7, "names the image 7; give its path, a text."),
+        (".", "names the image '.', which is the folder; give the path of a file in it."),
+        ("./", "names the image './', which is the folder; give the path of a file in it."),
     ],
 )
 @pytest.mark.parametrize("key", ["file_name", "filepath", "image"])
@@ -163,3 +171,31 @@ def test_ids_of_lines_are_kept_and_must_differ(tmp_path: Path) -> None:
     said = refused(folder(tmp_path / "y", ("a.jpg", "b.jpg"), lines))
     assert "The id 'one' is given to several images, at " in said
     assert "metadata.jsonl:1 and " in said
+
+
+def test_two_halves_of_a_character_are_one(tmp_path: Path) -> None:
+    assert samples_of(folder(tmp_path, lines=['{"file_name": "a.jpg", "x": "\\ud83d\\ude00"}']))[0]["x"] == "😀"
+
+
+LARGE = 2**53 + 1
+
+
+@pytest.mark.parametrize("values", [(1.5, LARGE), (LARGE, 1.5), ([1.5], [1, LARGE]), ([-LARGE], [1.5])])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_large_numbers_among_fractions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: tuple[Any, Any], size: int
+) -> None:
+    monkeypatch.setattr("annobridge.formats.metadata.read.LINES", size)
+    names = ("a.jpg", "b.jpg")
+    columns = [{"file_name": name, "n": value} for name, value in zip(names, values, strict=True)]
+    boxes = [{"file_name": name, "objects": {**BOX, "n": [value]}} for name, value in zip(names, values, strict=True)]
+    at = 1 + ("9007199254740993" in str(values[1]))
+    for part, lines in (("columns", columns), ("boxes", boxes)):
+        said = refused(folder(tmp_path / part, names, lines))
+        assert f"metadata.jsonl:{at} has a whole number beyond 2**53 in 'n', and other values have fractions" in said
+        assert said.endswith("write it as a text.")
+
+
+def test_large_numbers_alone_are_kept(tmp_path: Path) -> None:
+    lines = [{"file_name": "a.jpg", "n": 2**62 + 1}, {"file_name": "b.jpg", "n": 1}]
+    assert [s["n"] for s in samples_of(folder(tmp_path, ("a.jpg", "b.jpg"), lines))] == [2**62 + 1, 1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -310,6 +311,9 @@ def test_images_may_be_left_out(tmp_path: Path) -> None:
     assert [p.name for p in out.iterdir()] == ["metadata.jsonl"]
 
 
+CAR = Detection("car", [0, 0, 0.5, 0.5])
+
+
 def test_a_missing_image_is_told(tmp_path: Path) -> None:
     before = part(tmp_path, {})
     (tmp_path / "media/1.png").unlink()
@@ -317,7 +321,91 @@ def test_a_missing_image_is_told(tmp_path: Path) -> None:
         written(tmp_path, [before], "file_name")
 
 
-CAR = Detection("car", [0, 0, 0.5, 0.5])
+class Bytes:
+    """Media that are no files, as those of an attached table; some cannot be opened."""
+
+    def __init__(self, content: bytes | Exception) -> None:
+        self._content = content
+
+    def path(self, sample_id: str) -> Path | None:
+        return None
+
+    def open(self, sample_id: str) -> BinaryIO:
+        if isinstance(self._content, Exception):
+            raise self._content
+        return io.BytesIO(self._content)
+
+
+def elsewhere(root: Path, content: bytes | Exception, place: str = "s0.png") -> Part:
+    """A part with boxes of which the media are given by ``Bytes``, and the size is not known."""
+    made = part(root, {"objects": [[CAR]]}, count=1)
+    samples = made.samples.set_column(1, "filepath", pa.array([place])).drop(["width", "height"])
+    return Part(samples, made.labels, Bytes(content))
+
+
+@pytest.mark.parametrize("media", ["copy", "link"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_media_that_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str, media: str) -> None:
+    monkeypatch.chdir(image(tmp_path / "here/s0.png", (3, 3)).parent)  # not the one that is meant
+    content = image(tmp_path / "there.png", SIZE).read_bytes()
+    out = written(tmp_path, [elsewhere(tmp_path, content)], dialect, media=media)
+    (found,) = out.rglob("s0.png")
+    assert found.read_bytes() == content
+    (read,) = opened(out, dialect=dialect).parts()
+    assert read.labels["bounding_box"].to_pylist() == [[0, 0, 0.5, 0.5]]
+
+
+ADDRESS = "https://me:secret@host/deep/s0.png?signature=secret"
+
+
+@pytest.mark.parametrize("media", ["copy", "none"])
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (FileNotFoundError(), "of sample 's0' does not exist"),
+        (OSError("the server does not answer"), "the server does not answer"),
+        (ValueError(f"Cannot parse {ADDRESS}"), "ValueError"),
+    ],
+)
+def test_media_that_cannot_be_opened(tmp_path: Path, error: Exception, sentence: str, media: str) -> None:
+    with pytest.raises(InvalidMedia) as caught:
+        written(tmp_path, [elsewhere(tmp_path, error, ADDRESS)], "file_name", media=media)
+    said = str(caught.value)
+    assert "The image 'https://host/deep/s0.png' of sample 's0'" in said
+    assert "secret" not in said
+    if media == "copy":  # otherwise it is opened for its size only
+        assert sentence in said
+
+
+def test_names_of_addresses_are_without_their_query(tmp_path: Path) -> None:
+    content = image(tmp_path / "there.png", SIZE).read_bytes()
+    out = written(tmp_path, [elsewhere(tmp_path, content, ADDRESS)], "file_name")
+    assert {p.name for p in out.iterdir()} == {"s0.png", "metadata.jsonl"}
+
+
+def test_the_size_of_a_missing_image_is_told(tmp_path: Path) -> None:
+    before = part(tmp_path, {})
+    (tmp_path / "media/1.png").unlink()
+    with pytest.raises(InvalidMedia, match=r"1.png' cannot be found \(No such file or directory\); put it there, or"):
+        written(tmp_path, [before], "opsml2", media="none")
+
+
+def test_an_image_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    before = part(tmp_path, {})
+    (tmp_path / "media/1.png").unlink()
+    (tmp_path / "media/1.png").mkdir()
+    with pytest.raises(
+        InvalidMedia, match=r"1.png' of sample 's1' cannot be opened \(Is a directory\); mend it, or leave"
+    ):
+        written(tmp_path, [before], "file_name")
+
+
+def test_large_numbers_among_fractions_are_not_written(tmp_path: Path) -> None:
+    labels = [[Detection("car", [0, 0, 0.5, 0.5], n=v) for v in (1.5, 2**53 + 1)], []]
+    with pytest.raises(Unsupported, match="attribute 'n' has the whole number 9007199254740993, and other values have"):
+        written(tmp_path, [part(tmp_path, {"objects": labels})], "file_name")
+
+
 RICH = Detection("car", [0, 0, 0.5, 0.5], occluded=True)
 MASK = Detection("car", mask=np.ones(SIZE[::-1], bool))
 

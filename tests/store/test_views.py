@@ -22,7 +22,9 @@ def ds(tmp_path_factory: pytest.TempPathFactory) -> ab.Dataset:
             tags=["all", "even" if n % 2 == 0 else "odd"],
             number=(7 * n) % 10,
             place=None if n == 5 else "ab"[n % 2],
-            boxes=[ab.Detection("car", [0, 0, 1, 1], label_id=f"b{n}-{k}", confidence=k / 10, nth=k) for k in range(n % 4)],
+            boxes=[
+                ab.Detection("car", [0, 0, 1, 1], label_id=f"b{n}-{k}", confidence=k / 10, nth=k) for k in range(n % 4)
+            ],
             weather=ab.Classification("sun" if n < 5 else "rain", label_id=f"w{n}"),
         )
         for n in range(10)

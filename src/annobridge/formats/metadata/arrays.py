@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from . import conversations
 from .chunk import Chunk, Parallel
 from .common import ClassKeys, classifications, metadata, own
-from .entities import Entities
+from .entities import Entities, check_view
 from .lines import Line, fail
 from .place import Folder
 
@@ -24,6 +24,8 @@ class FileName:
 
     def __init__(self, folder: Folder, key: str, class_keys: ClassKeys) -> None:
         self._folder, self._key, self._class_keys = folder, key, class_keys
+        self._fields = Fields()
+        self._other_talks = 0
 
     def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
         """Put what a line says into a chunk."""
@@ -32,12 +34,14 @@ class FileName:
             line.pop("size", None)  # of the file, in bytes
         given = own(line, where, ("sample_id",))
         classes = classifications(line, where)
-        fields = {name: value for name, value in line.items() if _is_objects(name, value)}
-        for name in fields:
-            del line[name]
+        talks = self._talks(line)
+        fields = self._fields.take(line, where, _is_objects)
         sample = chunk.add_sample(image, number, given, metadata(line, where))
         if classes:
             chunk.add_labels("categories", ({"sample": sample, **row} for row in classes))
+        if talks is not None:
+            rows = conversations.read(talks, where)
+            chunk.add_labels(conversations.FIELD, ({"sample": sample, **row} for row in rows))
         for name, value in fields.items():
             if (found := self._objects(name, value, where)) is not None:
                 boxes, columns = found
@@ -45,7 +49,10 @@ class FileName:
                 chunk.parallel.setdefault(name, []).append(Parallel(sample, boxes, columns))
 
     def _objects(self, name: str, value: Any, where: str) -> tuple[list[Any], dict[str, Any]] | None:
-        columns = _transposed(value) if isinstance(value, list) else dict(value or {})
+        rows = isinstance(value, list) and all(type(v) is dict for v in value)
+        if not rows and not isinstance(value, dict | None):
+            _no_labels(name, value, "'bbox'", where)
+        columns = _transposed(value) if rows else dict(value or {})
         if "bboxes" in columns:
             fail(
                 where,
@@ -59,17 +66,62 @@ class FileName:
         same_length(columns, name, where)
         return columns.pop("bbox"), columns
 
+    def _talks(self, line: Line) -> Any:
+        """Take conversations of Pixano's form out of a line; those of another form stay a column."""
+        if conversations.is_like(line.get(conversations.FIELD)):
+            return line.pop(conversations.FIELD)
+        self._other_talks += bool(line.get(conversations.FIELD))
+        return None
+
     def done(self) -> list[str]:
         """What to tell at the end of the file."""
-        return []
+        if not self._other_talks:
+            return []
+        return [
+            f"{self._other_talks} lines have {conversations.FIELD!r} that are not questions with their responses; they are kept "
+            "as a column."
+        ]
+
+
+class Fields:
+    """Which keys hold labels: one that does on some line of a file is a column on no other."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}  # the first line of each
+        self._columns: dict[str, str] = {}
+
+    def take(self, line: Line, where: str, holds: Callable[[str, Any], bool]) -> Line:
+        """Take the keys that hold labels out of a line. Raises ``InvalidSource`` if others have a column there."""
+        found: Line = {}
+        for name, value in list(line.items()):
+            empty = value is None or value == [] or value == {}
+            if holds(name, value):
+                found[name] = line.pop(name)
+                seen, others = self._labels, self._columns
+            elif empty and name in self._labels:
+                del line[name]
+                continue
+            else:
+                seen, others = self._columns, self._labels
+            if not empty and name not in seen:
+                seen[name] = where
+            if not empty and name in others:
+                labels, column = (where, others[name]) if seen is self._labels else (others[name], where)
+                fail(
+                    column, f"has a value in {name!r} that is no labels, and {labels} has labels; give labels, or null."
+                )
+        return found
+
+
+def _no_labels(name: str, value: Any, key: str, where: str) -> NoReturn:
+    fail(where, f"has {name!r} as {str(value)[:60]!r}, which is no labels; give {{{key}: [[…], …]}}, or null.")
 
 
 def _is_objects(name: str, value: Any) -> bool:
     if type(value) is dict:
         return name == "objects" or "bbox" in value or "bboxes" in value
     if type(value) is list:
-        named = name == "objects" or any(type(v) is dict and "bbox" in v for v in value)
-        return named and all(type(v) is dict for v in value)
+        return name == "objects" or any(type(v) is dict and "bbox" in v for v in value)
     return name == "objects"
 
 
@@ -103,6 +155,7 @@ class Quickstart:
         self._folder, self._views, self._class_keys = folder, views, class_keys
         self._entities = Entities(field, class_keys)
         self._field = field
+        self._fields = Fields()
 
     def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
         """Put what a line says into a chunk."""
@@ -112,9 +165,7 @@ class Quickstart:
         given = own(line, where, ("id", "sample_id"))
         classes = classifications(line, where)
         talks = line.pop(conversations.FIELD, None)
-        fields = {name: line[name] for name in list(line) if _is_entities(name, line[name])}
-        for name in fields:
-            del line[name]
+        fields = self._fields.take(line, where, _is_entities)
         samples = add_views(chunk, images, number, given, metadata(line, where))
         first = next(iter(samples.values()))
         if classes:
@@ -127,6 +178,8 @@ class Quickstart:
                 listed = self._field if name in _LISTED else name
                 self._entities.take(value, samples, where, chunk, listed)
             elif value is not None:
+                if not isinstance(value, dict):
+                    _no_labels(name, value, "'bboxes'", where)
                 self._take(name, value, samples, where, chunk)
 
     def _image(self, value: Any, where: str) -> int:
@@ -148,6 +201,12 @@ class Quickstart:
         if not lists or lists == [1] * len(lists):  # one entity may have its attributes bare
             columns = {key: v if isinstance(v, list) else [v] for key, v in columns.items()}
         count = same_length(columns, name, where)
+        seen = views if isinstance(views, list) else [views] * count
+        if len(seen) != count:
+            fail(where, f"has {len(seen)} views for {count} entities in {name!r}; give one for each.")
+        for view in seen:
+            if view is not None:
+                check_view(view, samples, where)
         found = columns.get("bboxes")
         alone = not columns.keys() & {"masks", "keypoints"} and len(samples) == 1
         if alone and found is not None and all(type(box) is not dict for box in found):
@@ -155,9 +214,6 @@ class Quickstart:
             self._class_keys.see(name, columns, where)
             chunk.parallel.setdefault(name, []).append(Parallel(next(iter(samples.values())), found, columns))
             return
-        seen = views if isinstance(views, list) else [views] * count
-        if len(seen) != count:
-            fail(where, f"has {len(seen)} views for {count} entities in {name!r}; give one for each.")
         rows = [_entity(columns, n, seen[n] or next(iter(samples))) for n in range(count)]
         self._entities.take(rows, samples, where, chunk, name)
 
@@ -170,9 +226,8 @@ def _is_entities(name: str, value: Any) -> bool:
     if type(value) is dict:
         return name == "objects" or bool(value.keys() & {"bbox", *_SHAPES})
     if type(value) is list:
-        listed = name in _LISTED or any(type(v) is dict and "annotations" in v for v in value)
-        return listed and all(type(v) is dict for v in value)
-    return name in _LISTED and value is None
+        return name in _LISTED or any(type(v) is dict and "annotations" in v for v in value)
+    return name in _LISTED
 
 
 def _entity(columns: Line, n: int, view: str) -> Line:

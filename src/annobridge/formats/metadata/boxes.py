@@ -105,6 +105,7 @@ class Check:
 
     place: Place
     unit: int
+    clip: bool = False  # whether boxes that leave their image are cut to it
     beyond: int = 0
     clipped: int = 0
     flat: int = 0
@@ -113,9 +114,9 @@ class Check:
     corners: bool = field(default=True)  # all would fit as [x1, y1, x2, y2]
 
     def see(self, boxes: Floats, codes: Ints, sizes: Floats, lines: Ints) -> None:
-        """Look at some boxes. Raises ``InvalidSource`` for negative sides."""
+        """Look at some boxes. Raises ``InvalidSource`` for negative sides, unless boxes are cut."""
         made = relative(boxes, codes, sizes, self.unit)
-        if (negative := (made[:, 2:] < 0).any(axis=1)).any():
+        if not self.clip and (negative := (made[:, 2:] < 0).any(axis=1)).any():
             self._negative(int(np.flatnonzero(negative)[0]), boxes, codes, lines)
         over = np.maximum(-made[:, :2], made[:, :2] + made[:, 2:] - 1)
         beyond = (over * sizes > 1 + TOLERANCE * sizes).any(axis=1)
@@ -145,23 +146,28 @@ class Check:
         return bool(((boxes[:, 2:] >= boxes[:, :2]) & (boxes[:, 2:] <= most) & (boxes[:, :2] >= 0)).all())
 
     def done(self) -> list[str]:
-        """What to tell. Raises ``InvalidSource`` if boxes are beyond their images."""
-        if self.beyond > 1 and self.corners:
-            raise InvalidSource(
-                f"{self.first}, as are {self.beyond - 1} more, and all of the file would fit as [x1, y1, x2, y2]; "
-                "say box_format='xyxy' if they are that."
-            )
-        if self.beyond:
-            more = f" (and {self.beyond - 1} more)" if self.beyond > 1 else ""
-            raise InvalidSource(
-                f"{self.first}{more}; correct it, or say what it is with coordinates=… or box_format=…."
-            )
-        notes = []
+        """What to tell. Raises ``InvalidSource`` if boxes are beyond their images, unless they are cut."""
+        notes = [said] if (said := self._beyond()) else []
+        if notes and not self.clip:
+            raise InvalidSource(notes[0])
         if self.clipped:
             notes.append(f"{self.clipped} boxes were up to 1 pixel beyond their image, and were cut to it.")
         if self.flat:
             notes.append(f"{self.flat} boxes have no area, and were left out (the first: {self.first_flat}).")
         return notes
+
+    def _beyond(self) -> str:
+        if self.beyond > 1 and self.corners:
+            cut = "they were cut to it, so " if self.clip else ""
+            return (
+                f"{self.first}, as are {self.beyond - 1} more, and all of the file would fit as [x1, y1, x2, y2]; "
+                f"{cut}say box_format='xyxy' if they are that."
+            )
+        more = f" (and {self.beyond - 1} more)" if self.beyond > 1 else ""
+        if self.clip:
+            return f"{self.first}{more}; it was cut to it." if self.beyond else ""
+        cure = "correct it, say what it is with coordinates=… or box_format=…, or have it cut with invalid='clip'"
+        return f"{self.first}{more}; {cure}." if self.beyond else ""
 
 
 def flat(boxes: Floats) -> Flags:

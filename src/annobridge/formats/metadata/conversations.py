@@ -50,7 +50,10 @@ def _exchange(exchange: Any, number: int, conversation: str, where: str) -> Iter
     for response in given if isinstance(given, list) else [given]:
         if not isinstance(response, dict) or not isinstance(response.get("content"), str):
             fail(where, f"has no text for a response to {question['content'][:60]!r}; write {{'content': …}}.")
-        content = chosen(response["content"], choices, response.get("explanation"))
+        why = response.get("explanation")
+        if not isinstance(why, str | None):
+            fail(where, f"has the explanation {str(why)[:60]!r} of a response; give a text.")
+        content = chosen(response["content"], choices, why)
         yield _row("answer", content, number, conversation, None, (), response.get("user"))
 
 
@@ -67,6 +70,13 @@ def _messages(thread: Row, conversation: str, where: str) -> Iterator[Row]:
         content = chosen(message["content"], choices) if role == "ANSWER" else message["content"]
         asked = choices if role == "QUESTION" else []
         yield _row(role.lower(), content, max(number, 0), conversation, kind, asked, message.get("user"))
+
+
+def is_like(value: Any) -> bool:
+    """Whether it has the form of conversations; other tools have another under that name."""
+    first = value[0] if isinstance(value, list) and value else None
+    first = first[0] if isinstance(first, list) and first else first
+    return isinstance(first, dict) and bool(first.keys() & {"question", "messages"})
 
 
 def begins_with_an_answer(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core import geometry
@@ -94,11 +94,9 @@ class Entities:
                 self._class_keys.see(CLASSIFIED, own, "")
 
     def _attributes(self, entity: Line, where: str) -> tuple[str | None, Row]:
-        entity_id, extra = entity.get("id"), entity.get("attrs") or {}
+        entity_id, extra = entity.get("id"), as_attributes(entity.get("attrs"), "an entity", where)
         if entity_id is not None and not isinstance(entity_id, str):
             fail(where, f"has an entity with the id {entity_id!r}; give a text.")
-        if not isinstance(extra, dict):
-            fail(where, f"has an entity with the attrs {str(extra)[:60]}; give an object {{…}}.")
         if entity.keys() <= _PLAIN:
             return entity_id, extra
         for key in ("tracklets", "states", "parent_id"):
@@ -111,11 +109,8 @@ class Entities:
         for kind, payload, view in self._annotations(annotations, where):
             if payload is None:
                 continue
-            if view is not None and view not in samples:
-                fail(
-                    where,
-                    f"has an annotation of the view {view!r}; the views of the line are {', '.join(map(repr, samples))}.",
-                )
+            if view is not None:
+                check_view(view, samples, where)
             if view is None and len(samples) > 1:
                 fail(where, "has an annotation that does not say of which view it is; add 'view'.")
             sample = next(iter(samples.values())) if view is None else samples[view]
@@ -138,6 +133,8 @@ class Entities:
         elif isinstance(given, dict):
             for view, shapes in given.items():
                 self.groups = True
+                if not isinstance(shapes or {}, dict):
+                    fail(where, f"has the annotations {str(shapes)[:60]!r} of the view {view!r}; give an object {{…}}.")
                 for name, payload in (shapes or {}).items():
                     yield _ALIASES.get(name, name), payload, view
         elif given is not None:
@@ -145,7 +142,10 @@ class Entities:
 
     def _label(self, kind: str, payload: Any, where: str) -> Iterator[Row]:
         given = payload if isinstance(payload, dict) else {}
-        row: Row = {"kind": _MADE[kind], "id": given.get("id"), "extra": given.get("attrs") or {}}
+        extra = as_attributes(given.get("attrs"), "an annotation", where)
+        row: Row = {"kind": _MADE[kind], "id": given.get("id"), "extra": extra}
+        if not isinstance(row["id"], str | None):
+            fail(where, f"has an annotation with the id {row['id']!r}; give a text.")
         if kind == "bbox":
             yield row | self._box(payload, where)
         elif kind == "mask":
@@ -156,7 +156,7 @@ class Entities:
             yield row | _paths(given, where)
         else:
             labels, sure = given.get("labels"), given.get("confidences")
-            if not isinstance(labels, list) or (sure and len(sure) != len(labels)):
+            if not isinstance(labels, list) or (sure and not _each_sure(sure, len(labels))):
                 fail(
                     where,
                     "has a classification without a list of labels, or with other confidences; give one for each.",
@@ -165,7 +165,7 @@ class Entities:
                 yield {
                     **row,
                     "id": None,
-                    "confidence": sure[n] if sure else None,
+                    "confidence": float(sure[n]) if sure else None,
                     "extra": {**row["extra"], "category": label},
                 }
 
@@ -180,7 +180,7 @@ class Entities:
                 where,
                 "has a box without 'format' (xywh or xyxy) and 'is_normalized'; give both, or set them in the header.",
             )
-        if sure is not None and (isinstance(sure, bool) or not isinstance(sure, int | float)):
+        if sure is not None and not _is_number(sure):
             fail(where, f"has a box of the confidence {sure!r}; give a number from 0 to 1.")
         unit = (boxes.NORMALIZED if normal else boxes.PIXELS) + (boxes.XYXY if form == "xyxy" else 0)
         confidence = None if sure is None or sure < 0 else float(sure)  # Pixano's word for none is -1
@@ -189,6 +189,28 @@ class Entities:
     def notes(self) -> list[str]:
         """What was left out."""
         return [f"{count} {what}." for what, count in self.left.items()]
+
+
+def check_view(view: Any, samples: Mapping[str, int], where: str) -> None:
+    """Raise ``InvalidSource`` for a view that its line does not have."""
+    if view not in tuple(samples):  # it may be of any type
+        known = ", ".join(map(repr, samples))
+        fail(where, f"has an annotation of the view {view!r}; the views of the line are {known}.")
+
+
+def as_attributes(value: Any, what: str, where: str) -> Row:
+    """The value of ``attrs``."""
+    if not isinstance(value, dict | None):
+        fail(where, f"has {what} with the attrs {str(value)[:60]}; give an object {{…}}.")
+    return value or {}
+
+
+def _each_sure(sure: Any, count: int) -> bool:
+    return isinstance(sure, list) and len(sure) == count and all(_is_number(v) for v in sure)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def _only_a_box(annotation: Any, samples: dict[str, int]) -> bool:
@@ -210,9 +232,12 @@ def _mask(given: Row, where: str) -> Row:
     rle, rings = given.get("rle") or (given if "counts" in given else None), given.get("polygons")
     if rle is not None:
         try:
-            return {"mask": dict(geometry.as_rle(rle))}
-        except (InvalidLabels, TypeError, ValueError, OverflowError):
+            mask: Row = dict(geometry.as_rle(rle))
+        except (InvalidLabels, TypeError, ValueError, OverflowError, IndexError):
+            mask = {}
+        if not mask or max(mask["size"]) >= 1 << 31:
             fail(where, "has a mask that is no RLE; give {'size': [height, width], 'counts': '…'}.")
+        return {"mask": mask}
     if not isinstance(rings, list):
         fail(where, "has a mask without 'rle' and 'polygons'; give one of them.")
     return {"points": [_pairs(ring, where) for ring in rings]}
@@ -220,7 +245,7 @@ def _mask(given: Row, where: str) -> Row:
 
 def _keypoints(given: Row, where: str) -> Row:
     points, states = _pairs(given.get("coords"), where), given.get("states")
-    if not isinstance(states, list) or len(states) != len(points) or not set(states) <= set(STATES):
+    if not isinstance(states, list) or len(states) != len(points) or not all(s in STATES for s in states):
         fail(where, f"has keypoints without one state for each point ({', '.join(STATES)}); give them.")
     seen = [STATES.index(state) for state in states]
     gone = [v == 0 and p == [0, 0] for v, p in zip(seen, points, strict=True)]

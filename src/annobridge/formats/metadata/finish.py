@@ -57,10 +57,12 @@ class Finish:
             pa.float64(),
             pa.int64(),
         ):
-            sure = table[AT + "confidence"]
+            sure = pc.cast(table[AT + "confidence"], pa.float64(), safe=False)
             odd = pc.or_(pc.and_(pc.less(sure, 0), pc.not_equal(sure, NO_CONFIDENCE)), pc.greater(sure, 1))
             if pc.any(odd).as_py():
                 self._plain.add(name)
+        if AT + "index" in table.column_names and self.kinds.type(name, "index") == pa.int64():
+            _check_index(one(table[AT + "index"]).fill_null(0).to_numpy(), where)
         if "mask" in table.column_names:
             self._masks(table, file, where)
 
@@ -167,6 +169,15 @@ class Finish:
         if name == "confidence" and (field in self._plain or kind not in (pa.float64(), pa.int64())):
             return False
         return name in COLUMNS and kinds.wider(kind, COLUMNS[name]) == COLUMNS[name]
+
+
+def _check_index(index: npt.NDArray[np.int64], where: Callable[[int], str]) -> None:
+    wrong = np.flatnonzero(index != index.astype(np.int32))
+    if wrong.size:
+        fail(
+            where(int(wrong[0])),
+            f"has the index {index[wrong[0]]}, which is beyond 32 bits; correct it, or rename the key.",
+        )
 
 
 def _boxes(table: pa.Table) -> tuple[boxes.Ints, boxes.Floats, boxes.Ints]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ...core import columns
 from ...exceptions import InvalidSource
+from .lines import fail
 from .schema import Schema
 
 JSON = pa.large_string()  # marks a column of JSON texts, for values that no column holds as they are
@@ -26,6 +27,7 @@ _SAID = {
     dict: "an object",
 }
 
+_EXACT = 1 << 53  # up to here, a float holds every whole number
 Where = Callable[[int], str]  # the place of the n-th value
 
 
@@ -36,6 +38,7 @@ class Kinds:
         self._schema = schema
         self._types: dict[tuple[str, str], pa.DataType] = {}
         self._places: dict[tuple[str, str], list[tuple[pa.DataType, str]]] = {}
+        self._large: dict[tuple[str, str], str] = {}  # where the first whole number is that no float need hold
 
     def see(self, space: str, name: str, values: Sequence[Any], where: Where) -> pa.Array:
         """Values of a name (in a label field, or ``""`` for the samples), as a column of the type that they have here.
@@ -49,6 +52,14 @@ class Kinds:
         known = self._types.get(key, pa.null())
         if column.type != known:
             self._types[key] = self._wider(key, known, column.type, values, where)
+        if key not in self._large and (at := _first_large(column, values)) is not None:
+            self._large[key] = where(at)
+        if key in self._large and _inner(self._types[key]) == pa.float64():
+            fail(
+                self._large[key],
+                f"has a whole number beyond 2**53 in {name!r}, and other values have fractions, among which it would lose "
+                "digits; write it as a text.",
+            )
         return column
 
     def type(self, space: str, name: str) -> pa.DataType:
@@ -107,7 +118,7 @@ def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:
             f"{_first_odd(values, where)} has a text in {name!r} that is no Unicode; mend it."
         ) from None
     except OverflowError:
-        large = next(n for n, v in enumerate(values) if abs(v or 0) >= 1 << 63)
+        large = next(n for n, v in enumerate(values) if _too_large(v))
         raise InvalidSource(f"{where(large)} has a number in {name!r} that is too large; write it as a text.") from None
     if column is None:
         first = {type(v): n for n, v in reversed(list(enumerate(values))) if v is not None}
@@ -117,6 +128,10 @@ def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:
         odd = int(np.flatnonzero(~np.isfinite(column.fill_null(0).to_numpy()))[0])
         raise InvalidSource(f"{where(odd)} has a number in {name!r} that is too large; correct it.")
     return column
+
+
+def _too_large(value: Any) -> bool:
+    return any(map(_too_large, value)) if isinstance(value, list) else type(value) is int and abs(value) >= 1 << 63
 
 
 def _typed(values: Sequence[Any]) -> pa.Array | None:
@@ -135,6 +150,21 @@ def _typed(values: Sequence[Any]) -> pa.Array | None:
     if types == {dict}:
         return pa.array([None if v is None else json.dumps(v) for v in values], JSON)
     return _lists(values) if types == {list} else None
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_list(kind) else kind
+
+
+def _first_large(column: pa.Array, values: Sequence[Any]) -> int | None:
+    """The first value with a whole number beyond ``2**53``."""
+    if _inner(column.type) not in (pa.int64(), pa.float64()):
+        return None
+    numbers = pc.min_max(column.flatten() if pa.types.is_list(column.type) else column).as_py()
+    if all(v is None or -_EXACT < v < _EXACT for v in numbers.values()):
+        return None
+    rows = (v if isinstance(v, list) else [v] for v in values)
+    return next((n for n, row in enumerate(rows) if any(type(v) is int and abs(v) > _EXACT for v in row)), None)
 
 
 def _lists(values: Sequence[list[Any] | None]) -> pa.Array:

@@ -52,7 +52,18 @@ def _object(text: str, path: Path, number: int) -> Line:
         fail(
             place(path, number), f"is a {type(value).__name__}, not a JSON object; write one object {{…}} on each line."
         )
+    if "\\ud" in text or "\\uD" in text:  # an escaped half of a character, perhaps without the other
+        _require_unicode(value, place(path, number))
     return value
+
+
+def _require_unicode(line: Line, where: str) -> None:
+    for name, value in line.items():
+        try:
+            name.encode()
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            fail(where, f"has a text in {name!r} that is no Unicode; mend it.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Line:

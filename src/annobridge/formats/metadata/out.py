@@ -38,8 +38,10 @@ class Dialect(Protocol):
         """Raise ``Unsupported`` for labels that cannot be written."""
         ...
 
-    def lines(self, samples: pa.Table, labels: pa.Table, names: Sequence[str]) -> Iterator[Line]:
-        """The lines of some samples, with the names of their images."""
+    def lines(
+        self, samples: pa.Table, labels: pa.Table, names: Sequence[str], files: media.Media | None = None
+    ) -> Iterator[Line]:
+        """The lines of some samples, with the names of their images; ``files`` opens them, by default at their paths."""
         ...
 
     def files(self) -> dict[str, str]:
@@ -67,7 +69,14 @@ class Cells:
         """The values of an attribute; whole numbers become such when others are not."""
         texts = attributes.values(self.rows["attributes"], name).to_pylist()
         values = [None if text is None else json.loads(text) for text in texts]
-        return [None if v is None else float(v) for v in values] if types == {"int", "float"} else values
+        if types != {"int", "float"}:
+            return values
+        if large := [v for v in values if type(v) is int and abs(v) > 1 << 53]:
+            raise unsupported(
+                f"The attribute {name!r} has the whole number {large[0]}, and other values have fractions, among which it "
+                "would lose digits; make its values texts with set_labels."
+            )
+        return [None if v is None else float(v) for v in values]
 
     def boxes(self, sizes: np.ndarray | None = None) -> list[Any]:
         """The boxes, in pixels if the sizes of the samples' images are given; null where there is none."""
@@ -85,7 +94,7 @@ class Cells:
         return slice(int(self._ends[sample]), int(self._ends[sample + 1]))
 
 
-def sizes_of(samples: pa.Table) -> np.ndarray:
+def sizes_of(samples: pa.Table, files: media.Media) -> np.ndarray:
     """Width and height of the images, from their headers where the dataset does not know. Raises ``InvalidMedia``."""
     known = [
         samples[n].to_pylist() if n in samples.column_names else [None] * samples.num_rows for n in ("width", "height")
@@ -93,11 +102,12 @@ def sizes_of(samples: pa.Table) -> np.ndarray:
     sizes = list(zip(*known, strict=True))
     unknown = [n for n, size in enumerate(sizes) if not all(size)]
     if unknown:
-        files = media.FileMedia.of(samples)
         paths = [files.path(samples["sample_id"][n].as_py()) for n in unknown]
         found = iter(media.known_sizes([p for p in paths if p is not None]))
+        far = [n for n, path in zip(unknown, paths, strict=True) if path is None]
+        sizes_far = iter(_looked_at(samples.take(pa.array(far)), files)) if far else iter(())
         for n, path in zip(unknown, paths, strict=True):
-            size = next(found) if path is not None else None
+            size = next(found) if path is not None else next(sizes_far)
             if size is None:
                 raise InvalidMedia(
                     f"The size of the image {samples['filepath'][n].as_py()!r} is not known; set its width and height."
@@ -106,14 +116,33 @@ def sizes_of(samples: pa.Table) -> np.ndarray:
     return np.array(sizes, np.float64).reshape(-1, 2)
 
 
+def _looked_at(samples: pa.Table, files: media.Media) -> list[tuple[int, int]]:
+    """The sizes of images that are no local files."""
+    places = [None if place is None else media.shown(place) for place in samples["filepath"].to_pylist()]
+    rows = {"sample_id": samples["sample_id"], "media_type": pa.nulls(len(places)), "filepath": places}
+    found, faults = media.check(pa.table(rows), files, size=media.header_size)
+    if faults:
+        text = media.bad_files(faults)
+        for place in filter(None, samples["filepath"].to_pylist()):  # an error may quote it
+            text = text.replace(place, media.shown(place))
+        raise InvalidMedia(text)
+    return list(map(tuple, found.tolist()))
+
+
 def columns_of(samples: pa.Table, names: Sequence[str]) -> list[Line]:
     """The columns of the samples, by row; what is no number becomes null."""
     columns = {name: [_finite(v) for v in samples[name].to_pylist()] for name in names}
     return [{name: values[n] for name, values in columns.items()} for n in range(samples.num_rows)]
 
 
-def _bytes(place: str) -> int | None:
-    return None if "://" in place else Path(place).stat().st_size
+def _bytes(path: Path | None) -> int | None:
+    """The size of a local file. Raises ``InvalidMedia``."""
+    try:
+        return None if path is None else path.stat().st_size
+    except OSError as e:
+        raise InvalidMedia(
+            f"The image {str(path)!r} cannot be found ({e.strerror}); put it there, or leave the sample out of the view."
+        ) from None
 
 
 def _finite(value: Any) -> Any:
@@ -228,9 +257,12 @@ class FileNameOut:
         self.notes += [f"opsml has no columns but the caption; left out: {', '.join(left)}."] if left else []
         self.notes.append("opsml has no ids of samples and labels; an import makes them anew.")
 
-    def lines(self, samples: pa.Table, labels: pa.Table, names: Sequence[str]) -> Iterator[Line]:
+    def lines(
+        self, samples: pa.Table, labels: pa.Table, names: Sequence[str], files: media.Media | None = None
+    ) -> Iterator[Line]:
         """The lines of some samples."""
-        sizes = sizes_of(samples) if self._fields else np.zeros((samples.num_rows, 2))
+        files = files or media.FileMedia.of(samples)
+        sizes = sizes_of(samples, files) if self._fields else np.zeros((samples.num_rows, 2))
         wanted = [n for n in self._facts.columns if not self._opsml or n == "caption"]
         columns = columns_of(samples, wanted)
         fields = {name: self._objects(Cells(samples, labels, name), name, sizes) for name in self._fields}
@@ -239,7 +271,7 @@ class FileNameOut:
         for n, sample in enumerate(samples["sample_id"].to_pylist()):
             line: Line = {self._key: names[n]} if self._opsml else {self._key: names[n], "sample_id": sample}
             if self._dialect == "opsml2":
-                line["size"] = _bytes(samples["filepath"][n].as_py())
+                line["size"] = _bytes(files.path(sample))
             line |= {"caption": None} if self._opsml else {}
             line |= columns[n]
             if self._opsml or CATEGORIES in self._facts.fields:

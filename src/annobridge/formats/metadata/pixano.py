@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ...core import geometry
 from ...core.choices import letters_of
+from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES
 from .entities import STATES
@@ -149,7 +150,13 @@ class QuickstartOut(Common):
                 found = " and ".join(sorted(stats.kinds))
                 raise refuse(self._dialect, name, f"{found} in one field", "use 'pixano-0.8', or a field for each")
 
-    def lines(self, samples: pa.Table, labels: pa.Table, names: Sequence[str]) -> Iterator[Line]:
+    def lines(
+        self,
+        samples: pa.Table,
+        labels: pa.Table,
+        names: Sequence[str],
+        files: Media | None = None,  # noqa: ARG002 - of no use
+    ) -> Iterator[Line]:
         """The lines of some samples."""
         columns = self._columns(samples)
         fields = {name: self._arrays(Cells(samples, labels, name), name) for name in self._fields}

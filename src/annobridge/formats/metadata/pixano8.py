@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ...core import geometry
 from ...core.choices import letters_of
+from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES
 from .out import Cells, Line, refuse, unsupported
@@ -41,7 +42,13 @@ class EightOut(Common):
                     f"leave it out, or say field={name!r} for this one",
                 )
 
-    def lines(self, samples: pa.Table, labels: pa.Table, names: Sequence[str]) -> Iterator[Line]:
+    def lines(
+        self,
+        samples: pa.Table,
+        labels: pa.Table,
+        names: Sequence[str],
+        files: Media | None = None,  # noqa: ARG002 - of no use
+    ) -> Iterator[Line]:
         """The lines of some samples."""
         for ids in (samples["sample_id"], labels["label_id"]):
             if (odd := ids.filter(pc.match_substring(ids, "/"))) and len(odd):

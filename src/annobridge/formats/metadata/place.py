@@ -67,6 +67,8 @@ class Folder:
         if ".." in parts:
             fail(where, f"names the image {name!r}, which is outside the folder; put the images into it.")
         parts = [p for p in parts if p not in ("", ".")]
+        if not parts:
+            fail(where, f"names the image {name!r}, which is the folder; give the path of a file in it.")
         places = [self._places.get("/".join(parts))]
         if or_above and parts[0] == self.path.name:
             places.append(self._places.get("/".join(parts[1:])))
@@ -82,6 +84,9 @@ class Folder:
         alike = [f for f in self.files if f.casefold() == name.casefold()]
         if alike:
             fail(where, f"names the image {name!r}, but the file is {alike[0]!r}; spell it exactly so.")
+        place = self.path / name
+        if os.path.exists(place) and not os.path.isfile(place):
+            fail(where, f"names the image {name!r}, which is no regular file; put the image itself there.")
         fail(
             where,
             f"names the image {name!r}, which does not exist in {str(self.path)!r}; add the file, or correct the name.",
@@ -94,6 +99,7 @@ class Folder:
 
     def measure(self, wanted: Sequence[int]) -> None:
         """Read the sizes of some files from their headers. Raises ``InvalidSource`` with all that have none."""
+        self._named(wanted)
         self.sizes = np.zeros((len(self.files), 2), np.int32)
         bad: list[str] = []
         blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
@@ -106,6 +112,14 @@ class Folder:
             raise InvalidSource(
                 f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or no images: {shown}; replace them, or take them out."
             )
+
+    def _named(self, wanted: Sequence[int]) -> None:
+        """Raise ``InvalidSource`` for a name that no text can hold."""
+        try:
+            "".join(self.paths(wanted)).encode()
+        except UnicodeEncodeError:
+            odd = next(p for p in self.paths(wanted) if not _is_utf8(p))
+            raise InvalidSource(f"The name of the image {os.fsencode(odd)!r} is not UTF-8; rename it.") from None
 
     def _headers(self, block: Sequence[int]) -> list[tuple[int, int]]:
         """The sizes of some files, one after the other: a future for each would cost more than the reading."""
@@ -123,15 +137,26 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGES
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _walk(path: Path, prefix: str, deep: bool, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """The files below a folder; a link to a folder above it is not followed again."""
+    """The files below a folder; a link to a folder above it is not followed again.
+
+    Pipes and devices are no files: reading one may never end. A link to nothing is one, and is told with the unreadable.
+    """
     state = path.stat()
     here = (state.st_dev, state.st_ino)
     if here in above:
         return
     with os.scandir(path) as entries:
         for entry in entries:
-            if not entry.is_dir():
+            if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
                 yield prefix + entry.name
-            elif deep:
+            elif deep and entry.is_dir():
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})

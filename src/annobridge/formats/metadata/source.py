@@ -27,6 +27,7 @@ from .read import File
 
 Ints = npt.NDArray[np.int64]
 _MEASURED = ("width", "height")
+_EMPTY = pa.list_(pa.null())  # no column, where other lines have labels under that name
 
 
 @dataclass
@@ -51,7 +52,10 @@ class FolderSource:
     ) -> None:
         self._contents, self._kinds, self._finish, self._spool = contents, kinds, finish, spool
         self.notes = notes
-        self._names = [n for n in kinds.names("") if n not in _MEASURED]
+        fields = {name for c in contents if c.file for _, found in c.file.chunks for name, _ in found}
+        self._names = [
+            n for n in kinds.names("") if n not in _MEASURED and not (n in fields and kinds.type("", n) == _EMPTY)
+        ]
         self._own = [n for n in OWN[1:] if any(self._has(c, n) for c in contents)]
 
     @property
@@ -207,7 +211,7 @@ def look(content: Content, spool: Spool, finish: Finish) -> list[str]:
     file = content.file
     if file is None:
         return []
-    check = boxes.Check(file.place, finish.unit(file))
+    check = boxes.Check(file.place, finish.unit(file), finish.options.clip)
     for samples, fragments in file.chunks:
         _measured(spool.get(samples), file)
         for name, at in fragments:

@@ -9,7 +9,7 @@ from . import conversations
 from .arrays import add_views
 from .chunk import Chunk
 from .common import ClassKeys, classifications, metadata, own
-from .entities import Entities
+from .entities import Entities, as_attributes
 from .lines import Line, fail
 from .place import Folder
 
@@ -43,7 +43,12 @@ class Views:
             fail(where, f"says {HEADER}: {line[HEADER]!r}; only {VERSION!r} can be read.")
         if not isinstance(defaults, dict) or set(line) - {HEADER, "defaults"}:
             fail(where, f"is a header with more than {HEADER!r} and 'defaults'; leave the rest out.")
-        self._entities.defaults = dict(defaults.get("bbox") or {})
+        box = defaults.get("bbox") or {}
+        if not isinstance(box, dict):
+            fail(
+                where, f"has the defaults {str(box)[:60]} of boxes; give an object {{'format': …, 'is_normalized': …}}."
+            )
+        self._entities.defaults = box
         self._marks["pixano-0.8"] = f"{where} (a header)"
 
     def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
@@ -53,11 +58,11 @@ class Views:
         self._look(line, where)
         images = self._images(line.pop("views"), where)
         line.pop("image", None)
-        entities = line.pop("entities", None) or line.pop("objects", None) or []
+        entities = _entities(line, where)
         talks = line.pop("conversations", None)
         self._files += bool(line.pop("annotation_files", None))
         given = own(line, where, ("id",))
-        line = {**(line.pop("attrs", None) or {}), **line}
+        line = {**as_attributes(line.pop("attrs", None), "a record", where), **line}
         named = line.pop("sample_id", None)
         given["sample_id"] = given["sample_id"] or named
         classes = classifications(line, where)
@@ -69,8 +74,6 @@ class Views:
             self._unordered += conversations.begins_with_an_answer(talks)
             rows = conversations.read(talks, where)
             chunk.add_labels(conversations.FIELD, ({"sample": first, **row} for row in rows))
-        if not isinstance(entities, list):
-            fail(where, "has entities that are no list; give a list of {'attrs': …, 'annotations': […]}.")
         self._entities.take(entities, samples, where, chunk)
         self._note_forms(where)
 
@@ -130,3 +133,14 @@ class Views:
                 "them; look whether the answers are with their questions."
             )
         return notes
+
+
+def _entities(line: Line, where: str) -> list[Any]:
+    """Take the entities out of a line."""
+    given = [line.pop(name, None) for name in ("entities", "objects")]
+    found = [value for value in given if value is not None and value != []]
+    if len(found) > 1:
+        fail(where, "has 'entities' and 'objects'; keep one of them.")
+    if found and not isinstance(found[0], list):
+        fail(where, "has entities that are no list; give a list of {'attrs': …, 'annotations': […]}.")
+    return found[0] if found else []

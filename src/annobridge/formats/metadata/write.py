@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ...core import infer
 from ...core.labels import LABELS, SAMPLES
 from ...exceptions import InvalidMedia
-from ...store.media import FileMedia
+from ...store.media import FileMedia, Media, shown
 from ..base import Part
 from ..spool import Spool
 from .options import Writing
@@ -39,6 +39,7 @@ class Facts:
     columns: dict[str, pa.DataType] = field(default_factory=dict)  # of the samples
     split: bool = False
     notes: list[str] = field(default_factory=list)
+    media: list[Media | None] = field(default_factory=list)  # of each part, unless they are the files at its paths
 
 
 def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
@@ -48,10 +49,12 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
     dialect.check()
     with ExitStack() as stack:
         places = _Places(folder, options, dialect.splits or facts.split, stack, dialect.header)
-        for rows, found in put_by:
+        for (rows, found), given in zip(put_by, facts.media, strict=True):
+            files = given or FileMedia.of(rows)
             splits = [places.split(s) for s in _splits(rows)]
-            names = [places.put(*row) for row in zip(_media(rows), splits, strict=True)]
-            for split, line in zip(splits, dialect.lines(rows, found, names), strict=True):
+            images = zip(rows["sample_id"].to_pylist(), rows["filepath"].to_pylist(), splits, strict=True)
+            names = [places.put(files, *image) for image in images]
+            for split, line in zip(splits, dialect.lines(rows, found, names, files), strict=True):
                 places.line(split, line)
     for name, text in dialect.files().items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -63,6 +66,7 @@ def gathered(parts: Iterable[Part]) -> tuple[Iterator[tuple[pa.Table, pa.Table]]
     spool, facts = Spool(), Facts()
     numbers = []
     for part in parts:
+        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the spool
         numbers.append((spool.add(part.samples), spool.add(part.labels)))
         _note(part, facts)
         _add(facts.fields, infer.describe(part.labels.select(infer.COLUMNS).to_batches()))
@@ -118,10 +122,18 @@ def _splits(samples: pa.Table) -> list[Any]:
     return samples["split"].to_pylist() if "split" in samples.column_names else [None] * samples.num_rows
 
 
-def _media(samples: pa.Table) -> Iterator[tuple[FileMedia, str, str | None]]:
-    media = FileMedia.of(samples)
-    rows = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
-    return ((media, sample, place) for sample, place in rows)
+def _opened(media: Media, sample: str, place: str) -> BinaryIO:
+    cure = "or leave the sample out of the view"
+    try:
+        return media.open(sample)
+    except FileNotFoundError:
+        raise InvalidMedia(f"The image {place!r} of sample {sample!r} does not exist; put it there, {cure}.") from None
+    except (OSError, ValueError) as e:
+        why = (getattr(e, "strerror", None) or str(e)).partition("\n")[0]
+        why = type(e).__name__ if "://" in why else why  # an address may hold a secret
+        raise InvalidMedia(
+            f"The image {place!r} of sample {sample!r} cannot be opened ({why}); mend it, {cure}."
+        ) from None
 
 
 class _Places:
@@ -147,36 +159,29 @@ class _Places:
             raise unsupported(f"The split {name!r} cannot be the name of a folder; rename it.")
         return name
 
-    def put(self, image: tuple[FileMedia, str, str | None], split: str) -> str:
-        """Bring an image to its folder; returns its name there."""
-        media, sample, place = image
+    def put(self, media: Media, sample: str, place: str | None, split: str) -> str:
+        """Bring an image to its folder; returns its name there. Raises ``InvalidMedia``."""
         if place is None:
             raise InvalidMedia(
                 f"The sample {sample!r} has no filepath, so there is no image to write; leave it out of the view."
             )
-        name = self._name(PurePosixPath(place).name, split)
+        name = self._name(PurePosixPath(shown(place)).name or "image", split)
         target = self._folder / split / name
         target.parent.mkdir(exist_ok=True)
         if self._how != "none":
-            try:
-                self._bring(media, sample, target)
-            except FileNotFoundError:
-                raise InvalidMedia(
-                    f"The image {place!r} of sample {sample!r} does not exist; put it there, or leave the sample out of the view."
-                ) from None
+            self._bring(media, sample, shown(place), target)
         return name
 
-    def _bring(self, media: FileMedia, sample: str, target: Path) -> None:
+    def _bring(self, media: Media, sample: str, place: str, target: Path) -> None:
         path = media.path(sample)
         if path is not None and self._how == "link":
             try:
-                os.link(path.resolve(), target)
-            except FileNotFoundError:
-                raise
-            except OSError:  # another disk, or one without links
-                shutil.copyfile(path, target)
-            return
-        with media.open(sample) as source, target.open("wb") as file:
+                os.link(os.path.realpath(path), target)
+            except OSError:  # another disk, or one without links; or no file, which is told below
+                pass
+            else:
+                return
+        with _opened(media, sample, place) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
 
     def _name(self, name: str, split: str) -> str:
