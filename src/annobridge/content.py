@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from .core.labels import LABELS
 from .formats.base import PART, Part
+from .formats.regroup import Regrouped
 from .store.locate import Locator
 from .store.samples import Samples
-from .store.shuffle import Shuffle
 
 
 class Content:
@@ -22,12 +19,10 @@ class Content:
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
-        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
-        self._labels = Shuffle(LABELS, self._folder)
+        self._labels = Regrouped()
         locator = Locator(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
         try:
-            for batch in labels:
-                self._labels.feed(batch, locator.tasks(batch["sample_id"]))
+            self._labels.put("labels", LABELS, ((batch, locator.tasks(batch["sample_id"])) for batch in labels))
         except BaseException:
             self.__exit__()
             raise
@@ -39,10 +34,10 @@ class Content:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._labels.__exit__()
 
     def parts(self) -> Iterator[Part]:
         """The parts, one in memory at a time."""
         for number, at in enumerate(range(0, len(self._ids), PART)):
             samples = self._samples.rows(self._ids.slice(at, PART))
-            yield Part(samples, self._labels.get(number), self._samples.media(samples))
+            yield Part(samples, self._labels.get("labels", number), self._samples.media(samples))

@@ -18,7 +18,7 @@ from .metadata.place import METADATA, Folder, is_image
 from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
-from .spool import Spool
+from .shelf import Shelf
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 
@@ -57,25 +57,25 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         raise InvalidSource(f"{str(path)!r} is no folder; give the folder of the images.")
     notes: list[str] = []
     folders = _folders(path, options.splits, notes)
-    kinds, keys, spool = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Spool()
+    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
     finish = Finish(options, kinds, keys)
     contents = []
     for folder in folders:
-        file = read(folder, folder.metadata, options, kinds, keys, spool) if folder.metadata else None
+        file = read(folder, folder.metadata, options, kinds, keys, shelf) if folder.metadata else None
         contents.append(Content(folder, file))
-        source.gather(contents[-1], spool)
+        source.gather(contents[-1], shelf)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
         raise InvalidSource(f"There is no image below {str(path)!r}; give another folder.")
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
-    source.identify(contents, spool)
+    source.identify(contents, shelf)
     for content in contents:
-        notes += source.look(content, spool, finish)
+        notes += source.look(content, shelf, finish)
         if content.file is not None and len(content.unlisted):
             notes.append(
                 f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
             )
-    return FolderSource(contents, kinds, finish, spool, notes)
+    return FolderSource(contents, kinds, finish, shelf, notes)
 
 
 def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:

@@ -28,7 +28,7 @@ from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
 from .metadata.write import gathered
-from .spool import Spool
+from .shelf import Shelf
 
 _NAMES = ("file_name", "filepath")
 _DEFAULT = Reading()
@@ -62,15 +62,15 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    kinds, keys, spool = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Spool()
+    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
     folder = Folder.of(root, None)
-    content = Content(folder, read(folder, Path("record"), options, kinds, keys, spool, lines))
-    source.gather(content, spool)
+    content = Content(folder, read(folder, Path("record"), options, kinds, keys, shelf, lines))
+    source.gather(content, shelf)
     content.unlisted = np.zeros(0, np.int64)  # the records say which images are meant
     folder.measure(content.listed.tolist())
-    source.identify([content], spool)
+    source.identify([content], shelf)
     finish = Finish(options, kinds, keys)
-    return FolderSource([content], kinds, finish, spool, source.look(content, spool, finish))
+    return FolderSource([content], kinds, finish, shelf, source.look(content, shelf, finish))
 
 
 def write_metadata(

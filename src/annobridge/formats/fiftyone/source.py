@@ -16,7 +16,7 @@ from ...store import media
 from .. import ids
 from ..base import Part
 from ..regroup import Regrouped
-from ..spool import Spool
+from ..shelf import Shelf
 from . import columns, documents
 from .decode import OURS
 from .documents import Document
@@ -36,7 +36,7 @@ class FiftyOneSource:
         self._layout = Layout.of(source)
         self._root = Path(options.rel_dir or self._layout.folder).absolute()
         self._fields = Fields(self._layout, options)
-        self._spool = Spool()
+        self._shelf = Shelf()
         self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
         self._parts: list[tuple[int, int]] = []  # samples, labels
         self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
@@ -52,12 +52,12 @@ class FiftyOneSource:
         with Regrouped() as frames:
             frames.put("labels", ROWS, self._frame_rows())
             for number, (samples, labels) in enumerate(self._parts):
-                rows = columns.conformed(self._spool.get(samples), self._schema)
-                yield Part(rows, pa.concat_tables([self._spool.get(labels), frames.get("labels", number)]))
+                rows = columns.conformed(self._shelf.get(samples), self._schema)
+                yield Part(rows, pa.concat_tables([self._shelf.get(labels), frames.get("labels", number)]))
 
     def _frame_rows(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
         for number, parts in self._frames:
-            yield from ((batch, parts) for batch in self._spool.get(number).combine_chunks().to_batches())
+            yield from ((batch, parts) for batch in self._shelf.get(number).combine_chunks().to_batches())
 
     def _notes(self) -> list[str]:
         left = sorted(self._fields.left.items())
@@ -82,7 +82,7 @@ class FiftyOneSource:
                 self._videos[str(document.values.get("_id"))] = (len(self._parts), subject)
             self._fields.labels(document, subject, labels)
         samples = columns.table(rows, str(self._layout.samples))
-        self._parts.append((self._spool.add(samples), self._spool.add(labels.table())))
+        self._parts.append((self._shelf.add(samples), self._shelf.add(labels.table())))
         self.count += len(batch)
         return samples.schema
 
@@ -95,7 +95,7 @@ class FiftyOneSource:
                 continue
             self._fields.frame(document, subject, labels)
             parts += [part] * (len(labels) - len(parts))
-        self._frames.append((self._spool.add(labels.table()), np.array(parts, np.int64)))
+        self._frames.append((self._shelf.add(labels.table()), np.array(parts, np.int64)))
 
     def _row(self, document: Document) -> dict[str, Any]:
         """The columns of a sample."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..spool import Spool
+from ..shelf import Shelf
 from . import lines
 from .arrays import FileName, Quickstart
 from .boxes import Units
@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 @dataclass
 class File:
-    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in the spool."""
+    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in the shelf."""
 
     folder: Folder
     path: Path
@@ -67,7 +67,7 @@ def read(
     options: Reading,
     kinds: Kinds,
     keys: ClassKeys,
-    spool: Spool,
+    shelf: Shelf,
     given: Iterable[tuple[int, Line]] | None = None,
 ) -> File:
     """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
@@ -80,10 +80,10 @@ def read(
                 continue
             reader.take(line, number, where, chunk)
             if len(chunk.images) >= LINES:
-                _put(chunk, file, spool)
+                _put(chunk, file, shelf)
                 chunk = Chunk(path, kinds)
         if chunk.images:
-            _put(chunk, file, spool)
+            _put(chunk, file, shelf)
     if (last := finder.found) is not None:
         file.title = last.title.format(finder.key)
         file.notes = last.done()
@@ -103,9 +103,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _put(chunk: Chunk, file: File, spool: Spool) -> None:
-    samples = spool.add(chunk.samples())
-    file.chunks.append((samples, [(name, spool.add(table)) for name, table in chunk.fragments(file.units)]))
+def _put(chunk: Chunk, file: File, shelf: Shelf) -> None:
+    samples = shelf.add(chunk.samples())
+    file.chunks.append((samples, [(name, shelf.add(table)) for name, table in chunk.fragments(file.units)]))
 
 
 class _Finder:

@@ -19,7 +19,7 @@ from ...core.labels import LABELS, SAMPLES
 from ...exceptions import InvalidMedia
 from ...store.media import FileMedia, Media, shown
 from ..base import Part
-from ..spool import Spool
+from ..shelf import Shelf
 from .options import Writing
 from .out import Dialect, FileNameOut, unsupported
 from .pixano import QuickstartOut
@@ -63,14 +63,14 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
 
 def gathered(parts: Iterable[Part]) -> tuple[Iterator[tuple[pa.Table, pa.Table]], Facts]:
     """The samples and labels of all parts, put by, and what is in them."""
-    spool, facts = Spool(), Facts()
+    shelf, facts = Shelf(), Facts()
     numbers = []
     for part in parts:
-        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the spool
-        numbers.append((spool.add(part.samples), spool.add(part.labels)))
+        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the shelf
+        numbers.append((shelf.add(part.samples), shelf.add(part.labels)))
         _note(part, facts)
         _add(facts.fields, infer.describe(part.labels.select(infer.COLUMNS).to_batches()))
-    return ((spool.get(samples), spool.get(labels)) for samples, labels in numbers), facts
+    return ((shelf.get(samples), shelf.get(labels)) for samples, labels in numbers), facts
 
 
 def _dialect(options: Writing, facts: Facts) -> Dialect:

@@ -1,4 +1,4 @@
-"""Tables put by on disk while a source is looked at, so that a file of a million labels takes no memory."""
+"""Shelf: tables put by on disk while a source is looked at, so that a file of a million labels takes no memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 
 
-class Spool:
+class Shelf:
     """Tables of any columns: ``add`` gives a number, ``get`` the table of that number.
 
-    >>> spool = Spool()
-    >>> spool.get(spool.add(pa.table({"n": [1]})))["n"].to_pylist()
+    >>> shelf = Shelf()
+    >>> shelf.get(shelf.add(pa.table({"n": [1]})))["n"].to_pylist()
     [1]
     """
 
