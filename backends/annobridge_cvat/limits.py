@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
-from annobridge.core.masks import bools, lengths, one, valid
+from annobridge.core.masks import bools, lengths, one, points_known, valid
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 from . import media, values
@@ -130,9 +130,9 @@ def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
 
 def _shapes(labels: pa.Table) -> Iterator[str]:
     points, kind = one(labels["points"]), labels["kind"]
-    none = bools(pc.equal(kind, "keypoints")) & (_present(points) == 0)
+    none = bools(pc.equal(kind, "keypoints")) & (points_known(points) == 0)
     yield from _told(labels, none, "keypoints of which none is there; delete them, or give a point.")
-    lost = bools(pc.equal(kind, "skeleton")) & valid(labels["index"]) & (_present(points) == 0)
+    lost = bools(pc.equal(kind, "skeleton")) & valid(labels["index"]) & (points_known(points) == 0)
     yield from _told(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
     one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
     many = bools(one_part) & valid(points) & (lengths(points) > 1)
@@ -156,14 +156,6 @@ def _told(labels: pa.Table, where: np.ndarray, what: str) -> Iterator[str]:
 def _counts(points: pa.Array) -> np.ndarray:
     """How many points each label has."""
     return np.bincount(np.repeat(np.arange(len(points)), lengths(points)), lengths(points.flatten()), len(points))
-
-
-def _present(points: pa.Array) -> np.ndarray:
-    """How many of them are there."""
-    rings = points.flatten()
-    owner = np.repeat(np.repeat(np.arange(len(points)), lengths(points)), lengths(rings))
-    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
-    return np.bincount(owner[~np.isnan(xy).any(axis=1)], minlength=len(points))
 
 
 def _skeletons(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
-from annobridge.core.masks import Bools, bools, lengths, one, valid
+from annobridge.core.masks import Bools, bools, lengths, one, points_known, valid
 from annobridge.core.schema import FieldSchema, LabelSchema
 
 from . import images, names
@@ -213,7 +213,7 @@ def _shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
     )
     is_points = bools(pc.equal(kind, "keypoints"))
     yield from _told(
-        labels, is_points & (_present(points) == 0), "keypoints of which none is there; delete them, or give one."
+        labels, is_points & (points_known(points) == 0), "keypoints of which none is there; delete them, or give one."
     )
     yield from _told(
         labels, is_points & (lengths(points) > 1), "keypoints in several parts; give each part a label of its own."
@@ -221,14 +221,6 @@ def _shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
     yield from _told(
         labels, _other_size(labels, samples), "a mask of another size than its image; resize the mask to the image."
     )
-
-
-def _present(points: pa.Array) -> np.ndarray:
-    """How many points of each label are there."""
-    rings = points.flatten()
-    owner = np.repeat(np.repeat(np.arange(len(points)), lengths(points)), lengths(rings))
-    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
-    return np.bincount(owner[~np.isnan(xy).any(axis=1)], minlength=len(points))
 
 
 def _other_size(labels: pa.Table, samples: pa.Table) -> Bools:

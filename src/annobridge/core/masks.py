@@ -54,3 +54,12 @@ def lengths(lists: pa.Array) -> Ints:
     """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
     sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
     return sizes
+
+
+def points_known(points: pa.Array) -> Ints:
+    """How many points each label has that are not missing."""
+    rings = points.flatten()
+    owner = np.repeat(np.repeat(np.arange(len(points)), lengths(points)), lengths(rings))
+    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    known: Ints = np.bincount(owner[~np.isnan(xy).any(axis=1)], minlength=len(points))
+    return known
