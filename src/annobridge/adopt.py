@@ -12,6 +12,7 @@ from .core import adopt
 from .core.masks import valid
 from .exceptions import InvalidMedia, StoreError
 from .store import media
+from .store.labels import of_fields
 from .store.stores import Stores
 
 
@@ -26,7 +27,7 @@ def adopted(stores: Stores, column: str, field: str, form: adopt.Form) -> Iterat
     adopt.check(column, schema.field(column).type, form)
     pixels = form.coordinates == "pixels"
     names = ["sample_id", column, *(["media_type", "filepath", "width", "height"] if pixels else [])]
-    done = stores.labels.samples_of(field)
+    done = stores.labels.samples_with(of_fields([field]))
     for batch in stores.samples.scan(None, names):
         batch = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=done)))
         sizes = _sizes(stores, batch) if pixels else np.ones((batch.num_rows, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 from . import incoming
 from .adopt import adopted
 from .core import adopt
-from .core.labels import LABELS, OURS
+from .core.labels import OURS
 from .core.nest import unnest
 from .core.rows import Label
 from .exceptions import DatasetNotFound, SchemaError, StoreError
@@ -132,17 +131,7 @@ class Dataset(View):
 
     def _append(self, parts: incoming.LabelParts, given: Iterable[pa.Table]) -> int:
         """Add labels in one commit; returns how many."""
-        batches = parts.batches(given)
-        first = next(batches, None)
-        if first is None:
-            return 0
-        reader = pa.RecordBatchReader.from_batches(LABELS, chain([first], batches))
-        try:
-            self._stores.labels.append(reader)
-        except Exception:
-            if parts.error is not None:  # Lance wraps what the stream raised
-                raise parts.error from None
-            raise
+        self._stores.labels.extend(parts.batches(given))
         return parts.count
 
     def adopt_labels(

@@ -107,19 +107,14 @@ class LabelParts:
         self.samples = stores.samples.ids()
         self.count = 0
         self.given = GivenIds(stores)
-        self.error: Exception | None = None
 
     def batches(self, given: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """``LABELS`` batches of labels in columns."""
-        try:
-            for table in given:
-                rows = self._ready(table)
-                self.count += rows.num_rows
-                yield from rows.to_batches()
-            self.given.done()
-        except Exception as e:
-            self.error = e
-            raise
+        for table in given:
+            rows = self._ready(table)
+            self.count += rows.num_rows
+            yield from rows.to_batches()
+        self.given.done()
 
     def _ready(self, table: pa.Table) -> pa.Table:
         constants: dict[str, Any] = {"field": self.field}

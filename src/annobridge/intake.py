@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import incoming
-from .core.labels import LABELS
 from .core.masks import one
 from .exceptions import SampleNotFound
 from .formats.base import Part, Source
@@ -40,7 +38,6 @@ class Intake:
         self._given = incoming.GivenIds(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
         self._spool: Spool | None = None
-        self._error: Exception | None = None
 
     @property
     def sample_ids(self) -> list[str]:
@@ -51,30 +48,19 @@ class Intake:
     def run(self, source: Source, progress: ProgressChoice) -> None:
         """Read all parts, and write them."""
         with Progress(progress, source.count, "importing") as bar:
-            rows = self._label_batches(source, bar)
-            try:
-                if (first := next(rows, None)) is not None:
-                    self._stores.labels.append(pa.RecordBatchReader.from_batches(LABELS, chain([first], rows)))
-            except Exception:
-                if self._error is not None:  # Lance wraps what the stream raised
-                    raise self._error from None
-                raise
+            self._stores.labels.extend(self._label_batches(source, bar))
         if self._spool is not None:
             self._stores.samples.append(self._spool.reader("samples").schema, self._spool.batches("samples"))
             self._spool.close()
 
     def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
-        try:
-            for part in source.parts():
-                yield from self._ready(part).to_batches()
-                bar.advance(part.samples.num_rows)
-            self._given.done()
-            self._stores.samples.require_new(pa.chunked_array(self._new, pa.string()))
-            if self._spool is not None:
-                self._spool.done()
-        except Exception as e:
-            self._error = e
-            raise
+        for part in source.parts():
+            yield from self._ready(part).to_batches()
+            bar.advance(part.samples.num_rows)
+        self._given.done()
+        self._stores.samples.require_new(pa.chunked_array(self._new, pa.string()))
+        if self._spool is not None:
+            self._spool.done()
 
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are put by."""

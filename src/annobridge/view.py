@@ -134,21 +134,23 @@ class View:
             self._require_fields(_listed(field))
         return Rows(LABELS, lambda: self._label_batches(field, where))
 
-    def _label_batches(self, field: str | Sequence[str] | None, where: str | None) -> Iterator[pa.RecordBatch]:
+    def _label_batches(
+        self, field: str | Sequence[str] | None, where: str | None, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         conditions = [f"({where})"] if where else []
         if field is not None and not _listed(field):
             return
         if not self._stages:
             if field is not None:
                 conditions.append(f"({label_condition(_listed(field), {})})")
-            yield from self._stores.labels.scan(" AND ".join(conditions) or None)
+            yield from self._stores.labels.scan(" AND ".join(conditions) or None, columns)
             return
         selection = self._selection()
         fields = _listed(field) if field is not None else self.label_fields()
         if not fields:
             return
         conditions.append(f"({label_condition(fields, selection.label_filters)})")
-        for batch in self._stores.labels.scan(" AND ".join(conditions)):
+        for batch in self._stores.labels.scan(" AND ".join(conditions), columns):
             yield batch.filter(pc.is_in(batch["sample_id"], value_set=selection.sample_ids))
 
     def _require_fields(self, fields: Sequence[str]) -> None:
@@ -184,7 +186,7 @@ class View:
 
     def count_labels(self, field: str | None = None) -> int:
         """How many labels there are."""
-        return sum(batch.num_rows for batch in self._label_batches(field, None))
+        return sum(batch.num_rows for batch in self._label_batches(field, None, ["sample_id"]))
 
     # Annotation
 

@@ -72,7 +72,7 @@ def describe(ds: Dataset) -> dict[str, Any]:
         for name, s in sorted(stats.items())
     ]
     runs = [run_line(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
-    orphans = ds.count_labels() - sum(batch.num_rows for batch in ds.match("true").labels().to_reader())
+    orphans = ds.count_labels() - ds.match("true").count_labels()
     return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs, "orphans": orphans}
 
 

@@ -13,6 +13,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import lance
@@ -49,9 +50,9 @@ class Labels:
         """Whether there is a label that meets a condition."""
         return bool(self.db.table("labels").scanner(columns=["field"], filter=where, limit=1).to_table().num_rows)
 
-    def samples_of(self, field: str) -> pa.Array:
-        """The samples that have labels in a field."""
-        parts = [pc.unique(batch["sample_id"]) for batch in self.scan(of_fields([field]), ["sample_id"])]
+    def samples_with(self, where: str) -> pa.Array:
+        """The samples that have labels which meet a condition."""
+        parts = [pc.unique(batch["sample_id"]) for batch in self.scan(where, ["sample_id"])]
         return pc.unique(pa.chunked_array(parts, pa.string()))
 
     def any_but(self, label_ids: pa.Array, where: str) -> bool:
@@ -62,6 +63,27 @@ class Labels:
     def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add labels with new ids; one version."""
         self.db.append("labels", rows)
+
+    def extend(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Add the labels of a stream, in one version; none if it raises, and what it raised is raised (Lance would wrap it)."""
+        raised: list[Exception] = []
+
+        def watched() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from batches
+            except Exception as e:
+                raised.append(e)
+                raise
+
+        rows = watched()
+        if (first := next(rows, None)) is None:
+            return
+        try:
+            self.append(pa.RecordBatchReader.from_batches(LABELS, chain([first], rows)))
+        except Exception:
+            if raised:
+                raise raised[0] from None
+            raise
 
     def scan(
         self,

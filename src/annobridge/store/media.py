@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -24,6 +26,8 @@ _LOGIN = re.compile(r"://[^/]*@")
 _IN_MEMORY = 8 << 20  # bytes of a file from the web
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _SHOWN = 20
+_BLOCK = 256  # files
+_SLOW = 0.0005  # seconds for a header; from memory it is some 10 µs
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
@@ -93,7 +97,7 @@ def check(
     advance: Callable[[int], None] = lambda _: None,
     size: Callable[[BinaryIO], tuple[int, int]] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Open every image and take its ``size``, by default once it was decoded to the end: ``[width, height]`` of each (0 where
+    """Open every image and take its ``size``, by default once it is known to be whole: ``[width, height]`` of each (0 where
     it is bad, and for videos, which are only looked for), and a sentence for each bad one.
     """
     sizes = np.zeros((samples.num_rows, 2), np.int32)
@@ -179,14 +183,28 @@ def header_size(stream: BinaryIO) -> tuple[int, int]:
         return image.size
 
 
-def known_sizes(paths: Sequence[Path]) -> list[tuple[int, int] | None]:
-    """Width and height as the headers say, of the files that are there and have them."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_header, paths))
+def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
+    """Width and height as the headers say, of the files that are there and have them.
+
+    In parallel where files are slow to come; from memory, threads only wait for each other.
+    """
+    found: list[tuple[int, int] | None] = []
+    start = perf_counter()
+    for at in range(0, len(paths), _BLOCK):
+        if at and perf_counter() - start > _SLOW * at:
+            rest = [paths[n : n + _BLOCK] for n in range(at, len(paths), _BLOCK)]
+            with ThreadPoolExecutor(_THREADS) as pool:
+                return [*found, *chain.from_iterable(pool.map(_headers, rest))]
+        found += _headers(paths[at : at + _BLOCK])
+    return found
 
 
-def _header(path: Path) -> tuple[int, int] | None:
-    try:
-        return headers.size(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+def _headers(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
+    """Of some files, one after the other: a future for each would cost more than the reading."""
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            found.append(headers.size(path))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            found.append(None)
+    return found

@@ -68,8 +68,7 @@ def _match_tags(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> p
 
 def _with_labels(_: Samples, labels: Labels, found: pa.Array, stage: Stage) -> pa.Array:
     where = f"field = {quote(stage['field'])} AND ({stage['where']})"
-    parts = [pc.unique(batch["sample_id"]) for batch in labels.scan(where, ["sample_id"])]
-    return _keep(found, pa.concat_arrays(parts) if parts else pa.array([], pa.string()))
+    return _keep(found, labels.samples_with(where))
 
 
 def _select(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:

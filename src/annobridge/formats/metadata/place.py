@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ...core.media import IMAGES
 from ...exceptions import InvalidSource
-from ...store import headers
+from ...store import media
 from .lines import fail
 
 METADATA = "metadata.jsonl"
-NO_SIZE = (0, 0)
-_THREADS = 4
-_SLOW = 0.0005  # seconds for a header; from memory it is some 10 µs
-_BLOCK = 256
 _SHOWN = 20
 
 
@@ -103,26 +96,14 @@ class Folder:
         """Read the sizes of some files from their headers. Raises ``InvalidSource`` with all that have none."""
         self._named(wanted)
         self.sizes = np.zeros((len(self.files), 2), np.int32)
-        bad: list[str] = []
-        blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
-        for block, found in zip(blocks, self._measured(blocks), strict=True):
-            bad += [self.files[at] for at, size in zip(block, found, strict=True) if size == NO_SIZE]
-            self.sizes[block] = found
+        found = media.known_sizes(self.paths(wanted))
+        bad = [self.files[at] for at, size in zip(wanted, found, strict=True) if size is None]
+        self.sizes[wanted] = np.array([size or (0, 0) for size in found], np.int32).reshape(-1, 2)
         if bad:
             shown = ", ".join(map(repr, bad[:_SHOWN])) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
             raise InvalidSource(
                 f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or no images: {shown}; replace them, or take them out."
             )
-
-    def _measured(self, blocks: Sequence[Sequence[int]]) -> Iterator[list[tuple[int, int]]]:
-        """The sizes of each block, in parallel where files are slow to come: from memory, threads only wait for each other."""
-        first = perf_counter()
-        for number, block in enumerate(blocks):
-            yield self._headers(block)
-            if perf_counter() - first > _SLOW * (number + 1) * _BLOCK:
-                with ThreadPoolExecutor(_THREADS) as pool:
-                    yield from pool.map(self._headers, blocks[number + 1 :])
-                return
 
     def _named(self, wanted: Sequence[int]) -> None:
         """Raise ``InvalidSource`` for a name that no text can hold."""
@@ -131,16 +112,6 @@ class Folder:
         except UnicodeEncodeError:
             odd = next(p for p in self.paths(wanted) if not _is_utf8(p))
             raise InvalidSource(f"The name of the image {os.fsencode(odd)!r} is not UTF-8; rename it.") from None
-
-    def _headers(self, block: Sequence[int]) -> list[tuple[int, int]]:
-        """The sizes of some files, one after the other: a future for each would cost more than the reading."""
-        found = []
-        for path in self.paths(block):
-            try:
-                found.append(headers.size(path))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-                found.append(NO_SIZE)
-        return found
 
 
 def is_image(name: str) -> bool:
