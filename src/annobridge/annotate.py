@@ -7,6 +7,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import pyarrow.compute as pc
 from .backend.base import AnnotationBackend, Receipt, Task
 from .backend.check import problems as unsupported
 from .core import infer, tasks, validate
-from .core.labels import LABELS, SAMPLES
-from .core.masks import valid
+from .core.labels import SAMPLES
+from .core.masks import one, valid
 from .core.schema import FLAGS, LabelSchema
 from .exceptions import (
     BackendError,
@@ -27,6 +28,7 @@ from .exceptions import (
     InvalidMedia,
     InvalidSchema,
     Rejected,
+    RunBusy,
     RunError,
     SchemaError,
     StoreError,
@@ -34,8 +36,10 @@ from .exceptions import (
 )
 from .progress import Progress, ProgressChoice
 from .store import media, views
-from .store.locate import Locator
-from .store.runs import Run
+from .store.labels import ORDERED, in_order
+from .store.lease import Hold
+from .store.locate import Locator, of_samples
+from .store.run import Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
 
@@ -69,11 +73,12 @@ def send(
     per_task = tasks.size(backend.config.task_size, backend.capabilities.largest_task)
     parts = tasks.split(selection.sample_ids, per_task)
     todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
+    stores.labels.require_nullable()
     with Outgoing(stores, run, todo, selection.label_filters) as outgoing:
         outgoing.check(backend, progress)
-        stores.runs.reserve(run)
-        stores.runs.add_tasks(run, todo)
-        return _upload(stores, run, backend, outgoing, progress)
+        with stores.runs.reserved(run) as hold:
+            stores.runs.add_tasks(run, todo)
+            return _Sender(stores, run, hold, backend, outgoing).send(progress)
 
 
 def check_key(anno_key: str) -> None:
@@ -85,7 +90,15 @@ def check_key(anno_key: str) -> None:
 
 
 def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: ProgressChoice) -> Run:
-    """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first."""
+    """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first.
+
+    Raises ``RunBusy`` while another process is sending the run.
+    """
+    with stores.runs.hold(run, "is being sent") as (now, hold):
+        return now if now.state == "sent" else _resume(stores, now, hold, backend, progress)
+
+
+def _resume(stores: Stores, run: Run, hold: Hold, backend: AnnotationBackend, progress: ProgressChoice) -> Run:
     done = stores.runs.receipts(run)
     rows = stores.runs.tasks(run)
     todo = [
@@ -101,49 +114,106 @@ def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: Progr
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.drop(run, [name for name, _ in todo])
     with Outgoing(stores, run, todo, filters) as outgoing:
-        return _upload(stores, run, backend, outgoing, progress)
+        return _Sender(stores, run, hold, backend, outgoing).send(progress)
 
 
 def abort(stores: Stores, run: Run, backend: AnnotationBackend) -> None:
-    """Remove what the run made on the server, answered or not, and forget the run."""
-    known = stores.runs.receipts(run)
-    for name in stores.runs.tasks(run)["task"].to_pylist():
-        state = known[name] if name in known else backend.find(name)
-        if state is not None:
-            backend.delete(Receipt(name, state))
-    stores.runs.delete(run)
+    """Remove what the run made on the server, answered or not, and forget the run.
+
+    Raises ``RunBusy`` while another process is sending the run.
+    """
+    with stores.runs.hold(run, "is being aborted") as (now, _):
+        known = stores.runs.receipts(now)
+        for name in stores.runs.tasks(now)["task"].to_pylist():
+            state = known[name] if name in known else backend.find(name)
+            if state is not None:
+                backend.delete(Receipt(name, state))
+        stores.runs.delete(now)
 
 
-def _upload(stores: Stores, run: Run, backend: AnnotationBackend, outgoing: Outgoing, progress: ProgressChoice) -> Run:
-    refused: list[BackendError] = []
-    with Progress(progress, outgoing.samples, f"sending to {backend.name}") as bar:
-        for number in range(len(outgoing)):
-            task = outgoing.task(number)
-            try:
-                receipt = backend.upload(task)
-            except BackendError as e:
-                if not isinstance(e, Rejected) or backend.config.on_rejected == "stop":
-                    raise type(e)(f"{e} {_left(run, number, len(outgoing))}", e.status, e.detail) from e
-                refused.append(e)
-                stores.runs.drop_task(run, task.name)
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Sends the tasks of a run, under its lease."""
+
+    stores: Stores
+    run: Run
+    hold: Hold
+    backend: AnnotationBackend
+    outgoing: Outgoing
+
+    def send(self, progress: ProgressChoice) -> Run:
+        """Send all tasks; the run as it is then."""
+        refused, size = _Refused(self.backend.config.on_rejected == "skip"), len(self.outgoing)
+        with Progress(progress, self.outgoing.samples, f"sending to {self.backend.name}") as bar:
+            for number in range(size):
+                self.hold.check()
+                task = self.outgoing.task(number)
+                try:
+                    receipt = self._upload(task, refused)
+                except BackendError as e:
+                    raise type(e)(f"{e} {_left(self.run, number, size)}", e.status, e.detail, e.samples) from e
+                if receipt is not None:
+                    self._record(number, receipt)
                 bar.advance(task.samples.num_rows)
-                continue
-            stores.baseline.put_sent(run, task.name, tasks.with_unsent(receipt.baseline, task.labels))
-            stores.runs.add_receipt(run, task.name, receipt.state)
-            bar.advance(task.samples.num_rows)
-    if refused:
-        _tell(stores, run, refused, len(outgoing))
-    return stores.runs.update(run, state="sent")
+        if refused.reasons:
+            refused.report(self.stores, self.run)
+        return self.stores.runs.update(self.run, state="sent")
+
+    def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
+        """Upload a task. Where refusals are to be skipped, the samples that the tool refuses are left out of it; ``None``
+        when nothing is left.
+        """
+        while task.samples.num_rows:
+            try:
+                return self.backend.upload(task)
+            except Rejected as e:
+                # What the server took of a task that it refuses as a whole may hold work: it is not left without a run.
+                if not refused.skip or (not e.samples and self.backend.find(task.name) is not None):
+                    raise
+                task = refused.without(task, e)
+                self.stores.runs.set_task(self.run, task.name, one(task.samples["sample_id"]))
+        return None
+
+    def _record(self, number: int, receipt: Receipt) -> None:
+        """Write down the baseline and the receipt of a task. If the run was taken over meanwhile, nothing is written; if it
+        was aborted, the task that was just made is removed from the server.
+        """
+        try:
+            self.hold.check()
+        except RunBusy:
+            if not self.stores.runs.exists(self.run):
+                self.backend.delete(receipt)
+            raise
+        self.stores.baseline.put_sent(self.run, receipt.task, self.outgoing.with_unsent(number, receipt.baseline))
+        self.stores.runs.add_receipt(self.run, receipt.task, receipt.state)
 
 
-def _tell(stores: Stores, run: Run, refused: Sequence[BackendError], tasks_: int) -> None:
-    """Warn of the tasks that the tool refused. A run of which nothing is left is no run."""
-    reasons = "\n  - ".join(map(str, refused))
-    if not stores.runs.tasks(run).num_rows:
-        stores.runs.delete(run)
-        raise Rejected(f"The tool refused every task, so there is no run {run.anno_key!r}:\n  - {reasons}")
-    message = f"The tool refused {len(refused)} of {tasks_} tasks; their samples are not in the run {run.anno_key!r}:"
-    warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
+class _Refused:
+    """What the tool refused: whether to skip it, and why it was."""
+
+    def __init__(self, skip: bool) -> None:
+        self.skip = skip
+        self.reasons: list[str] = []
+        self.samples = 0
+
+    def without(self, task: Task, error: Rejected) -> Task:
+        """The task without the samples that an error names; without any when it names none, or none of the task."""
+        named = pc.is_in(task.samples["sample_id"], value_set=pa.array(error.samples, pa.string()))
+        gone = named if pc.any(named).as_py() else pc.is_valid(task.samples["sample_id"])
+        left = task.samples.filter(pc.invert(gone))
+        self.samples += task.samples.num_rows - left.num_rows
+        self.reasons.append(str(error))
+        labels = task.labels.filter(pc.is_in(task.labels["sample_id"], value_set=one(left["sample_id"])))
+        return replace(task, samples=left, labels=labels)
+
+    def report(self, stores: Stores, run: Run) -> None:
+        """Warn of the samples that were left out. A run of which nothing is left is forgotten."""
+        reasons = "\n  - ".join(self.reasons)
+        if not stores.runs.tasks(run).num_rows:
+            stores.runs.delete(run)
+            raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
+        message = f"The tool refused {self.samples} samples; they are not in the run {run.anno_key!r}:"
+        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=6)
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:
@@ -161,12 +231,13 @@ def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
     names = {"label_type": "type", "classes": "classes", "attributes": "attributes", "mask_targets": "mask_targets"}
     defaults = {key: arguments[name] for name, key in names.items() if arguments.get(name) is not None}
     defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
-    existing = infer.describe(stores.labels.scan(None, infer.COLUMNS))
+    labels = of_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
+    existing = infer.describe(labels)
     return LabelSchema.parse(given, defaults, existing)
 
 
 class RefusedTaskWarning(UserWarning):
-    """The tool refused some tasks, and the others were sent, as ``on_rejected="skip"`` asks for."""
+    """The tool refused some samples, and the others were sent, as ``on_rejected="skip"`` asks for."""
 
 
 class Outgoing:
@@ -186,7 +257,7 @@ class Outgoing:
         locator = Locator(everyone, sizes)
         try:
             self._samples = self._sample_rows(Locator(everyone, sizes))
-            self._labels = Shuffle(LABELS, self._folder)
+            self._labels = Shuffle(ORDERED, self._folder)
             for batch in self._label_rows(filters):
                 self._labels.feed(batch, locator.tasks(batch["sample_id"]))
         except BaseException:
@@ -197,7 +268,7 @@ class Outgoing:
         """The labels as they were when the run began: what is resumed is what an unanswered call may have sent."""
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
-            yield from self.stores.labels.scan(condition, version=self.run.labels_version)
+            yield from self.stores.labels.ordered(condition, self.run.labels_version)
         except (ValueError, OSError) as e:
             raise RunError(
                 f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
@@ -237,8 +308,12 @@ class Outgoing:
     def task(self, number: int) -> Task:
         """One task."""
         samples = self.samples_of(number)
-        labels = tasks.outgoing(self._labels.get(number), self.run.schema)
+        labels = tasks.outgoing(in_order(self._labels.get(number)), self.run.schema)
         return Task(self.todo[number][0], self.run.schema, samples, labels, self.stores.samples.media(samples))
+
+    def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
+        """The baseline of a task with what its labels have here and no tool is asked about."""
+        return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
     def check(self, backend: AnnotationBackend, progress: ProgressChoice) -> None:
         """Everything that can be wrong with what is going to be sent; learns missing image sizes on the way."""

@@ -118,7 +118,7 @@ class RunIncomplete(RunError):
 
 
 class RunBusy(RunError):
-    """Another process is loading this run right now."""
+    """Somebody is sending, loading or changing this run, or adding samples, right now."""
 
 
 class MergeError(AnnobridgeError):
@@ -169,11 +169,15 @@ class BackendError(AnnobridgeError):
     """The annotation tool, or the way to it, failed.
 
     ``status`` is the HTTP status, if there was one; ``detail`` is the parsed body of the refusal, for backends to look at.
+    ``samples`` are the ids of the samples that it is about, where the backend can tell: all that a refusal of some of a
+    task's samples has to say, so that the others can be sent.
     """
 
-    def __init__(self, message: str, status: int | None = None, detail: Any = None) -> None:
+    def __init__(
+        self, message: str, status: int | None = None, detail: Any = None, samples: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.samples = status, detail, tuple(samples)
 
 
 class Unreachable(BackendError):

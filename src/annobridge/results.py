@@ -17,7 +17,7 @@ from .backend.base import AnnotationBackend, Receipt
 from .core.text import near
 from .exceptions import InvalidOption, StalePlan
 from .spool import Spool
-from .store.runs import Run
+from .store.run import Run
 from .store.stores import Stores
 
 _ACTIONS = ("add", "edit", "delete")
@@ -324,8 +324,9 @@ class AnnotationResults:
 
     def cleanup(self) -> None:
         """Remove the run's tasks from the server. The run, and what it brought, stay here."""
-        for receipt in self.receipts():
-            self.backend.delete(receipt)
+        with self._stores.runs.hold(self.run, "is being cleaned up"):
+            for receipt in self.receipts():
+                self.backend.delete(receipt)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
@@ -23,7 +23,8 @@ from .progress import ProgressChoice
 from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
 from .store.labels import of_fields
-from .store.runs import Run
+from .store.locate import of_samples
+from .store.run import Run
 from .store.stores import Stores
 from .store.views import Selection, Stage, label_condition, resolve
 from .tables import Rows
@@ -132,26 +133,24 @@ class View:
         """
         if field is not None:
             self._require_fields(_listed(field))
-        return Rows(LABELS, lambda: self._label_batches(field, where))
+        return Rows(LABELS, lambda: self._label_batches(field, where, self._stores.labels.scan))
 
     def _label_batches(
-        self, field: str | Sequence[str] | None, where: str | None, columns: Sequence[str] | None = None
+        self,
+        field: str | Sequence[str] | None,
+        where: str | None,
+        scan: Callable[[str | None], Iterator[pa.RecordBatch]],
     ) -> Iterator[pa.RecordBatch]:
         conditions = [f"({where})"] if where else []
-        if field is not None and not _listed(field):
-            return
-        if not self._stages:
-            if field is not None:
-                conditions.append(f"({label_condition(_listed(field), {})})")
-            yield from self._stores.labels.scan(" AND ".join(conditions) or None, columns)
-            return
         selection = self._selection()
-        fields = _listed(field) if field is not None else self.label_fields()
-        if not fields:
-            return
-        conditions.append(f"({label_condition(fields, selection.label_filters)})")
-        for batch in self._stores.labels.scan(" AND ".join(conditions), columns):
-            yield batch.filter(pc.is_in(batch["sample_id"], value_set=selection.sample_ids))
+        fields = _listed(field) if field is not None else None
+        if fields is None and selection.label_filters:
+            fields = self.label_fields()
+        if fields is not None:
+            if not fields:
+                return
+            conditions.append(f"({label_condition(fields, selection.label_filters)})")
+        yield from of_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
 
     def _require_fields(self, fields: Sequence[str]) -> None:
         labels = self._stores.labels
@@ -175,18 +174,24 @@ class View:
                 yield from nest(part.samples, part.labels, fields).to_batches()
 
     def _content(self, fields: Sequence[str] | None = None) -> Content:
-        return Content(self._stores.samples, self._selection().sample_ids, self._label_batches(fields, None))
+        labels = self._label_batches(fields, None, self._stores.labels.ordered)
+        return Content(self._stores.samples, self._selection().sample_ids, labels)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""
         found: set[str] = set()
-        for batch in self._stores.labels.scan(None, ["field"]):
+        labels = self._stores.labels.scan(None, ["field", "sample_id"])
+        for batch in of_samples(labels, self._stores.samples.ids()):
             found.update(pc.unique(batch["field"]).to_pylist())
         return sorted(found)
 
     def count_labels(self, field: str | None = None) -> int:
         """How many labels there are."""
-        return sum(batch.num_rows for batch in self._label_batches(field, None, ["sample_id"]))
+        labels = self._stores.labels
+        return sum(
+            batch.num_rows
+            for batch in self._label_batches(field, None, lambda where: labels.scan(where, ["sample_id"]))
+        )
 
     # Annotation
 
@@ -235,9 +240,7 @@ class View:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
         run = self._stores.runs.get(anno_key)
         tool = _reconnect(run, backend_options)
-        if run.state != "sent":
-            run = sending.resume(self._stores, run, tool, progress)
-        return AnnotationResults(self._stores, run, tool)
+        return AnnotationResults(self._stores, sending.resume(self._stores, run, tool, progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
@@ -317,14 +320,13 @@ class View:
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Give a run another key. Raises ``RunExists`` when that one is in use."""
-        run = self._stores.runs.get(anno_key)
         sending.check_key(new_anno_key)
-        self._stores.runs.require_free(new_anno_key)
-        self._stores.runs.update(run, anno_key=new_anno_key)
+        with self._stores.runs.hold(self._stores.runs.get(anno_key), "is being renamed") as (run, _):
+            self._stores.runs.rename(run, new_anno_key)
 
     def delete_annotation_run(self, anno_key: str) -> None:
         """Forget a run and its history; neither labels here nor tasks on the server are touched."""
-        self._stores.runs.delete(self._stores.runs.get(anno_key))
+        self._stores.runs.forget(anno_key)
 
     def delete_annotation_runs(self) -> None:
         """Forget all runs."""

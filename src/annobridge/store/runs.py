@@ -1,113 +1,40 @@
 """The ledger of annotation runs: what was sent where, what came back, and what each load did.
 
-A load is written ahead: its row says ``applying`` with a token before anything else is written; the commit of the labels
-bears the token. Whoever finds ``applying`` left by a dead process looks for the token in the log of ``labels``: there, the
-load is finished; not there, it never happened.
+Whoever changes a run (sends, resumes, aborts, loads, undoes, renames or forgets it) holds its lease; see ``lease``.
 
-A process of another machine cannot be known to be dead. One that is silent for long is disowned in the ledger, and then
-a fence in ``labels`` stops the commit that it may be about to make: what the log does not have by then never comes.
+A load is written ahead: its row says ``applying`` with a token before anything else is written, and the commit of the labels
+has the same token. When the holder of the lease is gone and the row still says ``applying``, the log of ``labels`` is searched
+for the token. Found, the load is finished. Not found, a fence makes sure that the commit cannot come any more, and the load never
+happened.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import lance
 import pyarrow as pa
 
-from ..core.schema import LabelSchema
 from ..core.text import near
-from ..exceptions import RunBusy, RunExists, RunNotFound, StalePlan
+from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan
+from .commits import ATTEMPTS, Commits, deletions
 from .labels import Labels
+from .lease import Hold, Leases, has_ended
+from .run import Load, Run
 from .tables import RECEIPTS, RUNS, TASKS, Database, quote
 
-_RUNNING: set[str] = set()  # tokens of the loads under way in this very process
-_LEASE = timedelta(minutes=10)  # after which a load of another machine that never ended is disowned
-_ATTEMPTS = 10
-UNDER_WAY = ("applying", "undoing")
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One load of a run. ``state``: applying, applied, undoing, undone or aborted."""
-
-    number: int
-    state: str
-    token: str
-    since: int  # the version of ``labels`` that it was planned on
-    version: int | None = None  # the version that it made; None when it wrote no label
-    owner: str = ""
-    time: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    destinations: Mapping[str, str] = field(default_factory=dict)  # fields whose outcome went into another field
-    undone: int | None = None  # the version that its undoing made, or was planned on
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it was announced and has not ended."""
-        return self.state in UNDER_WAY
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A row of the ledger."""
-
-    anno_key: str
-    run_id: str
-    state: str
-    backend: str
-    schema: LabelSchema
-    options: Mapping[str, Any]
-    view: Sequence[Mapping[str, Any]]
-    labels_version: int
-    created: datetime
-    updated: datetime
-    loads: tuple[Load, ...] = ()
-    rev: int = 1
-
-    def row(self) -> dict[str, Any]:
-        """The columns of ``RUNS``."""
-        values = {
-            "label_schema": json.dumps(self.schema.to_dict()),
-            "options": json.dumps(dict(self.options)),
-            "view": json.dumps(list(self.view)),
-            "loads": json.dumps([{k: getattr(load, k) for k in Load.__dataclass_fields__} for load in self.loads]),
-        }
-        return {n: values.get(n, getattr(self, n, None)) for n in RUNS.names}
-
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Run:
-        """A run from its columns."""
-        return cls(
-            row["anno_key"], row["run_id"], row["state"], row["backend"],
-            LabelSchema.from_dict(json.loads(row["label_schema"])), json.loads(row["options"]), json.loads(row["view"]),
-            row["labels_version"], row["created"], row["updated"],
-            tuple(Load(**load) for load in json.loads(row["loads"])), row["rev"],
-        )  # fmt: skip
-
-    @property
-    def versions(self) -> dict[int, int]:
-        """For each load whose part of the baseline counts, the version of ``labels`` that it stands for."""
-        made = {load.number: load.version or load.since for load in self.loads}
-        return {number: made.get(number, self.labels_version) for number in self.generations}
-
-    @property
-    def fields(self) -> set[str]:
-        """The label fields that it sent, or brought labels to as a destination."""
-        return set(self.schema.fields).union(*(load.destinations.values() for load in self.loads))
-
-    @property
-    def generations(self) -> list[int]:
-        """The loads whose part of the baseline counts; 0 is what was sent."""
-        return [0, *(load.number for load in self.loads if load.state in ("applied", "undoing"))]
+_OF_A_RUN = (
+    "annotation_runs",
+    "annotation_tasks",
+    "annotation_receipts",
+    "annotation_baseline",
+    "annotation_changes",
+)
 
 
 class Runs:
@@ -115,6 +42,8 @@ class Runs:
 
     def __init__(self, db: Database, labels: Labels) -> None:
         self.db, self.labels = db, labels
+        self._commits = Commits(db, "annotation_runs")
+        self._leases = Leases(db)
 
     def keys(self) -> list[str]:
         """The keys of all runs, oldest first."""
@@ -122,48 +51,112 @@ class Runs:
         return list(rows["anno_key"].to_pylist())
 
     def every(self) -> list[Run]:
-        """All runs as they are written, oldest first."""
-        return [Run.of_row(row) for row in self.db.read("annotation_runs").sort_by("created").to_pylist()]
+        """All runs as they are written, oldest first; those that cannot be read are left out."""
+        return [run for run in self._all() if run is not None]
+
+    def _all(self) -> list[Run | None]:
+        runs: list[Run | None] = []
+        for row in self.db.read("annotation_runs").sort_by("created").to_pylist():
+            try:
+                runs.append(Run.of_row(row))
+            except RunError:
+                runs.append(None)
+        return runs
 
     def look(self, anno_key: str) -> Run:
-        """A run, as it is after whatever crash: a load that a dead process left half-way is settled first."""
-        rows = self.db.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
-        if not rows:
-            raise RunNotFound(f"There is no annotation run {anno_key!r}; {near(anno_key, self.keys())}")
-        run = Run.of_row(rows[0])
+        """A run to look at. A load whose process is gone is settled first; where the store cannot be written, only for
+        the caller.
+        """
+        run = self._read(anno_key)
         for load in run.loads:
-            if load.under_way:
-                run = self._settled(run, load)
+            if load.under_way and self._leases.find(run.run_id) is None:
+                try:
+                    run = self._settled(run, load)
+                except OSError:
+                    run = _with(run, load, _outcome(load, self._commit_of(load)))
         return run
 
     def get(self, anno_key: str) -> Run:
-        """A run to work on. Raises ``RunBusy`` while somebody loads it."""
+        """A run to work on. Raises ``RunBusy`` while somebody changes it."""
         run = self.look(anno_key)
-        for load in run.loads:
-            if load.under_way:
-                raise RunBusy(
-                    f"The run {anno_key!r} is being loaded by {load.owner} since {load.time}; wait for it, and try again."
-                )
+        if (lease := self._leases.find(run.run_id)) is not None:
+            raise RunBusy(f"The run {anno_key!r} {lease}; wait until that has ended, and try again.")
         return run
 
-    def require_free(self, anno_key: str) -> None:
-        """Raise ``RunExists`` when a run has this key."""
-        if anno_key in self.keys():
+    @contextmanager
+    def hold(self, run: Run, purpose: str) -> Iterator[tuple[Run, Hold]]:
+        """Hold the lease of a run, with the run as it is then. Raises ``RunBusy`` when somebody has it."""
+        with self._leases.hold(run.run_id, purpose, f"The run {run.anno_key!r}") as hold:
+            yield self.look_again(run), hold
+
+    def look_again(self, run: Run) -> Run:
+        """A run as it is now, by its id. Raises ``RunNotFound`` when it was forgotten."""
+        rows = self.db.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
+        if not rows:
+            raise RunNotFound(f"The run {run.anno_key!r} was forgotten by another process just now.")
+        now = Run.of_row(rows[0])
+        for load in now.loads:
+            if load.under_way:
+                now = self._settled(now, load)
+        return now
+
+    def exists(self, run: Run) -> bool:
+        """Whether a run was not forgotten."""
+        return bool(self.db.table("annotation_runs").count_rows(f"run_id = {quote(run.run_id)}"))
+
+    def _read(self, anno_key: str) -> Run:
+        rows = self.db.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
+        if not rows:
+            raise RunNotFound(f"There is no annotation run {anno_key!r}; {near(anno_key, self.keys())}")
+        return Run.of_row(rows[0])
+
+    def require_free(self, anno_key: str, table: lance.LanceDataset | None = None) -> None:
+        """Raise ``RunExists`` when a run has this key, now or in the table as it was read."""
+        rows = (table or self._commits.latest()).to_table(columns=["anno_key"], filter=f"anno_key = {quote(anno_key)}")
+        if rows.num_rows:
             raise RunExists(
                 f"The anno_key {anno_key!r} is in use; choose another, resume_annotation({anno_key!r}) if sending "
                 f"stopped half-way, or delete_annotation_run({anno_key!r}) first."
             )
 
-    def reserve(self, run: Run) -> None:
-        """Take a key. Raises ``RunExists`` when somebody has it."""
+    @contextmanager
+    def reserved(self, run: Run) -> Iterator[Hold]:
+        """Take a key for a new run, and hold its lease. Raises ``RunExists`` when a run has the key."""
+        with self._leases.hold(run.run_id, "is being sent", f"The run {run.anno_key!r}") as hold:
+
+            def added(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+                self.require_free(run.anno_key, table)
+                return lance.LanceOperation.Append(self._fragments(run, table))
+
+            self._commits.fenced(added)
+            yield hold
+
+    def rename(self, run: Run, anno_key: str) -> Run:
+        """Give a run another key. Raises ``RunExists``, also when another process takes the key at the same moment."""
+        new = _changed(run, anno_key=anno_key)
+
+        def renamed(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+            self.require_free(anno_key, table)
+            where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
+            rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
+            if not rows.num_rows:
+                raise _changed_meanwhile(run)
+            updated, removed = deletions(table, rows["_rowaddr"].to_numpy())
+            return lance.LanceOperation.Update(
+                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=self._fragments(new, table),
+                update_mode="rewrite_rows",
+            )  # fmt: skip
+
+        self._commits.fenced(renamed)
+        return new
+
+    def _fragments(self, run: Run, table: lance.LanceDataset) -> list[lance.FragmentMetadata]:
         rows = pa.Table.from_pylist([run.row()], RUNS)
-        merge = self.db.table("annotation_runs").merge_insert("anno_key").when_not_matched_insert_all()
-        if not merge.execute(rows)["num_inserted_rows"]:
-            self.require_free(run.anno_key)
+        return self._commits.write(iter(rows.to_batches()), table, RUNS)
 
     def update(self, run: Run, **changes: Any) -> Run:
         """Write changes of a run. Raises ``RunBusy`` when somebody changed it since it was read."""
-        new = replace(run, **changes, rev=run.rev + 1, updated=datetime.now(UTC))
+        new = _changed(run, **changes)
         rows = pa.Table.from_pylist([new.row()], RUNS)
         merge = (
             self.db.table("annotation_runs")
@@ -171,20 +164,25 @@ class Runs:
             .when_matched_update_all("target.rev = source.rev - 1")
         )
         if not merge.execute(rows)["num_updated_rows"]:
-            raise RunBusy(f"The run {run.anno_key!r} was changed by another process just now; try again.")
+            raise _changed_meanwhile(run)
         return new
 
     def delete(self, run: Run) -> None:
         """Forget a run, its tasks, baseline and history; not the labels it brought."""
-        names = (
-            "annotation_runs",
-            "annotation_tasks",
-            "annotation_receipts",
-            "annotation_baseline",
-            "annotation_changes",
-        )
-        for name in names:
-            self.db.delete(name, f"run_id = {quote(run.run_id)}")
+        self._delete(run.run_id)
+
+    def forget(self, anno_key: str) -> None:
+        """Forget a run by its key, also one whose entry cannot be read. Raises ``RunBusy`` while somebody changes it."""
+        rows = self.db.read("annotation_runs", ["anno_key", "run_id"], f"anno_key = {quote(anno_key)}")
+        if not rows.num_rows:
+            raise RunNotFound(f"There is no annotation run {anno_key!r}; {near(anno_key, self.keys())}")
+        for run_id in rows["run_id"].to_pylist():
+            with self._leases.hold(run_id, "is being forgotten", f"The run {anno_key!r}"):
+                self._delete(run_id)
+
+    def _delete(self, run_id: str) -> None:
+        for name in _OF_A_RUN:
+            self.db.delete(name, f"run_id = {quote(run_id)}")
 
     def add_tasks(self, run: Run, tasks: Sequence[tuple[str, pa.Array]]) -> None:
         """Write down all that is going to be sent, before the first piece is."""
@@ -196,9 +194,11 @@ class Runs:
         rows = pa.Table.from_arrays([pa.repeat(run.run_id, len(tasks)), names, ids], schema=TASKS)
         self.db.append("annotation_tasks", rows)
 
-    def drop_task(self, run: Run, task: str) -> None:
-        """Forget a task that was never sent."""
+    def set_task(self, run: Run, task: str, sample_ids: pa.Array) -> None:
+        """Replace the samples of a task that is not sent yet; with none, the task is forgotten."""
         self.db.delete("annotation_tasks", f"run_id = {quote(run.run_id)} AND task = {quote(task)}")
+        if len(sample_ids):
+            self.add_tasks(run, [(task, sample_ids)])
 
     def tasks(self, run: Run) -> pa.Table:
         """``TASKS`` of a run, in order."""
@@ -210,127 +210,109 @@ class Runs:
         self.db.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
 
     def receipts(self, run: Run) -> dict[str, dict[str, Any]]:
-        """The state of each task that was sent."""
+        """The state of each task that was sent; of a task that two processes sent, the last."""
         rows = self.db.read("annotation_receipts", where=f"run_id = {quote(run.run_id)}").to_pylist()
         return {row["task"]: json.loads(row["state"]) for row in rows}
 
     def begin(
-        self, run: Run, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None
+        self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None
     ) -> tuple[Run, Load]:
-        """Announce a load (or the undoing of one): after this, it is this process's alone."""
-        mark: dict[str, Any] = {"token": uuid.uuid4().hex, "owner": owner(), "time": datetime.now(UTC).isoformat()}
+        """Announce a load, or the undoing of one, under the lease that is held for it."""
+        lease = hold.lease
+        mark: dict[str, Any] = {"token": lease.token, "owner": lease.owner, "time": lease.since}
         if undo is not None:
             load = replace(undo, state="undoing", undone=since, **mark)
-            loads = tuple(load if one.number == load.number else one for one in run.loads)
+            loads = tuple(load if known.number == load.number else known for known in run.loads)
         else:
-            number = max([0, *(one.number for one in run.loads)]) + 1
-            load = Load(number, "applying", since=since, destinations=dict(destinations or {}), **mark)
+            load = Load(run.next_load, "applying", since=since, destinations=dict(destinations or {}), **mark)
             loads = (*run.loads, load)
-        announced = self.update(run, loads=loads)
-        _RUNNING.add(load.token)
-        return announced, load
+        return self.update(run, loads=loads), load
 
     def alone(self, run: Run, load: Load) -> bool:
-        """Whether no load of another run is under way, as far as the ledger knows; what this one has read of the labels
-        by now, whoever announces later will come after. Raises ``StalePlan`` when this announcement stands no more.
+        """Whether no load of another run is under way, as far as the ledger knows.
+
+        A load that is announced after this was asked reads the labels after this load has read them. Raises ``StalePlan`` when
+        this load was taken for dead by another process, or its run was forgotten.
         """
-        every = self.every()
-        mine = [one for other in every if other.run_id == run.run_id for one in other.loads]
+        every, leases = self._all(), self._leases.all()
+        mine = [known for other in every if other is not None and other.run_id == run.run_id for known in other.loads]
         if load not in mine:
             raise StalePlan(
                 f"The load of the run {run.anno_key!r} took so long that another process took it for dead, or forgot the "
                 "run; plan again."
             )
-        others = [one for other in every if other.run_id != run.run_id for one in other.loads]
-        return all(_dead(one) for one in others if one.under_way)
+        for other in every:
+            if other is None:  # it cannot be read, so it may be under way
+                return False
+            lease = leases.get(other.run_id)
+            busy = lease is not None and lease.valid and any(known.under_way for known in other.loads)
+            if busy and other.run_id != run.run_id:
+                return False
+        return True
 
     def end(self, run: Run, load: Load, version: int | None = None, counts: Mapping[str, int] | None = None) -> Run:
         """Write down that a load, or an undoing, was done; ``version`` is what it made of the labels, if anything."""
-        self.release(load)
         if load.state == "undoing":
-            return self._write(run, load, state="undone", undone=version or load.undone)
-        return self._write(run, load, state="applied", version=version, counts=dict(counts or load.counts))
+            return self._write(run, load, {"state": "undone", "undone": version or load.undone})
+        return self._write(run, load, {"state": "applied", "version": version, "counts": dict(counts or load.counts)})
 
     def give_up(self, run: Run, load: Load) -> None:
         """After an error between announcement and commit: the load did not happen, unless the commit did.
 
         That error is what the caller has to hear of; should this fail too, the next look at the run settles it.
         """
-        self.release(load)
         with suppress(Exception):
-            self.look(run.anno_key)
-
-    @staticmethod
-    def release(load: Load) -> None:
-        """Say that a load is over in this process, however it ended."""
-        _RUNNING.discard(load.token)
+            self._settled(run, load)
 
     def _settled(self, run: Run, load: Load) -> Run:
-        """The run after a load under way was looked into: done, aborted, or still under way."""
+        """The run after a load under way, whose process does not work on it any more, was finished or aborted."""
         version = self._commit_of(load)
-        if version is None and _elsewhere(load):
-            if not _silent(load):
-                return run
-            run = self._write(run, load, owner="")
-            self.labels.fence()
+        if version is None and self._may_commit(run, load):
+            self.labels.fence()  # should its process only have been suspended, its commit is refused from here on
             version = self._commit_of(load)
-        elif version is None and not _dead(load):
-            return run
-        if version is not None:
-            return self.end(run, load, version)
-        return self._write(run, load, state="aborted" if load.state == "applying" else "applied", undone=None)
+        return self._write(run, load, _outcome(load, version))
+
+    def _may_commit(self, run: Run, load: Load) -> bool:
+        """Whether the process of a load is not known to have ended."""
+        lease = self._leases.all().get(run.run_id)
+        return lease is None or lease.token != load.token or not has_ended(lease.owner)
 
     def _commit_of(self, load: Load) -> int | None:
         return self.labels.find_commit(load.token, load.since if load.undone is None else load.undone)
 
-    def _write(self, run: Run, load: Load, **changes: Any) -> Run:
-        """Write changes of a load, by its token, whatever else of the run was changed meanwhile."""
-        for _ in range(_ATTEMPTS):
+    def _write(self, run: Run, load: Load, changes: Mapping[str, Any]) -> Run:
+        """Write changes of a load that is still under way, whatever else of the run was changed meanwhile."""
+        for _ in range(ATTEMPTS):
             rows = self.db.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
             if not rows:
                 return run  # forgotten by somebody
             run = Run.of_row(rows[0])
-            loads = tuple(replace(one, **changes) if one.token == load.token else one for one in run.loads)
+            if not any(known.token == load.token and known.under_way for known in run.loads):
+                return run  # settled by somebody
             try:
-                return self.update(run, loads=loads)
+                return self.update(run, loads=_with(run, load, changes).loads)
             except RunBusy:
                 continue
         raise RunBusy(f"The run {run.anno_key!r} is changed by others all the time; try again when it is quieter.")
 
 
-def owner() -> str:
-    """Who is running, so that others can tell whether it lives: host, process number, and the time it was started."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+def _outcome(load: Load, version: int | None) -> dict[str, Any]:
+    """What a load that did not end comes to, by the version that it made."""
+    if version is None:
+        return {"state": "aborted" if load.state == "applying" else "applied", "undone": None}
+    return (
+        {"state": "undone", "undone": version} if load.state == "undoing" else {"state": "applied", "version": version}
+    )
 
 
-def _started(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
+def _with(run: Run, load: Load, changes: Mapping[str, Any]) -> Run:
+    loads = (replace(known, **changes) if known.token == load.token else known for known in run.loads)
+    return replace(run, loads=tuple(loads))
 
 
-def _elsewhere(load: Load) -> bool:
-    """Whether a load runs on another machine, or did until it was disowned."""
-    return load.owner.rsplit(":", 2)[0] != socket.gethostname()
+def _changed(run: Run, **changes: Any) -> Run:
+    return replace(run, **changes, rev=run.rev + 1, updated=datetime.now(UTC))
 
 
-def _silent(load: Load) -> bool:
-    """Whether a load of another machine was disowned, or is to be."""
-    return not load.owner or datetime.now(UTC) - datetime.fromisoformat(load.time) >= _LEASE
-
-
-def _dead(load: Load) -> bool:
-    """Whether the process of a load is known to have ended."""
-    if _elsewhere(load):
-        return False
-    _, pid, started = load.owner.rsplit(":", 2)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    if int(pid) == os.getpid():
-        return load.token not in _RUNNING
-    return _started(int(pid)) != started
+def _changed_meanwhile(run: Run) -> RunBusy:
+    return RunBusy(f"The run {run.anno_key!r} was changed by another process just now; try again.")

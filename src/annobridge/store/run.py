@@ -1,0 +1,101 @@
+"""A run and its loads, as values: one row of the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..core.schema import LabelSchema
+from ..exceptions import AnnobridgeError, RunError
+from .tables import RUNS
+
+UNDER_WAY = ("applying", "undoing")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load of a run. ``state``: applying, applied, undoing, undone or aborted."""
+
+    number: int
+    state: str
+    token: str
+    since: int  # the version of ``labels`` that it was planned on
+    version: int | None = None  # the version that it made; None when it wrote no label
+    owner: str = ""
+    time: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    destinations: Mapping[str, str] = field(default_factory=dict)  # fields whose outcome went into another field
+    undone: int | None = None  # the version that its undoing made, or was planned on
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it was announced and has not ended."""
+        return self.state in UNDER_WAY
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the ledger."""
+
+    anno_key: str
+    run_id: str
+    state: str  # sending | sent
+    backend: str
+    schema: LabelSchema
+    options: Mapping[str, Any]
+    view: Sequence[Mapping[str, Any]]
+    labels_version: int
+    created: datetime
+    updated: datetime
+    loads: tuple[Load, ...] = ()
+    rev: int = 1
+
+    def row(self) -> dict[str, Any]:
+        """The columns of ``RUNS``."""
+        values = {
+            "label_schema": json.dumps(self.schema.to_dict()),
+            "options": json.dumps(dict(self.options)),
+            "view": json.dumps(list(self.view)),
+            "loads": json.dumps([asdict(load) for load in self.loads]),
+        }
+        return {n: values.get(n, getattr(self, n, None)) for n in RUNS.names}
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Run:
+        """A run from its columns. Raises ``RunError`` for a row that cannot be read."""
+        try:
+            return cls(
+                row["anno_key"], row["run_id"], row["state"], row["backend"],
+                LabelSchema.from_dict(json.loads(row["label_schema"])), json.loads(row["options"]),
+                json.loads(row["view"]), row["labels_version"], row["created"], row["updated"],
+                tuple(Load(**load) for load in json.loads(row["loads"])), row["rev"],
+            )  # fmt: skip
+        except (ValueError, TypeError, KeyError, AttributeError, AnnobridgeError) as e:
+            raise RunError(
+                f"The entry of the run {row['anno_key']!r} in the ledger cannot be read ({e}): it is damaged, or a later version "
+                f"of annobridge wrote it. Use that version, or forget the run with delete_annotation_run({row['anno_key']!r})."
+            ) from e
+
+    @property
+    def versions(self) -> dict[int, int]:
+        """For each load whose part of the baseline counts, the version of ``labels`` that it stands for."""
+        made = {load.number: load.version or load.since for load in self.loads}
+        return {number: made.get(number, self.labels_version) for number in self.generations}
+
+    @property
+    def fields(self) -> set[str]:
+        """The label fields that it sent, or brought labels to as a destination."""
+        return set(self.schema.fields).union(*(load.destinations.values() for load in self.loads))
+
+    @property
+    def generations(self) -> list[int]:
+        """The loads whose part of the baseline counts; 0 is what was sent."""
+        return [0, *(load.number for load in self.loads if load.state in ("applied", "undoing"))]
+
+    @property
+    def next_load(self) -> int:
+        """The number of the load that comes next."""
+        return max([0, *(load.number for load in self.loads)]) + 1
