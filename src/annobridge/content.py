@@ -7,22 +7,22 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from .core.labels import LABELS
 from .formats.base import PART, Part
 from .formats.regroup import Regrouped
+from .store.labels import ORDERED, in_order
 from .store.locate import Locator
 from .store.samples import Samples
 
 
 class Content:
-    """Some samples, in the order of their ids, and labels on them in any order."""
+    """Some samples, in the order of their ids, and labels (``ORDERED``) on them in any order."""
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
         self._labels = Regrouped()
         locator = Locator(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
         try:
-            self._labels.put("labels", LABELS, ((batch, locator.tasks(batch["sample_id"])) for batch in labels))
+            self._labels.put("labels", ORDERED, ((batch, locator.tasks(batch["sample_id"])) for batch in labels))
         except BaseException:
             self.__exit__()
             raise
@@ -40,4 +40,4 @@ class Content:
         """The parts, one in memory at a time."""
         for number, at in enumerate(range(0, len(self._ids), PART)):
             samples = self._samples.rows(self._ids.slice(at, PART))
-            yield Part(samples, self._labels.get("labels", number), self._samples.media(samples))
+            yield Part(samples, in_order(self._labels.get("labels", number)), self._samples.media(samples))

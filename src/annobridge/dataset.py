@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import incoming
+from . import additions, incoming
 from .adopt import adopted
 from .core import adopt
-from .core.labels import OURS
 from .core.nest import unnest
-from .core.rows import Label
 from .exceptions import DatasetNotFound, SchemaError, StoreError
 from .formats import opsml, registry
 from .formats.base import Source
@@ -46,11 +44,10 @@ class Dataset(View):
         if not isinstance(labels, Mapping):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
+        tables = {field: incoming.tables(rows) for field, rows in labels.items()}
         with building.new(str(uri), storage_options, replace=False) as database:
-            draft = cls(Stores.of(database))
-            draft.add_samples(samples)
-            for field, rows in labels.items():
-                draft.add_labels(field, rows, (label_types or {}).get(field))
+            rows = incoming.with_media_type(pa.table(samples))
+            additions.add_samples(Stores.of(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
@@ -75,37 +72,36 @@ class Dataset(View):
 
         Columns that the dataset does not have are made. Returns the sample ids. opsml's ``ImageMetadata`` and
         ``ImageRecord`` are taken too: ``image_dir`` is where their file names start, ``classes`` names classes that are numbers.
+
+        All samples and labels are added, or nothing is, also if the process is killed. A sample is new if its ``sample_id`` is;
+        where none is given, if its file is. Raises ``InvalidLabels`` otherwise.
         """
         if opsml.is_records(samples):
-            found = Intake(self._stores, tags=(), clip=False)
-            found.run(_records(samples, image_dir, classes), progress=False)
+            with self._stores.changing_samples(additions.PURPOSE, additions.WAIT):
+                found = Intake(self._stores, tags=(), clip=False)
+                found.run(_records(samples, image_dir, classes), progress=False)
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
-            ids: list[str] = self._stores.samples.add(incoming.with_media_type(pa.table(samples))).to_pylist()
-            return ids
+            return additions.add_samples(self._stores, incoming.with_media_type(pa.table(samples)), lambda _: {})
         self._stores.samples.require_own()
         given = incoming.samples(samples)
         if not given:
             return []
-        incoming.check_labels(self._stores, given)
-        ids = self._stores.samples.add(incoming.sample_rows(given)).to_pylist()
-        fields: dict[str, dict[str, list[Label]]] = {}
-        for sample, sample_id in zip(given, ids, strict=True):
-            for name, labels in sample.fields.items():
-                fields.setdefault(name, {})[sample_id] = labels
-        for name, labels_of in fields.items():
-            self.add_labels(name, labels_of)
-        return ids
+        incoming.check_labels(given)
+        return additions.add_samples(
+            self._stores, incoming.sample_rows(given), lambda ids: incoming.labels_by_field(given, ids)
+        )
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
-        """Delete samples and their labels."""
+        """Delete samples and their labels: both, or nothing."""
         ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
         if not ids:
             return
         self._stores.samples.require_own()
-        self._stores.samples.require(pa.array(ids, pa.string()))
-        self._stores.db.delete("labels", among("sample_id", ids))
-        self._stores.samples.delete(ids)
+        with self._stores.changing_samples("is having samples deleted", additions.WAIT):
+            self._stores.samples.require(pa.array(ids, pa.string()))
+            self._stores.samples.delete(ids)
+            self._stores.labels.delete_of_samples(pa.array(ids, pa.string()))
 
     def add_labels(
         self,
@@ -124,15 +120,10 @@ class Dataset(View):
         cuts boxes and points to the image. Nothing is added then. opsml's records are taken as by ``add_samples``, for images
         that the dataset has.
         """
-        parts = incoming.LabelParts(self._stores, field, label_type, incoming.clips(invalid))
+        tables = incoming.tables(rows)
         if opsml.is_records(rows):
-            return self._append(parts, labels_in(self._stores, _records(rows, image_dir, classes), "objects"))
-        return self._append(parts, incoming.tables(rows))
-
-    def _append(self, parts: incoming.LabelParts, given: Iterable[pa.Table]) -> int:
-        """Add labels in one commit; returns how many."""
-        self._stores.labels.extend(parts.batches(given))
-        return parts.count
+            tables = labels_in(self._stores, _records(rows, image_dir, classes), "objects")
+        return additions.add_labels(self._stores, field, tables, label_type, incoming.clips(invalid))
 
     def adopt_labels(
         self,
@@ -153,8 +144,8 @@ class Dataset(View):
         or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
         """
         form = adopt.Form(coordinates, box_format, tuple(classes))
-        parts = incoming.LabelParts(self._stores, field or column, None, incoming.clips(invalid))
-        return self._append(parts, adopted(self._stores, column, field or column, form))
+        tables = adopted(self._stores, column, field or column, form)
+        return additions.add_labels(self._stores, field or column, tables, None, incoming.clips(invalid))
 
     def set_labels(self, rows: Any) -> int:
         """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
@@ -166,7 +157,7 @@ class Dataset(View):
         if edit is None:
             return 0
         before, after = edit
-        self._stores.labels.commit(version, before, after.to_reader())
+        self._stores.labels.commit(version, before, after.to_batches())
         return int(after.num_rows)
 
     def delete_labels(
@@ -181,11 +172,8 @@ class Dataset(View):
         if not conditions:
             raise SchemaError("Say which labels to delete: give label_ids, a field, or a condition.")
         version = self._stores.labels.version()
-        columns = ["label_id", "rev"]
-        found = list(self._stores.labels.scan(" AND ".join(conditions), columns, version, address=True))
-        rows = pa.Table.from_batches(found) if found else OURS.empty_table().select([*columns, "_rowaddr"])
-        if rows.num_rows:
-            self._stores.labels.commit(version, rows, None)
+        rows = self._stores.labels.rows_to_replace(" AND ".join(conditions), version)
+        self._stores.labels.commit(version, rows)
         return int(rows.num_rows)
 
     def optimize(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset import Dataset, load_dataset
-from .exceptions import InvalidOption, StoreError
+from .exceptions import DatasetExists, InvalidOption, StoreError
 from .formats import registry
 from .incoming import clips
 from .intake import Intake
@@ -91,11 +91,15 @@ def import_dataset(
 def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iterator[Stores]:
     if mode == "add":
         stores = load_dataset(uri, storage_options)._stores
-        with building.alone(uri):
+        with stores.changing_samples("is being imported into"):
             yield stores
         return
     with building.new(uri, storage_options, replace=mode == "overwrite") as database:
-        yield Stores.of(database)
+        stores = Stores.of(database)
+        with stores.changing_samples("is being imported into"):
+            if stores.samples.count():  # of another import, which had the same place until now
+                raise DatasetExists(f"There is a dataset at {uri!r} already; give mode='add', or choose another place.")
+            yield stores
 
 
 @contextmanager

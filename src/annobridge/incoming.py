@@ -18,7 +18,8 @@ from .core.rows import Label, Sample
 from .core.text import near
 from .exceptions import InvalidLabels, SchemaError, StalePlan
 from .store import media
-from .store.labels import with_ids
+from .store.commits import Fragments
+from .store.labels import ROWS, with_ids
 from .store.stores import Stores
 
 _PART = 65_536  # rows made ready at a time
@@ -57,7 +58,7 @@ def _sample_column(name: str, values: Any) -> Any:
 
 
 def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] | None:
-    """What ``set_labels`` replaces (label_id, rev, _rowaddr) and the labels as they will be; ``None`` for no rows."""
+    """What ``set_labels`` replaces (``ROWS``) and the labels as they will be; ``None`` for no rows."""
     given, said = _changes(rows)
     if not given.num_rows:
         return None
@@ -81,7 +82,7 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
         stores.samples.require(new["sample_id"])
     if problems := validate.problems(new):
         raise InvalidLabels("These labels cannot be stored:", problems)
-    return now.select(["label_id", "rev", "_rowaddr"]), new
+    return now.select(ROWS.names), new
 
 
 def _overlaid(now: pa.Table, given: pa.Table, said: Mapping[str, np.ndarray]) -> pa.Table:
@@ -99,22 +100,19 @@ def _overlaid(now: pa.Table, given: pa.Table, said: Mapping[str, np.ndarray]) ->
 
 
 class LabelParts:
-    """Label rows made ready to store, part by part; remembers what was wrong, since the writer hides it."""
+    """Labels of one field made ready to store, part by part, for samples that are there or that come with them."""
 
-    def __init__(self, stores: Stores, field: str, label_type: str | None, clip: bool) -> None:
+    def __init__(
+        self, stores: Stores, field: str, label_type: str | None, clip: bool, samples: pa.Array, given: GivenIds
+    ) -> None:
         self.stores, self.field, self.clip = stores, field, clip
         self.kind = _kind(label_type)
-        self.samples = stores.samples.ids()
-        self.count = 0
-        self.given = GivenIds(stores)
+        self.samples, self.given = samples, given
 
     def batches(self, given: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """``LABELS`` batches of labels in columns."""
         for table in given:
-            rows = self._ready(table)
-            self.count += rows.num_rows
-            yield from rows.to_batches()
-        self.given.done()
+            yield from self._ready(table).to_batches()
 
     def _ready(self, table: pa.Table) -> pa.Table:
         constants: dict[str, Any] = {"field": self.field}
@@ -132,23 +130,32 @@ class LabelParts:
 
 
 class GivenIds:
-    """The ids that new labels came with: each must be new, and none given twice."""
+    """The ids that new labels came with: each must be new, and none given twice.
+
+    A label whose sample is not in the dataset is not part of it, and does not keep its id: it is replaced.
+    """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
+        self.version = stores.labels.version()  # that the ids are looked for in
         self._empty = not stores.labels.count()
+        self.labels = 0  # written
         self._parts: list[pa.Array] = []
+        self._orphans: list[pa.Table] = []
 
     def add(self, label_ids: pa.ChunkedArray) -> None:
         """Look at the ids of a part; null is none."""
         given = one(label_ids.drop_null())
         if not len(given):
             return
-        if not self._empty and (found := self._stores.labels.of_ids(given)).num_rows:
-            first = found["label_id"][0].as_py()
-            raise InvalidLabels(
-                "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
-            )
+        if not self._empty and (found := self._stores.labels.of_ids(given, self.version)).num_rows:
+            present = pc.is_in(found["sample_id"], value_set=self._stores.samples.present(found["sample_id"]))
+            if pc.any(present).as_py():
+                first = found["label_id"].filter(present)[0].as_py()
+                raise InvalidLabels(
+                    "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
+                )
+            self._orphans.append(found.select(ROWS.names))
         self._parts.append(given)
 
     def done(self) -> None:
@@ -157,6 +164,28 @@ class GivenIds:
         if len(self._parts) > 1 and pc.count_distinct(everything).as_py() < len(everything):
             twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
             raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
+
+    def write(self, batches: Iterable[pa.RecordBatch]) -> Fragments:
+        """Write labels, whose ids are looked at on the way, into files that nobody sees before ``commit``."""
+
+        def counted() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                self.labels += batch.num_rows
+                yield batch
+            self.done()
+
+        return self._stores.labels.write(counted())
+
+    def commit(self, added: Fragments, new_samples: pa.Array) -> None:
+        """Add labels that were written, as one version.
+
+        ``new_samples`` are about to be added: labels that an interrupted addition or deletion left for them are replaced.
+        """
+        labels, gone = self._stores.labels, list(self._orphans)
+        if len(new_samples) and not self._empty:
+            gone.append(labels.rows_of_samples(new_samples, self.version))
+        rows = _distinct(pa.concat_tables([ROWS.empty_table(), *gone]))
+        labels.commit(self.version, rows, added=added, new_ids=lambda: self._parts, alone=lambda: not self._parts)
 
 
 def clips(invalid: str) -> bool:
@@ -322,8 +351,23 @@ def _no_label(given: Any) -> InvalidLabels:
     return InvalidLabels("", [f"{given!r} is not a label; {cure}."])
 
 
-def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
-    """The labels of new samples, looked at before the samples are added."""
+def labels_by_field(samples: Sequence[Sample], sample_ids: Sequence[str]) -> dict[str, Iterator[pa.Table]]:
+    """The labels of samples, by field, with the ids that the samples have here."""
+    fields: dict[str, dict[str, list[Label]]] = {}
+    for sample, sample_id in zip(samples, sample_ids, strict=True):
+        for name, labels in sample.fields.items():
+            fields.setdefault(name, {})[sample_id] = labels
+    return {name: tables(labels) for name, labels in fields.items()}
+
+
+def _distinct(rows: pa.Table) -> pa.Table:
+    """Rows of the labels table, each once."""
+    first = np.unique(rows["_rowaddr"].to_numpy(), return_index=True)[1]
+    return rows.take(pa.array(np.sort(first)))
+
+
+def check_labels(samples: Sequence[Sample]) -> None:
+    """Raise ``InvalidLabels`` for labels of new samples that cannot be stored; samples are named by their files."""
     rows = [
         {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
         for n, (s, name, label) in enumerate(
@@ -332,8 +376,6 @@ def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
     ]
     if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
-    ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
-    GivenIds(stores).add(pa.chunked_array([ids], pa.string()))
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:

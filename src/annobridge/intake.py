@@ -15,6 +15,8 @@ from .formats.base import Part, Source
 from .progress import Progress, ProgressChoice
 from .spool import Spool
 from .store.labels import with_ids
+from .store.locate import of_samples
+from .store.samples import Identity
 from .store.stores import Stores
 
 _KNOWN = ("sample_id", "filepath")
@@ -24,8 +26,9 @@ _REFUSAL = "These labels cannot be stored; nothing was imported:"
 class Intake:
     """The parts of a source on their way in: the labels as they come, in one commit; then the samples, in another.
 
-    Whoever is stopped between the two leaves labels of no sample, which no view shows. The ids of samples do not change from
-    one import to the next, so a repetition finds these labels, and adds the samples.
+    What is stopped between the two leaves labels of no sample, which are not part of the dataset. The ids of samples do not
+    change from one import to the next, so a repetition replaces these labels, and adds the samples. Use it within
+    ``Stores.changing_samples``.
     """
 
     def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
@@ -34,7 +37,8 @@ class Intake:
         self.kept: Counter[str] = Counter()
         self._stores, self._tags, self._clip = stores, list(tags), clip
         self._ids, self._places = _known(stores)
-        self._labelled = _labelled(stores)
+        self._labelled = _labelled(stores, self._ids)
+        self._checked = stores.samples.version()
         self._given = incoming.GivenIds(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
         self._spool: Spool | None = None
@@ -48,22 +52,25 @@ class Intake:
     def run(self, source: Source, progress: ProgressChoice) -> None:
         """Read all parts, and write them."""
         with Progress(progress, source.count, "importing") as bar:
-            self._stores.labels.extend(self._label_batches(source, bar))
+            added = self._given.write(self._label_batches(source, bar))
+        ids = pa.chunked_array(self._new, pa.string()).combine_chunks()
+        identity = Identity(ids, ids, pa.array([], pa.string()))
+        self._stores.samples.require_new(identity, self._checked)
+        self._given.commit(added, ids)
         if self._spool is not None:
-            self._stores.samples.append(self._spool.reader("samples").schema, self._spool.batches("samples"))
+            schema = self._spool.reader("samples").schema
+            self._stores.samples.append(schema, self._spool.batches("samples"), identity, self._checked)
             self._spool.close()
 
     def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
         for part in source.parts():
             yield from self._ready(part).to_batches()
             bar.advance(part.samples.num_rows)
-        self._given.done()
-        self._stores.samples.require_new(pa.chunked_array(self._new, pa.string()))
         if self._spool is not None:
             self._spool.done()
 
     def _ready(self, part: Part) -> pa.Table:
-        """The labels of a part that are to be added; its new samples are put by."""
+        """The labels of a part that are to be added; its new samples are kept on disk until then."""
         place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._places)
         theirs = one(part.samples["sample_id"].cast(pa.string()))
         ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
@@ -97,10 +104,10 @@ class Intake:
         return labels
 
 
-def _labelled(stores: Stores) -> dict[str, pa.Array]:
-    """By field, the samples that have labels in it."""
+def _labelled(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
+    """By field, which of the samples have labels in it."""
     found: dict[str, list[pa.Array]] = defaultdict(list)
-    for batch in stores.labels.scan(None, ["field", "sample_id"]):
+    for batch in of_samples(stores.labels.scan(None, ["field", "sample_id"]), sample_ids):
         for name in pc.unique(batch["field"]).to_pylist():
             found[name].append(pc.unique(batch["sample_id"].filter(pc.equal(batch["field"], name))))
     return {name: pc.unique(pa.chunked_array(parts)) for name, parts in found.items()}

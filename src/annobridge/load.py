@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .core.labels import LABELS
-from .core.merge import BEFORE
 from .exceptions import SchemaError, StalePlan
 from .plan import Outcome, require_open
 from .spool import Spool
-from .store.runs import Load, Run
+from .store.labels import ROWS
+from .store.run import Load, Run
 from .store.stores import Stores
 from .store.tables import CHANGES
 
@@ -22,31 +22,31 @@ REPLANS = 3  # plans made anew when others keep changing the labels
 def apply(stores: Stores, outcome: Outcome) -> int | None:
     """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
 
-    The ledger says ``applying`` before anything is written, and the commit of the labels bears its token; so whatever
+    The ledger says ``applying`` before anything is written, and the commit of the labels has its token; so whatever
     happens in between, the next look at the run finds either the whole load or none of it.
     """
     outcome.guard()
     rows = outcome.spool.rows
     if not rows["writes"] and not rows["before"] and not rows["baseline"]:
         return None
-    run = stores.runs.get(outcome.run.anno_key)
-    if run.rev != outcome.run.rev:
-        raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-    require_samples(stores, outcome.spool, run)
-    _require_open(stores, outcome)
-    run, load = stores.runs.begin(run, outcome.version, destinations=outcome.destinations)
-    version = None
-    try:
-        if rows["baseline"]:
-            stores.baseline.put_loaded(outcome.spool.reader("baseline"))
-        if rows["before"]:
-            stores.db.append("annotation_changes", _changes(outcome, run.run_id))
-            version = commit(stores, outcome.spool, outcome.version, run, load)
-    except BaseException:
-        stores.runs.give_up(run, load)
-        raise
-    counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
-    stores.runs.end(run, load, version, counts)
+    with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
+        if run.rev != outcome.run.rev:
+            raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
+        require_samples(stores, outcome.spool, run)
+        _require_open(stores, outcome)
+        run, load = stores.runs.begin(run, hold, outcome.version, destinations=outcome.destinations)
+        version = None
+        try:
+            if rows["baseline"]:
+                stores.baseline.put_loaded(outcome.spool.reader("baseline"))
+            if rows["before"]:
+                stores.db.append("annotation_changes", _changes(outcome, run.run_id))
+                version = commit(stores, outcome.spool, outcome.version, run, load)
+        except BaseException:
+            stores.runs.give_up(run, load)
+            raise
+        counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
+        stores.runs.end(run, load, version, counts)
     return version
 
 
@@ -65,20 +65,28 @@ def _require_open(stores: Stores, outcome: Outcome) -> None:
         raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
 
 
-def commit(stores: Stores, spool: Spool, version: int, run: Run, load: Load) -> int:
+def commit(stores: Stores, spool: Spool, version: int, run: Run, load: Load, own_columns_of: int | None = None) -> int:
     """Commit the streams ``before`` and ``writes`` of a spool, planned on a version of ``labels``.
 
-    Additions have no row to replace, so only the others are held in memory: 50 bytes each.
+    Additions have no row to replace, so only the others are held in memory: 60 bytes each. ``own_columns_of`` is the
+    version from which labels that come back get the values of the users' own columns.
     """
-    narrow = pa.schema([BEFORE.field(name) for name in ("label_id", "rev", "_rowaddr")])
-    batches = [batch.filter(pc.is_valid(batch["_rowaddr"])) for batch in spool.reader("before", narrow)]
-    writes = spool.reader("writes", LABELS) if spool.rows["writes"] else None
 
-    def added() -> Iterator[pa.Array]:
-        return (b["label_id"].filter(pc.is_null(b["_rowaddr"])) for b in spool.batches("before"))
+    def some(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in spool.batches(stream):
+            rows = batch.filter(pc.equal(batch["action"], action))
+            if rows.num_rows:
+                yield rows.select(schema.names).cast(schema)
 
-    before = pa.Table.from_batches(batches, narrow)
-    return stores.labels.commit(version, before, writes, load.token, added, lambda: stores.runs.alone(run, load))
+    def new_ids() -> Iterator[pa.Array]:
+        return (rows["label_id"] for rows in some("writes", "add", LABELS))
+
+    rows = pa.Table.from_batches([*some("before", "edit", ROWS), *some("before", "delete", ROWS)], ROWS)
+    added = stores.labels.write(some("writes", "add", LABELS), own_columns_of)
+    return stores.labels.commit(
+        version, rows, some("writes", "edit", LABELS), added,
+        token=load.token, new_ids=new_ids, alone=lambda: stores.runs.alone(run, load),
+    )  # fmt: skip
 
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:

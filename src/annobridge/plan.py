@@ -30,10 +30,11 @@ from .core.text import near
 from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
 from .progress import Progress
 from .spool import Spool
+from .store import baseline
 from .store.baseline import current
 from .store.labels import of_fields
 from .store.locate import Locator
-from .store.runs import Run
+from .store.run import Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
 from .store.tables import quote
@@ -171,6 +172,8 @@ class _Answer(NamedTuple):
     base: pa.Table
     sent: pa.Table
     copies: pa.Table
+    labels: int  # how many were sent
+    doubled: int  # of which the baseline has a second record
     download: Download | Gone
 
 
@@ -192,15 +195,14 @@ class _Planner:
         self.policy = "ours" if options.conflicts == "ours" else "theirs"
         schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
-        number = max([0, *(load.number for load in run.loads)]) + 1
-        self.out = Outcome(Spool(schemas), stores.labels.version(), run, number, options, self.destinations)
+        self.out = Outcome(Spool(schemas), stores.labels.version(), run, run.next_load, options, self.destinations)
+        self.doubled = 0  # labels of which the baseline has a second record
         self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run_all(self, progress: Any) -> Outcome:
-        self.out.sent = self.stores.baseline.size(self.run)
         bases, fields = self._regroup_base()
         ours = self._regroup_ours(fields)
         everyone = pa.concat_arrays(self.samples)
@@ -219,6 +221,10 @@ class _Planner:
             raise Gone(
                 f"Nothing of the run {self.run.anno_key!r} is on the server any more; its labels here are untouched. "
                 f"delete_annotation_run({self.run.anno_key!r}) forgets it."
+            )
+        if self.doubled:
+            self.out.notes.append(
+                f"Two processes sent this run at once, and recorded {self.doubled} labels twice; each counts once."
             )
         self.out.spool.done()
         return self.out
@@ -250,18 +256,22 @@ class _Planner:
                 yield answer
 
     def _ask(self, number: int, bases: Shuffle) -> _Answer:
-        name, base = self.names[number], current(bases.get(number))
+        name, rows = self.names[number], bases.get(number)
+        base, (labels, doubled) = current(rows), baseline.sent(rows)
         sent, copies = destination.split(base)
+        download: Download | Gone
         try:
             download = self.backend.download(Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE)))
         except Gone as e:
-            return _Answer(base, sent, copies, e)
-        return _Answer(base, sent, copies, download)
+            download = e
+        return _Answer(base, sent, copies, labels, doubled, download)
 
     def _task(self, number: int, answer: _Answer, ours: pa.Table, present: pa.Array | None) -> bool:
         """Plan one task; ``False`` when it is not on the server any more."""
         name, download = self.names[number], answer.download
         base, sent, copies = answer.base, answer.sent, answer.copies
+        self.out.sent += answer.labels
+        self.doubled += answer.doubled
         if isinstance(download, Gone):
             self.out.digests.append("gone")
             self.out.unanswered += len(self.samples[number])

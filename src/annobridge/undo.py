@@ -28,8 +28,9 @@ from .results import Undone
 from .spool import Spool
 from .store.baseline import current
 from .store.labels import of_fields
+from .store.lease import Hold
 from .store.locate import Locator
-from .store.runs import Load, Run
+from .store.run import Load, Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
 from .store.tables import CHANGES, quote
@@ -40,30 +41,45 @@ _BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is tak
 
 def undo(stores: Stores, run: Run) -> Undone:
     """Reverse the last applied load of a run, as one version of ``labels``."""
+    with stores.runs.hold(run, "is being undone") as (run_, hold):
+        return _undo(stores, run_, hold)
+
+
+def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     applied = [load for load in run.loads if load.state == "applied"]
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
     spool = Spool({"writes": WRITES, "before": BEFORE, "kept": FINDINGS})
     found: Counter[str] = Counter()
+    own_columns_of = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
         spool.add("writes", merged.writes)
         spool.add("before", merged.before)
         spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
+        if own_columns_of is None and stores.labels.has_own_columns():
+            spool.add("kept", _without_own_columns(merged.writes))
         for pair in pc.value_counts(merged.before["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     spool.done()
     loading.require_samples(stores, spool, run)
-    run, mark = stores.runs.begin(run, version, undo=load)
+    run, mark = stores.runs.begin(run, hold, version, undo=load)
     done = None
     try:
         if spool.rows["before"]:
-            done = loading.commit(stores, spool, version, run, mark)
+            done = loading.commit(stores, spool, version, run, mark, own_columns_of)
     except BaseException:
         stores.runs.give_up(run, mark)
         raise
     stores.runs.end(run, mark, done)
     return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, spool, done)
+
+
+def _without_own_columns(writes: pa.Table) -> pa.Table:
+    """Findings for labels that come back without what users had in columns of their own."""
+    back = bools(pc.equal(writes["action"], "add"))
+    reason = "the label is back, but the version of the labels table that held the columns added to it was cleaned away"
+    return findings.of(writes, back, "own columns", reason)
 
 
 def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tuple[Merged, pa.Table]]:
@@ -175,7 +191,9 @@ def _left(base: pa.Table, before: pa.Table) -> pa.Table:
     kept = patched(replaced(base, was, names, edited & ~everything), base, written)
     for name in names:
         base = base.set_column(base.column_names.index(name), BASELINE.field(name), kept[name])
-    return base
+    # The attributes of these rows are those of the whole label.
+    unsent = pc.if_else(pa.array(edited & ~everything), None, one(base["unsent"]))
+    return base.set_column(base.column_names.index("unsent"), BASELINE.field("unsent"), unsent)
 
 
 def _with_provenance(merged: Merged, before: pa.Table) -> Merged:

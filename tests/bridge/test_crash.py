@@ -12,7 +12,6 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.doubles import file_backend
 
 import annobridge as ab
 from annobridge.core import ids
+from annobridge.store import lease as leases
 from annobridge.store import runs as ledger
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,8 @@ LOAD = [
     ("annobridge.store.runs:Runs.end", 1, "after"),
 ]
 ANNOTATE = [
-    ("annobridge.store.runs:Runs.reserve", 1, "before"),
-    ("annobridge.store.runs:Runs.reserve", 1, "after"),
+    ("annobridge.store.runs:Runs.reserved", 1, "before"),
+    ("annobridge.store.commits:Commits.fenced", 1, "after"),
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "before"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "after"),
@@ -214,10 +214,10 @@ def test_killed_in_annotate(wrecks, root, name):
     server = folder.with_name(f"server-{folder.name}")
     ds = ab.load_dataset(folder)
     assert same(labels(ds), labels(ab.load_dataset(root / "plain")))
-    if "before Runs.reserve" in name:  # it never happened, and the key is free
+    if "before Runs.reserved" in name:  # it never happened, and the key is free
         assert ds.list_annotation_runs() == []
         ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
-    elif "after Runs.reserve" in name:
+    elif "Commits.fenced" in name:
         with pytest.raises(ab.RunIncomplete, match=r"resume_annotation\('r'\).*abort_annotation\('r'\)"):
             ds.load_annotations("r")
         with pytest.raises(ab.RunError, match="abort it, and annotate again"):
@@ -324,8 +324,8 @@ def meeting(monkeypatch) -> Callable[[str, Callable[[], Any]], None]:
 def elsewhere(monkeypatch: pytest.MonkeyPatch, sent: Any, call: str) -> Any:
     """What another machine gets, after a long time."""
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.socket, "gethostname", lambda: "elsewhere")
-        patch.setattr(ledger, "_LEASE", timedelta(0))
+        patch.setattr(leases, "owner", lambda: "elsewhere|boot|namespace|1|1")
+        patch.setattr(leases.Lease, "valid", property(lambda _: False))  # it was not renewed for long
         return getattr(ab.load_dataset(sent.path), call)("r")
 
 

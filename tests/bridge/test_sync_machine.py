@@ -34,10 +34,13 @@ VALUES = {
     "spatial": st.integers(0, 8).map(lambda n: (n / 10, 0.1, 0.1, 0.1)),
     "attributes.free": st.sampled_from([None, 1, 2, 3]),
     "attributes.fixed": st.sampled_from([None, "x", "y"]),
-    "attributes.own": st.sampled_from([None, "mine"]),  # outside the schema: no tool hears of it
+    "attributes.own": st.sampled_from([None, "mine"]),  # outside the schema
+    "tags": st.sampled_from([(), ("checked",)]),
 }
-COMPONENTS = tuple(VALUES)
-SENT = COMPONENTS[:-1]
+WHOLE = tuple(VALUES)  # of a label: deleting one that differs from what was sent, in whatever, is a conflict
+COMPONENTS = WHOLE[:-1]  # that are merged
+SENT = COMPONENTS[:-1]  # that a tool is asked about
+ATTRIBUTES = [name for name in SENT if name.startswith("attributes.")]
 FLAG_OF = {"label": "allow_label_edits", "spatial": "allow_spatial_edits"}
 OPEN = dict.fromkeys(FLAGS, True)
 SAMPLES = ["s0", "s1", "s2"]
@@ -52,17 +55,18 @@ def values() -> st.SearchStrategy[Label]:
 
 def row_of(label: Label) -> dict[str, Any]:
     attributes = {n.removeprefix("attributes."): label[n] for n in COMPONENTS if n.startswith("attributes.")}
-    return ab.Detection(label["label"], label["spatial"], attributes=attributes).row()
+    return ab.Detection(label["label"], label["spatial"], attributes=attributes, tags=list(label["tags"])).row()
 
 
 def label_of(row: dict[str, Any]) -> Label:
     found = {f"attributes.{a['name']}": json.loads(a["value"]) for a in row["attributes"] or []}
-    return {n: found.get(n) for n in COMPONENTS} | {"label": row["label"], "spatial": tuple(row["bounding_box"])}
+    more = {"label": row["label"], "spatial": tuple(row["bounding_box"]), "tags": tuple(row["tags"] or ())}
+    return {n: found.get(n) for n in COMPONENTS} | more
 
 
 def bare(label: Label) -> Label:
-    """A label as it is sent."""
-    return {**label, "attributes.own": None}
+    """A label as the tool has it."""
+    return {**label, "attributes.own": None, "tags": ()}
 
 
 def one_of(data: st.DataObject, things: Iterable[Any]) -> Any:
@@ -93,7 +97,7 @@ class Write:
     name: str
     old: Label | None
     new: Label | None
-    components: tuple[str, ...] = COMPONENTS
+    components: tuple[str, ...] = WHOLE
 
 
 @dataclass
@@ -106,7 +110,7 @@ class Outcome:
     refused: int = 0
     conflicts: int = 0
 
-    def put(self, action: str, where: str, name: str, new: Label | None, components: Any = COMPONENTS) -> None:
+    def put(self, action: str, where: str, name: str, new: Label | None, components: Any = WHOLE) -> None:
         self.writes.append(Write(action, where, name, self.ours.get(name), new, tuple(components)))
         if new is None:
             del self.ours[name]
@@ -154,7 +158,7 @@ def merged(
             continue
         if t is None:
             assert b is not None
-            _deleted(out, name, b, o, where, flags, parts, policy)
+            _deleted(out, name, b, o, where, flags, policy)
         elif b is None:
             _added(out, name, t, o, where, flags, fixed, parts, policy)
         else:
@@ -185,13 +189,12 @@ def _added(
 
 
 def _deleted(
-    out: Outcome, name: str, b: Label, o: Label | None, where: str, flags: Mapping[str, bool], parts: tuple[str, ...],
-    policy: str,
-) -> None:  # fmt: skip
+    out: Outcome, name: str, b: Label, o: Label | None, where: str, flags: Mapping[str, bool], policy: str
+) -> None:
     if not flags["allow_deletions"]:
         out.refused += 1
         return
-    if o is not None and any(o[c] != b[c] for c in parts):
+    if o is not None and o != b:
         out.conflicts += 1
         if policy == "ours":
             return
@@ -204,9 +207,12 @@ def _edited(
     out: Outcome, name: str, b: Label, t: Label, o: Label | None, where: str, flags: Mapping[str, bool], fixed: bool,
     parts: tuple[str, ...], policy: str,
 ) -> None:  # fmt: skip
-    accepted = {}
+    accepted: Label = {}
     for c in parts:
         if t[c] == b[c]:
+            continue
+        if parts is SENT and c in ATTRIBUTES and t["label"] != b["label"] and "label" not in accepted:
+            out.refused += 1  # it came with a class that is not taken over
             continue
         allowed = flags[FLAG_OF[c]] if c in FLAG_OF else not (c == "attributes.fixed" and fixed)
         if not allowed:
@@ -263,8 +269,9 @@ class Sync(RuleBasedStateMachine):
             label_schema={"f": {"type": "detections", "classes": CLASSES, **self.flags, "attributes": {
                 "free": {"type": "int"}, "fixed": {"type": "text", "read_only": self.fixed}}}},
         )  # fmt: skip
-        sent = {name: bare(label) for name, label in self.ours["f"].items()}
-        self.runs[key] = Run(key, self.ds._stores.runs.get(key).run_id, sent, copy.deepcopy(sent))
+        sent = copy.deepcopy(self.ours["f"])
+        there = {name: bare(label) for name, label in sent.items()}
+        self.runs[key] = Run(key, self.ds._stores.runs.get(key).run_id, sent, there)
 
     def _run(self, data: st.DataObject) -> Run:
         return self.runs[one_of(data, self.runs)]
@@ -287,12 +294,12 @@ class Sync(RuleBasedStateMachine):
         self.add_here(sample, label, self._new("h"))
 
     @precondition(lambda self: self._here())
-    @rule(data=st.data(), component=st.sampled_from(COMPONENTS))
+    @rule(data=st.data(), component=st.sampled_from(WHOLE))
     def edit_here(self, data: st.DataObject, component: str) -> None:
         where, name = one_of(data, self._here())
         label = {**self.ours[where][name], component: data.draw(VALUES[component])}
         row = row_of(label)
-        self.ds.set_labels([{"label_id": name, **{c: row[c] for c in ("label", "bounding_box", "attributes")}}])
+        self.ds.set_labels([{"label_id": name, **{c: row[c] for c in ("label", "bounding_box", "attributes", "tags")}}])
         self.ours[where][name] = label
 
     @precondition(lambda self: self._here())
@@ -417,7 +424,7 @@ class Sync(RuleBasedStateMachine):
         path, when = step
         module, owner, name = path.rsplit(".", 2)
         holder = getattr(__import__(module, fromlist=[owner]), owner)
-        real, give_up, dead = getattr(holder, name), ledger.Runs.give_up, ledger._dead
+        real, give_up = getattr(holder, name), ledger.Runs.give_up
 
         def killed(*args: Any, **kwargs: Any) -> Any:
             if when == "after":
@@ -428,7 +435,6 @@ class Sync(RuleBasedStateMachine):
         try:
             setattr(holder, name, killed)
             ledger.Runs.give_up = lambda *_: None  # type: ignore[method-assign]
-            ledger._dead = lambda _: True
             try:
                 self.ds.load_annotations(run.key, **self._options(run, policy, beside))
             except Killed:
@@ -439,7 +445,7 @@ class Sync(RuleBasedStateMachine):
             self.ds.get_annotation_info(run.key)
         finally:
             setattr(holder, name, real)
-            ledger.Runs.give_up, ledger._dead = give_up, dead  # type: ignore[method-assign]
+            ledger.Runs.give_up = give_up  # type: ignore[method-assign]
         wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end"))
         if wrote and (any(w.writes for w in want) or committed):
             self._loaded(run, want)

@@ -15,6 +15,7 @@ from lance.commit import CommitConflictError
 import annobridge as ab
 from annobridge.core.labels import LABELS
 from annobridge.store import labels as module
+from annobridge.store.commits import ATTEMPTS
 
 
 @pytest.fixture
@@ -47,17 +48,19 @@ def before(ds: ab.Dataset, *ids: str) -> tuple[int, pa.Table, pa.Table]:
     new = found.select(LABELS.names)
     new = new.set_column(LABELS.get_field_index("label"), LABELS.field("label"), pa.array(["new"] * len(ids)))
     new = new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pa.compute.add(new["rev"], 1))
-    return version, found.select(["label_id", "rev", "_rowaddr"]), new
+    return version, found.select(module.ROWS.names), new
 
 
-def commit(ds: ab.Dataset, version: int, old: pa.Table, new: pa.Table | None) -> int:
-    return ds._stores.labels.commit(version, old, None if new is None else new.to_reader())
+def commit(ds: ab.Dataset, version: int, old: pa.Table, new: pa.Table, added: pa.Table | None = None) -> int:
+    labels = ds._stores.labels
+    fragments = labels.write(added.to_batches()) if added is not None else ()
+    return labels.commit(version, old, new.to_batches(), fragments)
 
 
 def test_replace_delete_and_add_are_one_version(ds):
     version, old, new = before(ds, "a1", "b2", "a3")
     added = new.slice(0, 1).set_column(0, LABELS.field("label_id"), pa.array(["c"]))
-    assert commit(ds, version, old, pa.concat_tables([new.slice(0, 2), added])) == version + 1
+    assert commit(ds, version, old, new.slice(0, 2), added) == version + 1
     now = rows(ds)
     assert {i for i, r in now.items() if r["label"] == "new"} == {*new["label_id"].to_pylist()[:2], "c"}
     assert len(now) == 20
@@ -175,7 +178,7 @@ def test_endless_conflicts_end_in_a_sentence(ds, monkeypatch):
         raise CommitConflictError("somebody was faster")
 
     monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(never))
-    with pytest.raises(ab.StalePlan, match=f"in each of {module._ATTEMPTS} attempts; try again"):
+    with pytest.raises(ab.StalePlan, match=f"in each of {ATTEMPTS} attempts; try again"):
         commit(ds, version, old, new)
 
 
@@ -212,7 +215,7 @@ def test_writers_in_threads_lose_no_update(ds):
 def test_the_token_of_a_commit_is_found_in_the_log(ds):
     labels = ds._stores.labels
     version, old, new = before(ds, "a1")
-    made = labels.commit(version, old, new.to_reader(), "token7")
+    made = labels.commit(version, old, new.to_batches(), token="token7")
     raw(ds).update({"label": "'later'"}, where="label_id = 'b1'")
     assert labels.find_commit("token7", version) == made
     assert labels.find_commit("token8", version) is None

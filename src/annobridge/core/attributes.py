@@ -14,7 +14,7 @@ from .masks import equal, valid
 LIST = pa.list_(ATTRIBUTE)
 
 
-def _flat(attributes: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.StructArray]:
+def flattened(attributes: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.StructArray]:
     """The row of each attribute, and all attributes in one array."""
     if isinstance(attributes, pa.ChunkedArray):
         attributes = attributes.combine_chunks()
@@ -25,13 +25,13 @@ def _flat(attributes: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.Struct
 
 def names(attributes: pa.Array | pa.ChunkedArray) -> set[str]:
     """The names that occur."""
-    _, flat = _flat(attributes)
+    _, flat = flattened(attributes)
     return set(pc.unique(flat.field("name")).to_pylist()) if len(flat) else set()
 
 
 def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
     """One attribute of every row, as structs; null where a row does not have it."""
-    rows, flat = _flat(attributes)
+    rows, flat = flattened(attributes)
     at = np.flatnonzero(equal(flat.field("name"), name))
     index = np.full(len(attributes), -1, np.int64)
     index[rows[at]] = at
@@ -47,7 +47,7 @@ def replace(
     attributes: pa.Array | pa.ChunkedArray, changes: Mapping[str, tuple[np.ndarray, pa.StructArray]]
 ) -> pa.ListArray:
     """``attributes`` with some set anew: name -> (which rows, new structs; a null removes the attribute there)."""
-    rows, flat = _flat(attributes)
+    rows, flat = flattened(attributes)
     size = len(attributes)
     keep = np.ones(len(rows), bool)
     all_rows, parts = [], []

@@ -64,8 +64,15 @@ REMOTE = pa.schema(
     + [pa.field("remote_id", pa.string(), nullable=False)]
 )
 
-# What the dataset has now, and what its store knows of each row: where it lies, and the version that last wrote it.
-OURS = pa.schema([*LABELS, pa.field("_rowaddr", pa.uint64()), pa.field("_row_last_updated_at_version", pa.uint64())])
+# What the dataset has now, and what its store knows of each row: its address and id, and the version that last wrote it.
+OURS = pa.schema(
+    [
+        *LABELS,
+        pa.field("_rowaddr", pa.uint64()),
+        pa.field("_rowid", pa.uint64()),
+        pa.field("_row_last_updated_at_version", pa.uint64()),
+    ]
+)
 
 # What was sent, as the tool gives it back untouched. ``rev`` is the revision here that it equals, or -1.
 BASELINE = pa.schema(
@@ -76,6 +83,7 @@ BASELINE = pa.schema(
         pa.field("task", pa.string(), nullable=False),
         pa.field("load", pa.int32(), nullable=False),  # 0 = sent; n = as the n-th load left it
         pa.field("gone", pa.bool_(), nullable=False),  # the tool deleted it, and so did that load
+        pa.field("unsent", pa.list_(ATTRIBUTE)),  # attributes outside the schema, as they were here; null before 0.2
     ]
 )
 
@@ -127,13 +135,14 @@ KIND_TYPES = {kind: name for name, kind in LABEL_TYPES.items() if name != "class
 
 COMPONENTS = {
     "label": ("label", "value"),
-    "spatial": ("frame_number", "bounding_box", "rotation", "points", "closed", "filled", "visibility", "mask"),
+    "spatial": ("kind", "frame_number", "bounding_box", "rotation", "points", "closed", "filled", "visibility", "mask"),
     "index": ("index", "keyframe"),
 }
 
 # Never merged: what a tool says of them is taken with a new label, and ignored, without a finding, for one that was sent.
-# But a label that got others here is not deleted without a word.
 UNSENT = ("confidence", "tags")
+# No component either; but a label in which any of them was changed here is not deleted without a conflict.
+LOCAL = ("sample_id", "field", *UNSENT)
 
 
 def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:

@@ -5,8 +5,9 @@
     ours    what the dataset has now
 
 A label changed on one side takes that side; changed on both in different components, it takes both. Where both changed the
-same component, ``conflicts`` decides, and the conflict is listed either way. What is refused or lost stays out of the
-new baseline, so that the next plan shows it again.
+same component, ``conflicts`` decides, and the conflict is listed either way. A label that was deleted in the tool and differs
+here from what was sent in any respect is such a conflict too. What is refused or lost stays out of the new baseline, so that the
+next plan shows it again.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings, places
+from . import attributes, findings, places, validate
 from .compare import equal_rows
 from .diff import PREFIX, Changes, components_differ, diff, take
 from .findings import FINDINGS
-from .labels import BASELINE, COMPONENTS, LABELS, UNSENT, conform
+from .labels import BASELINE, COMPONENTS, LABELS, LOCAL, conform
 from .masks import Bools, any_of, bools, equal, one
 from .restrict import Restricted
 from .schema import LabelSchema
@@ -35,7 +36,13 @@ _DONE = [
 WRITES = pa.schema([*LABELS, *_DONE])
 # What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
 BEFORE = pa.schema(
-    [*(f.with_nullable(True) for f in LABELS), *_DONE, pa.field("task", pa.string()), pa.field("_rowaddr", pa.uint64())]
+    [
+        *(f.with_nullable(True) for f in LABELS),
+        *_DONE,
+        pa.field("task", pa.string()),
+        pa.field("_rowaddr", pa.uint64()),
+        pa.field("_rowid", pa.uint64()),
+    ]
 )
 
 
@@ -96,12 +103,12 @@ class _Reconciliation:
         self.ours, self.here = take(ours, place), place >= 0
         self.conflicts: list[pa.Table] = []
         self.touched = touched = self.here & self._written_since()
-        self.moved = self._known(components_differ(self.base, self.ours, touched))  # what we changed ourselves
+        self.moved = components_differ(_whole(self.base), self.ours, touched)  # what we changed ourselves
         self.edit = changes.in_base & changes.in_theirs
         self.new = changes.in_theirs & ~changes.in_base
 
     def _known(self, differ: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Less the attributes that were not sent: they are nobody's business but ours."""
+        """Less the attributes that were not sent: the tool says nothing about them."""
         return {
             component: rows
             for component, rows in differ.items()
@@ -133,7 +140,7 @@ class _Reconciliation:
         writes = [
             self._edited(edits, edited),
             self._added(self.theirs, self.r.add & ~self.here),
-            self._added(known, back),
+            self._added(_whole(known), back),
         ]
         before = [
             self._before(edited, "edit", writes[0]["components"]),
@@ -154,17 +161,41 @@ class _Reconciliation:
 
     def _edits(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Per component: at which rows the tool's value is written, and at which it is accepted (written, or equal)."""
-        edits, accepted = {}, {}
+        edits: dict[str, np.ndarray] = {}
+        accepted: dict[str, np.ndarray] = {}
         both = self.edit & self.here
         differs = components_differ(self.theirs, self.ours, both)
         none = np.zeros(len(self.c), bool)
-        for component, allowed in self.r.allowed.items():
+        kept_class = none
+        for component in sorted(self.r.allowed, key=lambda name: name != "label"):
+            allowed = self.r.allowed[component]
+            if component.startswith(PREFIX):  # tools reset the attributes when the class is changed
+                self.r.refuse(self.theirs, allowed & kept_class, component, "came with a class that is not taken over")
+                allowed = allowed & ~kept_class
             apart = differs.get(component, none)
             conflict = allowed & both & self.moved.get(component, none) & apart
             self._conflict(conflict, component, "changed here and in the tool")
             taken = allowed & ~conflict if self.policy == "ours" else allowed
             edits[component], accepted[component] = taken & both & apart, taken
+            if component == "label" and self.r.schema.fields:
+                kept_class = self.edit & ~taken & ~equal_rows(self.base["label"], self.theirs["label"])
+        self._refuse_unstorable(edits, accepted)
         return edits, accepted
+
+    def _refuse_unstorable(self, edits: dict[str, np.ndarray], accepted: dict[str, np.ndarray]) -> None:
+        """Refuse the edits of labels that could not be stored with them, whatever each side is by itself."""
+        at = np.flatnonzero(any_of(edits.values(), len(self.c)))
+        if not self.r.schema.fields or not len(at):
+            return
+        wrong = validate.unsound(self._patched(self.ours, edits).take(pa.array(at)))
+        if not wrong:
+            return
+        bad, reasons = np.zeros(len(self.c), bool), np.full(len(self.c), None, object)
+        for row, sentence in wrong.items():
+            bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
+        for component in edits:
+            self.r.refuse(self.theirs, edits[component] & bad, component, pa.array(reasons, pa.string()))
+            edits[component], accepted[component] = edits[component] & ~bad, accepted[component] & ~bad
 
     def _arrivals(self, known: pa.Table, lost: np.ndarray, gone: np.ndarray) -> np.ndarray:
         """Which labels that were edited in the tool and deleted here (``lost``) are put back. An arrival, new or put
@@ -184,15 +215,15 @@ class _Reconciliation:
 
     def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
-        changed = any_of([*self.moved.values(), self._retagged()], len(self.c))
+        changed = any_of([*self.moved.values(), self._changed_locally()], len(self.c))
         conflict = self.r.delete & self.here & changed
         self._conflict(conflict, "existence", "changed here and deleted in the tool")
         settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
         return settled & self.here, settled
 
-    def _retagged(self) -> np.ndarray:
-        """Where we changed what no tool knows of."""
-        columns = [(self.base[name].combine_chunks(), self.ours[name].combine_chunks()) for name in UNSENT]
+    def _changed_locally(self) -> np.ndarray:
+        """Where we changed what no tool is asked about."""
+        columns = [(self.base[name].combine_chunks(), self.ours[name].combine_chunks()) for name in LOCAL]
         changed: Bools = self.touched & any_of((~equal_rows(*pair) for pair in columns), len(self.c))
         return changed
 
@@ -228,7 +259,7 @@ class _Reconciliation:
         )
 
     def _before(self, where: np.ndarray, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
-        rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr"])
+        rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
         return conform(rows.append_column(_DONE[1], components), BEFORE, action=action, task=self.stamp.task)
 
     def _marks(self, added: list[pa.Table]) -> pa.Table:
@@ -242,14 +273,20 @@ class _Reconciliation:
         rev = pc.coalesce(self.ours["rev"], self.base["rev"], self.theirs["rev"], pa.scalar(0, pa.int64()))
         equal_to = np.where(self.here & self.touched, -1, np.maximum(rev.to_numpy(), 0) + self.written)
         remote = pc.coalesce(self.base["remote_id"], self.theirs["remote_id"]).filter(keep)
-        rows = rows.filter(keep).select(LABELS.names).drop_columns(["rev"])
-        return _set(
-            conform(
-                rows, BASELINE, rev=0, remote_id="", run_id=stamp.run_id, task=stamp.task, load=stamp.load, gone=gone
-            ),
-            rev=pa.array(equal_to[where]),
-            remote_id=remote,
-        )
+        names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
+        mine = {"run_id": stamp.run_id, "task": stamp.task, "load": stamp.load, "gone": gone}
+        rows = conform(rows.filter(keep).select(names), BASELINE, rev=0, remote_id="", **mine)
+        return _set(rows, rev=pa.array(equal_to[where]), remote_id=remote)
+
+
+def _whole(base: pa.Table) -> pa.Table:
+    """A baseline with the attributes that were not sent among the others."""
+    if base["unsent"].null_count == base.num_rows:
+        return base
+    both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]
+    rows, values = np.concatenate([rows for rows, _ in both]), pa.concat_arrays([values for _, values in both])
+    column = attributes.build(rows, values, base.num_rows)
+    return base.set_column(base.column_names.index("attributes"), base.schema.field("attributes"), column)
 
 
 def patched(rows: pa.Table, other: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:

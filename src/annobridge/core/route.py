@@ -6,7 +6,7 @@ Unexpected is a type that the field does not have, and also a class or an attrib
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidOption
 from . import attributes, findings, ids
+from .compare import equal_rows
 from .labels import COMPONENTS, KIND_TYPES
 from .masks import any_of, bools, equal, valid
 from .schema import FRAMES, Attribute, FieldSchema, LabelSchema
@@ -56,6 +57,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     barred = enters & ~_open(theirs, schema)
     out = ~wanted | barred
     found = pa.concat_tables([findings.of(theirs, m & out, c, r, theirs=theirs) for c, r, m in faults])
+    found = pa.concat_tables([found, *_attributes_lost(theirs, sent, out & ~isnew, faults)])
     goes = enters & ~barred
     moved = _to_field(theirs.filter(pa.array(goes)), [t for t, g in zip(targets, goes, strict=True) if g])
     moved = _renamed(moved, ~isnew[goes], base)
@@ -235,6 +237,17 @@ def _whole(faults: list[Fault], isnew: np.ndarray) -> np.ndarray:
     return any_of((m for c, _, m in faults if c in ("type", "label")), len(isnew))
 
 
+def _attributes_lost(theirs: pa.Table, sent: pa.Table, where: np.ndarray, faults: list[Fault]) -> Iterator[pa.Table]:
+    """Findings for attributes that came with a class that is not taken over."""
+    where = where & any_of((m for c, _, m in faults if c == "label"), len(where))
+    if not where.any():
+        return
+    for name in sorted(attributes.names(theirs["attributes"]) | attributes.names(sent["attributes"])):
+        same = equal_rows(attributes.values(theirs["attributes"], name), attributes.values(sent["attributes"], name))
+        reason = "came with a class that is not taken over"
+        yield findings.of(theirs, where & ~same, f"attributes.{name}", reason, base=sent, theirs=theirs)
+
+
 def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
     """``theirs`` with the unexpected taken out: a known label has there what it was sent with, a new one nothing."""
     for component, _, where in faults:
@@ -243,7 +256,8 @@ def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
             new = attributes.replace(theirs["attributes"], {name: (where, attributes.column(sent["attributes"], name))})
             theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
             continue
-        columns = COMPONENTS["label"] if component == "label" else theirs.column_names
+        # Tools reset the attributes when the class is changed: they are not answers about the class that stays.
+        columns = (*COMPONENTS["label"], "attributes") if component == "label" else theirs.column_names
         was = where & valid(sent["label_id"])
         pick = pa.array(np.where(was, theirs.num_rows, 0) + np.arange(theirs.num_rows))
         for c in columns:

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from . import attributes
 from .diff import take
 from .labels import ATTRIBUTE, UNSENT
-from .schema import LabelSchema
+from .masks import equal, one
+from .schema import FieldSchema, LabelSchema
 
 DEFAULT_SIZE = 2_000  # samples; ten labels each are some 20 MB on the way
 
@@ -39,28 +40,38 @@ def outgoing(labels: pa.Table, schema: LabelSchema) -> pa.Table:
         if spec.classes and spec.type != "scalar":
             wanted = pc.and_(wanted, pc.is_in(labels["label"], value_set=pa.array(spec.classes, pa.string())))
         rows = labels if pc.all(wanted).as_py() else labels.filter(wanted)
-        if spec.kind != "message":  # whose attributes are its form
-            rows = _narrowed(rows, set(spec.all_attributes()))
-        parts.append(rows)
+        parts.append(_parted(rows, spec)[0])
     return pa.concat_tables(parts)
 
 
-def with_unsent(baseline: pa.Table, labels: pa.Table) -> pa.Table:
-    """A baseline with what no tool is asked about, as it was here: so that a later edit of it is seen as one."""
-    if not baseline["label_id"].equals(labels["label_id"]):
-        place = pc.index_in(baseline["label_id"], value_set=labels["label_id"].combine_chunks())
-        labels = take(labels.select([*UNSENT]), place.fill_null(-1).to_numpy())
+def with_unsent(baseline: pa.Table, labels: pa.Table, schema: LabelSchema) -> pa.Table:
+    """A baseline with what no tool is asked about, as it is in ``labels``: so that a later edit of it is seen as one.
+
+    Confidence and tags are put into their columns, attributes outside the schema into a new one, ``unsent``.
+    """
+    place = pc.index_in(baseline["label_id"], value_set=one(labels["label_id"]))
+    labels = take(labels.select(["field", *UNSENT, "attributes"]), place.fill_null(-1).to_numpy())
     for name in UNSENT:
-        column = labels[name]
-        baseline = baseline.set_column(baseline.column_names.index(name), baseline.schema.field(name), column)
-    return baseline
+        at = baseline.column_names.index(name)
+        baseline = baseline.set_column(at, baseline.schema.field(name), labels[name])
+    unsent = pa.nulls(labels.num_rows, attributes.LIST)
+    for spec in schema.fields.values():
+        here = equal(labels["field"], spec.name)
+        if here.any():
+            unsent = pc.if_else(pa.array(here), _parted(labels, spec)[1], unsent)
+    return baseline.append_column("unsent", unsent)
 
 
-def _narrowed(rows: pa.Table, keep: set[str]) -> pa.Table:
+def _parted(rows: pa.Table, spec: FieldSchema) -> tuple[pa.Table, pa.ListArray]:
+    """Labels of a field with the attributes of its schema only, and the other attributes. Those of a message are its form."""
+    known = set(spec.all_attributes())
     present = attributes.names(rows["attributes"])
-    if present <= keep:
-        return rows
-    everywhere = np.ones(rows.num_rows, bool)
-    nothing = pa.nulls(rows.num_rows, ATTRIBUTE)
-    column = attributes.replace(rows["attributes"], dict.fromkeys(present - keep, (everywhere, nothing)))
-    return rows.set_column(rows.column_names.index("attributes"), "attributes", column)
+    if spec.kind == "message" or present <= known:
+        return rows, attributes.build(np.zeros(0, np.int64), pa.array([], ATTRIBUTE), rows.num_rows)
+    everywhere, nothing = np.ones(rows.num_rows, bool), pa.nulls(rows.num_rows, ATTRIBUTE)
+
+    def without(names: set[str]) -> pa.ListArray:
+        return attributes.replace(rows["attributes"], dict.fromkeys(names, (everywhere, nothing)))
+
+    column = rows.column_names.index("attributes")
+    return rows.set_column(column, "attributes", without(present - known)), without(present & known)

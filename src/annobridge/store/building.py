@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import os
 import shutil
@@ -22,12 +21,12 @@ def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iter
     """A new database for the length of the block, and at its place afterwards; an error leaves nothing of it.
 
     ``replace`` puts it in the place of the dataset that is there. Object stores cannot move a folder: there the tables are
-    made in place, and nothing is replaced. Raises ``DatasetExists``.
+    made in place, what an interrupted import left is used again, and nothing is replaced. Raises ``DatasetExists``.
     """
     if "://" in uri:
         if replace:
             raise StoreError(f"A dataset can be overwritten on a local disk only; delete {uri!r}, and import again.")
-        yield Database.create(uri, storage_options)
+        yield Database.create_or_continue(uri, storage_options)
         return
     place = Path(uri).resolve()  # of a link, what it leads to
     recover(place)
@@ -113,19 +112,3 @@ def _clear(place: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
         except (PermissionError, ValueError):
             continue
-
-
-@contextmanager
-def alone(uri: str) -> Iterator[None]:
-    """One import at a time into a dataset on a local disk, for the length of the block. Raises ``StoreError``."""
-    if "://" in uri:
-        yield
-        return
-    folder = os.open(uri, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process
-        yield
-    except BlockingIOError:
-        raise StoreError(f"Another import into {uri!r} is under way; repeat this one when it has ended.") from None
-    finally:
-        os.close(folder)

@@ -5,31 +5,35 @@ fragments, and one ``Update`` transaction makes both visible. Against ``merge_in
 that is one version instead of two or more, a fraction of the memory, and Lance itself refuses the commit when
 anybody, annobridge or not, changed a touched fragment since it was read: then the rows are looked up again by id and
 revision, and the commit is redone, or the plan is stale.
+
+A row that is replaced keeps its row id, and with it its place among the labels of its sample, and the columns that users added.
 """
 
 from __future__ import annotations
 
-import random
-import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
-from typing import Any
 
 import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from lance.commit import CommitConflictError
+from lance.fragment import RowIdSequence
 
 from ..core import ids
 from ..core.labels import LABELS, OURS
-from ..exceptions import StalePlan
-from .tables import WRITE_CACHE, Database, among, quote
+from ..exceptions import StalePlan, StoreError
+from .commits import ATTEMPTS, Commits, Fragments, deletions
+from .locate import of_samples
+from .tables import Database, among, quote
 
 _LOOK_UP = 20_000  # ids in one condition
-_ATTEMPTS = 10
-TOKEN = "annobridge.token"  # noqa: S105 - a property of the commit
+ORDERED = LABELS.append(OURS.field("_rowid"))  # labels with what says their place among those of their sample
+ROWS = pa.schema(
+    [OURS.field(name) for name in ("label_id", "rev", "_rowaddr", "_rowid")]
+)  # rows that a commit replaces
 
 
 class Labels:
@@ -37,6 +41,7 @@ class Labels:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._commits = Commits(db, "labels")
 
     def version(self) -> int:
         """The version of the table now."""
@@ -60,31 +65,6 @@ class Labels:
         found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))
         return any(not pc.all(known, min_count=0).as_py() for known in found)
 
-    def append(self, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Add labels with new ids; one version."""
-        self.db.append("labels", rows)
-
-    def extend(self, batches: Iterator[pa.RecordBatch]) -> None:
-        """Add the labels of a stream, in one version; none if it raises, and what it raised is raised (Lance would wrap it)."""
-        raised: list[Exception] = []
-
-        def watched() -> Iterator[pa.RecordBatch]:
-            try:
-                yield from batches
-            except Exception as e:
-                raised.append(e)
-                raise
-
-        rows = watched()
-        if (first := next(rows, None)) is None:
-            return
-        try:
-            self.append(pa.RecordBatchReader.from_batches(LABELS, chain([first], rows)))
-        except Exception:
-            if raised:
-                raise raised[0] from None
-            raise
-
     def scan(
         self,
         where: str | None = None,
@@ -95,9 +75,15 @@ class Labels:
         """Stream labels."""
         return self.db.scan("labels", columns or LABELS.names, where, version, address)
 
+    def ordered(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Stream labels as ``ORDERED``; see ``in_order``."""
+        for batch in self.scan(where, LABELS.names, version, address=True):
+            yield batch.select(ORDERED.names)
+
     def ours(self, where: str, version: int | None = None) -> Iterator[pa.RecordBatch]:
         """Stream labels as ``OURS``."""
-        for batch in self.scan(where, [n for n in OURS.names if n != "_rowaddr"], version, address=True):
+        columns = [n for n in OURS.names if n not in ("_rowaddr", "_rowid")]
+        for batch in self.scan(where, columns, version, address=True):
             yield batch.select(OURS.names)
 
     def of_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
@@ -107,74 +93,134 @@ class Labels:
         ]
         return pa.Table.from_batches(batches, OURS)
 
+    def rows_to_replace(self, where: str, version: int) -> pa.Table:
+        """The labels that meet a condition, as ``ROWS``."""
+        batches = self.scan(where, ["label_id", "rev"], version, address=True)
+        return pa.Table.from_batches((batch.select(ROWS.names) for batch in batches), ROWS)
+
+    def rows_of_samples(self, sample_ids: pa.Array, version: int) -> pa.Table:
+        """The labels of some samples, as ``ROWS``."""
+        batches = of_samples(self.scan(None, ["label_id", "rev", "sample_id"], version, address=True), sample_ids)
+        return pa.Table.from_batches((batch.select(ROWS.names) for batch in batches), ROWS)
+
+    def write(self, batches: Iterable[pa.RecordBatch], own_columns_of: int | None = None) -> Fragments:
+        """Write new labels (``LABELS``) into files that nobody sees before ``commit``.
+
+        ``own_columns_of`` is a version that had them: their values of the users' own columns are brought back from it.
+        """
+        table, rows = self._commits.latest(), iter(batches)
+        if (first := next(rows, None)) is None:
+            return []
+        rows, own = chain([first], rows), own_columns(table)
+        if own_columns_of is None or not own:
+            require_nullable(own)
+            return self._commits.write(rows, table, LABELS)
+        schema, then = pa.schema([*LABELS, *own]), self._planned(own_columns_of)
+        whole = (_joined(batch, _own_values(then, own, "label_id", batch["label_id"]), schema) for batch in rows)
+        return self._commits.write(whole, table, schema)
+
+    def has_own_columns(self) -> bool:
+        """Whether users added columns to the labels."""
+        return bool(own_columns(self._commits.latest()))
+
+    def version_before(self, version: int | None) -> int | None:
+        """The version before the one that a load made, if it is still there."""
+        try:
+            return None if version is None else int(self.db.table("labels", version - 1).version)
+        except (ValueError, OSError):
+            return None
+
+    def require_nullable(self) -> None:
+        """Raise ``StoreError`` when a column of a user's own keeps labels from being added."""
+        require_nullable(own_columns(self._commits.latest()))
+
+    def delete_of_samples(self, sample_ids: pa.Array) -> None:
+        """Delete the labels of samples, whatever others do to them meanwhile."""
+        for _ in range(ATTEMPTS):
+            version = self.version()
+            with suppress(StalePlan):
+                self.commit(version, self.rows_of_samples(sample_ids, version))
+                return
+        raise self._commits.contended()
+
     def commit(
         self,
         version: int,
-        before: pa.Table,
-        writes: pa.RecordBatchReader | None,
+        rows: pa.Table | None = None,
+        edited: Iterable[pa.RecordBatch] = (),
+        added: Sequence[lance.FragmentMetadata] = (),
+        *,
         token: str = "",
-        added: Callable[[], Iterable[pa.Array]] = tuple,
+        new_ids: Callable[[], Iterable[pa.Array]] = tuple,
         alone: Callable[[], bool] = lambda: True,
     ) -> int:
-        """Replace and delete the rows of ``before`` (label_id, rev, _rowaddr as of ``version``) and add ``writes``, at once.
+        """Replace, delete and add labels as one version, which is returned.
 
-        ``added`` gives the ids among the writes that must not exist yet; it is asked only if others wrote meanwhile.
-        ``alone`` is asked before each attempt whether no other load is under way; it may raise to stop the commit.
-        Returns the new version. Raises ``StalePlan`` when a row has another revision than ``before`` says, is gone, or is
-        there already; nothing is written then.
+        ``rows`` (``ROWS``, as of ``version``) are those that go. The first of them are replaced by ``edited`` (``LABELS``, in
+        the same order, with the same ids); the others are deleted. ``added`` comes from ``write``.
+
+        ``new_ids`` gives the ids of added labels that must not be in use. ``alone`` is asked before each attempt whether nobody
+        else may be adding labels with the same ids; it may raise to stop the commit.
+
+        Raises ``StalePlan`` when a row has another revision than ``rows`` says or is gone, or when a new id was taken; nothing
+        is written then.
         """
-        latest = self.db.table("labels")
-        table = latest if latest.version == version else self._planned(version)
-        options = self.db.storage_options
-        new = (
-            []
-            if writes is None
-            else lance.fragment.write_fragments(writes, table, storage_options=options, data_cache_bytes=WRITE_CACHE)
-        )
-        addresses = before["_rowaddr"].to_numpy()
-        for attempt in range(_ATTEMPTS):
-            latest = self.db.table("labels")
+        rows = ROWS.empty_table() if rows is None else rows
+        planned = self._planned(version)
+        new = [*self._rewritten(planned, rows, edited), *added]
+        if not new and not rows.num_rows:
+            return version
+        table, addresses = planned, rows["_rowaddr"].to_numpy()
+        for attempt in range(ATTEMPTS):
+            # The order matters: read, then ask. Whoever takes this process for dead says so first, and fences then.
+            latest = self._commits.latest()
             if not alone():
-                latest = self.fence(attempt)
+                latest = self._commits.fence(attempt)
+                alone()
             if latest.version != version:
-                self._require_new(latest, version, added())
-                addresses = self._found_again(latest, version, before)
-                table, version = latest, latest.version
-            updated, removed = _deletions(table, addresses)
+                if latest.schema.names != planned.schema.names:
+                    raise StalePlan(
+                        "The columns of the labels table were changed by somebody else meanwhile; plan again."
+                    )
+                self._require_new(latest, version, new_ids())
+                addresses = self._found_again(latest, version, rows)
+                table = latest
+            updated, removed = deletions(table, addresses)
             change = lance.LanceOperation.Update(
                 removed_fragment_ids=removed, updated_fragments=updated, new_fragments=new, update_mode="rewrite_rows"
             )
             try:
-                return self._committed(table, change, token)
+                return self._commits.commit(table, change, token)
             except CommitConflictError:
                 continue
-        raise _restless()
+        raise self._commits.contended()
 
-    def _committed(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str) -> int:
-        """Commit a change to the table as read. Raises Lance's ``CommitConflictError``."""
-        properties = {TOKEN: token or uuid.uuid4().hex}
-        done = lance.LanceDataset.commit(
-            table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
-            storage_options=self.db.storage_options,
-        )  # fmt: skip
-        return int(done.version)
+    def _rewritten(self, table: lance.LanceDataset, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
+        """Write the new versions of the first of ``rows``, with their row ids and the values of the users' own columns."""
+        own = own_columns(table)
+        schema = pa.schema([*LABELS, *own])
+        done = 0
 
-    def fence(self, attempt: int = 0) -> lance.LanceDataset:
-        """The table as of a version that changes nothing, and that no commit planned before it can pass.
+        def whole() -> Iterator[pa.RecordBatch]:
+            nonlocal done
+            for batch in edited:
+                some = rows.slice(done, batch.num_rows)
+                if not pa.chunked_array([batch["label_id"]]).equals(some["label_id"]):
+                    raise ValueError("edited labels are not in the order of the rows that they replace")
+                done += batch.num_rows
+                yield _joined(batch, _own_values(table, own, "_rowid", some["_rowid"].combine_chunks()), schema)
 
-        Lance lets two commits of nothing but new rows pass each other. A change of the columns, even to what they are,
-        conflicts with everything: whoever read the table before the fence has to look again, at what came before it too.
-        """
-        for more in range(_ATTEMPTS):
-            time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311 - so that two who fence at once come apart
-            table = self.db.table("labels")
-            try:
-                version = self._committed(table, lance.LanceOperation.Project(table.schema), "")
-            except CommitConflictError:
-                continue
-            fenced: lance.LanceDataset = self.db.table("labels", version)
-            return fenced
-        raise _restless()
+        fragments = self._commits.write(whole(), table, schema)
+        at = 0
+        for fragment in fragments:
+            row_ids = rows["_rowid"].slice(at, fragment.physical_rows).to_pylist()
+            fragment.row_id_meta = RowIdSequence(row_ids).to_inline_metadata()
+            at += fragment.physical_rows
+        return fragments
+
+    def fence(self) -> None:
+        """Make a version that no commit planned before it can pass."""
+        self._commits.fence()
 
     def _planned(self, version: int) -> lance.LanceDataset:
         try:
@@ -215,41 +261,48 @@ class Labels:
         return addresses
 
     def find_commit(self, token: str, since: int) -> int | None:
-        """The version whose commit bears a token, looked for in the log after a version."""
-        latest = self.version()
-        for version in range(since + 1, latest + 1):
-            try:
-                properties = self.db.table("labels").read_transaction(version).transaction_properties or {}
-            except OSError as e:
-                if (
-                    "not found" in str(e).lower()
-                ):  # cleaned away; a load that was in it is found done when it is planned again
-                    continue
-                raise
-            if properties.get(TOKEN) == token:
-                return version
-        return None
+        """The version whose commit has a token, looked for in the log after a version."""
+        return self._commits.find(token, since)
 
 
-def _restless() -> StalePlan:
-    return StalePlan(
-        f"The labels table was changed by others in each of {_ATTEMPTS} attempts; try again when it is quieter."
-    )
+def in_order(rows: pa.Table) -> pa.Table:
+    """Labels (``ORDERED``) in the order in which they were added, however often they were edited since."""
+    ids_ = rows["_rowid"].to_numpy()
+    if len(ids_) > 1 and (ids_[1:] < ids_[:-1]).any():
+        rows = rows.take(pa.array(np.argsort(ids_, kind="stable")))
+    return rows.select(LABELS.names)
 
 
-def _deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[list[lance.FragmentMetadata], list[int]]:
-    """Deletion vectors for rows by address: updated fragments, and those that have no row left."""
-    updated, removed = [], []
-    fragments = (addresses >> np.uint64(32)).astype(np.int64)
-    for number in np.unique(fragments):
-        offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
-        fragment: Any = table.get_fragment(int(number))
-        left = fragment.delete_rows(offsets)
-        if left is None:
-            removed.append(int(number))
-        else:
-            updated.append(left)
-    return updated, removed
+def own_columns(table: lance.LanceDataset) -> list[pa.Field]:
+    """The columns that users added to the labels. Rows keep them through every change; new labels have none of them."""
+    return [f for f in table.schema if f.name not in LABELS.names]
+
+
+def require_nullable(own: Sequence[pa.Field]) -> None:
+    """Raise ``StoreError`` for a column of a user's own that a new label cannot leave empty."""
+    if full := [f.name for f in own if not f.nullable]:
+        raise StoreError(
+            f"The labels table has the column {full[0]!r}, which was added to it and may not be null, so no label can be "
+            f"added; make it nullable: table.alter_columns({{'path': {full[0]!r}, 'nullable': True}})."
+        )
+
+
+def _own_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, wanted: pa.Array) -> pa.Table:
+    """The users' own columns of some rows, in the order of their keys; null where the table does not have them."""
+    known = [f.name for f in own if f.name in table.schema.names]
+    if not known or not len(wanted):
+        return pa.table({f.name: pa.nulls(len(wanted), f.type) for f in own})
+    values = wanted.to_pylist()
+    where = among(key, values) if key == "label_id" else f"{key} IN ({', '.join(map(str, values))})"
+    columns = known if key == "_rowid" else [*known, key]
+    found = table.scanner(columns=columns, filter=where, with_row_id=True).to_table()
+    found = found.take(pc.index_in(wanted, value_set=found[key].combine_chunks()))
+    return pa.table({f.name: found[f.name] if f.name in known else pa.nulls(len(wanted), f.type) for f in own})
+
+
+def _joined(batch: pa.RecordBatch, own: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [*batch.columns, *(column.combine_chunks() for column in own.columns)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _parts(label_ids: pa.Array) -> Iterator[pa.Array]:

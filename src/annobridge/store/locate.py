@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,3 +39,11 @@ class Locator:
         if len(places):
             self._near = int(places.max(initial=self._near))
         return places
+
+
+def of_samples(batches: Iterable[pa.RecordBatch], sample_ids: pa.Array) -> Iterator[pa.RecordBatch]:
+    """The rows of these samples, from batches with a column ``sample_id``."""
+    locator = Locator(sample_ids, np.array([len(sample_ids)]))
+    for batch in batches:
+        inside = locator.tasks(batch["sample_id"]) >= 0
+        yield batch if inside.all() else batch.filter(pa.array(inside))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,10 +14,20 @@ from ..core import ids
 from ..core.labels import SAMPLES
 from ..core.masks import one
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
+from .commits import Commits
 from .media import FileMedia, Media
 from .tables import SIZES, Database, among
 
 _LOOK_UP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What identifies new samples: the ids of all, those that were given, and the files of those that were given no id."""
+
+    ids: pa.Array
+    given: pa.Array
+    files: pa.Array
 
 
 class Samples:
@@ -23,6 +35,7 @@ class Samples:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self._commits = Commits(db, "samples")
 
     def schema(self) -> pa.Schema:
         """The columns, the user's among them."""
@@ -32,26 +45,35 @@ class Samples:
         """How many samples there are."""
         return int(self.db.table("samples").count_rows())
 
-    def add(self, rows: pa.Table) -> pa.Array:
-        """Add samples; new columns are made, missing ids too. Returns the ids."""
+    def new_rows(self, given: pa.Table) -> tuple[pa.Table, Identity]:
+        """Samples as rows that can be added, ids made where there are none, and what must be new about them."""
         self.require_own()
-        if "sample_id" not in rows.column_names:
-            rows = rows.append_column("sample_id", pa.nulls(rows.num_rows, pa.string()))
-        filled = pc.coalesce(rows["sample_id"].cast(pa.string()), pa.chunked_array([ids.fresh(rows.num_rows)]))
-        rows = self.fit(rows.set_column(rows.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
-        self.require_new(filled)
-        self.append(rows.schema, rows.to_batches())
-        return pa.concat_arrays(filled.chunks) if filled.num_chunks else pa.array([], pa.string())
+        if "sample_id" not in given.column_names:
+            given = given.append_column("sample_id", pa.nulls(given.num_rows, pa.string()))
+        had = given["sample_id"].is_valid()
+        filled = pc.coalesce(given["sample_id"].cast(pa.string()), pa.chunked_array([ids.fresh(given.num_rows)]))
+        rows = self.fit(given.set_column(given.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
+        files = rows["filepath"] if "filepath" in rows.column_names else pa.chunked_array([], pa.string())
+        unnamed = one(files.filter(pc.invert(had))) if len(files) else one(files)
+        return rows, Identity(one(filled), one(filled.filter(had)), unnamed.drop_null())
 
-    def require_new(self, sample_ids: pa.ChunkedArray) -> None:
-        """Raise ``InvalidLabels`` unless each of the ids is given once, and is not in the dataset."""
-        if pc.count_distinct(sample_ids).as_py() != len(sample_ids):
-            raise InvalidLabels("", ["Two of the new samples have one sample_id; give each its own, or none."])
-        present = self.present(sample_ids)
-        if len(present):
-            raise InvalidLabels(
-                "", [f"The dataset has a sample {present[0].as_py()!r} already; give new samples new ids."]
-            )
+    def require_new(self, identity: Identity, version: int | None = None) -> None:
+        """Raise ``InvalidLabels`` unless the samples are new: by their id, or by their file where they were given no id."""
+        for what, values, cure in (
+            ("sample_id", identity.given, "give new samples new ids"),
+            ("filepath", identity.files, "leave it out, or give it a sample_id of its own to have the file twice"),
+        ):
+            if not len(values):
+                continue
+            if pc.count_distinct(values).as_py() < len(values):
+                twice = next(v["values"] for v in pc.value_counts(values).to_pylist() if v["counts"] > 1)
+                raise InvalidLabels("", [f"Two of the new samples have the {what} {twice!r}; {cure}."])
+            for batch in self.db.scan("samples", [what], None, version):
+                found = batch[what].filter(pc.is_in(batch[what], value_set=values))
+                if len(found):
+                    raise InvalidLabels(
+                        "", [f"The dataset has a sample with the {what} {found[0].as_py()!r} already; {cure}."]
+                    )
 
     def fit(self, rows: pa.Table) -> pa.Table:
         """Rows with the columns that the dataset has too in its types. Raises ``SchemaError`` for values that do not fit."""
@@ -60,8 +82,15 @@ class Samples:
         columns = {n: _fitted(rows[n], known[n]) if n in known else rows[n] for n in rows.column_names}
         return pa.table(columns)
 
-    def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-        """Add rows that fit, with new ids; columns that the dataset does not have are made. One stream, bounded memory."""
+    def version(self) -> int:
+        """The version of the table now."""
+        return int(self._commits.latest().version)
+
+    def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch], identity: Identity, checked: int) -> None:
+        """Add rows that fit, in one version; columns that the dataset does not have are made. One stream, bounded memory.
+
+        ``checked`` is the version at which ``require_new`` was satisfied; it is asked again when others wrote since.
+        """
         here = set(self.schema().names)
         if new := [f.with_nullable(True) for f in given if f.name not in here]:
             self.db.table("samples").add_columns(pa.schema(new))
@@ -72,7 +101,15 @@ class Samples:
             )
             for b in batches
         )
-        self.db.append("samples", pa.RecordBatchReader.from_batches(schema, whole))
+        fragments = self._commits.write(whole, self._commits.latest(), schema)
+
+        def appended(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+            if table.version > checked + 1:  # one is the fence itself
+                self.require_new(identity, table.version)
+            return lance.LanceOperation.Append(fragments)
+
+        if fragments:
+            self._commits.fenced(appended)
 
     def present(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Those of the ids that are in the dataset."""

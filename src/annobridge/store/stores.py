@@ -1,12 +1,16 @@
-"""All that one dataset keeps, in one hand."""
+"""The tables of one dataset."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..exceptions import StoreError
 from .attached import AttachedSamples
 from .baseline import Baseline
 from .labels import Labels
+from .lease import Hold, Leases
 from .runs import Runs
 from .samples import Samples
 from .tables import Database
@@ -28,3 +32,15 @@ class Stores:
         labels = Labels(db)
         samples = Samples(db) if db.attachment is None else AttachedSamples(db, db.attachment)
         return cls(db, samples, labels, Runs(db, labels), Baseline(db))
+
+    @contextmanager
+    def changing_samples(self, purpose: str, wait: float = 0) -> Iterator[Hold]:
+        """Add or delete samples, with their labels, for the length of the block, while nobody else does.
+
+        Samples and labels are two tables, so this takes two commits. What makes them one: a label whose sample is not in
+        the dataset is not part of the dataset. So labels are added before their samples, and deleted after them, and the
+        commit of the samples is the moment at which both come or go.
+        """
+        what = f"The dataset {self.db.uri!r}"
+        with Leases(self.db).hold("samples", purpose, what, wait, busy=StoreError) as hold:
+            yield hold

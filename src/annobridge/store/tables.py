@@ -30,7 +30,7 @@ RUNS = pa.schema(
     [
         pa.field("anno_key", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),  # sending | sent | aborting
+        pa.field("state", pa.string(), nullable=False),  # sending | sent
         pa.field("backend", pa.string(), nullable=False),
         pa.field("label_schema", pa.string(), nullable=False),  # JSON, resolved
         pa.field("options", pa.string(), nullable=False),  # JSON, never a credential
@@ -57,8 +57,13 @@ RECEIPTS = pa.schema(
     ]
 )
 CHANGES = pa.schema(
-    [*(f for f in BEFORE if f.name != "_rowaddr"), pa.field("run_id", pa.string()), pa.field("load", pa.int32())]
+    [
+        *(f for f in BEFORE if f.name not in ("_rowaddr", "_rowid")),
+        pa.field("run_id", pa.string()),
+        pa.field("load", pa.int32()),
+    ]
 )
+LEASES = "annotation_leases"  # a table without rows; what it keeps is in its configuration, see ``lease``
 SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
 _TABLES = {
     "samples": SAMPLES,
@@ -68,6 +73,7 @@ _TABLES = {
     "annotation_receipts": RECEIPTS,
     "annotation_baseline": BASELINE,
     "annotation_changes": CHANGES,
+    LEASES: pa.schema([pa.field("name", pa.string())]),
 }
 
 
@@ -122,10 +128,27 @@ class Database:
                 f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
             )
         for name in missing:
-            made = connection.create_table(name, schema=db._stored(name), storage_options=_OPTIONS)
-            if name == "annotation_runs":  # two processes that take one key: the second is refused by the store
-                made.set_unenforced_primary_key("anno_key")
+            db.make(name, connection)
         return db
+
+    def make(self, name: str, connection: Any = None) -> None:
+        """Make one of our tables, if it is not there."""
+        connection = connection or self._connect()
+        connection.create_table(name, schema=self._stored(name), storage_options=_OPTIONS, exist_ok=True)
+
+    @classmethod
+    def create_or_continue(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
+        """Make the tables of a new dataset where it is going to stay, or find those that an interrupted import left there.
+
+        Raises ``DatasetExists`` for a dataset that has samples or runs.
+        """
+        try:
+            return cls.create(uri, storage_options)
+        except DatasetExists:
+            db = cls.open(uri, storage_options)
+            if db.table("samples").count_rows() or db.table("annotation_runs").count_rows():
+                raise
+            return db
 
     @classmethod
     def open(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
@@ -139,7 +162,7 @@ class Database:
         marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
         if _ATTACHED in marks:
             db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
-        if missing := sorted(set(db.own) - names):
+        if missing := sorted(set(db.own) - names - {LEASES}):  # which datasets of version 0.1 do not have
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
@@ -199,11 +222,13 @@ class Database:
         self, name: str, columns: Columns = None, where: str | None = None, version: int | None = None,
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-        """Stream rows in bounded memory; ``address`` adds ``_rowaddr``. ``columns`` may name SQL expressions."""
+        """Stream rows in bounded memory; ``address`` adds ``_rowaddr`` and ``_rowid``. ``columns`` may name SQL expressions."""
         table = self.table(name, version)
         chosen = columns if columns is None or isinstance(columns, Mapping) else list(columns)
         try:
-            yield from table.scanner(columns=chosen, filter=where, with_row_address=address, **_SCAN).to_batches()
+            yield from table.scanner(
+                columns=chosen, filter=where, with_row_address=address, with_row_id=address, **_SCAN
+            ).to_batches()
         except (ValueError, OSError) as e:
             if where is not None:
                 what = f"The filter {where!r}"
