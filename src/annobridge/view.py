@@ -362,7 +362,8 @@ def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
 def _ask(plan: MergePlan) -> str:
     from rich.prompt import Prompt
 
-    question = f"{len(plan.unexpected)} labels are outside the schema. What shall be done with them?"
+    count, why = len(plan.unexpected), plan.unexpected_reasons
+    question = f"{count} labels are outside the schema ({why}). What shall be done with them?"
     return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
 
 

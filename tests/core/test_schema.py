@@ -248,7 +248,7 @@ def test_class_attributes_come_before_those_of_the_field():
         (boxes(attributes={"x": {"type": "text", "name": "y"}}), "f.attributes.x.name: is not a key"),
         (boxes(attributes={"x": {"type": "select"}}), "f.attributes.x.values: is missing; a select needs its choices."),
         (boxes(attributes={"x": {"type": "select", "values": "red"}}), "f.attributes.x.values: is 'red'; give a list"),
-        (boxes(attributes={"x": {"type": "radio", "values": ["a"], "default": "b"}}), "is 'b'; give one of ['a']."),
+        (boxes(attributes={"x": {"type": "radio", "values": ["a"], "default": "b"}}), "is 'b'; give one of 'a'."),
         (boxes(attributes={"x": {"type": "int", "default": True}}), "is True; give a value of the type int."),
         (
             boxes(attributes={"x": {"type": "text", "read_only": "yes"}}),

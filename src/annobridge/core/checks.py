@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .json_values import read
 from .labels import KINDS, LABELS
 from .masks import Bools, Ints, bools, lengths
 from .text import near
@@ -195,13 +195,12 @@ def scalars(table: Columns) -> Iterator[Finding]:
 def _unreadable(
     kind: str, rows: Ints, where: Bools, coded: pa.DictionaryArray, names: pa.Array | None = None
 ) -> Finding:
-    """Values that are not JSON text of their type. Each is looked at once, and parsed only if it looks unusual."""
+    """Values that are not JSON text of their type. Each is looked at once."""
     texts = coded.dictionary
     codes = pc.fill_null(coded.indices, len(texts)).to_numpy(zero_copy_only=False)
     used = np.bincount(codes[where], minlength=len(texts) + 1)[:-1] > 0
-    wrong = np.append(used & ~bools(pc.match_substring_regex(texts, f"^({_LOOKS[kind]})$")), False)
-    unusual = np.flatnonzero(wrong)
-    wrong[unusual] = [not _reads(kind, text) for text in texts.take(pa.array(unusual)).to_pylist()]
+    wrong = np.zeros(len(texts) + 1, bool)
+    wrong[np.flatnonzero(used)] = malformed(kind, texts.filter(pa.array(used)))
     at = np.flatnonzero(where & wrong[codes])
 
     def say(k: int) -> str:
@@ -213,13 +212,17 @@ def _unreadable(
     return Finding(rows[at], say)
 
 
+def malformed(kind: str, texts: pa.Array) -> Bools:
+    """Which texts are not JSON of a type. A text is parsed only if it looks unusual."""
+    wrong = ~bools(pc.match_substring_regex(texts, f"^({_LOOKS[kind]})$"))
+    unusual = np.flatnonzero(wrong)
+    wrong[unusual] = [not _reads(kind, text) for text in texts.take(pa.array(unusual)).to_pylist()]
+    return wrong
+
+
 def _reads(kind: str, text: str) -> bool:
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = read(text)
     except ValueError:
         return False
     return isinstance(value, _PYTHON[kind]) and (kind in ("bool", "json") or not isinstance(value, bool))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's

@@ -76,8 +76,7 @@ def _condition(left: Selection, stage: Stage) -> str:
 
 
 def _with_labels(_: Samples, labels: Labels, left: Selection, stage: Stage) -> pa.Array:
-    where = _condition(left, stage)
-    return _keep(left.sample_ids, labels.samples_with(where))
+    return _keep(left.sample_ids, labels.samples_with(_condition(left, stage)))
 
 
 def _select(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
@@ -107,10 +106,7 @@ def _sort_by(samples: Samples, labels: Labels, left: Selection, stage: Stage) ->
     found = left.sample_ids
     if not len(found):
         return found
-    if "field" in stage:
-        keys = _label_counts(labels, found, _condition(left, stage))
-    else:
-        keys = _values(samples, found, stage["by"])
+    keys = _label_counts(labels, left, stage) if "field" in stage else _values(samples, found, stage["by"])
     try:
         order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid):
@@ -128,10 +124,11 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     return rows[value].take(pc.index_in(found, value_set=one(rows["sample_id"])))
 
 
-def _label_counts(labels: Labels, found: pa.Array, where: str) -> pa.Array:
-    """How many labels meet a condition, for each sample."""
+def _label_counts(labels: Labels, left: Selection, stage: Stage) -> pa.Array:
+    """How many labels each sample has of those that a stage asks for."""
+    found = left.sample_ids
     counts = np.zeros(len(found) + 1, np.int64)  # the last is of samples that were not asked for
-    for batch in labels.scan(where, ["sample_id"]):
+    for batch in labels.scan(_condition(left, stage), ["sample_id"]):
         place = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
         counts += np.bincount(place, minlength=len(counts))
     return pa.array(counts[:-1])
