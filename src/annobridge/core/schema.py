@@ -134,6 +134,14 @@ class FieldSchema:
         own = tuple(self.class_attributes.get(label or "", ()))
         return tuple(a for a in self.attributes if a.name not in {b.name for b in own}) + own
 
+    def definitions(self) -> list[Attribute]:
+        """Every attribute, each as often as it is defined differently: two classes may have unlike ones of a name."""
+        found: list[Attribute] = []
+        for a in (a for group in (self.attributes, *self.class_attributes.values()) for a in group):
+            if a not in found:
+                found.append(a)
+        return found
+
     def all_attributes(self) -> dict[str, Attribute]:
         """Every attribute by name, whatever the class."""
         groups = [self.attributes, *self.class_attributes.values()]
