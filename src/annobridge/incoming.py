@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .core import validate
+from .core import ids, validate
+from .core.compare import equal_rows
 from .core.labels import LABEL_TYPES, LABELS, SAMPLES, SINGULARS, conform
-from .core.masks import one
+from .core.masks import any_of, one
 from .core.media import media_types
 from .core.rows import Label, Sample
 from .core.text import near
@@ -22,6 +23,8 @@ from .store.labels import with_ids
 from .store.stores import Stores
 
 _PART = 65_536  # rows made ready at a time
+_IDS = ("sample_id", "label_id")
+_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACES`` looks at
 _FORMS = {  # of columns whose Arrow type says little
     "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
     "bounding_box": "[x, y, width, height], four numbers relative to the image",
@@ -35,7 +38,7 @@ def sample_rows(samples: Sequence[Sample]) -> pa.Table:
     """Columns of samples; width and height are read from the headers of the files that are there."""
     names = sorted({name for s in samples for name in s.columns})
     columns = {
-        "sample_id": pa.array([s.sample_id for s in samples], pa.string()),
+        "sample_id": ids.array(s.sample_id for s in samples),
         "filepath": pa.array([s.filepath for s in samples], pa.string()),
         "tags": pa.array([list(s.tags) for s in samples], pa.list_(pa.string())),
         **{name: [s.columns.get(name) for s in samples] for name in names},
@@ -63,11 +66,11 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
         return None
     if "label_id" not in given.column_names or given["label_id"].null_count:
         raise InvalidLabels("", ["set_labels needs the label_id of every row; add_labels makes new labels."])
-    ids = given["label_id"].cast(pa.string()).combine_chunks()
-    now = stores.labels.of_ids(pc.unique(ids), version)
-    place = pc.index_in(ids, value_set=now["label_id"].combine_chunks())
-    if place.null_count or len(pc.unique(ids)) != len(ids):
-        missing = ids.filter(pc.is_null(place))
+    wanted = ids.as_texts(given["label_id"]).combine_chunks()
+    now = stores.labels.of_ids(pc.unique(wanted), version)
+    place = pc.index_in(wanted, value_set=now["label_id"].combine_chunks())
+    if place.null_count or len(pc.unique(wanted)) != len(wanted):
+        missing = wanted.filter(pc.is_null(place))
         what = f"There is no label {missing[0].as_py()!r}" if len(missing) else "A label_id is given twice"
         raise InvalidLabels("", [f"{what}; set_labels changes each label once."])
     now = now.take(place)
@@ -80,6 +83,9 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
     if "sample_id" in given.column_names:
         stores.samples.require(new["sample_id"])
     if problems := validate.problems(new):
+        raise InvalidLabels("These labels cannot be stored:", problems)
+    moved = any_of((~equal_rows(one(now[name]), one(new[name])) for name in _PLACED), new.num_rows)
+    if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACES):
         raise InvalidLabels("These labels cannot be stored:", problems)
     return now.select(["label_id", "rev", "_rowaddr"]), new
 
@@ -175,7 +181,7 @@ def ready(table: pa.Table, constants: Mapping[str, Any], clip: bool, refusal: st
     rows = _conformed(table, {**constants, "rev": 1})
     if clip:
         rows = validate.clip(rows)
-    if problems := validate.problems(rows):
+    if problems := validate.problems(rows, checks=validate.NEW):
         raise InvalidLabels(refusal, problems)
     return rows
 
@@ -190,6 +196,8 @@ def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
 
 
 def _cast(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if name in _IDS:
+        return ids.as_texts(values)
     try:
         return values.cast(LABELS.field(name).type)
     except _UNFIT as e:
@@ -287,7 +295,8 @@ def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
     for field in LABELS:
         if field.name in names:
             try:
-                columns[field.name] = pa.array([row.get(field.name) for row in rows], field.type)
+                values = [row.get(field.name) for row in rows]
+                columns[field.name] = ids.array(values) if field.name in _IDS else pa.array(values, field.type)
             except _UNFIT as e:
                 raise _unfit(field.name, e) from None
     return pa.table(columns)
@@ -325,15 +334,20 @@ def _no_label(given: Any) -> InvalidLabels:
 def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
     """The labels of new samples, looked at before the samples are added."""
     rows = [
-        {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
+        {
+            **label.row(),
+            "sample_id": s.filepath,
+            "label_id": str(n) if label.label_id is None else label.label_id,
+            "field": name,
+        }
         for n, (s, name, label) in enumerate(
             (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
         )
     ]
-    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
+    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1), checks=validate.NEW)):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
-    ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
-    GivenIds(stores).add(pa.chunked_array([ids], pa.string()))
+    given = ids.array(x.label_id for s in samples for labels in s.fields.values() for x in labels)
+    GivenIds(stores).add(pa.chunked_array([given]))
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import incoming
+from .core import ids
 from .core.masks import one
 from .exceptions import SampleNotFound
 from .formats.base import Part, Source
@@ -65,7 +66,7 @@ class Intake:
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are put by."""
         place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._places)
-        theirs = one(part.samples["sample_id"].cast(pa.string()))
+        theirs = one(ids.as_texts(part.samples["sample_id"]))
         ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
         self._put(part.samples.filter(place.is_null()))
         self.known += len(place) - place.null_count

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from .json_values import read
 from .labels import KINDS, LABELS
 from .masks import Bools, Ints, bools, lengths
+from .schema import FRAMES, is_field_name
 from .text import near
 
 Floats = npt.NDArray[np.float64]
@@ -136,6 +137,61 @@ def ids(table: Columns) -> Iterator[Finding]:
         rows,
         lambda k: f"in row {rows[k]} has the id of row {first[codes[rows[k]]]}; give every label an id of its own.",
     )
+
+
+def given_ids(table: Columns) -> Iterator[Finding]:
+    """Ids that name nothing."""
+    column = table["label_id"]
+    rows = np.flatnonzero(_blank(column))
+    yield Finding(
+        rows, lambda k: f"has the label_id {column[int(rows[k])].as_py()!r}; give it a text, or none to have one made."
+    )
+
+
+def classes(table: Columns) -> Iterator[Finding]:
+    column = table["label"]
+    rows = np.flatnonzero(_blank(column))
+    yield Finding(rows, lambda k: f"has the class {column[int(rows[k])].as_py()!r}; give it a name, or none.")
+
+
+def fields(table: Columns) -> Iterator[Finding]:
+    """Names of fields that no label schema could name; each name once."""
+    coded = table["field"].dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    codes = pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False)
+    wrong = [code for code, name in enumerate(names) if not is_field_name(name)]
+    rows = np.array([np.argmax(codes == code) for code in wrong], np.int64)
+    yield Finding(
+        rows,
+        lambda k: (
+            f"is in the field {names[wrong[k]]!r}, which is not a field name; use letters, digits and _ "
+            "(a video's frame field: frames.NAME)."
+        ),
+    )
+
+
+def frames(table: Columns) -> Iterator[Finding]:
+    """A frame of an image, or a label of frames that does not say of which."""
+    field, number = table["field"], table["frame_number"]
+    of_frames = bools(pc.starts_with(field, FRAMES))
+    numbered = bools(number.is_valid())
+    still, nowhere = np.flatnonzero(numbered & ~of_frames), np.flatnonzero(of_frames & ~numbered)
+    yield Finding(
+        still,
+        lambda k: (
+            f"has the frame_number {number[int(still[k])].as_py()}, and {field[int(still[k])].as_py()!r} is not a field of "
+            f"video frames; name the field {FRAMES + field[int(still[k])].as_py()!r}, or leave the number out."
+        ),
+    )
+    yield Finding(
+        nowhere,
+        lambda k: f"is in the field {field[int(nowhere[k])].as_py()!r} without a frame_number; give it, from 1 on.",
+    )
+
+
+def _blank(texts: pa.Array) -> Bools:
+    """Which texts are empty, or nothing but spaces."""
+    return bools(pc.equal(pc.utf8_trim_whitespace(texts), ""))
 
 
 def numbers(table: Columns) -> Iterator[Finding]:

@@ -37,14 +37,17 @@ class Samples:
         self.require_own()
         if "sample_id" not in rows.column_names:
             rows = rows.append_column("sample_id", pa.nulls(rows.num_rows, pa.string()))
-        filled = pc.coalesce(rows["sample_id"].cast(pa.string()), pa.chunked_array([ids.fresh(rows.num_rows)]))
+        filled = pc.coalesce(ids.as_texts(rows["sample_id"]), pa.chunked_array([ids.fresh(rows.num_rows)]))
         rows = self.fit(rows.set_column(rows.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
         self.require_new(filled)
         self.append(rows.schema, rows.to_batches())
         return pa.concat_arrays(filled.chunks) if filled.num_chunks else pa.array([], pa.string())
 
     def require_new(self, sample_ids: pa.ChunkedArray) -> None:
-        """Raise ``InvalidLabels`` unless each of the ids is given once, and is not in the dataset."""
+        """Raise ``InvalidLabels`` unless each of the ids is a text, given once, and not in the dataset."""
+        blank = sample_ids.filter(pc.equal(pc.utf8_trim_whitespace(sample_ids), ""))
+        if len(blank):
+            raise InvalidLabels("", [f"A new sample has the sample_id {blank[0].as_py()!r}; give it a text, or none."])
         if pc.count_distinct(sample_ids).as_py() != len(sample_ids):
             raise InvalidLabels("", ["Two of the new samples have one sample_id; give each its own, or none."])
         present = self.present(sample_ids)
