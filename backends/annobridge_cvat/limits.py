@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
-from annobridge.core.masks import bools, lengths, one, points_known, valid
+from annobridge.core.masks import any_of, bools, lengths, one, points_known, valid
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 from . import media, values
@@ -62,7 +62,7 @@ def _options(schema: LabelSchema, config: CvatConfig) -> Iterator[str]:
         if name not in names:
             yield f"{option} names {name!r}, which is an attribute of no field; add it to the attributes of a field."
             continue
-        types = {a.type for spec in schema.fields.values() for n, a in spec.all_attributes().items() if n == name}
+        types = {a.type for spec in schema.fields.values() for a in spec.definitions() if a.name == name}
         if not types <= set(_TYPES[key]):
             yield f"{option}: {name!r} is {', '.join(sorted(types))}; make it {' or '.join(_TYPES[key])}."
     if config.job_reviewers:
@@ -81,7 +81,7 @@ def _field(spec: FieldSchema) -> Iterator[str]:
             f"{spec.name}: CVAT needs the names of a skeleton's points; add 'skeleton': {{'labels': ['head', 'foot'], "
             "'edges': [[0, 1]]}}."
         )
-    for a in spec.all_attributes().values():
+    for a in spec.definitions():
         where = f"{spec.name}.attributes.{a.name}"
         if a.name != a.name.strip():
             yield f"{where}: begins or ends with a space, which CVAT does not keep; leave it out."
@@ -89,7 +89,7 @@ def _field(spec: FieldSchema) -> Iterator[str]:
             yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.LONGEST_NAME}; shorten the name."
         if len("\n".join(values.definition(a)["values"])) > values.LONGEST:
             yield f"{where}: its choices are together longer than CVAT's {values.LONGEST} characters; make it a text."
-        choices = [values.encode(a, None, v) for v in a.values]
+        choices = [values.encode(a, None, v) for v in a.values] if values.input_type(a) in ("select", "radio") else []
         if any("\n" in choice for choice in choices) or len(set(choices)) < len(choices):
             yield f"{where}: has choices of several lines, or that only spaces tell apart, which CVAT does not keep; rename them."
         if len(values.encode(a, None, a.default)) > values.LONGEST_DEFAULT:
@@ -111,14 +111,31 @@ def _attributes(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> It
         rows = labels.filter(pc.equal(labels["field"], spec.name))
         if spec.type == "scalar":
             yield from _texts(spec.name, VALUE, rows["value"])
-        for name, a in spec.all_attributes().items():
-            texts = pc.unique(lists.values(rows["attributes"], name).drop_null()).to_pylist()
-            for text in texts:
-                if why := values.misfit(a, text):
-                    yield f"{spec.name}: some labels have {name} = {text}, which {why}; correct them, or the schema."
-                    break
+            yield from _choices(spec, rows["value"])
+        for name in spec.all_attributes():
+            column = lists.values(rows["attributes"], name)
+            texts = pc.unique(column.drop_null()).to_pylist()
+            for text, why in _misfits(spec, name, rows["label"], column):
+                yield f"{spec.name}: some labels have {name} = {text}, which {why}; correct them, or the schema."
+                break
             if name == sources and (bad := [t for t in texts if json.loads(t) not in SOURCES]):
                 yield f"{spec.name}: some labels have {name} = {bad[0]}; CVAT knows {', '.join(SOURCES)}."
+
+
+def _misfits(spec: FieldSchema, name: str, label: pa.ChunkedArray, column: pa.StringArray) -> Iterator[tuple[str, str]]:
+    """The values of an attribute that cannot be sent, each held against the attribute of its label's class, and why."""
+    for a, holders in lists.held(spec, name, label):
+        for text in pc.unique(column.filter(pa.array(holders)).drop_null()).to_pylist():
+            if why := values.misfit(a, text):
+                yield text, why
+
+
+def _choices(spec: FieldSchema, texts: pa.ChunkedArray) -> Iterator[str]:
+    """A value of a scalar that is none of its classes."""
+    for text in pc.unique(texts.drop_null()).to_pylist() if spec.classes else ():
+        if why := values.misfit(spec.value, text):
+            yield f"{spec.name}: some labels have the value {text}, which {why}; correct them, or the schema."
+            return
 
 
 def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
@@ -182,10 +199,11 @@ def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
         )
     owner = ["field", "label", "index"] + (["sample_id"] if valid(rows["frame_number"]).any() else [])
     for spec in schema.fields.values():
-        for name, a in spec.all_attributes().items():
-            of = rows.filter(pc.equal(rows["field"], spec.name))
+        of = rows.filter(pc.equal(rows["field"], spec.name))
+        for name in spec.all_attributes():
             found = of.select(owner).append_column("value", pa.chunked_array([lists.values(of["attributes"], name)]))
-            if not a.mutable and pc.any(pc.greater(_different(found, owner), 1)).as_py():
+            fixed = any_of((held for a, held in lists.held(spec, name, of["label"]) if not a.mutable), of.num_rows)
+            if pc.any(pc.greater(_different(found.filter(pa.array(fixed)), owner), 1)).as_py():
                 yield f"{spec.name}.attributes.{name}: changes within a track; give the attribute 'mutable': True."
 
 

@@ -31,8 +31,10 @@ def definition(a: Attribute) -> Spec:
 
 
 def input_type(a: Attribute) -> str:
-    """How CVAT asks for the attribute. What has choices is chosen, whatever its type; what may be broken is typed."""
-    if a.values and a.type != "checkbox":
+    """How CVAT asks for the attribute. One of several choices is chosen, whatever its type; any number of them, which CVAT
+    cannot ask for, are typed as a JSON list.
+    """
+    if a.values and a.type not in ("checkbox", "list"):
         return _INPUTS.get(a.type, "select") if a.type in ("select", "radio") else "select"
     return _INPUTS.get(a.type, "text")
 
@@ -47,7 +49,7 @@ def encode(a: Attribute, text: str | None, default: Any = None) -> str:
 
 def decoder(a: Attribute) -> Callable[[str], str | None]:
     """The function from the wire's strings to JSON texts. What is not of the type stays text, and is reported as such."""
-    choices = {_word(v): json.dumps(v) for v in a.values}
+    choices = {_word(v): json.dumps(v) for v in a.values} if a.type != "list" else {}
 
     def decode(word: str) -> str | None:
         if word == "" and "" not in choices:
@@ -60,8 +62,7 @@ def decoder(a: Attribute) -> Callable[[str], str | None]:
 def misfit(a: Attribute, text: str) -> str | None:
     """Why a value cannot be sent, or ``None``."""
     if not a.accepts(json.loads(text)):
-        among = f"one of {', '.join(map(repr, a.values))}" if a.values else f"of the type {a.type}"
-        return f"is not {among}"
+        return f"is not {a.expects}"
     word = encode(a, text)
     if "\0" in word:
         return "holds a null character, which CVAT does not take"

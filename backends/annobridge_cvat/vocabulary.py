@@ -109,7 +109,7 @@ def _entry(spec: FieldSchema, label: str | None, builtin: Mapping[str, str]) -> 
     shape = SHAPES[spec.kind]
     if label is None:
         kind = "select" if spec.classes else "text"
-        return Entry(spec.name, None, {shape: spec.name}, (Attribute(VALUE, kind, tuple(spec.classes)),))
+        return Entry(spec.name, None, {shape: spec.name}, (Attribute(VALUE, kind, spec.classes),))
     given = spec.attributes_of(label)
     has = {name for name, key in builtin.items() if shape != "tag" or key in OF_TAGS}
     own = tuple(a for a in given if a.name in has)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
+from annobridge.core import words
 from annobridge.core.masks import Bools, bools, lengths, one, points_known, valid
 from annobridge.core.schema import FieldSchema, LabelSchema
 
@@ -93,7 +95,7 @@ def _names(spec: FieldSchema, shown_as: Mapping[str, str]) -> Iterator[str]:
                 "shorten it."
             )
     if spec.kind in GLOBAL:
-        for option in spec.classes:
+        for option in (words.word(json.dumps(choice)) for choice in spec.classes):
             if len(option) > names.LONGEST_TEXT:
                 yield (
                     f"{spec.name}: the class {option[:30]!r}… has {len(option)} characters, and DataGym takes "

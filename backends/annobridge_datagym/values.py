@@ -67,19 +67,14 @@ class Question:
     def misfit(self, text: str, most: int = names.LONGEST_TEXT) -> str | None:
         """Why a value cannot be sent, or ``None``. ``most`` are the characters that a free text may have."""
         a = self.attribute
-        if a is not None and not a.accepts(json.loads(text)) and not self._listed(text):
-            among = f"one of {', '.join(map(repr, a.values))}" if a.values else f"of the type {a.type}"
-            return f"is not {among}"
+        if a is not None and not a.accepts(json.loads(text)):
+            return f"is not {a.expects}"
         try:
             found = self.encode(text)
         except KeyError as error:
             return f"holds {error.args[0]!r}, which is not one of {', '.join(map(words.word, self.options.values()))}"
         size, most = max(map(len, found), default=0), most if self.type == FREETEXT else names.LONGEST_TEXT
         return f"has {size} characters, and DataGym keeps {most}" if size > most else None
-
-    def _listed(self, text: str) -> bool:
-        """Of a list, the elements are among the choices, not the list."""
-        return self.type == CHECKLIST and isinstance(json.loads(text), list)
 
 
 def question(a: Attribute, key: str, label: str, below: str | None) -> Question:

@@ -163,7 +163,9 @@ def _attributes(schema: LabelSchema) -> dict[str, Column]:
         classes = None
         if a not in owner.attributes:
             classes = tuple(c for c, own in owner.class_attributes.items() if any(x.name == a.name for x in own))
-        choices = tuple(json.dumps(v) for v in a.values if not isinstance(v, str)) if TYPES[a.type] == "str" else ()
+        choices = (
+            tuple(json.dumps(v) for v in a.values if not isinstance(v, str)) if TYPES[a.type] in ("str", "list") else ()
+        )
         old = out.get(a.name, Column(a.name, TYPES[a.type], (), classes, ()))
         both = None if classes is None or old.classes is None else _union(old.classes, classes)
         out[a.name] = Column(a.name, old.type, _union(old.kinds, (owner.kind,)), both, _union(old.choices, choices))

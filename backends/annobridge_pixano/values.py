@@ -79,6 +79,8 @@ def decode(column: pa.Array, kind: str, choices: tuple[str, ...] = ()) -> pa.Arr
     decoder: Callable[[Any], str] = json.dumps
     if kind == "str":
         decoder = lambda v: typed.get(v, json.dumps(v))  # noqa: E731
+    elif kind == "list":
+        decoder = lambda v: json.dumps([json.loads(typed.get(word, json.dumps(word))) for word in v])  # noqa: E731
     elif kind == "json":
         decoder = _as_json
     if kind in ("list", "float"):

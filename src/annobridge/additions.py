@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyarrow as pa
 
 from . import incoming
+from .new_labels import NewLabels
 from .store.stores import Stores
 
 PURPOSE = "is having samples added"
@@ -25,7 +26,7 @@ def add_samples(
         checked = stores.samples.version()
         stores.samples.require_new(identity, checked)
         sample_ids: list[str] = identity.ids.to_pylist()
-        given = incoming.GivenIds(stores)
+        given = NewLabels(stores)
         added = given.write(_ready(stores, identity.ids, labels(sample_ids), label_types or {}, given))
         given.commit(added, identity.given)
         stores.samples.append(rows.schema, rows.to_batches(), identity, checked)
@@ -34,7 +35,7 @@ def add_samples(
 
 def _ready(
     stores: Stores, sample_ids: pa.Array, labels: Mapping[str, Iterable[pa.Table]], label_types: Mapping[str, str],
-    given: incoming.GivenIds,
+    given: NewLabels,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     for field, tables in labels.items():
         parts = incoming.LabelParts(stores, field, label_types.get(field), False, sample_ids, given)
@@ -43,7 +44,7 @@ def _ready(
 
 def add_labels(stores: Stores, field: str, tables: Iterable[pa.Table], label_type: str | None, clip: bool) -> int:
     """Add labels to samples that are there, as one version; returns how many."""
-    given = incoming.GivenIds(stores)
+    given = NewLabels(stores)
     parts = incoming.LabelParts(stores, field, label_type, clip, stores.samples.ids(), given)
     given.commit(given.write(parts.batches(tables)), pa.array([], pa.string()))
     return given.labels

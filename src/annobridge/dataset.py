@@ -138,10 +138,10 @@ class Dataset(View):
 
         Samples that have labels in the field are left out, so that it can be repeated when rows have come.
 
-        Text becomes a classification, a list of texts several, a number a scalar; a list of structs, or a struct of lists,
-        becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all else as
-        attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the image
-        or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
+        Text becomes a classification (blank text none), a list of texts several, a number a scalar; a list of structs, or a
+        struct of lists, becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all
+        else as attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the
+        image or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
         """
         form = adopt.Form(coordinates, box_format, tuple(classes))
         tables = adopted(self._stores, column, field or column, form)

@@ -10,19 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .core import validate
+from .core import ids, validate
+from .core.compare import equal_rows
 from .core.labels import LABEL_TYPES, LABELS, SAMPLES, SINGULARS, conform
-from .core.masks import one
+from .core.masks import any_of, one
 from .core.media import media_types
 from .core.rows import Label, Sample
 from .core.text import near
 from .exceptions import InvalidLabels, SchemaError, StalePlan
+from .new_labels import NewLabels
 from .store import media
-from .store.commits import Fragments
 from .store.labels import ROWS, with_ids
 from .store.stores import Stores
 
 _PART = 65_536  # rows made ready at a time
+_IDS = ("sample_id", "label_id")
+_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACES`` looks at
 _FORMS = {  # of columns whose Arrow type says little
     "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
     "bounding_box": "[x, y, width, height], four numbers relative to the image",
@@ -36,7 +39,7 @@ def sample_rows(samples: Sequence[Sample]) -> pa.Table:
     """Columns of samples; width and height are read from the headers of the files that are there."""
     names = sorted({name for s in samples for name in s.columns})
     columns = {
-        "sample_id": pa.array([s.sample_id for s in samples], pa.string()),
+        "sample_id": ids.array(s.sample_id for s in samples),
         "filepath": pa.array([s.filepath for s in samples], pa.string()),
         "tags": pa.array([list(s.tags) for s in samples], pa.list_(pa.string())),
         **{name: [s.columns.get(name) for s in samples] for name in names},
@@ -64,11 +67,11 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
         return None
     if "label_id" not in given.column_names or given["label_id"].null_count:
         raise InvalidLabels("", ["set_labels needs the label_id of every row; add_labels makes new labels."])
-    ids = given["label_id"].cast(pa.string()).combine_chunks()
-    now = stores.labels.of_ids(pc.unique(ids), version)
-    place = pc.index_in(ids, value_set=now["label_id"].combine_chunks())
-    if place.null_count or len(pc.unique(ids)) != len(ids):
-        missing = ids.filter(pc.is_null(place))
+    wanted = ids.as_texts(given["label_id"]).combine_chunks()
+    now = stores.labels.of_ids(pc.unique(wanted), version)
+    place = pc.index_in(wanted, value_set=now["label_id"].combine_chunks())
+    if place.null_count or len(pc.unique(wanted)) != len(wanted):
+        missing = wanted.filter(pc.is_null(place))
         what = f"There is no label {missing[0].as_py()!r}" if len(missing) else "A label_id is given twice"
         raise InvalidLabels("", [f"{what}; set_labels changes each label once."])
     now = now.take(place)
@@ -81,6 +84,9 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
     if "sample_id" in given.column_names:
         stores.samples.require(new["sample_id"])
     if problems := validate.problems(new):
+        raise InvalidLabels("These labels cannot be stored:", problems)
+    moved = any_of((~equal_rows(one(now[name]), one(new[name])) for name in _PLACED), new.num_rows)
+    if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACES):
         raise InvalidLabels("These labels cannot be stored:", problems)
     return now.select(ROWS.names), new
 
@@ -103,7 +109,7 @@ class LabelParts:
     """Labels of one field made ready to store, part by part, for samples that are there or that come with them."""
 
     def __init__(
-        self, stores: Stores, field: str, label_type: str | None, clip: bool, samples: pa.Array, given: GivenIds
+        self, stores: Stores, field: str, label_type: str | None, clip: bool, samples: pa.Array, given: NewLabels
     ) -> None:
         self.stores, self.field, self.clip = stores, field, clip
         self.kind = _kind(label_type)
@@ -129,65 +135,6 @@ class LabelParts:
         return with_ids(rows)
 
 
-class GivenIds:
-    """The ids that new labels came with: each must be new, and none given twice.
-
-    A label whose sample is not in the dataset is not part of it, and does not keep its id: it is replaced.
-    """
-
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
-        self.version = stores.labels.version()  # that the ids are looked for in
-        self._empty = not stores.labels.count()
-        self.labels = 0  # written
-        self._parts: list[pa.Array] = []
-        self._orphans: list[pa.Table] = []
-
-    def add(self, label_ids: pa.ChunkedArray) -> None:
-        """Look at the ids of a part; null is none."""
-        given = one(label_ids.drop_null())
-        if not len(given):
-            return
-        if not self._empty and (found := self._stores.labels.of_ids(given, self.version)).num_rows:
-            present = pc.is_in(found["sample_id"], value_set=self._stores.samples.present(found["sample_id"]))
-            if pc.any(present).as_py():
-                first = found["label_id"].filter(present)[0].as_py()
-                raise InvalidLabels(
-                    "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
-                )
-            self._orphans.append(found.select(ROWS.names))
-        self._parts.append(given)
-
-    def done(self) -> None:
-        """Each part was looked at by itself; an id may still be in two."""
-        everything = pa.chunked_array(self._parts, pa.string())
-        if len(self._parts) > 1 and pc.count_distinct(everything).as_py() < len(everything):
-            twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
-            raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
-
-    def write(self, batches: Iterable[pa.RecordBatch]) -> Fragments:
-        """Write labels, whose ids are looked at on the way, into files that nobody sees before ``commit``."""
-
-        def counted() -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                self.labels += batch.num_rows
-                yield batch
-            self.done()
-
-        return self._stores.labels.write(counted())
-
-    def commit(self, added: Fragments, new_samples: pa.Array) -> None:
-        """Add labels that were written, as one version.
-
-        ``new_samples`` are about to be added: labels that an interrupted addition or deletion left for them are replaced.
-        """
-        labels, gone = self._stores.labels, list(self._orphans)
-        if len(new_samples) and not self._empty:
-            gone.append(labels.rows_of_samples(new_samples, self.version))
-        rows = _distinct(pa.concat_tables([ROWS.empty_table(), *gone]))
-        labels.commit(self.version, rows, added=added, new_ids=lambda: self._parts, alone=lambda: not self._parts)
-
-
 def clips(invalid: str) -> bool:
     """Whether values outside the image are to be cut, and not refused."""
     if invalid not in ("refuse", "clip"):
@@ -204,7 +151,7 @@ def ready(table: pa.Table, constants: Mapping[str, Any], clip: bool, refusal: st
     rows = _conformed(table, {**constants, "rev": 1})
     if clip:
         rows = validate.clip(rows)
-    if problems := validate.problems(rows):
+    if problems := validate.problems(rows, checks=validate.NEW):
         raise InvalidLabels(refusal, problems)
     return rows
 
@@ -219,6 +166,8 @@ def _conformed(table: pa.Table, constants: Mapping[str, Any]) -> pa.Table:
 
 
 def _cast(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if name in _IDS:
+        return ids.as_texts(values)
     try:
         return values.cast(LABELS.field(name).type)
     except _UNFIT as e:
@@ -316,7 +265,8 @@ def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
     for field in LABELS:
         if field.name in names:
             try:
-                columns[field.name] = pa.array([row.get(field.name) for row in rows], field.type)
+                values = [row.get(field.name) for row in rows]
+                columns[field.name] = ids.array(values) if field.name in _IDS else pa.array(values, field.type)
             except _UNFIT as e:
                 raise _unfit(field.name, e) from None
     return pa.table(columns)
@@ -360,21 +310,20 @@ def labels_by_field(samples: Sequence[Sample], sample_ids: Sequence[str]) -> dic
     return {name: tables(labels) for name, labels in fields.items()}
 
 
-def _distinct(rows: pa.Table) -> pa.Table:
-    """Rows of the labels table, each once."""
-    first = np.unique(rows["_rowaddr"].to_numpy(), return_index=True)[1]
-    return rows.take(pa.array(np.sort(first)))
-
-
 def check_labels(samples: Sequence[Sample]) -> None:
     """Raise ``InvalidLabels`` for labels of new samples that cannot be stored; samples are named by their files."""
     rows = [
-        {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
+        {
+            **label.row(),
+            "sample_id": s.filepath,
+            "label_id": str(n) if label.label_id is None else label.label_id,
+            "field": name,
+        }
         for n, (s, name, label) in enumerate(
             (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
         )
     ]
-    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
+    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1), checks=validate.NEW)):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
 
 

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import incoming
+from .core import ids
 from .core.masks import one
 from .exceptions import SampleNotFound
 from .formats.base import Part, Source
+from .new_labels import NewLabels
 from .progress import Progress, ProgressChoice
 from .spool import Spool
 from .store.labels import with_ids
@@ -39,7 +41,7 @@ class Intake:
         self._ids, self._places = _known(stores)
         self._labelled = _labelled(stores, self._ids)
         self._checked = stores.samples.version()
-        self._given = incoming.GivenIds(stores)
+        self._given = NewLabels(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
         self._spool: Spool | None = None
 
@@ -72,7 +74,7 @@ class Intake:
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are kept on disk until then."""
         place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._places)
-        theirs = one(part.samples["sample_id"].cast(pa.string()))
+        theirs = one(ids.as_texts(part.samples["sample_id"]))
         ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
         self._put(part.samples.filter(place.is_null()))
         self.known += len(place) - place.null_count

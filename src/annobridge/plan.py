@@ -25,7 +25,7 @@ from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
 from .core.masks import bools, keep
 from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
-from .core.route import MODES, Choice, route
+from .core.route import MODES, UNEXPECTED, Choice, route
 from .core.text import near
 from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
 from .progress import Progress
@@ -43,7 +43,6 @@ POLICIES = ("theirs", "ours", "fail")
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
 _SHOWN = 5
-UNEXPECTED = REMOTE.append(pa.field("reason", pa.string()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +100,10 @@ class Outcome:
         """Raise what must stop a load before anything is written."""
         rows = self.spool.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
+            why = findings.summary(self.spool.batches("unexpected"))
             raise UnexpectedLabels(
-                f"The tool returned {rows['unexpected']} unexpected labels ({_reasons(self.spool, 'unexpected')}){absence()}; "
-                "say what to do with them: unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
+                f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
+                "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         if self.options.conflicts == "fail" and rows["conflicts"]:
             first = self.spool.table("conflicts", _SHOWN).to_pylist()
@@ -118,14 +118,6 @@ class Outcome:
                 f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 "load with force=True."
             )
-
-
-def _reasons(spool: Spool, name: str) -> str:
-    counts: Counter[str] = Counter()
-    for batch in spool.batches(name):
-        for pair in pc.value_counts(batch["reason"]).to_pylist():
-            counts[pair["values"]] += pair["counts"]
-    return ", ".join(f"{n} × {reason}" for reason, n in counts.most_common())
 
 
 def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options, progress: Any = None) -> Outcome:
@@ -291,7 +283,8 @@ class _Planner:
         matched = match(self.run.run_id, sent, theirs, schema)
         self.out.spool.add("refused", moves(theirs, matched))
         routed = route(matched, sent, schema, self.options.unexpected)
-        self.out.spool.add("unexpected", routed.unexpected.select(UNEXPECTED.names))
+        self.out.spool.add("refused", routed.refused)
+        self.out.spool.add("unexpected", routed.unexpected)
         self.out.spool.add("dropped", routed.found)
         merged = merge(sent, routed.labels, ours, returned, schema, self.single, self.policy, stamp)
         if self.destinations:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from . import load as loading
 from . import plan as planning
 from .backend.base import AnnotationBackend, Receipt
+from .core import findings
 from .core.text import near
 from .exceptions import InvalidOption, StalePlan
 from .spool import Spool
@@ -65,7 +66,7 @@ class _Summary:
 
     @property
     def refused(self) -> pa.Table:
-        """Changes that the restrictions refuse, each with its reason."""
+        """Changes that the restrictions refuse, and values that cannot be read, each with its reason."""
         return self._outcome.spool.table("refused")
 
     @property
@@ -75,8 +76,15 @@ class _Summary:
 
     @property
     def unexpected(self) -> pa.Table:
-        """Labels outside the schema, as the tool returned them, with a column ``reason``."""
+        """Labels outside the schema, as the tool returned them: which ``component`` of them, what the tool has there
+        (``theirs``), and the ``reason``.
+        """
         return self._outcome.spool.table("unexpected")
+
+    @property
+    def unexpected_reasons(self) -> str:
+        """How often there is which reason among the unexpected, with some of the values, in one line."""
+        return findings.summary(self._outcome.spool.batches("unexpected"))
 
     @property
     def dropped(self) -> pa.Table:

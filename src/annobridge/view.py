@@ -51,11 +51,16 @@ class View:
         return self._then("match_tags", tags=list(tags))
 
     def match_labels(self, field: str, where: str = "true") -> View:
-        """Samples with at least one label of a field that meets an SQL condition on the columns of ``LABELS``."""
+        """Samples with at least one label of a field, among those left in the view, that meets an SQL condition on the columns
+        of ``LABELS``.
+        """
         return self._then("match_labels", field=field, where=where)
 
     def filter_labels(self, field: str, where: str) -> View:
-        """As ``match_labels``; and of that field, only the labels that meet the condition are in the view, and sent."""
+        """As ``match_labels``; and of that field, only the labels that meet the condition are in the view, and sent.
+
+        Later stages see these labels only: two filters on one field leave the labels that meet both conditions.
+        """
         return self._then("filter_labels", field=field, where=where)
 
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
@@ -359,7 +364,8 @@ def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
 def _ask(plan: MergePlan) -> str:
     from rich.prompt import Prompt
 
-    question = f"{len(plan.unexpected)} labels are outside the schema. What shall be done with them?"
+    count, why = len(plan.unexpected), plan.unexpected_reasons
+    question = f"{count} labels are outside the schema ({why}). What shall be done with them?"
     return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
 
 
@@ -370,4 +376,4 @@ def _whole(count: int) -> int:
 
 
 def _listed(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else [str(n) for n in names]
+    return [names] if isinstance(names, str) else list(dict.fromkeys(str(n) for n in names))

@@ -14,7 +14,7 @@ from annobridge.core import rows
 from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.core.schema import LabelSchema
 from annobridge.store.media import FileMedia
-from annobridge_cvat import CvatConfig, limits, media
+from annobridge_cvat import CvatConfig, limits, media, values
 
 DETECTIONS: dict[str, Any] = {"type": "detections", "classes": ["car"]}
 
@@ -156,6 +156,77 @@ def test_labels_that_cvat_cannot_hold(label: Any, spec: dict[str, Any], field: s
     found = of_labels(label, spec, field)
     assert len(found) == 1, found
     assert sentence in found[0]
+
+
+CHECKLIST = {**DETECTIONS, "attributes": {"sides": {"type": "list", "values": ["l", "r", 1]}}}
+OWN = {
+    "type": "detections",
+    "classes": [
+        {"classes": ["car"], "attributes": {"side": {"type": "select", "values": ["left"]}}},
+        {"classes": ["bus"], "attributes": {"side": {"type": "select", "values": ["up"]}}},
+        "van",
+    ],
+}
+GRADE = {"type": "scalar", "classes": [5, 6]}
+
+
+@pytest.mark.parametrize(
+    ("label", "spec", "sentence"),
+    [
+        (
+            rows.Detection("car", BOX, sides=["l", "x"]),
+            CHECKLIST,
+            "which is not a list of 'l', 'r', 1, each once at most",
+        ),
+        (rows.Detection("car", BOX, sides="l"), CHECKLIST, 'sides = "l", which is not a list of'),
+        (rows.Detection("car", BOX, side="up"), OWN, "side = \"up\", which is not one of 'left'"),
+        (rows.Detection("bus", BOX, side="left"), OWN, "side = \"left\", which is not one of 'up'"),
+        (rows.Scalar(7), GRADE, "some labels have the value 7, which is not one of 5, 6"),
+        (rows.Scalar("5"), GRADE, 'some labels have the value "5", which is not one of 5, 6'),
+    ],
+)
+def test_values_are_held_against_the_attribute_of_their_class(label: Any, spec: dict[str, Any], sentence: str) -> None:
+    (found,) = of_labels(label, spec)
+    assert sentence in found
+
+
+@pytest.mark.parametrize(
+    ("label", "spec"),
+    [
+        (rows.Detection("car", BOX, sides=[1, "r"]), CHECKLIST),
+        (rows.Detection("car", BOX, sides=[]), CHECKLIST),
+        (rows.Detection("car", BOX, side="left"), OWN),
+        (rows.Detection("bus", BOX, side="up"), OWN),
+        (rows.Scalar(5), GRADE),
+        (rows.Scalar(6.0), GRADE),
+    ],
+)
+def test_values_that_fit_their_class(label: Any, spec: dict[str, Any]) -> None:
+    assert of_labels(label, spec) == []
+    assert of_schema({"field": spec}) == []
+
+
+def test_a_checklist_is_typed_as_a_json_list() -> None:
+    (a,) = LabelSchema.parse({"field": CHECKLIST}).fields["field"].attributes
+    made = values.definition(a)
+    assert (made["input_type"], made["values"], made["default_value"]) == ("text", [""], "")
+    for text in ('["l", 1]', "[]"):
+        assert values.decoder(a)(values.encode(a, text)) == text
+    assert values.decoder(a)("l") == '"l"'  # which is no list, and is reported
+    assert values.decoder(a)("") is None
+
+
+def test_an_attribute_that_is_fixed_for_one_class_is_followed_in_that_class_only() -> None:
+    make = {"type": "text"}
+    spec = {"type": "detections", "classes": [
+        {"classes": ["car"], "attributes": {"make": {**make, "mutable": True}}},
+        {"classes": ["bus"], "attributes": {"make": {**make, "mutable": False}}},
+    ]}  # fmt: skip
+    moving = [rows.Detection("car", BOX, index=1, frame_number=n, make=str(n)) for n in (1, 2)]
+    assert of_labels(moving, spec, "frames.field") == []
+    moving = [rows.Detection("bus", BOX, index=1, frame_number=n, make=str(n)) for n in (1, 2)]
+    (found,) = of_labels(moving, spec, "frames.field")
+    assert "make: changes within a track" in found
 
 
 def test_a_source_that_cvat_does_not_know() -> None:

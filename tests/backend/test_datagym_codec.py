@@ -14,10 +14,11 @@ from tests.doubles.datagym import config as configuration
 
 from annobridge.core import words
 from annobridge.core.geometry import as_rle, decode_rle
+from annobridge.core.labels import SAMPLES
 from annobridge.core.schema import Attribute, LabelSchema
 from annobridge.exceptions import Broken
 from annobridge.testing import strategies
-from annobridge_datagym import names, rings, shapes, values
+from annobridge_datagym import limits, names, rings, shapes, values
 from annobridge_datagym.config import DatagymConfig
 from annobridge_datagym.exports import Export
 from annobridge_datagym.vocabulary import Vocabulary
@@ -158,7 +159,25 @@ def test_an_option_that_nobody_knows_stays_a_text() -> None:
     several = values.question(Attribute("a", "list", ("b", "c")), "a", "a", None)
     assert several.encode('["c", "b"]') == ("b", "c")
     assert several.decode(("b", "zzz")) == '["b", "zzz"]'
-    assert several.misfit('["b", "d"]') == "holds 'd', which is not one of b, c"
+    for wrong in ('["b", "d"]', '["b", "b"]', '"b"'):
+        assert several.misfit(wrong) == "is not a list of 'b', 'c', each once at most"
+    assert several.misfit('["c"]') is several.misfit("[]") is None
+
+
+def test_choices_keep_their_types() -> None:
+    asked = values.question(Attribute("a", "select", (1, 2)), "a", "a", None)
+    assert [asked.misfit(text) for text in ("1", "true", '"1"')] == [None, *["is not one of 1, 2"] * 2]
+    several = values.question(Attribute("a", "list", (1, True, "x")), "a", "a", None)
+    assert json.loads(several.decode(several.encode('[1, true, "x"]')) or "") == [1, True, "x"]
+
+
+@pytest.mark.parametrize("classes", [[5, 6], [True, False], ["a", 2.5]])
+def test_the_classes_of_a_scalar_may_be_numbers_and_truth_values(classes: list[Any]) -> None:
+    schema = LabelSchema.parse({"grade": {"type": "scalar", "classes": classes}})
+    assert limits.of_schema(schema, SAMPLES.empty_table(), DatagymConfig()) == []
+    (entry,) = Vocabulary.of(schema, DatagymConfig()).entries
+    texts = [json.dumps(c) for c in classes]
+    assert [entry.questions[0].decode(entry.questions[0].encode(text)) for text in texts] == texts
 
 
 # --- exports ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from annobridge.core import rows
-from annobridge.core.labels import REMOTE, conform
+from annobridge.core.labels import LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.schema import LabelSchema
 from annobridge_pixano import PixanoConfig, api, jsonl, limits, messages, values, wire
 from annobridge_pixano import backend as module
@@ -159,6 +159,14 @@ def test_scalars_are_as_narrow_as_their_values(texts: list[str], kind: str) -> N
     there = values.encode(pa.array([*texts, None], pa.string()), kind)
     back = values.decode(there, kind).to_pylist()[: len(texts)]
     assert [json.loads(t) for t in back] == [json.loads(t) for t in texts]
+
+
+def test_the_members_of_a_checklist_keep_their_types() -> None:
+    spec = {"type": "detections", "classes": ["a"], "attributes": {"x": {"type": "list", "values": [1, True, "1 a"]}}}
+    column = Layout.of(LabelSchema.parse({"f": spec}), SAMPLES.empty_table(), LABELS.empty_table(), "t").attributes["x"]
+    texts = ["[1, true]", '["1 a"]', '[1, "new"]']
+    there = values.encode(pa.array(texts, pa.string()), column.type)
+    assert values.decode(there, column.type, column.choices).to_pylist() == texts
 
 
 def test_choices_and_letters() -> None:

@@ -230,13 +230,15 @@ def test_read_only_of_some_classes_holds_for_labels_of_these_classes(bridge):
     bridge.again_is_nothing()
 
 
-def test_read_only_is_not_got_round_by_an_edit_of_the_class(bridge):
+@pytest.mark.parametrize("mode", ["ignore", "keep"])
+def test_read_only_is_not_got_round_by_an_edit_of_the_class(bridge, mode):
     group = {"classes": ["car"], "attributes": {"plate": {"type": "text", "read_only": True}}}
     bridge.ds.set_labels([{"label_id": "car0", "attributes": [{"name": "plate", "type": "str", "value": '"A"'}]}])
     bridge.annotate(schema={"objects": {"type": "detections", "classes": ["person", group], "attributes": False}})
     bridge.hands.set("car0", label="person", attributes={"plate": "B"})
-    bridge.load()
-    assert bridge.values("car0") == {"plate": '"A"'}
+    report = bridge.load(unexpected=mode)
+    assert report.unexpected["reason"].to_pylist() == ["attribute not in the schema of this class"]
+    assert (bridge.label("car0")["label"], bridge.values("car0")) == ("person", {"plate": '"A"'})
 
 
 def test_all_refused_with_read_only_attributes_writes_nothing(bridge):

@@ -248,7 +248,7 @@ def test_class_attributes_come_before_those_of_the_field():
         (boxes(attributes={"x": {"type": "text", "name": "y"}}), "f.attributes.x.name: is not a key"),
         (boxes(attributes={"x": {"type": "select"}}), "f.attributes.x.values: is missing; a select needs its choices."),
         (boxes(attributes={"x": {"type": "select", "values": "red"}}), "f.attributes.x.values: is 'red'; give a list"),
-        (boxes(attributes={"x": {"type": "radio", "values": ["a"], "default": "b"}}), "is 'b'; give one of ['a']."),
+        (boxes(attributes={"x": {"type": "radio", "values": ["a"], "default": "b"}}), "is 'b'; give one of 'a'."),
         (boxes(attributes={"x": {"type": "int", "default": True}}), "is True; give a value of the type int."),
         (
             boxes(attributes={"x": {"type": "text", "read_only": "yes"}}),
@@ -348,3 +348,106 @@ def test_near():
     assert near("boxx", ["box", "mask"]) == "did you mean 'box'?"
     assert near("qqq", ["box", "mask"]) == "there is 'box', 'mask'."
     assert near("qqq", []) == "there is none."
+
+
+CHECKLIST = Attribute("sides", "list", ("l", "r", 1))
+
+
+@pytest.mark.parametrize("value", [[], ["l"], ["r", "l"], ["l", "r", 1], [1.0]])
+def test_a_checklist_accepts_its_choices(value):
+    assert CHECKLIST.accepts(value)
+
+
+@pytest.mark.parametrize("value", ["l", ["x"], ["l", "x"], ["l", "l"], [True], [["l"]], None, {"l": True}, [1, 1.0]])
+def test_a_checklist_accepts_nothing_else(value):
+    assert not CHECKLIST.accepts(value)
+
+
+@pytest.mark.parametrize(
+    ("values", "good", "bad"),
+    [
+        ((1, 2), [1, 2, 1.0], [True, "1", 1.5, None, [1]]),
+        ((True, False), [True, False], [1, 0, "true", None]),
+        ((0.5, 1.0), [0.5, 1, 1.0], [True, "0.5"]),
+        (("1", "true"), ["1", "true"], [1, True]),
+        ((None, "a"), [None, "a"], [False, ""]),
+        (([1, 2], {"a": 1}), [[1, 2], [1.0, 2], {"a": 1}], [[True, 2], [2, 1], {"a": True}]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["select", "radio"])
+def test_a_choice_has_the_type_of_its_value(kind, values, good, bad):
+    attribute = Attribute("x", kind, values)
+    assert [value for value in good + bad if attribute.accepts(value)] == good
+    scalar = FieldSchema("x", "scalar", values)
+    assert [value for value in good + bad if scalar.value.accepts(value)] == good
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"type": "select", "values": ["a", "b", "a"]}, "f.attributes.x.values: names 'a' more than once"),
+        ({"type": "select", "values": [1, 1.0]}, "f.attributes.x.values: names 1 more than once"),
+        ({"type": "list", "values": ["a", "a"]}, "f.attributes.x.values: names 'a' more than once"),
+        (
+            {"type": "select", "values": [float("nan")]},
+            "f.attributes.x.values: holds nan is not a JSON value; give texts",
+        ),
+        ({"type": "select", "values": [object]}, "is not a JSON value; give texts, numbers, True or False."),
+        ({"type": "select", "values": [1, 2], "default": True}, "f.attributes.x.default: is True; give one of 1, 2."),
+        (
+            {"type": "list", "values": ["a", "b"], "default": "a"},
+            "f.attributes.x.default: is 'a'; give a list of 'a', 'b', each once at most.",
+        ),
+        ({"type": "list", "values": ["a"], "default": ["b"]}, "is ['b']; give a list of 'a', each once at most."),
+    ],
+)
+def test_choices_that_are_none(spec, problem):
+    assert problem in mistake(boxes(attributes={"x": spec}))
+
+
+def test_one_and_true_are_two_choices():
+    assert one(boxes(attributes={"x": {"type": "select", "values": [1, True, "1"]}})).attributes[0].values == (
+        1,
+        True,
+        "1",
+    )
+
+
+@pytest.mark.parametrize("default", [[], ["a"], ("b", "a")])
+def test_the_default_of_a_checklist_is_a_list_of_choices(default):
+    (a,) = one(boxes(attributes={"x": {"type": "list", "values": ["a", "b"], "default": default}})).attributes
+    assert a.default == list(default)
+    assert a.accepts(a.default)
+
+
+@pytest.mark.parametrize("classes", [[1, 2, 3], [True, False], [0.5, "half"], ("a", "b")])
+def test_the_classes_of_a_scalar_are_values(classes):
+    schema = parse({"f": {"type": "scalar", "classes": classes}})
+    assert schema.fields["f"].classes == tuple(classes)
+    assert LabelSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+def test_classes_of_a_scalar_are_each_given_once():
+    assert "f.classes: names 1 more than once" in mistake({"type": "scalar", "classes": [1, 1.0]})
+    assert "f.classes[0]: is 5; give a name" in mistake(boxes(classes=[5]))
+
+
+def test_a_stored_schema_opens_though_it_would_be_refused_today():
+    stored = {"f": {"type": "detections", "existing_field": True, "classes": ["a"], "attributes": {
+        "x": {"type": "select", "values": [1, 2, 2], "default": True},
+        "y": {"type": "list", "values": ["l", "l"]},
+    }}}  # fmt: skip
+    spec = LabelSchema.from_dict(stored).fields["f"]
+    assert [a.values for a in spec.attributes] == [(1, 2, 2), ("l", "l")]
+    assert spec.existing
+    assert spec.attributes[1].accepts(["l"])
+
+
+@pytest.mark.parametrize("name", ["objects", "frames.objects", "_x1", "größe"])
+def test_field_names(name):
+    assert name in parse({name: boxes()}).fields
+
+
+@pytest.mark.parametrize("name", ["bad field", "a.b", "frames.", "frames.frames.x", "1st", "", "x\n", "frames.a b"])
+def test_what_is_no_field_name(name):
+    assert any("is not a field name" in problem for problem in mistakes({name: boxes()}))

@@ -206,3 +206,39 @@ def test_clipped_boxes_are_inside_and_others_keep_their_bits(boxes):
     for row, (before, after) in enumerate(zip(boxes, clipped["bounding_box"].to_pylist(), strict=True)):
         if row not in bad:
             assert struct.pack("4d", *before) == struct.pack("4d", *after)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (box(0, 0, 1, 1, frame_number=3), "has the frame_number 3, and 'objects' is not a field of video frames; name the "
+         "field 'frames.objects', or leave the number out."),
+        (box(0, 0, 1, 1, field="frames.objects"), "is in the field 'frames.objects' without a frame_number; give it"),
+        (box(0, 0, 1, 1, field="bad field"), "is in the field 'bad field', which is not a field name; use letters, digits"),
+        (box(0, 0, 1, 1, field="a.b"), "is in the field 'a.b', which is not a field name"),
+        (box(0, 0, 1, 1, label_id=""), "has the label_id ''; give it a text, or none to have one made."),
+        (box(0, 0, 1, 1, label_id=" \t"), "has the label_id ' \\t'; give it a text"),
+        (box(0, 0, 1, 1, label=""), "has the class ''; give it a name, or none."),
+        (box(0, 0, 1, 1, label="  "), "has the class '  '; give it a name, or none."),
+    ],
+)  # fmt: skip
+def test_new_labels_say_where_they_belong(row, words):
+    rows = table(box(0, 0, 1, 1), row)
+    (found,) = problems(rows, checks=validate.NEW)
+    assert words in found
+    assert problems(rows) == []  # a label that is stored already is left in peace
+
+
+@given(strategies.tables())
+def test_valid_labels_may_come_in(labels):
+    assert problems(labels, checks=validate.NEW) == []
+
+
+def test_labels_of_frames_may_come_in():
+    rows = table(*(box(0, 0, 1, 1, field="frames.objects", frame_number=n) for n in (1, 2)))
+    assert problems(rows, checks=validate.NEW) == []
+
+
+def test_the_name_of_a_field_is_told_once():
+    rows = table(*(box(0, 0, 1, 1, field=name) for name in ("a b", "c", "a b", "d e")))
+    assert [words.split()[1] for words in problems(rows, checks=validate.NEW)] == ["'l0'", "'l3'"]

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.stored import store
 
 import annobridge as ab
 from annobridge.core.geometry import decode_rle
@@ -430,7 +431,9 @@ def test_scalars_that_are_no_numbers_are_plain_values(tmp_path: Path) -> None:
 
 
 def test_names_that_fiftyone_does_not_allow_are_changed(tmp_path: Path) -> None:
-    ds = street(tmp_path, **{"metadata": "x", "my.field": [ab.Detection("a", [0, 0, 1, 1], attributes={"mask": 1})]})
+    ds = street(tmp_path, metadata="x")
+    label = ab.Detection("a", [0, 0, 1, 1], attributes={"mask": 1}).row()
+    store(ds, [{"sample_id": "first sample", "field": "my.field", **label}])
     sample, notes = exported(ds, tmp_path)
     assert sample["metadata_"] == "x"
     assert sample["my_field"]["detections"][0]["mask_"] == 1
@@ -445,9 +448,8 @@ def test_what_samples_have_one_of_there_is_told(tmp_path: Path) -> None:
     ds = street(
         tmp_path, count=[ab.Scalar(1), ab.Scalar(2)], joints=[ab.Keypoint("a", [(0, 0), (1, 1)], confidence=0.5)]
     )
-    ds.add_labels(
-        "objects", [{"sample_id": "first sample", "kind": "box", "bounding_box": [0, 0, 1, 1], "frame_number": 3}]
-    )
+    box = {"kind": "box", "bounding_box": [0, 0, 1, 1], "frame_number": 3}
+    store(ds, [{"sample_id": "first sample", "field": "objects", **box}])
     sample, notes = exported(ds, tmp_path)
     assert sample["joints"]["keypoints"][0]["confidence"] == [0.5, 0.5]
     assert "objects" not in sample
@@ -620,7 +622,7 @@ def test_columns_and_fields_whose_names_are_changed_are_all_there(tmp_path: Path
     names = ["cars", "cars_polylines", "c d", "c_d"]
     for name in names[1:]:
         row = {"sample_id": "first sample", "kind": "classification", "label": f"of {name}"}
-        ds.add_labels(name, [row])
+        store(ds, [{"field": name, **row}])
     _, notes = exported(ds, tmp_path)
     again = ab.import_dataset(tmp_path / "out", tmp_path / "again").dataset
     (sample,) = again.samples().to_pylist()

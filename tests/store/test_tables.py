@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.stored import store
 
 import annobridge as ab
 from annobridge.core.labels import KINDS, LABELS
@@ -160,7 +161,7 @@ def test_ids_of_any_text_are_found_and_deleted_alone(ds, name):
 
 
 def test_fields_of_any_text_are_found(ds):
-    ds.add_labels("it's", [{"sample_id": "s0", "label": "x"}])
+    store(ds, [{"sample_id": "s0", "field": "it's", "kind": "classification", "label": "x"}])
     assert ds.labels("it's").to_arrow().num_rows == 1
     assert ds.label_fields() == ["it's"]
     assert ds.match_labels("it's", "label = 'x'").sample_ids() == ["s0"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 import annobridge as ab
+from annobridge.backend.memory import SERVERS
 from annobridge.store.labels import Labels
 from annobridge.store.samples import Samples
 
@@ -73,6 +78,22 @@ VERBS: dict[str, Any] = {
     "sort_by some labels, of a view": (lambda v: v.skip(4).sort_by(ab.LabelCount("boxes"), True).limit(2), [7, 6]),
     "match_labels, attribute": (lambda v: v.match_labels("boxes", ab.has_attribute("nth", 2)), [3, 7]),
     "match_labels, attribute of another type": (lambda v: v.match_labels("boxes", ab.has_attribute("nth", "2")), []),
+    "filter and filter": (
+        lambda v: v.filter_labels("boxes", "confidence < 0.15").filter_labels("boxes", "confidence > 0.05"),
+        [2, 3, 6, 7],
+    ),
+    "filter and match, none left": (
+        lambda v: v.filter_labels("boxes", "confidence < 0.05").match_labels("boxes", "confidence > 0.05"),
+        [],
+    ),
+    "filter and match, another field": (
+        lambda v: v.filter_labels("boxes", "confidence = 0.2").match_labels("weather", "label = 'rain'"),
+        [7],
+    ),
+    "filter and sort_by": (
+        lambda v: v.filter_labels("boxes", "confidence < 0.05").sort_by(ab.LabelCount("boxes"), True).limit(3),
+        [1, 2, 3],
+    ),
     "sort_by nothing": (lambda v: v.limit(0).sort_by("number"), []),
     "match after match_tags": (lambda v: v.match_tags("odd").match("number > 5"), [1, 7]),
 }
@@ -209,3 +230,128 @@ def test_an_empty_field_is_no_mistake_where_a_run_knows_it(tmp_path):
     assert ds.labels("g").to_pylist() == []
     with pytest.raises(ab.StoreError, match="no label field 'h'"):
         ds.labels("h")
+
+
+# Chains of stages, against a model of plain Python: the samples that are left, in order, and the labels that are left of each.
+
+CONDITIONS: dict[str, Any] = {
+    "true": lambda row: True,
+    "label = 'car'": lambda row: row["label"] == "car",
+    "label = 'bus' OR label = 'car'": lambda row: row["label"] in ("bus", "car"),
+    "confidence > 0.5": lambda row: row["confidence"] is not None and row["confidence"] > 0.5,
+    "NOT confidence > 0.5": lambda row: row["confidence"] is not None and row["confidence"] <= 0.5,
+    "confidence IS NULL": lambda row: row["confidence"] is None,
+}
+FIELDS = ("a", "b")
+label_rows = st.fixed_dictionaries(
+    {
+        "field": st.sampled_from(FIELDS),
+        "label": st.sampled_from(("car", "bus", "dog")),
+        "confidence": st.sampled_from((None, 0.3, 0.5, 0.9)),
+    }
+)
+conditions, counts = st.sampled_from(sorted(CONDITIONS)), st.integers(0, 5)
+of_labels = st.tuples(
+    st.sampled_from(("filter_labels", "match_labels", "sort_by")), st.sampled_from(FIELDS), conditions, st.booleans()
+)
+of_samples = st.tuples(st.sampled_from(("limit", "skip", "match", "exclude")), counts)
+
+
+def stage(view: ab.View, step: tuple[Any, ...]) -> ab.View:
+    match step:
+        case "sort_by", field, where, reverse:
+            return view.sort_by(ab.LabelCount(field, where), reverse)
+        case verb, field, where, _:
+            return getattr(view, verb)(field, where)
+        case "match", number:
+            return view.match(f"number < {number}")
+        case "exclude", number:
+            return view.exclude([f"s{number}"])
+        case verb, count:
+            return getattr(view, verb)(count)
+    raise AssertionError(step)
+
+
+def modelled(left: dict[str, list[dict[str, Any]]], step: tuple[Any, ...]) -> dict[str, list[dict[str, Any]]]:
+    def met(name: str) -> list[dict[str, Any]]:
+        return [row for row in left[name] if row["field"] == step[1] and CONDITIONS[step[2]](row)]
+
+    match step:
+        case "sort_by", _, _, reverse:
+            return {n: left[n] for n in sorted(left, key=lambda n: -len(met(n)) if reverse else len(met(n)))}
+        case "match_labels", *_:
+            return {n: rows for n, rows in left.items() if met(n)}
+        case "filter_labels", field, *_:
+            return {n: [*(r for r in rows if r["field"] != field), *met(n)] for n, rows in left.items() if met(n)}
+        case "match", number:
+            return {n: rows for n, rows in left.items() if int(n[1:]) < number}
+        case "exclude", number:
+            return {n: rows for n, rows in left.items() if n != f"s{number}"}
+        case "limit", count:
+            return dict(list(left.items())[:count])
+        case "skip", count:
+            return dict(list(left.items())[count:])
+    raise AssertionError(step)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.lists(label_rows, max_size=4), min_size=1, max_size=5),
+    st.lists(st.lists(of_labels | of_samples, min_size=1, max_size=5), min_size=1, max_size=8),
+)
+def test_each_stage_works_on_what_the_one_before_left(contents, chains):
+    with tempfile.TemporaryDirectory() as folder:
+        ds = ab.create_dataset(Path(folder) / "ds")
+        ds.add_samples([{"filepath": f"{n}.jpg", "sample_id": f"s{n}", "number": n} for n in range(len(contents))])
+        for field in FIELDS:  # a label of each on a sample outside of all views, so that both fields exist
+            ds.add_samples([{"filepath": f"{field}.jpg", "sample_id": field, "number": 9}])
+            ds.add_labels(field, {field: ab.Classification("car")})
+        everything: dict[str, list[dict[str, Any]]] = {}
+        for n, rows in enumerate(contents):
+            everything[f"s{n}"] = [{**row, "label_id": f"{n}-{k}"} for k, row in enumerate(rows)]
+            for row in everything[f"s{n}"]:
+                plain = {name: value for name, value in row.items() if name != "field"}
+                ds.add_labels(row["field"], [{**plain, "sample_id": f"s{n}", "kind": "classification"}])
+        for chain in chains:
+            view, left = ds.exclude(FIELDS), everything
+            for step in chain:
+                view, left = stage(view, step), modelled(left, step)
+            assert view.sample_ids() == list(left)
+            expected = {name: sorted(row["label_id"] for row in rows) for name, rows in left.items()}
+            shown: dict[str, list[str]] = {name: [] for name in left}
+            for row in view.labels().to_pylist():
+                shown[row["sample_id"]].append(row["label_id"])
+            assert {name: sorted(found) for name, found in shown.items()} == expected
+            for field in FIELDS:
+                assert view.count_labels(field) == sum(row["field"] == field for rows in left.values() for row in rows)
+            nested = view.nested(FIELDS).to_pylist()
+            assert [row["sample_id"] for row in nested] == list(left)
+            for row in nested:
+                inside = [label["label_id"] for field in FIELDS for label in row[field]]
+                assert sorted(inside) == expected[row["sample_id"]]
+
+
+def test_what_is_filtered_out_is_neither_sent_nor_exported(tmp_path: Path):
+    ds = ab.create_dataset(tmp_path / "ds")
+    for n, classes in enumerate((["car", "bus"], ["car"], ["bus"])):
+        Image.new("RGB", (8, 6)).save(tmp_path / f"{n}.png")
+        labels = [ab.Detection(c, [0, 0, 1, 1], label_id=f"{n}{c}", confidence=n / 2) for c in classes]
+        ds.add_samples([ab.Sample(tmp_path / f"{n}.png", sample_id=f"s{n}", boxes=labels)])
+    view = ds.filter_labels("boxes", "label = 'car'").limit(2).filter_labels("boxes", "confidence > 0.2")
+    assert view.sample_ids() == ["s1"]
+    report = ab.export_dataset(view, tmp_path / "out", "fiftyone")
+    assert (report.samples, report.labels) == (1, 1)
+    results = view.annotate("k", label_field="boxes", backend="memory", url="memory://chained-views")
+    server = SERVERS["memory://chained-views"]
+    (task,) = server.samples
+    assert server.samples[task].to_pylist() == ["s1"]
+    assert server.labels[task]["label_id"].to_pylist() == ["1car"]
+    assert results.status() is not None
+    assert ds.load_annotation_view("k").sample_ids() == ["s1"]
+
+
+def test_a_field_named_twice_is_one_field(ds):
+    view = ds.filter_labels("boxes", "confidence = 0.2")
+    once = view.nested("weather").to_pylist()
+    assert view.nested(["weather", "weather"]).to_pylist() == once
+    assert view.labels(["boxes", "boxes"]).to_arrow().num_rows == 2

@@ -29,7 +29,7 @@ def _of_field(spec: FieldSchema, can: Capabilities, backend: str) -> Iterator[st
             f"or use one of {_listed(can.attributed_types)}."
         )
         return
-    for a in attributes.values():
+    for a in spec.definitions():
         yield from _of_attribute(spec, a, can, backend)
 
 

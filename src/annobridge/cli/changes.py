@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ROWS = 20
 _PART = 1_000  # ids looked up at once
 _COLUMNS = ["label_id", "sample_id", "field", "action", "label"]
+_UNEXPECTED = ["label_id", "sample_id", "field", "kind", "label", "component", "theirs", "reason"]
 Row = Mapping[str, Any]
 
 
@@ -36,9 +37,8 @@ def findings(ds: Dataset, made: MergePlan | LoadReport, limit: int | None) -> di
     with the names of their files.
     """
     found = {name: [_finding(row) for row in getattr(made, name).to_pylist()] for name in ("conflicts", "refused")}
-    columns = ["label_id", "sample_id", "field", "kind", "label", "reason"]
-    unexpected = made.unexpected.select(columns).to_pylist()
-    found["unexpected"] = [{**row, "component": row["kind"], "values": row["label"]} for row in unexpected]
+    unexpected = made.unexpected.select(_UNEXPECTED).to_pylist()
+    found["unexpected"] = [{**row, "values": row["theirs"]} for row in unexpected]
     shown = [row for rows in found.values() for row in rows[:limit]]
     files = _files(ds, [row["sample_id"] for row in shown])
     for row in shown:

@@ -176,7 +176,8 @@ def _ask(made: MergePlan) -> str:
     """What to do with unexpected labels, asked of the person at the terminal."""
     from rich.prompt import Prompt
 
-    question = f"{show.plural(made.to_dict()['unexpected'], 'label')} outside the schema. What shall be done with them?"
+    count = show.plural(made.to_dict()["unexpected"], "label")
+    question = f"{count} outside the schema ({made.unexpected_reasons}). What shall be done with them?"
     return Prompt.ask(
         question, choices=["keep", "ignore", "return"], default="return", console=show.console(stderr=True)
     )

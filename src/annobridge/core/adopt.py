@@ -61,6 +61,8 @@ def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form
         ids, values = ids.take(pc.list_parent_indices(values)), pc.list_flatten(values)
     values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     given = pc.invert(values.is_null(nan_is_null=True)) if pa.types.is_floating(values.type) else values.is_valid()
+    if _is_text(values.type):
+        given = pc.and_(given, pc.not_equal(pc.utf8_trim_whitespace(values), ""))  # of no class, as null is
     ids, values = ids.filter(given), values.filter(given)
     if _is_text(values.type) or (form.classes and pa.types.is_integer(values.type)):
         return pa.table({

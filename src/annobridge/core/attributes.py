@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .labels import ATTRIBUTE
-from .masks import equal, valid
+from .masks import Bools, bools, equal, valid
+from .schema import Attribute, FieldSchema
 
 LIST = pa.list_(ATTRIBUTE)
 
@@ -70,3 +71,14 @@ def build(rows: np.ndarray, flat: pa.StructArray, size: int) -> pa.ListArray:
     )
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), flat.take(order))
+
+
+def held(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Iterator[tuple[Attribute, Bools]]:
+    """The attributes of this name in a field, each with the labels that have it, by their class: its own, else the field's."""
+    rest = np.ones(len(label), bool)
+    for class_, own in spec.class_attributes.items():
+        if found := [a for a in own if a.name == name]:
+            rows = bools(pc.equal(label, class_))
+            rest &= ~rows
+            yield found[0], rows
+    yield from ((a, rest) for a in spec.attributes if a.name == name)

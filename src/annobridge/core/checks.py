@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .json_values import read
 from .labels import KINDS, LABELS
 from .masks import Bools, Ints, bools, lengths
+from .schema import FRAMES, is_field_name
 from .text import near
 
 Floats = npt.NDArray[np.float64]
@@ -138,6 +139,61 @@ def ids(table: Columns) -> Iterator[Finding]:
     )
 
 
+def given_ids(table: Columns) -> Iterator[Finding]:
+    """Ids that name nothing."""
+    column = table["label_id"]
+    rows = np.flatnonzero(_blank(column))
+    yield Finding(
+        rows, lambda k: f"has the label_id {column[int(rows[k])].as_py()!r}; give it a text, or none to have one made."
+    )
+
+
+def classes(table: Columns) -> Iterator[Finding]:
+    column = table["label"]
+    rows = np.flatnonzero(_blank(column))
+    yield Finding(rows, lambda k: f"has the class {column[int(rows[k])].as_py()!r}; give it a name, or none.")
+
+
+def fields(table: Columns) -> Iterator[Finding]:
+    """Names of fields that no label schema could name; each name once."""
+    coded = table["field"].dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    codes = pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False)
+    wrong = [code for code, name in enumerate(names) if not is_field_name(name)]
+    rows = np.array([np.argmax(codes == code) for code in wrong], np.int64)
+    yield Finding(
+        rows,
+        lambda k: (
+            f"is in the field {names[wrong[k]]!r}, which is not a field name; use letters, digits and _ "
+            "(a video's frame field: frames.NAME)."
+        ),
+    )
+
+
+def frames(table: Columns) -> Iterator[Finding]:
+    """A frame of an image, or a label of frames that does not say of which."""
+    field, number = table["field"], table["frame_number"]
+    of_frames = bools(pc.starts_with(field, FRAMES))
+    numbered = bools(number.is_valid())
+    still, nowhere = np.flatnonzero(numbered & ~of_frames), np.flatnonzero(of_frames & ~numbered)
+    yield Finding(
+        still,
+        lambda k: (
+            f"has the frame_number {number[int(still[k])].as_py()}, and {field[int(still[k])].as_py()!r} is not a field of "
+            f"video frames; name the field {FRAMES + field[int(still[k])].as_py()!r}, or leave the number out."
+        ),
+    )
+    yield Finding(
+        nowhere,
+        lambda k: f"is in the field {field[int(nowhere[k])].as_py()!r} without a frame_number; give it, from 1 on.",
+    )
+
+
+def _blank(texts: pa.Array) -> Bools:
+    """Which texts are empty, or nothing but spaces."""
+    return bools(pc.equal(pc.utf8_trim_whitespace(texts), ""))
+
+
 def numbers(table: Columns) -> Iterator[Finding]:
     for name, right, cure in (
         ("confidence", lambda c: pc.and_(pc.greater_equal(c, 0), pc.less_equal(c, 1)), "a number from 0 to 1"),
@@ -195,13 +251,12 @@ def scalars(table: Columns) -> Iterator[Finding]:
 def _unreadable(
     kind: str, rows: Ints, where: Bools, coded: pa.DictionaryArray, names: pa.Array | None = None
 ) -> Finding:
-    """Values that are not JSON text of their type. Each is looked at once, and parsed only if it looks unusual."""
+    """Values that are not JSON text of their type. Each is looked at once."""
     texts = coded.dictionary
     codes = pc.fill_null(coded.indices, len(texts)).to_numpy(zero_copy_only=False)
     used = np.bincount(codes[where], minlength=len(texts) + 1)[:-1] > 0
-    wrong = np.append(used & ~bools(pc.match_substring_regex(texts, f"^({_LOOKS[kind]})$")), False)
-    unusual = np.flatnonzero(wrong)
-    wrong[unusual] = [not _reads(kind, text) for text in texts.take(pa.array(unusual)).to_pylist()]
+    wrong = np.zeros(len(texts) + 1, bool)
+    wrong[np.flatnonzero(used)] = malformed(kind, texts.filter(pa.array(used)))
     at = np.flatnonzero(where & wrong[codes])
 
     def say(k: int) -> str:
@@ -213,13 +268,17 @@ def _unreadable(
     return Finding(rows[at], say)
 
 
+def malformed(kind: str, texts: pa.Array) -> Bools:
+    """Which texts are not JSON of a type. A text is parsed only if it looks unusual."""
+    wrong = ~bools(pc.match_substring_regex(texts, f"^({_LOOKS[kind]})$"))
+    unusual = np.flatnonzero(wrong)
+    wrong[unusual] = [not _reads(kind, text) for text in texts.take(pa.array(unusual)).to_pylist()]
+    return wrong
+
+
 def _reads(kind: str, text: str) -> bool:
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = read(text)
     except ValueError:
         return False
     return isinstance(value, _PYTHON[kind]) and (kind in ("bool", "json") or not isinstance(value, bool))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's

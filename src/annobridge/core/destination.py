@@ -18,7 +18,7 @@ from . import ids
 from .labels import LABELS, REMOTE, SINGLE, conform
 from .masks import keep
 from .merge import Merged, Stamp, merge
-from .schema import FRAMES, FieldSchema, LabelSchema
+from .schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 
 _MARK = "\n"  # how the remote id of a carried label begins; no tool's own id does
 
@@ -51,7 +51,7 @@ def _problem(target: str, source: FieldSchema, schema: LabelSchema) -> str | Non
     bare = target.removeprefix(FRAMES)
     if target in schema.fields:
         return "which is a field of the run itself; choose another."
-    if not bare.isidentifier():
+    if not is_field_name(target):
         return "which is not a name; use letters, digits and _."
     if source.in_video and bare == target:
         return f"but labels of video frames need a field of frames; give {FRAMES + target!r}."

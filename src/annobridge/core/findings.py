@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,9 +11,10 @@ import pyarrow.compute as pc
 
 from . import attributes
 from .diff import PREFIX
-from .labels import COMPONENTS
+from .labels import COMPONENTS, KIND_TYPES
 
 _POINTS = 3  # of a shape, shown
+_EXAMPLES, _SHOWN = 3, 80  # values of a reason, and characters of a value
 FINDINGS = pa.schema(
     [
         pa.field("label_id", pa.string()),
@@ -50,6 +52,9 @@ def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
         return rows["index"].cast(pa.string())
     if component == "field":
         return rows["field"]
+    if component == "type":
+        kinds = rows["kind"].to_pylist()
+        return pa.array([KIND_TYPES.get(kind, kind) for kind in kinds], pa.string())
     if component == "spatial":
         return pa.array(map(_shape, *(rows[name] for name in COMPONENTS["spatial"])), pa.string())
     if component.startswith(PREFIX):
@@ -78,3 +83,23 @@ def _shape(*scalars: pa.Scalar) -> str | None:
 
 def _numbers(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
+
+
+def summary(batches: Iterable[pa.RecordBatch]) -> str:
+    """The reasons in unexpected rows, each with how often it occurs and some of what it is about."""
+    counts: Counter[str] = Counter()
+    values: dict[str, dict[str, None]] = {}
+    for batch in batches:
+        columns = ["reason", "component", "theirs"]
+        groups = pa.Table.from_batches([batch]).group_by(columns, use_threads=False).aggregate([([], "count_all")])
+        for row in groups.to_pylist():
+            counts[row["reason"]] += row["count_all"]
+            said = values.setdefault(row["reason"], {})
+            if row["theirs"] is not None and len(said) <= _EXAMPLES:
+                name = f"{row['component']} = " if row["component"].startswith(PREFIX) else ""
+                said[name + row["theirs"][:_SHOWN]] = None
+    return ", ".join(f"{n} × {reason}{_examples(list(values[reason]))}" for reason, n in counts.most_common())
+
+
+def _examples(values: list[str]) -> str:
+    return f": {', '.join(values[:_EXAMPLES])}{', …' * (len(values) > _EXAMPLES)}" if values else ""

@@ -1,13 +1,16 @@
-"""Derived ids: the same label of the tool gets the same id here on every load."""
+"""Ids are texts. Derived ids: the same label of the tool gets the same id here on every load."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha1
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from ..exceptions import InvalidLabels
 
 _HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), "S2")
 # Where the 32 digits of a UUID go in its 36 characters.
@@ -32,6 +35,28 @@ def derive(run_id: str, names: Sequence[str]) -> pa.Array:
 def fresh(count: int) -> pa.Array:
     """New random ids (version 4), for labels that were given none."""
     return _format(np.random.default_rng().integers(0, 256, (count, 16), np.uint8), version=4)
+
+
+def as_texts(given: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of ids as texts. Raises ``InvalidLabels`` for anything but texts and whole numbers, which are written out."""
+    kind = given.type.value_type if pa.types.is_dictionary(given.type) else given.type
+    if not (pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_string(kind)
+            or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):  # fmt: skip
+        raise InvalidLabels("", [f"A column of ids is {given.type}; give texts, or whole numbers."])
+    return given.cast(pa.string())
+
+
+def array(given: Iterable[Any]) -> pa.Array:
+    """``as_texts`` of Python's values."""
+    return pa.array(map(_text, given), pa.string())
+
+
+def _text(given: Any) -> str | None:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        return str(int(given))
+    raise InvalidLabels("", [f"An id is {given!r}; give a text, or a whole number."])
 
 
 def _format(octets: np.ndarray, version: int) -> pa.Array:

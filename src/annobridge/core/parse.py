@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,8 +9,10 @@ from typing import Any
 
 from ..exceptions import InvalidSchema
 from .infer import FieldStats
+from .json_values import repeated
 from .labels import LABEL_TYPES, SINGULARS
-from .schema import ATTRIBUTE_TYPES, FLAGS, FRAMES, NO_CLASSES, Attribute, FieldSchema, Flags, Skeleton
+from .rows import plain
+from .schema import ATTRIBUTE_TYPES, FLAGS, FRAMES, NO_CLASSES, Attribute, FieldSchema, Flags, Skeleton, is_field_name
 from .text import near
 
 _ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox", "boolean": "checkbox"} | {
@@ -19,7 +20,6 @@ _ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox
     "group_id": "int",
 }
 _OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox", "json": "list"}
-_NAME = re.compile(r"^(frames\.)?[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def parse(label_schema: Any, defaults: Mapping[str, Any], existing: Mapping[str, FieldStats]) -> dict[str, FieldSchema]:
@@ -77,7 +77,7 @@ class _FieldParser:
 
     def parse(self) -> FieldSchema | None:
         before = len(self.problems)
-        if not _NAME.match(self.name):
+        if not is_field_name(self.name):
             self.wrong("", "is not a field name; use letters, digits and _ (a video's frame field: frames.NAME).")
         for key in self.spec:
             if key not in self.keys:
@@ -140,13 +140,15 @@ class _FieldParser:
             return None
         return types[0]
 
-    def classes(self, kind: str | None) -> tuple[tuple[str, ...], dict[str, tuple[Attribute, ...]]]:
+    def classes(self, kind: str | None) -> tuple[tuple[Any, ...], dict[str, tuple[Attribute, ...]]]:
         given = self.spec.get("classes")
         if given is None or (isinstance(given, list | tuple) and not given):
             return self.default_classes(kind), {}
         if isinstance(given, str) or not isinstance(given, Sequence):
             self.wrong(".classes", f"is {given!r}; give a list of class names.")
             return (), {}
+        if kind == "scalar":
+            return self.values(given, ".classes") or (), {}
         names: list[str] = []
         extra: dict[str, tuple[Attribute, ...]] = {}
         for i, item in enumerate(given):
@@ -232,9 +234,8 @@ class _FieldParser:
             what = "is missing" if given is None else f"{given!r} is not an attribute type"
             self.wrong(f"{path}.type", f"{what}; {near(str(given), ATTRIBUTE_TYPES)}")
             return None
-        values = spec.get("values") or ()
-        if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
-            self.wrong(f"{path}.values", f"is {values!r}; give a list of choices.")
+        values = self.values(spec.get("values") or (), f"{path}.values")
+        if values is None:
             return None
         # Over the frames of a video, an attribute may change unless it is said to be fixed.
         given_flags = {"mutable": self.name.startswith(FRAMES), "read_only": False}
@@ -242,7 +243,24 @@ class _FieldParser:
         for key, flag in flags.items():
             if not isinstance(flag, bool):
                 self.wrong(f"{path}.{key}", f"is {flag!r}; give True or False.")
-        return self.choices(Attribute(name, str(kind), tuple(values), spec.get("default"), **flags), path)
+        default = plain(spec.get("default"))
+        default = list(default) if isinstance(default, tuple) else default
+        return self.choices(Attribute(name, str(kind), values, default, **flags), path)
+
+    def values(self, given: Any, path: str) -> tuple[Any, ...] | None:
+        """Choices: JSON values, each once."""
+        if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+            self.wrong(path, f"is {given!r}; give a list of choices.")
+            return None
+        values = tuple(map(plain, given))
+        try:
+            twice = repeated(values)
+        except TypeError as error:
+            self.wrong(path, f"holds {error}; give texts, numbers, True or False.")
+            return None
+        for value in twice:
+            self.wrong(path, f"names {value!r} more than once; name each choice once.")
+        return None if twice else values
 
     def choices(self, a: Attribute, path: str) -> Attribute | None:
         if a.type in ("select", "radio") and not a.values:
@@ -251,8 +269,7 @@ class _FieldParser:
         if a.type == "checkbox":
             a = replace(a, values=())
         if a.default is not None and not a.accepts(a.default):
-            choice = f"one of {list(a.values)}" if a.values else f"a value of the type {a.type}"
-            self.wrong(f"{path}.default", f"is {a.default!r}; give {choice}.")
+            self.wrong(f"{path}.default", f"is {a.default!r}; give {'' if a.values else 'a value '}{a.expects}.")
             return None
         return a
 

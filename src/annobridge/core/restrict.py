@@ -86,13 +86,8 @@ class Restricted:
     def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
         """The attributes of this name in the schema, each with the rows for which it holds: a class's own before a field's."""
         for spec in self.schema.fields.values():
-            rest = self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
-            for label, own in spec.class_attributes.items():
-                if found := [a for a in own if a.name == name]:
-                    rows = rest & pc.fill_null(pc.equal(labels["label"], label), False).to_numpy()
-                    rest &= ~rows
-                    yield found[0], rows
-            yield from ((a, rest) for a in spec.attributes if a.name == name)
+            here = self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
+            yield from ((a, here & rows) for a, rows in attributes.held(spec, name, labels["label"]))
 
     def _read_only(self, name: str, labels: pa.Table) -> np.ndarray:
         """Where the attribute may not change; a class that does not have it is as strict as any class that does."""

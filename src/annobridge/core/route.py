@@ -1,11 +1,11 @@
 """Route: into which field does each label of the tool go, and which of them did nobody expect?
 
-Unexpected is a type that the field does not have, and also a class or an attribute value outside the schema.
+Unexpected is a type that the field does not have, and also a class or an attribute value outside the schema. A value that is
+not JSON text cannot be stored whatever is chosen, so it is refused.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,22 +15,33 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidOption
 from . import attributes, findings, ids
+from .checks import malformed
 from .compare import equal_rows
-from .labels import COMPONENTS, KIND_TYPES
-from .masks import any_of, bools, equal, valid
-from .schema import FRAMES, Attribute, FieldSchema, LabelSchema
+from .diff import PREFIX
+from .json_values import read
+from .labels import COMPONENTS, KIND_TYPES, REMOTE
+from .masks import Bools, any_of, bools, equal, one, valid
+from .schema import FRAMES, Attribute, FieldSchema, LabelSchema, is_field_name
 
 Choice = str | Mapping[str, str | None] | Callable[[pa.Table], Sequence[str | None]]
 MODES = ("keep", "ignore", "return", "prompt")
+# A label of the tool, the component of it that is unexpected (as in ``FINDINGS``), what the tool has there, and why.
+UNEXPECTED = pa.schema(
+    [*REMOTE, *(findings.FINDINGS.field(name) for name in ("component", "theirs")), findings.FINDINGS.field("reason")]
+)
+Told = Mapping[str, tuple[pa.StringArray, Bools]]  # attribute → its values (JSON text), and at which labels they differ
+_COMPARED = ("label_id", "kind", *COMPONENTS["label"], "attributes")
+_SHOWN = 80  # characters of a value
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """``labels`` go on to the diff; ``unexpected`` (rows of ``REMOTE`` with a column ``reason``) is for the report."""
+    """``labels`` go on to the diff; the rest is for the report."""
 
     labels: pa.Table
-    unexpected: pa.Table
-    found: pa.Table  # FINDINGS
+    unexpected: pa.Table  # UNEXPECTED
+    found: pa.Table  # FINDINGS: what is unexpected, and left out
+    refused: pa.Table  # FINDINGS: what cannot be read
 
 
 def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice) -> Routed:
@@ -41,17 +52,21 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     A mapping of label type to field, or a callable from the rows to field names (or ``None``), moves them.
     """
     theirs = with_fields(theirs, schema)
-    known = pc.index_in(theirs["label_id"], value_set=base["label_id"].combine_chunks())
-    faults = _faults(theirs, base.select(["label_id", "kind", "label", "value", "attributes"]).take(known), schema)
+    sent = _sent(theirs, base, _COMPARED)
+    told = _told(theirs, sent)
+    theirs, refused = _readable(theirs, sent, told)
+    if refused.num_rows:
+        sent = _sent(theirs, base, _COMPARED)
+        told = _told(theirs, sent)
+    faults = _faults(theirs, sent, told, schema)
     bad = any_of((m for _, _, m in faults), theirs.num_rows)
     if not bad.any():
-        return Routed(theirs, _unexpected(theirs.slice(0, 0), []), findings.FINDINGS.empty_table())
-    unexpected = _unexpected(theirs, [(r, m) for _, r, m in faults])
+        return Routed(theirs, UNEXPECTED.empty_table(), findings.FINDINGS.empty_table(), refused)
+    unexpected = pa.concat_tables(_unexpected(theirs, *fault) for fault in faults)
     strange = np.logical_or.reduce([bad & False, *(m for c, _, m in faults if c == "type")])
     targets = _targets(choice, theirs, bad, strange, schema)
-    sent = base.select(theirs.column_names).take(known)
-    neutral = _neutral(theirs, sent, faults)
-    isnew = ~valid(known)
+    neutral = _neutral(theirs, _sent(theirs, base, theirs.column_names), faults)
+    isnew = ~valid(sent["label_id"])
     wanted = np.array([t is not None for t in targets]) & bad
     enters = wanted & (isnew | strange)  # a known label of another type is deleted, and added as what it is now
     barred = enters & ~_open(theirs, schema)
@@ -65,7 +80,59 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
         pa.array(wanted & ~enters | barred & isnew)
     )  # where it is, with what was found; or to be refused
     stays = neutral.filter(pa.array((~wanted | barred & ~isnew) & ~(isnew & (_whole(faults, isnew) | barred))))
-    return Routed(pa.concat_tables([stays, taken, moved]), unexpected, found)
+    return Routed(pa.concat_tables([stays, taken, moved]), unexpected, found, refused)
+
+
+def _sent(theirs: pa.Table, base: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """What each label was sent with; null where it is new."""
+    return base.select(list(columns)).take(pc.index_in(theirs["label_id"], value_set=one(base["label_id"])))
+
+
+def _readable(theirs: pa.Table, sent: pa.Table, told: Told) -> tuple[pa.Table, pa.Table]:
+    """``theirs`` without the values that are not JSON text, and a finding for each. A known label has there what it was sent
+    with; a new one lacks the attribute, or is left out if the value is the label itself.
+    """
+    faults: list[Fault] = []
+    for name, (value, changed) in told.items():
+        _add(faults, PREFIX + name, "", _unreadable(value, changed))
+    data = bools(pc.is_in(theirs["kind"], pa.array(["scalar", "message"])))
+    values = one(theirs["value"])
+    broken = _unreadable(values, data & valid(values) & ~equal(values, sent["value"]))
+    _add(faults, "label", "", broken)
+    refused = [
+        findings.of(theirs, rows, component, _not_json(theirs, component), theirs=theirs)
+        for component, _, rows in faults
+    ]
+    if faults:
+        theirs = _neutral(theirs, sent, faults).filter(pa.array(~broken | valid(sent["label_id"])))
+    return theirs, pa.concat_tables([findings.FINDINGS.empty_table(), *refused])
+
+
+def _unreadable(values: pa.StringArray, where: Bools) -> Bools:
+    """Where values are not JSON text. The distinct ones are looked at, not those of every label."""
+    distinct = pc.unique(values.filter(pa.array(where)))
+    wrong = distinct.filter(pa.array(malformed("json", distinct)))
+    return where & bools(pc.is_in(values, value_set=wrong))
+
+
+def _not_json(theirs: pa.Table, component: str) -> pa.Array:
+    """The reason for each row."""
+    owner = f" of the attribute {component.removeprefix(PREFIX)!r}" if component.startswith(PREFIX) else ""
+    value = attributes.values(theirs["attributes"], component.removeprefix(PREFIX)) if owner else one(theirs["value"])
+    return pc.binary_join_element_wise(
+        f"the value{owner} is not JSON text", pc.utf8_slice_codeunits(value, 0, _SHOWN), ": "
+    )
+
+
+def _told(theirs: pa.Table, sent: pa.Table) -> Told:
+    """What the tool says of attributes that is not what was sent."""
+    found = {}
+    for name in sorted(attributes.names(theirs["attributes"])):
+        value = attributes.values(theirs["attributes"], name)
+        changed = valid(value) & ~equal(value, attributes.values(sent["attributes"], name))
+        if changed.any():
+            found[name] = (value, changed)
+    return found
 
 
 def with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
@@ -79,7 +146,8 @@ def with_fields(theirs: pa.Table, schema: LabelSchema) -> pa.Table:
         for spec in schema.fields.values():
             fits = pc.and_(field.is_null(), pc.equal(kind, spec.kind))
             if exact:
-                fits = pc.and_(fits, pc.is_in(label, value_set=pa.array(spec.classes, pa.string())))
+                classes = () if spec.type == "scalar" else spec.classes
+                fits = pc.and_(fits, pc.is_in(label, value_set=pa.array(classes, pa.string())))
             field = pc.if_else(fits, spec.name, field)
     field = pc.coalesce(field, _named(kind, theirs["frame_number"].combine_chunks()))
     return theirs.set_column(theirs.column_names.index("field"), theirs.schema.field("field"), field)
@@ -95,7 +163,7 @@ def _named(kind: pa.Array, frame_number: pa.Array) -> pa.Array:
 Fault = tuple[str, str, np.ndarray]  # component, reason, rows
 
 
-def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault]:
+def _faults(theirs: pa.Table, sent: pa.Table, told: Told, schema: LabelSchema) -> list[Fault]:
     faults: list[Fault] = []
     in_schema = np.zeros(theirs.num_rows, bool)
     for spec in schema.fields.values():
@@ -106,52 +174,44 @@ def _faults(theirs: pa.Table, sent: pa.Table, schema: LabelSchema) -> list[Fault
         column = "value" if spec.type == "scalar" else "label"  # the classes of a scalar are its choices
         same = bools(pc.equal(theirs[column], sent[column]))
         if spec.classes:
-            choices = (
-                pa.array(spec.classes, pa.string())
+            changed = here & fits & ~same
+            other = (
+                ~bools(pc.is_in(theirs["label"], value_set=pa.array(spec.classes, pa.string())))
                 if column == "label"
-                else _choices(spec, theirs[column], here & fits)
+                else ~_accepted(spec.value, one(theirs["value"]), changed & valid(theirs["value"]))
             )
-            other = ~bools(pc.is_in(theirs[column], value_set=choices))
-            strange = here & fits & other & ~same
+            strange = changed & other
             empty = ~valid(theirs[column]) | equal(theirs[column], "")
             _add(faults, "label", "class not in the schema", strange & ~empty)
             _add(faults, "label", f"the label has no {'class' if column == 'label' else 'value'}", strange & empty)
-        faults += _attribute_faults(theirs, sent, spec, here & fits)
+        if spec.type != "messages":  # its attributes are the form of the message itself
+            faults += _attribute_faults(told, theirs["label"], spec, here & fits)
     known = valid(sent["label_id"])
     _add(faults, "type", "no field of the schema has this type", ~in_schema & ~known)
     _add(faults, "type", "not of the type it was sent with", ~in_schema & known & ~equal(theirs["kind"], sent["kind"]))
     return faults
 
 
-def _choices(spec: FieldSchema, values: pa.ChunkedArray, where: np.ndarray) -> pa.StringArray:
-    """Those of the values (JSON text) that a scalar field offers."""
-    distinct = pc.unique(values.filter(pa.array(where))).drop_null().to_pylist()
-    return pa.array([v for v in distinct if json.loads(v) in spec.classes], pa.string())
-
-
-def _attribute_faults(theirs: pa.Table, sent: pa.Table, spec: FieldSchema, here: np.ndarray) -> list[Fault]:
+def _attribute_faults(told: Told, label: pa.ChunkedArray, spec: FieldSchema, here: Bools) -> list[Fault]:
+    """Each value is held against the attribute of the label's own class, as the tool returns it."""
     faults: list[Fault] = []
-    if spec.type == "messages":  # its attributes are the form of the message itself
-        return faults
-    known = spec.all_attributes()
-    for name in sorted(attributes.names(theirs["attributes"])):
-        value = attributes.values(theirs["attributes"], name)
-        changed = ~equal(value, attributes.values(sent["attributes"], name))
-        here_set = here & valid(value) & changed
-        if not here_set.any():
-            continue
-        if name not in known:
-            _add(faults, f"attributes.{name}", "attribute not in the schema", here_set)
-        else:
-            good = pc.is_in(value, value_set=_accepted(known[name], value.filter(pa.array(here_set))))
-            _add(faults, f"attributes.{name}", "value not in the schema", here_set & ~bools(good))
+    for name, (value, changed) in told.items():
+        rest, strange = here & changed, np.zeros(len(here), bool)
+        for attribute, holders in attributes.held(spec, name, label):
+            mine = rest & holders
+            rest &= ~holders
+            strange |= mine & ~_accepted(attribute, value, mine)
+        _add(faults, PREFIX + name, "value not in the schema", strange)
+        elsewhere = " of this class" if name in spec.all_attributes() else ""
+        _add(faults, PREFIX + name, f"attribute not in the schema{elsewhere}", rest)
     return faults
 
 
-def _accepted(attribute: Attribute, values: pa.StringArray) -> pa.Array:
-    """Those of the values (JSON text) that the attribute takes: its distinct ones are looked at, not every label."""
-    distinct = pc.unique(values).to_pylist()
-    return pa.array([v for v in distinct if attribute.accepts(json.loads(v))], pa.string())
+def _accepted(attribute: Attribute, values: pa.StringArray, where: Bools) -> Bools:
+    """At which of the rows the attribute takes the value (JSON text): its distinct ones are looked at, not every label."""
+    distinct = pc.unique(values.filter(pa.array(where))).to_pylist()
+    good = pa.array([text for text in distinct if attribute.accepts(read(text))], pa.string())
+    return where & bools(pc.is_in(values, value_set=good))
 
 
 def _add(faults: list[Fault], component: str, reason: str, rows: np.ndarray) -> None:
@@ -159,11 +219,10 @@ def _add(faults: list[Fault], component: str, reason: str, rows: np.ndarray) -> 
         faults.append((component, reason, rows))
 
 
-def _unexpected(theirs: pa.Table, reasons: list[tuple[str, np.ndarray]]) -> pa.Table:
-    parts = [theirs.filter(pa.array(m)).append_column("reason", pa.repeat(r, int(m.sum()))) for r, m in reasons]
-    if parts:
-        return pa.concat_tables(parts)
-    return theirs.append_column("reason", pa.nulls(theirs.num_rows, pa.string()))
+def _unexpected(theirs: pa.Table, component: str, reason: str, where: Bools) -> pa.Table:
+    rows = theirs.filter(pa.array(where)).select(REMOTE.names)
+    told = [pa.repeat(component, rows.num_rows), findings.text(rows, component), pa.repeat(reason, rows.num_rows)]
+    return pa.Table.from_arrays([*rows.columns, *told], schema=UNEXPECTED)
 
 
 def _open(theirs: pa.Table, schema: LabelSchema) -> np.ndarray:
@@ -218,7 +277,7 @@ def _check_targets(pairs: Iterable[tuple[object, str]], schema: LabelSchema) -> 
     for target, kind in pairs:
         if target is None:
             continue
-        if not isinstance(target, str) or not target.removeprefix("frames.").isidentifier():
+        if not is_field_name(target):
             raise InvalidOption(f"unexpected= names {target!r}, which is not a field name; give a plain name, or None.")
         spec = schema.fields.get(target)
         if spec is not None and spec.kind != kind:
@@ -251,8 +310,8 @@ def _attributes_lost(theirs: pa.Table, sent: pa.Table, where: np.ndarray, faults
 def _neutral(theirs: pa.Table, sent: pa.Table, faults: list[Fault]) -> pa.Table:
     """``theirs`` with the unexpected taken out: a known label has there what it was sent with, a new one nothing."""
     for component, _, where in faults:
-        if component.startswith("attributes."):
-            name = component.removeprefix("attributes.")
+        if component.startswith(PREFIX):
+            name = component.removeprefix(PREFIX)
             new = attributes.replace(theirs["attributes"], {name: (where, attributes.column(sent["attributes"], name))})
             theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
             continue

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,15 @@ FEW_MASKS = 1000  # so many masks have their contents counted; of more, only the
 CLIP = "clip it, or pass invalid='clip'"
 FEWEST = {"polygon": 3, "polyline": 2, "keypoints": 1, "skeleton": 1}  # points of a part
 JOINTS = ("keypoints", "skeleton")
+Check = Callable[[Columns], Iterator[Finding]]
 
 
-def problems(labels: pa.Table, limit: int = 20) -> list[str]:
-    """All that is wrong with ``labels``, in the order of the rows; what exceeds ``limit`` is only counted."""
+def problems(labels: pa.Table, limit: int = 20, checks: Iterable[Check] | None = None) -> list[str]:
+    """All that is wrong with ``labels``, in the order of the rows; what exceeds ``limit`` is only counted. ``checks`` are
+    those of labels that are stored already, if not others.
+    """
     table = Columns(labels)
-    found = [f for check in CHECKS for f in check(table) if f.rows.size]
+    found = [f for check in (CHECKS if checks is None else checks) for f in check(table) if f.rows.size]
     first = sorted((int(row), i, k) for i, f in enumerate(found) for k, row in enumerate(f.rows[:limit]))[:limit]
     told = [f"{table.name(row)} {found[i].say(k)}" for row, i, k in first]
     more = sum(f.rows.size for f in found) - len(told)
@@ -190,3 +193,6 @@ def _masks(table: Columns) -> Iterator[Finding]:
 
 VALUES = (checks.kinds, checks.numbers, _boxes, _points, _masks, checks.scalars, checks.attributes)
 CHECKS = (*VALUES, checks.ids)
+# What a label says of its place and class. Labels that were stored before these checks were made are left in peace.
+PLACES = (checks.fields, checks.frames, checks.classes)
+NEW = (*CHECKS, *PLACES, checks.given_ids)

@@ -51,29 +51,34 @@ class Samples:
         if "sample_id" not in given.column_names:
             given = given.append_column("sample_id", pa.nulls(given.num_rows, pa.string()))
         had = given["sample_id"].is_valid()
-        filled = pc.coalesce(given["sample_id"].cast(pa.string()), pa.chunked_array([ids.fresh(given.num_rows)]))
+        filled = pc.coalesce(ids.as_texts(given["sample_id"]), pa.chunked_array([ids.fresh(given.num_rows)]))
         rows = self.fit(given.set_column(given.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
-        files = rows["filepath"] if "filepath" in rows.column_names else pa.chunked_array([], pa.string())
-        unnamed = one(files.filter(pc.invert(had))) if len(files) else one(files)
-        return rows, Identity(one(filled), one(filled.filter(had)), unnamed.drop_null())
+        files = (
+            rows["filepath"].filter(pc.invert(had))
+            if "filepath" in rows.column_names
+            else pa.chunked_array([], pa.string())
+        )
+        return rows, Identity(one(filled), one(filled.filter(had)), one(files.drop_null()))
 
     def require_new(self, identity: Identity, version: int | None = None) -> None:
         """Raise ``InvalidLabels`` unless the samples are new: by their id, or by their file where they were given no id."""
-        for what, values, cure in (
-            ("sample_id", identity.given, "give new samples new ids"),
-            ("filepath", identity.files, "leave it out, or give it a sample_id of its own to have the file twice"),
-        ):
-            if not len(values):
-                continue
-            if pc.count_distinct(values).as_py() < len(values):
-                twice = next(v["values"] for v in pc.value_counts(values).to_pylist() if v["counts"] > 1)
-                raise InvalidLabels("", [f"Two of the new samples have the {what} {twice!r}; {cure}."])
-            for batch in self.db.scan("samples", [what], None, version):
-                found = batch[what].filter(pc.is_in(batch[what], value_set=values))
-                if len(found):
-                    raise InvalidLabels(
-                        "", [f"The dataset has a sample with the {what} {found[0].as_py()!r} already; {cure}."]
-                    )
+        blank = identity.given.filter(pc.equal(pc.utf8_trim_whitespace(identity.given), ""))
+        if len(blank):
+            raise InvalidLabels("", [f"A new sample has the sample_id {blank[0].as_py()!r}; give it a text, or none."])
+        self._require_new("sample_id", identity.given, "sample", "give each new sample a new id, or none", version)
+        cure = "leave it out, or give it a sample_id of its own to have the file twice"
+        self._require_new("filepath", identity.files, "sample of the file", cure, version)
+
+    def _require_new(self, column: str, values: pa.Array, what: str, cure: str, version: int | None) -> None:
+        if not len(values):
+            return
+        if pc.count_distinct(values).as_py() < len(values):
+            twice = next(v["values"] for v in pc.value_counts(values).to_pylist() if v["counts"] > 1)
+            raise InvalidLabels("", [f"Two of the new samples have one {column}, {twice!r}; {cure}."])
+        for batch in self.db.scan("samples", [column], None, version):
+            found = batch[column].filter(pc.is_in(batch[column], value_set=values))
+            if len(found):
+                raise InvalidLabels("", [f"The dataset has a {what} {found[0].as_py()!r} already; {cure}."])
 
     def fit(self, rows: pa.Table) -> pa.Table:
         """Rows with the columns that the dataset has too in its types. Raises ``SchemaError`` for values that do not fit."""

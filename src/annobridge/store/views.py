@@ -28,18 +28,22 @@ class Selection:
 
 
 def resolve(samples: Samples, labels: Labels, stages: Sequence[Stage]) -> Selection:
-    """Run the stages, each on what the one before left."""
+    """Run the stages, each on the samples and on the labels that the one before left."""
     leading = 0
     while leading < len(stages) and stages[leading]["verb"] == "match":
         leading += 1
     where = " AND ".join(f"({s['where']})" for s in stages[:leading]) or None
-    found = samples.ids(where)
-    filters: dict[str, tuple[str, ...]] = {}
+    left = Selection(samples.ids(where), {})
     for stage in stages[leading:]:
-        found = _RUN[stage["verb"]](samples, labels, found, stage)
-        if stage["verb"] == "filter_labels":
-            filters[stage["field"]] = (*filters.get(stage["field"], ()), stage["where"])
-    return Selection(found, filters)
+        found = _RUN[stage["verb"]](samples, labels, left, stage)
+        left = Selection(found, _narrowed(left.label_filters, stage))
+    return left
+
+
+def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[str, tuple[str, ...]]:
+    if stage["verb"] != "filter_labels":
+        return filters
+    return {**filters, stage["field"]: (*filters.get(stage["field"], ()), stage["where"])}
 
 
 def label_condition(fields: Sequence[str], filters: Mapping[str, tuple[str, ...]]) -> str:
@@ -57,49 +61,52 @@ def _keep(found: pa.Array, wanted: pa.Array, invert: bool = False) -> pa.Array:
     return found.filter(pc.invert(inside) if invert else inside)
 
 
-def _match(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    return _keep(found, samples.ids(stage["where"]))
+def _match(samples: Samples, _: Labels, left: Selection, stage: Stage) -> pa.Array:
+    return _keep(left.sample_ids, samples.ids(stage["where"]))
 
 
-def _match_tags(samples: Samples, _: Labels, found: pa.Array, stage: Stage) -> pa.Array:
+def _match_tags(samples: Samples, _: Labels, left: Selection, stage: Stage) -> pa.Array:
     tags = ", ".join(map(quote, stage["tags"]))
-    return _keep(found, samples.ids(f"array_has_any(tags, [{tags}])"))
+    return _keep(left.sample_ids, samples.ids(f"array_has_any(tags, [{tags}])"))
 
 
-def _with_labels(_: Samples, labels: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    where = f"field = {quote(stage['field'])} AND ({stage['where']})"
-    return _keep(found, labels.samples_with(where))
+def _condition(left: Selection, stage: Stage) -> str:
+    """The SQL condition for the labels that a stage asks for, among those that are left of its field."""
+    return f"({label_condition([stage['field']], left.label_filters)}) AND ({stage['where']})"
 
 
-def _select(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
+def _with_labels(_: Samples, labels: Labels, left: Selection, stage: Stage) -> pa.Array:
+    return _keep(left.sample_ids, labels.samples_with(_condition(left, stage)))
+
+
+def _select(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
     wanted = pc.unique(pa.array(stage["ids"], pa.string()))
-    return _keep(wanted, found) if stage.get("ordered") else _keep(found, wanted)
+    return _keep(wanted, left.sample_ids) if stage.get("ordered") else _keep(left.sample_ids, wanted)
 
 
-def _exclude(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    return _keep(found, pa.array(stage["ids"], pa.string()), invert=True)
+def _exclude(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
+    return _keep(left.sample_ids, pa.array(stage["ids"], pa.string()), invert=True)
 
 
-def _limit(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    return found.slice(0, stage["count"])
+def _limit(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
+    return left.sample_ids.slice(0, stage["count"])
 
 
-def _skip(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
-    return found.slice(min(stage["count"], len(found)))
+def _skip(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
+    return left.sample_ids.slice(min(stage["count"], len(left.sample_ids)))
 
 
-def _take(_: Samples, __: Labels, found: pa.Array, stage: Stage) -> pa.Array:
+def _take(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
+    found = left.sample_ids
     rng = np.random.default_rng(stage["seed"])
     return found.take(pa.array(rng.permutation(len(found))[: stage["count"]]))
 
 
-def _sort_by(samples: Samples, labels: Labels, found: pa.Array, stage: Stage) -> pa.Array:
+def _sort_by(samples: Samples, labels: Labels, left: Selection, stage: Stage) -> pa.Array:
+    found = left.sample_ids
     if not len(found):
         return found
-    if "field" in stage:
-        keys = _label_counts(labels, found, stage["field"], stage["where"])
-    else:
-        keys = _values(samples, found, stage["by"])
+    keys = _label_counts(labels, left, stage) if "field" in stage else _values(samples, found, stage["by"])
     try:
         order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid):
@@ -117,10 +124,11 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     return rows[value].take(pc.index_in(found, value_set=one(rows["sample_id"])))
 
 
-def _label_counts(labels: Labels, found: pa.Array, field: str, where: str) -> pa.Array:
-    """How many labels of a field meet a condition, for each sample."""
+def _label_counts(labels: Labels, left: Selection, stage: Stage) -> pa.Array:
+    """How many labels each sample has of those that a stage asks for."""
+    found = left.sample_ids
     counts = np.zeros(len(found) + 1, np.int64)  # the last is of samples that were not asked for
-    for batch in labels.scan(f"field = {quote(field)} AND ({where})", ["sample_id"]):
+    for batch in labels.scan(_condition(left, stage), ["sample_id"]):
         place = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
         counts += np.bincount(place, minlength=len(counts))
     return pa.array(counts[:-1])
