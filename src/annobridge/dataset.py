@@ -87,8 +87,9 @@ class Dataset(View):
         given = incoming.samples(samples)
         if not given:
             return []
-        incoming.check_labels(self._stores, given)
-        ids = self._stores.samples.add(incoming.sample_rows(given)).to_pylist()
+        rows = incoming.sample_rows(given)
+        incoming.check_labels(self._stores, given, rows)
+        ids = self._stores.samples.add(rows).to_pylist()
         fields: dict[str, dict[str, list[Label]]] = {}
         for sample, sample_id in zip(given, ids, strict=True):
             for name, labels in sample.fields.items():

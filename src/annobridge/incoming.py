@@ -79,7 +79,7 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
             raise InvalidLabels("", [f"A label has no {name}; give one, or leave the column out."])
     if "sample_id" in given.column_names:
         stores.samples.require(new["sample_id"])
-    if problems := validate.problems(new):
+    if problems := validate.problems(new) or mask_problems(stores, new):
         raise InvalidLabels("These labels cannot be stored:", problems)
     return now.select(["label_id", "rev", "_rowaddr"]), new
 
@@ -126,9 +126,20 @@ class LabelParts:
         inside = pc.is_in(rows["sample_id"], value_set=self.samples)
         if not pc.all(inside).as_py():
             self.stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
+        if wrong := mask_problems(self.stores, rows):
+            raise InvalidLabels(f"These labels of {self.field!r} cannot be stored; nothing was added:", wrong)
         if "label_id" in table.column_names:
             self.given.add(rows["label_id"])
         return with_ids(rows)
+
+
+def mask_problems(stores: Stores, labels: pa.Table) -> list[str]:
+    """What is wrong with the sizes of masks, given those of the images that the dataset knows."""
+    masked = labels.filter(labels["mask"].is_valid())
+    if not masked.num_rows:
+        return []
+    ids = one(pc.unique(masked["sample_id"]))
+    return validate.mask_sizes(masked, stores.samples.rows(ids, ["sample_id", "width", "height"]))
 
 
 class GivenIds:
@@ -322,18 +333,26 @@ def _no_label(given: Any) -> InvalidLabels:
     return InvalidLabels("", [f"{given!r} is not a label; {cure}."])
 
 
-def check_labels(stores: Stores, samples: Sequence[Sample]) -> None:
-    """The labels of new samples, looked at before the samples are added."""
+def check_labels(stores: Stores, samples: Sequence[Sample], columns: pa.Table) -> None:
+    """The labels of new samples, looked at before the samples, in ``columns``, are added."""
     rows = [
         {**label.row(), "sample_id": s.filepath, "label_id": label.label_id or str(n), "field": name}
         for n, (s, name, label) in enumerate(
             (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
         )
     ]
-    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1))):
+    labels = conform(_from_dictionaries(rows), LABELS, rev=1) if rows else LABELS.empty_table()
+    if problems := validate.problems(labels) or validate.mask_sizes(labels, with_sizes(columns, "filepath")):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
     ids = [x.label_id for s in samples for labels in s.fields.values() for x in labels if x.label_id is not None]
     GivenIds(stores).add(pa.chunked_array([ids], pa.string()))
+
+
+def with_sizes(samples: pa.Table, key: str = "sample_id") -> pa.Table:
+    """The sizes of samples, by a column; unknown where the samples do not say them."""
+    sizes = {name: pa.nulls(samples.num_rows, pa.int32()) for name in ("width", "height")}
+    sizes |= {n: samples[n] for n in sizes if n in samples.column_names and pa.types.is_integer(samples[n].type)}
+    return pa.table({"sample_id": samples[key].cast(pa.string()), **sizes})
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:

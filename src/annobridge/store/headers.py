@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
@@ -22,7 +22,9 @@ _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _HEAD = 4096  # bytes read at a time
 _FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # markers of JPEG that give the size
 _APP1 = 0xFFE1
-_PASSED = frozenset({0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0)}) - {_APP1}  # tables, comments, what programs add
+_PASSED = frozenset({0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0)}) - {
+    _APP1
+}  # tables, comments, what programs add
 _TWO = struct.Struct(">HH").unpack_from
 _EXIF = b"Exif\x00\x00"
 _XMP = b"http://ns.adobe.com/xap/1.0/\x00"
@@ -180,7 +182,7 @@ def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> Header:
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is the shown one, in recent versions of Pillow
             width, height = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
         try:  # a PNG's own ``getexif`` decodes the pixels, to look behind them
-            found = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
+            found: Any = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
         except Exception:  # Pillow raises many kinds for what is garbled
             found = None
-        return Header(width, height, found if found in range(2, 9) else 1)
+        return Header(int(width), int(height), int(found) if found in range(2, 9) else 1)
