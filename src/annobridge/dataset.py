@@ -15,6 +15,7 @@ from .core import adopt
 from .core.labels import OURS
 from .core.nest import unnest
 from .core.rows import Label
+from .doctor import DoctorReport, examine
 from .exceptions import DatasetNotFound, SchemaError, StoreError
 from .formats import opsml, registry
 from .formats.base import Source
@@ -188,6 +189,15 @@ class Dataset(View):
         if rows.num_rows:
             self._stores.labels.commit(version, rows, None)
         return int(rows.num_rows)
+
+    def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
+        """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
+
+        ``pixel_labels`` decides about boxes and points, made in no tool, on images whose width and height were the wrong way
+        round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
+        them. Labels drawn in a tool are right, and stay; so do all on images of orientations 1 to 4.
+        """
+        return examine(self._stores, repair, pixel_labels)
 
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""

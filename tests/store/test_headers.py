@@ -84,7 +84,9 @@ BUILDS = {
     "XMP behind EXIF": in_jpeg(b"Exif\x00\x00" + short_exif(1), XMP),
     "XMP before EXIF": in_jpeg(XMP, b"Exif\x00\x00" + short_exif(6)),
     "much before EXIF": in_jpeg(b"other\x00" + b"\x00" * 60_000, b"Exif\x00\x00" + short_exif(5)),
-    "PNG, EXIF behind a long text": in_png(chunk(b"tEXt", b"Comment\x00" + b"x" * 9000) + chunk(b"eXIf", short_exif(7))),
+    "PNG, EXIF behind a long text": in_png(
+        chunk(b"tEXt", b"Comment\x00" + b"x" * 9000) + chunk(b"eXIf", short_exif(7))
+    ),
     "PNG, EXIF behind the pixels": in_png(behind=chunk(b"eXIf", short_exif(6))),
     "PNG, EXIF behind few pixels": in_png(behind=chunk(b"eXIf", short_exif(6)), noise=NOISE[:5, :9]),
     "PNG, EXIF as ImageMagick wrote it": in_png(
@@ -118,7 +120,9 @@ def test_a_garbled_exif_block_counts_as_none(start: bytes, junk: bytes, kept: in
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("block", [b"", b"Exif\x00\x00MM\x00*", b"Exif\x00\x00" + b"\xff" * 40, b"II*\x00\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "block", [b"", b"Exif\x00\x00MM\x00*", b"Exif\x00\x00" + b"\xff" * 40, b"II*\x00\xff\xff\xff\xff"]
+)
 def test_a_garbled_exif_block_leaves_the_stored_size(tmp_path: Path, form: str, block: bytes) -> None:
     stream = io.BytesIO()
     Image.fromarray(NOISE).save(stream, form, **({} if form == "TIFF" else {"exif": block}))

@@ -51,6 +51,15 @@ def decode_rle(rle: Mapping[str, Any]) -> Mask:
     return flat.reshape(width, height).T
 
 
+def turn_rle(rle: Mapping[str, Any], orientation: int) -> Rle:
+    """The mask of an image as it is shown, from that of its stored pixels; ``orientation`` is EXIF's, from 1 to 8."""
+    pixels = decode_rle(rle)
+    if orientation >= 5:
+        pixels = pixels.T
+    across, down = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    return encode_rle(pixels[:: -1 if down else 1, :: -1 if across else 1])
+
+
 def runs(rle: Mapping[str, Any]) -> Ints:
     """The lengths of the runs, of background and mask in turn, whatever form ``counts`` has."""
     counts = rle["counts"]
