@@ -68,7 +68,7 @@ def test_the_shown_size_is_that_of_exif_transpose(tmp_path: Path, form: str, ori
     (tmp_path / "a").write_bytes(data)
     header = headers.read(tmp_path / "a")
     assert (header.shown, header.orientation) == (by_pillow(data), orientation)
-    assert (header.width, header.height) == (100, 40)
+    assert (header.width, header.height, header.format) == (100, 40, form)
     assert headers.read(io.BytesIO(data)) == header
     assert media.size_of(io.BytesIO(data)) == media.header_size(io.BytesIO(data)) == header.shown
     assert media.known_sizes([tmp_path / "a"]) == [header.shown]
@@ -126,7 +126,7 @@ def test_a_garbled_exif_block_counts_as_none(start: bytes, junk: bytes, kept: in
 def test_a_garbled_exif_block_leaves_the_stored_size(tmp_path: Path, form: str, block: bytes) -> None:
     stream = io.BytesIO()
     Image.fromarray(NOISE).save(stream, form, **({} if form == "TIFF" else {"exif": block}))
-    assert headers.read(io.BytesIO(stream.getvalue())) == (100, 40, 1)
+    assert headers.read(io.BytesIO(stream.getvalue())) == (100, 40, 1, form)
 
 
 @pytest.mark.parametrize(("width", "height"), [(2**32 - 1, 5), (5, 2**31), (0, 7)])

@@ -73,15 +73,7 @@ def _headers(stores: Stores, rows: pa.Table) -> list[headers.Header | None]:
     sample_ids = rows["sample_id"].to_pylist()
     paths = [files.path(i) for i in sample_ids]
     local = iter(media.known_headers([p for p in paths if p is not None]))
-    return [next(local) if p is not None else _header(files, i) for i, p in zip(sample_ids, paths, strict=True)]
-
-
-def _header(files: media.Media, sample_id: str) -> headers.Header | None:
-    try:
-        with files.open(sample_id) as stream:
-            return headers.read(stream)
-    except headers.ERRORS:
-        return None
+    return [next(local) if p is not None else media.header(files, i) for i, p in zip(sample_ids, paths, strict=True)]
 
 
 @dataclass

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # of a file that is no image
+ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)  # of a file that is no image
 
 _Read = Callable[[int, int], bytes]  # so many bytes, from a place
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -43,6 +43,7 @@ class Header(NamedTuple):
     width: int  # as stored
     height: int
     orientation: int
+    format: str  # as Pillow names it
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -108,7 +109,7 @@ def _jpeg(part: _Read, head: bytes) -> Header | None:
             height, width = _TWO(head, at + 5)
             if (turn is None and (b"tiff:Orientation" in xmp or head.rfind(_EXIF, at) > 0)) or not width or not height:
                 return None
-            return Header(width, height, turn or 1)
+            return Header(width, height, turn or 1, "JPEG")
         elif marker == _APP1 and length > 1:
             whole = at + 2 + length <= len(head)
             data = head[at + 4 : at + 2 + length] if whole else part(base + at + 4, length - 2)
@@ -132,10 +133,10 @@ def _png(part: _Read, head: bytes) -> Header | None:
         here = at - base
         size, name = struct.unpack_from(">I4s", head, here)
         if name == b"eXIf":
-            return Header(width, height, _orientation(part(at + 8, min(size, _BLOCK))) or 1)
+            return Header(width, height, _orientation(part(at + 8, min(size, _BLOCK))) or 1, "PNG")
         if name == b"IDAT":
             rest = head[here:]
-            return Header(width, height, _behind(rest if b"IEND" in rest else part(-_BLOCK, _BLOCK)) or 1)
+            return Header(width, height, _behind(rest if b"IEND" in rest else part(-_BLOCK, _BLOCK)) or 1, "PNG")
         if name in (b"tEXt", b"zTXt", b"iTXt") and head.startswith(_TEXTS, here + 8):
             return None
         at += 12 + size
@@ -185,4 +186,4 @@ def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> Header:
             found: Any = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
         except Exception:  # Pillow raises many kinds for what is garbled
             found = None
-        return Header(int(width), int(height), int(found) if found in range(2, 9) else 1)
+        return Header(int(width), int(height), int(found) if found in range(2, 9) else 1, image.format or "")

@@ -181,6 +181,15 @@ def header_size(stream: BinaryIO) -> tuple[int, int]:
     return headers.read(stream).shown
 
 
+def header(media: Media, sample_id: str) -> Header | None:
+    """Size, format and EXIF orientation of an image; ``None`` for one that cannot be read, and for a video."""
+    try:
+        with media.open(sample_id) as stream:
+            return headers.read(stream)
+    except headers.ERRORS:
+        return None
+
+
 def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
     """Width and height, as shown, of the files that are there and are images."""
     return [header and header.shown for header in known_headers(paths)]
