@@ -152,7 +152,8 @@ class Dataset(View):
         Text becomes a classification, a list of texts several, a number a scalar; a list of structs, or a struct of lists,
         becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all else as
         attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the image
-        or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
+        or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes
+        that are numbers.
         """
         form = adopt.Form(coordinates, box_format, tuple(classes))
         parts = incoming.LabelParts(self._stores, field or column, None, incoming.clips(invalid))
