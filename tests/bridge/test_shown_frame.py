@@ -157,7 +157,7 @@ def ds(tmp_path: Path) -> ab.Dataset:
     return made
 
 
-SWAPPED = r"covers 100×40 pixels, but the image has 40×100 as it is shown; .*exif_transpose"
+SWAPPED = r"covers 100×40 pixels, but the image has 40×100; .*exif_transpose"
 
 
 def test_masks_of_the_stored_frame_are_refused_by_add_labels(ds: ab.Dataset) -> None:

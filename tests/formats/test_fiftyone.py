@@ -460,7 +460,7 @@ def test_what_samples_have_one_of_there_is_told(tmp_path: Path) -> None:
 
 def test_masks_without_a_class_are_refused(tmp_path: Path) -> None:
     ds = street(tmp_path)
-    mask = {"size": [2, 2], "counts": b"22"}
+    mask = geometry.encode_rle(np.eye(48, 64))
     ds.add_labels("seg", [{"sample_id": "first sample", "kind": "segmentation", "mask": mask}])
     with pytest.raises(
         Unsupported, match="The masks of sample 'first sample' in 'seg' have no class, or several sizes"

@@ -138,11 +138,13 @@ def other_size(mask_size: Sequence[int], image_size: Sequence[int]) -> str:
     'covers 10×10 pixels, but the image has 64×48; resize the mask to the image.'
     """
     has, need = ("×".join(map(str, size)) for size in (mask_size, image_size))
+    told = f"covers {has} pixels, but the image has {need}; resize the mask to the image."
     if tuple(mask_size) != tuple(reversed(image_size)):
-        return f"covers {has} pixels, but the image has {need}; resize the mask to the image."
+        return told
     return (
-        f"covers {has} pixels, but the image has {need} as it is shown; give the mask of the image as it is shown, its EXIF "
-        "orientation applied (PIL.ImageOps.exif_transpose), and its size as [height, width]."
+        f"{told} Its sides are swapped: give the mask of the image as it is shown, its EXIF orientation applied "
+        "(PIL.ImageOps.exif_transpose), and its size as [height, width]. Where the dataset has the size the wrong way round, "
+        "`annobridge doctor --repair` sets it."
     )
 
 

@@ -54,7 +54,10 @@ def _damaged(stores: Stores) -> pa.Table:
     """``_FOUND``: samples whose size is known the wrong way round, that size, and the orientation of the file."""
     parts = [_FOUND.empty_table()]
     for batch in stores.samples.scan(None, _COLUMNS):
-        given = pc.and_(pc.not_equal(batch["width"], batch["height"]), pc.not_equal(batch["media_type"], "video"))
+        given = pc.and_(
+            pc.not_equal(batch["width"], batch["height"]),
+            pc.fill_null(pc.not_equal(batch["media_type"], "video"), True),
+        )
         near = pc.invert(pc.match_substring_regex(batch["filepath"], _WEB))
         rows = pa.Table.from_batches([batch.filter(pc.and_(given, near))])
         if not rows.num_rows:
