@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import annobridge as ab
-from annobridge.core.geometry import decode_rle
+from annobridge.core.geometry import decode_rle, encode_rle
 from annobridge.core.labels import LABELS
 from annobridge.exceptions import InvalidMedia, InvalidOption, InvalidSource, SchemaError, Unsupported
 from annobridge.formats.base import Part
@@ -460,7 +460,7 @@ def test_what_samples_have_one_of_there_is_told(tmp_path: Path) -> None:
 
 def test_masks_without_a_class_are_refused(tmp_path: Path) -> None:
     ds = street(tmp_path)
-    mask = geometry.encode_rle(np.eye(48, 64))
+    mask = encode_rle(np.eye(48, 64))
     ds.add_labels("seg", [{"sample_id": "first sample", "kind": "segmentation", "mask": mask}])
     with pytest.raises(
         Unsupported, match="The masks of sample 'first sample' in 'seg' have no class, or several sizes"

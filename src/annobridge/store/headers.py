@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)  # of a file that is no image
+# What Pillow raises for a file that is no image.
+ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
 _Read = Callable[[int, int], bytes]  # so many bytes, from a place
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
