@@ -17,6 +17,7 @@ ROOMS = {
     "store": {"core", "exceptions", "store"},
     "backend": {"core", "exceptions", "backend"},
     "formats": {"core", "exceptions", "formats", "store"},
+    "doctor": {"core", "doctor", "exceptions", "spool", "store"},
 }
 PLUGIN_MAY = {"backend", "core", "exceptions", "formats"}
 

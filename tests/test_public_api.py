@@ -9,7 +9,7 @@ import annobridge as ab
 
 PUBLIC = """
 AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities Classification
-ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection Download Ellipse ExportReport Gone
+ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection DoctorReport Download Ellipse ExportReport Gone
 ImportReport InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema
 LoadReport Media MergeError MergePlan Message MissingCredential Polyline Receipt Rejected RunBusy RunError RunExists
 RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError Segmentation Skeleton StalePlan Status StoreError Task

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from annobridge.backend import Media
+from annobridge.core import geometry
 from annobridge.exceptions import Broken, Rejected
 
 from . import decode, identity, jobs, media
@@ -162,12 +163,9 @@ def _check_sizes(part: Part, frames: Frames) -> None:
     place = frames.place(part.labels)
     for row, rle in enumerate(part.labels["mask"].to_pylist()):
         if rle is not None and place[row] >= 0 and [*reversed(rle["size"])] != frames.sizes[place[row]].tolist():
-            width, height = frames.sizes[place[row]].tolist()
-            raise Rejected(
-                f"cvat: the mask {part.labels['label_id'][row].as_py()!r} covers {rle['size'][1]}×{rle['size'][0]} pixels, and "
-                f"the server shows sample {part.labels['sample_id'][row].as_py()!r} with {width}×{height}; if its EXIF data turn "
-                "it, turn the file itself (PIL.ImageOps.exif_transpose)."
-            )
+            label, sample = (part.labels[name][row].as_py() for name in ("label_id", "sample_id"))
+            wrong = geometry.other_size(rle["size"][::-1], frames.sizes[place[row]].tolist())
+            raise Rejected(f"cvat: the mask {label!r} of sample {sample!r} {wrong}")
 
 
 def _stored(api: Api, task: int, sent: Sent) -> dict[str, list[Json]] | None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from PIL import Image
-
 from annobridge.backend import Task
 from annobridge.exceptions import Rejected
+from annobridge.formats import media
 
 from . import names
 from .api import URLS, Api
 from .config import DatagymConfig
 
 Json = dict[str, Any]
-_ORIENTATION = 0x0112
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 _TYPES = (".jpg", ".jpeg", ".png")
 
 
@@ -61,24 +57,14 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
 def turned(task: Task) -> Iterator[str]:
     """Images that their EXIF data turn: browsers show them so, and DataGym's server has them unturned."""
     rows = zip(task.samples["sample_id"].to_pylist(), task.samples["filepath"].to_pylist(), strict=True)
-    found = [path for sample, path in rows if _is_turned(task, sample)]
+    headers = ((path, media.header(task.media, sample)) for sample, path in rows)
+    found = [path for path, header in headers if header is not None and header.orientation > 1]
     if found:
         yield (
             f"{len(found)} images are turned by their EXIF data, as {found[0]!r}: people see them turned, DataGym's server does "
             "not, and where a label lies would be uncertain. Turn the files themselves (PIL.ImageOps.exif_transpose), or leave "
             "them out of the view."
         )
-
-
-def _is_turned(task: Task, sample: str) -> bool:
-    try:
-        with task.media.open(sample) as stream, Image.open(stream) as image:
-            data, exif = image.info.get("exif"), Image.Exif()
-            if data:  # read without the pixels, which ``getexif`` would decode of a PNG
-                exif.load(data)
-            return exif.get(_ORIENTATION) in range(2, 9)
-    except _UNREADABLE:  # whether it can be read at all is looked at elsewhere
-        return False
 
 
 def address(path: str, config: DatagymConfig) -> str:

@@ -6,13 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
-from annobridge.core import words
+from annobridge.core import validate, words
 from annobridge.core.masks import Bools, bools, lengths, one, points_known, valid
 from annobridge.core.schema import FieldSchema, LabelSchema
 
@@ -221,17 +220,10 @@ def _shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
         labels, is_points & (lengths(points) > 1), "keypoints in several parts; give each part a label of its own."
     )
     yield from _told(
-        labels, _other_size(labels, samples), "a mask of another size than its image; resize the mask to the image."
+        labels,
+        validate.other_size(labels, samples),
+        "a mask of another size than its image; resize the mask to the image.",
     )
-
-
-def _other_size(labels: pa.Table, samples: pa.Table) -> Bools:
-    at = pc.index_in(one(labels["sample_id"]), value_set=one(samples["sample_id"]))
-    size = pc.struct_field(one(labels["mask"]), [0])
-    wrong = np.zeros(labels.num_rows, bool)
-    for place, name in enumerate(("height", "width")):
-        wrong |= bools(pc.not_equal(pc.list_element(size, place), one(samples[name]).take(at)))
-    return wrong
 
 
 def _twice(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:

@@ -23,7 +23,7 @@ from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected
 
-from . import api, jsonl, limits, messages, removal, wire
+from . import api, images, jsonl, limits, messages, removal, wire
 from .arrays import each, one, setting
 from .config import PixanoConfig
 from .decode import decode, unsigned
@@ -84,8 +84,8 @@ class PixanoBackend(AnnotationBackend):
         return list(self._answering.check(schema))
 
     def check_task(self, task: Task) -> Iterable[str]:
-        """Values that Pixano cannot hold."""
-        return list(self._answering.check_task(task))
+        """Values that Pixano cannot hold, and images that its page shows otherwise than they are meant."""
+        return [*self._answering.check_task(task), *images.problems(task)]
 
     def upload(self, task: Task) -> Receipt:
         """Make the task's dataset, unless it was made already."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from .core.schema import LabelSchema
     from .dataset import Dataset, create_dataset, list_datasets, load_dataset
+    from .doctor import DoctorReport
     from .exports import ExportReport, export_dataset, export_metadata, write_metadata
     from .imports import ImportReport, import_dataset
     from .queries import LabelCount, has_attribute
@@ -91,6 +92,7 @@ _HOMES = {
     ),
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
+    "DoctorReport": "doctor",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "exports"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "imports"),
     **dict.fromkeys(["AnnotationResults", "LoadReport", "MergePlan"], "results"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyarrow as pa
 
 from . import incoming
+from .core.masks import one
 from .new_labels import NewLabels
 from .store.stores import Stores
 
@@ -27,18 +28,19 @@ def add_samples(
         stores.samples.require_new(identity, checked)
         sample_ids: list[str] = identity.ids.to_pylist()
         given = NewLabels(stores)
-        added = given.write(_ready(stores, identity.ids, labels(sample_ids), label_types or {}, given))
+        added = given.write(_ready(stores, rows, labels(sample_ids), label_types or {}, given))
         given.commit(added, identity.given)
         stores.samples.append(rows.schema, rows.to_batches(), identity, checked)
         return sample_ids
 
 
 def _ready(
-    stores: Stores, sample_ids: pa.Array, labels: Mapping[str, Iterable[pa.Table]], label_types: Mapping[str, str],
+    stores: Stores, samples: pa.Table, labels: Mapping[str, Iterable[pa.Table]], label_types: Mapping[str, str],
     given: NewLabels,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    sample_ids, sizes = one(samples["sample_id"]), incoming.with_sizes(samples)
     for field, tables in labels.items():
-        parts = incoming.LabelParts(stores, field, label_types.get(field), False, sample_ids, given)
+        parts = incoming.LabelParts(stores, field, label_types.get(field), False, sample_ids, given, sizes)
         yield from parts.batches(tables)
 
 

@@ -20,7 +20,7 @@ from .backend.base import AnnotationBackend, Receipt, Task
 from .backend.check import problems as unsupported
 from .core import infer, tasks, validate
 from .core.labels import SAMPLES
-from .core.masks import one, valid
+from .core.masks import one
 from .core.schema import FLAGS, LabelSchema
 from .exceptions import (
     BackendError,
@@ -251,9 +251,11 @@ class Outgoing:
         everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
         sizes = np.array([len(ids) for _, ids in todo], np.int64)
         self.samples = len(everyone)
-        self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each sample of a task, learnt from the files
-        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples here that have none
+        self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each file of a task, 0 where that was not read
+        self._transposed: list[str] = []  # samples whose size in the dataset is that of the file, the wrong way round
+        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples that have none in the dataset
         self._media_field = run.options["media_field"]
+        self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
         locator = Locator(everyone, sizes)
         try:
             self._samples = self._sample_rows(Locator(everyone, sizes))
@@ -300,16 +302,23 @@ class Outgoing:
         """``SAMPLES`` of one task, in the order of the view."""
         rows = self._samples.get(number).combine_chunks()
         rows = rows.take(pc.index_in(self.todo[number][1], value_set=rows["sample_id"].combine_chunks()).drop_null())
-        for at, name in enumerate(("width", "height")) if number in self._sizes else ():
-            learnt = pa.chunked_array([pa.array(self._sizes[number][:, at], pa.int32())])
-            rows = rows.set_column(rows.column_names.index(name), name, pc.coalesce(rows[name], learnt))
+        for at, name in enumerate(("width", "height")):
+            size: Any = rows[name] if self._of_images else pa.nulls(rows.num_rows, pa.int32())
+            if number in self._sizes:  # those of the files that are sent, whatever the dataset says
+                read = self._sizes[number][:, at]
+                size = pc.coalesce(pa.array(read, pa.int32(), mask=read == 0), size)
+            rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), size)
         return rows
 
     def task(self, number: int) -> Task:
         """One task."""
         samples = self.samples_of(number)
+        files = self.stores.samples.media(samples)
+        if not self._of_images and number not in self._sizes:
+            self._sizes[number], _ = media.check(samples, files, size=media.header_size)
+            samples = self.samples_of(number)
         labels = tasks.outgoing(in_order(self._labels.get(number)), self.run.schema)
-        return Task(self.todo[number][0], self.run.schema, samples, labels, self.stores.samples.media(samples))
+        return Task(self.todo[number][0], self.run.schema, samples, labels, files)
 
     def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
         """The baseline of a task with what its labels have here and no tool is asked about."""
@@ -326,26 +335,39 @@ class Outgoing:
         title = "checking files" if backend.capabilities.sends_media else "checking labels"
         with Progress(progress, self.samples, title) as bar:
             for number in range(len(self)):
+                faults += self._check_files(number, backend, bar)
                 task = self.task(number)
-                bad_labels += [*validate.problems(task.labels), *backend.check_task(task)]
-                faults += self._check_files(number, task, backend, bar)
+                bad_labels += [*validate.problems(task.labels), *validate.mask_sizes(task.labels, task.samples)]
+                bad_labels += backend.check_task(task)
         if faults:
             raise InvalidMedia(media.bad_files(faults))
+        if self._transposed:
+            raise InvalidMedia(
+                f"{len(self._transposed)} samples, as {self._transposed[0]!r}, have width and height the wrong way round: those of "
+                "the file as it is stored, not of the image as it is shown. `annobridge doctor --repair`, or "
+                "doctor(repair=True) of the dataset, sets them; then annotate again."
+            )
         if bad_labels:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
         for sample_ids, sizes in self._learnt:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
-    def _check_files(self, number: int, task: Task, backend: AnnotationBackend, bar: Progress) -> list[str]:
+    def _check_files(self, number: int, backend: AnnotationBackend, bar: Progress) -> list[str]:
+        samples = self.samples_of(number)
         if not backend.capabilities.sends_media:
-            bar.advance(task.samples.num_rows)
+            bar.advance(samples.num_rows)
             return []
-        sizes, faults = media.check(task.samples, task.media, bar.advance)
+        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance)
         self._sizes[number] = sizes
-        unknown = ~valid(task.samples["width"]) & (sizes[:, 0] > 0)
+        if not self._of_images:
+            return faults
+        known = np.stack([samples[name].fill_null(0).to_numpy() for name in ("width", "height")], axis=1)
+        transposed = (known == sizes[:, ::-1]).all(axis=1) & (sizes[:, 0] != sizes[:, 1])
+        unknown = ~known.all(axis=1) & (sizes[:, 0] > 0)
+        ids = samples["sample_id"]
+        self._transposed += ids.filter(pa.array(transposed)).to_pylist()
         if unknown.any():
-            ids = task.samples["sample_id"].filter(pa.array(unknown)).to_pylist()
-            self._learnt.append((ids, sizes[unknown]))
+            self._learnt.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
         return faults
 
 

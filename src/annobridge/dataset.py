@@ -13,6 +13,7 @@ from . import additions, incoming
 from .adopt import adopted
 from .core import adopt
 from .core.nest import unnest
+from .doctor import DoctorReport, examine
 from .exceptions import DatasetNotFound, SchemaError, StoreError
 from .formats import opsml, registry
 from .formats.base import Source
@@ -87,10 +88,9 @@ class Dataset(View):
         given = incoming.samples(samples)
         if not given:
             return []
-        incoming.check_labels(given)
-        return additions.add_samples(
-            self._stores, incoming.sample_rows(given), lambda ids: incoming.labels_by_field(given, ids)
-        )
+        rows = incoming.sample_rows(given)
+        incoming.check_labels(given, rows)
+        return additions.add_samples(self._stores, rows, lambda ids: incoming.labels_by_field(given, ids))
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels: both, or nothing."""
@@ -141,7 +141,8 @@ class Dataset(View):
         Text becomes a classification (blank text none), a list of texts several, a number a scalar; a list of structs, or a
         struct of lists, becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all
         else as attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the
-        image or ``"pixels"``, boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names classes that are numbers.
+        image or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names
+        classes that are numbers.
         """
         form = adopt.Form(coordinates, box_format, tuple(classes))
         tables = adopted(self._stores, column, field or column, form)
@@ -175,6 +176,15 @@ class Dataset(View):
         rows = self._stores.labels.rows_to_replace(" AND ".join(conditions), version)
         self._stores.labels.commit(version, rows)
         return int(rows.num_rows)
+
+    def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
+        """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
+
+        ``pixel_labels`` decides about boxes and points, made in no tool, on images whose width and height were the wrong way
+        round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
+        them. Labels drawn in a tool are right, and stay; so do all on images of orientations 1 to 4.
+        """
+        return examine(self._stores, repair, pixel_labels)
 
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""

@@ -83,7 +83,7 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
             raise InvalidLabels("", [f"A label has no {name}; give one, or leave the column out."])
     if "sample_id" in given.column_names:
         stores.samples.require(new["sample_id"])
-    if problems := validate.problems(new):
+    if problems := validate.problems(new) or mask_problems(stores, new):
         raise InvalidLabels("These labels cannot be stored:", problems)
     moved = any_of((~equal_rows(one(now[name]), one(new[name])) for name in _PLACED), new.num_rows)
     if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACES):
@@ -109,11 +109,13 @@ class LabelParts:
     """Labels of one field made ready to store, part by part, for samples that are there or that come with them."""
 
     def __init__(
-        self, stores: Stores, field: str, label_type: str | None, clip: bool, samples: pa.Array, given: NewLabels
-    ) -> None:
+        self, stores: Stores, field: str, label_type: str | None, clip: bool, samples: pa.Array, given: NewLabels,
+        sizes: pa.Table | None = None,
+    ) -> None:  # fmt: skip
         self.stores, self.field, self.clip = stores, field, clip
         self.kind = _kind(label_type)
         self.samples, self.given = samples, given
+        self.sizes = sizes  # of the samples that come with them
 
     def batches(self, given: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """``LABELS`` batches of labels in columns."""
@@ -130,9 +132,23 @@ class LabelParts:
         inside = pc.is_in(rows["sample_id"], value_set=self.samples)
         if not pc.all(inside).as_py():
             self.stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
+        if wrong := self._mask_problems(rows):
+            raise InvalidLabels(f"These labels of {self.field!r} cannot be stored; nothing was added:", wrong)
         if "label_id" in table.column_names:
             self.given.add(rows["label_id"])
         return with_ids(rows)
+
+    def _mask_problems(self, rows: pa.Table) -> list[str]:
+        return mask_problems(self.stores, rows) if self.sizes is None else validate.mask_sizes(rows, self.sizes)
+
+
+def mask_problems(stores: Stores, labels: pa.Table) -> list[str]:
+    """What is wrong with the sizes of masks, given those of the images that the dataset knows."""
+    masked = labels.filter(labels["mask"].is_valid())
+    if not masked.num_rows:
+        return []
+    ids = one(pc.unique(masked["sample_id"]))
+    return validate.mask_sizes(masked, stores.samples.rows(ids, ["sample_id", "width", "height"]))
 
 
 def clips(invalid: str) -> bool:
@@ -310,8 +326,8 @@ def labels_by_field(samples: Sequence[Sample], sample_ids: Sequence[str]) -> dic
     return {name: tables(labels) for name, labels in fields.items()}
 
 
-def check_labels(samples: Sequence[Sample]) -> None:
-    """Raise ``InvalidLabels`` for labels of new samples that cannot be stored; samples are named by their files."""
+def check_labels(samples: Sequence[Sample], columns: pa.Table) -> None:
+    """Raise ``InvalidLabels`` for labels of new samples (``columns``) that cannot be stored, naming samples by their files."""
     rows = [
         {
             **label.row(),
@@ -323,8 +339,17 @@ def check_labels(samples: Sequence[Sample]) -> None:
             (s, f, x) for s in samples for f, labels in s.fields.items() for x in labels
         )
     ]
-    if rows and (problems := validate.problems(conform(_from_dictionaries(rows), LABELS, rev=1), checks=validate.NEW)):
+    labels = conform(_from_dictionaries(rows), LABELS, rev=1) if rows else LABELS.empty_table()
+    sizes = with_sizes(columns, "filepath")
+    if problems := validate.problems(labels, checks=validate.NEW) or validate.mask_sizes(labels, sizes):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
+
+
+def with_sizes(samples: pa.Table, key: str = "sample_id") -> pa.Table:
+    """The sizes of samples, by a column; unknown where the samples do not say them."""
+    sizes = {name: pa.nulls(samples.num_rows, pa.int32()) for name in ("width", "height")}
+    sizes |= {n: samples[n] for n in sizes if n in samples.column_names and pa.types.is_integer(samples[n].type)}
+    return pa.table({"sample_id": samples[key].cast(pa.string()), **sizes})
 
 
 def with_media_type(rows: pa.Table) -> pa.Table:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import incoming
-from .core import ids
+from .core import ids, validate
 from .core.masks import one
-from .exceptions import SampleNotFound
+from .exceptions import InvalidLabels, SampleNotFound
 from .formats.base import Part, Source
 from .new_labels import NewLabels
 from .progress import Progress, ProgressChoice
@@ -78,6 +78,10 @@ class Intake:
         ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
         self._put(part.samples.filter(place.is_null()))
         self.known += len(place) - place.null_count
+        if "mask" in part.labels.column_names and (
+            wrong := validate.mask_sizes(part.labels, incoming.with_sizes(part.samples))
+        ):
+            raise InvalidLabels(_REFUSAL, wrong)
         labels = self._unlabelled(_of_samples(part.labels, theirs, one(ours)))
         if "label_id" in labels.column_names:
             self._given.add(labels["label_id"].cast(pa.string()))

@@ -25,7 +25,7 @@ from PIL import Image
 from tests.stored import store
 
 import annobridge as ab
-from annobridge.core.geometry import decode_rle
+from annobridge.core.geometry import decode_rle, encode_rle
 from annobridge.core.labels import LABELS
 from annobridge.exceptions import InvalidMedia, InvalidOption, InvalidSource, SchemaError, Unsupported
 from annobridge.formats.base import Part
@@ -462,7 +462,7 @@ def test_what_samples_have_one_of_there_is_told(tmp_path: Path) -> None:
 
 def test_masks_without_a_class_are_refused(tmp_path: Path) -> None:
     ds = street(tmp_path)
-    mask = {"size": [2, 2], "counts": b"22"}
+    mask = encode_rle(np.eye(48, 64))
     ds.add_labels("seg", [{"sample_id": "first sample", "kind": "segmentation", "mask": mask}])
     with pytest.raises(
         Unsupported, match="The masks of sample 'first sample' in 'seg' have no class, or several sizes"

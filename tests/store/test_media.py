@@ -58,7 +58,7 @@ def test_the_size_in_a_header_is_what_pillow_says(tmp_path: Path, form: str, siz
     if form in ("JPEG", "WEBP", "GIF"):
         size = (min(size[0], 5_000), size[1])
     (tmp_path / "a").write_bytes(picture(form, size))
-    assert headers.size(tmp_path / "a") == size
+    assert headers.read(tmp_path / "a").shown == size
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_the_size_in_a_header_is_what_pillow_says(tmp_path: Path, form: str, siz
 )
 def test_the_size_of_a_jpeg_of_another_build(tmp_path: Path, options: dict[str, object]) -> None:
     (tmp_path / "a").write_bytes(picture("JPEG", (33, 21), **options))
-    assert headers.size(tmp_path / "a") == (33, 21)
+    assert headers.read(tmp_path / "a").shown == (33, 21)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", picture("JPEG")[:40], b"text"])
 def test_no_image_is_an_error_of_pillow(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises((OSError, ValueError, SyntaxError)):
-        headers.size(tmp_path / "a")
+        headers.read(tmp_path / "a")
     assert media.known_sizes([tmp_path / "a", tmp_path / "none"]) == [None, None]
 
 

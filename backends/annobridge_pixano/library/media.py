@@ -9,15 +9,16 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image
+from PIL import Image, ImageOps
 
 from annobridge.formats import media as opening
 from annobridge.formats.media import Media
 
 from .. import wire
 from ..arrays import setting
+from ..images import unturned
 from ..layout import Layout
-from .rows import view_ids
+from .rows import Told, view_ids
 
 WEB = ("http://", "https://")  # what a browser can show by itself
 _CURE = "mend or replace the file, or leave the sample out of the view"
@@ -34,7 +35,7 @@ def placed(samples: pa.Table, inside: Media | None) -> pa.Table:
     return setting(samples, filepath=pa.array([""] * len(samples), pa.string()))
 
 
-def rows(samples: pa.Table, media: Media, layout: Layout, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def rows(samples: pa.Table, media: Media, layout: Layout, schema: pa.Schema, told: Told) -> Iterator[pa.RecordBatch]:
     """The image rows of some samples, a few at a time. Raises ``InvalidMedia`` for an image that cannot be read."""
     records = wire.record_of(samples, layout)
     plain = samples.select(["sample_id", "filepath", "width", "height"]).to_pylist()
@@ -43,29 +44,33 @@ def rows(samples: pa.Table, media: Media, layout: Layout, schema: pa.Schema) -> 
     with ThreadPoolExecutor(_THREADS) as pool:
         for at in range(0, len(plain), _AT_ONCE):
             found = list(pool.map(partial(_made, media), plain[at : at + _AT_ONCE]))
-            yield pa.RecordBatch.from_pylist(found, schema=schema)
+            told.unturned += sum(not turns for _, turns in found)
+            yield pa.RecordBatch.from_pylist([made for made, _ in found], schema=schema)
 
 
-def _made(media: Media, row: dict[str, Any]) -> dict[str, Any]:
+def _made(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The row of an image, and whether Pixano's page shows it as it is meant."""
     if not row["filepath"].startswith(WEB):
         return _embedded(media, row)
     size = {"width": row["width"] or 0, "height": row["height"] or 0}
-    return {**_row(row), **size, "uri": row["filepath"], "preview": b"", "preview_format": "", "format": ""}
+    return {**_row(row), **size, "uri": row["filepath"], "preview": b"", "preview_format": "", "format": ""}, True
 
 
-def _embedded(media: Media, row: dict[str, Any]) -> dict[str, Any]:
+def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     data = b"".join(opening.pieces(media, row["sample_id"], row["filepath"], _CURE))
     try:
         with Image.open(io.BytesIO(data)) as image:
-            size, format_ = image.size, image.format
+            header, format_ = opening.read_header(io.BytesIO(data)), image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
             image.thumbnail((_PREVIEW, _PREVIEW))
+            preview = ImageOps.exif_transpose(image) if header.orientation > 1 else image
             small = io.BytesIO()
-            (image if image.mode in _MODES else image.convert("RGB")).save(small, "PNG")
+            (preview if preview.mode in _MODES else preview.convert("RGB")).save(small, "PNG")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise opening.unreadable(row["sample_id"], row["filepath"], error, _CURE) from error
     found = {"raw_bytes": data, "preview": small.getvalue(), "preview_format": "png", "uri": ""}
-    return {**_row(row), **found, "width": size[0], "height": size[1], "format": format_ or ""}
+    width, height = header.shown
+    return {**_row(row), **found, "width": width, "height": height, "format": format_ or ""}, not unturned(header)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

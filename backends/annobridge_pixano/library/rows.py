@@ -29,10 +29,11 @@ _TABLE = {"bbox": "bboxes", "mask": "masks", "multi_path": "multi_paths", "keypo
 
 @dataclass
 class Told:
-    """What Pixano does not show, though the sidecar keeps it: counts of labels."""
+    """What Pixano does not show, though the sidecar keeps it: counts of labels; and images that it does not turn."""
 
     confidence: int = 0
     absent: int = 0
+    unturned: int = 0
 
 
 def notes(told: Told) -> Iterator[str]:
@@ -43,6 +44,11 @@ def notes(told: Told) -> Iterator[str]:
         yield (
             f"{told.absent} labels lack a number or a yes/no that others of their kind have: Pixano shows 0 or no there; "
             "an import has it right again."
+        )
+    if told.unturned:
+        yield (
+            f"{told.unturned} images are turned by their EXIF data and are no JPEG or WebP: Pixano's page shows them unturned, so "
+            "their labels lie elsewhere there; turn the files themselves (PIL.ImageOps.exif_transpose)."
         )
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import InvalidSource
+from annobridge.formats import media
 from annobridge.formats.base import Part
 from annobridge.formats.regroup import Regrouped
 
@@ -85,16 +86,18 @@ class LibrarySource:
     def parts(self) -> Iterator[Part]:
         """The samples and labels."""
         self._told = part.Told()
+        self._turned = 0
         old = self._sidecar.samples() if self._sidecar else None
         with Regrouped() as groups:
             for name in _TABLES:
                 groups.put(name, *self._stream(name))
             groups.put("", REMOTE, self._reference())
             for number, (start, stop) in enumerate(self._samples.parts):
-                frame = self._frame(start, stop)
+                files = self._images.of(start, stop)
+                frame = self._frame(start, stop, files)
                 rows = {name: groups.get(name, number).combine_chunks() for name in _TABLES}
                 labels = part.labels(frame, rows, groups.get("", number), self._rules, self._told)
-                yield Part(self._rows(frame, start, stop, old), labels)
+                yield Part(self._rows(frame, files, start, stop, old), labels)
         self.notes = list(self._all_notes())
 
     # --- tables -----------------------------------------------------------------------------------------------------
@@ -152,21 +155,31 @@ class LibrarySource:
 
     # --- samples ----------------------------------------------------------------------------------------------------
 
-    def _frame(self, start: int, stop: int) -> part.Frame:
+    def _frame(self, start: int, stop: int, files: pa.Array) -> part.Frame:
         found = self._samples
-        views = found.views.slice(start, stop - start)
-        sizes = np.stack([views[n].fill_null(0).to_numpy() for n in ("width", "height")], axis=1)
+        sizes = self._sizes(found.views.slice(start, stop - start), files)
         records = found.records.take(pa.array(found.record[start:stop])).combine_chunks()
         return part.Frame(start, found.ids.slice(start, stop - start), records, sizes, found.single, self._pixels)
 
-    def _rows(self, frame: part.Frame, start: int, stop: int, old: pa.Table | None) -> pa.Table:
+    def _sizes(self, views: pa.Table, files: pa.Array) -> Ints:
+        """Width and height of the images as they are shown. Pixano has those of the stored pixels, whatever EXIF data say."""
+        sizes = np.stack([views[n].fill_null(0).to_numpy() for n in ("width", "height")], axis=1).astype(np.int64)
+        near = np.flatnonzero(~bools(pc.match_substring(files, "://")))
+        shown = [h.shown if h else (0, 0) for h in media.known_headers(files.take(pa.array(near)).to_pylist())]
+        turned = np.zeros(sizes.shape, np.int64)
+        turned[near] = np.array(shown, np.int64).reshape(-1, 2)
+        wrong = (sizes == turned[:, ::-1]).all(axis=1) & (sizes[:, 0] != sizes[:, 1])
+        self._turned += int(wrong.sum())
+        return np.where(wrong[:, None], turned, sizes)
+
+    def _rows(self, frame: part.Frame, files: pa.Array, start: int, stop: int, old: pa.Table | None) -> pa.Table:
         views = self._samples.views.slice(start, stop - start)
+        unsized = bools(views["width"].is_null())
         found = {
             "sample_id": frame.ids,
             "media_type": pa.repeat(pa.scalar("image"), len(frame.ids)),
-            "filepath": self._images.of(start, stop),
-            "width": views["width"],
-            "height": views["height"],
+            "filepath": files,
+            **{n: pa.array(frame.sizes[:, i], pa.int32(), mask=unsized) for i, n in enumerate(("width", "height"))},
         }
         if not self._samples.single:
             found |= {"record": one(frame.records["id"]), "view": views["logical_name"]}
@@ -187,6 +200,8 @@ class LibrarySource:
         yield from self._rules.notes
         if inside := int(self._images.embedded.sum()):
             yield f"{inside} images lay inside of Pixano's tables; they are files in {self._images.folder} now."
+        if self._turned:
+            yield f"{self._turned} images are turned by their EXIF data; their width and height are those of the shown image."
         if not self._samples.frames.all() and not self._samples.single:
             yield "Records have several images here: each is a sample, and the columns record and view say which it is."
         if self._samples.frames.any():

@@ -44,7 +44,8 @@ def write(parts: Iterator[Part], folder: Path, name: str, description: str, temp
         draft.keep(samples, labels)
         for table, found in rows.tables(samples, labels, here, shown, told).items():
             tables.add(table, found)
-        tables.stream("images", media.rows(samples, opening.of(samples, opener), here, tables.schema("images")))
+        images = media.rows(samples, opening.of(samples, opener), here, tables.schema("images"), told)
+        tables.stream("images", images)
     draft.close()
     Sidecar(draft.folder, layout, shown, plan.fields()).save()
     _save(folder / INFO, _info(name, description, plan.storage(), layout, shown))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import data, demo, exchange, merge, runs, settings, show
+from . import data, demo, doctor, exchange, merge, runs, settings, show
 from .group import Root
 
 _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
@@ -20,6 +20,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "import": exchange.import_,
         "export": exchange.export,
         "attach": exchange.attach,
+        "doctor": doctor.doctor,
     },
     "Annotation": {
         "annotate": runs.annotate,

@@ -26,8 +26,8 @@ SCORES = ("confidence", "score", "scores", "confidences")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How boxes and classes are written: ``coordinates`` are ``"relative"`` to the image or ``"pixels"``, boxes ``"xywh"``
-    or ``"xyxy"``; ``classes`` gives the names of classes that are numbers.
+    """How boxes and classes are written: ``coordinates`` are ``"relative"`` to the image or ``"pixels"`` of it as it is shown,
+    boxes ``"xywh"`` or ``"xyxy"``; ``classes`` gives the names of classes that are numbers.
     """
 
     coordinates: str = "relative"

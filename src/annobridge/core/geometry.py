@@ -51,6 +51,15 @@ def decode_rle(rle: Mapping[str, Any]) -> Mask:
     return flat.reshape(width, height).T
 
 
+def turn_rle(rle: Mapping[str, Any], orientation: int) -> Rle:
+    """The mask of an image as it is shown, from that of its stored pixels; ``orientation`` is EXIF's, from 1 to 8."""
+    pixels = decode_rle(rle)
+    if orientation >= 5:
+        pixels = pixels.T
+    across, down = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    return encode_rle(pixels[:: -1 if down else 1, :: -1 if across else 1])
+
+
 def runs(rle: Mapping[str, Any]) -> Ints:
     """The lengths of the runs, of background and mask in turn, whatever form ``counts`` has."""
     counts = rle["counts"]
@@ -115,12 +124,28 @@ def check_rle(rle: Mapping[str, Any], image_size: Sequence[int] | None = None) -
     """What is wrong with an RLE, or ``None``. ``image_size`` is the ``(width, height)`` that it should cover."""
     height, width = (int(n) for n in rle["size"])
     if image_size is not None and (width, height) != tuple(image_size):
-        need = "×".join(map(str, image_size))
-        return f"covers {width}×{height} pixels, but the image has {need}; resize the mask to the image."
+        return other_size((width, height), image_size)
     try:
         return _miscounted(runs(rle), height, width)
     except (InvalidLabels, ValueError, TypeError):
         return "has counts that are not COCO's compressed text; encode the mask again."
+
+
+def other_size(mask_size: Sequence[int], image_size: Sequence[int]) -> str:
+    """What to say of a mask that has another ``(width, height)`` than its image.
+
+    >>> other_size((10, 10), (64, 48))
+    'covers 10×10 pixels, but the image has 64×48; resize the mask to the image.'
+    """
+    has, need = ("×".join(map(str, size)) for size in (mask_size, image_size))
+    told = f"covers {has} pixels, but the image has {need}; resize the mask to the image."
+    if tuple(mask_size) != tuple(reversed(image_size)):
+        return told
+    return (
+        f"{told} Its sides are swapped: give the mask of the image as it is shown, its EXIF orientation applied "
+        "(PIL.ImageOps.exif_transpose), and its size as [height, width]. Where the dataset has the size the wrong way round, "
+        "`annobridge doctor --repair` sets it."
+    )
 
 
 def _miscounted(counts: Ints, height: int, width: int) -> str | None:

@@ -1,7 +1,8 @@
 """The one table shape that crosses every boundary: ``LABELS``, one row per label.
 
 Stores, backends and the merge all speak it, so images, videos, one field or twelve are the same problem.
-Positions are float64 and relative to the image (0..1, origin top left); nothing here rounds them.
+Positions are float64 and relative to the image as it is shown, its EXIF orientation applied (0..1, origin top left); nothing here
+rounds them. Width and height of samples, pixel coordinates and masks refer to that image too, never to the pixels as stored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SAMPLES = pa.schema(
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("media_type", pa.string()),  # image | video
         pa.field("filepath", pa.string()),  # path or URI
-        pa.field("width", pa.int32()),
+        pa.field("width", pa.int32()),  # of the image as it is shown
         pa.field("height", pa.int32()),
         pa.field("frames", pa.int32()),
         pa.field("fps", pa.float64()),
@@ -46,7 +47,7 @@ LABELS = pa.schema(
         pa.field("closed", pa.bool_()),
         pa.field("filled", pa.bool_()),
         pa.field("visibility", pa.list_(pa.int8())),  # per keypoint: 0 missing, 1 hidden, 2 visible
-        pa.field("mask", MASK),  # COCO compressed RLE over the whole image, size = [height, width]
+        pa.field("mask", MASK),  # COCO compressed RLE over the whole shown image, size = [height, width]
         pa.field("attributes", pa.list_(ATTRIBUTE)),  # sorted by name; values are JSON text
         pa.field("tags", pa.list_(pa.string())),
         pa.field("run", pa.string()),  # provenance: the run, tool and person that last changed it

@@ -86,8 +86,8 @@ def Detection(  # noqa: N802
 ) -> Label:
     """A box ``[x, y, width, height]``, relative to the image; or, with ``mask``, an instance.
 
-    ``mask`` is a full-image boolean array or a COCO RLE ``{"size": [h, w], "counts": ...}``. A mask that covers just
-    the box (FiftyOne's form) is pasted when ``image_size=(width, height)`` is given. Other keywords are attributes.
+    ``mask`` is a boolean array of the whole image as it is shown, or a COCO RLE ``{"size": [h, w], "counts": ...}``. A mask that
+    covers just the box (FiftyOne's form) is pasted when ``image_size=(width, height)`` is given. Other keywords are attributes.
     """
     size = extra.pop("image_size", None)
     box = _box(bounding_box)

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import checks
+from . import checks, geometry
 from .checks import Columns, Finding, Floats, wrong_values
 from .geometry import check_rle
 from .labels import LABELS
-from .masks import Bools, Ints, bools, lengths
+from .masks import Bools, Ints, bools, lengths, one
 
 TOLERANCE = 1e-6  # of the image: sums of exact coordinates miss 1 by an ulp or two
 FEW_MASKS = 1000  # so many masks have their contents counted; of more, only their sizes are looked at
@@ -44,6 +44,31 @@ def unsound(labels: pa.Table) -> dict[int, str]:
     table = Columns(labels)
     found = [f for check in VALUES for f in check(table)]
     return {int(row): f.say(k) for f in reversed(found) for k, row in enumerate(f.rows)}
+
+
+def other_size(labels: pa.Table, samples: pa.Table) -> Bools:
+    """Which labels have a mask of another size than their image, as far as ``samples`` (sample_id, width, height) know it."""
+    table = Columns(labels)
+    at = pc.index_in(table["sample_id"], value_set=one(samples["sample_id"]))
+    size = pc.struct_field(table["mask"], [0])
+    wrong = np.zeros(table.size, bool)
+    for place, name in enumerate(("height", "width")):
+        wrong |= bools(pc.not_equal(pc.list_element(size, place), one(samples[name]).take(at)))
+    return wrong
+
+
+def mask_sizes(labels: pa.Table, samples: pa.Table, limit: int = 20) -> list[str]:
+    """A sentence for each mask of another size than its image; what exceeds ``limit`` is only counted."""
+    rows = np.flatnonzero(other_size(labels, samples))
+    table, first = Columns(labels), pa.array(rows[:limit])
+    at = pc.index_in(table["sample_id"].take(first), value_set=one(samples["sample_id"]))
+    images = zip(*(one(samples[name]).take(at).to_pylist() for name in ("width", "height")), strict=True)
+    sizes = pc.struct_field(table["mask"].take(first), [0]).to_pylist()
+    told = [
+        f"{table.name(int(row))} has a mask that {geometry.other_size(size[::-1], image)}"
+        for row, size, image in zip(rows, sizes, images, strict=False)
+    ]
+    return [*told, f"and {rows.size - len(told)} more"] if rows.size > len(told) else told
 
 
 def clip(labels: pa.Table) -> pa.Table:
@@ -99,9 +124,15 @@ def _boxes(table: Columns) -> Iterator[Finding]:
     finite = _finite(boxes)
     level = table.any_of(*FEWEST)[rows]  # the box around a level line has no height
     flat = finite & ~level & ((boxes[:, 2] <= 0) | (boxes[:, 3] <= 0))
+    around = flat & bools(table["mask"].is_valid())[rows]
     out = finite & ~flat & np.where(upright, _overhangs(boxes), _off(_sum(boxes[:, :2], boxes[:, 2:] / 2)))
     yield wrong_values(rows, ~finite, "box", boxes, "which is not all numbers; correct it, or leave the label out")
-    yield wrong_values(rows, flat, "box", boxes, "which has no area; give [x, y, width, height], the last two above 0")
+    yield wrong_values(
+        rows, around, "box", boxes, "which is that of its mask and has no area; give a mask with a pixel"
+    )
+    yield wrong_values(
+        rows, flat & ~around, "box", boxes, "which has no area; give [x, y, width, height], the last two above 0"
+    )
     yield wrong_values(rows, out, "box", boxes, f"which is not inside the image; {CLIP}")
 
 

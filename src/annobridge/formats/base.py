@@ -25,8 +25,8 @@ class Part:
 
     ``samples`` has ``sample_id`` and ``filepath``, other columns of ``SAMPLES`` that are known, and columns of its own; the
     same columns in every part of a source. ``labels`` has columns of ``LABELS``, at least ``sample_id``, ``field`` and
-    ``kind`` (``label_id`` only where the source has ids); positions are relative to the image, as everywhere. ``media`` opens
-    the files of samples that are to be written, wherever they lie; a reader gives none.
+    ``kind`` (``label_id`` only where the source has ids); positions are relative to the image as it is shown, as everywhere.
+    ``media`` opens the files of samples that are to be written, wherever they lie; a reader gives none.
     """
 
     samples: pa.Table

@@ -76,8 +76,9 @@ class AttachedSamples(Samples):
         return TableMedia(table, self._at.media, rows)
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
-        """Keep width and height, learnt from the media."""
-        self.db.append("annotation_sizes", size_rows(sample_ids, sizes))
+        """Keep width and height, learnt from the media; they hold where the table does not say them."""
+        merge = self.db.table("annotation_sizes").merge_insert("sample_id")
+        merge.when_matched_update_all().when_not_matched_insert_all().execute(size_rows(sample_ids, sizes))
 
     def require_own(self) -> None:
         """Raise ``StoreError``: the table is not ours to write."""

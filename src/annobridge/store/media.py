@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from pyarrow import fs
 
 from . import headers
+from .headers import Header
 
 _THREADS = 4
 _LOGIN = re.compile(r"://[^/]*@")
@@ -97,8 +98,8 @@ def check(
     advance: Callable[[int], None] = lambda _: None,
     size: Callable[[BinaryIO], tuple[int, int]] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Open every image and take its ``size``, by default once it is known to be whole: ``[width, height]`` of each (0 where
-    it is bad, and for videos, which are only looked for), and a sentence for each bad one.
+    """Open every image and take its ``size``, by default once it is known to be whole: ``[width, height]`` of each as it is
+    shown (0 where it is bad, and for videos, which are only looked for), and a sentence for each bad one.
     """
     sizes = np.zeros((samples.num_rows, 2), np.int32)
     faults: list[str] = []
@@ -149,22 +150,20 @@ def _look(
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
         why = "empty (0 bytes)" if empty else "not an image that Pillow can read"
         return f"The image {place!r} of sample {sample_id!r} is {why}."
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+    except headers.ERRORS as e:
         return f"The {what} {place!r} of sample {sample_id!r} cannot be read: {e}."
 
 
 def size_of(stream: BinaryIO) -> tuple[int, int]:
-    """Width and height of a whole image: one that was cut off raises ``OSError``.
+    """Width and height, as shown, of a whole image: one that was cut off raises ``OSError``.
 
     A JPEG or PNG with its end in place was not cut; another is decoded, which costs some milliseconds.
     """
     with Image.open(stream) as image:
-        size = image.size
-        if _ends(stream, _ENDS.get(image.format or "", b"")):
-            return size
-        image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
-        image.load()
-    return size
+        if not _ends(stream, _ENDS.get(image.format or "", b"")):
+            image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
+            image.load()
+    return header_size(stream)
 
 
 def _ends(stream: BinaryIO, end: bytes) -> bool:
@@ -178,17 +177,30 @@ def _ends(stream: BinaryIO, end: bytes) -> bool:
 
 
 def header_size(stream: BinaryIO) -> tuple[int, int]:
-    """Width and height as the header says."""
-    with Image.open(stream) as image:
-        return image.size
+    """Width and height, as shown, as the header says."""
+    return headers.read(stream).shown
+
+
+def header(media: Media, sample_id: str) -> Header | None:
+    """Size, format and EXIF orientation of an image; ``None`` for one that cannot be read, and for a video."""
+    try:
+        with media.open(sample_id) as stream:
+            return headers.read(stream)
+    except headers.ERRORS:
+        return None
 
 
 def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
-    """Width and height as the headers say, of the files that are there and have them.
+    """Width and height, as shown, of the files that are there and are images."""
+    return [header and header.shown for header in known_headers(paths)]
+
+
+def known_headers(paths: Sequence[str | Path]) -> list[Header | None]:
+    """The headers of the files that are there and are images.
 
     In parallel where files are slow to come; from memory, threads only wait for each other.
     """
-    found: list[tuple[int, int] | None] = []
+    found: list[Header | None] = []
     start = perf_counter()
     for at in range(0, len(paths), _BLOCK):
         if at and perf_counter() - start > _SLOW * at:
@@ -199,12 +211,12 @@ def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
     return found
 
 
-def _headers(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
+def _headers(paths: Sequence[str | Path]) -> list[Header | None]:
     """Of some files, one after the other: a future for each would cost more than the reading."""
-    found: list[tuple[int, int] | None] = []
+    found: list[Header | None] = []
     for path in paths:
         try:
-            found.append(headers.size(path))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            found.append(headers.read(path))
+        except headers.ERRORS:
             found.append(None)
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import lance
 import lancedb
+import numpy as np
 import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
@@ -24,6 +25,7 @@ _ATTACHED = b"annobridge.samples"
 _OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.1"}
 # Lance's own read-ahead is made for throughput alone; this halves its memory and costs little.
 _SCAN = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 32 << 20}
+_ROWS = 10_000  # in one condition
 WRITE_CACHE = 48 << 20  # bytes, of all columns; the default is 8 MiB for each
 
 RUNS = pa.schema(
@@ -218,16 +220,24 @@ class Database:
         """Delete rows; one version."""
         self.table(name).delete(where)
 
+    def delete_rows(self, name: str, row_ids: np.ndarray) -> None:
+        """Delete rows by their ``_rowid``; a version for each so many."""
+        for at in range(0, len(row_ids), _ROWS):
+            self.delete(name, f"_rowid IN ({', '.join(map(str, row_ids[at : at + _ROWS].tolist()))})")
+
     def scan(
         self, name: str, columns: Columns = None, where: str | None = None, version: int | None = None,
-        address: bool = False,
+        address: bool = False, row_id: bool = False,
     ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-        """Stream rows in bounded memory; ``address`` adds ``_rowaddr`` and ``_rowid``. ``columns`` may name SQL expressions."""
+        """Stream rows in bounded memory; ``address`` adds ``_rowaddr`` and ``_rowid``, ``row_id`` the latter alone.
+
+        ``columns`` may name SQL expressions.
+        """
         table = self.table(name, version)
         chosen = columns if columns is None or isinstance(columns, Mapping) else list(columns)
         try:
             yield from table.scanner(
-                columns=chosen, filter=where, with_row_address=address, with_row_id=address, **_SCAN
+                columns=chosen, filter=where, with_row_address=address, with_row_id=address or row_id, **_SCAN
             ).to_batches()
         except (ValueError, OSError) as e:
             if where is not None:

@@ -40,7 +40,7 @@ class FiftyOneSource:
         self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
         self._parts: list[tuple[int, int]] = []  # samples, labels
         self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
-        self.count = 0
+        self.count = self._turned = 0
         schemas = [self._put(part) for part in self._samples()]
         for batch in _batches(self._layout.frames, "frames", _FRAMES):
             self._put_frames(batch)
@@ -64,6 +64,10 @@ class FiftyOneSource:
         notes = [f"{count} of {name!r} were left out: {why}." for (name, why), count in left]
         if unused := self._layout.unused():
             notes.append(f"Of the dataset itself, {', '.join(unused)} were left out.")
+        if self._turned:
+            notes.append(
+                f"{self._turned} images are turned by their EXIF data; their sizes are those of the shown image."
+            )
         return [*notes, "Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept."]
 
     def _samples(self) -> Iterator[list[Document]]:
@@ -131,9 +135,11 @@ class FiftyOneSource:
                 f"Media are missing: {'; '.join(absent[:_SHOWN])}{more}. "
                 "Put them there, or say with rel_dir=… where relative paths start."
             )
-        unsized = [(row, path) for _, row, path in local if not row.get("width") and row["media_type"] == "image"]
-        for (row, _), size in zip(unsized, media.known_sizes([path for _, path in unsized]), strict=True):
-            if size is not None:
+        images = [(row, path) for _, row, path in local if row["media_type"] == "image"]
+        for (row, _), size in zip(images, media.known_sizes([path for _, path in images]), strict=True):
+            given = (row.get("width"), row.get("height"))
+            if size is not None and (not given[0] or given == size[::-1]):
+                self._turned += bool(given[0]) and given != size
                 row["width"], row["height"] = size
 
 

@@ -1,0 +1,128 @@
+"""Checks of labels: ids that are there twice, values that may not be stored, and samples that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core import ids, validate
+from ..core.compare import equal_rows
+from ..core.labels import LABELS, OURS
+from ..core.masks import Bools, one
+from ..store.labels import ROWS
+from ..store.stores import Stores
+from .report import SHOWN, Check, Finding, Options
+from .twice import repeated
+
+_PROVENANCE = ("rev", "run", "tool", "annotator", "time")
+_CONTENT = [n for n in LABELS.names if n not in _PROVENANCE]
+_GIVEN_UP = 1000  # labels whose faults are kept to be named
+
+
+def _twice(stores: Stores) -> pa.Array:
+    return repeated(lambda: (batch["label_id"] for batch in stores.labels.scan(None, ["label_id"])))
+
+
+def _find_twice(stores: Stores) -> Finding | None:
+    found = _twice(stores)
+    if not len(found):
+        return None
+    first = tuple(found.slice(0, SHOWN).to_pylist())
+    sentence = (
+        f"{len(found)} ids are those of several labels, as {first[0]!r}. --repair keeps the newest of labels that are equal, and "
+        "gives those that differ ids of their own."
+    )
+    return Finding("label ids", len(found), sentence, ids=first)
+
+
+def _repair_twice(stores: Stores, _: Options) -> str:
+    version = stores.labels.version()
+    rows = stores.labels.of_ids(_twice(stores), version)
+    order = [(n, "ascending") for n in ("label_id", "_row_last_updated_at_version", "rev", "_rowaddr")]
+    rows = rows.take(pc.sort_indices(rows, order)).combine_chunks()
+    copies = older_copies(rows, _CONTENT)
+    kept = rows.filter(pa.array(~copies))
+    later = repeats(one(kept["label_id"]))
+    others = kept.filter(pa.array(later))
+    others = others.set_column(0, OURS.field(0), ids.fresh(others.num_rows))
+    gone = pa.concat_tables([others, rows.filter(pa.array(copies))]).select(ROWS.names)
+    stores.labels.commit(version, gone, others.select(LABELS.names).to_batches())
+    return f"{int(copies.sum())} equal labels were removed, and {others.num_rows} that differ have new ids."
+
+
+def repeats(sorted_ids: pa.Array) -> Bools:
+    """Which rows have the id of the row before."""
+    found = np.zeros(len(sorted_ids), bool)
+    if len(sorted_ids) > 1:
+        found[1:] = pc.equal(sorted_ids[1:], sorted_ids[:-1]).to_numpy(zero_copy_only=False)
+    return found
+
+
+def older_copies(rows: pa.Table, columns: list[str]) -> Bools:
+    """Which rows, sorted by their first column and age, are equal in ``columns`` to a later one of the same id."""
+    copies = np.zeros(rows.num_rows, bool)
+    key = one(rows[columns[0]])
+    for step in range(1, rows.num_rows):
+        here, there = rows.slice(0, rows.num_rows - step), rows.slice(step)
+        alike = pc.equal(key[:-step], key[step:]).to_numpy(zero_copy_only=False)
+        if not alike.any():
+            break
+        for name in columns:
+            alike &= equal_rows(one(here[name]), one(there[name]))
+        copies[:-step] |= alike
+    return copies
+
+
+def _orphans(stores: Stores, version: int | None = None) -> Iterator[pa.RecordBatch]:
+    known = one(pa.chunked_array([b["sample_id"] for b in stores.samples.scan(None, ["sample_id"])], pa.string()))
+    columns = ["label_id", "rev", "sample_id", "field"]
+    for batch in stores.labels.scan(None, columns, version, address=True):
+        lost = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=known)))
+        if lost.num_rows:
+            yield lost
+
+
+def _find_orphans(stores: Stores) -> Finding | None:
+    found = list(_orphans(stores))
+    count = sum(batch.num_rows for batch in found)
+    if not count:
+        return None
+    first = tuple(found[0]["label_id"].slice(0, SHOWN).to_pylist())
+    fields = sorted({name for batch in found for name in pc.unique(batch["field"]).to_pylist()})
+    sentence = (
+        f"{count} labels of {', '.join(map(repr, fields))} are of samples that the dataset does not have, as {first[0]!r} of "
+        f"{found[0]['sample_id'][0].as_py()!r}. If an import was interrupted, repeat it with mode='add'; --repair deletes them."
+    )
+    return Finding("labels without a sample", count, sentence, ids=first)
+
+
+def _repair_orphans(stores: Stores, _: Options) -> str:
+    version = stores.labels.version()
+    found = list(_orphans(stores, version))
+    rows = pa.Table.from_batches(found).select(ROWS.names)
+    stores.labels.commit(version, rows)
+    return f"{rows.num_rows} labels were deleted."
+
+
+def _find_unsound(stores: Stores) -> Finding | None:
+    count, told = 0, dict[str, str]()
+    for batch in stores.labels.scan():
+        wrong = validate.unsound(pa.Table.from_batches([batch]))
+        count += len(wrong)
+        for row, what in sorted(wrong.items())[: _GIVEN_UP - len(told)]:
+            told[batch["label_id"][row].as_py()] = what
+    if not count:
+        return None
+    listed = "; ".join(f"{label!r} {what.rstrip('.')}" for label, what in list(told.items())[:SHOWN])
+    more = f"; and {count - SHOWN} more" if count > SHOWN else ""
+    cure = "Use set_labels to correct them, or delete_labels."
+    sentence = f"{count} labels have values that may not be stored: {listed}{more}. {cure}"
+    return Finding("values", count, sentence, repairable=False, ids=tuple(told))
+
+
+TWICE = Check("label ids", _find_twice, _repair_twice)
+ORPHANS = Check("labels without a sample", _find_orphans, _repair_orphans)
+UNSOUND = Check("values", _find_unsound)

@@ -1,0 +1,84 @@
+"""Check of samples: ids that are there twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core import ids
+from ..core.masks import one
+from ..store.samples import Identity
+from ..store.stores import Stores
+from ..store.tables import among
+from .labels import older_copies, repeats
+from .report import SHOWN, Check, Finding, Options
+from .twice import repeated
+
+
+def _twice(stores: Stores) -> pa.Array:
+    return repeated(lambda: (batch["sample_id"] for batch in stores.samples.scan(None, ["sample_id"])))
+
+
+def _find(stores: Stores) -> Finding | None:
+    found = _twice(stores)
+    if not len(found):
+        return None
+    first = tuple(found.slice(0, SHOWN).to_pylist())
+    what = f"{len(found)} ids are those of several samples, as {first[0]!r}"
+    if stores.db.attachment is not None:
+        cure = "give the rows of the attached table ids of their own."
+        return Finding("sample ids", len(found), f"{what}; {cure}", repairable=False, ids=first)
+    copies, others = _split(stores, found)
+    bare, named = _by_labels(stores, others)
+    sentence = (
+        f"{what}. --repair keeps one of equal samples ({copies.num_rows} go), and gives {bare.num_rows} that differ ids of "
+        "their own."
+    )
+    if named.num_rows:
+        sentence += (
+            f" {named.num_rows} differ and have labels, of which nobody can say whose they are, as "
+            f"{named['sample_id'][0].as_py()!r}: delete those samples with delete_samples, and add them again."
+        )
+    return Finding("sample ids", len(found), sentence, repairable=bool(copies.num_rows or bare.num_rows), ids=first)
+
+
+def _split(stores: Stores, twice: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Of the samples of these ids: copies of another, and those that differ from the first."""
+    names = stores.samples.schema().names
+    where = among("sample_id", twice.to_pylist())
+    rows = pa.Table.from_batches(stores.db.scan("samples", names, where, row_id=True))
+    rows = rows.take(pc.sort_indices(rows, [("sample_id", "ascending"), ("_rowid", "descending")])).combine_chunks()
+    copies = older_copies(rows, ["sample_id", *(n for n in names if n != "sample_id")])
+    kept = rows.filter(pa.array(~copies)).sort_by([("sample_id", "ascending"), ("_rowid", "ascending")])
+    return rows.filter(pa.array(copies)), kept.filter(pa.array(repeats(one(kept["sample_id"]))))
+
+
+def _by_labels(stores: Stores, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Of some samples, those to whose ids no label refers, and the others."""
+    if not rows.num_rows:
+        return rows, rows
+    labelled = stores.labels.samples_with(among("sample_id", pc.unique(rows["sample_id"]).to_pylist()))
+    has = pc.is_in(rows["sample_id"], value_set=labelled)
+    return rows.filter(pc.invert(has)), rows.filter(has)
+
+
+def _repair(stores: Stores, _: Options) -> str:
+    with stores.changing_samples("is being repaired"):
+        return _separate(stores)
+
+
+def _separate(stores: Stores) -> str:
+    checked = stores.samples.version()
+    copies, others = _split(stores, _twice(stores))
+    bare, _named = _by_labels(stores, others)
+    new = bare.drop(["_rowid"]).set_column(bare.column_names.index("sample_id"), "sample_id", ids.fresh(bare.num_rows))
+    if bare.num_rows:  # the new ids first: killed in between, this leaves a sample more, and never one less
+        made = one(new["sample_id"])
+        stores.samples.append(new.schema, new.to_batches(), Identity(made, made, pa.array([], pa.string())), checked)
+    gone = np.concatenate([copies["_rowid"].to_numpy(), bare["_rowid"].to_numpy()])
+    stores.db.delete_rows("samples", gone)
+    return f"{copies.num_rows} equal samples were removed, and {bare.num_rows} that differ have new ids."
+
+
+TWICE = Check("sample ids", _find, _repair)
