@@ -204,6 +204,7 @@ def _of(labels: pa.Table, samples: pa.Table) -> pa.Table:
 def _stored(filled: Filled) -> Json:
     return {
         "task": filled.task,
+        "project": filled.project,
         "samples": filled.samples,
         "vocabulary": filled.vocabulary.to_dict(),
     }

@@ -13,7 +13,7 @@ import pyarrow as pa
 from annobridge.backend import Media
 from annobridge.exceptions import Broken, Rejected
 
-from . import decode, identity, jobs, media
+from . import decode, identity, jobs, media, numbers
 from .api import Api, parts
 from .config import CvatConfig
 from .encode import TRACKS, Sent, encode
@@ -35,11 +35,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The task that it became: its number, the samples in the order of its frames (a video's once), the numbers of its labels,
-    and what was sent.
+    """The task that it became: its number, its project, the samples in the order of its frames (a video's once), the numbers of
+    its labels, and what was sent.
     """
 
     task: int
+    project: int | None
     samples: list[str]
     vocabulary: Vocabulary
     baseline: pa.Table
@@ -67,7 +68,7 @@ def fill(
     if config.job_assignees:
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
-    return Filled(task, samples, vocabulary, identity.baseline_of(part.labels, ids))
+    return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids))
 
 
 def _there(api: Api, name: str, deadline: float) -> int | None:
