@@ -113,9 +113,7 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
     return kept.filter(pa.array(~wrong | valid(place))), notes
 
 
-def _out_of_sight(
-    baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, lost: Iterable[Entry]
-) -> pa.Table:
+def _out_of_sight(baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, lost: Iterable[Entry]) -> pa.Table:
     """What was sent and cannot be seen now, though its sample can: on a frame that was removed or not asked for, or of an entry
     that was ``lost`` on the server. It is said to be as it was, for nobody deleted it.
     """

@@ -168,12 +168,15 @@ class InvalidSource(StoreError):
 class BackendError(AnnobridgeError):
     """The annotation tool, or the way to it, failed.
 
-    ``status`` is the HTTP status, if there was one; ``detail`` is the parsed body of the refusal, for backends to look at.
+    ``status`` is the HTTP status, if there was one; ``detail`` is the parsed body of the refusal, for backends to look at;
+    ``samples`` are the ids of those that it is about, where it is not about the whole task.
     """
 
-    def __init__(self, message: str, status: int | None = None, detail: Any = None) -> None:
+    def __init__(
+        self, message: str, status: int | None = None, detail: Any = None, samples: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.samples = status, detail, samples
 
 
 class Unreachable(BackendError):
