@@ -119,21 +119,41 @@ def _upload(stores: Stores, run: Run, backend: AnnotationBackend, outgoing: Outg
     with Progress(progress, outgoing.samples, f"sending to {backend.name}") as bar:
         for number in range(len(outgoing)):
             task = outgoing.task(number)
+            whole = task.samples.num_rows
             try:
-                receipt = backend.upload(task)
+                task, receipt = _accepted(stores, run, backend, task, refused)
             except BackendError as e:
                 if not isinstance(e, Rejected) or backend.config.on_rejected == "stop":
                     raise type(e)(f"{e} {_left(run, number, len(outgoing))}", e.status, e.detail) from e
                 refused.append(e)
                 stores.runs.drop_task(run, task.name)
-                bar.advance(task.samples.num_rows)
+                bar.advance(whole)
                 continue
             stores.baseline.put_sent(run, task.name, tasks.with_unsent(receipt.baseline, task.labels))
             stores.runs.add_receipt(run, task.name, receipt.state)
-            bar.advance(task.samples.num_rows)
+            bar.advance(whole)
     if refused:
         _tell(stores, run, refused, len(outgoing))
     return stores.runs.update(run, state="sent")
+
+
+def _accepted(
+    stores: Stores, run: Run, backend: AnnotationBackend, task: Task, refused: list[BackendError]
+) -> tuple[Task, Receipt]:
+    """The task with its receipt, less the samples that the tool refuses, where these are to be left out."""
+    while True:
+        try:
+            return task, backend.upload(task)
+        except Rejected as e:
+            left = ~np.isin(task.samples["sample_id"].to_numpy(), list(e.samples))
+            if backend.config.on_rejected == "stop" or left.all() or not left.any():
+                raise
+            refused.append(e)
+            samples = task.samples.filter(pa.array(left))
+            inside = pc.is_in(task.labels["sample_id"], value_set=samples["sample_id"].combine_chunks())
+            task = Task(task.name, task.schema, samples, task.labels.filter(inside), task.media)
+            stores.runs.drop_task(run, task.name)
+            stores.runs.add_tasks(run, [(task.name, samples["sample_id"].combine_chunks())])
 
 
 def _tell(stores: Stores, run: Run, refused: Sequence[BackendError], tasks_: int) -> None:

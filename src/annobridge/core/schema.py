@@ -45,7 +45,7 @@ class Attribute:
 
     def accepts(self, value: Any) -> bool:
         """Whether a value is of this attribute's type, and one of its choices."""
-        if self.values and value not in self.values:
+        if self.values and not all(v in self.values for v in (value if isinstance(value, list) else [value])):
             return False
         match self.type:
             case "checkbox":
