@@ -50,9 +50,9 @@ def images(folder: Path) -> ab.Dataset:
                      ab.Detection("man", [0.5, 0.1, 0.2, 0.2], label_id=f"man{n}")],
             poses=[ab.Skeleton("man", [(0.5, 0.5), (0.6, 0.9)], label_id=f"pose{n}", colour="red")],
             areas=[ab.Polyline("road", [ring, [(x + 0.5, y) for x, y in ring]], filled=True, label_id=f"road{n}", colour="red")],
-            ground=ab.Segmentation(mask, label_id=f"ground{n}"),
+            ground=ab.Segmentation(mask, {1: "grass"}, colour="red"),
             weather=ab.Classification("rain", label_id=f"rain{n}", colour="red"),
-            count=n,
+            count=ab.Scalar(n),
         )
         for n in range(2)
     )  # fmt: skip
