@@ -89,7 +89,7 @@ def _field(spec: FieldSchema) -> Iterator[str]:
             yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.LONGEST_NAME}; shorten the name."
         if len("\n".join(values.definition(a)["values"])) > values.LONGEST:
             yield f"{where}: its choices are together longer than CVAT's {values.LONGEST} characters; make it a text."
-        choices = [values.encode(a, None, v) for v in a.values]
+        choices = [values.encode(a, None, v) for v in a.values] if a.type != "list" else []
         if any("\n" in choice for choice in choices) or len(set(choices)) < len(choices):
             yield f"{where}: has choices of several lines, or that only spaces tell apart, which CVAT does not keep; rename them."
         if len(values.encode(a, None, a.default)) > values.LONGEST_DEFAULT:
