@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -25,6 +27,7 @@ from .reading import read
 from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
+_PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _TYPES = {
     "classification", "classifications", "detections", "instances", "polygons", "polylines", "keypoints", "skeletons",
     "ellipses", "cuboids", "segmentation", "scalar",
@@ -100,12 +103,11 @@ class CvatBackend(AnnotationBackend):
         vocabulary = Vocabulary.of(task.schema, self.config.builtin())
         number, is_made = self._project(vocabulary, _run_of(task.name))
         users = {name: n for name, n in self._users().items() if n is not None}
-        filled: list[Filled] = []
         try:
-            for part in self._parts(task):
-                filled.append(fill(self._api, part, vocabulary, self.config, number, users))
+            filled = self._filled(task, vocabulary, number, users)
         except Rejected:
-            self._forget(filled, number if is_made else None)
+            if is_made and number:
+                project.remove_if_empty(self._api, number)
             raise
         state = {
             "tasks": [_stored(one) for one in filled],
@@ -114,12 +116,21 @@ class CvatBackend(AnnotationBackend):
         }
         return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]))
 
-    def _forget(self, filled: list[Filled], made: int | None) -> None:
-        """Remove what a task that was refused leaves: its parts, where it will not be sent again, and its project."""
-        for one in filled if self.config.on_rejected == "skip" else ():
-            self._api.remove("tasks", one.task)
-        if made:
-            project.remove_if_empty(self._api, made)
+    def _filled(self, task: Task, vocabulary: Vocabulary, number: int | None, users: Mapping[str, int]) -> list[Filled]:
+        """All parts of a task. Where some are refused for their samples, the others are filled before that is told."""
+        filled: list[Filled] = []
+        refused: list[Rejected] = []
+        for part in self._parts(task):
+            try:
+                filled.append(fill(self._api, part, vocabulary, self.config, number, users))
+            except Rejected as e:
+                if not e.samples:  # it is about the others, too
+                    raise
+                refused.append(e)
+        if refused:
+            samples = tuple(sample for e in refused for sample in e.samples)
+            raise Rejected("\n  - ".join(map(str, refused)), refused[0].status, refused[0].detail, samples)
+        return filled
 
     def _parts(self, task: Task) -> Iterator[Part]:
         samples, title = task.samples, self._title(task.name)
@@ -129,7 +140,8 @@ class CvatBackend(AnnotationBackend):
             yield Part(title, images, _of(task.labels, images), task.media)
         for row in np.flatnonzero(is_video).tolist():
             one = samples.slice(row, 1)
-            yield Part(f"{title} video {row + 1}", one, _of(task.labels, one), task.media)
+            sample = one["sample_id"][0].as_py()
+            yield Part(f"{title} video {_name_of(sample)}", one, _of(task.labels, one), task.media)
 
     def _title(self, name: str) -> str:
         return f"{self.config.task_name} ({name})" if self.config.task_name else name
@@ -195,6 +207,11 @@ class CvatBackend(AnnotationBackend):
             project.remove_if_empty(self._api, number)
 
 
+def _name_of(sample_id: str) -> str:
+    """A sample's part of the name of its video's task, which is the same whatever other samples are sent with it."""
+    return sample_id if _PLAIN.fullmatch(sample_id) else hashlib.sha256(sample_id.encode()).hexdigest()[:16]
+
+
 def _of(labels: pa.Table, samples: pa.Table) -> pa.Table:
     return labels.filter(
         pc.is_in(labels["sample_id"], value_set=samples["sample_id"].combine_chunks())
@@ -204,6 +221,7 @@ def _of(labels: pa.Table, samples: pa.Table) -> pa.Table:
 def _stored(filled: Filled) -> Json:
     return {
         "task": filled.task,
+        "project": filled.project,
         "samples": filled.samples,
         "vocabulary": filled.vocabulary.to_dict(),
     }

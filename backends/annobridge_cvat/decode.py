@@ -223,16 +223,17 @@ class Decoder:
         order = entry.points if entry else tuple(sorted(found))
         return [0 if n not in found or found[n]["outside"] else 1 if found[n]["occluded"] else 2 for n in order]
 
-    def _attributes(self, one: Found) -> list[Json]:
+    def _attributes(self, one: Found) -> list[Json] | None:
+        """What a label that nobody here knows says of attributes, is nothing at all: not that there are none."""
         entry = self.vocabulary.by_number.get(one.number)
         if entry is None:
-            return []
+            return None
         texts = {a.name: values.decoder(a)(word) for a, word in words(entry, one.words, one.builtin)}
         return [struct(name, texts[name]) for name in sorted(texts) if texts[name] is not None]
 
     def _value(self, one: Found) -> str | None:
         entry = self.vocabulary.by_number.get(one.number)
-        word = one.words.get(entry.attributes[VALUE], "") if entry else ""
+        word = one.words.get(entry.attributes.get(VALUE, 0), "") if entry else ""
         if entry is None or entry.definitions[0].values:
             return values.decoder(entry.definitions[0])(word) if entry else None
         return values.decoder(Attribute(VALUE, self.scalars.get(entry.fields["tag"], "text")))(word)
@@ -244,8 +245,8 @@ _NOWHERE = (float("nan"), float("nan"))
 def words(entry: Entry, given: Mapping[int, str], builtin: Mapping[str, Any]) -> Iterator[tuple[Attribute, str]]:
     """Each attribute of a label with the server's string for it, CVAT's own among them."""
     for a in entry.definitions:
-        if (number := entry.attributes[a.name]) in given:
-            yield a, given[number]
+        if (word := given.get(entry.attributes.get(a.name, 0))) is not None:
+            yield a, word
     for a in entry.own:
         yield a, values.builtin_word(entry.builtin[a.name], builtin.get(entry.builtin[a.name]))
 

@@ -84,7 +84,9 @@ def _rows(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, place: Ints)
 def _words(entry: Entry, given: dict[str, Any]) -> list[Json]:
     """Every attribute is sent, set or not: what is left out, the server would give its default."""
     return [
-        {"spec_id": entry.attributes[a.name], "value": values.encode(a, given.get(a.name))} for a in entry.definitions
+        {"spec_id": entry.attributes[a.name], "value": entry.word(a, given.get(a.name))}
+        for a in entry.definitions
+        if a.name in entry.attributes
     ]
 
 

@@ -14,7 +14,7 @@ from annobridge.backend import Media
 from annobridge.core import geometry
 from annobridge.exceptions import Broken, Rejected
 
-from . import decode, identity, jobs, media
+from . import decode, identity, jobs, media, numbers
 from .api import Api, parts
 from .config import CvatConfig
 from .encode import TRACKS, Sent, encode
@@ -36,11 +36,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The task that it became: its number, the samples in the order of its frames (a video's once), the numbers of its labels,
-    and what was sent.
+    """The task that it became: its number, its project, the samples in the order of its frames (a video's once), the numbers of
+    its labels, and what was sent.
     """
 
     task: int
+    project: int | None
     samples: list[str]
     vocabulary: Vocabulary
     baseline: pa.Table
@@ -49,26 +50,38 @@ class Filled:
 def fill(
     api: Api, part: Part, vocabulary: Vocabulary, config: CvatConfig, project: int | None, users: Mapping[str, int]
 ) -> Filled:
-    """Make the task, unless it is there. What fails is removed, so that it can be sent again."""
+    """Make the task, unless it is there. One that is refused is removed, unless it was there with annotations, at which people
+    may have worked; the error names the samples, where it is theirs.
+    """
     files = media.files(part.samples, part.media, config)
     there = _there(api, part.name, config.deadline)
-    if there:
-        task, labels = there, api.labels(task_id=there)
-    else:
-        task, labels = _made(api, part, files, _body(part.name, vocabulary, config, project, users), config)
+    task = there or int(api.create("tasks", _body(part.name, vocabulary, config, project, users))["id"])
     try:
+        labels = api.labels(task_id=task) if there else _given_media(api, task, part, files, config)
         frames, vocabulary = _frames(api.meta(task), files), vocabulary.known(labels)
         _check_sizes(part, frames)
         sent = encode(part.labels, vocabulary, frames)
         stored = (_stored(api, task, sent) if there else None) or _put(api, task, sent)
         ids = _ids(api, task, part, sent, stored, vocabulary, frames)
-    except Rejected:
-        api.remove("tasks", task)
-        raise
+    except Rejected as e:
+        if not there or not _has_annotations(api, task):
+            api.remove("tasks", task)
+        raise _of_one(e, part) from e
     if config.job_assignees:
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
-    return Filled(task, samples, vocabulary, identity.baseline_of(part.labels, ids))
+    return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids))
+
+
+def _has_annotations(api: Api, task: int) -> bool:
+    there = api.annotations("tasks", task)
+    return any(there[kind] for kind in ("tags", "shapes", "tracks"))
+
+
+def _of_one(error: Rejected, part: Part) -> Rejected:
+    """The error; of a part of one sample, it is about that."""
+    samples = error.samples or (tuple(part.samples["sample_id"].to_pylist()) if part.samples.num_rows == 1 else ())
+    return Rejected(str(error), error.status, error.detail, samples)
 
 
 def _there(api: Api, name: str, deadline: float) -> int | None:
@@ -89,17 +102,15 @@ def _has_media(api: Api, task: int, deadline: float) -> bool:
     return bool(api.task(task).get("size"))
 
 
-def _made(api: Api, part: Part, files: Sequence[media.File], body: Json, config: CvatConfig) -> tuple[int, list[Json]]:
-    """A new task with its media, and its labels, which are asked for while the server reads the media."""
-    number = int(api.create("tasks", body)["id"])
+def _given_media(api: Api, task: int, part: Part, files: Sequence[media.File], config: CvatConfig) -> list[Json]:
+    """Send a task its media. Its labels, which are asked for while the server reads the media."""
     try:
-        request = media.send(api.http, number, files, part.media, config)
-        labels = api.labels(task_id=number)
-        api.settle(number, request, config.deadline)
+        request = media.send(api.http, task, files, part.media, config)
+        labels = api.labels(task_id=task)
+        api.settle(task, request, config.deadline)
     except Rejected as e:
-        api.remove("tasks", number)
         raise _naming(e, files, part) from e
-    return number, labels
+    return labels
 
 
 def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | None, users: Mapping[str, int]) -> Json:
@@ -115,13 +126,18 @@ def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | 
 def _naming(error: Rejected, files: Sequence[media.File], part: Part) -> Rejected:
     """The error, with the sample whose file it is about: the server names it, or we find it."""
     said = str(error)
-    culprit = next((f for f in files if os.path.basename(f.name) in said), None) or media.unreadable(files, part.media)
+    named = [f for f in files if os.path.basename(f.name) in said]  # of a.jpg and aa.jpg, the longer is meant
+    culprit = max(named, key=lambda f: len(f.name), default=None) or media.unreadable(files, part.media)
     if culprit is None:
-        return Rejected(f"{said} The task was removed from the server; look at its {len(files)} files.")
+        text = f"{said} The task was removed from the server; look at its {len(files)} files."
+        return Rejected(text, error.status, error.detail)
     row = part.samples["sample_id"].to_pylist().index(culprit.sample_id)
     return Rejected(
         f"{said} That is {part.samples['filepath'][row].as_py()!r}, of sample {culprit.sample_id!r}: mend or replace the file, or "
-        "leave the sample out of the view. The task was removed from the server."
+        "leave the sample out of the view. The task was removed from the server.",
+        error.status,
+        error.detail,
+        (culprit.sample_id,),
     )
 
 
@@ -153,7 +169,8 @@ def _frames(meta: Json, files: Sequence[media.File]) -> Frames:
     if missing:
         raise Rejected(
             f"cvat: the server shows {len(names) - len(missing)} of the {len(names)} files; it does not read that of sample "
-            f"{sorted(missing)[0]!r}. Give it as a JPEG or PNG, or leave it out of the view."
+            f"{sorted(missing)[0]!r}. Give it as a JPEG or PNG, or leave it out of the view.",
+            samples=tuple(sorted(missing)),
         )
     return frames
 
@@ -165,7 +182,7 @@ def _check_sizes(part: Part, frames: Frames) -> None:
         if rle is not None and place[row] >= 0 and [*reversed(rle["size"])] != frames.sizes[place[row]].tolist():
             label, sample = (part.labels[name][row].as_py() for name in ("label_id", "sample_id"))
             wrong = geometry.other_size(rle["size"][::-1], frames.sizes[place[row]].tolist())
-            raise Rejected(f"cvat: the mask {label!r} of sample {sample!r} {wrong}")
+            raise Rejected(f"cvat: the mask {label!r} of sample {sample!r} {wrong}", samples=(sample,))
 
 
 def _stored(api: Api, task: int, sent: Sent) -> dict[str, list[Json]] | None:

@@ -6,7 +6,7 @@ splitting tracks makes new objects; their frames are found again by lying where 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -34,13 +34,15 @@ _FRAME_AND_LABEL = itemgetter(0, 1)  # of a content: they tell the parts of one 
 def remote_ids(
     sent: Sent, stored: Mapping[str, Sequence[Json]], labels: pa.Table, vocabulary: Vocabulary
 ) -> dict[int, str]:
-    """The remote id of each row of the labels that was sent. ``stored`` are the objects as the server has them."""
+    """The remote id of each row of the labels that was sent. ``stored`` are the objects as the server has them; of tracks that
+    it has cut, none.
+    """
     parts: dict[int, list[str]] = defaultdict(list)
     ids: dict[int, str] = {}
     for kind in (TAGS, SHAPES_):
         for number, row in zip(_paired(sent.items[kind], stored[kind], kind), sent.rows[kind], strict=True):
             parts[row].append(f"{_ID[kind]}:{number}")
-    if len(stored[TRACKS]) == len(sent.items[TRACKS]):
+    if stored[TRACKS]:
         numbers = _paired(sent.items[TRACKS], stored[TRACKS], TRACKS)
         for number, frames in zip(numbers, sent.rows[TRACKS], strict=True):
             ids |= {row: f"track:{number}:{frame}" for frame, row in frames}
@@ -53,20 +55,8 @@ def remote_ids(
 
 
 def _paired(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[int]:
-    """The number of the stored object that each item became: the same one, or, where the server changed it, the next of
-    its label on its frame.
-    """
-    exact: dict[Content, list[Json]] = defaultdict(list)
-    for one in stored:
-        exact[_content(one)].append(one)
-    found: list[Json | None] = [exact[key].pop() if exact.get(key := _content(item)) else None for item in items]
-    left: dict[tuple[Any, ...], list[Json]] = defaultdict(list)
-    for group in exact.values():
-        for one in group:
-            left[_place(one)].append(one)
-    for n, item in enumerate(items):
-        if found[n] is None and left.get(_place(item)):
-            found[n] = left[_place(item)].pop(0)
+    """The number of the stored object that each item became."""
+    found = _found(items, stored)
     missing = sum(one is None for one in found)
     if missing:
         raise Broken(
@@ -76,24 +66,39 @@ def _paired(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[in
     return [one["id"] for one in found if one is not None]
 
 
+def _found(items: Sequence[Json], stored: Sequence[Json]) -> list[Json | None]:
+    """The stored object that each item became: the same one; or, where the server or people changed it, the next of its label
+    on its frame, or of any label there.
+    """
+    found: list[Json | None] = [None] * len(items)
+    left = list(stored)
+    for name in (_content, _place, _frame_and_type):
+        there: dict[tuple[Any, ...], deque[Json]] = defaultdict(deque)
+        for one in left:
+            there[name(one)].append(one)
+        for n, item in enumerate(items):
+            if found[n] is None and there.get(key := name(item)):
+                found[n] = there[key].popleft()
+        left = [one for group in there.values() for one in group]
+        if None not in found:
+            break
+    return found
+
+
 def lacking(items: Mapping[str, Sequence[Json]], stored: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:
-    """What of the items is not stored, where all that is stored is of them: people, who change things, were not there yet."""
-    none: dict[str, list[Json]] = {kind: [] for kind in items}
-    missing = {kind: list(objects) for kind, objects in none.items()}
-    for kind, objects in items.items():
-        left = Counter(map(_content, stored[kind]))
-        for item in objects:
-            if left[_content(item)]:
-                left[_content(item)] -= 1
-            else:
-                missing[kind].append(item)
-        if left.total():
-            return none
-    return missing
+    """What of the items is not stored, changed or not."""
+    return {
+        kind: [item for item, one in zip(objects, _found(objects, stored[kind]), strict=True) if one is None]
+        for kind, objects in items.items()
+    }
 
 
 def _place(item: Json) -> tuple[Any, ...]:
     return item["frame"], item["label_id"], item.get("type")
+
+
+def _frame_and_type(item: Json) -> tuple[Any, ...]:
+    return item["frame"], item.get("type")
 
 
 def _content(item: Json) -> Content:

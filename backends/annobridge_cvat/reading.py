@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Download, Receipt
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import bools, one, valid
+from annobridge.core.masks import any_of, bools, one, valid
 
-from . import decode, identity, jobs, untouched
+from . import decode, identity, jobs, numbers, untouched
 from .api import Api
 from .config import CvatConfig
 from .encode import sent_as
+from .fate import Fate, of_entry
 from .frames import Frames
-from .vocabulary import Vocabulary
+from .vocabulary import Entry, Vocabulary
 
 Json = dict[str, Any]
 Bools = npt.NDArray[np.bool_]
@@ -34,18 +35,21 @@ def read(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Downlo
         lambda: api.labels(task_id=task),
         lambda: api.annotations("tasks", task),
     )
-    vocabulary = Vocabulary.from_dict(stored["vocabulary"])
+    now = numbers.current(Vocabulary.from_dict(stored["vocabulary"]), label_set)
+    vocabulary = now.vocabulary
     files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=True)}
     frames = Frames.of(meta, files)
     chosen = jobs.wanted(work, config)
     kept = _kept(frames, chosen, config)
     looked_at = _kept(frames, [job for job in chosen if jobs.is_regular(job)], config)  # what was sent is in these
-    names = {label["id"]: label["name"] for label in label_set}
     found = list(decode.read(jobs.chosen_annotations(api, annotations, work, chosen), kept, frames.deleted))
-    labels = _decoded(found, frames, vocabulary, names, jobs.annotators(work), receipt)
+    labels = _decoded(found, frames, now, jobs.annotators(work), receipt)
     labels, misread = read_scalars(labels, receipt.baseline, _types(vocabulary, receipt.state["scalars"]))
-    hidden = _out_of_sight(receipt.baseline, labels, frames, looked_at, vocabulary, names)
-    notes = (*misread, *_notes(task, frames, vocabulary, names))
+    is_moved = "project" not in stored or stored["project"] != numbers.project_of(label_set)
+    seen = np.append(looked_at, False)[frames.place(receipt.baseline)]
+    fate = Fate.of(now, receipt.baseline.filter(pa.array(seen)), labels, is_moved=is_moved)
+    hidden = _out_of_sight(receipt.baseline, labels, frames, looked_at, fate.lost)
+    notes = (*misread, *_removed(task, frames), *fate.notes(now))
     return Download(pa.concat_tables([labels, hidden]), frames.answered(kept), notes)
 
 
@@ -58,13 +62,12 @@ def _kept(frames: Frames, chosen: list[Json], config: CvatConfig) -> Bools:
 
 
 def _decoded(
-    found: list[decode.Found], frames: Frames, vocabulary: Vocabulary, names: dict[int, str], people: dict[int, str],
-    receipt: Receipt,
-) -> pa.Table:  # fmt: skip
-    found = whole(found, receipt.baseline, vocabulary, frames)
+    found: list[decode.Found], frames: Frames, now: numbers.Current, people: dict[int, str], receipt: Receipt
+) -> pa.Table:
+    found = whole(found, receipt.baseline, now.vocabulary, frames)
     found, index = identity.followed(found, receipt.baseline, frames)
-    decoder = decode.Decoder(vocabulary, frames, names, receipt.state["scalars"])
-    return untouched.keep(decoder.table(found, index, people), receipt.baseline, vocabulary)
+    decoder = decode.Decoder(now.vocabulary, frames, now.names, receipt.state["scalars"])
+    return untouched.keep(decoder.table(found, index, people), receipt.baseline, now.vocabulary)
 
 
 def whole(found: list[decode.Found], baseline: pa.Table, vocabulary: Vocabulary, frames: Frames) -> list[decode.Found]:
@@ -110,24 +113,19 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
     return kept.filter(pa.array(~wrong | valid(place))), notes
 
 
-def _out_of_sight(
-    baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, vocabulary: Vocabulary, names: dict[int, str]
-) -> pa.Table:
-    """What was sent and cannot be seen now, though its sample can: on a frame that was removed or not asked for, or of a label
-    that was removed from the server. It is said to be as it was, for nobody deleted it.
+def _out_of_sight(baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, lost: Iterable[Entry]) -> pa.Table:
+    """What was sent and cannot be seen now, though its sample can: on a frame that was removed or not asked for, or of an entry
+    that was ``lost`` on the server. It is said to be as it was, for nobody deleted it.
     """
     place = frames.place(baseline)
     hidden = (place >= 0) & ~np.append(kept, True)[place]
-    removed = [(f, e.label) for e in vocabulary.entries if e.number not in names for f in e.fields.values()]
-    for field, label in removed:
-        of = pc.equal(baseline["field"], field)
-        hidden |= bools(of if label is None else pc.and_(of, pc.equal(baseline["label"], label)))
+    hidden |= any_of((of_entry(baseline, entry) for entry in lost), baseline.num_rows)
     hidden &= ~bools(pc.is_in(baseline["remote_id"], value_set=labels["remote_id"].combine_chunks()))
     hidden &= place >= 0
     return baseline.filter(pa.array(hidden)).select(REMOTE.names)
 
 
-def _notes(task: int, frames: Frames, vocabulary: Vocabulary, names: dict[int, str]) -> Iterator[str]:
+def _removed(task: int, frames: Frames) -> Iterator[str]:
     if frames.deleted:
         samples = pc.unique(frames.samples.take(pa.array(sorted(frames.deleted)))).to_pylist()
         what = "frames of the video" if frames.numbers.any() else "images"
@@ -135,9 +133,3 @@ def _notes(task: int, frames: Frames, vocabulary: Vocabulary, names: dict[int, s
             f"{len(frames.deleted)} {what} were removed in CVAT (task {task}; {', '.join(samples[:3])}"
             f"{' …' if len(samples) > 3 else ''}); their labels here stay as they are."
         )
-    for entry in vocabulary.entries:
-        name = names.get(entry.number)
-        if name is None:
-            yield f"The label {entry.name!r} was removed from CVAT, with all its annotations; they stay here as they are."
-        elif name != entry.name:
-            yield f"The label {entry.name!r} is called {name!r} in CVAT now."

@@ -6,7 +6,7 @@ missing point, a part that is closed) would be lost. Each component is taken fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from annobridge.core import attributes as lists
 from annobridge.core.geometry import decode_rle
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import bools, lengths, one, valid
+from annobridge.core.masks import any_of, bools, lengths, one, valid
 from annobridge.core.schema import Attribute
 
 from . import values
-from .vocabulary import Vocabulary
+from .vocabulary import Entry, Vocabulary
 
 Bools = npt.NDArray[np.bool_]
 Point = list[float]
@@ -33,8 +33,9 @@ def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Tab
     """``labels`` with everything that was not changed as the baseline has it."""
     place = pc.index_in(one(labels["remote_id"]), value_set=one(baseline["remote_id"]))
     known = np.flatnonzero(valid(place))
+    new = _answering(labels.take(pa.array(np.flatnonzero(~valid(place)))))
     if not known.size:
-        return labels
+        return new
     there = labels.take(pa.array(known)).combine_chunks()
     was = baseline.take(place.take(pa.array(known))).select(REMOTE.names).combine_chunks()
     there = _restored(there, was)
@@ -45,8 +46,14 @@ def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Tab
     there = _choose(there, was, "keyframe", _same_key(was, spatial))
     there = _choose(there, was, "attributes", np.zeros(len(known), bool), _attributes(there, was, vocabulary))
     there = _choose(there, was, "value", _same_value(there, was, vocabulary))
-    rest = np.flatnonzero(~valid(place))
-    return pa.concat_tables([labels.take(pa.array(rest)), there])
+    return pa.concat_tables([new, there])
+
+
+def _answering(new: pa.Table) -> pa.Table:
+    """New labels of which the attributes are not known have none."""
+    at = new.column_names.index("attributes")
+    rows, flat = pc.list_parent_indices(one(new["attributes"])), pc.list_flatten(one(new["attributes"]))
+    return new.set_column(at, new.schema.field(at), lists.build(rows.to_numpy(), flat, new.num_rows))
 
 
 def _choose(there: pa.Table, was: pa.Table, name: str, where: Bools, instead: pa.Array | None = None) -> pa.Table:
@@ -152,25 +159,41 @@ def _same_key(was: pa.Table, spatial: Bools) -> Bools:
 
 
 def _attributes(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> pa.Array:
-    """Attribute by attribute: the baseline's where it is sent as what has come. Fields and classes have each their own."""
+    """Attribute by attribute: the baseline's where it is sent as what has come, or where nothing was said of it. Fields and
+    classes have each their own.
+    """
     size = there.num_rows
-    same: dict[str, Bools] = {}
+    same = _unanswered(there, vocabulary)
     for entry in vocabulary.entries:
         for field in entry.fields.values():
             rows = np.flatnonzero(_are(was, field, entry.label))
             at = pa.array(rows)
             for a in (*entry.definitions, *entry.own) if rows.size else ():
                 now, then = (lists.values(side["attributes"].take(at), a.name) for side in (there, was))
-                before = _words(a, then)
+                before = _words(a, then, entry)
                 if entry.builtin.get(a.name) == "source":  # of which CVAT is always told something
                     machine = valid(was["confidence"].take(at))
                     before = np.where(valid(then), before, np.where(machine, "auto", "manual"))
-                same.setdefault(a.name, np.zeros(size, bool))[rows] = _words(a, now) == before
+                same.setdefault(a.name, np.zeros(size, bool))[rows] |= _words(a, now) == before
     changes = {name: (where, lists.column(was["attributes"], name)) for name, where in same.items()}
     column = lists.replace(there["attributes"], changes) if changes else one(there["attributes"])
-    nothing = ~valid(was["attributes"]) & (lengths(column) == 0)
+    nothing = ~valid(there["attributes"]) | (~valid(was["attributes"]) & (lengths(column) == 0))
     both = pa.concat_arrays([column, one(was["attributes"]).cast(column.type)])
     return both.take(pa.array(np.where(nothing, np.arange(size) + size, np.arange(size))))
+
+
+def _unanswered(there: pa.Table, vocabulary: Vocabulary) -> dict[str, Bools]:
+    """Where nobody has said anything of an attribute: the server has it no more, or made it again and put its default there."""
+    found: dict[str, Bools] = {}
+    for entry in vocabulary.entries:
+        for a in entry.definitions:
+            if a.name in entry.attributes and a.name not in entry.remade:
+                continue
+            here = any_of((_are(there, field, entry.label) for field in entry.fields.values()), there.num_rows)
+            if a.name in entry.remade:
+                here &= _words(a, lists.values(there["attributes"], a.name)) == entry.remade[a.name]
+            found[a.name] = found.get(a.name, np.zeros(there.num_rows, bool)) | here
+    return found
 
 
 def _are(labels: pa.Table, field: str, label: str | None) -> Bools:
@@ -179,18 +202,20 @@ def _are(labels: pa.Table, field: str, label: str | None) -> Bools:
     return bools(here if label is None else pc.and_(here, pc.equal(labels["label"], label)))
 
 
-def _words(a: Attribute, texts: pa.Array) -> npt.NDArray[np.object_]:
-    cache: dict[str | None, str] = {t: values.encode(a, t) for t in pc.unique(texts).to_pylist()}
+def _words(a: Attribute, texts: pa.Array, entry: Entry | None = None) -> npt.NDArray[np.object_]:
+    """The server's strings for JSON texts; with an ``entry``, as they are sent."""
+    encode = partial(values.encode, a) if entry is None else partial(entry.word, a)
+    cache: dict[str | None, str] = {t: encode(t) for t in pc.unique(texts).to_pylist()}
     return np.array([cache[t] for t in texts.to_pylist()], object)
 
 
 def _same_value(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> Bools:
-    """A scalar that is sent as what has come is what it was: 2.0 is not 2."""
-    scalars: Mapping[str, Attribute] = {
-        f: e.definitions[0] for e in vocabulary.entries for f in e.fields.values() if vocabulary.kinds[f] == "scalar"
-    }
+    """A scalar that is sent as what has come is what it was: 2.0 is not 2; so is one of which nothing was said."""
     out = np.zeros(there.num_rows, bool)
-    for name, a in scalars.items():
-        rows = bools(pc.equal(was["field"], name))
-        out |= rows & (_words(a, one(there["value"])) == _words(a, one(was["value"])))
+    for entry in vocabulary.entries:
+        for field in entry.fields.values() if entry.label is None else ():
+            a, rows = entry.definitions[0], bools(pc.equal(was["field"], field))
+            now = _words(a, one(there["value"]))
+            same = (now == _words(a, one(was["value"]), entry)) | (now == entry.remade.get(a.name))
+            out |= rows & (same | (a.name not in entry.attributes))
     return out

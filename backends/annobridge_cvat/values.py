@@ -1,13 +1,13 @@
 """Attribute values: our JSON texts <-> CVAT's strings, which are all it knows.
 
-An empty string, and for a checkbox ``false``, stand for «not set». What was sent so and is so still never gets here: the
-decoder keeps what the baseline has.
+An empty string, and for a checkbox ``false``, stand for «not set»; where the label set of an existing project does not take an
+empty string, its default does. What was sent so and is so still never gets here: the decoder keeps what the baseline has.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from annobridge.core import words
@@ -20,14 +20,36 @@ LONGEST, LONGEST_DEFAULT, LONGEST_NAME = 4096, 128, 64  # characters
 
 
 def definition(a: Attribute) -> Spec:
-    """The attribute as CVAT defines one. Choices without a default begin with none at all."""
+    """The attribute as CVAT defines one. Choices begin with none at all: CVAT's page refuses every edit of a shape that has an
+    attribute outside its choices.
+    """
     kind = input_type(a)
     choices = [_word(v) for v in a.values]
-    values = {"checkbox": ["false"], "number": WHOLE, "text": [""]}.get(kind)
-    if values is None:
-        values = choices if a.default is not None else ["", *choices]
+    values = {"checkbox": ["false"], "number": WHOLE, "text": [""]}.get(kind, ["", *(c for c in choices if c)])
     return {"name": a.name, "mutable": a.mutable, "input_type": kind, "default_value": encode(a, None, a.default),
             "values": values}  # fmt: skip
+
+
+def instead_of_none(spec: Spec) -> str | None:
+    """The word for «not set» of an attribute that CVAT's page lets nobody leave empty: choices without an empty one, numbers
+    without a zero, as which it reads an empty one. ``None``: the usual word does.
+    """
+    default, there = str(spec.get("default_value", "")), list(spec.get("values") or ())
+    match spec.get("input_type"):
+        case "select" | "radio":
+            return None if "" in there or not there else default if default in there else str(there[0])
+        case "number":
+            if len(there) < 2 or _is_within("0", there):
+                return None
+            return default if _is_within(default, there) else str(there[0])
+    return None
+
+
+def _is_within(word: str, bounds: Sequence[str]) -> bool:
+    try:
+        return float(bounds[0]) <= float(word) <= float(bounds[1])
+    except ValueError:
+        return False
 
 
 def input_type(a: Attribute) -> str:

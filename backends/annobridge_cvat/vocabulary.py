@@ -39,7 +39,8 @@ class Entry:
     """One CVAT label. ``label`` is the class (``None`` for a scalar); ``fields`` has the field of each shape type.
 
     ``own`` are the attributes that CVAT has itself, ``builtin`` their keys on the wire. ``number``, ``attributes`` (name -> number)
-    and ``points`` (number of each sublabel, in order) are the server's.
+    and ``points`` (number of each sublabel, in order) are the server's; ``unset`` has the words that stand for «not set» where
+    the server takes no empty one, and ``remade`` the defaults of attributes that were deleted there and made again.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Entry:
     number: int = 0
     attributes: dict[str, int] = field(default_factory=dict)
     points: tuple[int, ...] = ()
+    unset: dict[str, str] = field(default_factory=dict)
+    remade: dict[str, str] = field(default_factory=dict)
+
+    def word(self, a: Attribute, text: str | None) -> str:
+        """The server's string for an attribute's JSON text, or for none."""
+        return self.unset[a.name] if text is None and a.name in self.unset else values.encode(a, text)
 
     def definition(self) -> Json:
         """The label as CVAT defines one."""
@@ -159,6 +166,7 @@ def _numbered(entry: Entry, label: Json) -> Entry:
         number=label["id"],
         attributes={a["name"]: a["id"] for a in label["attributes"]},
         points=tuple(spots[name] for name in entry.skeleton),
+        unset={a["name"]: word for a in label["attributes"] if (word := values.instead_of_none(a)) is not None},
     )
 
 
@@ -211,7 +219,7 @@ def _escaped(text: str) -> str:
 
 
 def _entry_dict(e: Entry) -> Json:
-    names = ("name", "label", "fields", "builtin", "skeleton", "number", "attributes", "points")
+    names = ("name", "label", "fields", "builtin", "skeleton", "number", "attributes", "points", "unset")
     kept = {n: getattr(e, n) for n in names}
     return {**kept, "definitions": list(map(_attribute_dict, e.definitions)), "own": list(map(_attribute_dict, e.own))}
 

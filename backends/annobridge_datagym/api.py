@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from annobridge.backend.http import Http
@@ -76,7 +75,12 @@ class Api:
             self._do("deleting the dataset", lambda: self.http.send("DELETE", f"/api/dataset/{dataset}"))
             return
         for media in self.media(dataset):
-            self._do("deleting an image", partial(self.http.send, "DELETE", f"/api/v1/media/{media['id']}"))
+            self.delete_media(media["id"])
+
+    def delete_media(self, media: str) -> None:
+        """Remove an image."""
+        path = self._path(f"media/{media}")
+        self._do("deleting an image", lambda: self.http.send("DELETE", path))
 
     # --- media ------------------------------------------------------------------------------------------------------
 

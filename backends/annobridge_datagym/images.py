@@ -24,7 +24,8 @@ def send(api: Api, dataset: Json, task: Task, config: DatagymConfig) -> tuple[li
     """Have every image of a task in the dataset: DataGym's ids, and the names, in the order of the samples."""
     paths = task.samples["filepath"].to_pylist()
     if config.media == "urls":
-        return _send_urls(api, dataset, [address(p, config) for p in paths])
+        urls = [address(p, config) for p in paths]
+        return _send_urls(api, dataset, urls, task.samples["sample_id"].to_pylist())
     known = names.files(paths, latin=api.v1)
     there = {m["mediaName"]: m["id"] for m in api.media(dataset["id"])}
     if strange := sorted(set(there) - set(known)):
@@ -48,9 +49,15 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
                 "the view.",
                 error.status,
                 error.detail,
+                (sample,),
             ) from error
     if made.get("valid") is False:
-        raise Rejected(f"datagym: the image {path!r} of sample {sample!r} is not valid there ({made.get('reason')}).")
+        api.delete_media(made["id"])
+        raise Rejected(
+            f"datagym: the image {path!r} of sample {sample!r} is not valid there ({made.get('reason')}), and was removed again; "
+            "mend or replace the file, or leave it out of the view.",
+            samples=(sample,),
+        )
     return str(made["id"])
 
 
@@ -93,18 +100,26 @@ def unusable(url: str) -> str | None:
     return "does not end in .jpg, .jpeg or .png"
 
 
-def _send_urls(api: Api, dataset: Json, urls: Sequence[str]) -> tuple[list[str], list[str]]:
+def _send_urls(api: Api, dataset: Json, urls: Sequence[str], samples: Sequence[str]) -> tuple[list[str], list[str]]:
     ids = _there(api.media(dataset["id"]), urls)
-    missing = [url for url in urls if url not in ids]
+    missing, refused = [url for url in urls if url not in ids], {}
     for at in range(0, len(missing), URLS):
         for one in api.add_urls(dataset["id"], missing[at : at + URLS]):
-            if one["mediaUploadStatus"] != "SUCCESS":
-                raise Rejected(
-                    f"datagym: the image {_plain(one['imageUrl'])} was not taken ({one['mediaUploadStatus']}); correct the "
-                    "address, "
-                    "or abort the run and send it again."
-                )
-            ids[one["imageUrl"]] = one["internal_media_ID"]
+            if one["mediaUploadStatus"] == "SUCCESS":
+                ids[one["imageUrl"]] = one["internal_media_ID"]
+            else:
+                refused[one["imageUrl"]] = one["mediaUploadStatus"]
+    if refused:
+        url, why = next(iter(refused.items()))
+        more = f", nor were {len(refused) - 1} others" if len(refused) > 1 else ""
+        raise Rejected(
+            f"datagym: the image {_plain(url)} was not taken ({why}){more}; correct the address, or abort the run and send it "
+            "again.",
+            # An image that is there twice is not at fault itself.
+            samples=() if "DUPLICATE" in refused.values() else tuple(
+                sample for sample, place in zip(samples, urls, strict=True) if place in refused
+            ),
+        )  # fmt: skip
     return [ids[url] for url in urls], [_last(url) for url in urls]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -118,12 +118,15 @@ class Api:
         """Remove a session and its files."""
         self.http.send("DELETE", f"/io/uploads/{upload}")
 
-    def analyze(self, source: str) -> str:
-        """The id of a plan to import this. Raises ``Rejected`` with all that is wrong."""
+    def analyze(self, source: str, samples: Sequence[str] = ()) -> str:
+        """The id of a plan to import this. Raises ``Rejected`` with all that is wrong, and those of the ``samples``, one a line,
+        that it is wrong with.
+        """
         plan = self.http.send("POST", "/io/analyze", json={"source": source, "spec": {}}, repeatable=True)
         findings = (plan.get("report") or {}).get("findings", {}).values()
-        if wrong := [_finding(f) for f in findings if f.get("severity") == "error"]:
-            raise Rejected("\n  - ".join(["pixano: the server refuses what was sent:", *wrong]), detail=plan["report"])
+        if wrong := [f for f in findings if f.get("severity") == "error"]:
+            text = "\n  - ".join(["pixano: the server refuses what was sent:", *map(_finding, wrong)])
+            raise Rejected(text, detail=plan["report"], samples=_samples_of(wrong, samples))
         return str(plan["plan_id"])
 
     def start(self, plan: str) -> str:
@@ -150,6 +153,16 @@ def _rows(items: list[Any], schema: pa.Schema, path: str) -> pa.Table:
         return pa.Table.from_pylist(items, schema=schema)
     except (pa.ArrowException, TypeError, AttributeError) as error:
         raise Broken(f"pixano: GET {path} answers rows of another form than Pixano 0.8's ({error}).") from error
+
+
+def _samples_of(findings: Sequence[Mapping[str, Any]], samples: Sequence[str]) -> tuple[str, ...]:
+    """The samples in whose lines something was found; none, if something is in no sample's line, and so may be about all."""
+    numbers = [
+        [int(place.get("line") or 0) - 2 for place in f.get("samples") or ()] for f in findings
+    ]  # after a header
+    if not all(of and all(0 <= n < len(samples) for n in of) for of in numbers):
+        return ()
+    return tuple(samples[n] for n in sorted({n for of in numbers for n in of}))
 
 
 def _finding(finding: Mapping[str, Any]) -> str:

@@ -169,7 +169,7 @@ class Records:
             files = self._put_images(upload, task)
             text = b"".join(jsonl.lines(layout, task.samples, labels, files))
             self._api.put_file(upload, f"{SPLIT}/metadata.jsonl", text)
-            plan = self._api.analyze(source)
+            plan = self._api.analyze(source, task.samples["sample_id"].to_pylist())
         except BaseException:
             self._forget(upload)
             raise

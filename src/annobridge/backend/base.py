@@ -152,7 +152,11 @@ class AnnotationBackend(ABC):
 
     @abstractmethod
     def upload(self, task: Task) -> Receipt:
-        """Send a task, and return its receipt with the baseline. Idempotent by ``task.name``: look before you send again."""
+        """Send a task, and return its receipt with the baseline. Idempotent by ``task.name``: look before you send again.
+
+        Where the tool refuses some of its samples, raise ``Rejected`` with their ids as ``samples``, and leave what it has taken
+        of the others: with ``on_rejected="skip"``, ``upload`` is called again with a task of that name that lacks them.
+        """
 
     @abstractmethod
     def download(self, receipt: Receipt) -> Download:

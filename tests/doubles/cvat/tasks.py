@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .contexts import may_create, owns, sees
-from .errors import crash, denied, invalid
+from .errors import denied, invalid
 from .fields import check_known, check_name, check_text, organization_given, user_given, whole_number
 from .labels import change_labels, make_labels
 from .listing import not_found, page
 from .messages import Answer, Json, answer, empty
+from .moving import planned
 from .router import Call, route
 from .state import Project, State, Task, stamp
 from .store import forget
@@ -88,7 +89,7 @@ def patch_task(call: Call) -> Answer:
     found, fields = changeable(call), call.request.json()
     check_known(call, fields, WRITABLE)
     check_fields(fields, creating=False)
-    check_move(found, fields)
+    move = planned(call, found, fields)
     assignee = user_given(call, fields["assignee_id"]) if "assignee_id" in fields else found.assignee
     owner = user_given(call, fields.get("owner_id")) or found.owner
     if "labels" in fields and found.project is None:
@@ -100,17 +101,10 @@ def patch_task(call: Call) -> Answer:
     found.assignee, found.owner = assignee, owner
     for name in ("name", "bug_tracker", "subset"):
         setattr(found, name, fields.get(name, getattr(found, name)))
+    if move:
+        move.apply(call.state, found)
     call.state.touch(found)
     return answer(described(found, call))
-
-
-def check_move(task: Task, fields: dict[str, Json]) -> None:
-    if "project_id" not in fields:
-        return
-    if fields["project_id"] is None:
-        raise crash()
-    if task.project is None or task.project.id != fields["project_id"]:
-        raise invalid("All task or project label names must be mapped to the target project")
 
 
 @route("DELETE", "/tasks/{task}")
