@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("prove", description="Kill and race annobridge, and count what was lost.")
-    parser.add_argument("areas", nargs="*", metavar="AREA", choices=[[], *AREAS], help=f"of {', '.join(AREAS)}; all")
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}; all of them")
     parser.add_argument("--list", action="store_true", help="list areas and rows, and run nothing")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name contains it")
     parser.add_argument("--rounds", type=int, metavar="N", help="trials of each row")
@@ -55,7 +55,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trials at once (2)")
     parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help="for one process (60)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if unknown := [name for name in given.areas if name not in AREAS]:
+        parser.error(f"There is no area {unknown[0]!r}; give {', '.join(AREAS)}.")
+    return given
 
 
 def _list(settings: Settings) -> int:
@@ -68,7 +71,7 @@ def _list(settings: Settings) -> int:
 
 
 def _line(tally: Tally) -> str:
-    return f"{tally.area}: {tally.row}: {tally.tried} tried, {'ok' if tally.sound else 'FAILED'}"
+    return f"{tally.area}: {tally.row}: {tally.tried} tried, {tally.seconds:.0f} s, {'ok' if tally.sound else 'FAILED'}"
 
 
 def _print(tallies: Sequence[Tally], seed: int) -> None:
@@ -78,9 +81,8 @@ def _print(tallies: Sequence[Tally], seed: int) -> None:
     for tally in tallies:
         for note in tally.notes[:NOTES]:
             console.print(f"{tally.area}: {tally.row}: {note}", markup=False)
-        if more := len(tally.notes) - NOTES:
-            if more > 0:
-                console.print(f"{tally.area}: {tally.row}: and {more} more", markup=False)
+        if (more := len(tally.notes) - NOTES) > 0:
+            console.print(f"{tally.area}: {tally.row}: and {more} more", markup=False)
     table = Table("area", *(TITLES.get(name, name) for name in COLUMNS), title=f"seed {seed}")
     for column in table.columns:
         column.no_wrap = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,9 @@ def plan(scene: Scene, key: str = "r") -> tuple[int, int, int]:
 def known_tasks(scene: Scene) -> list[int]:
     """The numbers of the server's tasks that some run knows, each as often as it does."""
     ds = opened(scene)
-    receipts = [r for key in ds.list_annotation_runs() for r in ds.load_annotation_results(key, token=scene.token).receipts()]
+    receipts = [
+        r for key in ds.list_annotation_runs() for r in ds.load_annotation_results(key, token=scene.token).receipts()
+    ]
     return [task["task"] for receipt in receipts for task in receipt.state["tasks"]]
 
 
@@ -198,17 +201,22 @@ def look(scene: Scene) -> Look:
     labels = [row for row in ds.labels().to_pylist() if row["sample_id"] in names]
     keys = ds.list_annotation_runs()
     states = {key: ds.get_annotation_info(key)["state"] for key in keys}
-    ids = Counter([row["sample_id"] for row in samples] + [row["label_id"] for row in labels] + [f"run {k}" for k in keys])
+    ids = Counter(
+        [row["sample_id"] for row in samples] + [row["label_id"] for row in labels] + [f"run {k}" for k in keys]
+    )
     content = [f"sample {Path(row['filepath']).name}" for row in samples]
     content += [*text_of(labels, names), *(f"run {key}" for key in keys)]
     return Look(Counter(content), tuple(one for one, times in ids.items() if times > 1), states)
 
 
 def look_at_export(scene: Scene) -> Look:
-    """The files of an export."""
-    root = Path(f"{scene.uri}-out")
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return Look(Counter(f"{p.relative_to(root)} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in files))
+    """What an import of an export sees; nothing where there is no export."""
+    folder = Path(f"{scene.uri}-out")
+    if not folder.exists():
+        return Look(Counter())
+    with tempfile.TemporaryDirectory() as back:
+        ab.import_dataset(folder, f"{back}/dataset", progress=False)
+        return look(replace(scene, uri=f"{back}/dataset", options=None))
 
 
 def rehearse(act: Callable[..., Any], *arguments: Any) -> tuple[list[str], float]:

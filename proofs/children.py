@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from annobridge.exceptions import AnnobridgeError
 
+START = 120.0  # seconds; the first one waits for the imports
 _PRELOAD = "proofs.preload"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([_PRELOAD])
@@ -69,7 +70,10 @@ class Child:
         self._process = _context.Process(target=_main, args=(theirs, function, arguments, at, log), daemon=True)
         self._process.start()
         theirs.close()
-        self._started = self._pipe.poll(60) and self._pipe.recv()
+        if not self._pipe.poll(START):
+            self.kill()
+            raise TimeoutError(f"A child process did not start within {START:.0f} s.")
+        self._pipe.recv()
 
     def go(self) -> None:
         """Have the function called."""
@@ -104,6 +108,7 @@ def _main(
 ) -> None:
     with log.open("ab") as sink:
         os.dup2(sink.fileno(), 2)
+    importlib.import_module(_PRELOAD)  # where the fork server could not
     warnings.simplefilter("ignore")
     try:
         with dying(at):
@@ -124,10 +129,9 @@ def dying(at: Step | None) -> Iterator[None]:
     if at is None:
         yield
         return
-    dead = at  # for the closure
 
     def check(number: int, _name: str, when: str) -> None:
-        if (number, when) == (dead.number, dead.when):
+        if (number, when) == (at.number, at.when):
             os.kill(os.getpid(), signal.SIGKILL)
 
     with _watched(check):

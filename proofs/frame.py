@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,7 @@ class Tally:
     orphans: int = 0
     bare: int = 0
     hung: int = 0
+    seconds: float = 0.0
     errors: int = 0  # of the proof itself, which proves nothing then
     notes: list[str] = field(default_factory=list)
 
@@ -186,7 +188,9 @@ def _area(one: Area, settings: Settings, only: str, tell: Callable[[Tally], None
         for number, row in enumerate(one.rows(stage)):
             if only in row.name:
                 tally = Tally(one.name, row.name)
+                begun = time.monotonic()
                 _row(row, tally, stage, stage.folder / f"row{number}", pool)
+                tally.seconds = round(time.monotonic() - begun, 1)
                 tell(tally)
                 yield tally
 

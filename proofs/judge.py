@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from .children import Outcome
@@ -38,7 +37,9 @@ def one_of(found: Look, allowed: Sequence[Look], when: str) -> Finding:
         after = allowed[-1].content
         there, missing = (found.content & after).total(), after - found.content
         said = f"{missing.total()} missing ({next(iter(missing))}, …)" if missing else "but too much is left"
-        return Finding(lost=max(1, missing.total()), notes=(f"{when}: in between; {there} of {after.total()} are there, {said}",))
+        return Finding(
+            lost=max(1, missing.total()), notes=(f"{when}: in between; {there} of {after.total()} are there, {said}",)
+        )
     return finding
 
 

@@ -16,31 +16,27 @@ from . import acts, tool
 from .children import Child, Outcome, Step
 from .frame import Finding, Room, Row, Stage, Trial, area
 from .judge import ended, one_of, pending
-from .scene import PER_IMAGE, PER_TASK, Look, Scene
+from .scene import Look, Scene
 from .states import States
 
 ROUNDS = 16
-OBJECTS = PER_TASK * PER_IMAGE  # of a task
 Act = Callable[[Scene], Any]
 
 
 @dataclass(frozen=True)
 class Verb:
-    """What is killed. ``start`` is a state of ``States``; ``again`` is how a user goes on afterwards.
-
-    ``sends`` and ``removes``: what it does to the server. ``by_eye``: repeated only if it did not happen, as nothing tells a repetition
-    from a second order.
-    """
+    """What is killed. ``start`` is a state of ``States``; ``again`` is how a user goes on afterwards."""
 
     name: str
     start: str
     act: Act
     again: Act
     sends: bool = False
-    removes: bool = False  # what was sent, from the server
-    by_eye: bool = False
+    removes: bool = False  # from the server, what was sent
+    quiet: bool = False  # afterwards a plan shows nothing
+    by_eye: bool = False  # repeated only if it did not happen: nothing tells a repetition from a second order
     everywhere: bool = True  # also on S3
-    moves: bool = False  # the dataset: between two moves there is none at its place, and the error names the other place
+    moves: bool = False  # folders: between two moves there is no dataset at its place, and the error says where it is
     look: Callable[[Scene], Look] = acts.look
 
 
@@ -49,11 +45,11 @@ def _same(name: str, start: str, act: Act, **more: Any) -> Verb:
 
 
 VERBS = (
-    Verb("annotate", "plain", acts.annotate, acts.finish, sends=True),
-    Verb("resume", "half sent", acts.resume, acts.finish, sends=True),
+    Verb("annotate", "plain", acts.annotate, acts.finish, sends=True, quiet=True),
+    Verb("resume", "half sent", acts.resume, acts.finish, sends=True, quiet=True),
     Verb("abort", "half sent", acts.abort, acts.abort_again, removes=True),
     _same("cleanup", "sent", acts.cleanup, removes=True),
-    _same("load", "worked", acts.load),
+    _same("load", "worked", acts.load, quiet=True),
     _same("undo", "loaded", acts.undo),
     _same("rename", "two runs", acts.rename),
     _same("add_samples", "plain, more images", acts.add_samples, by_eye=True),
@@ -124,9 +120,13 @@ class Killing:
                     finding += Finding(lost=1, notes=(f"the repetition is refused: {again.text}",))
             finding += one_of(seen(room, self.verb, scene), [after], "after the repetition")
             if self.verb.sends and finding.sound:
-                finding += sent(room, scene, server)
+                finding += tool.audit(server, room.call(acts.known_tasks, scene))
+            if self.verb.quiet and finding.sound:
+                finding += pending(room.call(acts.plan, scene))
             if self.verb.removes and server.tasks:
-                finding += Finding(orphans=len(server.tasks), notes=(f"{len(server.tasks)} tasks are left on the server",))
+                finding += Finding(
+                    orphans=len(server.tasks), notes=(f"{len(server.tasks)} tasks are left on the server",)
+                )
             return finding
 
 
@@ -143,12 +143,3 @@ def seen(room: Room, verb: Verb, scene: Scene) -> Look:
     """What a fresh process sees; nothing where there is no dataset."""
     outcome = room.attempt(verb.look, scene)
     return outcome.value if outcome.kind == "done" else Look(Counter())
-
-
-def sent(room: Room, scene: Scene, server: tool.CvatServer) -> Finding:
-    """The server against the ledger, and the plan of a run that nobody worked on."""
-    known = room.call(acts.known_tasks, scene)
-    finding = tool.audit(server, known, OBJECTS)
-    if finding.sound and known:
-        finding += pending(room.call(acts.plan, scene))
-    return finding

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 BUCKET = "proofs"
@@ -14,20 +14,23 @@ KEYS = {"aws_access_key_id": "proofs", "aws_secret_access_key": "proofs"}
 
 
 class Place(Protocol):
-    """A kind of store. ``uri`` names a dataset for a folder of the proofs; ``copy`` makes one from another."""
+    """A kind of store, open for as long as the block lasts."""
 
-    name: str
     options: dict[str, str] | None
 
-    def uri(self, folder: Path) -> str: ...
-    def copy(self, old: str, new: str) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def uri(self, folder: Path) -> str:
+        """Where a dataset of a folder lies."""
+
+    def copy(self, old: str, new: str) -> None:
+        """Make a dataset from another."""
 
 
 class Disk:
     """Folders."""
 
-    name = "disk"
-    options = None
+    options: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -45,12 +48,14 @@ class Disk:
 class S3:
     """A server of its own, for as long as the block lasts."""
 
-    name = "s3"
+    options: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "proofs.s3_server"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._server = subprocess.Popen(command, text=True, **pipes)
+        self._server = subprocess.Popen(
+            command, cwd=Path(__file__).parents[1], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         assert self._server.stdout is not None
         port = self._server.stdout.readline().strip()
         if not port:
@@ -61,11 +66,8 @@ class S3:
         self._client.create_bucket(Bucket=BUCKET)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.kill()
-        self._server.wait()
+    def __exit__(self, *_: object) -> None:
+        self._server.communicate()  # it ends with its standard input
 
     def uri(self, folder: Path) -> str:
         return f"s3://{BUCKET}{folder.absolute()}"
@@ -86,4 +88,4 @@ def _client(url: str) -> Any:
     return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=Config(proxies={}), **KEYS)
 
 
-PLACES = {"disk": Disk, "s3": S3}
+PLACES: dict[str, Callable[[], Place]] = {"disk": Disk, "s3": S3}

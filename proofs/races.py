@@ -11,20 +11,23 @@ from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
-from . import acts
+from tests.doubles.cvat import CvatServer
+
+from . import acts, tool
 from .frame import Finding, ProofError, Room, Row, Stage, Trial, area
-from .judge import between, ended
-from .kills import sent
-from .scene import Look, Scene
+from .judge import between, ended, pending
+from .scene import IMAGES, PER_TASK, Look, Scene
 from .states import States
 
 ROUNDS = {"disk": 20, "s3": 5}
 TRIES = 3  # of the load that settles a run
+WAIT = 20.0  # seconds, for a sender's tasks to come
+TASKS = IMAGES // PER_TASK
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A process: what it does, to which run, and whether it starts late, while the first one is at it."""
+    """A process: what it does, to which run, and whether it starts late, while those before it are sending."""
 
     act: Callable[..., Any]
     arguments: tuple[str, ...] = ()
@@ -74,14 +77,6 @@ def races(stage: Stage) -> Iterator[Row]:
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What orders of the actors give: at once, and after the loads that settle."""
-
-    at_once: tuple[Look, ...]
-    settled: tuple[Look, ...]
-
-
-@dataclass(frozen=True)
 class Racing:
     """The trials of a race."""
 
@@ -91,27 +86,15 @@ class Racing:
 
     def plan(self, room: Room) -> list[Trial]:
         """As many equal rounds as asked for. What the actors give one after the other is found out first."""
-        seconds = self._rehearsal(room)
         if not self.race.sends:
             for order in self._all_orders(range(len(self.race.actors))):
                 self._orders[order] = self._one_after_the_other(room, order)
         rounds = room.stage.settings.rounds or ROUNDS[self.states.store]
-        return [Trial(f"round {n}", lambda here: self._round(here, seconds)) for n in range(rounds)]
-
-    def _rehearsal(self, room: Room) -> float:
-        """How long the first actor takes alone."""
-        if not any(actor.late for actor in self.race.actors):
-            return 0.0
-        with ExitStack() as exit_:
-            scene, _ = self.states.begin(room, self.race.start, exit_)
-            first = self.race.actors[0]
-            seconds: float = room.call(acts.rehearse, first.act, scene, *first.arguments)[1]
-            return seconds
+        return [Trial(f"round {n}", self._round) for n in range(rounds)]
 
     def _all_orders(self, done: Sequence[int]) -> list[tuple[int, ...]]:
         """The orders of some actors, each of those that tell apart: equal actors are the same in any order."""
-        kinds = {(self.race.actors[n].act, self.race.actors[n].arguments): n for n in reversed(done)}
-        every = sorted(kinds.values())
+        every = sorted({self.race.actors.index(self.race.actors[n]) for n in done})
         return [order for size in range(len(every) + 1) for order in permutations(every, size)]
 
     def _one_after_the_other(self, room: Room, order: Sequence[int]) -> tuple[Look, Look]:
@@ -123,14 +106,14 @@ class Racing:
             self._settle(room, scene)
             return at_once, room.call(acts.look, scene)
 
-    def _round(self, room: Room, seconds: float) -> Finding:
+    def _round(self, room: Room) -> Finding:
         with ExitStack() as exit_:
             scene, server = self.states.begin(room, self.race.start, exit_)
             before = room.call(acts.look, scene)
             children = [room.start(actor.act, scene, *actor.arguments) for actor in self.race.actors]
-            for actor, child in sorted(zip(self.race.actors, children, strict=True), key=lambda pair: pair[0].late):
+            for actor, child in zip(self.race.actors, children, strict=True):
                 if actor.late:
-                    time.sleep(room.rng.uniform(0.1, 0.9) * seconds)
+                    wait(server, room.rng.randint(1, TASKS - 1))
                 child.go()
             outcomes = [child.outcome(room.stage.settings.deadline) for child in children]
             finding = Finding(landed=True)
@@ -146,6 +129,8 @@ class Racing:
         kinds = len(self._all_orders(done)[-1])
         expected = [self._orders[order] for order in self._all_orders(done) if len(order) == kinds]
         finding = between(room.call(acts.look, scene), [at_once for at_once, _ in expected], "after the race")
+        if not self.race.loads:
+            return finding
         self._settle(room, scene)
         settled = room.call(acts.look, scene)
         return finding + between(settled, [late for _, late in expected], "after the next loads")
@@ -160,17 +145,30 @@ class Racing:
             else:
                 raise ProofError(f"the run {key!r} cannot be loaded any more: {outcome.text}")
 
-    def _sent(self, room: Room, scene: Scene, server: Any, before: Look) -> Finding:
+    def _sent(self, room: Room, scene: Scene, server: CvatServer, before: Look) -> Finding:
         """After a race about sending: the samples and labels are as before, and the run can be finished, or is gone."""
         now = room.call(acts.look, scene)
-        finding = between(replace(now, content=_without_runs(now)), [replace(before, content=_without_runs(before))], "after")
+        finding = between(
+            replace(now, content=_without_runs(now)), [replace(before, content=_without_runs(before))], "after"
+        )
         if now.states:
             outcome = room.attempt(acts.finish, scene)
             finding += ended(outcome, "finishing")
             if outcome.kind == "refused":
                 finding += Finding(lost=1, notes=(f"the run cannot be finished: {outcome.text}",))
                 return finding
-        return finding + sent(room, scene, server)
+        known = room.call(acts.known_tasks, scene)
+        finding += tool.audit(server, known)
+        if known:
+            finding += pending(room.call(acts.plan, scene))
+        return finding
+
+
+def wait(server: CvatServer, tasks: int) -> None:
+    """Until the server has so many tasks; not for ever, as a sender may fail."""
+    end = time.monotonic() + WAIT
+    while len(server.tasks) < tasks and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def _without_runs(look: Look) -> Any:

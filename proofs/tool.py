@@ -11,6 +11,9 @@ import requests
 from tests.doubles.cvat import CvatServer
 
 from .frame import Finding
+from .scene import PER_IMAGE, PER_TASK
+
+OBJECTS = PER_TASK * PER_IMAGE  # of a task
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,15 @@ def work(tool: CvatServer, tasks: Iterable[int], todo: Work) -> None:
                     patch(task, "delete", [shapes[todo.delete]])
 
 
-def audit(tool: CvatServer, known: Iterable[int], per_task: int) -> Finding:
+def audit(tool: CvatServer, known: Iterable[int]) -> Finding:
     """Tasks on the server that no run knows, tasks that runs know twice or that are gone, and objects sent twice or not."""
     here = Counter(known)
     orphans = sorted(set(tool.tasks) - set(here))
     gone = sorted(set(here) - set(tool.tasks))
     shapes = {task: len(tool.annotations_of(task)) for task in here if task in tool.tasks}
     twice = [task for task, times in here.items() if times > 1]
-    more = sum(max(0, n - per_task) for n in shapes.values())
-    less = sum(max(0, per_task - n) for n in shapes.values())
+    more = sum(max(0, n - OBJECTS) for n in shapes.values())
+    less = sum(max(0, OBJECTS - n) for n in shapes.values())
     notes = [
         (orphans, f"the server has {len(orphans)} tasks that no run knows"),
         (gone, f"a run knows {len(gone)} tasks that are not on the server"),
