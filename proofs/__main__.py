@@ -53,7 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", action="append", default=[], choices=PLACES, help="may be given twice")
     parser.add_argument("--seed", type=int, default=0, help="the same seed chooses the same trials")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trials at once (2)")
-    parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help="for one process (60)")
+    parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for one process (120)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.areas if name not in AREAS]:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Settings:
     rounds: int | None = None
     stores: tuple[str, ...] | None = None
     jobs: int = 2
-    deadline: float = 60.0
+    deadline: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Finding:
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: Finding) -> Finding:
-        return Finding(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Finding)))
+        sums = {name: getattr(self, name) + getattr(other, name) for name in (*FAILURES, "notes")}
+        return Finding(self.landed or other.landed, **sums)
 
     @property
     def sound(self) -> bool:

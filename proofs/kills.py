@@ -91,15 +91,15 @@ class Killing:
             after = seen(room, self.verb, scene)
         rounds = room.stage.settings.rounds or ROUNDS
         points = [(Step(n, when), name) for n, name in enumerate(steps, 1) for when in ("before", "after")]
-        chosen = sorted(room.rng.sample(points, min(len(points), rounds // 2)), key=lambda point: point[0].number)
+        chosen = sorted(room.rng.sample(range(len(points)), min(len(points), rounds // 2)))
         trial = partial(self._trial, before=before, after=after)
         trials = [
             Trial(f"{step.when} step {step.number} ({name})", partial(trial, at=step, delay=0.0))
-            for step, name in chosen
+            for step, name in (points[at] for at in chosen)
         ]
         for number in range(rounds - len(trials)):
-            delay = room.rng.uniform(0, seconds)
-            trials.append(Trial(f"random {number}, {1000 * delay:.0f} ms", partial(trial, at=None, delay=delay)))
+            moment = room.rng.random()
+            trials.append(Trial(f"random {number}, at {moment:.0%}", partial(trial, at=None, delay=moment * seconds)))
         return trials
 
     def _trial(self, room: Room, at: Step | None, delay: float, before: Look, after: Look) -> Finding:
