@@ -61,7 +61,7 @@ VERBS = (
     _same("import create", "nothing", acts.import_create),
     _same("import add", "plain, more images", acts.import_add),
     _same("import overwrite", "plain, more images", acts.import_overwrite, everywhere=False, moves=True),
-    _same("export", "plain", acts.export, look=acts.look_at_export),
+    _same("export", "plain", acts.export, everywhere=False, look=acts.look_at_export),
 )
 
 
@@ -119,7 +119,7 @@ class Killing:
                 if again.kind == "refused" and not happened:
                     finding += Finding(lost=1, notes=(f"the repetition is refused: {again.text}",))
             finding += one_of(seen(room, self.verb, scene), [after], "after the repetition")
-            if self.verb.sends and finding.sound:
+            if self.verb.sends:
                 finding += tool.audit(server, room.call(acts.known_tasks, scene))
             if self.verb.quiet and finding.sound:
                 finding += pending(room.call(acts.plan, scene))
