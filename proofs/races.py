@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
@@ -148,9 +148,7 @@ class Racing:
     def _sent(self, room: Room, scene: Scene, server: CvatServer, before: Look) -> Finding:
         """After a race about sending: the samples and labels are as before, and the run can be finished, or is gone."""
         now = room.call(acts.look, scene)
-        finding = between(
-            replace(now, content=_without_runs(now)), [replace(before, content=_without_runs(before))], "after"
-        )
+        finding = between(now.without_runs(), [before.without_runs()], "after the race")
         if now.states:
             outcome = room.attempt(acts.finish, scene)
             finding += ended(outcome, "finishing")
@@ -169,7 +167,3 @@ def wait(server: CvatServer, tasks: int) -> None:
     end = time.monotonic() + WAIT
     while len(server.tasks) < tasks and time.monotonic() < end:
         time.sleep(0.001)
-
-
-def _without_runs(look: Look) -> Any:
-    return type(look.content)({text: n for text, n in look.content.items() if not text.startswith("run ")})

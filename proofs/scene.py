@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class Look:
     content: Counter[str]
     twins: tuple[str, ...] = ()
     states: dict[str, str] | None = None
+
+    def without_runs(self) -> Look:
+        """The same with samples and labels alone."""
+        kept = {text: times for text, times in self.content.items() if not text.startswith("run ")}
+        return replace(self, content=Counter(kept))
 
 
 @dataclass(frozen=True)
