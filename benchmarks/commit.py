@@ -38,13 +38,13 @@ def rows(count: int, first: int = 0, rev: int = 1) -> pa.Table:
 
 def one(way: str, count: int, folder: Path) -> dict[str, Any]:
     """Make a dataset, change it in one way, and measure the change."""
-    from annobridge.store.labels import Labels
+    from annobridge.store.labels import ROWS, Labels
     from annobridge.store.tables import Database, among
 
     db = Database.create(str(folder))
     labels = Labels(db)
     for first in range(0, count, 100_000):
-        labels.append(rows(min(100_000, count - first), first))
+        db.append("labels", rows(min(100_000, count - first), first))
     edits = rows(count, 0, rev=2).take(pa.array(np.arange(0, count, 10)))
     adds = rows(count // 20, count)
     gone = [f"{n:036d}" for n in range(5, count, 20)]
@@ -52,13 +52,13 @@ def one(way: str, count: int, folder: Path) -> dict[str, Any]:
     version = labels.version()
     with measure.phase(way, figures):
         if way == "update":
-            touched = pa.array([*edits["label_id"].to_pylist(), *gone], pa.string())
-            columns = ["label_id", "rev"]
-            found = [
-                batch.filter(pc.is_in(batch["label_id"], value_set=touched))
-                for batch in labels.scan(None, columns, version, address=True)
-            ]
-            labels.commit(version, pa.Table.from_batches(found), pa.concat_tables([edits, adds]).to_reader())
+            old = {name: [] for name in ("edited", "gone")}
+            ids = {"edited": edits["label_id"].combine_chunks(), "gone": pa.array(gone, pa.string())}
+            for batch in labels.scan(None, ["label_id", "rev"], version, address=True):
+                for name, parts in old.items():
+                    parts.append(batch.select(ROWS.names).filter(pc.is_in(batch["label_id"], value_set=ids[name])))
+            replaced = pa.Table.from_batches([*old["edited"], *old["gone"]])
+            labels.commit(version, replaced, edits.to_batches(), labels.write(adds.to_batches()))
         else:
             table = db.table("labels")
             merge = table.merge_insert("label_id").when_matched_update_all("target.rev = source.rev - 1")

@@ -79,8 +79,11 @@ def import_dataset(
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
-        found = Intake(stores, tags, clip)
-        found.run(opened, progress)
+        with stores.changing_samples("is being imported into"):
+            if mode != "add" and stores.samples.count():  # of another import, which had the same place until now
+                raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
+            found = Intake(stores, tags, clip)
+            found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
         dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept), list(opened.notes)
@@ -90,16 +93,10 @@ def import_dataset(
 @contextmanager
 def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iterator[Stores]:
     if mode == "add":
-        stores = load_dataset(uri, storage_options)._stores
-        with stores.changing_samples("is being imported into"):
-            yield stores
+        yield load_dataset(uri, storage_options)._stores
         return
     with building.new(uri, storage_options, replace=mode == "overwrite") as database:
-        stores = Stores.of(database)
-        with stores.changing_samples("is being imported into"):
-            if stores.samples.count():  # of another import, which had the same place until now
-                raise DatasetExists(f"There is a dataset at {uri!r} already; give mode='add', or choose another place.")
-            yield stores
+        yield Stores.of(database)
 
 
 @contextmanager

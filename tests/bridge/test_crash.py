@@ -34,8 +34,8 @@ LOAD = [
     ("annobridge.store.baseline:Baseline.put_loaded", 1, "after"),
     ("annobridge.store.tables:Database.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
-    ("lance:LanceDataset.commit", 1, "before"),
-    ("lance:LanceDataset.commit", 1, "after"),
+    ("annobridge.store.labels:deletions", 1, "after"),  # right before the commit
+    ("annobridge.store.labels:Labels.commit", 1, "after"),
     ("annobridge.store.runs:Runs.end", 1, "after"),
 ]
 ANNOTATE = [
@@ -48,7 +48,7 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.add_receipt", 2, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
-UNDO = [("lance:LanceDataset.commit", 1, "before"), ("lance:LanceDataset.commit", 1, "after")]
+UNDO = [("annobridge.store.labels:deletions", 1, "after"), ("annobridge.store.labels:Labels.commit", 1, "after")]
 VERBS = {"load": LOAD, "annotate": ANNOTATE, "undo": UNDO}
 POINTS = {
     f"{verb}, {when} {what.split(':')[1]} #{nth}": (verb, what, nth, when)
@@ -193,7 +193,7 @@ def test_killed_in_load(wrecks, root, name):
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     ds = ab.load_dataset(folder)
     found = labels(ds)
-    committed = "after LanceDataset.commit" in name or "Runs.end" in name
+    committed = "Labels.commit" in name or "Runs.end" in name
     assert same(found, after if committed else before)
     assert version(folder) == version(root / "plain") + committed
     plan = ds.plan_annotations("r")  # the next look settles the ledger
@@ -257,7 +257,7 @@ def test_killed_in_undo(wrecks, root, name):
     folder = wrecks[name]
     ds = ab.load_dataset(folder)
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
-    undone = "after" in name
+    undone = "Labels.commit" in name
     assert same(labels(ds), before if undone else after)
     assert ds.get_annotation_info("r")["loads"][-1]["state"] == ("undone" if undone else "applied")
     if undone:
@@ -360,7 +360,7 @@ def test_a_load_taken_for_dead_in_its_very_commit_is_fenced_off(sent, meeting, m
         sent.load()
     before = sent.labels()
     call = sent.load if verb == "load" else lambda: sent.ds.undo_annotations("r")
-    meeting("lance:LanceDataset.commit", lambda: elsewhere(monkeypatch, sent, "get_annotation_info"))
+    meeting("annobridge.store.labels.deletions", lambda: elsewhere(monkeypatch, sent, "get_annotation_info"))
     if verb == "load":
         assert call().added == 2  # planned anew
         assert states(sent.ds) == ["aborted", "applied"]
@@ -439,7 +439,7 @@ def test_a_run_that_is_being_loaded_is_described_and_not_worked_on(sent, meeting
             with pytest.raises(ab.RunBusy, match="is being loaded by"):
                 work("r")
 
-    meeting("lance:LanceDataset.commit", look)
+    meeting("annobridge.store.labels.deletions", look)
     assert sent.load().edited == 1
     assert seen == [["applying"], ["r"], "sent"]
 
@@ -451,7 +451,7 @@ def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
         runs = sent.ds._stores.runs
         runs.update(runs.look("r"), anno_key="better")
 
-    meeting("lance:LanceDataset.commit", rename)
+    meeting("annobridge.store.labels.deletions", rename)
     assert sent.plan().apply().edited == 1
     assert [one["edit"] for one in sent.ds.get_annotation_info("better")["loads"]] == [1]
 
@@ -467,7 +467,7 @@ def test_two_runs_that_put_back_one_label_at_once_put_it_back_once(sent, meeting
         sent.ds.delete_labels(["car0"])
         sent.hands_of("r").set("car0", label="person")
     sent.hands_of("second").set("car0", bounding_box=[0.0, 0.0, 0.5, 0.5])
-    meeting("lance:LanceDataset.commit", lambda: ab.load_dataset(sent.path).load_annotations("second"))
+    meeting("annobridge.store.labels.deletions", lambda: ab.load_dataset(sent.path).load_annotations("second"))
     if undo:
         with pytest.raises(ab.StalePlan, match="'car0' was added by somebody else meanwhile"):
             sent.ds.undo_annotations("r")

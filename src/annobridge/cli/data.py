@@ -72,8 +72,7 @@ def describe(ds: Dataset) -> dict[str, Any]:
         for name, s in sorted(stats.items())
     ]
     runs = [run_line(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
-    orphans = ds.count_labels() - ds.match("true").count_labels()
-    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs, "orphans": orphans}
+    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs}
 
 
 def run_line(run: dict[str, Any]) -> dict[str, Any]:
@@ -100,11 +99,6 @@ def _info(data: dict[str, Any]) -> Iterator[Any]:
         yield show.table(["field", "type", "labels", "classes", "attributes"], rows, ("labels",))
     if data["runs"]:
         yield runs_table(data["runs"])
-    if data["orphans"]:
-        yield (
-            f"{show.plural(data['orphans'], 'label')} of samples that are not there: an import was interrupted. Repeat it with "
-            "--mode add, and it goes on."
-        )
 
 
 def runs_table(runs: list[dict[str, Any]]) -> Any:

@@ -133,6 +133,7 @@ class Runs:
 
     def rename(self, run: Run, anno_key: str) -> Run:
         """Give a run another key. Raises ``RunExists``, also when another process takes the key at the same moment."""
+        self.require_free(anno_key)
         new = _changed(run, anno_key=anno_key)
 
         def renamed(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
@@ -262,13 +263,16 @@ class Runs:
         That error is what the caller has to hear of; should this fail too, the next look at the run settles it.
         """
         with suppress(Exception):
-            self._settled(run, load)
+            self._write(run, load, _outcome(load, self._commit_of(load)))
 
     def _settled(self, run: Run, load: Load) -> Run:
         """The run after a load under way, whose process does not work on it any more, was finished or aborted."""
         version = self._commit_of(load)
         if version is None and self._may_commit(run, load):
-            self.labels.fence()  # should its process only have been suspended, its commit is refused from here on
+            # Its process may only have been suspended. It is disowned first, which ``alone`` sees when it looks again; then
+            # the fence stops the commit of one that has looked already.
+            run = self._write(run, load, {"owner": ""})
+            self.labels.fence()
             version = self._commit_of(load)
         return self._write(run, load, _outcome(load, version))
 
