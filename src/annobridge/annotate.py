@@ -156,7 +156,7 @@ class _Sender:
                     self._record(number, receipt)
                 bar.advance(task.samples.num_rows)
         if refused.reasons:
-            refused.report(self.stores, self.run)
+            refused.report(self.stores, self.run, self.outgoing.samples)
         return self.stores.runs.update(self.run, state="sent")
 
     def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
@@ -206,13 +206,13 @@ class _Refused:
         labels = task.labels.filter(pc.is_in(task.labels["sample_id"], value_set=one(left["sample_id"])))
         return replace(task, samples=left, labels=labels)
 
-    def report(self, stores: Stores, run: Run) -> None:
+    def report(self, stores: Stores, run: Run, of: int) -> None:
         """Warn of the samples that were left out. A run of which nothing is left is forgotten."""
         reasons = "\n  - ".join(self.reasons)
         if not stores.runs.tasks(run).num_rows:
             stores.runs.delete(run)
             raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
-        message = f"The tool refused {self.samples} samples; they are not in the run {run.anno_key!r}:"
+        message = f"The tool refused {self.samples} of {of} samples, which are not in the run {run.anno_key!r}:"
         warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=6)
 
 

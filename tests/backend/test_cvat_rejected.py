@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 from tests.backend.test_cvat_videos import SCHEMA as VIDEO
@@ -181,15 +180,6 @@ def test_the_image_that_is_refused_is_named(tool: Tool, tmp_path: Path) -> None:
         backend.upload(outgoing(ds, backend, {"s1", "s3"}))
     assert refused.value.samples == ("s1",)
     assert backend.find("a-new-task-0") is None
-    tool.abort(ds)
-
-
-def test_an_image_whose_mask_is_of_another_size_is_left_out(tool: Tool, tmp_path: Path) -> None:
-    ds = pictures(tmp_path)
-    ds.add_labels("masks", {f"s{n}": [ab.Detection("car", mask=np.ones((48, 64), bool))] for n in range(4)})
-    results = tool.annotate(ds, {"masks": {"type": "instances", "classes": ["car"]}}, on_rejected="skip")
-    assert samples_of(results) == ["s0", "s1", "s3"]
-    assert (len(tool.there(ds)), tool.load(ds).changes) == (1, 0)
     tool.abort(ds)
 
 

@@ -366,7 +366,7 @@ def test_a_label_that_was_renamed_there_is_unexpected(send: Any) -> None:
     run = send()
     label = run.editor.label(run.task, "car")
     run.editor.call("PATCH", f"/api/labels/{label['id']}", json={"name": "auto", "color": label["color"]})
-    with pytest.raises(ab.UnexpectedLabels, match=r"3 unexpected labels \(3 × class not in the schema\)"):
+    with pytest.raises(ab.UnexpectedLabels, match=r"3 unexpected labels \(3 × class not in the schema: auto\)"):
         run.load()
     report = run.load(unexpected="return")
     assert (report.changes, len(report.unexpected)) == (0, 3)
@@ -605,7 +605,7 @@ def test_a_task_that_is_refused_stops_the_run_which_is_not_burnt(server: Server,
 
 def test_a_task_that_is_refused_is_left_out_when_asked(server: Server, strange: ab.Dataset) -> None:
     with pytest.warns(
-        RefusedTaskWarning, match="The tool refused 1 of 3 tasks; their samples are not in the run 'run'"
+        RefusedTaskWarning, match="The tool refused 1 of 3 samples, which are not in the run 'run':"
     ):
         run = Run(strange, server, task_size=1, on_rejected="skip")
     assert [t["samples"] for t in run.editor.tasks] == [["s0"], ["s2"]]
@@ -616,7 +616,7 @@ def test_a_task_that_is_refused_is_left_out_when_asked(server: Server, strange: 
 
 def test_a_run_of_which_every_task_is_refused_is_no_run(server: Server, strange: ab.Dataset) -> None:
     view = strange.select(["s1"])
-    with pytest.raises(ab.Rejected, match="The tool refused every task, so there is no run 'run'"):
+    with pytest.raises(ab.Rejected, match="The tool refused every sample, so there is no run 'run'"):
         Run(view, server, on_rejected="skip", project_name=NAMED)
     assert strange.list_annotation_runs() == []
     assert projects_called(server, NAMED) == []

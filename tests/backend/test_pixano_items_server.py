@@ -407,7 +407,7 @@ def test_values_that_do_not_fit_are_refused_before_sending(double: PixanoItems) 
     assert "'count'" in next(iter(backend.check_task(task)))
     with pytest.raises(Rejected, match="'count'"):
         backend.upload(task)
-    assert not task.media.opened  # type: ignore[attr-defined]
+    assert backend.find(task.name) is None
     backend.close()
 
 

@@ -51,8 +51,6 @@ def fill(ds: ab.Dataset) -> None:
             f"img{i}.jpg",
             sample_id=f"s{i}",
             tags=["even" if i % 2 == 0 else "odd"],
-            width=640,
-            height=480,
             number=i,
             objects=[
                 ab.Detection("car", [0.1, 0.1, 0.3, 1 / 3], label_id=f"car{i}", confidence=0.9, tags=["mine"],
