@@ -138,18 +138,8 @@ def test_how_a_child_ends(room):
         room.call(math.sqrt, -1)
 
 
-@pytest.mark.parametrize(
-    ("verb", "kind"),
-    [
-        (Verb("double", "plain, more images", acts.add_samples, acts.add_samples), "doubled"),
-        (Verb("lose", "plain", acts.delete_labels, acts.opened), "lost"),
-    ],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_a_planted_verb_is_found_out(room, verb, kind):
-    """One that repeats what happened already, and one that never finishes what it began."""
-    trials = Killing(verb, States(room.stage, "disk")).plan(room)
-    at = {"doubled": [t for t in trials if t.name.startswith("after")][-1], "lost": trials[0]}[kind]
-    finding = at.run(room)
+def test_a_verb_that_never_finishes_is_found_out(room):
+    verb = Verb("lose", "plain", acts.delete_labels, acts.opened)
+    finding = Killing(verb, States(room.stage, "disk")).plan(room)[0].run(room)
     assert finding.landed
-    assert getattr(finding, kind) > 0
+    assert finding.lost > 0

@@ -1,105 +1,103 @@
-"""Unsent: what a run leaves behind here, counted by field, reason and value, so that nobody has to find out.
+"""Unsent: what a run leaves behind here, counted by field, reason and value.
 
-A tool that does not show a label makes people draw it again.
+A tool that does not show a label makes people draw it again, so it is told before anything is sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
 from .labels import KIND_TYPES
-from .masks import bools, equal, one
+from .masks import bools, equal, one, valid
 from .schema import FieldSchema, LabelSchema
 
 _SHOWN = 5  # values that a sentence names
-_SAID = {  # by reason: for one label, and for several
-    "class": ("label of {field!r} is not sent, as its class is not in the schema", "labels of {field!r} are not sent, as their classes are not in the schema"),
-    "type": ("label of {field!r} is not sent, as the field is sent as {type}", "labels of {field!r} are not sent, as the field is sent as {type}"),
-    "attribute": ("label of {field!r} has attributes that are not in the schema and not sent", "labels of {field!r} have attributes that are not in the schema and not sent"),
-    "tool": ("label of {field!r} was not sent, as the tool has no place for it", "labels of {field!r} were not sent, as the tool has no place for them"),
-}  # fmt: skip
-LABELS_LEFT = ("class", "type", "tool")  # reasons that keep a whole label from being sent
+_SENTENCES = {
+    "class": "{labels} of {field!r} {are} not sent, with a class that is not in the schema",
+    "type": "{labels} of {field!r} {are} not sent, of another type than the field's",
+    "attribute": "{labels} of {field!r} {are} sent without attributes that are not in the schema",
+    "tool": "{labels} of {field!r} {were} not sent, as the tool has no place for them",
+}
 
 
 @dataclass
 class Unsent:
-    """Counts of labels by (field, reason, value). ``labels`` counts each label once per field and reason."""
+    """Counts of labels by field and reason, and of each value: a class, a type, or the name of an attribute."""
 
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def __bool__(self) -> bool:
-        return bool(self.labels)
+    values: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, labels: pa.Table, schema: LabelSchema) -> None:
-        """Count what of a task's labels the schema leaves out."""
+        """Count what the schema leaves out of some labels."""
         for spec in schema.fields.values():
-            here = labels.filter(pa.array(equal(labels["field"], spec.name)))
-            if here.num_rows:
-                self._add_field(here, spec)
+            self._add_field(labels.filter(pa.array(equal(labels["field"], spec.name))), spec)
 
     def _add_field(self, rows: pa.Table, spec: FieldSchema) -> None:
-        kind = equal(rows["kind"], spec.kind)
-        self._count(spec.name, "type", [KIND_TYPES.get(k, k) for k in rows["kind"].filter(pa.array(~kind)).to_pylist()])
-        rows = rows.filter(pa.array(kind))
+        fits = equal(rows["kind"], spec.kind)
+        types = [KIND_TYPES.get(kind, kind) for kind in rows["kind"].filter(pa.array(~fits)).to_pylist()]
+        self._count(spec.name, "type", pa.array(types, pa.string()))
+        rows = rows.filter(pa.array(fits))
         if spec.classes and spec.type != "scalar":
             known = bools(pc.is_in(rows["label"], value_set=pa.array(spec.classes, pa.string())))
-            self._count(spec.name, "class", rows["label"].filter(pa.array(~known)))
+            self._count(spec.name, "class", one(rows["label"].filter(pa.array(~known))))
             rows = rows.filter(pa.array(known))
         if spec.kind != "message":  # whose attributes are its form
-            strange = sorted(attributes.names(rows["attributes"]) - set(spec.all_attributes()))
-            some = pa.array([False] * rows.num_rows)
-            for name in strange:
-                has = attributes.column(rows["attributes"], name).is_valid()
-                self.counts[spec.name, "attribute", name] += pc.sum(has).as_py() or 0
-                some = pc.or_(some, has)
-            if strange:
-                self.labels[spec.name, "attribute"] += pc.sum(some).as_py() or 0
+            self._add_attributes(rows, spec)
+
+    def _add_attributes(self, rows: pa.Table, spec: FieldSchema) -> None:
+        some = np.zeros(rows.num_rows, bool)
+        for name in sorted(attributes.names(rows["attributes"]) - set(spec.all_attributes())):
+            has = valid(attributes.column(rows["attributes"], name))
+            self.values[spec.name, "attribute", name] += int(has.sum())
+            some |= has
+        if some.any():
+            self.labels[spec.name, "attribute"] += int(some.sum())
 
     def add_refused(self, labels: pa.Table, label_ids: pa.Array) -> None:
-        """Count the labels that a backend says it has no place for."""
+        """Count the labels for which a backend says that the tool has no place."""
         rows = labels.filter(pc.is_in(labels["label_id"], value_set=label_ids))
         for name in pc.unique(one(rows["field"])).to_pylist():
-            self._count(name, "tool", rows.filter(pc.equal(rows["field"], name))["label"])
+            self._count(name, "tool", one(rows.filter(pc.equal(rows["field"], name))["label"]))
 
-    def _count(self, name: str, reason: str, values: pa.ChunkedArray | list[str]) -> None:
-        if not len(values):
-            return
-        self.labels[name, reason] += len(values)
-        for pair in pc.value_counts(pa.array(values) if isinstance(values, list) else one(values)).to_pylist():
-            self.counts[name, reason, str(pair["values"])] += pair["counts"]
-
-    def sentences(self, schema: LabelSchema) -> list[str]:
-        """What is left out, a sentence for each field and reason, labels first."""
-        return list(_sentences(self.to_list(), schema))
+    def _count(self, name: str, reason: str, values: pa.Array) -> None:
+        if len(values):
+            self.labels[name, reason] += len(values)
+        for pair in pc.value_counts(values).to_pylist():
+            self.values[name, reason, str(pair["values"])] += pair["counts"]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The counts as plain data: field, reason, labels, and the labels of each value."""
-        order = sorted(self.labels, key=lambda key: (key[1] == "attribute", key))
+        """The counts as plain data, labels before attributes: field, reason, labels, and the labels of each value."""
         return [
-            {"field": name, "reason": reason, "labels": self.labels[name, reason],
-             "values": {v: n for (f, r, v), n in self.counts.most_common() if (f, r) == (name, reason)}}
-            for name, reason in order if self.labels[name, reason]
-        ]  # fmt: skip
+            {
+                "field": name,
+                "reason": reason,
+                "labels": self.labels[name, reason],
+                "values": {v: n for (f, r, v), n in self.values.most_common() if (f, r) == (name, reason)},
+            }
+            for name, reason in sorted(self.labels, key=lambda key: (key[1] == "attribute", key))
+        ]
 
 
-def sentences(unsent: Iterable[Mapping[str, Any]], schema: LabelSchema) -> list[str]:
-    """What ``Unsent.to_list`` says, in sentences."""
-    return list(_sentences(unsent, schema))
+def sentences(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What ``Unsent.to_list`` says, a sentence for each entry."""
+    return [_sentence(entry["field"], entry["reason"], entry["labels"], entry["values"]) for entry in entries]
 
 
-def _sentences(unsent: Iterable[Mapping[str, Any]], schema: LabelSchema) -> Iterator[str]:
-    for entry in unsent:
-        count, values = entry["labels"], list(entry["values"].items())
-        spec = schema.fields.get(entry["field"])
-        said = _SAID[entry["reason"]][count > 1].format(field=entry["field"], type=spec.type if spec else "")
-        listed = ", ".join(f"{value!r} ({n})" for value, n in values[:_SHOWN])
-        more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-        yield f"{count} {said}: {listed}{more}."
+def _sentence(name: str, reason: str, labels: int, values: Mapping[str, int]) -> str:
+    said = _SENTENCES[reason].format(
+        field=name,
+        labels=f"{labels} label{'s' * (labels != 1)}",
+        are="is" if labels == 1 else "are",
+        were="was" if labels == 1 else "were",
+    )
+    shown = [f"{value!r} ({count})" for value, count in list(values.items())[:_SHOWN]]
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return f"{said}: {', '.join(shown)}{more}."
