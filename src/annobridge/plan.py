@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._terminal import absence
-from .backend.base import AnnotationBackend, Download, Receipt
+from .backend.base import Download, Receipt
+from .backend.guarded import Guarded
 from .core import destination, findings
 from .core.digest import digest
 from .core.findings import FINDINGS
@@ -120,7 +121,7 @@ class Outcome:
             )
 
 
-def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options, progress: Any = None) -> Outcome:
+def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None) -> Outcome:
     """Plan a load of a run. Writes nothing."""
     planner = _Planner(stores, run, backend, options)
     try:
@@ -129,7 +130,7 @@ def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options,
         planner.close()
 
 
-def digests(stores: Stores, run: Run, backend: AnnotationBackend) -> list[str]:
+def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
     """What the tool holds now, as one digest per task; compared before a plan made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = []
@@ -170,7 +171,7 @@ class _Answer(NamedTuple):
 
 
 class _Planner:
-    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend, options: Options) -> None:
+    def __init__(self, stores: Stores, run: Run, backend: Guarded, options: Options) -> None:
         self.stores, self.run, self.backend, self.options = stores, run, backend, options
         self.receipts = stores.runs.receipts(run)
         rows = stores.runs.tasks(run)
