@@ -28,7 +28,16 @@ from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, UNEXPECTED, Choice, route
 from .core.text import near
-from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
+from .exceptions import (
+    Conflict,
+    Gone,
+    InvalidOption,
+    MergeError,
+    RunIncomplete,
+    SchemaError,
+    TooManyDeletions,
+    UnexpectedLabels,
+)
 from .progress import Progress
 from .spool import Spool
 from .store import baseline
@@ -119,6 +128,18 @@ class Outcome:
                 f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 "load with force=True."
             )
+
+
+def _require_unique(spool: Spool) -> None:
+    """Raise ``MergeError`` when two labels would be written under one id."""
+    written = pa.chunked_array([batch["label_id"] for batch in spool.batches("writes")], pa.string())
+    if pc.count_distinct(written).as_py() < len(written):
+        counts = pc.value_counts(written)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+        raise MergeError(
+            f"The load would write {len(twice)} label ids more than once (first: {twice[0].as_py()!r}), so nothing was "
+            "written. Ids are derived from those of the tool; please report this, with the name of the backend."
+        )
 
 
 def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None) -> Outcome:
@@ -220,6 +241,7 @@ class _Planner:
                 f"Two processes sent this run at once, and recorded {self.doubled} labels twice; each counts once."
             )
         self.out.spool.done()
+        _require_unique(self.out.spool)
         return self.out
 
     def _regroup_base(self) -> tuple[Shuffle, list[str]]:
