@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from ._terminal import absence
 from .backend.base import Download, Receipt
 from .backend.guarded import Guarded
-from .core import destination, findings
+from .core import destination, findings, frames, tracks
 from .core.digest import digest
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
-from .core.masks import bools, keep
+from .core.masks import bools, equal, keep, one
 from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, UNEXPECTED, Choice, route
@@ -300,6 +300,7 @@ class _Planner:
         self.out.unanswered += len(returned) - len(answered)
         returned = answered
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
+        theirs = self._without_frames(theirs, sent)
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
         schema = self.run.schema
@@ -309,7 +310,9 @@ class _Planner:
         self.out.spool.add("refused", routed.refused)
         self.out.spool.add("unexpected", routed.unexpected)
         self.out.spool.add("dropped", routed.found)
-        merged = merge(sent, routed.labels, ours, returned, schema, self.single, self.policy, stamp)
+        labels, varied = tracks.settled(routed.labels, sent, schema)
+        self.out.spool.add("refused", varied)
+        merged = merge(sent, labels, ours, returned, schema, self.single, self.policy, stamp)
         if self.destinations:
             merged = destination.carry(
                 merged, sent, copies, ours, returned, self.destinations, self.single, self.policy, stamp
@@ -325,9 +328,21 @@ class _Planner:
         """The labels of these samples; the others are told, and left out."""
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
         if not pc.all(inside, min_count=0).as_py():
-            rows = theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
-            self.out.spool.add("dropped", findings.of(rows, ~bools(inside), "existence", reason))
+            self.out.spool.add(
+                "dropped", findings.of(findings.by_remote_id(theirs), ~bools(inside), "existence", reason)
+            )
         return keep(theirs, inside).combine_chunks()
+
+    def _without_frames(self, theirs: pa.Table, sent: pa.Table) -> pa.Table:
+        """The labels without frame numbers on images, which are told."""
+        on_frame = theirs["frame_number"].is_valid()
+        if not pc.any(on_frame, min_count=0).as_py():
+            return theirs
+        samples = one(pc.unique(theirs.filter(on_frame)["sample_id"]))
+        kinds = self.stores.samples.rows(samples, ["media_type"])["media_type"]
+        theirs, found = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
+        self.out.spool.add("dropped", found)
+        return theirs
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """Labels that were sent and lie now in another field or sample here: they are edited where they are."""

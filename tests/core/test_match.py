@@ -29,7 +29,14 @@ tasks = st.dictionaries(  # sample -> the tool's ids on it; a sample is in one t
 
 def returned(samples: dict[str, list[str]], kind: str = "box") -> pa.Table:
     rows = [
-        {**BOX, "sample_id": s, "remote_id": r, "kind": kind, "confidence": n / 10, "bounding_box": [n / 10, 0, 0.1, 0.1]}
+        {
+            **BOX,
+            "sample_id": s,
+            "remote_id": r,
+            "kind": kind,
+            "confidence": n / 10,
+            "bounding_box": [n / 10, 0, 0.1, 0.1],
+        }
         for s, remote in samples.items()
         for n, r in enumerate(remote)
     ]

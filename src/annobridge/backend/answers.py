@@ -31,16 +31,21 @@ class WrongAnswer(Exception):
 
 
 def receipt(found: object, task: Task) -> Receipt:
-    """What ``upload`` returned for a task: its baseline holds exactly the labels that were sent."""
+    """What ``upload`` returned for a task: each of its labels is in the baseline, or declared unsent."""
     if not isinstance(found, Receipt):
         raise WrongAnswer(f"{_shown(found)} instead of a Receipt")
     if found.task != task.name:
         raise WrongAnswer(f"a receipt of the task {found.task!r}")
     _require_json(found.state)
     baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
-    if faults := [*_unlike_ids(baseline, task.labels), *_unlike_places(baseline, task.labels)]:
+    unsent = _strings(found.unsent, "unsent")
+    given = one(task.labels["label_id"])
+    if (strange := ~bools(pc.is_in(unsent, value_set=given))).any():
+        raise WrongAnswer(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
+    given = given.filter(pc.invert(pc.is_in(given, value_set=unsent)))
+    if faults := [*_unlike_ids(baseline, given), *_unlike_places(baseline, task.labels)]:
         raise WrongAnswer(f"a baseline that {' and '.join(faults)}")
-    return Receipt(found.task, found.state, baseline)
+    return Receipt(found.task, found.state, baseline, unsent)
 
 
 def download(found: object) -> Download:
@@ -48,7 +53,7 @@ def download(found: object) -> Download:
     if not isinstance(found, Download):
         raise WrongAnswer(f"{_shown(found)} instead of a Download")
     labels = _labels(found.labels, "labels", _REQUIRED)
-    samples = _samples(found.samples)
+    samples = _strings(found.samples, "samples")
     notes = texts(found.notes, "notes")
     twice = repeated(labels, _KEY, _TOOLS)
     if twice.any():
@@ -90,7 +95,9 @@ def status(found: object) -> Status:
         raise WrongAnswer(f"a Status whose samples are {_shown(found.samples)} instead of numbers of samples by state")
     jobs = found.jobs if isinstance(found.jobs, Iterable) else [found.jobs]
     if wrong := [job for job in jobs if not _is_job(job)]:
-        raise WrongAnswer(f"a Status with the job {_shown(wrong[0])} instead of a mapping of {', '.join(_JOB)} to texts")
+        raise WrongAnswer(
+            f"a Status with the job {_shown(wrong[0])} instead of a mapping of {', '.join(_JOB)} to texts"
+        )
     return found
 
 
@@ -135,9 +142,9 @@ def _columns(names: Sequence[str]) -> str:
     return f"the column{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
 
 
-def _unlike_ids(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
+def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
     """How the ids of a baseline differ from those of the labels that were sent."""
-    found, given = one(baseline["label_id"]), one(sent["label_id"])
+    found = one(baseline["label_id"])
     if not found.equals(given):
         lacks, strange = (~bools(pc.is_in(a, value_set=b)) for a, b in ((given, found), (found, given)))
         twice = repeated(baseline, ["label_id"], [])
@@ -168,13 +175,13 @@ def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
             )
 
 
-def _samples(found: object) -> pa.Array:
+def _strings(found: object, what: str) -> pa.Array:
     if not isinstance(found, pa.Array | pa.ChunkedArray):
-        raise WrongAnswer(f"samples that are {_shown(found)} instead of a pyarrow array of strings")
+        raise WrongAnswer(f"{what} that are {_shown(found)} instead of a pyarrow array of strings")
     if found.type != pa.string():
-        raise WrongAnswer(f"samples of type {found.type} instead of string")
+        raise WrongAnswer(f"{what} of type {found.type} instead of string")
     if found.null_count:
-        raise WrongAnswer(f"samples of which {found.null_count} are null")
+        raise WrongAnswer(f"{what} of which {found.null_count} are null")
     return one(found)
 
 

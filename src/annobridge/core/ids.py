@@ -18,11 +18,11 @@ _PLACES = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
 
 
 def name(*parts: str) -> str:
-    """One name made of several texts, different for different texts whatever is in them.
+    r"""One name made of several texts, different for different texts whatever is in them.
 
     >>> name("7", "s0")
-    '7\\ns0'
-    >>> name("a\\nb", "c") == name("a", "b\\nc")
+    '7\ns0'
+    >>> name("a\nb", "c") == name("a", "b\nc")
     False
     """
     return "\n".join(p.replace("\\", "\\\\").replace("\n", "\\n") if "\\" in p or "\n" in p else p for p in parts)

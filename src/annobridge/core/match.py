@@ -24,7 +24,7 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs
-    key, base_key = _key(theirs, "remote_id"), _key(base, "remote_id")
+    key, base_key = key_of(theirs), key_of(base)
     index = pc.index_in(key, value_set=base_key).fill_null(-1).to_numpy().copy()
     names: dict[int, str] = {}  # of copies, of which their ids are derived
     for t_rows, b_rows in _crowds(key, base_key):
@@ -48,7 +48,7 @@ def moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
     return findings.of(matched, moved, "field", reason, base=matched, theirs=theirs)
 
 
-def _key(rows: pa.Table, column: str) -> pa.Array:
+def key_of(rows: pa.Table, column: str = "remote_id") -> pa.Array:
     """The sample and one column as one text. The length comes first, as there may be line breaks in ids."""
     sample, other = one(rows["sample_id"]), one(rows[column].cast(pa.string()))
     length = pc.utf8_length(sample).cast(pa.string())
@@ -100,7 +100,7 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
         left = left.filter(pc.invert(pc.is_in(left["label_id"], value_set=label_id.drop_null())))
         if not here.any() or not left.num_rows:
             continue
-        place = pc.index_in(_key(theirs, "frame_number"), value_set=_key(left, "frame_number"))
+        place = pc.index_in(key_of(theirs, "frame_number"), value_set=key_of(left, "frame_number"))
         at = np.where(here, place.fill_null(-1).to_numpy(), -1)
         take = np.zeros(len(at), bool)
         take[np.unique(at, return_index=True)[1]] = True  # the first of each

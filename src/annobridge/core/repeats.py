@@ -1,4 +1,4 @@
-"""Repeats: rows that a table holds more than once."""
+"""Repeats: which rows of a table have the same key, and which are held more than once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
     [False, False, False, True]
     """
     found = np.zeros(rows.num_rows, bool)
-    codes = _codes(rows, key)
+    codes = key_codes(rows, key)
     _, group, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     left = np.flatnonzero(sizes[group] > 1)
     while left.size:  # each round compares what is left of a group with the first of it
@@ -36,8 +36,8 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
     return found
 
 
-def _codes(rows: pa.Table, key: Sequence[str]) -> Ints:
-    """A number for each combination of the values of the key."""
+def key_codes(rows: pa.Table, key: Sequence[str]) -> Ints:
+    """A number for each combination of the values of some columns; null is a value."""
     codes = np.zeros(rows.num_rows, np.int64)
     for name in key:
         coded = one(rows[name]).dictionary_encode(null_encoding="encode")
