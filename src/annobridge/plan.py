@@ -138,7 +138,8 @@ def _require_unique(spool: Spool) -> None:
         twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
         raise MergeError(
             f"The load would write {len(twice)} label ids more than once (first: {twice[0].as_py()!r}), so nothing was "
-            "written. Ids are derived from those of the tool; please report this, with the name of the backend."
+            "written. Where the dataset itself has two labels of one id, delete one of them, or give it another id; "
+            "otherwise this is a defect of annobridge, so please report it."
         )
 
 

@@ -44,7 +44,7 @@ def slip(monkeypatch: pytest.MonkeyPatch, method: str, change: Change) -> None:
 
 
 ANY = [
-    (lambda t: None, "None instead of a pyarrow.Table"),
+    (lambda t: None, "instead of a pyarrow.Table"),
     (lambda t: t.drop_columns(["tags", "rev"]), "without the columns 'rev', 'tags'|without the columns 'tags', 'rev'"),
     (lambda t: t.append_column("zzz", t["label"]), "with the column 'zzz' too many"),
     (lambda t: t.append_column("label", t["label"]), "with the column 'label' more than once"),

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.labels import REMOTE
-from ..core.masks import Bools, bools, equal, one, valid
+from ..core.masks import Bools, bools, equal, keep, one, valid
 from ..core.repeats import repeated
 from .base import Download, Receipt, Status, Task
 
@@ -39,11 +39,11 @@ def receipt(found: object, task: Task) -> Receipt:
     _require_json(found.state)
     baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
     unsent = _strings(found.unsent, "unsent")
-    given = one(task.labels["label_id"])
-    if (strange := ~bools(pc.is_in(unsent, value_set=given))).any():
+    sent = task.labels
+    if (strange := ~bools(pc.is_in(unsent, value_set=one(sent["label_id"])))).any():
         raise WrongAnswer(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
-    given = given.filter(pc.invert(pc.is_in(given, value_set=unsent)))
-    if faults := [*_unlike_ids(baseline, given), *_unlike_places(baseline, task.labels)]:
+    sent = keep(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
+    if faults := [*_unlike_ids(baseline, one(sent["label_id"])), *_unlike_places(baseline, sent)]:
         raise WrongAnswer(f"a baseline that {' and '.join(faults)}")
     return Receipt(found.task, found.state, baseline, unsent)
 
@@ -111,7 +111,7 @@ def url(found: object) -> str | None:
 def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
     """A table with exactly the columns of ``REMOTE``, in any order, and no null where there must be a value."""
     if not isinstance(found, pa.Table):
-        raise WrongAnswer(f"{what} that are {_shown(found)} instead of a pyarrow.Table with the columns of REMOTE")
+        raise WrongAnswer(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
     if faults := list(_unlike_columns(found.schema)):
         raise WrongAnswer(f"{what} {' and '.join(faults)}, unlike REMOTE")
     faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
@@ -164,9 +164,11 @@ def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
 def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
     """Where a baseline says another sample, field or kind of a label than it was sent with."""
     ids = one(baseline["label_id"])
-    place = pc.index_in(ids, value_set=one(sent["label_id"]))
+    sent = sent.select(["label_id", "sample_id", "field", "kind"])
+    if not ids.equals(one(sent["label_id"])):
+        sent = sent.take(pc.index_in(ids, value_set=one(sent["label_id"])))
     for name in ("sample_id", "field", "kind"):
-        found, given = one(baseline[name]), one(sent[name]).take(place)
+        found, given = one(baseline[name]), one(sent[name])
         wrong = valid(given) & ~equal(found, given)
         if wrong.any():
             yield (
