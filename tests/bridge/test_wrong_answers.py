@@ -107,7 +107,7 @@ def test_a_wrong_receipt_is_refused_and_the_run_can_be_resumed(bridge, monkeypat
     assert "mistake in the backend" in said
     assert "resume_annotation('r')" in said
     assert len(said.splitlines()) == 1
-    assert bridge.ds._stores.baseline.size(bridge.ds._stores.runs.get("r")) == 0
+    assert bridge.ds._stores.db.table("annotation_baseline").count_rows() == 0
     bridge.ds.resume_annotation("r")
     bridge.again_is_nothing()
     assert bridge.labels() == before
