@@ -73,9 +73,7 @@ def fill(
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
     unsent = one(part.labels["label_id"]).filter(pa.array(frames.place(part.labels) < 0))
-    return Filled(
-        task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids), unsent
-    )
+    return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids), unsent)
 
 
 def _has_annotations(api: Api, task: int) -> bool:
