@@ -114,7 +114,8 @@ class CvatBackend(AnnotationBackend):
             "project": number if is_made else None,
             "scalars": {name: _type_of(kinds or self._scalars[name]) for name, kinds in _scalar_kinds(task)},
         }
-        return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]))
+        unsent = pa.concat_arrays([one.unsent for one in filled])
+        return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]), unsent)
 
     def _filled(self, task: Task, vocabulary: Vocabulary, number: int | None, users: Mapping[str, int]) -> list[Filled]:
         """All parts of a task. Where some are refused for their samples, the others are filled before that is told."""

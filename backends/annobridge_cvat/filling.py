@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from annobridge.backend import Media
 from annobridge.core import geometry
+from annobridge.core.masks import one
 from annobridge.exceptions import Broken, Rejected
 
 from . import decode, identity, jobs, media, numbers
@@ -37,7 +38,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Filled:
     """The task that it became: its number, its project, the samples in the order of its frames (a video's once), the numbers of
-    its labels, and what was sent.
+    its labels, what was sent, and the ids of the labels on frames that are not in it.
     """
 
     task: int
@@ -45,6 +46,7 @@ class Filled:
     samples: list[str]
     vocabulary: Vocabulary
     baseline: pa.Table
+    unsent: pa.Array
 
 
 def fill(
@@ -70,7 +72,8 @@ def fill(
     if config.job_assignees:
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
-    return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids))
+    unsent = one(part.labels["label_id"]).filter(pa.array(frames.place(part.labels) < 0))
+    return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids), unsent)
 
 
 def _has_annotations(api: Api, task: int) -> bool:

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .backend.base import AnnotationBackend, Receipt, Task
+from .backend.base import Receipt, Task
 from .backend.check import problems as unsupported
+from .backend.guarded import Guarded
 from .core import infer, tasks, validate
 from .core.labels import SAMPLES
 from .core.masks import one
@@ -49,7 +50,7 @@ def send(
     stages: Sequence[views.Stage],
     anno_key: str,
     arguments: Mapping[str, Any],
-    backend: AnnotationBackend,
+    backend: Guarded,
     media_field: str,
     progress: ProgressChoice,
 ) -> Run:
@@ -89,7 +90,7 @@ def check_key(anno_key: str) -> None:
         )
 
 
-def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: ProgressChoice) -> Run:
+def resume(stores: Stores, run: Run, backend: Guarded, progress: ProgressChoice) -> Run:
     """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first.
 
     Raises ``RunBusy`` while another process is sending the run.
@@ -98,7 +99,7 @@ def resume(stores: Stores, run: Run, backend: AnnotationBackend, progress: Progr
         return now if now.state == "sent" else _resume(stores, now, hold, backend, progress)
 
 
-def _resume(stores: Stores, run: Run, hold: Hold, backend: AnnotationBackend, progress: ProgressChoice) -> Run:
+def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: ProgressChoice) -> Run:
     done = stores.runs.receipts(run)
     rows = stores.runs.tasks(run)
     todo = [
@@ -117,7 +118,7 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: AnnotationBackend, pr
         return _Sender(stores, run, hold, backend, outgoing).send(progress)
 
 
-def abort(stores: Stores, run: Run, backend: AnnotationBackend) -> None:
+def abort(stores: Stores, run: Run, backend: Guarded) -> None:
     """Remove what the run made on the server, answered or not, and forget the run.
 
     Raises ``RunBusy`` while another process is sending the run.
@@ -138,7 +139,7 @@ class _Sender:
     stores: Stores
     run: Run
     hold: Hold
-    backend: AnnotationBackend
+    backend: Guarded
     outgoing: Outgoing
 
     def send(self, progress: ProgressChoice) -> Run:
@@ -324,11 +325,11 @@ class Outgoing:
         """The baseline of a task with what its labels have here and no tool is asked about."""
         return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
-    def check(self, backend: AnnotationBackend, progress: ProgressChoice) -> None:
+    def check(self, backend: Guarded, progress: ProgressChoice) -> None:
         """Everything that can be wrong with what is going to be sent; learns missing image sizes on the way."""
         columns = ["sample_id", "media_type", "filepath"]
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
-        if found := list(backend.check(self.run.schema, samples)):
+        if found := backend.check(self.run.schema, samples):
             raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
         faults: list[str] = []
         bad_labels: list[str] = []
@@ -352,7 +353,7 @@ class Outgoing:
         for sample_ids, sizes in self._learnt:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
-    def _check_files(self, number: int, backend: AnnotationBackend, bar: Progress) -> list[str]:
+    def _check_files(self, number: int, backend: Guarded, bar: Progress) -> list[str]:
         samples = self.samples_of(number)
         if not backend.capabilities.sends_media:
             bar.advance(samples.num_rows)

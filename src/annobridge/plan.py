@@ -17,17 +17,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ._terminal import absence
-from .backend.base import AnnotationBackend, Download, Receipt
-from .core import destination, findings
+from .backend.base import Download, Receipt
+from .backend.guarded import Guarded
+from .core import destination, findings, frames, tracks
 from .core.digest import digest
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
-from .core.masks import bools, keep
+from .core.masks import bools, equal, keep, one
 from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import MODES, UNEXPECTED, Choice, route
 from .core.text import near
-from .exceptions import Conflict, Gone, InvalidOption, RunIncomplete, SchemaError, TooManyDeletions, UnexpectedLabels
+from .exceptions import (
+    Conflict,
+    Gone,
+    InvalidOption,
+    MergeError,
+    RunIncomplete,
+    SchemaError,
+    TooManyDeletions,
+    UnexpectedLabels,
+)
 from .progress import Progress
 from .spool import Spool
 from .store import baseline
@@ -120,7 +130,20 @@ class Outcome:
             )
 
 
-def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options, progress: Any = None) -> Outcome:
+def _require_unique(spool: Spool) -> None:
+    """Raise ``MergeError`` when two labels would be written under one id."""
+    written = pa.chunked_array([batch["label_id"] for batch in spool.batches("writes")], pa.string())
+    if pc.count_distinct(written).as_py() < len(written):
+        counts = pc.value_counts(written)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+        raise MergeError(
+            f"The load would write {len(twice)} label ids more than once (first: {twice[0].as_py()!r}), so nothing was "
+            "written. Where the dataset itself has two labels of one id, delete one of them, or give it another id; "
+            "otherwise this is a defect of annobridge, so please report it."
+        )
+
+
+def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None) -> Outcome:
     """Plan a load of a run. Writes nothing."""
     planner = _Planner(stores, run, backend, options)
     try:
@@ -129,7 +152,7 @@ def make(stores: Stores, run: Run, backend: AnnotationBackend, options: Options,
         planner.close()
 
 
-def digests(stores: Stores, run: Run, backend: AnnotationBackend) -> list[str]:
+def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
     """What the tool holds now, as one digest per task; compared before a plan made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = []
@@ -170,7 +193,7 @@ class _Answer(NamedTuple):
 
 
 class _Planner:
-    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend, options: Options) -> None:
+    def __init__(self, stores: Stores, run: Run, backend: Guarded, options: Options) -> None:
         self.stores, self.run, self.backend, self.options = stores, run, backend, options
         self.receipts = stores.runs.receipts(run)
         rows = stores.runs.tasks(run)
@@ -219,6 +242,7 @@ class _Planner:
                 f"Two processes sent this run at once, and recorded {self.doubled} labels twice; each counts once."
             )
         self.out.spool.done()
+        _require_unique(self.out.spool)
         return self.out
 
     def _regroup_base(self) -> tuple[Shuffle, list[str]]:
@@ -277,6 +301,7 @@ class _Planner:
         self.out.unanswered += len(returned) - len(answered)
         returned = answered
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
+        theirs = self._without_frames(theirs, sent)
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
         schema = self.run.schema
@@ -286,7 +311,9 @@ class _Planner:
         self.out.spool.add("refused", routed.refused)
         self.out.spool.add("unexpected", routed.unexpected)
         self.out.spool.add("dropped", routed.found)
-        merged = merge(sent, routed.labels, ours, returned, schema, self.single, self.policy, stamp)
+        labels, varied = tracks.settled(routed.labels, sent, schema)
+        self.out.spool.add("refused", varied)
+        merged = merge(sent, labels, ours, returned, schema, self.single, self.policy, stamp)
         if self.destinations:
             merged = destination.carry(
                 merged, sent, copies, ours, returned, self.destinations, self.single, self.policy, stamp
@@ -302,9 +329,21 @@ class _Planner:
         """The labels of these samples; the others are told, and left out."""
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
         if not pc.all(inside, min_count=0).as_py():
-            rows = theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
-            self.out.spool.add("dropped", findings.of(rows, ~bools(inside), "existence", reason))
+            self.out.spool.add(
+                "dropped", findings.of(findings.by_remote_id(theirs), ~bools(inside), "existence", reason)
+            )
         return keep(theirs, inside).combine_chunks()
+
+    def _without_frames(self, theirs: pa.Table, sent: pa.Table) -> pa.Table:
+        """The labels without frame numbers on images, which are told."""
+        on_frame = theirs["frame_number"].is_valid()
+        if not pc.any(on_frame, min_count=0).as_py():
+            return theirs
+        samples = one(pc.unique(theirs.filter(on_frame)["sample_id"]))
+        kinds = self.stores.samples.rows(samples, ["media_type"])["media_type"]
+        theirs, found = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
+        self.out.spool.add("dropped", found)
+        return theirs
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """Labels that were sent and lie now in another field or sample here: they are edited where they are."""

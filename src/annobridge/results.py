@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from . import load as loading
 from . import plan as planning
 from .backend.base import AnnotationBackend, Receipt
+from .backend.guarded import Guarded
 from .core import findings
 from .core.text import near
 from .exceptions import InvalidOption, StalePlan
@@ -161,7 +162,7 @@ class MergePlan(_Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, backend: AnnotationBackend, outcome: planning.Outcome) -> None:
+    def __init__(self, stores: Stores, backend: Guarded, outcome: planning.Outcome) -> None:
         super().__init__(outcome)
         self._stores, self._backend = stores, backend
 
@@ -235,6 +236,7 @@ class AnnotationResults:
 
     def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
         self._stores, self.run, self.backend = stores, run, backend
+        self._guarded = Guarded(backend)
 
     @property
     def anno_key(self) -> str:
@@ -253,12 +255,12 @@ class AnnotationResults:
         """The run's state, and each task's, with counts of samples by the tool's own states."""
         tasks = {}
         for receipt in self.receipts():
-            found = self.backend.status(receipt)
+            found = self._guarded.status(receipt)
             tasks[receipt.task] = {
                 "state": found.state,
                 "samples": dict(found.samples),
                 "jobs": [dict(job) for job in found.jobs],
-                "url": self.backend.editor_url(receipt),
+                "url": self._guarded.editor_url(receipt),
             }
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
 
@@ -283,7 +285,7 @@ class AnnotationResults:
     def launch_editor(self) -> str | None:
         """Open the tool at the first task, and return the address."""
         for receipt in self.receipts():
-            if url := self.backend.editor_url(receipt):
+            if url := self._guarded.editor_url(receipt):
                 webbrowser.open(url)
                 return url
         return None
@@ -295,8 +297,8 @@ class AnnotationResults:
             if name not in planning.Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {near(name, planning.Options.__slots__)}")
         self.run = self._stores.runs.get(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self.backend, planning.Options(**options), progress)
-        return MergePlan(self._stores, self.backend, outcome)
+        outcome = planning.make(self._stores, self.run, self._guarded, planning.Options(**options), progress)
+        return MergePlan(self._stores, self._guarded, outcome)
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
         """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
@@ -318,7 +320,7 @@ class AnnotationResults:
 
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
-        rest = planning.make(self._stores, self.run, self.backend, report._outcome.options)
+        rest = planning.make(self._stores, self.run, self._guarded, report._outcome.options)
         taken = ("before", "refused", "conflicts", "dropped")
         pending = sum(rest.spool.rows[name] for name in taken) + rest.unanswered
         rest.spool.close()
@@ -334,7 +336,7 @@ class AnnotationResults:
         """Remove the run's tasks from the server. The run, and what it brought, stay here."""
         with self._stores.runs.hold(self.run, "is being cleaned up"):
             for receipt in self.receipts():
-                self.backend.delete(receipt)
+                self._guarded.delete(receipt)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as data."""

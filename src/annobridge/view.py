@@ -13,6 +13,7 @@ from . import annotate as sending
 from . import config, results
 from . import undo as undoing
 from .backend.base import AnnotationBackend
+from .backend.guarded import Guarded
 from .content import Content
 from .core.labels import LABELS
 from .core.nest import nest, nested_schema
@@ -233,7 +234,7 @@ class View:
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
         tool = _connect(backend, backend_options)
-        run = sending.send(self._stores, self._stages, anno_key, arguments, tool, media_field, progress)
+        run = sending.send(self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, progress)
         found = AnnotationResults(self._stores, run, tool)
         if launch_editor:
             found.launch_editor()
@@ -245,12 +246,12 @@ class View:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
         run = self._stores.runs.get(anno_key)
         tool = _reconnect(run, backend_options)
-        return AnnotationResults(self._stores, sending.resume(self._stores, run, tool, progress), tool)
+        return AnnotationResults(self._stores, sending.resume(self._stores, run, Guarded(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
         run = self._stores.runs.get(anno_key)
-        sending.abort(self._stores, run, _reconnect(run, backend_options))
+        sending.abort(self._stores, run, Guarded(_reconnect(run, backend_options)))
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run: its status, editor, plan and clean-up."""

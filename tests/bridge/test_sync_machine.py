@@ -342,7 +342,7 @@ class Sync(RuleBasedStateMachine):
     @rule(data=st.data(), sample=st.sampled_from(SAMPLES), label=values())
     def create_there(self, data: st.DataObject, sample: str, label: Label) -> None:
         run, remote = self._run(data), self._new("t")
-        name = derive(run.run_id, [remote])[0].as_py()
+        name = derive(run.run_id, [f"{remote}\n{sample}"])[0].as_py()
         run.theirs[name], self.sample[name] = bare(label), sample
         server = SERVERS[self.url]
         task = sorted(t for t in server.labels if t.startswith(f"{run.key}-"))[SAMPLES.index(sample) // 2]

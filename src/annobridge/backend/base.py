@@ -50,20 +50,32 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the backend remembers of a task. ``state`` is private to it and must be JSON; it never holds a secret.
+    """What the backend remembers of a task. ``state`` is private to it: a JSON object, without NaN and without secrets.
 
-    ``baseline`` has the columns of ``REMOTE``, with ``label_id`` filled. ``upload`` must return it; ``download`` is given
-    the baseline as it stands now; the other methods get an empty one.
+    ``baseline`` has exactly the columns and types of ``REMOTE``, and one row for each label of the task, with the
+    ``label_id``, ``sample_id``, ``field`` and ``kind`` that it was sent with. Its ``remote_id`` is the tool's own: any
+    text that does not begin with a line break, and not that of another label on the same sample; labels of other tasks
+    or samples may have it too. ``upload`` must return it; ``download`` is given the baseline as it stands now; the other
+    methods get an empty one.
+
+    ``unsent`` are the ids of labels that the tool is not to get, as those on frames that are not sent: they are not in
+    the baseline, and stay as they are. The bridge refuses any other receipt.
     """
 
     task: str
     state: Mapping[str, Any] = field(default_factory=dict)
     baseline: pa.Table = field(default_factory=REMOTE.empty_table)
+    unsent: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
     """What the tool has now: every label found (``REMOTE``), expected or not, and the samples it really answered for.
+
+    A label is known by its ``remote_id`` together with its ``sample_id``; neither may be null, nor may its ``kind``. Of
+    two that bear the same, the one that the baseline does not have is a copy that somebody made, and so a new label; a row
+    that is equal in everything is taken once, with a note. ``label_id`` and ``rev`` are not looked at. ``field`` is null
+    where the tool does not know it. Only labels of videos have a ``frame_number``.
 
     A sample that is not in ``samples`` (a string array) contributes nothing: its absent labels are not deletions.
     ``notes`` are sentences for the report (orphans dropped, frames removed, …).
@@ -140,7 +152,8 @@ def _without_login(url: str) -> str:
 class AnnotationBackend(ABC):
     """Subclass this, set the three class attributes, write three methods, and run ``annobridge.testing.BackendContract``.
 
-    ``upload`` and ``download`` may be called from one thread at a time. Errors are ``annobridge.exceptions.BackendError``.
+    ``upload`` and ``download`` may be called from one thread at a time. Errors are ``annobridge.exceptions.BackendError``;
+    any other exception, and an answer that is not as it is described here, is reported as a mistake in the backend.
     """
 
     name: ClassVar[str]

@@ -44,6 +44,11 @@ def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array
     return pa.Table.from_arrays(arrays, schema=FINDINGS)
 
 
+def by_remote_id(theirs: pa.Table) -> pa.Table:
+    """Labels of the tool that are not matched yet: in findings, they are named by the tool's own id."""
+    return theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
+
+
 def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
     """A short form of a component's value, for people to compare; null where it has none."""
     if component == "label":

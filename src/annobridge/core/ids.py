@@ -17,6 +17,17 @@ _HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), "S2")
 _PLACES = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
 
 
+def name(*parts: str) -> str:
+    r"""One name made of several texts, different for different texts whatever is in them.
+
+    >>> name("7", "s0")
+    '7\ns0'
+    >>> name("a\nb", "c") == name("a", "b\nc")
+    False
+    """
+    return "\n".join(p.replace("\\", "\\\\").replace("\n", "\\n") if "\\" in p or "\n" in p else p for p in parts)
+
+
 def derive(run_id: str, names: Sequence[str]) -> pa.Array:
     """``uuid5(UUID(run_id), name)`` of each name, as a string array.
 

@@ -18,24 +18,24 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     """``theirs`` (``REMOTE``) with ``label_id`` and ``field`` filled.
 
     A label is known when the baseline has its remote id *on the same sample*. What is not known gets an id derived from
-    the run and the remote id. Of several bearers of one remote id on one sample, those that the baseline does not have
-    are copies, and so additions.
+    the run, the remote id and the sample: many tools number their labels anew in each task or image. Of several bearers
+    of one remote id on one sample, those that the baseline does not have are copies, and so additions.
     """
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs
-    remote, key, base_key = one(theirs["remote_id"]), _key(theirs, "remote_id"), _key(base, "remote_id")
+    key, base_key = key_of(theirs), key_of(base)
     index = pc.index_in(key, value_set=base_key).fill_null(-1).to_numpy().copy()
-    names: dict[int, str] = {}  # of which the ids of additions are derived, where the remote id is not enough
+    names: dict[int, str] = {}  # of copies, of which their ids are derived
     for t_rows, b_rows in _crowds(key, base_key):
-        index[t_rows], numbers = _paired(run_id, base, theirs, t_rows, b_rows)
-        names |= {row: f"{remote[row].as_py()}\n{theirs['sample_id'][row].as_py()}\n{n}" for row, n in numbers.items()}
+        index[t_rows], copies = _paired(run_id, base, theirs, t_rows, b_rows)
+        names |= copies
     known = index >= 0
     at = pa.array(np.maximum(index, 0), mask=~known)
     field = pc.coalesce(one(base["field"]).take(at), one(theirs["field"]))
     theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
     label_id = _adopt(one(base["label_id"]).take(at), theirs, base, known, schema)
-    return theirs.set_column(0, REMOTE.field("label_id"), _fill(label_id, run_id, base, theirs, names))
+    return theirs.set_column(0, REMOTE.field("label_id"), _fill(label_id, run_id, theirs, names))
 
 
 def moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
@@ -48,9 +48,11 @@ def moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
     return findings.of(matched, moved, "field", reason, base=matched, theirs=theirs)
 
 
-def _key(rows: pa.Table, *columns: str) -> pa.Array:
-    return pc.binary_join_element_wise(one(rows["sample_id"]), *(one(rows[c].cast(pa.string())) for c in columns), "\n",
-                                       null_handling="replace")  # fmt: skip
+def key_of(rows: pa.Table, column: str = "remote_id") -> pa.Array:
+    """The sample and one column as one text. The length comes first, as there may be line breaks in ids."""
+    sample, other = one(rows["sample_id"]), one(rows[column].cast(pa.string()))
+    length = pc.utf8_length(sample).cast(pa.string())
+    return pc.binary_join_element_wise(length, sample, other, "\n", null_handling="replace")
 
 
 def _crowds(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -65,8 +67,8 @@ def _crowds(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndar
 
 def _paired(
     run_id: str, base: pa.Table, theirs: pa.Table, t_rows: np.ndarray, b_rows: np.ndarray
-) -> tuple[np.ndarray, dict[int, int]]:
-    """Of labels that bear one remote id: the baseline row of each (-1: none), and the numbers of those that are copies.
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Of labels that bear one remote id: the baseline row of each (-1: none), and names for those that are copies.
 
     Who is as he was, is who he was; the others follow in order, and what is left over is new.
     """
@@ -81,14 +83,10 @@ def _paired(
     new = t_rows[index < 0]
     if not len(b_rows):
         new = new[1:]  # the first of a new remote id is no copy
-    first = theirs.slice(t_rows[0], 1).select(["remote_id", "sample_id"]).to_pylist()[0]
-    taken = set(base["label_id"].take(pa.array(b_rows)).to_pylist())
-    name = f"{first['remote_id']}\n{first['sample_id']}"
-    free = [
-        n
-        for n in range(1, len(t_rows) + len(b_rows) + 1)
-        if ids.derive(run_id, [f"{name}\n{n}"])[0].as_py() not in taken
-    ]
+    bearer = [theirs[name][int(t_rows[0])].as_py() for name in ("remote_id", "sample_id")]
+    names = [ids.name(*bearer, str(n)) for n in range(1, len(t_rows) + len(b_rows) + 1)]
+    taken = pc.is_in(ids.derive(run_id, names), value_set=one(base["label_id"]).take(pa.array(b_rows)))
+    free = [name for name, is_taken in zip(names, taken.to_pylist(), strict=True) if not is_taken]
     return index, dict(zip(new.tolist(), free, strict=False))
 
 
@@ -102,7 +100,7 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
         left = left.filter(pc.invert(pc.is_in(left["label_id"], value_set=label_id.drop_null())))
         if not here.any() or not left.num_rows:
             continue
-        place = pc.index_in(_key(theirs, "frame_number"), value_set=_key(left, "frame_number"))
+        place = pc.index_in(key_of(theirs, "frame_number"), value_set=key_of(left, "frame_number"))
         at = np.where(here, place.fill_null(-1).to_numpy(), -1)
         take = np.zeros(len(at), bool)
         take[np.unique(at, return_index=True)[1]] = True  # the first of each
@@ -111,17 +109,13 @@ def _adopt(label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarr
     return label_id
 
 
-def _fill(label_id: pa.Array, run_id: str, base: pa.Table, theirs: pa.Table, numbered: dict[int, str]) -> pa.Array:
+def _fill(label_id: pa.Array, run_id: str, theirs: pa.Table, copies: dict[int, str]) -> pa.Array:
     new = np.flatnonzero(~valid(label_id))
     if not len(new):
         return label_id
-    some = theirs.select(["remote_id", "sample_id"]).take(pa.array(new))
-    names = some["remote_id"].to_pylist()
-    moved = pc.is_in(some["remote_id"], value_set=one(base["remote_id"])).to_numpy()
-    for i in np.flatnonzero(moved):  # few: labels that went to another image
-        names[i] = f"{names[i]}\n{some['sample_id'][i].as_py()}"
-    for i in np.flatnonzero(np.isin(new, list(numbered))) if numbered else ():
-        names[i] = numbered[int(new[i])]
+    remote, samples = (theirs[name].take(pa.array(new)).to_pylist() for name in ("remote_id", "sample_id"))
+    rows = zip(new.tolist(), remote, samples, strict=True)
+    names = [copies.get(row) or ids.name(remote_id, sample_id) for row, remote_id, sample_id in rows]
     index = np.full(len(label_id), -1, np.int64)
     index[new] = np.arange(len(new))
     return pc.if_else(label_id.is_null(), ids.derive(run_id, names).take(pa.array(index, mask=index < 0)), label_id)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings, validate
+from . import attributes, findings, frames, validate
 from .diff import PREFIX, Changes
 from .labels import ATTRIBUTE
 from .masks import Bools, any_of, equal, one, valid
@@ -38,6 +38,7 @@ class Restricted:
         self.allowed = {c: self._allow(changes, c, rows) for c, rows in changes.edited.items()}
         if schema.fields:  # what comes from a tool; what comes from the dataset itself was looked at before
             self._refuse_unsound(changes)
+            self._refuse_misplaced(changes)
         self._reset_read_only()
 
     def _per_field(self, value: Callable[[FieldSchema | None], bool]) -> np.ndarray:
@@ -82,6 +83,14 @@ class Restricted:
         for component, allowed in [("existence", self.add), *self.allowed.items()]:
             self.refuse(changes.theirs, allowed & bad, component, reason)
             allowed &= ~bad
+
+    def _refuse_misplaced(self, changes: Changes) -> None:
+        """Labels on a frame belong to fields of frames, and no others do."""
+        for reason, bad in frames.misplaced(changes.base, changes.theirs):
+            for component, allowed in (("existence", self.add), ("spatial", self.allowed.get("spatial"))):
+                if allowed is not None:
+                    self.refuse(changes.theirs, allowed & bad, component, reason)
+                    allowed &= ~bad
 
     def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
         """The attributes of this name in the schema, each with the rows for which it holds: a class's own before a field's."""

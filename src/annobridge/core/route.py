@@ -235,10 +235,8 @@ def _renamed(rows: pa.Table, known: np.ndarray, base: pa.Table) -> pa.Table:
     """An id of its own for a known label that became one of another type."""
     if not known.any():
         return rows
-    names = [
-        f"{r['remote_id']}\n{r['sample_id']}\n{r['kind']}"
-        for r in rows.select(["remote_id", "sample_id", "kind"]).to_pylist()
-    ]
+    columns = (rows[name].to_pylist() for name in ("remote_id", "sample_id", "kind", "label_id"))
+    names = [ids.name(*row) for row in zip(*columns, strict=True)]  # of four parts: copies bear one remote id
     new = ids.derive(base["run_id"][0].as_py(), names)
     return rows.set_column(
         0, rows.schema.field("label_id"), pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks())

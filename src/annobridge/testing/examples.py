@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,42 @@ def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = N
             sample["field"] = found
         out.append(sample)
     return out
+
+
+def crowded(folder: Path, count: int) -> list[Sample]:
+    """The six images with so many boxes in all."""
+    boxes: dict[str, list[Label]] = {f"s{n}": [] for n in range(len(NAMES))}
+    for n in range(count):
+        across, down = divmod(n // len(NAMES), 10)
+        boxes[f"s{n % len(NAMES)}"].append(Detection("car", [across / 10, down / 10, 0.0625, 0.0625]))
+    return [Sample(path, sample_id=s, field=boxes[s]) for s, path in zip(boxes, images(folder), strict=True)]
+
+
+def turned(folder: Path) -> list[Sample]:
+    """Two images with boxes that are turned."""
+    angles = [[30.0, 90.0], [-45.0, 200.5]]
+    return [
+        Sample(path, sample_id=f"s{n}", field=[Detection(c, [0.25, 0.25, 0.5, 0.25], rotation=a) for c, a in found])
+        for n, (path, found) in enumerate(zip(images(folder), [zip(CLASSES, pair) for pair in angles]))  # noqa: B905
+    ]
+
+
+def number_of(image: bytes) -> int:
+    """Which of the six images it is, by its colour; -1 for none of them."""
+    red = Image.open(BytesIO(image)).convert("RGB").resize((1, 1)).getpixel((0, 0))[0]  # type: ignore[index]
+    number = round(red / 40)
+    return number if number < len(NAMES) and abs(red - 40 * number) < 10 else -1
+
+
+def distance(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+    """How far the boxes of two labels are apart, at most."""
+    return float(max(abs(x - y) for x, y in zip(a["bounding_box"], b["bounding_box"], strict=True)))
+
+
+def nearest(label: Mapping[str, Any], others: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of the labels of the same sample and class, the one whose box is nearest."""
+    alike = [o for o in others if (o["sample_id"], o["label"]) == (label["sample_id"], label["label"])]
+    return min(alike, key=lambda o: distance(label, o), default=None)
 
 
 def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -1,0 +1,199 @@
+"""The laws find what backends do wrong, and leave those alone that only round: a list of mutants, each with the law for it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.contract.test_memory import MemoryHands
+from tests.doubles import picture_backend
+from tests.doubles.picture_backend import PictureBackend
+
+import annobridge as ab
+from annobridge.core.labels import REMOTE
+from annobridge.results import AnnotationResults
+from annobridge.testing import BackendContract, Tool
+
+Mutant = Callable[[pytest.MonkeyPatch], None]
+TOKEN = "t0ken-0f-the-test"
+
+
+class _Pictures(BackendContract):
+    backend = PictureBackend
+
+    @pytest.fixture(autouse=True)
+    def _registered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(picture_backend.VARIABLE, picture_backend.NAME)
+
+    def options(self) -> Mapping[str, Any]:
+        return {"url": f"memory://{self.folder}", "token": TOKEN}
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        return MemoryHands(_backend(results).server)
+
+    def image(self, results: AnnotationResults, sample_id: str) -> bytes:
+        return _backend(results).shown[sample_id]
+
+
+def _backend(results: AnnotationResults) -> PictureBackend:
+    assert isinstance(results.backend, PictureBackend)
+    return results.backend
+
+
+class TestRounding(_Pictures):
+    """A tool that keeps three digits, and says so in its baseline: nothing is wrong with it."""
+
+    @pytest.fixture(autouse=True)
+    def _rounding(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        baseline(_rounded)(monkeypatch)
+        labels(_rounded)(monkeypatch)
+
+
+# How a backend is changed
+
+
+def answer(method: str, change: Callable[..., Any]) -> Mutant:
+    """``change(answer, self, argument)`` is what a method returns."""
+    real = getattr(PictureBackend, method)
+
+    @functools.wraps(real)
+    def wrong(self: PictureBackend, given: Any) -> Any:
+        return change(real(self, given), self, given)
+
+    return lambda patch: patch.setattr(PictureBackend, method, wrong)
+
+
+def baseline(change: Callable[[pa.Table], pa.Table]) -> Mutant:
+    return answer("upload", lambda receipt, *_: replace(receipt, baseline=change(receipt.baseline)))
+
+
+def labels(change: Callable[[pa.Table], pa.Table]) -> Mutant:
+    return answer("download", lambda found, *_: replace(found, labels=change(found.labels)))
+
+
+def both(*mutants: Mutant) -> Mutant:
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        for mutant in mutants:
+            mutant(patch)
+
+    return apply
+
+
+def column(table: pa.Table, name: str, change: Callable[[list[Any]], list[Any]]) -> pa.Table:
+    values = pa.array(change(table[name].to_pylist()), REMOTE.field(name).type)
+    return table.set_column(table.column_names.index(name), REMOTE.field(name), values)
+
+
+def _rounded(table: pa.Table) -> pa.Table:
+    def digits(boxes: list[Any]) -> list[Any]:
+        return [box and np.round(box, 3).tolist() for box in boxes]
+
+    def rings(shapes: list[Any]) -> list[Any]:
+        return [shape and [np.round(ring, 3).tolist() for ring in shape] for shape in shapes]
+
+    return column(column(table, "bounding_box", digits), "points", rings)
+
+
+def _next_image(receipt: ab.Receipt, backend: PictureBackend, task: ab.Task) -> ab.Receipt:
+    names = task.samples["sample_id"].to_pylist()
+    images = [backend.shown[name] for name in names]
+    backend.shown.update(zip(names, [*images[1:], images[0]], strict=True))
+    return receipt
+
+
+def new_id(of: Callable[[list[Any]], str]) -> Mutant:
+    """What the tool calls a label that is drawn on an image, by what is there."""
+    draw = MemoryHands.add
+
+    def add(self: MemoryHands, sample_id: str, **columns: Any) -> None:
+        draw(self, sample_id, **columns)
+        task, rows = self._rows(sample_id)
+        there = [r for r in rows if r["sample_id"] == sample_id]
+        self._put(task, [*rows[:-1], {**rows[-1], "remote_id": of(there)}])
+
+    return lambda patch: patch.setattr(MemoryHands, "add", add)
+
+
+UPRIGHT = functools.partial(column, name="rotation", change=lambda values: [None] * len(values))
+SHIFTED = functools.partial(column, name="sample_id", change=lambda ids: [ids[-1], *ids[:-1]])
+UNTOUCHED = "test_untouched_labels_come_back_equal"
+NEW = "test_new_labels_have_ids_of_their_own"
+IMAGES, SECRETS = "test_every_image_is_shown_under_its_sample", "test_no_secret_is_kept_or_shown"
+MUTANTS: dict[str, tuple[Mutant, str]] = {
+    "images under other samples": (answer("upload", _next_image), IMAGES),
+    "labels under other samples": (both(baseline(SHIFTED), labels(SHIFTED)), UNTOUCHED),
+    "a baseline short by one": (baseline(lambda t: t.slice(1)), UNTOUCHED),
+    "an empty baseline": (baseline(lambda t: t.slice(0, 0)), UNTOUCHED),
+    "a baseline with a row twice": (baseline(lambda t: pa.concat_tables([t, t.slice(0, 1)])), UNTOUCHED),
+    "invented label ids": (baseline(lambda t: column(t, "label_id", lambda ids: ["x", *ids[1:]])), UNTOUCHED),
+    "a receipt of another task": (answer("upload", lambda r, *_: replace(r, task="other")), UNTOUCHED),
+    "rows twice": (labels(lambda t: pa.concat_tables([t, t.slice(1)])), "test_the_baseline_is_what_is_downloaded"),
+    "a page twice, another lost": (
+        labels(lambda t: pa.concat_tables([t.slice(0, 50), t.slice(0, len(t) - 50)]) if len(t) > 50 else t),
+        "test_more_labels_than_a_page_come_back",
+    ),
+    "the second half lost": (labels(lambda t: t.slice(0, (len(t) + 1) // 2)), UNTOUCHED),
+    "the second page lost": (labels(lambda t: t.slice(0, 100)), "test_more_labels_than_a_page_come_back"),
+    "new labels of one image with one id": (new_id(lambda _: "new"), NEW),
+    "new ids at every download": (
+        labels(lambda t: column(t, "remote_id", lambda ids: [f"{i}-{np.random.default_rng().integers(1 << 40)}" for i in ids])),
+        UNTOUCHED,
+    ),
+    "rotation dropped": (both(baseline(UPRIGHT), labels(UPRIGHT)), "test_turned_boxes_stay_turned"),
+    "another field": (labels(lambda t: column(t, "field", lambda names: ["other"] * len(names))), UNTOUCHED),
+    "another class": (labels(lambda t: column(t, "label", lambda names: ["person"] * len(names))), UNTOUCHED),
+    "rounded in the download only": (labels(_rounded), UNTOUCHED),
+    "samples without labels not answered for": (
+        answer("download", lambda d, *_: replace(d, samples=pa.array(set(d.labels["sample_id"].to_pylist()), pa.string()))),
+        "test_the_baseline_is_what_is_downloaded",
+    ),
+    "a secret in the state": (
+        answer("upload", lambda r, self, _: replace(r, state={"login": self.config.token.get_secret_value()})),
+        SECRETS,
+    ),
+    "a status that fails": (answer("status", lambda *_: {}["state"]), "test_a_run_that_lost_an_answer_is_resumed"),
+}  # fmt: skip
+
+
+HARMLESS: dict[str, tuple[Mutant, str]] = {
+    "nothing is wrong": (lambda _: None, IMAGES),
+    "nothing is kept": (lambda _: None, SECRETS),
+    "numbers that begin anew on each image": (new_id(lambda there: str(len(there))), NEW),
+}
+
+
+def check(law: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    """Call a law."""
+    laws = _Pictures()
+    laws.folder = folder
+    needed = [*inspect.signature(getattr(laws, law)).parameters]
+    given = {n: "detections" if n == "label_type" else request.getfixturevalue(n) for n in needed}
+    request.getfixturevalue("monkeypatch").setenv(picture_backend.VARIABLE, picture_backend.NAME)
+    getattr(laws, law)(**given)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_law_finds_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """By an assertion, or by an error that says what is wrong; never by an exception that a writer has to debug."""
+    mutant, law = MUTANTS[name]
+    mutant(monkeypatch)
+    with pytest.raises((AssertionError, ab.AnnobridgeError)):
+        check(law, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_the_law_lets_it_pass(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    mutant, law = HARMLESS[name]
+    mutant(monkeypatch)
+    check(law, tmp_path, request)
