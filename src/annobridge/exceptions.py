@@ -58,6 +58,7 @@ __all__ = [
     "InvalidSource",
     "MergeError",
     "MissingCredential",
+    "RefusedTaskWarning",
     "Rejected",
     "RunBusy",
     "RunError",
@@ -73,8 +74,17 @@ __all__ = [
     "UnexpectedLabels",
     "UnknownBackend",
     "Unreachable",
+    "UnsentWarning",
     "Unsupported",
 ]
+
+
+class UnsentWarning(UserWarning):
+    """Labels, attributes or samples are not sent, as the schema, the tool or the dataset leaves them out; each is counted."""
+
+
+class RefusedTaskWarning(UserWarning):
+    """The tool refused some samples, and the others were sent, as ``on_rejected="skip"`` asks for."""
 
 
 def _listed(head: str, problems: Sequence[str]) -> str:

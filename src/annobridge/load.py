@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from .core.labels import LABELS
 from .exceptions import SchemaError, StalePlan
-from .plan import Outcome, require_open
+from .outcome import Outcome
+from .plan import require_open
 from .spool import Spool
 from .store.labels import ROWS
 from .store.run import Load, Run

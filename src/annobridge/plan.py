@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,28 +14,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._terminal import absence
 from .backend.base import Download, Receipt
 from .backend.guarded import Guarded
-from .core import destination, findings, frames, tracks
+from .core import destination, findings, frames, outside, tracks
 from .core.digest import digest
 from .core.findings import FINDINGS
-from .core.labels import BASELINE, LABEL_TYPES, OURS, REMOTE, SINGLE
+from .core.labels import BASELINE, OURS, REMOTE, SINGLE
 from .core.masks import bools, equal, keep, one
 from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
-from .core.route import MODES, UNEXPECTED, Choice, route
-from .core.text import near
+from .core.route import UNEXPECTED, route
 from .exceptions import (
-    Conflict,
     Gone,
-    InvalidOption,
-    MergeError,
     RunIncomplete,
     SchemaError,
-    TooManyDeletions,
-    UnexpectedLabels,
 )
+from .outcome import Options, Outcome, require_unique
 from .progress import Progress
 from .spool import Spool
 from .store import baseline
@@ -48,99 +40,6 @@ from .store.run import Run
 from .store.shuffle import Shuffle
 from .store.stores import Stores
 from .store.tables import quote
-
-POLICIES = ("theirs", "ours", "fail")
-DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
-_FEW = 10  # deletions that never need it
-_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a load was asked to do."""
-
-    dest_field: str | Mapping[str, str] | None = None
-    unexpected: Choice = "prompt"
-    conflicts: str = "theirs"
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse words that mean nothing."""
-        if self.conflicts not in POLICIES:
-            raise InvalidOption(
-                f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}."
-            )
-        for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():
-            if name not in LABEL_TYPES:
-                raise InvalidOption(
-                    f"unexpected= names the type {name!r}, which is not a label type; {near(name, LABEL_TYPES)}"
-                )
-        if not isinstance(self.unexpected, str | Mapping) and not callable(self.unexpected):
-            raise InvalidOption(
-                f"unexpected={self.unexpected!r} is not known; give a word, a dictionary of type to field, or a callable."
-            )
-        if isinstance(self.unexpected, str) and self.unexpected not in MODES:
-            modes = ", ".join(map(repr, MODES))
-            raise InvalidOption(
-                f"unexpected={self.unexpected!r} is not known; give one of {modes}, a dictionary of type to field, or a callable."
-            )
-
-
-@dataclass
-class Outcome:
-    """What the planning found: the spool, and small sums over it."""
-
-    spool: Spool
-    version: int
-    run: Run
-    load: int
-    options: Options
-    destinations: Mapping[str, str]
-    sent: int = 0
-    unanswered: int = 0  # samples of which the tool said nothing
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
-    notes: list[str] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-
-    def total(self, action: str) -> int:
-        """How many labels an action is for, in all fields."""
-        return sum(n for (_, a), n in self.counts.items() if a == action)
-
-    def guard(self) -> None:
-        """Raise what must stop a load before anything is written."""
-        rows = self.spool.rows
-        if self.options.unexpected == "prompt" and rows["unexpected"]:
-            why = findings.summary(self.spool.batches("unexpected"))
-            raise UnexpectedLabels(
-                f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
-                "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
-            )
-        if self.options.conflicts == "fail" and rows["conflicts"]:
-            first = self.spool.table("conflicts", _SHOWN).to_pylist()
-            listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
-            raise Conflict(
-                f"{rows['conflicts']} changes were made both here and in the tool: {listed}. "
-                "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
-            )
-        deletions = self.total("delete")
-        if not self.options.force and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
-            raise TooManyDeletions(
-                f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
-                "load with force=True."
-            )
-
-
-def _require_unique(spool: Spool) -> None:
-    """Raise ``MergeError`` when two labels would be written under one id."""
-    written = pa.chunked_array([batch["label_id"] for batch in spool.batches("writes")], pa.string())
-    if pc.count_distinct(written).as_py() < len(written):
-        counts = pc.value_counts(written)
-        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-        raise MergeError(
-            f"The load would write {len(twice)} label ids more than once (first: {twice[0].as_py()!r}), so nothing was "
-            "written. Where the dataset itself has two labels of one id, delete one of them, or give it another id; "
-            "otherwise this is a defect of annobridge, so please report it."
-        )
 
 
 def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None) -> Outcome:
@@ -211,6 +110,7 @@ class _Planner:
         schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
         self.out = Outcome(Spool(schemas), stores.labels.version(), run, run.next_load, options, self.destinations)
+        self.clipped = 0  # labels that were cut back to their image
         self.doubled = 0  # labels of which the baseline has a second record
         self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
 
@@ -241,8 +141,12 @@ class _Planner:
             self.out.notes.append(
                 f"Two processes sent this run at once, and recorded {self.doubled} labels twice; each counts once."
             )
+        if self.clipped:
+            self.out.notes.append(
+                f"{self.clipped} labels that lie over the border of their image in the tool were cut back to it."
+            )
         self.out.spool.done()
-        _require_unique(self.out.spool)
+        require_unique(self.out.spool)
         return self.out
 
     def _regroup_base(self) -> tuple[Shuffle, list[str]]:
@@ -301,7 +205,7 @@ class _Planner:
         self.out.unanswered += len(returned) - len(answered)
         returned = answered
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
-        theirs = self._without_frames(theirs, sent)
+        theirs = self._without_overhang(self._without_frames(theirs, sent))
         base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
         stamp = self._stamp(name)
         schema = self.run.schema
@@ -344,6 +248,21 @@ class _Planner:
         theirs, found = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
         self.out.spool.add("dropped", found)
         return theirs
+
+    def _without_overhang(self, theirs: pa.Table) -> pa.Table:
+        """The labels with those that people drew a little over the border cut back to their image."""
+        over = outside.overhang(theirs)
+        at = pa.array(np.flatnonzero(over.any(axis=1)))
+        if not len(at) or self.options.invalid == "refuse":
+            return theirs
+        samples = one(theirs["sample_id"].take(at))
+        rows = self.stores.samples.rows(pc.unique(samples), ["sample_id", "width", "height"])
+        rows = rows.take(pc.index_in(samples, value_set=one(rows["sample_id"])))
+        sizes = np.stack([rows[name].cast(pa.float64()).to_numpy() for name in ("width", "height")], axis=1)
+        cut = np.zeros(theirs.num_rows, bool)
+        cut[at] = True if self.options.invalid == "clip" else outside.within_a_pixel(over[at], sizes)
+        self.clipped += int(cut.sum())
+        return outside.clipped(theirs, cut)
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """Labels that were sent and lie now in another field or sample here: they are edited where they are."""

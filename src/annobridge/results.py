@@ -17,9 +17,11 @@ from .backend.base import AnnotationBackend, Receipt
 from .backend.guarded import Guarded
 from .core import findings
 from .core.text import near
+from .core.unsent import sentences
 from .exceptions import InvalidOption, StalePlan
+from .outcome import Options, Outcome
 from .spool import Spool
-from .store.run import Run
+from .store.run import NOT_SENT, Run
 from .store.stores import Stores
 
 _ACTIONS = ("add", "edit", "delete")
@@ -31,7 +33,7 @@ class _Summary:
 
     title = ""
 
-    def __init__(self, outcome: planning.Outcome) -> None:
+    def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
 
     @property
@@ -97,6 +99,11 @@ class _Summary:
         """What else there is to know."""
         return tuple(self._outcome.notes)
 
+    @property
+    def not_sent(self) -> tuple[str, ...]:
+        """What of the labels here was not sent, a sentence for each field and reason."""
+        return tuple(sentences(self._outcome.run.options.get(NOT_SENT, ())))
+
     def writes(self) -> pa.Table:
         """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
         return self._outcome.spool.table("writes")
@@ -118,6 +125,7 @@ class _Summary:
             **{name: getattr(self, name) for name in ("added", "edited", "deleted")},
             **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped")},
             "notes": list(self.notes),
+            "not_sent": list(self.not_sent),
         }
 
     def close(self) -> None:
@@ -131,7 +139,7 @@ class _Summary:
         lines = [head + (f" ({', '.join(extras)})" if extras else "")]
         for field, n in self.counts.items():
             lines.append(f"  {field}: " + " ".join(f"{_SIGNS[a]}{n[a]}" for a in _ACTIONS))
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  note: {note}" for note in (*self.not_sent, *self.notes))])
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -148,7 +156,7 @@ class LoadReport(_Summary):
 
     title = "Loaded"
 
-    def __init__(self, outcome: planning.Outcome, version: int | None) -> None:
+    def __init__(self, outcome: Outcome, version: int | None) -> None:
         super().__init__(outcome)
         self.version = version  # of the labels table, made by this load; None when nothing was written
 
@@ -162,7 +170,7 @@ class MergePlan(_Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, backend: Guarded, outcome: planning.Outcome) -> None:
+    def __init__(self, stores: Stores, backend: Guarded, outcome: Outcome) -> None:
         super().__init__(outcome)
         self._stores, self._backend = stores, backend
 
@@ -294,10 +302,10 @@ class AnnotationResults:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
         progress = options.pop("progress", None)
         for name in options:
-            if name not in planning.Options.__slots__:
-                raise InvalidOption(f"{name!r} is not an option of a load; {near(name, planning.Options.__slots__)}")
+            if name not in Options.__slots__:
+                raise InvalidOption(f"{name!r} is not an option of a load; {near(name, Options.__slots__)}")
         self.run = self._stores.runs.get(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self._guarded, planning.Options(**options), progress)
+        outcome = planning.make(self._stores, self.run, self._guarded, Options(**options), progress)
         return MergePlan(self._stores, self._guarded, outcome)
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
@@ -361,7 +369,8 @@ def describe(run: Run) -> dict[str, Any]:
         "backend": run.backend,
         "state": run.state,
         "label_schema": run.schema.to_dict(),
-        "options": dict(run.options),
+        "options": {name: value for name, value in run.options.items() if name != NOT_SENT},
+        "not_sent": list(run.options.get(NOT_SENT, ())),
         "created": run.created.isoformat(),
         "updated": run.updated.isoformat(),
         "loads": loads,

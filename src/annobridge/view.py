@@ -25,7 +25,7 @@ from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
 from .store.labels import of_fields
 from .store.locate import of_samples
-from .store.run import Run
+from .store.run import OF_THE_BRIDGE, Run
 from .store.stores import Stores
 from .store.views import Selection, Stage, label_condition, resolve
 from .tables import Rows
@@ -218,14 +218,17 @@ class View:
         media_field: str = "filepath",
         backend: str | None = None,
         launch_editor: bool = False,
+        strict: bool = False,
         progress: ProgressChoice = None,
         **backend_options: Any,
     ) -> AnnotationResults:
         """Send these samples and their labels to an annotation tool, and remember what was sent under ``anno_key``.
 
         The arguments are FiftyOne's. Everything is checked before anything is sent: the schema, the backend's
-        abilities, the options (an unknown one is an error), the files and the labels. Raises a ``SchemaError``, ``ConfigError``,
-        ``RunExists``, ``InvalidMedia`` or ``BackendError``; after the last, ``resume_annotation`` goes on.
+        abilities, the options (an unknown one is an error), the files and the labels. What is left behind, as labels of classes
+        outside the schema, is counted in an ``UnsentWarning`` and in ``get_annotation_info``; ``strict`` makes it an error.
+        Raises a ``SchemaError``, ``ConfigError``, ``RunExists``, ``InvalidMedia`` or ``BackendError``; after the last,
+        ``resume_annotation`` goes on.
         """
         arguments = {
             "label_schema": label_schema, "label_field": label_field, "label_type": label_type, "classes": classes,
@@ -234,7 +237,9 @@ class View:
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
         tool = _connect(backend, backend_options)
-        run = sending.send(self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, progress)
+        run = sending.send(
+            self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, strict, progress
+        )
         found = AnnotationResults(self._stores, run, tool)
         if launch_editor:
             found.launch_editor()
@@ -265,13 +270,19 @@ class View:
         unexpected: Choice = "prompt",
         conflicts: str = "theirs",
         force: bool = False,
+        invalid: str | None = None,
         progress: ProgressChoice = None,
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do. Nothing is written; ``plan.apply()`` makes exactly that change."""
         found = self.load_annotation_results(anno_key, **load_options)
         return found.plan(
-            dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, progress=progress
+            dest_field=dest_field,
+            unexpected=unexpected,
+            conflicts=conflicts,
+            force=force,
+            invalid=invalid,
+            progress=progress,
         )
 
     def load_annotations(
@@ -282,6 +293,7 @@ class View:
         cleanup: bool = False,
         conflicts: str = "theirs",
         force: bool = False,
+        invalid: str | None = None,
         progress: ProgressChoice = None,
         **load_options: Any,
     ) -> LoadReport:
@@ -290,12 +302,14 @@ class View:
         ``unexpected``: what to do with labels outside the schema: ``"prompt"`` (asks on a terminal; elsewhere an error, before
         anything is written), ``"keep"``, ``"ignore"``, ``"return"``, a dictionary of type to field, or a callable from the rows
         to field names. ``conflicts``: which side wins where both changed one thing, ``"theirs"`` (the tool), ``"ours"`` or
-        ``"fail"``. ``force`` lifts the guard against a load that deletes most of the run.
+        ``"fail"``. ``force`` lifts the guard against a load that deletes most of the run. ``invalid``: shapes that were drawn
+        over the border of their image are cut back to it (``"clip"``), or left out and listed (``"refuse"``); by default they are
+        cut if they are up to a pixel outside.
         """
         found = self.load_annotation_results(anno_key, **load_options)
         return found.load(
             cleanup, _ask if sys.stdin is not None and sys.stdin.isatty() else None, dest_field=dest_field,
-            unexpected=unexpected, conflicts=conflicts, force=force, progress=progress,
+            unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
 
     def undo_annotations(self, anno_key: str) -> Undone:
@@ -358,7 +372,7 @@ def _connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
 
 
 def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
-    stored = {name: value for name, value in run.options.items() if name != "media_field"}
+    stored = {name: value for name, value in run.options.items() if name not in OF_THE_BRIDGE}
     return _connect(run.backend, {**stored, **options})
 
 

@@ -15,8 +15,8 @@ from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import Server
 
 import annobridge as ab
-from annobridge.annotate import Outgoing
 from annobridge.backend import AnnotationBackend, Task
+from annobridge.outgoing import Outgoing
 
 BOXES = {"objects": {"type": "detections", "classes": ["car"]}}
 

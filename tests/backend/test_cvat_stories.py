@@ -16,9 +16,10 @@ from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import Server
 
 import annobridge as ab
-from annobridge.annotate import Outgoing, RefusedTaskWarning
 from annobridge.backend import Receipt, _calls
 from annobridge.core import rows
+from annobridge.exceptions import RefusedTaskWarning
+from annobridge.outgoing import Outgoing
 from annobridge_cvat import CvatBackend, CvatConfig, api
 
 WIDTH, HEIGHT = 64, 48

@@ -26,6 +26,7 @@ from .diff import PREFIX, Changes, components_differ, diff, take
 from .findings import FINDINGS
 from .labels import BASELINE, COMPONENTS, LABELS, LOCAL, conform
 from .masks import Bools, any_of, bools, equal, one
+from .precision import keep_unchanged
 from .restrict import Restricted
 from .schema import LabelSchema
 
@@ -105,6 +106,9 @@ class _Reconciliation:
         self.touched = touched = self.here & self._written_since()
         self.moved = components_differ(_whole(self.base), self.ours, touched)  # what we changed ourselves
         self.edit = changes.in_base & changes.in_theirs
+        # What is written has the bits of ours where the tool changed nothing; the baseline has what the tool says.
+        moved = changes.edited.get("spatial", np.zeros(len(changes), bool)) & self.here & ~self._moved("spatial")
+        self.exact = keep_unchanged(self.theirs, changes.base, self.ours, moved & bool(restricted.schema.fields))
         self.new = changes.in_theirs & ~changes.in_base
 
     def _known(self, differ: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -164,7 +168,7 @@ class _Reconciliation:
         edits: dict[str, np.ndarray] = {}
         accepted: dict[str, np.ndarray] = {}
         both = self.edit & self.here
-        differs = components_differ(self.theirs, self.ours, both)
+        differs = components_differ(self.exact, self.ours, both)
         none = np.zeros(len(self.c), bool)
         kept_class = none
         for component in sorted(self.r.allowed, key=lambda name: name != "label"):
@@ -187,7 +191,7 @@ class _Reconciliation:
         at = np.flatnonzero(any_of(edits.values(), len(self.c)))
         if not self.r.schema.fields or not len(at):
             return
-        wrong = validate.unsound(self._patched(self.ours, edits).take(pa.array(at)))
+        wrong = validate.unsound(patched(self.ours, self.exact, edits).take(pa.array(at)))
         if not wrong:
             return
         bad, reasons = np.zeros(len(self.c), bool), np.full(len(self.c), None, object)
@@ -236,8 +240,12 @@ class _Reconciliation:
     def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
         return patched(rows, self.theirs, taken)
 
+    def _moved(self, component: str) -> Bools:
+        found: Bools = self.moved.get(component, np.zeros(len(self.c), bool))
+        return found
+
     def _edited(self, edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Table:
-        rows = replaced(self._patched(self.ours, edits), self.theirs, ["annotator", "time"], where)
+        rows = replaced(patched(self.ours, self.exact, edits), self.theirs, ["annotator", "time"], where)
         rows = self._stamped(rows.filter(pa.array(where)))
         return _with(rows, action=pa.repeat("edit", rows.num_rows), components=_component_lists(edits, where))
 

@@ -70,19 +70,24 @@ class Restricted:
             self.found.append(findings.of(rows, where, component, reason))
 
     def _refuse_unsound(self, changes: Changes) -> None:
-        """A box of NaN, a line without points: what could not be stored is refused, and the rest goes on."""
-        taken = any_of([self.add, *self.allowed.values()], len(changes))
-        at = np.flatnonzero(taken)
-        wrong = validate.unsound(changes.theirs.take(pa.array(at)))
-        if not wrong:
-            return
-        bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
-        for row, sentence in wrong.items():
-            bad[at[row]], reasons[at[row]] = True, f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
-        reason = pa.array(reasons, pa.string())
-        for component, allowed in [("existence", self.add), *self.allowed.items()]:
-            self.refuse(changes.theirs, allowed & bad, component, reason)
-            allowed &= ~bad
+        """A box of NaN, a line without points: what could not be stored is refused, and the rest goes on.
+
+        Of an edit, only the component in which it is; a new label is refused as a whole.
+        """
+        at = np.flatnonzero(any_of([self.add, *self.allowed.values()], len(changes)))
+        rows = changes.theirs.take(pa.array(at))
+        for part in validate.PARTS:
+            wrong = validate.unsound(rows, [part])
+            if not wrong:
+                continue
+            bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
+            for row, sentence in wrong.items():
+                bad[at[row]] = True
+                reasons[at[row]] = f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
+            for component, allowed in [("existence", self.add), *self.allowed.items()]:
+                if component in ("existence", part) or (part == "attributes" and component.startswith(PREFIX)):
+                    self.refuse(changes.theirs, allowed & bad, component, pa.array(reasons, pa.string()))
+                    allowed &= ~bad
 
     def _refuse_misplaced(self, changes: Changes) -> None:
         """Labels on a frame belong to fields of frames, and no others do."""

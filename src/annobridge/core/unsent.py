@@ -24,7 +24,7 @@ _SENTENCES = {
     "class": "{labels} of {field!r} {are} not sent, with a class that is not in the schema",
     "type": "{labels} of {field!r} {are} not sent, of another type than the field's",
     "attribute": "{labels} of {field!r} {are} sent without attributes that are not in the schema",
-    "tool": "{labels} of {field!r} {were} not sent, as the tool has no place for them",
+    "tool": "The tool has no place for {labels} of {field!r}",
 }
 
 
@@ -96,7 +96,6 @@ def _sentence(name: str, reason: str, labels: int, values: Mapping[str, int]) ->
         field=name,
         labels=f"{labels} label{'s' * (labels != 1)}",
         are="is" if labels == 1 else "are",
-        were="was" if labels == 1 else "were",
     )
     shown = [f"{value!r} ({count})" for value, count in list(values.items())[:_SHOWN]]
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from .labels import LABELS
 from .masks import Bools, Ints, bools, lengths, one
 
 TOLERANCE = 1e-6  # of the image: sums of exact coordinates miss 1 by an ulp or two
+PARTS = ("spatial", "label", "attributes")  # of a label, whose values are checked by themselves
 FEW_MASKS = 1000  # so many masks have their contents counted; of more, only their sizes are looked at
 CLIP = "clip it, or pass invalid='clip'"
 FEWEST = {"polygon": 3, "polyline": 2, "keypoints": 1, "skeleton": 1}  # points of a part
@@ -39,10 +40,10 @@ def problems(labels: pa.Table, limit: int = 20, checks: Iterable[Check] | None =
     return [*told, f"and {more} more"] if more else told
 
 
-def unsound(labels: pa.Table) -> dict[int, str]:
-    """The rows that could not be stored, each with what is wrong with it."""
+def unsound(labels: pa.Table, parts: Collection[str] = PARTS) -> dict[int, str]:
+    """The rows that could not be stored, each with what is wrong with it, by some of its parts."""
     table = Columns(labels)
-    found = [f for check in VALUES for f in check(table)]
+    found = [f for part in parts for check in _OF_PART[part] for f in check(table)]
     return {int(row): f.say(k) for f in reversed(found) for k, row in enumerate(f.rows)}
 
 
@@ -222,7 +223,12 @@ def _masks(table: Columns) -> Iterator[Finding]:
         yield Finding(np.array([row for row, _ in wrong], np.int64), lambda k: f"has a mask that {wrong[k][1]}")
 
 
-VALUES = (checks.kinds, checks.numbers, _boxes, _points, _masks, checks.scalars, checks.attributes)
+_OF_PART = {
+    "spatial": (checks.kinds, checks.numbers, _boxes, _points, _masks),
+    "label": (checks.scalars,),
+    "attributes": (checks.attributes,),
+}
+VALUES = tuple(check for part in PARTS for check in _OF_PART[part])
 CHECKS = (*VALUES, checks.ids)
 # What a label says of its place and class. Labels that were stored before these checks were made are left in peace.
 PLACES = (checks.fields, checks.frames, checks.classes)

@@ -13,6 +13,9 @@ from ..exceptions import AnnobridgeError, RunError
 from .tables import RUNS
 
 UNDER_WAY = ("applying", "undoing")
+# Among the options of a run, those that are the bridge's and not the backend's.
+MEDIA_FIELD, NOT_SENT = "media_field", "not_sent"
+OF_THE_BRIDGE = (MEDIA_FIELD, NOT_SENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from ..annotate import Outgoing
 from ..backend.base import AnnotationBackend, Download, Receipt
 from ..backend.guarded import Guarded
 from ..core.compare import equal_rows
@@ -31,6 +30,7 @@ from ..core.labels import LABEL_TYPES, REMOTE
 from ..core.schema import FLAGS
 from ..dataset import Dataset, create_dataset
 from ..exceptions import BackendError, Gone, InvalidLabels, Unsupported
+from ..outgoing import Outgoing
 from ..results import AnnotationResults
 from . import examples
 
