@@ -14,7 +14,7 @@ from .exceptions import StoreError
 from .formats import opsml, registry
 from .formats.base import Part
 from .progress import Progress, ProgressChoice
-from .store import building
+from .store.errors import full
 from .view import View
 
 
@@ -60,7 +60,7 @@ def export_dataset(
             notes = writer.write(_counted(content.parts(), counts, bar), draft, chosen)
         draft.rename(place)
     except Exception as error:
-        if building.full(error):
+        if full(error):
             raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
         raise
     finally:

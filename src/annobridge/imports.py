@@ -15,6 +15,7 @@ from .incoming import clips
 from .intake import Intake
 from .progress import ProgressChoice
 from .store import building
+from .store.errors import full
 from .store.stores import Stores
 
 MODES = ("create", "overwrite", "add")
@@ -104,7 +105,7 @@ def _enough_room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if building.full(error):
+        if full(error):
             raise StoreError(
                 "The disk is full, so nothing was imported; make room there and in the folder for temporary files, and repeat."
             ) from error

@@ -53,14 +53,6 @@ def set_aside(place: Path) -> Path | None:
     return None if place.exists() else next(iter(sorted(_beside(place, "replaced"))), None)
 
 
-def full(error: BaseException) -> bool:
-    """Whether an error, of ours or of Lance, says that the disk is full."""
-    text = str(error).lower()
-    return (
-        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text or "disk quota" in text
-    )
-
-
 def _check(place: Path, replace: bool) -> None:
     if not place.exists():
         return

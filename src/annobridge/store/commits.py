@@ -21,6 +21,7 @@ import pyarrow as pa
 from lance.commit import CommitConflictError
 
 from ..exceptions import StalePlan
+from .errors import translated
 from .tables import WRITE_CACHE, Database
 
 ATTEMPTS = 10
@@ -43,10 +44,11 @@ class Commits:
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
         """Commit a change to the table as it was read; returns the version. Raises Lance's ``CommitConflictError``."""
         properties = {TOKEN: token or uuid.uuid4().hex}
-        done = lance.LanceDataset.commit(
-            table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
-            storage_options=self.db.storage_options,
-        )  # fmt: skip
+        with translated(self.db.uri, self.name, "written"):
+            done = lance.LanceDataset.commit(
+                table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
+                storage_options=self.db.storage_options,
+            )  # fmt: skip
         return int(done.version)
 
     def fence(self, attempt: int = 0) -> lance.LanceDataset:
@@ -93,10 +95,11 @@ class Commits:
         if (first := next(rows, None)) is None:
             return []
         try:
-            written: Fragments = lance.fragment.write_fragments(
-                pa.RecordBatchReader.from_batches(schema, chain([first], rows)), table,
-                storage_options=self.db.storage_options, data_cache_bytes=WRITE_CACHE,
-            )  # fmt: skip
+            with translated(self.db.uri, self.name, "written"):
+                written: Fragments = lance.fragment.write_fragments(
+                    pa.RecordBatchReader.from_batches(schema, chain([first], rows)), table,
+                    storage_options=self.db.storage_options, data_cache_bytes=WRITE_CACHE,
+                )  # fmt: skip
         except Exception:
             if raised:
                 raise raised[0] from None

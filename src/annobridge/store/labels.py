@@ -49,11 +49,11 @@ class Labels:
 
     def count(self, where: str | None = None) -> int:
         """How many labels there are."""
-        return int(self.db.table("labels").count_rows(where))
+        return self.db.count("labels", where)
 
     def any(self, where: str) -> bool:
         """Whether there is a label that meets a condition."""
-        return bool(self.db.table("labels").scanner(columns=["field"], filter=where, limit=1).to_table().num_rows)
+        return any(batch.num_rows for batch in self.db.scan("labels", ["field"], where, limit=1))
 
     def samples_with(self, where: str) -> pa.Array:
         """The samples that have labels which meet a condition."""

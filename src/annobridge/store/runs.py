@@ -21,8 +21,9 @@ import lance
 import pyarrow as pa
 
 from ..core.text import near
-from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan
+from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from .commits import ATTEMPTS, Commits, deletions
+from .errors import translated
 from .labels import Labels
 from .lease import Hold, Leases, has_ended
 from .run import Load, Run
@@ -72,7 +73,7 @@ class Runs:
             if load.under_way and self._leases.find(run.run_id) is None:
                 try:
                     run = self._settled(run, load)
-                except OSError:
+                except StoreError:  # as it cannot be written
                     run = _with(run, load, _outcome(load, self._commit_of(load)))
         return run
 
@@ -102,7 +103,7 @@ class Runs:
 
     def exists(self, run: Run) -> bool:
         """Whether a run was not forgotten."""
-        return bool(self.db.table("annotation_runs").count_rows(f"run_id = {quote(run.run_id)}"))
+        return bool(self.db.count("annotation_runs", f"run_id = {quote(run.run_id)}"))
 
     def _read(self, anno_key: str) -> Run:
         rows = self.db.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
@@ -159,12 +160,11 @@ class Runs:
         """Write changes of a run. Raises ``RunBusy`` when somebody changed it since it was read."""
         new = _changed(run, **changes)
         rows = pa.Table.from_pylist([new.row()], RUNS)
-        merge = (
-            self.db.table("annotation_runs")
-            .merge_insert("run_id")
-            .when_matched_update_all("target.rev = source.rev - 1")
-        )
-        if not merge.execute(rows)["num_updated_rows"]:
+        table = self.db.table("annotation_runs")
+        with translated(self.db.uri, "annotation_runs", "written"):
+            merge = table.merge_insert("run_id").when_matched_update_all("target.rev = source.rev - 1")
+            updated = merge.execute(rows)["num_updated_rows"]
+        if not updated:
             raise _changed_meanwhile(run)
         return new
 

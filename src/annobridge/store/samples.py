@@ -15,6 +15,7 @@ from ..core.labels import SAMPLES
 from ..core.masks import one
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .commits import Commits
+from .errors import translated
 from .media import FileMedia, Media
 from .tables import SIZES, Database, among
 
@@ -43,7 +44,7 @@ class Samples:
 
     def count(self) -> int:
         """How many samples there are."""
-        return int(self.db.table("samples").count_rows())
+        return self.db.count("samples")
 
     def new_rows(self, given: pa.Table) -> tuple[pa.Table, Identity]:
         """Samples as rows that can be added, ids made where there are none, and what must be new about them."""
@@ -166,7 +167,9 @@ class Samples:
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Fill in width and height, learnt from the files."""
         rows = size_rows(sample_ids, sizes)
-        self.db.table("samples").merge_insert("sample_id").when_matched_update_all().execute(rows)
+        table = self.db.table("samples")
+        with translated(self.db.uri, "samples", "written"):
+            table.merge_insert("sample_id").when_matched_update_all().execute(rows)
 
     def media(self, samples: pa.Table) -> Media:
         """The media of some sample rows."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
 from ..core.merge import BEFORE
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
+from .errors import first_line, is_damage, translated, unusable
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or names with the SQL expressions that give their values
 FORMAT = "1"  # of these tables; grows when an older annobridge could no longer read them
@@ -188,7 +189,7 @@ class Database:
             return lancedb.connect(self.uri, storage_options=self.storage_options)
         except OSError as e:
             raise StoreError(
-                f"The place {self.uri!r} cannot be opened: {_first_line(e)}. Check the path and its rights."
+                f"The place {self.uri!r} cannot be opened: {first_line(e)}. Check the path and its rights."
             ) from e
 
     def names(self) -> list[str]:
@@ -204,21 +205,27 @@ class Database:
         try:
             return lance.dataset(place, version=version, storage_options=self.storage_options)
         except (ValueError, OSError) as e:
-            if attached is None:
+            if attached is not None:
+                raise StoreError(
+                    f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
+                ) from e
+            if version is not None or name == LEASES:  # which may be gone, as the caller knows
                 raise
-            raise StoreError(
-                f"The table {attached.table!r} that this dataset is attached to cannot be opened: {_first_line(e)}; put it back."
-            ) from e
+            raise unusable(e, self.uri, name, "opened") from e
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
-        lance.write_dataset(
-            rows, self.table(name), mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE
-        )
+        table = self.table(name)
+        with translated(self.uri, name, "written"):
+            lance.write_dataset(
+                rows, table, mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE
+            )
 
     def delete(self, name: str, where: str) -> None:
         """Delete rows; one version."""
-        self.table(name).delete(where)
+        table = self.table(name)
+        with translated(self.uri, name, "written"):
+            table.delete(where)
 
     def delete_rows(self, name: str, row_ids: np.ndarray) -> None:
         """Delete rows by their ``_rowid``; a version for each so many."""
@@ -227,7 +234,7 @@ class Database:
 
     def scan(
         self, name: str, columns: Columns = None, where: str | None = None, version: int | None = None,
-        address: bool = False, row_id: bool = False,
+        address: bool = False, row_id: bool = False, limit: int | None = None,
     ) -> Iterator[pa.RecordBatch]:  # fmt: skip
         """Stream rows in bounded memory; ``address`` adds ``_rowaddr`` and ``_rowid``, ``row_id`` the latter alone.
 
@@ -237,18 +244,30 @@ class Database:
         chosen = columns if columns is None or isinstance(columns, Mapping) else list(columns)
         try:
             yield from table.scanner(
-                columns=chosen, filter=where, with_row_address=address, with_row_id=address or row_id, **_SCAN
+                columns=chosen,
+                filter=where,
+                with_row_address=address,
+                with_row_id=address or row_id,
+                limit=limit,
+                **_SCAN,
             ).to_batches()
         except (ValueError, OSError) as e:
-            if where is not None:
-                what = f"The filter {where!r}"
-            elif isinstance(columns, Mapping):
-                what = f"The expression {list(columns.values())[-1]!r}"
-            else:
-                raise
+            said = [("filter", where)] if where is not None else []
+            said += [("expression", list(columns.values())[-1])] if isinstance(columns, Mapping) else []
+            if is_damage(e) or not said:
+                raise unusable(e, self.uri, name, "read") from e
+            what, text = said[0]
             raise StoreError(
-                f"{what} cannot be run on {name}: {_first_line(e)}. Its columns are {', '.join(table.schema.names)}."
+                f"The {what} {text!r} cannot be run on {name}: {first_line(e)}. Its columns are {', '.join(table.schema.names)}."
             ) from e
+
+    def count(self, name: str, where: str | None = None) -> int:
+        """How many rows there are."""
+        table = self.table(name)
+        try:
+            return int(table.count_rows(where))
+        except (ValueError, OSError) as e:
+            raise unusable(e, self.uri, name, "read") from e
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         """Rows as one table."""
@@ -280,7 +299,3 @@ def quote(text: str) -> str:
 def among(column: str, values: Sequence[str]) -> str:
     """An ``IN`` condition."""
     return f"{column} IN ({', '.join(map(quote, values))})"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")

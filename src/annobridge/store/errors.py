@@ -1,0 +1,74 @@
+"""Errors of LanceDB and of the file system as errors of annobridge: what happened, to which table, and the cure."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lance.commit import CommitConflictError
+
+from ..exceptions import StoreError
+
+_DENIED = (errno.EACCES, errno.EROFS)
+_DAMAGE = (
+    "not found",
+    "corrupt",
+    "invalid magic",
+    "failed to decode",
+    "unexpected end",
+    "checksum",
+    "file is too small",
+)
+
+
+@contextmanager
+def translated(uri: str, table: str, verb: str) -> Iterator[None]:
+    """Raise ``StoreError`` for an ``OSError`` of the block, which reads or writes (``verb``) a table of a dataset."""
+    try:
+        yield
+    except CommitConflictError:  # which is to be answered, not told
+        raise
+    except OSError as e:
+        raise unusable(e, uri, table, verb) from e
+
+
+def unusable(error: Exception, uri: str, table: str, verb: str) -> StoreError:
+    """The error for a table that cannot be opened, read or written."""
+    return StoreError(f"The table {table!r} of {uri!r} cannot be {verb}: {_reason(error)}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of Lance says, without the places in its source."""
+    return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")
+
+
+def full(error: BaseException) -> bool:
+    """Whether an error, of ours or of Lance, says that the disk is full."""
+    text = f"{error} {error.__cause__ or ''}".lower()
+    return (
+        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or "no space left" in text
+        or "disk quota" in text
+        or "disk is full" in text
+    )
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that files are missing or damaged."""
+    text = str(error).lower()
+    return any(word in text for word in _DAMAGE)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).lower()
+    if full(error):
+        return "the disk is full. Nothing of this step was written; make room, and repeat."
+    if "permission denied" in text or "read-only" in text or getattr(error, "errno", None) in _DENIED:
+        return "it is read-only here. Nothing was written; get the right to write, or copy the dataset."
+    if is_damage(error):
+        return (
+            f"{first_line(error)}. Files of the table are missing or damaged; restore them from a copy, or go back to an "
+            "earlier version of the table with LanceDB."
+        )
+    return f"{first_line(error)}. Check the place and the connection to it, and repeat."
