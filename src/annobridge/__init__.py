@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .results import AnnotationResults, LoadReport, MergePlan
     from .view import View
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 logging.getLogger("annobridge").addHandler(logging.NullHandler())
 
 # Loaded when first asked for: LanceDB alone takes more than a second.
