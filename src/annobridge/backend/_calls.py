@@ -35,6 +35,7 @@ REDIRECTS = 5
 CHUNK = 1 << 14
 PIECE = 1 << 20
 CONNECT = 15.0  # seconds at most
+RATIO, FREE = 200, 4 << 20  # an answer may unpack to so many times its size, and to so many bytes anyway
 UNKNOWN = " It may have been carried out: the outcome is unknown, so look before sending it again."
 _PAUSES = Retry(total=None, backoff_factor=0.3, backoff_jitter=0.3, backoff_max=20)
 
@@ -96,6 +97,7 @@ class Caller:
     timeout: float
     deadline: float
     limit: int  # bytes of an answer, unpacked
+    limit_option: str | None = None  # what raises it
     secrets: dict[str, SecretStr] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -158,22 +160,31 @@ class Caller:
         raise failure
 
     def chunks(self, call: Call, response: requests.Response, limit: int) -> Iterator[bytes]:
-        """The unpacked body, never more than ``limit``, never after the deadline."""
-        size = 0
+        """The unpacked body, never more than ``limit`` nor out of proportion to what was sent, never after the deadline."""
+        size, excess = 0, None
         try:
             for chunk in response.iter_content(CHUNK):
                 size += len(chunk)
-                if size > limit:
+                if excess := self._excess(size, response, limit):
                     break
                 yield chunk
         except (requests.RequestException, HTTPError) as error:
             failure = self._lost(call, error, response.status_code)
         else:
-            if size <= limit:
+            if excess is None:
                 return
-            message = f"{self.at}: the answer to {call} has more than {limit} bytes; it was cut."
+            message = f"{self.at}: the answer to {call} {excess}"
             failure = Failure(Broken(message, response.status_code))
         raise failure
+
+    def _excess(self, size: int, response: requests.Response, limit: int) -> str | None:
+        """Why no more is read of an answer of which so many bytes were unpacked."""
+        if size > limit:
+            option = f"`{self.limit_option}`" if self.limit_option and limit == self.limit else "the limit"
+            return f"has more than {limit} bytes; it was cut. Raise {option}, or send smaller tasks (`task_size`)."
+        if "Content-Encoding" in response.headers and size > FREE + RATIO * response.raw.tell():
+            return f"unpacks to more than {RATIO} times its size, as no real one does; it was cut. Is there a proxy between?"
+        return None
 
     # --- what went wrong --------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
     http = Http("https://cvat.example", backend="cvat", secrets={"Authorization": SecretStr("Token …")})
     http.get("/api/tasks/5")                       # parsed JSON, repeated when the network or the server stumbles
     http.send("POST", "/api/tasks", json={...})    # sent once: a lost answer is an unknown outcome, and said to be
+    http.get("/api/tasks/5", expect={"id": int})   # parsed JSON that has a member ``id``: see ``expect``
 
 Only calls that may be repeated are repeated. What comes back is JSON, bytes of ``stream``, or a ``BackendError``.
 """
@@ -11,17 +12,24 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from typing import Any, BinaryIO, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..exceptions import Broken, ConfigError, Rejected
-from ._calls import Call, Caller, Failure
+from ..exceptions import Broken, ConfigError, Denied, Gone, Rejected
+from ._calls import UNKNOWN, Call, Caller, Failure
+from ._json import TooDense, parse
 from ._wire import is_loopback, new_session, origin_of, shown
 from ._words import Veil
+from .expect import Shape, mismatch
+from .paging import Offsets, Paging, Reader
+from .renewal import Login, Renewal
+from .uploads import MediaFile, Multipart
+
+T = TypeVar("T")
 
 DOWNLOAD = 8 << 30  # bytes: the cap of ``stream``
 _IDEMPOTENT = {"GET", "PUT", "DELETE"}
@@ -31,7 +39,8 @@ class Http:
     """One server, spoken to with care. Threads may share it.
 
     ``secrets`` are headers that nobody may read; ``timeout`` is for connecting and between two bytes, ``deadline`` for
-    all of an answer and for its repetitions; ``limit`` is the largest JSON answer in bytes, unpacked.
+    all of an answer and for its repetitions; ``limit`` is the largest JSON answer in bytes, unpacked, and ``limit_option`` the
+    option of the backend that sets it, for messages.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class Http:
         timeout: float = 60.0,
         deadline: float = 600.0,
         limit: int = 64 << 20,
+        limit_option: str | None = None,
         allow_insecure: bool = False,
     ) -> None:
         self._backend, self._url, self._origin = backend, url.rstrip("/"), origin_of(url)
@@ -60,7 +70,9 @@ class Http:
             timeout=timeout,
             deadline=deadline,
             limit=limit,
+            limit_option=limit_option,
         )
+        self._renewal: Renewal | None = None
         self.authorize(secrets or {})
 
     def __repr__(self) -> str:
@@ -91,9 +103,16 @@ class Http:
                 )
             self._caller.secrets[name] = SecretStr(value)
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Parsed JSON; ``None`` when the answer is empty."""
-        return self._json(Call("GET", self._path(path), self._resolve(path), params=params))
+    def log_in(self, obtain: Callable[[], Login]) -> None:
+        """Have ``obtain`` called for headers to send: before the next call, before they are over, and once after each 401.
+
+        It may use this ``Http``. What was refused with a 401 is sent again after it.
+        """
+        self._renewal = Renewal(obtain, self.authorize)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, expect: Shape = Any) -> Any:
+        """Parsed JSON of this shape; ``None`` when the answer is empty and anything is expected."""
+        return self._json(Call("GET", self._path(path), self._resolve(path), params=params), expect)
 
     def send(
         self,
@@ -106,13 +125,40 @@ class Http:
         params: Mapping[str, Any] | None = None,
         repeatable: bool = False,
         retry_on: Callable[[int, Any], bool] | None = None,
+        expect: Shape = Any,
     ) -> Any:
-        """Parsed JSON, or ``None`` when the answer is empty.
+        """Parsed JSON of this shape; ``None`` when the answer is empty and anything is expected.
 
         ``json`` may hold ``SecretStr``. Repeated only if ``repeatable`` (GET, PUT and DELETE are), or if no connection
         came about; and, until the deadline, whenever ``retry_on(status, detail)`` says that the server asks for it.
         """
-        return self._json(self._call(method, path, json, data, headers, params, repeatable, retry_on))
+        return self._json(self._call(method, path, json, data, headers, params, repeatable, retry_on), expect)
+
+    def delete(self, path: str, params: Mapping[str, Any] | None = None) -> None:
+        """Delete something; that it is gone already is no error."""
+        with suppress(Gone):
+            self.send("DELETE", path, params=params)
+
+    def upload(
+        self,
+        path: str,
+        files: Sequence[MediaFile],
+        *,
+        field: str = "file",
+        fields: Mapping[str, Any] | None = None,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+        retry_on: Callable[[int, Any], bool] | None = None,
+        expect: Shape = Any,
+    ) -> Any:
+        """Send files in one ``multipart/form-data`` body; what comes back is that of ``send``.
+
+        The field of a file is ``field``, with the number of the file for ``{}``. Files are read as they are sent.
+        """
+        body = Multipart(files, fields or {}, field)
+        sent = {**(headers or {}), "Content-Type": body.content_type}
+        return self.send(method, path, data=body, headers=sent, repeatable=repeatable, retry_on=retry_on, expect=expect)
 
     def headers(
         self,
@@ -122,10 +168,14 @@ class Http:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
+        expect: Sequence[str] = (),
     ) -> Mapping[str, str]:
-        """The headers of an answer, for protocols that speak by them (as tus does of its uploads)."""
+        """The headers of an answer, those that are expected among them, for protocols that speak by them (as tus does)."""
         call = self._call(method, path, None, data, headers, None, repeatable or method == "HEAD", None)
-        return self._caller.repeat(call, self._caller.whole)[0].headers
+        response, _ = self._made(call, self._caller.whole)
+        if missing := [name for name in expect if name not in response.headers]:
+            raise self._strange(call, response.status_code, f"no header {missing[0]!r}")
+        return response.headers
 
     def _call(
         self,
@@ -153,11 +203,12 @@ class Http:
         *,
         deadline: float | None = None,
         params: Mapping[str, Any] | None = None,
+        expect: Shape = Any,
     ) -> Any:
         """The first answer that is ``ready``. Asks again and again, with growing pauses."""
         allowed, pause = self._caller.deadline if deadline is None else deadline, 0.1
         due = self._caller.clock() + allowed
-        while not ready(answer := self.get(path, params)):
+        while not ready(answer := self.get(path, params, expect=expect)):
             if self._caller.clock() + pause > due:
                 last = self._veil.excerpt(jsonlib.dumps(answer, default=str, ensure_ascii=False))
                 raise Broken(
@@ -169,19 +220,23 @@ class Http:
         return answer
 
     def pages(
-        self, path: str, params: Mapping[str, Any] | None = None, *, size: int = 500, items: str = "items"
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        size: int = 500,
+        items: str | None = "items",
+        by: Paging = Offsets(),  # noqa: B008 - a value
+        expect: Shape = Any,
     ) -> Iterator[Any]:
-        """Every item of a list answering ``{items: […], "total": n}`` to ``limit`` and ``offset``; all, or an error."""
-        offset, total = 0, 1
-        while offset < total:
-            page = self.get(path, {**(params or {}), "limit": size, "offset": offset})
-            if not isinstance(page, dict) or not isinstance(page.get(items), list):
-                raise Broken(f"{self._at}: GET {self._path(path)} should answer a page of {items!r}, and does not.")
-            found, stated = page[items], page.get("total")
-            offset += len(found)
-            total = stated if isinstance(stated, int) else offset + (len(found) == size)
-            if not found and isinstance(stated, int) and offset < total:
-                raise Broken(f"{self._at}: GET {self._path(path)} stopped at {offset} of {total} {items}; try again.")
+        """Every item of a list that is read page by page; all, or an error. ``expect`` is the shape of an item."""
+        page = [expect] if items is None else {items: [expect]}
+
+        def get(where: str, given: Mapping[str, Any] | None) -> Any:
+            return self.get(where, given, expect=page)
+
+        at = f"{self._at}: the list GET {self._path(path)}"
+        for found in by.pages(Reader(get, path, params or {}, size, items, at)):
             yield from found
 
     def stream(self, path: str, params: Mapping[str, Any] | None = None, *, limit: int = DOWNLOAD) -> Iterator[bytes]:
@@ -189,7 +244,7 @@ class Http:
         call = Call(
             "GET", self._path(path), self._resolve(path), headers={"Accept-Encoding": "identity"}, params=params
         )
-        with closing(self._caller.repeat(call, self._caller.open)) as response:
+        with closing(self._made(call, self._caller.open)) as response:
             try:
                 yield from self._caller.chunks(call, response, limit)
             except Failure as failed:
@@ -198,17 +253,41 @@ class Http:
                 return
         raise failure.error
 
-    def _json(self, call: Call) -> Any:
-        response, body = self._caller.repeat(call, self._caller.whole)
+    def _made(self, call: Call, attempt: Callable[[Call], T]) -> T:
+        """What ``attempt`` returns, with a login that is renewed in time, and once more if the server does not know it."""
+        if self._renewal is None:
+            return self._caller.repeat(call, attempt)
+        login = self._renewal.fresh()
         try:
-            return jsonlib.loads(body.decode("utf-8-sig")) if body.strip() else None
-        except (ValueError, RecursionError):
+            return self._caller.repeat(call, attempt)
+        except Denied as error:
+            if error.status != 401 or call.start is None:
+                raise
+            refused = error
+        if not self._renewal.after_refusal(login):
+            raise refused
+        return self._caller.repeat(call, attempt)
+
+    def _json(self, call: Call, expected: Shape) -> Any:
+        response, body = self._made(call, self._caller.whole)
+        try:
+            found = parse(body)
+        except TooDense as error:
+            what = f"JSON that was not read: {error}"
+        except ValueError:
             kind = self._veil.excerpt(response.headers.get("Content-Type", "no content type"))
-        raise Broken(
-            f"{self._at}: {call} answers {response.status_code} with {kind}, which cannot be read as JSON: "
-            f"{self._veil.excerpt(body)!r}. Is this the url of a {self._backend} server?",
-            response.status_code,
-        )
+            what = f"{kind}, which cannot be read as JSON: {self._veil.excerpt(body)!r}"
+        else:
+            wrong = mismatch(found, expected)
+            if wrong is None:
+                return found
+            what = f"JSON of another form: {self._veil.excerpt(wrong)}" if body.strip() else "nothing in it"
+        raise self._strange(call, response.status_code, what)
+
+    def _strange(self, call: Call, status: int, what: str) -> Broken:
+        outcome = "" if call.repeatable else UNKNOWN
+        message = f"{self._at}: {call} answers {status} with {what}. Is this the url of a {self._backend} server?{outcome}"
+        return Broken(message, status)
 
     def _check_url(self) -> None:
         parts = urlsplit(self._url) if self._origin else None

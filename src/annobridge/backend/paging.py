@@ -1,0 +1,147 @@
+"""The ways in which servers give a long list page by page. ``Http.pages`` takes one of them as ``by``.
+
+    http.pages("/labels")                                              limit=500&offset=0, {"items": […], "total": n}
+    http.pages("/tasks", by=PageNumbers(), size=100, items="results")  page=1&page_size=100, {"results": […], "count": n}
+    http.pages("/tasks", by=NextLinks(), items="results")              {"results": […], "next": "https://…"}
+    http.pages("/tasks", by=Cursors("after", "end"), items="tasks")    after=x, {"tasks": […], "end": "x"}
+
+With ``items=None``, the answer is the list itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..exceptions import Broken, Gone
+
+Params = Mapping[str, Any]
+
+
+@dataclass
+class Reader:
+    """Reads pages of ``size`` items; ``get`` gives the answer for a path and parameters. ``at`` names it in messages."""
+
+    get: Any  # (path, params) -> answer
+    path: str
+    params: Params
+    size: int
+    items: str | None
+    at: str
+    _before: list[Any] = field(default_factory=list)
+    _marks: set[Any] = field(default_factory=set)
+
+    def page(self, params: Params, path: str | None = None) -> tuple[list[Any], Mapping[str, Any]]:
+        """The items of a page, and the object that they are in. Raises ``Broken`` for the page before, once more."""
+        answer = self.get(self.path, {**self.params, **params}) if path is None else self.get(path, None)
+        found = answer if self.items is None else answer[self.items]
+        if found and found == self._before:
+            raise self.broken("gives the same page twice")
+        self._before = found
+        return found, {} if self.items is None else answer
+
+    def new(self, mark: Any) -> Any:
+        """What names the next page. Raises ``Broken`` if it has named one before."""
+        if mark in self._marks:
+            raise self.broken("comes back to a page that was read already")
+        self._marks.add(mark)
+        return mark
+
+    def broken(self, why: str) -> Broken:
+        """The error for a list that cannot be read to its end."""
+        return Broken(f"{self.at} {why}; try again.")
+
+
+class Paging(Protocol):
+    """A style of paging."""
+
+    def pages(self, reader: Reader) -> Iterator[list[Any]]:
+        """The items of each page, to the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """By the number of items to leave out; until there are ``total`` items or, where that is not told, to a short page."""
+
+    limit: str = "limit"
+    offset: str = "offset"
+    total: str = "total"
+
+    def pages(self, reader: Reader) -> Iterator[list[Any]]:
+        """The items of each page, to the last."""
+        at, total = 0, 1
+        while at < total:
+            found, answer = reader.page({self.limit: reader.size, self.offset: at})
+            stated = _count(answer.get(self.total))
+            at += len(found)
+            total = at + (len(found) == reader.size) if stated is None else stated
+            if not found and at < total:
+                raise reader.broken(f"stopped at {at} of {total} items")
+            yield found
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumbers:
+    """By the number of the page; until there are ``total`` items or, where that is not told, to an empty page or a 404."""
+
+    page: str = "page"
+    size: str = "page_size"
+    total: str = "count"
+    first: int = 1
+
+    def pages(self, reader: Reader) -> Iterator[list[Any]]:
+        """The items of each page, to the last."""
+        number, at, total = self.first, 0, None
+        while total is None or at < total:
+            try:
+                found, answer = reader.page({self.page: number, self.size: reader.size})
+            except Gone:
+                if number == self.first:
+                    raise
+                found, answer = [], {}
+            total = _count(answer.get(self.total, total))
+            at += len(found)
+            if not found:
+                if total is not None and at < total:
+                    raise reader.broken(f"stopped at {at} of {total} items")
+                return
+            yield found
+            number += 1
+
+
+@dataclass(frozen=True, slots=True)
+class NextLinks:
+    """By the address of the next page, which is a member of each page but the last; it must be of the same server."""
+
+    next: str = "next"
+    size: str = "page_size"
+
+    def pages(self, reader: Reader) -> Iterator[list[Any]]:
+        """The items of each page, to the last."""
+        found, answer = reader.page({self.size: reader.size})
+        yield found
+        while link := answer.get(self.next):
+            found, answer = reader.page({}, reader.new(link))
+            yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """By a mark of the server's own: a member of each page but the last, and a parameter of the call for the next one."""
+
+    cursor: str = "cursor"
+    next: str = "next"
+    size: str = "limit"
+
+    def pages(self, reader: Reader) -> Iterator[list[Any]]:
+        """The items of each page, to the last."""
+        found, answer = reader.page({self.size: reader.size})
+        yield found
+        while mark := answer.get(self.next):
+            found, answer = reader.page({self.size: reader.size, self.cursor: reader.new(mark)})
+            yield found
+
+
+def _count(stated: Any) -> int | None:
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else None

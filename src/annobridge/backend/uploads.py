@@ -1,0 +1,144 @@
+"""Files of a task, sent as ``multipart/form-data`` in batches of bounded number and size, read as they are sent.
+
+    for batch in batches(files_of(task.media, names), count=100, size=32 << 20):
+        http.upload("/api/projects/7/import", batch, expect={"file_ids": [int]})
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+from urllib3.fields import RequestField
+
+from ..exceptions import InvalidMedia
+from .base import Media
+
+BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A sample's file: the name that the server gets, its size in bytes, and what opens it."""
+
+    sample_id: str
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+def files_of(media: Media, names: Mapping[str, str]) -> Iterator[MediaFile]:
+    """The files of samples, by the names (sample id → name) under which they are sent."""
+    for sample_id, name in names.items():
+        yield MediaFile(sample_id, name, size_of(media, sample_id), partial(media.open, sample_id))
+
+
+def size_of(media: Media, sample_id: str) -> int:
+    """The size of a sample's file in bytes."""
+    path = media.path(sample_id)
+    if path is not None:
+        return path.stat().st_size
+    with media.open(sample_id) as stream:
+        return stream.seek(0, os.SEEK_END)
+
+
+def batches(files: Iterable[MediaFile], *, count: int, size: int) -> Iterator[list[MediaFile]]:
+    """At most ``count`` files and ``size`` bytes at a time; a file that is larger is alone."""
+    batch: list[MediaFile] = []
+    total = 0
+    for file in files:
+        if batch and (len(batch) == count or total + file.size > size):
+            yield batch
+            batch, total = [], 0
+        batch.append(file)
+        total += file.size
+    if batch:
+        yield batch
+
+
+class Multipart(io.RawIOBase):
+    """The body of one request: fields, then files, each opened when its turn comes. It can be sent again from its start.
+
+    ``field`` is the name of each file's field; ``{}`` in it is the number of the file, from 0.
+    """
+
+    def __init__(self, files: Sequence[MediaFile], fields: Mapping[str, Any], field: str) -> None:
+        boundary = secrets.token_hex(16)
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self._parts: list[bytes | MediaFile] = []
+        for name, value in fields.items():
+            self._add(RequestField(name, ""), boundary)
+            self._parts += [_text(value).encode(), b"\r\n"]
+        for number, file in enumerate(files):
+            self._add(RequestField(field.format(number), "", file.name), boundary, BINARY)
+            self._parts += [file, b"\r\n"]
+        self._parts.append(f"--{boundary}--\r\n".encode())
+        self._length = sum(len(part) if isinstance(part, bytes) else part.size for part in self._parts)
+        self.seek(0)
+
+    def _add(self, head: RequestField, boundary: str, kind: str | None = None) -> None:
+        head.make_multipart(content_type=kind)
+        self._parts.append(f"--{boundary}\r\n{head.render_headers()}".encode())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Only back to the start."""
+        if (offset, whence) != (0, os.SEEK_SET):
+            raise io.UnsupportedOperation("a multipart body can be read again from its start only")
+        self._at, self._left = 0, b""
+        self._chunks = self._read_all()
+        return 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most ``size``; fewer only at the end."""
+        pieces, wanted = [], self._length - self._at if size < 0 else size
+        while wanted and (piece := self._left or next(self._chunks, b"")):
+            pieces.append(piece[:wanted])
+            self._left = piece[wanted:]
+            wanted -= len(pieces[-1])
+        found = b"".join(pieces)
+        self._at += len(found)
+        return found
+
+    def _read_all(self) -> Iterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                yield from _read(part)
+
+
+def _read(file: MediaFile) -> Iterator[bytes]:
+    """The bytes of a file. Raises ``InvalidMedia`` where they are not as many as was said before."""
+    left = file.size
+    with file.open() as stream:
+        while piece := stream.read(io.DEFAULT_BUFFER_SIZE * 8):
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+    if left:
+        raise InvalidMedia(
+            f"The file of sample {file.sample_id!r} (sent as {file.name!r}) changed while it was sent: it had {file.size} bytes "
+            "before. Try again when nobody writes to it."
+        )
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
