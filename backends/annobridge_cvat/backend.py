@@ -174,20 +174,33 @@ class CvatBackend(AnnotationBackend):
         return Download(pa.concat_tables([one.labels for one in found]), samples, tuple(notes))
 
     def status(self, receipt: Receipt) -> Status:
-        """Frames by the state of their job."""
-        tasks = [one["task"] for one in receipt.state["tasks"]]
-        states = {self._api.task(task)["status"] for task in tasks}
-        work = [job for task in tasks for job in self._api.jobs(task)]
-        rows = tuple(
-            {"name": f"job {job['id']}, {job['type']}", "state": f"{job['stage']}, {job['state']}", "assignee": jobs.who(job),
-             "url": self._page(job)}
-            for job in work
-        )  # fmt: skip
-        return Status(states.pop() if len(states) == 1 else "annotation", jobs.progress(work), rows)
+        """Frames by the state of their job. A CVAT task that is not there any more is told among the jobs."""
+        states: set[str] = set()
+        work: list[Json] = []
+        rows: list[Mapping[str, str | None]] = []
+        gone: Gone | None = None
+        for task in [one["task"] for one in receipt.state["tasks"]]:
+            try:
+                states.add(self._api.task(task)["status"])
+            except Gone as e:
+                rows.append({"name": f"task {task}", "state": "gone", "assignee": None, "url": None})
+                gone = e
+                continue
+            found = self._api.jobs(task)
+            work += found
+            rows += map(self._shown, found)
+        if not states and gone:
+            raise gone
+        return Status(states.pop() if len(states) == 1 else "annotation", jobs.progress(work), tuple(rows))
+
+    def _shown(self, job: Json) -> Mapping[str, str | None]:
+        name, state = f"job {job['id']}, {job['type']}", f"{job['stage']}, {job['state']}"
+        return {"name": name, "state": state, "assignee": jobs.who(job), "url": self._page(job)}
 
     def editor_url(self, receipt: Receipt) -> str | None:
-        """The page of the first job."""
-        return self._page(self._api.jobs(receipt.state["tasks"][0]["task"])[0])
+        """The page of the first job that is there."""
+        found = (job for one in receipt.state["tasks"] for job in self._api.jobs(one["task"]))
+        return next(map(self._page, found), None)
 
     def _page(self, job: Json) -> str:
         return f"{self.config.url.rstrip('/')}/tasks/{job['task_id']}/jobs/{job['id']}"
@@ -195,7 +208,7 @@ class CvatBackend(AnnotationBackend):
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The CVAT tasks that an unanswered upload left, and the project that it made."""
         title, run = self._title(task_name), _run_of(task_name)
-        there = [t for t in self._api.all("/api/tasks", search=task_name) if t["name"].startswith(title)]
+        there = [t for t in self._api.tasks_like(task_name) if t["name"].startswith(title)]
         home = project.find(self._api, self.config, run) if self.config.project_name else None
         made = home["id"] if home and project.is_made_by(home, run) else None
         return {"tasks": [{"task": t["id"]} for t in there], "project": made} if there or made else None

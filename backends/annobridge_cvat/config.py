@@ -21,6 +21,7 @@ class CvatConfig(AnnotationBackendConfig):
         {
             "timeout",
             "deadline",
+            "largest_answer",
             "verify",
             "allow_insecure",
             "headers",
@@ -47,6 +48,7 @@ class CvatConfig(AnnotationBackendConfig):
     )
     timeout: float = Field(300.0, gt=0, description="seconds to wait for an answer to begin")
     deadline: float = Field(1800.0, gt=0, description="seconds that the server may take for one task")
+    largest_answer: int = Field(256, ge=1, description="MiB of one answer, as the annotations of a task are")
     verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
     allow_insecure: bool = Field(False, description="send credentials over http to another machine")
 

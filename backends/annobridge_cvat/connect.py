@@ -15,7 +15,6 @@ from .config import CvatConfig
 Version = tuple[int, int, int]
 OLDEST: Version = (2, 15, 0)
 NEWEST: Version = (2, 80, 0)  # what is known of the wire ends here
-LARGEST_ANSWER = 1 << 30  # bytes: the annotations of one task
 _LEGACY_KEY = re.compile(r"[0-9a-f]{40}")
 _ACCESS_TOKEN = re.compile(r"[^.\s]{8}\.[^.\s]{32}")
 
@@ -29,7 +28,8 @@ def connect(config: CvatConfig) -> tuple[Http, Version]:
     headers = {"X-Organization": config.organization} if config.organization else {}
     http = Http(
         config.url, backend="cvat", headers=headers, secrets=dict(config.headers), verify=config.verify,
-        timeout=config.timeout, deadline=config.deadline, limit=LARGEST_ANSWER, allow_insecure=config.allow_insecure,
+        timeout=config.timeout, deadline=config.deadline, limit=config.largest_answer << 20, limit_option="largest_answer",
+        allow_insecure=config.allow_insecure,
     )  # fmt: skip
     try:
         _authorize(http, config)

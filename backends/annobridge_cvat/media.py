@@ -6,7 +6,7 @@ import base64
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,15 +14,15 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 from PIL import Image
-from urllib3.filepost import encode_multipart_formdata
 
-from annobridge.backend import Media
+from annobridge.backend import Media, uploads
 from annobridge.backend.http import Http
 from annobridge.exceptions import Broken, Rejected, Throttled, Unreachable
 
 from .config import CvatConfig
 from .frames import VIDEOS
 
+COUNT = 1000  # files in one request
 BATCH = 16 << 20  # bytes of files in one request; a larger file is sent in pieces
 PIECE = 8 << 20
 TRIES = 5  # to go on with a file whose connection broke off
@@ -96,16 +96,16 @@ def send(http: Http, task: int, sent: Sequence[File], media: Media, config: Cvat
         with tempfile.TemporaryFile(prefix="annobridge-") as archive:
             _zip(archive, sent, media)
             return _whole(http, task, "media.zip", archive, settings)
-    batches = list(_batches(sent, media))
-    if len(batches) == 1 and batches[0][1] <= BATCH:
-        return _request_of(_multipart(http, task, batches[0][0], media, settings, {}))
-    _post(http, task, {"Upload-Start": "true"})
-    for batch, size in batches:
-        if size > BATCH:
-            with media.open(batch[0].sample_id) as stream:
+    all_ = list(uploads.batches(uploads.files_of(media, {f.sample_id: f.name for f in sent}), count=COUNT, size=BATCH))
+    if len(all_) == 1 and _size(all_[0]) <= BATCH:
+        return _request_of(_multipart(http, task, all_[0], settings, {}))
+    _start(http, task)
+    for batch in all_:
+        if _size(batch) > BATCH:
+            with batch[0].open() as stream:
                 _pieces(http, task, batch[0].name, stream)
         else:
-            _multipart(http, task, batch, media, {"image_quality": config.image_quality}, {"Upload-Multiple": "true"})
+            _multipart(http, task, batch, {"image_quality": config.image_quality}, {"Upload-Multiple": "true"})
     return _finish(http, task, settings, started=True)
 
 
@@ -122,53 +122,34 @@ def _settings(config: CvatConfig, *, is_video: bool) -> dict[str, Any]:
     }
 
 
-def _batches(sent: Sequence[File], media: Media) -> Iterator[tuple[list[File], int]]:
-    """Files that are sent together, with their size in bytes; a file that is too large for a batch is alone."""
-    batch: list[File] = []
-    total = 0
-    for file in sent:
-        size = _size(media, file.sample_id)
-        if batch and total + size > BATCH:
-            yield batch, total
-            batch, total = [], 0
-        batch.append(file)
-        total += size
-    yield batch, total
+def _size(batch: Sequence[uploads.MediaFile]) -> int:
+    return sum(file.size for file in batch)
 
 
-def _size(media: Media, sample_id: str) -> int:
-    path = media.path(sample_id)
-    if path is not None:
-        return path.stat().st_size
-    with media.open(sample_id) as stream:
-        return stream.seek(0, 2)
+def _start(http: Http, task: int) -> None:
+    """Say that the media come in several requests."""
+    headers = {"Upload-Start": "true"}
+    http.send("POST", f"/api/tasks/{task}/data", data=b"", headers=headers, retry_on=_is_put_off)
+
+
+def _is_put_off(status: int, _: Any) -> bool:
+    return status == 429
 
 
 def _multipart(
-    http: Http, task: int, batch: Sequence[File], media: Media, fields: dict[str, Any], headers: dict[str, str]
+    http: Http, task: int, batch: Sequence[uploads.MediaFile], fields: dict[str, Any], headers: dict[str, str]
 ) -> Any:
-    parts: list[tuple[str, Any]] = [(name, _text(value)) for name, value in fields.items()]
-    for number, file in enumerate(batch):  # without its number, CVAT ignores a file
-        with media.open(file.sample_id) as stream:
-            parts.append((f"client_files[{number}]", (file.name, stream.read(), "application/octet-stream")))
-    body, content_type = encode_multipart_formdata(parts)
-    return _post(http, task, {**headers, "Content-Type": content_type}, body)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _post(http: Http, task: int, headers: dict[str, str], body: bytes = b"") -> Any:
-    path = f"/api/tasks/{task}/data"
     try:
-        return http.send("POST", path, data=body, headers=headers, retry_on=lambda status, _: status == 429)
+        return http.upload(
+            f"/api/tasks/{task}/data", batch, field="client_files[{}]",  # without its number, CVAT ignores a file
+            fields=fields, headers=headers, retry_on=_is_put_off,
+        )  # fmt: skip
     except Rejected as e:
         if e.status != 413:
             raise
         raise Rejected(
-            f"cvat at {http.url} takes no body of {len(body) / 1e6:.1f} MB; raise the limit of the proxy before CVAT "
-            f"(nginx: client_max_body_size) to {BATCH >> 20} MB at least.",
+            f"cvat at {http.url} takes no files of {_size(batch) / 1e6:.1f} MB in one body; raise the limit of the proxy before "
+            f"CVAT (nginx: client_max_body_size) to {BATCH >> 20} MB at least.",
             413,
         ) from e
 
@@ -184,7 +165,7 @@ def _request_of(answer: Any) -> str | None:
 
 def _whole(http: Http, task: int, name: str, stream: BinaryIO, settings: dict[str, Any]) -> str | None:
     """One large file, and nothing else."""
-    _post(http, task, {"Upload-Start": "true"})
+    _start(http, task)
     _pieces(http, task, name, stream)
     return _finish(http, task, settings, started=True)
 
@@ -206,8 +187,8 @@ def _pieces(http: Http, task: int, name: str, stream: BinaryIO) -> None:
         stream.seek(offset)
         try:
             headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-            found = http.headers("PATCH", place, data=stream.read(PIECE), headers=headers)
-            offset, tries = int(found["Upload-Offset"]), TRIES
+            found = http.headers("PATCH", place, data=stream.read(PIECE), headers=headers, expect=["Upload-Offset"])
+            offset, tries = _offset_of(found), TRIES
         except (Unreachable, Throttled, Broken, Rejected) as e:
             tries -= 1
             if not tries or (isinstance(e, Rejected) and e.status != 409):  # 409: it has more, or less, than we think
@@ -225,12 +206,20 @@ def _open_upload(http: Http, task: int, name: str, length: int) -> str:
         "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}",
         "Origin": "/".join(http.url.split("/", 3)[:3]),  # 2.15 makes the address of the upload from it
     }
-    made = http.headers("POST", f"/api/tasks/{task}/data/", headers=headers)
+    made = http.headers("POST", f"/api/tasks/{task}/data/", headers=headers, expect=["Location"])
     # Behind a proxy, the host in the address may be another; what follows is the server's.
-    return made["Location"][made["Location"].index("/api/") :]
+    _, path, rest = made["Location"].partition("/api/")
+    return path + rest or made["Location"]
 
 
 def _offset(http: Http, place: str, before: int) -> int:
     with suppress(Unreachable, Throttled, Broken):
-        return int(http.headers("HEAD", place, headers=_TUS)["Upload-Offset"])
+        return _offset_of(http.headers("HEAD", place, headers=_TUS, expect=["Upload-Offset"]))
     return before
+
+
+def _offset_of(headers: Mapping[str, str]) -> int:
+    text = headers["Upload-Offset"]
+    if not text.isdecimal():
+        raise Broken(f"cvat: the server says that it has {text[:20]!r} bytes of a file, which is no number.")
+    return int(text)

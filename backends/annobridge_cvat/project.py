@@ -21,7 +21,7 @@ def find(api: Api, config: CvatConfig, run: str = "") -> Json | None:
     """
     if config.project_id is not None:
         try:
-            return dict(api.http.get(f"/api/projects/{config.project_id}"))
+            return api.project(config.project_id)
         except Gone as e:
             raise Rejected(
                 f"cvat has no project {config.project_id}, or not for you; give the number of one that is there, or "
@@ -89,7 +89,7 @@ def _add_attributes(api: Api, entry: Entry, label: Json) -> None:
 def remove_if_empty(api: Api, project: int) -> None:
     """Delete a project that a run made, once no task is in it any more."""
     try:
-        tasks = api.http.get(f"/api/projects/{project}")["tasks"]["count"]
+        tasks = api.project(project)["tasks"]["count"]
     except Gone:
         return
     if not tasks:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from annobridge.backend import Download, Receipt
 from annobridge.core.labels import REMOTE
 from annobridge.core.masks import any_of, bools, one, valid
+from annobridge.exceptions import Broken
 
 from . import decode, identity, jobs, numbers, untouched
 from .api import Api
@@ -37,6 +38,11 @@ def read(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Downlo
     )
     now = numbers.current(Vocabulary.from_dict(stored["vocabulary"]), label_set)
     vocabulary = now.vocabulary
+    if len(meta["frames"]) != len(stored["samples"]):
+        raise Broken(
+            f"cvat: the task {task} has {len(meta['frames'])} files now, and {len(stored['samples'])} were sent to it; nothing of "
+            "it can be told apart."
+        )
     files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=True)}
     frames = Frames.of(meta, files)
     chosen = jobs.wanted(work, config)

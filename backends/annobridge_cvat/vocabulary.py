@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
+from annobridge.exceptions import Broken
 
 from . import values
 
@@ -98,8 +99,13 @@ class Vocabulary:
         return self._own[field_name, None if self.kinds[field_name] == "scalar" else label]
 
     def known(self, labels: Iterable[Json]) -> Vocabulary:
-        """The vocabulary with the numbers that a label set of the server gives it. Raises ``KeyError`` for a lacking one."""
+        """The vocabulary with the numbers that a label set of the server gives it. Raises ``Broken`` where it lacks one."""
         found = {label["name"]: label for label in labels}
+        if missing := [e.name for e in self.entries if e.name not in found]:
+            raise Broken(
+                f"cvat: the label set of the task has no label {missing[0]!r}, which it was given; if somebody renamed or removed "
+                "it, undo that in CVAT and resume the run, or abort it."
+            )
         return Vocabulary([_numbered(e, found[e.name]) for e in self.entries], self.kinds)
 
     def to_dict(self) -> Json:

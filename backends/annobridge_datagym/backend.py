@@ -151,6 +151,7 @@ class DatagymBackend(AnnotationBackend):
         """Images by the state of their task."""
         if self._by_hand:
             return Status()
+        reading.require(self._api, receipt.state)
         tasks = filling.tasks_by_image(self._api, receipt.state["project"])
         if not tasks:  # older hosted servers show none
             return Status()

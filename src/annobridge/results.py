@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from . import load as loading
 from . import plan as planning
-from .backend.base import AnnotationBackend, Receipt
+from .backend.base import GONE, AnnotationBackend, Receipt, Status
 from .backend.guarded import Guarded
 from .core import findings
 from .core.text import near
 from .core.unsent import sentences
-from .exceptions import InvalidOption, StalePlan
+from .exceptions import Gone, InvalidOption, StalePlan
 from .outcome import Options, Outcome
 from .spool import Spool
 from .store.run import NOT_SENT, Run
@@ -260,17 +260,18 @@ class AnnotationResults:
         return replace(receipt, baseline=planning.baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
-        """The run's state, and each task's, with counts of samples by the tool's own states."""
-        tasks = {}
-        for receipt in self.receipts():
-            found = self._guarded.status(receipt)
-            tasks[receipt.task] = {
-                "state": found.state,
-                "samples": dict(found.samples),
-                "jobs": [dict(job) for job in found.jobs],
-                "url": self._guarded.editor_url(receipt),
-            }
+        """The run's state, and each task's, with counts of samples by the tool's own states; "gone" is not on the server any more."""
+        tasks = {receipt.task: self._of_task(receipt) for receipt in self.receipts()}
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
+
+    def _of_task(self, receipt: Receipt) -> dict[str, Any]:
+        try:
+            found = self._guarded.status(receipt)
+            url = None if found.state == GONE else self._guarded.editor_url(receipt)
+        except Gone:
+            found, url = Status(GONE), None
+        jobs = [dict(job) for job in found.jobs]
+        return {"state": found.state, "samples": dict(found.samples), "jobs": jobs, "url": url}
 
     def print_status(self) -> None:
         """The status as a table, and where to work on it."""
@@ -291,11 +292,22 @@ class AnnotationResults:
             Console().print(f"Work on it at {url}", soft_wrap=True, markup=False, highlight=False)
 
     def launch_editor(self) -> str | None:
-        """Open the tool at the first task, and return the address."""
+        """Open the tool at the first task that is there, and return the address; ``None`` where the tool has no page.
+
+        Raises ``Gone`` when nothing of the run is on the server any more.
+        """
+        states = []
         for receipt in self.receipts():
-            if url := self._guarded.editor_url(receipt):
-                webbrowser.open(url)
-                return url
+            task = self._of_task(receipt)
+            if task["url"]:
+                webbrowser.open(task["url"])
+                return str(task["url"])
+            states.append(task["state"])
+        if states and set(states) == {GONE}:
+            raise Gone(
+                f"Nothing of the run {self.anno_key!r} is on the server any more, so there is no page to open. What was loaded "
+                "is in the dataset; annotate under another key to go on."
+            )
         return None
 
     def plan(self, **options: Any) -> MergePlan:

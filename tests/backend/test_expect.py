@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -70,9 +69,9 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_every_value_is_judged_by_every_shape(value: Any) -> None:
-    """Never an exception; and a shape made of the value itself fits it."""
+    """Never with an exception; and the shape of the value itself fits it."""
     for shape in (TASK, [TASK], [[float]], int | None, {"a?": Any}):
-        assert mismatch(value, shape) is None or json.dumps(value) != "x"
+        mismatch(value, shape)
     assert mismatch(value, shape_of(value)) is None
 
 

@@ -25,6 +25,7 @@ from ._wire import origin_of, patience, shown
 from ._words import Veil, explain, hung, never_sent, untrusted
 
 T = TypeVar("T")
+Body = bytes | BinaryIO | io.RawIOBase
 log = logging.getLogger("annobridge")
 
 RETRIES = 4
@@ -35,7 +36,10 @@ REDIRECTS = 5
 CHUNK = 1 << 14
 PIECE = 1 << 20
 CONNECT = 15.0  # seconds at most
-RATIO, FREE = 200, 4 << 20  # an answer may unpack to so many times its size, and to so many bytes anyway
+RATIO, FREE = (
+    400,
+    4 << 20,
+)  # an answer may unpack to so many times its size (real ones: to 60), and to so many bytes anyway
 UNKNOWN = " It may have been carried out: the outcome is unknown, so look before sending it again."
 _PAUSES = Retry(total=None, backoff_factor=0.3, backoff_jitter=0.3, backoff_max=20)
 
@@ -47,7 +51,7 @@ class Call:
     method: str
     path: str
     url: str = field(repr=False)  # may hold a query
-    body: bytes | BinaryIO | None = field(default=None, repr=False)
+    body: Body | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = True
@@ -57,7 +61,7 @@ class Call:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def rewound(self) -> bytes | BinaryIO | None:
+    def rewound(self) -> Body | None:
         """The body from where it began, as an earlier attempt may have read it."""
         if isinstance(self.body, bytes):  # a time-out holds for one ``send``: long ones go in pieces
             return self.body if len(self.body) < PIECE else io.BytesIO(self.body)

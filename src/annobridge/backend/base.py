@@ -86,9 +86,12 @@ class Download:
     notes: tuple[str, ...] = ()
 
 
+GONE = "gone"  # the state of a task that is not on the server any more
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far the people are: counts of samples by the tool's own state names, and a word for the whole task.
+    """How far the people are: counts of samples by the tool's own state names, and a word for the whole task (``GONE`` is ours).
 
     ``jobs`` are the pieces that a tool gives to people, where it has such: ``name``, ``state``, ``assignee`` and ``url`` of each.
     """
@@ -194,11 +197,11 @@ class AnnotationBackend(ABC):
         return None
 
     def status(self, receipt: Receipt) -> Status:  # noqa: ARG002
-        """How far the work is."""
+        """How far the work is. Raises ``Gone`` when the task is not there any more."""
         return Status()
 
     def editor_url(self, receipt: Receipt) -> str | None:  # noqa: ARG002
-        """Where people work on this task."""
+        """Where people work on this task, which is there; ``None`` if there is no such page."""
         return None
 
     def close(self) -> None:  # noqa: B027

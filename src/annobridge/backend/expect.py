@@ -1,9 +1,10 @@
 """What an answer has to look like, written as a value; and the first thing in which one differs from it.
 
-    {"id": int, "name": str, "owner?": {"id": int}}   an object with these members, the last one optional; it may have others
-    [{"id": int}]                                    a list of such objects
-    int | None                                       a type, or one of several
-    Any                                              anything
+{"id": int, "name": str, "owner?": {"id": int}}   an object with these members, the last one optional; it may have others
+[{"id": int}]                                    a list of such objects
+int | None                                       a type, or one of several
+({"id": int}, None)                              one of several shapes
+Any                                              anything
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 
 from ..exceptions import Broken
 
-Shape = Any  # a type, a union of types, [shape], {"name": shape}, or typing.Any
+Shape = Any  # a type, a union of types, [shape], {"name": shape}, (shape, shape), or typing.Any
 
 _LONGEST = 40  # characters that are shown of a wrong value
 _NAMES: dict[Any, str] = {
@@ -61,6 +62,9 @@ def _difference(value: Any, shape: Shape) -> _Difference | None:
         return _of_object(value, shape)
     if isinstance(shape, list):
         return _of_list(value, shape[0])
+    if isinstance(shape, tuple):
+        found = [_difference(value, one) for one in shape]
+        return None if None in found else found[0]
     kinds = get_args(shape) if isinstance(shape, UnionType) else (shape,)
     return None if any(_is(value, kind) for kind in kinds) else _Difference("", value, shape)
 
@@ -81,6 +85,8 @@ def _of_object(value: Any, shape: Mapping[str, Shape]) -> _Difference | None:
 def _of_list(value: Any, shape: Shape) -> _Difference | None:
     if not isinstance(value, list):
         return _Difference("", value, list)
+    if shape is float and set(map(type, value)) <= {int, float}:  # coordinates, which are many
+        return None
     for number, one in enumerate(value):
         if found := _difference(one, shape):
             return found.within(f"[{number}]")

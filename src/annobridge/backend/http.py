@@ -14,13 +14,13 @@ import json as jsonlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from ..exceptions import Broken, ConfigError, Denied, Gone, Rejected
-from ._calls import UNKNOWN, Call, Caller, Failure
+from ._calls import UNKNOWN, Body, Call, Caller, Failure
 from ._json import TooDense, parse
 from ._wire import is_loopback, new_session, origin_of, shown
 from ._words import Veil
@@ -120,7 +120,7 @@ class Http:
         path: str,
         *,
         json: Any = None,
-        data: bytes | BinaryIO | None = None,
+        data: Body | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         repeatable: bool = False,
@@ -182,7 +182,7 @@ class Http:
         method: str,
         path: str,
         json: Any,
-        data: bytes | BinaryIO | None,
+        data: Body | None,
         headers: Mapping[str, str] | None,
         params: Mapping[str, Any] | None,
         repeatable: bool,
@@ -286,7 +286,9 @@ class Http:
 
     def _strange(self, call: Call, status: int, what: str) -> Broken:
         outcome = "" if call.repeatable else UNKNOWN
-        message = f"{self._at}: {call} answers {status} with {what}. Is this the url of a {self._backend} server?{outcome}"
+        message = (
+            f"{self._at}: {call} answers {status} with {what}. Is this the url of a {self._backend} server?{outcome}"
+        )
         return Broken(message, status)
 
     def _check_url(self) -> None:
@@ -329,7 +331,7 @@ class Http:
         return secret.get_secret_value()
 
 
-def _start(body: bytes | BinaryIO | None) -> int | None:
+def _start(body: Body | None) -> int | None:
     """Where a body begins; ``None`` if it can be read only once."""
     if isinstance(body, bytes | None):
         return 0

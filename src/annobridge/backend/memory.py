@@ -17,7 +17,7 @@ from pydantic import Field
 from ..core.labels import LABEL_TYPES, REMOTE, conform
 from ..core.schema import ATTRIBUTE_TYPES
 from ..exceptions import Gone
-from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Status, Task
+from .base import GONE, AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Status, Task
 
 
 @dataclass
@@ -102,6 +102,6 @@ class MemoryBackend(AnnotationBackend):
     def status(self, receipt: Receipt) -> Status:
         """Whether the task is here, and how many of its samples have labels."""
         if receipt.task not in self.server.labels:
-            return Status("gone")
+            return Status(GONE)
         labelled = pc.count_distinct(self.server.labels[receipt.task]["sample_id"]).as_py()
         return Status("open", {"labelled": labelled, "empty": len(self.server.samples[receipt.task]) - labelled})

@@ -27,7 +27,10 @@ class Renewal:
     """
 
     def __init__(
-        self, obtain: Callable[[], Login], use: Callable[[Mapping[str, SecretStr]], None], clock: Callable[[], float] = time.monotonic
+        self,
+        obtain: Callable[[], Login],
+        use: Callable[[Mapping[str, SecretStr]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._obtain, self._use, self._clock = obtain, use, clock
         self._lock = threading.RLock()

@@ -2,6 +2,8 @@
 
     for batch in batches(files_of(task.media, names), count=100, size=32 << 20):
         http.upload("/api/projects/7/import", batch, expect={"file_ids": [int]})
+
+``Http.upload`` sends one batch.
 """
 
 from __future__ import annotations
