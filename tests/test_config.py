@@ -524,3 +524,49 @@ def test_every_setting_is_described_and_secrets_are_masked(home, tool, monkeypat
 def test_edited_settings_do_not_show_in_a_repr() -> None:
     config.annotation_config.backends["tool"]["password"] = SECRET
     assert SECRET not in repr(config.annotation_config)
+
+
+# --- sets of credentials
+
+
+@pytest.fixture
+def either(tool, monkeypatch: pytest.MonkeyPatch) -> type:
+    """The class of a backend that needs a token, or a username with its password; none is given."""
+    monkeypatch.delenv("ANNOBRIDGE_TOOL_TOKEN")
+    found = config.backend_class("tool")
+    monkeypatch.setattr(found.Config, "required", (("token",), ("username", "password")))
+    return found
+
+
+@pytest.mark.parametrize(
+    "given", [{"token": "t"}, {"username": "ada", "password": "p"}, {"token": "t", "username": "ada"}]
+)
+def test_one_complete_set_of_credentials_is_enough(either, given: dict[str, str]) -> None:
+    assert config.resolve("tool", given).backend is either
+
+
+@pytest.mark.parametrize("given", [{}, {"username": "ada"}])
+def test_a_missing_set_of_credentials_is_told_before_the_backend_is_made(either, given: dict[str, str]) -> None:
+    with pytest.raises(MissingCredential) as caught:
+        config.resolve("tool", given)
+    assert "tool needs token, or username and password, which was not given" in str(caught.value)
+    assert "Set TOOL_ACCESS_TOKEN in the environment, or run `annobridge login tool` once." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("marked", "given", "asked"),
+    [
+        (True, {}, ["username", "password"]),
+        (True, {"username": "ada"}, ["password"]),
+        (False, {}, ["token"]),
+        (False, {"username": "ada"}, ["password"]),
+    ],
+)
+def test_the_rest_of_a_set_is_asked_for_on_a_terminal(either, monkeypatch, marked, given, asked) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(credentials, "ask", lambda *which, **_: found.append(which[2]) or SecretStr("x"))
+    if not marked:
+        for name in ("username", "password"):
+            monkeypatch.setattr(either.Config.model_fields[name], "json_schema_extra", None)
+    config.resolve("tool", given)
+    assert found == asked

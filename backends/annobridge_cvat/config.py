@@ -33,6 +33,7 @@ class CvatConfig(AnnotationBackendConfig):
         }
     )
     credentials: ClassVar[tuple[str, ...]] = ("token", "username", "password")
+    required: ClassVar[tuple[tuple[str, ...], ...]] = (("token",), ("username", "password"))
 
     url: str = Field("https://app.cvat.ai", description="the server")
     token: SecretStr | None = Field(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import BackendError, Broken, Rejected
+from annobridge.exceptions import BackendError, Rejected
 
 from .config import Dialect
 from .mistakes import key_of, refused, told
@@ -16,6 +16,17 @@ Json = dict[str, Any]
 T = TypeVar("T")
 STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED", "REVIEWED_SKIP", "WAITING_CHANGED")
 URLS = 50  # addresses in one call
+
+# What is read of the server's answers
+_PLACE = {"id": str, "name": str}
+_CREATED = {**_PLACE, "labelConfigurationId": str, "mediaType": str}
+_PROJECT = {**_CREATED, "datasets": [_PLACE]}
+_MEDIA = {"id": str, "mediaName": str}
+_ENTRY: Json = {"entryKey": str, "type": str}
+_ENTRY["children?"] = ([_ENTRY], None)
+_CONFIGURATION = {"entries": [_ENTRY]}
+_TASK = {"taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool}
+_SHOWN = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
 
 
 class Api:
@@ -31,13 +42,14 @@ class Api:
 
     def projects(self) -> list[Json]:
         """All projects, with their datasets."""
-        return self._list(self._path("project"), "listing the projects")
+        return self._list(self._path("project"), "listing the projects", _PROJECT)
 
     def create_project(self, name: str, owner: str) -> Json:
         """A project for images (internal only)."""
         body = {"owner": owner, "name": name, "shortDescription": "made by annobridge", "description": None,
                 "mediaType": "IMAGE"}  # fmt: skip
-        return dict(self._do(f"making the project {name!r}", lambda: self.http.send("POST", "/api/project", json=body)))
+        doing = f"making the project {name!r}"
+        return dict(self._do(doing, lambda: self.http.send("POST", "/api/project", json=body, expect=_CREATED)))
 
     def delete_project(self, project: str) -> None:
         """Remove a project (internal only)."""
@@ -45,15 +57,15 @@ class Api:
 
     def datasets(self) -> list[Json]:
         """All datasets."""
-        return self._list(self._path("dataset"), "listing the datasets")
+        return self._list(self._path("dataset"), "listing the datasets", _PLACE)
 
     def create_dataset(self, name: str, owner: str) -> Json:
         """A dataset for images."""
         body: Json = {"name": name, "shortDescription": "made by annobridge"}
         if not self.v1:
             body |= {"owner": owner, "mediaType": "IMAGE"}
-        path = self._path("dataset")
-        return dict(self._do(f"making the dataset {name!r}", lambda: self.http.send("POST", path, json=body)))
+        path, doing = self._path("dataset"), f"making the dataset {name!r}"
+        return dict(self._do(doing, lambda: self.http.send("POST", path, json=body, expect=_PLACE)))
 
     def connect(self, project: str, dataset: str) -> None:
         """Give every image of a dataset a task in a project; that it has them already is fine."""
@@ -88,28 +100,34 @@ class Api:
         """The images of a dataset."""
         if self.v1:
             doing = "reading the dataset"
-            return list(self._do(doing, lambda: self.http.get(f"/api/v1/dataset/{dataset}"))["media"])
-        return self._list(f"/api/dataset/{dataset}/file", "listing the images")
+            path, shape = f"/api/v1/dataset/{dataset}", {"media": [_MEDIA]}
+            return list(self._do(doing, lambda: self.http.get(path, expect=shape))["media"])
+        return self._list(f"/api/dataset/{dataset}/file", "listing the images", _MEDIA)
 
     def upload(self, dataset: str, name: str, stream: BinaryIO) -> Json:
         """Send a file. v1 takes its name as it is, the internal API in Base64."""
         path = self._path(f"media/{dataset}/file", f"dataset/{dataset}/file")
         sent = name if self.v1 else base64.b64encode(name.encode()).decode()
         headers = {"X-filename": sent, "Content-Type": "application/octet-stream"}
-        return dict(self._do(f"uploading {name!r}", lambda: self.http.send("POST", path, data=stream, headers=headers)))
+
+        def send() -> Any:
+            return self.http.send("POST", path, data=stream, headers=headers, expect={"id": str})
+
+        return dict(self._do(f"uploading {name!r}", send))
 
     def add_urls(self, dataset: str, urls: Sequence[str]) -> list[Json]:
         """Add images by their addresses."""
         path = self._path(f"media/{dataset}/url", f"dataset/{dataset}/url")
-        return list(self._do("adding image addresses", lambda: self.http.send("POST", path, json=list(urls))))
+        added = [{"imageUrl": str, "mediaUploadStatus": str, "internal_media_ID?": str | None}]
+        doing = "adding image addresses"
+        return list(self._do(doing, lambda: self.http.send("POST", path, json=list(urls), expect=added)))
 
     # --- label configuration ----------------------------------------------------------------------------------------
 
     def configuration(self, config: str) -> list[Json]:
         """The entries of a label configuration (internal only; v1 shows them with a task)."""
-        return list(
-            self._do("reading the label configuration", lambda: self.http.get(f"/api/lconfig/{config}"))["entries"]
-        )
+        path, doing = f"/api/lconfig/{config}", "reading the label configuration"
+        return list(self._do(doing, lambda: self.http.get(path, expect=_CONFIGURATION))["entries"])
 
     def clear_configuration(self, config: str) -> None:
         """Empty a label configuration. This deletes every label in the project."""
@@ -120,13 +138,21 @@ class Api:
         """Fill an empty label configuration; the entries are returned with their ids."""
         method, path = ("PUT", f"/api/v1/config/{config}") if self.v1 else ("POST", f"/api/lconfig/{config}/import")
         doing = "setting the label configuration"
-        return list(self._do(doing, lambda: self.http.send(method, path, json=list(entries)))["entries"])
+
+        def send() -> Any:
+            return self.http.send(method, path, json=list(entries), expect=_CONFIGURATION)
+
+        return list(self._do(doing, send)["entries"])
 
     def merge_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
         """Change a label configuration (internal only): what keeps its id keeps its labels, and finished tasks stay finished."""
         path, doing = f"/api/lconfig/{config}", "adding to the label configuration"
-        params = {"changeStatus": "false"}
-        return list(self._do(doing, lambda: self.http.send("PUT", path, json=list(entries), params=params))["entries"])
+
+        def send() -> Any:
+            params = {"changeStatus": "false"}
+            return self.http.send("PUT", path, json=list(entries), params=params, expect=_CONFIGURATION)
+
+        return list(self._do(doing, send)["entries"])
 
     # --- labels -----------------------------------------------------------------------------------------------------
 
@@ -134,11 +160,12 @@ class Api:
         """Import a batch: all of it or nothing. A refusal may come as a success, with a text in it."""
         path, doing = self._path(f"project/{project}/prediction"), "importing labels"
         headers = {"Content-Type": "application/json"}
-        answer = self._do(
-            doing, lambda: self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable)
-        )
-        if not isinstance(answer, dict) or not isinstance(answer.get("errorMessages"), str):
-            raise Broken("datagym: the import of labels was not answered as DataGym does; is there a proxy between?")
+
+        def send() -> Any:
+            shape = {"errorMessages": str}
+            return self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable, expect=shape)
+
+        answer = self._do(doing, send)
         if answer["errorMessages"]:
             raise refused(answer["errorMessages"], doing)
 
@@ -151,11 +178,11 @@ class Api:
     def tasks(self, project: str) -> list[Json]:
         """All tasks of a project, in any state; v1 has to be asked for each state by itself."""
         if not self.v1:
-            return self._list(f"/api/project/{project}/task", "listing the tasks")
+            return self._list(f"/api/project/{project}/task", "listing the tasks", _TASK)
         path = f"/api/v1/task/{project}/list"
         found: dict[str, Json] = {}
         for state in STATES:  # a task that moves on meanwhile is seen twice, and counted once
-            for task in self._list(path, "listing the tasks", {"state": state}):
+            for task in self._list(path, "listing the tasks", _TASK, {"state": state}):
                 found[task["taskId"]] = task
         return list(found.values())
 
@@ -163,13 +190,14 @@ class Api:
         """Any task of a project."""
         path = self._path(f"task/{project}/list", f"project/{project}/task")
         for state in STATES:
-            if there := self._list(path, "listing the tasks", {"state": state, "limit": "1"}):
+            if there := self._list(path, "listing the tasks", _TASK, {"state": state, "limit": "1"}):
                 return str(there[0]["taskId"])
         return None
 
     def task(self, task: str) -> Json:
         """A task with its values, their ids, and the label configuration."""
-        return dict(self._do("reading a task", lambda: self.http.get(self._path(f"task/{task}"))))
+        path = self._path(f"task/{task}")
+        return dict(self._do("reading a task", lambda: self.http.get(path, expect=_SHOWN)))
 
     def release(self, project: str, dataset: str) -> None:
         """Move the tasks of a dataset out of the backlog (internal only)."""
@@ -178,11 +206,8 @@ class Api:
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _list(self, path: str, doing: str, params: Mapping[str, str] | None = None) -> list[Json]:
-        found = self._do(doing, lambda: self.http.get(path, params))
-        if not isinstance(found, list):
-            raise Broken(f"datagym: {doing} should be answered with a list, and is not; is this a DataGym server?")
-        return found
+    def _list(self, path: str, doing: str, shape: Json, params: Mapping[str, str] | None = None) -> list[Json]:
+        return list(self._do(doing, lambda: self.http.get(path, params, expect=[shape])))
 
     def _do(self, doing: str, call: Callable[[], T]) -> T:
         try:

@@ -16,7 +16,7 @@ class DatagymConfig(AnnotationBackendConfig):
     """Settings of the DataGym backend. What is about loading is given to ``load_annotations``, and not kept with the run."""
 
     transient: ClassVar[frozenset[str]] = frozenset(
-        {"timeout", "deadline", "verify", "allow_insecure", "headers", "path", "source", "unfinished"}
+        {"timeout", "deadline", "largest_answer", "verify", "allow_insecure", "headers", "path", "source", "unfinished"}
     )
     credentials: ClassVar[tuple[str, ...]] = ("token",)
 
@@ -35,6 +35,7 @@ class DatagymConfig(AnnotationBackendConfig):
     )
     timeout: float = Field(120.0, gt=0, description="seconds to wait for an answer to begin")
     deadline: float = Field(1800.0, gt=0, description="seconds that the server may take for one answer")
+    largest_answer: int = Field(256, ge=1, description="MiB of one answer, as a list of tasks is; exports are streamed")
     verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
     allow_insecure: bool = Field(False, description="send credentials over http to another machine")
 

@@ -10,7 +10,6 @@ from annobridge.exceptions import Broken, Denied, Gone, MissingCredential, Rejec
 from .api import Api
 from .config import DatagymConfig, Dialect
 
-LARGEST_ANSWER = 256 << 20  # bytes, of lists of tasks and media; the export is streamed
 _CURE = "make an API token on its page «API tokens», and run `annobridge login datagym`"
 _LISTS: dict[Dialect, str] = {"v1": "/api/v1/project", "internal": "/api/project"}
 
@@ -22,7 +21,8 @@ def connect(config: DatagymConfig) -> Api:
         secrets["Authorization"] = SecretStr(f"Token {config.token.get_secret_value().strip()}")
     http = Http(
         config.url, backend="datagym", secrets=secrets, verify=config.verify, timeout=config.timeout,
-        deadline=config.deadline, limit=LARGEST_ANSWER, allow_insecure=config.allow_insecure,
+        deadline=config.deadline, limit=config.largest_answer << 20, limit_option="largest_answer",
+        allow_insecure=config.allow_insecure,
     )  # fmt: skip
     try:
         return Api(http, _dialect(http, config))

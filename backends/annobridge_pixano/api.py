@@ -18,6 +18,17 @@ PAGE = 1000  # the most that a list answers
 TRIES = 4  # a list that people write to while it is read is read again
 VERSION = "0.8.0"
 RECORDS, ITEMS = "0.8", "0.6"  # the generations that we speak with
+
+# What is read of the server's answers
+_PAGE = {"items": [{"id": str}], "total": int}
+_DATASET = {"id": str, "name": str, "description": str}
+_FINDING = {
+    "code": str, "count": int, "severity?": str | None, "suggestion?": str | None,
+    "samples?": [{"line?": int | None, "json_pointer?": str | None}],
+}  # fmt: skip
+_PLAN = {"plan_id": str, "report?": ({"findings?": {...: _FINDING}}, None)}
+_JOB = {"status": str, "dataset?": str | None, "error?": ({"message?": str | None}, None)}
+_RUNNING = {"job_id": str, "dataset?": str | None, "status": str}
 _ENDED = {"done", "error", "cancelled", "interrupted", "rolled_back"}
 
 
@@ -71,10 +82,7 @@ class Api:
 
     def datasets(self) -> list[dict[str, Any]]:
         """All datasets of the library, as it is on the server's disk now."""
-        found = self.http.get("/datasets")
-        if not isinstance(found, list):
-            raise Broken("pixano: the list of datasets cannot be read. Is this the url of a Pixano server?")
-        return found
+        return list(self.http.get("/datasets", expect=[_DATASET]))
 
     def dataset(self, **wanted: str) -> dict[str, Any] | None:
         """The dataset with this id or name, if there is one."""
@@ -94,11 +102,9 @@ class Api:
     def _pages(self, path: str, schema: pa.Schema) -> tuple[pa.Table, int]:
         pages, offset, total = [schema.empty_table()], 0, 1
         while offset < total:
-            page = self.http.get(path, {"limit": PAGE, "offset": offset})
-            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise Broken(f"pixano: GET {path} answers something else than a page of rows.")
-            items, total = page["items"], int(page["total"])
-            pages.append(_rows(items, schema, path))
+            page = self.http.get(path, {"limit": PAGE, "offset": offset}, expect=_PAGE)
+            total = page["total"]
+            pages.append(_rows(page["items"], schema, path))
             offset += PAGE
         rows = pa.concat_tables(pages).combine_chunks()
         return rows.take(first_rows(rows["id"])), total
@@ -107,7 +113,7 @@ class Api:
 
     def open_upload(self) -> tuple[str, str]:
         """A new upload session: its id, and its folder on the server."""
-        answer = self.http.send("POST", "/io/uploads")
+        answer = self.http.send("POST", "/io/uploads", expect={"upload_id": str, "source": str})
         return answer["upload_id"], answer["source"]
 
     def put_file(self, upload: str, path: str, data: bytes | BinaryIO) -> None:
@@ -122,7 +128,7 @@ class Api:
         """The id of a plan to import this. Raises ``Rejected`` with all that is wrong, and those of the ``samples``, one a line,
         that it is wrong with.
         """
-        plan = self.http.send("POST", "/io/analyze", json={"source": source, "spec": {}}, repeatable=True)
+        plan = self.http.send("POST", "/io/analyze", json={"source": source, "spec": {}}, repeatable=True, expect=_PLAN)
         findings = (plan.get("report") or {}).get("findings", {}).values()
         if wrong := [f for f in findings if f.get("severity") == "error"]:
             text = "\n  - ".join(["pixano: the server refuses what was sent:", *map(_finding, wrong)])
@@ -131,17 +137,20 @@ class Api:
 
     def start(self, plan: str) -> str:
         """Start an import; its job id."""
-        return str(self.http.send("POST", "/io/imports", json={"plan_id": plan}, retry_on=is_busy)["job_id"])
+        shape = {"job_id": str}
+        return str(
+            self.http.send("POST", "/io/imports", json={"plan_id": plan}, retry_on=is_busy, expect=shape)["job_id"]
+        )
 
     def running(self, name: str) -> str | None:
         """The job that is importing a dataset of this name just now."""
-        answer = self.http.get("/io/jobs", {"limit": 100})
-        jobs: Iterable[Any] = answer if isinstance(answer, list) else (answer or {}).get("items", [])
-        return next((j["job_id"] for j in jobs if j["dataset"] == name and j["status"] not in _ENDED), None)
+        answer = self.http.get("/io/jobs", {"limit": 100}, expect=([_RUNNING], {"items": [_RUNNING]}))
+        jobs: Iterable[Any] = answer if isinstance(answer, list) else answer["items"]
+        return next((j["job_id"] for j in jobs if j.get("dataset") == name and j["status"] not in _ENDED), None)
 
     def finish(self, job: str, deadline: float) -> str:
         """Wait for an import; the id of its dataset."""
-        ended = self.http.poll(f"/io/jobs/{job}", lambda j: j["status"] in _ENDED, deadline=deadline)
+        ended = self.http.poll(f"/io/jobs/{job}", lambda j: j["status"] in _ENDED, deadline=deadline, expect=_JOB)
         if ended["status"] != "done":
             why = (ended.get("error") or {}).get("message") or ended["status"]
             raise Rejected(f"pixano: the import failed: {_no_paths(why)}", detail=ended)

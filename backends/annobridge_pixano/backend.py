@@ -34,7 +34,6 @@ from .names import dataset_name, file_name
 
 SENT = "Sent by annobridge"
 SPLIT = "train"
-LARGEST_PAGE = 1 << 30  # bytes: a thousand masks
 PARALLEL = 4  # images on their way at once
 _SPATIAL_TYPES = frozenset({"detections", "instances", "polygons", "polylines", "keypoints", "segmentation"})
 
@@ -57,8 +56,9 @@ class PixanoBackend(AnnotationBackend):
     def __init__(self, config: PixanoConfig) -> None:
         super().__init__(config)
         self._http = Http(
-            config.url, backend=self.name, verify=config.verify, timeout=config.timeout, limit=LARGEST_PAGE
-        )
+            config.url, backend=self.name, verify=config.verify, timeout=config.timeout,
+            limit=config.largest_answer << 20, limit_option="largest_answer",
+        )  # fmt: skip
         self._api = api.Api(self._http)
         self._generations: Mapping[str, Generation] = {
             api.RECORDS: Records(self._api, config),

@@ -12,12 +12,13 @@ from annobridge.backend import AnnotationBackendConfig
 class PixanoConfig(AnnotationBackendConfig):
     """How to reach Pixano."""
 
-    transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "verify"})
+    transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "largest_answer", "verify"})
     variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
 
     url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
     deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
+    largest_answer: int = Field(256, ge=1, description="MiB of one answer, as a page of a thousand masks is")
     verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
     template: Literal["annobridge", "face", "person", "cow"] = Field(
         "annobridge", description="Pixano's keypoint template; it draws (and edits) face, person and cow only"

@@ -288,15 +288,34 @@ def _look_further(name: str, config: type[AnnotationBackendConfig], found: Optio
 
 
 def _ask(name: str, config: type[AnnotationBackendConfig], found: Options, note: str) -> None:
-    """Ask for credentials that are required, and for those marked ``{"ask": True}`` unless another kind was found."""
+    """Ask for credentials that are required, and for those marked ``{"ask": True}`` unless another kind was found.
+
+    Of several sets of which one is required, those that are marked are asked for, or the first set.
+    """
     marked = [o for o in config.credentials if _extra(config, o).get("ask")]
     enough = any(o in found for o in config.credentials if o not in marked)
+    wanted = {o for o in config.credentials if config.model_fields[o].is_required() or (o in marked and not enough)}
+    if config.required and not any(all(o in found for o in options) for options in config.required):
+        begun = [options for options in config.required if any(o in found for o in options)]
+        wanted |= (
+            set(*begun[:1])
+            or {o for options in config.required for o in options if o in marked}
+            or {*config.required[0]}
+        )
     for option in config.credentials:
-        wanted = config.model_fields[option].is_required() or (option in marked and not enough)
-        if wanted and option not in found:
+        if option in wanted and option not in found:
+            more = _alternatives(name, config) if config.required else {}
             hidden = is_secret(config, option)
-            answer = credentials.ask(name, _url(config, found), option, hidden=hidden, note=note)
+            answer = credentials.ask(name, _url(config, found), option, hidden=hidden, note=note, **more)
             found[option] = Value(answer.get_secret_value(), "prompt")
+
+
+def _alternatives(name: str, config: type[AnnotationBackendConfig]) -> dict[str, str]:
+    """For messages: all sets of credentials that would do, and the environment variable for the first."""
+    first = config.required[0][0]
+    own = _extra(config, first).get("env", ())
+    needs = ", or ".join(" and ".join(options) for options in config.required)
+    return {"needs": needs, "name": own[0] if own else credentials.variable(name, first)}
 
 
 def _url(config: type[AnnotationBackendConfig], found: Options) -> str | None:

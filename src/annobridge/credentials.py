@@ -63,8 +63,13 @@ def lookup(backend: str, url: str | None, field: str) -> tuple[SecretStr | None,
     return (SecretStr(value) if value else None), ""
 
 
-def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = "") -> SecretStr:
-    """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do."""
+def ask(
+    backend: str, url: str | None, field: str, *, hidden: bool, note: str = "", needs: str = "", name: str = ""
+) -> SecretStr:
+    """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do.
+
+    ``needs`` is what the backend needs, if that is more than the field; ``name`` is the environment variable to set.
+    """
     on_terminal = _terminal.present() and sys.stderr.isatty()
     if on_terminal:
         where = f" at {_origin(url)}" if url else ""
@@ -74,8 +79,8 @@ def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = 
         except EOFError:
             pass
     raise MissingCredential(
-        f"{backend} needs {field}, which was not given{'' if on_terminal else _terminal.ABSENT}. "
-        f"Set {variable(backend, field)} in the environment, or run "
+        f"{backend} needs {needs or field}, which was not given{'' if on_terminal else _terminal.ABSENT}. "
+        f"Set {name or variable(backend, field)} in the environment, or run "
         f"`annobridge login {backend}` once.{' ' + note if note else ''}"
     )
 

@@ -260,7 +260,7 @@ class AnnotationResults:
         return replace(receipt, baseline=planning.baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
-        """The run's state, and each task's, with counts of samples by the tool's own states; "gone" is not on the server any more."""
+        """The run's state, and each task's, with counts of samples by the tool's own states; ``"gone"`` if it is not there."""
         tasks = {receipt.task: self._of_task(receipt) for receipt in self.receipts()}
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
 

@@ -29,6 +29,10 @@ def one(**changes: Any) -> dict[str, Any]:
         (None, Any),
         (None, None),
         (True, bool | str),
+        ({"a": 1, "b?": 2}, {...: int}),
+        ({"a?": 1}, {"a?": int}),
+        (None, ({"id": int}, None)),
+        ({"id": 1}, ({"id": int}, None)),
     ],
 )
 def test_what_fits(value: Any, shape: Any) -> None:
@@ -50,6 +54,10 @@ def test_what_fits(value: Any, shape: Any) -> None:
         (True, int, "it is true, and should be an integer"),
         (1, bool, "it is 1, and should be true or false"),
         (one(id="s" * 1000), TASK, "'id' is a long string, and should be an integer"),
+        ({"a": 1, "b": "x"}, {...: int}, "'b' is 'x', and should be an integer"),
+        ({"id": "x"}, ({"id": int}, None), "'id' is 'x', and should be an integer"),
+        ([1, 2.5, "3"], [float], "'[2]' is '3', and should be a number"),
+        ([1, True], [float], "'[1]' is true, and should be a number"),
         ([one(), None], [TASK], "'[1]' is null, and should be an object"),
     ],
 )

@@ -10,9 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import Broken, Gone
+from annobridge.exceptions import Gone
 
 Row = dict[str, Any]
+_ROW = {"id": str, "table_info": {"name": str}, "data": dict}  # what is read of each; of some tables, more is
+_ROWS = {
+    "item": {**_ROW, "data": {"sample_id": str | None}},
+    "image": {**_ROW, "data": {"item_ref": {"id": str}, "url": str}},
+}
 NAMED = 100  # ids in one address
 LISTED = 500  # rows in one body
 _GROUPS = {
@@ -48,7 +53,7 @@ class ItemsApi:
 
     def datasets(self) -> list[Row]:
         """All datasets of the library, as it is on the server's disk now."""
-        return self._list("/datasets/info", {})
+        return self._list("/datasets/info", {}, {"id": str, "name": str})
 
     def dataset(self, **wanted: str) -> Row | None:
         """The dataset with this id or name, if there is one."""
@@ -56,17 +61,17 @@ class ItemsApi:
 
     def head(self, dataset: str, table: str, limit: int) -> list[Row]:
         """At most ``limit`` rows of a table, whichever come first."""
-        return self._list(path(dataset, table), {"limit": limit})
+        return self._list(path(dataset, table), {"limit": limit}, _ROWS.get(table, _ROW))
 
     def all(self, dataset: str, table: str) -> list[Row]:
         """All rows of a table, in one answer. For tables that are as long as the task, not as its labels."""
-        return self._list(path(dataset, table), {})
+        return self._list(path(dataset, table), {}, _ROWS.get(table, _ROW))
 
     def of_items(self, dataset: str, table: str, items: Sequence[str]) -> Iterator[list[Row]]:
         """The rows of these items, some items at a time."""
         key = "ids" if table == "item" else "item_ids"
         for some in _parts(items, NAMED):
-            yield self._list(path(dataset, table), {key: some})
+            yield self._list(path(dataset, table), {key: some}, _ROWS.get(table, _ROW))
 
     def add(self, dataset: str, table: str, rows: Sequence[Row]) -> None:
         """New rows, with ids of our own; one that exists already is refused."""
@@ -83,19 +88,14 @@ class ItemsApi:
         for some in _parts(list(ids), NAMED):
             self.http.send("DELETE", path(dataset, table), params={"ids": some})
 
-    def _list(self, address: str, params: Mapping[str, Any]) -> list[Row]:
+    def _list(self, address: str, params: Mapping[str, Any], shape: Mapping[str, Any]) -> list[Row]:
         try:
-            found = self.http.get(address, params)
+            return list(self.http.get(address, params, expect=[shape]))
         except Gone as error:
             said = error.detail.get("detail") if isinstance(error.detail, Mapping) else None
             if str(said).startswith(("No rows found", "No datasets found")):
                 return []
             raise
-        if not isinstance(found, list):
-            raise Broken(
-                f"pixano: GET {address} answers something else than a list. Is this the url of a Pixano server?"
-            )
-        return found
 
 
 def _parts(values: Sequence[Any], size: int) -> Iterator[list[Any]]:

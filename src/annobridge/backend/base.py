@@ -130,6 +130,7 @@ class AnnotationBackendConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     transient: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[tuple[str, ...]] = ()  # fields that the keyring and ``annobridge login`` fill
+    required: ClassVar[tuple[tuple[str, ...], ...]] = ()  # sets of credentials, of which one has to be given
     variables: ClassVar[frozenset[str]] = frozenset()  # ANNOBRIDGE_<BACKEND>_<THESE> are the backend's own, not options
 
     task_size: int | None = Field(

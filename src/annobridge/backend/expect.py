@@ -69,11 +69,12 @@ def _difference(value: Any, shape: Shape) -> _Difference | None:
     return None if any(_is(value, kind) for kind in kinds) else _Difference("", value, shape)
 
 
-def _of_object(value: Any, shape: Mapping[str, Shape]) -> _Difference | None:
+def _of_object(value: Any, shape: Mapping[Any, Shape]) -> _Difference | None:
     if not isinstance(value, Mapping):
         return _Difference("", value, dict)
-    for name, inner in shape.items():
-        key = name.removesuffix("?")
+    wanted = dict.fromkeys(value, shape[...]) if ... in shape else shape
+    for name, inner in wanted.items():
+        key = name if name in value else name.removesuffix("?")
         if key in value:
             if found := _difference(value[key], inner):
                 return found.within(f".{key}")
