@@ -96,19 +96,19 @@ def delete_labels(scene: Scene) -> None:
 def annotate(scene: Scene, key: str = "r") -> None:
     """Send all, in tasks of some images."""
     opened(scene).annotate(
-        key, label_field=FIELD, label_type="detections", classes=CLASSES, backend="cvat", url=scene.url,
-        token=scene.token, task_size=PER_TASK, progress=False,
+        key, label_field=FIELD, label_type="detections", classes=CLASSES, backend=scene.backend, url=scene.url,
+        task_size=PER_TASK, progress=False, **scene.login,
     )  # fmt: skip
 
 
 def resume(scene: Scene, key: str = "r") -> None:
     """Send the rest."""
-    opened(scene).resume_annotation(key, token=scene.token, progress=False)
+    opened(scene).resume_annotation(key, progress=False, **scene.login)
 
 
 def abort(scene: Scene, key: str = "r") -> None:
     """Remove what was sent."""
-    opened(scene).abort_annotation(key, token=scene.token)
+    opened(scene).abort_annotation(key, **scene.login)
 
 
 def abort_again(scene: Scene) -> None:
@@ -134,7 +134,7 @@ def finish(scene: Scene, key: str = "r") -> None:
 
 def load(scene: Scene, key: str = "r") -> None:
     """Merge the work back."""
-    opened(scene).load_annotations(key, token=scene.token, progress=False)
+    opened(scene).load_annotations(key, progress=False, url=scene.url, **scene.login)
 
 
 def undo(scene: Scene, key: str = "r") -> None:
@@ -144,7 +144,7 @@ def undo(scene: Scene, key: str = "r") -> None:
 
 def cleanup(scene: Scene) -> None:
     """Remove the tasks of a run from the server."""
-    opened(scene).load_annotation_results("r", token=scene.token).cleanup()
+    opened(scene).load_annotation_results("r", **scene.login).cleanup()
 
 
 def rename(scene: Scene, key: str = "a") -> None:
@@ -154,17 +154,20 @@ def rename(scene: Scene, key: str = "a") -> None:
 
 def plan(scene: Scene, key: str = "r") -> tuple[int, int, int]:
     """What a load would add, edit and delete."""
-    found = opened(scene).plan_annotations(key, token=scene.token, progress=False)
+    found = opened(scene).plan_annotations(key, progress=False, url=scene.url, **scene.login)
     return found.added, found.edited, found.deleted
+
+
+def known_states(scene: Scene) -> list[dict[str, Any]]:
+    """What receipts say of the server, of all runs."""
+    ds = opened(scene)
+    results = [ds.load_annotation_results(key, **scene.login) for key in ds.list_annotation_runs()]
+    return [dict(receipt.state) for one in results for receipt in one.receipts()]
 
 
 def known_tasks(scene: Scene) -> list[int]:
     """The numbers of the server's tasks that some run knows, each as often as it does."""
-    ds = opened(scene)
-    receipts = [
-        r for key in ds.list_annotation_runs() for r in ds.load_annotation_results(key, token=scene.token).receipts()
-    ]
-    return [task["task"] for receipt in receipts for task in receipt.state["tasks"]]
+    return [task["task"] for state in known_states(scene) for task in state["tasks"]]
 
 
 # In and out

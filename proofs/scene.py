@@ -17,13 +17,23 @@ WIDTH, HEIGHT = 64, 48
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a child finds everything; ``url`` and ``token`` are those of the server, ``photos`` a folder to import."""
+    """Where a child finds everything; ``photos`` is a folder to import.
+
+    ``url`` and ``token`` are those of the server, whose ``backend`` it is, and ``more`` has other options to reach it.
+    """
 
     uri: str
     options: dict[str, str] | None
     photos: Path
     url: str = ""
     token: str = ""
+    backend: str = "cvat"
+    more: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def login(self) -> dict[str, Any]:
+        """The options of every verb that speaks to the server."""
+        return ({"token": self.token} if self.token else {}) | dict(self.more)
 
 
 @dataclass(frozen=True)

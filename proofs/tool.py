@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,14 +65,21 @@ def work(tool: CvatServer, tasks: Iterable[int], todo: Work) -> None:
 
 
 def audit(tool: CvatServer, known: Iterable[int]) -> Finding:
-    """Tasks on the server that no run knows, tasks that runs know twice or that are gone, and objects sent twice or not."""
+    """``compare`` for all tasks of a server."""
+    return compare({task: len(tool.annotations_of(task)) for task in tool.tasks}, known)
+
+
+def compare(there: Mapping[Any, int], known: Iterable[Any]) -> Finding:
+    """Tasks on the server (with the number of their objects) that no run knows, tasks that runs know twice or that are gone, and
+    objects sent twice or not.
+    """
     here = Counter(known)
-    orphans = sorted(set(tool.tasks) - set(here))
-    gone = sorted(set(here) - set(tool.tasks))
-    shapes = {task: len(tool.annotations_of(task)) for task in here if task in tool.tasks}
+    orphans = sorted(set(there) - set(here))
+    gone = sorted(set(here) - set(there))
+    shapes = [there[task] for task in here if task in there]
     twice = [task for task, times in here.items() if times > 1]
-    more = sum(max(0, n - OBJECTS) for n in shapes.values())
-    less = sum(max(0, OBJECTS - n) for n in shapes.values())
+    more = sum(max(0, n - OBJECTS) for n in shapes)
+    less = sum(max(0, OBJECTS - n) for n in shapes)
     notes = [
         (orphans, f"the server has {len(orphans)} tasks that no run knows"),
         (gone, f"a run knows {len(gone)} tasks that are not on the server"),

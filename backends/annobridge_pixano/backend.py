@@ -56,7 +56,7 @@ class PixanoBackend(AnnotationBackend):
     def __init__(self, config: PixanoConfig) -> None:
         super().__init__(config)
         self._http = Http(
-            config.url, backend=self.name, verify=config.verify, timeout=config.timeout,
+            config.url, backend=self.name, verify=config.verify, timeout=config.timeout, deadline=config.deadline,
             limit=config.largest_answer << 20, limit_option="largest_answer",
         )  # fmt: skip
         self._api = api.Api(self._http)

@@ -24,11 +24,7 @@ from .core.masks import bools, equal, keep, one
 from .core.match import match, moves
 from .core.merge import BEFORE, WRITES, Merged, Stamp, merge
 from .core.route import UNEXPECTED, route
-from .exceptions import (
-    Gone,
-    RunIncomplete,
-    SchemaError,
-)
+from .exceptions import BackendError, Gone, RunIncomplete, SchemaError
 from .outcome import Options, Outcome, require_unique
 from .progress import Progress
 from .spool import Spool
@@ -57,7 +53,8 @@ def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
     found = []
     for name in stores.runs.tasks(run)["task"].to_pylist():
         try:
-            found.append(_digest(backend.download(Receipt(name, receipts[name], baseline_of(stores, run, name)))))
+            receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
+            found.append(_digest(_downloaded(backend, run, receipt)))
         except Gone:
             found.append("gone")
     return found
@@ -67,6 +64,17 @@ def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
     """The baseline of one task as it stands now (``REMOTE``), less what was carried into other fields."""
     rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
     return destination.split(current(rows))[0].select(REMOTE.names).cast(REMOTE)
+
+
+def _downloaded(backend: Guarded, run: Run, receipt: Receipt) -> Download:
+    """What the tool has for a task. An error says how to go on."""
+    try:
+        return backend.download(receipt)
+    except Gone:
+        raise
+    except BackendError as e:
+        again = f"Nothing was loaded; load_annotations({run.anno_key!r}) tries again."
+        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
 
 
 def _digest(download: Download) -> str:
@@ -181,7 +189,8 @@ class _Planner:
         sent, copies = destination.split(base)
         download: Download | Gone
         try:
-            download = self.backend.download(Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE)))
+            receipt = Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE))
+            download = _downloaded(self.backend, self.run, receipt)
         except Gone as e:
             download = e
         return _Answer(base, sent, copies, labels, doubled, download)

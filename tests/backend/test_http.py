@@ -369,7 +369,9 @@ def test_pages_bring_all_or_an_error(connect, web) -> None:
     with pytest.raises(Broken, match="GET /short stopped at 0 of 2 items; try again"):
         list(connect().pages("/short"))
     web.get(f"{URL}/odd", json=[1])
-    with pytest.raises(Broken, match="GET /odd answers 200 with JSON of another form: it is a list, and should be an object"):
+    with pytest.raises(
+        Broken, match="GET /odd answers 200 with JSON of another form: it is a list, and should be an object"
+    ):
         list(connect().pages("/odd"))
 
 
