@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("prove", description="Kill and race annobridge, and count what was lost.")
+    parser = argparse.ArgumentParser("prove", description="Attack annobridge, and count what was lost.")
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}; all of them")
     parser.add_argument("--list", action="store_true", help="list areas and rows, and run nothing")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name contains it")

@@ -25,7 +25,7 @@ ROUNDS = {("cvat", "annotate"): 110, ("cvat", "load"): 55, ("datagym", "annotate
           ("pixano", "annotate"): 55, ("pixano", "load"): 55}  # fmt: skip
 PATIENCE = {"timeout": 2.0, "deadline": 8.0}
 IN_THE_BACKEND = "This is a mistake in the backend"  # said of any exception of a backend that is not one of annobridge
-NEXT = {"annotate": "resume_annotation", "load": "load_annotations"}
+NEXT = {"annotate": ("resume_annotation",), "load": ("load_annotations", "delete_annotation_run")}
 
 
 @area("answers", "faulty answers of servers, proxies and login pages")
@@ -151,7 +151,7 @@ class Answering:
             return Finding(bare=1, notes=(f"not a sentence of the backend: {outcome.text}",))
         kind = getattr(exceptions, outcome.text.partition(":")[0])
         begun = self.verb == "load" or bool(now.states)
-        if begun and not (issubclass(kind, exceptions.BackendError) and NEXT[self.verb] in outcome.text):
+        if begun and not (issubclass(kind, exceptions.BackendError) and any(n in outcome.text for n in NEXT[self.verb])):
             return Finding(bare=1, notes=(f"it does not say how to go on: {outcome.text}",))
         return Finding()
 

@@ -51,7 +51,7 @@ def head(status: str, kind: str, length: int | None, *more: str) -> bytes:
 def answer(body: bytes, status: str = "200 OK", kind: str = "application/json", *more: str) -> Write:
     """Always this."""
 
-    def write(talk: socket.socket, said: Said | None) -> bool:
+    def write(talk: socket.socket, _: Said | None) -> bool:
         talk.sendall(head(status, kind, len(body), *more) + body)
         return True
 
@@ -121,24 +121,24 @@ def drip(talk: socket.socket, said: Said | None) -> bool:
     return True
 
 
-def silent(talk: socket.socket, said: Said | None) -> bool:
+def silent(*_: Any) -> bool:
     """Nothing, for longer than the time-out."""
     time.sleep(SILENCE)
     return True
 
 
-def nothing(talk: socket.socket, said: Said | None) -> bool:
+def nothing(*_: Any) -> bool:
     """A connection that is closed without an answer."""
     return True
 
 
-def reset(talk: socket.socket, said: Said | None) -> bool:
+def reset(talk: socket.socket, _: Said | None) -> bool:
     """A connection that is reset."""
     talk.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return True
 
 
-def chunks(talk: socket.socket, said: Said | None) -> bool:
+def chunks(talk: socket.socket, _: Said | None) -> bool:
     """A chunked body without sizes."""
     talk.sendall(head("200 OK", "application/json", None, "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n0\r\n\r\n")
     return True
@@ -164,7 +164,7 @@ FAULTS = (
                    '{"items": {}, "total": "x"}', '{"detail": "ok"}', '{"id": "x", "name": 7}', "NaN")),
     Fault("a member less", of_json(without_a_member)),
     Fault("members of other types", of_json(with_another_type)),
-    Fault("an empty list", of_json(of_lists(lambda found: [])), lies=True),
+    Fault("an empty list", of_json(of_lists(lambda _: [])), lies=True),
     Fault("a page twice", of_json(of_lists(lambda found: found + found)), lies=True),
     Fault("null in a list", of_json(of_lists(lambda found: [None, *found[1:]]))),
     Fault("204", answer(b"", "204 No Content")),

@@ -92,7 +92,7 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 head(f"{found.status_code} {found.reason}", kind, len(found.content), *more) + found.content
             )
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = reply
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = reply  # noqa: N815 - http.server looks for these
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -148,7 +148,7 @@ def _multipart(
         if e.status != 413:
             raise
         raise Rejected(
-            f"cvat at {http.url} takes no files of {_size(batch) / 1e6:.1f} MB in one body; raise the limit of the proxy before "
+            f"cvat at {http.url} takes no body of {_size(batch) / 1e6:.1f} MB; raise the limit of the proxy before "
             f"CVAT (nginx: client_max_body_size) to {BATCH >> 20} MB at least.",
             413,
         ) from e

@@ -14,6 +14,8 @@ import ssl
 import struct
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,6 +27,7 @@ import responses
 from pydantic import SecretStr
 
 from annobridge.backend.http import Http
+from annobridge.backend.uploads import MediaFile, Multipart
 from annobridge.exceptions import (
     BackendError,
     Broken,
@@ -233,6 +236,68 @@ def test_an_answer_that_is_not_json_is_broken(connect, web, body: bytes, kind: s
 def test_a_byte_order_mark_is_no_mistake(connect, web) -> None:
     web.get(f"{URL}/x", body=b'\xef\xbb\xbf{"a": 1}')
     assert connect().get("/x") == {"a": 1}
+
+
+# --- the form of an answer
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"null", "JSON of another form: it is null, and should be an object"),
+        (b"[]", "JSON of another form: it is a list without anything in it, and should be an object"),
+        (b"17", "JSON of another form: it is 17, and should be an object"),
+        (b"{}", "JSON of another form: 'id' is missing"),
+        (b'{"id": "5"}', "JSON of another form: 'id' is '5', and should be an integer"),
+        (b"", "nothing in it"),
+    ],
+)
+def test_an_answer_of_another_form_is_broken(connect, web, body: bytes, words: str) -> None:
+    web.get(f"{URL}/x", body=body)
+    web.post(f"{URL}/x", body=body)
+    http, shape = connect(), {"id": int}
+    with pytest.raises(Broken) as caught:
+        http.get("/x", expect=shape)
+    assert str(caught.value) == f"tool at {URL}: GET /x answers 200 with {words}. Is this the url of a tool server?"
+    with pytest.raises(Broken, match=r"It may have been carried out: the outcome is unknown"):
+        http.send("POST", "/x", expect=shape)
+    with pytest.raises(Broken) as caught:
+        http.send("POST", "/x", expect=shape, repeatable=True)
+    assert "unknown" not in str(caught.value)
+
+
+def test_an_empty_204_is_not_an_object(connect, web) -> None:
+    web.delete(f"{URL}/x", status=204)
+    assert connect().send("DELETE", "/x") is None
+    with pytest.raises(Broken, match="DELETE /x answers 204 with nothing in it"):
+        connect().send("DELETE", "/x", expect={})
+
+
+def test_a_wrong_value_that_is_a_secret_is_not_shown(connect, web) -> None:
+    web.get(f"{URL}/x", json={"id": SECRET})
+    with pytest.raises(Broken) as caught:
+        connect(secrets={"Authorization": SecretStr(f"Token {SECRET}")}).get("/x", expect={"id": int})
+    assert SECRET not in str(caught.value)
+
+
+def test_a_header_that_is_expected_is_there(connect, web) -> None:
+    web.post(f"{URL}/files", headers={"Location": "/files/7"})
+    assert connect().headers("POST", "/files", expect=["Location"])["Location"] == "/files/7"
+    with pytest.raises(Broken, match="POST /files answers 200 with no header 'Upload-Offset'.*outcome is unknown"):
+        connect().headers("POST", "/files", expect=["Upload-Offset"])
+
+
+@pytest.mark.parametrize("status", [204, 404, 410])
+def test_what_is_gone_already_is_deleted(connect, web, status: int) -> None:
+    web.delete(f"{URL}/x", status=status)
+    connect().delete("/x", {"force": "1"})
+    assert web.calls[0].request.params == {"force": "1"}
+
+
+def test_a_refused_deletion_is_an_error(connect, web) -> None:
+    web.delete(f"{URL}/x", status=409)
+    with pytest.raises(Rejected):
+        connect().delete("/x")
 
 
 # --- repeating
@@ -488,6 +553,45 @@ def test_a_bomb_is_cut_while_it_unpacks(connect, serve) -> None:
     assert len(server.requests) == 1
 
 
+def test_a_limit_names_the_option_that_raises_it(connect, serve) -> None:
+    server = serve(answer(b"[" + b"1," * 1000 + b"1]"))
+    http = connect(server.url, limit=1000, limit_option="largest_answer")
+    with pytest.raises(Broken, match=r"has more than 1000 bytes; it was cut\. Raise `largest_answer`, or send smaller"):
+        http.get("/x")
+    with pytest.raises(Broken, match=r"has more than 500 bytes; it was cut\. Raise the limit"):
+        list(http.stream("/x", limit=500))
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, lambda body: zlib.compress(body, 9)], ids=["gzip", "deflate"])
+def test_an_answer_that_unpacks_to_hundreds_of_times_its_size_is_cut(connect, serve, packed) -> None:
+    """Its text is small enough for the limit, and would take gigabytes as lists."""
+    coding = {gzip.compress: "gzip"}.get(packed, "deflate")
+    server = serve(answer(packed(b"[" + b"[]," * 40_000_000 + b"[]]"), Content_Encoding=coding))
+    tracemalloc.start()
+    with pytest.raises(
+        Broken, match="the answer to GET /x unpacks to more than 400 times its size, as no real one does"
+    ):
+        connect(server.url, limit=1 << 30).get("/x")
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 1_000_000 + b"[]]", b'[{"a":{}},' * 300_000 + b"1", b"[" * 2_000_000])
+def test_a_text_of_little_but_lists_is_not_read(connect, serve, body: bytes) -> None:
+    with pytest.raises(
+        Broken, match="GET /x answers 200 with JSON that was not read: it is mostly empty lists and objects"
+    ):
+        connect(serve(answer(body)).url).get("/x")
+
+
+def test_what_real_servers_answer_is_read(connect, serve) -> None:
+    """Equal shapes pack well, and points are many small objects."""
+    shapes = [{"type": "polygon", "points": [{"x": 1.0, "y": 2.0}] * 20, "id": n} for n in range(20_000)]
+    body = gzip.compress(json.dumps(shapes, separators=(",", ":")).encode())
+    assert connect(serve(answer(body, Content_Encoding="gzip")).url).get("/x") == shapes
+
+
 def test_a_download_streams_and_is_capped(connect, serve) -> None:
     server = serve(answer(b"x" * 100_000))
     assert b"".join(connect(server.url).stream("/x")) == b"x" * 100_000
@@ -502,6 +606,31 @@ def test_a_long_body_goes_in_pieces_and_a_connection_is_kept(connect, serve) -> 
     assert http.send("PUT", "/x", data=b"y" * (2 << 20)) == 1
     assert server.requests[0].endswith(b"\r\n\r\n" + b"y" * (2 << 20))
     assert f"Content-Length: {2 << 20}".encode() in server.requests[0]
+
+
+def test_files_are_read_as_they_are_sent(connect, serve) -> None:
+    class Picture(io.RawIOBase):
+        """16 MB that are nowhere; counts what was read."""
+
+        left = 16 << 20
+
+        def read(self, size: int = -1) -> bytes:
+            piece = b"p" * min(size, self.left)
+            self.left -= len(piece)
+            return piece
+
+    server = serve(answer(b'{"ids": [1]}'))
+    http = connect(server.url)
+    tracemalloc.start()
+    sizes = tracemalloc.get_traced_memory()[0]
+    files = [MediaFile("s", "a.png", 16 << 20, Picture)]
+    body = Multipart(files, {}, "file")
+    while body.read(1 << 16):
+        pass
+    assert tracemalloc.get_traced_memory()[1] - sizes < 4 << 20
+    tracemalloc.stop()
+    assert http.upload("/files", files, expect={"ids": [int]}) == {"ids": [1]}
+    assert server.requests[0].count(b"p" * (16 << 20)) == 1
 
 
 def test_a_kept_connection_gets_its_time_back(connect, serve) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, NamedTuple, get_args
 
-from ..exceptions import Broken
-
 Shape = Any  # a type, a union of types, [shape], {"name": shape}, (shape, shape), or typing.Any
 
 _LONGEST = 40  # characters that are shown of a wrong value
@@ -35,13 +33,6 @@ class _Difference(NamedTuple):
 
 class _Absent:
     """In the place of a member that an object does not have."""
-
-
-def expect(answer: Any, shape: Shape, what: str) -> Any:
-    """The answer, if it has the shape. Raises ``Broken``, which says in which place of ``what`` it differs."""
-    if wrong := mismatch(answer, shape):
-        raise Broken(f"{what} is not as expected: {wrong}.")
-    return answer
 
 
 def mismatch(value: Any, shape: Shape) -> str | None:

@@ -172,7 +172,7 @@ class Http:
     ) -> Mapping[str, str]:
         """The headers of an answer, those that are expected among them, for protocols that speak by them (as tus does)."""
         call = self._call(method, path, None, data, headers, None, repeatable or method == "HEAD", None)
-        response, _ = self._made(call, self._caller.whole)
+        response, _ = self._with_login(call, self._caller.whole)
         if missing := [name for name in expect if name not in response.headers]:
             raise self._strange(call, response.status_code, f"no header {missing[0]!r}")
         return response.headers
@@ -244,7 +244,7 @@ class Http:
         call = Call(
             "GET", self._path(path), self._resolve(path), headers={"Accept-Encoding": "identity"}, params=params
         )
-        with closing(self._made(call, self._caller.open)) as response:
+        with closing(self._with_login(call, self._caller.open)) as response:
             try:
                 yield from self._caller.chunks(call, response, limit)
             except Failure as failed:
@@ -253,7 +253,7 @@ class Http:
                 return
         raise failure.error
 
-    def _made(self, call: Call, attempt: Callable[[Call], T]) -> T:
+    def _with_login(self, call: Call, attempt: Callable[[Call], T]) -> T:
         """What ``attempt`` returns, with a login that is renewed in time, and once more if the server does not know it."""
         if self._renewal is None:
             return self._caller.repeat(call, attempt)
@@ -269,7 +269,7 @@ class Http:
         return self._caller.repeat(call, attempt)
 
     def _json(self, call: Call, expected: Shape) -> Any:
-        response, body = self._made(call, self._caller.whole)
+        response, body = self._with_login(call, self._caller.whole)
         try:
             found = parse(body)
         except TooDense as error:

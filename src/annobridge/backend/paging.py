@@ -10,7 +10,7 @@ With ``items=None``, the answer is the list itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ Params = Mapping[str, Any]
 class Reader:
     """Reads pages of ``size`` items; ``get`` gives the answer for a path and parameters. ``at`` names it in messages."""
 
-    get: Any  # (path, params) -> answer
+    get: Callable[[str, Params | None], Any]
     path: str
     params: Params
     size: int
