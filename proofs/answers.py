@@ -151,7 +151,9 @@ class Answering:
             return Finding(bare=1, notes=(f"not a sentence of the backend: {outcome.text}",))
         kind = getattr(exceptions, outcome.text.partition(":")[0])
         begun = self.verb == "load" or bool(now.states)
-        if begun and not (issubclass(kind, exceptions.BackendError) and any(n in outcome.text for n in NEXT[self.verb])):
+        if begun and not (
+            issubclass(kind, exceptions.BackendError) and any(n in outcome.text for n in NEXT[self.verb])
+        ):
             return Finding(bare=1, notes=(f"it does not say how to go on: {outcome.text}",))
         return Finding()
 
