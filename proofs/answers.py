@@ -144,13 +144,13 @@ class Answering:
             return replace(finding, notes=tuple(note + where for note in finding.notes))
 
     def _said(self, outcome: Outcome, now: Look) -> Finding:
-        """An error is a ``BackendError`` that says how to go on, or nothing was begun."""
+        """An error is a ``BackendError`` that says how to go on, or names a credential to give; or nothing was begun."""
         if outcome.kind != "refused":
             return Finding()
         if IN_THE_BACKEND in outcome.text:
             return Finding(bare=1, notes=(f"not a sentence of the backend: {outcome.text}",))
         kind = getattr(exceptions, outcome.text.partition(":")[0])
-        begun = self.verb == "load" or bool(now.states)
+        begun = (self.verb == "load" or bool(now.states)) and not issubclass(kind, exceptions.MissingCredential)
         if begun and not (
             issubclass(kind, exceptions.BackendError) and any(n in outcome.text for n in NEXT[self.verb])
         ):
