@@ -21,8 +21,9 @@ from .judge import between, ended, one_of, pending
 from .places import Disk
 from .scene import Look, Scene, draw
 
+# A dataset of Pixano is made by a program, which takes its time.
 ROUNDS = {("cvat", "annotate"): 110, ("cvat", "load"): 55, ("datagym", "annotate"): 110, ("datagym", "load"): 55,
-          ("pixano", "annotate"): 55, ("pixano", "load"): 55}  # fmt: skip
+          ("pixano", "annotate"): 24, ("pixano", "load"): 24}  # fmt: skip
 PATIENCE = {"timeout": 2.0, "deadline": 8.0}
 IN_THE_BACKEND = "This is a mistake in the backend"  # said of any exception of a backend that is not one of annobridge
 NEXT = {"annotate": ("resume_annotation",), "load": ("load_annotations", "delete_annotation_run")}
