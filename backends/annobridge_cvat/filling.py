@@ -127,10 +127,11 @@ def _body(name: str, vocabulary: Vocabulary, config: CvatConfig, project: int | 
 
 
 def _naming(error: Rejected, files: Sequence[media.File], part: Part) -> Rejected:
-    """The error, with the sample whose file it is about: the server names it, or we find it."""
+    """The error, with the sample whose file it is about: there is only one, the server names it, or we find it."""
     said = str(error)
-    named = [f for f in files if os.path.basename(f.name) in said]  # of a.jpg and aa.jpg, the longer is meant
-    culprit = max(named, key=lambda f: len(f.name), default=None) or media.unreadable(files, part.media)
+    named = [f for f in files if os.path.basename(f.name) in said or len(files) == 1]
+    longest = max(named, key=lambda f: len(f.name), default=None)  # of a.jpg and aa.jpg, that is meant
+    culprit = longest or media.unreadable(files, part.media)
     if culprit is None:
         text = f"{said} The task was removed from the server; look at its {len(files)} files."
         return Rejected(text, error.status, error.detail)

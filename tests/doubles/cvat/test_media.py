@@ -207,7 +207,8 @@ def test_a_cut_image_passes_and_a_broken_one_fails(caller: Caller) -> None:
     caller.upload(broken, {"a.jpg": b"not an image"})
     assert outcome(caller, cut)[0] == "Finished"
     state, line = outcome(caller, broken)
-    assert (state, line.split(":")[0]) == ("Failed", "PIL.UnidentifiedImageError")
+    kind = "utils.dataset_manifest.errors.InvalidImageError" if caller.is_new else "PIL.UnidentifiedImageError"
+    assert (state, line.split(":")[0]) == ("Failed", kind)
     assert caller.json("GET", f"/tasks/{broken}")["size"] == 0
     meta = caller.call("GET", f"/tasks/{broken}/data/meta")
     assert meta.status_code == (400 if caller.is_new else 200)
@@ -242,6 +243,21 @@ def test_a_video(caller: Caller, name: str, make: Json) -> None:
     frame = caller.call("GET", f"/tasks/{task}/data?type=frame&number=3&quality=original")
     assert frame.headers["Content-Type"] == "image/png"
     assert caller.bounds(task)[:2] == [(0, 7), (4, 11)]
+
+
+@pytest.mark.parametrize(
+    ("length", "line"),
+    [
+        (100, "av.error.InvalidDataError: [Errno 1094995529] Invalid data found when processing input: "),
+        (240, "IndexError: tuple index out of range"),  # of the header, the beginning only
+    ],
+)
+def test_a_video_that_is_cut_off_fails(caller: Caller, length: int, line: str) -> None:
+    task = caller.task()
+    caller.upload(task, {"v.mp4": mp4(64, 48, 30)[:length]})
+    state, told = outcome(caller, task)
+    assert state == "Failed"
+    assert told.startswith(line)
 
 
 def test_a_video_in_one_job_and_in_long_ones(caller: Caller) -> None:
