@@ -21,7 +21,7 @@ from .core import destination, findings
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from .core.masks import bools, equal, one, valid
-from .core.merge import BEFORE, WRITES, Merged, Stamp, merge, patched, replaced
+from .core.merge import BEFORE, WRITES, Merged, Stamp, Wording, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
 from .results import Undone
@@ -37,6 +37,13 @@ from .store.tables import CHANGES, quote
 
 _PROVENANCE = ("run", "tool", "annotator", "time")
 _BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
+_WORDING = Wording(
+    both_changed="edited here since the load",
+    deleted_there="added by the load, and edited here since",
+    deleted_here="edited by the load, and deleted here since",
+    present="deleted by the load, and here again with other values",
+    kept="it stays as it is",
+)
 
 
 def undo(stores: Stores, run: Run) -> Undone:
@@ -171,7 +178,7 @@ def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[st
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp)
+    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp, _WORDING)
     return _with_provenance(merged, part)
 
 

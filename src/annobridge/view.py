@@ -34,9 +34,25 @@ from .tables import Rows
 class View:
     """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
 
+    __slots__ = ("__weakref__", "_stages", "_stores")
+
     def __init__(self, stores: Stores, stages: Sequence[Stage] = ()) -> None:
         self._stores = stores
         self._stages = tuple(stages)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse attributes that nobody would read, as ``persistent`` of FiftyOne."""
+        if name in View.__slots__:
+            super().__setattr__(name, value)
+            return
+        if name == "persistent":
+            raise AttributeError(
+                "Datasets are always persistent: they are on disk from the start. Leave this line out."
+            )
+        raise AttributeError(
+            f"{name!r} cannot be set on a {type(self).__name__}, and nothing would read it; keep such values in variables of "
+            "your own, or in a column of the samples."
+        )
 
     # Choosing samples: every verb gives a new view.
 
@@ -65,12 +81,21 @@ class View:
         return self._then("filter_labels", field=field, where=where)
 
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
-        """Some samples by id, in the order of the view, or of the ids when ``ordered``."""
-        return self._then("select", ids=_listed(sample_ids), ordered=ordered)
+        """Some samples by id, in the order of the view, or of the ids when ``ordered``.
+
+        Raises ``SampleNotFound`` for an id that the dataset does not have.
+        """
+        return self._then("select", ids=self._present(sample_ids), ordered=ordered)
 
     def exclude(self, sample_ids: Sequence[str] | str) -> View:
-        """All samples but these."""
-        return self._then("exclude", ids=_listed(sample_ids))
+        """All samples but these. Raises ``SampleNotFound`` for an id that the dataset does not have."""
+        return self._then("exclude", ids=self._present(sample_ids))
+
+    def _present(self, sample_ids: Sequence[str] | str) -> list[str]:
+        """The ids as a list. Looked up now and not later: the view of a run outlives samples that are deleted."""
+        ids = listed(sample_ids)
+        self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
+        return ids
 
     def limit(self, count: int) -> View:
         """The first samples."""
@@ -138,7 +163,7 @@ class View:
         Raises ``StoreError`` for a field that neither has labels nor was ever sent, unless there are no labels at all.
         """
         if field is not None:
-            self._require_fields(_listed(field))
+            self._require_fields(listed(field))
         return Rows(LABELS, lambda: self._label_batches(field, where, self._stores.labels.scan))
 
     def _label_batches(
@@ -149,7 +174,7 @@ class View:
     ) -> Iterator[pa.RecordBatch]:
         conditions = [f"({where})"] if where else []
         selection = self._selection()
-        fields = _listed(field) if field is not None else None
+        fields = listed(field) if field is not None else None
         if fields is None and selection.label_filters:
             fields = self.label_fields()
         if fields is not None:
@@ -169,7 +194,7 @@ class View:
 
     def nested(self, fields: str | Sequence[str] | None = None) -> Rows:
         """The rows of the samples, with a list of label structs in a column for each field: of all fields, or of some."""
-        names = self.label_fields() if fields is None else _listed(fields)
+        names = self.label_fields() if fields is None else listed(fields)
         self._require_fields(names)
         schema = nested_schema(self._stores.samples.schema(), LABELS, names)
         return Rows(schema, lambda: self._nested_batches(names))
@@ -390,5 +415,6 @@ def _whole(count: int) -> int:
     return int(count)
 
 
-def _listed(names: str | Sequence[str]) -> list[str]:
+def listed(names: str | Sequence[str]) -> list[str]:
+    """One name or several as a list, each once."""
     return [names] if isinstance(names, str) else list(dict.fromkeys(str(n) for n in names))
