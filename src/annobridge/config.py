@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from . import credentials
-from ._layers import File, Layer, Options, Value, listed_backends, read_environment, read_file
+from ._layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
 from .backend import registry
 from .backend.base import AnnotationBackend, AnnotationBackendConfig
 from .core.text import near
@@ -139,9 +139,9 @@ def survey() -> tuple[list[Setting], list[str]]:
 
 
 def _sound() -> _Sources:
-    """The layers; raises all that is wrong with the form of the file."""
+    """The layers; raises all that is wrong with their form."""
     sources = _Sources()
-    _refuse(map(ConfigError, sources.file.problems))
+    _refuse(sources.mistakes())
     return sources
 
 
@@ -169,16 +169,29 @@ class _Sources:
         for layer in self.layers:
             self.registered |= {n: o["config_cls"] for n, o in layer.backends.items() if "config_cls" in o}
         self.custom = {name: str(said.value) for name, said in self.registered.items()}
-        known, listed = registry.names(self.custom), listed_backends()
-        self.names = [n for n in known if listed is None or n in listed or ("*" in listed and n in installed)]
+        self.known, self.listed = registry.names(self.custom), listed_backends()
+        listed = self.listed
+        self.names = [n for n in self.known if listed is None or n in listed or ("*" in listed and n in installed)]
 
     def default(self) -> Value:
         said = [layer.default_backend for layer in reversed(self.layers) if layer.default_backend]
         return said[0] if said else Value(DEFAULT_BACKEND, "default")
 
-    def faults(self, chosen: Value) -> list[ConfigError]:
-        """What is wrong with the form of the file, and, if it could be read, with the names of backends."""
+    def mistakes(self) -> list[ConfigError]:
+        """What is wrong with the form of the file, and, if it could be read, with the names in the environment."""
         faults = [ConfigError(problem) for problem in self.file.problems]
+        if not self.file.readable:
+            return faults
+        faults += [ConfigError(problem) for problem in self.environment.problems]
+        for name in self.listed or ():
+            if name != "*" and name not in self.known:
+                hint = near(name, self.known)
+                faults.append(UnknownBackend(f"There is no backend {name!r} (environment {BACKENDS_VARIABLE}); {hint}"))
+        return faults
+
+    def faults(self, chosen: Value) -> list[ConfigError]:
+        """All mistakes, those in the names of backends too."""
+        faults = self.mistakes()
         if not self.file.readable:
             return faults
         if chosen.value not in self.names:
@@ -256,7 +269,8 @@ def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, e
         variable = credentials.variable(name, option)
         return f"{name} needs {option}: give it as an argument, as {variable}, or under [backends.{name}] of the file."
     shown = "its value cannot be used" if is_secret(config, option) else expected[:1].lower() + expected[1:]
-    return f"{name} cannot use {option} ({found[option].origin if option in found else 'default'}): {shown}."
+    origin = found[option].origin if option in found else "default"
+    return f"{name} cannot use {option} ({origin}): {shown.removeprefix('value error, ')}."
 
 
 def is_secret(config: type[AnnotationBackendConfig], option: str) -> bool:
@@ -290,13 +304,23 @@ def _look_further(name: str, config: type[AnnotationBackendConfig], found: Optio
 def _ask(name: str, config: type[AnnotationBackendConfig], found: Options, note: str) -> None:
     """Ask for credentials that are required, and for those marked ``{"ask": True}`` unless another kind was found."""
     marked = [o for o in config.credentials if _extra(config, o).get("ask")]
-    enough = any(o in found for o in config.credentials if o not in marked)
+    others = [o for o in config.credentials if o not in marked]
+    enough = any(o in found for o in others)
+    choice = "" if any(o in found for o in marked) else _choice(name, config, others, marked)
     for option in config.credentials:
         wanted = config.model_fields[option].is_required() or (option in marked and not enough)
         if wanted and option not in found:
             hidden = is_secret(config, option)
-            answer = credentials.ask(name, _url(config, found), option, hidden=hidden, note=note)
+            answer = credentials.ask(name, _url(config, found), option, hidden=hidden, note=note, choice=choice)
             found[option] = Value(answer.get_secret_value(), "prompt")
+
+
+def _choice(name: str, config: type[AnnotationBackendConfig], others: list[str], marked: list[str]) -> str:
+    """How to give credentials of which one kind is enough, the one that is not asked for first."""
+    if not others or not marked:
+        return ""
+    variables = [v for o in others for v in (*_extra(config, o).get("env", ()), credentials.variable(name, o))]
+    return f"{' or '.join(others)} ({' or '.join(variables)}), or else {' and '.join(marked)}"
 
 
 def _url(config: type[AnnotationBackendConfig], found: Options) -> str | None:
@@ -316,13 +340,18 @@ def _warn_if_exposed(config: type[AnnotationBackendConfig], file: File, name: st
 
 def _described(name: str, config: type[AnnotationBackendConfig], found: Options) -> Iterator[Setting]:
     for option, info in config.model_fields.items():
-        default = Value("", "not set") if info.is_required() else Value(info.get_default(), "default")
-        said = found.get(option, default)
+        said = found.get(option) or _default(info)
         hidden = is_secret(config, option) and said.value
         yield Setting(name, option, "***" if hidden else _masked(said.value), said.origin)
     for option, said in found.items():
         if option not in config.model_fields:
             yield Setting(name, option, "", f"{said.origin}: unknown, {near(option, config.model_fields)}")
+
+
+def _default(info: FieldInfo) -> Value:
+    if info.is_required():
+        return Value("", "not set")
+    return Value(info.get_default(call_default_factory=True, validated_data={}), "default")
 
 
 def _masked(value: Any) -> str:

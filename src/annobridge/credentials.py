@@ -63,8 +63,10 @@ def lookup(backend: str, url: str | None, field: str) -> tuple[SecretStr | None,
     return (SecretStr(value) if value else None), ""
 
 
-def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = "") -> SecretStr:
-    """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do."""
+def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = "", choice: str = "") -> SecretStr:
+    """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do; ``choice``
+    names all credentials of which one kind is enough.
+    """
     on_terminal = _terminal.present() and sys.stderr.isatty()
     if on_terminal:
         where = f" at {_origin(url)}" if url else ""
@@ -74,8 +76,8 @@ def ask(backend: str, url: str | None, field: str, *, hidden: bool, note: str = 
         except EOFError:
             pass
     raise MissingCredential(
-        f"{backend} needs {field}, which was not given{'' if on_terminal else _terminal.ABSENT}. "
-        f"Set {variable(backend, field)} in the environment, or run "
+        f"{backend} needs {choice or field}, which was not given{'' if on_terminal else _terminal.ABSENT}. "
+        f"Set {'them' if choice else variable(backend, field)} in the environment, or run "
         f"`annobridge login {backend}` once.{' ' + note if note else ''}"
     )
 
