@@ -15,7 +15,7 @@ from . import load as loading
 from . import plan as planning
 from .backend.base import AnnotationBackend, Receipt
 from .backend.guarded import Guarded
-from .core import findings
+from .core import changed, findings
 from .core.text import near
 from .core.unsent import sentences
 from .exceptions import InvalidOption, StalePlan
@@ -111,6 +111,21 @@ class _Summary:
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action, label."""
         return _changed(self._outcome.spool)
+
+    def changed(self) -> pa.Table:
+        """One row per changed label, deletions first: label_id, sample_id, field, action, and its class ``before`` and
+        ``after``.
+        """
+        spool = self._outcome.spool
+        return changed.changed(spool.table("before"), spool.table("writes"))
+
+    def class_pairs(self) -> pa.Table:
+        """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
+        return changed.class_pairs(self.changed())
+
+    def by_sample(self) -> pa.Table:
+        """How many labels of each sample are deleted, edited and added; those with the most changes first."""
+        return changed.by_sample(self.changed())
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """So that pandas, polars and duckdb take it as it is."""

@@ -5,18 +5,16 @@ It is the same three-way merge: the base is what the load left, theirs is what w
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import load as loading
+from . import temporary
 from .core import destination, findings
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
@@ -98,8 +96,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
     present = stores.samples.present(pa.concat_arrays(samples))
     single = destination.singles(run.schema, load.destinations)
-    folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
-    try:
+    with temporary.folder() as folder:
         changes, left, ours = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder), Shuffle(OURS, folder)
         fields: set[str] = set()
         for batch in _changes_of(stores, run, load):
@@ -119,8 +116,6 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
                 yield _of_task(part, current(left.get(number)), here, single, stamp), lost
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:

@@ -20,6 +20,7 @@ from .core.nest import nest, nested_schema
 from .core.route import Choice
 from .core.text import near
 from .exceptions import StoreError
+from .fixed import Fixed
 from .progress import ProgressChoice
 from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
@@ -31,7 +32,7 @@ from .store.views import Selection, Stage, label_condition, resolve
 from .tables import Rows
 
 
-class View:
+class View(Fixed):
     """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
 
     __slots__ = ("__weakref__", "_stages", "_stores")
@@ -39,20 +40,6 @@ class View:
     def __init__(self, stores: Stores, stages: Sequence[Stage] = ()) -> None:
         self._stores = stores
         self._stages = tuple(stages)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse attributes that nobody would read, as ``persistent`` of FiftyOne."""
-        if name in View.__slots__:
-            super().__setattr__(name, value)
-            return
-        if name == "persistent":
-            raise AttributeError(
-                "Datasets are always persistent: they are on disk from the start. Leave this line out."
-            )
-        raise AttributeError(
-            f"{name!r} cannot be set on a {type(self).__name__}, and nothing would read it; keep such values in variables of "
-            "your own, or in a column of the samples."
-        )
 
     # Choosing samples: every verb gives a new view.
 

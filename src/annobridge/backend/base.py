@@ -159,6 +159,7 @@ class AnnotationBackend(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[AnnotationBackendConfig]] = AnnotationBackendConfig
     capabilities: ClassVar[Capabilities]
+    in_process: ClassVar[bool] = False  # its tool ends with this process, so that no later one can load from it
 
     def __init__(self, config: AnnotationBackendConfig) -> None:
         self.config = config
