@@ -19,10 +19,11 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from . import credentials
+from . import _html, credentials
 from ._layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
 from .backend import registry
 from .backend.base import AnnotationBackend, AnnotationBackendConfig
+from .backend.unpicklable import Unpicklable
 from .core.text import near
 from .exceptions import ConfigError, InvalidOption, UnknownBackend
 
@@ -32,11 +33,15 @@ _LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
 
 
 @dataclass
-class AnnotationConfig:
+class AnnotationConfig(Unpicklable):
     """Settings edited at run time: ``annobridge.annotation_config.backends["cvat"]["url"] = …``."""
 
     default_backend: str | None = None
     backends: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict), repr=False)
+
+    def _repr_html_(self) -> str:
+        rows, problems = survey()
+        return _html.titled("Settings", _html.table(Setting._fields, rows), *map(_html.line, problems))
 
 
 annotation_config = AnnotationConfig()

@@ -14,10 +14,10 @@ def owner() -> str:
 
 def has_ended(owner_: str) -> bool:
     """Whether a process is known to have ended: only processes that this machine's ``/proc`` lists can be looked up."""
-    host, boot, namespace, pid, started = owner_.split("|")
-    if not started or (host, boot, namespace) != (socket.gethostname(), *_machine()):
+    host, boot, namespace, pid, start = owner_.split("|")
+    if not start or (host, boot, namespace) != (socket.gethostname(), *_machine()):
         return False
-    return started(int(pid)) != started
+    return started(int(pid)) != start
 
 
 def _machine() -> tuple[str, str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import _html, _terminal, results
 from . import annotate as sending
-from . import config, results
 from . import undo as undoing
-from .backend.base import AnnotationBackend
 from .backend.guarded import Guarded
+from .connections import connect, reconnect
 from .content import Content
+from .core import infer
 from .core.labels import LABELS
 from .core.nest import nest, nested_schema
 from .core.route import Choice
@@ -26,7 +26,6 @@ from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
 from .store.labels import of_fields
 from .store.locate import of_samples
-from .store.run import OF_THE_BRIDGE, Run
 from .store.stores import Stores
 from .store.views import Selection, Stage, label_condition, resolve
 from .tables import Rows
@@ -248,7 +247,7 @@ class View(Fixed):
             "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
-        tool = _connect(backend, backend_options)
+        tool = connect(backend, backend_options)
         run = sending.send(
             self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, strict, progress
         )
@@ -262,18 +261,18 @@ class View(Fixed):
     ) -> AnnotationResults:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
         run = self._stores.runs.get(anno_key)
-        tool = _reconnect(run, backend_options)
+        tool = reconnect(run, backend_options)
         return AnnotationResults(self._stores, sending.resume(self._stores, run, Guarded(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
         run = self._stores.runs.get(anno_key)
-        sending.abort(self._stores, run, Guarded(_reconnect(run, backend_options)))
+        sending.abort(self._stores, run, Guarded(reconnect(run, backend_options)))
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run: its status, editor, plan and clean-up."""
         run = self._stores.runs.look(anno_key)
-        return AnnotationResults(self._stores, run, _reconnect(run, backend_options))
+        return AnnotationResults(self._stores, run, reconnect(run, backend_options))
 
     def plan_annotations(
         self,
@@ -320,7 +319,7 @@ class View(Fixed):
         """
         found = self.load_annotation_results(anno_key, **load_options)
         return found.load(
-            cleanup, _ask if sys.stdin is not None and sys.stdin.isatty() else None, dest_field=dest_field,
+            cleanup, _terminal.choose if _terminal.present() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
 
@@ -371,29 +370,18 @@ class View(Fixed):
         )
         return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
 
+    def _repr_html_(self) -> str:
+        scan = self._stores.labels.scan
+        found = infer.describe(self._label_batches(None, None, lambda where: scan(where, infer.COLUMNS)))
+        names = ["field", "type", "labels", "classes", "attributes"]
+        table = _html.table(names, infer.rows(found)) if found else _html.line("no labels")
+        return _html.titled(repr(self), table)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing is held open; this is for ``with``."""
-
-
-def _connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
-    settings = config.resolve(name, options)
-    return settings.backend(settings.config)
-
-
-def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
-    stored = {name: value for name, value in run.options.items() if name not in OF_THE_BRIDGE}
-    return _connect(run.backend, {**stored, **options})
-
-
-def _ask(plan: MergePlan) -> str:
-    from rich.prompt import Prompt
-
-    count, why = len(plan.unexpected), plan.unexpected_reasons
-    question = f"{count} labels are outside the schema ({why}). What shall be done with them?"
-    return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
 
 
 def _whole(count: int) -> int:

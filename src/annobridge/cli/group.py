@@ -20,7 +20,7 @@ from . import show, wording
 
 GROUP = "annobridge.commands"
 USAGE = 64  # as sysexits.h has it; 2 says that changes are pending
-_UsageError = typer.BadParameter.__mro__[1]  # typer has no name for it
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer has no name for it
 
 
 class Root(TyperGroup):
@@ -91,10 +91,10 @@ def _errors_as_exit_codes(debug: bool) -> Iterator[None]:
         show.error(wording.spoken(str(error)), type(error).__name__)
         raise typer.Exit(1) from None
     except _UsageError as error:
-        error.exit_code = USAGE  # type: ignore[attr-defined]
+        error.exit_code = USAGE
         if not show.MACHINE.get():
             raise  # shown by typer, with the usage of the command
-        show.error(error.format_message(), "UsageError")  # type: ignore[attr-defined]
+        show.error(error.format_message(), "UsageError")
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
         show.error("Interrupted.", "Interrupted")
