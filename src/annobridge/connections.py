@@ -7,7 +7,7 @@ from typing import Any
 
 from . import config
 from .backend.base import AnnotationBackend
-from .store.run import Run
+from .store.run import OF_THE_BRIDGE, Run
 
 
 def connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:

@@ -41,6 +41,10 @@ DestField = Annotated[
     list[str] | None,
     typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable)."),
 ]
+Invalid = Annotated[
+    str | None,
+    typer.Option(help="Shapes over the border: clip or refuse; by default, clip up to a pixel, refuse the rest."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
 Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
 Shown = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
@@ -63,6 +67,7 @@ def plan(
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
+    invalid: Invalid = None,
     rows: Shown = ROWS,
     field: OfField = None,
     action: OfAction = None,
@@ -79,7 +84,7 @@ def plan(
     choice = one_or_many(unexpected, "--unexpected") or "prompt"
     made = ds.plan_annotations(
         key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        **backend_options(option),
+        invalid=invalid, **backend_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
@@ -203,6 +208,7 @@ def load(
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
+    invalid: Invalid = None,
     cleanup: Cleanup = False,
     option: Given = None,
     as_json: AsJson = False,
@@ -220,6 +226,7 @@ def load(
     report = results.load(
         cleanup, ask if _terminal.present() and not as_json else None,
         dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
+        invalid=invalid,
     )  # fmt: skip
     data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
     show.emit(data, as_json, report_parts)

@@ -51,6 +51,7 @@ OnlyLabels = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")]
 MediaField = Annotated[str, typer.Option(help="The column with the files that are sent.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Send nothing if some labels would not be sent as they are.")]
 Tool = Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")]
 
 
@@ -76,6 +77,7 @@ def annotate(
     media_field: MediaField = "filepath",
     backend: Tool = None,
     option: Given = None,
+    strict: Strict = False,
     launch: Annotated[bool, typer.Option("--launch", help="Open the tool in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +88,7 @@ def annotate(
         attributes=_attributes(attributes), allow_additions=allow_additions, allow_deletions=allow_deletions,
         allow_label_edits=allow_label_edits, allow_index_edits=allow_index_edits,
         allow_spatial_edits=allow_spatial_edits, media_field=media_field, backend=backend, launch_editor=launch,
-        **backend_options(option),
+        strict=strict, **backend_options(option),
     )  # fmt: skip
     data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view)}
     following = None if results.backend.in_process else _following(key, dataset, option)
