@@ -14,12 +14,12 @@ BACKENDS = ROOT / "backends"
 PURE = {"pyarrow", "numpy", "pydantic", "annobridge"}
 ROOMS = {
     "core": {"core", "exceptions"},
-    "store": {"core", "exceptions", "store"},
+    "store": {"core", "exceptions", "processes", "store"},
     "backend": {"core", "exceptions", "backend"},
-    "formats": {"core", "exceptions", "formats", "store"},
+    "formats": {"core", "exceptions", "formats", "store", "temporary"},
     "doctor": {"core", "doctor", "exceptions", "spool", "store"},
 }
-PLUGIN_MAY = {"backend", "core", "exceptions", "formats"}
+PLUGIN_MAY = {"backend", "core", "exceptions", "formats", "temporary"}
 
 
 def imports(path: Path, root: Path) -> Iterator[str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
-from annobridge.cli import app, group
+from annobridge.cli import EXAMPLES, app, group
 
 URL = "memory://cli"
 MEMORY = ("-o", f"url={URL}")
@@ -220,7 +224,7 @@ def test_login_needs_a_backend_with_credentials() -> None:
 def test_from_annotate_to_undo(place: str) -> None:
     sent = send(place)
     assert sent["samples"] == 4
-    assert sent["next"] == f"annobridge plan r1 -d '{place}' -o {MEMORY[1]}"
+    assert sent["next"] is None
     assert data("plan", "r1", "-d", place, *MEMORY)["pending"] is False
     work(label="person", bounding_box=[0.1, 0.1, 0.1, 0.1])
     plan = data("plan", "r1", "-d", place, *MEMORY, code=2)
@@ -334,6 +338,7 @@ def test_findings_name_the_files_of_the_rows_that_are_shown(place: str, monkeypa
 def test_the_address_of_the_editor_can_be_copied(place: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     url = f"http://127.0.0.1:7492/#/dataset/{'x' * 90}/item/0123456789"
     monkeypatch.setattr("annobridge.backend.memory.MemoryBackend.editor_url", lambda *_: url)
+    monkeypatch.setattr("annobridge.backend.memory.MemoryBackend.in_process", False)
     sent = run("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY)
     for result in (sent, run("status", "r1", "-d", place, *MEMORY), run("resume", "r1", "-d", place, *MEMORY)):
         assert f"Work on it at {url}\n" in result.stdout
@@ -418,9 +423,172 @@ def test_an_error_is_one_sentence_and_debug_shows_where(place: str) -> None:
     assert isinstance(run("plan", "nope", "-d", place, "--debug").exception, ab.RunNotFound)
 
 
-def test_wrong_usage_exits_with_2(place: str) -> None:
-    assert run("plan").exit_code == 2
-    assert run("annotate", "r1", "-d", place, "--limit", "0").exit_code == 2
+@pytest.mark.parametrize(
+    "arguments", [["plan"], ["plan", "r1", "--typo"], ["annotate", "r1", "--limit", "0"], ["plann"], ["--typo"], []]
+)
+def test_wrong_usage_has_an_exit_code_of_its_own(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.output.strip() != "") == (64, True)
+    told = run(*arguments, "--json")
+    assert (told.exit_code, told.stdout) == (64, "")
+    error = json.loads(told.stderr)["error"]
+    assert error["kind"] == "UsageError"
+    assert error["message"]
+
+
+def test_errors_are_json_where_the_answer_would_be(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("plan", "nope", "-d", place, "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    message = "There is no annotation run 'nope'; there is none."
+    assert json.loads(result.stderr) == {"error": {"kind": "RunNotFound", "message": message}}
+    unasked = run("forget", "nope", "-d", place, "--json")
+    assert json.loads(unasked.stderr)["error"]["kind"] == "RunNotFound"
+    monkeypatch.setenv("ANNOBRIDGE_FOO", "1")
+    broken = run("config", "--json")
+    assert (broken.exit_code, json.loads(broken.stdout)[0]["option"]) == (1, "default_backend")
+    assert "ANNOBRIDGE_FOO" in json.loads(broken.stderr)["error"]["message"]
+
+
+@pytest.mark.parametrize("order", [("r1", "DATASET"), ("DATASET", "r1")])
+def test_the_dataset_may_stand_without_its_option(place: str, order: tuple[str, str]) -> None:
+    send(place)
+    words = [place if word == "DATASET" else word for word in order]
+    assert data("plan", *words, *MEMORY)["anno_key"] == "r1"
+    assert data("status", *words, *MEMORY)["anno_key"] == "r1"
+    assert data("info", place)["samples"] == 4
+    assert data("runs", place)[0]["anno_key"] == "r1"
+    assert data("rename", "r1", "r2", place) == {"anno_key": "r2", "was": "r1"}
+
+
+def test_a_dataset_that_is_given_twice_must_be_one(place: str, tmp_path: Path) -> None:
+    assert data("info", place, "-d", place)["samples"] == 4
+    twice = run("info", place, "-d", str(tmp_path / "other"))
+    assert twice.exit_code == 64
+    assert "given twice" in " ".join(twice.stderr.replace("│", " ").split())
+    assert run("plan", place).exit_code == 64
+
+
+def test_keys_that_are_folders_are_keys(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r1").mkdir()
+    Path(place).rename("street")
+    assert data("annotate", "r1", "street", "--field", "objects", "-b", "memory", *MEMORY)["anno_key"] == "r1"
+    assert "There is no folder 'nowhere'" in run("plan", "r2", "nowhere").stderr
+
+
+def test_every_command_has_an_example_that_can_be_run() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert set(EXAMPLES) == set(commands)
+    for name, example in EXAMPLES.items():
+        assert " ".join(example.split()) in " ".join(run(name, "--help").stdout.split())
+        program, verb, *arguments = shlex.split(example)
+        assert (program, verb) == ("annobridge", name)
+        commands[name].make_context(name, arguments)  # raises for an argument or option that is not there
+
+
+def test_annotate_has_the_permissions_of_the_library(place: str) -> None:
+    flags = ("additions", "deletions", "label-edits", "index-edits", "spatial-edits")
+    sent = send(place, *(f"--no-allow-{flag}" for flag in flags), "--attributes", "parked")
+    field = sent["label_schema"]["objects"]
+    assert {name for name in field if name.startswith("allow_")} == {f"allow_{f.replace('-', '_')}" for f in flags}
+    assert not any(field[name] for name in field if name.startswith("allow_"))
+    assert list(field["attributes"]) == ["parked"]
+    assert run("annotate", "r2", place, "--field", "objects", "--attributes", "typo", "-b", "memory").exit_code == 1
+    none = data("annotate", "r3", place, "--field", "objects", "--attributes", "none", "-b", "memory")
+    assert not none["label_schema"]["objects"].get("attributes")
+
+
+@pytest.mark.parametrize(
+    ("filters", "samples", "labels"),
+    [
+        (("--sample", "s0", "--sample", "s3"), 2, 4),
+        (("--where", "split = 'a'", "--limit", "1"), 1, 2),
+        (("--match-labels", "objects=label_id = 'c1'"), 1, 2),
+        (("--filter-labels", "objects=label = 'car'"), 4, 4),
+        (("--tag", "nobody"), 0, 0),
+    ],
+)
+def test_annotate_sends_what_the_filters_leave(place: str, filters: tuple[str, ...], samples: int, labels: int) -> None:
+    result = run("annotate", "r1", place, "--field", "objects", "-b", "memory", *MEMORY, *filters, "--json")
+    if not samples:
+        assert result.exit_code == 1
+        return
+    assert json.loads(result.stdout)["samples"] == samples
+    assert sum(table.num_rows for table in SERVERS[URL].labels.values()) == labels
+
+
+def test_a_part_of_a_plan_can_be_listed(place: str) -> None:
+    send(place)
+    work("c0", label="person")
+    work("c1", bounding_box=[0.1, 0.1, 0.1, 0.1])
+    server = SERVERS[URL]
+    (task,) = server.labels
+    server.labels[task] = server.labels[task].filter(pc.not_equal(server.labels[task]["label_id"], "p2"))
+
+    def ids(*arguments: str) -> list[str]:
+        found = data("plan", "r1", place, *MEMORY, *arguments, code=2)
+        assert (found["edited"], found["deleted"], found["chosen"]) == (2, 1, len(found["changes"]))
+        return [change["label_id"] for change in found["changes"]]
+
+    assert ids() == ["p2", "c0", "c1"]
+    assert ids("--action", "delete") == ["p2"]
+    assert ids("--class", "person") == ["p2", "c0"]
+    assert ids("--class", "car", "--action", "edit") == ["c0", "c1"]
+    assert ids("--sample", "s1") == ids("--sample", "1.jpg") == ["c1"]
+    assert ids("--field", "nothing") == []
+    found = data("plan", "r1", place, *MEMORY, code=2)
+    assert {"field": "objects", "before": "car", "after": "person", "labels": 1} in found["classes"]
+    assert {"field": "objects", "before": "person", "after": None, "labels": 1} in found["classes"]
+    assert {"sample_id": "s0", "delete": 0, "edit": 1, "add": 0, "file": "0.jpg"} in found["samples"]
+    lines = run("plan", "r1", place, *MEMORY).stdout.splitlines()
+    assert any(line.split() == ["objects", "car", "person", "1"] for line in lines)
+    assert run("plan", "r1", place, *MEMORY, "--action", "move").exit_code == 64
+
+
+def test_samples_are_told_by_their_path_in_the_dataset(tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "set")
+    box = [0.1, 0.2, 0.3, 0.4]
+    ds.add_samples(
+        ab.Sample(f"/img/{part}/0.jpg", part, objects=[ab.Detection("car", box, label_id=f"{part}-0123456789")])
+        for part in ("a", "b")
+    )
+    data("annotate", "r1", ds.uri, "--field", "objects", "--classes", "car,bus", "-b", "memory", *MEMORY)
+    work("b-0123456789", label="bus")
+    (row,) = [
+        line for line in run("plan", "r1", ds.uri, *MEMORY).stdout.splitlines() if "edit" in line and "0.jpg" in line
+    ]
+    assert row.split()[-2:] == ["b-012345", "b/0.jpg"]
+
+
+def test_completion_is_offered() -> None:
+    assert "--install-completion" in run("--help").stdout
+    env = {**os.environ, "_ANNOBRIDGE_COMPLETE": "complete_bash", "COMP_WORDS": "annobridge pl", "COMP_CWORD": "1"}
+    code = "from annobridge.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+    assert done.stdout.split() == ["plan"]
+
+
+def test_sigterm_ends_a_command_and_its_temporary_files(tmp_path: Path) -> None:
+    code = (
+        "import annobridge.spool, annobridge.store.tables, time, os, signal\n"
+        "from annobridge.cli import data, main\n"
+        "from annobridge import temporary\n"
+        "def open_dataset(place):\n"
+        "    with temporary.folder() as folder:\n"
+        "        spool = annobridge.spool.Spool({})\n"
+        "        print(len(os.listdir(os.environ['TMPDIR'])), flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "data.open_dataset = open_dataset\n"
+        "import sys; sys.argv = ['annobridge', 'info']\n"
+        "main()\n"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "2\n", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_exits_with_130(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,4 +641,6 @@ def test_as_a_program_stdout_is_json_and_stderr_the_rest(place: str) -> None:
     assert json.loads(done.stdout)["state"] == "sent"
     again = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith("Error: The anno_key 'r1' is in use")
+    error = json.loads(again.stderr)["error"]
+    assert error["kind"] == "RunExists"
+    assert error["message"].startswith("The anno_key 'r1' is in use; choose another, annobridge resume r1 if")

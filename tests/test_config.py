@@ -139,8 +139,13 @@ def test_the_ladder_of_a_secret_holds_for_all_combinations(home, tool, monkeypat
     if said & 16:
         expected = ("argument", "argument")
     if not said:
-        with pytest.raises(MissingCredential, match=r"tool needs username, .*Set ANNOBRIDGE_TOOL_USERNAME in the"):
+        with pytest.raises(MissingCredential) as caught:
             config.resolve("tool", arguments)
+        assert str(caught.value).startswith(
+            "tool needs token (TOOL_ACCESS_TOKEN or ANNOBRIDGE_TOOL_TOKEN), or else username and password, which was not given"
+        )
+        with pytest.raises(MissingCredential, match=r"^tool needs password, .*Set ANNOBRIDGE_TOOL_PASSWORD in the"):
+            config.resolve("tool", {"username": "ada"})
         return
     settings = config.resolve("tool", arguments)
     assert settings.config.token == SecretStr(expected[0])
@@ -151,7 +156,7 @@ def test_a_terminal_is_asked_for_what_is_missing(tool, monkeypatch) -> None:
     monkeypatch.delenv("ANNOBRIDGE_TOOL_TOKEN")
     asked = []
 
-    def ask(backend: str, url: str, field: str, *, hidden: bool, note: str) -> SecretStr:
+    def ask(backend: str, url: str, field: str, *, hidden: bool, note: str, choice: str) -> SecretStr:
         asked.append((backend, url, field, hidden))
         return SecretStr(SECRET)
 
@@ -242,6 +247,72 @@ def test_broken_backends_are_listed(monkeypatch) -> None:
 
 
 # --- what is wrong
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("ANNOBRIDGE_CVTA_URL", "did you mean 'ANNOBRIDGE_CVAT_URL'?"),
+        ("ANNOBRIDGE_ANNOTATION_DEFAULT_BACKEND", "did you mean 'ANNOBRIDGE_DEFAULT_BACKEND'?"),
+        ("ANNOBRIDGE_ANNOTATION_BACKENDS", "did you mean 'ANNOBRIDGE_BACKENDS'?"),
+        ("ANNOBRIDGE_DEFAULT_BACKNED", "did you mean 'ANNOBRIDGE_DEFAULT_BACKEND'?"),
+        ("ANNOBRIDGE_CONFIG_FILE_PATH", "did you mean 'ANNOBRIDGE_CONFIG_PATH'?"),
+        ("ANNOBRIDGE_XYZZY", "there is ANNOBRIDGE_BACKENDS, "),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_an_error(monkeypatch, variable: str, hint: str) -> None:
+    monkeypatch.setenv(variable, SECRET)
+    sentence = f"The environment has {variable}, which is no setting; {hint}"
+    for ask in (lambda: config.resolve("memory", {}), config.list_backends, lambda: config.backend_class("memory")):
+        with pytest.raises(ConfigError) as caught:
+            ask()
+        assert str(caught.value).startswith(sentence)
+        assert SECRET not in str(caught.value)
+    (problem,) = config.survey()[1]
+    assert problem.startswith(sentence)
+    monkeypatch.setenv(variable, "")
+    assert config.survey()[1] == []
+
+
+def test_variables_of_tests_and_of_the_command_line_are_no_settings(monkeypatch) -> None:
+    for variable in ("ANNOBRIDGE_TEST_CVAT_URL", "ANNOBRIDGE_TEST_X", "ANNOBRIDGE_DATASET", "ANNOBRIDGE_PIXANO_ENV"):
+        monkeypatch.setenv(variable, "x")
+    assert config.survey()[1] == []
+
+
+def test_a_listed_backend_that_is_not_there_is_an_error(monkeypatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_BACKENDS", "memory, labelbox, pixanno, pixano")
+    told = (
+        r"There is no backend 'labelbox' \(environment ANNOBRIDGE_BACKENDS\); there is .*"
+        r"\nThere is no backend 'pixanno' \(environment ANNOBRIDGE_BACKENDS\); did you mean 'pixano'\?"
+    )
+    for ask in (config.list_backends, lambda: config.resolve("memory", {})):
+        with pytest.raises(UnknownBackend, match=told):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "url", ["x y", "http://x y", "localhost:8080", "ftp://x", "http://", "http://x:port", "http://[x"]
+)
+@pytest.mark.parametrize("backend", ["cvat", "datagym", "pixano"])
+def test_an_address_that_cannot_be_one_is_refused(monkeypatch, backend: str, url: str) -> None:
+    variable = f"ANNOBRIDGE_{backend.upper()}_URL"
+    monkeypatch.setenv(variable, url)
+    (problem,) = config.survey()[1]
+    assert problem.startswith(f"{backend} cannot use url (environment {variable}): it is not a web address; give http")
+    monkeypatch.setenv(variable, " http://localhost:1\n")
+    assert config.survey()[1] == []
+
+
+def test_defaults_that_are_made_are_shown_as_values(tool) -> None:
+    rows = {(row.backend, row.option): row.value for row in config.survey()[0]}
+    assert rows["tool", "assignees"] == "[]"
+    assert not [row for row in rows.values() if "Undefined" in row]
+
+
+def test_a_value_never_shows_itself(home, tool) -> None:
+    write(home, f'[backends.tool]\ntoken = ["{SECRET}"]')
+    assert SECRET not in repr(config._Sources().file)
 
 
 @pytest.mark.parametrize(
@@ -415,6 +486,16 @@ def test_lines_are_found_in_any_spelling(home, tool) -> None:
 
 
 # --- which file
+
+
+def test_the_file_may_hold_json(home, tool) -> None:
+    write(home, '\n{"default_backend": "tool", "backends": {"tool": {"url": "https://json"}}}')
+    settings = config.resolve(None, {})
+    assert (settings.name, settings.config.url) == ("tool", "https://json")
+    assert settings.origins["url"] == "~/.annobridge"
+    write(home, '{"backends": {"tool": {"url": "https://json"}}')
+    with pytest.raises(ConfigError, match=r"^~/.annobridge line 1, at 'backends'|^~/.annobridge line 1, at '\{"):
+        config.resolve("tool", {})
 
 
 def test_the_file_may_be_in_a_folder(home, tool) -> None:

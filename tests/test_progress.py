@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +41,26 @@ def test_the_bar_stops_when_the_work_fails(monkeypatch) -> None:
         raise ZeroDivisionError
     assert progress._bar.finished is False
     assert progress._bar.live.is_started is False
+
+
+def test_a_notebook_has_a_bar_without_widgets(monkeypatch) -> None:
+    shown: list[str] = []
+
+    def display(thing, display_id: bool):
+        shown.append(thing._repr_html_())
+        return SimpleNamespace(update=lambda thing: shown.append(thing._repr_html_()))
+
+    kernel = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    run(None)
+    assert shown[0] == 'sending <progress value="0" max="3"></progress> 0/3'
+    assert shown[-1] == 'sending <progress value="3" max="3"></progress> 3/3'
+    count = len(shown)
+    run(False)
+    kernel.kernel = None  # IPython in a terminal
+    run(None)
+    assert len(shown) == count
 
 
 def test_imports_are_light() -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from annobridge.backend import AnnotationBackendConfig
+from annobridge.backend import AnnotationBackendConfig, WebAddress
 
 State = Literal["new", "in progress", "completed", "rejected"]
 Stage = Literal["annotation", "validation", "acceptance"]
@@ -35,7 +35,7 @@ class CvatConfig(AnnotationBackendConfig):
     credentials: ClassVar[tuple[str, ...]] = ("token", "username", "password")
     required: ClassVar[tuple[tuple[str, ...], ...]] = (("token",), ("username", "password"))
 
-    url: str = Field("https://app.cvat.ai", description="the server")
+    url: WebAddress = Field("https://app.cvat.ai", description="the server")
     token: SecretStr | None = Field(
         None,
         description="a personal access token, or the key of an account",

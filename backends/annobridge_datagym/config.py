@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from annobridge.backend import AnnotationBackendConfig
+from annobridge.backend import AnnotationBackendConfig, WebAddress
 
 Dialect = Literal["v1", "internal"]
 
@@ -23,7 +23,7 @@ class DatagymConfig(AnnotationBackendConfig):
     transport: Literal["api", "files"] = Field(
         "api", description="speak with the server, or write files that a person uploads and read those they download"
     )
-    url: str = Field("https://app.datagym.ai", description="the server")
+    url: WebAddress = Field("https://app.datagym.ai", description="the server")
     token: SecretStr | None = Field(None, description="an API token of the hosted edition; the open one has none")
     dialect: Dialect | None = Field(
         None,

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from annobridge.backend import AnnotationBackendConfig
+from annobridge.backend import AnnotationBackendConfig, WebAddress
 
 
 class PixanoConfig(AnnotationBackendConfig):
@@ -15,7 +15,7 @@ class PixanoConfig(AnnotationBackendConfig):
     transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "largest_answer", "verify"})
     variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
 
-    url: str = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
+    url: WebAddress = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
     deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
     largest_answer: int = Field(256, ge=1, description="MiB of one answer, as a page of a thousand masks is")

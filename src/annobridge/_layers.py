@@ -15,8 +15,10 @@ from .core.text import near
 from .exceptions import ConfigError
 
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
-RESERVED = {PATH_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_BACKENDS"}
+BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
+_RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET"}
+_TESTS = "ANNOBRIDGE_TEST_"  # variables of the tests, which no setting reads
 _KEYS = ("default_backend", "backends")
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -30,25 +32,31 @@ class Value(NamedTuple):
     origin: str
     in_file: bool = False
 
+    def __repr__(self) -> str:
+        """Without the value, which may be a secret, and would be in a traceback that shows variables."""
+        return f"Value(origin={self.origin!r})"
+
 
 Options = dict[str, Value]
 
 
 @dataclass
 class Layer:
-    """What one place says: the default backend, and options by backend."""
+    """What one place says: the default backend, and options by backend. ``problems`` are names that mean nothing there, and
+    all that is wrong with its form.
+    """
 
     default_backend: Value | None = None
     backends: dict[str, Options] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
 @dataclass
 class File(Layer):
-    """The configuration file; ``path`` is ``None`` when there is none. ``problems`` are all that is wrong with its form."""
+    """The configuration file; ``path`` is ``None`` when there is none."""
 
     path: Path | None = None
     shown: str = "~/.annobridge"
-    problems: list[str] = field(default_factory=list)
     readable: bool = True
 
 
@@ -68,9 +76,10 @@ def read_file() -> File:
 
 
 def _read(path: Path, file: File) -> None:
-    is_json = path.suffix == ".json"
+    is_json = False
     try:
         text = path.read_text("utf-8-sig")
+        is_json = path.suffix == ".json" or text.lstrip().startswith("{")  # as FiftyOne's; TOML never begins like that
         parsed, lines = _parse_json(text, file.shown) if is_json else _parse_toml(text, file.shown)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
@@ -174,20 +183,35 @@ def read_environment(known: Iterable[str]) -> Layer:
     layer = Layer()
     if default := os.environ.get("ANNOBRIDGE_DEFAULT_BACKEND"):
         layer.default_backend = Value(default, "environment ANNOBRIDGE_DEFAULT_BACKEND")
-    for variable in sorted(set(os.environ) - RESERVED):
+    for variable in sorted(v for v in os.environ if v.startswith(_PREFIX) and v not in _RESERVED and os.environ[v]):
         rest = variable.removeprefix(_PREFIX)
-        owners = [u for u in names if rest.startswith(f"{u}_")] if rest != variable and os.environ[variable] else []
+        owners = [u for u in names if rest.startswith(f"{u}_")]
         if owners:  # the longest: ANNOBRIDGE_CVAT_EU_URL is of cvat_eu, if there is one
             upper = max(owners, key=len)
             option = rest.removeprefix(f"{upper}_").lower()
             value = Value(os.environ[variable], f"environment {variable}")
             layer.backends.setdefault(names[upper], {})[option] = value
+        elif not variable.startswith(_TESTS):
+            layer.problems.append(_unread(variable, names))
     return layer
+
+
+def _unread(variable: str, names: Iterable[str]) -> str:
+    """The sentence about a variable that no setting reads. What all names begin with says nothing about likeness."""
+    rest = variable.removeprefix(_PREFIX)
+    option = rest.partition("_")[2]
+    known = {name.removeprefix(_PREFIX) for name in _RESERVED} | {f"{name}_{option}" for name in names if option}
+    hint = near(rest.removeprefix("ANNOTATION_"), known)  # as FiftyOne's have
+    if hint.startswith("did you mean"):
+        hint = hint.replace("mean '", f"mean '{_PREFIX}")
+    else:
+        hint = f"there is {', '.join(sorted(_RESERVED))}, and {_PREFIX}<BACKEND>_<OPTION> for each backend that is installed."
+    return f"The environment has {variable}, which is no setting; {hint}"
 
 
 def listed_backends() -> list[str] | None:
     """``ANNOBRIDGE_BACKENDS``: the only backends to use, of which ``*`` stands for all that are installed."""
-    text = os.environ.get("ANNOBRIDGE_BACKENDS", "")
+    text = os.environ.get(BACKENDS_VARIABLE, "")
     return [n for n in re.split(r"[\s,\[\]'\"]+", text) if n] or None
 
 

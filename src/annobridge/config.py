@@ -19,10 +19,11 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from . import credentials
-from ._layers import File, Layer, Options, Value, listed_backends, read_environment, read_file
+from . import _html, credentials
+from ._layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
 from .backend import registry
 from .backend.base import AnnotationBackend, AnnotationBackendConfig
+from .backend.unpicklable import Unpicklable
 from .core.text import near
 from .exceptions import ConfigError, InvalidOption, UnknownBackend
 
@@ -32,11 +33,15 @@ _LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
 
 
 @dataclass
-class AnnotationConfig:
+class AnnotationConfig(Unpicklable):
     """Settings edited at run time: ``annobridge.annotation_config.backends["cvat"]["url"] = …``."""
 
     default_backend: str | None = None
     backends: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict), repr=False)
+
+    def _repr_html_(self) -> str:
+        rows, problems = survey()
+        return _html.titled("Settings", _html.table(Setting._fields, rows), *map(_html.line, problems))
 
 
 annotation_config = AnnotationConfig()
@@ -139,9 +144,9 @@ def survey() -> tuple[list[Setting], list[str]]:
 
 
 def _sound() -> _Sources:
-    """The layers; raises all that is wrong with the form of the file."""
+    """The layers; raises all that is wrong with their form."""
     sources = _Sources()
-    _refuse(map(ConfigError, sources.file.problems))
+    _refuse(sources.mistakes())
     return sources
 
 
@@ -169,16 +174,29 @@ class _Sources:
         for layer in self.layers:
             self.registered |= {n: o["config_cls"] for n, o in layer.backends.items() if "config_cls" in o}
         self.custom = {name: str(said.value) for name, said in self.registered.items()}
-        known, listed = registry.names(self.custom), listed_backends()
-        self.names = [n for n in known if listed is None or n in listed or ("*" in listed and n in installed)]
+        self.known, self.listed = registry.names(self.custom), listed_backends()
+        listed = self.listed
+        self.names = [n for n in self.known if listed is None or n in listed or ("*" in listed and n in installed)]
 
     def default(self) -> Value:
         said = [layer.default_backend for layer in reversed(self.layers) if layer.default_backend]
         return said[0] if said else Value(DEFAULT_BACKEND, "default")
 
-    def faults(self, chosen: Value) -> list[ConfigError]:
-        """What is wrong with the form of the file, and, if it could be read, with the names of backends."""
+    def mistakes(self) -> list[ConfigError]:
+        """What is wrong with the form of the file, and, if it could be read, with the names in the environment."""
         faults = [ConfigError(problem) for problem in self.file.problems]
+        if not self.file.readable:
+            return faults
+        faults += [ConfigError(problem) for problem in self.environment.problems]
+        for name in self.listed or ():
+            if name != "*" and name not in self.known:
+                hint = near(name, self.known)
+                faults.append(UnknownBackend(f"There is no backend {name!r} (environment {BACKENDS_VARIABLE}); {hint}"))
+        return faults
+
+    def faults(self, chosen: Value) -> list[ConfigError]:
+        """All mistakes, those in the names of backends too."""
+        faults = self.mistakes()
         if not self.file.readable:
             return faults
         if chosen.value not in self.names:
@@ -256,7 +274,8 @@ def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, e
         variable = credentials.variable(name, option)
         return f"{name} needs {option}: give it as an argument, as {variable}, or under [backends.{name}] of the file."
     shown = "its value cannot be used" if is_secret(config, option) else expected[:1].lower() + expected[1:]
-    return f"{name} cannot use {option} ({found[option].origin if option in found else 'default'}): {shown}."
+    origin = found[option].origin if option in found else "default"
+    return f"{name} cannot use {option} ({origin}): {shown.removeprefix('value error, ')}."
 
 
 def is_secret(config: type[AnnotationBackendConfig], option: str) -> bool:
@@ -335,13 +354,18 @@ def _warn_if_exposed(config: type[AnnotationBackendConfig], file: File, name: st
 
 def _described(name: str, config: type[AnnotationBackendConfig], found: Options) -> Iterator[Setting]:
     for option, info in config.model_fields.items():
-        default = Value("", "not set") if info.is_required() else Value(info.get_default(), "default")
-        said = found.get(option, default)
+        said = found.get(option) or _default(info)
         hidden = is_secret(config, option) and said.value
         yield Setting(name, option, "***" if hidden else _masked(said.value), said.origin)
     for option, said in found.items():
         if option not in config.model_fields:
             yield Setting(name, option, "", f"{said.origin}: unknown, {near(option, config.model_fields)}")
+
+
+def _default(info: FieldInfo) -> Value:
+    if info.is_required():
+        return Value("", "not set")
+    return Value(info.get_default(call_default_factory=True, validated_data={}), "default")
 
 
 def _masked(value: Any) -> str:

@@ -22,11 +22,13 @@ from .intake import Intake, labels_in
 from .store import building
 from .store.stores import Stores
 from .store.tables import Database, among, quote
-from .view import View
+from .view import View, listed
 
 
 class Dataset(View):
     """Images and their labels, in one LanceDB database."""
+
+    __slots__ = ()
 
     @classmethod
     def from_arrow(
@@ -94,12 +96,12 @@ class Dataset(View):
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels: both, or nothing."""
-        ids = [sample_ids] if isinstance(sample_ids, str) else list(sample_ids)
+        ids = listed(sample_ids)
         if not ids:
             return
         self._stores.samples.require_own()
         with self._stores.changing_samples("is having samples deleted", additions.WAIT):
-            self._stores.samples.require(pa.array(ids, pa.string()))
+            self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self._stores.samples.delete(ids)
             self._stores.labels.delete_of_samples(pa.array(ids, pa.string()))
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import temporary
 from .backend.base import Task
 from .backend.guarded import Guarded
 from .core import tasks, validate
@@ -34,7 +32,7 @@ class Outgoing:
         self, stores: Stores, run: Run, todo: Sequence[tuple[str, pa.Array]], filters: Mapping[str, tuple[str, ...]]
     ) -> None:
         self.run, self.todo, self.stores = run, todo, stores
-        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
+        self._folder = temporary.make()
         everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
         sizes = np.array([len(ids) for _, ids in todo], np.int64)
         self.samples = len(everyone)
@@ -84,7 +82,7 @@ class Outgoing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        temporary.remove(self._folder)
 
     def samples_of(self, number: int) -> pa.Table:
         """``SAMPLES`` of one task, in the order of the view."""

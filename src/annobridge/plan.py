@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import temporary
 from .backend.base import Download, Receipt
 from .backend.guarded import Guarded
 from .core import destination, findings, frames, outside, tracks
@@ -120,10 +118,10 @@ class _Planner:
         self.out = Outcome(Spool(schemas), stores.labels.version(), run, run.next_load, options, self.destinations)
         self.clipped = 0  # labels that were cut back to their image
         self.doubled = 0  # labels of which the baseline has a second record
-        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
+        self._folder = temporary.make()
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        temporary.remove(self._folder)
 
     def run_all(self, progress: Any) -> Outcome:
         bases, fields = self._regroup_base()

@@ -1,17 +1,20 @@
-"""Progress of long calls: a bar on a terminal, a function of yours, or nothing."""
+"""Progress of long calls: a bar on a terminal or in a notebook, a function of yours, or nothing."""
 
 from __future__ import annotations
 
+import html
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+_REDRAW = 0.2  # seconds
 ProgressChoice = bool | Callable[[int, int], None] | None
 
 
 class Progress:
-    """Counts what is done. ``progress`` is that of the public calls: ``None`` (a bar, on a terminal only), a bool, or a
+    """Counts what is done. ``progress`` is that of the public calls: ``None`` (a bar, on a terminal or in a notebook), a bool, or a
     function that is called with (done, total).
 
     >>> with Progress(lambda done, total: print(done, total), 2) as progress:
@@ -23,12 +26,12 @@ class Progress:
     def __init__(self, progress: ProgressChoice, total: int, title: str = "", *, noun: str = "samples") -> None:
         self.total, self.done, self._title, self._noun = total, 0, title, noun
         self._tell = progress if callable(progress) else None
-        self._shown = progress is True or (progress is None and sys.stderr.isatty())
+        self._shown = progress is True or (progress is None and (sys.stderr.isatty() or _in_notebook()))
         self._bar: Any = None
 
     def __enter__(self) -> Self:
         if self._shown:
-            self._bar = _bar(self._noun)
+            self._bar = _Cell() if _in_notebook() else _bar(self._noun)
             self._task = self._bar.add_task(self._title, total=self.total)
             self._bar.start()
         self.advance(0)
@@ -47,6 +50,48 @@ class Progress:
             self._bar.update(self._task, completed=self.done)
         if self._tell:
             self._tell(self.done, self.total)
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter, which shows HTML; rich needs ipywidgets there."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+class _Cell:
+    """A bar below the cell of a notebook, with what IPython has of its own; redrawn a few times a second at most."""
+
+    def __init__(self) -> None:
+        self._title, self._total, self._done, self._drawn = "", 0, 0, 0.0
+        self._handle: Any = None
+
+    def add_task(self, title: str, total: int) -> int:
+        self._title, self._total = title, total
+        return 0
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        self._handle = display(self, display_id=True)
+
+    def update(self, _: int, completed: int) -> None:
+        self._done = completed
+        if time.monotonic() - self._drawn > _REDRAW:
+            self._draw()
+
+    def stop(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        self._handle.update(self)
+
+    def __repr__(self) -> str:
+        return f"{self._title} {self._done:,}/{self._total:,}"
+
+    def _repr_html_(self) -> str:
+        bar = f'<progress value="{self._done}" max="{max(self._total, 1)}"></progress>'
+        return f"{html.escape(self._title)} {bar} {self._done:,}/{self._total:,}"
 
 
 def _bar(noun: str) -> Any:

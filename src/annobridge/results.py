@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import _html
 from . import load as loading
 from . import plan as planning
 from .backend.base import GONE, AnnotationBackend, Receipt, Status
 from .backend.guarded import Guarded
-from .core import findings
+from .core import changed, findings
 from .core.text import near
 from .core.unsent import sentences
 from .exceptions import Gone, InvalidOption, StalePlan
@@ -25,6 +25,7 @@ from .store.run import NOT_SENT, Run
 from .store.stores import Stores
 
 _ACTIONS = ("add", "edit", "delete")
+_SHOWN = 20  # pairs of classes, in a notebook
 _SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 
 
@@ -112,6 +113,21 @@ class _Summary:
         """One row per changed label: label_id, sample_id, field, action, label."""
         return _changed(self._outcome.spool)
 
+    def changed(self) -> pa.Table:
+        """One row per changed label, deletions first: label_id, sample_id, field, action, and its class ``before`` and
+        ``after``.
+        """
+        spool = self._outcome.spool
+        return changed.changed(spool.table("before"), spool.table("writes"))
+
+    def class_pairs(self) -> pa.Table:
+        """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
+        return changed.class_pairs(self.changed())
+
+    def by_sample(self) -> pa.Table:
+        """How many labels of each sample are deleted, edited and added; those with the most changes first."""
+        return changed.by_sample(self.changed())
+
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """So that pandas, polars and duckdb take it as it is."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
@@ -142,13 +158,16 @@ class _Summary:
         return "\n".join([*lines, *(f"  note: {note}" for note in (*self.not_sent, *self.notes))])
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{html.escape(f)}</td>" + "".join(f"<td>{n[a]}</td>" for a in _ACTIONS) + "</tr>"
-            for f, n in self.counts.items()
-        )
-        head = "".join(f"<th>{t}</th>" for t in ("field", "added", "edited", "deleted"))
+        cells = [[field, *(n[a] for a in _ACTIONS)] for field, n in self.counts.items()]
         rest = ", ".join(f"{self._outcome.spool.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
-        return f"<b>{self.title} {html.escape(self.anno_key)}</b><table><tr>{head}</tr>{cells}</table><p>{rest}</p>"
+        parts = [_html.table(["field", "added", "edited", "deleted"], cells), _html.line(rest)]
+        pairs = [pair for pair in self.class_pairs().slice(0, _SHOWN).to_pylist() if pair["before"] != pair["after"]]
+        if pairs:
+            names = ["field", "before", "after", "labels"]
+            parts.append(
+                _html.table(["field", "class before", "after", "labels"], [[p[n] for n in names] for p in pairs])
+            )
+        return _html.titled(f"{self.title} {self.anno_key}", *parts, *(_html.line(f"Note: {n}") for n in self.notes))
 
 
 class LoadReport(_Summary):
@@ -225,10 +244,11 @@ class Undone:
         return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{t} taken back</th>" for t in ("added", "edited", "deleted"))
-        cells = "".join(f"<td>{self.counts[a]}</td>" for a in _ACTIONS)
-        title = f"<b>Undone load {self.load} of {html.escape(self.anno_key)}</b>"
-        return f"{title}<table><tr>{head}</tr><tr>{cells}</tr></table><p>{self._spool.rows['kept']} kept</p>"
+        head = [f"{what} taken back" for what in ("added", "edited", "deleted")]
+        counts = _html.table(head, [[self.counts[a] for a in _ACTIONS]])
+        return _html.titled(
+            f"Undone load {self.load} of {self.anno_key}", counts, _html.line(f"{self._spool.rows['kept']} kept")
+        )
 
 
 def _changed(spool: Spool) -> pa.Table:
@@ -367,7 +387,7 @@ class AnnotationResults:
         return f"AnnotationResults({self.anno_key!r}, backend={self.run.backend!r}, state={self.run.state!r}, fields: {fields})"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        return _html.line(repr(self))
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pyarrow as pa
+
+from . import temporary
 
 
 class Spool:
     """Named streams of Arrow rows: ``add`` while a plan is made, then read as often as needed."""
 
     def __init__(self, schemas: Mapping[str, pa.Schema]) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-plan-"))
+        self._folder = temporary.make()
         self._schemas = dict(schemas)
         self._writers = {n: pa.ipc.new_stream(str(self._folder / n), s) for n, s in schemas.items()}
         self.rows: Counter[str] = Counter()
         # Not TemporaryDirectory: it warns when it is collected, and a plan has no natural end.
-        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, temporary.remove, self._folder)
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Append rows to a stream."""

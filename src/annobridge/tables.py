@@ -8,7 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from . import _html
 from .exceptions import ConfigError
+
+_SHOWN = 10  # rows, in a notebook
+_COUNTED = 100_000  # rows that are read for their number, at most
 
 
 class Rows:
@@ -49,6 +53,18 @@ class Rows:
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The Arrow stream interface."""
         return self.to_reader().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        first: list[dict[str, Any]] = []
+        count = 0
+        for batch in self._batches():
+            first += batch.slice(0, _SHOWN - len(first)).to_pylist()
+            count += batch.num_rows
+            if count > _COUNTED:
+                break
+        total = f"more than {_COUNTED:,} rows" if count > _COUNTED else f"{count:,} rows"
+        names = self.schema.names
+        return _html.titled(total, _html.table(names, ([row[name] for name in names] for row in first)))
 
     def __repr__(self) -> str:
         return f"Rows({', '.join(self.schema.names)})"

@@ -5,23 +5,21 @@ It is the same three-way merge: the base is what the load left, theirs is what w
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import load as loading
+from . import temporary
 from .core import destination, findings
 from .core.findings import FINDINGS
 from .core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from .core.masks import bools, equal, one, valid
-from .core.merge import BEFORE, WRITES, Merged, Stamp, merge, patched, replaced
+from .core.merge import BEFORE, WRITES, Merged, Stamp, Wording, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
 from .results import Undone
@@ -37,6 +35,13 @@ from .store.tables import CHANGES, quote
 
 _PROVENANCE = ("run", "tool", "annotator", "time")
 _BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
+_WORDING = Wording(
+    both_changed="edited here since the load",
+    deleted_there="added by the load, and edited here since",
+    deleted_here="edited by the load, and deleted here since",
+    present="deleted by the load, and here again with other values",
+    kept="it stays as it is",
+)
 
 
 def undo(stores: Stores, run: Run) -> Undone:
@@ -91,8 +96,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
     present = stores.samples.present(pa.concat_arrays(samples))
     single = destination.singles(run.schema, load.destinations)
-    folder = Path(tempfile.mkdtemp(prefix="annobridge-"))
-    try:
+    with temporary.folder() as folder:
         changes, left, ours = Shuffle(CHANGES, folder), Shuffle(BASELINE, folder), Shuffle(OURS, folder)
         fields: set[str] = set()
         for batch in _changes_of(stores, run, load):
@@ -112,8 +116,6 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
                 yield _of_task(part, current(left.get(number)), here, single, stamp), lost
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
@@ -171,7 +173,7 @@ def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[st
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp)
+    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp, _WORDING)
     return _with_provenance(merged, part)
 
 

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import _html, _terminal, results
 from . import annotate as sending
-from . import config, results
 from . import undo as undoing
-from .backend.base import AnnotationBackend
 from .backend.guarded import Guarded
+from .connections import connect, reconnect
 from .content import Content
+from .core import infer
 from .core.labels import LABELS
 from .core.nest import nest, nested_schema
 from .core.route import Choice
 from .core.text import near
 from .exceptions import StoreError
+from .fixed import Fixed
 from .progress import ProgressChoice
 from .queries import LabelCount
 from .results import AnnotationResults, LoadReport, MergePlan, Undone
 from .store.labels import of_fields
 from .store.locate import of_samples
-from .store.run import OF_THE_BRIDGE, Run
 from .store.stores import Stores
 from .store.views import Selection, Stage, label_condition, resolve
 from .tables import Rows
 
 
-class View:
+class View(Fixed):
     """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
+
+    __slots__ = ("__weakref__", "_stages", "_stores")
 
     def __init__(self, stores: Stores, stages: Sequence[Stage] = ()) -> None:
         self._stores = stores
@@ -65,12 +67,21 @@ class View:
         return self._then("filter_labels", field=field, where=where)
 
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
-        """Some samples by id, in the order of the view, or of the ids when ``ordered``."""
-        return self._then("select", ids=_listed(sample_ids), ordered=ordered)
+        """Some samples by id, in the order of the view, or of the ids when ``ordered``.
+
+        Raises ``SampleNotFound`` for an id that the dataset does not have.
+        """
+        return self._then("select", ids=self._present(sample_ids), ordered=ordered)
 
     def exclude(self, sample_ids: Sequence[str] | str) -> View:
-        """All samples but these."""
-        return self._then("exclude", ids=_listed(sample_ids))
+        """All samples but these. Raises ``SampleNotFound`` for an id that the dataset does not have."""
+        return self._then("exclude", ids=self._present(sample_ids))
+
+    def _present(self, sample_ids: Sequence[str] | str) -> list[str]:
+        """The ids as a list. Looked up now and not later: the view of a run outlives samples that are deleted."""
+        ids = listed(sample_ids)
+        self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
+        return ids
 
     def limit(self, count: int) -> View:
         """The first samples."""
@@ -138,7 +149,7 @@ class View:
         Raises ``StoreError`` for a field that neither has labels nor was ever sent, unless there are no labels at all.
         """
         if field is not None:
-            self._require_fields(_listed(field))
+            self._require_fields(listed(field))
         return Rows(LABELS, lambda: self._label_batches(field, where, self._stores.labels.scan))
 
     def _label_batches(
@@ -149,7 +160,7 @@ class View:
     ) -> Iterator[pa.RecordBatch]:
         conditions = [f"({where})"] if where else []
         selection = self._selection()
-        fields = _listed(field) if field is not None else None
+        fields = listed(field) if field is not None else None
         if fields is None and selection.label_filters:
             fields = self.label_fields()
         if fields is not None:
@@ -169,7 +180,7 @@ class View:
 
     def nested(self, fields: str | Sequence[str] | None = None) -> Rows:
         """The rows of the samples, with a list of label structs in a column for each field: of all fields, or of some."""
-        names = self.label_fields() if fields is None else _listed(fields)
+        names = self.label_fields() if fields is None else listed(fields)
         self._require_fields(names)
         schema = nested_schema(self._stores.samples.schema(), LABELS, names)
         return Rows(schema, lambda: self._nested_batches(names))
@@ -236,7 +247,7 @@ class View:
             "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
-        tool = _connect(backend, backend_options)
+        tool = connect(backend, backend_options)
         run = sending.send(
             self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, strict, progress
         )
@@ -250,18 +261,18 @@ class View:
     ) -> AnnotationResults:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
         run = self._stores.runs.get(anno_key)
-        tool = _reconnect(run, backend_options)
+        tool = reconnect(run, backend_options)
         return AnnotationResults(self._stores, sending.resume(self._stores, run, Guarded(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
         run = self._stores.runs.get(anno_key)
-        sending.abort(self._stores, run, Guarded(_reconnect(run, backend_options)))
+        sending.abort(self._stores, run, Guarded(reconnect(run, backend_options)))
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run: its status, editor, plan and clean-up."""
         run = self._stores.runs.look(anno_key)
-        return AnnotationResults(self._stores, run, _reconnect(run, backend_options))
+        return AnnotationResults(self._stores, run, reconnect(run, backend_options))
 
     def plan_annotations(
         self,
@@ -308,7 +319,7 @@ class View:
         """
         found = self.load_annotation_results(anno_key, **load_options)
         return found.load(
-            cleanup, _ask if sys.stdin is not None and sys.stdin.isatty() else None, dest_field=dest_field,
+            cleanup, _terminal.choose if _terminal.present() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
 
@@ -359,29 +370,18 @@ class View:
         )
         return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
 
+    def _repr_html_(self) -> str:
+        scan = self._stores.labels.scan
+        found = infer.describe(self._label_batches(None, None, lambda where: scan(where, infer.COLUMNS)))
+        names = ["field", "type", "labels", "classes", "attributes"]
+        table = _html.table(names, infer.rows(found)) if found else _html.line("no labels")
+        return _html.titled(repr(self), table)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing is held open; this is for ``with``."""
-
-
-def _connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
-    settings = config.resolve(name, options)
-    return settings.backend(settings.config)
-
-
-def _reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
-    stored = {name: value for name, value in run.options.items() if name not in OF_THE_BRIDGE}
-    return _connect(run.backend, {**stored, **options})
-
-
-def _ask(plan: MergePlan) -> str:
-    from rich.prompt import Prompt
-
-    count, why = len(plan.unexpected), plan.unexpected_reasons
-    question = f"{count} labels are outside the schema ({why}). What shall be done with them?"
-    return Prompt.ask(question, choices=["keep", "ignore", "return"], default="return")
 
 
 def _whole(count: int) -> int:
@@ -390,5 +390,6 @@ def _whole(count: int) -> int:
     return int(count)
 
 
-def _listed(names: str | Sequence[str]) -> list[str]:
+def listed(names: str | Sequence[str]) -> list[str]:
+    """One name or several as a list, each once."""
     return [names] if isinstance(names, str) else list(dict.fromkeys(str(n) for n in names))

@@ -42,9 +42,9 @@ def sent() -> list[dict[str, Any]]:
 
 
 def check_golden(name: str, text: str) -> None:
-    """Compare with the golden file. ANNOBRIDGE_GOLDEN=1 writes it anew; look at the difference before you keep it."""
+    """Compare with the golden file. ANNOBRIDGE_TEST_GOLDEN=1 writes it anew; look at the difference before you keep it."""
     path = GOLDEN / name
-    if os.environ.get("ANNOBRIDGE_GOLDEN"):
+    if os.environ.get("ANNOBRIDGE_TEST_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     assert text == path.read_text("utf-8")

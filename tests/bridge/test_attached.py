@@ -80,7 +80,7 @@ def test_the_samples_are_the_rows(place: Path, media: str) -> None:
     )
     assert ds.match("speed > 1").sample_ids() == ["im3", "im4", "im5"]
     assert ds.sort_by("-speed").limit(2).sample_ids() == ["im5", "im4"]
-    assert ds.select(["im4", "im1", "nobody"], ordered=True).samples(["sample_id", "speed"]).to_pylist() == [
+    assert ds.select(["im4", "im1"], ordered=True).samples(["sample_id", "speed"]).to_pylist() == [
         {"sample_id": "im4", "speed": 2.0},
         {"sample_id": "im1", "speed": 0.5},
     ]
@@ -176,7 +176,7 @@ def test_attached_again_is_the_same_and_otherwise_is_refused(tmp_path: Path) -> 
     with pytest.raises(ab.DatasetExists):
         ab.attach(tmp_path / "db", id="number")
     beside = ab.attach(tmp_path / "db", id="number", dataset=tmp_path / "elsewhere")
-    assert beside.select(["3", "x"]).samples(["sample_id", "filepath"]).to_pylist() == [
+    assert beside.select(["3"]).samples(["sample_id", "filepath"]).to_pylist() == [
         {"sample_id": "3", "filepath": "3.png"}
     ]
     assert ab.load_dataset(tmp_path / "elsewhere").adopt_labels("weather") == 5

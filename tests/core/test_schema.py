@@ -124,7 +124,7 @@ def test_scalars_and_messages_need_no_classes():
 
 
 def test_arguments_of_the_call_fill_the_gaps():
-    defaults = {"type": "detections", "classes": ["a"], "attributes": ["x"], "allow_deletions": False}
+    defaults = {"type": "detections", "classes": ["a"], "attributes": {"x": {"type": "text"}}, "allow_deletions": False}
     schema = parse({"one": None, "two": {"type": "polygons", "allow_deletions": True}}, defaults)
     assert schema.fields["one"] == FieldSchema(
         "one", "detections", ("a",), (Attribute("x", "text"),), flags=Flags(allow_deletions=False)
@@ -148,7 +148,7 @@ def test_each_flag_by_field_and_by_call(flag):
 
 
 @pytest.mark.parametrize(
-    ("given", "names"), [(False, []), (None, []), ("a", ["a"]), (["b", "a", "b"], ["b", "a"]), ({}, []), (True, [])]
+    ("given", "names"), [(False, []), (None, []), ({"b": {"type": "text"}}, ["b"]), ([], []), ({}, []), (True, [])]
 )
 def test_attributes_of_a_new_field(given, names):
     attributes = one(boxes(attributes=given)).attributes
@@ -164,10 +164,11 @@ def test_attributes_of_an_existing_field_are_inferred():
     types = {"any": "text", "list": "list", "mood": "text", "odd": "text", "sure": "checkbox", "weight": "number"}
     assert {a.name: a.type for a in field.attributes} == types
     assert [a.name for a in field.attributes] == sorted(types)
-    assert one({"attributes": ["sure", "new"]}, {"f": BOXES}).attributes == (
+    assert one({"attributes": ["sure", "mood", "sure"]}, {"f": BOXES}).attributes == (
         Attribute("sure", "checkbox"),
-        Attribute("new", "text"),
+        Attribute("mood", "text"),
     )
+    assert one({"attributes": "mood"}, {"f": BOXES}).attributes == (Attribute("mood", "text"),)
     assert one({"attributes": False}, {"f": BOXES}).attributes == ()
     assert one({"classes": []}, {"f": BOXES}).classes == ("ant", "cat")
 

@@ -237,7 +237,7 @@ def test_the_lines_are_those_of_the_files_here(tmp_path: Path, dialect: str) -> 
     size = f'"size": {(out / "train/0.png").stat().st_size}'  # of a file that Pillow wrote
     for name in names:
         text = (out / name).read_text().replace(size, '"size": 0')
-        if os.environ.get("ANNOBRIDGE_GOLDEN"):  # writes them anew
+        if os.environ.get("ANNOBRIDGE_TEST_GOLDEN"):  # writes them anew
             (golden / name).parent.mkdir(parents=True, exist_ok=True)
             (golden / name).write_text(text)
         assert text == (golden / name).read_text()

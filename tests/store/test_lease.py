@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import annobridge as ab
+from annobridge import processes
 from annobridge.exceptions import StoreError
 from annobridge.store import lease
 from annobridge.store.lease import Lease, Leases
@@ -144,32 +145,32 @@ def test_a_damaged_entry_holds_nothing(leases: Leases, text: str) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
 class TestProcesses:
     def owner_of(self, pid: int) -> str:
-        host, boot, namespace, *_ = lease.owner().split("|")
-        return "|".join((host, boot, namespace, str(pid), lease._started(pid)))
+        host, boot, namespace, *_ = processes.owner().split("|")
+        return "|".join((host, boot, namespace, str(pid), processes.started(pid)))
 
     def test_a_running_process_has_not_ended(self) -> None:
-        assert not lease.has_ended(lease.owner())
+        assert not processes.has_ended(processes.owner())
 
     def test_a_zombie_has_ended(self) -> None:
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         owner = self.owner_of(child.pid)
-        assert not lease.has_ended(owner)
+        assert not processes.has_ended(owner)
         child.kill()
         deadline = time.monotonic() + 20
-        while not lease.has_ended(owner) and time.monotonic() < deadline:
+        while not processes.has_ended(owner) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        assert lease.has_ended(owner)
+        assert processes.has_ended(owner)
         child.communicate()
-        assert lease.has_ended(owner)
+        assert processes.has_ended(owner)
 
     def test_a_number_that_another_process_got_is_not_the_process(self) -> None:
-        host, boot, namespace, pid, started = lease.owner().split("|")
-        assert lease.has_ended("|".join((host, boot, namespace, pid, str(int(started) - 1))))
+        host, boot, namespace, pid, started = processes.owner().split("|")
+        assert processes.has_ended("|".join((host, boot, namespace, pid, str(int(started) - 1))))
 
     @pytest.mark.parametrize("at", [0, 1, 2])
     def test_another_host_start_or_namespace_is_not_looked_up(self, at: int) -> None:
         """Two containers may have one host name; a number there says nothing here."""
-        parts = lease.owner().split("|")
+        parts = processes.owner().split("|")
         parts[at], parts[3] = "other", "999999999"
-        assert not lease.has_ended("|".join(parts))
+        assert not processes.has_ended("|".join(parts))

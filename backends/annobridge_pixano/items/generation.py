@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from annobridge.backend.http import Http
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Gone, Rejected
+from annobridge.temporary import folder as temporary_folder
 
 from .. import api, jsonl, limits, wire
 from ..arrays import setting
@@ -114,8 +114,8 @@ class Items:
         if found := self._whole(name, task):
             return found
         program = self._program()
-        with TemporaryDirectory(prefix="annobridge-") as temporary:
-            source = Path(temporary) / name
+        with temporary_folder() as scratch:
+            source = scratch / name
             folder.write(source, task, layout)
             left = (program.library / name).exists() or (program.media / name).exists()
             kind = "vqa" if layout.messages else "image"

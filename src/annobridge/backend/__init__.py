@@ -1,5 +1,6 @@
 """What a backend is, how it is found, and how it speaks HTTP."""
 
+from .address import WebAddress
 from .base import (
     AnnotationBackend,
     AnnotationBackendConfig,
@@ -20,4 +21,5 @@ __all__ = [
     "Receipt",
     "Status",
     "Task",
+    "WebAddress",
 ]

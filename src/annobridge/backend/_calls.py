@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin
@@ -23,6 +24,7 @@ from urllib3.util import Retry
 from ..exceptions import BackendError, Broken, Denied, Gone, Rejected, Throttled
 from ._wire import origin_of, patience, shown
 from ._words import Veil, explain, hung, never_sent, untrusted
+from .unpicklable import Unpicklable
 
 T = TypeVar("T")
 Body = bytes | BinaryIO | io.RawIOBase
@@ -89,7 +91,7 @@ class Failure(Exception):
 
 
 @dataclass(kw_only=True)
-class Caller:
+class Caller(Unpicklable):
     """Makes the calls to one server. ``at`` names it in messages."""
 
     backend: str
@@ -105,6 +107,10 @@ class Caller:
     secrets: dict[str, SecretStr] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Caller:
+        """Also a deep copy shares the session, as threads do."""
+        return copy(self)
 
     def repeat(self, call: Call, attempt: Callable[[Call], T]) -> T:
         """What ``attempt`` returns, tried as often as the call, the failure and the deadline allow."""

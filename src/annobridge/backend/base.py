@@ -17,10 +17,11 @@ from typing import Any, BinaryIO, ClassVar, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ..core.labels import REMOTE
 from ..core.schema import LabelSchema
+from .unpicklable import refuse
 
 
 class Media(Protocol):
@@ -147,6 +148,15 @@ class AnnotationBackendConfig(BaseModel):
         kept = self.model_dump(mode="json", include=names)
         return {name: _without_login(value) if name == "url" else value for name, value in kept.items()}
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """For ``pickle``: refused where there is a secret, which it would write in the clear. Copies do not come here."""
+        values = [
+            v for value in self.__dict__.values() for v in (value.values() if isinstance(value, Mapping) else [value])
+        ]
+        if any(isinstance(value, SecretStr) for value in values) or any(getattr(self, n) for n in self.credentials):
+            refuse(f"The {type(self).__name__}")
+        return super().__getstate__()
+
 
 def _without_login(url: str) -> str:
     parts = urlsplit(url)
@@ -163,6 +173,7 @@ class AnnotationBackend(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[AnnotationBackendConfig]] = AnnotationBackendConfig
     capabilities: ClassVar[Capabilities]
+    in_process: ClassVar[bool] = False  # its tool ends with this process, so that no later one can load from it
 
     def __init__(self, config: AnnotationBackendConfig) -> None:
         self.config = config

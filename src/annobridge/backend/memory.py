@@ -49,6 +49,7 @@ class MemoryBackend(AnnotationBackend):
     """Keeps the labels in memory, and returns them as they are."""
 
     name: ClassVar[str] = "memory"
+    in_process: ClassVar[bool] = True
     Config = MemoryConfig
     capabilities = Capabilities(
         label_types=frozenset(LABEL_TYPES),

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from . import data, demo, doctor, exchange, merge, runs, settings, show
-from .group import Root
+from .group import Root, ending_by_signals
+from .options import located
+from .wording import spoken
 
 _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Start here": {"demo": demo.demo},
@@ -37,17 +39,40 @@ _COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "Settings": {"backends": settings.backends, "config": settings.config, "login": settings.login},
 }
+EXAMPLES = {
+    "demo": "annobridge demo --images photos",
+    "datasets": "annobridge datasets data",
+    "info": "annobridge info street.lancedb",
+    "import": "annobridge import photos street.lancedb --tag night",
+    "export": "annobridge export out street.lancedb --format fiftyone",
+    "attach": "annobridge attach mine.lancedb --table images --labels boxes=predictions",
+    "doctor": "annobridge doctor street.lancedb --repair",
+    "annotate": "annobridge annotate round_1 street.lancedb --field objects --classes car,person "
+    "--where \"split = 'train'\" --no-allow-deletions",
+    "runs": "annobridge runs street.lancedb",
+    "status": "annobridge status round_1 street.lancedb",
+    "plan": "annobridge plan round_1 street.lancedb --action delete --class car",
+    "load": "annobridge load round_1 street.lancedb --unexpected return",
+    "undo": "annobridge undo round_1 street.lancedb",
+    "resume": "annobridge resume round_1 street.lancedb",
+    "abort": "annobridge abort round_1 street.lancedb",
+    "cleanup": "annobridge cleanup round_1 street.lancedb --yes",
+    "rename": "annobridge rename round_1 night_1 street.lancedb",
+    "forget": "annobridge forget round_1 street.lancedb",
+    "backends": "annobridge backends --json",
+    "config": "annobridge config",
+    "login": "annobridge login cvat --url https://cvat.example",
+}
 
 app = typer.Typer(
     cls=Root,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _panel, _commands in _COMMANDS.items():
     for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(_command)
+        app.command(_name, rich_help_panel=_panel, epilog=f"Example: {EXAMPLES[_name]}")(located(_command))
 
 
 def _version(wanted: bool) -> None:
@@ -65,7 +90,9 @@ def _root(
 ) -> None:
     """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
-    Exit codes: 0 done, 1 an error, 2 changes are pending (plan) or wrong usage, 130 Ctrl-C.
+    Exit codes: 0 done, 1 an error, 2 changes are pending (plan), 64 wrong usage, 130 Ctrl-C, 143 SIGTERM.
+
+    With --json, errors and warnings are lines of JSON too, on stderr: {"error": {"kind": …, "message": …}}.
     """
 
 
@@ -74,5 +101,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    warnings.showwarning = lambda message, *_, **__: show.note(f"Warning: {message}")
-    app(prog_name="annobridge")
+    warnings.showwarning = lambda message, category, *_, **__: show.warning(spoken(str(message)), category.__name__)
+    with ending_by_signals():
+        app(prog_name="annobridge")

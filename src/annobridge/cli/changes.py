@@ -4,32 +4,111 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ..dataset import Dataset
     from ..results import LoadReport, MergePlan
 
 ROWS = 20
 _PART = 1_000  # ids looked up at once
-_COLUMNS = ["label_id", "sample_id", "field", "action", "label"]
+_ID = 8  # characters of a label id that are shown
 _UNEXPECTED = ["label_id", "sample_id", "field", "kind", "label", "component", "theirs", "reason"]
 Row = Mapping[str, Any]
 
 
-def listed(ds: Dataset, plan: MergePlan, limit: int | None) -> list[dict[str, Any]]:
-    """The first changes of a plan (all without a limit), with the old and the new values in words."""
-    changed = plan.to_arrow().slice(0, limit)
-    new = {row["label_id"]: row for row in plan.writes().slice(0, limit).to_pylist()}
-    old = {row["label_id"]: row for row in _look_up(ds, "label_id", changed["label_id"].to_pylist())}
-    files = _files(ds, changed["sample_id"].to_pylist())
-    out = []
-    for row in changed.select(_COLUMNS).to_pylist():
-        now, before = new.get(row["label_id"], {}), old.get(row["label_id"], {})
-        what = "; ".join(_words(before, now)) if row["action"] == "edit" else _place(now or before)
-        out.append({**row, "components": now.get("components"), "what": what, "file": files.get(row["sample_id"], "")})
-    return out
+@dataclass(frozen=True)
+class Filter:
+    """Which changes to list; nothing for all. A class is that before or after, a sample its id or the path that is shown."""
+
+    field: Sequence[str] = ()
+    action: Sequence[str] = ()
+    label: Sequence[str] = ()
+    sample: Sequence[str] = ()
+
+    def of(self, ds: Dataset, rows: pa.Table) -> pa.Table:
+        """The rows (``CHANGED``) that are wanted."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        def among(column: str, values: Sequence[str]) -> Any:
+            return pc.is_in(rows[column], value_set=pa.array(values, pa.string()))
+
+        for column, values in (("field", self.field), ("action", self.action)):
+            rows = rows.filter(among(column, values)) if values else rows
+        if self.label:
+            rows = rows.filter(pc.or_(among("before", self.label), among("after", self.label)))
+        if self.sample:
+            files = _files(ds, rows["sample_id"].unique().to_pylist())
+            rows = rows.filter(among("sample_id", [s for s, f in files.items() if {s, f} & set(self.sample)]))
+        return rows
+
+
+def listed(ds: Dataset, plan: MergePlan, chosen: Filter, limit: int | None) -> dict[str, Any]:
+    """The changes of a plan that are chosen (the first of each kind, or all without a limit) with the old and the new values in
+    words; and how many there are by class and by sample.
+    """
+    import pyarrow.compute as pc
+
+    from ..core import changed
+
+    rows = chosen.of(ds, plan.changed())
+    by_sample = changed.by_sample(rows).slice(0, limit).to_pylist()
+    shown = _first(rows, limit)
+    new = plan.writes()
+    new = new.filter(pc.is_in(new["label_id"], value_set=shown["label_id"].combine_chunks()))
+    now = {row["label_id"]: row for row in new.to_pylist()}
+    old = {row["label_id"]: row for row in _look_up(ds, "label_id", shown["label_id"].to_pylist())}
+    files = _files(ds, [*shown["sample_id"].to_pylist(), *(row["sample_id"] for row in by_sample)])
+    return {
+        "chosen": rows.num_rows,
+        "changes": [_change(row, old, now, files) for row in shown.to_pylist()],
+        "classes": changed.class_pairs(rows).to_pylist(),
+        "samples": [{**row, "file": files.get(row["sample_id"], "")} for row in by_sample],
+    }
+
+
+def _first(rows: pa.Table, limit: int | None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ..core import changed
+
+    if limit is None:
+        return rows
+    parts = [rows.filter(pc.equal(rows["action"], action)) for action in changed.ACTIONS]
+    counts = changed.shares([part.num_rows for part in parts], limit)
+    return pa.concat_tables(part.slice(0, count) for part, count in zip(parts, counts, strict=True))
+
+
+def _change(row: Row, old: Mapping[str, Row], now: Mapping[str, Row], files: Mapping[str, str]) -> dict[str, Any]:
+    after, before = now.get(row["label_id"], {}), old.get(row["label_id"], {})
+    what = _edit(before, after) if row["action"] == "edit" else _place(after or before)
+    label = row["before"] if row["action"] == "delete" else row["after"]
+    names = ("label_id", "sample_id", "field", "action")
+    return {
+        **{name: row[name] for name in names},
+        "label": label,
+        "components": after.get("components"),
+        "what": what,
+        "file": files.get(row["sample_id"], ""),
+    }
+
+
+def _edit(before: Row, after: Row) -> str:
+    """An edit in words, with the place of the label where that is not what changed."""
+    words = "; ".join(_words(before, after))
+    place = _place(after)
+    return words if not place or "spatial" in (after.get("components") or ()) else f"{words}, {place}"
+
+
+def short(label_id: str | None) -> str:
+    """The beginning of a label id, as much as tells labels apart for people."""
+    return (label_id or "")[:_ID]
 
 
 def findings(ds: Dataset, made: MergePlan | LoadReport, limit: int | None) -> dict[str, list[dict[str, Any]]]:
@@ -58,11 +137,34 @@ def _look_up(ds: Dataset, column: str, ids: Sequence[str]) -> Iterator[Row]:
 
 
 def _files(ds: Dataset, sample_ids: Sequence[str]) -> dict[str, str]:
-    """The names of the files of some samples."""
+    """The files of some samples, as paths from the folder that all files of the dataset share."""
     ids = list(dict.fromkeys(sample_ids))
+    if not ids:
+        return {}
     parts = (ds.select(ids[at : at + _PART]).samples(["sample_id", "filepath"]) for at in range(0, len(ids), _PART))
     rows = (row for part in parts for row in part.to_pylist())
-    return {row["sample_id"]: PurePosixPath((row["filepath"] or "").replace("\\", "/")).name for row in rows}
+    shared = len(_shared_folder(ds))
+    return {row["sample_id"]: "/".join(_path(row["filepath"]).parts[shared:]) for row in rows}
+
+
+def _shared_folder(ds: Dataset) -> Sequence[str]:
+    """The folder that all files have in common: that of the first and the last in the order of their names."""
+    import pyarrow.compute as pc
+
+    found: list[str] = []
+    for batch in ds.samples(["filepath"]).to_reader():
+        ends = pc.min_max(batch["filepath"]).as_py()
+        found = sorted({*found, *(end for end in ends.values() if end is not None)})
+        found = [found[0], found[-1]] if found else []
+    if not found:
+        return ()
+    first, last = (_path(text).parent.parts for text in (found[0], found[-1]))
+    differ = (n for n, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
+    return first[: next(differ, min(len(first), len(last)))]
+
+
+def _path(text: str | None) -> PurePosixPath:
+    return PurePosixPath((text or "").replace("\\", "/"))
 
 
 def _words(old: Row, new: Row) -> Iterator[str]:

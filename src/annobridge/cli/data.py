@@ -11,6 +11,7 @@ import typer
 from ..exceptions import AnnobridgeError
 from . import show
 from .options import AsJson, Place, open_dataset
+from .wording import spoken
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
@@ -32,7 +33,7 @@ def datasets(
                 "runs": len(ds.list_annotation_runs()),
             }
         except AnnobridgeError as error:
-            found = {"problem": str(error)}
+            found = {"problem": spoken(str(error))}
         return {"name": name, "path": str((folder / name).resolve()), **found}
 
     rows = [summary(name) for name in list_datasets(folder)]

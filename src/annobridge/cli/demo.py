@@ -132,7 +132,7 @@ def _merge(
 ) -> dict[str, Any]:
     """Work in the tool, plan, load, and show."""
     from . import merge
-    from .changes import listed
+    from .changes import Filter, listed
 
     story.step(f"Work in {place.title}, as a person would" + (" with its web page" if place.has_page else ""))
     before = _labels(ds, work)
@@ -145,7 +145,7 @@ def _merge(
         story.tell(f"Meanwhile, {work.meanwhile_text}.")
     story.step("Look at what would change", f'plan = ds.plan_annotations("{KEY}")')
     plan = results.plan()
-    planned = merge.summary(ds, plan) | {"changes": listed(ds, plan, None)}
+    planned = merge.summary(ds, plan) | listed(ds, plan, Filter(), None)
     story.show(merge.plan_parts(planned))
     story.step("Load it, as one version of the labels", f'report = ds.load_annotations("{KEY}")')
     report = merge.summary(ds, loaded := results.load()) | {"version": loaded.version}
@@ -154,7 +154,7 @@ def _merge(
         story.tell(work.both)
     story.step("Plan again")
     again = merge.summary(ds, results.plan())
-    story.show(merge.plan_parts(again | {"changes": []}))
+    story.show(merge.plan_parts(again))
     pictures = _pictures(root, ds, work, before, place)
     commands = _next(ds, place, pictures, story)
     return {

@@ -11,9 +11,6 @@ from .options import AsJson, Place, open_dataset
 
 
 def doctor(
-    place: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="The dataset; or give --dataset.", show_default=False)
-    ] = None,
     dataset: Place = None,
     repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired.")] = False,
     pixel_labels: Annotated[
@@ -37,7 +34,7 @@ def doctor(
 
     Exit codes: 0 all is well, or was repaired; 1 something is left.
     """
-    report = open_dataset(place or dataset).doctor(repair, pixel_labels)
+    report = open_dataset(dataset).doctor(repair, pixel_labels)
     show.emit(report.to_dict(), as_json, lambda _: [show.head(report.dataset), *report.lines()])
     if not report.ok:
         raise typer.Exit(1)

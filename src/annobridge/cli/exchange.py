@@ -10,6 +10,7 @@ import typer
 
 from . import show
 from .options import AsJson, Place, backend_options, open_dataset
+from .wording import spoken
 
 _OPTIONS = Annotated[
     list[str] | None,
@@ -48,7 +49,7 @@ def import_(
     }
     given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
     report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", **given)
-    show.emit(report.to_dict(), as_json, _imported)
+    show.emit(_told(report.to_dict()), as_json, _imported)
 
 
 def _imported(data: dict[str, Any]) -> Iterator[Any]:
@@ -75,7 +76,12 @@ def export(
 
     given = ({"dialect": dialect} if dialect is not None else {}) | backend_options(option)
     report = export_dataset(open_dataset(dataset), folder, format, **given)
-    show.emit(report.to_dict(), as_json, _exported)
+    show.emit(_told(report.to_dict()), as_json, _exported)
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    """A report with its notes in the words of the command line."""
+    return data | {"notes": [spoken(note) for note in data["notes"]]}
 
 
 def _exported(data: dict[str, Any]) -> Iterator[Any]:

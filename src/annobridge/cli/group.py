@@ -6,36 +6,25 @@ imported when one of its commands is called, so ``annobridge --help`` stays quic
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..exceptions import (
-    AnnobridgeError,
-    ConfigError,
-    Conflict,
-    RunExists,
-    RunIncomplete,
-    TooManyDeletions,
-    UnexpectedLabels,
-)
-from . import show
-from .options import UNEXPECTED
+from ..exceptions import AnnobridgeError, ConfigError
+from . import show, wording
 
 GROUP = "annobridge.commands"
-_HERE = {  # errors speak Python; this is how their cure is spelled here
-    UnexpectedLabels: UNEXPECTED,
-    Conflict: "annobridge plan lists them; --conflicts theirs | ours",
-    TooManyDeletions: "--force",
-    RunIncomplete: "annobridge resume | abort",
-    RunExists: "annobridge resume | abort | forget | rename",
-}
+USAGE = 64  # as sysexits.h has it; 2 says that changes are pending
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer has no name for it
 
 
 class Root(TyperGroup):
-    """All commands. Exit codes: 0 done, 1 an error of annobridge, 2 usage (or changes pending), 130 Ctrl-C."""
+    """All commands. Exit codes: 0 done, 1 an error of annobridge, 2 changes are pending, 64 wrong usage, 130 Ctrl-C."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Ours in our order, then those of plug-ins."""
@@ -46,25 +35,70 @@ class Root(TyperGroup):
         ours = super().get_command(ctx, cmd_name)
         return ours or next((Plugin(e) for e in entry_points(group=GROUP, name=cmd_name)), None)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """``--debug`` may stand anywhere."""
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is to run: messages are worded for its options."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            wording.HERE.set({option for p in command.params for option in (*p.opts, *p.secondary_opts)})
+        return name, command, rest
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """``--debug`` may stand anywhere; ``--json`` is for errors too, also for those of the command line itself."""
+        show.MACHINE.set("--json" in args)
         rest = [a for a in args if a != "--debug"]
-        return super().parse_args(ctx, rest if len(rest) == len(args) else ["--debug", *rest])
+        with _errors_as_exit_codes(debug=False):
+            return super().make_context(
+                info_name, rest if len(rest) == len(args) else ["--debug", *rest], parent, **extra
+            )
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an expected error becomes one sentence."""
+        outside = wording.HERE.set(())
         try:
-            return super().invoke(ctx)
-        except AnnobridgeError as error:
-            if ctx.params.get("debug"):
-                raise
-            show.error(str(error))
-            if hint := _HERE.get(type(error)):
-                show.note(f"On the command line: {hint}")
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            show.error("Interrupted.")
-            raise typer.Exit(130) from None
+            with _errors_as_exit_codes(debug=bool(ctx.params.get("debug"))):
+                return super().invoke(ctx)
+        finally:
+            wording.HERE.reset(outside)
+
+
+@contextmanager
+def ending_by_signals() -> Iterator[None]:
+    """SIGTERM, and the end of the terminal, end the block as an exit does, so that no temporary files stay; exit code 143
+    (129). A signal that the parent process has switched off, as nohup does, stays off.
+    """
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # once is enough: what is being removed is removed to the end
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, end) for number in numbers if signal.getsignal(number) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _errors_as_exit_codes(debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except AnnobridgeError as error:
+        if debug:
+            raise
+        show.error(wording.spoken(str(error)), type(error).__name__)
+        raise typer.Exit(1) from None
+    except _UsageError as error:
+        error.exit_code = USAGE
+        if not show.MACHINE.get():
+            raise  # shown by typer, with the usage of the command
+        show.error(error.format_message(), "UsageError")
+        raise typer.Exit(USAGE) from None
+    except KeyboardInterrupt:
+        show.error("Interrupted.", "Interrupted")
+        raise typer.Exit(130) from None
 
 
 class Plugin(TyperCommand):

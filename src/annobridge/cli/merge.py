@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import _terminal
 from . import show
-from .changes import ROWS, findings, listed
+from .changes import ROWS, Filter, findings, listed, short
 from .options import UNEXPECTED, AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
+from .show import SIGNS
+from .wording import spoken
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
     from ..results import LoadReport, MergePlan
+
+_IMAGES = 10  # of which the changes are counted, for people
+
+
+class Action(StrEnum):
+    """What happens to a label."""
+
+    DELETE = "delete"
+    EDIT = "edit"
+    ADD = "add"
+
 
 Unexpected = Annotated[
     list[str] | None,
@@ -27,9 +41,23 @@ DestField = Annotated[
     list[str] | None,
     typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable)."),
 ]
+Invalid = Annotated[
+    str | None,
+    typer.Option(help="Shapes over the border: clip or refuse; by default, clip up to a pixel, refuse the rest."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
 Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
 Shown = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
+OfField = Annotated[list[str] | None, typer.Option("--field", help="List only changes of this field; repeatable.")]
+OfAction = Annotated[
+    list[Action] | None, typer.Option("--action", help="List only these: delete, edit, add; repeatable.")
+]
+OfClass = Annotated[
+    list[str] | None, typer.Option("--class", help="List only labels that have or had this class; repeatable.")
+]
+OfSample = Annotated[
+    list[str] | None, typer.Option("--sample", help="List only this sample, by id or file; repeatable.")
+]
 
 
 def plan(
@@ -39,23 +67,29 @@ def plan(
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
+    invalid: Invalid = None,
     rows: Shown = ROWS,
+    field: OfField = None,
+    action: OfAction = None,
+    label: OfClass = None,
+    sample: OfSample = None,
     option: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a load would change; nothing is written. Exits with 2 when changes are pending."""
+    """What a load would change; nothing is written. Exits with 2 when changes are pending.
+
+    Deletions are listed first. What is listed can be narrowed; counts and the exit code are of the whole plan.
+    """
     ds = open_dataset(dataset)
     choice = one_or_many(unexpected, "--unexpected") or "prompt"
     made = ds.plan_annotations(
         key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        **backend_options(option),
+        invalid=invalid, **backend_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
-    data = summary(ds, made, shown, choice) | {
-        "pending": is_pending(made, choice, conflicts),
-        "stop": _stop(made, choice),
-        "changes": listed(ds, made, shown),
-    }
+    chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
+    data = summary(ds, made, shown, choice) | listed(ds, made, chosen, shown)
+    data |= {"pending": is_pending(made, choice, conflicts), "stop": _stop(made, choice)}
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
     if data["pending"]:
         raise typer.Exit(2)
@@ -82,7 +116,9 @@ def summary(
     ds: Dataset, made: MergePlan | LoadReport, limit: int | None = ROWS, unexpected: Any = "prompt"
 ) -> dict[str, Any]:
     """A plan or report as data: counts, what was not taken in full (the first ones with their files), and the choice."""
-    return made.to_dict() | {"findings": findings(ds, made, limit), "unexpected_choice": unexpected}
+    counts = made.to_dict()
+    notes = [spoken(note) for note in counts["notes"]]
+    return counts | {"notes": notes, "findings": findings(ds, made, limit), "unexpected_choice": unexpected}
 
 
 def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
@@ -93,14 +129,29 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     else:
         yield show.head(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet")
         yield counts_table(data)
-        if data["changes"]:
-            cells = [[show.action(c["action"]), c["field"], c["label"], c["what"], c["file"]] for c in data["changes"]]
-            yield show.table(["", "field", "label", "change", "sample"], cells)
-        if total > len(data["changes"]) and rows:
-            yield f"… and {show.plural(total - len(data['changes']), 'change')} more (--rows {total})."
+        yield from _change_parts(data, rows)
     yield from finding_parts(data, rows)
     if data.get("stop"):
         yield data["stop"]
+
+
+def _change_parts(data: dict[str, Any], rows: int) -> Iterator[Any]:
+    """The changes that are listed, and, where there are several, how many there are of each kind and on each image."""
+    if data["changes"]:
+        cells = [
+            [show.action(c["action"]), c["field"], c["label"], c["what"], short(c["label_id"]), c["file"]]
+            for c in data["changes"]
+        ]
+        yield show.table(["", "field", "label", "change", "id", "sample"], cells)
+    if (more := data["chosen"] - len(data["changes"])) and rows:
+        yield f"… and {show.plural(more, 'change')} more (--rows {data['chosen']}, or --field, --action, --class, --sample)."
+    pairs = [p for p in data["classes"] if p["before"] != p["after"]]
+    if rows and data["chosen"] > 1 and pairs:
+        cells = [[p["field"], p["before"] or "–", p["after"] or "–", p["labels"]] for p in pairs[:rows]]
+        yield show.table(["field", "class before", "after", "labels"], cells, ("labels",))
+    if rows and len(data["samples"]) > 1:
+        cells = [[s["file"] or s["sample_id"], *(s[a] or "" for a in SIGNS)] for s in data["samples"][:_IMAGES]]
+        yield show.table(["sample", *SIGNS], cells, tuple(SIGNS))
 
 
 def counts_table(data: dict[str, Any]) -> Any:
@@ -135,10 +186,17 @@ def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
         if found:
             yield show.head(_title(name, len(found), data["unexpected_choice"]))
             cells = [
-                [f["field"], f["component"], f["values"], f["reason"], f["file"] or f["sample_id"]]
+                [
+                    f["field"],
+                    f["component"],
+                    f["values"],
+                    f["reason"],
+                    short(f["label_id"]),
+                    f["file"] or f["sample_id"],
+                ]
                 for f in found[:rows]
             ]
-            yield show.table(["field", "part", "values", "reason", "sample"], cells)
+            yield show.table(["field", "part", "values", "reason", "id", "sample"], cells)
     for text in data["notes"]:
         yield f"Note: {text}"
 
@@ -150,6 +208,7 @@ def load(
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
+    invalid: Invalid = None,
     cleanup: Cleanup = False,
     option: Given = None,
     as_json: AsJson = False,
@@ -167,6 +226,7 @@ def load(
     report = results.load(
         cleanup, ask if _terminal.present() and not as_json else None,
         dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
+        invalid=invalid,
     )  # fmt: skip
     data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
     show.emit(data, as_json, report_parts)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Sequence
+import os
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +21,13 @@ if TYPE_CHECKING:
 Place = Annotated[
     str | None,
     typer.Option(
-        "--dataset", "-d", envvar="ANNOBRIDGE_DATASET", metavar="PATH",
-        help="The dataset: a folder, or s3://, gs://, az://. Default: the current folder.",
+        "--dataset", "-d", metavar="PATH",
+        help="The dataset: a folder, or s3://, gs://, az://. Default: $ANNOBRIDGE_DATASET, or the current folder.",
     ),
 ]  # fmt: skip
+_Positional = Annotated[
+    str | None, typer.Argument(metavar="DATASET", help="The same as --dataset.", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of the annotation run.", show_default=False)]
 Given = Annotated[
@@ -31,8 +38,42 @@ UNEXPECTED = "--unexpected keep | ignore | return | TYPE=FIELD"
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+def located(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose dataset may also be its last argument: ``annobridge plan KEY DATASET``. Before the key is as good."""
+    signature = inspect.signature(command, eval_str=True)
+    if "dataset" not in signature.parameters or signature.parameters["dataset"].annotation != Place:
+        return command
+    others = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
+    first = [p for p in others if p.default is inspect.Parameter.empty]
+
+    @functools.wraps(command)
+    def run(*, place: str | None = None, **given: Any) -> Any:
+        if [p.name for p in first] == ["key"]:
+            given["key"], place = _key_and_place(given["key"], place)
+        if place is not None and given["dataset"] not in (None, place):
+            raise typer.BadParameter(f"The dataset is given twice, as {place!r} and as {given['dataset']!r}; give one.")
+        return command(**given | {"dataset": place or given["dataset"]})
+
+    place = inspect.Parameter("place", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Positional)
+    parameters = [*first, place, *(p for p in others if p not in first)]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _key_and_place(key: str, place: str | None) -> tuple[str, str | None]:
+    """The key and the dataset, in whatever order they were given: a key is a plain name, which a path seldom is."""
+    is_place = not key.isidentifier() or Path(key).is_dir()
+    if place is None and is_place and (Path(key).is_dir() or "://" in key):
+        raise typer.BadParameter(f"{key!r} is a place, and no key; give the key of a run too.")
+    if place is not None and is_place and place.isidentifier() and not Path(place).is_dir():
+        return place, key
+    return key, place
+
+
 def open_dataset(place: str | None) -> Dataset:
-    """The dataset of ``--dataset``, of the environment, or of the current folder."""
+    """The dataset that was given, that of the environment, or the one in the current folder."""
+    place = place or os.environ.get("ANNOBRIDGE_DATASET") or None
     if place is None:
         if not Path("annotation_runs.lance").is_dir():
             raise DatasetNotFound(
@@ -44,13 +85,15 @@ def open_dataset(place: str | None) -> Dataset:
     return load_dataset(place)
 
 
-def pairs(texts: Sequence[str] | None, option: str = "--option") -> dict[str, str]:
+def pairs(
+    texts: Sequence[str] | None, option: str = "--option", example: str = "url=http://127.0.0.1:7492"
+) -> dict[str, str]:
     """``name=value`` texts as a dictionary."""
     found = {}
     for text in texts or ():
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise InvalidOption(f"{option} {text!r} should be NAME=VALUE, as {option} url=http://127.0.0.1:7492.")
+            raise InvalidOption(f"{option} {text!r} should be NAME=VALUE, as {option} {shlex.quote(example)}.")
         found[name.strip()] = value
     return found
 

@@ -7,49 +7,124 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..exceptions import InvalidSchema
 from . import show
 from .data import run_line, runs_table
-from .options import AsJson, Given, Key, Place, Yes, backend_options, open_dataset, words
+from .options import AsJson, Given, Key, Place, Yes, backend_options, open_dataset, pairs, words
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
+    from ..view import View
+
+
+NewKey = Annotated[str, typer.Argument(metavar="KEY", help="A new name for this run, as round_1.", show_default=False)]
+Field = Annotated[str | None, typer.Option("--field", help="The label field, new or existing.")]
+LabelType = Annotated[str | None, typer.Option("--label-type", "--type", help="Its label type, as detections.")]
+Classes = Annotated[str | None, typer.Option(metavar="A,B,…", help="Its classes; by default those that it has.")]
+Attributes = Annotated[
+    str | None, typer.Option(metavar="A,B,… | none", help="Its attributes; by default those that it has.")
+]
+Schema = Annotated[Path | None, typer.Option(help="A label schema instead: a .json or .toml file.")]
+Additions = Annotated[bool, typer.Option("--allow-additions/--no-allow-additions", help="New labels.")]
+Deletions = Annotated[bool, typer.Option("--allow-deletions/--no-allow-deletions", help="Deleted labels.")]
+ClassEdits = Annotated[bool, typer.Option("--allow-label-edits/--no-allow-label-edits", help="Other classes.")]
+IndexEdits = Annotated[bool, typer.Option("--allow-index-edits/--no-allow-index-edits", help="Other tracks.")]
+Moves = Annotated[bool, typer.Option("--allow-spatial-edits/--no-allow-spatial-edits", help="Other shapes.")]
+Where = Annotated[str | None, typer.Option(metavar="SQL", help="Only these samples, as \"split = 'train'\".")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="Only samples with this tag; repeatable: with one of them.")
+]
+Samples = Annotated[list[str] | None, typer.Option("--sample", metavar="ID", help="Only this sample; repeatable.")]
+WithLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--match-labels", metavar="FIELD=SQL", help='Only samples with such a label, as "objects=score < 0.5".'
+    ),
+]
+OnlyLabels = Annotated[
+    list[str] | None,
+    typer.Option("--filter-labels", metavar="FIELD=SQL", help="The same, and only these labels of the field are sent."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")]
+MediaField = Annotated[str, typer.Option(help="The column with the files that are sent.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Send nothing if some labels would not be sent as they are.")]
+Tool = Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")]
 
 
 def annotate(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A new name for this run, as round_1.", show_default=False)],
+    key: NewKey,
     dataset: Place = None,
-    field: Annotated[str | None, typer.Option(help="The label field, new or existing.")] = None,
-    label_type: Annotated[str | None, typer.Option("--type", help="Its label type, as detections.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Its classes, as car,person.")] = None,
-    schema: Annotated[Path | None, typer.Option(help="A label schema instead: a .json or .toml file.")] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="SQL", help="Only these samples, as \"split = 'train'\".")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
-    backend: Annotated[
-        str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")
-    ] = None,
+    field: Field = None,
+    label_type: LabelType = None,
+    classes: Classes = None,
+    attributes: Attributes = None,
+    schema: Schema = None,
+    allow_additions: Additions = True,
+    allow_deletions: Deletions = True,
+    allow_label_edits: ClassEdits = True,
+    allow_index_edits: IndexEdits = True,
+    allow_spatial_edits: Moves = True,
+    where: Where = None,
+    tag: Tags = None,
+    sample: Samples = None,
+    match_labels: WithLabels = None,
+    filter_labels: OnlyLabels = None,
+    limit: Limit = None,
+    media_field: MediaField = "filepath",
+    backend: Tool = None,
     option: Given = None,
+    strict: Strict = False,
     launch: Annotated[bool, typer.Option("--launch", help="Open the tool in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send samples and their labels to an annotation tool."""
-    ds = open_dataset(dataset)
-    view = ds.match(where) if where else ds
-    view = view.limit(limit) if limit else view
+    view = _view(open_dataset(dataset), where, tag, sample, match_labels, filter_labels, limit)
     results = view.annotate(
         key, label_schema=_schema(schema), label_field=field, label_type=label_type, classes=words(classes),
-        backend=backend, launch_editor=launch, **backend_options(option),
+        attributes=_attributes(attributes), allow_additions=allow_additions, allow_deletions=allow_deletions,
+        allow_label_edits=allow_label_edits, allow_index_edits=allow_index_edits,
+        allow_spatial_edits=allow_spatial_edits, media_field=media_field, backend=backend, launch_editor=launch,
+        strict=strict, **backend_options(option),
     )  # fmt: skip
-    more = [
-        *(("-d", dataset) if dataset else ()),
-        *(part for o in option or () if _is_address(o) for part in ("-o", o)),
-    ]
-    following = shlex.join(["annobridge", "plan", key, *more])
-    data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view), "next": following}
-    show.emit(data, as_json, _sent)
+    data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view)}
+    following = None if results.backend.in_process else _following(key, dataset, option)
+    show.emit(data | {"next": following}, as_json, _sent)
+
+
+def _view(
+    ds: Dataset,
+    where: str | None,
+    tags: list[str] | None,
+    samples: list[str] | None,
+    match_labels: list[str] | None,
+    filter_labels: list[str] | None,
+    limit: int | None,
+) -> View:
+    """The part of the dataset that the filters leave, in the order in which the options are listed."""
+    view: View = ds.match(where) if where else ds
+    view = view.match_tags(*tags) if tags else view
+    view = view.select(samples) if samples else view
+    for field, condition in pairs(match_labels, "--match-labels", "objects=score < 0.5").items():
+        view = view.match_labels(field, condition)
+    for field, condition in pairs(filter_labels, "--filter-labels", "objects=score < 0.5").items():
+        view = view.filter_labels(field, condition)
+    return view.limit(limit) if limit else view
+
+
+def _attributes(text: str | None) -> bool | list[str] | None:
+    """Those that the labels have, none, or some by name."""
+    return text is None or (False if text == "none" else words(text))
+
+
+def _following(key: str, dataset: str | None, options: list[str] | None) -> str:
+    """The command to look at the work with."""
+    place = ("-d", dataset) if dataset else ()
+    addresses = (part for o in options or () if _is_address(o) for part in ("-o", o))
+    return shlex.join(["annobridge", "plan", key, *place, *addresses])
 
 
 def _is_address(option: str) -> bool:
@@ -74,7 +149,13 @@ def _sent(data: dict[str, Any]) -> Iterator[Any]:
     yield f"Sent {show.plural(data['samples'], 'sample')} to {data['backend']} as {data['anno_key']!r}: {what}."
     for url in _urls(data):
         yield show.whole(f"Work on it at {url}")
-    yield show.whole(f"Then look at what came of it: {data['next']}")
+    if data["next"]:
+        yield show.whole(f"Then look at what came of it: {data['next']}")
+    else:
+        yield (
+            f"The tool of the backend {data['backend']!r} ends with this command, so that nothing can be loaded from it. "
+            f"`annobridge forget {data['anno_key']}` removes the run; in Python, the tool lasts as long as the process."
+        )
 
 
 def _urls(status: dict[str, Any]) -> list[str]:

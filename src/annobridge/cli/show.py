@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import typer
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from .. import _terminal
 
+MACHINE: ContextVar[bool] = ContextVar("machine", default=False)  # whether --json was given
 SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 COLORS = {"add": "green", "edit": "yellow", "delete": "red"}
 
@@ -40,14 +42,21 @@ def whole(text: str) -> Text:
     return Text(text, no_wrap=True)
 
 
-def error(message: str) -> None:
-    """One error, on stderr."""
-    console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+def error(message: str, kind: str) -> None:
+    """One error, on stderr; a line of JSON with ``--json``. ``kind`` is the name of the exception."""
+    _beside("error", kind, message, Text.assemble(("Error: ", "bold red"), message))
 
 
-def note(message: str) -> None:
-    """Something to know beside the answer, on stderr."""
-    console(stderr=True).print(Text(message, "dim"), soft_wrap=True)
+def warning(message: str, kind: str) -> None:
+    """Something to know beside the answer, on stderr; a line of JSON with ``--json``."""
+    _beside("warning", kind, message, Text(f"Warning: {message}", "dim"))
+
+
+def _beside(name: str, kind: str, message: str, text: Text) -> None:
+    if MACHINE.get():
+        typer.echo(json.dumps({name: {"kind": kind, "message": message}}, ensure_ascii=False), err=True)
+    else:
+        console(stderr=True).print(text, soft_wrap=True)
 
 
 def head(text: str) -> Text:
@@ -95,7 +104,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not _terminal.present():
-        error(f"{question} There is no terminal to answer on; give --yes if that is meant.")
+        error(f"{question} There is no terminal to answer on; give --yes if that is meant.", "NotConfirmed")
         raise typer.Exit(1)
     if not typer.confirm(question, err=True):
         raise typer.Exit(1)

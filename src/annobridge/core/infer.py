@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -38,6 +38,14 @@ def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
             rows = batch.filter(pc.equal(batch["field"], name))
             _add(found.setdefault(name, FieldStats()), rows)
     return found
+
+
+def rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
+    """For people, of each field: its name, types, number of labels, classes and attributes."""
+    return [
+        [name, " + ".join(sorted(s.types())), s.labels, ", ".join(sorted(s.classes)), ", ".join(sorted(s.attributes))]
+        for name, s in sorted(found.items())
+    ]
 
 
 def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:

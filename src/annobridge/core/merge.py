@@ -61,6 +61,17 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What the reasons of conflicts say. The sides of a load are the tool and the dataset; those of an undo are others."""
+
+    both_changed: str = "changed here and in the tool"
+    deleted_there: str = "changed here and deleted in the tool"
+    deleted_here: str = "deleted here and edited in the tool"
+    present: str = "the same label is here with other values"
+    kept: str = "{policy} is kept"
+
+
+@dataclass(frozen=True, slots=True)
 class Merged:
     """What one task comes to. ``writes`` are rows to put, ``before`` the rows they replace or delete."""
 
@@ -73,15 +84,17 @@ class Merged:
 
 def merge(
     base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array,
-    schema: LabelSchema, single: Collection[str], policy: str, stamp: Stamp,
+    schema: LabelSchema, single: Collection[str], policy: str, stamp: Stamp, wording: Wording | None = None,
 ) -> Merged:  # fmt: skip
     """Merge one task. ``base`` is ``BASELINE``; ``theirs`` is ``REMOTE``, matched and routed; ``ours`` is ``LABELS`` with
     ``_rowaddr``. ``single`` names the fields of one label per sample, which may be more than those of ``schema``: what
     was let in already comes without one. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees
-    ``conflicts``).
+    ``conflicts``); ``wording`` is that of a load by default.
     """
     changes = diff(base, theirs, returned)
-    return _Reconciliation(changes, Restricted(changes, schema), ours, single, policy, stamp).result()
+    return _Reconciliation(
+        changes, Restricted(changes, schema), ours, single, policy, stamp, wording or Wording()
+    ).result()
 
 
 class _Reconciliation:
@@ -95,8 +108,9 @@ class _Reconciliation:
         single: Collection[str],
         policy: str,
         stamp: Stamp,
+        wording: Wording,
     ) -> None:
-        self.c, self.r, self.policy, self.stamp = changes, restricted, policy, stamp
+        self.c, self.r, self.policy, self.stamp, self.wording = changes, restricted, policy, stamp, wording
         self.everyone, self.single = ours, pa.array(single, pa.string())
         self.base, self.theirs = changes.base, restricted.theirs
         ids = pc.coalesce(self.base["label_id"], self.theirs["label_id"])
@@ -135,7 +149,7 @@ class _Reconciliation:
         back = self._arrivals(known, self.edit & ~self.here & any_of(accepted.values(), len(self.c)), gone)
         met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
         apart = self._known(components_differ(self.theirs, self.ours, met))
-        self._conflict(any_of(apart.values(), len(self.c)), "existence", "the same label is here with other values")
+        self._conflict(any_of(apart.values(), len(self.c)), "existence", self.wording.present)
         if self.policy == "theirs":
             edits |= {name: rows | edits.get(name, False) for name, rows in apart.items()}
             apart = {}
@@ -178,7 +192,7 @@ class _Reconciliation:
                 allowed = allowed & ~kept_class
             apart = differs.get(component, none)
             conflict = allowed & both & self.moved.get(component, none) & apart
-            self._conflict(conflict, component, "changed here and in the tool")
+            self._conflict(conflict, component, self.wording.both_changed)
             taken = allowed & ~conflict if self.policy == "ours" else allowed
             edits[component], accepted[component] = taken & both & apart, taken
             if component == "label" and self.r.schema.fields:
@@ -214,14 +228,14 @@ class _Reconciliation:
             over = places.crowded(coming, come, self.everyone.filter(pc.invert(leaving)))
             self.r.refuse(self.theirs, over, "existence", "the field holds one label per sample, and there is one")
             self.r.add, lost, back = self.r.add & ~over, lost & ~over, back & ~over
-        self._conflict(lost, "existence", "deleted here and edited in the tool")
+        self._conflict(lost, "existence", self.wording.deleted_here)
         return back
 
     def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
         changed = any_of([*self.moved.values(), self._changed_locally()], len(self.c))
         conflict = self.r.delete & self.here & changed
-        self._conflict(conflict, "existence", "changed here and deleted in the tool")
+        self._conflict(conflict, "existence", self.wording.deleted_there)
         settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
         return settled & self.here, settled
 
@@ -235,7 +249,8 @@ class _Reconciliation:
         if where.any():
             sides = {"base": self.base, "ours": self.ours, "theirs": self.theirs}
             rows = pa.table({n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")})
-            self.conflicts.append(findings.of(rows, where, component, f"{reason}; {self.policy} is kept", **sides))
+            told = f"{reason}; {self.wording.kept.format(policy=self.policy)}"
+            self.conflicts.append(findings.of(rows, where, component, told, **sides))
 
     def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
         return patched(rows, self.theirs, taken)

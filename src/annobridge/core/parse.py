@@ -203,9 +203,20 @@ class _FieldParser:
             for name in given:
                 if not isinstance(name, str):
                     self.wrong(f"{path}.attributes", f"holds {name!r}; give names, or a dictionary of attributes.")
-            return tuple(self.guessed(n) for n in dict.fromkeys(n for n in given if isinstance(n, str)))
+            names = list(dict.fromkeys(n for n in given if isinstance(n, str)))
+            self.require_attributes(names, f"{path}.attributes")
+            return tuple(map(self.guessed, names))
         self.wrong(f"{path}.attributes", f"is {given!r}; give True, False, a list of names, or a dictionary.")
         return ()
+
+    def require_attributes(self, names: Sequence[str], path: str) -> None:
+        """A name alone is enough only for an attribute that labels of the field have: its type is taken from them."""
+        known = self.stats.attributes if self.stats else ()
+        for name in names:
+            if name not in known:
+                why = f"which no label of the field has; {near(name, known)}" if self.stats else "and the field is new."
+                cure = f"Describe a new attribute with a dictionary, as {{{name!r}: {{'type': 'text'}}}}."
+                self.wrong(path, f"names {name!r}, {why} {cure}")
 
     def inferred_attributes(self) -> tuple[Attribute, ...]:
         return tuple(self.guessed(n) for n in sorted(self.stats.attributes)) if self.stats else ()

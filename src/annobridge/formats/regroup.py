@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from .. import temporary
 from ..store.shuffle import Shuffle
 
 
@@ -17,7 +15,7 @@ class Regrouped:
     """Streams of rows by name. They lie in a temporary folder, which goes with the ``with`` block."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="annobridge-parts-"))
+        self._folder = temporary.make()
         self._streams: dict[str, Shuffle] = {}
 
     def __enter__(self) -> Regrouped:
@@ -25,7 +23,7 @@ class Regrouped:
 
     def __exit__(self, *_: object) -> None:
         self._streams.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        temporary.remove(self._folder)
 
     def put(self, name: str, schema: pa.Schema, rows: Iterable[tuple[pa.RecordBatch, np.ndarray]]) -> None:
         """Take a whole stream: batches, and the part of each of their rows; those of a negative part are left out."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import weakref
-from pathlib import Path
 
 import pyarrow as pa
+
+from .. import temporary
 
 
 class Shelf:
@@ -20,8 +19,8 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="annobridge-import-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        folder = temporary.make()
+        self._remove = weakref.finalize(self, temporary.remove, folder)
         self._path = folder / "tables"
         self._sink = pa.OSFile(str(self._path), "wb")
         self._starts: list[int] = []

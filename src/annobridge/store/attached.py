@@ -171,6 +171,8 @@ def attachment(
     uri: str, table: str, id_column: str, media: str, beside: bool, storage_options: dict[str, str] | None
 ) -> Attachment:
     """Look at a table that is to be attached. Raises ``StoreError`` for what cannot be."""
+    if "://" not in uri and not Path(uri).is_dir():  # LanceDB would make one
+        raise StoreError(f"There is no folder {uri!r}, and so no table to attach; correct the path.")
     there = Database(uri, storage_options)
     names = there.names()
     if table not in names:

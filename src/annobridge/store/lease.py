@@ -9,8 +9,6 @@ process is known to have ended. Clocks of machines that share a dataset may diff
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 import time
 import uuid
@@ -18,12 +16,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import lance
 from lance.commit import CommitConflictError
 
 from ..exceptions import AnnobridgeError, RunBusy
+from ..processes import has_ended, owner
 from .commits import ATTEMPTS, Commits
 from .tables import LEASES, Database
 
@@ -175,37 +173,6 @@ class Hold:
         while not self._stop.wait(RENEWAL.total_seconds()):
             with suppress(Exception):  # the store may be out of reach for a while; ``check`` says what came of it
                 self._leases._write(self._name, self.lease.renewed(), self.lease.token)
-
-
-def owner() -> str:
-    """The name of this process: host, start of the machine, process namespace, process number, start of the process."""
-    return "|".join((socket.gethostname(), *_machine(), str(os.getpid()), _started(os.getpid())))
-
-
-def has_ended(owner_: str) -> bool:
-    """Whether a process is known to have ended: only processes that this machine's ``/proc`` lists can be looked up."""
-    host, boot, namespace, pid, started = owner_.split("|")
-    if not started or (host, boot, namespace) != (socket.gethostname(), *_machine()):
-        return False
-    return _started(int(pid)) != started
-
-
-def _machine() -> tuple[str, str]:
-    """The start of the machine and the process namespace, by which two containers of one host name differ."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return boot, os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return "", ""
-
-
-def _started(pid: int) -> str:
-    """When a process was started, in ticks; empty when it has ended (a zombie has) or cannot be looked up."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except (OSError, ValueError):
-        return ""
-    return "" if state in ("Z", "X") else rest[18]
 
 
 def _entries(table: lance.LanceDataset) -> dict[str, Lease]:

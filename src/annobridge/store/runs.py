@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from ..core.text import near
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
+from ..processes import has_ended
 from .commits import ATTEMPTS, Commits, deletions
 from .errors import translated
 from .labels import Labels
-from .lease import Hold, Leases, has_ended
+from .lease import Hold, Leases
 from .run import Load, Run
 from .tables import RECEIPTS, RUNS, TASKS, Database, quote
 

@@ -127,15 +127,15 @@ class Samples:
         ]
         return pa.concat_arrays(found) if found else pa.array([], pa.string())
 
-    def require(self, sample_ids: pa.Array | pa.ChunkedArray) -> None:
+    def require(
+        self, sample_ids: pa.Array | pa.ChunkedArray, cure: str = "add the samples before their labels"
+    ) -> None:
         """Raise ``SampleNotFound`` unless every id is in the dataset."""
         wanted = pc.unique(sample_ids)
         missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=self.present(wanted))))
         if len(missing):
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise SampleNotFound(
-                f"The dataset has no sample {missing[0].as_py()!r}{more}; add the samples before their labels."
-            )
+            raise SampleNotFound(f"The dataset has no sample {missing[0].as_py()!r}{more}; {cure}.")
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples."""

@@ -1,5 +1,10 @@
 """Tests for writers of backends: ``BackendContract``, the laws; ``strategies``, generated labels; ``examples``, fixed ones."""
 
-from .contract import BackendContract, Tool
+try:
+    from .contract import BackendContract, Tool
+except ModuleNotFoundError as error:
+    if error.name not in ("pytest", "hypothesis"):
+        raise
+    raise ImportError(f"annobridge.testing needs {error.name}; run: pip install 'annobridge[testing]'") from error
 
 __all__ = ["BackendContract", "Tool"]

@@ -1,0 +1,137 @@
+"""Errors and notes speak Python. ``spoken`` says the same in the words of the command line; nothing else has to know both.
+
+A call becomes a command, a keyword argument an option, and what no rule covers is a sentence in ``_SENTENCES``. Text between
+double quotes is quoted from users (SQL, mostly), and stays.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+from collections.abc import Collection, Iterator
+from contextvars import ContextVar
+
+COMMANDS = {
+    "load_annotations": "load",
+    "plan_annotations": "plan",
+    "undo_annotations": "undo",
+    "resume_annotation": "resume",
+    "abort_annotation": "abort",
+    "delete_annotation_run": "forget",
+    "rename_annotation_run": "rename",
+    "cleanup": "cleanup",
+    "annotate": "annotate",
+}
+OPTIONS = {
+    "allow_additions": "--allow-additions",
+    "allow_deletions": "--allow-deletions",
+    "allow_index_edits": "--allow-index-edits",
+    "allow_label_edits": "--allow-label-edits",
+    "allow_spatial_edits": "--allow-spatial-edits",
+    "attributes": "--attributes",
+    "backend": "--backend",
+    "box_format": "--box-format",
+    "classes": "--classes",
+    "conflicts": "--conflicts",
+    "coordinates": "--coordinates",
+    "dataset": "--dataset",
+    "dest_field": "--dest-field",
+    "dialect": "--dialect",
+    "force": "--force",
+    "id": "--id",
+    "invalid": "--invalid",
+    "format": "--format",
+    "label_field": "--field",
+    "label_schema": "--schema",
+    "label_type": "--label-type",
+    "media": "--media",
+    "media_field": "--media-field",
+    "mode": "--mode",
+    "pixel_labels": "--pixel-labels",
+    "strict": "--strict",
+    "table": "--table",
+    "tags": "--tag",
+    "unexpected": "--unexpected",
+}
+# The options of the command that runs: one that it lacks, and that OPTIONS names, is of the backend or format there.
+HERE: ContextVar[Collection[str]] = ContextVar("options", default=())
+# How a whole expression is said, where the rules for calls and keywords are not enough.
+_SENTENCES = {
+    "give label_schema, or label_field with label_type and classes": "give --schema FILE, or --field with --label-type and "
+    "--classes",
+    "'keep', 'ignore', 'return', a dictionary of type to field, or a callable": "keep, ignore, return, or TYPE=FIELD",
+    "a dictionary of type to field, or a callable": "or TYPE=FIELD",
+    "a word, a dictionary of type to field, or a callable": "a word, or TYPE=FIELD",
+    ", or doctor(repair=True) of the dataset": "",
+    "Look at plan.conflicts, and load": "`annobridge plan` lists them; load",
+    "'theirs' or 'ours'": "theirs or ours",
+    "open it with load_dataset, or": "give it with --dataset, or",
+    "make a dataset there with create_dataset": "make a dataset there with `annobridge import`",
+    "give a 'type' to make a new one": "give its type (--label-type) to make a new one",
+    "invalid='clip'": "--clip",
+    "classes=[…]": "--classes A,B,…",
+    "classes=['…', …]": "--classes A,B,…",
+    " (or take the rows as Arrow with to_arrow())": "",
+}
+_QUOTED = re.compile(r'("[^"\n]*")')
+_CALL = re.compile(rf"(?:\b\w+\.)?\b({'|'.join(COMMANDS)})\(([^()]*)\)")
+_KEYWORD = re.compile(
+    r"(?<![\w.'/?&])(?<!-o )([a-z][a-z_]*)=('[^'\n]*'|\[[^\]\n]*\]|\{[^}\n]*\}|[\w…-]++(?:\.[\w…-]++)*+(?!:))?"
+)
+_DICTIONARY = re.compile(r"a dictionary, as \{'([^']*)': '([^']*)'\}")
+_NAME = re.compile(rf"(?<![\w.'=-])({'|'.join(name for name in OPTIONS if '_' in name)})(?![\w=('])")
+
+
+def spoken(text: str) -> str:
+    """A message of the library as the command line says it.
+
+    >>> spoken("resume_annotation('r1') sends the rest; or load with force=True, or with media='share'.")
+    'annobridge resume r1 sends the rest; or load with --force, or with -o media=share.'
+    """
+    return "".join(part if part.startswith('"') else _said(part) for part in _QUOTED.split(text))
+
+
+def _said(text: str) -> str:
+    for python, here in _SENTENCES.items():
+        text = text.replace(python, here)
+    text = _CALL.sub(lambda found: " ".join(["annobridge", COMMANDS[found[1]], *_arguments(found[2])]), text)
+    text = _KEYWORD.sub(lambda found: _option(found[1], found[2]), text)
+    text = _NAME.sub(lambda found: OPTIONS[found[1]], text)
+    return _DICTIONARY.sub(r"\1=\2", text)
+
+
+def _arguments(text: str) -> Iterator[str]:
+    """The arguments of a call: keys as they are, keywords as options."""
+    for part in filter(None, map(str.strip, text.split(","))):
+        found = _KEYWORD.fullmatch(part)
+        yield _option(found[1], found[2]) if found else shlex.quote(str(_value(part)))
+
+
+def _option(name: str, text: str | None) -> str:
+    """``--option value``, ``--flag``, ``--no-flag``, or an option of the backend or format."""
+    here = HERE.get()
+    own = None if "--option" in here and OPTIONS.get(name) not in here else OPTIONS.get(name)
+    if text is None:
+        return own or f"{name}="
+    value = _value(text)
+    if own:
+        return _own(own, value)
+    return f"-o {shlex.quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
+
+
+def _own(option: str, value: object) -> str:
+    if value is True:
+        return option
+    if value is False:
+        return option.replace("--", "--no-", 1) if option.startswith("--allow") else f"{option} none"
+    shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"{option} {shown if shown == '…' else shlex.quote(shown)}"
+
+
+def _value(text: str) -> object:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
