@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .core.media import MAX_PIXELS
 from .core.text import near
 from .exceptions import ConfigError
 
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
-RESERVED = {PATH_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_BACKENDS"}
+RESERVED = {PATH_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_BACKENDS", MAX_PIXELS}
 _PREFIX = "ANNOBRIDGE_"
 _KEYS = ("default_backend", "backends")
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")

@@ -357,7 +357,8 @@ class Outgoing:
         if not backend.capabilities.sends_media:
             bar.advance(samples.num_rows)
             return []
-        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance)
+        size = media.size_of if backend.needs_whole_files else media.header_size
+        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance, size)
         self._sizes[number] = sizes
         if not self._of_images:
             return faults

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, UnidentifiedImageError
 
 from ..core.labels import SAMPLES
 from ..core.masks import one
 from ..core.media import media_types
 from ..core.text import near
 from ..exceptions import StoreError
+from . import headers
 from .media import Media
 from .samples import Samples, size_rows
 from .tables import SIZES, Attachment, Database, among
@@ -224,9 +224,9 @@ def _suffix(there: Database, table: str, field: pa.Field) -> str:
         )
     media = TableMedia(rows, field.name, {"": first["_rowid"][0].as_py()})
     try:
-        with media.open("") as stream, Image.open(stream) as image:
-            return f".{(image.format or 'png').lower()}".replace(".jpeg", ".jpg")
-    except UnidentifiedImageError:
+        with media.open("") as stream:
+            return f".{(headers.read(stream).format or 'png').lower()}".replace(".jpeg", ".jpg")
+    except headers.ERRORS:
         raise StoreError(
             f"The bytes in {field.name!r} of the table {table!r} are not an image that Pillow can read; name another column."
         ) from None

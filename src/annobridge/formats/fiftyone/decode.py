@@ -15,6 +15,7 @@ from PIL import Image
 from ...core import rows
 from ...core.rows import Label
 from ...exceptions import InvalidLabels
+from .. import media
 from . import values
 
 OURS = "annobridge_id"  # where a label or sample has the id that it had here
@@ -157,7 +158,8 @@ def _mask(document: Mapping[str, Any], around: Around) -> np.ndarray | None:
         return None
     path = around.folder / document["mask_path"]
     try:
-        with Image.open(path) as image:
+        with media.opened(path) as image:
+            media.require_decodable(image)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = "is not there" if not path.exists() else f"cannot be read: {error}"
