@@ -85,8 +85,9 @@ def import_dataset(
         found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
-        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept), list(opened.notes)
-    )
+        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
+        [*opened.notes, *found.notes],
+    )  # fmt: skip
 
 
 @contextmanager

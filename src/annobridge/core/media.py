@@ -9,8 +9,39 @@ IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", "
 MAX_PIXELS = "ANNOBRIDGE_MAX_IMAGE_PIXELS"  # the setting: how many pixels of an image may be decoded
 # Endings of files that people take for pictures. Pillow reads some of them, and some only with more installed.
 PICTURES = IMAGES | {
-    *(".apng", ".avif", ".avifs", ".cur", ".dds", ".dib", ".exr", ".fits", ".hdr", ".heic", ".heics", ".heif", ".hif", ".icns"),
-    *(".ico", ".j2c", ".j2k", ".jfi", ".jfif", ".jif", ".jp2", ".jpc", ".jpe", ".jpf", ".jpx", ".jxl", ".pbm", ".pcx", ".pfm"),
+    *(
+        ".apng",
+        ".avif",
+        ".avifs",
+        ".cur",
+        ".dds",
+        ".dib",
+        ".exr",
+        ".fits",
+        ".hdr",
+        ".heic",
+        ".heics",
+        ".heif",
+        ".hif",
+        ".icns",
+    ),
+    *(
+        ".ico",
+        ".j2c",
+        ".j2k",
+        ".jfi",
+        ".jfif",
+        ".jif",
+        ".jp2",
+        ".jpc",
+        ".jpe",
+        ".jpf",
+        ".jpx",
+        ".jxl",
+        ".pbm",
+        ".pcx",
+        ".pfm",
+    ),
     *(".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".svg", ".tga", ".wbmp", ".xbm", ".xpm", ".dcm", ".nii"),
 }
 # Of cameras: what Pillow reads of them is a small preview.

@@ -7,11 +7,7 @@ import unicodedata
 
 
 def composed(name: str) -> str:
-    """A name in one form of Unicode: a Mac writes an accent as a character of its own, and it looks the same.
-
-    >>> composed("Mu\\u0308ller.jpg") == "Müller.jpg"
-    True
-    """
+    """A name in one form of Unicode: a Mac writes an accent as a character of its own, and it looks the same."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 

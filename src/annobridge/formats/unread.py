@@ -1,4 +1,4 @@
-"""Unread: the files of a folder that an import leaves out. Label files stop it, unless they are to be ignored; the rest is noted."""
+"""Unread: the files of a folder that an import leaves out. Label files stop it unless they are ignored; the rest is noted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def is_image(root: Path, name: str) -> bool:
     return is_picture(root / name)
 
 
-def require_read(root: Path, names: Iterable[str], images: Collection[str], read: Collection[str], ignore: bool) -> list[str]:
+def require_read(
+    root: Path, names: Iterable[str], images: Collection[str], read: Collection[str], ignore: bool
+) -> list[str]:
     """See that nothing with labels is left out of what lies below a folder; returns notes on what is.
 
     ``images`` are the files that become samples, and ``read`` others that were read. Raises ``InvalidSource`` for label files,

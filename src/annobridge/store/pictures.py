@@ -20,7 +20,12 @@ from ..core.media import MAX_PIXELS
 from ..exceptions import InvalidOption
 
 _PREFIX = 16  # bytes that Pillow tells formats by
-_OTHER = (SyntaxError, IndexError, TypeError, struct.error)  # raised by a reader of Pillow's for what is of another format
+_OTHER = (
+    SyntaxError,
+    IndexError,
+    TypeError,
+    struct.error,
+)  # raised by a reader of Pillow's for what is of another format
 # What Pillow tells the size of, and cannot decode by itself.
 _NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
@@ -30,7 +35,7 @@ class TooManyPixels(ValueError):
 
 
 def opened(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
-    """A picture whose header was read, whatever its size; close it. Raises ``UnidentifiedImageError``, ``OSError``, ``ValueError``."""
+    """A picture whose header was read, whatever its size; close it. Raises ``OSError`` or ``ValueError`` for what is none."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
             prefix = file.read(_PREFIX)
@@ -60,7 +65,9 @@ def limit() -> int | None:
     if not text:
         return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS is not None else None
     if not text.replace("_", "").isdecimal():
-        raise InvalidOption(f"{MAX_PIXELS}={text!r} (environment) is no number of pixels; give one, as 500000000, or 0.")
+        raise InvalidOption(
+            f"{MAX_PIXELS}={text!r} (environment) is no number of pixels; give one, as 500000000, or 0."
+        )
     return int(text) or None
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +48,7 @@ class Folder:
     def images(self) -> list[int]:
         """The places of the files that are images; what is hidden is not meant."""
         return [
-            at
-            for at, name in enumerate(self.files)
-            if not unread.is_hidden(name) and unread.is_image(self.path, name)
+            at for at, name in enumerate(self.files) if not unread.is_hidden(name) and unread.is_image(self.path, name)
         ]
 
     def image(self, name: object, where: str, or_above: bool) -> int:
@@ -81,9 +82,20 @@ class Folder:
         return hits[0] if hits else self._missing("/".join(parts), where)
 
     def _missing(self, name: str, where: str) -> int:
-        equal = [at for at, file in enumerate(self.files) if composed(file) == composed(name)]
+        equal = self._composed.get(composed(name), [])
         if len(equal) == 1:
             return equal[0]
+        self._fail(name, equal, where)
+
+    @cached_property
+    def _composed(self) -> dict[str, list[int]]:
+        """The files by their names in one form of Unicode."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for at, file in enumerate(self.files):
+            found[composed(file)].append(at)
+        return found
+
+    def _fail(self, name: str, equal: Sequence[int], where: str) -> NoReturn:
         if equal:
             fail(
                 where,
