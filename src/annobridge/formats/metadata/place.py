@@ -79,13 +79,9 @@ class Folder:
                 where,
                 f"names the image {name!r}, which could be {' or '.join(repr(self.files[h]) for h in hits)}; rename one.",
             )
-        return hits[0] if hits else self._missing("/".join(parts), where)
-
-    def _missing(self, name: str, where: str) -> int:
-        equal = self._composed.get(composed(name), [])
-        if len(equal) == 1:
-            return equal[0]
-        self._fail(name, equal, where)
+        name = "/".join(parts)
+        equal = hits or self._composed.get(composed(name), [])
+        return equal[0] if len(equal) == 1 else self._missing(name, len(equal), where)
 
     @cached_property
     def _composed(self) -> dict[str, list[int]]:
@@ -95,11 +91,11 @@ class Folder:
             found[composed(file)].append(at)
         return found
 
-    def _fail(self, name: str, equal: Sequence[int], where: str) -> NoReturn:
+    def _missing(self, name: str, equal: int, where: str) -> NoReturn:
         if equal:
             fail(
                 where,
-                f"names the image {name!r}, and there are {len(equal)} files whose names differ in their Unicode form only "
+                f"names the image {name!r}, and there are {equal} files whose names differ in their Unicode form only "
                 "(NFC, NFD); rename one.",
             )
         alike = [f for f in self.files if f.casefold() == name.casefold()]
