@@ -54,8 +54,8 @@ class FolderFormat:
 def _opened(path: Path, options: Reading) -> FolderSource:
     path = path.absolute()
     if not path.is_dir():
-        what = f", but {title}" if (title := sniff.title(path, ())) else ""
-        raise InvalidSource(f"{str(path)!r} is no folder{what}; give the folder of the images.")
+        what = f" (it looks like {title})" if (title := sniff.title(path, ())) else ""
+        raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     notes: list[str] = []
     folders = _folders(path, options.splits, notes)
     kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()

@@ -12,6 +12,7 @@ import io
 import re
 import zlib
 from collections.abc import Callable, Collection
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ _COLUMNS = re.compile(
     r"bbox|x_?min|xmax|box|caption|text|objects)",
     re.IGNORECASE,
 )
+_MARKS = r"[\s\"'<>,;:|\\]+"
+_MARKS_OF_CELLS = r"[\"<>,;|\t\r\n\\]+"  # a name may have spaces
 _KEY = re.compile(r'"((?:[^"\\]|\\.){1,40})"\s*:')
 _ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*)")
 # The keys by which formats of JSON are known, the most telling first.
@@ -97,7 +100,8 @@ def _text(path: Path, packed: bool) -> str:
 
 def _names(text: str, images: Names) -> bool:
     """Whether a text names one of the images."""
-    return any(found.rpartition("/")[2] in images for found in re.findall(r"[^\s\"'<>,;:|\\]+\.\w{2,5}", text))
+    words = chain.from_iterable(re.split(marks, text) for marks in (_MARKS, _MARKS_OF_CELLS))
+    return any(word.strip().rpartition("/")[2] in images for word in words)
 
 
 def _json(text: str, images: Names) -> str | None:

@@ -152,8 +152,6 @@ def _look(
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
         why = "empty (0 bytes)" if empty else "not an image that Pillow can read"
         return f"The image {place!r} of sample {sample_id!r} is {why}."
-    except pictures.TooManyPixels as e:
-        return f"The image {place!r} of sample {sample_id!r} {e}."
     except headers.ERRORS as e:
         return f"The {what} {place!r} of sample {sample_id!r} cannot be read: {e}."
 

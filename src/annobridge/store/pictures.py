@@ -54,7 +54,7 @@ def require_decodable(image: Image.Image) -> None:
     count, most = image.width * image.height, limit()
     if most is not None and count > most:
         raise TooManyPixels(
-            f"has {count:,} pixels, and no more than {most:,} are decoded to see that it is whole; "
+            f"it has {count:,} pixels, and no more than {most:,} are decoded here; "
             f"allow it with {MAX_PIXELS}={count} in the environment, or 0 for any number"
         )
 

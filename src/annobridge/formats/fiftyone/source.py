@@ -28,6 +28,7 @@ from .rows import ROWS, LabelRows
 _IMAGES, _VIDEOS = 1_000, 20  # samples whose documents, masks and all, are in memory
 _FRAMES = 5_000
 _SHOWN = 5
+_LONGEST_SIDE = 2**31
 
 
 class FiftyOneSource:
@@ -125,13 +126,18 @@ class FiftyOneSource:
         if "://" not in path and not Path(place).is_relative_to(self._root):
             self._outside += 1
             self._first_outside = self._first_outside or place
+        size = (about.get("frame_width") or about.get("width"), about.get("frame_height") or about.get("height"))
+        if any(side is not None and not 0 < side < _LONGEST_SIDE for side in size):
+            raise InvalidSource(
+                f"{document.place} has the size {size[0]!r:.20}×{size[1]!r:.20}; correct it, or leave it out."
+            )
         row = {
             "sample_id": str(values.get(OURS) or values.get("_id") or "") or ids.of_paths([place])[0],
             "media_type": values.get("_media_type") or ("video" if "frame_width" in about else "image"),
             "filepath": place,
             "tags": values.get("tags") or [],
-            "width": about.get("frame_width") or about.get("width"),
-            "height": about.get("frame_height") or about.get("height"),
+            "width": size[0],
+            "height": size[1],
             "frames": about.get("total_frame_count"),
             "fps": about.get("frame_rate"),
         }

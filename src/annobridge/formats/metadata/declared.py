@@ -35,7 +35,9 @@ class Declarations:
     def model(self, name: str) -> type[BaseModel] | None:
         """The model of a class that derives from one of Pixano's; ``None`` for any other. Raises ``InvalidOption``."""
         if name not in self._classes and self._pixano:
-            raise InvalidOption(f"There is no class {name!r} in the schema file {self._file!r}; {near(name, self._classes)}")
+            raise InvalidOption(
+                f"There is no class {name!r} in the schema file {self._file!r}; {near(name, self._classes)}"
+            )
         if self._base(name, ()) is None:
             return None
         if name not in self._made:

@@ -21,6 +21,7 @@ from .lines import fail
 
 METADATA = "metadata.jsonl"
 _SHOWN = 20
+_LONGEST = 4096  # characters of a path
 
 
 @dataclass
@@ -59,6 +60,11 @@ class Folder:
         """
         if not isinstance(name, str) or not name:
             fail(where, f"names the image {name!r}; give its path, a text.")
+        if len(name) > _LONGEST:
+            fail(
+                where,
+                f"names the image {name[:40]!r}…, a path of {len(name)} characters, which no file has; correct it.",
+            )
         if type(found := self._places.get(name)) is int and not or_above:
             return found
         given, name = name, name if name in self._places else name.replace("\\", "/")
@@ -160,7 +166,7 @@ def walk(
         return
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
+            if (entry.is_symlink() and not os.path.exists(entry.path)) or entry.is_file():
                 yield prefix + entry.name
             elif deep and entry.is_dir():
                 yield from walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})
