@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import answers, kills, races  # noqa: F401 - they register their areas
+from . import answers, imports, kills, races  # noqa: F401 - they register their areas
 from .frame import AREAS, Settings, Stage, Tally, run
 from .places import PLACES
 

@@ -61,6 +61,11 @@ class CvatBackend(AnnotationBackend):
     def _api(self) -> Api:
         return Api(*connect(self.config))
 
+    @property
+    def needs_whole_files(self) -> bool:
+        """Not where the server reads its share or its cloud storage."""
+        return self.config.media in ("upload", "archive")
+
     def close(self) -> None:
         """Release connections."""
         if "_api" in self.__dict__:

@@ -18,6 +18,7 @@ from PIL import Image
 from annobridge.backend import Media, uploads
 from annobridge.backend.http import Http
 from annobridge.exceptions import Broken, Rejected, Throttled, Unreachable
+from annobridge.formats.media import read_header
 
 from .config import CvatConfig
 from .frames import VIDEOS
@@ -69,8 +70,8 @@ def _root(config: CvatConfig, samples: pa.Table) -> PurePosixPath:
 def _plain(number: int, sample_id: str, place: str, media: Media) -> str:
     base = _UNSAFE.sub("_", place.rsplit("/", 1)[-1])
     if not _KNOWN.search(base):
-        with media.open(sample_id) as stream, Image.open(stream) as image:
-            base += f".{(image.format or 'png').lower()}"
+        with media.open(sample_id) as stream:
+            base += f".{(read_header(stream).format or 'png').lower()}"
     return f"{number:06d}_{base[-_LONGEST_NAME:]}"
 
 
@@ -81,6 +82,8 @@ def unreadable(sent: Sequence[File], media: Media) -> File | None:
             try:
                 with media.open(file.sample_id) as stream, Image.open(stream) as image:
                     image.load()
+            except Image.DecompressionBombError:  # whether it is sound is not known
+                continue
             except (OSError, ValueError, SyntaxError):
                 return file
     return None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
 from annobridge.core import validate, words
-from annobridge.core.masks import Bools, bools, lengths, one, points_known, valid
+from annobridge.core.masks import Bools, bools, lengths, one, points_known, turned, valid
 from annobridge.core.schema import FieldSchema, LabelSchema
 
 from . import images, names
@@ -208,9 +208,9 @@ def _short(text: str) -> str:
 
 def _shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
     kind, points = labels["kind"], one(labels["points"])
-    turned = bools(pc.equal(kind, "box")) & bools(pc.not_equal(labels["rotation"], 0.0))
+    is_turned = bools(pc.equal(kind, "box")) & turned(labels["rotation"])
     yield from _told(
-        labels, turned, "a rotation, and DataGym has upright boxes only; send them as polygons, or set it to 0."
+        labels, is_turned, "a rotation, and DataGym has upright boxes only; send them as polygons, or set it to 0."
     )
     is_points = bools(pc.equal(kind, "keypoints"))
     yield from _told(

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .core.media import MAX_PIXELS
 from .core.text import near
 from .exceptions import ConfigError
 
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
 BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
-_RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET"}
+_RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS}
 _TESTS = "ANNOBRIDGE_TEST_"  # variables of the tests, which no setting reads
 _KEYS = ("default_backend", "backends")
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")

@@ -51,6 +51,7 @@ def import_dataset(
     mode: str = "create",
     tags: Sequence[str] = (),
     invalid: str = "refuse",
+    ignore: bool = False,
     progress: ProgressChoice = None,
     storage_options: dict[str, str] | None = None,
     **options: Any,
@@ -61,7 +62,8 @@ def import_dataset(
     ``"create"`` makes the dataset (``DatasetExists`` if there is one), ``"overwrite"`` puts it in the place of one, with all
     its labels and runs, ``"add"`` adds to one: samples that it has stay as they are, and get the labels of those fields in
     which they have none. ``tags`` are given to the new samples. ``invalid="clip"`` cuts boxes and points that leave their
-    image back to it; they are refused otherwise.
+    image back to it; they are refused otherwise. Label files that the format does not read are an error, unless ``ignore`` says
+    to go on without them.
 
     Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
     leaves the dataset as it was; repeated, it goes on.
@@ -75,8 +77,8 @@ def import_dataset(
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
-    if clip and reader.reading is not None and "clip" in reader.reading.model_fields:
-        options["clip"] = True
+    known = reader.reading.model_fields if reader.reading is not None else {}
+    options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in known}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
@@ -87,8 +89,9 @@ def import_dataset(
             found.run(opened, progress)
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
-        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept), list(opened.notes)
-    )
+        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
+        [*opened.notes, *found.notes],
+    )  # fmt: skip
 
 
 @contextmanager

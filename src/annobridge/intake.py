@@ -13,6 +13,7 @@ from .core import ids, validate
 from .core.masks import one
 from .exceptions import InvalidLabels, SampleNotFound
 from .formats.base import Part, Source
+from .known_samples import KnownSamples
 from .new_labels import NewLabels
 from .progress import Progress, ProgressChoice
 from .spool import Spool
@@ -21,7 +22,6 @@ from .store.locate import of_samples
 from .store.samples import Identity
 from .store.stores import Stores
 
-_KNOWN = ("sample_id", "filepath")
 _REFUSAL = "These labels cannot be stored; nothing was imported:"
 
 
@@ -38,8 +38,8 @@ class Intake:
         self.labels: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self._stores, self._tags, self._clip = stores, list(tags), clip
-        self._ids, self._places = _known(stores)
-        self._labelled = _labelled(stores, self._ids)
+        self._here = KnownSamples(stores.samples)
+        self._labelled = _labelled(stores, self._here.ids)
         self._checked = stores.samples.version()
         self._given = NewLabels(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
@@ -50,6 +50,11 @@ class Intake:
         """The ids of the samples that were added."""
         ids: list[str] = pa.chunked_array(self._new, pa.string()).to_pylist()
         return ids
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the source was not taken, as the dataset has it already, a sentence each."""
+        return self._here.notes()
 
     def run(self, source: Source, progress: ProgressChoice) -> None:
         """Read all parts, and write them."""
@@ -73,9 +78,11 @@ class Intake:
 
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are kept on disk until then."""
-        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._places)
+        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._here.places)
         theirs = one(ids.as_texts(part.samples["sample_id"]))
-        ours = pc.if_else(place.is_valid(), self._ids.take(one(place)), theirs)
+        ours = pc.if_else(place.is_valid(), self._here.ids.take(one(place)), theirs)
+        self._here.see(part.samples.filter(place.is_valid()), one(ours.filter(place.is_valid())))
+        self._here.see_new(part.samples.filter(place.is_null()))
         self._put(part.samples.filter(place.is_null()))
         self.known += len(place) - place.null_count
         if "mask" in part.labels.column_names and (
@@ -145,18 +152,11 @@ def _count(fields: pa.ChunkedArray, counts: Counter[str]) -> None:
 
 def labels_in(stores: Stores, source: Source, field: str) -> Iterator[pa.Table]:
     """The labels that a source has in a field, for samples that the dataset has. Raises ``SampleNotFound`` for another image."""
-    ids, places = _known(stores)
+    known = KnownSamples(stores.samples)
     for part in source.parts():
-        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=places)
+        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=known.places)
         if place.null_count:
             first = part.samples["filepath"].filter(place.is_null())[0].as_py()
             raise SampleNotFound(f"The dataset has no sample of {first!r}; add the samples before their labels.")
         labels = part.labels.filter(pc.equal(part.labels["field"], field)).drop(["field"])
-        yield _of_samples(labels, one(part.samples["sample_id"].cast(pa.string())), ids.take(one(place)))
-
-
-def _known(stores: Stores) -> tuple[pa.Array, pa.Array]:
-    """The ids and the places of the samples that are there."""
-    here = list(stores.samples.scan(None, _KNOWN))
-    ids, places = (pa.chunked_array([batch[name] for batch in here], pa.string()).combine_chunks() for name in _KNOWN)
-    return ids, places
+        yield _of_samples(labels, one(part.samples["sample_id"].cast(pa.string())), known.ids.take(one(place)))

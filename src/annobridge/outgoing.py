@@ -133,7 +133,7 @@ class Outgoing:
         faults: list[str] = []
         with Progress(progress, self.samples, "checking files") as bar:
             for number in range(len(self) if backend.capabilities.sends_media else 0):
-                faults += self._check_files(number, bar)
+                faults += self._check_files(number, backend, bar)
         if faults:
             raise InvalidMedia(media.bad_files(faults))
         if self._transposed:
@@ -143,9 +143,10 @@ class Outgoing:
                 "doctor(repair=True) of the dataset, sets them; then annotate again."
             )
 
-    def _check_files(self, number: int, bar: Progress) -> list[str]:
+    def _check_files(self, number: int, backend: Guarded, bar: Progress) -> list[str]:
         samples = self.samples_of(number)
-        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance)
+        size = media.size_of if backend.needs_whole_files else media.header_size
+        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance, size)
         self._sizes[number] = sizes
         if not self._of_images:
             return faults

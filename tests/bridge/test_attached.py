@@ -151,7 +151,7 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, call: Any, words: str) -> 
         ({}, {"table": "image"}, "There is no table 'image' at"),
         ({}, {"id": "ids"}, "The table 'images' has no column 'ids' (id=); did you mean 'id'?"),
         ({}, {"media": "img"}, "The table 'images' has no column 'img' (media=)"),
-        ({}, {"media": "boxes"}, "media are paths, URIs, bytes or Lance blobs"),
+        ({}, {"media": "boxes"}, "media are paths, URIs, bytes, Lance blobs, or structs with bytes and a path"),
         ({}, {"id": "speed"}, "ids are text or whole numbers"),
         ({"id": pa.array(["a", None, "c", "d", "e", "f"])}, {}, "1 rows of the table 'images' have no 'id'"),
         ({"id": pa.array(["a", "b", "a", "d", "e", "f"])}, {}, "The id 'a' is in several rows of the table 'images'"),

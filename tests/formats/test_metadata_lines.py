@@ -67,7 +67,7 @@ def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> No
         ("../a.jpg", "names the image '../a.jpg', which is outside the folder; put the images into it."),
         ("x/../a.jpg", "which is outside the folder"),
         ("/a.jpg", "give a path with '/', relative to the folder of the file."),
-        ("x\\a.jpg", "give a path with '/', relative to the folder of the file."),
+        ("x\\b.jpg", "which does not exist in"),
         ("C:/a.jpg", "give a path with '/', relative to the folder of the file."),
         ("", "names the image ''; give its path, a text."),
         (7, "names the image 7; give its path, a text."),

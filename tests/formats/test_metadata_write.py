@@ -218,7 +218,9 @@ def test_conversations_come_back(tmp_path: Path, dialect: str) -> None:
     assert_same(before, out, dialect)
     if dialect == "pixano":
         line = json.loads((out / "default/metadata.jsonl").read_text().splitlines()[0])
-        assert line["conversations"][0][1]["responses"][0] == {"content": "A;B", "explanation": "both", "user": "u"}
+        assert line["conversations"][0][1]["responses"][0] == {
+            "content": "a cat, a dog", "explanation": "both", "user": "u",
+        }
         assert "DefaultVQADatasetItem" in (out / "schema.py").read_text()
 
 
@@ -445,6 +447,7 @@ MASK = Detection("car", mask=np.ones(SIZE[::-1], bool))
             "cannot hold messages (field 'conversations')",
         ),
         ("file_name", {"objects": [Detection("x", [0, 0, 0.5, 0.5], rotation=10.0)]}, {}, "cannot hold turned boxes"),
+        ("pixano", {"objects": [Detection("x", [0, 0, 0.5, 0.5], rotation=1e-3)]}, {}, "or set their rotation to 0"),
         (
             "file_name",
             {"objects": [Detection("x", [0, 0, 0.5, 0.5], v=1), Detection("x", [0, 0, 0.5, 0.5], v="a")]},
@@ -576,3 +579,15 @@ def test_columns_that_no_line_holds_are_told(tmp_path: Path) -> None:
     assert notes == ["The column 'raw' is binary, which no line holds; it was left out."]
     assert json.loads((out / "metadata.jsonl").read_text().splitlines()[0])["speed"] is None
     assert folder(out)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("rotation", [0.0, -0.0, 360.0, -720.0])
+def test_a_box_that_is_not_turned_is_upright_whatever_number_says_so(
+    tmp_path: Path, dialect: str, rotation: float
+) -> None:
+    plain, told = Detection("x", [0, 0, 0.5, 0.5]), Detection("x", [0, 0, 0.5, 0.5], rotation=rotation)
+    for name, label in (("plain", plain), ("told", told)):
+        written(tmp_path / name, [part(tmp_path / name, {"objects": [[label], []]})], dialect)
+    lines = [next((tmp_path / name).rglob("out-*/**/metadata.jsonl")).read_text() for name in ("plain", "told")]
+    assert lines[0] == lines[1]

@@ -59,9 +59,11 @@ def _made(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     data = b"".join(opening.pieces(media, row["sample_id"], row["filepath"], _CURE))
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            header, format_ = opening.read_header(io.BytesIO(data)), image.format
+        header = opening.read_header(io.BytesIO(data))
+        with opening.opened(io.BytesIO(data)) as image:
+            format_ = image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
+            opening.require_decodable(image)
             image.thumbnail((_PREVIEW, _PREVIEW))
             preview = ImageOps.exif_transpose(image) if header.orientation > 1 else image
             small = io.BytesIO()

@@ -178,6 +178,11 @@ class AnnotationBackend(ABC):
     def __init__(self, config: AnnotationBackendConfig) -> None:
         self.config = config
 
+    @property
+    def needs_whole_files(self) -> bool:
+        """Whether the files are read from here; where the tool has them already, their headers tell all that is needed."""
+        return True
+
     @abstractmethod
     def upload(self, task: Task) -> Receipt:
         """Send a task, and return its receipt with the baseline. Idempotent by ``task.name``: look before you send again.

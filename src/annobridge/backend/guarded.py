@@ -37,6 +37,7 @@ class Guarded:
     def __init__(self, backend: AnnotationBackend) -> None:
         self._backend = backend
         self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities
+        self.needs_whole_files = backend.needs_whole_files
 
     def upload(self, task: Task) -> Receipt:
         """The receipt, whose baseline has exactly the labels of the task."""

@@ -31,6 +31,9 @@ def import_(
     clip: Annotated[
         bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")
     ] = False,
+    ignore: Annotated[
+        bool, typer.Option("--ignore", help="Go on without label files that the format does not read.")
+    ] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it cannot be told.")] = None,
     schema: Annotated[
@@ -48,7 +51,7 @@ def import_(
         "classes": classes,
     }
     given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
-    report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", **given)
+    report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", ignore, **given)
     show.emit(_told(report.to_dict()), as_json, _imported)
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from .json_values import read
 from .labels import KINDS, LABELS
-from .masks import Bools, Ints, bools, lengths
+from .masks import Bools, Ints, bools, lengths, turned
 from .schema import FRAMES, is_field_name
 from .text import near
 
@@ -102,8 +102,8 @@ class Columns:
         """The rows that have a box, the boxes, and which of them are upright (a turned one may overhang the image)."""
         column = self["bounding_box"]
         rows = np.flatnonzero(bools(column.is_valid()))
-        turned = bools(pc.not_equal(self["rotation"], 0.0))
-        return rows, column.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4), ~turned[rows]
+        upright = ~turned(self["rotation"])[rows]
+        return rows, column.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4), upright
 
 
 def kinds(table: Columns) -> Iterator[Finding]:

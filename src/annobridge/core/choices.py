@@ -33,8 +33,18 @@ def letters_of(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | N
     >>> letters_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
     (['A', 'C'], 'both meow')
     """
+    found = chosen_of(answer, choices)
+    if found is None or len(choices) > _MANY:
+        return None
+    return [chr(65 + list(choices).index(c)) for c in found[0]], found[1]
+
+
+def chosen_of(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
+    """The choices and the explanation of an answer; ``None`` for one that is not made of the choices.
+
+    >>> chosen_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
+    (['a cat', 'a kitten'], 'both meow')
+    """
     head, _, why = (answer, "", "") if answer in choices else answer.partition(": ")
     chosen = [head] if head in choices else head.split(", ")
-    if not choices or len(choices) > _MANY or not all(c in choices for c in chosen):
-        return None
-    return [chr(65 + list(choices).index(c)) for c in chosen], why
+    return (chosen, why) if choices and all(c in choices for c in chosen) else None

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+DEEPEST = 100  # lists and objects in each other; Python's own functions fail beyond some hundreds
+
 
 def read(text: str) -> Any:
     """The value of a JSON text. Raises ``ValueError`` for any other text, ``NaN`` and ``Infinity`` (Python's own) included."""
@@ -49,3 +51,22 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+def is_deeper(value: Any, most: int = DEEPEST) -> bool:
+    """Whether lists and objects lie in each other more than so many times; without recursion, as depth is what is asked.
+
+    >>> is_deeper([[1], {"a": [2]}], 3), is_deeper([[1], {"a": [2]}], 2)
+    (False, True)
+    """
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, list | dict)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True

@@ -37,6 +37,18 @@ def equal(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray | str) ->
     return bools(pc.equal(a, b))
 
 
+def turned(rotations: pa.Array | pa.ChunkedArray) -> Bools:
+    """Where a rotation, in degrees, turns anything: null, zero and whole turns do not.
+
+    >>> turned(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
+    [False, False, False, False, True]
+    """
+    degrees = pc.fill_null(one(rotations).cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):  # of infinity, which counts as turned
+        result: Bools = np.fmod(degrees, 360.0) != 0
+    return result
+
+
 def any_of(masks: Iterable[Bools], size: int) -> Bools:
     """Where at least one of the masks holds."""
     out = np.zeros(size, bool)

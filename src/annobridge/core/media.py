@@ -6,6 +6,49 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})  # endings of file names
+MAX_PIXELS = "ANNOBRIDGE_MAX_IMAGE_PIXELS"  # the setting: how many pixels of an image may be decoded
+# Endings of files that people take for pictures. Pillow reads some of them, and some only with more installed.
+PICTURES = IMAGES | {
+    *(
+        ".apng",
+        ".avif",
+        ".avifs",
+        ".cur",
+        ".dds",
+        ".dib",
+        ".exr",
+        ".fits",
+        ".hdr",
+        ".heic",
+        ".heics",
+        ".heif",
+        ".hif",
+        ".icns",
+    ),
+    *(
+        ".ico",
+        ".j2c",
+        ".j2k",
+        ".jfi",
+        ".jfif",
+        ".jif",
+        ".jp2",
+        ".jpc",
+        ".jpe",
+        ".jpf",
+        ".jpx",
+        ".jxl",
+        ".pbm",
+        ".pcx",
+        ".pfm",
+    ),
+    *(".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".svg", ".tga", ".wbmp", ".xbm", ".xpm", ".dcm", ".nii"),
+}
+# Of cameras: what Pillow reads of them is a small preview.
+RAW = frozenset({
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef"),
+    *(".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+})  # fmt: skip
 VIDEO = r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$"
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from ..exceptions import InvalidSource
+from . import sniff
 from .base import Options, Part
 from .metadata import source, write
 from .metadata.common import ClassKeys
 from .metadata.finish import Finish
 from .metadata.kinds import Kinds
 from .metadata.options import Reading, Writing
-from .metadata.place import METADATA, Folder, is_image
+from .metadata.place import METADATA, Folder, walk
 from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
 from .shelf import Shelf
+from .unread import is_image, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 
@@ -34,9 +36,7 @@ class FolderFormat:
     def recognises(self, source: Path) -> bool:
         """Whether it is a folder with an image or a file of lines, or with sub-folders that have."""
         try:
-            return source.is_dir() and any(
-                is_image(f) or f == METADATA for _, _, files in os.walk(source) for f in files
-            )
+            return source.is_dir() and _holds(source, lambda folder, name: name == METADATA or is_image(folder, name))
         except OSError:
             return False
 
@@ -54,7 +54,8 @@ class FolderFormat:
 def _opened(path: Path, options: Reading) -> FolderSource:
     path = path.absolute()
     if not path.is_dir():
-        raise InvalidSource(f"{str(path)!r} is no folder; give the folder of the images.")
+        what = f" (it looks like {title})" if (title := sniff.title(path, ())) else ""
+        raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     notes: list[str] = []
     folders = _folders(path, options.splits, notes)
     kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
@@ -64,8 +65,10 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         file = read(folder, folder.metadata, options, kinds, keys, shelf) if folder.metadata else None
         contents.append(Content(folder, file))
         source.gather(contents[-1], shelf)
+    left = _left_out(path, contents, options)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
-        raise InvalidSource(f"There is no image below {str(path)!r}; give another folder.")
+        raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *left]))
+    notes += left
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
     source.identify(contents, shelf)
@@ -78,6 +81,22 @@ def _opened(path: Path, options: Reading) -> FolderSource:
     return FolderSource(contents, kinds, finish, shelf, notes)
 
 
+def _holds(folder: Path, wanted: Callable[[Path, str], bool]) -> bool:
+    """Whether a folder has such a file, to any depth."""
+    return any(wanted(Path(place), name) for place, _, files in os.walk(folder) for name in files)
+
+
+def _left_out(path: Path, contents: Sequence[Content], options: Reading) -> list[str]:
+    """What lies below a folder and was not read. Raises ``InvalidSource`` for label files."""
+    images, read = set[str](), set[str]()
+    for content in contents:
+        folder = content.folder
+        prefix = "" if folder.path == path else f"{folder.path.relative_to(path).as_posix()}/"
+        images.update(prefix + folder.files[at] for at in [*content.listed.tolist(), *content.unlisted.tolist()])
+        read |= {f"{prefix}{METADATA}"} if content.file is not None else set()
+    return require_read(path, walk(path), images, read, options.ignore)
+
+
 def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:
     """The folder itself, or its sub-folders, if they are splits."""
     inside = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
@@ -88,8 +107,8 @@ def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:
                 f"There is a {METADATA} in {str(path)!r} and in its folder {with_lines[0].name!r}; keep it in one of them."
             )
         return [Folder.of(path, None)]
-    with_images = [p for p in inside if any(is_image(f) for _, _, files in os.walk(p) for f in files)]
-    here = [p for p in path.iterdir() if p.is_file() and is_image(p.name)]
+    with_images = [p for p in inside if _holds(p, is_image)]
+    here = [p for p in path.iterdir() if p.is_file() and is_image(path, p.name)]
     by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
     if not (bool(with_lines) or by_name if told is None else told):
         if told is None and with_images:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, UnidentifiedImageError
 
 from ..core.labels import SAMPLES
 from ..core.masks import one
 from ..core.media import media_types
 from ..core.text import near
 from ..exceptions import StoreError
+from . import headers
 from .media import Media
 from .samples import Samples, size_rows
-from .tables import SIZES, Attachment, Database, among
+from .tables import SIZES, Attachment, Database, among, quote
+
+_SUFFIXES = {"jpeg": ".jpg", "jpeg2000": ".jp2"}  # of formats that are not called as their files
 
 
 class AttachedSamples(Samples):
@@ -72,8 +74,12 @@ class AttachedSamples(Samples):
         table = self.db.table("samples")
         wanted = self._among(one(samples["sample_id"]))
         found = table.scanner(columns=[self._at.id], filter=wanted, with_row_id=True).to_table()
-        rows = dict(zip(found[self._at.id].cast(pa.string()).to_pylist(), found["_rowid"].to_pylist(), strict=True))
-        return TableMedia(table, self._at.media, rows)
+        names = found[self._at.id].cast(pa.string()).to_pylist()
+        rows = dict(zip(names, found["_rowid"].to_pylist(), strict=True))
+        return TableMedia(table, self._at.media, rows, self._condition if is_legacy(table) else None)
+
+    def _condition(self, sample_id: str) -> str:
+        return self._among(pa.array([sample_id]))
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Keep width and height, learnt from the media; they hold where the table does not say them."""
@@ -127,10 +133,15 @@ class AttachedSamples(Samples):
 
 
 class TableMedia:
-    """Media whose bytes lie in a table, read one at a time when they are opened."""
+    """Media whose bytes lie in a table, read one at a time when they are opened.
 
-    def __init__(self, table: Any, column: str, rows: Mapping[str, int]) -> None:
-        self._table, self._column, self._rows = table, column, rows
+    ``rows`` are the row ids by sample. ``condition`` finds the row of a sample where Lance cannot find it by its row id.
+    """
+
+    def __init__(
+        self, table: Any, column: str, rows: Mapping[str, int], condition: Callable[[str], str] | None = None
+    ) -> None:
+        self._table, self._column, self._rows, self._condition = table, column, rows, condition
         self._blob = is_blob(table.schema.field(column))
 
     def path(self, sample_id: str) -> Path | None:  # noqa: ARG002 - it has none
@@ -138,7 +149,7 @@ class TableMedia:
         return None
 
     def open(self, sample_id: str) -> BinaryIO:
-        """The bytes; a Lance blob is read as far as it is needed."""
+        """The bytes; a Lance blob is read as far as it is needed. Raises ``FileNotFoundError``."""
         row = self._rows.get(sample_id)
         if row is not None and self._blob:
             blobs = self._table.take_blobs(self._column, ids=[row])
@@ -146,10 +157,25 @@ class TableMedia:
                 found: BinaryIO = blobs[0]
                 return found
         elif row is not None:
-            cells = self._table.scanner(columns=[self._column], filter=f"_rowid IN ({row})").to_table()[self._column]
-            if len(cells) and cells[0].is_valid:
-                return io.BytesIO(cells[0].as_py())
+            where = self._condition(sample_id) if self._condition else f"_rowid IN ({row})"
+            cells = self._table.scanner(columns=[self._column], filter=where).to_table()[self._column]
+            if len(cells) and (stream := _stream(cells[0].as_py())) is not None:
+                return stream
         raise FileNotFoundError(f"the table has no bytes for it in {self._column!r}")
+
+
+def _stream(cell: bytes | Mapping[str, Any] | None) -> BinaryIO | None:
+    """The bytes of a cell; of Hugging Face's struct, those at the path if it holds none."""
+    if isinstance(cell, Mapping):
+        if cell["bytes"] is None and cell.get("path"):
+            return Path(cell["path"]).open("rb")
+        cell = cell["bytes"]
+    return None if cell is None else io.BytesIO(cell)
+
+
+def is_legacy(table: Any) -> bool:
+    """Whether a table lies in Lance's first file format, which cannot be filtered by row id."""
+    return str(table.data_storage_version) in ("0.1", "legacy")
 
 
 def _fits(theirs: pa.DataType, ours: pa.DataType) -> bool:
@@ -165,6 +191,18 @@ def is_blob(field: pa.Field) -> bool:
     return (field.metadata or {}).get(b"lance-encoding:blob") == b"true" or "blob" in str(
         getattr(field.type, "extension_name", "")
     )
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column is of bytes, or of Hugging Face's images: structs of bytes and a path."""
+    if pa.types.is_struct(kind):
+        at = kind.get_field_index("bytes")
+        return at >= 0 and _holds_bytes(kind.field(at).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _literal(value: Any) -> str:
+    return str(value) if isinstance(value, int) else quote(value)
 
 
 def attachment(
@@ -198,7 +236,7 @@ def attachment(
         if "://" not in uri
         else f"{uri}/{table}.lance"
     )
-    return Attachment(place, id_column, media, _suffix(there, table, schema.field(media)))
+    return Attachment(place, id_column, media, _suffix(there, table, schema.field(media), id_column))
 
 
 def _require_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> None:
@@ -212,23 +250,36 @@ def _require_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> No
         )
 
 
-def _suffix(there: Database, table: str, field: pa.Field) -> str:
+def _suffix(there: Database, table: str, field: pa.Field, id_column: str) -> str:
     """The ending of the file names of images that are bytes: that of the first. Nothing for paths."""
     if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
         return ""
-    if not (is_blob(field) or pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)):
-        raise StoreError(f"The column {field.name!r} is {field.type}; media are paths, URIs, bytes or Lance blobs.")
+    if not (is_blob(field) or _holds_bytes(field.type)):
+        raise StoreError(
+            f"The column {field.name!r} is {field.type}; media are paths, URIs, bytes, Lance blobs, or structs with bytes and a "
+            "path. Add such a column with LanceDB, or name another with media=."
+        )
     rows = there.table(table)
-    first = rows.scanner(columns=[], with_row_id=True, filter=f"`{field.name}` IS NOT NULL", limit=1).to_table()
+    first = rows.scanner(
+        columns=[id_column], with_row_id=True, filter=f"`{field.name}` IS NOT NULL", limit=1
+    ).to_table()
     if not first.num_rows:
         raise StoreError(
             f"The column {field.name!r} of the table {table!r} holds no media yet; attach it when it does."
         )
-    media = TableMedia(rows, field.name, {"": first["_rowid"][0].as_py()})
+    condition = f"`{id_column}` = {_literal(first[id_column][0].as_py())}"
+    media = TableMedia(
+        rows, field.name, {"": first["_rowid"][0].as_py()}, (lambda _: condition) if is_legacy(rows) else None
+    )
     try:
-        with media.open("") as stream, Image.open(stream) as image:
-            return f".{(image.format or 'png').lower()}".replace(".jpeg", ".jpg")
-    except UnidentifiedImageError:
+        with media.open("") as stream:
+            name = headers.read(stream).format.lower()
+            return _SUFFIXES.get(name, f".{name}")
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"The first row of {field.name!r} in the table {table!r} has no image ({error}); mend it, or name another column."
+        ) from None
+    except headers.ERRORS:
         raise StoreError(
             f"The bytes in {field.name!r} of the table {table!r} are not an image that Pillow can read; name another column."
         ) from None

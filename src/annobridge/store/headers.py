@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from . import pictures
+
 # What Pillow raises for a file that is no image.
 ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -179,7 +181,7 @@ def _orientation(exif: bytes) -> int | None:
 
 
 def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> Header:
-    with Image.open(source) as image:
+    with pictures.opened(source) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is the shown one, in recent versions of Pillow
             width, height = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]

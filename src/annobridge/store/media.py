@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import pyarrow as pa
 import requests
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from pyarrow import fs
 
-from . import headers
+from . import headers, pictures
 from .headers import Header
 
 _THREADS = 4
@@ -145,6 +145,8 @@ def _look(
                 return size(stream)
             return (0, 0) if stream.read(1) else f"The video {place!r} of sample {sample_id!r} is empty (0 bytes)."
     except FileNotFoundError:
+        if (path := media.path(sample_id)) is not None:
+            place = str(path.absolute())  # a relative path is looked for in the current folder
         return f"The {what} {place!r} of sample {sample_id!r} does not exist."
     except UnidentifiedImageError:
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
@@ -157,23 +159,23 @@ def _look(
 def size_of(stream: BinaryIO) -> tuple[int, int]:
     """Width and height, as shown, of a whole image: one that was cut off raises ``OSError``.
 
-    A JPEG or PNG with its end in place was not cut; another is decoded, which costs some milliseconds.
+    A JPEG or PNG with its end in place was not cut; another is decoded, which costs some milliseconds. Raises
+    ``TooManyPixels`` if it is too large for that.
     """
-    with Image.open(stream) as image:
-        if not _ends(stream, _ENDS.get(image.format or "", b"")):
+    header = headers.read(stream)
+    if not _ends(stream, _ENDS.get(header.format, b"")):
+        with pictures.opened(stream) as image:
             image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
+            pictures.require_decodable(image)
             image.load()
-    return header_size(stream)
+    return header.shown
 
 
 def _ends(stream: BinaryIO, end: bytes) -> bool:
     if not end:
         return False
-    at = stream.tell()
     stream.seek(-len(end), os.SEEK_END)
-    found = stream.read(len(end)) == end
-    stream.seek(at)
-    return found
+    return stream.read(len(end)) == end
 
 
 def header_size(stream: BinaryIO) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ IMAGES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".g
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"}
 ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 ORIENTATION = 0x0112
+_PILLOW = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,19 @@ def kind_of(name: str) -> str:
     return "video" if suffix in VIDEOS else "archive" if suffix == ".zip" else ""
 
 
+def opened(content: bytes) -> Image.Image:
+    """A picture of any size: the limit of Pillow in this process is that of annobridge, not of the server."""
+    with _PILLOW:
+        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(content))
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
+
+
 def image_size(content: bytes) -> tuple[int, int]:
     """Width and height as shown, after the rotation that EXIF asks for. The pixels are not read: a cut file passes."""
-    with Image.open(io.BytesIO(content)) as image:
+    with opened(content) as image:
         width, height = image.size
         rotated = image.getexif().get(ORIENTATION) in ROTATED
     return (height, width) if rotated else (width, height)

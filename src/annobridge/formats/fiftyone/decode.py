@@ -15,6 +15,8 @@ from PIL import Image
 from ...core import rows
 from ...core.rows import Label
 from ...exceptions import InvalidLabels
+from .. import media
+from ..names import on_disk
 from . import values
 
 OURS = "annobridge_id"  # where a label or sample has the id that it had here
@@ -49,13 +51,16 @@ class Around:
 
 def is_label(value: Any) -> bool:
     """Whether a field of a sample or frame holds labels."""
-    return isinstance(value, dict) and value.get("_cls") in KNOWN
+    return isinstance(value, dict) and isinstance(value.get("_cls"), str) and value["_cls"] in KNOWN
 
 
 def members(value: Mapping[str, Any]) -> list[Any]:
-    """The labels in a list of labels; a label by itself otherwise."""
+    """The labels in a list of labels; a label by itself otherwise. Raises ``InvalidLabels``."""
     name = LISTS.get(value["_cls"])
-    return (value.get(name) or []) if name else [value]
+    found = value.get(name) if name else [value]
+    if not isinstance(found, list | None):
+        raise InvalidLabels("", [f"It has {repr(found)[:80]} where a list of labels is needed."])
+    return found or []
 
 
 def beside(value: Mapping[str, Any]) -> list[str]:
@@ -155,9 +160,10 @@ def _mask(document: Mapping[str, Any], around: Around) -> np.ndarray | None:
         return _array("mask", document["mask"])
     if document.get("mask_path") is None:
         return None
-    path = around.folder / document["mask_path"]
+    path = Path(on_disk(str(around.folder / str(document["mask_path"]))))
     try:
-        with Image.open(path) as image:
+        with media.opened(path) as image:
+            media.require_decodable(image)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = "is not there" if not path.exists() else f"cannot be read: {error}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ...exceptions import InvalidSource
+import pyarrow as pa
+
+from ...core.json_values import DEEPEST, is_deeper
+from ...exceptions import AnnobridgeError, InvalidSource
 from .values import plain
 
 _CHUNK = 1 << 20
 _MARGIN = 16  # characters before the end of the window in which a mistake may only be that the rest is not read yet
+_UNFIT = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError, pa.ArrowException)
 _DECODER = json.JSONDecoder(object_hook=plain)
 
 
@@ -44,6 +49,24 @@ def whole(path: Path, less: str = "") -> dict[str, Any]:
         return {name: value for name, value in _Window(text, path).members(less) if name != less}
 
 
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turn what a value of another type than FiftyOne writes leads to into ``InvalidSource`` for a place.
+
+    Documents may hold anything anywhere, so there are as many such errors as there are uses of a value.
+    """
+    try:
+        yield
+    except AnnobridgeError:
+        raise
+    except _UNFIT as error:
+        said = str(error).partition("\n")[0][:200].rstrip(".")
+        raise InvalidSource(
+            f"{place} has a value where FiftyOne writes one of another type ({type(error).__name__}: {said}); correct it, or "
+            "export the dataset again."
+        ) from error
+
+
 class _Window:
     """The part of a file that is in memory: what was read, and not yet used."""
 
@@ -59,8 +82,8 @@ class _Window:
         for _ in self._items("}"):
             name = self._value("a name")
             self._expect(":")
-            if name == key and self._peek() == "[":
-                self._at += 1
+            if name == key and self._peek():
+                self._expect("[")
                 yield from ((key, document) for document in self._documents(key.removesuffix("s")))
             else:
                 yield name, self._value(f"the value of {name!r}")
@@ -97,10 +120,12 @@ class _Window:
                 raise self._cut(what) if cut else self._wrong(error.msg.lower(), error.pos) from None
             except RecursionError:
                 raise self._wrong(f"{what} is nested too deeply") from None
-            except (ValueError, KeyError, TypeError) as error:
+            except (ArithmeticError, ValueError, KeyError, TypeError) as error:
                 raise self._wrong(f"a value in {what} is not MongoDB's JSON ({error})") from None
             if end == len(self._text) and self._more():  # a number may go on
                 continue
+            if is_deeper(value):
+                raise self._wrong(f"{what} is nested more than {DEEPEST} deep")
             self._at = end
             return value
 

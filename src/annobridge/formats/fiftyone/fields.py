@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.rows import Scalar
 from ...exceptions import InvalidLabels, InvalidSource
+from ..names import on_disk
 from . import columns, documents
 from .decode import Around, Homeless, beside, decode, is_label, members
 from .documents import Document
@@ -85,15 +86,20 @@ class Fields:
     ) -> None:
         for name in beside(value):
             self.left[f"{where['field']}.{name}", "it belongs to no label"] += 1
-        for number, member in enumerate(members(value), 1):
+        try:
+            found = members(value)
+        except InvalidLabels as error:
+            raise InvalidSource(f"{place}: {error}") from None
+        for number, member in enumerate(found, 1):
             try:
-                found = decode(member, around)
+                with documents.reading(f"{place}, label {number}"):
+                    made = decode(member, around)
             except Homeless as why:
                 self.left[where["field"], str(why)] += 1
             except InvalidLabels as error:
                 raise InvalidSource(f"{place}, label {number}: {error}") from None
             else:
-                rows.add(found, f"{place}, label {number}", where)
+                rows.add(made, f"{place}, label {number}", where)
 
 
 def _require_known(name: str, value: Any, document: Document) -> None:
@@ -109,8 +115,9 @@ def _inner_frames(document: Document, folder: Path) -> Iterator[tuple[int, Mappi
     """The frames that a sample has in itself, or in a file of its own, as older exports do."""
     found = document.values.get("frames")
     if isinstance(found, str):
-        if not (folder / found).is_file():
-            raise InvalidSource(f"{document.place}: its frames are not in {str(folder / found)!r}; export it again.")
-        found = documents.whole(folder / found).get("frames")
+        file = Path(on_disk(str(folder / found)))
+        if not file.is_file():
+            raise InvalidSource(f"{document.place}: its frames are not in {str(file)!r}; export it again.")
+        found = documents.whole(file).get("frames")
     for number, values in (found or {}).items():
         yield int(number), values

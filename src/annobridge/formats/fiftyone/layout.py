@@ -50,6 +50,12 @@ class Layout:
         frames = next((p for n in ("frames.json", "frames") if (p := folder / n).exists()), None)
         return cls(folder, samples, frames if "version" in about or not (frames and frames.is_dir()) else None, about)
 
+    def check(self) -> None:
+        """Use what the dataset says of itself, so that a value of another type raises before a sample was read."""
+        self.targets("")
+        if not isinstance(self.about.get("media_type"), str | None):
+            raise TypeError(f"media_type is {self.about['media_type']!r:.80}")
+
     def targets(self, field: str) -> dict[int, str]:
         """The classes of a segmentation field by pixel value."""
         info = self.about.get("info") or {}

@@ -15,6 +15,7 @@ from ...exceptions import InvalidSource
 from ...store import media
 from .. import ids
 from ..base import Part
+from ..names import on_disk
 from ..regroup import Regrouped
 from ..shelf import Shelf
 from . import columns, documents
@@ -27,6 +28,7 @@ from .rows import ROWS, LabelRows
 _IMAGES, _VIDEOS = 1_000, 20  # samples whose documents, masks and all, are in memory
 _FRAMES = 5_000
 _SHOWN = 5
+_LONGEST_SIDE = 2**31
 
 
 class FiftyOneSource:
@@ -35,12 +37,15 @@ class FiftyOneSource:
     def __init__(self, source: Path, options: Reading) -> None:
         self._layout = Layout.of(source)
         self._root = Path(options.rel_dir or self._layout.folder).absolute()
-        self._fields = Fields(self._layout, options)
+        with documents.reading(f"{self._layout.folder}: what the dataset says of itself"):
+            self._fields = Fields(self._layout, options)
+            self._layout.check()
         self._shelf = Shelf()
         self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
         self._parts: list[tuple[int, int]] = []  # samples, labels
         self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
-        self.count = self._turned = 0
+        self.count = self._turned = self._outside = 0
+        self._first_outside = ""
         schemas = [self._put(part) for part in self._samples()]
         for batch in _batches(self._layout.frames, "frames", _FRAMES):
             self._put_frames(batch)
@@ -68,6 +73,10 @@ class FiftyOneSource:
             notes.append(
                 f"{self._turned} images are turned by their EXIF data; their sizes are those of the shown image."
             )
+        if self._outside:
+            notes.append(
+                f"{self._outside} media lie outside of the export, as {self._first_outside!r}; the dataset refers to them there."
+            )
         return [*notes, "Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept."]
 
     def _samples(self) -> Iterator[list[Document]]:
@@ -76,7 +85,10 @@ class FiftyOneSource:
 
     def _put(self, batch: Sequence[Document]) -> pa.Schema:
         """Put a part by; returns the columns of its samples."""
-        rows = [self._row(document) for document in batch]
+        rows = []
+        for document in batch:
+            with documents.reading(document.place):
+                rows.append(self._row(document))
         self._look(batch, rows)
         labels = LabelRows()
         for document, row in zip(batch, rows, strict=True):
@@ -84,8 +96,10 @@ class FiftyOneSource:
             subject = Subject(row["sample_id"], size)
             if row["media_type"] == "video":
                 self._videos[str(document.values.get("_id"))] = (len(self._parts), subject)
-            self._fields.labels(document, subject, labels)
-        samples = columns.table(rows, str(self._layout.samples))
+            with documents.reading(document.place):
+                self._fields.labels(document, subject, labels)
+        with documents.reading(str(self._layout.samples)):
+            samples = columns.table(rows, str(self._layout.samples))
         self._parts.append((self._shelf.add(samples), self._shelf.add(labels.table())))
         self.count += len(batch)
         return samples.schema
@@ -97,7 +111,8 @@ class FiftyOneSource:
             if subject is None:
                 self._fields.left["frames", "their sample is not in the dataset"] += 1
                 continue
-            self._fields.frame(document, subject, labels)
+            with documents.reading(document.place):
+                self._fields.frame(document, subject, labels)
             parts += [part] * (len(labels) - len(parts))
         self._frames.append((self._shelf.add(labels.table()), np.array(parts, np.int64)))
 
@@ -107,14 +122,22 @@ class FiftyOneSource:
         path, about = values.get("filepath"), values.get("metadata") or {}
         if not isinstance(path, str) or not path:
             raise InvalidSource(f"{document.place} has no filepath; export the dataset again.")
-        place = path if "://" in path else os.path.normpath(os.path.join(self._root, path))
+        place = path if "://" in path else os.path.normpath(on_disk(os.path.join(self._root, path)))
+        if "://" not in path and not Path(place).is_relative_to(self._root):
+            self._outside += 1
+            self._first_outside = self._first_outside or place
+        size = (about.get("frame_width") or about.get("width"), about.get("frame_height") or about.get("height"))
+        if any(side is not None and not 0 < side < _LONGEST_SIDE for side in size):
+            raise InvalidSource(
+                f"{document.place} has the size {size[0]!r:.20}×{size[1]!r:.20}; correct it, or leave it out."
+            )
         row = {
             "sample_id": str(values.get(OURS) or values.get("_id") or "") or ids.of_paths([place])[0],
             "media_type": values.get("_media_type") or ("video" if "frame_width" in about else "image"),
             "filepath": place,
             "tags": values.get("tags") or [],
-            "width": about.get("frame_width") or about.get("width"),
-            "height": about.get("frame_height") or about.get("height"),
+            "width": size[0],
+            "height": size[1],
             "frames": about.get("total_frame_count"),
             "fps": about.get("frame_rate"),
         }

@@ -1,7 +1,8 @@
 """Conversations: questions and answers about an image, as messages in the words of ``core.rows.Message``, and back.
 
-Pixano writes the choice of an answer as letters, one for each place in ``choices`` (``A;C``, or ``[[A,C]] why``); here it is
-the text of the choice, or of several (``a cat, a dog``), and an explanation after a colon.
+Pixano's quickstart shows the choice of an answer as its text; its programs write letters, one for each place in ``choices``
+(``A;C``, or ``[[A,C]] why``). Both are read. Here it is the text of the choice, or of several (``a cat, a dog``), and an
+explanation after a colon.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core.choices import as_text, picked
+from ...core.choices import as_text, chosen_of, picked
 from ...core.rows import Message
 from ...core.text import near
 from .lines import fail
@@ -114,5 +115,7 @@ def chosen(content: str, given: Sequence[str], explanation: str | None = None) -
     """
     marked = _MARKED.fullmatch(content) if given else None
     letters, why = (marked[1], marked[2]) if marked else (content, explanation or "")
-    found = [letters] if letters in given else picked(letters, given)
+    if (texts := chosen_of(letters, given)) is not None and not texts[1]:
+        return as_text(texts[0], why)
+    found = picked(letters, given)
     return as_text(found, why) if found else content

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ...core.json_values import DEEPEST, is_deeper
 from ...exceptions import InvalidSource
 
 Line = dict[str, Any]
@@ -52,6 +53,8 @@ def _object(text: str, path: Path, number: int) -> Line:
         fail(
             place(path, number), f"is a {type(value).__name__}, not a JSON object; write one object {{…}} on each line."
         )
+    if text.count("[") + text.count("{") > DEEPEST and is_deeper(value):
+        fail(place(path, number), f"has lists or objects that are nested more than {DEEPEST} deep; flatten them.")
     if "\\ud" in text or "\\uD" in text:  # an escaped half of a character, perhaps without the other
         _require_unicode(value, place(path, number))
     return value

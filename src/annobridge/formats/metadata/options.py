@@ -33,7 +33,8 @@ class Reading(_Schema):
     ``dialect`` forces a dialect. ``image_key`` names the key (or keys: one sample for each) that holds the image, ``class_key``
     the one that holds the class of a label. ``field`` is the label field of Pixano's entities. ``classes`` are the names that
     numbers stand for, from 0; ``"text"`` keeps the numbers, as texts. ``schema`` is a pydantic model, or ``file.py:Class``.
-    ``splits`` says whether sub-folders are splits. With ``clip``, boxes that leave their image are not refused; the import cuts
+    ``splits`` says whether sub-folders are splits. With ``ignore``, label files of
+    other formats are left out, and told. With ``clip``, boxes that leave their image are not refused; the import cuts
     them.
     """
 
@@ -45,6 +46,7 @@ class Reading(_Schema):
     coordinates: Literal["pixels", "normalized"] | None = None
     box_format: Literal["xywh", "xyxy"] | None = None
     splits: bool | None = None
+    ignore: bool = False
     clip: bool = False
 
     @field_validator("classes")

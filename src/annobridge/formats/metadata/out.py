@@ -190,7 +190,7 @@ def common_checks(dialect: str, facts: Facts, kinds: frozenset[str]) -> None:
             )
             raise refuse(dialect, name, what + hint, f"use {other}, or leave the field out of the view")
         if "rotation" in facts.given[name]:
-            raise refuse(dialect, name, "turned boxes", "use format='fiftyone', or set their rotation to null")
+            raise refuse(dialect, name, "turned boxes", "use format='fiftyone', or set their rotation to 0")
         for attribute, types in stats.attributes.items():
             one_type(dialect, name, attribute, types)
 

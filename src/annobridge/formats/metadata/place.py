@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from ...core.media import IMAGES
 from ...exceptions import InvalidSource
 from ...store import media
+from .. import unread
+from ..names import composed
 from .lines import fail
 
 METADATA = "metadata.jsonl"
 _SHOWN = 20
+_LONGEST = 4096  # characters of a path
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Folder:
     @classmethod
     def of(cls, path: Path, split: str | None, deep: bool = True) -> Folder:
         """Look at what is in a folder."""
-        return cls(path, split, sorted(_walk(path, "", deep, frozenset())))
+        return cls(path, split, sorted(walk(path, deep=deep)))
 
     def __post_init__(self) -> None:
         self._places = {name: at for at, name in enumerate(self.files)}
@@ -42,23 +47,30 @@ class Folder:
         return self.path / METADATA if METADATA in self._places else None
 
     def images(self) -> list[int]:
-        """The places of the files that are images by their names; what is hidden is not meant."""
+        """The places of the files that are images; what is hidden is not meant."""
         return [
-            at for at, name in enumerate(self.files) if is_image(name) and not name.startswith(".") and "/." not in name
+            at for at, name in enumerate(self.files) if not unread.is_hidden(name) and unread.is_image(self.path, name)
         ]
 
     def image(self, name: object, where: str, or_above: bool) -> int:
         """The place of the file that a line names. ``or_above``: the name may begin with that of the folder.
 
-        Raises ``InvalidSource`` unless the file is in the folder, spelt exactly so.
+        Raises ``InvalidSource`` unless the file is in the folder, spelt so: but for backslashes, which Windows writes, and for
+        the form of its Unicode, which nobody sees.
         """
         if not isinstance(name, str) or not name:
             fail(where, f"names the image {name!r}; give its path, a text.")
+        if len(name) > _LONGEST:
+            fail(
+                where,
+                f"names the image {name[:40]!r}…, a path of {len(name)} characters, which no file has; correct it.",
+            )
         if type(found := self._places.get(name)) is int and not or_above:
             return found
+        given, name = name, name if name in self._places else name.replace("\\", "/")
         parts = name.split("/")
-        if name.startswith("/") or "\\" in name or name[1:3] == ":/":
-            fail(where, f"names the image {name!r}; give a path with '/', relative to the folder of the file.")
+        if name.startswith("/") or name[1:3] == ":/":
+            fail(where, f"names the image {given!r}; give a path with '/', relative to the folder of the file.")
         if ".." in parts:
             fail(where, f"names the image {name!r}, which is outside the folder; put the images into it.")
         parts = [p for p in parts if p not in ("", ".")]
@@ -73,9 +85,25 @@ class Folder:
                 where,
                 f"names the image {name!r}, which could be {' or '.join(repr(self.files[h]) for h in hits)}; rename one.",
             )
-        return hits[0] if hits else self._missing(name, where)
+        name = "/".join(parts)
+        equal = hits or self._composed.get(composed(name), [])
+        return equal[0] if len(equal) == 1 else self._missing(name, len(equal), where)
 
-    def _missing(self, name: str, where: str) -> int:
+    @cached_property
+    def _composed(self) -> dict[str, list[int]]:
+        """The files by their names in one form of Unicode."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for at, file in enumerate(self.files):
+            found[composed(file)].append(at)
+        return found
+
+    def _missing(self, name: str, equal: int, where: str) -> NoReturn:
+        if equal:
+            fail(
+                where,
+                f"names the image {name!r}, and there are {equal} files whose names differ in their Unicode form only "
+                "(NFC, NFD); rename one.",
+            )
         alike = [f for f in self.files if f.casefold() == name.casefold()]
         if alike:
             fail(where, f"names the image {name!r}, but the file is {alike[0]!r}; spell it exactly so.")
@@ -101,8 +129,11 @@ class Folder:
         self.sizes[wanted] = np.array([size or (0, 0) for size in found], np.int32).reshape(-1, 2)
         if bad:
             shown = ", ".join(map(repr, bad[:_SHOWN])) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
+            heic = any(name.lower().endswith((".heic", ".heif", ".hif")) for name in bad)
+            cure = "; HEIC is read if pillow-heif is installed" if heic else ""
             raise InvalidSource(
-                f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or no images: {shown}; replace them, or take them out."
+                f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or no images: {shown}; replace them, or take them "
+                f"out{cure}."
             )
 
     def _named(self, wanted: Sequence[int]) -> None:
@@ -114,11 +145,6 @@ class Folder:
             raise InvalidSource(f"The name of the image {os.fsencode(odd)!r} is not UTF-8; rename it.") from None
 
 
-def is_image(name: str) -> bool:
-    """Whether a file is an image by its name."""
-    return os.path.splitext(name)[1].lower() in IMAGES
-
-
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
@@ -127,7 +153,9 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _walk(path: Path, prefix: str, deep: bool, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+def walk(
+    path: Path, prefix: str = "", deep: bool = True, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[str]:
     """The files below a folder; a link to a folder above it is not followed again.
 
     Pipes and devices are no files: reading one may never end. A link to nothing is one, and is told with the unreadable.
@@ -138,7 +166,7 @@ def _walk(path: Path, prefix: str, deep: bool, above: frozenset[tuple[int, int]]
         return
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
+            if (entry.is_symlink() and not os.path.exists(entry.path)) or entry.is_file():
                 yield prefix + entry.name
             elif deep and entry.is_dir():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})
+                yield from walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})

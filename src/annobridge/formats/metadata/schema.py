@@ -12,6 +12,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, Vali
 
 from ...core.text import near
 from ...exceptions import InvalidOption, InvalidSource
+from .declared import Declarations
 
 Fitting = Callable[[Any, str], Any]  # a value and its place -> the value as the model has it
 _OWN = frozenset({"id", "created_at", "updated_at", "item_ref", "view_ref", "parent_ref"})  # of Pixano's own models
@@ -63,13 +64,31 @@ class Schema:
 
 
 def load_model(specifier: str) -> type[BaseModel]:
-    """The model that ``path/to/file.py:Class`` names. Raises ``InvalidOption``."""
+    """The model that ``path/to/file.py:Class`` names. Raises ``InvalidOption``.
+
+    What derives from a class of Pixano's is read from the source; any other file is run.
+    """
     file, colon, name = specifier.rpartition(":")
     if not colon or not file or not name:
         raise InvalidOption(f"A schema is given as path/to/file.py:Class, not {specifier!r}.")
     path = Path(file).expanduser()
     if not path.is_file():
         raise InvalidOption(f"There is no file {file!r} to take the schema from; correct the path.")
+    return _declared(path, file, name) or _run(path, file, name)
+
+
+def _declared(path: Path, file: str, name: str) -> type[BaseModel] | None:
+    """The model of a class that derives from one of Pixano's, without running the file."""
+    try:
+        return Declarations(path.read_text(encoding="utf-8"), file).model(name)
+    except (OSError, SyntaxError, ValueError, RecursionError) as error:
+        if isinstance(error, InvalidOption):
+            raise
+        raise InvalidOption(f"The schema file {file!r} cannot be read as Python: {error}; mend it.") from None
+
+
+def _run(path: Path, file: str, name: str) -> type[BaseModel]:
+    """The model that a file makes when it is run."""
     spec = importlib.util.spec_from_file_location("annobridge_schema", path)
     if spec is None or spec.loader is None:
         raise InvalidOption(f"The file {file!r} is not Python; give a file that ends in .py.")

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from ...core import infer
 from ...core.labels import LABELS, SAMPLES
+from ...core.masks import turned
 from ...exceptions import InvalidMedia
 from ...store.media import FileMedia, Media, shown
 from ..base import Part
@@ -107,6 +108,8 @@ def _note(part: Part, facts: Facts) -> None:
             found.add("no label")
         if "tags" in found and not pc.any(pc.greater(pc.list_value_length(rows["tags"]), 0)).as_py():
             found.discard("tags")
+        if "rotation" in found and not turned(rows["rotation"]).any():
+            found.discard("rotation")
         facts.given.setdefault(name, set()).update(found)
 
 
