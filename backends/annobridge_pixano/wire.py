@@ -43,6 +43,8 @@ MESSAGES = pa.schema(
     ]
 )
 STATES = ("invisible", "hidden", "visible")
+TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # the keypoints that Pixano draws, and how many points they have
+UNDRAWN = "annobridge"  # the template of those that it keeps and does not draw
 _PARTS = pa.list_(pa.list_(pa.list_(pa.float64(), 2)))
 
 Wire = dict[str, pa.Table]
@@ -156,6 +158,14 @@ def keypoints(labels: pa.Table) -> tuple[pa.Array, pa.Array]:
     state[missing] = 0
     xy = np.where(np.repeat(missing, 2), 0.0, xy)
     return lists(size, pa.array(xy)), lists(size // 2, pa.array(np.array(STATES)[state], pa.string()))
+
+
+def templates(states: pa.Array, template: str | None) -> pa.Array:
+    """The template of keypoints: the one given, or else the one that has as many points."""
+    if template:
+        return pa.repeat(pa.scalar(template), len(states))
+    by_size = {size: name for name, size in TEMPLATES.items()}
+    return pa.array([by_size.get(size, UNDRAWN) for size in lengths(states).tolist()], pa.string())
 
 
 def keypoints_back(coords: pa.Array, states: pa.Array) -> tuple[pa.Array, pa.Array]:

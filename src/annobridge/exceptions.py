@@ -74,6 +74,7 @@ __all__ = [
     "UnexpectedLabels",
     "UnknownBackend",
     "Unreachable",
+    "EditorWarning",
     "UnsentWarning",
     "Unsupported",
 ]
@@ -81,6 +82,10 @@ __all__ = [
 
 class UnsentWarning(UserWarning):
     """Labels, attributes or samples are not sent, as the schema, the tool or the dataset leaves them out; each is counted."""
+
+
+class EditorWarning(UserWarning):
+    """The run is sent, but people do not see all of it in the tool, or cannot do there all that the schema allows."""
 
 
 class RefusedTaskWarning(UserWarning):
