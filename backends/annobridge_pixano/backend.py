@@ -149,7 +149,9 @@ class Records:
         if fresh:
             must_arrive(jsonl.counts(labels, len(task.samples), layout), tables)
         baseline = self._baseline(labels, tables, layout, fresh=fresh)
-        return Receipt(task.name, {"dataset": dataset, "name": name, "layout": layout.to_dict()}, baseline, notes)
+        columns = sample_columns.digests(sample_columns.as_records(task.samples, layout), layout)
+        state = {"dataset": dataset, "name": name, "layout": layout.to_dict(), "columns": columns}
+        return Receipt(task.name, state, baseline, notes)
 
     def _notes(self, task: Task, layout: Layout) -> Iterator[str]:
         """What people will not see as it is."""
@@ -232,7 +234,8 @@ class Records:
         with self._there(receipt):
             tables = self._tables(receipt.state["dataset"], layout)
         found = decode(tables, layout, receipt.baseline)
-        return Download(found.labels, found.samples, tuple(found.notes))
+        edited = sample_columns.edited(tables["records"], layout, receipt.state.get("columns", {}))
+        return Download(found.labels, found.samples, (*found.notes, *edited))
 
     def status(self, receipt: Receipt) -> Status:
         """Images by the state that people set in Pixano."""

@@ -49,7 +49,7 @@ def offer(api: Api, library: Path, name: str, dataset: str, content: Mapping[str
 
 def _of_entities(fields: list[FieldSchema], layout: Layout) -> Iterator[Constraint]:
     if classes := [c for f in fields for c in f.classes]:
-        yield _constraint("category", classes, closed=all(f.classes for f in fields))
+        yield _constraint("category", classes, closed=True)
     for name, column in layout.attributes.items():
         defined = [a for f in fields for a in f.definitions() if a.name == name]
         if column.type == "str" and (values := [v for a in defined for v in _choices(a)]):

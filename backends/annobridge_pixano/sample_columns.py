@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import columns
+from annobridge.core.digest import digest
+
+from . import columns, wire
 from .arrays import one
 from .layout import Layout, is_split
 
@@ -26,8 +28,14 @@ def splits(samples: pa.Table) -> pa.Array:
 
 def rows(samples: pa.Table, layout: Layout) -> list[dict[str, Any]]:
     """The columns of each sample, under the names and in the types that Pixano has for them."""
-    found = {c.name: columns.held(_finite(samples[name]), c.type) for name, c in layout.shown.items()}
-    return pa.table(found).to_pylist() if found else [{} for _ in range(len(samples))]
+    sent = as_records(samples, layout)
+    return sent.drop_columns(["id", "split"]).to_pylist() if layout.shown else [{} for _ in range(len(samples))]
+
+
+def as_records(samples: pa.Table, layout: Layout) -> pa.Table:
+    """The records' ids, splits and columns as Pixano has them."""
+    shown = {c.name: columns.held(_finite(samples[name]), c.type) for name, c in layout.shown.items()}
+    return pa.table({"id": wire.record_of(samples, layout), "split": splits(samples), **shown})
 
 
 def notes(samples: pa.Table, layout: Layout) -> Iterator[str]:
@@ -40,6 +48,29 @@ def notes(samples: pa.Table, layout: Layout) -> Iterator[str]:
         )
     if renamed := [f"{n} as {c.name}" for n, c in layout.shown.items() if c.name != n]:
         yield f"These columns of the samples have other names in Pixano: {', '.join(renamed)}."
+
+
+def digests(records: pa.Table, layout: Layout) -> dict[str, str]:
+    """What each column of the records holds, in short: so that it is seen later whether people have edited it.
+
+    ``records`` have ``id``, ``split`` and the columns that are shown.
+    """
+    ordered = records.sort_by("id")
+    names = ["id", "split", *(c.name for c in layout.shown.values())]
+    return {name: digest(ordered.select([name])) for name in names if not ordered[name].null_count}
+
+
+def edited(records: pa.Table, layout: Layout, sent: Mapping[str, str]) -> Iterator[str]:
+    """What people changed that is not taken back; ``sent`` are the digests of what was sent."""
+    now = digests(records, layout)
+    if now["id"] != sent.get("id"):
+        return  # records were deleted, or a receipt of 0.1
+    ours = {c.name: name for name, c in layout.shown.items()}
+    if names := [ours.get(name, name) for name, was in sent.items() if now.get(name, was) != was]:
+        yield (
+            f"Somebody edited {', '.join(names)} of samples in Pixano. Columns of samples are shown there and never taken back; "
+            "change them in the dataset."
+        )
 
 
 def _finite(column: pa.ChunkedArray) -> pa.Array:

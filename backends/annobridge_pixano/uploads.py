@@ -17,6 +17,7 @@ from annobridge.exceptions import BackendError
 from .api import Api
 
 SPEC = "dataset.yaml"
+FOLDER = Path(".pixano", "uploads")  # in the folder that a server was started on
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,13 @@ def schemas(layout: Layout) -> dict[str, pa.Schema]:
     """The tables to read, and the columns of each."""
     entity = [(name, pa.string()) for name in OF_ENTITY if name != "parent_id"]
     out = {
-        "records": pa.schema([("id", pa.string()), *((c.name, ARROW[c.type]) for c in layout.records.values())]),
+        "records": pa.schema(
+            [
+                ("id", pa.string()),
+                ("split", pa.string()),
+                *((c.name, ARROW[c.type]) for c in (*layout.records.values(), *layout.shown.values())),
+            ]
+        ),
         "entities": pa.schema(entity + [(c.name, ARROW[c.type]) for c in layout.attributes.values()]),
         **TABLES,
     }
