@@ -19,8 +19,8 @@ class PixanoConfig(AnnotationBackendConfig):
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")
     deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
     verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
-    template: Literal["annobridge", "face", "person", "cow"] | None = Field(
-        None, description="Pixano's keypoint template; by default the one of as many points: face 4, person 7, cow 11"
+    template: Literal["auto", "face", "person", "cow", "annobridge"] = Field(
+        "auto", description="Pixano's keypoint template; auto is the one of as many points: face 4, person 7, cow 11"
     )
     executable: str | None = Field(
         None, description="the `pixano` program, for the earlier generation, whose datasets only its command can make"

@@ -77,11 +77,11 @@ class Layout:
     shown: Mapping[str, Column] = field(default_factory=dict)  # the dataset's own columns of samples
     messages: bool = False
     mask_kind: str = "mask"  # of masks drawn in the tool
-    template: str | None = None  # of keypoints; by default by the number of their points
+    template: str = "auto"  # of keypoints
     samples: Mapping[str, str] = field(default_factory=dict)  # record id -> sample id, where they differ
 
     @classmethod
-    def of(cls, schema: LabelSchema, samples: pa.Table, labels: pa.Table, template: str | None = None) -> Layout:
+    def of(cls, schema: LabelSchema, samples: pa.Table, labels: pa.Table, template: str = "auto") -> Layout:
         """The layout of a task; the same task has the same layout."""
         types = {f.type for f in schema.fields.values()}
         records = named(_records(schema, labels), OF_RECORD)

@@ -63,14 +63,14 @@ def of_labels(labels: pa.Table) -> Iterator[str]:
     yield from _values(labels)
 
 
-def undrawn(labels: pa.Table, template: str | None) -> Iterator[str]:
+def undrawn(labels: pa.Table, template: str) -> Iterator[str]:
     """Keypoints that Pixano's page does not draw."""
     drawn = pc.is_in(wire.templates(_keypoint_states(labels), template), pa.array(list(TEMPLATES)))
     if n := len(drawn) - drawn.true_count:
         sizes = ", ".join(f"{size} ({name!r})" for name, size in TEMPLATES.items())
         yield (
             f"{n} keypoint labels are kept, but Pixano's page lists them without drawing them: it has templates for keypoints "
-            f"of {sizes} points only{'; the option `template` names another one' * (template is not None)}."
+            f"of {sizes} points only{'; the option `template` names another one' * (template != wire.AUTO)}."
         )
 
 
@@ -79,7 +79,7 @@ def _keypoint_states(labels: pa.Table) -> pa.Array:
     return wire.keypoints(rows)[1]
 
 
-def of_template(labels: pa.Table, template: str | None) -> Iterator[str]:
+def of_template(labels: pa.Table, template: str) -> Iterator[str]:
     """Keypoints that are not as many as their template has."""
     points = lengths(_keypoint_states(labels))
     if template in TEMPLATES and (points != TEMPLATES[template]).any():

@@ -44,6 +44,7 @@ MESSAGES = pa.schema(
 )
 STATES = ("invisible", "hidden", "visible")
 TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # the keypoints that Pixano draws, and how many points they have
+AUTO = "auto"  # whichever has as many points
 UNDRAWN = "annobridge"  # the template of those that it keeps and does not draw
 _PARTS = pa.list_(pa.list_(pa.list_(pa.float64(), 2)))
 
@@ -166,9 +167,9 @@ def keypoints(labels: pa.Table) -> tuple[pa.Array, pa.Array]:
     return lists(size, pa.array(xy)), lists(size // 2, pa.array(np.array(STATES)[state], pa.string()))
 
 
-def templates(states: pa.Array, template: str | None) -> pa.Array:
-    """The template of keypoints: the one given, or else the one that has as many points."""
-    if template:
+def templates(states: pa.Array, template: str) -> pa.Array:
+    """The template of each set of keypoints: the one given, or the one that has as many points."""
+    if template != AUTO:
         return pa.repeat(pa.scalar(template), len(states))
     by_size = {size: name for name, size in TEMPLATES.items()}
     return pa.array([by_size.get(size, UNDRAWN) for size in lengths(states).tolist()], pa.string())

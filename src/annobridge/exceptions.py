@@ -50,6 +50,7 @@ __all__ = [
     "DatasetExists",
     "DatasetNotFound",
     "Denied",
+    "EditorWarning",
     "Gone",
     "InvalidLabels",
     "InvalidMedia",
@@ -74,7 +75,6 @@ __all__ = [
     "UnexpectedLabels",
     "UnknownBackend",
     "Unreachable",
-    "EditorWarning",
     "UnsentWarning",
     "Unsupported",
 ]

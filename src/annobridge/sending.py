@@ -59,11 +59,11 @@ class Sender:
         """
         entries = self.no_place.to_list()
         if entries:
-            warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=6)
+            warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=5)
         notes = list(dict.fromkeys([*sent_notes.of_run(self.run.schema, self.stores, self.backend), *self.notes]))
         if notes:
             head = f"The run {self.run.anno_key!r} is sent; what {self.backend.name} does not show or cannot do:"
-            warnings.warn("\n  - ".join([head, *notes]), EditorWarning, stacklevel=6)
+            warnings.warn("\n  - ".join([head, *notes]), EditorWarning, stacklevel=5)
         return {**self.run.options, NOT_SENT: [*self.run.options.get(NOT_SENT, ()), *entries], NOTES: notes}
 
     def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
@@ -123,7 +123,7 @@ class _Refused:
             stores.runs.delete(run)
             raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
         message = f"The tool refused {self.samples} of {of} samples, which are not in the run {run.anno_key!r}:"
-        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=6)
+        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:

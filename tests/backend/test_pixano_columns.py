@@ -167,9 +167,9 @@ def test_where_an_attribute_is_text_in_another_field_other_values_may_be_typed()
 def test_the_template_is_the_one_of_as_many_points(points: int, template: str) -> None:
     pose = cases.table([("s0", "f", rows.Keypoint("c", [[0.1, 0.1]] * points))])
     _, states = wire.keypoints(pose)
-    assert wire.templates(states, None).to_pylist() == [template]
+    assert wire.templates(states, wire.AUTO).to_pylist() == [template]
     assert wire.templates(states, "cow").to_pylist() == ["cow"]
-    told = list(limits.undrawn(pose, None))
+    told = list(limits.undrawn(pose, wire.AUTO))
     assert bool(told) == (template == wire.UNDRAWN)
     assert all("lists them without drawing them" in sentence for sentence in told)
     assert "the option `template` names another one" in next(limits.undrawn(pose, wire.UNDRAWN))

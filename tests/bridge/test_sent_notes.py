@@ -15,7 +15,7 @@ from tests.doubles.poor_backend import LIMIT, PoorBackend
 import annobridge as ab
 from annobridge.backend import table
 from annobridge.backend.memory import MemoryBackend
-from annobridge.sent_notes import BackendWarning
+from annobridge.exceptions import EditorWarning
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def ds(tmp_path: Path) -> ab.Dataset:
 
 def test_each_note_is_told_once_in_one_warning(ds: ab.Dataset) -> None:
     schema = {"boxes": {"type": "detections"}, "areas": {"type": "polygons"}}
-    with pytest.warns(BackendWarning) as told:
+    with pytest.warns(EditorWarning) as told:
         ds.annotate("r1", label_schema=schema, backend="poor", task_size=1)
     (warning,) = told
     assert str(warning.message).splitlines() == [
@@ -52,11 +52,14 @@ def test_each_note_is_told_once_in_one_warning(ds: ab.Dataset) -> None:
         "  - Small boxes are not drawn.",
     ]
     assert warning.filename == __file__
+    info = ds.get_annotation_info("r1")
+    assert [f"  - {note}" for note in info["notes"]] == str(warning.message).splitlines()[1:]
+    assert "notes" not in info["options"]
 
 
 def test_plain_columns_go_with_the_samples_and_come_back_unharmed(ds: ab.Dataset) -> None:
     before = ds.samples().to_pylist()
-    with pytest.warns(BackendWarning):
+    with pytest.warns(EditorWarning):
         ds.annotate("r1", label_field="boxes", backend="poor")
     (task,) = PoorBackend.tasks
     assert task.samples.select(["sample_id", "place", "night"]).to_pylist() == [
