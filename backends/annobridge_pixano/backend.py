@@ -151,7 +151,7 @@ class Records:
         baseline = self._baseline(labels, tables, layout, fresh=fresh)
         columns = sample_columns.digests(sample_columns.as_records(task.samples, layout), layout)
         state = {"dataset": dataset, "name": name, "layout": layout.to_dict(), "columns": columns}
-        return Receipt(task.name, state, baseline, notes)
+        return Receipt(task.name, state, baseline, notes=notes)
 
     def _notes(self, task: Task, layout: Layout) -> Iterator[str]:
         """What people will not see as it is."""
