@@ -9,11 +9,12 @@ import annobridge as ab
 
 PUBLIC = """
 AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities Classification
-ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection DoctorReport Download Ellipse ExportReport Gone
+ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection DoctorReport Download EditorWarning
+Ellipse ExportReport Gone
 ImportReport InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema
-LoadReport Media MergeError MergePlan Message MissingCredential Polyline Receipt Rejected RunBusy RunError RunExists
+LoadReport Media MergeError MergePlan Message MissingCredential Polyline Receipt RefusedTaskWarning Rejected RunBusy RunError RunExists
 RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError Segmentation Skeleton StalePlan Status StoreError Task
-Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable Unsupported View annotation_config attach create_dataset
+Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset
 export_dataset export_metadata has_attribute import_dataset list_backends list_datasets load_dataset write_metadata
 """
 

@@ -124,6 +124,11 @@ class Api:
         """Remove a session and its files."""
         self.http.send("DELETE", f"/io/uploads/{upload}")
 
+    def reload(self, dataset: str) -> None:
+        """Make the server read the files of a dataset anew, which it does when a bookmark changes: one is set and taken back."""
+        for _ in range(2):
+            self.http.send("PATCH", f"/datasets/info/{dataset}/bookmark", params={"bookmark": "TODO"}, retry_on=is_busy)
+
     def analyze(self, source: str, samples: Sequence[str] = ()) -> str:
         """The id of a plan to import this. Raises ``Rejected`` with all that is wrong, and those of the ``samples``, one a line,
         that it is wrong with.

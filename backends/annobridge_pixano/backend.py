@@ -21,9 +21,9 @@ from annobridge.backend import AnnotationBackend, Capabilities, Download, Receip
 from annobridge.backend.http import Http
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import BackendError, Broken, Gone, Rejected
+from annobridge.exceptions import Broken, Gone, Rejected
 
-from . import api, images, jsonl, limits, messages, removal, wire
+from . import api, choices, images, jsonl, limits, messages, removal, sample_columns, uploads, wire
 from .arrays import each, one, setting
 from .config import PixanoConfig
 from .decode import decode, unsigned
@@ -33,7 +33,7 @@ from .layout import Layout
 from .names import dataset_name, file_name
 
 SENT = "Sent by annobridge"
-SPLIT = "train"
+FOLDER = "train"  # of a session: all images and their metadata; each line says its own split
 PARALLEL = 4  # images on their way at once
 _SPATIAL_TYPES = frozenset({"detections", "instances", "polygons", "polylines", "keypoints", "segmentation"})
 
@@ -51,6 +51,8 @@ class PixanoBackend(AnnotationBackend):
         attributed_types=_SPATIAL_TYPES | {"messages"},
         class_attributes=True,
         status=True,
+        sample_columns=True,
+        editor_limits=limits.OF_THE_PAGE,
     )
 
     def __init__(self, config: PixanoConfig) -> None:
@@ -140,16 +142,42 @@ class Records:
         labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
         labels = setting(labels, remote_id=wire.remote_ids(labels, layout)).combine_chunks()
         name = dataset_name(task.name)
-        dataset, fresh = self._dataset(name, task, layout, labels)
+        disk = uploads.find_disk(self._api)
+        dataset, fresh = self._dataset(name, task, layout, labels, disk)
+        notes = (*self._notes(task, layout), *self._offer(name, dataset, task, layout, disk))
         tables = self._tables(dataset, layout)
         if fresh:
             must_arrive(jsonl.counts(labels, len(task.samples), layout), tables)
         baseline = self._baseline(labels, tables, layout, fresh=fresh)
-        return Receipt(task.name, {"dataset": dataset, "name": name, "layout": layout.to_dict()}, baseline)
+        columns = sample_columns.digests(sample_columns.as_records(task.samples, layout), layout)
+        state = {"dataset": dataset, "name": name, "layout": layout.to_dict(), "columns": columns}
+        return Receipt(task.name, state, baseline, notes=notes)
 
-    def _dataset(self, name: str, task: Task, layout: Layout, labels: pa.Table) -> tuple[str, bool]:
+    def _notes(self, task: Task, layout: Layout) -> Iterator[str]:
+        """What people will not see as it is."""
+        yield from sample_columns.notes(task.samples, layout)
+        yield from limits.undrawn(task.labels, layout.template)
+
+    def _offer(self, name: str, dataset: str, task: Task, layout: Layout, disk: uploads.Disk | None) -> Iterator[str]:
+        """Have the page offer the classes and values of the schema; why it does not."""
+        if disk is None:
+            yield choices.REMOTE_NOTE
+            return
+        try:
+            choices.offer(self._api, disk.library, name, dataset, choices.of_task(task.schema, layout))
+        except OSError as error:
+            yield (
+                "Pixano's page does not offer the classes and choices of the schema, since its library cannot be written "
+                f"({error.strerror}): {disk.library}."
+            )
+
+    def _dataset(
+        self, name: str, task: Task, layout: Layout, labels: pa.Table, disk: uploads.Disk | None
+    ) -> tuple[str, bool]:
         """The id of the task's dataset, and whether it is fresh: an earlier call may have been cut off after it."""
         self._settle(name)
+        if disk:
+            uploads.discard_cut_off(self._api, disk, name)
         there = self._api.dataset(name=name)
         if there and there["description"] != removal.REMOVED:
             return str(there["id"]), False
@@ -162,21 +190,17 @@ class Records:
                 self._api.finish(job, self.config.deadline)
 
     def _send(self, name: str, task: Task, layout: Layout, labels: pa.Table, *, overwrite: bool) -> str:
-        upload, source = self._api.open_upload()
-        try:
-            spec = layout.dataset(name, SENT, overwrite=overwrite)
-            self._api.put_file(upload, "dataset.yaml", json.dumps(spec).encode())
+        with uploads.session(self._api) as (upload, source):
+            spec = layout.dataset(name, f"{SENT}: {task.title}" if task.title else SENT, overwrite=overwrite)
+            self._api.put_file(upload, uploads.SPEC, json.dumps(spec).encode())
             files = self._put_images(upload, task)
             text = b"".join(jsonl.lines(layout, task.samples, labels, files))
-            self._api.put_file(upload, f"{SPLIT}/metadata.jsonl", text)
+            self._api.put_file(upload, f"{FOLDER}/metadata.jsonl", text)
             plan = self._api.analyze(source, task.samples["sample_id"].to_pylist())
-        except BaseException:
-            self._forget(upload)
-            raise
         try:
             return self._api.finish(self._api.start(plan), self.config.deadline)
         except Rejected:  # any other failure leaves an import that may go on
-            self._forget(upload)
+            uploads.discard(self._api, upload)
             raise
 
     def _put_images(self, upload: str, task: Task) -> list[str]:
@@ -187,14 +211,9 @@ class Records:
             for at in range(0, len(rows), PARALLEL):
                 with ExitStack() as opened:
                     streams = [opened.enter_context(task.media.open(r["sample_id"])) for r in rows[at : at + PARALLEL]]
-                    paths = [f"{SPLIT}/{name}" for name in names[at : at + PARALLEL]]
+                    paths = [f"{FOLDER}/{name}" for name in names[at : at + PARALLEL]]
                     list(pool.map(self._api.put_file, repeat(upload), paths, streams))
         return names
-
-    def _forget(self, upload: str) -> None:
-        """Pixano keeps the files of an upload that came to nothing."""
-        with suppress(BackendError):
-            self._api.close_upload(upload)
 
     def _baseline(self, labels: pa.Table, tables: wire.Wire, layout: Layout, *, fresh: bool) -> pa.Table:
         """What the server gives back; or, when people may be at work already, what it gave back then."""
@@ -215,7 +234,8 @@ class Records:
         with self._there(receipt):
             tables = self._tables(receipt.state["dataset"], layout)
         found = decode(tables, layout, receipt.baseline)
-        return Download(found.labels, found.samples, tuple(found.notes))
+        edited = sample_columns.edited(tables["records"], layout, receipt.state.get("columns", {}))
+        return Download(found.labels, found.samples, (*found.notes, *edited))
 
     def status(self, receipt: Receipt) -> Status:
         """Images by the state that people set in Pixano."""
@@ -243,11 +263,13 @@ class Records:
         )
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
-        """The dataset that an unanswered upload left."""
+        """The dataset that an unanswered upload left. Files that it left without one are removed."""
         name = dataset_name(task_name)
         self._settle(name)
         there = self._api.dataset(name=name)
         if there is None or there["description"] == removal.REMOVED:
+            if disk := uploads.find_disk(self._api):
+                uploads.discard_cut_off(self._api, disk, name)
             return None
         return {"dataset": there["id"], "name": name}
 

@@ -14,7 +14,7 @@ import typer
 from annobridge.backend import Receipt
 from annobridge.exceptions import Unreachable
 
-from . import server
+from . import install, server, uploads
 from .hands import Hands
 
 app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True, add_completion=False)
@@ -40,9 +40,21 @@ def up(
     root = folder or home()
     running = server.status(root)
     if running is None:
-        typer.echo("Starting Pixano (the first time, it is installed: about a minute) …", err=True)
+        first = "" if install.is_installed() else " (it is installed first: about a minute)"
+        typer.echo(f"Starting Pixano{first} …", err=True)
         running = server.up(root, port)
+        if left := uploads.left(Path(running.root) / uploads.FOLDER):
+            typer.echo(_told(left), err=True)
     _print(running, as_json)
+
+
+def _told(left: Sequence[Path]) -> str:
+    """What uploads that were cut off have left."""
+    size = sum(f.stat().st_size for folder in left for f in folder.rglob("*") if f.is_file()) / (1 << 20)
+    return (
+        f"{len(left)} uploads that were cut off left {size:,.1f} MB in {left[0].parent}. Resuming or aborting their run removes "
+        "them, and so does Pixano when it starts a day later."
+    )
 
 
 @app.command()

@@ -20,8 +20,8 @@ class PixanoConfig(AnnotationBackendConfig):
     deadline: float = Field(3600.0, gt=0, description="seconds that the server may take to import a task")
     largest_answer: int = Field(256, ge=1, description="MiB of one answer, as a page of a thousand masks is")
     verify: bool | str = Field(True, description="check the TLS certificate, or the file of a CA to check it with")
-    template: Literal["annobridge", "face", "person", "cow"] = Field(
-        "annobridge", description="Pixano's keypoint template; it draws (and edits) face, person and cow only"
+    template: Literal["auto", "face", "person", "cow", "annobridge"] = Field(
+        "auto", description="Pixano's keypoint template; auto is the one of as many points: face 4, person 7, cow 11"
     )
     executable: str | None = Field(
         None, description="the `pixano` program, for the earlier generation, whose datasets only its command can make"

@@ -36,6 +36,11 @@ def ensure_env(env: Path | None = None) -> Path:
     return home
 
 
+def is_installed() -> bool:
+    """Whether Pixano is where ``ensure_env`` puts it by default."""
+    return _installed(env_path().absolute()) == VERSION
+
+
 def _install(home: Path) -> None:
     if home.exists() and not (home / "pyvenv.cfg").exists() and any(home.iterdir()):
         raise Broken(

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import messages, values, wire
+from . import messages, sample_columns, values, wire
 from .arrays import one
 from .layout import SPATIAL, Layout
 
@@ -31,10 +31,11 @@ def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[s
     threads = _threads(layout, labels)
     yield _line(HEADER)
     ours = {sample: record for record, sample in layout.samples.items()}
-    for sample, name in zip(samples["sample_id"].to_pylist(), files, strict=True):
+    rows = zip(samples["sample_id"].to_pylist(), files, sample_columns.splits(samples).to_pylist(), strict=True)
+    for (sample, name, split), columns in zip(rows, sample_columns.rows(samples, layout), strict=True):
         record = ours.get(sample, sample)
-        line: dict[str, Any] = {"id": record, "split": "train", "views": {"image": name}}
-        line["attrs"] = {"sample_id": sample, **attrs.get(record, {})}
+        line: dict[str, Any] = {"id": record, "split": split, "views": {"image": name}}
+        line["attrs"] = {"sample_id": sample, **columns, **attrs.get(record, {})}
         line["entities"] = entities.pop(record, [])
         if record in threads:
             line["conversations"] = threads[record]
@@ -106,8 +107,10 @@ def _shapes(layout: Layout, rows: pa.Table) -> Iterator[dict[str, dict[str, Any]
         for coords, points, is_closed in zip(*(c.to_pylist() for c in columns), strict=True):
             yield {kind: {"kind": kind, "coords": coords, "num_points": points, "is_closed": is_closed}}
     elif kind == "keypoints":
-        for coords, states in zip(*(c.to_pylist() for c in wire.keypoints(rows)), strict=True):
-            yield {kind: {"kind": kind, "template_id": layout.template, "coords": coords, "states": states}}
+        coords, states = wire.keypoints(rows)
+        columns = (wire.templates(states, layout.template), coords, states)
+        for template, xy, seen in zip(*(c.to_pylist() for c in columns), strict=True):
+            yield {kind: {"kind": kind, "template_id": template, "coords": xy, "states": seen}}
 
 
 def record_attributes(layout: Layout, labels: pa.Table) -> dict[str, dict[str, Any]]:

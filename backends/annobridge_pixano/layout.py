@@ -4,6 +4,7 @@ spatial labels     an entity (class and attributes) with its annotation
 classification(s)  a record attribute: one text, or a list of texts
 scalar             a record attribute, typed by the values
 messages           conversations
+columns of samples record attributes that are shown, and never read
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annobridge.core.labels import SAMPLES
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
+
+from .arrays import lengths, one
 
 SPATIAL = {
     "box": "bbox",
@@ -66,22 +70,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a task. ``attributes`` and ``records`` go by the names that we have for them."""
+    """The columns of a task. ``attributes``, ``records`` and ``shown`` go by the names that we have for them."""
 
     attributes: Mapping[str, Column] = field(default_factory=dict)
     records: Mapping[str, Column] = field(default_factory=dict)
+    shown: Mapping[str, Column] = field(default_factory=dict)  # the dataset's own columns of samples
     messages: bool = False
     mask_kind: str = "mask"  # of masks drawn in the tool
-    template: str = "annobridge"  # of keypoints
+    template: str = "auto"  # of keypoints
     samples: Mapping[str, str] = field(default_factory=dict)  # record id -> sample id, where they differ
 
     @classmethod
-    def of(cls, schema: LabelSchema, samples: pa.Table, labels: pa.Table, template: str) -> Layout:
+    def of(cls, schema: LabelSchema, samples: pa.Table, labels: pa.Table, template: str = "auto") -> Layout:
         """The layout of a task; the same task has the same layout."""
         types = {f.type for f in schema.fields.values()}
+        records = named(_records(schema, labels), OF_RECORD)
         return cls(
             attributes=named(_attributes(schema), OF_ENTITY),
-            records=named(_records(schema, labels), OF_RECORD),
+            records=records,
+            shown=named(_shown(samples), [*OF_RECORD, *(c.name for c in records.values())]),
             messages="messages" in types,
             mask_kind="segmentation" if "segmentation" in types and "instances" not in types else "mask",
             template=template,
@@ -95,13 +102,14 @@ class Layout:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Layout:
         """What ``to_dict`` wrote."""
-        columns = {key: {n: _column(c) for n, c in stored[key].items()} for key in ("attributes", "records")}
+        tables = ("attributes", "records", "shown")  # receipts of 0.1 have no ``shown``
+        columns = {key: {n: _column(c) for n, c in stored.get(key, {}).items()} for key in tables}
         return cls(**{**stored, **columns})
 
     def dataset(self, name: str, description: str, *, overwrite: bool) -> dict[str, Any]:
         """The text of ``dataset.yaml`` (JSON is YAML)."""
         entity = {"category": "str", "label_id": "str", "label_field": "str"}
-        record = {"sample_id": "str"}
+        record = {"sample_id": "str"} | {c.name: c.spec() for c in self.shown.values()}
         return {
             "dataset": {
                 "name": name,
@@ -119,6 +127,19 @@ class Layout:
                 "annotations": ["bbox", "mask", "keypoint", "multi_path", *(["message"] if self.messages else [])],
             },
         }
+
+
+def column_type(type_: pa.DataType) -> str:
+    """The type of ``Column`` that holds an Arrow type: its own, or JSON text."""
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "str"
+    if pa.types.is_boolean(type_):
+        return "bool"
+    if pa.types.is_integer(type_) and type_ != pa.uint64():
+        return "int"
+    if pa.types.is_floating(type_):
+        return "float"
+    return "list" if pa.types.is_list(type_) and pa.types.is_string(type_.value_type) else "json"
 
 
 def record_ids(samples: Iterable[str]) -> dict[str, str]:
@@ -181,10 +202,28 @@ def _records(schema: LabelSchema, labels: pa.Table) -> dict[str, Column]:
     for name, f in schema.fields.items():
         if f.type == "scalar":
             values = pc.unique(labels.filter(pc.equal(labels["field"], name))["value"].drop_null()).to_pylist()
+            values += map(json.dumps, f.classes)
             out[name] = Column(name, scalar_type(values), ("scalar",))
         elif f.kind == "classification":
             out[name] = Column(name, "str" if f.type == "classification" else "list", ("classification",))
     return out
+
+
+def _shown(samples: pa.Table) -> dict[str, Column]:
+    """The columns of samples that are sent as they are, and their tags if there are any; the split has its own place."""
+    out = {
+        f.name: Column(f.name, column_type(f.type))
+        for f in samples.schema
+        if f.name not in SAMPLES.names and not is_split(f)
+    }
+    if "tags" in samples.column_names and lengths(one(samples["tags"])).any():
+        out["tags"] = Column("tags", "list")
+    return out
+
+
+def is_split(column: pa.Field) -> bool:
+    """Whether a column of samples says which split each is of."""
+    return column.name == "split" and column_type(column.type) == "str"
 
 
 def scalar_type(values: Iterable[str]) -> str:

@@ -18,9 +18,18 @@ from annobridge.core.schema import LabelSchema
 from . import layout, messages, values, wire
 from .arrays import Bools, bools, lengths, one
 from .layout import SPATIAL, Layout
+from .wire import TEMPLATES
 
 TOLERANCE = 1e-6  # a rounding error outside of the image is pulled in, and put back afterwards
-TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # keypoints that Pixano draws, and how many points they have
+
+
+OF_THE_PAGE = {  # label type -> what people cannot do with it in Pixano's page
+    **dict.fromkeys(
+        ("polygons", "polylines"), "the points of an existing one cannot be moved; delete it and draw a new one."
+    ),
+    "keypoints": "new ones cannot be drawn; those of 4, 7 or 11 points are shown, and their points can be moved.",
+    "classifications": "the classes of an image are edited as the text of a JSON list.",
+}
 
 
 def of_schema(schema: LabelSchema) -> Iterator[str]:
@@ -55,10 +64,25 @@ def of_labels(labels: pa.Table) -> Iterator[str]:
     yield from _values(labels)
 
 
+def undrawn(labels: pa.Table, template: str) -> Iterator[str]:
+    """Keypoints that Pixano's page does not draw."""
+    drawn = pc.is_in(wire.templates(_keypoint_states(labels), template), pa.array(list(TEMPLATES)))
+    if n := len(drawn) - drawn.true_count:
+        sizes = ", ".join(f"{size} ({name!r})" for name, size in TEMPLATES.items())
+        yield (
+            f"{n} keypoint labels are kept, but Pixano's page lists them without drawing them: it has templates for keypoints "
+            f"of {sizes} points only{'; the option `template` names another one' * (template != wire.AUTO)}."
+        )
+
+
+def _keypoint_states(labels: pa.Table) -> pa.Array:
+    rows = labels.filter(pc.equal(labels["kind"], "keypoints")).combine_chunks()
+    return wire.keypoints(rows)[1]
+
+
 def of_template(labels: pa.Table, template: str) -> Iterator[str]:
     """Keypoints that are not as many as their template has."""
-    rows = labels.filter(pc.equal(labels["kind"], "keypoints")).combine_chunks()
-    points = lengths(wire.keypoints(rows)[1])
+    points = lengths(_keypoint_states(labels))
     if template in TEMPLATES and (points != TEMPLATES[template]).any():
         yield (
             f"Pixano's template {template!r} has {TEMPLATES[template]} points, and some keypoints here have others; "

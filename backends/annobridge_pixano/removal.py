@@ -11,11 +11,9 @@ import base64
 import json
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
-from annobridge.exceptions import BackendError
-
+from . import uploads
 from .api import Api
 
 REMOVED = "Removed by annobridge: this folder may be deleted"
@@ -26,33 +24,20 @@ _PIXEL = base64.b64decode(
 
 def remove(api: Api, name: str, deadline: float) -> None:
     """Remove the dataset of this name and all that it holds."""
-    upload, source = api.open_upload()
-    library = _library(source)
-    try:
+    with uploads.session(api) as (upload, source):
+        disk = uploads.Disk.of(source)
         spec = {
             "dataset": {"name": name, "description": REMOVED, "workspace": "image"},
             "format": "pixano_jsonl",
             "mode": "overwrite",
             "schema": {"views": {"image": "image"}},
         }
-        api.put_file(upload, "dataset.yaml", json.dumps(spec).encode())
+        api.put_file(upload, uploads.SPEC, json.dumps(spec).encode())
         api.put_file(upload, "train/0.png", _PIXEL)
         api.put_file(upload, "train/metadata.jsonl", b'{"id":"removed","views":{"image":"0.png"}}\n')
         api.finish(api.start(api.analyze(source)), deadline)
-    except BackendError:
-        with suppress(BackendError):
-            api.close_upload(upload)
-        raise
-    if library:
-        _clear(library, name)
-
-
-def _library(source: str) -> Path | None:
-    """The server's library, if it is on this disk: the session's folder, which has a random name, is the proof."""
-    folder = Path(source)
-    here = folder.is_absolute() and folder.is_dir() and folder.parent.name == "uploads"
-    library = folder.parent.parent.parent / "library"
-    return library if here and library.is_dir() else None
+    if disk:
+        _clear(disk.library, name)
 
 
 def _clear(library: Path, name: str) -> None:

@@ -43,6 +43,9 @@ MESSAGES = pa.schema(
     ]
 )
 STATES = ("invisible", "hidden", "visible")
+TEMPLATES = {"face": 4, "person": 7, "cow": 11}  # the keypoints that Pixano draws, and how many points they have
+AUTO = "auto"  # whichever has as many points
+UNDRAWN = "annobridge"  # the template of those that it keeps and does not draw
 _PARTS = pa.list_(pa.list_(pa.list_(pa.float64(), 2)))
 
 Wire = dict[str, pa.Table]
@@ -52,7 +55,13 @@ def schemas(layout: Layout) -> dict[str, pa.Schema]:
     """The tables to read, and the columns of each."""
     entity = [(name, pa.string()) for name in OF_ENTITY if name != "parent_id"]
     out = {
-        "records": pa.schema([("id", pa.string()), *((c.name, ARROW[c.type]) for c in layout.records.values())]),
+        "records": pa.schema(
+            [
+                ("id", pa.string()),
+                ("split", pa.string()),
+                *((c.name, ARROW[c.type]) for c in (*layout.records.values(), *layout.shown.values())),
+            ]
+        ),
         "entities": pa.schema(entity + [(c.name, ARROW[c.type]) for c in layout.attributes.values()]),
         **TABLES,
     }
@@ -156,6 +165,14 @@ def keypoints(labels: pa.Table) -> tuple[pa.Array, pa.Array]:
     state[missing] = 0
     xy = np.where(np.repeat(missing, 2), 0.0, xy)
     return lists(size, pa.array(xy)), lists(size // 2, pa.array(np.array(STATES)[state], pa.string()))
+
+
+def templates(states: pa.Array, template: str) -> pa.Array:
+    """The template of each set of keypoints: the one given, or the one that has as many points."""
+    if template != AUTO:
+        return pa.repeat(pa.scalar(template), len(states))
+    by_size = {size: name for name, size in TEMPLATES.items()}
+    return pa.array([by_size.get(size, UNDRAWN) for size in lengths(states).tolist()], pa.string())
 
 
 def keypoints_back(coords: pa.Array, states: pa.Array) -> tuple[pa.Array, pa.Array]:

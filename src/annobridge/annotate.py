@@ -22,6 +22,7 @@ from .exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, Unse
 from .outgoing import Outgoing
 from .progress import ProgressChoice
 from .sending import Sender
+from .sent_notes import shown_columns
 from .store import views
 from .store.lease import Hold
 from .store.locate import of_samples
@@ -60,7 +61,7 @@ def send(
     parts = tasks.split(selection.sample_ids, per_task)
     todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
     stores.labels.require_nullable()
-    with Outgoing(stores, run, todo, selection.label_filters) as outgoing:
+    with Outgoing(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as outgoing:
         outgoing.check(backend, progress)
         run = _with_unsent(run, outgoing.unsent.to_list(), strict)
         with stores.runs.reserved(run) as hold:
@@ -110,7 +111,7 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: Pr
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.drop(run, [name for name, _ in todo])
     filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
-    with Outgoing(stores, run, todo, filters) as outgoing:
+    with Outgoing(stores, run, todo, filters, shown_columns(stores, backend)) as outgoing:
         outgoing.check_files(backend, progress)
         return Sender(stores, run, hold, backend, outgoing).send(progress)
 

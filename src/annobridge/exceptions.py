@@ -50,6 +50,7 @@ __all__ = [
     "DatasetExists",
     "DatasetNotFound",
     "Denied",
+    "EditorWarning",
     "Gone",
     "InvalidLabels",
     "InvalidMedia",
@@ -81,6 +82,10 @@ __all__ = [
 
 class UnsentWarning(UserWarning):
     """Labels, attributes or samples are not sent, as the schema, the tool or the dataset leaves them out; each is counted."""
+
+
+class EditorWarning(UserWarning):
+    """The run is sent, but people do not see all of it in the tool, or cannot do there all that the schema allows."""
 
 
 class RefusedTaskWarning(UserWarning):

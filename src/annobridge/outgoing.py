@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,14 @@ class Outgoing:
     """The tasks still to be sent, made one at a time from rows that were regrouped on disk."""
 
     def __init__(
-        self, stores: Stores, run: Run, todo: Sequence[tuple[str, pa.Array]], filters: Mapping[str, tuple[str, ...]]
+        self,
+        stores: Stores,
+        run: Run,
+        todo: Sequence[tuple[str, pa.Array]],
+        filters: Mapping[str, tuple[str, ...]],
+        columns: Sequence[str] = (),
     ) -> None:
-        self.run, self.todo, self.stores = run, todo, stores
+        self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
         self._folder = temporary.make()
         everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
         sizes = np.array([len(ids) for _, ids in todo], np.int64)
@@ -68,10 +74,11 @@ class Outgoing:
             raise SchemaError(
                 f"The samples have no column {self._media_field!r} (media_field); they have {', '.join(schema.names)}."
             )
-        names = [self._media_field if n == "filepath" else n for n in SAMPLES.names]
-        shuffle = Shuffle(SAMPLES, self._folder)
+        sent = pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+        names = [self._media_field if n == "filepath" else n for n in sent.names]
+        shuffle = Shuffle(sent, self._folder)
         for batch in self.stores.samples.scan(None, list(dict.fromkeys(names))):
-            columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=SAMPLES)
+            columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
             shuffle.feed(columns, locator.tasks(batch["sample_id"]))
         return shuffle
 
@@ -85,7 +92,7 @@ class Outgoing:
         temporary.remove(self._folder)
 
     def samples_of(self, number: int) -> pa.Table:
-        """``SAMPLES`` of one task, in the order of the view."""
+        """The samples of one task, in the order of the view: ``SAMPLES``, and the dataset's own columns that are sent."""
         rows = self._samples.get(number).combine_chunks()
         rows = rows.take(pc.index_in(self.todo[number][1], value_set=rows["sample_id"].combine_chunks()).drop_null())
         for at, name in enumerate(("width", "height")):
@@ -104,7 +111,8 @@ class Outgoing:
             self._sizes[number], _ = media.check(samples, files, size=media.header_size)
             samples = self.samples_of(number)
         labels = tasks.outgoing(in_order(self._labels.get(number)), self.run.schema)
-        return Task(self.todo[number][0], self.run.schema, samples, labels, files)
+        title = f"{self.run.anno_key} of {PurePath(self.stores.db.uri).name}"
+        return Task(self.todo[number][0], self.run.schema, samples, labels, files, title)
 
     def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
         """The baseline of a task with what its labels have here and no tool is asked about."""

@@ -21,7 +21,7 @@ from .core.unsent import sentences
 from .exceptions import Gone, InvalidOption, StalePlan
 from .outcome import Options, Outcome
 from .spool import Spool
-from .store.run import NOT_SENT, Run
+from .store.run import NOT_SENT, NOTES, Run
 from .store.stores import Stores
 
 _ACTIONS = ("add", "edit", "delete")
@@ -401,8 +401,9 @@ def describe(run: Run) -> dict[str, Any]:
         "backend": run.backend,
         "state": run.state,
         "label_schema": run.schema.to_dict(),
-        "options": {name: value for name, value in run.options.items() if name != NOT_SENT},
+        "options": {name: value for name, value in run.options.items() if name not in (NOT_SENT, NOTES)},
         "not_sent": list(run.options.get(NOT_SENT, ())),
+        "notes": list(run.options.get(NOTES, ())),
         "created": run.created.isoformat(),
         "updated": run.updated.isoformat(),
         "loads": loads,

@@ -9,15 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import sent_notes
 from .backend.base import Receipt, Task
 from .backend.guarded import Guarded
 from .core.masks import one
 from .core.unsent import Unsent, sentences
-from .exceptions import BackendError, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
+from .exceptions import BackendError, EditorWarning, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
 from .outgoing import Outgoing
 from .progress import Progress, ProgressChoice
 from .store.lease import Hold
-from .store.run import NOT_SENT, Run
+from .store.run import NOT_SENT, NOTES, Run
 from .store.stores import Stores
 
 
@@ -31,6 +32,7 @@ class Sender:
     backend: Guarded
     outgoing: Outgoing
     no_place: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
+    notes: list[str] = field(default_factory=list)  # of the receipts
 
     def send(self, progress: ProgressChoice) -> Run:
         """Send all tasks; the run as it is then."""
@@ -45,17 +47,24 @@ class Sender:
                     raise type(e)(f"{e} {_left(self.run, number, size)}", e.status, e.detail, e.samples) from e
                 if receipt is not None:
                     self._record(number, receipt)
+                    self.notes.extend(receipt.notes)
                 bar.advance(task.samples.num_rows)
         if refused.reasons:
             refused.report(self.stores, self.run, self.outgoing.samples)
         return self.stores.runs.update(self.run, state="sent", options=self._options())
 
     def _options(self) -> dict[str, Any]:
-        """The run's options, with the labels for which the tool has no place among those that are not sent."""
+        """The run's options, with the labels for which the tool has no place among those that are not sent, and notes on what
+        people will not find in the tool. Warns of both.
+        """
         entries = self.no_place.to_list()
         if entries:
-            warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=6)
-        return {**self.run.options, NOT_SENT: [*self.run.options.get(NOT_SENT, ()), *entries]}
+            warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=5)
+        notes = list(dict.fromkeys([*sent_notes.of_run(self.run.schema, self.stores, self.backend), *self.notes]))
+        if notes:
+            head = f"The run {self.run.anno_key!r} is sent; what {self.backend.name} does not show or cannot do:"
+            warnings.warn("\n  - ".join([head, *notes]), EditorWarning, stacklevel=5)
+        return {**self.run.options, NOT_SENT: [*self.run.options.get(NOT_SENT, ()), *entries], NOTES: notes}
 
     def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
         """Upload a task. Where refusals are to be skipped, the samples that the tool refuses are left out of it; ``None``
@@ -114,7 +123,7 @@ class _Refused:
             stores.runs.delete(run)
             raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
         message = f"The tool refused {self.samples} of {of} samples, which are not in the run {run.anno_key!r}:"
-        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=6)
+        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:

@@ -18,7 +18,7 @@ from annobridge.backend import Download, Receipt, Task
 from annobridge.core import geometry, rows
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected, Unreachable
-from annobridge_pixano import PixanoBackend, PixanoConfig, api, removal, server
+from annobridge_pixano import PixanoBackend, PixanoConfig, api, server, uploads
 from annobridge_pixano.hands import Hands
 
 from . import pixano_cases as cases
@@ -314,7 +314,7 @@ def test_found_after_a_lost_answer_and_deleted_twice(everything: Sent) -> None:
 def test_removed_dataset_leaves_room_where_the_disk_is_not_ours(
     everything: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "_library", lambda source: None)
+    monkeypatch.setattr(uploads.Disk, "of", lambda source: None)
     everything.backend.delete(everything.receipt)
     assert everything.backend.find(everything.task.name) is None
     with pytest.raises(Gone):

@@ -72,7 +72,8 @@ class Items:
         return limits.of_task(task, self._layout(task))
 
     def _layout(self, task: Task) -> Layout:
-        return pythonic(Layout.of(task.schema, task.samples, task.labels, self.config.template))
+        template = wire.UNDRAWN if self.config.template == wire.AUTO else self.config.template
+        return pythonic(Layout.of(task.schema, task.samples, task.labels, template))
 
     def _program(self) -> Program:
         if not (self.config.executable and self.config.folder):

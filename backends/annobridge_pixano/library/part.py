@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from annobridge.core import attributes
 from annobridge.core.labels import REMOTE, conform
 
-from .. import values, wire
+from .. import columns, values, wire
 from ..arrays import Bools, bools, choose, each, find, first_rows, lengths, one, setting
 from ..decode import decode
-from . import columns, shapes
+from . import shapes
 from .rules import Rules
 from .samples import STAND_IN
 

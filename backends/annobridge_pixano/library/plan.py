@@ -14,11 +14,10 @@ import pyarrow.compute as pc
 from annobridge.core.labels import REMOTE, conform
 from annobridge.exceptions import Unsupported
 
-from .. import limits, wire
+from .. import columns, limits, wire
 from ..arrays import bools, each, one, setting
 from ..decode import unsigned
-from ..layout import OF_ENTITY, OF_RECORD, SAFE_ID, SPATIAL, Column, Layout, named, scalar_type
-from . import columns
+from ..layout import OF_ENTITY, OF_RECORD, SAFE_ID, SPATIAL, Column, Layout, column_type, named, scalar_type
 
 OWN = ("split", "status", "comment")  # columns of samples that records have too
 _COLUMNS = frozenset({"classification", "scalar"})  # kinds that are attributes of records
@@ -56,7 +55,7 @@ class Plan:
         for f in samples.schema:
             own = f.name in OWN and pa.types.is_string(f.type)
             if f.name not in _APART and not own and samples[f.name].null_count < len(samples):
-                self._columns.setdefault(f.name, columns.kind(f.type))
+                self._columns.setdefault(f.name, column_type(f.type))
         return samples, labels
 
     def _wrong(self, samples: pa.Table, labels: pa.Table) -> Iterator[str]:

@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 
 from annobridge.core import attributes
 
-from .. import jsonl, values, wire
+from .. import columns, jsonl, values, wire
 from ..arrays import INTS, bools, one
 from ..layout import SPATIAL, Column, Layout
 from ..values import ARROW
-from . import columns
 from .plan import OWN
 from .tables import ENTITIES, IMAGES, MESSAGES, RECORDS, SHAPES
 
@@ -173,7 +172,7 @@ def _geometry(suffix: str, rows: pa.Table, layout: Layout) -> dict[str, Any]:
         coords, points = wire.paths(rows)
         return {"coords": coords, "num_points": points, "is_closed": wire.closed(rows)}
     coords, states = wire.keypoints(rows)
-    return {"coords": coords, "states": states, "template_id": pa.repeat(pa.scalar(layout.template), len(rows))}
+    return {"coords": coords, "states": states, "template_id": wire.templates(states, layout.template)}
 
 
 def _messages(labels: pa.Table, layout: Layout) -> pa.Table:

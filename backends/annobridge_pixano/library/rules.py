@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from annobridge.core.labels import SAMPLES
 from annobridge.exceptions import InvalidOption
 
-from ..layout import OF_RECORD, SPATIAL, Column, Layout
-from . import columns
+from ..layout import OF_RECORD, SPATIAL, Column, Layout, column_type
 from .place import Place
 from .sidecar import Sidecar
 from .tables import SHAPES
@@ -81,9 +80,7 @@ def of(
 
 
 def _classes(place: Place, name: str, notes: list[str]) -> str | None:
-    names = [
-        f.name for f in place.schema("entities") if columns.kind(f.type) == "str" and f.name not in _ENTITY | _OURS
-    ]
+    names = [f.name for f in place.schema("entities") if column_type(f.type) == "str" and f.name not in _ENTITY | _OURS]
     if name in names:
         return name
     others = sorted(set(names) - {"parent_id"})
@@ -112,7 +109,7 @@ def _unset(place: Place, layout: Layout) -> frozenset[tuple[str, str]]:
 def _attributes(schema: pa.Schema, less: Iterable[str | None]) -> dict[str, Column]:
     """All columns but some, as attributes that any label can have."""
     hidden = set(less)
-    return {f.name: Column(f.name, columns.kind(f.type), tuple(SPATIAL)) for f in schema if f.name not in hidden}
+    return {f.name: Column(f.name, column_type(f.type), tuple(SPATIAL)) for f in schema if f.name not in hidden}
 
 
 def _whole(schema: pa.Schema, ours: bool) -> list[pa.Field]:
@@ -125,7 +122,7 @@ def _of_records(
     whole: list[pa.Field], ours: bool, chosen: Iterable[str] | None, place: Place, notes: list[str]
 ) -> dict[str, Column]:
     """Record attributes that are labels of the image: those chosen; or all, in a dataset that annobridge sent."""
-    found = {f.name: columns.kind(f.type) for f in whole}
+    found = {f.name: column_type(f.type) for f in whole}
     names = list(found) if chosen is None and ours else list(chosen or ())
     if unknown := [n for n in names if n not in found]:
         raise InvalidOption(
@@ -145,7 +142,7 @@ def _columns(whole: list[pa.Field]) -> dict[str, Column]:
     """Record attributes that are columns of samples, under other names where ours have them."""
     out = {}
     for f in whole:
-        tags = f.name == "tags" and columns.kind(f.type) == "list"
+        tags = f.name == "tags" and column_type(f.type) == "list"
         name = f"record_{f.name}" if f.name in _TAKEN and not tags else f.name
-        out[name] = Column(f.name, columns.kind(f.type))
+        out[name] = Column(f.name, column_type(f.type))
     return out

@@ -15,10 +15,10 @@ from annobridge.formats import media
 from annobridge.formats.base import Part
 from annobridge.formats.regroup import Regrouped
 
-from .. import wire
+from .. import columns, wire
 from ..arrays import FLOATS, STRINGS, bools, choose, find, one, same
 from ..layout import Column
-from . import columns, part
+from . import part
 from .images import Images
 from .place import Place
 from .rules import Rules

@@ -15,8 +15,9 @@ import pyarrow as pa
 from annobridge.formats import media as opening
 from annobridge.formats.base import Part
 
+from .. import columns
 from ..layout import Column, Layout
-from . import columns, media, rows
+from . import media, rows
 from .place import DB, INFO, SPEC
 from .plan import Plan, of_samples, with_remote_ids
 from .sidecar import Draft, Sidecar

@@ -45,7 +45,7 @@ def receipt(found: object, task: Task) -> Receipt:
     sent = keep(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
     if faults := [*_unlike_ids(baseline, one(sent["label_id"])), *_unlike_places(baseline, sent)]:
         raise WrongAnswer(f"a baseline that {' and '.join(faults)}")
-    return Receipt(found.task, found.state, baseline, unsent)
+    return Receipt(found.task, found.state, baseline, unsent, texts(found.notes, "notes"))
 
 
 def download(found: object) -> Download:

@@ -40,6 +40,8 @@ class Task:
 
     ``name`` is unique for all runs (use it to find what an earlier, unanswered call left behind). ``samples`` has the
     columns of ``SAMPLES``, in the order of the view; ``labels`` has those of ``LABELS``, attributes narrowed to the schema.
+    With the capability ``sample_columns``, ``samples`` has the dataset's own plain columns too. ``title`` names the run and
+    the dataset, for people.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Task:
     samples: pa.Table
     labels: pa.Table
     media: Media
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,16 @@ class Receipt:
 
     ``unsent`` are the ids of labels that the tool is not to get, as those on frames that are not sent: they are not in
     the baseline, and stay as they are. The bridge refuses any other receipt.
+
+    ``notes`` are sentences about what people will not find in the tool (columns left out, shapes that are not drawn, …); they
+    are shown once, when the run is sent, and kept with it.
     """
 
     task: str
     state: Mapping[str, Any] = field(default_factory=dict)
     baseline: pa.Table = field(default_factory=REMOTE.empty_table)
     unsent: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a tool can represent. It drives the check before sending, the README's table and the contract suite."""
+    """What a tool can represent. It drives the check before sending, the README's table and the contract suite.
+
+    ``editor_limits`` says what people cannot do in the tool's own page, a sentence for each label type concerned, as in
+    ``{"polygons": "The points of an existing one cannot be moved."}``. ``annotate`` warns of it, and the table lists it.
+    """
 
     label_types: frozenset[str]
     media_types: frozenset[str] = frozenset({"image"})
@@ -118,7 +129,9 @@ class Capabilities:
     keyframes: bool = False
     status: bool = False
     sends_media: bool = True  # it reads the files, so they are checked first
+    sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
+    editor_limits: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnnotationBackendConfig(BaseModel):

@@ -28,17 +28,30 @@ def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
         ("attributes of some classes only", [_yes(b.capabilities.class_attributes) for b in backends]),
         ("read-only shown as such", [_yes(b.capabilities.read_only) for b in backends]),
         ("tracks, keyframes", [_yes(b.capabilities.tracks and b.capabilities.keyframes) for b in backends]),
+        ("columns of the samples shown", [_yes(b.capabilities.sample_columns) for b in backends]),
         ("progress of the people", [_yes(b.capabilities.status) for b in backends]),
         ("media", [", ".join(sorted(b.capabilities.media_types)) for b in backends]),
     ]
-    return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)
+    table = "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)
+    return f"{table}\n\n{limits}" if (limits := _limits(backends)) else table
 
 
 def _label_type(can: Capabilities, label_type: str) -> str:
     if label_type not in can.label_types:
         return ""
     bears = can.attributed_types is None or label_type in can.attributed_types
-    return "yes" if bears else "yes, no attributes"
+    return ("yes" if bears else "yes, no attributes") + " (*)" * (label_type in can.editor_limits)
+
+
+def _limits(backends: Sequence[type[AnnotationBackend]]) -> str:
+    """What people cannot do in the tools, an item for each sentence; it explains the (*) of the table."""
+    lines = []
+    for backend in backends:
+        found: dict[str, list[str]] = {}
+        for label_type, sentence in backend.capabilities.editor_limits.items():
+            found.setdefault(sentence, []).append(f"`{label_type}`")
+        lines += [f"- {backend.name}, {', '.join(types)}: {sentence}" for sentence, types in found.items()]
+    return "\n".join(["(*) What people cannot do in the tool's own page:", "", *lines]) if lines else ""
 
 
 def _yes(value: bool) -> str:

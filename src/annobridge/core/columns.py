@@ -1,4 +1,4 @@
-"""Columns of any Arrow type as what labels hold: attributes, and values as JSON text."""
+"""Columns of any Arrow type as what labels hold: attributes, and values as JSON text; and which of them are plain."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
         return pa.array([None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string())
     codes = values.dictionary_encode()
     return pa.array([json.dumps(v, default=str) for v in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
+
+
+def is_plain(type_: pa.DataType) -> bool:
+    """Whether a column holds one text, number or boolean per row, or a list of texts."""
+    if pa.types.is_list(type_):
+        return _is_text(type_.value_type)
+    return any(kind(type_) for kind in (_is_text, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
 def attribute(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:

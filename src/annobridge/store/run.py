@@ -14,8 +14,8 @@ from .tables import RUNS
 
 UNDER_WAY = ("applying", "undoing")
 # Among the options of a run, those that are the bridge's and not the backend's.
-MEDIA_FIELD, NOT_SENT = "media_field", "not_sent"
-OF_THE_BRIDGE = (MEDIA_FIELD, NOT_SENT)
+MEDIA_FIELD, NOT_SENT, NOTES = "media_field", "not_sent", "notes"
+OF_THE_BRIDGE = (MEDIA_FIELD, NOT_SENT, NOTES)
 
 
 @dataclass(frozen=True, slots=True)

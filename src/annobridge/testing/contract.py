@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ from ..core.compare import equal_rows
 from ..core.labels import LABEL_TYPES, REMOTE
 from ..core.schema import FLAGS
 from ..dataset import Dataset, create_dataset
-from ..exceptions import BackendError, Gone, InvalidLabels, Unsupported
+from ..exceptions import BackendError, EditorWarning, Gone, InvalidLabels, Unsupported
 from ..outgoing import Outgoing
 from ..results import AnnotationResults
 from . import examples
@@ -103,9 +104,11 @@ class BackendContract:
     def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
         """Annotate all of a dataset."""
         schema = examples.schema(label_type, self.attribute_types(label_type))
-        return dataset.annotate(
-            "run", label_schema=schema, backend=self.backend.name, progress=False, **arguments, **self.options()
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EditorWarning)  # a tool may say what its page lacks
+            return dataset.annotate(
+                "run", label_schema=schema, backend=self.backend.name, progress=False, **arguments, **self.options()
+            )
 
     def load(self, dataset: Dataset, **arguments: Any) -> Any:
         """Load the run."""

@@ -9,24 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import lengths, lists, one
-from ..layout import Column
-from ..values import ARROW, EMPTY
+from .arrays import lengths, lists, one
+from .layout import Column, column_type
+from .values import ARROW, EMPTY
 
 _SPECS = {"str": "str", "json": "str", "int": "int", "float": "float", "bool": "bool", "list": "str"}
-
-
-def kind(type_: pa.DataType) -> str:
-    """The type of ``Column`` that holds an Arrow type: its own, or JSON text."""
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
-        return "str"
-    if pa.types.is_boolean(type_):
-        return "bool"
-    if pa.types.is_integer(type_) and type_ != pa.uint64():
-        return "int"
-    if pa.types.is_floating(type_):
-        return "float"
-    return "list" if pa.types.is_list(type_) and pa.types.is_string(type_.value_type) else "json"
 
 
 def narrowest(types: Iterable[str]) -> str:
@@ -40,7 +27,7 @@ def narrowest(types: Iterable[str]) -> str:
 def held(column: pa.Array | pa.ChunkedArray, of: str) -> pa.Array:
     """A column as Pixano holds it: of another type, and never null."""
     values, type_ = one(column), ARROW[of]
-    if of == "json" and kind(values.type) != "str":
+    if of == "json" and column_type(values.type) != "str":
         values = pa.array([None if v is None else json.dumps(v, default=_text) for v in values.to_pylist()], type_)
     if of == "list":
         return lists(lengths(values), pc.fill_null(pc.list_flatten(values.cast(type_)), ""))
