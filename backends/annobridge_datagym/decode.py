@@ -84,8 +84,10 @@ class Decoder:
         new = identity.assign(image.values, geometries)
         nowhere = {f.path for f in new if not f.parts and not f.exact}
         ids = {id(f): h.piece.label_id for h in geometries for f in h.values.values()}
-        for h in geometries:
+        for h in geometries if image.shapes else ():
             self._held(h, image, nowhere)
+        if not image.shapes:
+            self._out.kept += [h.piece.row for h in geometries]
         used, own = {h.remote_id for h in base}, {h.piece.label_id for h in geometries}
         for f in new:
             self._out.strange += [f.tag] if f.tag is not None and f.tag not in own else []
