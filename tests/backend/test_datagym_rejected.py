@@ -10,26 +10,37 @@ import pytest
 from PIL import Image
 from tests import datagym_servers
 from tests.datagym_servers import Server
-from tests.doubles.datagym import places
+from tests.doubles.datagym import collation, places
 
 import annobridge as ab
 
 SCHEMA = {"objects": {"type": "detections", "classes": ["car"]}}
 
 
-@pytest.fixture(params=["hosted", "open_core"])
+@pytest.fixture(params=datagym_servers.KINDS)
 def server(request: pytest.FixtureRequest) -> Any:
-    with getattr(datagym_servers, request.param)() as found:
+    with datagym_servers.running(request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=datagym_servers.DOUBLES)
+def doubled(request: pytest.FixtureRequest) -> Any:
+    with datagym_servers.running(request.param) as found:
         yield found
 
 
 def images(folder: Path, *names: str) -> ab.Dataset:
+    """A dataset of small images; those named ``cut…`` lack their ends."""
     ds = ab.create_dataset(folder / "set")
     for n, name in enumerate(names):
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 48), (40 * n, 0, 0)).save(folder / name)
+        if "cut" in name:
+            (folder / name).write_bytes((folder / name).read_bytes()[:60])
     box = [ab.Detection("car", [0.125, 0.125, 0.25, 0.25])]
-    ds.add_samples(ab.Sample(folder / name, sample_id=f"s{n}", objects=box) for n, name in enumerate(names))
+    ds.add_samples(
+        ab.Sample(folder / name, sample_id=f"s{n}", width=64, height=48, objects=box) for n, name in enumerate(names)
+    )
     return ds
 
 
@@ -40,41 +51,76 @@ def call(verb: Any, *args: Any, **options: Any) -> Any:
 
 
 def annotate(ds: ab.Dataset, server: Server, **options: Any) -> ab.AnnotationResults:
-    return call(ds.annotate, "run", label_schema=SCHEMA, backend="datagym", **server.options(), **options)
+    return call(ds.annotate, key(ds), label_schema=SCHEMA, backend="datagym", **server.options(), **options)
 
 
-def there(server: Server) -> list[str]:
-    return sorted(m.id for d in server.double.state.datasets.values() for m in d.present())
+def key(ds: ab.Dataset) -> str:
+    """The name of a run that no other test's datasets have in theirs."""
+    return f"run {abs(hash(str(ds.uri)))}"
+
+
+def there(server: Server, ds: ab.Dataset) -> list[str]:
+    """The images in the datasets of the run, connected or not."""
+    found = []
+    for dataset in server.call("GET", "dataset"):
+        if key(ds) in dataset["name"]:
+            media = server.call("GET", f"dataset/{dataset['id']}", f"dataset/{dataset['id']}/file")
+            found += [m["id"] for m in (media["media"] if server.v1 else media)]
+    return sorted(found)
 
 
 def samples_of(results: ab.AnnotationResults) -> list[str]:
     return [s for receipt in results.receipts() for s in receipt.state["samples"]]
 
 
-def login(server: Server) -> dict[str, Any]:
-    return {k: v for k, v in server.options().items() if k != "project_name"}
-
-
 def test_images_that_are_refused_cost_themselves_only(server: Server, tmp_path: Path) -> None:
     """Also where files of one name are told apart by numbers, which those that are left out change."""
     ds = images(tmp_path, "a/x.png", "b/x.bmp", "b/x.png", "c/x.bmp", "c/x.png", "d/x.bmp")
     assert samples_of(annotate(ds, server, on_rejected="skip")) == ["s0", "s2", "s4"]
-    assert len(there(server)) == 3
-    assert call(ds.load_annotations, "run", **login(server)).changes == 0
+    assert len(there(server, ds)) == 3
+    assert call(ds.load_annotations, key(ds), **server.login()).changes == 0
+
+
+def test_images_of_other_formats_are_named_before_anything_is_sent(server: Server, tmp_path: Path) -> None:
+    """By their content: a name may end in whatever it likes."""
+    ds = images(tmp_path, "a.png", "b.png", "c.bmp")
+    Image.new("RGB", (64, 48)).save(tmp_path / "b.png", "WEBP")
+    with pytest.raises(
+        ab.InvalidLabels, match=r"JPEG and PNG, and 2 images .*b\.png' is WEBP, .*c\.bmp' is BMP.*convert them"
+    ):
+        annotate(ds, server)
+    assert there(server, ds) == []
+    assert ds.list_annotation_runs() == []
 
 
 def test_what_was_sent_before_is_kept_when_a_run_is_resumed(server: Server, tmp_path: Path) -> None:
-    ds = images(tmp_path, "a.png", "b.bmp", "c.png")
-    with pytest.raises(ab.Rejected, match=r"b\.bmp', of sample 's1': DataGym takes JPEG and PNG"):
+    """DataGym calls a damaged file an error of its own."""
+    ds = images(tmp_path, "a.png", "cut.png", "c.png")
+    with pytest.raises(
+        ab.Rejected, match=r"cut\.png', of sample 's1': the file is damaged; replace it, or leave it out"
+    ):
         annotate(ds, server)
-    before = there(server)
+    before = there(server, ds)
     assert len(before) == 1
-    results = call(ds.resume_annotation, "run", on_rejected="skip", **login(server))
+    results = call(ds.resume_annotation, key(ds), on_rejected="skip", **server.login())
     assert samples_of(results) == ["s0", "s2"]
-    assert set(before) < set(there(server))
+    assert set(before) < set(there(server, ds))
 
 
-def test_a_refusal_names_the_sample(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_the_server_takes_for_another_is_told(
+    doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database may compare names in a way that is not known here."""
+    monkeypatch.setattr(collation, "key", lambda text: text[:3])
+    ds = images(tmp_path, "image 1.png", "image 2.png")
+    with pytest.raises(
+        ab.Rejected, match=r"differ in case, accents or emoji only\. That is .*image 2\.png.*: rename the file"
+    ):
+        annotate(ds, doubled)
+    assert len(there(doubled, ds)) == 1
+
+
+def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is stored and then held for invalid is removed again."""
     shown = places.media_shown
 
@@ -86,13 +132,13 @@ def test_a_refusal_names_the_sample(server: Server, tmp_path: Path, monkeypatch:
     with pytest.raises(
         ab.Rejected, match=r"sample 's0' is not valid there \(INVALID_MIME_TYPE\), and was removed again"
     ):
-        annotate(ds, server)
-    assert [m for d in server.double.state.datasets.values() for m in d.present()] == []
+        annotate(ds, doubled)
+    assert there(doubled, ds) == []
 
 
 @pytest.mark.parametrize(("status", "left"), [("FAILED", ["s0", "s2"]), ("DUPLICATE", None)])
 def test_addresses_that_are_refused(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, left: list[str] | None
+    doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, left: list[str] | None
 ) -> None:
     """A duplicate is no fault of the sample: it is somewhere in the dataset, under an id that is not told."""
     add_urls = places.add_urls
@@ -109,7 +155,7 @@ def test_addresses_that_are_refused(
     monkeypatch.setattr(places, "add_urls", refusing)
     options = {"media": "urls", "media_root": str(tmp_path), "url_root": "https://pictures.example"}
     if left is None:
-        with pytest.raises(ab.Rejected, match=r"was not taken \(DUPLICATE\).* resume_annotation\('run'\)"):
-            annotate(ds, server, on_rejected="skip", **options)
+        with pytest.raises(ab.Rejected, match=r"b\.png' was not taken \(DUPLICATE\); correct the address, or abort"):
+            annotate(ds, doubled, on_rejected="skip", **options)
     else:
-        assert samples_of(annotate(ds, server, on_rejected="skip", **options)) == left
+        assert samples_of(annotate(ds, doubled, on_rejected="skip", **options)) == left

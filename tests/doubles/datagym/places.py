@@ -89,8 +89,9 @@ def project_shown(state: State, project: Project, *, internal: bool) -> Json:
         "datasets": [_summary(state, d, internal) for d in reversed(project.datasets) if not d.deleted],
     }  # fmt: skip
     if internal:
+        finished = any(t.state in FINISHED for t in state.tasks_of(project))
         made |= {"pinned": False, "deleted": project.deleted, "deleteTime": now() if project.deleted else None,
-                 "exportable": any(t.state in FINISHED for t in state.tasks_of(project)), "reviewActivated": False, "orgData": None}  # fmt: skip
+                 "exportable": finished, "reviewActivated": False, "orgData": None}  # fmt: skip
     return made
 
 

@@ -44,10 +44,10 @@ def test_the_double_answers_as_the_server(area: str) -> None:
 @pytest.mark.skipif(not datagym_servers.HAS_REAL, reason="no real server is named in the environment")
 @pytest.mark.parametrize("area", probes.AREAS)
 def test_the_server_answers_as_it_did(area: str) -> None:
-    server = datagym_servers.real()
-    if (area == "hosted") != server.v1:
-        pytest.skip("the other dialect's questions")
-    check(area, server)
+    with datagym_servers.real() as server:
+        if (area == "hosted") != server.v1:
+            pytest.skip("the other dialect's questions")
+        check(area, server)
 
 
 def test_there_are_many_questions() -> None:
@@ -56,11 +56,11 @@ def test_there_are_many_questions() -> None:
 
 def write() -> None:
     """Keep what a real server says, of the dialect that the environment names."""
-    server = datagym_servers.real()
     kept = expected() if GOLDEN.exists() else {}
-    for area in probes.AREAS:
-        if (area == "hosted") == server.v1:
-            kept[area] = answers(area, server)
+    with datagym_servers.real() as server:
+        for area in probes.AREAS:
+            if (area == "hosted") == server.v1:
+                kept[area] = answers(area, server)
     lines = (
         f"{json.dumps(area)}: {{\n" + ",\n".join(f"{json.dumps(n, ensure_ascii=False)}: {json.dumps(a, ensure_ascii=False)}"
                                               for n, a in sorted(of.items())) + "\n}"

@@ -7,11 +7,21 @@ from typing import Any
 from .asking import Asker, Json, entry
 
 _CONFIG = [
-    entry("car", "rectangle", entry("color", "freetext", maxLength=5), entry("kind", "select", options={"a": "A"}),
-          entry("extras", "checklist", options={"x": "X"}), entry("plate", "polygon", entry("text", "freetext"))),
-    entry("bus", "rectangle", entry("color", "freetext")), entry("area", "polygon"), entry("street", "line"), entry("poi", "point"),
-    entry("grass", "image_segmentation"), entry("note", "freetext"),
-]  # fmt: skip
+    entry(
+        "car",
+        "rectangle",
+        entry("color", "freetext", maxLength=5),
+        entry("kind", "select", options={"a": "A"}),
+        entry("extras", "checklist", options={"x": "X"}),
+        entry("plate", "polygon", entry("text", "freetext")),
+    ),
+    entry("bus", "rectangle", entry("color", "freetext")),
+    entry("area", "polygon"),
+    entry("street", "line"),
+    entry("poi", "point"),
+    entry("grass", "image_segmentation"),
+    entry("note", "freetext"),
+]
 
 
 class _Hand:
@@ -30,8 +40,13 @@ class _Hand:
                 "lcEntryId": entry_id, "lcEntryValueParentId": parent}  # fmt: skip
 
     def whole(self, value: Json, **changes: Any) -> Json:
-        return {"id": value["id"], "lcEntryId": value["lcEntryId"], "lcEntryValueParentId": value["lcEntryValueParentId"],
-                "labelTaskId": self.task["taskId"], "valid": True} | changes  # fmt: skip
+        return {
+            "id": value["id"],
+            "lcEntryId": value["lcEntryId"],
+            "lcEntryValueParentId": value["lcEntryValueParentId"],
+            "labelTaskId": self.task["taskId"],
+            "valid": True,
+        } | changes
 
     def complete(self, what: str) -> None:
         path = f"task/{self.task['taskId']}/completeTask"
@@ -69,10 +84,14 @@ def _drawn_badly(a: Asker, hand: _Hand) -> None:
     number = hand.entries["car"]["id"]
     body = hand.new(number)
     for what, changes in {
-        "of no class": {"lcEntryId": "nowhere"}, "in no task": {"labelTaskId": "nowhere"}, "of no image": {"mediaId": "nowhere"},
-        "in no iteration": {"iterationId": "nowhere"}, "without a task": {"labelTaskId": None}, "below nothing": {"lcEntryValueParentId": "nowhere"},
+        "of no class": {"lcEntryId": "nowhere"},
+        "in no task": {"labelTaskId": "nowhere"},
+        "of no image": {"mediaId": "nowhere"},
+        "in no iteration": {"iterationId": "nowhere"},
+        "without a task": {"labelTaskId": None},
+        "below nothing": {"lcEntryValueParentId": "nowhere"},
         "with an unknown property": {"colour": "red"},
-    }.items():  # fmt: skip
+    }.items():
         a.ask(f"value {what}, drawn", "POST", f"lcvalues/{number}", body | changes)
     a.ask(
         "value of another class than its path, drawn", "POST", f"lcvalues/{number}", hand.new(hand.entries["bus"]["id"])
@@ -81,29 +100,43 @@ def _drawn_badly(a: Asker, hand: _Hand) -> None:
 
 def _changed(a: Asker, hand: _Hand, drawn: dict[str, Json]) -> None:
     places: dict[str, Json] = {
-        "car": {"x": 1.25, "y": 2.5, "width": 3.125, "height": 4.0}, "bus": {"x": 5.0, "y": 5.0, "width": 9.0, "height": 9.0},
-        "area": {"points": [{"x": n, "y": n * n} for n in (1, 2.5, 3)]}, "street": {"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
-        "poi": {"x": 7.5, "y": 8.25}, "grass": {"pointsCollection": [{"points": [{"x": n, "y": n * n} for n in (1, 2, 3)]}]},
-    }  # fmt: skip
+        "car": {"x": 1.25, "y": 2.5, "width": 3.125, "height": 4.0},
+        "bus": {"x": 5.0, "y": 5.0, "width": 9.0, "height": 9.0},
+        "area": {"points": [{"x": n, "y": n * n} for n in (1, 2.5, 3)]},
+        "street": {"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
+        "poi": {"x": 7.5, "y": 8.25},
+        "grass": {"pointsCollection": [{"points": [{"x": n, "y": n * n} for n in (1, 2, 3)]}]},
+    }
     for key, place in places.items():
         path = f"lcvalues/{drawn[key]['id']}"
         a.ask(f"value of {key}, changed", "PUT", path, hand.whole(drawn[key], **place))
     path = f"lcvalues/{drawn['car']['id']}"
     for what, changes in {
-        "of another id": {"id": "nowhere"}, "in no task": {"labelTaskId": "nowhere"}, "with a comment": {"comment": "c"},
-        "with a long comment": {"comment": "c" * 129}, "with an unknown property": {"colour": "red"}, "without valid": {"valid": None},
-    }.items():  # fmt: skip
+        "of another id": {"id": "nowhere"},
+        "in no task": {"labelTaskId": "nowhere"},
+        "with a comment": {"comment": "c"},
+        "with a long comment": {"comment": "c" * 129},
+        "with an unknown property": {"colour": "red"},
+        "without valid": {"valid": None},
+    }.items():
         a.ask(f"value {what}, changed", "PUT", path, hand.whole(drawn["car"], **(places["car"] | changes)))
     a.do("PUT", path, hand.whole(drawn["car"], **places["car"]))
     a.ask("value that is not there, changed", "PUT", "lcvalues/nowhere", hand.whole(drawn["car"], id="nowhere"))
     by_key = {c["entryKeyLcEntry"]: c for c in drawn["car"]["children"]}
     for what, key, answer in [
-        ("text", "color", {"text": "red"}), ("long text", "color", {"text": "purple"}), ("no text", "color", {"text": None}),
-        ("text of 256", "color", {"text": "t" * 256}), ("option", "kind", {"selectKey": "a"}), ("unknown option", "kind", {"selectKey": "z"}),
-        ("option with signs", "kind", {"selectKey": "a.b"}), ("no option", "kind", {"selectKey": None}),
-        ("checklist", "extras", {"checkedValues": ["x"]}), ("unknown item", "extras", {"checkedValues": ["z"]}),
-        ("no item", "extras", {"checkedValues": []}), ("text at last", "color", {"text": "blue"}),
-    ]:  # fmt: skip
+        ("text", "color", {"text": "red"}),
+        ("long text", "color", {"text": "purple"}),
+        ("no text", "color", {"text": None}),
+        ("text of 256", "color", {"text": "t" * 256}),
+        ("option", "kind", {"selectKey": "a"}),
+        ("unknown option", "kind", {"selectKey": "z"}),
+        ("option with signs", "kind", {"selectKey": "a.b"}),
+        ("no option", "kind", {"selectKey": None}),
+        ("checklist", "extras", {"checkedValues": ["x"]}),
+        ("unknown item", "extras", {"checkedValues": ["z"]}),
+        ("no item", "extras", {"checkedValues": []}),
+        ("text at last", "color", {"text": "blue"}),
+    ]:
         a.ask(f"attribute: {what}", "PUT", f"lcvalues/{by_key[key]['id']}", hand.whole(by_key[key], **answer))
     note = hand.globals["note"]
     a.ask("global text, changed", "PUT", f"lcvalues/{note['id']}", hand.whole(note, text="noted"))

@@ -27,10 +27,12 @@ def _datasets(a: Asker) -> str:
     made = a.ask("v1: dataset", "POST", "v1/dataset", {"name": name, "shortDescription": "probe"})
     a.ask("v1: dataset of a name that is taken", "POST", "v1/dataset", {"name": name, "shortDescription": None})
     for what, body in {
-        "with a hyphen": {"name": f"a-b {a.mark}"}, "with an owner": {"name": f"H0 {a.mark}", "owner": "x"}, "without a name": {},
+        "with a hyphen": {"name": f"a-b {a.mark}"},
+        "with an owner": {"name": f"H0 {a.mark}", "owner": "x"},
+        "without a name": {},
         "with a point in the short description": {"name": f"H1 {a.mark}", "shortDescription": "a.b"},
         "with a medium": {"name": f"H2 {a.mark}", "mediaType": "IMAGE"},
-    }.items():  # fmt: skip
+    }.items():
         a.ask(f"v1: dataset {what}", "POST", "v1/dataset", body)
     path = f"v1/media/{made['id']}"
     a.ask("v1: image", "POST", f"{path}/file", picture(), headers={"X-filename": "a.png"})
@@ -96,11 +98,25 @@ def _connected(a: Asker, project: Json, dataset: str) -> None:
 def _edited(a: Asker, one: Json, task: Json) -> None:
     car = next(v for v in task["labelIteration"]["entryValues"] if v["entryKeyLcEntry"] == "car")
     entries = {e["entryKey"]: e["id"] for e in task["labelConfig"]["entries"]}
-    body: dict[str, Any] = {"id": car["id"], "lcEntryId": car["lcEntryId"], "lcEntryValueParentId": None, "labelTaskId": one["taskId"],
-                            "valid": True, "x": 9.5, "y": 9.0, "width": 2.0, "height": 3.0}  # fmt: skip
+    body: dict[str, Any] = {
+        "id": car["id"],
+        "lcEntryId": car["lcEntryId"],
+        "lcEntryValueParentId": None,
+        "labelTaskId": one["taskId"],
+        "valid": True,
+        "x": 9.5,
+        "y": 9.0,
+        "width": 2.0,
+        "height": 3.0,
+    }
     a.ask("v1: value, changed", "PUT", f"v1/lcValue/{car['id']}", body)
     a.ask("v1: class, changed", "PUT", f"v1/lcValue/{car['id']}/changeType", {"newLcEntryId": entries["bus"]})
-    new = {"iterationId": task["labelIteration"]["id"], "mediaId": one["mediaId"], "labelTaskId": one["taskId"], "lcEntryId": entries["car"],
-           "lcEntryValueParentId": None}  # fmt: skip
+    new = {
+        "iterationId": task["labelIteration"]["id"],
+        "mediaId": one["mediaId"],
+        "labelTaskId": one["taskId"],
+        "lcEntryId": entries["car"],
+        "lcEntryValueParentId": None,
+    }
     made = a.ask("v1: value, drawn", "POST", f"v1/lcValue/{entries['car']}", new)
     a.ask("v1: value, deleted", "DELETE", f"v1/lcValue/{made['id']}")

@@ -9,15 +9,28 @@ from .asking import Asker, Json, entry
 
 _BOX = {"rectangle": [{"x": 1, "y": 2, "w": 3, "h": 4}]}
 _CONFIG = [
-    entry("car", "rectangle", entry("color", "freetext", maxLength=5),
-          entry("kind", "select", entry("make", "freetext"), options={"a": "A", "b": "B"}),
-          entry("extras", "checklist", options={"x": "X", "y": "Y"}),
-          entry("plate", "polygon", entry("text", "freetext"))),
-    entry("area", "polygon"), entry("street", "line"), entry("poi", "point"), entry("grass", "image_segmentation"),
-    entry("weather", "select", entry("degrees", "freetext"), entry("wind", "freetext"), options={"sunny": "S", "rain": "R"}),
+    entry(
+        "car",
+        "rectangle",
+        entry("color", "freetext", maxLength=5),
+        entry("kind", "select", entry("make", "freetext"), options={"a": "A", "b": "B"}),
+        entry("extras", "checklist", options={"x": "X", "y": "Y"}),
+        entry("plate", "polygon", entry("text", "freetext")),
+    ),
+    entry("area", "polygon"),
+    entry("street", "line"),
+    entry("poi", "point"),
+    entry("grass", "image_segmentation"),
+    entry(
+        "weather",
+        "select",
+        entry("degrees", "freetext"),
+        entry("wind", "freetext"),
+        options={"sunny": "S", "rain": "R"},
+    ),
     entry("tags", "checklist", entry("why", "freetext"), options={"x": "X", "y": "Y"}),
     entry("note", "freetext", maxLength=5),
-]  # fmt: skip
+]
 
 
 def ask(a: Asker) -> None:
@@ -196,10 +209,18 @@ _ITEMS: dict[str, Json] = {
     "an id that is null": {"internal_media_ID": None},
 }
 _BODIES = {
-    "no JSON": "{", "an object": "{}", "a cut list": '[{"internal_media_ID": "MEDIA"', "an empty list": "[]", "null": "null", "a number": "7",
-    "items that are numbers": "[1]", "an item without an id": '[{"labels": {}}]', "NaN": '[{"internal_media_ID": "MEDIA", "x": NaN}]',
+    "no JSON": "{",
+    "an object": "{}",
+    "a cut list": '[{"internal_media_ID": "MEDIA"',
+    "an empty list": "[]",
+    "null": "null",
+    "a number": "7",
+    "items that are numbers": "[1]",
+    "an item without an id": '[{"labels": {}}]',
+    "NaN": '[{"internal_media_ID": "MEDIA", "x": NaN}]',
     "an item with one key twice": '[{"internal_media_ID": "MEDIA", "x": 1, "x": 2}]',
     "an unknown image": '[{"internal_media_ID": "00000000-0000-0000-0000-000000000000"}]',
-    "blanks around": '  [{"internal_media_ID": "MEDIA"}]  ', "more behind": '[{"internal_media_ID": "MEDIA"}] x',
+    "blanks around": '  [{"internal_media_ID": "MEDIA"}]  ',
+    "more behind": '[{"internal_media_ID": "MEDIA"}] x',
     "a comma at the end": '[{"internal_media_ID": "MEDIA"},]',
-}  # fmt: skip
+}

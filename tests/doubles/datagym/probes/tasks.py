@@ -43,10 +43,16 @@ def _listed(a: Asker, project: Json) -> None:
 def _moved(a: Asker, project: Json) -> None:
     body = {"projectId": project["id"], "datasetId": "ALL", "direction": "WAITING"}
     for what, changes in {
-        "to waiting": {}, "to waiting again": {}, "to the backlog": {"direction": "BACKLOG"}, "of no project": {"projectId": "nowhere"},
-        "of no dataset": {"datasetId": "nowhere"}, "to completed": {"direction": "COMPLETED"}, "to nowhere": {"direction": "NOWHERE"},
-        "with an unknown property": {"colour": "red"}, "to waiting at last": {},
-    }.items():  # fmt: skip
+        "to waiting": {},
+        "to waiting again": {},
+        "to the backlog": {"direction": "BACKLOG"},
+        "of no project": {"projectId": "nowhere"},
+        "of no dataset": {"datasetId": "nowhere"},
+        "to completed": {"direction": "COMPLETED"},
+        "to nowhere": {"direction": "NOWHERE"},
+        "with an unknown property": {"colour": "red"},
+        "to waiting at last": {},
+    }.items():
         a.ask(f"tasks moved {what}", "PUT", "task/moveAll", body | changes)
     a.ask("tasks that were moved", "GET", f"project/{project['id']}/task")
 
