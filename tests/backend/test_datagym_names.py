@@ -46,9 +46,7 @@ def test_names_that_look_alike_are_numbered(pair: tuple[str, str]) -> None:
     assert names.files(["/here/x.png", *pair], latin=False) == ["x.png", pair[0], f"000002_{pair[1]}"]
 
 
-@pytest.mark.parametrize(
-    "pair", [("a.png", "b.png"), ("行.png", "人.png"), ("가.png", "각.png"), ("か.png", "カ.png")]
-)
+@pytest.mark.parametrize("pair", [("a.png", "b.png"), ("行.png", "人.png"), ("가.png", "각.png"), ("か.png", "カ.png")])
 def test_names_that_differ_are_sent_as_they_are(pair: tuple[str, str]) -> None:
     assert names.files(list(pair), latin=False) == list(pair)
 

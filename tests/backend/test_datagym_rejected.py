@@ -30,17 +30,12 @@ def doubled(request: pytest.FixtureRequest) -> Any:
 
 
 def images(folder: Path, *names: str) -> ab.Dataset:
-    """A dataset of small images; those named ``cut…`` lack their ends."""
     ds = ab.create_dataset(folder / "set")
     for n, name in enumerate(names):
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 48), (40 * n, 0, 0)).save(folder / name)
-        if "cut" in name:
-            (folder / name).write_bytes((folder / name).read_bytes()[:60])
     box = [ab.Detection("car", [0.125, 0.125, 0.25, 0.25])]
-    ds.add_samples(
-        ab.Sample(folder / name, sample_id=f"s{n}", width=64, height=48, objects=box) for n, name in enumerate(names)
-    )
+    ds.add_samples(ab.Sample(folder / name, sample_id=f"s{n}", objects=box) for n, name in enumerate(names))
     return ds
 
 
@@ -56,7 +51,7 @@ def annotate(ds: ab.Dataset, server: Server, **options: Any) -> ab.AnnotationRes
 
 def key(ds: ab.Dataset) -> str:
     """The name of a run that no other test's datasets have in theirs."""
-    return f"run {abs(hash(str(ds.uri)))}"
+    return f"run_{abs(hash(str(ds.uri)))}"
 
 
 def there(server: Server, ds: ab.Dataset) -> list[str]:
@@ -93,31 +88,40 @@ def test_images_of_other_formats_are_named_before_anything_is_sent(server: Serve
     assert ds.list_annotation_runs() == []
 
 
-def test_what_was_sent_before_is_kept_when_a_run_is_resumed(server: Server, tmp_path: Path) -> None:
-    """DataGym calls a damaged file an error of its own."""
-    ds = images(tmp_path, "a.png", "cut.png", "c.png")
-    with pytest.raises(
-        ab.Rejected, match=r"cut\.png', of sample 's1': the file is damaged; replace it, or leave it out"
-    ):
-        annotate(ds, server)
-    before = there(server, ds)
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that compares names in a way that is not known here: by their first letters."""
+    monkeypatch.setattr(collation, "key", lambda text: text[:5])
+
+
+@pytest.mark.usefixtures("alike")
+def test_what_was_sent_before_is_kept_when_a_run_is_resumed(doubled: Server, tmp_path: Path) -> None:
+    ds = images(tmp_path, "image 1.png", "image 2.png", "other.png")
+    message = r"differ in case, accents or emoji only\. That is .*image 2\.png', of sample 's1': rename the file"
+    with pytest.raises(ab.Rejected, match=message):
+        annotate(ds, doubled)
+    before = there(doubled, ds)
     assert len(before) == 1
-    results = call(ds.resume_annotation, key(ds), on_rejected="skip", **server.login())
+    results = call(ds.resume_annotation, key(ds), on_rejected="skip", **doubled.login())
     assert samples_of(results) == ["s0", "s2"]
-    assert set(before) < set(there(server, ds))
+    assert set(before) < set(there(doubled, ds))
 
 
-def test_a_name_that_the_server_takes_for_another_is_told(
+def test_a_file_that_was_damaged_since_is_told(
     doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its database may compare names in a way that is not known here."""
-    monkeypatch.setattr(collation, "key", lambda text: text[:3])
-    ds = images(tmp_path, "image 1.png", "image 2.png")
-    with pytest.raises(
-        ab.Rejected, match=r"differ in case, accents or emoji only\. That is .*image 2\.png.*: rename the file"
-    ):
+    """DataGym calls it an error of its own."""
+    ds = images(tmp_path, "a.png", "image 1.png", "image 2.png")
+    with monkeypatch.context() as patched, pytest.raises(ab.Rejected, match="rename the file"):
+        patched.setattr(collation, "key", lambda text: text[:5])
         annotate(ds, doubled)
-    assert len(there(doubled, ds)) == 1
+    whole = (tmp_path / "image 2.png").read_bytes()
+    (tmp_path / "image 2.png").write_bytes(whole[:60])
+    with pytest.raises(
+        ab.Rejected, match=r"image 2\.png', of sample 's2': the file is damaged; replace it, or leave it out"
+    ):
+        call(ds.resume_annotation, key(ds), **doubled.login())
+    assert len(there(doubled, ds)) == 2
 
 
 def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from tests import datagym_servers
-from tests.backend.datagym_cases import SCHEMA, dataset, finish, row, single
-from tests.backend.test_datagym_files import annotate as to_files
-from tests.backend.test_datagym_files import fixed_ids, labels_file
+from tests.backend.datagym_cases import SCHEMA, ByHand, dataset, finish, row, single
+from tests.backend.test_datagym_files import through
 from tests.contract.datagym_hands import Editor
 from tests.datagym_servers import Server
 
@@ -163,20 +162,21 @@ def test_projects_and_datasets_are_listed_once(tmp_path: Path) -> None:
 
 
 def exported(tmp_path: Path, ds: ab.Dataset, change: Callable[[Any], None]) -> Path:
-    """An export of what was written to files, as a server would give it, changed."""
-    to_files(ds, tmp_path / "out", fixed_ids(tmp_path))
-    items = json.loads(labels_file(tmp_path / "out").read_text())
-    shapes = {"car": "polygon", "street": "line", "poi": "point", "bus": "rectangle", "zebra": "line"}
-    head = {"label_classes": [{"class_name": key, "geometry_type": kind} for key, kind in shapes.items()]}
+    """The export of a run that was carried there by hand and finished, changed."""
+    with datagym_servers.open_core() as server:
+        person = ByHand(server)
+        through(person, ds, tmp_path)
+        person.finish()
+        head, *items = json.loads(person.download(tmp_path / "export.json").read_text())
+    head["label_classes"].append({"class_name": "zebra", "geometry_type": "line"})
     for item in items:
-        item |= {"status": "completed", "labeler": None}
         change(item)
     (tmp_path / "export.json").write_text(json.dumps([head, *items]))
     return tmp_path / "export.json"
 
 
 def untyped(item: Any) -> None:
-    for labels in item.get("labels", {}).values():
+    for labels in item["labels"].values():
         for label in labels:
             label["geometry"] = label.pop(next(k for k in label if k in ("polygon", "line", "point", "rectangle")))
 
