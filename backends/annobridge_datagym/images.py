@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from PIL import Image
-
 from annobridge.backend import Task
-from annobridge.exceptions import Broken, Rejected
+from annobridge.exceptions import Rejected
 from annobridge.formats import media
 from annobridge.formats.media import Header
 
@@ -53,12 +51,8 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
     with task.media.open(sample) as stream:
         try:
             made = api.upload(dataset, name, stream)
-        except (Rejected, Broken) as error:
+        except Rejected as error:
             cure = _CURE.get(key_of(error), "correct the file, or leave it out of the view")
-            if isinstance(error, Broken):  # for a damaged file, the server blames itself
-                if not _is_damaged(task, sample):
-                    raise
-                cure = "the file is damaged; replace it, or leave it out of the view"
             about = f"{error} That is {path!r}, of sample {sample!r}: {cure}."
             raise Rejected(about, error.status, error.detail, (sample,)) from error
     if made.get("valid") is False:
@@ -69,16 +63,6 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
             samples=(sample,),
         )
     return str(made["id"])
-
-
-def _is_damaged(task: Task, sample: str) -> bool:
-    """Whether an image cannot be decoded."""
-    try:
-        with task.media.open(sample) as stream, Image.open(stream) as image:
-            image.load()
-    except media.ERRORS:
-        return True
-    return False
 
 
 def headers(task: Task) -> list[Header | None]:

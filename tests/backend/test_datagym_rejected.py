@@ -107,24 +107,6 @@ def test_what_was_sent_before_is_kept_when_a_run_is_resumed(doubled: Server, tmp
     assert set(before) < set(there(doubled, ds))
 
 
-def test_a_file_that_was_damaged_since_is_told(
-    doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DataGym calls it an error of its own."""
-    ds = images(tmp_path, "a.png", "image 1.png", "image 2.png")
-    with monkeypatch.context() as patched:
-        patched.setattr(collation, "key", lambda text: text[:5])
-        with pytest.raises(ab.Rejected, match="rename the file"):
-            annotate(ds, doubled)
-    whole = (tmp_path / "image 2.png").read_bytes()
-    (tmp_path / "image 2.png").write_bytes(whole[:60])
-    with pytest.raises(
-        ab.Rejected, match=r"image 2\.png', of sample 's2': the file is damaged; replace it, or leave it out"
-    ):
-        call(ds.resume_annotation, key(ds), **doubled.login())
-    assert len(there(doubled, ds)) == 2
-
-
 def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is stored and then held for invalid is removed again."""
     shown = places.media_shown

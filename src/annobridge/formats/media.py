@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ..exceptions import InvalidMedia
-from ..store.headers import ERRORS, Header
+from ..store.headers import Header
 from ..store.headers import read as read_header
 from ..store.media import FileMedia, Media, header, known_headers, shown
 from .base import Part
 
-__all__ = ["ERRORS", "Header", "Media", "header", "inside", "known_headers", "of", "pieces", "read_header", "shown", "unreadable"]
+__all__ = ["Header", "Media", "header", "inside", "known_headers", "of", "pieces", "read_header", "shown", "unreadable"]
 _PIECE = 1 << 20  # bytes
 
 
