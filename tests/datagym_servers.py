@@ -1,14 +1,16 @@
 """The DataGym servers that tests speak with: doubles of both editions, and a real one where the environment names it.
 
-``ANNOBRIDGE_TEST_DATAGYM_URL`` with ``_TOKEN`` (hosted; then ``_PROJECT`` names an existing, empty project for images) or without
-(open-core) names the real one.
+``ANNOBRIDGE_TEST_DATAGYM_URL`` with ``_TOKEN`` (hosted) or without (open-core) names the real one. A project has one label
+configuration, so each test has a project of its own, where the server lets one be made; else the tests use ``_PROJECT``, an
+existing project for images, one after another, and **delete its label configuration and all labels in it**.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,8 @@ import requests
 from tests.doubles.datagym import places, server
 
 PROJECT = "Road signs"
+OWNER = "open-core-dummy-org-sub"
+REPLACING = "replace_config_and_delete_all_labels"
 _NAMES = {name: f"ANNOBRIDGE_TEST_DATAGYM_{name}" for name in ("URL", "TOKEN", "PROJECT")}
 HAS_REAL = bool(os.environ.get(_NAMES["URL"]))
 
@@ -28,15 +32,21 @@ class Server:
     token: str | None = None
     project: str | None = None
     double: Any = None
+    shared: bool = False  # whether the project is that of all tests
     session: requests.Session = field(default_factory=requests.Session)
 
     @property
     def v1(self) -> bool:
         return self.token is not None
 
+    def login(self) -> dict[str, Any]:
+        """How to be let in."""
+        return {name: value for name, value in (("url", self.url), ("token", self.token)) if value is not None}
+
     def options(self) -> dict[str, Any]:
-        given = {"url": self.url, "token": self.token, "project_name": self.project}
-        return {name: value for name, value in given.items() if value is not None}
+        """What a run is made with."""
+        made = self.login() | ({} if self.project is None else {"project_name": self.project})
+        return made | ({REPLACING: True} if self.shared else {})
 
     def call(
         self,
@@ -47,10 +57,17 @@ class Server:
         **arguments: Any,
     ) -> Any:
         """A call in the server's dialect, as a browser makes it."""
-        path = f"/api/v1/{v1}" if self.v1 else f"/api/{internal or v1}"
-        headers = {"Authorization": f"Token {self.token}"} if self.v1 else {}
-        headers |= headers_ or {}
-        answer = self.session.request(method, self.url.rstrip("/") + path, headers=headers, timeout=60, **arguments)
+        if not self.v1:
+            return self.browse(method, internal or v1, headers=headers_, **arguments)
+        headers = {"Authorization": f"Token {self.token}"} | (headers_ or {})
+        return self._sent(method, f"/api/v1/{v1}", headers=headers, **arguments)
+
+    def browse(self, method: str, path: str, **arguments: Any) -> Any:
+        """A call of the internal API, which the hosted edition answers to browsers only."""
+        return self._sent(method, f"/api/{path}", **arguments)
+
+    def _sent(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self.session.request(method, self.url.rstrip("/") + path, timeout=60, **arguments)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer.json() if answer.content else None
 
@@ -78,7 +95,33 @@ def open_core() -> Iterator[Server]:
         yield Server(double.url, double=double)
 
 
-def real() -> Server:
-    """The server of the environment."""
+@contextmanager
+def real() -> Iterator[Server]:
+    """The server of the environment, with a project for one test."""
     given = {name: os.environ.get(variable) for name, variable in _NAMES.items()}
-    return Server(given["URL"] or "", given["TOKEN"], given["PROJECT"])
+    server = Server(given["URL"] or "", given["TOKEN"], f"Test {uuid.uuid4().hex}")
+    body = {"owner": OWNER, "name": server.project, "shortDescription": "test", "mediaType": "IMAGE"}
+    try:
+        number = server.browse("POST", "project", json=body)["id"]
+    except (AssertionError, ValueError):  # a server that lets no program make projects
+        assert given["PROJECT"], f"{server.url} makes no projects for us: name one in {_NAMES['PROJECT']}"
+        server.project, server.shared = given["PROJECT"], True
+        yield server
+        return
+    try:
+        yield server
+    finally:
+        for dataset in server.browse("GET", f"project/{number}")["datasets"]:
+            server.browse("DELETE", f"dataset/{dataset['id']}")
+        server.browse("DELETE", f"project/{number}")
+
+
+KINDS = ["hosted", "open_core", *(["real"] if HAS_REAL else [])]
+DOUBLES = KINDS[:2]
+
+
+def running(kind: str) -> AbstractContextManager[Server]:
+    """A server of one of the ``KINDS``."""
+    makers: dict[str, Callable[[], AbstractContextManager[Server]]]
+    makers = {"hosted": hosted, "open_core": open_core, "real": real}
+    return makers[kind]()

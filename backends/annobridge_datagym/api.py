@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import BackendError, Rejected
+from annobridge.exceptions import BackendError, Gone, Rejected
 
 from .config import Dialect
 from .mistakes import key_of, refused, told
@@ -44,6 +44,10 @@ class Api:
         """All projects, with their datasets."""
         return self._list(self._path("project"), "listing the projects", _PROJECT)
 
+    def project(self, project: str) -> Json:
+        """A project by its id (internal only). Raises ``Gone``."""
+        return dict(self._do("reading the project", lambda: self.http.get(f"/api/project/{project}")))
+
     def create_project(self, name: str, owner: str) -> Json:
         """A project for images (internal only)."""
         body = {"owner": owner, "name": name, "shortDescription": "made by annobridge", "description": None,
@@ -58,6 +62,14 @@ class Api:
     def datasets(self) -> list[Json]:
         """All datasets."""
         return self._list(self._path("dataset"), "listing the datasets", _PLACE)
+
+    def has_dataset(self, dataset: str) -> bool:
+        """Whether there is a dataset of this id."""
+        try:
+            self._do("reading the dataset", lambda: self.http.get(self._path(f"dataset/{dataset}")))
+        except Gone:
+            return False
+        return True
 
     def create_dataset(self, name: str, owner: str) -> Json:
         """A dataset for images."""

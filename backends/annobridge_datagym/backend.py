@@ -16,11 +16,12 @@ from annobridge.backend import AnnotationBackend, Capabilities, Download, Receip
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Rejected
 
-from . import files, filling, images, labelconfig, limits, names, reading
+from . import files, filling, images, labelconfig, limits, reading
 from .api import Api
 from .config import DatagymConfig
 from .connect import connect
 from .exports import Export
+from .places import Places
 from .vocabulary import Vocabulary
 
 _TYPES = {
@@ -56,10 +57,15 @@ class DatagymBackend(AnnotationBackend):
         self._export: Export | None = None
         self._served: set[str] = set()
         self._longest: dict[str, dict[str, int]] = {}
+        self._there: list[dict[str, Any]] = []  # the label configuration that is used as it is
 
     @cached_property
     def _api(self) -> Api:
         return connect(self.config)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._api, self.config)
 
     @cached_property
     def _media_ids(self) -> dict[str, str | None] | None:
@@ -86,10 +92,10 @@ class DatagymBackend(AnnotationBackend):
             found += files.taken(self.config.folder or ".", Vocabulary.of(schema, self.config))
         if found or self._by_hand:
             return found
-        project = filling.find_project(self._api, "", self.config) if self._names_project() else None
+        project = self._places.project_of("") if self._places.names_project else None
         if project is None:
             if self._api.v1 or self.config.project_id is not None:
-                found.append(filling.no_project(self._api, self.config))
+                found.append(self._places.no_project())
             return found
         if project["mediaType"] != "IMAGE":
             return [f"The project {project['name']!r} is one of videos; give one of images."]
@@ -97,18 +103,20 @@ class DatagymBackend(AnnotationBackend):
         there = labelconfig.read(self._api, project) or []
         if not self.config.replace_config_and_delete_all_labels:
             self._longest = labelconfig.longest(there)
+            self._there = [] if labelconfig.adds(self.config, v1=self._api.v1) else there
         return list(labelconfig.problems(project["name"], there, vocabulary, self.config, v1=self._api.v1))
-
-    def _names_project(self) -> bool:
-        return self.config.project_name is not None or self.config.project_id is not None
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Values that DataGym cannot hold, and images that it shows otherwise than its server has them."""
         yield from self._misfits(task)
-        yield from images.turned(task)
+        headers = images.headers(task)
+        yield from images.turned(task, headers)
+        if self.config.on_rejected == "stop":  # else they are refused when they are to be sent, and left out
+            yield from images.foreign(task, headers)
 
     def _misfits(self, task: Task) -> Iterable[str]:
-        yield from limits.of_task(task, self.config, self._longest)
+        vocabulary = Vocabulary.of(task.schema, self.config).fitted(self._there)
+        yield from limits.of_task(task, vocabulary, self.config, self._longest)
         if self._by_hand:
             yield from files.problems(task, self._media_ids)
 
@@ -118,10 +126,15 @@ class DatagymBackend(AnnotationBackend):
         """Make the dataset, its images, tasks and labels; or write the files."""
         if wrong := list(self._misfits(task)):  # a run that is resumed may have got such values meanwhile
             raise Rejected("\n  - ".join(["datagym: some values cannot be sent:", *wrong]))
+        images.require_formats(task, images.headers(task))
         vocabulary = Vocabulary.of(task.schema, self.config, _scalar_types(task))
         if self._by_hand:
             return files.write(task, vocabulary, self.config, self._media_ids)
-        state, baseline = filling.fill(self._api, task, vocabulary, self.config)
+        try:
+            state, baseline = filling.fill(self._api, self._places, task, vocabulary, self.config)
+        except BaseException:
+            self._places.forget()
+            raise
         return Receipt(task.name, state, baseline)
 
     # --- afterwards -------------------------------------------------------------------------------------------------
@@ -130,7 +143,7 @@ class DatagymBackend(AnnotationBackend):
         """All labels as they are now, of images that are finished."""
         if self._by_hand:
             return files.read(receipt, self._fresh(receipt), self.config)
-        return reading.of_server(self._api, receipt, self.config, lambda: self._fresh(receipt))
+        return reading.of_server(self._api, self._places, receipt, self.config, lambda: self._fresh(receipt))
 
     def _fresh(self, receipt: Receipt) -> Export:
         """The export, which is that of a whole project: read once for all tasks of a load, and anew when one is asked for again."""
@@ -151,7 +164,7 @@ class DatagymBackend(AnnotationBackend):
         """Images by the state of their task."""
         if self._by_hand:
             return Status()
-        reading.require(self._api, receipt.state)
+        self._places.require(receipt.state)
         tasks = filling.tasks_by_image(self._api, receipt.state["project"])
         if not tasks:  # older hosted servers show none
             return Status()
@@ -172,14 +185,13 @@ class DatagymBackend(AnnotationBackend):
         if self._by_hand:
             folder = Path(self.config.folder or ".").expanduser()
             return {"folder": str(folder)} if files.labels_file(folder, task_name).exists() else None
-        project = filling.find_project(self._api, task_name, self.config)
-        dataset = next((d for d in self._api.datasets() if d["name"] == names.place(task_name)), None)
+        project, dataset = self._places.project_of(task_name), self._places.dataset(task_name)
         if project is None and dataset is None:
             return None
         return {
             "project": project and project["id"],
             "dataset": dataset and dataset["id"],
-            "own_project": not self._names_project(),
+            "own_project": not self._places.names_project,
         }
 
     def delete(self, receipt: Receipt) -> None:
@@ -187,16 +199,7 @@ class DatagymBackend(AnnotationBackend):
         if self._by_hand:
             files.delete(receipt)
             return
-        number, dataset = receipt.state["project"], receipt.state["dataset"]
-        project = next((p for p in self._api.projects() if p["id"] == number), None)
-        inside = [d["id"] for d in project["datasets"]] if project else []
-        if dataset in inside:
-            self._api.disconnect(number, dataset)
-            inside.remove(dataset)
-        if any(d["id"] == dataset for d in self._api.datasets()):
-            self._api.delete_dataset(dataset)
-        if project and receipt.state["own_project"] and not inside and not self._api.v1:
-            self._api.delete_project(number)
+        self._places.remove(receipt.state)
 
 
 def _scalar_types(task: Task) -> dict[str, str]:

@@ -84,8 +84,10 @@ class Decoder:
         new = identity.assign(image.values, geometries)
         nowhere = {f.path for f in new if not f.parts and not f.exact}
         ids = {id(f): h.piece.label_id for h in geometries for f in h.values.values()}
-        for h in geometries:
+        for h in geometries if image.shapes else ():
             self._held(h, image, nowhere)
+        if not image.shapes:
+            self._out.kept += [h.piece.row for h in geometries]
         used, own = {h.remote_id for h in base}, {h.piece.label_id for h in geometries}
         for f in new:
             self._out.strange += [f.tag] if f.tag is not None and f.tag not in own else []
@@ -165,9 +167,9 @@ class Decoder:
                 if q.attribute is not None}  # fmt: skip
         if entry is not None and found.holder is not None and id(found.holder) in ids:
             said[self._holder_attr] = json.dumps(ids[id(found.holder)])
-        shape = _shape(kind, found.parts, self._size(found.sample))
+        columns = shape(kind, found.parts, self._size(found.sample))
         return {
-            **(shape | {"closed": True} if entry and entry.closed else shape),
+            **(columns | {"closed": True} if entry and entry.closed else columns),
             "kind": kind,
             "field": entry.field if entry else None,
             "label": entry.label if entry else found.path[-1],
@@ -278,7 +280,7 @@ def _attributes(before: list[Row] | None, said: Mapping[str, str | None]) -> lis
 # --- shapes -------------------------------------------------------------------------------------------------------------
 
 
-def _shape(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:
+def shape(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:
     """The columns of a new label."""
     if kind == "box":
         return {"bounding_box": _box(parts[0], size)}
@@ -304,7 +306,7 @@ def _changed_shape(row: Row, held: Held, size: tuple[int, int]) -> Row:
     if kind == "box":
         return {"bounding_box": _box(held.values[0].parts[0], size)}
     if kind == "segmentation":
-        return _shape(kind, held.values[0].parts, size)
+        return shape(kind, held.values[0].parts, size)
     if kind == "mask":
         rle = rings.mended([(f.parts[0], same[n]) for n, f in sorted(held.values.items())], row["mask"], size)
         return {"mask": rle, "bounding_box": mask_box(rle)}

@@ -69,7 +69,7 @@ def pieces(labels: pa.Table, vocabulary: Vocabulary, pictures: Pictures, holder_
                 cache[entry.key + q.key, text] = _words(q, text)
             told[q.key] = cache[entry.key + q.key, text]
         made = Piece(row, int(sample[row]), label_id, entry, parts[row], told, holder=below and below[0])
-        if entry.place:
+        if entry.type == "point":
             made.places = shapes.present(made.parts)
             made.parts = [made.parts[n] for n in made.places]
         found.append(made)

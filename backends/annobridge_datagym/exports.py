@@ -25,6 +25,7 @@ class _NotJson(Exception):
 
 class Export:
     """The export of one project. ``classes`` are the keys of its label configuration; ``None`` where there was nothing to export.
+    ``types`` has the geometries among them.
 
     ``where`` names it in messages, ``cure`` says what to do with a bad one.
     """
@@ -32,6 +33,7 @@ class Export:
     def __init__(self, chunks: Iterable[bytes], where: str, cure: str) -> None:
         self.where, self.cure = where, cure
         self.classes: set[str] | None = None
+        self.types: dict[str, str] = {}
         self._file = tempfile.TemporaryFile(prefix="annobridge-export-")  # noqa: SIM115
         self._gone = weakref.finalize(self, self._file.close)
         try:
@@ -67,7 +69,9 @@ class Export:
 
     def _header(self, item: Any) -> set[str]:
         try:
-            return {one["class_name"] for one in item["label_classes"]}
+            listed = item["label_classes"]
+            self.types = {one["class_name"]: one["geometry_type"] for one in listed if "geometry_type" in one}
+            return {one["class_name"] for one in listed}
         except (TypeError, KeyError):
             raise self._bad("it does not begin with its label classes") from None
 

@@ -17,12 +17,13 @@ from annobridge.backend import Task
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken, Denied, Gone, Rejected
 
-from . import found, identity, images, labelconfig, names, validate
+from . import found, identity, images, labelconfig, limits, validate
 from .api import Api
 from .config import DatagymConfig
 from .decode import global_id
 from .encode import Pictures, Piece, batches, items, pieces
 from .identity import Held
+from .places import Places, has_ours
 from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
@@ -33,36 +34,19 @@ class BacklogWarning(UserWarning):
     """The tasks wait where labelers do not see them, and the hosted edition's API cannot move them."""
 
 
-def project_name(task: str, config: DatagymConfig) -> str:
-    """The project of a run: the one that the options name, or one of its own."""
-    return config.project_name or names.place(task.rpartition("-")[0])
-
-
-def find_project(api: Api, task: str, config: DatagymConfig) -> Json | None:
-    """The project, if it is there. Raises ``Rejected`` if several have its name."""
-    there = api.projects()
-    if config.project_id is not None:
-        return next((p for p in there if p["id"] == config.project_id), None)
-    name = project_name(task, config)
-    found_ = [p for p in there if p["name"] == name]
-    if len(found_) > 1:
-        raise Rejected(f"datagym: {len(found_)} projects are called {name!r}; say which, with project_id.")
-    return found_[0] if found_ else None
-
-
-def fill(api: Api, task: Task, vocabulary: Vocabulary, config: DatagymConfig) -> tuple[Json, pa.Table]:
+def fill(api: Api, places: Places, task: Task, vocabulary: Vocabulary, config: DatagymConfig) -> tuple[Json, pa.Table]:
     """Make all of it. What a receipt keeps, and the baseline."""
     sizes = sizes_of(task.samples)
-    project = find_project(api, task.name, config)
-    if project is None:
-        project = _make_project(api, task.name, config)
-    begun = _has_ours(project, task.name)
-    seen = labelconfig.ensure(api, project, vocabulary, config, begun=begun)
-    dataset = _dataset(api, names.place(task.name), config)
+    project = places.project_of(task.name) or places.made_project(task.name)
+    begun = has_ours(project, task.name)
+    there = labelconfig.ensure(api, project, vocabulary, config, begun=begun)
+    if there is not None:
+        vocabulary = _fitted(task, vocabulary, there)
+    dataset = places.made_dataset(task.name)
     media, known = images.send(api, dataset, task, config)
-    api.connect(project["id"], dataset["id"])
-    if not seen and not begun:
-        _check_unseen(api, project, dataset, vocabulary, config)
+    places.connect(project, dataset)
+    if there is None and not begun:
+        vocabulary = _of_unseen(api, project, dataset, task, vocabulary, config)
     tasks = tasks_by_image(api, project["id"])
     pictures = Pictures(task.samples["sample_id"].to_pylist(), media, sizes)
     sent = pieces(task.labels.combine_chunks(), vocabulary, pictures, config.parent_attr)
@@ -80,59 +64,46 @@ def fill(api: Api, task: Task, vocabulary: Vocabulary, config: DatagymConfig) ->
     numbers = [tasks[m]["taskId"] if m in tasks else None for m in media]
     state = {
         "project": project["id"], "dataset": dataset["id"],
-        "own_project": config.project_name is None and config.project_id is None, "samples": pictures.samples,
+        "own_project": not places.names_project, "samples": pictures.samples,
         "media": media, "names": known, "tasks": numbers, "sizes": pictures.sizes.tolist(),
         "vocabulary": json.loads(json.dumps(vocabulary.to_dict())),
     }  # fmt: skip
     return state, baseline(task.labels, sent, pictures, _learnt(api, sent, numbers, vocabulary, config))
 
 
-def _make_project(api: Api, task: str, config: DatagymConfig) -> Json:
-    if api.v1 or config.project_id is not None:
-        raise Rejected(f"datagym: {no_project(api, config)}")
-    return api.create_project(project_name(task, config), config.owner)
+def _fitted(task: Task, vocabulary: Vocabulary, there: Sequence[Json]) -> Vocabulary:
+    """The vocabulary as a configuration has it. Raises ``Rejected`` for labels that need what it lacks."""
+    fitted = vocabulary.fitted(there)
+    if wrong := list(limits.without_entry(task.labels.combine_chunks(), fitted)):
+        raise Rejected("\n  - ".join(["datagym: some labels cannot be sent:", *wrong]))
+    return fitted
 
 
-def no_project(api: Api, config: DatagymConfig) -> str:
-    """Why there is no project, and the cure."""
-    wanted = config.project_id or config.project_name
-    there = sorted(p["name"] for p in api.projects())
-    shown = f"; there is {', '.join(map(repr, there[:5]))}{' …' * (len(there) > 5)}" if there else ""
-    if wanted is None:
-        return (
-            "The hosted edition makes no projects by its API: make one for images on its page, and give its name as "
-            f"project_name{shown}."
-        )
-    cure = (
-        "make it on DataGym's page for images, or correct the name" if config.project_id is None else "correct the id"
-    )
-    return f"There is no project {wanted!r}, or not for this token{shown}. Please {cure}."
-
-
-def _dataset(api: Api, name: str, config: DatagymConfig) -> Json:
-    there = next((d for d in api.datasets() if d["name"] == name), None)
-    return there or api.create_dataset(name, config.owner)
-
-
-def _has_ours(project: Json, task: str) -> bool:
-    """Whether a task of this run is in the project already, so that the configuration is the run's."""
-    run = names.place(task).rpartition(" ")[0]
-    return any(d["name"].rpartition(" ")[0] == run for d in project.get("datasets") or ())
-
-
-def _check_unseen(api: Api, project: Json, dataset: Json, vocabulary: Vocabulary, config: DatagymConfig) -> None:
-    """A configuration that could not be seen before: it fits, or the images are taken back."""
+def _of_unseen(
+    api: Api, project: Json, dataset: Json, task: Task, vocabulary: Vocabulary, config: DatagymConfig
+) -> Vocabulary:
+    """The vocabulary of a configuration that could not be seen before: it fits, or the images are taken back."""
     there = labelconfig.read(api, project)
-    wrong = [] if there is None else list(labelconfig.problems(project["name"], there, vocabulary, config, v1=api.v1))
-    if there is None:
-        wrong = [
-            f"The project {project['name']!r} has a label configuration, and this server shows it to no program; use a "
-            "project that has none."
-        ]
-    if wrong:
+    try:
+        return _fitted(task, vocabulary, _usable(project["name"], there, vocabulary, config, v1=api.v1))
+    except Rejected as error:
         api.disconnect(project["id"], dataset["id"])
         api.delete_dataset(dataset["id"])
-        raise Rejected(f"datagym: {wrong[0]} The images that were sent were removed again.")
+        raise Rejected(f"{error} The images that were sent were removed again.") from error
+
+
+def _usable(
+    project: str, there: list[Json] | None, vocabulary: Vocabulary, config: DatagymConfig, *, v1: bool
+) -> list[Json]:
+    """A project's configuration, if it fits. Raises ``Rejected``."""
+    if there is None:
+        raise Rejected(
+            f"datagym: The project {project!r} has a label configuration, and this server shows it to no program; use a "
+            "project that has none."
+        )
+    if wrong := list(labelconfig.problems(project, there, vocabulary, config, v1=v1)):
+        raise Rejected(f"datagym: {wrong[0]}")
+    return there
 
 
 def tasks_by_image(api: Api, project: str) -> dict[str, Json]:

@@ -17,7 +17,8 @@ from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
 Path = tuple[str, ...]
-_SHAPES = ("rectangle", "polygon", "line", "point", "image_segmentation")
+SHAPES = ("rectangle", "polygon", "line", "point", "image_segmentation")
+UNTYPED = "geometry"  # the key of all shapes in older versions
 _CLASSIFICATIONS = ("SELECT", "CHECKLIST", "FREETEXT")
 _MISSHAPEN = (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError)
 PARALLEL = 4  # small calls at once
@@ -51,23 +52,25 @@ class Image:
     state: str
     annotator: str | None
     values: list[Found] = field(default_factory=list)
+    shapes: bool = True  # whether anything is said of shapes
     answers: dict[str, dict[str, Words]] = field(default_factory=dict)
 
 
 # --- the export ---------------------------------------------------------------------------------------------------------
 
 
-def of_export(item: Mapping[str, Any], sample: int, vocabulary: Vocabulary) -> Image:
-    """An image of the export. Raises ``Broken`` for what is not in its form."""
+def of_export(item: Mapping[str, Any], sample: int, vocabulary: Vocabulary, types: Mapping[str, str]) -> Image:
+    """An image of the export, whose classes have these ``types``. Raises ``Broken`` for what is not in its form."""
     try:
         image = Image(sample, str(item["status"]), _who(item))
-        image.answers = {key: _flat({key: of}) for key, of in item["global_classifications"].items()}
-        for key, labels in item["labels"].items():
+        image.answers = {key: _flat({key: of}) for key, of in item.get("global_classifications", {}).items()}
+        image.shapes = "labels" in item
+        for key, labels in item.get("labels", {}).items():
             for label in labels:
-                outer = _exported(label, (key,), image, vocabulary, None)
+                outer = _exported(label, (key,), image, vocabulary, types, None)
                 image.values.append(outer)
                 for inner, nested in (label.get("nested_geometries") or {}).items():
-                    image.values += [_exported(n, (key, inner), image, vocabulary, outer) for n in nested]
+                    image.values += [_exported(n, (key, inner), image, vocabulary, types, outer) for n in nested]
     except _MISSHAPEN as error:
         name = str(item.get("external_media_ID", "?")) if isinstance(item, dict) else "?"
         raise Broken(
@@ -77,15 +80,38 @@ def of_export(item: Mapping[str, Any], sample: int, vocabulary: Vocabulary) -> I
     return image
 
 
-def _exported(label: Json, path: Path, image: Image, vocabulary: Vocabulary, outer: Found | None) -> Found:
-    type_ = next((name for name in _SHAPES if name in label), None)
-    if type_ is None:
-        raise KeyError("a label without a geometry")
-    rings = label[type_] if type_ == "image_segmentation" else [label[type_]]
+def _exported(
+    label: Json, path: Path, image: Image, vocabulary: Vocabulary, types: Mapping[str, str], outer: Found | None
+) -> Found:
+    name = geometry_of(label)
+    type_ = _type_of(label[name], path, vocabulary, types) if name == UNTYPED else name
+    rings = label[name] if type_ == "image_segmentation" else [label[name]]
     parts = [_coordinates(ring) for ring in rings]
     words = _flat(label.get("classifications") or {})
     made = Found(image.sample, path, type_, _valid(type_, parts), words, annotator=image.annotator, holder=outer)
     return _marked(made, vocabulary)
+
+
+def geometry_of(label: Json) -> str:
+    """The key of a label's geometry. Raises ``KeyError``."""
+    name = next((name for name in (*SHAPES, UNTYPED) if name in label), None)
+    if name is None:
+        raise KeyError("a label without a geometry")
+    return name
+
+
+def _type_of(points: Sequence[Json], path: Path, vocabulary: Vocabulary, types: Mapping[str, str]) -> str:
+    """The type of a shape under the key of older versions: that of its class, or what its points look like."""
+    if (entry := vocabulary.by_path.get(path)) is not None:
+        return entry.type
+    return types.get(path[-1]) or looks_like(points)
+
+
+def looks_like(points: Sequence[Json]) -> str:
+    """The type of a shape of which nothing else is known."""
+    if points and "w" in points[0]:
+        return "rectangle"
+    return {1: "point", 2: "line"}.get(len(points), "polygon")
 
 
 def _coordinates(points: Iterable[Json]) -> list[float]:

@@ -11,13 +11,21 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from annobridge.backend import Task
 from annobridge.exceptions import Rejected
 from annobridge.formats import media
+from annobridge.formats.media import Header
 
 from . import names
 from .api import URLS, Api
 from .config import DatagymConfig
+from .mistakes import key_of
 
 Json = dict[str, Any]
 _TYPES = (".jpg", ".jpeg", ".png")
+_FORMATS = frozenset({"JPEG", "MPO", "PNG"})  # MPO: a JPEG with more pictures behind the first
+_SHOWN = 3
+_CURE = {  # of an image that the server refused, by the key of its error
+    "ex_alreadyexists": "rename the file, or leave it out of the view",
+    "ex_val_bin_mime": "DataGym takes JPEG and PNG; convert it, or leave it out of the view",
+}
 
 
 def send(api: Api, dataset: Json, task: Task, config: DatagymConfig) -> tuple[list[str], list[str]]:
@@ -44,13 +52,9 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
         try:
             made = api.upload(dataset, name, stream)
         except Rejected as error:
-            raise Rejected(
-                f"{error} That is {path!r}, of sample {sample!r}: DataGym takes JPEG and PNG; convert it, or leave it out of "
-                "the view.",
-                error.status,
-                error.detail,
-                (sample,),
-            ) from error
+            cure = _CURE.get(key_of(error), "correct the file, or leave it out of the view")
+            about = f"{error} That is {path!r}, of sample {sample!r}: {cure}."
+            raise Rejected(about, error.status, error.detail, (sample,)) from error
     if made.get("valid") is False:
         api.delete_media(made["id"])
         raise Rejected(
@@ -61,14 +65,42 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
     return str(made["id"])
 
 
-def turned(task: Task) -> Iterator[str]:
-    """Images that their EXIF data turn: browsers show them so, and DataGym's server has them unturned."""
-    rows = zip(task.samples["sample_id"].to_pylist(), task.samples["filepath"].to_pylist(), strict=True)
-    headers = ((path, media.header(task.media, sample)) for sample, path in rows)
-    found = [path for path, header in headers if header is not None and header.orientation > 1]
-    if found:
+def headers(task: Task) -> list[Header | None]:
+    """What the header of each image says; ``None`` for one that cannot be read."""
+    return [media.header(task.media, sample) for sample in task.samples["sample_id"].to_pylist()]
+
+
+def require_formats(task: Task, found: Sequence[Header | None]) -> None:
+    """Raise ``Rejected`` for images that are neither JPEG nor PNG, whatever their names end in."""
+    pairs = zip(task.samples["sample_id"].to_pylist(), found, strict=True)
+    samples = tuple(sample for sample, header in pairs if _is_foreign(header))
+    if samples:
+        raise Rejected(f"datagym: {next(foreign(task, found))}", samples=samples)
+
+
+def foreign(task: Task, found: Sequence[Header | None]) -> Iterator[str]:
+    """The sentence about images that are neither JPEG nor PNG, if there are any."""
+    paths = task.samples["filepath"].to_pylist()
+    wrong = [(p, h.format) for p, h in zip(paths, found, strict=True) if h is not None and _is_foreign(h)]
+    if wrong:
+        shown = ", ".join(f"{path!r} is {kind}" for path, kind in wrong[:_SHOWN])
         yield (
-            f"{len(found)} images are turned by their EXIF data, as {found[0]!r}: people see them turned, DataGym's server does "
+            f"DataGym takes JPEG and PNG, and {len(wrong)} images are of other formats ({shown}{' …' * (len(wrong) > _SHOWN)}); "
+            "convert them, or leave them out of the view."
+        )
+
+
+def _is_foreign(header: Header | None) -> bool:
+    return header is not None and header.format not in _FORMATS
+
+
+def turned(task: Task, found: Sequence[Header | None]) -> Iterator[str]:
+    """Images that their EXIF data turn: browsers show them so, and DataGym's server has them unturned."""
+    pairs = zip(task.samples["filepath"].to_pylist(), found, strict=True)
+    paths = [path for path, header in pairs if header is not None and header.orientation > 1]
+    if paths:
+        yield (
+            f"{len(paths)} images are turned by their EXIF data, as {paths[0]!r}: people see them turned, DataGym's server does "
             "not, and where a label lies would be uncertain. Turn the files themselves (PIL.ImageOps.exif_transpose), or leave "
             "them out of the view."
         )

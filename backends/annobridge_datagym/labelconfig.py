@@ -32,13 +32,19 @@ def read(api: Api, project: Mapping[str, Any]) -> list[Json] | None:
         return None
 
 
+def adds(config: DatagymConfig, *, v1: bool) -> bool:
+    """Whether what a configuration lacks is added to it."""
+    return config.update_project and not v1
+
+
 def problems(
     project: str, there: Sequence[Json], vocabulary: Vocabulary, config: DatagymConfig, *, v1: bool
 ) -> Iterator[str]:
     """Why a project's configuration cannot be used as it is, a sentence with the cure."""
     if not there or config.replace_config_and_delete_all_labels:
         return
-    found = list(lacking(vocabulary.definition(), there))
+    wanted = vocabulary if adds(config, v1=v1) else vocabulary.fitted(there)
+    found = list(lacking(wanted.definition(), there))
     lacks, differs = ([text for text, addable in found if addable is kind] for kind in (True, False))
     replacing = (
         f"{REPLACING}=True puts ours in its place, and DataGym then deletes EVERY label in the project and reopens its "
@@ -49,7 +55,7 @@ def problems(
             f"The project {project!r} has another label configuration: {_some(differs)}. Use another project, or change the label "
             f"schema; {replacing}."
         )
-    elif lacks and not (config.update_project and not v1):
+    elif lacks and not adds(config, v1=v1):
         adding = (
             "Add them on the project's page"
             if v1
@@ -58,8 +64,8 @@ def problems(
         yield f"The project {project!r} lacks {_some(lacks)}. {adding}; {replacing}."
 
 
-def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfig, *, begun: bool) -> bool:
-    """Have the project's configuration hold ours. ``False``: it has one which cannot be seen before there is a task.
+def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfig, *, begun: bool) -> list[Json] | None:
+    """Have the project's configuration hold ours: its entries. ``None``: it has one which cannot be seen before there is a task.
 
     ``begun`` says that the project has labels of this run, with which it is never cleared. Raises ``Rejected`` for one that
     does not fit.
@@ -71,31 +77,29 @@ def ensure(api: Api, project: Json, vocabulary: Vocabulary, config: DatagymConfi
     if there is None:
         return _set_unseen(api, number, wanted, config)
     if not there:
-        api.set_configuration(number, wanted)
-        return True
+        return api.set_configuration(number, wanted)
     if not list(lacking(wanted, there)):
-        return True
+        return there
     if config.replace_config_and_delete_all_labels:
         api.clear_configuration(number)
-        api.set_configuration(number, wanted)
-        return True
+        return api.set_configuration(number, wanted)
     if found := list(problems(project["name"], there, vocabulary, config, v1=api.v1)):
         raise Rejected(f"datagym: {found[0]}")
-    api.merge_configuration(number, united(wanted, there))
-    return True
+    if not adds(config, v1=api.v1):  # what else is lacking can be done without
+        return there
+    return api.merge_configuration(number, united(wanted, there))
 
 
-def _set_unseen(api: Api, number: str, wanted: Sequence[Json], config: DatagymConfig) -> bool:
+def _set_unseen(api: Api, number: str, wanted: Sequence[Json], config: DatagymConfig) -> list[Json] | None:
     try:
-        api.set_configuration(number, wanted)
+        return api.set_configuration(number, wanted)
     except Rejected as error:
         if key_of(error) != "ex_gen_config_not_cleared":
             raise
         if not config.replace_config_and_delete_all_labels:
-            return False
+            return None
         api.clear_configuration(number)
-        api.set_configuration(number, wanted)
-    return True
+        return api.set_configuration(number, wanted)
 
 
 def lacking(wanted: Sequence[Json], there: Sequence[Json], of: str = "") -> Iterator[tuple[str, bool]]:

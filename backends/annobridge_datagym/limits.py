@@ -6,18 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
 from annobridge.core import validate, words
-from annobridge.core.masks import Bools, bools, lengths, one, points_known, turned, valid
+from annobridge.core.masks import Bools, Ints, bools, lengths, one, points_known, turned, valid
 from annobridge.core.schema import FieldSchema, LabelSchema
 
 from . import images, names
 from .config import DatagymConfig
-from .vocabulary import GLOBAL, SHAPES, Vocabulary
+from .vocabulary import GLOBAL, PLACE, SHAPES, Vocabulary
 
 Longest = Mapping[str, Mapping[str, int]]  # characters of a text, by the key of its root and its own
 DEPTH = 4  # levels of a label configuration
@@ -166,10 +167,11 @@ def _depths(vocabulary: Vocabulary) -> Iterator[str]:
 # --- labels -------------------------------------------------------------------------------------------------------------
 
 
-def of_task(task: Task, config: DatagymConfig, longest: Longest) -> Iterator[str]:
+def of_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, longest: Longest) -> Iterator[str]:
     """Problems of the labels of a task; ``longest`` are the lengths of texts in a project that is there."""
     labels = task.labels.combine_chunks()
-    yield from _values(labels, Vocabulary.of(task.schema, config), longest)
+    yield from _values(labels, vocabulary, longest)
+    yield from without_entry(labels, vocabulary)
     yield from _shapes(labels, task.samples)
     yield from _twice(task.schema, labels)
     if config.show_ids:
@@ -179,6 +181,34 @@ def of_task(task: Task, config: DatagymConfig, longest: Longest) -> Iterator[str
         )
     for name, outer in config.nested_fields.items():
         yield from _orphans(labels, name, outer, config.parent_attr)
+
+
+def without_entry(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
+    """Labels that need what the project's label configuration lacks and others can do without."""
+    every = {(e.field, e.label, e.closed): e for e in vocabulary.entries}
+    closed, several = bools(labels["closed"]), _sizes(one(labels["points"])) > 1
+    for entry in vocabulary.entries:
+        own = bools(pc.equal(labels["field"], entry.field)) & bools(pc.equal(labels["label"], entry.label or ""))
+        if entry.type == "line" and (entry.field, entry.label, True) not in every:
+            yield from _told(
+                labels,
+                own & closed,
+                f"a closed line, and the project has no polygon class {names.key(f'{entry.key} closed', ())!r} for those; add it "
+                "there, or pass update_project=True.",
+            )
+        if entry.type == "point" and entry.place is None:
+            yield from _told(
+                labels,
+                own & several,
+                f"several points, and the class {entry.key!r} of the project has no text attribute {PLACE!r} that "
+                "tells them apart; add it there, or pass update_project=True.",
+            )
+
+
+def _sizes(points: pa.Array) -> Ints:
+    """How many points each label has, missing ones too."""
+    owner = np.repeat(np.arange(len(points)), lengths(points))
+    return np.bincount(owner, lengths(points.flatten()), len(points)).astype(np.int64)
 
 
 def _values(labels: pa.Table, vocabulary: Vocabulary, longest: Longest) -> Iterator[str]:

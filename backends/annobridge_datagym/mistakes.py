@@ -15,6 +15,8 @@ _KEYS = {
     "ex_gen_forbidden_keyword": "{0!r} is a word that DataGym keeps for itself; choose another name.",
     "ex_gen_mediatype_missmatch": "the project is not one of images.",
     "ex_gen_config_depth": "the label configuration is deeper than four levels; ask fewer attributes below each other.",
+    "ex_alreadyexists": "there is a {0} whose name the server takes for {2!r}: its database may hold texts "
+    "for equal that differ in case, accents or emoji only.",
     "ex_already_contains": "the dataset is connected to the project already.",
     "ex_limit": "the plan of this organization is used up; see DataGym's billing page.",
     "ex_service_unavailable": "a service that DataGym needs for this is off.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from .decode import Decoded, Decoder
 from .encode import Pictures
 from .exports import Export
 from .found import Image
+from .places import Places
 from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
 FINISHED = frozenset({"COMPLETED", "SKIPPED", "REVIEWED"})
+_DELETED = "{n} images of this task were deleted at DataGym; their labels here stay as they are."
 Look = Callable[[Sequence[int]], Iterator[Image]]
 
 
@@ -46,23 +48,19 @@ class Known:
         return cls(pictures, list(state["media"]), list(state["names"]), list(state["tasks"]), vocabulary)
 
 
-def of_server(api: Api, receipt: Receipt, config: DatagymConfig, export: Callable[[], Export]) -> Download:
+def of_server(
+    api: Api, places: Places, receipt: Receipt, config: DatagymConfig, export: Callable[[], Export]
+) -> Download:
     """The labels of a task. Raises ``Gone`` when it is not there any more."""
-    project = require(api, receipt.state)
+    project = places.require(receipt.state)
     known = Known.of(dict(receipt.state))
     if config.source == "tasks" or config.unfinished:
-        return _from_tasks(api, receipt, known, str(project["id"]), config)
-    return from_export(receipt, known, export(), config, lambda rows: _look(api, known, rows))
-
-
-def require(api: Api, state: Any) -> Json:
-    """The project, if it is there and has the task's dataset."""
-    project = next((p for p in api.projects() if p["id"] == state["project"]), None)
-    if project is None:
-        raise Gone(f"The project {state['project']} is not on the server any more, or not for this token.")
-    if not any(d["id"] == state["dataset"] for d in project["datasets"]):
-        raise Gone(f"The dataset {state['dataset']} is not in the project {project['name']!r} any more.")
-    return project
+        read = _from_tasks(api, receipt, known, str(project["id"]), config)
+    else:
+        read = from_export(receipt, known, export(), config, lambda rows: _look(api, known, rows))
+    there = {media["id"] for media in api.media(receipt.state["dataset"])}
+    gone = sum(number not in there for number in known.media)
+    return replace(read, notes=(*read.notes, _DELETED.format(n=gone))) if gone else read
 
 
 def from_export(receipt: Receipt, known: Known, export: Export, config: DatagymConfig, look: Look | None) -> Download:
@@ -70,7 +68,7 @@ def from_export(receipt: Receipt, known: Known, export: Export, config: DatagymC
     decoder = Decoder(receipt.baseline, known.vocabulary, known.pictures, config.parent_attr, export.classes)
     total, again, answered, states = Decoded(), [], [], []
     for sample, item in export.of_images(known.media, known.names):
-        image = found.of_export(item, sample, known.vocabulary)
+        image = found.of_export(item, sample, known.vocabulary, export.types)
         one = decoder.image(image)
         answered.append(sample)
         states.append(image.state)
@@ -83,7 +81,7 @@ def from_export(receipt: Receipt, known: Known, export: Export, config: DatagymC
         seen = _again(decoder, total, look, [sample for sample, _ in again])
     for sample, item in again:
         if sample not in seen:
-            total.add(decoder.image(found.of_export(item, sample, known.vocabulary)))
+            total.add(decoder.image(found.of_export(item, sample, known.vocabulary, export.types)))
     return _download(receipt, known, decoder, total, answered, states)
 
 

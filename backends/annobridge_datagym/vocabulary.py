@@ -6,8 +6,8 @@ one's; a classification or scalar is a global classification. A polyline has two
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
@@ -83,6 +83,20 @@ class Vocabulary:
         found = self._own[field, None if self.kinds[field] in GLOBAL else label, closed and is_line]
         return next(e for e in found if e.below == below) if below is not None else found[0]
 
+    def fitted(self, there: Sequence[Json]) -> Vocabulary:
+        """Without what a label configuration lacks and only some labels need: the class of closed lines, and the attribute that
+        says which of its points a keypoint is. With none, it is all there.
+        """
+        if not there:
+            return self
+        have = {e["entryKey"].lower(): e for e in there}
+        entries = [
+            e if e.place is None or _has_place(e, have) else replace(e, place=None)
+            for e in self.entries
+            if not e.closed or e.key in have
+        ]
+        return Vocabulary(entries, self.kinds, self.scalars)
+
     def definition(self) -> list[Json]:
         """The label configuration."""
         return [_defined(e, self.entries, number) for number, e in enumerate(self.entries) if e.below is None]
@@ -95,6 +109,14 @@ class Vocabulary:
     def from_dict(cls, stored: Json) -> Vocabulary:
         """What ``to_dict`` gave."""
         return cls([_entry(e) for e in stored["entries"]], stored["kinds"], stored["scalars"])
+
+
+def _has_place(entry: Entry, have: Mapping[str, Json]) -> bool:
+    """Whether a configuration has an entry's attribute for the number of a point, or not even the entry."""
+    found: Json | None = have.get(entry.path[0])
+    if found is not None and entry.below is not None:
+        found = next((c for c in found.get("children") or () if c["entryKey"] == entry.key), None)
+    return found is None or any(c["entryKey"] == entry.place for c in found.get("children") or ())
 
 
 def _of_field(spec: FieldSchema, config: DatagymConfig, roots: set[str], seen: set[str]) -> Iterator[Entry]:

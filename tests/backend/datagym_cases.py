@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,20 @@ def finish(server: Server, results: Any, *samples: str) -> None:
 class ByHand:
     """A person who carries files between a folder and the open edition's pages."""
 
-    def __init__(self, server: Server, name: str = "by hand") -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
+        name = f"By hand {uuid.uuid4().hex}"
         owner = "open-core-dummy-org-sub"
         body = {"owner": owner, "name": name, "shortDescription": "x", "description": None, "mediaType": "IMAGE"}
         self.project = server.call("POST", "", "project", json=body)
         made = {"owner": owner, "name": name, "shortDescription": None, "mediaType": "IMAGE"}
         self.dataset = server.call("POST", "", "dataset", json=made)["id"]
         server.call("POST", "", f"project/{self.project['id']}/dataset/{self.dataset}")
+
+    def close(self) -> None:
+        """Leave nothing on the server."""
+        self.server.call("DELETE", "", f"dataset/{self.dataset}")
+        self.server.call("DELETE", "", f"project/{self.project['id']}")
 
     def upload_images(self, paths: list[Path], ids: Path) -> None:
         """Upload images, and keep what the server says of them."""

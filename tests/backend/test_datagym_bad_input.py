@@ -29,7 +29,7 @@ from annobridge.exceptions import (
     Rejected,
     Unsupported,
 )
-from annobridge_datagym import DatagymBackend, filling, validate
+from annobridge_datagym import DatagymBackend, names, validate
 
 pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
 BUSES = {"buses": SCHEMA["buses"]}
@@ -206,7 +206,7 @@ def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest
     """A dataset of the task's name has images of somebody else: nothing of theirs is touched."""
     state = open_core.double.state
     there = theirs(state)
-    monkeypatch.setattr(filling.names, "place", lambda text: "theirs")
+    monkeypatch.setattr(names, "place", lambda text: "theirs")
     with pytest.raises(
         Rejected, match="'theirs' is in use: it has 1 images that are not of this task, as 'theirs.jpg'"
     ):
@@ -523,17 +523,6 @@ def test_an_image_that_is_turned_by_its_exif_data(tmp_path: Path, open_core: Ser
     with pytest.raises(InvalidLabels, match=rf"1 images are turned by their EXIF data, as '.*{name}'.* Turn the files"):
         annotate(ds, open_core)
     untouched(ds, open_core)
-
-
-def test_an_image_that_is_neither_jpeg_nor_png(tmp_path: Path, open_core: Server) -> None:
-    path = tmp_path / "a.bmp"
-    Image.new("RGB", (64, 48)).save(path)
-    ds = ab.create_dataset(tmp_path / "data")
-    ds.add_samples([ab.Sample(path, sample_id="s0")])
-    with pytest.raises(Rejected, match=r"a\.bmp', of sample 's0': DataGym takes JPEG and PNG; convert it"):
-        annotate(ds, open_core)
-    ds.abort_annotation("run", url=open_core.url)
-    assert not [m for d in open_core.double.state.datasets.values() for m in d.present()]
 
 
 # --- the wire -----------------------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ def test_names_are_shown_as_near_as_datagym_can_write_them() -> None:
     )
     made = Vocabulary.of(schema, DatagymConfig(shown_as={"行人": "Pedestrian", "颜色": "Color", "weather": "Weather"}))
     shown = [(e.key, e.shown) for e in made.entries]
-    assert shown == [("strasse", "Strasse"), ("pedestrian", "Pedestrian"), ("lodz", "lodz"),
-                     ("strasse more", "Strasse (more)"), ("weather", "Weather")]  # fmt: skip
+    assert shown == [("strasse", "Straße"), ("pedestrian", "Pedestrian"), ("lodz", "lodz"),
+                     ("strasse more", "Straße (more)"), ("weather", "Weather")]  # fmt: skip
     assert [(q.key, q.shown) for q in made.entries[0].questions] == [("color", "Color")]
     assert list(made.definition()[-1]["options"].values()) == ["晴", "雨"]  # options are shown in any script
 

@@ -10,16 +10,22 @@ import pytest
 from PIL import Image
 from tests import datagym_servers
 from tests.datagym_servers import Server
-from tests.doubles.datagym import places
+from tests.doubles.datagym import collation, places
 
 import annobridge as ab
 
 SCHEMA = {"objects": {"type": "detections", "classes": ["car"]}}
 
 
-@pytest.fixture(params=["hosted", "open_core"])
+@pytest.fixture(params=datagym_servers.KINDS)
 def server(request: pytest.FixtureRequest) -> Any:
-    with getattr(datagym_servers, request.param)() as found:
+    with datagym_servers.running(request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=datagym_servers.DOUBLES)
+def doubled(request: pytest.FixtureRequest) -> Any:
+    with datagym_servers.running(request.param) as found:
         yield found
 
 
@@ -40,41 +46,68 @@ def call(verb: Any, *args: Any, **options: Any) -> Any:
 
 
 def annotate(ds: ab.Dataset, server: Server, **options: Any) -> ab.AnnotationResults:
-    return call(ds.annotate, "run", label_schema=SCHEMA, backend="datagym", **server.options(), **options)
+    return call(ds.annotate, key(ds), label_schema=SCHEMA, backend="datagym", **server.options(), **options)
 
 
-def there(server: Server) -> list[str]:
-    return sorted(m.id for d in server.double.state.datasets.values() for m in d.present())
+def key(ds: ab.Dataset) -> str:
+    """The name of a run that no other test's datasets have in theirs."""
+    return f"run_{abs(hash(str(ds.uri)))}"
+
+
+def there(server: Server, ds: ab.Dataset) -> list[str]:
+    """The images in the datasets of the run, connected or not."""
+    found = []
+    for dataset in server.call("GET", "dataset"):
+        if key(ds) in dataset["name"]:
+            media = server.call("GET", f"dataset/{dataset['id']}", f"dataset/{dataset['id']}/file")
+            found += [m["id"] for m in (media["media"] if server.v1 else media)]
+    return sorted(found)
 
 
 def samples_of(results: ab.AnnotationResults) -> list[str]:
     return [s for receipt in results.receipts() for s in receipt.state["samples"]]
 
 
-def login(server: Server) -> dict[str, Any]:
-    return {k: v for k, v in server.options().items() if k != "project_name"}
-
-
 def test_images_that_are_refused_cost_themselves_only(server: Server, tmp_path: Path) -> None:
     """Also where files of one name are told apart by numbers, which those that are left out change."""
     ds = images(tmp_path, "a/x.png", "b/x.bmp", "b/x.png", "c/x.bmp", "c/x.png", "d/x.bmp")
     assert samples_of(annotate(ds, server, on_rejected="skip")) == ["s0", "s2", "s4"]
-    assert len(there(server)) == 3
-    assert call(ds.load_annotations, "run", **login(server)).changes == 0
+    assert len(there(server, ds)) == 3
+    assert call(ds.load_annotations, key(ds), **server.login()).changes == 0
 
 
-def test_what_was_sent_before_is_kept_when_a_run_is_resumed(server: Server, tmp_path: Path) -> None:
-    ds = images(tmp_path, "a.png", "b.bmp", "c.png")
-    with pytest.raises(ab.Rejected, match=r"b\.bmp', of sample 's1': DataGym takes JPEG and PNG"):
+def test_images_of_other_formats_are_named_before_anything_is_sent(server: Server, tmp_path: Path) -> None:
+    """By their content: a name may end in whatever it likes."""
+    ds = images(tmp_path, "a.png", "b.png", "c.bmp")
+    Image.new("RGB", (64, 48)).save(tmp_path / "b.png", "WEBP")
+    with pytest.raises(
+        ab.InvalidLabels, match=r"JPEG and PNG, and 2 images .*b\.png' is WEBP, .*c\.bmp' is BMP.*convert them"
+    ):
         annotate(ds, server)
-    before = there(server)
+    assert there(server, ds) == []
+    assert ds.list_annotation_runs() == []
+
+
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that compares names in a way that is not known here: by their first letters."""
+    monkeypatch.setattr(collation, "key", lambda text: text[:5])
+
+
+@pytest.mark.usefixtures("alike")
+def test_what_was_sent_before_is_kept_when_a_run_is_resumed(doubled: Server, tmp_path: Path) -> None:
+    ds = images(tmp_path, "image 1.png", "image 2.png", "other.png")
+    message = r"differ in case, accents or emoji only\. That is .*image 2\.png', of sample 's1': rename the file"
+    with pytest.raises(ab.Rejected, match=message):
+        annotate(ds, doubled)
+    before = there(doubled, ds)
     assert len(before) == 1
-    results = call(ds.resume_annotation, "run", on_rejected="skip", **login(server))
+    results = call(ds.resume_annotation, key(ds), on_rejected="skip", **doubled.login())
     assert samples_of(results) == ["s0", "s2"]
-    assert set(before) < set(there(server))
+    assert set(before) < set(there(doubled, ds))
 
 
-def test_a_refusal_names_the_sample(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is stored and then held for invalid is removed again."""
     shown = places.media_shown
 
@@ -86,13 +119,13 @@ def test_a_refusal_names_the_sample(server: Server, tmp_path: Path, monkeypatch:
     with pytest.raises(
         ab.Rejected, match=r"sample 's0' is not valid there \(INVALID_MIME_TYPE\), and was removed again"
     ):
-        annotate(ds, server)
-    assert [m for d in server.double.state.datasets.values() for m in d.present()] == []
+        annotate(ds, doubled)
+    assert there(doubled, ds) == []
 
 
 @pytest.mark.parametrize(("status", "left"), [("FAILED", ["s0", "s2"]), ("DUPLICATE", None)])
 def test_addresses_that_are_refused(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, left: list[str] | None
+    doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, left: list[str] | None
 ) -> None:
     """A duplicate is no fault of the sample: it is somewhere in the dataset, under an id that is not told."""
     add_urls = places.add_urls
@@ -109,7 +142,7 @@ def test_addresses_that_are_refused(
     monkeypatch.setattr(places, "add_urls", refusing)
     options = {"media": "urls", "media_root": str(tmp_path), "url_root": "https://pictures.example"}
     if left is None:
-        with pytest.raises(ab.Rejected, match=r"was not taken \(DUPLICATE\).* resume_annotation\('run'\)"):
-            annotate(ds, server, on_rejected="skip", **options)
+        with pytest.raises(ab.Rejected, match=r"b\.png' was not taken \(DUPLICATE\); correct the address, or abort"):
+            annotate(ds, doubled, on_rejected="skip", **options)
     else:
-        assert samples_of(annotate(ds, server, on_rejected="skip", **options)) == left
+        assert samples_of(annotate(ds, doubled, on_rejected="skip", **options)) == left

@@ -21,9 +21,16 @@ from annobridge.exceptions import Rejected, StalePlan
 pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
 
 
-@pytest.fixture(params=["hosted", "open_core"])
+@pytest.fixture(params=datagym_servers.KINDS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with getattr(datagym_servers, request.param)() as found:
+    with datagym_servers.running(request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=datagym_servers.DOUBLES)
+def doubled(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server that can be looked into, or made to fail."""
+    with datagym_servers.running(request.param) as found:
         yield found
 
 
@@ -38,8 +45,7 @@ def annotate(ds: ab.Dataset, server: Server, schema: Any = SCHEMA, **more: Any) 
 
 
 def load(ds: ab.Dataset, server: Server, **more: Any) -> Any:
-    options = {k: v for k, v in server.options().items() if k != "project_name"}
-    return ds.load_annotations("run", progress=False, **options, **more)
+    return ds.load_annotations("run", progress=False, **server.login(), **more)
 
 
 def counts(report: Any) -> tuple[int, int, int]:
@@ -57,7 +63,10 @@ def child(of: Any, key: str) -> Any:
 
 def copied(editor: Editor, task: Any, of: Any, tag: str, **place: float) -> None:
     """A copy bears the id of the label that it was made from."""
-    editor.update(task, child(editor.draw(task, {"id": of["lcEntryId"]}, **place), "ab_id"), text=tag)
+    entry = {"id": of["lcEntryId"]}
+    made = editor.draw(task, entry, **place)
+    values = editor.task_again(task)["labelIteration"]["entryValues"]
+    editor.update(task, child(next(v for v in values if v["id"] == made["id"]), "ab_id"), text=tag)
 
 
 def change_class(editor: Editor, sample: str, key: str, to: str) -> None:
@@ -406,11 +415,12 @@ def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server)
     key, schema = "r" * 300, {"buses": SCHEMA["buses"]}
     results = ds.annotate(key, label_schema=schema, backend="datagym", progress=False, task_size=1, **server.options())
     finish(server, results)
-    assert len({d.name for d in server.double.state.datasets.values()}) == 2
+    numbers = {receipt.state["dataset"] for receipt in results.receipts()}
+    assert len({d["name"] for d in server.call("GET", "dataset") if d["id"] in numbers}) == 2
     assert results.plan().changes == 0
 
 
-def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, server: Server) -> None:
+def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, doubled: Server) -> None:
     """The connection breaks off after the server has stored the batch; it is sent again, and replaces itself."""
     lost = []
 
@@ -420,11 +430,11 @@ def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, server:
             return True
         return False
 
-    server.double.cut_after(cut)
-    results = annotate(ds, server)
+    doubled.double.cut_after(cut)
+    results = annotate(ds, doubled)
     assert len(lost) == 1
-    finish(server, results)
-    assert load(ds, server).changes == 0
+    finish(doubled, results)
+    assert load(ds, doubled).changes == 0
 
 
 def test_status_counts_images_by_the_state_of_their_task(ds: ab.Dataset, server: Server) -> None:
@@ -444,32 +454,38 @@ def test_the_hosted_edition_says_that_tasks_wait_in_the_backlog(ds: ab.Dataset) 
         annotate(ds, server)
 
 
-def test_cleaning_up_leaves_nothing_of_ours(ds: ab.Dataset, server: Server) -> None:
-    results = annotate(ds, server)
+def test_cleaning_up_leaves_nothing_of_ours(ds: ab.Dataset, doubled: Server) -> None:
+    results = annotate(ds, doubled)
     results.cleanup()
-    state = server.double.state
-    assert [p.name for p in state.projects.values() if not p.deleted] == (["Road signs"] if server.v1 else [])
+    state = doubled.double.state
+    assert [p.name for p in state.projects.values() if not p.deleted] == (["Road signs"] if doubled.v1 else [])
     assert not [m for d in state.datasets.values() for m in d.present()]
     assert not state.tasks
 
 
 def test_images_are_sent_as_addresses(ds: ab.Dataset, server: Server, tmp_path: Path) -> None:
     root = str(tmp_path / "images")
-    annotate(ds, server, media="urls", media_root=root, url_root="https://pictures.example/ab")
-    (dataset_,) = server.double.state.datasets.values()
-    assert sorted(m.url for m in dataset_.media) == [f"https://pictures.example/ab/photo_{n}.png" for n in range(2)]
+    results = annotate(ds, server, media="urls", media_root=root, url_root="https://pictures.example/ab")
+    dataset_ = results.receipts()[0].state["dataset"]
+    media = server.call("GET", f"dataset/{dataset_}", f"dataset/{dataset_}/file")
+    media = media["media"] if server.v1 else media
+    assert {(m["mediaSourceType"], m["mediaName"]) for m in media} == {
+        ("SHAREABLE_LINK", f"photo_{n}.png") for n in range(2)
+    }
+    if not server.v1:  # which shows no addresses
+        assert sorted(m["url"] for m in media) == [f"https://pictures.example/ab/photo_{n}.png" for n in range(2)]
     assert load(ds, server, unfinished=True).changes == 0
 
 
-def test_one_export_serves_all_tasks_of_a_load(tmp_path: Path, server: Server) -> None:
+def test_one_export_serves_all_tasks_of_a_load(tmp_path: Path, doubled: Server) -> None:
     ds = dataset(tmp_path, 4)
-    results = annotate(ds, server, task_size=1)
-    finish(server, results)
-    server.double.state.calls.clear()
-    assert load(ds, server).changes == 0
-    assert sum("export" in path for _, path in server.double.state.calls) == 1
+    results = annotate(ds, doubled, task_size=1)
+    finish(doubled, results)
+    doubled.double.state.calls.clear()
+    assert load(ds, doubled).changes == 0
+    assert sum("export" in path for _, path in doubled.double.state.calls) == 1
     plan = results.plan()
-    editor = Editor(server, results)
+    editor = Editor(doubled, results)
     task, bus = value(editor, "s0", "bus")
     editor.update(task, bus, x=1.0)
     with pytest.raises(StalePlan, match="went on since the plan"):

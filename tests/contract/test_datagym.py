@@ -78,12 +78,12 @@ class TestOpenCoreExport(_OpenCore, _Finished): ...
 
 if datagym_servers.HAS_REAL:
 
-    class TestReal(_Laws):
+    class _Real:
         @pytest.fixture(autouse=True)
-        def _server(self) -> None:
-            self.server = datagym_servers.real()
+        def _server(self) -> Iterator[None]:
+            with datagym_servers.real() as self.server:
+                yield
 
-    class TestRealExport(_Finished):
-        @pytest.fixture(autouse=True)
-        def _server(self) -> None:
-            self.server = datagym_servers.real()
+    class TestReal(_Real, _Laws): ...
+
+    class TestRealExport(_Real, _Finished): ...

@@ -10,13 +10,23 @@ Json = dict[str, Any]
 class ApiError(Exception):
     """An answer that is an error. ``body`` is ``None`` where the server sends none."""
 
-    def __init__(self, status: int, key: str | None, *params: Any, details: list[Json] | None = None) -> None:
+    def __init__(self, status: int, key: str | None, *params: Any) -> None:
         super().__init__(key)
         self.status = status
         texts = [None if p is None else str(p) for p in params]
         # The texts of messages are not part of the open source: clients decide on the key.
-        body = {"key": key, "params": texts, "msg": f"No msg available for key: {key}", "code": status}
-        self.body: Json | None = None if key is None else {**body, "details": details or []}
+        body = {"key": key, "params": texts, "msg": f"No msg available for key: {key}", "code": status, "details": []}
+        self.body: Json | None = None if key is None else body
+
+
+def unreadable() -> ApiError:
+    """Of a body that is no JSON, has an unknown property, or a value of another type."""
+    return ApiError(400, None)
+
+
+def broken() -> ApiError:
+    """What the server did not expect, its database for instance."""
+    return ApiError(500, "ex_system")
 
 
 def generic(key: str, *params: Any) -> ApiError:
@@ -28,10 +38,24 @@ def not_found(what: str, value: str) -> ApiError:
     return ApiError(404, "ex_notfound", what, "id", value)
 
 
-def invalid(name: str, key: str, *params: Any) -> ApiError:
-    """Bean validation."""
-    detail = {"name": name, "key": key, "params": [name, *map(str, params)]}
-    return ApiError(400, "ex_validation", details=[detail])
+def exists(what: str, by: str, value: str) -> ApiError:
+    return ApiError(412, "ex_alreadyexists", what, by, value)
+
+
+def invalid(*faults: tuple[str, str]) -> ApiError:
+    """What bean validation found: names, and the keys of what is wrong with them."""
+    error = ApiError(400, "ex_validation")
+    details = [{"name": name, "key": key, "params": [name]} for name, key in faults]
+    error.body = {"key": "ex_validation", "params": [], "msg": "Validation error.", "code": 0, "details": details}
+    return error
+
+
+def odd(name: str, key: str) -> ApiError:
+    """What the server itself finds wrong with an upload."""
+    error = ApiError(400, "ex_validation")
+    assert error.body is not None
+    error.body["details"] = [{"name": name, "key": key, "params": [name]}]
+    return error
 
 
 def forbidden() -> ApiError:

@@ -117,18 +117,26 @@ def _point(point: Any, names: tuple[str, ...], at: str) -> Iterator[Fault]:
         yield at, f"expected type: JSONObject, found: {_name(point)}"
         return
     if len(names) == 2 and len(point) > 2:
-        yield at, f"maximum size: [2] exceeded, found: [{len(point)}]"
+        yield at, f"maximum size: [2], found: [{len(point)}]"
     for name in names:
         if name not in point:
             yield at, f"required key [{name}] not found"
-        elif not _is_number(point[name]):
-            yield f"{at}/{name}", f"{point[name]!r} is not a number or string of digits, or less than 0"
+        else:
+            yield from ((f"{at}/{name}", text) for text in _not_a_number(point[name]))
 
 
-def _is_number(value: Any) -> bool:
+def _not_a_number(value: Any) -> Iterator[str]:
+    """Why a value is neither a number from 0 nor a text of digits."""
     if isinstance(value, str):
-        return bool(_DIGITS.fullmatch(value))
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not _DIGITS.fullmatch(value):
+            yield f"string [{value}] does not match pattern ^[0-9]+$"
+            yield "expected type: Number, found: String"
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        yield f"expected type: Number, found: {_name(value)}"
+        yield f"expected type: String, found: {_name(value)}"
+    elif value < 0:
+        yield f"{value} is not greater or equal to 0"
+        yield f"expected type: String, found: {_name(value)}"
 
 
 def _classifications(holder: dict[str, Any], name: str, at: str) -> Iterator[Fault]:
@@ -153,6 +161,8 @@ def _classification(values: Any, at: str) -> Iterator[Fault]:
             for key, inner in value.items():
                 yield from _classification(inner, f"{at}/1/{key}")
         else:
+            if n == 0:
+                yield f"{at}/{n}", f"expected: null, found: {_name(value)}"
             yield f"{at}/{n}", f"expected type: String, found: {_name(value)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import import_schema
+from . import collation, import_schema
 from .errors import ApiError, generic
 from .state import Entry, Project, State, Task, Value
 from .values import check, create, ensure_globals
@@ -16,13 +16,15 @@ _TEXT = 255  # characters of the column in the database
 
 def run(state: State, project: Project, body: bytes) -> Json:
     """The answer to an import. 200 also for what was refused."""
+    if not body.strip():
+        raise generic("error_messages", "Unable to parse the content. No data available?")
     try:
-        items = json.loads(body.decode("utf-8"), parse_constant=_no_constant) if body.strip() else None
+        items, _ = _DECODER.raw_decode(body.decode("utf-8-sig").lstrip())  # what follows is not looked at
     except ValueError as error:
         line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
         return {"errorMessages": f"line: {line}, column: {column}\n{error}"}
     if not isinstance(items, list):
-        raise generic("error_messages", "A JSONArray text must start with '['")
+        raise generic("error_messages", "A JSONArray text must start with '[' at 1 [character 2 line 1]")
     if found := import_schema.faults(items):
         return {"errorMessages": import_schema.message(found)}
     saved: dict[str, tuple[Task, list[Value], bool]] = {}
@@ -40,23 +42,26 @@ def _no_constant(word: str) -> None:
     raise ValueError(f"Unrecognized token '{word}'")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def _item(state: State, project: Project, item: Json, saved: dict[str, Any]) -> None:
     if "internal_media_ID" not in item:
         return
     task = state.by_media.get((project.id, item["internal_media_ID"]))
-    if task is None or task.media.deleted:
+    if task is None:
         raise generic("json_upload_not_found_task")
     saved.setdefault(task.id, (task, [v.copy() for v in task.values], task.json_upload))
     if item.get("keepData") is False:
         task.values = []
-    ensure_globals(project, task)
+    ensure_globals(state, task)
     for key, values in item.get("global_classifications", {}).items():
         root = next((v for v in task.values if not v.entry.is_geometry and v.entry.key == key), None)
         if root is None:
             raise generic("wrong_entry_id", key)
         _classify(root, values)
     for key, labels in item.get("labels", {}).items():
-        entry = next((e for e in project.entries if e.key == key), None)
+        entry = next((e for e in project.entries if collation.key(e.key) == collation.key(key)), None)
         if entry is None:
             raise generic("wrong_entry_id", key)
         for label in labels:
@@ -66,8 +71,8 @@ def _item(state: State, project: Project, item: Json, saved: dict[str, Any]) -> 
 
 def _label(state: State, entry: Entry, label: Json, parent: Value | None) -> Value:
     if not entry.is_geometry:
-        raise generic("entry_value_create", entry.key)
-    made = create(entry, parent, None)
+        raise generic("entry_type_not_found", entry.type)
+    made = create(entry, parent, state.user)
     for kind in ("polygon", "rectangle", "line", "point", "geometry"):
         for point in label.get(kind, []):
             _place(made, point)
@@ -78,7 +83,8 @@ def _label(state: State, entry: Entry, label: Json, parent: Value | None) -> Val
             raise generic("wrong_entry_id", key)
         _classify(child, values)
     if parent is None:
-        for key, inner in label.get("nested_geometries", {}).items():
+        inside = label.get("nested_geometries")
+        for key, inner in inside.items() if isinstance(inside, dict) else ():
             nested = next((e for e in entry.children if e.key == key), None)
             if nested is None:
                 raise generic("wrong_entry_id", key)
@@ -90,12 +96,12 @@ def _place(value: Value, point: Json) -> None:
     """Read one coordinate object into a value. The class decides, whatever the key was."""
     kind, is_box = value.entry.type, "w" in point or "h" in point
     if kind == "IMAGE_SEGMENTATION":
-        return
+        raise generic("entry_type_not_found", kind)
     if is_box and kind != "RECTANGLE":
-        raise generic("entry_value_validation", kind, value.id)
+        raise generic("entry_value_validation", kind)
     known = {"x", "y", "w", "h"} if kind == "RECTANGLE" else {"x", "y"}
     if set(point) - known:
-        raise generic("entry_type_not_found", *sorted(set(point) - known))
+        raise generic("entry_type_not_found", kind)
     try:
         numbers = {name: float(number) for name, number in point.items()}
     except (TypeError, ValueError):
@@ -116,11 +122,14 @@ def _classify(value: Value, answers: list[Any]) -> None:
     match value.entry.type:
         case "CHECKLIST" if texts:
             value.checked = texts
+            check(value)
         case "SELECT" if len(texts) == 1:  # an unknown option is dropped without a word
-            value.select = texts[0] if texts[0] in value.entry.options else None
+            known = texts[0] in (value.entry.options or {})
+            value.select = texts[0] if known else None
+            value.valid = known
         case "FREETEXT" if len(texts) == 1:
             value.text = texts[0]
-    check(value)
+            check(value)
     child = next((a for a in answers if isinstance(a, dict)), None)
     if not child:
         return

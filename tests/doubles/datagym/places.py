@@ -6,35 +6,56 @@ import base64
 import binascii
 import io
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image, UnidentifiedImageError
 
+from . import collation
 from .config import FORBIDDEN
-from .errors import ApiError, forbidden, generic, invalid
-from .state import OPEN_CORE_OWNER, Dataset, Media, Project, State, new_id
+from .errors import ApiError, broken, exists, forbidden, generic, invalid, odd, unreadable
+from .state import FINISHED, OPEN_CORE_OWNER, Dataset, Media, Project, State, new_id, now
 
 Json = dict[str, Any]
 _NAME = re.compile(r"[A-Za-z0-9_ ]{1,128}")
-_SHORT = re.compile(r"[A-Za-z0-9_ ,.\-äöüÄÖÜß]{1,128}")
+_SHORT = re.compile(r"[a-zA-Z0-9_ ,.\-àâçéèêëîïôûùüÿñæœäöüßÄÖÜ]*")
+_TOKEN_SHORT = re.compile(r"[a-zA-Z0-9_ -]*")  # of a dataset that is made with a token
+_MEDIA = ("IMAGE", "VIDEO")
 _URL_TYPES = {"jpg", "jpeg", "png"}
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+Faults = Iterator[tuple[str, str]]
 
 
-def _check_name(name: Any) -> str:
-    if not isinstance(name, str) or not 1 <= len(name) <= 128:
-        raise invalid("Name", "ex_size", 128, 1)
-    if not _NAME.fullmatch(name):
-        raise invalid("Name", "ex_pattern", name)
-    if name in FORBIDDEN or name.startswith("lcentry"):
+def _text(name: str, value: Any, pattern: re.Pattern[str] | None = None) -> Faults:
+    """What bean validation says of a text that is needed."""
+    if value is None:
+        yield from ((name, "ex_notnull"), (name, "ex_notempty"))
+        return
+    if value == "":
+        yield name, "ex_notempty"
+    if not 1 <= len(value) <= 128:
+        yield name, "ex_size"
+    if pattern is not None and not pattern.fullmatch(value):
+        yield name, "ex_pattern"
+
+
+def _check_name(name: str) -> None:
+    if name in FORBIDDEN:
         raise generic("forbidden_keyword", name)
-    return name
 
 
 def _only(body: Any, *known: str) -> Json:
-    if not isinstance(body, dict) or set(body) - set(known):
-        raise ApiError(400, None)
+    texts = (str, type(None))
+    if not isinstance(body, dict) or set(body) - set(known) or not all(isinstance(v, texts) for v in body.values()):
+        raise unreadable()
+    if body.get("mediaType") not in (None, *_MEDIA):
+        raise unreadable()
     return body
+
+
+def _is_taken(name: str, there: Iterable[Project | Dataset]) -> bool:
+    return any(collation.key(one.name) == collation.key(name) and not one.deleted for one in there)
 
 
 # --- projects -----------------------------------------------------------------------------------------------------------
@@ -42,13 +63,19 @@ def _only(body: Any, *known: str) -> Json:
 
 def create_project(state: State, body: Any) -> Project:
     given = _only(body, "owner", "name", "shortDescription", "description", "mediaType")
-    name, short = _check_name(given.get("name")), given.get("shortDescription")
-    if given.get("owner") != state.owner:
+    name, short, owner = given.get("name"), given.get("shortDescription"), given.get("owner")
+    faults = [*_text("Owner", owner), *_text("Name", name, _NAME), *_text("Short Description", short, _SHORT)]
+    if len(given.get("description") or "") > 1024:
+        faults.append(("Description", "ex_length"))
+    if name and _is_taken(name, state.projects.values()):
+        faults.append(("Name", "ex_uniqueprojectname"))
+    if faults:
+        raise invalid(*faults)
+    assert name is not None
+    assert short is not None
+    if owner != state.owner:
         raise forbidden()
-    if not isinstance(short, str) or not _SHORT.fullmatch(short):
-        raise invalid("Short Description", "ex_pattern" if short else "ex_notnull")
-    if any(p.name == name and not p.deleted for p in state.projects.values()):
-        raise invalid("Name", "ex_uniqueprojectname", name)
+    _check_name(name)
     made = Project(new_id(), name, state.owner, short, given.get("description"), given.get("mediaType") or "IMAGE")
     state.projects[made.id] = made
     return made
@@ -62,14 +89,15 @@ def project_shown(state: State, project: Project, *, internal: bool) -> Json:
         "datasets": [_summary(state, d, internal) for d in reversed(project.datasets) if not d.deleted],
     }  # fmt: skip
     if internal:
-        made |= {"pinned": False, "deleted": False, "deleteTime": None, "exportable": True, "reviewActivated": False,
-                 "orgData": None}  # fmt: skip
+        finished = any(t.state in FINISHED for t in state.tasks_of(project))
+        made |= {"pinned": False, "deleted": project.deleted, "deleteTime": now() if project.deleted else None,
+                 "exportable": finished, "reviewActivated": False, "orgData": None}  # fmt: skip
     return made
 
 
 def connect(state: State, project: Project, dataset: Dataset) -> None:
     if dataset in project.datasets:
-        raise ApiError(412, "ex_already_contains", "Project", "Dataset", dataset.id)
+        raise ApiError(412, "ex_already_contains", "Project", "Dataset")
     if dataset.media_type != project.media_type:
         raise generic("mediatype_missmatch")
     if dataset.owner != project.owner:
@@ -81,7 +109,7 @@ def connect(state: State, project: Project, dataset: Dataset) -> None:
 
 def disconnect(state: State, project: Project, dataset: Dataset) -> None:
     if dataset not in project.datasets:
-        raise generic("does_not_contain", project.id, dataset.id)
+        raise generic("does_not_contain", "Project", "Dataset")
     project.datasets.remove(dataset)
     state.drop_tasks(project, dataset)
 
@@ -91,18 +119,24 @@ def disconnect(state: State, project: Project, dataset: Dataset) -> None:
 
 def create_dataset(state: State, body: Any, *, internal: bool) -> Dataset:
     given = _only(body, "name", "shortDescription", *(("owner", "mediaType") if internal else ()))
-    name = _check_name(given.get("name"))
-    if internal and given.get("owner") is None:
-        raise invalid("Owner", "ex_notnull")
+    name, short = given.get("name"), given.get("shortDescription")
+    faults = [*_text("Name", name, _NAME)]
+    if internal:
+        faults += _text("Owner", given.get("owner"))
+    if short is not None and not (_SHORT if internal else _TOKEN_SHORT).fullmatch(short):
+        faults.append(("Short Description", "ex_pattern"))
+    taken = bool(name) and _is_taken(str(name), state.datasets.values())
+    if internal and taken:
+        faults.append(("Name", "ex_uniquedatasetname"))
+    if faults:
+        raise invalid(*faults)
+    assert name is not None
     if internal and given["owner"] != state.owner:
         raise forbidden()
-    if any(d.name == name and not d.deleted for d in state.datasets.values()):
-        raise (
-            invalid("Name", "ex_uniquedatasetname", name)
-            if internal
-            else ApiError(412, "ex_alreadyexists", "Dataset", "name", name)
-        )
-    made = Dataset(new_id(), name, state.owner, given.get("shortDescription"), given.get("mediaType") or "IMAGE")
+    _check_name(name)
+    if taken:
+        raise exists("Dataset", "name", name)
+    made = Dataset(new_id(), name, state.owner, short, given.get("mediaType") or "IMAGE")
     state.datasets[made.id] = made
     return made
 
@@ -117,11 +151,14 @@ def _summary(state: State, dataset: Dataset, internal: bool) -> Json:
 
 
 def dataset_shown(state: State, dataset: Dataset, *, internal: bool) -> Json:
-    """A dataset; internally without its media."""
+    """A dataset by itself; internally without its media."""
     made = _summary(state, dataset, internal)
+    del made["mediaCount"]
     if not internal:
-        del made["mediaCount"]
-    return made | {"media": [] if internal else [media_listed(m) for m in reversed(dataset.present())]}
+        return made | {"media": [media_listed(m) for m in reversed(dataset.present())]}
+    del made["orgData"]
+    gone = {"deleted": dataset.deleted, "deleteTime": now() if dataset.deleted else None}
+    return made | gone | {"media": [], "allowPublicUrls": True}
 
 
 def delete_dataset(state: State, dataset: Dataset) -> None:
@@ -144,24 +181,27 @@ def media_shown(media: Media) -> Json:
 
 def upload(state: State, dataset: Dataset, name: str | None, data: bytes, *, internal: bool) -> Media:
     """One file, whose name is in a header: verbatim, or internally in Base64."""
+    if name is None:
+        raise broken() if internal else odd("Header: X-filename", "ex_val_empty")
     if not name:
-        raise invalid("X-filename", "ex_notnull")
+        raise odd("filename", "ex_val_empty")
     if internal:
         try:
             name = base64.b64decode(name, validate=True).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError):
-            raise ApiError(500, "ex_system") from None
-    if len(name) > 255:
-        raise ApiError(500, "ex_system")  # the column is full
+            raise broken() from None
+    if not data.startswith(_MAGIC):
+        raise odd("data", "ex_val_bin_mime")
+    if any(collation.key(m.name) == collation.key(name) for m in dataset.present()):
+        raise exists("Image", "name", name)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            size, kind = image.size, image.format
-    except (UnidentifiedImageError, OSError):
-        size, kind = (0, 0), None
-    if kind not in ("JPEG", "PNG"):
-        raise invalid("Image", "ex_val_bin_mime", kind)
-    if any(m.name == name for m in dataset.present()):
-        raise ApiError(412, "ex_alreadyexists", "Image", "name", name)
+            image.load()
+            size = image.size
+    except (UnidentifiedImageError, OSError, SyntaxError):
+        raise broken() from None
+    if len(name) > 255:
+        raise broken()  # the column is full
     made = Media(new_id(), name, "LOCAL", data, *size)
     _admit(state, dataset, made)
     return made
@@ -170,7 +210,7 @@ def upload(state: State, dataset: Dataset, name: str | None, data: bytes, *, int
 def add_urls(state: State, dataset: Dataset, urls: Any) -> list[Json]:
     """Addresses, of which only the text after the last point is looked at."""
     if not isinstance(urls, list):
-        raise ApiError(400, None)
+        raise unreadable()
     answers = []
     for url in sorted(set(urls)):
         made, status = None, "SUCCESS"
@@ -187,7 +227,7 @@ def add_urls(state: State, dataset: Dataset, urls: Any) -> list[Json]:
 
 
 def delete_media(state: State, number: str) -> None:
-    media = state.media(number)
+    media = state.media(number, deleted=True)
     if media.deleted:
         raise generic("image_delete", number)
     media.deleted = True

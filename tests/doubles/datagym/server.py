@@ -17,11 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from . import config, exporting, importing, places, tasks, values
-from .errors import ApiError, forbidden, generic
-from .state import State
+from .errors import ApiError, forbidden, generic, unreadable
+from .state import State, now
 
 Json = dict[str, Any]
 TOKEN = "datagym-token-6a1f"
+_USERS = {"open-core": "open-core-dummy-user-sub", "hosted": "token_user"}
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Request:
         try:
             return json.loads(self.body)
         except ValueError:
-            raise ApiError(400, None) from None
+            raise unreadable() from None
 
 
 @dataclass
@@ -55,6 +56,14 @@ class Raw:
 
     body: bytes
     headers: dict[str, str]
+
+
+class Nowhere(ApiError):
+    """There is no such path; the answer is the framework's."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(404, None)
+        self.body = {"timestamp": now(), "status": 404, "error": "Not Found", "path": path}
 
 
 class Moved(Exception):
@@ -86,7 +95,7 @@ def dispatch(request: Request, state: State) -> Any:
     known = [(m, found, h) for m, pattern, h, internal in _ROUTES
              if internal != v1 and (found := pattern.fullmatch(path))]  # fmt: skip
     if not known or (not state.has_task_api and v1 and re.match(r"/api/v1/(task|lcValue)/", path)):
-        raise ApiError(404, None)
+        raise Nowhere(request.path)
     method = "GET" if request.method == "HEAD" else request.method
     for name, found, handler in known:
         if name == method:
@@ -131,7 +140,11 @@ def _create_project(call: Call) -> Any:
 
 @_on("DELETE", None, "project/*")
 def _delete_project(call: Call) -> Any:
-    call.state.project(call.ids[0]).deleted = True
+    project = call.state.projects.get(call.ids[0]) or call.state.project(
+        call.ids[0]
+    )  # a deleted one may be deleted again
+    project.deleted = True
+    return places.project_shown(call.state, project, internal=True)
 
 
 @_on("GET", "dataset", "dataset")
@@ -158,19 +171,21 @@ def _create_dataset(call: Call) -> Any:
 
 @_on("DELETE", None, "dataset/*")
 def _delete_dataset(call: Call) -> Any:
-    places.delete_dataset(call.state, call.state.dataset(call.ids[0]))
+    dataset = call.state.datasets.get(call.ids[0]) or call.state.dataset(call.ids[0])
+    places.delete_dataset(call.state, dataset)
+    return places.dataset_shown(call.state, dataset, internal=True)
 
 
 @_on("POST", "project/*/dataset/*", "project/*/dataset/*")
 def _connect(call: Call) -> Any:
     project, dataset = call.ids
-    places.connect(call.state, call.state.project(project), call.state.dataset(dataset))
+    places.connect(call.state, call.state.project(project), call.state.connected(dataset))
 
 
 @_on("DELETE", "project/*/dataset/*/remove", "project/*/dataset/*/remove")
 def _disconnect(call: Call) -> Any:
     project, dataset = call.ids
-    places.disconnect(call.state, call.state.project(project), call.state.dataset(dataset))
+    places.disconnect(call.state, call.state.project(project), call.state.connected(dataset))
 
 
 # --- media ------------------------------------------------------------------------------------------------------------
@@ -206,7 +221,7 @@ def _delete_media(call: Call) -> Any:
 
 @_on("GET", None, "lconfig/forbiddenKeywords")
 def _forbidden(call: Call) -> Any:
-    return sorted(config.FORBIDDEN)
+    return list(config.FORBIDDEN)
 
 
 @_on("GET", None, "lconfig/*")
@@ -236,8 +251,7 @@ def _set_config(call: Call) -> Any:
 @_on("PUT", None, "lconfig/*")
 def _merge_config(call: Call) -> Any:
     project = call.state.of_config(call.ids[0])
-    entries = config.read(call.request.json(), ids=True)
-    config.merge(call.state, project, entries, call.request.query.get("changeStatus", "true") == "true")
+    config.merge(call.state, project, call.request.json(), call.request.query.get("changeStatus", "true") == "true")
     return config.shown(call.state, project)
 
 
@@ -261,6 +275,8 @@ def _bitmap(call: Call) -> Any:
     task = call.state.task(call.ids[0])
     if task.state not in ("COMPLETED", "SKIPPED", "REVIEWED"):
         raise generic("wrong_label_task_state", task.state)
+    if all(e.key != call.ids[1] for e in task.project.all_entries()):
+        raise ApiError(404, "ex_notfound", "lcEntry", "entry_key", call.ids[1])
     raise ApiError(503, "ex_service_unavailable")  # pictures of segments are none of this double's business
 
 
@@ -281,7 +297,7 @@ def _complete(call: Call) -> Any:
 
 @_on("PUT", "task/*/skipTask", "task/*/skipTask")
 def _skip(call: Call) -> Any:
-    return tasks.skip(call.state.task(call.ids[0]))
+    tasks.skip(call.state.task(call.ids[0]))
 
 
 @_on("PUT", None, "task/moveAll")
@@ -299,7 +315,7 @@ def _new_value(call: Call) -> Any:
 @_on("PUT", "lcValue/*", "lcvalues/*")
 def _update_value(call: Call) -> Any:
     made = values.update(call.state, call.ids[0], call.request.json())
-    return values.shown(call.state.value(made.id)[0], made)
+    return values.shown(call.state.value(made.id)[0], made) | {"children": []}
 
 
 @_on("PUT", "lcValue/*/changeType", "lcvalues/*/changeType")
@@ -382,7 +398,7 @@ class Double:
 def running(edition: str = "hosted") -> Iterator[Double]:
     """A server of an edition, with one known token; stopped at the end."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.state = State(edition, places.open_core_owner(edition), {TOKEN})
+    server.state = State(edition, places.open_core_owner(edition), {TOKEN}, _USERS.get(edition, "user-7"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

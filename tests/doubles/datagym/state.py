@@ -35,7 +35,7 @@ class Entry:
     type: str
     color: str | None = None
     shortcut: str | None = None
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str | None] | None = field(default_factory=dict)
     max_length: int | None = None
     required: bool = False
     parent: Entry | None = None
@@ -156,7 +156,7 @@ class State:
     edition: str = "hosted"
     owner: str = "org-1"
     tokens: set[str] = field(default_factory=set)
-    user: str = "user-7"
+    user: str = "user-7"  # who is logged in, or what a token is taken for
     has_task_api: bool = True  # older hosted servers publish no task endpoints
     login: str | None = None  # where the hosted edition sends those who ask its internal API; 401 if nowhere
     api_url: str = "http://localhost:8080/api/v1/"
@@ -182,15 +182,21 @@ class State:
     def dataset(self, number: str) -> Dataset:
         found = self.datasets.get(number)
         if found is None or found.deleted:
-            raise not_found("Dataset", number)
+            raise not_found("dataset", number)
         return found
 
-    def media(self, number: str) -> Media:
+    def connected(self, number: str) -> Dataset:
+        """A dataset, as calls about projects name it."""
+        if number not in self.datasets or self.datasets[number].deleted:
+            raise not_found("Dataset", number)
+        return self.datasets[number]
+
+    def media(self, number: str, *, deleted: bool = False) -> Media:
         for dataset in self.datasets.values():
             for media in dataset.media:
-                if media.id == number:
+                if media.id == number and (deleted or not media.deleted):
                     return media
-        raise not_found("Media", number)
+        raise not_found("media", number)
 
     def task(self, number: str) -> Task:
         if number not in self.tasks:
@@ -205,7 +211,7 @@ class State:
             for value in task.all_values():
                 if value.id == number:
                     return task, value
-        raise not_found("Label Configuration Entry Value", number)
+        raise not_found("Label Entry Value", number)
 
     def add_task(self, project: Project, dataset: Dataset, media: Media) -> None:
         task = Task(new_id(), project, dataset, media)

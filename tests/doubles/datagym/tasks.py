@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import config, values
-from .errors import ApiError, generic
+from . import config, places, values
+from .errors import generic, invalid, unreadable
 from .state import Project, State, Task
 
 Json = dict[str, Any]
+_SEARCH = re.compile(r"[a-zA-Z0-9_ -]*")
 STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED", "REVIEWED_SKIP", "WAITING_CHANGED")
 
 
 def listed(state: State, project: Project, query: Mapping[str, str], *, internal: bool) -> list[Json]:
     """The tasks of a project; v1 shows those that wait, unless a state is asked for."""
+    if not internal and not _SEARCH.fullmatch(query.get("search", "")):
+        raise invalid(("", "ex_pattern"))
     wanted = query.get("state") or (None if internal else "WAITING")
     if wanted is not None and wanted not in STATES:
-        raise ApiError(400, None)
+        raise unreadable()
     found = [t for t in state.tasks_of(project) if wanted in (None, t.state)]
-    found = [t for t in found if all(w in f"{t.media.name} {t.labeler}" for w in query.get("search", "").split())]
+    found = [t for t in found if _holds(t, query.get("search", "").split())]
     limit = int(query.get("limit") or 0)
     return [_item(t) for t in (found[:limit] if limit else found)]
+
+
+def _holds(task: Task, words: Sequence[str]) -> bool:
+    """Whether a task has one of the words, if there are any."""
+    return not words or any(w in f"{task.media.name} {task.labeler}" for w in words)
 
 
 def _item(task: Task) -> Json:
@@ -35,14 +44,13 @@ def _item(task: Task) -> Json:
 
 def shown(state: State, task: Task) -> Json:
     """A task with its values. Looking makes what is missing of the global classifications."""
-    values.ensure_globals(task.project, task)
+    values.ensure_globals(state, task)
     project = task.project
     return {
         "taskId": task.id, "labelTaskState": task.state, "projectName": project.name, "projectType": project.media_type,
         "lastChangedConfig": project.changed, "reviewActivated": False, "reviewComment": None, "aiSegLimitReached": False,
         "datasetId": task.dataset.id, "datasetName": task.dataset.name,
-        "media": {"id": task.media.id, "mediaName": task.media.name},
-        "labelConfig": {"id": project.config_id, "entries": [config.entry_shown(e) for e in project.entries]},
+        "media": places.media_shown(task.media), "labelConfig": config.shown(state, project),
         "labelIteration": {
             "id": project.iteration_id, "projectId": project.id, "run": 1,
             "entryValues": [values.shown(task, v) for v in task.values],
@@ -52,6 +60,10 @@ def shown(state: State, task: Task) -> Json:
 
 def complete(state: State, task: Task, body: Any) -> Json:
     """Finish, if the configuration is the one that was seen, and all values are sound."""
+    if not isinstance(body, dict) or set(body) - {"lastChangedConfig"}:
+        raise unreadable()
+    if body.get("lastChangedConfig") is None:
+        raise invalid(("", "ex_notnull"))
     changed = int(body["lastChangedConfig"]) < task.project.changed
     if not changed:
         if bad := values.first_bad(task):
@@ -60,19 +72,20 @@ def complete(state: State, task: Task, body: Any) -> Json:
     return {"hasLabelConfigChanged": changed, "currentTaskId": task.id}
 
 
-def skip(task: Task) -> Json:
+def skip(task: Task) -> None:
     task.state = "SKIPPED"
-    return {"hasLabelConfigChanged": False, "currentTaskId": task.id}
 
 
 def move_all(state: State, body: Any) -> None:
     """Between the backlog and where labelers see them."""
     if not isinstance(body, dict) or set(body) != {"projectId", "datasetId", "direction"}:
-        raise ApiError(400, None)
+        raise unreadable()
     source = {"WAITING": "BACKLOG", "BACKLOG": "WAITING"}.get(body["direction"])
     if source is None:
-        raise generic("wrong_label_task_state", body["direction"])
+        raise generic("wrong_label_task_state")
     project = state.project(body["projectId"])
+    if body["datasetId"] != "ALL":
+        state.connected(body["datasetId"])
     for task in state.tasks_of(project):
         if task.state == source and body["datasetId"] in ("ALL", task.dataset.id):
             task.state = body["direction"]

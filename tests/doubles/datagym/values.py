@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from .errors import generic, not_found
+from .errors import broken, generic, invalid, not_found, unreadable
 from .state import Entry, Project, State, Task, Value, new_id, now
 
 Json = dict[str, Any]
+_SELECT_KEY = re.compile(r"[a-zA-Z0-9_ -]*")
 
 
 def create(entry: Entry, parent: Value | None, labeler: str | None) -> Value:
@@ -17,10 +19,12 @@ def create(entry: Entry, parent: Value | None, labeler: str | None) -> Value:
     return made
 
 
-def ensure_globals(project: Project, task: Task) -> None:
+def ensure_globals(state: State, task: Task) -> None:
     """The values of all global classifications are there from the first import or look on."""
     there = {v.entry.id for v in task.values}
-    task.values += [create(e, None, None) for e in project.entries if not e.is_geometry and e.id not in there]
+    task.values += [
+        create(e, None, state.user) for e in task.project.entries if not e.is_geometry and e.id not in there
+    ]
 
 
 def check(value: Value) -> None:
@@ -37,9 +41,6 @@ def check(value: Value) -> None:
 
 
 def _sound(value: Value) -> bool:
-    numbers = [n for p in value.points for n in p]
-    if any(n < 0 for n in numbers):
-        return False
     match value.entry.type:
         case "RECTANGLE":
             return bool(value.points) and value.width is not None and value.height is not None
@@ -57,26 +58,40 @@ def first_bad(task: Task) -> Value | None:
     return None
 
 
-def new(state: State, number: str, body: Json) -> Value:
+def new(state: State, number: str, body: Any) -> Value:
     """Draw: an empty value tree."""
-    if body.get("lcEntryId") != number:
-        raise generic("does_not_contain", "lcEntryId", number)
-    task = state.task(body.get("labelTaskId", ""))
+    known = ("iterationId", "mediaId", "labelTaskId", "lcEntryId", "lcEntryValueParentId")
+    if not isinstance(body, dict) or set(body) - set(known):
+        raise unreadable()
+    if any(body.get(n) is None for n in known[:-1]):
+        raise invalid(("", "ex_notnull"), ("", "ex_notempty"))
+    if body["lcEntryId"] != number:
+        raise generic("entry_definition_incorrect", body["lcEntryId"])
+    if all(p.iteration_id != body["iterationId"] for p in state.projects.values()):
+        raise not_found("Label Iteration", body["iterationId"])
+    state.media(body["mediaId"])
+    task = state.task(body["labelTaskId"])
     entry = _entry(task.project, number)
-    parent = None
-    if body.get("lcEntryValueParentId"):
-        parent = state.value(body["lcEntryValueParentId"])[1]
+    parent = state.value(body["lcEntryValueParentId"])[1] if body.get("lcEntryValueParentId") else None
     made = create(entry, parent, state.user)
     (parent.children if parent else task.values).append(made)
     return made
 
 
-def update(state: State, number: str, body: Json) -> Value:
-    """Change: the body is the whole value; nothing of it is checked."""
-    task, value = state.value(number)
+def update(state: State, number: str, body: Any) -> Value:
+    """Change: the body is the whole value; little of it is checked."""
+    if not isinstance(body, dict):
+        raise unreadable()
+    if len(body.get("comment") or "") > 128:
+        raise invalid(("Comment", "ex_size"))
+    if not _SELECT_KEY.fullmatch(body.get("selectKey") or ""):
+        raise invalid(("Select Key", "ex_pattern"))
     if body.get("id") != number:
-        raise generic("does_not_contain", "id", number)
+        raise generic("entry_definition_incorrect", body.get("id"))
+    task, value = state.value(number)
     state.task(body.get("labelTaskId", ""))
+    if len(body.get("text") or "") > 255:
+        raise broken()  # the column is full
     if body.get("lcEntryValueParentId") is None and value.parent is not None:
         value.parent.children.remove(value)
         value.parent = None
@@ -107,7 +122,8 @@ def change_type(state: State, number: str, body: Json) -> Value:
         raise generic("entry_types_not_the_same")
     made = create(entry, old.parent, state.user)
     made.points, made.width, made.height, made.rings = old.points, old.width, old.height, old.rings
-    check(made)
+    for value in made.walk():
+        check(value)
     siblings = old.parent.children if old.parent else task.values
     siblings[siblings.index(old)] = made
     return made
@@ -125,7 +141,7 @@ def _entry(project: Project, number: str) -> Entry:
     for entry in project.all_entries():
         if entry.id == number:
             return entry
-    raise not_found("Label Configuration Entry", number)
+    raise not_found("Entry", number)
 
 
 def shown(task: Task, value: Value) -> Json:
@@ -145,14 +161,14 @@ def shown(task: Task, value: Value) -> Json:
         "valid": value.valid,
         "comment": value.comment,
         "change": [],
-        "required": value.entry.required,
     }
-    points = [{"id": value.id, "x": x, "y": y} for x, y in value.points]
+    points: list[Json] = [{"id": value.id, "x": x, "y": y} for x, y in value.points]
+    point = points[0] if points else {"id": value.id, "x": None, "y": None}
     match value.entry.type:
         case "RECTANGLE":
-            made |= {"point": points[0] if points else None, "width": value.width, "height": value.height}
+            made |= {"point": point, "width": value.width, "height": value.height}
         case "POINT":
-            made |= {"point": points[0] if points else None}
+            made |= {"point": point}
         case "LINE" | "POLYGON":
             made |= {"points": points}
         case "IMAGE_SEGMENTATION":
@@ -164,6 +180,8 @@ def shown(task: Task, value: Value) -> Json:
             made |= {"checkedValues": value.checked}
         case "FREETEXT":
             made |= {"text": value.text}
-    if value.entry.is_geometry:
+    if not value.entry.is_geometry:
+        made["required"] = value.entry.required
+    else:
         made |= {"color": value.entry.color, "shortcut": value.entry.shortcut}
     return made | {"children": [shown(task, child) for child in value.children]}

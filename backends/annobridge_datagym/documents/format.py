@@ -1,0 +1,67 @@
+"""The format: a JSON file of labels, and the images that it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from annobridge.exceptions import InvalidSource, Unsupported
+from annobridge.formats.base import Options, Part
+
+from .source import DocumentSource
+
+_HEAD = 65_536
+_FORM = re.compile(rb'\A(\xef\xbb\xbf)?\s*\[\s*\{.*?"(label_classes|internal_media_ID)"\s*:', re.DOTALL)
+
+
+class Reading(Options):
+    """How to read a file."""
+
+    images: Path | None = Field(None, description="the folder of the images, to any depth; else that of the file")
+    media_ids: Path | None = Field(
+        None, description="a JSON file that says which image has which id in DataGym, where the labels say ids only"
+    )
+
+
+class DocumentFormat:
+    """Exports of DataGym, and what is written for its import."""
+
+    name: ClassVar[str] = "datagym"
+    title: ClassVar[str] = "DataGym's JSON of labels"
+    reading: ClassVar[type[Options] | None] = Reading
+    writing: ClassVar[type[Options] | None] = None
+
+    def recognises(self, source: Path) -> bool:
+        """Whether it is such a file, or a folder with one."""
+        return bool(_files(source))
+
+    def open(self, source: Path, options: Options) -> DocumentSource:
+        """Look at all of it. Raises ``InvalidSource``."""
+        chosen = Reading.model_validate(options.model_dump())
+        found = _files(source) if source.is_dir() else [source]
+        if len(found) != 1:
+            what = f"{len(found)} files of labels" if found else "no file of labels"
+            raise InvalidSource(f"There is {what} of DataGym's in {str(source)!r}; give the file itself.")
+        folder = (chosen.images or found[0].parent).expanduser().absolute()
+        return DocumentSource(found[0], folder, chosen.media_ids)
+
+    def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:  # noqa: ARG002
+        """Not possible: labels go to DataGym by a run."""
+        raise Unsupported("datagym: labels go there by ds.annotate(…, backend='datagym', transport='files').", [])
+
+
+def _files(source: Path) -> list[Path]:
+    candidates = sorted(source.glob("*.json")) if source.is_dir() else [source] if source.suffix == ".json" else []
+    return [path for path in candidates if _has_form(path)]
+
+
+def _has_form(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _FORM.match(file.read(_HEAD)) is not None
+    except OSError:
+        return False
