@@ -55,6 +55,15 @@ class Editor:
         self.draw(task, "rectangle", task["samples"].index(sample_id), columns["label"],
                   self.pixels(task, sample_id, columns["bounding_box"]))  # fmt: skip
 
+    def shown(self, sample_id: str) -> bytes:
+        """The image of a sample as the page shows it."""
+        task = next(t for t in self.tasks if sample_id in t["samples"])
+        frame = {"type": "frame", "quality": "compressed", "number": task["samples"].index(sample_id)}
+        path = f"{self.url}/api/tasks/{task['task']}/data"
+        answer = self.session.get(path, params=frame, timeout=120)
+        answer.raise_for_status()
+        return answer.content
+
     # How it is sent
 
     def draw(self, task: Row, kind: str, frame: int, label: str, points: list[float], **more: Any) -> Row:

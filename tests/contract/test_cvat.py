@@ -36,6 +36,10 @@ class _Laws(BackendContract):
         self.editors.append(Editor(self.server.url, self.server.token, results))
         return self.editors[-1]
 
+    def image(self, results: AnnotationResults, sample_id: str) -> bytes:
+        self.editors.append(Editor(self.server.url, self.server.token, results))
+        return self.editors[-1].shown(sample_id)
+
 
 class TestCvatOld(_Laws):
     @pytest.fixture(autouse=True)
