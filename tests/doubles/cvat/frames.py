@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from . import jobs, tasks
 from .contexts import owns
@@ -196,14 +196,17 @@ def picture(data: Data, number: int, quality: str) -> Answer:
 
 
 def encoded(data: Data, number: int, quality: str) -> tuple[bytes, str]:
-    """An image's original is the very file; a video's is drawn anew, as PNG."""
+    """An image's original is the very file, unless EXIF data turn it; that, and a video's (as PNG), is drawn anew."""
     frame = data.frame(number)
     if data.is_video:
         image = Image.new("RGB", (frame.width, frame.height), (number % 256, 0, 0))
         return drawn(image, "PNG" if quality == "original" else "JPEG", data)
     if quality == "original":
         with Image.open(io.BytesIO(frame.content)) as image:
-            return frame.content, image.format or "JPEG"
+            kind = image.format or "JPEG"
+            if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+                return frame.content, kind
+            return drawn(ImageOps.exif_transpose(image), kind, data)
     with Image.open(io.BytesIO(frame.content)) as image:
         return drawn(ImageOps.exif_transpose(image).convert("RGB"), "JPEG", data)
 

@@ -199,6 +199,10 @@ def test_a_rotated_image_has_its_shown_size(caller: Caller) -> None:
     caller.wait(task)
     frame = caller.json("GET", f"/tasks/{task}/data/meta")["frames"][0]
     assert (frame["width"], frame["height"]) == (240, 320)
+    for quality in ("original", "compressed"):  # neither is the file: both are upright
+        shown = caller.call("GET", f"/tasks/{task}/data?type=frame&number=0&quality={quality}")
+        with Image.open(io.BytesIO(shown.content)) as upright:
+            assert (upright.size, upright.getexif().get(0x0112)) == ((240, 320), None)
 
 
 def test_a_cut_image_passes_and_a_broken_one_fails(caller: Caller) -> None:
