@@ -324,3 +324,38 @@ def test_a_blob_that_is_null_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(ab.InvalidMedia, match="im1"):
         ab.export_metadata(ds, tmp_path / "out", "file_name")
     assert not (tmp_path / "out").exists()
+
+
+def test_images_of_hugging_face_are_structs(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(picture(1))
+    images = [{"bytes": picture(0), "path": "a.png"}, {"bytes": None, "path": str(tmp_path / "b.png")}, None]
+    made = pa.table(
+        {"id": [1, 2, 3], "image": pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))}
+    )
+    lance.write_dataset(made, tmp_path / "db" / "images.lance")
+    ds = ab.attach(tmp_path / "db")
+    rows = pa.table(ds.samples())
+    assert rows["filepath"].to_pylist() == ["1.png", "2.png", "3.png"]
+    assert "image" not in rows.column_names
+    sizes, faults = check(rows, ds._stores.samples.media(rows))
+    assert sizes.tolist() == [[*SIZE], [*SIZE], [0, 0]]
+    assert faults == ["The image '3.png' of sample '3' does not exist."]
+
+
+@pytest.mark.parametrize("ids", [["a", "it's"], [1, 2]])
+@pytest.mark.parametrize("version", ["legacy", "2.0", "2.1", "stable"])
+def test_tables_of_every_storage_format(tmp_path: Path, version: str, ids: list[Any]) -> None:
+    made = pa.table({"id": ids, "image": [picture(0), picture(1)]})
+    lance.write_dataset(made, tmp_path / "db" / "images.lance", data_storage_version=version)
+    ds = ab.attach(tmp_path / "db")
+    rows = pa.table(ds.samples())
+    media = ds._stores.samples.media(rows)
+    for n, name in enumerate(map(str, ids)):
+        with media.open(name) as stream:
+            assert stream.read() == picture(n)
+
+
+def test_attaching_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(ab.StoreError, match=r"There is no folder '.*typo'; give the folder of a LanceDB database"):
+        ab.attach(tmp_path / "typo", dataset=tmp_path / "ds")
+    assert list(tmp_path.iterdir()) == []

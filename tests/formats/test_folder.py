@@ -105,7 +105,7 @@ def test_lines_in_two_levels_are_refused(tmp_path: Path) -> None:
 def test_a_source_without_images_is_refused(tmp_path: Path, make: str) -> None:
     root = tmp_path / "in"
     root.write_text("") if make == "file" else root.mkdir()
-    what = "is no folder; give the folder of the images." if make == "file" else "There is no image below"
+    what = "is no folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
     assert what in refused(root)
     assert not FolderFormat().recognises(root)
 

@@ -92,3 +92,80 @@ def test_options_as_a_command_line_has_them() -> None:
     assert Reading(classes="text").classes == "text"
     with pytest.raises(ValidationError, match="a class is named twice"):
         Reading(classes=["car", "car"])
+
+
+QUICKSTART = '''
+from pixano.datasets.workspaces import DefaultImageDatasetItem
+from pixano.features import BBox, Entity as Base
+import pixano.features as pf
+
+
+class Seen(Base):
+    category: str = ""
+    sure: float = 0.0
+
+
+class DetectedObject(Seen):
+    hidden: "bool | None" = None
+    colours: list[str] = []
+
+
+class Thing(pf.Entity):
+    name: str = ""
+
+
+class Item(DefaultImageDatasetItem):
+    """Never run: 1 / 0."""
+
+    objects: list[DetectedObject]
+    things: list[Thing]
+    bboxes: list[BBox] = []
+    image_source: str = ""
+    speed: float = 0.0
+
+    def method(self) -> None:
+        1 / 0
+
+
+1 / 0
+'''
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path) -> str:
+    (tmp_path / "schema.py").write_text(QUICKSTART)
+    return f"{tmp_path}/schema.py"
+
+
+def test_a_schema_of_pixano_is_read_from_its_source(tmp_path: Path, quickstart: str) -> None:
+    objects = {"bboxes": [[0, 0, 0.5, 0.5]], "category": ["car"], "sure": [1], "hidden": [None], "colours": [["red"]]}
+    line = {"image": "a.jpg", "image_source": "drone", "speed": 3, "objects": objects}
+    source = folder(tmp_path / "in", lines=[line])
+    samples, labels = contents(opened(source, schema=f"{quickstart}:Item"))
+    assert (samples[0]["image_source"], type(samples[0]["speed"])) == ("drone", float)
+    assert labels[0]["attributes"] == {"sure": 1.0, "colours": ["red"]}
+    wrong = {**line, "objects": {**objects, "sure": ["very"]}}
+    assert "which does not fit the schema" in refused(
+        folder(tmp_path / "in", lines=[wrong]), schema=f"{quickstart}:Item"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("Itm", ("", ""), "There is no class 'Itm' in the schema file"),
+        (
+            "Item",
+            ("speed: float", "speed: Decimal"),
+            "The field 'speed' of the schema in '{file}' has the type 'Decimal', which",
+        ),
+        ("Item", ("class Seen(Base):", "class Seen(Base:"), "cannot be read as Python"),
+    ],
+)
+def test_a_schema_that_cannot_be_told_from_its_source(
+    quickstart: str, name: str, change: tuple[str, str], sentence: str
+) -> None:
+    Path(quickstart).write_text(QUICKSTART.replace(*change, 1))
+    with pytest.raises(InvalidOption) as caught:
+        load_model(f"{quickstart}:{name}")
+    assert sentence.format(file=quickstart) in str(caught.value)

@@ -178,3 +178,10 @@ def test_messages_out_of_order_are_told(tmp_path: Path) -> None:
     line = {"id": "r", "views": {"image": "a.jpg"}, "conversations": [{"id": "c", "messages": messages}]}
     notes = opened(folder(tmp_path, lines=[line])).notes
     assert any(note.startswith("1 records have a conversation that begins with an answer") for note in notes)
+
+
+@pytest.mark.parametrize("content", ["a cat, a fish", "A;D", "[[A,D]]", "A, D"])
+def test_answers_are_read_as_texts_and_as_letters(content: str) -> None:
+    choices = ["a cat", "a dog", "a bird", "a fish"]
+    assert chosen(content, choices) == "a cat, a fish"
+    assert chosen(content, choices, "wet") == "a cat, a fish: wet"

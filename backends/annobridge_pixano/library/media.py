@@ -63,7 +63,7 @@ def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         with opening.opened(io.BytesIO(data)) as image:
             format_ = image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
-            opening.require_decodable(image)
+            opening.load(image)
             image.thumbnail((_PREVIEW, _PREVIEW))
             preview = ImageOps.exif_transpose(image) if header.orientation > 1 else image
             small = io.BytesIO()

@@ -10,12 +10,12 @@ from ..exceptions import InvalidMedia
 from ..store.headers import Header
 from ..store.headers import read as read_header
 from ..store.media import FileMedia, Media, header, known_headers, shown
-from ..store.pictures import is_picture, opened, require_decodable
+from ..store.pictures import is_picture, load, opened
 from .base import Part
 
 __all__ = [
-    "Header", "Media", "header", "inside", "is_picture", "known_headers", "of", "opened", "pieces", "read_header",
-    "require_decodable", "shown", "unreadable",
+    "Header", "Media", "header", "inside", "is_picture", "known_headers", "load", "of", "opened", "pieces", "read_header",
+    "shown", "unreadable",
 ]  # fmt: skip
 _PIECE = 1 << 20  # bytes
 

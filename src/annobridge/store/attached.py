@@ -170,7 +170,7 @@ def _stream(cell: bytes | Mapping[str, Any] | None) -> BinaryIO | None:
         if cell["bytes"] is None and cell.get("path"):
             return Path(cell["path"]).open("rb")
         cell = cell["bytes"]
-    return None if cell is None else io.BytesIO(cell)
+    return io.BytesIO(cell) if isinstance(cell, bytes) else None
 
 
 def is_legacy(table: Any) -> bool:

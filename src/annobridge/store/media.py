@@ -166,8 +166,7 @@ def size_of(stream: BinaryIO) -> tuple[int, int]:
     if not _ends(stream, _ENDS.get(header.format, b"")):
         with pictures.opened(stream) as image:
             image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
-            pictures.require_decodable(image)
-            image.load()
+            pictures.load(image)
     return header.shown
 
 

@@ -11,6 +11,10 @@ import importlib
 import importlib.util
 import os
 import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from ..core.media import MAX_PIXELS
 from ..exceptions import InvalidOption
 
+_LOCK = threading.Lock()
 _PREFIX = 16  # bytes that Pillow tells formats by
 _OTHER = (
     SyntaxError,
@@ -49,14 +54,30 @@ def opened(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     raise UnidentifiedImageError("not an image that Pillow can read")
 
 
-def require_decodable(image: Image.Image) -> None:
-    """Raise ``TooManyPixels`` for a picture that is too large to be decoded here."""
+def load(image: Image.Image) -> None:
+    """Decode the pixels. Raises ``TooManyPixels`` for a picture that is too large to be decoded here."""
     count, most = image.width * image.height, limit()
     if most is not None and count > most:
         raise TooManyPixels(
             f"it has {count:,} pixels, and no more than {most:,} are decoded here; "
             f"allow it with {MAX_PIXELS}={count} in the environment, or 0 for any number"
         )
+    if Image.MAX_IMAGE_PIXELS is not None and count > Image.MAX_IMAGE_PIXELS:
+        with _without_limit():
+            image.load()
+    else:
+        image.load()
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    """Without Pillow's own limit, which holds for the whole process."""
+    with _LOCK:
+        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
 
 
 def limit() -> int | None:
@@ -74,7 +95,10 @@ def limit() -> int | None:
 def is_picture(path: str | os.PathLike[str]) -> bool:
     """Whether a file is an image by its content; a format without a mark in its first bytes counts with its own ending."""
     try:
-        with opened(path) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            opened(path) as image,
+        ):  # Pillow warns of what is no picture of its kinds
             name = image.format or ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
@@ -90,12 +114,19 @@ def _read(name: str, source: str | os.PathLike[str] | BinaryIO, prefix: bytes) -
         answer = accepts is None or accepts(prefix)
         if not answer or isinstance(answer, str):  # a text says why not
             return None
-        if not isinstance(source, str | os.PathLike):
-            source.seek(0)
-        found: Any = factory(source, "")
+        return _header(factory, source)
+    except Image.DecompressionBombError:  # some readers ask for the limit themselves
+        with _without_limit():
+            return _header(factory, source)
     except _OTHER:
         return None
-    return found  # type: ignore[no-any-return]
+
+
+def _header(factory: Any, source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
+    if not isinstance(source, str | os.PathLike):
+        source.seek(0)
+    found: Image.Image = factory(source, "")
+    return found
 
 
 @functools.cache

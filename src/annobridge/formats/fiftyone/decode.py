@@ -163,7 +163,7 @@ def _mask(document: Mapping[str, Any], around: Around) -> np.ndarray | None:
     path = Path(on_disk(str(around.folder / str(document["mask_path"]))))
     try:
         with media.opened(path) as image:
-            media.require_decodable(image)
+            media.load(image)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = "is not there" if not path.exists() else f"cannot be read: {error}"

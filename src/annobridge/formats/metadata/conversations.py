@@ -114,7 +114,7 @@ def chosen(content: str, given: Sequence[str], explanation: str | None = None) -
     ('a cat, a kitten: both meow', 'no')
     """
     marked = _MARKED.fullmatch(content) if given else None
-    letters, why = (marked[1], marked[2]) if marked else (content, explanation or "")
+    letters, why = (marked[1], marked[2] or explanation or "") if marked else (content, explanation or "")
     if (texts := chosen_of(letters, given)) is not None and not texts[1]:
         return as_text(texts[0], why)
     found = picked(letters, given)

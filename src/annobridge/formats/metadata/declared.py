@@ -108,7 +108,7 @@ class Declarations:
             return self._union([*inner, *([ast.Constant(None)] if name == "Optional" else [])], field)
         if name in ("Annotated", *_LISTS):
             kind = self._type(inner[0], field)
-            return kind if kind is _Theirs or name == "Annotated" else list[kind]
+            return kind if kind is _Theirs or name == "Annotated" else list[kind]  # type: ignore[valid-type]
         return dict[str, Any] if name in ("dict", "Dict") else self._unknown(ast.unparse(node), field)
 
     def _union(self, nodes: list[ast.expr], field: str) -> Any:
