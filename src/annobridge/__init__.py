@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from .exports import ExportReport, export_dataset, export_metadata, write_metadata
     from .imports import ImportReport, import_dataset
     from .queries import LabelCount, has_attribute
-    from .results import AnnotationResults, LoadReport, MergePlan
+    from .reports import LoadReport, MergePlan
+    from .results import AnnotationResults
     from .view import View
 
 __version__ = "0.2.0"
@@ -95,7 +96,8 @@ _HOMES = {
     "DoctorReport": "doctor",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "exports"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "imports"),
-    **dict.fromkeys(["AnnotationResults", "LoadReport", "MergePlan"], "results"),
+    "AnnotationResults": "results",
+    **dict.fromkeys(["LoadReport", "MergePlan"], "reports"),
     **dict.fromkeys(["LabelCount", "has_attribute"], "queries"),
     "View": "view",
 }

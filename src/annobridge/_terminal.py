@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .results import MergePlan
+    from .reports import MergePlan
 
 ABSENT = ", and there is no terminal to ask on"
 

@@ -22,7 +22,7 @@ from .core.masks import bools, equal, one, valid
 from .core.merge import BEFORE, WRITES, Merged, Stamp, Wording, merge, patched, replaced
 from .core.schema import LabelSchema
 from .exceptions import RunError
-from .results import Undone
+from .reports import Undone
 from .spool import Spool
 from .store.baseline import current
 from .store.labels import of_fields

@@ -23,7 +23,8 @@ from .exceptions import StoreError
 from .fixed import Fixed
 from .progress import ProgressChoice
 from .queries import LabelCount
-from .results import AnnotationResults, LoadReport, MergePlan, Undone
+from .reports import LoadReport, MergePlan, Undone
+from .results import AnnotationResults
 from .store.labels import of_fields
 from .store.locate import of_samples
 from .store.stores import Stores

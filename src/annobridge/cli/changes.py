@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ..dataset import Dataset
-    from ..results import LoadReport, MergePlan
+    from ..reports import LoadReport, MergePlan
 
 ROWS = 20
 _PART = 1_000  # ids looked up at once

@@ -17,7 +17,7 @@ from .wording import spoken
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
-    from ..results import LoadReport, MergePlan
+    from ..reports import LoadReport, MergePlan
 
 _IMAGES = 10  # of which the changes are counted, for people
 
