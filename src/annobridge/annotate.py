@@ -64,6 +64,7 @@ def send(
     with Outgoing(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as outgoing:
         outgoing.check(backend, progress)
         run = _with_unsent(run, outgoing.unsent.to_list(), strict)
+        outgoing.keep_sizes()
         with stores.runs.reserved(run) as hold:
             stores.runs.add_tasks(run, todo)
             return Sender(stores, run, hold, backend, outgoing).send(progress)
@@ -76,7 +77,7 @@ def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
     told = sentences(entries)
     if strict:
         raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", told)
-    warnings.warn("\n".join(told), UnsentWarning, stacklevel=5)
+    warnings.warn("\n".join(told), UnsentWarning, stacklevel=4)
     return replace(run, options={**run.options, NOT_SENT: entries})
 
 

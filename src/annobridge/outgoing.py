@@ -119,7 +119,7 @@ class Outgoing:
         return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
     def check(self, backend: Guarded, progress: ProgressChoice) -> None:
-        """Everything that can be wrong with what is going to be sent; learns missing image sizes on the way."""
+        """Everything that can be wrong with what is going to be sent; finds missing image sizes on the way."""
         columns = ["sample_id", "media_type", "filepath"]
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
         if found := backend.check(self.run.schema, samples):
@@ -133,6 +133,9 @@ class Outgoing:
             self.unsent.add(self._labels.get(number), self.run.schema)
         if bad_labels:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
+
+    def keep_sizes(self) -> None:
+        """Write the image sizes that the dataset did not have, as the files say them."""
         for sample_ids, sizes in self._learnt:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
