@@ -17,57 +17,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from . import config, exporting, importing, places, tasks, values
-from .errors import ApiError, forbidden, generic, unreadable
-from .state import State, now
+from .errors import ApiError, forbidden, generic
+from .state import State
+from .wire import Call, Moved, Nowhere, Raw, Request
 
 Json = dict[str, Any]
 TOKEN = "datagym-token-6a1f"
 _USERS = {"open-core": "open-core-dummy-user-sub", "hosted": "token_user"}
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise unreadable() from None
-
-
-@dataclass
-class Call:
-    """A request on its way to a handler; ``ids`` are the parts of its path."""
-
-    request: Request
-    state: State
-    ids: list[str]
-    internal: bool
-
-
-@dataclass
-class Raw:
-    """An answer that is not JSON made by us."""
-
-    body: bytes
-    headers: dict[str, str]
-
-
-class Nowhere(ApiError):
-    """There is no such path; the answer is the framework's."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(404, None)
-        self.body = {"timestamp": now(), "status": 404, "error": "Not Found", "path": path}
-
-
-class Moved(Exception):
-    """Somebody is sent elsewhere."""
 
 
 Handler = Callable[[Call], Any]
