@@ -33,11 +33,11 @@ ROWS: dict[str, Callable[[], Iterable[hostile.Source]]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """How an import ended: the error's text, or ``""``; the memory that it took, in MiB; and the dataset afterwards."""
+    """How an import ended: the error's text, or ``""``; the memory that it took, in MiB; and the dataset, if it has changed."""
 
     error: str
     memory: int
-    look: Look
+    look: Look | None
 
 
 @area("imports", "sources that are damaged, or made to harm")
@@ -66,8 +66,12 @@ def _trial(room: Room, scene: Scene, source: hostile.Source, before: Look) -> Fi
     if outcome.kind != "done":
         return finding + one_of(room.call(acts.look, mine), [before], "after the failure")
     result: Result = outcome.value
-    after = one_of(result.look, [before], "after the refusal") if result.error else _kept(result.look, before)
-    return finding + _told(result) + after
+    finding += _told(result)
+    if result.look is None:
+        return finding
+    return finding + (
+        one_of(result.look, [before], "after the refusal") if result.error else _kept(result.look, before)
+    )
 
 
 def _told(result: Result) -> Finding:
@@ -89,7 +93,7 @@ def _kept(now: Look, before: Look) -> Finding:
 
 def take(source: Path, scene: Scene) -> Result:
     """Import into a dataset that has something; runs in a child."""
-    start = _resident()
+    start, before = _resident(), _versions(scene)
     try:
         ab.import_dataset(source, scene.uri, mode="add", storage_options=scene.options, progress=False)
     except ab.AnnobridgeError as error:
@@ -97,7 +101,12 @@ def take(source: Path, scene: Scene) -> Result:
     else:
         text = ""
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) - start
-    return Result(text, memory, acts.look(scene))
+    return Result(text, memory, acts.look(scene) if _versions(scene) != before else None)
+
+
+def _versions(scene: Scene) -> set[Path]:
+    """The versions of the tables of samples and labels; reading the tables themselves costs more than most imports."""
+    return {path for name in ("samples", "labels") for path in Path(scene.uri, f"{name}.lance", "_versions").iterdir()}
 
 
 def _resident() -> int:
