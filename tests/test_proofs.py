@@ -92,7 +92,7 @@ def test_the_same_seed_chooses_the_same(planted, capsys):
 def test_an_unknown_area_is_named(capsys):
     with pytest.raises(SystemExit):
         main(["kilsl"])
-    assert "There is no area 'kilsl'; give answers, kills, races" in capsys.readouterr().err
+    assert f"There is no area 'kilsl'; give {', '.join(frame.AREAS)}." in capsys.readouterr().err
 
 
 def look(text: str, twins: tuple[str, ...] = ()) -> Look:
