@@ -82,7 +82,8 @@ class Dataset(View):
         if opsml.is_records(samples):
             with self._stores.changing_samples(additions.PURPOSE, additions.WAIT):
                 found = Intake(self._stores, tags=(), clip=False)
-                found.run(_records(samples, image_dir, classes), progress=False)
+                found.read(_records(samples, image_dir, classes), progress=False)
+                found.commit()
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
             return additions.add_samples(self._stores, incoming.with_media_type(pa.table(samples)), lambda _: {})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset import Dataset, load_dataset
-from .exceptions import DatasetExists, InvalidOption, StoreError
+from .exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from .formats import registry
 from .incoming import clips
 from .intake import Intake
@@ -52,6 +52,7 @@ def import_dataset(
     tags: Sequence[str] = (),
     invalid: str = "refuse",
     ignore: bool = False,
+    strict: bool = False,
     progress: ProgressChoice = None,
     storage_options: dict[str, str] | None = None,
     **options: Any,
@@ -63,7 +64,7 @@ def import_dataset(
     its labels and runs, ``"add"`` adds to one: samples that it has stay as they are, and get the labels of those fields in
     which they have none. ``tags`` are given to the new samples. ``invalid="clip"`` cuts boxes and points that leave their
     image back to it; they are refused otherwise. Label files that the format does not read are an error, unless ``ignore`` says
-    to go on without them.
+    to go on without them. ``strict=True`` refuses an import that would have ``notes`` or ``kept`` labels.
 
     Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
     leaves the dataset as it was; repeated, it goes on.
@@ -86,12 +87,25 @@ def import_dataset(
             if mode != "add" and stores.samples.count():  # of another import, which had the same place until now
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
             found = Intake(stores, tags, clip)
-            found.run(opened, progress)
+            found.read(opened, progress)
+            notes = [*opened.notes, *found.notes]
+            if strict:
+                _require_complete(notes, found.kept)
+            found.commit()
     dataset = load_dataset(uri, storage_options)
     return ImportReport(
-        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
-        [*opened.notes, *found.notes],
+        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept), notes
     )  # fmt: skip
+
+
+def _require_complete(notes: list[str], kept: Mapping[str, int]) -> None:
+    left = [
+        f"{count:,} labels of field {name!r} have samples with labels there already." for name, count in kept.items()
+    ]
+    if told := [*notes, *left]:
+        raise InvalidSource(
+            "Nothing was imported: strict=True was given, and not everything would be taken as it is: " + " ".join(told)
+        )
 
 
 @contextmanager

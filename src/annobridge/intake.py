@@ -56,14 +56,17 @@ class Intake:
         """What of the source was not taken, as the dataset has it already, a sentence each."""
         return self._here.notes()
 
-    def run(self, source: Source, progress: ProgressChoice) -> None:
-        """Read all parts, and write them."""
+    def read(self, source: Source, progress: ProgressChoice) -> None:
+        """Read and check all parts. Nobody sees anything of them before ``commit``."""
         with Progress(progress, source.count, "importing") as bar:
-            added = self._given.write(self._label_batches(source, bar))
+            self._added = self._given.write(self._label_batches(source, bar))
+
+    def commit(self) -> None:
+        """Add what was read to the tables."""
         ids = pa.chunked_array(self._new, pa.string()).combine_chunks()
         identity = Identity(ids, ids, pa.array([], pa.string()))
         self._stores.samples.require_new(identity, self._checked)
-        self._given.commit(added, ids)
+        self._given.commit(self._added, ids)
         if self._spool is not None:
             schema = self._spool.reader("samples").schema
             self._stores.samples.append(schema, self._spool.batches("samples"), identity, self._checked)

@@ -605,9 +605,7 @@ def test_a_task_that_is_refused_stops_the_run_which_is_not_burnt(server: Server,
 
 
 def test_a_task_that_is_refused_is_left_out_when_asked(server: Server, strange: ab.Dataset) -> None:
-    with pytest.warns(
-        RefusedTaskWarning, match="The tool refused 1 of 3 samples, which are not in the run 'run':"
-    ):
+    with pytest.warns(RefusedTaskWarning, match="The tool refused 1 of 3 samples, which are not in the run 'run':"):
         run = Run(strange, server, task_size=1, on_rejected="skip")
     assert [t["samples"] for t in run.editor.tasks] == [["s0"], ["s2"]]
     run.editor.draw(run.editor.tasks[1], "rectangle", 0, "car", [1, 1, 9, 9])

@@ -58,7 +58,9 @@ def test_after_a_cleanup_all_is_gone_and_the_editor_says_so(bridge, opened) -> N
     bridge.load(cleanup=True)
     assert {task["state"] for task in results.status()["tasks"].values()} == {"gone"}
     before = bridge.versions()
-    with pytest.raises(Gone, match="Nothing of the run 'r' is on the server any more, so there is no page to open") as e:
+    with pytest.raises(
+        Gone, match="Nothing of the run 'r' is on the server any more, so there is no page to open"
+    ) as e:
         results.launch_editor()
     assert "annotate under another key" in str(e.value)
     assert opened == []

@@ -101,6 +101,23 @@ def test_labels_for_samples_that_are_there_under_other_ids(source: Path, tmp_pat
     assert len(ds.select("mine").labels().to_pylist()) == 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_strict_imports_all_or_nothing(source: Path, tmp_path: Path, mode: str) -> None:
+    ds = ab.import_dataset(source, tmp_path / "ds", strict=True).dataset
+    (source / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    place = tmp_path / ("new" if mode == "create" else "ds")
+    before = everything(tmp_path / "ds")
+    with pytest.raises(ab.InvalidSource, match=r"Nothing was imported: strict=True was given, .*photo\.heic") as caught:
+        ab.import_dataset(source, place, mode=mode, strict=True)
+    assert ("6 labels of field 'objects' have samples with labels there already." in str(caught.value)) == (
+        mode == "add"
+    )
+    assert content(ds) == (["0.png", "1.png", "2.png"], 6)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ds", "in"]
+    if mode != "add":
+        assert everything(tmp_path / "ds") == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -229,13 +246,13 @@ def test_export_is_a_new_folder_or_nothing(source: Path, tmp_path: Path) -> None
 
 
 def test_what_came_meanwhile_stays(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Intake.run
+    read = Intake.read
 
     def meanwhile(self: Intake, *args: Any) -> None:
         ab.create_dataset(tmp_path / "ds").add_samples([ab.Sample("mine.png", sample_id="mine")])
-        run(self, *args)
+        read(self, *args)
 
-    monkeypatch.setattr(Intake, "run", meanwhile)
+    monkeypatch.setattr(Intake, "read", meanwhile)
     with pytest.raises(ab.DatasetExists, match="while this import ran; it stays, and nothing was imported"):
         ab.import_dataset(source, tmp_path / "ds")
     assert ab.load_dataset(tmp_path / "ds").sample_ids() == ["mine"]
@@ -244,7 +261,7 @@ def test_what_came_meanwhile_stays(source: Path, tmp_path: Path, monkeypatch: py
 
 def test_one_import_at_a_time_adds_to_a_dataset(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ab.create_dataset(tmp_path / "ds")
-    run, refused = Intake.run, list[str]()
+    read, refused = Intake.read, list[str]()
 
     def twice(self: Intake, *args: Any) -> None:
         if not refused:
@@ -252,9 +269,9 @@ def test_one_import_at_a_time_adds_to_a_dataset(source: Path, tmp_path: Path, mo
             with pytest.raises(ab.StoreError) as caught:
                 ab.import_dataset(source, tmp_path / "ds", mode="add")
             refused[0] = str(caught.value)
-        run(self, *args)
+        read(self, *args)
 
-    monkeypatch.setattr(Intake, "run", twice)
+    monkeypatch.setattr(Intake, "read", twice)
     assert ab.import_dataset(source, tmp_path / "ds", mode="add").samples == 3
     assert "is being imported into by process" in refused[0]
     assert content(ab.load_dataset(tmp_path / "ds")) == (["0.png", "1.png", "2.png"], 6)

@@ -219,7 +219,9 @@ def test_conversations_come_back(tmp_path: Path, dialect: str) -> None:
     if dialect == "pixano":
         line = json.loads((out / "default/metadata.jsonl").read_text().splitlines()[0])
         assert line["conversations"][0][1]["responses"][0] == {
-            "content": "a cat, a dog", "explanation": "both", "user": "u",
+            "content": "a cat, a dog",
+            "explanation": "both",
+            "user": "u",
         }
         assert "DefaultVQADatasetItem" in (out / "schema.py").read_text()
 

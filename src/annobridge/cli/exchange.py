@@ -34,6 +34,9 @@ def import_(
     ignore: Annotated[
         bool, typer.Option("--ignore", help="Go on without label files that the format does not read.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Import nothing if something would be left out or changed.")
+    ] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it cannot be told.")] = None,
     schema: Annotated[
@@ -51,7 +54,8 @@ def import_(
         "classes": classes,
     }
     given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
-    report = import_dataset(source, dataset, format, mode, tag or (), "clip" if clip else "refuse", ignore, **given)
+    invalid = "clip" if clip else "refuse"
+    report = import_dataset(source, dataset, format, mode, tag or (), invalid, ignore, strict, **given)
     show.emit(_told(report.to_dict()), as_json, _imported)
 
 
