@@ -63,8 +63,8 @@ def import_dataset(
     ``"create"`` makes the dataset (``DatasetExists`` if there is one), ``"overwrite"`` puts it in the place of one, with all
     its labels and runs, ``"add"`` adds to one: samples that it has stay as they are, and get the labels of those fields in
     which they have none. ``tags`` are given to the new samples. ``invalid="clip"`` cuts boxes and points that leave their
-    image back to it; they are refused otherwise. Label files that the format does not read are an error, unless ``ignore`` says
-    to go on without them. ``strict=True`` refuses an import that would have ``notes`` or ``kept`` labels.
+    image back to it; they are refused otherwise. Label files that the format does not read are an error, unless ``ignore``;
+    ``strict=True`` refuses all that would be left out or changed.
 
     Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
     leaves the dataset as it was; repeated, it goes on.
@@ -74,8 +74,7 @@ def import_dataset(
     clip = clips(invalid)
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidOption(f"tags={tags!r} is no list of texts; give one, as ['train'].")
-    path = Path(source).expanduser().absolute()
-    if not path.exists():
+    if not (path := Path(source).expanduser().absolute()).exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
     known = reader.reading.model_fields if reader.reading is not None else {}
@@ -88,21 +87,21 @@ def import_dataset(
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
             found = Intake(stores, tags, clip)
             found.read(opened, progress)
-            notes = [*opened.notes, *found.notes]
+            left = [*opened.notes, *found.notes]
             if strict:
-                _require_complete(notes, found.kept)
+                _require_complete(left, found.kept)
             found.commit()
-    dataset = load_dataset(uri, storage_options)
     return ImportReport(
-        dataset, reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept), notes
+        load_dataset(uri, storage_options), reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
+        [*left, *opened.assumptions],
     )  # fmt: skip
 
 
-def _require_complete(notes: list[str], kept: Mapping[str, int]) -> None:
-    left = [
-        f"{count:,} labels of field {name!r} have samples with labels there already." for name, count in kept.items()
+def _require_complete(left: Sequence[str], kept: Mapping[str, int]) -> None:
+    known = [
+        f"{n:,} labels of field {name!r} are of samples that have labels there already." for name, n in kept.items()
     ]
-    if told := [*notes, *left]:
+    if told := [*left, *known]:
         raise InvalidSource(
             "Nothing was imported: strict=True was given, and not everything would be taken as it is: " + " ".join(told)
         )

@@ -109,7 +109,7 @@ def test_strict_imports_all_or_nothing(source: Path, tmp_path: Path, mode: str) 
     before = everything(tmp_path / "ds")
     with pytest.raises(ab.InvalidSource, match=r"Nothing was imported: strict=True was given, .*photo\.heic") as caught:
         ab.import_dataset(source, place, mode=mode, strict=True)
-    assert ("6 labels of field 'objects' have samples with labels there already." in str(caught.value)) == (
+    assert ("6 labels of field 'objects' are of samples that have labels there already." in str(caught.value)) == (
         mode == "add"
     )
     assert content(ds) == (["0.png", "1.png", "2.png"], 6)

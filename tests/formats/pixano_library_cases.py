@@ -97,7 +97,7 @@ def read(source: Path, **options: Any) -> tuple[list[Row], list[Row], list[str]]
     parts = list(opened.parts())
     assert sum(len(p.samples) for p in parts) == opened.count
     labels = [{k: v for k, v in row.items() if v not in (None, [])} for p in parts for row in p.labels.to_pylist()]
-    return [row for p in parts for row in p.samples.to_pylist()], labels, list(opened.notes)
+    return [row for p in parts for row in p.samples.to_pylist()], labels, [*opened.notes, *opened.assumptions]
 
 
 def written(folder: Path, parts: Iterator[Part] | list[Part], **options: Any) -> list[str]:

@@ -30,14 +30,14 @@ def test_splits_by_name(tmp_path: Path) -> None:
     root = folder(tmp_path / "in", ("train/a.jpg", "val/deep/b.jpg"))
     source = opened(root)
     assert {s["name"]: s["split"] for s in contents(source)[0]} == {"a.jpg": "train", "b.jpg": "val"}
-    assert "The sub-folders train, val are splits." in source.notes
+    assert "The sub-folders train, val are splits." in source.assumptions
 
 
 def test_sub_folders_are_not_guessed_to_be_splits(tmp_path: Path) -> None:
     root = folder(tmp_path / "in", ("cats/a.jpg", "dogs/b.jpg"))
     source = opened(root)
     assert "split" not in contents(source)[0][0]
-    assert "splits=True takes them so" in source.notes[0]
+    assert "splits=True takes them so" in source.assumptions[0]
     assert {s["split"] for s in samples_of(root, splits=True)} == {"cats", "dogs"}
     named = folder(tmp_path / "other", ("train/a.jpg",))
     assert "split" not in samples_of(named, splits=False)[0]
@@ -74,7 +74,7 @@ def test_unlisted_images_have_no_labels_and_are_counted(tmp_path: Path) -> None:
     root = folder(tmp_path / "in", ("a.jpg", "b.jpg", "c.jpg"), [{"file_name": "b.jpg", "text": "b"}])
     source = opened(root)
     assert [(s["name"], s["text"]) for s in contents(source)[0]] == [("b.jpg", "b"), ("a.jpg", None), ("c.jpg", None)]
-    assert any(note.startswith("2 images of ") and "on no line" in note for note in source.notes)
+    assert any(note.startswith("2 images of ") and "on no line" in note for note in source.assumptions)
 
 
 def test_all_unreadable_images_are_told_and_nothing_is_written(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def boxes_of(root: Path, **options: Any) -> list[list[float]]:
 def test_pixels_by_nature_of_the_dialect(tmp_path: Path) -> None:
     root = folder(tmp_path, NAMES, lines("file_name", LARGE, [0.5, 0.5, 1, 1]))
     assert boxes_of(root) == [[0.25, 0.25, 0.5, 0.5], [0.5 / 64, 0.5 / 48, 1 / 64, 1 / 48]]
-    assert any("boxes are [x, y, width, height], in pixels." in note for note in opened(root).notes)
+    assert any("boxes are [x, y, width, height], in pixels." in note for note in opened(root).assumptions)
 
 
 def test_pixels_that_look_relative_are_asked_for(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_mixed_file_is_asked_for(tmp_path: Path) -> None:
         in said
     )
     source = opened(root, coordinates="pixels")
-    assert "1 of these boxes Pixano's own import would take for the other unit." in source.notes
+    assert "1 of these boxes Pixano's own import would take for the other unit." in source.assumptions
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_corners_are_not_guessed(tmp_path: Path) -> None:
     assert "as are 1 more, and all of the file would fit as [x1, y1, x2, y2]; say box_format='xyxy'" in said
     assert any("they were cut to it, so say box_format='xyxy'" in note for note in opened(root, clip=True).notes)
     assert boxes_of(root, box_format="xyxy")[0] == [40 / 64, 30 / 48, 20 / 64, 15 / 48]
-    assert any("boxes are [x1, y1, x2, y2], in pixels." in note for note in opened(root, box_format="xyxy").notes)
+    assert any("boxes are [x1, y1, x2, y2], in pixels." in note for note in opened(root, box_format="xyxy").assumptions)
     wrong = folder(tmp_path / "x", NAMES, lines("file_name", [40, 30, 20, 45]))
     assert "of which the second corner is before the first; correct it." in refused(wrong, box_format="xyxy")
 

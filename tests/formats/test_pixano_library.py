@@ -274,7 +274,7 @@ def test_two_views(tmp_path: Path) -> None:
     assert [(x["label_id"], x["sample_id"], x["label"]) for x in labels] == [
         ("1", "r:left", "r"), ("2", "r:right", "r"), ("s", "s:left", "s")
     ]  # fmt: skip
-    assert notes[1].startswith("1 of Pixano's bboxes belong to no object or no image")
+    assert notes[0].startswith("1 of Pixano's bboxes belong to no object or no image")
 
 
 def sequence(folder: Path) -> Path:

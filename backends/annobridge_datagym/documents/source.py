@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ _EMPTY = Vocabulary([], {}, {})
 
 class DocumentSource:
     """The images and labels of a file. Raises ``InvalidSource`` for what is not in its form, or not there."""
+
+    assumptions: Sequence[str] = ()
 
     def __init__(self, path: Path, folder: Path, media_ids: Path | None) -> None:
         self._path = path

@@ -62,6 +62,7 @@ class LibrarySource:
         self._pixels = self._beyond("keypoints")
         self._told = part.Told()
         self.notes: list[str] = []
+        self.assumptions: list[str] = []
 
     def _check(self) -> None:
         """Raise ``InvalidSource`` for a dataset without images, or with two that cannot be told apart."""
@@ -98,7 +99,7 @@ class LibrarySource:
                 rows = {name: groups.get(name, number).combine_chunks() for name in _TABLES}
                 labels = part.labels(frame, rows, groups.get("", number), self._rules, self._told)
                 yield Part(self._rows(frame, files, start, stop, old), labels)
-        self.notes = list(self._all_notes())
+        self.notes, self.assumptions = list(self._all_notes()), list(self._all_assumptions())
 
     # --- tables -----------------------------------------------------------------------------------------------------
 
@@ -196,8 +197,7 @@ class LibrarySource:
 
     # --- notes ------------------------------------------------------------------------------------------------------
 
-    def _all_notes(self) -> Iterator[str]:
-        yield from self._rules.notes
+    def _all_assumptions(self) -> Iterator[str]:
         if inside := int(self._images.embedded.sum()):
             yield f"{inside} images lay inside of Pixano's tables; they are files in {self._images.folder} now."
         if self._turned:
@@ -206,12 +206,15 @@ class LibrarySource:
             yield "Records have several images here: each is a sample, and the columns record and view say which it is."
         if self._samples.frames.any():
             yield "Each frame of a sequence is a sample (column frame_index), and the tracks of its labels are their index."
+        if self._pixels:
+            yield "The keypoints are in pixels: one of them is beyond 1."
+
+    def _all_notes(self) -> Iterator[str]:
+        yield from self._rules.notes
         if self._samples.bare:
             yield f"{self._samples.bare} records have no image, and were left out."
         if self._samples.strays:
             yield f"{self._samples.strays} images belong to no record, and were left out."
-        if self._pixels:
-            yield "The keypoints are in pixels: one of them is beyond 1."
         yield from part.notes(self._told)
         if rows := self._place.count("tracklets"):
             yield f"{rows} tracklets became the index of their labels; when they begin and end was left out."

@@ -44,7 +44,12 @@ class Source(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was decided, left out or mended, a sentence each; complete once the parts were read."""
+        """What was left out or changed, a sentence each; complete once the parts were read."""
+        ...
+
+    @property
+    def assumptions(self) -> Sequence[str]:
+        """How the source was read where it could be read in another way too, a sentence each."""
         ...
 
     def parts(self) -> Iterator[Part]:

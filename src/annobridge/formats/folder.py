@@ -56,8 +56,8 @@ def _opened(path: Path, options: Reading) -> FolderSource:
     if not path.is_dir():
         what = f" (it looks like {title})" if (title := sniff.title(path, ())) else ""
         raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
-    notes: list[str] = []
-    folders = _folders(path, options.splits, notes)
+    assumptions: list[str] = []
+    folders = _folders(path, options.splits, assumptions)
     kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
     finish = Finish(options, kinds, keys)
     contents = []
@@ -65,20 +65,20 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         file = read(folder, folder.metadata, options, kinds, keys, shelf) if folder.metadata else None
         contents.append(Content(folder, file))
         source.gather(contents[-1], shelf)
-    left = _left_out(path, contents, options)
+    notes = _left_out(path, contents, options)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
-        raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *left]))
-    notes += left
+        raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *notes]))
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
     source.identify(contents, shelf)
     for content in contents:
         notes += source.look(content, shelf, finish)
+        assumptions += source.units(content, finish)
         if content.file is not None and len(content.unlisted):
-            notes.append(
+            assumptions.append(
                 f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
             )
-    return FolderSource(contents, kinds, finish, shelf, notes)
+    return FolderSource(contents, kinds, finish, shelf, notes, assumptions)
 
 
 def _holds(folder: Path, wanted: Callable[[Path, str], bool]) -> bool:
@@ -97,7 +97,7 @@ def _left_out(path: Path, contents: Sequence[Content], options: Reading) -> list
     return require_read(path, walk(path), images, read, options.ignore)
 
 
-def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:
+def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[Folder]:
     """The folder itself, or its sub-folders, if they are splits."""
     inside = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     with_lines = [p for p in inside if (p / METADATA).is_file()]
@@ -112,8 +112,8 @@ def _folders(path: Path, told: bool | None, notes: list[str]) -> list[Folder]:
     by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
     if not (bool(with_lines) or by_name if told is None else told):
         if told is None and with_images:
-            notes.append(f"The sub-folders of {str(path)!r} are not taken for splits; splits=True takes them so.")
+            assumptions.append(f"The sub-folders of {str(path)!r} are not taken for splits; splits=True takes them so.")
         return [Folder.of(path, None)]
     splits = [p for p in inside if p in with_lines or p in with_images]
-    notes.append(f"The sub-folders {', '.join(p.name for p in splits)} are splits.")
+    assumptions.append(f"The sub-folders {', '.join(p.name for p in splits)} are splits.")
     return [Folder.of(p, p.name) for p in splits] + ([Folder.of(path, None, deep=False)] if here else [])

@@ -70,7 +70,8 @@ def source_of(
     folder.measure(content.listed.tolist())
     source.identify([content], shelf)
     finish = Finish(options, kinds, keys)
-    return FolderSource([content], kinds, finish, shelf, source.look(content, shelf, finish))
+    notes = source.look(content, shelf, finish)
+    return FolderSource([content], kinds, finish, shelf, notes, source.units(content, finish))
 
 
 def write_metadata(

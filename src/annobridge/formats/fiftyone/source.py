@@ -34,6 +34,8 @@ _LONGEST_SIDE = 2**31
 class FiftyOneSource:
     """The samples and labels of a dataset. Raises ``InvalidSource`` with file and place."""
 
+    assumptions = ("Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept.",)
+
     def __init__(self, source: Path, options: Reading) -> None:
         self._layout = Layout.of(source)
         self._root = Path(options.rel_dir or self._layout.folder).absolute()
@@ -77,7 +79,7 @@ class FiftyOneSource:
             notes.append(
                 f"{self._outside} media lie outside of the export, as {self._first_outside!r}; the dataset refers to them there."
             )
-        return [*notes, "Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept."]
+        return notes
 
     def _samples(self) -> Iterator[list[Document]]:
         size = _VIDEOS if self._layout.about.get("media_type") == "video" else _IMAGES

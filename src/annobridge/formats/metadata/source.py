@@ -48,10 +48,16 @@ class FolderSource:
     """A ``Source``."""
 
     def __init__(
-        self, contents: Sequence[Content], kinds: Kinds, finish: Finish, shelf: Shelf, notes: list[str]
+        self,
+        contents: Sequence[Content],
+        kinds: Kinds,
+        finish: Finish,
+        shelf: Shelf,
+        notes: Sequence[str],
+        assumptions: Sequence[str],
     ) -> None:
         self._contents, self._kinds, self._finish, self._shelf = contents, kinds, finish, shelf
-        self.notes = notes
+        self.notes, self.assumptions = notes, assumptions
         fields = {name for c in contents if c.file for _, found in c.file.chunks for name, _ in found}
         self._names = [
             n for n in kinds.names("") if n not in _MEASURED and not (n in fields and kinds.type("", n) == _EMPTY)
@@ -216,7 +222,7 @@ def look(content: Content, shelf: Shelf, finish: Finish) -> list[str]:
         _measured(shelf.get(samples), file)
         for name, at in fragments:
             finish.look(name, shelf.get(at), file, check)
-    return [*_unit(file, finish), *check.done(), *file.notes]
+    return [*check.done(), *file.notes]
 
 
 def _measured(table: pa.Table, file: File) -> None:
@@ -234,10 +240,10 @@ def _measured(table: pa.Table, file: File) -> None:
                     )
 
 
-def _unit(file: File, finish: Finish) -> list[str]:
-    """How the boxes were read, and where Pixano itself would read them otherwise."""
-    count = file.units.inside + file.units.outside
-    if not count:
+def units(content: Content, finish: Finish) -> list[str]:
+    """How the boxes of a file are read, and where Pixano itself would read them otherwise."""
+    file = content.file
+    if file is None or not file.units.inside + file.units.outside:
         return []
     form = "[x1, y1, x2, y2]" if finish.unit(file) & boxes.XYXY else "[x, y, width, height]"
     unit, other = (
@@ -245,7 +251,7 @@ def _unit(file: File, finish: Finish) -> list[str]:
         if file.unit == boxes.NORMALIZED
         else ("in pixels", file.units.inside)
     )
-    notes = [f"{file.path}: {file.title}; boxes are {form}, {unit}."]
+    said = [f"{file.path}: {file.title}; boxes are {form}, {unit}."]
     if other and "Pixano" in file.title:
-        notes.append(f"{other} of these boxes Pixano's own import would take for the other unit.")
-    return notes
+        said.append(f"{other} of these boxes Pixano's own import would take for the other unit.")
+    return said
