@@ -83,6 +83,7 @@ def media() -> Iterator[Source]:
         yield Source(name, lambda folder, content=content: (folder / "a.png").write_bytes(content))
     for name, target in _LINKS.items():
         yield Source(name, lambda folder, target=target: (folder / "a.png").symlink_to(target))
+    yield Source("20,000 × 20,000 pixels in 400 kB", _bomb)
     yield Source("a pipe", lambda folder: (picture(folder, "b.png"), os.mkfifo(folder / "a.png")))
     yield Source("a folder called as an image", lambda folder: ((folder / "a.png").mkdir(), picture(folder, "b.png")))
     yield Source("a link to the folder above", lambda folder: ((folder / "up").symlink_to(folder), picture(folder)))
@@ -98,6 +99,7 @@ def files() -> Iterator[Source]:
             (folder / name).write_bytes(content)
 
         yield Source(f"beside an image: {name}", make)
+    yield Source("beside an image: labels.json.gz", lambda folder: (picture(folder), _deep_gzip(folder)))
     yield Source("metadata.jsonl is a folder", lambda folder: ((folder / "metadata.jsonl").mkdir(), picture(folder)))
     yield Source("a zip whose names lead out of it", lambda folder: _zip(folder / "a.zip"), "a.zip")
     yield Source("a tar whose names lead out of it", lambda folder: _tar(folder / "a.tar"), "a.tar")
@@ -118,6 +120,8 @@ def fiftyone() -> Iterator[Source]:
             (folder / "samples.json").write_bytes(text)
 
         yield Source(f"samples.json: {name}", make)
+    for name, head in (("zeros without a head", b""), ("an array longer than its shape", _U1 + b"(2, 2), }")):
+        yield Source(f"a sample: 256 MiB, {name}", lambda folder, head=head: _export(folder, _swollen(head)))
     yield Source("a mask in a file of 50,000 × 50,000", _huge_mask)
 
 
@@ -131,6 +135,20 @@ def _export(folder: Path, sample: dict[str, Any], about: dict[str, Any] | None =
 def _huge_mask(folder: Path) -> None:
     _export(folder, {**_SAMPLE, "ground": {"_cls": "Segmentation", "mask_path": "mask.png"}})
     (folder / "mask.png").write_bytes(png(50_000, 50_000))
+
+
+def _bomb(folder: Path) -> None:
+    (folder / "a.png").write_bytes(png(20_000, 20_000, b"\0" * 20_001 * 20_000))
+
+
+def _deep_gzip(folder: Path) -> None:
+    (folder / "labels.json.gz").write_bytes(gzip.compress(b"[" * (64 << 20)))
+
+
+def _swollen(head: bytes) -> dict[str, Any]:
+    """A sample with an array that is mostly zeros."""
+    zeros = b"\0" * (1 << 28)
+    return {**_SAMPLE, **_ground(npy(head, zeros) if head else binary(zlib.compress(zeros)))}
 
 
 def _zip(path: Path) -> None:
@@ -215,7 +233,6 @@ _MEDIA = {
     "50,000 × 50,000 pixels in a header": png(50_000, 50_000),
     "a width of 2³²-1": png(2**32 - 1, 5),
     "a width of 0": png(0, 5),
-    "20,000 × 20,000 pixels in 400 kB": png(20_000, 20_000, b"\0" * 20_001 * 20_000),
     "a JPEG cut off": b"\xff\xd8\xff\xe0\x00\x10JFIF",
     "a JPEG of markers": b"\xff\xd8" + b"\xff\xe0\x00\x02" * 100_000,
     "a GIF of nothing": b"GIF89a" + b"\xff" * 20,
@@ -240,7 +257,6 @@ _FILES = {
     "labels.csv": "filename,xmin\na.png,1\n".encode("utf-16"),
     "metadata.parquet": b"PAR1" + b"\xff" * 100,
     "metadata.jsonl.gz": gzip.compress(b'{"file_name": "a.png"}'),
-    "labels.json.gz": gzip.compress(b"[" * (64 << 20)),
     "deep.json": b'{"annotations": ' + b"[" * 1_000_000,
 }
 _DETECTION = {"_cls": "Detection", "_id": {"$oid": "7f" * 12}, "label": "car", "bounding_box": [0.1, 0.1, 0.2, 0.2]}
@@ -278,8 +294,6 @@ _SAMPLES = {
     "an array of a negative shape": _ground(npy(_U1 + b"(-5, 5), }")),
     "an array without a head": _ground(npy(b"{'descr': " + b"[" * 50 + b", }")),
     "an array of objects": _ground(npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", _PICKLE)),
-    "an array of a gigabyte of zeros": _ground(binary(zlib.compress(b"\0" * (1 << 28)))),
-    "an array longer than its shape": _ground(npy(_U1 + b"(2, 2), }", b"\0" * (1 << 28))),
     "an array that is not compressed": _ground(binary(b"junk")),
     "an array that is a text": _ground("junk"),
     "binary that is not base64": _ground({"$binary": {"base64": "*"}}),

@@ -69,12 +69,10 @@ def import_dataset(
     Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
     leaves the dataset as it was; repeated, it goes on.
     """
-    if mode not in MODES:
-        raise InvalidOption(f"mode={mode!r} is not known; give {', '.join(map(repr, MODES))}.")
+    _require_known(mode, tags)
     clip = clips(invalid)
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
-        raise InvalidOption(f"tags={tags!r} is no list of texts; give one, as ['train'].")
-    if not (path := Path(source).expanduser().absolute()).exists():
+    path = Path(source).expanduser().absolute()
+    if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
     known = reader.reading.model_fields if reader.reading is not None else {}
@@ -95,6 +93,13 @@ def import_dataset(
         load_dataset(uri, storage_options), reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
         [*left, *opened.assumptions],
     )  # fmt: skip
+
+
+def _require_known(mode: str, tags: Sequence[str]) -> None:
+    if mode not in MODES:
+        raise InvalidOption(f"mode={mode!r} is not known; give {', '.join(map(repr, MODES))}.")
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidOption(f"tags={tags!r} is no list of texts; give one, as ['train'].")
 
 
 def _require_complete(left: Sequence[str], kept: Mapping[str, int]) -> None:
