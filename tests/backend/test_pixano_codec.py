@@ -266,7 +266,7 @@ def test_reading_a_table_again_when_people_write_to_it() -> None:
 
         calls: int = 0
 
-        def get(self, path: str, params: dict[str, int]) -> dict[str, Any]:
+        def get(self, path: str, params: dict[str, int], expect: Any) -> dict[str, Any]:
             self.calls += 1
             skip = params["offset"] + (self.calls == 2)
             items = [{"id": str(i)} for i in range(1500)][skip : skip + params["limit"]]
