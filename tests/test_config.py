@@ -141,9 +141,7 @@ def test_the_ladder_of_a_secret_holds_for_all_combinations(home, tool, monkeypat
     if not said:
         with pytest.raises(MissingCredential) as caught:
             config.resolve("tool", arguments)
-        assert str(caught.value).startswith(
-            "tool needs token (TOOL_ACCESS_TOKEN or ANNOBRIDGE_TOOL_TOKEN), or else username and password, which was not given"
-        )
+        assert str(caught.value).startswith("tool needs username, which was not given")
         with pytest.raises(MissingCredential, match=r"^tool needs password, .*Set ANNOBRIDGE_TOOL_PASSWORD in the"):
             config.resolve("tool", {"username": "ada"})
         return
@@ -156,7 +154,7 @@ def test_a_terminal_is_asked_for_what_is_missing(tool, monkeypatch) -> None:
     monkeypatch.delenv("ANNOBRIDGE_TOOL_TOKEN")
     asked = []
 
-    def ask(backend: str, url: str, field: str, *, hidden: bool, note: str, choice: str) -> SecretStr:
+    def ask(backend: str, url: str, field: str, *, hidden: bool, note: str) -> SecretStr:
         asked.append((backend, url, field, hidden))
         return SecretStr(SECRET)
 

@@ -46,7 +46,7 @@ class Api:
 
     def project(self, project: str) -> Json:
         """A project by its id (internal only). Raises ``Gone``."""
-        return dict(self._do("reading the project", lambda: self.http.get(f"/api/project/{project}")))
+        return dict(self._do("reading the project", lambda: self.http.get(f"/api/project/{project}", expect=_PROJECT)))
 
     def create_project(self, name: str, owner: str) -> Json:
         """A project for images (internal only)."""

@@ -90,17 +90,20 @@ class Places:
 
     def dataset(self, task: str) -> Json | None:
         """The dataset of a task, connected or not."""
-        if self._datasets is None:
-            self._datasets = {d["name"]: d for d in self._api.datasets()}
-        return self._datasets.get(names.place(task))
+        return self._all_datasets().get(names.place(task))
 
     def made_dataset(self, task: str) -> Json:
         """The dataset of a task, made if there is none."""
         there = self.dataset(task)
         if there is None:
             there = self._api.create_dataset(names.place(task), self._config.owner)
-            (self._datasets or {})[there["name"]] = there
+            self._all_datasets()[there["name"]] = there
         return there
+
+    def _all_datasets(self) -> dict[str, Json]:
+        if self._datasets is None:
+            self._datasets = {d["name"]: d for d in self._api.datasets()}
+        return self._datasets
 
     def connect(self, project: Json, dataset: Json) -> None:
         """Have a dataset in a project."""

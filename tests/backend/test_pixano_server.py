@@ -434,8 +434,8 @@ def test_a_server_that_is_down(pixano_url: str) -> None:
 def test_a_page_that_fails_is_no_deletion(everything: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     get = everything.backend._http.get
 
-    def broken(path: str, params: Any = None) -> Any:
-        answer = get(path, params)
+    def broken(path: str, params: Any = None, **options: Any) -> Any:
+        answer = get(path, params, **options)
         return {**answer, "items": answer["items"][1:]} if path.endswith("/bboxes") else answer
 
     monkeypatch.setattr(everything.backend._http, "get", broken)

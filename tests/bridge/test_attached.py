@@ -356,6 +356,8 @@ def test_tables_of_every_storage_format(tmp_path: Path, version: str, ids: list[
 
 
 def test_attaching_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    with pytest.raises(ab.StoreError, match=r"There is no folder '.*typo'; give the folder of a LanceDB database"):
+    with pytest.raises(
+        ab.StoreError, match=r"There is no folder '.*typo', and so no table to attach; correct the path\."
+    ):
         ab.attach(tmp_path / "typo", dataset=tmp_path / "ds")
     assert list(tmp_path.iterdir()) == []

@@ -263,17 +263,26 @@ def test_sizes_are_learnt_from_good_files_and_other_columns_stay(pictures, tmp_p
     assert [r["filepath"] for r in sorted(after, key=lambda r: r["sample_id"])] == [r["filepath"] for r in before]
 
 
-def test_a_decompression_bomb_is_refused_not_decoded(pictures, tmp_path):
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_picture_too_large_to_decode_is_sent_if_it_is_whole_and_refused_otherwise(pictures, tmp_path, whole):
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"0"))
+        + chunk(b"IEND", b"") * whole
     )
     bridge = pictures(bomb)
-    refused(bridge, ab.InvalidMedia, "bomb.png", lambda: bridge.annotate(schema="objects", backend="media"))
+    if whole:
+        bridge.annotate(schema="objects", backend="media")
+        assert {"s0": bomb.read_bytes()} in MediaBackend.received.values()
+    else:
+        words = ["bomb.png", "it has 3,600,000,000 pixels, and no more than", "ANNOBRIDGE_MAX_IMAGE_PIXELS=3600000000"]
+        refused(bridge, ab.InvalidMedia, words, lambda: bridge.annotate(schema="objects", backend="media"))
 
 
 NAMES = [

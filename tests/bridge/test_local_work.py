@@ -95,8 +95,8 @@ def test_an_edit_that_would_leave_half_a_label_is_refused(sent, monkeypatch):
 
     plain = validate.unsound
 
-    def strict(labels: Any) -> dict[int, str]:
-        found = plain(labels)
+    def strict(labels: Any, *parts: Any) -> dict[int, str]:
+        found = plain(labels, *parts)
         both = zip(labels["label"].to_pylist(), labels["tags"].to_pylist(), strict=True)
         return found | {
             n: "is not possible." for n, (label, tags) in enumerate(both) if label == "person" and "x" in (tags or ())

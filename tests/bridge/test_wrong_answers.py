@@ -123,7 +123,9 @@ def test_a_wrong_download_is_refused_and_changes_nothing(sent, monkeypatch, numb
         with pytest.raises(ab.BackendError, match=words) as error:
             sent.load()
     assert str(error.value).startswith("The backend 'memory' returned from download of the task 'r-")
-    assert str(error.value).endswith("Nothing was changed here; once the backend is corrected, plan or load again.")
+    assert str(error.value).endswith(
+        "This is a mistake in the backend. Nothing was loaded; load_annotations('r') tries again."
+    )
     assert sent.versions() == before
     assert sent.load().edited == 1
 

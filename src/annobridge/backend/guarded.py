@@ -16,9 +16,9 @@ from ._words import Veil
 from .base import AnnotationBackend, Download, Receipt, Status, Task
 
 _UNSENT = "Nothing was sent."
-_NEXT = {  # for upload, the bridge says how much of the run is sent, and how it goes on
+_NEXT = {  # for upload and download, the bridge says what was done, and how it goes on
     "upload": "",
-    "download": "Nothing was changed here; once the backend is corrected, plan or load again.",
+    "download": "",
     "delete": "What is left on the server can still be removed: once the backend is corrected, do the same again.",
     "find": "Nothing was removed; once the backend is corrected, do the same again.",
     "check": _UNSENT,
