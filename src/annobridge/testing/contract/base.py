@@ -18,7 +18,7 @@ from ...backend.guarded import Guarded
 from ...core.compare import equal_rows
 from ...core.labels import LABEL_TYPES
 from ...dataset import Dataset, create_dataset
-from ...exceptions import EditorWarning, Gone
+from ...exceptions import EditorWarning, Gone, InvalidLabels, Unsupported
 from ...reports import LoadReport
 from ...results import AnnotationResults
 from .. import examples
@@ -128,11 +128,14 @@ class Laws:
         return found
 
     def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
-        """Annotate all of a dataset; by default with the schema of the examples."""
+        """Annotate all of a dataset; by default with the schema of the examples. Skips what the backend refuses to send."""
         arguments.setdefault("label_schema", examples.schema(label_type, self.attribute_types(label_type)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EditorWarning)  # a tool may say what its page lacks
-            return dataset.annotate("run", backend=self.backend.name, progress=False, **arguments, **self.options())
+            try:
+                return dataset.annotate("run", backend=self.backend.name, progress=False, **arguments, **self.options())
+            except (InvalidLabels, Unsupported) as e:
+                pytest.skip(f"{self.backend.name} refuses these {label_type} before it sends: {e.problems[0]}")
 
     def load(self, dataset: Dataset, **arguments: Any) -> LoadReport:
         """Load the run."""

@@ -6,7 +6,6 @@ import pytest
 
 from ...core.labels import REMOTE
 from ...dataset import create_dataset
-from ...exceptions import InvalidLabels, Unsupported
 from .. import examples
 from .base import Laws
 
@@ -64,10 +63,7 @@ class ReturnedLaws(Laws):
         self.require("detections")
         dataset = create_dataset(self.folder / "dataset")
         dataset.add_samples(examples.turned(self.folder / "images"))
-        try:
-            results = self.send(dataset, "detections")
-        except (InvalidLabels, Unsupported) as e:
-            pytest.skip(f"{self.backend.name} refuses turned boxes before it sends: {e.problems[0]}")
+        results = self.send(dataset, "detections")
         sent, found = dataset.labels("field").to_pylist(), self.rows(results)
         for row in sent:
             there = examples.nearest(row, found)
