@@ -268,6 +268,13 @@ def test_a_law_finds_it(
         assert re.fullmatch(r"The \w+ .*is expected to .+; instead, .+\.", str(caught.value), re.DOTALL)
 
 
+@pytest.mark.parametrize("law", sorted({law for _, law in MUTANTS.values()}))
+def test_nothing_is_found_in_the_backend_without_a_mistake(
+    law: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    check(law, tmp_path, request)
+
+
 @pytest.mark.parametrize("name", HARMLESS)
 def test_the_law_lets_it_pass(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -284,6 +291,7 @@ def test_the_law_lets_it_pass(
         "test_every_change_is_accepted_refused_or_in_conflict",
         "test_nothing_allowed_changes_nothing",
         "test_all_allowed_and_no_edits_here_gives_what_the_tool_has",
+        "test_attributes_of_one_class_stay_with_it",
     ],
 )
 def test_a_tool_for_one_type_is_tested_too(
@@ -303,12 +311,23 @@ def test_what_a_person_cannot_do_is_skipped_by_name(
         check(NEW, tmp_path, request)
 
 
+def test_what_the_backend_refuses_to_send_is_skipped_by_its_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def upright(backend: PictureBackend, task: ab.Task) -> list[str]:
+        return ["Boxes are upright here."] if task.labels["rotation"].null_count < len(task.labels) else []
+
+    monkeypatch.setattr(PictureBackend, "check_task", upright)
+    with pytest.raises(pytest.skip.Exception, match="pictures refuses these detections .*Boxes are upright here"):
+        check("test_turned_boxes_stay_turned", tmp_path, request)
+
+
 def test_a_person_who_does_nothing_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """The sentence says what the load should have had, and what it had."""
     monkeypatch.setattr(MemoryHands, "edit", lambda *_, **__: None)
     with pytest.raises(
-        AssertionError, match="1 added, 2 edited, 1 deleted.*; instead, it had 1 added, 0 edited, 1 deleted"
+        AssertionError, match="find 1 added, 2 edited, 1 deleted when .*; instead, it found 1 added, 1 deleted"
     ):
         check("test_loading_twice_is_loading_once", tmp_path, request)

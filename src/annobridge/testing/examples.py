@@ -158,11 +158,11 @@ def _many(folder: Path, label_type: str, count: int) -> list[Sample]:
     return out
 
 
-def of_one_class(folder: Path, label_type: str, name: str, value: Any) -> list[Sample]:
-    """The six images, of whose labels those of the first class alone have an attribute."""
-    found = samples(folder, label_type, {name: value})
+def of_one_class(folder: Path, label_type: str, owner: str, attributes: dict[str, Any]) -> list[Sample]:
+    """The six images, of whose labels those of one class alone have attributes."""
+    found = samples(folder, label_type, attributes)
     for label in (label for sample in found for group in sample.fields.values() for label in group):
-        if label.columns["label"] != CLASSES[0]:
+        if label.columns["label"] != owner:
             label.columns["attributes"] = []
     return found
 

@@ -186,13 +186,12 @@ class Laws:
 
     def require_equal(self, now: pa.Table, before: pa.Table, when: str) -> None:
         """Labels of the dataset are as they were, to the last bit and in order; NaN equals NaN."""
+        wanted, whom = f"leave the dataset as it is when {when}", f"The bridge with the backend {self.backend.name!r}"
         assert len(now) == len(before), self.expected(
-            f"leave the dataset as it is when {when}", f"it has {len(now)} labels, and had {len(before)}"
+            wanted, f"there are {len(now)} labels, and were {len(before)}", whom
         )
         differ = [name for name in before.column_names if not equal_rows(now[name], before[name]).all()]
-        assert not differ, self.expected(
-            f"leave the dataset as it is when {when}", f"the load changed {', '.join(differ)}"
-        )
+        assert not differ, self.expected(wanted, f"these columns changed: {', '.join(differ)}", whom)
 
     def require_load(self, report: LoadReport, when: str, **counts: int) -> None:
         """A load did, refused and found so much, and nothing else."""
@@ -201,13 +200,14 @@ class Laws:
             "in conflict": len(report.conflicts), "unexpected": len(report.unexpected),
         }  # fmt: skip
         wanted = dict.fromkeys(found, 0) | {name.replace("_", " "): n for name, n in counts.items()}
+        load = f"The load from the backend {self.backend.name!r}"
         assert found == wanted, self.expected(
-            f"return what makes a load have {_counted(wanted)}, when {when}",
-            f"it had {_counted(found)}: {report.writes().to_pylist()[:3]}",
+            f"find {_counted(wanted)} when {when}", f"it found {_counted(found)}{_first(report)}", load
         )
-        assert (report.version is None) == (report.changes == 0), (
-            f"The load is expected to write a version exactly when it changes something; instead, it changed "
-            f"{report.changes} labels and wrote the version {report.version}."
+        assert (report.version is None) == (report.changes == 0), self.expected(
+            "write a version exactly when it changes something",
+            f"it changed {report.changes} labels and wrote the version {report.version}",
+            load,
         )
 
     def require_same(self, some: list[Row], others: list[Row], what: str) -> None:
@@ -240,7 +240,12 @@ class Laws:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in counts.items())
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing"
+
+
+def _first(report: LoadReport) -> str:
+    """The first label that a load wrote, in a few words."""
+    return next((f" (first: {row['action']} {_shown(row)})" for row in report.writes().slice(0, 1).to_pylist()), "")
 
 
 def _shown(row: Row) -> str:

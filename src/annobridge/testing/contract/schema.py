@@ -50,8 +50,9 @@ class SchemaLaws(Laws):
         kind = self.attribute_type(label_type)
         old, new = examples.ATTRIBUTE_VALUES[kind]
         dataset = create_dataset(self.folder / "dataset")
-        dataset.add_samples(examples.of_one_class(self.folder / "images", label_type, "own", old))
-        owner, *others = examples.CLASSES
+        owner = examples.labels(label_type, 1)[0].columns["label"]
+        others = [name for name in examples.CLASSES if name != owner]
+        dataset.add_samples(examples.of_one_class(self.folder / "images", label_type, owner, {"own": old}))
         spec = {"classes": [{"classes": [owner], "attributes": {"own": examples.attribute(kind)}}, *others]}
         results = self.send(dataset, label_type, label_schema=_with(label_type, **spec))
         rows = self.labels_in_tool(results, label_type)
@@ -62,8 +63,9 @@ class SchemaLaws(Laws):
                 f"return the attribute of {owner!r} alone: {wanted} on a label of {row['label']!r}", f"it is {found}"
             )
         self.require_load(self.load(dataset), "nobody did anything")
-        row = next(row for row in rows if row["label"] == owner)
-        self.tool(results).edit(row, attributes={"own": new})
+        owned = [row for row in rows if row["label"] == owner]
+        assert owned, self.expected(f"return the labels of the class {owner!r}", "`download` returns none")
+        self.tool(results).edit(owned[0], attributes={"own": new})
         self.require_load(self.load(dataset), f"a person set the attribute of {owner!r} on one label", edited=1)
 
     def test_a_read_only_attribute_is_not_taken(self) -> None:
