@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from annobridge.backend.memory import MemoryBackend, MemoryServer
-from annobridge.core.rows import Detection, attribute
+from annobridge.core.rows import Classification, Detection, attribute
 from annobridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 
@@ -43,12 +43,14 @@ class MemoryHands:
 
     def add(self, sample_id: str, **columns: Any) -> None:
         task, rows = self._rows(sample_id)
-        new = Detection(columns["label"], columns["bounding_box"]).row()
+        label, box = columns["label"], columns.get("bounding_box")
+        new = (Detection(label, box) if box else Classification(label)).row()
         self._put(task, [*rows, {**new, "sample_id": sample_id, "remote_id": f"drawn-{len(rows)}"}])
 
 
 class TestMemory(BackendContract):
     backend = MemoryBackend
+    any_class = True
 
     def options(self) -> Mapping[str, Any]:
         return {"url": f"memory://{self.folder}"}

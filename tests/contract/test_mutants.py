@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
 from annobridge.core.labels import REMOTE
+from annobridge.core.rows import attribute
 from annobridge.results import AnnotationResults
-from annobridge.testing import BackendContract, Tool
+from annobridge.testing import BackendContract, Tool, examples
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
 TOKEN = "t0ken-0f-the-test"
@@ -27,6 +29,7 @@ TOKEN = "t0ken-0f-the-test"
 
 class _Pictures(BackendContract):
     backend = PictureBackend
+    any_class = True
 
     @pytest.fixture(autouse=True)
     def _registered(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +44,9 @@ class _Pictures(BackendContract):
     def image(self, results: AnnotationResults, sample_id: str) -> bytes:
         return _backend(results).shown[sample_id]
 
+    def shown_read_only(self, results: AnnotationResults) -> set[str]:
+        return _backend(results).locked
+
 
 def _backend(results: AnnotationResults) -> PictureBackend:
     assert isinstance(results.backend, PictureBackend)
@@ -54,6 +60,21 @@ class TestRounding(_Pictures):
     def _rounding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         baseline(_rounded)(monkeypatch)
         labels(_rounded)(monkeypatch)
+
+
+class TestClassesOnly(_Pictures):
+    """A tool for classes of whole images, which draws nothing: nothing is wrong with it either."""
+
+    draws = frozenset({"classifications"})
+
+    @pytest.fixture(autouse=True)
+    def _no_shapes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        labels_only(monkeypatch, "classifications")
+
+
+def labels_only(patch: pytest.MonkeyPatch, label_type: str) -> None:
+    can = replace(PictureBackend.capabilities, label_types=frozenset({label_type}))
+    patch.setattr(PictureBackend, "capabilities", can)
 
 
 # How a backend is changed
@@ -121,11 +142,35 @@ def new_id(of: Callable[[list[Any]], str]) -> Mutant:
     return lambda patch: patch.setattr(MemoryHands, "add", add)
 
 
+def own_attribute(change: Callable[[dict[str, Any]], list[Any]]) -> Mutant:
+    """What is made of the attributes of each label, ``own`` among them for one class only."""
+
+    def changed(table: pa.Table) -> pa.Table:
+        return column(table, "attributes", lambda _: [change(row) for row in table.to_pylist()])
+
+    return both(baseline(changed), labels(changed))
+
+
+def foreign_class(name: str | None) -> Mutant:
+    return labels(lambda t: column(t, "label", lambda names: [name if n == "unicorn" else n for n in names]))
+
+
+def never_taken(backend: PictureBackend, receipt: ab.Receipt) -> None:
+    """A ``delete`` that does nothing."""
+
+
+def patched(target: str, wrong: Callable[..., Any]) -> Mutant:
+    return lambda patch: patch.setattr(target, wrong)
+
+
 UPRIGHT = functools.partial(column, name="rotation", change=lambda values: [None] * len(values))
 SHIFTED = functools.partial(column, name="sample_id", change=lambda ids: [ids[-1], *ids[:-1]])
 UNTOUCHED = "test_untouched_labels_come_back_equal"
 NEW = "test_new_labels_have_ids_of_their_own"
 IMAGES, SECRETS = "test_every_image_is_shown_under_its_sample", "test_no_secret_is_kept_or_shown"
+OWN, FOREIGN = "test_attributes_of_one_class_stay_with_it", "test_a_class_that_is_not_in_the_schema_is_unexpected"
+ABORTED = "test_a_run_that_lost_an_answer_is_aborted"
+DOUBLE = "tests.doubles.picture_backend.PictureBackend"
 MUTANTS: dict[str, tuple[Mutant, str]] = {
     "images under other samples": (answer("upload", _next_image), IMAGES),
     "labels under other samples": (both(baseline(SHIFTED), labels(SHIFTED)), UNTOUCHED),
@@ -158,6 +203,37 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
         answer("upload", lambda r, self, _: replace(r, state={"login": self.config.token.get_secret_value()})),
         SECRETS,
     ),
+    "find forgets": (answer("find", lambda *_: None), ABORTED),
+    "nothing is deleted": (patched(f"{DOUBLE}.delete", never_taken), "test_deleting_twice_is_quiet_and_then_the_task_is_gone"),
+    "a new task at every try": (
+        answer("upload", lambda r, *_: replace(r, state={"task": str(np.random.default_rng().integers(1 << 40))})),
+        "test_sending_again_under_the_same_name_makes_no_second_task",
+    ),
+    "class attribute dropped": (own_attribute(lambda row: []), OWN),
+    "class attribute on every class": (own_attribute(lambda row: [attribute("own", "007")]), OWN),
+    "read-only value taken": (
+        patched("annobridge.core.restrict.Restricted._read_only", lambda self, name, labels: np.zeros(len(labels), bool)),
+        "test_a_read_only_attribute_is_not_taken",
+    ),
+    "read-only value not sent": (
+        own_attribute(lambda row: [a for a in row["attributes"] if a["name"] != "my_text"]),
+        "test_a_read_only_attribute_is_not_taken",
+    ),
+    "read-only not shown": (
+        answer("upload", lambda r, self, _: self.locked.clear() or r),
+        "test_a_read_only_attribute_is_shown_as_such",
+    ),
+    "all attributes shown read-only": (
+        answer("upload", lambda r, self, task: self.locked.update(task.schema.fields["field"].all_attributes()) or r),
+        "test_a_read_only_attribute_is_shown_as_such",
+    ),
+    "unexpected class renamed": (foreign_class("person"), FOREIGN),
+    "unexpected class lost": (foreign_class(None), FOREIGN),
+    "unexpected class hidden": (foreign_class("car"), FOREIGN),
+    "largest_task ignored": (
+        patched("annobridge.core.tasks.size", lambda asked, largest: asked or 2_000),
+        "test_a_task_is_no_larger_than_the_tool_takes",
+    ),
     "a status that fails": (answer("status", lambda *_: {}["state"]), "test_a_run_that_lost_an_answer_is_resumed"),
 }  # fmt: skip
 
@@ -186,8 +262,17 @@ def test_a_law_finds_it(
     """By an assertion, or by an error that says what is wrong; never by an exception that a writer has to debug."""
     mutant, law = MUTANTS[name]
     mutant(monkeypatch)
-    with pytest.raises((AssertionError, ab.AnnobridgeError)):
+    with pytest.raises((AssertionError, ab.AnnobridgeError)) as caught:
         check(law, tmp_path, request)
+    if isinstance(caught.value, AssertionError):
+        assert re.fullmatch(r"The \w+ .*is expected to .+; instead, .+\.", str(caught.value), re.DOTALL)
+
+
+@pytest.mark.parametrize("law", sorted({law for _, law in MUTANTS.values()}))
+def test_nothing_is_found_in_the_backend_without_a_mistake(
+    law: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    check(law, tmp_path, request)
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -197,3 +282,52 @@ def test_the_law_lets_it_pass(
     mutant, law = HARMLESS[name]
     mutant(monkeypatch)
     check(law, tmp_path, request)
+
+
+@pytest.mark.parametrize("label_type", sorted(set(examples.types()) - {"detections", "classifications"}))
+@pytest.mark.parametrize(
+    "law",
+    [
+        "test_every_change_is_accepted_refused_or_in_conflict",
+        "test_nothing_allowed_changes_nothing",
+        "test_all_allowed_and_no_edits_here_gives_what_the_tool_has",
+        "test_attributes_of_one_class_stay_with_it",
+    ],
+)
+def test_a_tool_for_one_type_is_tested_too(
+    law: str, label_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    labels_only(monkeypatch, label_type)
+    check(law, tmp_path, request)
+
+
+def test_what_a_person_cannot_do_is_skipped_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
+) -> None:
+    labels_only(monkeypatch, "polygons")
+    with pytest.raises(
+        pytest.skip.Exception, match="the person at the tool of pictures makes no new polygons: see `draws`"
+    ):
+        check(NEW, tmp_path, request)
+
+
+def test_what_the_backend_refuses_to_send_is_skipped_by_its_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    def upright(backend: PictureBackend, task: ab.Task) -> list[str]:
+        return ["Boxes are upright here."] if task.labels["rotation"].null_count < len(task.labels) else []
+
+    monkeypatch.setattr(PictureBackend, "check_task", upright)
+    with pytest.raises(pytest.skip.Exception, match="pictures refuses these detections .*Boxes are upright here"):
+        check("test_turned_boxes_stay_turned", tmp_path, request)
+
+
+def test_a_person_who_does_nothing_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The sentence says what the load should have had, and what it had."""
+    monkeypatch.setattr(MemoryHands, "edit", lambda *_, **__: None)
+    with pytest.raises(
+        AssertionError, match="find 1 added, 2 edited, 1 deleted when .*; instead, it found 1 added, 1 deleted"
+    ):
+        check("test_loading_twice_is_loading_once", tmp_path, request)

@@ -45,6 +45,7 @@ class AtThePage:
 
 class TestPixanoItems(BackendContract):
     backend = PixanoBackend
+    any_class = True
     people: list[AtThePage]
 
     @pytest.fixture(autouse=True, params=places.KINDS)

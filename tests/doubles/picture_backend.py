@@ -1,4 +1,4 @@
-"""The memory backend with what most tools have besides: a token, and the images themselves.
+"""The memory backend with what most tools have besides: a token, the images themselves, and attributes that are locked.
 
 Registered by ``ANNOBRIDGE_PICTURES_CONFIG_CLS=tests.doubles.picture_backend.PictureConfig``.
 """
@@ -17,6 +17,7 @@ from annobridge.backend.memory import MemoryBackend, MemoryConfig
 VARIABLE = "ANNOBRIDGE_PICTURES_CONFIG_CLS"
 NAME = "tests.doubles.picture_backend.PictureConfig"
 SHOWN: defaultdict[str, dict[str, bytes]] = defaultdict(dict)  # by server and sample
+LOCKED: defaultdict[str, set[str]] = defaultdict(set)  # names of attributes, by server
 
 
 class PictureConfig(MemoryConfig):
@@ -27,7 +28,7 @@ class PictureConfig(MemoryConfig):
 
 
 class PictureBackend(MemoryBackend):
-    """Keeps the images too."""
+    """Keeps the images too, and which attributes are read-only."""
 
     name: ClassVar[str] = "pictures"
     Config = PictureConfig
@@ -37,6 +38,8 @@ class PictureBackend(MemoryBackend):
         for sample_id in task.samples["sample_id"].to_pylist():
             with task.media.open(sample_id) as stream:
                 self.shown[sample_id] = stream.read()
+        fields = task.schema.fields.values()
+        self.locked.update(a.name for field in fields for a in field.definitions() if a.read_only)
         return super().upload(task)
 
     @property
@@ -44,3 +47,9 @@ class PictureBackend(MemoryBackend):
         """The image that people see under each sample."""
         assert isinstance(self.config, PictureConfig)
         return SHOWN[self.config.url]
+
+    @property
+    def locked(self) -> set[str]:
+        """The attributes that people see, and cannot change."""
+        assert isinstance(self.config, PictureConfig)
+        return LOCKED[self.config.url]

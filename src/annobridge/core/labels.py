@@ -3,6 +3,77 @@
 Stores, backends and the merge all speak it, so images, videos, one field or twelve are the same problem.
 Positions are float64 and relative to the image as it is shown, its EXIF orientation applied (0..1, origin top left); nothing here
 rounds them. Width and height of samples, pixel coordinates and masks refer to that image too, never to the pixels as stored.
+
+``LABELS``, column by column; null where a label does not have it, unless it says "required":
+
+    label_id       string, required        the dataset's id of the label
+    sample_id      string, required        the image or video that it is on
+    field          string, required        the label field, a key of the schema; of a video's frames, it begins with "frames."
+    frame_number   int32                   the frame, from 1; labels of videos only
+    index          int32                   the track's number; of a message, its place in the conversation
+    keyframe       bool                    in a track: whether a person set this frame, or it was interpolated
+    kind           string, required        what the label is, a member of KINDS; see below
+    label          string                  the class; of a message, its role: "question", "answer" or "system"
+    confidence     float64                 0..1
+    value          string                  of scalars and messages, as JSON text: '7', '"seven"', 'true'
+    bounding_box   list of 4 float64       [x, y, width, height], x and y of the top left corner; of the box before it is turned
+    rotation       float64                 degrees, clockwise as seen, about the centre of the box; null or 0 is upright
+    points         list of lists of [x, y] the parts of a shape; a missing point of keypoints or a skeleton is [NaN, NaN]
+    closed         bool                    whether the last point of each part is joined to the first
+    filled         bool                    whether the shape has an inside: true for polygons, false for polylines
+    visibility     list of int8            of each point of keypoints or a skeleton: 0 missing, 1 hidden, 2 visible
+    mask           struct size, counts     COCO's compressed RLE of the whole shown image: size [height, width], counts bytes
+    attributes     list of structs         name, type and value, all strings, sorted by name; see below
+    tags           list of strings         words for the label
+    run            string                  the key of the run that last changed the label; the bridge fills it
+    tool           string                  the backend by which it was changed; the bridge fills it
+    annotator      string                  the person who last changed it, where the tool says so
+    time           timestamp, us, UTC      when it was last changed: as the tool says, or when it was loaded
+    rev            int64, required         grows by one with every write of the label here
+
+``REMOTE`` is what a backend returns, in ``Receipt.baseline`` and ``Download.labels``: the same columns, and one more.
+``label_id`` and ``rev`` may be null there (in a baseline, ``label_id`` is the one that was sent; in a download, neither is
+looked at), and so may ``field``, where the tool does not know it.
+
+    remote_id      string, required        the tool's id of the label, stable, unlike any other on the same sample
+
+The kinds, and the columns that each needs:
+
+    classification label                   a class of the whole image
+    box            label, bounding_box     rotation where the box is turned
+    mask           label, mask             one object; bounding_box is the box around it
+    polygon        label, points           parts of 3 points at least; closed and filled are true; a part in a part is a hole
+    polyline       label, points           parts of 2 points at least; closed is true or false, filled is false
+    keypoints      label, points           one part; visibility of each point
+    skeleton       label, points           one part, in the order of the schema's skeleton; visibility of each point
+    ellipse        label, bounding_box     fills the box; rotation where it is turned
+    cuboid         label, points           one part of 8 points: the pairs (upper, lower) of four upright edges, going round
+    segmentation   label, mask             all pixels of one class on the image
+    scalar         value                   one value of the whole image
+    message        label, value, index     the attribute "conversation" names the conversation
+
+An attribute is a struct of ``name``, ``type`` and ``value``. ``value`` is JSON text, and ``type`` says which: ``bool``
+(``true``), ``int`` (``7``), ``float`` (``0.5``), ``str`` (``"007"``, with the quotes), or ``json`` (lists and dictionaries).
+``rows.attribute(name, value)`` makes one of a Python value, and ``rows.attributes(values)`` the whole sorted list of a dictionary.
+
+A table of rows is made so; what a row leaves out is null:
+
+>>> from annobridge.core.rows import attributes
+>>> row = {"sample_id": "s1", "field": "objects", "kind": "box", "label": "car", "remote_id": "17"}
+>>> row |= {"bounding_box": [0.1, 0.2, 0.3, 0.4], "attributes": attributes({"colour": "red", "parked": True})}
+>>> table = pa.Table.from_pylist([row], schema=REMOTE)
+>>> [a["value"] for a in table["attributes"][0].as_py()]
+['"red"', 'true']
+
+``SAMPLES``, what a backend knows of the images and videos:
+
+    sample_id      string, required        the dataset's id of the image or video
+    media_type     string                  "image" or "video"
+    filepath       string                  a path or URI; read the file through ``task.media``, wherever it is
+    width, height  int32                   pixels, as it is shown
+    frames         int32                   of a video: how many
+    fps            float64                 of a video: frames per second
+    tags           list of strings         words for the sample
 """
 
 from __future__ import annotations
@@ -19,9 +90,9 @@ TIME = pa.timestamp("us", "UTC")
 SAMPLES = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
-        pa.field("media_type", pa.string()),  # image | video
-        pa.field("filepath", pa.string()),  # path or URI
-        pa.field("width", pa.int32()),  # of the image as it is shown
+        pa.field("media_type", pa.string()),
+        pa.field("filepath", pa.string()),
+        pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("frames", pa.int32()),
         pa.field("fps", pa.float64()),
@@ -34,32 +105,31 @@ LABELS = pa.schema(
         pa.field("label_id", pa.string(), nullable=False),
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("field", pa.string(), nullable=False),
-        pa.field("frame_number", pa.int32()),  # from 1, videos only
-        pa.field("index", pa.int32()),  # the track, or the place in a conversation
+        pa.field("frame_number", pa.int32()),
+        pa.field("index", pa.int32()),
         pa.field("keyframe", pa.bool_()),
-        pa.field("kind", pa.string(), nullable=False),  # a member of KINDS
-        pa.field("label", pa.string()),  # the class; a message's role
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
         pa.field("confidence", pa.float64()),
-        pa.field("value", pa.string()),  # scalars and messages, as JSON text
-        pa.field("bounding_box", pa.list_(pa.float64(), 4)),  # x, y, width, height
-        pa.field("rotation", pa.float64()),  # degrees, clockwise, about the centre of the box
-        pa.field("points", pa.list_(pa.list_(POINT))),  # parts of points; a missing keypoint is NaN
+        pa.field("value", pa.string()),
+        pa.field("bounding_box", pa.list_(pa.float64(), 4)),
+        pa.field("rotation", pa.float64()),
+        pa.field("points", pa.list_(pa.list_(POINT))),
         pa.field("closed", pa.bool_()),
         pa.field("filled", pa.bool_()),
-        pa.field("visibility", pa.list_(pa.int8())),  # per keypoint: 0 missing, 1 hidden, 2 visible
-        pa.field("mask", MASK),  # COCO compressed RLE over the whole shown image, size = [height, width]
-        pa.field("attributes", pa.list_(ATTRIBUTE)),  # sorted by name; values are JSON text
+        pa.field("visibility", pa.list_(pa.int8())),
+        pa.field("mask", MASK),
+        pa.field("attributes", pa.list_(ATTRIBUTE)),
         pa.field("tags", pa.list_(pa.string())),
-        pa.field("run", pa.string()),  # provenance: the run, tool and person that last changed it
+        pa.field("run", pa.string()),
         pa.field("tool", pa.string()),
         pa.field("annotator", pa.string()),
         pa.field("time", TIME),
-        pa.field("rev", pa.int64(), nullable=False),  # grows by one with every write; the token of compare-and-set
+        pa.field("rev", pa.int64(), nullable=False),
     ]
 )
 
 # What a backend returns: LABELS, less the certainty of whose label it is, plus the tool's own id.
-# ``label_id`` may be null (new in the tool), and so may ``field`` (the tool does not know).
 REMOTE = pa.schema(
     [f.with_nullable(True) if f.name in ("label_id", "field", "rev") else f for f in LABELS]
     + [pa.field("remote_id", pa.string(), nullable=False)]

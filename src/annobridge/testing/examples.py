@@ -107,6 +107,13 @@ def types() -> list[str]:
     return list(_MAKERS)
 
 
+# For the laws that are about no type in particular, the first of these that a backend declares.
+BY_PREFERENCE = (
+    "detections", "classifications", "classification", "instances", "polygons", "polylines", "ellipses", "keypoints",
+    "skeletons", "cuboids", "segmentation", "scalar", "messages",
+)  # fmt: skip
+
+
 def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = None) -> list[Sample]:
     """The six images with labels of one type in the field ``field``."""
     out = []
@@ -119,13 +126,45 @@ def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = N
     return out
 
 
-def crowded(folder: Path, count: int) -> list[Sample]:
-    """The six images with so many boxes in all."""
+def change(label_type: str, which: int) -> dict[str, Any]:
+    """One of two changes of a label's class, or of its value where it has no class, to what no example has."""
+    if label_type == "scalar":
+        return {"value": ("41", "42")[which]}
+    if label_type == "messages":
+        return {"value": ('"none"', '"three"')[which]}
+    return {"label": CLASSES[2 + which]}
+
+
+def crowded(folder: Path, label_type: str, count: int) -> list[Sample]:
+    """Six images with so many boxes in all; of another type, images with so many labels."""
+    if label_type != "detections":
+        return _many(folder, label_type, count)
     boxes: dict[str, list[Label]] = {f"s{n}": [] for n in range(len(NAMES))}
     for n in range(count):
         across, down = divmod(n // len(NAMES), 10)
         boxes[f"s{n % len(NAMES)}"].append(Detection("car", [across / 10, down / 10, 0.0625, 0.0625]))
     return [Sample(path, sample_id=s, field=boxes[s]) for s, path in zip(boxes, images(folder), strict=True)]
+
+
+def _many(folder: Path, label_type: str, count: int) -> list[Sample]:
+    first = images(folder)[0]
+    out, left, number = [], count, 0
+    while left:
+        path = folder / f"{number}.png"
+        path.write_bytes(first.read_bytes())
+        found = labels(label_type, 1)[:left]
+        out.append(Sample(path, sample_id=f"s{number}", field=found))
+        left, number = left - len(found), number + 1
+    return out
+
+
+def of_one_class(folder: Path, label_type: str, owner: str, attributes: dict[str, Any]) -> list[Sample]:
+    """The six images, of whose labels those of one class alone have attributes."""
+    found = samples(folder, label_type, attributes)
+    for label in (label for sample in found for group in sample.fields.values() for label in group):
+        if label.columns["label"] != owner:
+            label.columns["attributes"] = []
+    return found
 
 
 def turned(folder: Path) -> list[Sample]:
@@ -145,13 +184,20 @@ def number_of(image: bytes) -> int:
 
 
 def distance(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
-    """How far the boxes of two labels are apart, at most."""
-    return float(max(abs(x - y) for x, y in zip(a["bounding_box"], b["bounding_box"], strict=True)))
+    """How far the boxes and points of two labels are apart, at most; 0 for labels without a place."""
+    ours, theirs = _numbers(a), _numbers(b)
+    return float(np.nanmax(np.abs(ours - theirs), initial=0)) if ours.shape == theirs.shape else math.inf
+
+
+def _numbers(label: Mapping[str, Any]) -> np.ndarray:
+    points = [number for part in label["points"] or () for point in part for number in point]
+    return np.array([*(label["bounding_box"] or ()), *points], float)
 
 
 def nearest(label: Mapping[str, Any], others: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the labels of the same sample and class, the one whose box is nearest."""
-    alike = [o for o in others if (o["sample_id"], o["label"]) == (label["sample_id"], label["label"])]
+    """Of the labels of the same sample, class and value, the one whose place is nearest."""
+    key = ("sample_id", "label", "value")
+    alike = [o for o in others if all(o[name] == label[name] for name in key)]
     return min(alike, key=lambda o: distance(label, o), default=None)
 
 
@@ -162,9 +208,13 @@ def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> di
         spec["classes"] = CLASSES
     if label_type == "skeletons":
         spec["skeleton"] = {"labels": ["head", "hand", "foot"], "edges": [[0, 1], [1, 2]]}
-    for name in sorted(attribute_types & set(ATTRIBUTE_TYPES)):
-        spec["attributes"][f"my_{name}"] = {"type": name} | ({"values": _CHOICES[name]} if name in _CHOICES else {})
+    spec["attributes"] = {f"my_{name}": attribute(name) for name in sorted(attribute_types & set(ATTRIBUTE_TYPES))}
     return {"field": spec}
+
+
+def attribute(name: str, **flags: Any) -> dict[str, Any]:
+    """The schema of an attribute of a type."""
+    return {"type": name, **({"values": _CHOICES[name]} if name in _CHOICES else {}), **flags}
 
 
 def attributes(attribute_types: frozenset[str], which: int) -> dict[str, Any]:

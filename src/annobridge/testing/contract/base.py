@@ -1,0 +1,254 @@
+"""What the laws are made of: the settings of a backend's tests, the person at its tool, and how a run is sent and loaded."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+import pytest
+
+from ...backend.base import AnnotationBackend, Download, Receipt
+from ...backend.guarded import Guarded
+from ...core.compare import equal_rows
+from ...core.labels import LABEL_TYPES
+from ...dataset import Dataset, create_dataset
+from ...exceptions import EditorWarning, Gone, InvalidLabels, Unsupported
+from ...reports import LoadReport
+from ...results import AnnotationResults
+from .. import examples
+
+Row = dict[str, Any]
+MOVED = [0.25, 0.5, 0.125, 0.25]
+_DRAWN = {"detections": {"bounding_box": MOVED}, "classifications": {}}  # what a new label has besides its class
+
+
+class Tool(Protocol):
+    """A person at the tool. Rows are as ``download`` returns them (``REMOTE``), ``remote_id`` included."""
+
+    def edit(self, row: Row, **columns: Any) -> None:
+        """Change a label: ``label``, ``bounding_box``, ``value`` or ``attributes`` (a dictionary of values)."""
+
+    def delete(self, row: Row) -> None:
+        """Delete a label."""
+
+    def add(self, sample_id: str, **columns: Any) -> None:
+        """Make a new label of a type in ``draws``: ``label``, and ``bounding_box`` where it is a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How many labels the person at the tool added, edited and deleted."""
+
+    added: int
+    edited: int
+    deleted: int
+
+
+class Laws:
+    """The settings of a backend's tests, and the steps of which the laws consist."""
+
+    backend: ClassVar[type[AnnotationBackend]]
+    precision: ClassVar[float] = 2e-3  # of the image: how far the tool may move what it stores
+    many: ClassVar[int] = 120  # labels in one task: more than a page of the tool's answers
+    draws: ClassVar[frozenset[str]] = frozenset({"detections"})  # what ``add`` can make; "classifications" is the other
+    any_class: ClassVar[bool] = False  # whether ``edit`` can give a label a class that the schema does not have
+
+    def options(self) -> Mapping[str, Any]:
+        """Options for every ``annotate`` and load, as the address of a server."""
+        return {}
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        """A person at the tool, working on a run."""
+        raise NotImplementedError
+
+    def image(self, results: AnnotationResults, sample_id: str) -> bytes:
+        """The file that the tool shows under a sample, where a test can look at it."""
+        raise NotImplementedError
+
+    def shown_read_only(self, results: AnnotationResults) -> set[str]:
+        """The names of the attributes that the tool shows as read-only, where a test can look at it."""
+        raise NotImplementedError
+
+    # What a law needs
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def require(self, label_type: str) -> None:
+        """Skip what the backend does not declare."""
+        if label_type not in self.backend.capabilities.label_types:
+            pytest.skip(f"{self.backend.name} does not label {label_type}")
+
+    def require_new(self, label_type: str) -> None:
+        """Skip what the person at the tool cannot do: make a new label of a type."""
+        if label_type not in self.draws & set(_DRAWN):
+            pytest.skip(f"the person at the tool of {self.backend.name} makes no new {label_type}: see `draws`")
+
+    def require_method(self, name: str, what: str) -> None:
+        """Skip where a test cannot look at something, as the subclass does not have the method for it."""
+        if getattr(type(self), name) is getattr(Laws, name):
+            pytest.skip(f"the test cannot look at {what}: it has no method `{name}`")
+
+    def main_type(self, among: frozenset[str] = frozenset(examples.BY_PREFERENCE)) -> str:
+        """The label type that the laws about no type in particular are tried on: the first that the backend declares."""
+        declared = self.backend.capabilities.label_types & among
+        if not declared:
+            pytest.skip(f"{self.backend.name} labels none of {', '.join(sorted(among))}")
+        first = next(name for name in examples.BY_PREFERENCE if name in declared)
+        self.require(first)
+        return first
+
+    def attribute_types(self, label_type: str) -> frozenset[str]:
+        """The attribute types that labels of a type may have."""
+        can = self.backend.capabilities
+        bears = can.attributed_types is None or label_type in can.attributed_types
+        return can.attribute_types if bears and label_type != "messages" else frozenset()
+
+    def attribute_type(self, label_type: str) -> str:
+        """One that any of them will do for."""
+        found = self.attribute_types(label_type)
+        if not found:
+            pytest.skip(f"{self.backend.name} has no attributes of {label_type}")
+        return next(name for name in examples.ATTRIBUTE_VALUES if name in found)
+
+    # The steps
+
+    def dataset(self, label_type: str, which: int = 0, name: str = "dataset") -> Dataset:
+        """Six images with labels of a type, and with one of two values of every attribute type that is possible there."""
+        found = create_dataset(self.folder / name)
+        values = examples.attributes(self.attribute_types(label_type), which)
+        found.add_samples(examples.samples(self.folder / "images", label_type, values))
+        return found
+
+    def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
+        """Annotate all of a dataset; by default with the schema of the examples. Skips what the backend refuses to send."""
+        arguments.setdefault("label_schema", examples.schema(label_type, self.attribute_types(label_type)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EditorWarning)  # a tool may say what its page lacks
+            try:
+                return dataset.annotate("run", backend=self.backend.name, progress=False, **arguments, **self.options())
+            except (InvalidLabels, Unsupported) as e:
+                pytest.skip(f"{self.backend.name} refuses these {label_type} before it sends: {e.problems[0]}")
+
+    def load(self, dataset: Dataset, **arguments: Any) -> LoadReport:
+        """Load the run."""
+        return dataset.load_annotations("run", progress=False, **arguments, **self.options())
+
+    def rows(self, results: AnnotationResults) -> list[Row]:
+        """What the tool has now, in the order of samples and boxes."""
+        parts = [self.download(results, receipt).labels for receipt in results.receipts()]
+        found: list[Row] = pa.concat_tables(parts).to_pylist()
+        return sorted(
+            found, key=lambda r: (r["sample_id"], r["bounding_box"] or [], r["label"] or "", r["value"] or "")
+        )
+
+    @staticmethod
+    def download(results: AnnotationResults, receipt: Receipt) -> Download:
+        """What the backend returns for a task, given its baseline as a load gives it."""
+        return results.backend.download(results.with_baseline(receipt))
+
+    def labels_in_tool(self, results: AnnotationResults, label_type: str, least: int = 1) -> list[Row]:
+        """The labels of a type that the tool has now; a law works on so many at least."""
+        found = [row for row in self.rows(results) if row["kind"] == LABEL_TYPES[label_type]]
+        assert len(found) >= least, self.expected(
+            f"return the {label_type} that were sent, {least} or more", f"`download` returns {len(found)}"
+        )
+        return found
+
+    def work(self, results: AnnotationResults, label_type: str) -> Work:
+        """A little of everything that is possible: one class changed, one box moved, one label deleted, one made."""
+        tool, rows = self.tool(results), self.labels_in_tool(results, label_type, 3)
+        tool.edit(rows[0], **examples.change(label_type, 0))
+        if moves := label_type == "detections":
+            tool.edit(rows[1], bounding_box=MOVED)
+        tool.delete(rows[2])
+        if adds := label_type in self.draws & set(_DRAWN):
+            self.draw(tool, "s0", label_type, "car")
+        return Work(int(adds), 1 + moves, 1)
+
+    @staticmethod
+    def draw(tool: Tool, sample_id: str, label_type: str, label: str) -> None:
+        """Make a new label."""
+        tool.add(sample_id, label=label, **_DRAWN[label_type])
+
+    # What is compared
+
+    def expected(self, what: str, instead: str, whom: str = "") -> str:
+        """The sentence of a failure: what was expected of whom, and what happened."""
+        return f"{whom or f'The backend {self.backend.name!r}'} is expected to {what}; instead, {instead}."
+
+    def require_equal(self, now: pa.Table, before: pa.Table, when: str) -> None:
+        """Labels of the dataset are as they were, to the last bit and in order; NaN equals NaN."""
+        wanted, whom = f"leave the dataset as it is when {when}", f"The bridge with the backend {self.backend.name!r}"
+        assert len(now) == len(before), self.expected(
+            wanted, f"there are {len(now)} labels, and were {len(before)}", whom
+        )
+        differ = [name for name in before.column_names if not equal_rows(now[name], before[name]).all()]
+        assert not differ, self.expected(wanted, f"these columns changed: {', '.join(differ)}", whom)
+
+    def require_load(self, report: LoadReport, when: str, **counts: int) -> None:
+        """A load did, refused and found so much, and nothing else."""
+        found = {
+            "added": report.added, "edited": report.edited, "deleted": report.deleted, "refused": len(report.refused),
+            "in conflict": len(report.conflicts), "unexpected": len(report.unexpected),
+        }  # fmt: skip
+        wanted = dict.fromkeys(found, 0) | {name.replace("_", " "): n for name, n in counts.items()}
+        load = f"The load from the backend {self.backend.name!r}"
+        assert found == wanted, self.expected(
+            f"find {_counted(wanted)} when {when}", f"it found {_counted(found)}{_first(report)}", load
+        )
+        assert (report.version is None) == (report.changes == 0), self.expected(
+            "write a version exactly when it changes something",
+            f"it changed {report.changes} labels and wrote the version {report.version}",
+            load,
+        )
+
+    def require_same(self, some: list[Row], others: list[Row], what: str) -> None:
+        """Both hold the same labels: sample, class, value and, as closely as the tool stores it, place."""
+        rest = list(others)
+        for row in some:
+            found = examples.nearest(row, rest)
+            close = found is not None and examples.distance(row, found) <= self.precision
+            assert close, self.expected(what, f"nothing is within {self.precision} of {_shown(row)}")
+            rest.remove(found or {})
+        assert not rest, self.expected(what, f"there is {_shown(rest[0])} besides")
+
+    def require_distinct(self, rows: list[Row]) -> None:
+        """No two labels of a sample have one remote id."""
+        counts = Counter((row["sample_id"], row["remote_id"]) for row in rows)
+        twice = [key for key, n in counts.items() if n > 1]
+        assert not twice, self.expected(
+            "give each label of a sample a remote_id of its own",
+            f"several labels of the sample {twice[0][0] if twice else ''!r} have {twice[0][1] if twice else ''!r}",
+        )
+
+    def require_gone(self, results: AnnotationResults, receipt: Receipt, when: str) -> None:
+        """A task is not on the server any more."""
+        try:
+            Guarded(results.backend).download(receipt)
+            there = True
+        except Gone:
+            there = False
+        assert not there, self.expected(f"have no task on the server {when}", f"it still returns {receipt.task!r}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing"
+
+
+def _first(report: LoadReport) -> str:
+    """The first label that a load wrote, in a few words."""
+    return next((f" (first: {row['action']} {_shown(row)})" for row in report.writes().slice(0, 1).to_pylist()), "")
+
+
+def _shown(row: Row) -> str:
+    """A label, in a few words."""
+    names = ("sample_id", "kind", "label", "value", "bounding_box", "points")
+    return json.dumps({name: row[name] for name in names if row[name] is not None}, ensure_ascii=False)[:200]

@@ -1,0 +1,157 @@
+"""Laws of sending: each task is made once, however often it is tried, can be removed, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from ...backend.base import AnnotationBackend, Receipt, Task
+from ...backend.guarded import Guarded
+from ...dataset import Dataset
+from ...exceptions import BackendError, Gone
+from ...outgoing import Outgoing
+from .base import Laws
+
+SECRET = "s3cr3t-canary-7f1e"  # noqa: S105
+
+
+class _Lost(BackendError):
+    """The server took a task, and its answer did not arrive."""
+
+
+class SentLaws(Laws):
+    """A task is on the server once, and not longer than it should be."""
+
+    def test_sending_again_under_the_same_name_makes_no_second_task(self) -> None:
+        """An answer that was lost is not a task that was not made."""
+        label_type = self.main_type()
+        dataset = self.dataset(label_type, 0)
+        results = self.send(dataset, label_type)
+        stores, run = dataset._stores, results.run
+        rows = stores.runs.tasks(run)
+        todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
+        with Outgoing(stores, run, todo, {}) as outgoing:
+            again = Guarded(results.backend).upload(outgoing.task(0))
+        before, after = results.receipts()[0].state, json.loads(json.dumps(dict(again.state)))
+        assert after == before, self.expected(
+            f"return the same state when a task of the same name is sent again, {before}", f"it returned {after}"
+        )
+        self.require_load(self.load(dataset), "a task was sent twice, and nobody did anything")
+
+    def test_a_run_that_lost_an_answer_is_resumed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The second task arrives, its answer does not: resume sends nothing twice, and the run is whole."""
+        label_type = self.main_type()
+        dataset = self.dataset(label_type, 0)
+        lost = self._lose_an_answer(monkeypatch, dataset, label_type)
+        results = dataset.resume_annotation("run", progress=False, **self.options())
+        state = results.status()["state"]
+        assert state == "sent", f"The bridge is expected to have the run in the state 'sent'; instead, it is {state!r}."
+        found, sent = len(self.rows(results)), dataset.count_labels()
+        assert found == sent, self.expected(
+            f"return the {sent} labels of the run after it was resumed", f"it returns {found}"
+        )
+        self.require_load(self.load(dataset), "a run was resumed, and nobody did anything")
+        results.cleanup()
+        self.require_gone(
+            results, lost, "after a resumed run was cleaned up: the lost task was to be found, not made again"
+        )
+
+    def test_a_run_that_lost_an_answer_is_aborted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The second task arrives, its answer does not: ``find`` knows it, so that abort removes it too."""
+        label_type = self.main_type()
+        dataset = self.dataset(label_type, 0)
+        before = dataset.labels().to_arrow()
+        lost = self._lose_an_answer(monkeypatch, dataset, label_type)
+        results = dataset.load_annotation_results("run", **self.options())
+        dataset.abort_annotation("run", **self.options())
+        self.require_gone(results, lost, "after abort, not even a task whose answer was lost: `find` returns its state")
+        self.require_equal(dataset.labels().to_arrow(), before, "a run is aborted")
+
+    def test_a_task_is_no_larger_than_the_tool_takes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A run larger than ``largest_task`` makes several tasks, of which none has more samples."""
+        label_type = self.main_type()
+        can = self.backend.capabilities
+        largest = min(can.largest_task or 4, 4)
+        monkeypatch.setattr(self.backend, "capabilities", replace(can, largest_task=largest))
+        dataset = self.dataset(label_type, 0)
+        results = self.send(dataset, label_type)
+        sizes = [len(self.download(results, receipt).samples) for receipt in results.receipts()]
+        assert max(sizes) <= largest, self.expected(
+            f"make tasks of at most {largest} samples, as `largest_task` says",
+            f"they have {sizes} samples",
+            "The bridge",
+        )
+        total = len(dataset.sample_ids())
+        assert sum(sizes) == total, self.expected(
+            f"answer for each of the {total} samples in one task", f"the tasks have {sizes} samples"
+        )
+        self.require_load(self.load(dataset), "nobody did anything")
+
+    def test_deleting_twice_is_quiet_and_then_the_task_is_gone(self) -> None:
+        """Clean-up can be repeated; a load after it is an error that touches nothing."""
+        label_type = self.main_type()
+        dataset = self.dataset(label_type, 0)
+        before = dataset.labels().to_arrow()
+        results = self.send(dataset, label_type)
+        results.cleanup()
+        results.cleanup()
+        for receipt in results.receipts():
+            self.require_gone(results, receipt, "after it was deleted")
+        try:
+            self.load(dataset)
+            loaded = True
+        except Gone:
+            loaded = False
+        assert not loaded, self.expected(
+            "raise `Gone` in `download` once the task was deleted", "the load went through"
+        )
+        self.require_equal(dataset.labels().to_arrow(), before, "the task is gone")
+
+    def test_no_secret_is_kept_or_shown(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Not in the run, what the backend keeps of its tasks included; not in a repr, not in the log."""
+        names = self.backend.Config.credentials
+        if not names:
+            pytest.skip(f"{self.backend.name} has no credentials")
+        config = self.backend.Config(**{**self.options(), names[0]: SECRET})
+        label_type = self.main_type()
+        with caplog.at_level(logging.DEBUG):
+            self.backend(config).close()
+            results = self.send(self.dataset(label_type, 0), label_type)
+            results.status()
+        used = (getattr(results.backend.config, name, None) for name in names)
+        secrets = {SECRET, *(value.get_secret_value() for value in used if isinstance(value, SecretStr))}
+        texts = {
+            "what a configuration stores with a run": repr(config.stored()),
+            "the state of a receipt": repr([receipt.state for receipt in results.receipts()]),
+            "the run": repr(results.to_dict()),
+            "a repr": repr(results) + repr(results.backend) + repr(config) + repr(self.backend(config)),
+            "the log": caplog.text,
+        }
+        for place, text in texts.items():
+            assert not [s for s in secrets if s in text], self.expected(
+                "keep its credentials to itself", f"one is in {place}"
+            )
+
+    def _lose_an_answer(self, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, label_type: str) -> Receipt:
+        """Send tasks of two samples. The server takes the second, and its answer is lost; this is what it was."""
+        real = self.backend.upload
+        receipts: list[Receipt] = []
+
+        def cut(backend: AnnotationBackend, task: Task) -> Receipt:
+            receipts.append(real(backend, task))
+            if len(receipts) == 2:
+                raise _Lost("the answer was lost")
+            return receipts[-1]
+
+        with monkeypatch.context() as patch, suppress(_Lost):
+            patch.setattr(self.backend, "upload", cut)
+            self.send(dataset, label_type, task_size=2)
+        assert len(receipts) == 2, (
+            f"The bridge is expected to stop at the second task, whose answer is lost; instead, it sent {len(receipts)}."
+        )
+        return receipts[1]
