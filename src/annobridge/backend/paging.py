@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from ..exceptions import Broken, Gone
 
 Params = Mapping[str, Any]
+_Page = tuple[list[Any], Mapping[str, Any]]  # the items, and the object that they are in
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Reader:
     _before: list[Any] = field(default_factory=list)
     _marks: set[Any] = field(default_factory=set)
 
-    def page(self, params: Params, path: str | None = None) -> tuple[list[Any], Mapping[str, Any]]:
+    def page(self, params: Params, path: str | None = None) -> _Page:
         """The items of a page, and the object that they are in. Raises ``Broken`` for the page before, once more."""
         answer = self.get(self.path, {**self.params, **params}) if path is None else self.get(path, None)
         found = answer if self.items is None else answer[self.items]
@@ -41,7 +42,15 @@ class Reader:
         self._before = found
         return found, {} if self.items is None else answer
 
-    def new(self, mark: Any) -> Any:
+    def follow(self, next_: str, first: Params, following: Callable[[Any], _Page]) -> Iterator[list[Any]]:
+        """The items of each page, where a page has as its member ``next_`` what names the next one."""
+        found, answer = self.page(first)
+        yield found
+        while mark := answer.get(next_):
+            found, answer = following(self._new(mark))
+            yield found
+
+    def _new(self, mark: Any) -> Any:
         """What names the next page. Raises ``Broken`` if it has named one before."""
         if mark in self._marks:
             raise self.broken("comes back to a page that was read already")
@@ -119,11 +128,7 @@ class NextLinks:
 
     def pages(self, reader: Reader) -> Iterator[list[Any]]:
         """The items of each page, to the last."""
-        found, answer = reader.page({self.size: reader.size})
-        yield found
-        while link := answer.get(self.next):
-            found, answer = reader.page({}, reader.new(link))
-            yield found
+        return reader.follow(self.next, {self.size: reader.size}, lambda link: reader.page({}, link))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +141,8 @@ class Cursors:
 
     def pages(self, reader: Reader) -> Iterator[list[Any]]:
         """The items of each page, to the last."""
-        found, answer = reader.page({self.size: reader.size})
-        yield found
-        while mark := answer.get(self.next):
-            found, answer = reader.page({self.size: reader.size, self.cursor: reader.new(mark)})
-            yield found
+        first = {self.size: reader.size}
+        return reader.follow(self.next, first, lambda mark: reader.page({**first, self.cursor: mark}))
 
 
 def _count(stated: Any) -> int | None:

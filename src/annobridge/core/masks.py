@@ -49,6 +49,13 @@ def turned(rotations: pa.Array | pa.ChunkedArray) -> Bools:
     return result
 
 
+def put(values: pa.Array, rows: Ints, new: pa.Array) -> pa.Array:
+    """``values`` with those of some rows replaced, in order, by ``new``."""
+    order = np.arange(len(values))
+    order[rows] = len(values) + np.arange(len(new))
+    return pa.concat_arrays([values, new]).take(pa.array(order))
+
+
 def any_of(masks: Iterable[Bools], size: int) -> Bools:
     """Where at least one of the masks holds."""
     out = np.zeros(size, bool)

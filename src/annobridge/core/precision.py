@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .labels import LABELS
-from .masks import Bools, bools, lengths, one
+from .masks import Bools, bools, lengths, one, put
 
 SAME = 1e-9  # of the image: far below a pixel, far above what conversions lose
 
@@ -31,16 +31,9 @@ def keep_unchanged(theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bool
         if whole.any():
             keep = pa.array(np.flatnonzero(whole))
             new = restored(*(side.take(keep) for side in some))
-            theirs = _put(theirs, name, at[whole], new)
+            column = put(one(theirs[name]), at[whole], new.cast(LABELS.field(name).type))
+            theirs = theirs.set_column(theirs.column_names.index(name), theirs.schema.field(name), column)
     return theirs
-
-
-def _put(table: pa.Table, name: str, at: np.ndarray, new: pa.Array) -> pa.Table:
-    order = np.arange(table.num_rows)
-    order[at] = table.num_rows + np.arange(len(at))
-    field = LABELS.field(name)
-    column = pa.concat_arrays([one(table[name]), new.cast(field.type)]).take(pa.array(order))
-    return table.set_column(table.column_names.index(name), table.schema.field(name), column)
 
 
 def _chosen(theirs: np.ndarray, base: np.ndarray, ours: np.ndarray) -> np.ndarray:
@@ -62,9 +55,7 @@ def _points(theirs: pa.ListArray, base: pa.ListArray, ours: pa.ListArray) -> pa.
     keep = pa.array(np.flatnonzero(alike))
     leaves = [side.take(keep).flatten().flatten().flatten() for side in (theirs, base, ours)]
     new = _nested(theirs.take(keep), _numbers(*leaves))
-    order = np.arange(len(theirs))
-    order[alike] = len(theirs) + np.arange(len(new))
-    return pa.concat_arrays([theirs, new.cast(theirs.type)]).take(pa.array(order))
+    return put(theirs, np.flatnonzero(alike), new.cast(theirs.type))
 
 
 def _same_shape(a: pa.ListArray, b: pa.ListArray) -> Bools:

@@ -17,7 +17,7 @@ from . import checks, geometry
 from .checks import Columns, Finding, Floats, wrong_values
 from .geometry import check_rle
 from .labels import LABELS
-from .masks import Bools, Ints, bools, lengths, one
+from .masks import Bools, Ints, bools, lengths, one, put
 
 TOLERANCE = 1e-6  # of the image: sums of exact coordinates miss 1 by an ulp or two
 PARTS = ("spatial", "label", "attributes")  # of a label, whose values are checked by themselves
@@ -96,9 +96,7 @@ def clip(labels: pa.Table) -> pa.Table:
 def _replaced(labels: pa.Table, table: Columns, name: str, rows: Ints, new: pa.Array) -> pa.Table:
     if not rows.size:
         return labels
-    order = np.arange(table.size)
-    order[rows] = table.size + np.arange(rows.size)
-    column = pa.concat_arrays([table[name], new]).take(pa.array(order))
+    column = put(table[name], rows, new)
     return labels.set_column(labels.column_names.index(name), LABELS.field(name), column)
 
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import ids, validate
-from ..core.compare import equal_rows
 from ..core.labels import LABELS, OURS
 from ..core.masks import Bools, one
+from ..core.repeats import repeated as equal_to_earlier
 from ..store.labels import ROWS
 from ..store.stores import Stores
 from .report import SHOWN, Check, Finding, Options
@@ -43,7 +43,8 @@ def _repair_twice(stores: Stores, _: Options) -> str:
     rows = stores.labels.of_ids(_twice(stores), version)
     order = [(n, "ascending") for n in ("label_id", "_row_last_updated_at_version", "rev", "_rowaddr")]
     rows = rows.take(pc.sort_indices(rows, order)).combine_chunks()
-    copies = older_copies(rows, _CONTENT)
+    newest_first = pa.array(np.arange(rows.num_rows)[::-1])
+    copies = equal_to_earlier(rows.take(newest_first), ["label_id"], _CONTENT)[::-1]
     kept = rows.filter(pa.array(~copies))
     later = repeats(one(kept["label_id"]))
     others = kept.filter(pa.array(later))
@@ -59,21 +60,6 @@ def repeats(sorted_ids: pa.Array) -> Bools:
     if len(sorted_ids) > 1:
         found[1:] = pc.equal(sorted_ids[1:], sorted_ids[:-1]).to_numpy(zero_copy_only=False)
     return found
-
-
-def older_copies(rows: pa.Table, columns: list[str]) -> Bools:
-    """Which rows, sorted by their first column and age, are equal in ``columns`` to a later one of the same id."""
-    copies = np.zeros(rows.num_rows, bool)
-    key = one(rows[columns[0]])
-    for step in range(1, rows.num_rows):
-        here, there = rows.slice(0, rows.num_rows - step), rows.slice(step)
-        alike = pc.equal(key[:-step], key[step:]).to_numpy(zero_copy_only=False)
-        if not alike.any():
-            break
-        for name in columns:
-            alike &= equal_rows(one(here[name]), one(there[name]))
-        copies[:-step] |= alike
-    return copies
 
 
 def _orphans(stores: Stores, version: int | None = None) -> Iterator[pa.RecordBatch]:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..store.stores import Stores
+from .labels import repeats
 from .report import SHOWN, Check, Finding, Options
-from .twice import among, joined, repeated
+from .twice import joined, repeated
 
 _KEY = ["run_id", "task", "load", "label_id"]
 
@@ -53,7 +54,9 @@ def _twins(stores: Stores) -> pa.Table:
     """The rows of the baseline of which there are several, but the last of each."""
     twice = repeated(lambda: (keys for keys, _ in _rows(stores)))
     parts = [
-        pa.table({"key": keys, "run_id": batch["run_id"], "row": batch["_rowid"]}).filter(pa.array(among(keys, twice)))
+        pa.table({"key": keys, "run_id": batch["run_id"], "row": batch["_rowid"]}).filter(
+            pc.is_in(keys, value_set=twice)
+        )
         for keys, batch in (_rows(stores) if len(twice) else ())
     ]
     if not parts:
@@ -61,10 +64,9 @@ def _twins(stores: Stores) -> pa.Table:
             {"key": pa.array([], pa.string()), "run_id": pa.array([], pa.string()), "row": pa.array([], pa.uint64())}
         )
     rows = pa.concat_tables(parts).sort_by([("key", "ascending"), ("row", "ascending")])
-    last = np.ones(rows.num_rows, bool)
-    key = rows["key"].combine_chunks()
-    last[:-1] = pc.not_equal(key[1:], key[:-1]).to_numpy(zero_copy_only=False)
-    return rows.filter(pa.array(~last))
+    return rows.filter(
+        pa.array(np.append(repeats(rows["key"].combine_chunks())[1:], False))
+    )  # the next has the same key
 
 
 def _find_twins(stores: Stores) -> Finding | None:

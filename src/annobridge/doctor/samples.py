@@ -8,10 +8,11 @@ import pyarrow.compute as pc
 
 from ..core import ids
 from ..core.masks import one
+from ..core.repeats import repeated as equal_to_earlier
 from ..store.samples import Identity
 from ..store.stores import Stores
 from ..store.tables import among
-from .labels import older_copies, repeats
+from .labels import repeats
 from .report import SHOWN, Check, Finding, Options
 from .twice import repeated
 
@@ -48,9 +49,9 @@ def _split(stores: Stores, twice: pa.Array) -> tuple[pa.Table, pa.Table]:
     names = stores.samples.schema().names
     where = among("sample_id", twice.to_pylist())
     rows = pa.Table.from_batches(stores.db.scan("samples", names, where, row_id=True))
-    rows = rows.take(pc.sort_indices(rows, [("sample_id", "ascending"), ("_rowid", "descending")])).combine_chunks()
-    copies = older_copies(rows, ["sample_id", *(n for n in names if n != "sample_id")])
-    kept = rows.filter(pa.array(~copies)).sort_by([("sample_id", "ascending"), ("_rowid", "ascending")])
+    rows = rows.take(pc.sort_indices(rows, [("sample_id", "ascending"), ("_rowid", "ascending")])).combine_chunks()
+    copies = equal_to_earlier(rows, ["sample_id"], names)
+    kept = rows.filter(pa.array(~copies))
     return rows.filter(pa.array(copies)), kept.filter(pa.array(repeats(one(kept["sample_id"]))))
 
 

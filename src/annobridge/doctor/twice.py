@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.masks import bools, one
+from ..core.masks import one
 
 _WEIGHTS = np.random.default_rng(0).integers(1, 2**63, 4096, np.uint64)
 
@@ -29,11 +29,6 @@ def repeated(stream: Callable[[], Iterator[pa.Array]]) -> pa.Array:
 def joined(*columns: pa.Array) -> pa.Array:
     """Keys of several columns as one text."""
     return pc.binary_join_element_wise(*(c.cast(pa.string()) for c in columns), "\x1f", null_handling="replace")
-
-
-def among(keys: pa.Array, wanted: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which keys are among the wanted ones."""
-    return bools(pc.is_in(keys, value_set=wanted))
 
 
 def _codes(texts: pa.Array) -> npt.NDArray[np.uint64]:

@@ -172,11 +172,7 @@ class Labels:
             return version
         table, addresses = planned, rows["_rowaddr"].to_numpy()
         for attempt in range(ATTEMPTS):
-            # The order matters: read, then ask. Whoever takes this process for dead says so first, and fences then.
-            latest = self._commits.latest()
-            if not alone():
-                latest = self._commits.fence(attempt)
-                alone()
+            latest = self._latest_alone(alone, attempt)
             if latest.version != version:
                 if latest.schema.names != planned.schema.names:
                     raise StalePlan(
@@ -194,6 +190,17 @@ class Labels:
             except CommitConflictError:
                 continue
         raise self._commits.contended()
+
+    def _latest_alone(self, alone: Callable[[], bool], attempt: int) -> lance.LanceDataset:
+        """The table as it is now; fenced, if others may be adding labels.
+
+        The order matters: read, then ask. Whoever takes this process for dead says so first, and fences then.
+        """
+        latest = self._commits.latest()
+        if not alone():
+            latest = self._commits.fence(attempt)
+            alone()
+        return latest
 
     def _rewritten(self, table: lance.LanceDataset, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
         """Write the new versions of the first of ``rows``, with their row ids and the values of the users' own columns."""
