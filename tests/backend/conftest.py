@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import responses
 from tests import cvat_servers
+
+from annobridge.backend.http import Http
 
 
 @pytest.fixture(params=["cvat_2_15", "cvat_2_73", *(["cvat_real"] if cvat_servers.HAS_REAL else [])])
@@ -11,3 +16,16 @@ def server(request: pytest.FixtureRequest) -> cvat_servers.Server:
     """A CVAT server: each of the doubles, and the real one where there is one."""
     found: cvat_servers.Server = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def web() -> Iterator[responses.RequestsMock]:
+    """A web whose servers answer as a test says."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with Http("https://tool.example", backend="tool") as made:
+        yield made

@@ -23,7 +23,6 @@ from typing import Any
 
 import pytest
 import requests
-import responses
 from pydantic import SecretStr
 
 from annobridge.backend.http import Http
@@ -139,12 +138,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Http]]:
     yield make
     for http in made:
         http.close()
-
-
-@pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
 
 
 # --- what comes back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,18 +17,6 @@ from annobridge.exceptions import Broken, Gone, Rejected
 
 URL = "https://tool.example"
 Page = tuple[int, Any]
-
-
-@pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(URL, backend="tool") as made:
-        yield made
 
 
 def serve(web: Any, page: Callable[[dict[str, str]], Page]) -> None:

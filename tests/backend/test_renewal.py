@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,18 +45,6 @@ class Server:
             return Login({"Authorization": SecretStr(f"Bearer {found['access']}")}, self.lifetime)
 
         return obtain
-
-
-@pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(URL, backend="tool") as made:
-        yield made
 
 
 def test_a_login_is_made_before_the_first_call_and_kept(http, web) -> None:
