@@ -123,7 +123,7 @@ class CvatBackend(AnnotationBackend):
         return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]), unsent)
 
     def _filled(self, task: Task, vocabulary: Vocabulary, number: int | None, users: Mapping[str, int]) -> list[Filled]:
-        """All parts of a task. Where some are refused for their samples, the others are filled before that is told."""
+        """All parts of a task. Where some are refused for their samples, the others are filled before the error is raised."""
         filled: list[Filled] = []
         refused: list[Rejected] = []
         for part in self._parts(task):
@@ -179,7 +179,7 @@ class CvatBackend(AnnotationBackend):
         return Download(pa.concat_tables([one.labels for one in found]), samples, tuple(notes))
 
     def status(self, receipt: Receipt) -> Status:
-        """Frames by the state of their job. A CVAT task that is not there any more is told among the jobs."""
+        """Frames by the state of their job. A CVAT task that is gone is listed among the jobs."""
         states: set[str] = set()
         work: list[Json] = []
         rows: list[Mapping[str, str | None]] = []
