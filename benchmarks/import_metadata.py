@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 import measure
-from annobridge.imports import import_dataset
+from annobridge.io.import_dataset import import_dataset
 
 WIDTH, HEIGHT = 64, 48
 LINKS = 10_000  # of one file; some file systems allow few more

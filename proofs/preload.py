@@ -10,8 +10,8 @@ for name in [n for n in os.environ if n.startswith(("ANNOBRIDGE_", "CVAT_", "AWS
 os.environ |= {"HOME": os.devnull, "NO_PROXY": "*", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 
 for module in (
-    "annobridge.dataset", "annobridge.exports", "annobridge.formats.fiftyone", "annobridge.formats.folder",
-    "annobridge.imports", "annobridge.results", "annobridge_cvat.backend",
+    "annobridge.dataset", "annobridge.io.export_dataset", "annobridge.formats.fiftyone", "annobridge.formats.folder",
+    "annobridge.io.import_dataset", "annobridge.bridge.results", "annobridge_cvat.backend",
     "annobridge_pixano.library.format",
     "lance.fragment", "lancedb.db", "PIL.Image", "requests",
 ):  # fmt: skip

@@ -570,12 +570,12 @@ def test_completion_is_offered() -> None:
 
 def test_sigterm_ends_a_command_and_its_temporary_files(tmp_path: Path) -> None:
     code = (
-        "import annobridge.spool, annobridge.store.tables, time, os, signal\n"
+        "import annobridge.store.tables, time, os, signal\n"
         "from annobridge.cli import data, main\n"
-        "from annobridge import temporary\n"
+        "from annobridge.spill import streams, temporary\n"
         "def open_dataset(place):\n"
         "    with temporary.folder() as folder:\n"
-        "        spool = annobridge.spool.Spool({})\n"
+        "        rows = streams.Streams({})\n"
         "        print(len(os.listdir(os.environ['TMPDIR'])), flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "        time.sleep(60)\n"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from annobridge import config, credentials
-from annobridge.credentials import ExposedSecretWarning
 from annobridge.exceptions import ConfigError, InvalidOption, MissingCredential, UnknownBackend
+from annobridge.settings import config, credentials
+from annobridge.settings.credentials import ExposedSecretWarning
 
 SECRET = "s3cr3t-canary"
 MODULE = """

@@ -12,8 +12,8 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 from pydantic import SecretStr
 
-from annobridge import credentials
 from annobridge.exceptions import ConfigError, MissingCredential
+from annobridge.settings import credentials
 
 SECRET = "s3cr3t-canary"
 

@@ -12,7 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import annobridge as ab
-from annobridge.cli import app, scenes
+from annobridge.cli import app
+from annobridge.demo import scenes
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 import annobridge as ab
-from annobridge import config
-from annobridge.tables import Rows
+from annobridge.dataset.arrow_stream import ArrowStream
+from annobridge.settings import config
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_rows_without_an_end_are_not_counted_to_it() -> None:
         while True:
             yield pa.record_batch({"n": [b"x" * 9] * 60_000})
 
-    assert Rows(pa.schema([("n", pa.binary())]), batches)._repr_html_().startswith("<b>more than 100,000 rows</b>")
+    assert (
+        ArrowStream(pa.schema([("n", pa.binary())]), batches)._repr_html_().startswith("<b>more than 100,000 rows</b>")
+    )
 
 
 def test_settings_are_shown_without_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

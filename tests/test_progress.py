@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from annobridge.progress import Progress
+from annobridge.display.progress import Progress
 
 
 def run(choice) -> None:

@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 import annobridge as ab
-from annobridge import config
 from annobridge.backend.http import Http
 from annobridge.exceptions import ConfigError
+from annobridge.settings import config
 from annobridge_cvat.config import CvatConfig
 
 SECRET = "s3cr3t-canary"

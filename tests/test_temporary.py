@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from annobridge import processes, temporary
+from annobridge import processes
+from annobridge.spill import temporary
 
 
 @pytest.fixture(autouse=True)

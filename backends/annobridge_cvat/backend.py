@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
-from annobridge.core.masks import bools
+from annobridge.core.arrays import as_mask
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
@@ -140,7 +140,7 @@ class CvatBackend(AnnotationBackend):
 
     def _parts(self, task: Task) -> Iterator[Part]:
         samples, title = task.samples, self._title(task.name)
-        is_video = bools(pc.equal(samples["media_type"], "video"))
+        is_video = as_mask(pc.equal(samples["media_type"], "video"))
         images = samples.filter(pa.array(~is_video))
         if images.num_rows:
             yield Part(title, images, _of(task.labels, images), task.media)

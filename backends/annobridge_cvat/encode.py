@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.core import attributes as lists
-from annobridge.core.masks import one
+from annobridge.core.arrays import as_array
 
 from . import points, tracks, values
 from .decode import Was
@@ -61,7 +61,7 @@ def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Sent:
 
 def _rows(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, place: Ints) -> Iterator[tracks.Shape]:
     """Each label as CVAT sees it, in the order of the rows."""
-    kind, sizes = one(labels["kind"]).to_pylist(), frames.sizes[place]
+    kind, sizes = as_array(labels["kind"]).to_pylist(), frames.sizes[place]
     parts: list[points.Parts] = [[]] * len(kind)
     for name in set(kind):
         at = np.flatnonzero([k == name for k in kind])
@@ -70,7 +70,7 @@ def _rows(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, place: Ints)
             parts[row] = wire
     texts = {name: lists.values(labels["attributes"], name).to_pylist() for name in lists.names(labels["attributes"])}
     columns = ("field", "label", "value", "rotation", "visibility", "index", "keyframe", "confidence")
-    rows = zip(*(one(labels[c]).to_pylist() for c in columns), strict=True)
+    rows = zip(*(as_array(labels[c]).to_pylist() for c in columns), strict=True)
     for n, (name, label, value, rotation, seen, index, keyframe, confidence) in enumerate(rows):
         entry = vocabulary.of_row(name, label)
         given = {VALUE: value} if kind[n] == "scalar" else {a: t[n] for a, t in texts.items() if t[n] is not None}

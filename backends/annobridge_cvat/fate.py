@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.core.masks import Bools, bools
+from annobridge.core.arrays import Bools, as_mask
 
 from .numbers import Current
 from .vocabulary import Entry
@@ -30,7 +30,7 @@ class Fate:
 
         The server deletes a label with its annotations, and moves a task with them: if some are there, it was moved.
         """
-        is_there = bools(pc.is_in(sent["remote_id"], value_set=labels["remote_id"].combine_chunks()))
+        is_there = as_mask(pc.is_in(sent["remote_id"], value_set=labels["remote_id"].combine_chunks()))
         of = {entry.name: of_entry(sent, entry) for entry in (*now.unknown, *now.renumbered)}
         some = {name for name, rows in of.items() if (rows & is_there).any()}
         all_ = {name for name, rows in of.items() if not (rows & ~is_there).any()}
@@ -79,4 +79,4 @@ def _of_attributes(entry: Entry) -> Iterator[str]:
 def of_entry(labels: pa.Table, entry: Entry) -> Bools:
     """Which labels are of an entry."""
     here = pc.is_in(labels["field"], value_set=pa.array([*entry.fields.values()], pa.string()))
-    return bools(here if entry.label is None else pc.and_(here, pc.equal(labels["label"], entry.label)))
+    return as_mask(here if entry.label is None else pc.and_(here, pc.equal(labels["label"], entry.label)))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from annobridge.backend import Media
 from annobridge.core import geometry
-from annobridge.core.masks import one
+from annobridge.core.arrays import as_array
 from annobridge.exceptions import Broken, Rejected
 
 from . import decode, identity, jobs, media, numbers
@@ -72,7 +72,7 @@ def fill(
     if config.job_assignees:
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
-    unsent = one(part.labels["label_id"]).filter(pa.array(frames.place(part.labels) < 0))
+    unsent = as_array(part.labels["label_id"]).filter(pa.array(frames.place(part.labels) < 0))
     return Filled(task, numbers.project_of(labels), samples, vocabulary, identity.baseline_of(part.labels, ids), unsent)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.core.masks import one
+from annobridge.core.arrays import as_array
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,10 +49,10 @@ class Frames:
     def place(self, labels: pa.Table) -> Ints:
         """The frame of each label; -1 where it is on none."""
         if not self.numbers.any():
-            return _ints(pc.index_in(one(labels["sample_id"]), value_set=self.samples))
+            return _ints(pc.index_in(as_array(labels["sample_id"]), value_set=self.samples))
         here = pc.equal(labels["sample_id"], self.samples[0])
         numbers = pc.if_else(here, labels["frame_number"], pa.scalar(None, pa.int32()))
-        return _ints(pc.index_in(one(numbers).cast(pa.int64()), value_set=pa.array(self.numbers)))
+        return _ints(pc.index_in(as_array(numbers).cast(pa.int64()), value_set=pa.array(self.numbers)))
 
     def answered(self, kept: npt.NDArray[np.bool_]) -> pa.Array:
         """The samples of which at least one of the ``kept`` frames is there."""
@@ -73,5 +73,5 @@ def _sizes(listed: Sequence[Mapping[str, Any]]) -> Ints:
 
 
 def _ints(values: pa.Array | pa.ChunkedArray) -> Ints:
-    found: Ints = pc.fill_null(one(values), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    found: Ints = pc.fill_null(as_array(values), -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return found

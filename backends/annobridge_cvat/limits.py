@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes as lists
-from annobridge.core.masks import any_of, bools, lengths, one, points_known, valid
+from annobridge.core.arrays import any_of, as_array, as_mask, list_lengths, not_null, points_known
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 from . import media, values
@@ -146,21 +146,27 @@ def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
 
 
 def _shapes(labels: pa.Table) -> Iterator[str]:
-    points, kind = one(labels["points"]), labels["kind"]
-    none = bools(pc.equal(kind, "keypoints")) & (points_known(points) == 0)
+    points, kind = as_array(labels["points"]), labels["kind"]
+    none = as_mask(pc.equal(kind, "keypoints")) & (points_known(points) == 0)
     yield from _told(labels, none, "keypoints of which none is there; delete them, or give a point.")
-    lost = bools(pc.equal(kind, "skeleton")) & valid(labels["index"]) & (points_known(points) == 0)
+    lost = as_mask(pc.equal(kind, "skeleton")) & not_null(labels["index"]) & (points_known(points) == 0)
     yield from _told(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
     one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
-    many = bools(one_part) & valid(points) & (lengths(points) > 1)
+    many = as_mask(one_part) & not_null(points) & (list_lengths(points) > 1)
     yield from _told(labels, many, "of several parts, which CVAT has for polygons and polylines only; split them.")
-    eight = bools(pc.equal(kind, "cuboid")) & valid(points) & (_counts(points) != 8)
+    eight = as_mask(pc.equal(kind, "cuboid")) & not_null(points) & (_counts(points) != 8)
     yield from _told(labels, eight, "cuboids without eight corners; give eight points.")
-    indexed = valid(labels["index"]) & bools(pc.is_in(kind, pa.array(["classification", "scalar", "segmentation"])))
+    indexed = not_null(labels["index"]) & as_mask(
+        pc.is_in(kind, pa.array(["classification", "scalar", "segmentation"]))
+    )
     yield from _told(
         labels, indexed, "with an index, and CVAT has no tracks of tags or segmentations; clear the index."
     )
-    parts = bools(pc.is_in(kind, pa.array(["polygon", "polyline"]))) & valid(labels["index"]) & (lengths(points) > 1)
+    parts = (
+        as_mask(pc.is_in(kind, pa.array(["polygon", "polyline"])))
+        & not_null(labels["index"])
+        & (list_lengths(points) > 1)
+    )
     yield from _told(labels, parts, "tracked shapes of several parts, which CVAT cannot follow; send each as its own.")
 
 
@@ -172,14 +178,16 @@ def _told(labels: pa.Table, where: np.ndarray, what: str) -> Iterator[str]:
 
 def _counts(points: pa.Array) -> np.ndarray:
     """How many points each label has."""
-    return np.bincount(np.repeat(np.arange(len(points)), lengths(points)), lengths(points.flatten()), len(points))
+    return np.bincount(
+        np.repeat(np.arange(len(points)), list_lengths(points)), list_lengths(points.flatten()), len(points)
+    )
 
 
 def _skeletons(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
     for spec in schema.fields.values():
         if spec.skeleton is not None:
             size = len(spec.skeleton.labels)
-            wrong = bools(pc.equal(labels["field"], spec.name)) & (_counts(one(labels["points"])) != size)
+            wrong = as_mask(pc.equal(labels["field"], spec.name)) & (_counts(as_array(labels["points"])) != size)
             yield from _told(labels, wrong, f"skeletons that have not the {size} points of the schema; correct them.")
 
 
@@ -197,7 +205,7 @@ def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
             f"{first['field']}: the track {first['index']} has two {first['label']!r} in {where}sample {first['sample_id']!r}; "
             "give each object an index of its own."
         )
-    owner = ["field", "label", "index"] + (["sample_id"] if valid(rows["frame_number"]).any() else [])
+    owner = ["field", "label", "index"] + (["sample_id"] if not_null(rows["frame_number"]).any() else [])
     for spec in schema.fields.values():
         of = rows.filter(pc.equal(rows["field"], spec.name))
         for name in spec.all_attributes():

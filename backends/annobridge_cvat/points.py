@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annobridge.core.arrays import as_array, list_lengths
 from annobridge.core.geometry import mask_box
 from annobridge.core.labels import POINT
-from annobridge.core.masks import lengths, one
 
 from . import masks
 from .frames import Ints
@@ -29,14 +29,14 @@ def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
         return [[] for _ in range(labels.num_rows)]
     if kind == "cuboid" and labels["points"].null_count:
         labels = labels.set_column(labels.column_names.index("points"), "points", _corners(labels))
-    parts = one(labels["points"])
+    parts = as_array(labels["points"])
     rings = parts.flatten()
-    sides = np.repeat(np.repeat(sizes, lengths(parts), axis=0), lengths(rings), axis=0)
+    sides = np.repeat(np.repeat(sizes, list_lengths(parts), axis=0), list_lengths(rings), axis=0)
     flat = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
-    ends = 2 * np.cumsum(lengths(rings))
+    ends = 2 * np.cumsum(list_lengths(rings))
     numbers = flat.ravel().tolist()
     cut = [numbers[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
-    ends = np.cumsum(lengths(parts))
+    ends = np.cumsum(list_lengths(parts))
     if kind == "keypoints":
         cut = [_present(part) for part in cut]
     return [cut[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
@@ -49,7 +49,7 @@ def _present(part: list[float]) -> list[float]:
 
 
 def _boxes(kind: str, labels: pa.Table, sizes: Ints) -> Floats:
-    xywh = one(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    xywh = as_array(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     sides = np.hstack([sizes, sizes])
     if kind == "box":
         corners: Floats = np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]]) * sides
@@ -60,7 +60,7 @@ def _boxes(kind: str, labels: pa.Table, sizes: Ints) -> Floats:
 
 def _corners(labels: pa.Table) -> pa.Array:
     """A cuboid that is only a box has no depth: its back is its front."""
-    box = one(labels["bounding_box"])
+    box = as_array(labels["bounding_box"])
     flat = (
         pc.fill_null(box.flatten(), 0.0).to_numpy(zero_copy_only=False).reshape(-1, 4) if len(box) else np.zeros((0, 4))
     )
@@ -68,7 +68,7 @@ def _corners(labels: pa.Table) -> pa.Array:
     edges = [(x, y), (x, y + h), (x + w, y), (x + w, y + h)]
     corners = np.stack([np.stack(c, axis=1) for c in (*edges, edges[2], edges[3], edges[0], edges[1])], axis=1)
     made = pa.array(corners.reshape(len(flat), 1, 8, 2).tolist(), PARTS)
-    return pc.coalesce(one(labels["points"]), made)
+    return pc.coalesce(as_array(labels["points"]), made)
 
 
 def to_columns(kind: str, wire: list[Parts], sizes: Ints) -> dict[str, pa.Array]:

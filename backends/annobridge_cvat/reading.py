@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Download, Receipt
+from annobridge.core.arrays import any_of, as_array, as_mask, not_null
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import any_of, bools, one, valid
 from annobridge.exceptions import Broken
 
 from . import decode, identity, jobs, numbers, untouched
@@ -63,7 +63,7 @@ def _kept(frames: Frames, chosen: list[Json], config: CvatConfig) -> Bools:
     kept = jobs.covered(chosen, len(frames))
     kept[list(frames.deleted)] = False
     if config.only_samples:
-        kept &= bools(pc.is_in(frames.samples, value_set=pa.array(config.only_samples)))
+        kept &= as_mask(pc.is_in(frames.samples, value_set=pa.array(config.only_samples)))
     return kept
 
 
@@ -103,11 +103,11 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
     """``labels`` without the words that somebody typed where the field has numbers, or true and false: CVAT asks for all
     scalars as texts. Such a label keeps the value it was sent with, or is left out; a sentence tells of each.
     """
-    field, value = one(labels["field"]), one(labels["value"])
-    place = pc.index_in(one(labels["remote_id"]), value_set=one(baseline["remote_id"]))
-    sent = one(baseline["value"]).take(place)
-    is_word = bools(pc.is_in(field, value_set=pa.array([*types], pa.string()))) & bools(pc.starts_with(value, '"'))
-    wrong = is_word & ~bools(pc.equal(value, sent))
+    field, value = as_array(labels["field"]), as_array(labels["value"])
+    place = pc.index_in(as_array(labels["remote_id"]), value_set=as_array(baseline["remote_id"]))
+    sent = as_array(baseline["value"]).take(place)
+    is_word = as_mask(pc.is_in(field, value_set=pa.array([*types], pa.string()))) & as_mask(pc.starts_with(value, '"'))
+    wrong = is_word & ~as_mask(pc.equal(value, sent))
     if not wrong.any():
         return labels, []
     notes = [
@@ -116,7 +116,7 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
         for row in labels.filter(pa.array(wrong)).select(["field", "value", "sample_id"]).to_pylist()
     ]
     kept = labels.set_column(labels.column_names.index("value"), "value", pc.if_else(pa.array(wrong), sent, value))
-    return kept.filter(pa.array(~wrong | valid(place))), notes
+    return kept.filter(pa.array(~wrong | not_null(place))), notes
 
 
 def _out_of_sight(baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, lost: Iterable[Entry]) -> pa.Table:
@@ -126,7 +126,7 @@ def _out_of_sight(baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bo
     place = frames.place(baseline)
     hidden = (place >= 0) & ~np.append(kept, True)[place]
     hidden |= any_of((of_entry(baseline, entry) for entry in lost), baseline.num_rows)
-    hidden &= ~bools(pc.is_in(baseline["remote_id"], value_set=labels["remote_id"].combine_chunks()))
+    hidden &= ~as_mask(pc.is_in(baseline["remote_id"], value_set=labels["remote_id"].combine_chunks()))
     hidden &= place >= 0
     return baseline.filter(pa.array(hidden)).select(REMOTE.names)
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.core import attributes as lists
+from annobridge.core.arrays import any_of, as_array, as_mask, list_lengths, not_null
 from annobridge.core.geometry import decode_rle
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import any_of, bools, lengths, one, valid
 from annobridge.core.schema import Attribute
 
 from . import values
@@ -31,9 +31,9 @@ _SPATIAL = ("bounding_box", "rotation", "points", "closed", "filled", "visibilit
 
 def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Table:
     """``labels`` with everything that was not changed as the baseline has it."""
-    place = pc.index_in(one(labels["remote_id"]), value_set=one(baseline["remote_id"]))
-    known = np.flatnonzero(valid(place))
-    new = _answering(labels.take(pa.array(np.flatnonzero(~valid(place)))))
+    place = pc.index_in(as_array(labels["remote_id"]), value_set=as_array(baseline["remote_id"]))
+    known = np.flatnonzero(not_null(place))
+    new = _answering(labels.take(pa.array(np.flatnonzero(~not_null(place)))))
     if not known.size:
         return new
     there = labels.take(pa.array(known)).combine_chunks()
@@ -52,14 +52,14 @@ def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Tab
 def _answering(new: pa.Table) -> pa.Table:
     """New labels of which the attributes are not known have none."""
     at = new.column_names.index("attributes")
-    rows, flat = pc.list_parent_indices(one(new["attributes"])), pc.list_flatten(one(new["attributes"]))
+    rows, flat = pc.list_parent_indices(as_array(new["attributes"])), pc.list_flatten(as_array(new["attributes"]))
     return new.set_column(at, new.schema.field(at), lists.build(rows.to_numpy(), flat, new.num_rows))
 
 
 def _choose(there: pa.Table, was: pa.Table, name: str, where: Bools, instead: pa.Array | None = None) -> pa.Table:
     """Column ``name`` of ``was`` where ``where`` holds, and what is there (or ``instead``) elsewhere."""
-    new = instead if instead is not None else one(there[name])
-    both = pa.concat_arrays([new, one(was[name]).cast(new.type)])
+    new = instead if instead is not None else as_array(there[name])
+    both = pa.concat_arrays([new, as_array(was[name]).cast(new.type)])
     rows = np.arange(there.num_rows)
     column = both.take(pa.array(np.where(where, rows + there.num_rows, rows)))
     at = there.column_names.index(name)
@@ -68,15 +68,15 @@ def _choose(there: pa.Table, was: pa.Table, name: str, where: Bools, instead: pa
 
 def _restored(there: pa.Table, was: pa.Table) -> pa.Table:
     """``there`` with what CVAT cannot hold: missing keypoints in their places, open and closed, how points are seen."""
-    same_kind = bools(pc.equal(there["kind"], was["kind"]))
-    is_path = same_kind & bools(pc.is_in(there["kind"], pa.array(["polygon", "polyline"])))
+    same_kind = as_mask(pc.equal(there["kind"], was["kind"]))
+    is_path = same_kind & as_mask(pc.is_in(there["kind"], pa.array(["polygon", "polyline"])))
     for name in ("closed", "filled"):
         there = _choose(there, was, name, is_path)
     rows = {
         n: row for n, row in enumerate(pc.is_in(there["kind"], pa.array(["keypoints", "skeleton"])).to_pylist()) if row
     }
     rows = {n: True for n in rows if same_kind[n]}
-    full, seen = one(there["points"]).to_pylist(), one(there["visibility"]).to_pylist()
+    full, seen = as_array(there["points"]).to_pylist(), as_array(there["visibility"]).to_pylist()
     for n in rows:
         then, kept = was["points"][n].as_py()[0], was["visibility"][n].as_py()
         restore = _with_holes if there["kind"][n].as_py() == "keypoints" else _with_hidden
@@ -112,13 +112,15 @@ def _with_hidden(
 
 
 def _same_shape(there: pa.Table, was: pa.Table) -> Bools:
-    same = bools(pc.equal(there["kind"], was["kind"]))
-    is_box = bools(pc.is_in(there["kind"], pa.array(["box", "ellipse"])))
-    same &= ~is_box | close(one(there["bounding_box"]), one(was["bounding_box"]))
-    has_corners = valid(was["points"]) | ~bools(pc.equal(there["kind"], "cuboid"))  # one that was only a box has none
-    same &= ~has_corners | close(one(there["points"]), one(was["points"]))
-    same &= bools(pc.equal(_text(there["visibility"]), _text(was["visibility"])))
-    for row in np.flatnonzero(same & valid(there["mask"])):
+    same = as_mask(pc.equal(there["kind"], was["kind"]))
+    is_box = as_mask(pc.is_in(there["kind"], pa.array(["box", "ellipse"])))
+    same &= ~is_box | close(as_array(there["bounding_box"]), as_array(was["bounding_box"]))
+    has_corners = not_null(was["points"]) | ~as_mask(
+        pc.equal(there["kind"], "cuboid")
+    )  # one that was only a box has none
+    same &= ~has_corners | close(as_array(there["points"]), as_array(was["points"]))
+    same &= as_mask(pc.equal(_text(there["visibility"]), _text(was["visibility"])))
+    for row in np.flatnonzero(same & not_null(there["mask"])):
         left, right = there["mask"][int(row)].as_py(), was["mask"][int(row)].as_py()
         same[row] = left == right or (right is not None and np.array_equal(decode_rle(left), decode_rle(right)))
     return same & (~is_box | _same_angle(there, was))
@@ -130,7 +132,7 @@ def _text(column: pa.ChunkedArray) -> pa.Array:
 
 def _same_angle(there: pa.Table, was: pa.Table) -> Bools:
     """A whole turn is none, and none is 0."""
-    a, b = (pc.fill_null(one(side["rotation"]), 0.0).to_numpy() for side in (there, was))
+    a, b = (pc.fill_null(as_array(side["rotation"]), 0.0).to_numpy() for side in (there, was))
     off = np.abs(a - b) % 360
     found: Bools = np.minimum(off, 360 - off) < CLOSE * 360
     return found
@@ -138,13 +140,13 @@ def _same_angle(there: pa.Table, was: pa.Table) -> Bools:
 
 def close(a: pa.Array, b: pa.Array) -> Bools:
     """Which rows of two (nested) lists of numbers have the same form, and all numbers within ``CLOSE``; null equals null."""
-    same: Bools = valid(a) == valid(b)
+    same: Bools = not_null(a) == not_null(b)
     if pa.types.is_floating(a.type):
         x, y = (v.fill_null(0.0).to_numpy(zero_copy_only=False) for v in (a, b))
         same &= (np.abs(x - y) <= CLOSE) | (np.isnan(x) & np.isnan(y))
         return same
-    sizes = lengths(a)
-    same &= sizes == lengths(b)
+    sizes = list_lengths(a)
+    same &= sizes == list_lengths(b)
     rows = np.flatnonzero(same)
     inner = close(a.take(pa.array(rows)).flatten(), b.take(pa.array(rows)).flatten())
     same[np.repeat(rows, sizes[rows])[~inner]] = False
@@ -153,8 +155,8 @@ def close(a: pa.Array, b: pa.Array) -> Bools:
 
 def _same_key(was: pa.Table, spatial: Bools) -> Bools:
     """A keyframe that had to be sent between those that the labels name is none of theirs, unless somebody moved it."""
-    unnamed = ~valid(was["keyframe"])
-    false = valid(was["keyframe"]) & ~bools(was["keyframe"])
+    unnamed = ~not_null(was["keyframe"])
+    false = not_null(was["keyframe"]) & ~as_mask(was["keyframe"])
     return unnamed | (false & spatial)
 
 
@@ -172,13 +174,13 @@ def _attributes(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> pa.Ar
                 now, then = (lists.values(side["attributes"].take(at), a.name) for side in (there, was))
                 before = _words(a, then, entry)
                 if entry.builtin.get(a.name) == "source":  # of which CVAT is always told something
-                    machine = valid(was["confidence"].take(at))
-                    before = np.where(valid(then), before, np.where(machine, "auto", "manual"))
+                    machine = not_null(was["confidence"].take(at))
+                    before = np.where(not_null(then), before, np.where(machine, "auto", "manual"))
                 same.setdefault(a.name, np.zeros(size, bool))[rows] |= _words(a, now) == before
     changes = {name: (where, lists.column(was["attributes"], name)) for name, where in same.items()}
-    column = lists.replace(there["attributes"], changes) if changes else one(there["attributes"])
-    nothing = ~valid(there["attributes"]) | (~valid(was["attributes"]) & (lengths(column) == 0))
-    both = pa.concat_arrays([column, one(was["attributes"]).cast(column.type)])
+    column = lists.replace(there["attributes"], changes) if changes else as_array(there["attributes"])
+    nothing = ~not_null(there["attributes"]) | (~not_null(was["attributes"]) & (list_lengths(column) == 0))
+    both = pa.concat_arrays([column, as_array(was["attributes"]).cast(column.type)])
     return both.take(pa.array(np.where(nothing, np.arange(size) + size, np.arange(size))))
 
 
@@ -199,7 +201,7 @@ def _unanswered(there: pa.Table, vocabulary: Vocabulary) -> dict[str, Bools]:
 def _are(labels: pa.Table, field: str, label: str | None) -> Bools:
     """Which labels are of a field and a class."""
     here = pc.equal(labels["field"], field)
-    return bools(here if label is None else pc.and_(here, pc.equal(labels["label"], label)))
+    return as_mask(here if label is None else pc.and_(here, pc.equal(labels["label"], label)))
 
 
 def _words(a: Attribute, texts: pa.Array, entry: Entry | None = None) -> npt.NDArray[np.object_]:
@@ -214,8 +216,8 @@ def _same_value(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> Bools
     out = np.zeros(there.num_rows, bool)
     for entry in vocabulary.entries:
         for field in entry.fields.values() if entry.label is None else ():
-            a, rows = entry.definitions[0], bools(pc.equal(was["field"], field))
-            now = _words(a, one(there["value"]))
-            same = (now == _words(a, one(was["value"]), entry)) | (now == entry.remade.get(a.name))
+            a, rows = entry.definitions[0], as_mask(pc.equal(was["field"], field))
+            now = _words(a, as_array(there["value"]))
+            same = (now == _words(a, as_array(was["value"]), entry)) | (now == entry.remade.get(a.name))
             out |= rows & (same | (a.name not in entry.attributes))
     return out

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from annobridge.core import words
+from annobridge.core import attr_text
 from annobridge.core.schema import Attribute
 
 Spec = dict[str, Any]
@@ -76,7 +76,7 @@ def decoder(a: Attribute) -> Callable[[str], str | None]:
     def decode(word: str) -> str | None:
         if word == "" and "" not in choices:
             return None
-        return choices[word] if word in choices else words.read(a.type, word)
+        return choices[word] if word in choices else attr_text.from_plain(a.type, word)
 
     return decode
 

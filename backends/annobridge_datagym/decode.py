@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.core import words as wording
+from annobridge.core import attr_text
+from annobridge.core.arrays import as_array
 from annobridge.core.geometry import as_rle, mask_box
 from annobridge.core.labels import REMOTE
-from annobridge.core.masks import one
 from annobridge.core.rows import VALUE_TYPES
 
 from . import identity, rings, shapes
@@ -71,7 +71,7 @@ class Decoder:
         self._baseline, self._vocabulary, self._pictures = baseline, vocabulary, pictures
         self._holder_attr, self.classes = holder_attr, classes
         self._base: dict[int, list[tuple[Piece, str]]] = defaultdict(list)
-        ids = one(baseline["remote_id"]).to_pylist()
+        ids = as_array(baseline["remote_id"]).to_pylist()
         for piece in pieces(baseline, vocabulary, pictures, holder_attr):
             self._base[piece.sample].append((piece, ids[piece.row]))
         self._out = Decoded()
@@ -221,7 +221,7 @@ class Decoder:
     def _scalar(self, own: Question, entry: Entry, word: str) -> str:
         if own.options:
             return own.options.get(word, json.dumps(word))
-        return wording.read(self._vocabulary.scalars.get(entry.field, "text"), word)
+        return attr_text.from_plain(self._vocabulary.scalars.get(entry.field, "text"), word)
 
     def _settle(
         self, held: Held | None, row: Row, entry: Entry | None, answers: Mapping[str, Words], image: Image

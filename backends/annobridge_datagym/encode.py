@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annobridge.core import attr_text
 from annobridge.core import attributes as lists
-from annobridge.core import words
-from annobridge.core.masks import Ints, one
+from annobridge.core.arrays import Ints, as_array
 
 from . import shapes
 from .shapes import Parts
@@ -51,14 +51,14 @@ class Pictures:
 
 def pieces(labels: pa.Table, vocabulary: Vocabulary, pictures: Pictures, holder_attr: str) -> list[Piece]:
     """Each label of a task, in the order of the rows. What the vocabulary does not have came from DataGym, as it is."""
-    at = pc.index_in(one(labels["sample_id"]), value_set=pa.array(pictures.samples, pa.string()))
+    at = pc.index_in(as_array(labels["sample_id"]), value_set=pa.array(pictures.samples, pa.string()))
     sample = at.fill_null(-1).to_numpy()
     parts = _parts(labels, pictures.sizes[sample] if len(pictures.samples) else np.zeros((0, 2), np.int64))
     texts = {name: lists.values(labels["attributes"], name).to_pylist() for name in lists.names(labels["attributes"])}
     keys = _holders(labels, vocabulary, texts.get(holder_attr))
     cache: dict[tuple[str, str | None], Words] = {}
-    columns = (one(labels[c]).to_pylist() for c in ("label_id", "field", "label", "value", "closed"))
-    found, kinds = [], one(labels["kind"]).to_pylist()
+    columns = (as_array(labels[c]).to_pylist() for c in ("label_id", "field", "label", "value", "closed"))
+    found, kinds = [], as_array(labels["kind"]).to_pylist()
     for row, (label_id, field, label, value, closed) in enumerate(zip(*columns, strict=True)):
         below = keys.get(row)
         entry = _entry(vocabulary, field, label, bool(closed), kinds[row], below and below[1])
@@ -89,7 +89,7 @@ def _words(question: Question, text: str | None) -> Words:
     try:
         return question.encode(text)
     except KeyError:
-        return (words.word(text or "null"),)
+        return (attr_text.to_plain(text or "null"),)
 
 
 class _Nothing:
@@ -108,7 +108,7 @@ def _text(question: Question, label: str | None, value: str | None) -> str | Non
 
 
 def _parts(labels: pa.Table, sizes: Ints) -> list[Parts]:
-    kinds = one(labels["kind"]).to_pylist()
+    kinds = as_array(labels["kind"]).to_pylist()
     parts: list[Parts] = [[] for _ in kinds]
     for kind in set(kinds):
         at = np.flatnonzero([k == kind for k in kinds])
@@ -123,9 +123,9 @@ def _holders(labels: pa.Table, vocabulary: Vocabulary, given: list[str | None] |
     nested = {e.field for e in vocabulary.entries if e.below is not None}
     if not nested:
         return {}
-    fields, names = one(labels["field"]).to_pylist(), one(labels["label"]).to_pylist()
-    closed = one(labels["closed"]).to_pylist()
-    row_of = {i: n for n, i in enumerate(one(labels["label_id"]).to_pylist())}
+    fields, names = as_array(labels["field"]).to_pylist(), as_array(labels["label"]).to_pylist()
+    closed = as_array(labels["closed"]).to_pylist()
+    row_of = {i: n for n, i in enumerate(as_array(labels["label_id"]).to_pylist())}
     out = {}
     for row, field in enumerate(fields):
         holder = json.loads((given[row] if given else None) or "null") if field in nested else None

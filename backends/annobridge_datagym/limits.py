@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Task
+from annobridge.core import attr_text
 from annobridge.core import attributes as lists
-from annobridge.core import validate, words
-from annobridge.core.masks import Bools, Ints, bools, lengths, one, points_known, turned, valid
+from annobridge.core.arrays import Bools, Ints, as_array, as_mask, is_rotated, list_lengths, not_null, points_known
+from annobridge.core.checks import validate
 from annobridge.core.schema import FieldSchema, LabelSchema
 
 from . import images, names
@@ -95,7 +96,7 @@ def _names(spec: FieldSchema, shown_as: Mapping[str, str]) -> Iterator[str]:
                 "shorten it."
             )
     if spec.kind in GLOBAL:
-        for option in (words.word(json.dumps(choice)) for choice in spec.classes):
+        for option in (attr_text.to_plain(json.dumps(choice)) for choice in spec.classes):
             if len(option) > names.LONGEST_TEXT:
                 yield (
                     f"{spec.name}: the class {option[:30]!r}… has {len(option)} characters, and DataGym takes "
@@ -175,7 +176,7 @@ def of_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, longest: 
     yield from _shapes(labels, task.samples)
     yield from _twice(task.schema, labels)
     if config.show_ids:
-        long = bools(pc.greater(pc.utf8_length(labels["label_id"]), _ID_LENGTH))
+        long = as_mask(pc.greater(pc.utf8_length(labels["label_id"]), _ID_LENGTH))
         yield from _told(
             labels, long, f"an id of more than {_ID_LENGTH} characters; pass show_ids=False, so that it is not sent."
         )
@@ -186,9 +187,9 @@ def of_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, longest: 
 def without_entry(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
     """Labels that need what the project's label configuration lacks and others can do without."""
     every = {(e.field, e.label, e.closed): e for e in vocabulary.entries}
-    closed, several = bools(labels["closed"]), _sizes(one(labels["points"])) > 1
+    closed, several = as_mask(labels["closed"]), _sizes(as_array(labels["points"])) > 1
     for entry in vocabulary.entries:
-        own = bools(pc.equal(labels["field"], entry.field)) & bools(pc.equal(labels["label"], entry.label or ""))
+        own = as_mask(pc.equal(labels["field"], entry.field)) & as_mask(pc.equal(labels["label"], entry.label or ""))
         if entry.type == "line" and (entry.field, entry.label, True) not in every:
             yield from _told(
                 labels,
@@ -207,8 +208,8 @@ def without_entry(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
 
 def _sizes(points: pa.Array) -> Ints:
     """How many points each label has, missing ones too."""
-    owner = np.repeat(np.arange(len(points)), lengths(points))
-    return np.bincount(owner, lengths(points.flatten()), len(points)).astype(np.int64)
+    owner = np.repeat(np.arange(len(points)), list_lengths(points))
+    return np.bincount(owner, list_lengths(points.flatten()), len(points)).astype(np.int64)
 
 
 def _values(labels: pa.Table, vocabulary: Vocabulary, longest: Longest) -> Iterator[str]:
@@ -224,7 +225,7 @@ def _values(labels: pa.Table, vocabulary: Vocabulary, longest: Longest) -> Itera
                 name = q.attribute.name if q.attribute else "value"
                 if name in told or (q.attribute is None and vocabulary.kinds[field] != "scalar"):
                     continue
-                found = lists.values(rows["attributes"], name) if q.attribute else one(rows["value"])
+                found = lists.values(rows["attributes"], name) if q.attribute else as_array(rows["value"])
                 for text in pc.unique(found.drop_null()).to_pylist():
                     if why := q.misfit(text, room.get(q.key, names.LONGEST_TEXT)):
                         told.add(name)
@@ -237,17 +238,17 @@ def _short(text: str) -> str:
 
 
 def _shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
-    kind, points = labels["kind"], one(labels["points"])
-    is_turned = bools(pc.equal(kind, "box")) & turned(labels["rotation"])
+    kind, points = labels["kind"], as_array(labels["points"])
+    is_turned = as_mask(pc.equal(kind, "box")) & is_rotated(labels["rotation"])
     yield from _told(
         labels, is_turned, "a rotation, and DataGym has upright boxes only; send them as polygons, or set it to 0."
     )
-    is_points = bools(pc.equal(kind, "keypoints"))
+    is_points = as_mask(pc.equal(kind, "keypoints"))
     yield from _told(
         labels, is_points & (points_known(points) == 0), "keypoints of which none is there; delete them, or give one."
     )
     yield from _told(
-        labels, is_points & (lengths(points) > 1), "keypoints in several parts; give each part a label of its own."
+        labels, is_points & (list_lengths(points) > 1), "keypoints in several parts; give each part a label of its own."
     )
     yield from _told(
         labels,
@@ -275,10 +276,10 @@ def _twice(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
 def _orphans(labels: pa.Table, name: str, outer: str, attribute: str) -> Iterator[str]:
     inner = labels.filter(pc.equal(labels["field"], name))
     around = labels.filter(pc.equal(labels["field"], outer))
-    key = pc.binary_join_element_wise(one(around["sample_id"]), one(around["label_id"]), "\n")
+    key = pc.binary_join_element_wise(as_array(around["sample_id"]), as_array(around["label_id"]), "\n")
     given = pc.utf8_trim(lists.values(inner["attributes"], attribute), '"')
-    own = pc.binary_join_element_wise(one(inner["sample_id"]), given, "\n")
-    lost = ~valid(own) | ~bools(pc.is_in(own, value_set=key))
+    own = pc.binary_join_element_wise(as_array(inner["sample_id"]), given, "\n")
+    lost = ~not_null(own) | ~as_mask(pc.is_in(own, value_set=key))
     yield from _told(
         inner, lost, f"no label of {outer!r} on the same image as {attribute!r}; set it, or leave them out."
     )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from annobridge.core.masks import Ints, lengths, one
+from annobridge.core.arrays import Ints, as_array, list_lengths
 
 from . import rings
 
@@ -19,18 +19,18 @@ def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
     is NaN; coordinates a hair below 0 are 0, for DataGym takes none below.
     """
     if kind == "box":
-        xywh = one(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+        xywh = as_array(labels["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
         return [[row] for row in _placed(xywh * np.hstack([sizes, sizes])).tolist()]
     if kind in ("mask", "segmentation"):
         return [rings.of_mask(rle) for rle in labels["mask"].to_pylist()]
     if kind in ("classification", "scalar"):
         return [[] for _ in range(labels.num_rows)]
-    parts = one(labels["points"])
+    parts = as_array(labels["points"])
     inner = parts.flatten()
-    sides = np.repeat(np.repeat(sizes, lengths(parts), axis=0), lengths(inner), axis=0)
+    sides = np.repeat(np.repeat(sizes, list_lengths(parts), axis=0), list_lengths(inner), axis=0)
     flat = inner.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
     numbers = _placed(flat).ravel().tolist()
-    found = _cut(_cut(numbers, 2 * lengths(inner)), lengths(parts))
+    found = _cut(_cut(numbers, 2 * list_lengths(inner)), list_lengths(parts))
     if kind == "keypoints":  # each point is one of DataGym's
         return [[part[at : at + 2] for part in of for at in range(0, len(part), 2)] for of in found]
     return found

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from annobridge.core import words
+from annobridge.core import attr_text
 from annobridge.core.schema import Attribute
 
 from . import names
@@ -39,19 +39,22 @@ class Question:
         made: Json = {"entryKey": self.key, "entryValue": self.shown, "type": self.type, "required": False}
         if self.type == FREETEXT:
             return {**made, "maxLength": names.LONGEST_TEXT}
-        return {**made, "options": {key: words.word(text)[: names.LONGEST_TEXT] for key, text in self.options.items()}}
+        return {
+            **made,
+            "options": {key: attr_text.to_plain(text)[: names.LONGEST_TEXT] for key, text in self.options.items()},
+        }
 
     def encode(self, text: str | None) -> Words:
         """The words for a JSON text. Raises ``KeyError`` for what is no option."""
         if text is None:
             return ()
         if self.type == FREETEXT:
-            word = words.word(text)
+            word = attr_text.to_plain(text)
             return (word,) if word else ()
-        back = {words.word(t): k for k, t in self.options.items()}
+        back = {attr_text.to_plain(t): k for k, t in self.options.items()}
         if self.type == CHECKLIST:
-            return tuple(sorted({back[words.word(json.dumps(v))] for v in json.loads(text)}))
-        return (back[words.word(text)],)
+            return tuple(sorted({back[attr_text.to_plain(json.dumps(v))] for v in json.loads(text)}))
+        return (back[attr_text.to_plain(text)],)
 
     def decode(self, found: Words) -> str | None:
         """The JSON text for words. What is no option, or not of the type, stays a text, and is reported as such."""
@@ -59,7 +62,7 @@ class Question:
             return None
         kind = self.attribute.type if self.attribute else "text"
         if self.type == FREETEXT:
-            return words.read(kind, found[0])
+            return attr_text.from_plain(kind, found[0])
         if self.type == CHECKLIST:
             return json.dumps([json.loads(self.options.get(w, json.dumps(w))) for w in found])
         return self.options.get(found[0], json.dumps(found[0]))
@@ -72,7 +75,7 @@ class Question:
         try:
             found = self.encode(text)
         except KeyError as error:
-            return f"holds {error.args[0]!r}, which is not one of {', '.join(map(words.word, self.options.values()))}"
+            return f"holds {error.args[0]!r}, which is not one of {', '.join(map(attr_text.to_plain, self.options.values()))}"
         size, most = max(map(len, found), default=0), most if self.type == FREETEXT else names.LONGEST_TEXT
         return f"has {size} characters, and DataGym keeps {most}" if size > most else None
 
@@ -92,7 +95,7 @@ def options(choices: tuple[Any, ...]) -> dict[str, str]:
     taken: set[str] = set()
     for choice in choices:
         text = json.dumps(choice)
-        found = names.option(words.word(text), taken)
+        found = names.option(attr_text.to_plain(text), taken)
         taken.add(found.lower())
         made[found] = text
     return made

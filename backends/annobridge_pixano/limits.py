@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Task
 from annobridge.core import attributes
+from annobridge.core.arrays import is_rotated
 from annobridge.core.labels import REMOTE, conform
-from annobridge.core.masks import turned
 from annobridge.core.schema import LabelSchema
 
 from . import layout, messages, values, wire
@@ -96,7 +96,7 @@ def _checks(labels: pa.Table) -> Iterator[tuple[Bools, str]]:
     is_path = is_kind["polygon"] | is_kind["polyline"]
     is_mask = is_kind["mask"] | is_kind["segmentation"]
     yield (
-        turned(labels["rotation"]),
+        is_rotated(labels["rotation"]),
         "are rotated, and Pixano's boxes are upright; send them as polygons, or leave the rotation out.",
     )
     boxes = wire.boxes(labels, clip=False)

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from annobridge.core.choices import as_text, letters_of, picked
 from annobridge.core.rows import attributes
+from annobridge.core.schema.choices import as_text, letters_of, picked
 
 Row = dict[str, Any]
 ROLES = ("system", "question", "answer")

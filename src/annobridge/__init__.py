@@ -18,7 +18,6 @@ from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 
 if TYPE_CHECKING:
-    from .attached import attach
     from .backend.base import (
         AnnotationBackend,
         AnnotationBackendConfig,
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
         Status,
         Task,
     )
-    from .config import annotation_config, list_backends
+    from .bridge.reports import LoadReport, MergePlan
+    from .bridge.results import AnnotationResults
     from .core.rows import (
         Classification,
         Cuboid,
@@ -45,21 +45,20 @@ if TYPE_CHECKING:
         Skeleton,
     )
     from .core.schema import LabelSchema
-    from .dataset import Dataset, create_dataset, list_datasets, load_dataset
+    from .dataset import Dataset, View, create_dataset, list_datasets, load_dataset
+    from .dataset.queries import LabelCount, has_attribute
     from .doctor import DoctorReport
-    from .exports import ExportReport, export_dataset, export_metadata, write_metadata
-    from .imports import ImportReport, import_dataset
-    from .queries import LabelCount, has_attribute
-    from .reports import LoadReport, MergePlan
-    from .results import AnnotationResults
-    from .view import View
+    from .io.attach import attach
+    from .io.export_dataset import ExportReport, export_dataset, export_metadata, write_metadata
+    from .io.import_dataset import ImportReport, import_dataset
+    from .settings.config import annotation_config, list_backends
 
 __version__ = "0.2.0"
 logging.getLogger("annobridge").addHandler(logging.NullHandler())
 
 # Loaded when first asked for: LanceDB alone takes more than a second.
 _HOMES = {
-    "attach": "attached",
+    "attach": "io.attach",
     **dict.fromkeys(
         [
             "AnnotationBackend",
@@ -73,7 +72,7 @@ _HOMES = {
         ],
         "backend.base",
     ),
-    **dict.fromkeys(["annotation_config", "list_backends"], "config"),
+    **dict.fromkeys(["annotation_config", "list_backends"], "settings.config"),
     **dict.fromkeys(
         [
             "Classification",
@@ -94,12 +93,12 @@ _HOMES = {
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
     "DoctorReport": "doctor",
-    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "exports"),
-    **dict.fromkeys(["ImportReport", "import_dataset"], "imports"),
-    "AnnotationResults": "results",
-    **dict.fromkeys(["LoadReport", "MergePlan"], "reports"),
-    **dict.fromkeys(["LabelCount", "has_attribute"], "queries"),
-    "View": "view",
+    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
+    **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
+    "AnnotationResults": "bridge.results",
+    **dict.fromkeys(["LoadReport", "MergePlan"], "bridge.reports"),
+    **dict.fromkeys(["LabelCount", "has_attribute"], "dataset.queries"),
+    "View": "dataset",
 }
 
 __all__ = sorted([*_HOMES, *_exceptions])

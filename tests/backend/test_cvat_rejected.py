@@ -16,7 +16,7 @@ from tests.cvat_servers import Server
 
 import annobridge as ab
 from annobridge.backend import AnnotationBackend, Task
-from annobridge.outgoing import Outgoing
+from annobridge.bridge.pending_tasks import PendingTasks
 
 BOXES = {"objects": {"type": "detections", "classes": ["car"]}}
 
@@ -169,7 +169,7 @@ def outgoing(ds: ab.Dataset, backend: AnnotationBackend, unreadable: set[str]) -
     """The task of a run as it would be sent again, with media that pass here and that no server can read."""
     stores, run = ds._stores, ds._stores.runs.get("run")
     ids = stores.runs.tasks(run)["sample_ids"][0].values
-    with Outgoing(stores, run, [("a-new-task-0", ids)], {}) as found:
+    with PendingTasks(stores, run, [("a-new-task-0", ids)], {}) as found:
         task = found.task(0)
 
     class Media:

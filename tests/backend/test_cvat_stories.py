@@ -17,9 +17,9 @@ from tests.cvat_servers import Server
 
 import annobridge as ab
 from annobridge.backend import Receipt, _calls
+from annobridge.bridge.pending_tasks import PendingTasks
 from annobridge.core import rows
 from annobridge.exceptions import RefusedTaskWarning
-from annobridge.outgoing import Outgoing
 from annobridge_cvat import CvatBackend, CvatConfig, api
 
 WIDTH, HEIGHT = 64, 48
@@ -574,7 +574,7 @@ def test_a_corrupt_image_that_only_the_server_finds_is_named_and_the_task_remove
     backend = run.results.backend
     stores, ledger = dataset._stores, run.results.run
     todo = [("corrupt-task", stores.runs.tasks(ledger)["sample_ids"][0].values)]
-    with Outgoing(stores, ledger, todo, {}) as outgoing:
+    with PendingTasks(stores, ledger, todo, {}) as outgoing:
         task = outgoing.task(0)
         with pytest.raises(
             ab.Rejected, match=r"could not read the media: .*1.png', of sample 's1': mend or replace the file"

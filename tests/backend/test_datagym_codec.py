@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.doubles.datagym import config as configuration
 
-from annobridge.core import words
+from annobridge.core import attr_text
 from annobridge.core.geometry import as_rle, decode_rle
 from annobridge.core.labels import SAMPLES
 from annobridge.core.schema import Attribute, LabelSchema
@@ -146,11 +146,11 @@ def test_values_come_back_as_their_type(kind: str, data: st.DataObject) -> None:
 
 
 def test_words_that_are_not_of_the_type_stay_text() -> None:
-    assert words.read("int", "many") == '"many"'
-    assert words.read("float", "NaN") == '"NaN"'
-    assert words.read("checkbox", "maybe") == '"maybe"'
-    assert words.read("list", "a") == '"a"'
-    assert (words.read("float", "2"), words.read("int", " 2 ")) == ("2.0", "2")
+    assert attr_text.from_plain("int", "many") == '"many"'
+    assert attr_text.from_plain("float", "NaN") == '"NaN"'
+    assert attr_text.from_plain("checkbox", "maybe") == '"maybe"'
+    assert attr_text.from_plain("list", "a") == '"a"'
+    assert (attr_text.from_plain("float", "2"), attr_text.from_plain("int", " 2 ")) == ("2.0", "2")
 
 
 def test_an_option_that_nobody_knows_stays_a_text() -> None:

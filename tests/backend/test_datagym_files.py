@@ -17,13 +17,7 @@ from tests.contract.datagym_hands import Editor
 from tests.doubles.datagym import import_schema
 
 import annobridge as ab
-from annobridge.exceptions import (
-    Broken,
-    InvalidLabels,
-    InvalidOption,
-    Rejected,
-    Unsupported,
-)
+from annobridge.exceptions import Broken, InvalidLabels, InvalidOption, Rejected, Unsupported
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "datagym"
 

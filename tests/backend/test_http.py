@@ -27,16 +27,7 @@ from pydantic import SecretStr
 
 from annobridge.backend.http import Http
 from annobridge.backend.uploads import MediaFile, Multipart
-from annobridge.exceptions import (
-    BackendError,
-    Broken,
-    ConfigError,
-    Denied,
-    Gone,
-    Rejected,
-    Throttled,
-    Unreachable,
-)
+from annobridge.exceptions import BackendError, Broken, ConfigError, Denied, Gone, Rejected, Throttled, Unreachable
 
 URL = "https://tool.example"
 SECRET = "s3cr3t/canary+value"

@@ -217,7 +217,7 @@ def test_a_file_that_is_there_needs_an_id_to_come_twice(ds, table):
 
 
 def test_a_long_import_does_not_let_others_add_samples(ds, monkeypatch):
-    from annobridge import additions
+    from annobridge.ingest import additions
 
     monkeypatch.setattr(additions, "WAIT", 0.2)
     with ds._stores.changing_samples("is being imported into"):

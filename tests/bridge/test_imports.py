@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import annobridge as ab
-from annobridge.imports import MODES
-from annobridge.intake import Intake
-from annobridge.spool import Spool
+from annobridge.ingest.importer import Importer
+from annobridge.io.import_dataset import MODES
+from annobridge.spill.streams import Streams
 from annobridge.store.labels import Labels
 from annobridge.store.samples import Samples
 
@@ -150,7 +150,7 @@ def test_a_bad_source_changes_nothing(source: Path, tmp_path: Path, mode: str) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("where", [(Spool, "add"), (Labels, "write")])
+@pytest.mark.parametrize("where", [(Streams, "add"), (Labels, "write")])
 def test_the_disk_is_full(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, where: Any) -> None:
     if mode != "create":
         ab.import_dataset(write(tmp_path / "old", 1), tmp_path / "ds")
@@ -246,13 +246,13 @@ def test_export_is_a_new_folder_or_nothing(source: Path, tmp_path: Path) -> None
 
 
 def test_what_came_meanwhile_stays(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Intake.read
+    read = Importer.read
 
-    def meanwhile(self: Intake, *args: Any) -> None:
+    def meanwhile(self: Importer, *args: Any) -> None:
         ab.create_dataset(tmp_path / "ds").add_samples([ab.Sample("mine.png", sample_id="mine")])
         read(self, *args)
 
-    monkeypatch.setattr(Intake, "read", meanwhile)
+    monkeypatch.setattr(Importer, "read", meanwhile)
     with pytest.raises(ab.DatasetExists, match="while this import ran; it stays, and nothing was imported"):
         ab.import_dataset(source, tmp_path / "ds")
     assert ab.load_dataset(tmp_path / "ds").sample_ids() == ["mine"]
@@ -261,9 +261,9 @@ def test_what_came_meanwhile_stays(source: Path, tmp_path: Path, monkeypatch: py
 
 def test_one_import_at_a_time_adds_to_a_dataset(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ab.create_dataset(tmp_path / "ds")
-    read, refused = Intake.read, list[str]()
+    read, refused = Importer.read, list[str]()
 
-    def twice(self: Intake, *args: Any) -> None:
+    def twice(self: Importer, *args: Any) -> None:
         if not refused:
             refused.append("")
             with pytest.raises(ab.StoreError) as caught:
@@ -271,7 +271,7 @@ def test_one_import_at_a_time_adds_to_a_dataset(source: Path, tmp_path: Path, mo
             refused[0] = str(caught.value)
         read(self, *args)
 
-    monkeypatch.setattr(Intake, "read", twice)
+    monkeypatch.setattr(Importer, "read", twice)
     assert ab.import_dataset(source, tmp_path / "ds", mode="add").samples == 3
     assert "is being imported into by process" in refused[0]
     assert content(ab.load_dataset(tmp_path / "ds")) == (["0.png", "1.png", "2.png"], 6)

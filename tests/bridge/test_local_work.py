@@ -91,9 +91,9 @@ def test_a_box_made_a_polygon_here_and_moved_in_the_tool_is_one_of_the_two(sent,
 
 def test_an_edit_that_would_leave_half_a_label_is_refused(sent, monkeypatch):
     """Whatever two valid sides come to, what cannot be stored is not stored."""
-    from annobridge.core import validate
+    from annobridge.core.checks import validate
 
-    plain = validate.unsound
+    plain = validate.unstorable
 
     def strict(labels: Any, *parts: Any) -> dict[int, str]:
         found = plain(labels, *parts)

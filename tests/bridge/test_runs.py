@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 import annobridge as ab
-from annobridge import undo as undoing
 from annobridge.backend.memory import MemoryBackend
+from annobridge.bridge import undo as undoing
 from annobridge.exceptions import Unreachable
 
 FLAGS = ("allow_additions", "allow_deletions", "allow_label_edits", "allow_index_edits", "allow_spatial_edits")

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from annobridge.results import AnnotationResults
+from annobridge.bridge.results import AnnotationResults
 
 Row = dict[str, Any]
 KINDS = {"tag": "tags", "shape": "shapes", "track": "tracks"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.datagym_servers import Server
 
-from annobridge.results import AnnotationResults
+from annobridge.bridge.results import AnnotationResults
 
 Row = dict[str, Any]
 

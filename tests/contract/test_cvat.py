@@ -12,7 +12,7 @@ import pytest
 from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import HAS_REAL, Server
 
-from annobridge.results import AnnotationResults
+from annobridge.bridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 from annobridge_cvat import CvatBackend
 

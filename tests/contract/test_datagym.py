@@ -13,8 +13,8 @@ from tests import datagym_servers
 from tests.contract.datagym_hands import Editor
 from tests.datagym_servers import Server
 
+from annobridge.bridge.results import AnnotationResults
 from annobridge.dataset import Dataset
-from annobridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 from annobridge_datagym import DatagymBackend
 

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from annobridge.backend.memory import MemoryBackend, MemoryServer
+from annobridge.bridge.results import AnnotationResults
 from annobridge.core.rows import Classification, Detection, attribute
-from annobridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 
 Row = dict[str, Any]

@@ -18,9 +18,9 @@ from tests.doubles import picture_backend
 from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
+from annobridge.bridge.results import AnnotationResults
 from annobridge.core.labels import REMOTE
 from annobridge.core.rows import attribute
-from annobridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool, examples
 
 Mutant = Callable[[pytest.MonkeyPatch], None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from annobridge.results import AnnotationResults
+from annobridge.bridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 from annobridge_pixano import PixanoBackend
 from annobridge_pixano.hands import Hands

@@ -9,7 +9,7 @@ import pytest
 from tests.doubles.pixano_items import places
 from tests.doubles.pixano_items.hands import Hands
 
-from annobridge.results import AnnotationResults
+from annobridge.bridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
 from annobridge_pixano import PixanoBackend
 from annobridge_pixano.items.generation import CAPABILITIES

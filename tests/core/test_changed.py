@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge.core.changed import ACTIONS, by_sample, changed, class_pairs, shares
+from annobridge.core.merge.changed import ACTIONS, by_sample, changed, class_pairs, shares
 
 CLASSES = st.sampled_from(["car", "bus", None])
 ROWS = st.lists(st.tuples(st.sampled_from("st"), st.sampled_from("fg"), st.sampled_from(ACTIONS), CLASSES, CLASSES))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge import plan
 from annobridge.backend.base import Download
+from annobridge.bridge import plan
 from annobridge.core.digest import digest
 from annobridge.core.labels import ATTRIBUTE, MASK, POINT, REMOTE, conform
 from annobridge.testing import strategies as some

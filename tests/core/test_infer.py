@@ -3,8 +3,9 @@
 import pyarrow as pa
 from hypothesis import given
 
-from annobridge.core import infer, rows
+from annobridge.core import rows
 from annobridge.core.labels import KIND_TYPES, LABELS
+from annobridge.core.schema import infer
 from annobridge.testing import strategies
 
 

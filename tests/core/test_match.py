@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from annobridge.core import ids
 from annobridge.core.labels import BASELINE, REMOTE, conform
-from annobridge.core.match import match
-from annobridge.core.route import route
+from annobridge.core.merge.match import match
+from annobridge.core.merge.route import route
 from annobridge.core.schema import LabelSchema
 
 RUN = str(uuid.UUID(int=11))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.core.labels import LABELS
-from annobridge.core.precision import keep_unchanged
+from annobridge.core.merge.precision import keep_unchanged
 
 NAMES = ("bounding_box", "rotation", "points")
 numbers = st.floats(0, 1) | st.just(float("nan"))

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge.core.repeats import key_codes, repeated
+from annobridge.core.checks.repeats import key_codes, repeated
 
 row = st.tuples(
     st.sampled_from(["a", "b", None]), st.sampled_from(["x", "x\ny", ""]), st.sampled_from([0.0, float("nan"), 1.0])

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from annobridge.core.infer import FieldStats
+from annobridge.core.did_you_mean import did_you_mean
 from annobridge.core.labels import LABEL_TYPES, SINGULARS
 from annobridge.core.schema import ATTRIBUTE_TYPES, FLAGS, Attribute, FieldSchema, Flags, LabelSchema
-from annobridge.core.text import near
+from annobridge.core.schema.infer import FieldStats
 from annobridge.exceptions import InvalidSchema, SchemaError
 
 parse = LabelSchema.parse
@@ -346,9 +346,9 @@ def test_round_trip_through_json():
 
 
 def test_near():
-    assert near("boxx", ["box", "mask"]) == "did you mean 'box'?"
-    assert near("qqq", ["box", "mask"]) == "there is 'box', 'mask'."
-    assert near("qqq", []) == "there is none."
+    assert did_you_mean("boxx", ["box", "mask"]) == "did you mean 'box'?"
+    assert did_you_mean("qqq", ["box", "mask"]) == "there is 'box', 'mask'."
+    assert did_you_mean("qqq", []) == "there is none."
 
 
 CHECKLIST = Attribute("sides", "list", ("l", "r", 1))

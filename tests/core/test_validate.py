@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge.core import geometry, validate
+from annobridge.core import geometry
+from annobridge.core.checks import validate
+from annobridge.core.checks.validate import clip, problems
 from annobridge.core.labels import LABELS
-from annobridge.core.validate import clip, problems
 from annobridge.testing import strategies
 
 

@@ -11,7 +11,7 @@ from tests.formats.metadata_cases import contents, folder, image, opened, refuse
 from annobridge.exceptions import InvalidSource
 from annobridge.formats.folder import FolderFormat
 from annobridge.formats.ids import of_paths
-from annobridge.imports import import_dataset
+from annobridge.io.import_dataset import import_dataset
 
 
 def test_images_to_any_depth_without_lines(tmp_path: Path) -> None:

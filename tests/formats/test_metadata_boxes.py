@@ -9,7 +9,7 @@ import pytest
 from tests.formats.metadata_cases import contents, folder, labels_of, opened, refused
 
 from annobridge.exceptions import InvalidSource
-from annobridge.imports import import_dataset
+from annobridge.io.import_dataset import import_dataset
 
 NAMES = ("a.jpg", "b.jpg")
 SMALL, LARGE = [0.1, 0.2, 0.3, 0.4], [16, 12, 32, 24]

@@ -22,11 +22,11 @@ from annobridge.core import geometry
 from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.core.rows import Classification, Detection, Ellipse, Keypoint, Label, Message, Polyline, Scalar
 from annobridge.exceptions import InvalidMedia, Unsupported
-from annobridge.exports import export_dataset
 from annobridge.formats.base import Part
 from annobridge.formats.folder import FolderFormat
 from annobridge.formats.metadata.options import Writing
-from annobridge.imports import import_dataset
+from annobridge.io.export_dataset import export_dataset
+from annobridge.io.import_dataset import import_dataset
 from annobridge.testing import strategies
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metadata"

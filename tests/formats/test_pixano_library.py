@@ -19,9 +19,9 @@ from tests.backend import pixano_cases as full
 import annobridge as ab
 from annobridge.core import rows
 from annobridge.exceptions import InvalidLabels, InvalidMedia, InvalidOption, InvalidSource, Unsupported
-from annobridge.exports import export_dataset
 from annobridge.formats.base import Part
-from annobridge.imports import import_dataset
+from annobridge.io.export_dataset import export_dataset
+from annobridge.io.import_dataset import import_dataset
 from annobridge.testing import strategies
 from annobridge_pixano import PixanoBackend, PixanoConfig, server
 from annobridge_pixano.hands import Hands

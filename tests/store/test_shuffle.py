@@ -9,9 +9,10 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annobridge.store import locate, shuffle
+from annobridge.spill import groups as shuffle
+from annobridge.spill.groups import Groups
+from annobridge.store import locate
 from annobridge.store.locate import Locator
-from annobridge.store.shuffle import Shuffle
 
 SCHEMA = pa.schema([("n", pa.int64()), ("s", pa.list_(pa.string()))])
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -27,7 +28,7 @@ def batch(numbers: list[int]) -> pa.RecordBatch:
 @given(groups=st.lists(st.lists(st.integers(-1, 4), max_size=12), max_size=6), chunk=st.sampled_from([1, 5, 65_536]))
 def test_each_group_has_its_rows_in_the_order_they_came(tmp_path, monkeypatch, groups, chunk):
     monkeypatch.setattr(shuffle, "_CHUNK", chunk)
-    held, expected, number = Shuffle(SCHEMA, tmp_path), {}, 0
+    held, expected, number = Groups(SCHEMA, tmp_path), {}, 0
     for part in groups:
         numbers = list(range(number, number + len(part)))
         number += len(part)
@@ -42,7 +43,7 @@ def test_each_group_has_its_rows_in_the_order_they_came(tmp_path, monkeypatch, g
 
 
 def test_nothing_fed_is_nothing(tmp_path):
-    assert Shuffle(SCHEMA, tmp_path).get(0).num_rows == 0
+    assert Groups(SCHEMA, tmp_path).get(0).num_rows == 0
 
 
 @quick

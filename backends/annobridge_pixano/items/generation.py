@@ -20,7 +20,7 @@ from annobridge.backend.http import Http
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Gone, Rejected
-from annobridge.temporary import folder as temporary_folder
+from annobridge.spill.temporary import folder as temporary_folder
 
 from .. import api, jsonl, limits, wire
 from ..arrays import setting

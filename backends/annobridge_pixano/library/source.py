@@ -13,7 +13,7 @@ from annobridge.core.labels import REMOTE
 from annobridge.exceptions import InvalidSource
 from annobridge.formats import media
 from annobridge.formats.base import Part
-from annobridge.formats.regroup import Regrouped
+from annobridge.spill.regrouped import GroupedStreams
 
 from .. import columns, wire
 from ..arrays import FLOATS, STRINGS, bools, choose, find, one, same
@@ -89,7 +89,7 @@ class LibrarySource:
         self._told = part.Told()
         self._turned = 0
         old = self._sidecar.samples() if self._sidecar else None
-        with Regrouped() as groups:
+        with GroupedStreams() as groups:
             for name in _TABLES:
                 groups.put(name, *self._stream(name))
             groups.put("", REMOTE, self._reference())

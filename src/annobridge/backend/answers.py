@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrays import Bools, as_array, as_mask, equal, filter_rows, not_null
+from ..core.checks.repeats import repeated
 from ..core.labels import REMOTE
-from ..core.masks import Bools, bools, equal, keep, one, valid
-from ..core.repeats import repeated
 from .base import Download, Receipt, Status, Task
 
 _SHOWN = 50  # characters of a wrong value
@@ -40,10 +40,10 @@ def receipt(found: object, task: Task) -> Receipt:
     baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
     unsent = _strings(found.unsent, "unsent")
     sent = task.labels
-    if (strange := ~bools(pc.is_in(unsent, value_set=one(sent["label_id"])))).any():
+    if (strange := ~as_mask(pc.is_in(unsent, value_set=as_array(sent["label_id"])))).any():
         raise WrongAnswer(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
-    sent = keep(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
-    if faults := [*_unlike_ids(baseline, one(sent["label_id"])), *_unlike_places(baseline, sent)]:
+    sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
+    if faults := [*_unlike_ids(baseline, as_array(sent["label_id"])), *_unlike_places(baseline, sent)]:
         raise WrongAnswer(f"a baseline that {' and '.join(faults)}")
     return Receipt(found.task, found.state, baseline, unsent, texts(found.notes, "notes"))
 
@@ -115,10 +115,10 @@ def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
     if faults := list(_unlike_columns(found.schema)):
         raise WrongAnswer(f"{what} {' and '.join(faults)}, unlike REMOTE")
     faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
-    names = pc.struct_field(pc.list_flatten(one(found["attributes"])), [0])
+    names = pc.struct_field(pc.list_flatten(as_array(found["attributes"])), [0])
     if names.null_count:
         faults.append(f"{names.null_count} attributes without a name")
-    if (kept := bools(pc.starts_with(found["remote_id"], "\n"))).any():  # core.destination marks its own rows so
+    if (kept := as_mask(pc.starts_with(found["remote_id"], "\n"))).any():  # core.destination marks its own rows so
         faults.append(f"{int(kept.sum())} with a remote_id that begins with a line break")
     if faults:
         raise WrongAnswer(f"{what} of {found.num_rows} rows, {' and '.join(faults)}")
@@ -144,9 +144,9 @@ def _columns(names: Sequence[str]) -> str:
 
 def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
     """How the ids of a baseline differ from those of the labels that were sent."""
-    found = one(baseline["label_id"])
+    found = as_array(baseline["label_id"])
     if not found.equals(given):
-        lacks, strange = (~bools(pc.is_in(a, value_set=b)) for a, b in ((given, found), (found, given)))
+        lacks, strange = (~as_mask(pc.is_in(a, value_set=b)) for a, b in ((given, found), (found, given)))
         twice = repeated(baseline, ["label_id"], [])
         if lacks.any():
             yield f"lacks {int(lacks.sum())} of the {len(given)} labels that were sent (first: {_first(given, lacks)})"
@@ -163,13 +163,13 @@ def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
 
 def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
     """Where a baseline says another sample, field or kind of a label than it was sent with."""
-    ids = one(baseline["label_id"])
+    ids = as_array(baseline["label_id"])
     sent = sent.select(["label_id", "sample_id", "field", "kind"])
-    if not ids.equals(one(sent["label_id"])):
-        sent = sent.take(pc.index_in(ids, value_set=one(sent["label_id"])))
+    if not ids.equals(as_array(sent["label_id"])):
+        sent = sent.take(pc.index_in(ids, value_set=as_array(sent["label_id"])))
     for name in ("sample_id", "field", "kind"):
-        found, given = one(baseline[name]), one(sent[name])
-        wrong = valid(given) & ~equal(found, given)
+        found, given = as_array(baseline[name]), as_array(sent[name])
+        wrong = not_null(given) & ~equal(found, given)
         if wrong.any():
             yield (
                 f"has another {name} for {int(wrong.sum())} labels than they were sent with (first: {_first(ids, wrong)}, "
@@ -184,11 +184,11 @@ def _strings(found: object, what: str) -> pa.Array:
         raise WrongAnswer(f"{what} of type {found.type} instead of string")
     if found.null_count:
         raise WrongAnswer(f"{what} of which {found.null_count} are null")
-    return one(found)
+    return as_array(found)
 
 
 def _first(values: pa.Array | pa.ChunkedArray, where: Bools) -> str:
-    return repr(one(values)[int(where.argmax())].as_py())
+    return repr(as_array(values)[int(where.argmax())].as_py())
 
 
 def _require_json(found: object) -> None:

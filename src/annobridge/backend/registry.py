@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ..core.text import near
+from ..core.did_you_mean import did_you_mean
 from ..exceptions import ConfigError, UnknownBackend
 from .base import AnnotationBackend, AnnotationBackendConfig
 
@@ -40,7 +40,7 @@ def get(name: str, custom: Custom | None = None) -> type[AnnotationBackend]:
         return _from_config_cls(name, custom[name])
     if installed:
         return _from_entry_point(installed[0])
-    raise UnknownBackend(f"There is no backend {name!r}; {near(name, names(custom))}")
+    raise UnknownBackend(f"There is no backend {name!r}; {did_you_mean(name, names(custom))}")
 
 
 def broken(custom: Custom | None = None) -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..bridge.reports import LoadReport, MergePlan
     from ..dataset import Dataset
-    from ..reports import LoadReport, MergePlan
 
 ROWS = 20
 _PART = 1_000  # ids looked up at once
@@ -54,7 +54,7 @@ def listed(ds: Dataset, plan: MergePlan, chosen: Filter, limit: int | None) -> d
     """
     import pyarrow.compute as pc
 
-    from ..core import changed
+    from ..core.merge import changed
 
     rows = chosen.of(ds, plan.changed())
     by_sample = changed.by_sample(rows).slice(0, limit).to_pylist()
@@ -76,7 +76,7 @@ def _first(rows: pa.Table, limit: int | None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from ..core import changed
+    from ..core.merge import changed
 
     if limit is None:
         return rows

@@ -59,7 +59,7 @@ def info(dataset: Place = None, as_json: AsJson = False) -> None:
 
 def describe(ds: Dataset) -> dict[str, Any]:
     """A dataset as data."""
-    from ..core import infer
+    from ..core.schema import infer
 
     stats = infer.describe(ds.labels().to_reader())
     fields = [

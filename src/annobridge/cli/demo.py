@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..demo.story import Story
 from ..exceptions import ConfigError, StoreError
 from . import show
 from .options import AsJson
-from .story import Story
 
 if TYPE_CHECKING:
+    from ..bridge.results import AnnotationResults
     from ..dataset import Dataset
-    from ..results import AnnotationResults
-    from .place import Place
-    from .work import Work
+    from ..demo.place import Place
+    from ..demo.work import Work
 
 KEY = "demo"
 FOLDER = "annobridge-demo"
@@ -35,7 +35,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """The main job from start to end: dataset, annotate, work in the tool, plan, load."""
-    from . import place as places
+    from ..demo import place as places
 
     root = _fresh(folder)
     place = places.find(backend, root)
@@ -80,7 +80,7 @@ def _fresh(folder: Path | None) -> Path:
 
 def _photos(images: Path | None) -> list[Path]:
     """A person's own images; none if they are to be drawn. They are looked at before anything is made."""
-    from . import work
+    from ..demo import work
 
     return [] if images is None else work.find(images)
 
@@ -89,7 +89,7 @@ def _prepare(root: Path, photos: list[Path], story: Story) -> tuple[Dataset, Wor
     story.step("Make a LanceDB dataset of " + ("your images" if photos else "images and labels, as a model left them"))
     with story.waiting("drawing and writing …"):
         from ..dataset import create_dataset
-        from . import work
+        from ..demo import work
 
         (root / "pictures").mkdir(parents=True, exist_ok=True)
         ds = create_dataset(root / "dataset")
@@ -170,7 +170,7 @@ def _labels(ds: Dataset, work: Work) -> dict[str, list[dict[str, Any]]]:
 
 
 def _pictures(root: Path, ds: Dataset, work: Work, before: dict[str, list[dict[str, Any]]], place: Place) -> list[Path]:
-    from .pictures import side_by_side
+    from ..demo.pictures import side_by_side
 
     made = []
     after = _labels(ds, work)

@@ -46,7 +46,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset of a folder of images or of a dataset of another tool. The files stay where they are."""
-    from ..imports import import_dataset
+    from ..io.import_dataset import import_dataset
 
     named = {
         "coordinates": coordinates,
@@ -79,7 +79,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset in another tool's format."""
-    from ..exports import export_dataset
+    from ..io.export_dataset import export_dataset
 
     given = ({"dialect": dialect} if dialect is not None else {}) | backend_options(option)
     report = export_dataset(open_dataset(dataset), folder, format, **given)
@@ -112,7 +112,7 @@ def attach(
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset whose samples are a LanceDB table that is there already; the table is never written."""
-    from ..attached import attach as attach_table
+    from ..io.attach import attach as attach_table
 
     ds = attach_table(uri, table, id, media, dataset)
     names = [name.strip() for name in classes.split(",")] if classes is not None else []

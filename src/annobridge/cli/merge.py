@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import _terminal
+from ..display import terminal
 from . import show
 from .changes import ROWS, Filter, findings, listed, short
 from .options import UNEXPECTED, AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
@@ -16,8 +16,8 @@ from .show import SIGNS
 from .wording import spoken
 
 if TYPE_CHECKING:
+    from ..bridge.reports import LoadReport, MergePlan
     from ..dataset import Dataset
-    from ..reports import LoadReport, MergePlan
 
 _IMAGES = 10  # of which the changes are counted, for people
 
@@ -224,7 +224,7 @@ def load(
         return choice
 
     report = results.load(
-        cleanup, ask if _terminal.present() and not as_json else None,
+        cleanup, ask if terminal.present() and not as_json else None,
         dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
         invalid=invalid,
     )  # fmt: skip

@@ -17,8 +17,7 @@ from .data import run_line, runs_table
 from .options import AsJson, Given, Key, Place, Yes, backend_options, open_dataset, pairs, words
 
 if TYPE_CHECKING:
-    from ..dataset import Dataset
-    from ..view import View
+    from ..dataset import Dataset, View
 
 
 NewKey = Annotated[str, typer.Argument(metavar="KEY", help="A new name for this run, as round_1.", show_default=False)]

@@ -14,7 +14,7 @@ from .options import AsJson
 
 def backends(as_json: AsJson = False) -> None:
     """The annotation tools that can be used, and what each can represent."""
-    from .. import config
+    from ..settings import config
 
     problems = config.broken_backends()
     default = next(s.value for s in config.describe() if s.option == "default_backend")
@@ -51,11 +51,11 @@ def config(
     as_json: AsJson = False,
 ) -> None:
     """Every setting: its value, and where it was set. Secrets are masked. Exits with 1 when something is wrong."""
-    from .. import config as settings
+    from ..settings import config as settings
 
     if schema:
-        from .. import config_samples
         from ..backend import registry
+        from ..settings import samples as config_samples
 
         usable = [n for n in settings.list_backends() if n in registry.names() and n not in settings.broken_backends()]
         show.emit(config_samples.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())
@@ -84,8 +84,8 @@ def login(
     as_json: AsJson = False,
 ) -> None:
     """Keep the credentials of a backend in the keyring of this machine."""
-    from .. import config as settings
-    from .. import credentials
+    from ..settings import config as settings
+    from ..settings import credentials
 
     kind = settings.backend_class(backend).Config
     if not kind.credentials:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .. import _terminal
+from ..display import terminal
 
 MACHINE: ContextVar[bool] = ContextVar("machine", default=False)  # whether --json was given
 SIGNS = {"add": "+", "edit": "~", "delete": "-"}
@@ -103,7 +103,7 @@ def confirm(question: str, yes: bool) -> None:
     """Ask before something that cannot be taken back. Off a terminal, ``--yes`` is needed."""
     if yes:
         return
-    if not _terminal.present():
+    if not terminal.present():
         error(f"{question} There is no terminal to answer on; give --yes if that is meant.", "NotConfirmed")
         raise typer.Exit(1)
     if not typer.confirm(question, err=True):

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrays import Bools, as_mask, equal, not_null
 from .labels import ATTRIBUTE
-from .masks import Bools, bools, equal, valid
 from .schema import Attribute, FieldSchema
 
 LIST = pa.list_(ATTRIBUTE)
@@ -55,7 +55,7 @@ def replace(
     for name, (where, new) in changes.items():
         if len(flat):
             keep &= ~(equal(flat.field("name"), name) & where[rows])
-        at = np.flatnonzero(where & valid(new))
+        at = np.flatnonzero(where & not_null(new))
         all_rows.append(at)
         parts.append(new.take(pa.array(at)))
     all_rows.insert(0, rows[keep])
@@ -78,7 +78,7 @@ def held(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Ite
     rest = np.ones(len(label), bool)
     for class_, own in spec.class_attributes.items():
         if found := [a for a in own if a.name == name]:
-            rows = bools(pc.equal(label, class_))
+            rows = as_mask(pc.equal(label, class_))
             rest &= ~rows
             yield found[0], rows
     yield from ((a, rest) for a in spec.attributes if a.name == name)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .masks import Bools, bools, lengths
+from .arrays import Bools, as_mask, list_lengths
 
 
 def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> Bools:
@@ -53,17 +53,17 @@ def _equal(a: pa.Array, b: pa.Array) -> Bools:
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         same = _equal_lists(a, b)
     elif not pa.types.is_null(kind):
-        same = bools(pc.equal(a, b))
+        same = as_mask(pc.equal(a, b))
         if pa.types.is_floating(kind) and not same.all():
-            same |= bools(pc.is_nan(a)) & bools(pc.is_nan(b))
+            same |= as_mask(pc.is_nan(a)) & as_mask(pc.is_nan(b))
     if not a.null_count and not b.null_count:
         return same
-    null, other = bools(a.is_null()), bools(b.is_null())  # what lies below a null is noise
+    null, other = as_mask(a.is_null()), as_mask(b.is_null())  # what lies below a null is noise
     return np.where(null | other, null & other, same)
 
 
 def _equal_lists(a: pa.Array, b: pa.Array) -> Bools:
-    sizes, others = lengths(a), lengths(b)
+    sizes, others = list_lengths(a), list_lengths(b)
     same: Bools = sizes == others
     if not same.all():
         keep = pa.array(same)

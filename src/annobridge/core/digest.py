@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .masks import bools, lengths, one
+from .arrays import as_array, as_mask, list_lengths
 
 
 def digest(rows: pa.Table) -> str:
     """The digest of a table: names and values, in order; a column that is null throughout is as one that is not there."""
     sink = hashlib.blake2b(digest_size=16)
     for name in rows.column_names:
-        column = one(rows[name])
+        column = as_array(rows[name])
         if column.null_count < len(column):
             sink.update(f"{name}\n{len(column)}\n".encode())
             _feed(sink, column)
@@ -27,13 +27,13 @@ def digest(rows: pa.Table) -> str:
 def _feed(sink: hashlib.blake2b, array: pa.Array) -> None:
     """Which rows are null, and the values of the others, down to the leaves; what lies below a null is left out."""
     kind = array.type
-    sink.update(np.packbits(bools(array.is_valid())).tobytes())
+    sink.update(np.packbits(as_mask(array.is_valid())).tobytes())
     array = array.drop_null()
     if pa.types.is_struct(kind):
         for number in range(kind.num_fields):
             _feed(sink, array.field(number))
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        sink.update(lengths(array).tobytes())
+        sink.update(list_lengths(array).tobytes())
         _feed(sink, array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind):
         sink.update(pc.binary_length(array).to_numpy().tobytes())

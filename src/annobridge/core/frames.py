@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import findings
-from .masks import Bools, bools, equal, one, valid
-from .match import key_of
+from .arrays import Bools, as_array, as_mask, equal, not_null
+from .merge import findings
+from .merge.match import key_of
 from .schema import FRAMES
 
 
@@ -18,9 +18,9 @@ def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Tab
     """``theirs`` (not matched yet) with the frame numbers on images as they were sent, and findings for those that
     were not. An image is all there is, so the label itself is taken.
     """
-    number = one(theirs["frame_number"])
-    sent = one(base["frame_number"]).take(pc.index_in(key_of(theirs), value_set=key_of(base)))
-    wrong = valid(number) & bools(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
+    number = as_array(theirs["frame_number"])
+    sent = as_array(base["frame_number"]).take(pc.index_in(key_of(theirs), value_set=key_of(base)))
+    wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
     if not wrong.any():
         return theirs, findings.FINDINGS.empty_table()
     reason = "its sample is an image, which has no frames; the frame number was left out"
@@ -42,6 +42,6 @@ def misplaced(base: pa.Table, theirs: pa.Table) -> Iterator[tuple[str, Bools]]:
 
 def _is_misplaced(labels: pa.Table, on_frame: bool) -> Bools:
     field = labels["field"]
-    of_frames, has_number = bools(pc.starts_with(field, FRAMES)), valid(labels["frame_number"])
-    wrong: Bools = np.logical_and(has_number == on_frame, of_frames != on_frame) & valid(field)
+    of_frames, has_number = as_mask(pc.starts_with(field, FRAMES)), not_null(labels["frame_number"])
+    wrong: Bools = np.logical_and(has_number == on_frame, of_frames != on_frame) & not_null(field)
     return wrong

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..exceptions import SchemaError
-from .masks import one
+from .arrays import as_array
 
 PLACE = ("sample_id", "field")
 
@@ -37,16 +37,18 @@ def nest(samples: pa.Table, labels: pa.Table, fields: Sequence[str]) -> pa.Table
     empty where there are none. Labels of other samples and fields are left out, so that any part of a dataset will do.
     """
     schema = nested_schema(samples.schema, labels.schema, fields)
-    place = pc.index_in(one(labels["sample_id"]), value_set=one(samples["sample_id"])).fill_null(-1).to_numpy()
+    place = (
+        pc.index_in(as_array(labels["sample_id"]), value_set=as_array(samples["sample_id"])).fill_null(-1).to_numpy()
+    )
     inner = [f for f in labels.schema if f.name not in PLACE]
     columns = list(samples.columns)
     for name in fields:
-        rows = np.flatnonzero((place >= 0) & pc.equal(one(labels["field"]), name).to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero((place >= 0) & pc.equal(as_array(labels["field"]), name).to_numpy(zero_copy_only=False))
         rows = rows[np.argsort(place[rows], kind="stable")]
         counts = np.bincount(place[rows], minlength=samples.num_rows)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         chosen = labels.take(pa.array(rows))
-        structs = pa.StructArray.from_arrays([one(chosen[f.name]) for f in inner], fields=inner)
+        structs = pa.StructArray.from_arrays([as_array(chosen[f.name]) for f in inner], fields=inner)
         columns.append(pa.ListArray.from_arrays(pa.array(offsets), structs))
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -67,13 +69,13 @@ _NONE = pa.table({name: pa.array([], pa.string()) for name in PLACE})
 def _rows_of(samples: pa.Table, name: str) -> pa.Table:
     if name not in samples.column_names:
         raise SchemaError(f"The samples have no column {name!r}; they have {', '.join(samples.column_names)}.")
-    lists = one(samples[name])
+    lists = as_array(samples[name])
     if not pa.types.is_nested(lists.type) or not pa.types.is_struct(getattr(lists.type, "value_type", None)):
         raise SchemaError(
             f"The column {name!r} is {lists.type}, and labels are a list of structs; leave it out of them."
         )
     structs = pc.list_flatten(lists)
     there = structs.is_valid()
-    ids = one(samples["sample_id"]).take(pc.list_parent_indices(lists)).filter(there)
+    ids = as_array(samples["sample_id"]).take(pc.list_parent_indices(lists)).filter(there)
     rows = pa.Table.from_struct_array(structs.filter(there))
     return rows.append_column("sample_id", ids).append_column("field", pa.repeat(name, rows.num_rows))

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
-from .diff import take
+from .arrays import as_array, equal
 from .labels import ATTRIBUTE, UNSENT
-from .masks import equal, one
+from .merge.diff import take
 from .schema import FieldSchema, LabelSchema
 
 DEFAULT_SIZE = 2_000  # samples; ten labels each are some 20 MB on the way
@@ -49,7 +49,7 @@ def with_unsent(baseline: pa.Table, labels: pa.Table, schema: LabelSchema) -> pa
 
     Confidence and tags are put into their columns, attributes outside the schema into a new one, ``unsent``.
     """
-    place = pc.index_in(baseline["label_id"], value_set=one(labels["label_id"]))
+    place = pc.index_in(baseline["label_id"], value_set=as_array(labels["label_id"]))
     labels = take(labels.select(["field", *UNSENT, "attributes"]), place.fill_null(-1).to_numpy())
     for name in UNSENT:
         at = baseline.column_names.index(name)

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes, findings
+from . import attributes
+from .arrays import Bools, Ints, as_array, equal, not_null
+from .checks.repeats import key_codes
 from .compare import equal_rows
-from .diff import PREFIX, take
-from .findings import FINDINGS
 from .labels import ATTRIBUTE
-from .masks import Bools, Ints, equal, one, valid
-from .repeats import key_codes
+from .merge import findings
+from .merge.diff import PREFIX, take
+from .merge.findings import FINDINGS
 from .schema import FieldSchema, LabelSchema
 
 
@@ -25,10 +26,10 @@ def settled(theirs: pa.Table, base: pa.Table, schema: LabelSchema) -> tuple[pa.T
     """
     found = [FINDINGS.empty_table()]
     for spec in schema.fields.values():
-        here = equal(theirs["field"], spec.name) & valid(theirs["index"])
+        here = equal(theirs["field"], spec.name) & not_null(theirs["index"])
         if not spec.in_video or not here.any():
             continue
-        place = pc.index_in(one(theirs["label_id"]), value_set=one(base["label_id"])).fill_null(-1).to_numpy()
+        place = pc.index_in(as_array(theirs["label_id"]), value_set=as_array(base["label_id"])).fill_null(-1).to_numpy()
         sent = take(base.select(["attributes"]), place)
         for name, rows in _fixed(spec, theirs["label"], here):
             values, target = (attributes.column(side["attributes"], name) for side in (theirs, sent))
@@ -78,7 +79,7 @@ def _varied(theirs: pa.Table, values: pa.StructArray, rows: Bools) -> Bools:
 def _with_track_values(theirs: pa.Table, sent: pa.StructArray, known: Bools, new: Bools) -> pa.StructArray:
     """``sent`` with the value of its track for each new row, where all known rows of the track were sent with one."""
     codes = _track_codes(theirs)
-    one_value = known & ~_varied(theirs, sent, known) & valid(sent)
+    one_value = known & ~_varied(theirs, sent, known) & not_null(sent)
     tracks, first = np.unique(codes[one_value], return_index=True)
     source = np.flatnonzero(one_value)[first]
     at = np.searchsorted(tracks, codes)

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
+from .arrays import as_array, as_mask, equal, not_null
 from .labels import KIND_TYPES
-from .masks import bools, equal, one, valid
 from .schema import FieldSchema, LabelSchema
 
 _SHOWN = 5  # values that a sentence names
@@ -46,8 +46,8 @@ class Unsent:
         self._count(spec.name, "type", pa.array(types, pa.string()))
         rows = rows.filter(pa.array(fits))
         if spec.classes and spec.type != "scalar":
-            known = bools(pc.is_in(rows["label"], value_set=pa.array(spec.classes, pa.string())))
-            self._count(spec.name, "class", one(rows["label"].filter(pa.array(~known))))
+            known = as_mask(pc.is_in(rows["label"], value_set=pa.array(spec.classes, pa.string())))
+            self._count(spec.name, "class", as_array(rows["label"].filter(pa.array(~known))))
             rows = rows.filter(pa.array(known))
         if spec.kind != "message":  # whose attributes are its form
             self._add_attributes(rows, spec)
@@ -55,7 +55,7 @@ class Unsent:
     def _add_attributes(self, rows: pa.Table, spec: FieldSchema) -> None:
         some = np.zeros(rows.num_rows, bool)
         for name in sorted(attributes.names(rows["attributes"]) - set(spec.all_attributes())):
-            has = valid(attributes.column(rows["attributes"], name))
+            has = not_null(attributes.column(rows["attributes"], name))
             self.values[spec.name, "attribute", name] += int(has.sum())
             some |= has
         if some.any():
@@ -64,8 +64,8 @@ class Unsent:
     def add_refused(self, labels: pa.Table, label_ids: pa.Array) -> None:
         """Count the labels for which a backend says that the tool has no place."""
         rows = labels.filter(pc.is_in(labels["label_id"], value_set=label_ids))
-        for name in pc.unique(one(rows["field"])).to_pylist():
-            self._count(name, "tool", one(rows.filter(pc.equal(rows["field"], name))["label"]))
+        for name in pc.unique(as_array(rows["field"])).to_pylist():
+            self._count(name, "tool", as_array(rows.filter(pc.equal(rows["field"], name))["label"]))
 
     def _count(self, name: str, reason: str, values: pa.Array) -> None:
         if len(values):

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core import ids, validate
+from ..core import ids
+from ..core.arrays import Bools, as_array
+from ..core.checks import validate
+from ..core.checks.repeats import repeated as equal_to_earlier
 from ..core.labels import LABELS, OURS
-from ..core.masks import Bools, one
-from ..core.repeats import repeated as equal_to_earlier
 from ..store.labels import ROWS
 from ..store.stores import Stores
 from .report import SHOWN, Check, Finding, Options
@@ -46,7 +47,7 @@ def _repair_twice(stores: Stores, _: Options) -> str:
     newest_first = pa.array(np.arange(rows.num_rows)[::-1])
     copies = equal_to_earlier(rows.take(newest_first), ["label_id"], _CONTENT)[::-1]
     kept = rows.filter(pa.array(~copies))
-    later = repeats(one(kept["label_id"]))
+    later = repeats(as_array(kept["label_id"]))
     others = kept.filter(pa.array(later))
     others = others.set_column(0, OURS.field(0), ids.fresh(others.num_rows))
     gone = pa.concat_tables([others, rows.filter(pa.array(copies))]).select(ROWS.names)
@@ -63,7 +64,7 @@ def repeats(sorted_ids: pa.Array) -> Bools:
 
 
 def _orphans(stores: Stores, version: int | None = None) -> Iterator[pa.RecordBatch]:
-    known = one(pa.chunked_array([b["sample_id"] for b in stores.samples.scan(None, ["sample_id"])], pa.string()))
+    known = as_array(pa.chunked_array([b["sample_id"] for b in stores.samples.scan(None, ["sample_id"])], pa.string()))
     columns = ["label_id", "rev", "sample_id", "field"]
     for batch in stores.labels.scan(None, columns, version, address=True):
         lost = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=known)))
@@ -96,7 +97,7 @@ def _repair_orphans(stores: Stores, _: Options) -> str:
 def _find_unsound(stores: Stores) -> Finding | None:
     count, told = 0, dict[str, str]()
     for batch in stores.labels.scan():
-        wrong = validate.unsound(pa.Table.from_batches([batch]))
+        wrong = validate.unstorable(pa.Table.from_batches([batch]))
         count += len(wrong)
         for row, what in sorted(wrong.items())[: _GIVEN_UP - len(told)]:
             told[batch["label_id"][row].as_py()] = what

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import ids
-from ..core.masks import one
-from ..core.repeats import repeated as equal_to_earlier
+from ..core.arrays import as_array
+from ..core.checks.repeats import repeated as equal_to_earlier
 from ..store.samples import Identity
 from ..store.stores import Stores
 from ..store.tables import among
@@ -52,7 +52,7 @@ def _split(stores: Stores, twice: pa.Array) -> tuple[pa.Table, pa.Table]:
     rows = rows.take(pc.sort_indices(rows, [("sample_id", "ascending"), ("_rowid", "ascending")])).combine_chunks()
     copies = equal_to_earlier(rows, ["sample_id"], names)
     kept = rows.filter(pa.array(~copies))
-    return rows.filter(pa.array(copies)), kept.filter(pa.array(repeats(one(kept["sample_id"]))))
+    return rows.filter(pa.array(copies)), kept.filter(pa.array(repeats(as_array(kept["sample_id"]))))
 
 
 def _by_labels(stores: Stores, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -75,7 +75,7 @@ def _separate(stores: Stores) -> str:
     bare, _named = _by_labels(stores, others)
     new = bare.drop(["_rowid"]).set_column(bare.column_names.index("sample_id"), "sample_id", ids.fresh(bare.num_rows))
     if bare.num_rows:  # the new ids first: killed in between, this leaves a sample more, and never one less
-        made = one(new["sample_id"])
+        made = as_array(new["sample_id"])
         stores.samples.append(new.schema, new.to_batches(), Identity(made, made, pa.array([], pa.string())), checked)
     gone = np.concatenate([copies["_rowid"].to_numpy(), bare["_rowid"].to_numpy()])
     stores.db.delete_rows("samples", gone)

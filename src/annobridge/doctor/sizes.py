@@ -24,10 +24,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core import geometry, validate
+from ..core import geometry
+from ..core.arrays import Bools, as_array, as_mask, list_lengths
+from ..core.checks import validate
 from ..core.labels import LABELS, OURS
-from ..core.masks import Bools, bools, lengths, one
-from ..spool import Spool
+from ..spill.streams import Streams
 from ..store import headers, media
 from ..store.labels import ROWS
 from ..store.stores import Stores
@@ -92,17 +93,17 @@ class _Labels:
     drawn: Bools = field(init=False)
 
     def __post_init__(self) -> None:
-        mask = one(self.rows["mask"])
+        mask = as_array(self.rows["mask"])
         size = pc.struct_field(mask, [0])
-        stored = [bools(pc.equal(pc.list_element(size, n), pa.array(self.sizes[:, 1 - n]))) for n in (0, 1)]
+        stored = [as_mask(pc.equal(pc.list_element(size, n), pa.array(self.sizes[:, 1 - n]))) for n in (0, 1)]
         self.masked = stored[0] & stored[1] & (self.turns > 4)
-        placed = bools(mask.is_null())
-        unknown = bools(self.rows["run"].is_null()) & bools(self.rows["tool"].is_null())
+        placed = as_mask(mask.is_null())
+        unknown = as_mask(self.rows["run"].is_null()) & as_mask(self.rows["tool"].is_null())
         self.imported, self.drawn = placed & unknown, placed & ~unknown
 
 
 def _labels(stores: Stores, damaged: pa.Table, version: int | None = None) -> Iterator[_Labels]:
-    ids = one(damaged["sample_id"])
+    ids = as_array(damaged["sample_id"])
     sizes = np.stack([damaged[n].to_numpy() for n in ("width", "height")], axis=1).astype(np.float64)
     for batch in stores.labels.ours(_PLACED, version):
         at = pc.index_in(batch["sample_id"], value_set=ids)
@@ -153,7 +154,7 @@ def _repair(stores: Stores, options: Options) -> str:
 
 def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str) -> Iterator[str]:
     version = stores.labels.version()
-    spool = Spool({"scaled": OURS, "turned": OURS})
+    spool = Streams({"scaled": OURS, "turned": OURS})
     leaving: set[str] = set()
     for part in _labels(stores, damaged, version):
         if rescale:
@@ -175,7 +176,7 @@ def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str)
     spool.close()
 
 
-def _writes(spool: Spool, kept: pa.Array) -> Iterator[pa.RecordBatch]:
+def _writes(spool: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
     for name in ("scaled", "turned"):
         for batch in spool.batches(name):
             rows = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=kept))) if name == "scaled" else batch
@@ -183,27 +184,27 @@ def _writes(spool: Spool, kept: pa.Array) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays([rev if n == "rev" else rows[n] for n in LABELS.names], schema=LABELS)
 
 
-def _scale(part: _Labels, spool: Spool) -> set[str]:
+def _scale(part: _Labels, spool: Streams) -> set[str]:
     """Spool the imported labels of a part as they will be; returns the samples of which one would leave its image."""
     rows, sizes = part.rows.filter(pa.array(part.imported)), part.sizes[part.imported]
     bad = np.zeros(rows.num_rows, bool)
-    bad[sorted(validate.unsound(rows))] = True  # what is no polygon cannot be moved
+    bad[sorted(validate.unstorable(rows))] = True  # what is no polygon cannot be moved
     unmoved = set(rows["sample_id"].filter(pa.array(bad)).to_pylist())
     rows, sizes = rows.filter(pa.array(~bad)).combine_chunks(), sizes[~bad]
     factors = sizes / sizes[:, ::-1]
-    box = one(rows["bounding_box"])
-    moved = box.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4) * np.tile(factors, 2)[bools(box.is_valid())]
-    index = np.where(bools(box.is_valid()), np.cumsum(bools(box.is_valid())) - 1, 0)
+    box = as_array(rows["bounding_box"])
+    moved = box.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4) * np.tile(factors, 2)[as_mask(box.is_valid())]
+    index = np.where(as_mask(box.is_valid()), np.cumsum(as_mask(box.is_valid())) - 1, 0)
     boxes = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), 4)
-    boxes = boxes.take(pa.array(index, mask=bools(box.is_null())))
-    new = _with(_with(rows, "bounding_box", boxes), "points", _scaled(one(rows["points"]), factors))
+    boxes = boxes.take(pa.array(index, mask=as_mask(box.is_null())))
+    new = _with(_with(rows, "bounding_box", boxes), "points", _scaled(as_array(rows["points"]), factors))
     spool.add("scaled", new)
-    return unmoved.union(new["sample_id"].take(pa.array(sorted(validate.unsound(new)), pa.int64())).to_pylist())
+    return unmoved.union(new["sample_id"].take(pa.array(sorted(validate.unstorable(new)), pa.int64())).to_pylist())
 
 
 def _scaled(parts: pa.ListArray, factors: npt.NDArray[np.float64]) -> pa.Array:
     rings = parts.flatten()
-    owner = np.repeat(np.repeat(np.arange(len(parts)), lengths(parts)), lengths(rings))
+    owner = np.repeat(np.repeat(np.arange(len(parts)), list_lengths(parts)), list_lengths(rings))
     xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * factors[owner]
     points = pa.FixedSizeListArray.from_arrays(pa.array(xy.ravel()), 2)
     inner = pa.ListArray.from_arrays(_ends(rings), points)
@@ -211,7 +212,7 @@ def _scaled(parts: pa.ListArray, factors: npt.NDArray[np.float64]) -> pa.Array:
 
 
 def _ends(lists: pa.Array) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(lengths(lists))]), pa.int32())
+    return pa.array(np.concatenate([[0], np.cumsum(list_lengths(lists))]), pa.int32())
 
 
 def _with(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:

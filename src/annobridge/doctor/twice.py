@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.masks import one
+from ..core.arrays import as_array
 
 _WEIGHTS = np.random.default_rng(0).integers(1, 2**63, 4096, np.uint64)
 
@@ -33,7 +33,7 @@ def joined(*columns: pa.Array) -> pa.Array:
 
 def _codes(texts: pa.Array) -> npt.NDArray[np.uint64]:
     """A number for each text: equal for equal texts, and nearly always different for others."""
-    texts = one(texts).cast(pa.large_string())
+    texts = as_array(texts).cast(pa.large_string())
     _, ends, data = texts.buffers()
     if not len(texts) or data is None:
         return np.zeros(len(texts), np.uint64)

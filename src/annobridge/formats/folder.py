@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..exceptions import InvalidSource
+from ..spill.tables import Tables
 from . import sniff
 from .base import Options, Part
 from .metadata import source, write
@@ -19,7 +20,6 @@ from .metadata.place import METADATA, Folder, walk
 from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
-from .shelf import Shelf
 from .unread import is_image, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
@@ -58,7 +58,7 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     assumptions: list[str] = []
     folders = _folders(path, options.splits, assumptions)
-    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
+    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
     finish = Finish(options, kinds, keys)
     contents = []
     for folder in folders:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.rows import Sample
 from ..exceptions import InvalidSource
+from ..spill.tables import Tables
 from .base import Part
 from .metadata import source
 from .metadata.common import ClassKeys
@@ -28,7 +29,6 @@ from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
 from .metadata.write import gathered
-from .shelf import Shelf
 
 _NAMES = ("file_name", "filepath")
 _DEFAULT = Reading()
@@ -62,7 +62,7 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Shelf()
+    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
     folder = Folder.of(root, None)
     content = Content(folder, read(folder, Path("record"), options, kinds, keys, shelf, lines))
     source.gather(content, shelf)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..core.text import near
+from ..core.did_you_mean import did_you_mean
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from .base import Format, Options
 
@@ -27,7 +27,7 @@ def get(name: str) -> Format:
     """The format of that name."""
     installed = _installed()
     if name not in installed:
-        raise InvalidOption(f"There is no format {name!r}; {near(name, sorted(installed))}")
+        raise InvalidOption(f"There is no format {name!r}; {did_you_mean(name, sorted(installed))}")
     entry = installed[name]
     try:
         found: Format = entry.load()()
@@ -58,7 +58,7 @@ def options(kind: type[Chosen] | None, given: Mapping[str, Any], what: str) -> C
         raise InvalidOption(f"{what} is not possible; choose another format.")
     fields = sorted(kind.model_fields)
     if unknown := sorted(set(given) - set(fields)):
-        raise InvalidOption(f"{what} has no option {unknown[0]!r}; {near(unknown[0], fields)}")
+        raise InvalidOption(f"{what} has no option {unknown[0]!r}; {did_you_mean(unknown[0], fields)}")
     try:
         return kind(**given)
     except ValidationError as error:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrays import as_array, filter_rows
 from ..core.labels import BASELINE, conform
-from ..core.masks import keep, one
 from .run import Run
 from .tables import Database, among, quote
 
@@ -55,7 +55,7 @@ class Baseline:
     def ids(self, run: Run, field: str) -> pa.Array:
         """The labels that the run ever knew in a field, undone loads included."""
         where = f"run_id = {quote(run.run_id)} AND field = {quote(field)}"
-        return one(self.db.read("annotation_baseline", ["label_id"], where)["label_id"])
+        return as_array(self.db.read("annotation_baseline", ["label_id"], where)["label_id"])
 
 
 def current(rows: pa.Table) -> pa.Table:
@@ -65,13 +65,13 @@ def current(rows: pa.Table) -> pa.Table:
     """
     if not rows.num_rows:
         return rows
-    coded = one(rows["label_id"]).dictionary_encode()
+    coded = as_array(rows["label_id"]).dictionary_encode()
     if len(coded.dictionary) < rows.num_rows:
         codes, load = coded.indices.to_numpy(), rows["load"].to_numpy()
         order = np.lexsort((load, codes))
         last = np.append(codes[order][1:] != codes[order][:-1], True)
         rows = rows.take(pa.array(np.sort(order[last])))
-    return keep(rows, pc.invert(rows["gone"]))
+    return filter_rows(rows, pc.invert(rows["gone"]))
 
 
 def sent(rows: pa.Table) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from typing import Any
 import lance
 import pyarrow as pa
 
-from ..core.text import near
+from ..core.did_you_mean import did_you_mean
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from ..processes import has_ended
 from .commits import ATTEMPTS, Commits, deletions
@@ -109,7 +109,7 @@ class Runs:
     def _read(self, anno_key: str) -> Run:
         rows = self.db.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
         if not rows:
-            raise RunNotFound(f"There is no annotation run {anno_key!r}; {near(anno_key, self.keys())}")
+            raise RunNotFound(f"There is no annotation run {anno_key!r}; {did_you_mean(anno_key, self.keys())}")
         return Run.of_row(rows[0])
 
     def require_free(self, anno_key: str, table: lance.LanceDataset | None = None) -> None:
@@ -177,7 +177,7 @@ class Runs:
         """Forget a run by its key, also one whose entry cannot be read. Raises ``RunBusy`` while somebody changes it."""
         rows = self.db.read("annotation_runs", ["anno_key", "run_id"], f"anno_key = {quote(anno_key)}")
         if not rows.num_rows:
-            raise RunNotFound(f"There is no annotation run {anno_key!r}; {near(anno_key, self.keys())}")
+            raise RunNotFound(f"There is no annotation run {anno_key!r}; {did_you_mean(anno_key, self.keys())}")
         for run_id in rows["run_id"].to_pylist():
             with self._leases.hold(run_id, "is being forgotten", f"The run {anno_key!r}"):
                 self._delete(run_id)

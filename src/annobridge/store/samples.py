@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import ids
+from ..core.arrays import as_array
 from ..core.labels import SAMPLES
-from ..core.masks import one
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .commits import Commits
 from .errors import translated
@@ -59,7 +59,7 @@ class Samples:
             if "filepath" in rows.column_names
             else pa.chunked_array([], pa.string())
         )
-        return rows, Identity(one(filled), one(filled.filter(had)), one(files.drop_null()))
+        return rows, Identity(as_array(filled), as_array(filled.filter(had)), as_array(files.drop_null()))
 
     def require_new(self, identity: Identity, version: int | None = None) -> None:
         """Raise ``InvalidLabels`` unless the samples are new: by their id, or by their file where they were given no id."""
@@ -122,7 +122,7 @@ class Samples:
         if not self.count():
             return pa.array([], pa.string())
         found = [
-            pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=one(sample_ids)))
+            pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=as_array(sample_ids)))
             for batch in self.scan(None, ["sample_id"])
         ]
         return pa.concat_arrays(found) if found else pa.array([], pa.string())
@@ -160,7 +160,7 @@ class Samples:
         for at in range(0, len(sample_ids), _LOOK_UP):
             some = sample_ids.slice(at, _LOOK_UP)
             found = pa.Table.from_batches(self.scan(self._among(some), names), schema)
-            parts.append(found.take(pc.index_in(some, value_set=one(found["sample_id"]))))
+            parts.append(found.take(pc.index_in(some, value_set=as_array(found["sample_id"]))))
         rows = pa.concat_tables(parts) if parts else schema.empty_table()
         return rows.select(wanted)
 

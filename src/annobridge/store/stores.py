@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..exceptions import StoreError
-from .attached import AttachedSamples
 from .baseline import Baseline
+from .external import AttachedSamples
 from .labels import Labels
 from .lease import Hold, Leases
 from .runs import Runs

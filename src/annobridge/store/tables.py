@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
-from ..core.merge import BEFORE
+from ..core.merge.reconcile import BEFORE
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translated, unusable
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.masks import one
+from ..core.arrays import as_array
 from ..exceptions import StoreError
 from .labels import Labels, of_fields
 from .samples import Samples
@@ -121,7 +121,7 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     else:
         batches, value = samples.computed(expression), "value"
     rows = pa.Table.from_batches(list(batches))
-    return rows[value].take(pc.index_in(found, value_set=one(rows["sample_id"])))
+    return rows[value].take(pc.index_in(found, value_set=as_array(rows["sample_id"])))
 
 
 def _label_counts(labels: Labels, left: Selection, stage: Stage) -> pa.Array:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...core.attr_text import to_plain
 from ...core.geometry import Mask, decode_rle, mask_box
-from ...core.words import word
 from ...exceptions import Unsupported
 from . import values
 from .decode import ALL_OURS, OURS
@@ -34,7 +34,7 @@ def value(slot: Slot, rows: Sequence[Row], notes: Counter[str]) -> Any:
     if slot.outer.endswith("Field"):
         notes[f"values of {slot.name!r} are plain values there, without an id"] += 1
         text = rows[0]["value"]
-        return word(text) if slot.outer == "StringField" else json.loads(text)
+        return to_plain(text) if slot.outer == "StringField" else json.loads(text)
     if slot.many is None:
         return _label(slot, rows[0], notes)
     return {"_cls": slot.outer, slot.many: [_label(slot, row, notes) for row in rows]}

@@ -10,8 +10,8 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.infer import COLUMNS, FieldStats, describe
 from ...core.labels import KIND_TYPES
+from ...core.schema.infer import COLUMNS, FieldStats, describe
 from ...exceptions import Unsupported
 from . import columns
 from .decode import ALL_OURS, LISTS, OURS

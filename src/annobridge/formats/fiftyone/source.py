@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from ...exceptions import InvalidSource
+from ...spill.regrouped import GroupedStreams
+from ...spill.tables import Tables
 from ...store import media
 from .. import ids
 from ..base import Part
 from ..names import on_disk
-from ..regroup import Regrouped
-from ..shelf import Shelf
 from . import columns, documents
 from .decode import OURS
 from .documents import Document
@@ -42,7 +42,7 @@ class FiftyOneSource:
         with documents.reading(f"{self._layout.folder}: what the dataset says of itself"):
             self._fields = Fields(self._layout, options)
             self._layout.check()
-        self._shelf = Shelf()
+        self._shelf = Tables()
         self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
         self._parts: list[tuple[int, int]] = []  # samples, labels
         self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
@@ -56,7 +56,7 @@ class FiftyOneSource:
 
     def parts(self) -> Iterator[Part]:
         """The samples and labels, put together again from where they were put by."""
-        with Regrouped() as frames:
+        with GroupedStreams() as frames:
             frames.put("labels", ROWS, self._frame_rows())
             for number, (samples, labels) in enumerate(self._parts):
                 rows = columns.conformed(self._shelf.get(samples), self._schema)

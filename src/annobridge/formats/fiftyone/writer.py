@@ -13,13 +13,13 @@ from typing import Any, Literal, TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...core.did_you_mean import did_you_mean
 from ...core.labels import SAMPLES
-from ...core.text import near
 from ...exceptions import InvalidMedia, InvalidOption, Unsupported
+from ...spill.tables import Tables
 from ...store.media import Media
 from .. import media
 from ..base import Options, Part
-from ..shelf import Shelf
 from . import columns, encode, plan, schema, values
 from .decode import OURS
 
@@ -52,7 +52,7 @@ class _Draft:
 
     def __init__(self, folder: Path, options: Writing) -> None:
         self._folder, self._options = folder, options
-        self._shelf, self._parts = Shelf(), list[tuple[int, int, Media | None]]()
+        self._shelf, self._parts = Tables(), list[tuple[int, int, Media | None]]()
         self._fields = set[str]()
         self._schema, self._media_types, self._ours = pa.schema([]), set[str](), False
         self._notes: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class _Draft:
             yield from labels.combine_chunks().to_batches()
         if unknown := [name for name in self._options.fields or () if name not in self._fields]:
             raise InvalidOption(
-                f"No sample of these has labels in a field {unknown[0]!r} (fields=); {near(unknown[0], self._fields)}"
+                f"No sample of these has labels in a field {unknown[0]!r} (fields=); {did_you_mean(unknown[0], self._fields)}"
             )
         if len(self._media_types) > 1:
             raise Unsupported(

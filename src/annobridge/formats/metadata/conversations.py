@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core.choices import as_text, chosen_of, picked
+from ...core.did_you_mean import did_you_mean
 from ...core.rows import Message
-from ...core.text import near
+from ...core.schema.choices import as_text, chosen_of, picked
 from .lines import fail
 
 FIELD = "conversations"
@@ -99,7 +99,7 @@ def _asked(question: Row, where: str) -> tuple[str, list[str]]:
     given, choices = question.get("question_type") or "OPEN", question.get("choices") or []
     kind = given.upper() if isinstance(given, str) else ""
     if kind not in TYPES:
-        fail(where, f"has the question type {given!r}; {near(kind, TYPES)}")
+        fail(where, f"has the question type {given!r}; {did_you_mean(kind, TYPES)}")
     if not isinstance(choices, list) or not all(isinstance(c, str) for c in choices):
         fail(where, "has choices that are no list of texts; give choices=['…', '…'].")
     if kind != "OPEN" and not choices:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn, Union
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from ...core.text import near
+from ...core.did_you_mean import did_you_mean
 from ...exceptions import InvalidOption
 
 _PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "Any": Any, "object": Any, "None": None}
@@ -36,7 +36,7 @@ class Declarations:
         """The model of a class that derives from one of Pixano's; ``None`` for any other. Raises ``InvalidOption``."""
         if name not in self._classes and self._pixano:
             raise InvalidOption(
-                f"There is no class {name!r} in the schema file {self._file!r}; {near(name, self._classes)}"
+                f"There is no class {name!r} in the schema file {self._file!r}; {did_you_mean(name, self._classes)}"
             )
         if self._base(name, ()) is None:
             return None

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import attributes, geometry, validate
+from ...core import attributes, geometry
+from ...core.arrays import as_array, as_mask
+from ...core.checks import validate
 from ...core.labels import LABELS
-from ...core.masks import bools, one
 from ...exceptions import InvalidSource
 from . import boxes, kinds
 from .chunk import AT
@@ -62,7 +63,7 @@ class Finish:
             if pc.any(odd).as_py():
                 self._plain.add(name)
         if AT + "index" in table.column_names and self.kinds.type(name, "index") == pa.int64():
-            _check_index(one(table[AT + "index"]).fill_null(0).to_numpy(), where)
+            _check_index(as_array(table[AT + "index"]).fill_null(0).to_numpy(), where)
         if "mask" in table.column_names:
             self._masks(table, file, where)
 
@@ -76,10 +77,15 @@ class Finish:
         """Labels of a field as rows of ``LABELS``; ``ids`` are those of the samples, by image."""
         sizes = file.folder.sizes[table["image"].to_numpy()].astype(np.float64)
         size = table.num_rows
-        made: dict[str, Any] = {"sample_id": ids.take(one(table["image"])), "field": pa.repeat(pa.scalar(name), size)}
-        made["kind"] = one(table["kind"]) if "kind" in table.column_names else pa.repeat(pa.scalar("box"), size)
-        made["label"] = one(table["label"]) if "label" in table.column_names else self._classes(name, table, file.place)
-        made |= {key: one(table[key]) for key in _KEPT if key in table.column_names}
+        made: dict[str, Any] = {
+            "sample_id": ids.take(as_array(table["image"])),
+            "field": pa.repeat(pa.scalar(name), size),
+        }
+        made["kind"] = as_array(table["kind"]) if "kind" in table.column_names else pa.repeat(pa.scalar("box"), size)
+        made["label"] = (
+            as_array(table["label"]) if "label" in table.column_names else self._classes(name, table, file.place)
+        )
+        made |= {key: as_array(table[key]) for key in _KEPT if key in table.column_names}
         if "box" in table.column_names:
             made["bounding_box"], drop = self._placed(table, file, sizes, made["kind"])
         else:
@@ -88,7 +94,7 @@ class Finish:
         if "confidence" in given and "confidence" in made:  # of the label, or else of its box
             made["confidence"] = pc.coalesce(made["confidence"], given["confidence"])
         made = {**given, **made}
-        made["attributes"] = one(table["attributes"]) if "attributes" in table.column_names else extra
+        made["attributes"] = as_array(table["attributes"]) if "attributes" in table.column_names else extra
         out = pa.table(made)
         if "mask" in made["kind"].unique().to_pylist():
             out = _painted(out, sizes)
@@ -106,7 +112,7 @@ class Finish:
         none[at] = boxes.flat(made)
         index = np.full(table.num_rows, -1)
         index[at] = np.arange(len(at))
-        only = bools(pc.equal(kind, "box"))
+        only = as_mask(pc.equal(kind, "box"))
         column = pa.FixedSizeListArray.from_arrays(pa.array(made.ravel()), 4)
         return column.take(pa.array(index, mask=(index < 0) | none)), none & only
 
@@ -114,7 +120,7 @@ class Finish:
         key = self.class_keys.of.get(name, "")
         if AT + key not in table.column_names:
             return pa.nulls(table.num_rows, pa.string())
-        column = self.kinds.settled(name, key, one(table[AT + key]))
+        column = self.kinds.settled(name, key, as_array(table[AT + key]))
         if column.type == pa.string() or pa.types.is_null(column.type):
             return column.cast(pa.string())
         lines = table["line"].to_numpy()
@@ -125,7 +131,7 @@ class Finish:
     def _numbered(self, name: str, key: str, column: pa.Array, where: Callable[[int], str]) -> pa.Array:
         """The classes that numbers stand for."""
         classes = self.options.classes
-        first = int(np.flatnonzero(bools(column.is_valid()))[0]) if column.null_count < len(column) else 0
+        first = int(np.flatnonzero(as_mask(column.is_valid()))[0]) if column.null_count < len(column) else 0
         if classes is None:
             raise InvalidSource(
                 f"{where(first)} has the class {column[first].as_py()} in {key!r} of {name!r}, a number; say what the numbers "
@@ -141,7 +147,7 @@ class Finish:
                 where(at),
                 f"has the class {column[at].as_py()}, and classes= names {len(classes)}, from 0; name them all.",
             )
-        return pa.array(classes, pa.string()).take(pa.array(numbers.astype(np.int64), mask=~bools(column.is_valid())))
+        return pa.array(classes, pa.string()).take(pa.array(numbers.astype(np.int64), mask=~as_mask(column.is_valid())))
 
     def _extra(self, name: str, table: pa.Table) -> tuple[pa.Array, dict[str, pa.Array]]:
         """The attributes, and those of them that are columns of ``LABELS``."""
@@ -150,7 +156,7 @@ class Finish:
         for key in names:
             if key == self.class_keys.of.get(name):
                 continue
-            column = self.kinds.settled(name, key, one(table[AT + key]))
+            column = self.kinds.settled(name, key, as_array(table[AT + key]))
             if pa.types.is_null(column.type):
                 continue
             if self._is_column(name, key, column.type):
@@ -158,7 +164,7 @@ class Finish:
                 if key == "confidence":
                     given[key] = pc.if_else(pc.equal(given[key], NO_CONFIDENCE), None, given[key])
                 continue
-            at = np.flatnonzero(bools(column.is_valid()))
+            at = np.flatnonzero(as_mask(column.is_valid()))
             rows.append(at)
             parts.append(kinds.attribute(key, column if len(at) == len(column) else column.take(pa.array(at))))
         if not parts:
@@ -182,8 +188,8 @@ def _check_index(index: npt.NDArray[np.int64], where: Callable[[int], str]) -> N
 
 def _boxes(table: pa.Table) -> tuple[boxes.Ints, boxes.Floats, boxes.Ints]:
     """The rows that have a box, the boxes, and what each says of its numbers."""
-    column = one(table["box"])
-    at = np.flatnonzero(bools(column.is_valid()))
+    column = as_array(table["box"])
+    at = np.flatnonzero(as_mask(column.is_valid()))
     found = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     codes = table["unit"].to_numpy()[at] if "unit" in table.column_names else np.zeros(len(at), np.int8)
     return at, found, codes.astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import columns
+from ...core import column_values
 from ...exceptions import InvalidSource
 from .lines import fail
 from .schema import Schema
@@ -102,12 +102,12 @@ def wider(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 def texts(column: pa.Array) -> pa.Array:
     """Values as JSON texts; null stays null."""
-    return column.cast(pa.string()) if column.type == JSON else columns.texts(column)
+    return column.cast(pa.string()) if column.type == JSON else column_values.texts(column)
 
 
 def attribute(name: str, column: pa.Array) -> pa.StructArray:
     """Values as attributes of labels; null where there is none."""
-    return columns.of_texts(name, NAMES.get(column.type, "json"), texts(column))
+    return column_values.of_texts(name, NAMES.get(column.type, "json"), texts(column))
 
 
 def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.masks import one
+from ...core.arrays import as_array
 from ...exceptions import InvalidMedia, Unsupported
 from ...store import media
 from .common import CATEGORIES
@@ -54,7 +54,9 @@ class Cells:
 
     def __init__(self, samples: pa.Table, labels: pa.Table, name: str) -> None:
         rows = labels.filter(pc.equal(labels["field"], name))
-        place = one(pc.index_in(rows["sample_id"], value_set=one(samples["sample_id"]))).to_numpy(zero_copy_only=False)
+        place = as_array(pc.index_in(rows["sample_id"], value_set=as_array(samples["sample_id"]))).to_numpy(
+            zero_copy_only=False
+        )
         order = np.argsort(place, kind="stable")
         self.rows = rows.take(pa.array(order))
         self.place = place[order]
@@ -80,7 +82,7 @@ class Cells:
 
     def boxes(self, sizes: np.ndarray | None = None) -> list[Any]:
         """The boxes, in pixels if the sizes of the samples' images are given; null where there is none."""
-        column = one(self.rows["bounding_box"])
+        column = as_array(self.rows["bounding_box"])
         at = np.flatnonzero(np.asarray(column.is_valid()))
         flat = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
         made: list[Any] = [None] * len(column)

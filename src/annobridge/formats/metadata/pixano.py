@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...core import geometry
-from ...core.choices import chosen_of
+from ...core.schema.choices import chosen_of
 from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES

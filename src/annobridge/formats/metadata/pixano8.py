@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import geometry
-from ...core.choices import letters_of
+from ...core.schema.choices import letters_of
 from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..shelf import Shelf
+from ...spill.tables import Tables
 from . import lines
 from .arrays import FileName, Quickstart
 from .boxes import Units
@@ -67,7 +67,7 @@ def read(
     options: Reading,
     kinds: Kinds,
     keys: ClassKeys,
-    shelf: Shelf,
+    shelf: Tables,
     given: Iterable[tuple[int, Line]] | None = None,
 ) -> File:
     """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
@@ -103,7 +103,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _put(chunk: Chunk, file: File, shelf: Shelf) -> None:
+def _put(chunk: Chunk, file: File, shelf: Tables) -> None:
     samples = shelf.add(chunk.samples())
     file.chunks.append((samples, [(name, shelf.add(table)) for name, table in chunk.fragments(file.units)]))
 

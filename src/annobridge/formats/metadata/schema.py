@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from ...core.text import near
+from ...core.did_you_mean import did_you_mean
 from ...exceptions import InvalidOption, InvalidSource
 from .declared import Declarations
 
@@ -43,7 +43,7 @@ class Schema:
         def fit(value: Any, where: str) -> Any:
             if name not in adapters:
                 raise InvalidSource(
-                    f"{where} has {name!r} in {space!r}, which the schema does not have; {near(name, adapters)}"
+                    f"{where} has {name!r} in {space!r}, which the schema does not have; {did_you_mean(name, adapters)}"
                 )
             return self._fitted(adapters[name], value, f"{where} has {name!r} = {json.dumps(value)[:80]}")
 
@@ -107,7 +107,7 @@ def _run(path: Path, file: str, name: str) -> type[BaseModel]:
     models = {n: m for n, m in vars(module).items() if isinstance(m, type) and issubclass(m, BaseModel)}
     if name not in models:
         what = "is no pydantic model" if hasattr(module, name) else "is not in it"
-        raise InvalidOption(f"{name!r} {what} ({file}); {near(name, set(models) - {'BaseModel'})}")
+        raise InvalidOption(f"{name!r} {what} ({file}); {did_you_mean(name, set(models) - {'BaseModel'})}")
     return models[name]
 
 

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...core.arrays import as_array
 from ...core.labels import LABELS, SAMPLES, conform
-from ...core.masks import one
 from ...exceptions import InvalidSource
+from ...spill.tables import Tables
 from .. import ids
 from ..base import PART, Part
-from ..shelf import Shelf
 from . import boxes
 from .chunk import AT, OWN
 from .finish import Finish
@@ -52,7 +52,7 @@ class FolderSource:
         contents: Sequence[Content],
         kinds: Kinds,
         finish: Finish,
-        shelf: Shelf,
+        shelf: Tables,
         notes: Sequence[str],
         assumptions: Sequence[str],
     ) -> None:
@@ -137,10 +137,10 @@ _COMING = pa.schema([f.with_nullable(True) for f in LABELS if f.name not in ("re
 
 
 def _columns(table: pa.Table) -> dict[str, pa.Array]:
-    return {name: one(table[name]) for name in table.column_names}
+    return {name: as_array(table[name]) for name in table.column_names}
 
 
-def gather(content: Content, shelf: Shelf) -> None:
+def gather(content: Content, shelf: Tables) -> None:
     """Learn which image is in which chunk, and merge the lines of one image. Raises ``InvalidSource`` where they differ."""
     folder, file = content.folder, content.file
     tables = [shelf.get(samples).select(["image", "line"]) for samples, _ in file.chunks] if file else []
@@ -156,7 +156,7 @@ def gather(content: Content, shelf: Shelf) -> None:
         _move(content, file, shelf)
 
 
-def _merge(content: Content, file: File, shelf: Shelf, repeated: npt.NDArray[np.int32]) -> None:
+def _merge(content: Content, file: File, shelf: Tables, repeated: npt.NDArray[np.int32]) -> None:
     for samples, _ in file.chunks:
         table = shelf.get(samples)
         for row in table.filter(pc.is_in(table["image"], value_set=pa.array(repeated))).to_pylist():
@@ -172,7 +172,7 @@ def _merge(content: Content, file: File, shelf: Shelf, repeated: npt.NDArray[np.
                     )
 
 
-def _move(content: Content, file: File, shelf: Shelf) -> None:
+def _move(content: Content, file: File, shelf: Tables) -> None:
     """Bring labels of later lines to the chunk in which their image is."""
     for number, (_, fragments) in enumerate(file.chunks):
         for name, at in fragments:
@@ -183,7 +183,7 @@ def _move(content: Content, file: File, shelf: Shelf) -> None:
                 content.strays.setdefault(other, []).append((name, moved))
 
 
-def identify(contents: Sequence[Content], shelf: Shelf) -> None:
+def identify(contents: Sequence[Content], shelf: Tables) -> None:
     """Give each image its sample id: its own, or one derived from its path. Raises ``InvalidSource`` for repeated ids."""
     for content in contents:
         folder = content.folder
@@ -202,7 +202,7 @@ def identify(contents: Sequence[Content], shelf: Shelf) -> None:
         raise InvalidSource(_twice(contents, shelf, twice))
 
 
-def _twice(contents: Sequence[Content], shelf: Shelf, twice: str) -> str:
+def _twice(contents: Sequence[Content], shelf: Tables, twice: str) -> str:
     places = []
     for content in contents:
         for samples, _ in content.file.chunks if content.file else []:
@@ -212,7 +212,7 @@ def _twice(contents: Sequence[Content], shelf: Shelf, twice: str) -> str:
     return f"The id {twice!r} is given to several images, at {' and '.join(places[:2])}; give each its own."
 
 
-def look(content: Content, shelf: Shelf, finish: Finish) -> list[str]:
+def look(content: Content, shelf: Tables, finish: Finish) -> list[str]:
     """Look at all labels of a file against their images; what to tell. Raises ``InvalidSource``."""
     file = content.file
     if file is None:

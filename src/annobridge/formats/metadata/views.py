@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core.text import near
+from ...core.did_you_mean import did_you_mean
 from . import conversations
 from .arrays import add_views
 from .chunk import Chunk
@@ -85,7 +85,7 @@ class Views:
             marks["pixano-0.7"] = f"{where} ('status' or 'comment')"
         if not self._odd and (odd := [key for key in line if key not in _LATER]):
             self._odd = f"{where} has the key {odd[0]!r},"
-            self._hint = near(odd[0], _LATER)
+            self._hint = did_you_mean(odd[0], _LATER)
 
     def _note_forms(self, where: str) -> None:
         if self._entities.lists and not self._marks["pixano-0.8"]:

@@ -14,13 +14,13 @@ from typing import Any, BinaryIO, TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import infer
+from ...core.arrays import is_rotated
 from ...core.labels import LABELS, SAMPLES
-from ...core.masks import turned
+from ...core.schema import infer
 from ...exceptions import InvalidMedia
+from ...spill.tables import Tables
 from ...store.media import FileMedia, Media, shown
 from ..base import Part
-from ..shelf import Shelf
 from .options import Writing
 from .out import Dialect, FileNameOut, unsupported
 from .pixano import QuickstartOut
@@ -64,7 +64,7 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
 
 def gathered(parts: Iterable[Part]) -> tuple[Iterator[tuple[pa.Table, pa.Table]], Facts]:
     """The samples and labels of all parts, put by, and what is in them."""
-    shelf, facts = Shelf(), Facts()
+    shelf, facts = Tables(), Facts()
     numbers = []
     for part in parts:
         facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the shelf
@@ -108,7 +108,7 @@ def _note(part: Part, facts: Facts) -> None:
             found.add("no label")
         if "tags" in found and not pc.any(pc.greater(pc.list_value_length(rows["tags"]), 0)).as_py():
             found.discard("tags")
-        if "rotation" in found and not turned(rows["rotation"]).any():
+        if "rotation" in found and not is_rotated(rows["rotation"]).any():
             found.discard("rotation")
         facts.given.setdefault(name, set()).update(found)
 

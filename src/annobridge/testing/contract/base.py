@@ -15,12 +15,12 @@ import pytest
 
 from ...backend.base import AnnotationBackend, Download, Receipt
 from ...backend.guarded import Guarded
+from ...bridge.reports import LoadReport
+from ...bridge.results import AnnotationResults
 from ...core.compare import equal_rows
 from ...core.labels import LABEL_TYPES
 from ...dataset import Dataset, create_dataset
 from ...exceptions import EditorWarning, Gone, InvalidLabels, Unsupported
-from ...reports import LoadReport
-from ...results import AnnotationResults
 from .. import examples
 
 Row = dict[str, Any]

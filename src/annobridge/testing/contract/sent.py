@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from ...backend.base import AnnotationBackend, Receipt, Task
 from ...backend.guarded import Guarded
+from ...bridge.pending_tasks import PendingTasks
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
-from ...outgoing import Outgoing
 from .base import Laws
 
 SECRET = "s3cr3t-canary-7f1e"  # noqa: S105
@@ -35,7 +35,7 @@ class SentLaws(Laws):
         stores, run = dataset._stores, results.run
         rows = stores.runs.tasks(run)
         todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
-        with Outgoing(stores, run, todo, {}) as outgoing:
+        with PendingTasks(stores, run, todo, {}) as outgoing:
             again = Guarded(results.backend).upload(outgoing.task(0))
         before, after = results.receipts()[0].state, json.loads(json.dumps(dict(again.state)))
         assert after == before, self.expected(

@@ -1,0 +1,172 @@
+"""Annotate: settings → view → schema → check → reserve → per task: upload, receipt, baseline → sent."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..backend.base import Receipt
+from ..backend.check import problems as unsupported
+from ..backend.guarded import Guarded
+from ..core import tasks
+from ..core.schema import FLAGS, LabelSchema, infer
+from ..core.unsent import sentences
+from ..display.progress import ProgressChoice
+from ..exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, UnsentWarning, Unsupported
+from ..store import views
+from ..store.lease import Hold
+from ..store.locate import of_samples
+from ..store.run import MEDIA_FIELD, NOT_SENT, Run
+from ..store.stores import Stores
+from .pending_tasks import PendingTasks
+from .tool_limits import shown_columns
+from .upload import Uploader
+
+
+def send(
+    stores: Stores,
+    stages: Sequence[views.Stage],
+    anno_key: str,
+    arguments: Mapping[str, Any],
+    backend: Guarded,
+    media_field: str,
+    strict: bool,
+    progress: ProgressChoice,
+) -> Run:
+    """Check everything, take the key, and send all tasks. ``arguments`` are those of ``annotate`` about the schema.
+
+    Nothing is sent or written before all checks have passed. When sending fails half-way, the run stays, and
+    ``resume`` sends the rest.
+    """
+    check_key(anno_key)
+    stores.runs.require_free(anno_key)
+    selection = views.resolve(stores.samples, stores.labels, stages)
+    if not len(selection.sample_ids):
+        raise StoreError("The view is empty, so there is nothing to annotate; widen its conditions.")
+    schema = resolve_schema(stores, arguments)
+    if found := unsupported(schema, backend.capabilities, backend.name):
+        raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
+    run = Run(
+        anno_key, str(uuid.uuid4()), "sending", backend.name, schema, {**backend.config.stored(), MEDIA_FIELD: media_field},
+        [dict(s) for s in stages], stores.labels.version(), _now(), _now(),
+    )  # fmt: skip
+    per_task = tasks.size(backend.config.task_size, backend.capabilities.largest_task)
+    parts = tasks.split(selection.sample_ids, per_task)
+    todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
+    stores.labels.require_nullable()
+    with PendingTasks(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as outgoing:
+        outgoing.check(backend, progress)
+        run = _with_unsent(run, outgoing.unsent.to_list(), strict)
+        outgoing.keep_sizes()
+        with stores.runs.reserved(run) as hold:
+            stores.runs.add_tasks(run, todo)
+            return Uploader(stores, run, hold, backend, outgoing).send(progress)
+
+
+def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
+    """The run with what it leaves behind. Warns of it, or refuses it."""
+    if not entries:
+        return run
+    told = sentences(entries)
+    if strict:
+        raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", told)
+    warnings.warn("\n".join(told), UnsentWarning, stacklevel=4)
+    return replace(run, options={**run.options, NOT_SENT: entries})
+
+
+def check_key(anno_key: str) -> None:
+    """Raise ``InvalidSchema`` for a key that is not a plain name."""
+    if not isinstance(anno_key, str) or not anno_key.isidentifier():
+        raise InvalidSchema(
+            "", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."]
+        )
+
+
+def resume(stores: Stores, run: Run, backend: Guarded, progress: ProgressChoice) -> Run:
+    """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first.
+
+    Raises ``RunBusy`` while another process is sending the run.
+    """
+    with stores.runs.hold(run, "is being sent") as (now, hold):
+        return now if now.state == "sent" else _resume(stores, now, hold, backend, progress)
+
+
+def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: ProgressChoice) -> Run:
+    done, tasks_ = stores.runs.receipts(run), stores.runs.tasks(run)
+    if not tasks_.num_rows:
+        raise RunError(
+            f"The run {run.anno_key!r} stopped before its tasks were written down; abort it, and annotate again."
+        )
+    todo = _still_here(stores, run, [
+        (name, ids.values)
+        for name, ids in zip(tasks_["task"].to_pylist(), tasks_["sample_ids"], strict=True)
+        if name not in done
+    ])  # fmt: skip
+    if todo:  # the baseline of a task is written before its receipt
+        stores.baseline.drop(run, [name for name, _ in todo])
+    filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
+    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend)) as outgoing:
+        outgoing.check_files(backend, progress)
+        return Uploader(stores, run, hold, backend, outgoing).send(progress)
+
+
+def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
+    """The tasks that are to be sent, without samples that were deleted meanwhile; a run of which none is left is forgotten."""
+    everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
+    present = stores.samples.present(everyone)
+    lost = len(everyone) - len(present)
+    if not lost:
+        return todo
+    left = [(name, ids.filter(pc.is_in(ids, value_set=present))) for name, ids in todo]
+    for (name, ids), (_, before) in zip(left, todo, strict=True):
+        if len(ids) < len(before):
+            stores.runs.set_task(run, name, ids)
+    if not stores.runs.tasks(run).num_rows:
+        stores.runs.delete(run)
+        raise StoreError(
+            f"All samples of the run {run.anno_key!r} were deleted, so there is nothing to send, and no run."
+        )
+    warnings.warn(
+        f"{lost} samples of the run {run.anno_key!r} were deleted since it began; they are not sent.",
+        UnsentWarning,
+        stacklevel=5,
+    )
+    return [(name, ids) for name, ids in left if len(ids)]
+
+
+def abort(stores: Stores, run: Run, backend: Guarded) -> None:
+    """Remove what the run made on the server, answered or not, and forget the run.
+
+    Raises ``RunBusy`` while another process is sending the run.
+    """
+    with stores.runs.hold(run, "is being aborted") as (now, _):
+        known = stores.runs.receipts(now)
+        for name in stores.runs.tasks(now)["task"].to_pylist():
+            state = known[name] if name in known else backend.find(name)
+            if state is not None:
+                backend.delete(Receipt(name, state))
+        stores.runs.delete(now)
+
+
+def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
+    """The schema of a call: FiftyOne's rules, with what is missing inferred from the labels that are there."""
+    given = arguments["label_schema"] if arguments.get("label_schema") is not None else arguments.get("label_field")
+    if given is None:
+        raise InvalidSchema("", ["Say what to label: give label_schema, or label_field with label_type and classes."])
+    names = {"label_type": "type", "classes": "classes", "attributes": "attributes", "mask_targets": "mask_targets"}
+    defaults = {key: arguments[name] for name, key in names.items() if arguments.get(name) is not None}
+    defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
+    labels = of_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
+    existing = infer.describe(labels)
+    return LabelSchema.parse(given, defaults, existing)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,22 @@
+"""Connections: the backend that a call speaks with, from its name or its run, and the settings of this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..backend.base import AnnotationBackend
+from ..settings import config
+from ..store.run import OF_THE_BRIDGE, Run
+
+
+def connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
+    """A backend by name, or the default one, as it is configured now."""
+    settings = config.resolve(name, options)
+    return settings.backend(settings.config)
+
+
+def reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
+    """The backend of a run, with the options that were kept with it, and those given now."""
+    stored = {name: value for name, value in run.options.items() if name not in OF_THE_BRIDGE}
+    return connect(run.backend, {**stored, **options})

@@ -1,0 +1,118 @@
+"""Outcome: what a load was asked to do, what the planning found, and what must stop the load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.did_you_mean import did_you_mean
+from ..core.labels import LABEL_TYPES
+from ..core.merge import border, findings
+from ..core.merge.route import MODES, Choice
+from ..display.terminal import absence
+from ..exceptions import Conflict, InvalidOption, MergeError, TooManyDeletions, UnexpectedLabels
+from ..spill.streams import Streams
+from ..store.run import Run
+
+POLICIES = ("theirs", "ours", "fail")
+DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
+_FEW = 10  # deletions that never need it
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a load was asked to do."""
+
+    dest_field: str | Mapping[str, str] | None = None
+    unexpected: Choice = "prompt"
+    conflicts: str = "theirs"
+    force: bool = False
+    invalid: str | None = None  # shapes over the border: "clip", "refuse"; None: clip up to a pixel, refuse the rest
+
+    def __post_init__(self) -> None:
+        """Refuse words that mean nothing."""
+        if self.invalid is not None and self.invalid not in border.MODES:
+            raise InvalidOption(
+                f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "
+                "what is up to a pixel outside and refuse the rest."
+            )
+        if self.conflicts not in POLICIES:
+            raise InvalidOption(
+                f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}."
+            )
+        for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():
+            if name not in LABEL_TYPES:
+                raise InvalidOption(
+                    f"unexpected= names the type {name!r}, which is not a label type; {did_you_mean(name, LABEL_TYPES)}"
+                )
+        if not isinstance(self.unexpected, str | Mapping) and not callable(self.unexpected):
+            raise InvalidOption(
+                f"unexpected={self.unexpected!r} is not known; give a word, a dictionary of type to field, or a callable."
+            )
+        if isinstance(self.unexpected, str) and self.unexpected not in MODES:
+            modes = ", ".join(map(repr, MODES))
+            raise InvalidOption(
+                f"unexpected={self.unexpected!r} is not known; give one of {modes}, a dictionary of type to field, or a callable."
+            )
+
+
+@dataclass
+class Outcome:
+    """What the planning found: the spool, and small sums over it."""
+
+    spool: Streams
+    version: int
+    run: Run
+    load: int
+    options: Options
+    destinations: Mapping[str, str]
+    sent: int = 0
+    unanswered: int = 0  # samples of which the tool said nothing
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
+    notes: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+    def total(self, action: str) -> int:
+        """How many labels an action is for, in all fields."""
+        return sum(n for (_, a), n in self.counts.items() if a == action)
+
+    def guard(self) -> None:
+        """Raise what must stop a load before anything is written."""
+        rows = self.spool.rows
+        if self.options.unexpected == "prompt" and rows["unexpected"]:
+            why = findings.summary(self.spool.batches("unexpected"))
+            raise UnexpectedLabels(
+                f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
+                "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
+            )
+        if self.options.conflicts == "fail" and rows["conflicts"]:
+            first = self.spool.table("conflicts", _SHOWN).to_pylist()
+            listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
+            raise Conflict(
+                f"{rows['conflicts']} changes were made both here and in the tool: {listed}. "
+                "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
+            )
+        deletions = self.total("delete")
+        if not self.options.force and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
+            raise TooManyDeletions(
+                f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
+                "load with force=True."
+            )
+
+
+def require_unique(spool: Streams) -> None:
+    """Raise ``MergeError`` when two labels would be written under one id."""
+    written = pa.chunked_array([batch["label_id"] for batch in spool.batches("writes")], pa.string())
+    if pc.count_distinct(written).as_py() < len(written):
+        counts = pc.value_counts(written)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+        raise MergeError(
+            f"The load would write {len(twice)} label ids more than once (first: {twice[0].as_py()!r}), so nothing was "
+            "written. Where the dataset itself has two labels of one id, delete one of them, or give it another id; "
+            "otherwise this is a defect of annobridge, so please report it."
+        )

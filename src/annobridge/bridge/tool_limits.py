@@ -1,0 +1,32 @@
+"""What people will not find, or cannot do, in the tool, as far as it is the same for all tasks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from ..backend.guarded import Guarded
+from ..core.column_values import is_plain
+from ..core.labels import SAMPLES
+from ..core.schema import LabelSchema
+from ..store.stores import Stores
+
+
+def shown_columns(stores: Stores, backend: Guarded) -> list[str]:
+    """The dataset's own columns of samples that the tool is given."""
+    own = [f for f in stores.samples.schema() if f.name not in SAMPLES.names]
+    return [f.name for f in own if backend.capabilities.sample_columns and is_plain(f.type)]
+
+
+def of_run(schema: LabelSchema, stores: Stores, backend: Guarded) -> Iterator[str]:
+    """A sentence for each."""
+    can = backend.capabilities
+    for field in schema.fields.values():
+        if limit := can.editor_limits.get(field.type):
+            yield f"{field.name} ({field.type}): {limit}"
+    sent = {*SAMPLES.names, *shown_columns(stores, backend)}
+    left = [f for f in stores.samples.schema() if f.name not in sent and not pa.types.is_null(f.type)]
+    if can.sample_columns and left:
+        named = ", ".join(f"{f.name} ({f.type})" for f in left)
+        yield f"These columns of the samples are neither text, numbers nor booleans, and are not sent: {named}."

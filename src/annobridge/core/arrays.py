@@ -1,0 +1,84 @@
+"""Arrow columns at hand for numpy: a column as one array, and which of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array; also one of no chunks, which Arrow refuses to join."""
+    if isinstance(column, pa.Array):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def as_mask(values: pa.Array | pa.ChunkedArray) -> Bools:
+    """A mask from an Arrow array of booleans; null is False."""
+    filled = pc.fill_null(values, False) if values.null_count else values
+    result: Bools = filled.to_numpy(zero_copy_only=False) if isinstance(filled, pa.Array) else filled.to_numpy()
+    return result.astype(bool, copy=False)
+
+
+def not_null(values: pa.Array | pa.ChunkedArray) -> Bools:
+    """Where an array is not null."""
+    return as_mask(values.is_valid())
+
+
+def equal(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray | str) -> Bools:
+    """Where two arrays are equal; null equals nothing."""
+    return as_mask(pc.equal(a, b))
+
+
+def is_rotated(rotations: pa.Array | pa.ChunkedArray) -> Bools:
+    """Where a rotation, in degrees, turns anything: null, zero and whole turns do not.
+
+    >>> turned(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
+    [False, False, False, False, True]
+    """
+    degrees = pc.fill_null(as_array(rotations).cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):  # of infinity, which counts as turned
+        result: Bools = np.fmod(degrees, 360.0) != 0
+    return result
+
+
+def replace_values(values: pa.Array, rows: Ints, new: pa.Array) -> pa.Array:
+    """``values`` with those of some rows replaced, in order, by ``new``."""
+    order = np.arange(len(values))
+    order[rows] = len(values) + np.arange(len(new))
+    return pa.concat_arrays([values, new]).take(pa.array(order))
+
+
+def any_of(masks: Iterable[Bools], size: int) -> Bools:
+    """Where at least one of the masks holds."""
+    out = np.zeros(size, bool)
+    for mask in masks:
+        out |= mask
+    return out
+
+
+def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows at which ``where`` holds; the table itself when that is all of them, which a filter would copy."""
+    return rows if pc.all(where, min_count=0).as_py() else rows.filter(where)
+
+
+def list_lengths(lists: pa.Array) -> Ints:
+    """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
+    sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return sizes
+
+
+def points_known(points: pa.Array) -> Ints:
+    """How many points each label has that are not missing."""
+    rings = points.flatten()
+    owner = np.repeat(np.repeat(np.arange(len(points)), list_lengths(points)), list_lengths(rings))
+    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    known: Ints = np.bincount(owner[~np.isnan(xy).any(axis=1)], minlength=len(points))
+    return known

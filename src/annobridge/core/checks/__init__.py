@@ -1,0 +1,1 @@
+"""Checks of labels: which rows cannot be stored or sent, and why."""

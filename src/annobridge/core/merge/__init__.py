@@ -1,0 +1,1 @@
+"""The three-way merge of one task: match → route → diff → restrict → reconcile."""

@@ -1,0 +1,56 @@
+"""Shapes that people drew over the border of their image: how far they overhang, and cut back to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from ..arrays import Bools, as_mask, list_lengths
+from ..checks.columns import Columns, Floats
+from ..checks.validate import TOLERANCE, clip
+
+MODES = ("clip", "refuse")
+PIXEL_OF_UNKNOWN = 0.001  # of the width or height of an image whose size is not known
+
+
+def overhang(labels: pa.Table) -> Floats:
+    """How far each label lies outside its image, horizontally and vertically, as shares of its width and height.
+
+    What may lie outside (turned boxes, cuboids) does not overhang, nor does what is no number at all.
+    """
+    table = Columns(labels)
+    over = np.zeros((table.size, 2))
+    rows, boxes, upright = table.boxes
+    with np.errstate(invalid="ignore"):
+        beyond = np.fmax(np.fmax(-boxes[:, :2], boxes[:, :2] + boxes[:, 2:] - 1), 0)
+    over[rows[upright]] = beyond[upright]
+    parts = table["points"]
+    rings = parts.flatten()
+    points = rings.flatten()
+    owner = np.repeat(np.repeat(np.arange(table.size), list_lengths(parts)), list_lengths(rings))[
+        as_mask(points.is_valid())
+    ]
+    xy = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    with np.errstate(invalid="ignore"):
+        beyond = np.fmax(np.fmax(-xy, xy - 1), 0)
+    beyond[table.any_of("cuboid")[owner]] = 0
+    np.fmax.at(over, owner, beyond)
+    over[~np.isfinite(over)] = 0
+    over[over <= TOLERANCE] = 0
+    return over
+
+
+def within_a_pixel(over: Floats, sizes: Floats) -> Bools:
+    """Which labels overhang by a pixel at most; ``sizes`` are the width and height of their images, NaN if unknown."""
+    pixel = np.where(np.isfinite(sizes) & (sizes > 0), 1 / np.fmax(sizes, 1), PIXEL_OF_UNKNOWN)
+    near: Bools = np.logical_and.reduce(over <= pixel * (1 + 1e-9) + TOLERANCE, axis=1)
+    over_any: Bools = np.logical_or.reduce(over > 0, axis=1)
+    return near & over_any
+
+
+def clipped(labels: pa.Table, where: Bools) -> pa.Table:
+    """``labels`` with those at which ``where`` holds cut back to their images."""
+    order = np.arange(labels.num_rows)
+    order[where] = labels.num_rows + np.arange(int(where.sum()))
+    both = pa.concat_tables([labels, clip(labels.filter(pa.array(where)))])
+    return both.take(pa.array(order)).combine_chunks()

@@ -1,0 +1,6 @@
+"""The public objects: datasets and views."""
+
+from .dataset import Dataset, create_dataset, list_datasets, load_dataset
+from .view import View
+
+__all__ = ["Dataset", "View", "create_dataset", "list_datasets", "load_dataset"]

@@ -1,0 +1,232 @@
+"""Datasets: made, opened and filled. A dataset is a view of all its samples that can also be written to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core import column_labels
+from ..core.nest import unnest
+from ..doctor import DoctorReport, examine
+from ..exceptions import DatasetNotFound, SchemaError, StoreError
+from ..formats import opsml, registry
+from ..formats.base import Source
+from ..formats.metadata.options import Reading
+from ..ingest import additions, label_input
+from ..ingest.column_labels import adopted
+from ..ingest.importer import Importer, labels_in
+from ..store import building
+from ..store.stores import Stores
+from ..store.tables import Database, among, quote
+from .view import View, listed
+
+
+class Dataset(View):
+    """Images and their labels, in one LanceDB database."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_arrow(
+        cls,
+        uri: str | Path,
+        samples: Any,
+        labels: Mapping[str, Any] | Sequence[str] = (),
+        label_types: Mapping[str, str] | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> Dataset:
+        """Make a dataset of samples, and of labels by field: tables, streams or frames of any library that speaks Arrow.
+
+        ``labels`` may also name columns of the samples that hold lists of label structs, as ``nested()`` gives them.
+        Raises as ``create_dataset``, ``add_samples`` and ``add_labels`` do; nothing is made then.
+        """
+        if not isinstance(labels, Mapping):
+            samples, rows = unnest(pa.table(samples), labels)
+            labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
+        tables = {field: label_input.tables(rows) for field, rows in labels.items()}
+        with building.new(str(uri), storage_options, replace=False) as database:
+            rows = label_input.with_media_type(pa.table(samples))
+            additions.add_samples(Stores.of(database), rows, lambda _: tables, label_types)
+        return load_dataset(uri, storage_options)
+
+    @classmethod
+    def from_pandas(
+        cls, uri: str | Path, samples: Any, labels: Mapping[str, Any] | Sequence[str] = (), **arguments: Any
+    ) -> Dataset:
+        """``from_arrow`` of data frames; their index is left out."""
+        tables: Mapping[str, Any] | Sequence[str] = labels
+        if isinstance(labels, Mapping):
+            tables = {field: pa.Table.from_pandas(rows, preserve_index=False) for field, rows in labels.items()}
+        return cls.from_arrow(uri, pa.Table.from_pandas(samples, preserve_index=False), tables, **arguments)
+
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self._stores.db.uri
+
+    def add_samples(
+        self, samples: Any, image_dir: str | Path | None = None, classes: Sequence[str] | None = None
+    ) -> list[str]:
+        """Add samples with their labels: ``Sample`` objects, dictionaries of columns, or any Arrow table (the fast way).
+
+        Columns that the dataset does not have are made. Returns the sample ids. opsml's ``ImageMetadata`` and
+        ``ImageRecord`` are taken too: ``image_dir`` is where their file names start, ``classes`` names classes that are numbers.
+
+        All samples and labels are added, or nothing is, also if the process is killed. A sample is new if its ``sample_id`` is;
+        where none is given, if its file is. Raises ``InvalidLabels`` otherwise.
+        """
+        if opsml.is_records(samples):
+            with self._stores.changing_samples(additions.PURPOSE, additions.WAIT):
+                found = Importer(self._stores, tags=(), clip=False)
+                found.read(_records(samples, image_dir, classes), progress=False)
+                found.commit()
+            return found.sample_ids
+        if hasattr(samples, "__arrow_c_stream__"):
+            return additions.add_samples(self._stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
+        self._stores.samples.require_own()
+        given = label_input.samples(samples)
+        if not given:
+            return []
+        rows = label_input.sample_rows(given)
+        label_input.check_labels(given, rows)
+        return additions.add_samples(self._stores, rows, lambda ids: label_input.labels_by_field(given, ids))
+
+    def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
+        """Delete samples and their labels: both, or nothing."""
+        ids = listed(sample_ids)
+        if not ids:
+            return
+        self._stores.samples.require_own()
+        with self._stores.changing_samples("is having samples deleted", additions.WAIT):
+            self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
+            self._stores.samples.delete(ids)
+            self._stores.labels.delete_of_samples(pa.array(ids, pa.string()))
+
+    def add_labels(
+        self,
+        field: str,
+        rows: Any,
+        label_type: str | None = None,
+        invalid: str = "refuse",
+        image_dir: str | Path | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> int:
+        """Add labels to a field; returns how many.
+
+        ``rows`` is an Arrow table or stream with columns of ``LABELS`` (the fast way; ``sample_id`` is needed, ``kind`` follows
+        from ``label_type`` or from the columns), a dictionary of sample id to labels, or an iterable of labels or dictionaries.
+        Raises ``InvalidLabels`` for values that mean nothing (NaN, an empty box, a box outside the image); ``invalid="clip"``
+        cuts boxes and points to the image. Nothing is added then. opsml's records are taken as by ``add_samples``, for images
+        that the dataset has.
+        """
+        tables = label_input.tables(rows)
+        if opsml.is_records(rows):
+            tables = labels_in(self._stores, _records(rows, image_dir, classes), "objects")
+        return additions.add_labels(self._stores, field, tables, label_type, label_input.clips(invalid))
+
+    def adopt_labels(
+        self,
+        column: str,
+        field: str | None = None,
+        coordinates: str = "relative",
+        box_format: str = "xywh",
+        classes: Sequence[str] = (),
+        invalid: str = "refuse",
+    ) -> int:
+        """Take over the labels that lie in a column of the samples; returns how many. The column stays as it is.
+
+        Samples that have labels in the field are left out, so that it can be repeated when rows have come.
+
+        Text becomes a classification (blank text none), a list of texts several, a number a scalar; a list of structs, or a
+        struct of lists, becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all
+        else as attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the
+        image or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names
+        classes that are numbers.
+        """
+        form = column_labels.Form(coordinates, box_format, tuple(classes))
+        tables = adopted(self._stores, column, field or column, form)
+        return additions.add_labels(self._stores, field or column, tables, None, label_input.clips(invalid))
+
+    def set_labels(self, rows: Any) -> int:
+        """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
+
+        With a column ``rev``, each label must still have that revision; else ``StalePlan``, and nothing is written.
+        """
+        version = self._stores.labels.version()
+        edit = label_input.edit(self._stores, version, rows)
+        if edit is None:
+            return 0
+        before, after = edit
+        self._stores.labels.commit(version, before, after.to_batches())
+        return int(after.num_rows)
+
+    def delete_labels(
+        self, label_ids: Sequence[str] | None = None, field: str | None = None, where: str | None = None
+    ) -> int:
+        """Delete labels by id, of a field, or by an SQL condition; what is given must all hold. Returns how many."""
+        conditions = [f"({where})"] if where else []
+        if field is not None:
+            conditions.append(f"field = {quote(field)}")
+        if label_ids is not None:
+            conditions.append(among("label_id", label_ids) if label_ids else "false")
+        if not conditions:
+            raise SchemaError("Say which labels to delete: give label_ids, a field, or a condition.")
+        version = self._stores.labels.version()
+        rows = self._stores.labels.rows_to_replace(" AND ".join(conditions), version)
+        self._stores.labels.commit(version, rows)
+        return int(rows.num_rows)
+
+    def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
+        """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
+
+        ``pixel_labels`` decides about boxes and points, made in no tool, on images whose width and height were the wrong way
+        round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
+        them. Labels drawn in a tool are right, and stay; so do all on images of orientations 1 to 4.
+        """
+        return examine(self._stores, repair, pixel_labels)
+
+    def optimize(self) -> None:
+        """Put the small files of many writes together; reading gets faster, nothing else changes."""
+        self._stores.db.optimize()
+
+
+def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
+    chosen = registry.options(Reading, {"classes": classes}, "Reading opsml's records")
+    return opsml.source_of(given, image_dir, chosen)
+
+
+def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
+    """Make a dataset in a new folder, or at ``s3://``, ``gs://``, ``az://``. Raises ``DatasetExists``.
+
+    A folder that is there may hold tables of LanceDB and hidden files; ``StoreError`` names any other, and nothing is made.
+    """
+    folder = Path(uri)
+    if "://" not in str(uri) and folder.is_dir():
+        names = sorted(p.name for p in folder.iterdir() if p.suffix != ".lance" and not p.name.startswith("."))
+        if names:
+            raise StoreError(
+                f"The folder {str(uri)!r} holds {names[0]!r}, so no dataset is made in it; give a new folder."
+            )
+    return Dataset(Stores.of(Database.create(str(uri), storage_options)))
+
+
+def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
+    """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
+    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).resolve())) is not None:
+        raise DatasetNotFound(
+            f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
+            "repeat the import, or move it back."
+        )
+    return Dataset(Stores.of(Database.open(str(uri), storage_options)))
+
+
+def list_datasets(uri: str | Path) -> list[str]:
+    """The names of the datasets in a folder."""
+    root = Path(uri)
+    if not root.is_dir():
+        raise StoreError(f"There is no folder {str(uri)!r}; correct the path.")
+    return sorted(p.name for p in root.iterdir() if (p / "annotation_runs.lance").is_dir())

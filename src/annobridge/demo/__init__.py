@@ -1,0 +1,1 @@
+"""The demo: drawn street scenes, and a scripted person who labels them."""

@@ -1,0 +1,1 @@
+"""Whole datasets in and out: import, export, attach a table of the user."""

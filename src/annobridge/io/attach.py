@@ -1,0 +1,51 @@
+"""Attach: a dataset whose samples are a LanceDB table that is there already. The table is read where it lies, never written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..dataset import Dataset
+from ..exceptions import DatasetExists, DatasetNotFound, StoreError
+from ..store import tables
+from ..store.external import attachment
+from ..store.stores import Stores
+
+
+def attach(
+    uri: str | Path,
+    table: str = "images",
+    id: str = "id",  # noqa: A002 - the word that everybody looks for
+    media: str = "image",
+    dataset: str | Path | None = None,
+    storage_options: dict[str, str] | None = None,
+) -> Dataset:
+    """Make a dataset of a table of the LanceDB database at ``uri``, or open the one that was made of it.
+
+    ``id`` is the column of the sample ids (text or whole numbers, unique), ``media`` that of the images: paths, URIs, bytes, or
+    Lance blobs. Columns named ``width``, ``height``, ``tags``, … are those of samples. annobridge's own tables lie beside it,
+    or in another folder, ``dataset``. Later changes of the table are seen by the dataset.
+
+    Raises ``StoreError`` for a table or column that is not there, ids that are null or repeated, and media that are no images.
+    """
+    place = str(dataset if dataset is not None else uri)
+    found = attachment(str(uri), table, id, media, beside=dataset is None, storage_options=storage_options)
+    try:
+        database = tables.Database.create(place, storage_options, found)
+    except DatasetExists:
+        database = _opened(place, storage_options)
+        if database.attachment != found:
+            raise DatasetExists(
+                f"There is a dataset at {place!r} already, of another table or other columns; open it with load_dataset, or give "
+                "this one a folder of its own with dataset=…."
+            ) from None
+    return Dataset(Stores.of(database))
+
+
+def _opened(place: str, storage_options: dict[str, str] | None) -> tables.Database:
+    try:
+        return tables.Database.open(place, storage_options)
+    except DatasetNotFound:
+        raise StoreError(
+            f"The database {place!r} has tables that are called as annobridge's own ({', '.join(tables.OWN)}); give these a folder "
+            "of their own with dataset=…."
+        ) from None

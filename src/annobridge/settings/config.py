@@ -1,0 +1,374 @@
+"""Which backend, with which options, and who said so.
+
+Arguments of the call, then ``annotation_config`` as edited at run time, then ``ANNOBRIDGE_<BACKEND>_<OPTION>``, then
+``~/.annobridge``, then defaults. Credentials also look into the keyring, and may be asked for (``credentials``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from ..backend import registry
+from ..backend.base import AnnotationBackend, AnnotationBackendConfig
+from ..backend.unpicklable import Unpicklable
+from ..core.did_you_mean import did_you_mean
+from ..display import html
+from ..exceptions import ConfigError, InvalidOption, UnknownBackend
+from . import credentials
+from .layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
+
+DEFAULT_BACKEND = "pixano"
+EDITED = "annotation_config"
+_LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
+
+
+@dataclass
+class AnnotationConfig(Unpicklable):
+    """Settings edited at run time: ``annobridge.annotation_config.backends["cvat"]["url"] = …``."""
+
+    default_backend: str | None = None
+    backends: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict), repr=False)
+
+    def _repr_html_(self) -> str:
+        rows, problems = survey()
+        return html.titled("Settings", html.table(Setting._fields, rows), *map(html.line, problems))
+
+
+annotation_config = AnnotationConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A backend and its validated options; ``origins`` says where each was set."""
+
+    name: str
+    backend: type[AnnotationBackend]
+    config: AnnotationBackendConfig
+    origins: dict[str, str]
+
+
+class Setting(NamedTuple):
+    """One line of ``annobridge config``; secrets are masked."""
+
+    backend: str
+    option: str
+    value: str
+    origin: str
+
+
+def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
+    """The backend of that name, or the default one, configured.
+
+    Raises a ``ConfigError`` that tells all that is wrong, each with where it was set; before a credential is asked for.
+    """
+    sources = _Sources()
+    chosen = Value(name, "argument") if name else sources.default()
+    faults = sources.faults(chosen)
+    name = str(chosen.value)
+    if name not in sources.names:
+        _refuse(faults)
+    backend = registry.get(name, sources.custom)
+    found = {**sources.options(name, backend.Config), **{k: Value(v, "argument") for k, v in arguments.items()}}
+    _warn_if_exposed(backend.Config, sources.file, name)
+    note = _look_further(name, backend.Config, found)
+    errors = [e for e in _errors(backend.Config, found) if not _may_be_asked(backend.Config, e)]
+    _refuse([*faults, *_unknown(name, backend.Config, found), *_unusable(name, backend.Config, found, errors)])
+    _ask(name, backend.Config, found, note)
+    _refuse(_unusable(name, backend.Config, found, _errors(backend.Config, found)))
+    config = backend.Config.model_validate(_values(backend.Config, found))
+    origins = {option: found[option].origin if option in found else "default" for option in backend.Config.model_fields}
+    return Settings(name, backend, config, origins)
+
+
+def list_backends() -> list[str]:
+    """The names of the backends in use: installed or registered, and not left out by ``ANNOBRIDGE_BACKENDS``."""
+    return _sound().names
+
+
+def broken_backends() -> dict[str, str]:
+    """Those of them that cannot be loaded, with the reason."""
+    sources = _sound()
+    return {name: why for name, why in registry.broken(sources.custom).items() if name in sources.names}
+
+
+def backend_class(name: str | None = None) -> type[AnnotationBackend]:
+    """The backend of that name, or the default one, not configured yet."""
+    sources = _Sources()
+    chosen = Value(name, "argument") if name else sources.default()
+    _refuse(sources.faults(chosen))
+    return registry.get(str(chosen.value), sources.custom)
+
+
+def describe() -> list[Setting]:
+    """Every setting of every backend with its origin."""
+    return survey()[0]
+
+
+def survey() -> tuple[list[Setting], list[str]]:
+    """Every setting of every backend with its origin; and all that is wrong with them, a sentence each.
+
+    That something is not set is not wrong here, as it may still be given as an argument, or asked for.
+    """
+    sources = _Sources()
+    chosen = sources.default()
+    rows = [Setting("", "default_backend", chosen.value, chosen.origin)]
+    faults = sources.faults(chosen)
+    for name in sources.names:
+        try:
+            config = registry.get(name, sources.custom).Config
+        except ConfigError as error:
+            said = sources.registered.get(name)
+            rows.append(Setting(name, "", str(error), "config_cls" if said else "installed"))
+            if said or name == chosen.value:
+                faults.append(ConfigError(f"{said.origin}: {error}" if said else str(error)))
+            continue
+        found = sources.options(name, config)
+        faults += _unknown(name, config, found)
+        _look_further(name, config, found)
+        rows += _described(name, config, found)
+        errors = [e for e in _errors(config, found) if e["type"] != "missing"] if found else []
+        faults += _unusable(name, config, found, errors)
+    absent = sorted(set(sources.file.backends) - set(sources.names))
+    rows += [Setting(name, "", "not installed", sources.file.shown) for name in absent]
+    return rows, [str(fault) for fault in faults]
+
+
+def _sound() -> _Sources:
+    """The layers; raises all that is wrong with their form."""
+    sources = _Sources()
+    _refuse(sources.mistakes())
+    return sources
+
+
+def _refuse(faults: Iterable[ConfigError]) -> None:
+    """Raise all that is wrong as one error, of their class if they share it."""
+    faults = list(faults)
+    kinds = {type(fault) for fault in faults}
+    if faults:
+        raise (kinds.pop() if len(kinds) == 1 else ConfigError)("\n".join(map(str, faults)))
+
+
+class _Sources:
+    """The layers as they are at the moment of a call."""
+
+    def __init__(self) -> None:
+        self.file = read_file()
+        self.edited = Layer(
+            Value(annotation_config.default_backend, EDITED) if annotation_config.default_backend else None,
+            {n: {k: Value(v, EDITED) for k, v in o.items()} for n, o in annotation_config.backends.items()},
+        )
+        installed = registry.names()
+        self.environment = read_environment({*installed, *self.file.backends, *self.edited.backends})
+        self.layers = (self.file, self.environment, self.edited)
+        self.registered: Options = {}  # backend name -> its config_cls
+        for layer in self.layers:
+            self.registered |= {n: o["config_cls"] for n, o in layer.backends.items() if "config_cls" in o}
+        self.custom = {name: str(said.value) for name, said in self.registered.items()}
+        self.known, self.listed = registry.names(self.custom), listed_backends()
+        listed = self.listed
+        self.names = [n for n in self.known if listed is None or n in listed or ("*" in listed and n in installed)]
+
+    def default(self) -> Value:
+        said = [layer.default_backend for layer in reversed(self.layers) if layer.default_backend]
+        return said[0] if said else Value(DEFAULT_BACKEND, "default")
+
+    def mistakes(self) -> list[ConfigError]:
+        """What is wrong with the form of the file, and, if it could be read, with the names in the environment."""
+        faults = [ConfigError(problem) for problem in self.file.problems]
+        if not self.file.readable:
+            return faults
+        faults += [ConfigError(problem) for problem in self.environment.problems]
+        for name in self.listed or ():
+            if name != "*" and name not in self.known:
+                hint = did_you_mean(name, self.known)
+                faults.append(UnknownBackend(f"There is no backend {name!r} (environment {BACKENDS_VARIABLE}); {hint}"))
+        return faults
+
+    def faults(self, chosen: Value) -> list[ConfigError]:
+        """All mistakes, those in the names of backends too."""
+        faults = self.mistakes()
+        if not self.file.readable:
+            return faults
+        if chosen.value not in self.names:
+            hint = did_you_mean(str(chosen.value), self.names)
+            faults.append(UnknownBackend(f"There is no backend {chosen.value!r} ({chosen.origin}); {hint}"))
+        for section in self.file.backends:
+            hint = did_you_mean(section, self.names)
+            if section not in registry.names(self.custom) and hint.startswith("did you mean"):
+                what = f"{self.file.shown} has a section for {section!r}, which is no backend; {hint}"
+                faults.append(UnknownBackend(what))
+        return faults
+
+    def options(self, name: str, config: type[AnnotationBackendConfig]) -> Options:
+        merged: Options = {}
+        for layer in self.layers:
+            merged |= layer.backends.get(name, {})
+        merged.pop("config_cls", None)
+        return {k: v for k, v in merged.items() if v.in_file or k not in config.variables}
+
+
+def _unknown(name: str, config: type[AnnotationBackendConfig], found: Options) -> list[ConfigError]:
+    known = list(config.model_fields)
+    return [
+        InvalidOption(f"{name} has no option {option!r} ({value.origin}); {did_you_mean(option, known)}")
+        for option, value in found.items()
+        if option not in known
+    ]
+
+
+def _errors(config: type[AnnotationBackendConfig], found: Options) -> list[ErrorDetails]:
+    """What the model has against the values, without the values themselves."""
+    try:
+        config.model_validate(_values(config, found))
+    except ValidationError as error:
+        return error.errors(include_url=False, include_context=False, include_input=False)
+    return []
+
+
+def _may_be_asked(config: type[AnnotationBackendConfig], error: ErrorDetails) -> bool:
+    """Whether an error may go away when credentials have been asked for."""
+    return not error["loc"] or (error["type"] == "missing" and error["loc"][0] in config.credentials)
+
+
+def _unusable(
+    name: str, config: type[AnnotationBackendConfig], found: Options, errors: Iterable[ErrorDetails]
+) -> list[ConfigError]:
+    return [InvalidOption(_problem(name, config, found, error)) for error in errors]
+
+
+def _values(config: type[AnnotationBackendConfig], found: Options) -> dict[str, Any]:
+    fields = config.model_fields
+    return {option: _parsed(fields[option], value) for option, value in found.items() if option in fields}
+
+
+def _parsed(info: FieldInfo, value: Value) -> Any:
+    """Texts of the environment become lists, dictionaries and booleans where expected; pydantic does the rest."""
+    kinds = {get_origin(a) or a for a in (info.annotation, *get_args(info.annotation))}
+    if not value.origin.startswith("environment"):
+        return value.value
+    if {bool, str} <= kinds:  # as in ``verify``: pydantic would take "false" for the text
+        return {"true": True, "false": False}.get(value.value.lower(), value.value)
+    if not kinds & {list, tuple, set, frozenset, dict}:
+        return value.value
+    try:
+        return json.loads(value.value)
+    except ValueError:
+        return [part.strip() for part in value.value.split(",")]
+
+
+def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, error: ErrorDetails) -> str:
+    option, expected = str(error["loc"][0]) if error["loc"] else "", str(error["msg"])
+    if not option:
+        return f"{name}: {expected.removeprefix('Value error, ')}"
+    if error["type"] == "missing":
+        variable = credentials.variable(name, option)
+        return f"{name} needs {option}: give it as an argument, as {variable}, or under [backends.{name}] of the file."
+    shown = "its value cannot be used" if is_secret(config, option) else expected[:1].lower() + expected[1:]
+    origin = found[option].origin if option in found else "default"
+    return f"{name} cannot use {option} ({origin}): {shown.removeprefix('value error, ')}."
+
+
+def is_secret(config: type[AnnotationBackendConfig], option: str) -> bool:
+    """Whether an option's value may never be shown."""
+    annotation = config.model_fields[option].annotation
+    return SecretStr in (annotation, *get_args(annotation))
+
+
+def _extra(config: type[AnnotationBackendConfig], option: str) -> dict[str, Any]:
+    extra = config.model_fields[option].json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def _look_further(name: str, config: type[AnnotationBackendConfig], found: Options) -> str:
+    """Add what a tool's own variables and the keyring hold; both come before the file. Says if a keyring failed."""
+    note = ""
+    for option in config.model_fields:
+        if option in found and not found[option].in_file:
+            continue
+        own = next((v for v in _extra(config, option).get("env", ()) if os.environ.get(v)), None)
+        if own:
+            found[option] = Value(os.environ[own], f"environment {own}")
+        elif option in config.credentials:
+            secret, problem = credentials.lookup(name, _url(config, found), option)
+            note = note or problem
+            if secret:
+                found[option] = Value(secret.get_secret_value(), "keyring")
+    return note
+
+
+def _ask(name: str, config: type[AnnotationBackendConfig], found: Options, note: str) -> None:
+    """Ask for credentials that are required, and for those marked ``{"ask": True}`` unless another kind was found.
+
+    Of several sets of which one is required, those that are marked are asked for, or the first set.
+    """
+    marked = [o for o in config.credentials if _extra(config, o).get("ask")]
+    enough = any(o in found for o in config.credentials if o not in marked)
+    wanted = {o for o in config.credentials if config.model_fields[o].is_required() or (o in marked and not enough)}
+    if config.required and not any(all(o in found for o in options) for options in config.required):
+        begun = [options for options in config.required if any(o in found for o in options)]
+        wanted |= (
+            set(*begun[:1])
+            or {o for options in config.required for o in options if o in marked}
+            or {*config.required[0]}
+        )
+    for option in config.credentials:
+        if option in wanted and option not in found:
+            more = _alternatives(name, config) if config.required else {}
+            hidden = is_secret(config, option)
+            answer = credentials.ask(name, _url(config, found), option, hidden=hidden, note=note, **more)
+            found[option] = Value(answer.get_secret_value(), "prompt")
+
+
+def _alternatives(name: str, config: type[AnnotationBackendConfig]) -> dict[str, str]:
+    """For messages: all sets of credentials that would do, and the environment variable for the first."""
+    first = config.required[0][0]
+    own = _extra(config, first).get("env", ())
+    needs = ", or ".join(" and ".join(options) for options in config.required)
+    return {"needs": needs, "name": own[0] if own else credentials.variable(name, first)}
+
+
+def _url(config: type[AnnotationBackendConfig], found: Options) -> str | None:
+    default = config.model_fields["url"].default if "url" in config.model_fields else None
+    url = found["url"].value if "url" in found else default
+    return url if isinstance(url, str) else None
+
+
+def _warn_if_exposed(config: type[AnnotationBackendConfig], file: File, name: str) -> None:
+    said = file.backends.get(name, {})
+    secrets = [option for option in said if option in config.model_fields and is_secret(config, option)]
+    texts = {option: v.value for option, v in said.items() if isinstance(v.value, str) and option not in secrets}
+    urls = [option for option, text in texts.items() if _LOGIN.search(text)]
+    if file.path and (warning := credentials.exposure(file.path, file.shown, secrets, urls)):
+        warnings.warn(warning, credentials.ExposedSecretWarning, stacklevel=3)
+
+
+def _described(name: str, config: type[AnnotationBackendConfig], found: Options) -> Iterator[Setting]:
+    for option, info in config.model_fields.items():
+        said = found.get(option) or _default(info)
+        hidden = is_secret(config, option) and said.value
+        yield Setting(name, option, "***" if hidden else _masked(said.value), said.origin)
+    for option, said in found.items():
+        if option not in config.model_fields:
+            yield Setting(name, option, "", f"{said.origin}: unknown, {did_you_mean(option, config.model_fields)}")
+
+
+def _default(info: FieldInfo) -> Value:
+    if info.is_required():
+        return Value("", "not set")
+    return Value(info.get_default(call_default_factory=True, validated_data={}), "default")
+
+
+def _masked(value: Any) -> str:
+    """A value without what addresses may hide."""
+    return "" if value is None else re.sub(r"(?<=\?).+", "***", _LOGIN.sub("***", str(value)))

@@ -1,0 +1,220 @@
+"""The configuration file and the environment, each value with its origin. ``config`` puts them in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.did_you_mean import did_you_mean
+from ..core.media import MAX_PIXELS
+from ..exceptions import ConfigError
+
+PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
+BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
+_PREFIX = "ANNOBRIDGE_"
+_RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS}
+_TESTS = "ANNOBRIDGE_TEST_"  # variables of the tests, which no setting reads
+_KEYS = ("default_backend", "backends")
+_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
+
+
+class Value(NamedTuple):
+    """A value, and where it was set."""
+
+    value: Any
+    origin: str
+    in_file: bool = False
+
+    def __repr__(self) -> str:
+        """Without the value, which may be a secret, and would be in a traceback that shows variables."""
+        return f"Value(origin={self.origin!r})"
+
+
+Options = dict[str, Value]
+
+
+@dataclass
+class Layer:
+    """What one place says: the default backend, and options by backend. ``problems`` are names that mean nothing there, and
+    all that is wrong with its form.
+    """
+
+    default_backend: Value | None = None
+    backends: dict[str, Options] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class File(Layer):
+    """The configuration file; ``path`` is ``None`` when there is none."""
+
+    path: Path | None = None
+    shown: str = "~/.annobridge"
+    readable: bool = True
+
+
+def read_file() -> File:
+    """The file of ``ANNOBRIDGE_CONFIG_PATH``, ``~/.annobridge``, or ``config.toml`` in it if that is a folder."""
+    named = os.environ.get(PATH_VARIABLE)
+    path = Path(named).expanduser() if named else Path.home() / ".annobridge"
+    if path.is_dir():
+        path /= "config.toml"
+    file = File(shown=_shown(path))
+    if path.exists():
+        file.path = path
+        _read(path, file)
+    elif named:
+        _give_up(file, f"{PATH_VARIABLE} names {file.shown}, which does not exist; write it, or unset the variable.")
+    return file
+
+
+def _read(path: Path, file: File) -> None:
+    is_json = False
+    try:
+        text = path.read_text("utf-8-sig")
+        is_json = path.suffix == ".json" or text.lstrip().startswith("{")  # as FiftyOne's; TOML never begins like that
+        parsed, lines = _parse_json(text, file.shown) if is_json else _parse_toml(text, file.shown)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        _give_up(file, f"{file.shown} cannot be read: {reason}. Mend it, or its rights.")
+    except ConfigError as error:
+        _give_up(file, str(error))
+    else:
+        _fill(file, parsed, lines, foreign=is_json)
+
+
+def _give_up(file: File, problem: str) -> None:
+    file.problems.append(problem)
+    file.readable = False
+
+
+def _shown(path: Path) -> str:
+    try:
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    except ValueError:
+        return str(path)
+
+
+def _parse_toml(text: str, shown: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    try:
+        return tomllib.loads(text), _lines(text)
+    except tomllib.TOMLDecodeError as error:
+        message, found = str(error), re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", str(error))
+    number = int(found[1]) if found and found[1] else len(text.splitlines())
+    raise _syntax_error(text, shown, number, message.replace(found[0], "") if found else message)
+
+
+def _parse_json(text: str, shown: str) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError as error:
+        number, message = error.lineno, error.msg
+    else:
+        if isinstance(parsed, dict):
+            return parsed, {}
+        number, message = 1, "it should be an object"
+    raise _syntax_error(text, shown, number, message)
+
+
+def _syntax_error(text: str, shown: str, number: int, message: str) -> ConfigError:
+    line = (text.splitlines() or [""])[max(min(number, len(text.splitlines())) - 1, 0)]
+    key = re.split(r"[=:'\"#]", line.strip().lstrip("\"'"))[0].strip()  # what follows may be a secret
+    return ConfigError(f"{shown} line {number}, at {key!r}: {message}. Correct the line.")
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line on which each table and key of a TOML text first stands, as tomllib does not tell."""
+    table: tuple[str, ...] = ()
+    lines: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        header, key = _HEADER.match(line), _KEY.match(line)
+        if found := header or key:
+            path = tuple(part.strip("\"'") for part in _PART.findall(found[1]))
+            path, table = (path, path) if header else ((*table, *path), table)
+            for length in range(1, len(path) + 1):
+                lines.setdefault(path[:length], number)
+    return lines
+
+
+def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], int], *, foreign: bool) -> None:
+    def at(*path: str) -> str:
+        number = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), None)
+        return f"{file.shown} line {number}" if number else file.shown
+
+    def wrong(sentence: str, *path: str) -> None:
+        file.problems.append(f"{at(*path)}: {sentence}")
+
+    for key in parsed:
+        if key not in (*_KEYS, "$schema"):
+            wrong(f"there is no setting {key!r}; {did_you_mean(key, _KEYS)}", key)
+    if isinstance(default := parsed.get("default_backend"), str):
+        file.default_backend = Value(default, at("default_backend"))
+    elif default is not None:
+        wrong("default_backend should be the name of a backend, in quotes.", "default_backend")
+    sections = parsed.get("backends", {})
+    if not isinstance(sections, dict):
+        wrong("backends should be a table, as [backends.pixano].", "backends")
+        return
+    for name, options in sections.items():
+        if not isinstance(options, dict):
+            wrong(f"backends.{name} should be a table, as [backends.{name}].", "backends", name)
+            continue
+        file.backends[name] = {
+            option: Value(value, at("backends", name, option), in_file=True)
+            for option, value in options.items()
+            if not (foreign and option == "config_cls" and str(value).startswith("fiftyone."))
+        }
+
+
+def read_environment(known: Iterable[str]) -> Layer:
+    """``ANNOBRIDGE_<BACKEND>_<OPTION>``, for these backends and those that ``…_CONFIG_CLS`` registers."""
+    names = {_upper(name): name for name in known}
+    for variable in os.environ:
+        if variable.startswith(_PREFIX) and variable.endswith("_CONFIG_CLS"):
+            upper = variable.removeprefix(_PREFIX).removesuffix("_CONFIG_CLS")
+            names.setdefault(upper, upper.lower())
+    layer = Layer()
+    if default := os.environ.get("ANNOBRIDGE_DEFAULT_BACKEND"):
+        layer.default_backend = Value(default, "environment ANNOBRIDGE_DEFAULT_BACKEND")
+    for variable in sorted(v for v in os.environ if v.startswith(_PREFIX) and v not in _RESERVED and os.environ[v]):
+        rest = variable.removeprefix(_PREFIX)
+        owners = [u for u in names if rest.startswith(f"{u}_")]
+        if owners:  # the longest: ANNOBRIDGE_CVAT_EU_URL is of cvat_eu, if there is one
+            upper = max(owners, key=len)
+            option = rest.removeprefix(f"{upper}_").lower()
+            value = Value(os.environ[variable], f"environment {variable}")
+            layer.backends.setdefault(names[upper], {})[option] = value
+        elif not variable.startswith(_TESTS):
+            layer.problems.append(_unread(variable, names))
+    return layer
+
+
+def _unread(variable: str, names: Iterable[str]) -> str:
+    """The sentence about a variable that no setting reads. What all names begin with says nothing about likeness."""
+    rest = variable.removeprefix(_PREFIX)
+    option = rest.partition("_")[2]
+    known = {name.removeprefix(_PREFIX) for name in _RESERVED} | {f"{name}_{option}" for name in names if option}
+    hint = did_you_mean(rest.removeprefix("ANNOTATION_"), known)  # as FiftyOne's have
+    if hint.startswith("did you mean"):
+        hint = hint.replace("mean '", f"mean '{_PREFIX}")
+    else:
+        hint = f"there is {', '.join(sorted(_RESERVED))}, and {_PREFIX}<BACKEND>_<OPTION> for each backend that is installed."
+    return f"The environment has {variable}, which is no setting; {hint}"
+
+
+def listed_backends() -> list[str] | None:
+    """``ANNOBRIDGE_BACKENDS``: the only backends to use, of which ``*`` stands for all that are installed."""
+    text = os.environ.get(BACKENDS_VARIABLE, "")
+    return [n for n in re.split(r"[\s,\[\]'\"]+", text) if n] or None
+
+
+def _upper(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name).upper()
