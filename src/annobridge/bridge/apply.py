@@ -20,13 +20,13 @@ from .plan import require_open
 REPLANS = 3  # plans made anew when others keep changing the labels
 
 
-def apply(stores: Stores, outcome: Outcome) -> int | None:
+def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
 
     The ledger says ``applying`` before anything is written, and the commit of the labels has its token; so whatever
     happens in between, the next look at the run finds either the whole load or none of it.
     """
-    outcome.guard()
+    outcome.guard(force)
     rows = outcome.spool.rows
     if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
         return None
