@@ -105,7 +105,7 @@ class AnnotationResults:
         """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
         for attempt in range(1, loading.REPLANS + 1):
             plan = self.plan(**options)
-            if options.get("unexpected", "prompt") == "prompt" and plan.outcome.spool.rows["unexpected"] and ask:
+            if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options["unexpected"] = ask(plan)
                 plan = self.plan(**options)
             try:
@@ -123,8 +123,8 @@ class AnnotationResults:
         """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
         rest = planning.make(self._stores, self.run, self._guarded, report.outcome.options)
         taken = ("replaced", "refused", "conflicts", "dropped")
-        pending = sum(rest.spool.rows[name] for name in taken) + rest.unanswered
-        rest.spool.close()
+        pending = sum(rest.streams.rows[name] for name in taken) + rest.unanswered
+        rest.streams.close()
         if pending:
             report.outcome.notes.append(
                 f"The tasks were left on the server: {pending} changes or samples were not taken in full and exist only there. "
