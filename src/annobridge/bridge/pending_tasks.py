@@ -1,4 +1,4 @@
-"""Outgoing: what a run sends, task by task, checked before anything is sent."""
+"""The tasks that a run has still to send: checked before anything is sent, then made one at a time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, Unsupported
-from ..spill.groups import Groups
 from ..store import media, views
+from ..store.by_task import ByTask
 from ..store.labels import ORDERED, in_order
-from ..store.locate import Locator
 from ..store.run import Run
 from ..store.stores import Stores
 
@@ -38,23 +37,19 @@ class PendingTasks:
         columns: Sequence[str] = (),
     ) -> None:
         self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
-        everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
-        sizes = np.array([len(ids) for _, ids in todo], np.int64)
-        self.samples = len(everyone)
+        by_task = ByTask([ids for _, ids in todo])
+        self.samples = len(by_task.all_sample_ids)
         self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each file of a task, 0 where that was not read
         self._transposed: list[str] = []  # samples whose size in the dataset is that of the file, the wrong way round
         self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples that have none in the dataset
         self.unsent = Unsent()  # what the schema leaves out, known once the labels were checked
         self._media_field = run.options["media_field"]
         self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
-        locator = Locator(everyone, sizes)
-        self._labels = Groups(ORDERED)
+        self._samples = by_task.by_sample(self._sample_schema(), self._sample_rows())
         try:
-            self._samples = self._sample_rows(Locator(everyone, sizes))
-            for batch in self._label_rows(filters):
-                self._labels.add(batch, locator.tasks(batch["sample_id"]))
+            self._labels = by_task.by_sample(ORDERED, self._label_rows(filters))
         except BaseException:
-            self._labels.close()
+            self._samples.close()
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
@@ -67,19 +62,20 @@ class PendingTasks:
                 f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
             ) from e
 
-    def _sample_rows(self, locator: Locator) -> Groups:
+    def _sample_schema(self) -> pa.Schema:
         schema = self.stores.samples.schema()
         if self._media_field not in schema.names:
             raise SchemaError(
                 f"The samples have no column {self._media_field!r} (media_field); they have {', '.join(schema.names)}."
             )
-        sent = pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+        return pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+
+    def _sample_rows(self) -> Iterator[pa.RecordBatch]:
+        """The samples with the media field as ``filepath``."""
+        sent = self._sample_schema()
         names = [self._media_field if n == "filepath" else n for n in sent.names]
-        groups = Groups(sent)
         for batch in self.stores.samples.scan(None, list(dict.fromkeys(names))):
-            columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
-            groups.add(columns, locator.tasks(batch["sample_id"]))
-        return groups
+            yield pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
 
     def __len__(self) -> int:
         return len(self.todo)

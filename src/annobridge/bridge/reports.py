@@ -16,7 +16,7 @@ from ..spill.streams import Streams
 from ..store.run import NOT_SENT
 from ..store.stores import Stores
 from . import apply as loading
-from . import plan as planning
+from .download import digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
@@ -193,7 +193,7 @@ class MergePlan(_Summary):
 
         Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
         """
-        if planning.digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
+        if digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
         return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 

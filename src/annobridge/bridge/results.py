@@ -16,6 +16,7 @@ from ..store.run import NOT_SENT, NOTES, Run
 from ..store.stores import Stores
 from . import apply as loading
 from . import plan as planning
+from .download import baseline_of
 from .outcome import Options
 from .reports import LoadReport, MergePlan
 
@@ -38,7 +39,7 @@ class AnnotationResults:
 
     def with_baseline(self, receipt: Receipt) -> Receipt:
         """A receipt with the baseline as it stands now, as ``download`` wants it."""
-        return replace(receipt, baseline=planning.baseline_of(self._stores, self.run, receipt.task))
+        return replace(receipt, baseline=baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
         """The run's state, and each task's, with counts of samples by the tool's own states; ``"gone"`` if it is not there."""
@@ -93,21 +94,25 @@ class AnnotationResults:
 
     def plan(self, **options: Any) -> MergePlan:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
+        return self._plan(options, with_digests=True)
+
+    def _plan(self, options: dict[str, Any], with_digests: bool) -> MergePlan:
+        options = dict(options)
         progress = options.pop("progress", None)
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         self.run = self._stores.runs.get(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self._guarded, Options(**options), progress)
+        outcome = planning.make(self._stores, self.run, self._guarded, Options(**options), progress, with_digests)
         return MergePlan(self._stores, self._guarded, outcome)
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
         """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
         for attempt in range(1, loading.REPLANS + 1):
-            plan = self.plan(**options)
+            plan = self._plan(options, with_digests=False)
             if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options["unexpected"] = ask(plan)
-                plan = self.plan(**options)
+                plan = self._plan(options, with_digests=False)
             try:
                 report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
                 break

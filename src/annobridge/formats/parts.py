@@ -1,15 +1,13 @@
-"""Content: samples with all their labels, part by part; the labels are regrouped on disk, and one part is in memory."""
+"""Samples with all their labels, part by part: the labels are regrouped on disk, and one part is in memory at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
 
-from ..spill.groups import Groups
+from ..store.by_task import ByTask
 from ..store.labels import ORDERED, in_order
-from ..store.locate import Locator
 from ..store.samples import Samples
 from .base import PART, Part
 
@@ -19,14 +17,8 @@ class SampleParts:
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
-        self._labels = Groups(ORDERED)
-        locator = Locator(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
-        try:
-            for batch in labels:
-                self._labels.add(batch, locator.tasks(batch["sample_id"]))
-        except BaseException:
-            self._labels.close()
-            raise
+        parts = ByTask([sample_ids.slice(at, PART) for at in range(0, len(sample_ids), PART)])
+        self._labels = parts.by_sample(ORDERED, labels)
 
     def __len__(self) -> int:
         return len(self._ids)
