@@ -1,4 +1,4 @@
-"""Shuffle and Locator: rows regrouped by task on disk, in the order they came."""
+"""Shuffle and TaskIndex: rows regrouped by task on disk, in the order they came."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from annobridge.spill import groups as shuffle
 from annobridge.spill.groups import Groups
-from annobridge.store import locate
-from annobridge.store.locate import Locator
+from annobridge.store import task_index
+from annobridge.store.task_index import TaskIndex
 
 SCHEMA = pa.schema([("n", pa.int64()), ("s", pa.list_(pa.string()))])
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -49,19 +49,19 @@ def test_nothing_fed_is_nothing(tmp_path):
 @quick
 @given(data=st.data())
 def test_the_task_of_each_sample(monkeypatch, data):
-    monkeypatch.setattr(locate, "_WINDOW", 3)
+    monkeypatch.setattr(task_index, "_WINDOW", 3)
     sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=6))
     ids = [f"s{n}" for n in range(sum(sizes))]
     random.Random(7).shuffle(ids)
-    locator = Locator(pa.array(ids), np.array(sizes))
+    index = TaskIndex(pa.array(ids), np.array(sizes))
     tasks = np.repeat(np.arange(len(sizes)), sizes)
     for _ in range(3):
         asked = data.draw(st.lists(st.sampled_from([*ids, "strange", "other"]), max_size=15))
         expected = [int(tasks[ids.index(a)]) if a in ids else -1 for a in asked]
-        assert locator.tasks(pa.array(asked, pa.string())).tolist() == expected
+        assert index.task_numbers(pa.array(asked, pa.string())).tolist() == expected
 
 
 def test_no_tasks_at_all():
-    locator = Locator(pa.array([], pa.string()), np.zeros(0, np.int64))
-    assert locator.tasks(pa.array(["a"])).tolist() == [-1]
-    assert locator.tasks(pa.array([], pa.string())).tolist() == []
+    index = TaskIndex(pa.array([], pa.string()), np.zeros(0, np.int64))
+    assert index.task_numbers(pa.array(["a"])).tolist() == [-1]
+    assert index.task_numbers(pa.array([], pa.string())).tolist() == []

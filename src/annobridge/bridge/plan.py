@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core import frames, tracks
 from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.digest import digest
@@ -28,16 +28,16 @@ from ..spill import temporary
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store import baseline
-from ..store.baseline import current
-from ..store.labels import of_fields
-from ..store.locate import Locator
+from ..store.baseline import newest_rows
+from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.stores import Stores
 from ..store.tables import quote
+from ..store.task_index import TaskIndex
 from .outcome import Options, Outcome, require_unique
 
 
-def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None) -> Outcome:
+def make(stores: Stores, run: Run, backend: CheckedBackend, options: Options, progress: Any = None) -> Outcome:
     """Plan a load of a run. Writes nothing."""
     planner = _Planner(stores, run, backend, options)
     try:
@@ -46,7 +46,7 @@ def make(stores: Stores, run: Run, backend: Guarded, options: Options, progress:
         planner.close()
 
 
-def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
+def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
     """What the tool holds now, as one digest per task; compared before a plan made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = []
@@ -62,10 +62,10 @@ def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
 def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
     """The baseline of one task as it stands now (``REMOTE``), less what was carried into other fields."""
     rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
-    return destination.split(current(rows))[0].select(REMOTE.names).cast(REMOTE)
+    return destination.split(newest_rows(rows))[0].select(REMOTE.names).cast(REMOTE)
 
 
-def _downloaded(backend: Guarded, run: Run, receipt: Receipt) -> Download:
+def _downloaded(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
     """What the tool has for a task. An error says how to go on."""
     try:
         return backend.download(receipt)
@@ -99,7 +99,7 @@ class _Answer(NamedTuple):
 
 
 class _Planner:
-    def __init__(self, stores: Stores, run: Run, backend: Guarded, options: Options) -> None:
+    def __init__(self, stores: Stores, run: Run, backend: CheckedBackend, options: Options) -> None:
         self.stores, self.run, self.backend, self.options = stores, run, backend, options
         self.receipts = stores.runs.receipts(run)
         rows = stores.runs.tasks(run)
@@ -116,7 +116,9 @@ class _Planner:
         self.policy = "ours" if options.conflicts == "ours" else "theirs"
         schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
-        self.out = Outcome(Streams(schemas), stores.labels.version(), run, run.next_load, options, self.destinations)
+        self.out = Outcome(
+            Streams(schemas), stores.labels.version(), run, run.next_load_number, options, self.destinations
+        )
         self.clipped = 0  # labels that were cut back to their image
         self.doubled = 0  # labels of which the baseline has a second record
         self._folder = temporary.make()
@@ -128,7 +130,7 @@ class _Planner:
         bases, fields = self._regroup_base()
         ours = self._regroup_ours(fields)
         everyone = pa.concat_arrays(self.samples)
-        present = self.stores.samples.present(everyone)
+        present = self.stores.samples.existing_ids(everyone)
         lost = len(everyone) - len(present)
         if lost:
             self.out.notes.append(
@@ -167,9 +169,9 @@ class _Planner:
 
     def _regroup_ours(self, fields: Sequence[str]) -> Groups:
         shuffle = Groups(OURS, self._folder)
-        locator = Locator(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
-        for batch in self.stores.labels.ours(of_fields(fields), self.out.version):
-            shuffle.feed(batch, locator.tasks(batch["sample_id"]))
+        task_index = TaskIndex(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
+        for batch in self.stores.labels.scan_ours(field_condition(fields), self.out.version):
+            shuffle.feed(batch, task_index.task_numbers(batch["sample_id"]))
         return shuffle
 
     def _answers(self, bases: Groups) -> Iterator[_Answer]:
@@ -184,7 +186,7 @@ class _Planner:
 
     def _ask(self, number: int, bases: Groups) -> _Answer:
         name, rows = self.names[number], bases.get(number)
-        base, (labels, doubled) = current(rows), baseline.sent(rows)
+        base, (labels, doubled) = newest_rows(rows), baseline.count_sent(rows)
         sent, copies = destination.split(base)
         download: Download | Gone
         try:
@@ -279,7 +281,7 @@ class _Planner:
         ]
         if not len(missing):
             return ours
-        moved = self.stores.labels.of_ids(pa.concat_arrays(missing.chunks), self.out.version)
+        moved = self.stores.labels.get_by_ids(pa.concat_arrays(missing.chunks), self.out.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
 
     def _keep(self, merged: Merged) -> None:
@@ -301,11 +303,13 @@ def require_open(stores: Stores, run: Run, destinations: Mapping[str, str]) -> N
     """
     for name, target in destinations.items():
         spec = run.schema.fields[name]
-        if stores.labels.count(f"{of_fields([target])} AND kind != {quote(spec.kind)}"):
+        if stores.labels.count(f"{field_condition([target])} AND kind != {quote(spec.kind)}"):
             raise SchemaError(
                 f"dest_field sends {name!r} ({spec.kind}) to {target!r}, which holds labels of another type."
             )
-        if spec.type in SINGLE and stores.labels.any_but(stores.baseline.ids(run, target), of_fields([target])):
+        if spec.type in SINGLE and stores.labels.exists_other_than(
+            stores.baseline.label_ids(run, target), field_condition([target])
+        ):
             raise SchemaError(
                 f"dest_field sends {name!r} to {target!r}, which holds one label per sample and has labels already; "
                 "choose a new field."

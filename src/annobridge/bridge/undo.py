@@ -23,13 +23,13 @@ from ..exceptions import RunError
 from ..spill import temporary
 from ..spill.groups import Groups
 from ..spill.streams import Streams
-from ..store.baseline import current
-from ..store.labels import of_fields
+from ..store.baseline import newest_rows
+from ..store.labels import field_condition
 from ..store.lease import Hold
-from ..store.locate import Locator
 from ..store.run import Load, Run
 from ..store.stores import Stores
 from ..store.tables import CHANGES, quote
+from ..store.task_index import TaskIndex
 from . import apply as loading
 from .reports import Undone
 
@@ -57,26 +57,26 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     load, version = applied[-1], stores.labels.version()
     spool = Streams({"writes": WRITES, "before": BEFORE, "kept": FINDINGS})
     found: Counter[str] = Counter()
-    own_columns_of = stores.labels.version_before(load.version)
+    user_columns_version = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
         spool.add("writes", merged.writes)
         spool.add("before", merged.before)
         spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
-        if own_columns_of is None and stores.labels.has_own_columns():
+        if user_columns_version is None and stores.labels.has_user_columns():
             spool.add("kept", _without_own_columns(merged.writes))
         for pair in pc.value_counts(merged.before["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     spool.done()
     loading.require_samples(stores, spool, run)
-    run, mark = stores.runs.begin(run, hold, version, undo=load)
+    run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
         if spool.rows["before"]:
-            done = loading.commit(stores, spool, version, run, mark, own_columns_of)
+            done = loading.commit(stores, spool, version, run, mark, user_columns_version)
     except BaseException:
-        stores.runs.give_up(run, mark)
+        stores.runs.abandon_load(run, mark)
         raise
-    stores.runs.end(run, mark, done)
+    stores.runs.end_load(run, mark, done)
     return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, spool, done)
 
 
@@ -93,8 +93,8 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     """
     rows = stores.runs.tasks(run)
     tasks, samples = pa.concat_arrays(rows["task"].chunks), [ids.values for ids in rows["sample_ids"]]
-    locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
-    present = stores.samples.present(pa.concat_arrays(samples))
+    task_index = TaskIndex(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
+    present = stores.samples.existing_ids(pa.concat_arrays(samples))
     single = destination.singles(run.schema, load.destinations)
     with temporary.folder() as folder:
         changes, left, ours = Groups(CHANGES, folder), Groups(BASELINE, folder), Groups(OURS, folder)
@@ -104,11 +104,11 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
             changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
         for batch in stores.baseline.scan(run, [load.number]):
             left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        for batch in stores.labels.ours(of_fields(sorted(fields)), version) if fields else ():
-            ours.feed(batch, locator.tasks(batch["sample_id"]))
+        for batch in stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else ():
+            ours.feed(batch, task_index.task_numbers(batch["sample_id"]))
         deleted = Groups(CHANGES, folder)
         for batch in _deletions_undone(stores, run, load):
-            deleted.feed(batch, locator.tasks(batch["sample_id"]))
+            deleted.feed(batch, task_index.task_numbers(batch["sample_id"]))
         for number, task in enumerate(tasks.to_pylist()):
             part, lost = _of_samples(changes.get(number).combine_chunks(), present)
             if part.num_rows or lost.num_rows:
@@ -117,17 +117,19 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
                 )
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, current(left.get(number)), here, single, stamp), lost
+                yield _of_task(part, newest_rows(left.get(number)), here, single, stamp), lost
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
     where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {more}"
-    return stores.db.scan("annotation_changes", CHANGES.names, where)
+    return stores.database.scan("annotation_changes", CHANGES.names, where)
 
 
 def _deletions_undone(stores: Stores, run: Run, load: Load) -> Iterator[pa.RecordBatch]:
     """What loads of other runs had deleted before this load, and gave back after it: the newest of them first."""
-    loads = [(past, other) for other in stores.runs.every() if other.run_id != run.run_id for past in other.loads]
+    loads = [
+        (past, other) for other in stores.runs.all_readable() if other.run_id != run.run_id for past in other.loads
+    ]
     for past, other in sorted(loads, key=lambda pair: pair[0].version or 0, reverse=True):
         made, by = past.version, load.version
         if past.state == "undone" and made and by and made < by <= (past.undone or 0):
@@ -166,7 +168,9 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
     if not len(missing):
         return ours.combine_chunks()
-    return pa.concat_tables([ours, stores.labels.of_ids(pa.concat_arrays(missing.chunks), version)]).combine_chunks()
+    return pa.concat_tables(
+        [ours, stores.labels.get_by_ids(pa.concat_arrays(missing.chunks), version)]
+    ).combine_chunks()
 
 
 def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], stamp: Provenance) -> Merged:

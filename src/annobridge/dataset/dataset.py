@@ -19,9 +19,9 @@ from ..formats.metadata.options import Reading
 from ..ingest import additions, label_input
 from ..ingest.column_labels import adopted
 from ..ingest.importer import Importer, labels_in
-from ..store import building
+from ..store import staging
 from ..store.stores import Stores
-from ..store.tables import Database, among, quote
+from ..store.tables import Database, in_list, quote
 from .view import View, listed
 
 
@@ -48,9 +48,9 @@ class Dataset(View):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
         tables = {field: label_input.tables(rows) for field, rows in labels.items()}
-        with building.new(str(uri), storage_options, replace=False) as database:
+        with staging.staged_database(str(uri), storage_options, replace=False) as database:
             rows = label_input.with_media_type(pa.table(samples))
-            additions.add_samples(Stores.of(database), rows, lambda _: tables, label_types)
+            additions.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
@@ -66,7 +66,7 @@ class Dataset(View):
     @property
     def uri(self) -> str:
         """Where it lies."""
-        return self._stores.db.uri
+        return self._stores.database.uri
 
     def add_samples(
         self, samples: Any, image_dir: str | Path | None = None, classes: Sequence[str] | None = None
@@ -87,7 +87,7 @@ class Dataset(View):
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
             return additions.add_samples(self._stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
-        self._stores.samples.require_own()
+        self._stores.samples.require_writable()
         given = label_input.samples(samples)
         if not given:
             return []
@@ -100,11 +100,11 @@ class Dataset(View):
         ids = listed(sample_ids)
         if not ids:
             return
-        self._stores.samples.require_own()
+        self._stores.samples.require_writable()
         with self._stores.changing_samples("is having samples deleted", additions.WAIT):
             self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self._stores.samples.delete(ids)
-            self._stores.labels.delete_of_samples(pa.array(ids, pa.string()))
+            self._stores.labels.delete_by_samples(pa.array(ids, pa.string()))
 
     def add_labels(
         self,
@@ -172,7 +172,7 @@ class Dataset(View):
         if field is not None:
             conditions.append(f"field = {quote(field)}")
         if label_ids is not None:
-            conditions.append(among("label_id", label_ids) if label_ids else "false")
+            conditions.append(in_list("label_id", label_ids) if label_ids else "false")
         if not conditions:
             raise SchemaError("Say which labels to delete: give label_ids, a field, or a condition.")
         version = self._stores.labels.version()
@@ -191,7 +191,7 @@ class Dataset(View):
 
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""
-        self._stores.db.optimize()
+        self._stores.database.optimize()
 
 
 def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
@@ -211,17 +211,17 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
             raise StoreError(
                 f"The folder {str(uri)!r} holds {names[0]!r}, so no dataset is made in it; give a new folder."
             )
-    return Dataset(Stores.of(Database.create(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.create(str(uri), storage_options)))
 
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
     """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
-    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).resolve())) is not None:
+    if "://" not in str(uri) and (aside := staging.find_replaced(Path(uri).resolve())) is not None:
         raise DatasetNotFound(
             f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
             "repeat the import, or move it back."
         )
-    return Dataset(Stores.of(Database.open(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.open(str(uri), storage_options)))
 
 
 def list_datasets(uri: str | Path) -> list[str]:

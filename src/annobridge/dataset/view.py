@@ -8,7 +8,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..bridge import annotate as sending
 from ..bridge import prompt, results
 from ..bridge import undo as undoing
@@ -24,9 +24,9 @@ from ..display import html, terminal
 from ..display.progress import ProgressChoice
 from ..exceptions import StoreError
 from ..formats.parts import SampleParts
-from ..store.labels import of_fields
-from ..store.locate import of_samples
+from ..store.labels import field_condition
 from ..store.stores import Stores
+from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
 from .arrow_stream import ArrowStream
 from .fixed import Fixed
@@ -169,14 +169,14 @@ class View(Fixed):
             if not fields:
                 return
             conditions.append(f"({label_condition(fields, selection.label_filters)})")
-        yield from of_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
+        yield from filter_by_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
 
     def _require_fields(self, fields: Sequence[str]) -> None:
         labels = self._stores.labels
-        absent = [name for name in fields if not labels.any(of_fields([name]))]
+        absent = [name for name in fields if not labels.exists(field_condition([name]))]
         if not absent or not labels.count():
             return
-        known = {*self.label_fields(), *(name for run in self._stores.runs.every() for name in run.fields)}
+        known = {*self.label_fields(), *(name for run in self._stores.runs.all_readable() for name in run.fields)}
         if unknown := [name for name in absent if name not in known]:
             raise StoreError(
                 f"The dataset has no label field {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}"
@@ -195,14 +195,14 @@ class View(Fixed):
                 yield from nest(part.samples, part.labels, fields).to_batches()
 
     def _content(self, fields: Sequence[str] | None = None) -> SampleParts:
-        labels = self._label_batches(fields, None, self._stores.labels.ordered)
+        labels = self._label_batches(fields, None, self._stores.labels.scan_with_row_id)
         return SampleParts(self._stores.samples, self._selection().sample_ids, labels)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""
         found: set[str] = set()
         labels = self._stores.labels.scan(None, ["field", "sample_id"])
-        for batch in of_samples(labels, self._stores.samples.ids()):
+        for batch in filter_by_samples(labels, self._stores.samples.ids()):
             found.update(pc.unique(batch["field"]).to_pylist())
         return sorted(found)
 
@@ -253,7 +253,7 @@ class View(Fixed):
         }  # fmt: skip
         tool = connect(backend, backend_options)
         run = sending.send(
-            self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, strict, progress
+            self._stores, self._stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
         )
         found = AnnotationResults(self._stores, run, tool)
         if launch_editor:
@@ -264,18 +264,18 @@ class View(Fixed):
         self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
     ) -> AnnotationResults:
         """Finish sending a run that stopped half-way. What arrived is not sent again."""
-        run = self._stores.runs.get(anno_key)
+        run = self._stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
-        return AnnotationResults(self._stores, sending.resume(self._stores, run, Guarded(tool), progress), tool)
+        return AnnotationResults(self._stores, sending.resume(self._stores, run, CheckedBackend(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
-        run = self._stores.runs.get(anno_key)
-        sending.abort(self._stores, run, Guarded(reconnect(run, backend_options)))
+        run = self._stores.runs.get_idle(anno_key)
+        sending.abort(self._stores, run, CheckedBackend(reconnect(run, backend_options)))
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run: its status, editor, plan and clean-up."""
-        run = self._stores.runs.look(anno_key)
+        run = self._stores.runs.get_settled(anno_key)
         return AnnotationResults(self._stores, run, reconnect(run, backend_options))
 
     def plan_annotations(
@@ -329,7 +329,7 @@ class View(Fixed):
 
     def undo_annotations(self, anno_key: str) -> Undone:
         """Take back the last load of a run, and only that; labels edited here since then keep their edits."""
-        return undoing.undo(self._stores, self._stores.runs.get(anno_key))
+        return undoing.undo(self._stores, self._stores.runs.get_idle(anno_key))
 
     # Runs
 
@@ -347,21 +347,21 @@ class View(Fixed):
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
         """What was asked, when, and what each load did, or is doing."""
-        return results.describe(self._stores.runs.look(anno_key))
+        return results.describe(self._stores.runs.get_settled(anno_key))
 
     def load_annotation_view(self, anno_key: str) -> View:
         """The view that was sent."""
-        return View(self._stores, self._stores.runs.look(anno_key).view)
+        return View(self._stores, self._stores.runs.get_settled(anno_key).view)
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Give a run another key. Raises ``RunExists`` when that one is in use."""
         sending.check_key(new_anno_key)
-        with self._stores.runs.hold(self._stores.runs.get(anno_key), "is being renamed") as (run, _):
+        with self._stores.runs.hold(self._stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
             self._stores.runs.rename(run, new_anno_key)
 
     def delete_annotation_run(self, anno_key: str) -> None:
         """Forget a run and its history; neither labels here nor tasks on the server are touched."""
-        self._stores.runs.forget(anno_key)
+        self._stores.runs.delete_by_key(anno_key)
 
     def delete_annotation_runs(self) -> None:
         """Forget all runs."""
@@ -372,7 +372,7 @@ class View(Fixed):
         chain = "".join(
             f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages
         )
-        return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
+        return f"{type(self).__name__}({self._stores.database.uri!r}){chain}: {len(self)} samples"
 
     def _repr_html_(self) -> str:
         scan = self._stores.labels.scan

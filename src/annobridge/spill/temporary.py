@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from ..processes import has_ended, owner
+from ..processes import current_process, has_ended
 
 _PREFIX = "annobridge-"
 _OWNER = ".owner"  # the file in a folder that says whose it is
@@ -23,7 +23,7 @@ def make() -> Path:
     """A new folder, for as long as the caller needs it."""
     _clear_once()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    (folder / _OWNER).write_text(owner(), "utf-8")
+    (folder / _OWNER).write_text(current_process(), "utf-8")
     return folder
 
 
