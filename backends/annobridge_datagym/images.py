@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from annobridge.backend import Task
 from annobridge.exceptions import Rejected
 from annobridge.formats import media
-from annobridge.formats.media import Header
+from annobridge.formats.media import ImageHeader
 
 from . import names
 from .api import URLS, Api
@@ -65,12 +65,12 @@ def _uploaded(api: Api, dataset: str, task: Task, sample: str, name: str, path: 
     return str(made["id"])
 
 
-def headers(task: Task) -> list[Header | None]:
+def headers(task: Task) -> list[ImageHeader | None]:
     """What the header of each image says; ``None`` for one that cannot be read."""
-    return [media.header(task.media, sample) for sample in task.samples["sample_id"].to_pylist()]
+    return [media.read_header_of(task.media, sample) for sample in task.samples["sample_id"].to_pylist()]
 
 
-def require_formats(task: Task, found: Sequence[Header | None]) -> None:
+def require_formats(task: Task, found: Sequence[ImageHeader | None]) -> None:
     """Raise ``Rejected`` for images that are neither JPEG nor PNG, whatever their names end in."""
     pairs = zip(task.samples["sample_id"].to_pylist(), found, strict=True)
     samples = tuple(sample for sample, header in pairs if _is_foreign(header))
@@ -78,7 +78,7 @@ def require_formats(task: Task, found: Sequence[Header | None]) -> None:
         raise Rejected(f"datagym: {next(foreign(task, found))}", samples=samples)
 
 
-def foreign(task: Task, found: Sequence[Header | None]) -> Iterator[str]:
+def foreign(task: Task, found: Sequence[ImageHeader | None]) -> Iterator[str]:
     """The sentence about images that are neither JPEG nor PNG, if there are any."""
     paths = task.samples["filepath"].to_pylist()
     wrong = [(p, h.format) for p, h in zip(paths, found, strict=True) if h is not None and _is_foreign(h)]
@@ -90,11 +90,11 @@ def foreign(task: Task, found: Sequence[Header | None]) -> Iterator[str]:
         )
 
 
-def _is_foreign(header: Header | None) -> bool:
+def _is_foreign(header: ImageHeader | None) -> bool:
     return header is not None and header.format not in _FORMATS
 
 
-def turned(task: Task, found: Sequence[Header | None]) -> Iterator[str]:
+def turned(task: Task, found: Sequence[ImageHeader | None]) -> Iterator[str]:
     """Images that their EXIF data turn: browsers show them so, and DataGym's server has them unturned."""
     pairs = zip(task.samples["filepath"].to_pylist(), found, strict=True)
     paths = [path for path, header in pairs if header is not None and header.orientation > 1]

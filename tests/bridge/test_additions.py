@@ -42,7 +42,7 @@ BEFORE: tuple[int, dict[str, int]] = (0, {})
 AFTER = (5, {"boxes": 5, "day": 5})
 STEPS: list[tuple[type, str, str]] = [
     (Labels, "write", "after"), (Labels, "commit", "before"), (Labels, "commit", "after"), (Samples, "append", "before"),
-    (Commits, "fenced", "before"), (Samples, "append", "after"),
+    (Commits, "commit_fenced", "before"), (Samples, "append", "after"),
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from lance.commit import CommitConflictError
 import annobridge as ab
 from annobridge.core.labels import LABELS
 from annobridge.store import labels as module
-from annobridge.store.commits import ATTEMPTS
+from annobridge.store.commits import MAX_ATTEMPTS
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def before(ds: ab.Dataset, *ids: str) -> tuple[int, pa.Table, pa.Table]:
     """The version now, the rows to replace, and what they become."""
     labels = ds.stores.labels
     version = labels.version()
-    found = labels.of_ids(pa.array(ids, pa.string()), version)
+    found = labels.get_by_ids(pa.array(ids, pa.string()), version)
     new = found.select(LABELS.names)
     new = new.set_column(LABELS.get_field_index("label"), LABELS.field("label"), pa.array(["new"] * len(ids)))
     new = new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pa.compute.add(new["rev"], 1))
-    return version, found.select(module.ROWS.names), new
+    return version, found.select(module.ROW_KEYS.names), new
 
 
 def commit(ds: ab.Dataset, version: int, old: pa.Table, new: pa.Table, added: pa.Table | None = None) -> int:
@@ -178,7 +178,7 @@ def test_endless_conflicts_end_in_a_sentence(ds, monkeypatch):
         raise CommitConflictError("somebody was faster")
 
     monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(never))
-    with pytest.raises(ab.StalePlan, match=f"in each of {ATTEMPTS} attempts; try again"):
+    with pytest.raises(ab.StalePlan, match=f"in each of {MAX_ATTEMPTS} attempts; try again"):
         commit(ds, version, old, new)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.digest import digest
 from ..core.labels import BASELINE, REMOTE
 from ..core.merge import destination
@@ -35,13 +35,13 @@ class Downloaded(NamedTuple):
 
 
 def download_all(
-    backend: Guarded, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
+    backend: CheckedBackend, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
 ) -> Iterator[Downloaded]:
     """Every task in order. The next one is downloaded while the caller works on this one."""
 
     def download(number: int) -> Downloaded:
         rows = bases.get(number)
-        base, (labels, doubled) = baseline.current(rows), baseline.sent(rows)
+        base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows)
         sent, copies = destination.split(base)
         answer: Download | Gone
         try:
@@ -59,7 +59,7 @@ def download_all(
             yield answer
 
 
-def _download(backend: Guarded, run: Run, receipt: Receipt) -> Download:
+def _download(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
     """What the tool has for a task. An error says how to go on."""
     try:
         return backend.download(receipt)
@@ -73,14 +73,14 @@ def _download(backend: Guarded, run: Run, receipt: Receipt) -> Download:
 def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
     """The baseline of one task as it stands now (``REMOTE``), without what was copied into other fields."""
     rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
-    return _remote(destination.split(baseline.current(rows))[0])
+    return _remote(destination.split(baseline.newest_rows(rows))[0])
 
 
 def _remote(sent: pa.Table) -> pa.Table:
     return sent.select(REMOTE.names).cast(REMOTE)
 
 
-def digests(stores: Stores, run: Run, backend: Guarded) -> list[str]:
+def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
     """What the tool holds now, as one digest per task; compared before a plan that was made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = []

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
@@ -25,7 +25,7 @@ from ..display.progress import Progress
 from ..exceptions import Gone, RunIncomplete, SchemaError
 from ..spill.streams import Streams
 from ..store.by_task import ByTask
-from ..store.labels import of_fields
+from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.stores import Stores
 from ..store.tables import quote
@@ -39,7 +39,12 @@ _STREAMS = {
 
 
 def make(
-    stores: Stores, run: Run, backend: Guarded, options: Options, progress: Any = None, with_digests: bool = False
+    stores: Stores,
+    run: Run,
+    backend: CheckedBackend,
+    options: Options,
+    progress: Any = None,
+    with_digests: bool = False,
 ) -> Outcome:
     """Plan a load of a run.
 
@@ -65,17 +70,20 @@ def make(
         )
     destinations = destination.resolve(options.dest_field, run.schema)
     require_open(stores, run, destinations)
-    outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load, options, destinations)
+    outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
     planner = _Planner(stores, backend, outcome, with_digests)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
-    present = stores.samples.present(tasks.all_sample_ids)
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
     if lost := len(tasks.all_sample_ids) - len(present):
         outcome.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
 
     fields = {*run.schema.fields, *destinations.values()}
     bases = tasks.by_name(BASELINE, _collecting(fields, stores.baseline.scan(run)))
-    with bases, tasks.by_sample(OURS, stores.labels.ours(of_fields(sorted(fields)), outcome.version)) as ours:
+    with (
+        bases,
+        tasks.by_sample(OURS, stores.labels.scan_ours(field_condition(sorted(fields)), outcome.version)) as ours,
+    ):
         downloads = download_all(backend, run, tasks.names, stores.runs.receipts(run), bases)
         with Progress(progress, len(tasks.all_sample_ids), f"loading from {backend.name}") as bar:
             for number, downloaded in enumerate(downloads):
@@ -99,7 +107,7 @@ def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator
 class _Planner:
     """Plans one task after another into an outcome."""
 
-    def __init__(self, stores: Stores, backend: Guarded, outcome: Outcome, with_digests: bool) -> None:
+    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome, with_digests: bool) -> None:
         self._stores, self._backend, self._out, self._with_digests = stores, backend, outcome, with_digests
         self._single = destination.singles(outcome.run.schema, outcome.destinations)
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
@@ -205,7 +213,7 @@ class _Planner:
         missing = as_array(base["label_id"].filter(pc.invert(known)))
         if not len(missing):
             return ours
-        moved = self._stores.labels.of_ids(missing, self._out.version)
+        moved = self._stores.labels.get_by_ids(missing, self._out.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
 
     def _keep(self, merged: Merged) -> None:
@@ -227,11 +235,13 @@ def require_open(stores: Stores, run: Run, destinations: Mapping[str, str]) -> N
     """
     for name, target in destinations.items():
         spec = run.schema.fields[name]
-        if stores.labels.count(f"{of_fields([target])} AND kind != {quote(spec.kind)}"):
+        if stores.labels.count(f"{field_condition([target])} AND kind != {quote(spec.kind)}"):
             raise SchemaError(
                 f"dest_field sends {name!r} ({spec.kind}) to {target!r}, which holds labels of another type."
             )
-        if spec.type in SINGLE and stores.labels.any_but(stores.baseline.ids(run, target), of_fields([target])):
+        if spec.type in SINGLE and stores.labels.exists_other_than(
+            stores.baseline.label_ids(run, target), field_condition([target])
+        ):
             raise SchemaError(
                 f"dest_field sends {name!r} to {target!r}, which holds one label per sample and has labels already; "
                 "choose a new field."

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.merge import changed, findings
 from ..core.unsent import sentences
 from ..display import html
 from ..exceptions import StalePlan
 from ..spill.streams import Streams
-from ..store.run import NOT_SENT
+from ..store.run import NOT_SENT_OPTION
 from ..store.stores import Stores
 from . import apply as loading
 from .download import digests
@@ -98,7 +98,7 @@ class _Summary:
     @property
     def not_sent(self) -> tuple[str, ...]:
         """What of the labels here was not sent, a sentence for each field and reason."""
-        return tuple(sentences(self.outcome.run.options.get(NOT_SENT, ())))
+        return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
     def writes(self) -> pa.Table:
         """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
@@ -184,7 +184,7 @@ class MergePlan(_Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, backend: Guarded, outcome: Outcome) -> None:
+    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome) -> None:
         super().__init__(outcome)
         self._stores, self._backend = stores, backend
 

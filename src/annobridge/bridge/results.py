@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..backend.base import GONE, AnnotationBackend, Receipt, Status
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.did_you_mean import did_you_mean
 from ..display import html
 from ..exceptions import Gone, InvalidOption, StalePlan
-from ..store.run import NOT_SENT, NOTES, Run
+from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import apply as loading
 from . import plan as planning
@@ -26,7 +26,7 @@ class AnnotationResults:
 
     def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
         self._stores, self.run, self.backend = stores, run, backend
-        self._guarded = Guarded(backend)
+        self._guarded = CheckedBackend(backend)
 
     @property
     def anno_key(self) -> str:
@@ -102,7 +102,7 @@ class AnnotationResults:
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
-        self.run = self._stores.runs.get(self.anno_key)
+        self.run = self._stores.runs.get_idle(self.anno_key)
         outcome = planning.make(self._stores, self.run, self._guarded, Options(**options), progress, with_digests)
         return MergePlan(self._stores, self._guarded, outcome)
 
@@ -119,7 +119,7 @@ class AnnotationResults:
             except StalePlan:
                 if attempt == loading.REPLANS:
                     raise
-        self.run = self._stores.runs.get(self.anno_key)
+        self.run = self._stores.runs.get_idle(self.anno_key)
         if cleanup:
             self._cleanup_after(report)
         return report
@@ -167,9 +167,9 @@ def describe(run: Run) -> dict[str, Any]:
         "backend": run.backend,
         "state": run.state,
         "label_schema": run.schema.to_dict(),
-        "options": {name: value for name, value in run.options.items() if name not in (NOT_SENT, NOTES)},
-        "not_sent": list(run.options.get(NOT_SENT, ())),
-        "notes": list(run.options.get(NOTES, ())),
+        "options": {name: value for name, value in run.options.items() if name not in (NOT_SENT_OPTION, NOTES_OPTION)},
+        "not_sent": list(run.options.get(NOT_SENT_OPTION, ())),
+        "notes": list(run.options.get(NOTES_OPTION, ())),
         "created": run.created.isoformat(),
         "updated": run.updated.isoformat(),
         "loads": loads,

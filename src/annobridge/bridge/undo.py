@@ -22,9 +22,9 @@ from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
 from ..spill.streams import Streams
-from ..store.baseline import current
+from ..store.baseline import newest_rows
 from ..store.by_task import ByTask
-from ..store.labels import of_fields
+from ..store.labels import field_condition
 from ..store.lease import Hold
 from ..store.run import Load, Run
 from ..store.stores import Stores
@@ -56,26 +56,26 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     load, version = applied[-1], stores.labels.version()
     streams = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
     found: Counter[str] = Counter()
-    own_columns_of = stores.labels.version_before(load.version)
+    user_columns_version = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
         streams.add("writes", merged.writes)
         streams.add("replaced", merged.replaced)
         streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
-        if own_columns_of is None and stores.labels.has_own_columns():
+        if user_columns_version is None and stores.labels.has_user_columns():
             streams.add("kept", _without_own_columns(merged.writes))
         for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     streams.finish()
     loading.require_samples(stores, streams, run)
-    run, mark = stores.runs.begin(run, hold, version, undo=load)
+    run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
         if streams.rows["replaced"]:
-            done = loading.commit(stores, streams, version, run, mark, own_columns_of)
+            done = loading.commit(stores, streams, version, run, mark, user_columns_version)
     except BaseException:
-        stores.runs.give_up(run, mark)
+        stores.runs.abandon_load(run, mark)
         raise
-    stores.runs.end(run, mark, done)
+    stores.runs.end_load(run, mark, done)
     return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, streams, done)
 
 
@@ -92,7 +92,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     """
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
-    present = stores.samples.present(tasks.all_sample_ids)
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
     single = destination.singles(run.schema, load.destinations)
     fields: set[str] = set()
 
@@ -104,7 +104,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     with ExitStack() as files:
         changes = files.enter_context(tasks.by_name(CHANGES, changes_with_fields()))
         left = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run, [load.number])))
-        now = stores.labels.ours(of_fields(sorted(fields)), version) if fields else iter(())
+        now = stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else iter(())
         ours = files.enter_context(tasks.by_sample(OURS, now))
         deleted = files.enter_context(tasks.by_sample(CHANGES, _deletions_undone(stores, run, load)))
         for number, task in enumerate(tasks.names):
@@ -115,17 +115,19 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
                 )
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, current(left.get(number)), here, single, provenance), lost
+                yield _of_task(part, newest_rows(left.get(number)), here, single, provenance), lost
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
     where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {more}"
-    return stores.db.scan("annotation_changes", CHANGES.names, where)
+    return stores.database.scan("annotation_changes", CHANGES.names, where)
 
 
 def _deletions_undone(stores: Stores, run: Run, load: Load) -> Iterator[pa.RecordBatch]:
     """What loads of other runs had deleted before this load, and gave back after it: the newest of them first."""
-    loads = [(past, other) for other in stores.runs.every() if other.run_id != run.run_id for past in other.loads]
+    loads = [
+        (past, other) for other in stores.runs.all_readable() if other.run_id != run.run_id for past in other.loads
+    ]
     for past, other in sorted(loads, key=lambda pair: pair[0].version or 0, reverse=True):
         made, by = past.version, load.version
         if past.state == "undone" and made and by and made < by <= (past.undone or 0):
@@ -164,7 +166,9 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
     if not len(missing):
         return ours.combine_chunks()
-    return pa.concat_tables([ours, stores.labels.of_ids(pa.concat_arrays(missing.chunks), version)]).combine_chunks()
+    return pa.concat_tables(
+        [ours, stores.labels.get_by_ids(pa.concat_arrays(missing.chunks), version)]
+    ).combine_chunks()
 
 
 def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], provenance: Provenance) -> Merged:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..bridge import annotate, prompt, results
 from ..bridge.connect import connect, reconnect
 from ..bridge.reports import LoadReport
@@ -103,7 +103,9 @@ class AnnotationVerbs(Fixed):
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
         tool = connect(backend, backend_options)
-        run = annotate.send(self.stores, self.stages, anno_key, arguments, Guarded(tool), media_field, strict, progress)
+        run = annotate.send(
+            self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
+        )
         sent = AnnotationResults(self.stores, run, tool)
         if launch_editor:
             sent.launch_editor()
@@ -160,7 +162,7 @@ class AnnotationVerbs(Fixed):
             anno_key: the run.
             **backend_options: settings of the backend that replace those which the run stored.
         """
-        run = self.stores.runs.look(anno_key)
+        run = self.stores.runs.get_settled(anno_key)
         return AnnotationResults(self.stores, run, reconnect(run, backend_options))
 
     def list_annotation_runs(self) -> list[str]:
@@ -177,17 +179,17 @@ class AnnotationVerbs(Fixed):
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
         """What was sent, when and how; what was not sent; and what each load did, or is doing."""
-        return results.describe(self.stores.runs.look(anno_key))
+        return results.describe(self.stores.runs.get_settled(anno_key))
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Give a run another key. Raises ``RunExists`` if that one is in use."""
         annotate.check_key(new_anno_key)
-        with self.stores.runs.hold(self.stores.runs.get(anno_key), "is being renamed") as (run, _):
+        with self.stores.runs.hold(self.stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
             self.stores.runs.rename(run, new_anno_key)
 
     def delete_annotation_run(self, anno_key: str) -> None:
         """Forget a run and its history. Labels here and tasks on the server stay."""
-        self.stores.runs.forget(anno_key)
+        self.stores.runs.delete_by_key(anno_key)
 
     def delete_annotation_runs(self) -> None:
         """Forget all runs. Labels here and tasks on the server stay."""

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..bridge import annotate, undo
 from ..bridge.connect import reconnect
 from ..bridge.reports import MergePlan, Undone
@@ -26,9 +26,9 @@ from ..formats.metadata.options import Reading
 from ..ingest import additions, label_input
 from ..ingest.column_labels import adopted
 from ..ingest.importer import Importer, labels_in
-from ..store import building
+from ..store import staging
 from ..store.stores import Stores
-from ..store.tables import Database, among, quote
+from ..store.tables import Database, in_list, quote
 from .view import View, listed
 
 
@@ -55,9 +55,9 @@ class Dataset(View):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
         tables = {field: label_input.tables(rows) for field, rows in labels.items()}
-        with building.new(str(uri), storage_options, replace=False) as database:
+        with staging.staged_database(str(uri), storage_options, replace=False) as database:
             rows = label_input.with_media_type(pa.table(samples))
-            additions.add_samples(Stores.of(database), rows, lambda _: tables, label_types)
+            additions.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
@@ -73,7 +73,7 @@ class Dataset(View):
     @property
     def uri(self) -> str:
         """Where it lies."""
-        return self.stores.db.uri
+        return self.stores.database.uri
 
     def add_samples(
         self, samples: Any, image_dir: str | Path | None = None, classes: Sequence[str] | None = None
@@ -94,7 +94,7 @@ class Dataset(View):
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
             return additions.add_samples(self.stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
-        self.stores.samples.require_own()
+        self.stores.samples.require_writable()
         given = label_input.samples(samples)
         if not given:
             return []
@@ -107,11 +107,11 @@ class Dataset(View):
         ids = listed(sample_ids)
         if not ids:
             return
-        self.stores.samples.require_own()
+        self.stores.samples.require_writable()
         with self.stores.changing_samples("is having samples deleted", additions.WAIT):
             self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self.stores.samples.delete(ids)
-            self.stores.labels.delete_of_samples(pa.array(ids, pa.string()))
+            self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))
 
     def add_labels(
         self,
@@ -179,7 +179,7 @@ class Dataset(View):
         if field is not None:
             conditions.append(f"field = {quote(field)}")
         if label_ids is not None:
-            conditions.append(among("label_id", label_ids) if label_ids else "false")
+            conditions.append(in_list("label_id", label_ids) if label_ids else "false")
         if not conditions:
             raise SchemaError("Say which labels to delete: give label_ids, a field, or a condition.")
         version = self.stores.labels.version()
@@ -200,9 +200,9 @@ class Dataset(View):
         Raises:
             RunBusy: another process is sending the run.
         """
-        run = self.stores.runs.get(anno_key)
+        run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
-        return AnnotationResults(self.stores, annotate.resume(self.stores, run, Guarded(tool), progress), tool)
+        return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
         """Remove what a run made on the server, and forget the run. Labels here stay as they are.
@@ -210,8 +210,8 @@ class Dataset(View):
         Raises:
             RunBusy: another process is sending or loading the run.
         """
-        run = self.stores.runs.get(anno_key)
-        annotate.abort(self.stores, run, Guarded(reconnect(run, backend_options)))
+        run = self.stores.runs.get_idle(anno_key)
+        annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
 
     def plan_annotations(
         self,
@@ -236,7 +236,7 @@ class Dataset(View):
 
     def undo_annotations(self, anno_key: str) -> Undone:
         """Reverse the last load of a run, and only that. Labels that were edited here since keep their edits."""
-        return undo.undo(self.stores, self.stores.runs.get(anno_key))
+        return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
 
     def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
         """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
@@ -249,7 +249,7 @@ class Dataset(View):
 
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""
-        self.stores.db.optimize()
+        self.stores.database.optimize()
 
 
 def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
@@ -269,17 +269,17 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
             raise StoreError(
                 f"The folder {str(uri)!r} holds {names[0]!r}, so no dataset is made in it; give a new folder."
             )
-    return Dataset(Stores.of(Database.create(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.create(str(uri), storage_options)))
 
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
     """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
-    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).resolve())) is not None:
+    if "://" not in str(uri) and (aside := staging.find_replaced(Path(uri).resolve())) is not None:
         raise DatasetNotFound(
             f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
             "repeat the import, or move it back."
         )
-    return Dataset(Stores.of(Database.open(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.open(str(uri), storage_options)))
 
 
 def list_datasets(uri: str | Path) -> list[str]:

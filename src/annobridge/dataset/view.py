@@ -15,9 +15,9 @@ from ..core.schema import infer
 from ..display import html
 from ..exceptions import StoreError
 from ..formats.parts import SampleParts
-from ..store.labels import of_fields
-from ..store.locate import of_samples
+from ..store.labels import field_condition
 from ..store.stores import Stores
+from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
 from .annotation import AnnotationVerbs
 from .arrow_stream import ArrowStream
@@ -170,14 +170,14 @@ class View(AnnotationVerbs):
             if not fields:
                 return
             conditions.append(f"({label_condition(fields, selection.label_filters)})")
-        yield from of_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
+        yield from filter_by_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
 
     def _require_fields(self, fields: Sequence[str]) -> None:
         labels = self.stores.labels
-        absent = [name for name in fields if not labels.any(of_fields([name]))]
+        absent = [name for name in fields if not labels.exists(field_condition([name]))]
         if not absent or not labels.count():
             return
-        known = {*self.label_fields(), *(name for run in self.stores.runs.every() for name in run.fields)}
+        known = {*self.label_fields(), *(name for run in self.stores.runs.all_readable() for name in run.fields)}
         if unknown := [name for name in absent if name not in known]:
             raise StoreError(
                 f"The dataset has no label field {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}"
@@ -197,14 +197,14 @@ class View(AnnotationVerbs):
 
     def sample_parts(self, fields: Sequence[str] | None = None) -> SampleParts:
         """The samples with their labels, of all fields or some, part by part in bounded memory; for ``with``."""
-        labels = self._label_batches(fields, None, self.stores.labels.ordered)
+        labels = self._label_batches(fields, None, self.stores.labels.scan_with_row_id)
         return SampleParts(self.stores.samples, self._selection().sample_ids, labels)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""
         found: set[str] = set()
         labels = self.stores.labels.scan(None, ["field", "sample_id"])
-        for batch in of_samples(labels, self.stores.samples.ids()):
+        for batch in filter_by_samples(labels, self.stores.samples.ids()):
             found.update(pc.unique(batch["field"]).to_pylist())
         return sorted(found)
 
@@ -218,13 +218,13 @@ class View(AnnotationVerbs):
 
     def load_annotation_view(self, anno_key: str) -> View:
         """The view that was sent with a run. Samples that were deleted since are not in it."""
-        return View(self.stores, self.stores.runs.look(anno_key).view)
+        return View(self.stores, self.stores.runs.get_settled(anno_key).view)
 
     def __repr__(self) -> str:
         chain = "".join(
             f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages
         )
-        return f"{type(self).__name__}({self.stores.db.uri!r}){chain}: {len(self)} samples"
+        return f"{type(self).__name__}({self.stores.database.uri!r}){chain}: {len(self)} samples"
 
     def _repr_html_(self) -> str:
         scan = self.stores.labels.scan

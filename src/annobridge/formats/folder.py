@@ -20,7 +20,7 @@ from .metadata.place import METADATA, Folder, walk
 from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
-from .unread import is_image, require_read
+from .unread import is_image_file, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 
@@ -36,7 +36,9 @@ class FolderFormat:
     def recognises(self, source: Path) -> bool:
         """Whether it is a folder with an image or a file of lines, or with sub-folders that have."""
         try:
-            return source.is_dir() and _holds(source, lambda folder, name: name == METADATA or is_image(folder, name))
+            return source.is_dir() and _holds(
+                source, lambda folder, name: name == METADATA or is_image_file(folder, name)
+            )
         except OSError:
             return False
 
@@ -107,8 +109,8 @@ def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[Fold
                 f"There is a {METADATA} in {str(path)!r} and in its folder {with_lines[0].name!r}; keep it in one of them."
             )
         return [Folder.of(path, None)]
-    with_images = [p for p in inside if _holds(p, is_image)]
-    here = [p for p in path.iterdir() if p.is_file() and is_image(path, p.name)]
+    with_images = [p for p in inside if _holds(p, is_image_file)]
+    here = [p for p in path.iterdir() if p.is_file() and is_image_file(path, p.name)]
     by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
     if not (bool(with_lines) or by_name if told is None else told):
         if told is None and with_images:

@@ -15,7 +15,7 @@ from ..display.progress import Progress, ProgressChoice
 from ..exceptions import StoreError
 from ..formats import opsml, registry
 from ..formats.base import Part
-from ..store.errors import full
+from ..store.errors import is_disk_full
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def export_dataset(
             notes = writer.write(_counted(content.parts(), counts, bar), draft, chosen)
         draft.rename(place)
     except Exception as error:
-        if full(error):
+        if is_disk_full(error):
             raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
         raise
     finally:

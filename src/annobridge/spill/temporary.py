@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from ..processes import has_ended, owner
+from ..processes import current_process, has_ended
 
 _PREFIX = "annobridge-"
 _OWNER = ".owner"  # the file that names the process
@@ -26,7 +26,7 @@ def make() -> Path:
     """Create a folder; the caller removes it."""
     _clear_once()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    (folder / _OWNER).write_text(owner(), "utf-8")
+    (folder / _OWNER).write_text(current_process(), "utf-8")
     return folder
 
 

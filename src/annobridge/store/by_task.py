@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..spill.groups import Groups
-from .locate import Locator
+from .task_index import TaskIndex
 
 
 class ByTask:
@@ -24,8 +24,8 @@ class ByTask:
 
     def by_sample(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
         """Rows by the task of their ``sample_id``; those of other samples are left out. Close the result after use."""
-        locator = Locator(self.all_sample_ids, np.array([len(ids) for ids in self.sample_ids], np.int64))
-        return _grouped(schema, batches, lambda batch: locator.tasks(batch["sample_id"]))
+        task_index = TaskIndex(self.all_sample_ids, np.array([len(ids) for ids in self.sample_ids], np.int64))
+        return _grouped(schema, batches, lambda batch: task_index.task_numbers(batch["sample_id"]))
 
     def by_name(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
         """Rows by their column ``task``; those of other tasks are left out. Close the result after use."""

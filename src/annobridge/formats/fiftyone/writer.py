@@ -227,7 +227,7 @@ class _Files:
                     "leave export_media=False out."
                 )
             return place if path is None else str(path.absolute())
-        name = self._free(media.shown(place).rsplit("/", 1)[-1] or "file")
+        name = self._free(media.without_secrets(place).rsplit("/", 1)[-1] or "file")
         target = self._folder / "data" / name
         if self._mode == "symlink" and path is not None:
             if not path.is_file():

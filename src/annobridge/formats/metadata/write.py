@@ -19,7 +19,7 @@ from ...core.labels import LABELS, SAMPLES
 from ...core.schema import infer
 from ...exceptions import InvalidMedia
 from ...spill.tables import Tables
-from ...store.media import FileMedia, Media, shown
+from ...store.media import FileMedia, Media, without_secrets
 from ..base import Part
 from .options import Writing
 from .out import Dialect, FileNameOut, unsupported
@@ -168,11 +168,11 @@ class _Places:
             raise InvalidMedia(
                 f"The sample {sample!r} has no filepath, so there is no image to write; leave it out of the view."
             )
-        name = self._name(PurePosixPath(shown(place)).name or "image", split)
+        name = self._name(PurePosixPath(without_secrets(place)).name or "image", split)
         target = self._folder / split / name
         target.parent.mkdir(exist_ok=True)
         if self._how != "none":
-            self._bring(media, sample, shown(place), target)
+            self._bring(media, sample, without_secrets(place), target)
         return name
 
     def _bring(self, media: Media, sample: str, place: str, target: Path) -> None:
