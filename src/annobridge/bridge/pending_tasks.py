@@ -26,7 +26,15 @@ from ..store.stores import Stores
 
 
 class PendingTasks:
-    """The tasks still to be sent, made one at a time from rows that were regrouped on disk."""
+    """The tasks that are still to be sent. Their rows are regrouped on disk, and one task is in memory at a time.
+
+    Args:
+        stores: the dataset.
+        run: the run that they belong to.
+        todo: name and sample ids of each task.
+        filters: field → SQL conditions; of these fields, only labels that meet all of them are sent.
+        columns: the users' own columns of samples that are sent.
+    """
 
     def __init__(
         self,
@@ -40,9 +48,9 @@ class PendingTasks:
         by_task = ByTask([ids for _, ids in todo])
         self.samples = len(by_task.all_sample_ids)
         self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each file of a task, 0 where that was not read
-        self._transposed: list[str] = []  # samples whose size in the dataset is that of the file, the wrong way round
-        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples that have none in the dataset
-        self.unsent = Unsent()  # what the schema leaves out, known once the labels were checked
+        self._transposed: list[str] = []  # samples whose stored width and height are swapped
+        self._sizes_read: list[tuple[list[str], np.ndarray]] = []  # sizes of samples that have none in the dataset
+        self.unsent = Unsent()  # labels that the schema leaves out; filled by ``check``
         self._media_field = run.options["media_field"]
         self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
         self._samples = by_task.by_sample(self._sample_schema(), self._sample_rows())
@@ -53,7 +61,7 @@ class PendingTasks:
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-        """The labels as they were when the run began: what is resumed is what an unanswered call may have sent."""
+        """The labels as they were when the run began, so that a resumed task is the one that an unanswered call may have sent."""
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
             yield from self.stores.labels.scan_with_row_id(condition, self.run.labels_version)
@@ -100,7 +108,7 @@ class PendingTasks:
         return rows
 
     def task(self, number: int) -> Task:
-        """One task."""
+        """One task, with its labels as the schema selects them."""
         samples = self.samples_of(number)
         files = self.stores.samples.media(samples)
         if not self._of_images and number not in self._sizes:
@@ -111,11 +119,14 @@ class PendingTasks:
         return Task(self.todo[number][0], self.run.schema, samples, labels, files, title)
 
     def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
-        """The baseline of a task with what its labels have here and no tool is asked about."""
+        """The baseline of a task with the columns and attributes that are never sent."""
         return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
     def check(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
-        """Everything that can be wrong with what is going to be sent; finds missing image sizes on the way."""
+        """Check the schema, the files and the labels of all tasks. Reads image sizes that the dataset does not have.
+
+        Raises ``Unsupported``, ``InvalidMedia`` or ``InvalidLabels`` with everything that is wrong.
+        """
         columns = ["sample_id", "media_type", "filepath"]
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
         if found := backend.check(self.run.schema, samples):
@@ -131,8 +142,8 @@ class PendingTasks:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
 
     def keep_sizes(self) -> None:
-        """Write the image sizes that the dataset did not have, as the files say them."""
-        for sample_ids, sizes in self._learnt:
+        """Store the image sizes that the dataset did not have, as read from the files."""
+        for sample_ids, sizes in self._sizes_read:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
     def check_files(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
@@ -163,5 +174,5 @@ class PendingTasks:
         ids = samples["sample_id"]
         self._transposed += ids.filter(pa.array(transposed)).to_pylist()
         if unknown.any():
-            self._learnt.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
+            self._sizes_read.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
         return faults

@@ -1,4 +1,4 @@
-"""What people look at before and after a change: plans, and reports of loads and undos."""
+"""Plans, and reports of loads and undos: counts and tables, for people and for programs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Summary:
 
     @property
     def not_sent(self) -> tuple[str, ...]:
-        """What of the labels here was not sent, a sentence for each field and reason."""
+        """The labels that were not sent, one sentence for each field and reason."""
         return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
     def writes(self) -> pa.Table:
@@ -124,7 +124,7 @@ class _Summary:
         return changed.by_sample(self.changed())
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class _Summary:
         }
 
     def close(self) -> None:
-        """Remove its rows from the disk; they go by themselves when nothing uses them any more."""
+        """Delete the temporary files. This also happens when the object is garbage-collected."""
         self.outcome.streams.close()
 
     def __repr__(self) -> str:
@@ -215,7 +215,7 @@ class Undone:
         return _changed(self._streams)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:

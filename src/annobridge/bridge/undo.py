@@ -1,4 +1,4 @@
-"""Undo: take back the last load of a run, and only that; what was edited here since stays.
+"""Undo: reverse the last load of a run, and only that. What was edited here since stays.
 
 It is the same three-way merge: the base is what the load left, theirs is what was there before it, ours is now.
 """

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annobridge.store import locate
+from annobridge.store import task_index as module
 from annobridge.store.task_index import TaskIndex
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -18,7 +18,7 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=list(Heal
 @quick
 @given(data=st.data())
 def test_the_task_of_each_sample(monkeypatch, data):
-    monkeypatch.setattr(locate, "_WINDOW", 3)
+    monkeypatch.setattr(module, "_WINDOW", 3)
     sizes = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=6))
     ids = [f"s{n}" for n in range(sum(sizes))]
     random.Random(7).shuffle(ids)
