@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.bridge import merge_model as model
-from tests.bridge.merge_model import ASKED, WHOLE, Allowed, Label, Labels, Outcome, Write
+from tests.bridge.merge_model import ASKED, Allowed, Label, Labels, Outcome, Write
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
