@@ -323,7 +323,7 @@ class View(Fixed):
         """
         found = self.load_annotation_results(anno_key, **load_options)
         return found.load(
-            cleanup, prompt.choose if terminal.present() else None, dest_field=dest_field,
+            cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
 
