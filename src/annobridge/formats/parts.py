@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from ..spill.regrouped import GroupedStreams
+from ..spill.groups import Groups
 from ..store.labels import ORDERED, in_order
 from ..store.locate import Locator
 from ..store.samples import Samples
@@ -19,12 +19,13 @@ class SampleParts:
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
-        self._labels = GroupedStreams()
+        self._labels = Groups(ORDERED)
         locator = Locator(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
         try:
-            self._labels.put("labels", ORDERED, ((batch, locator.tasks(batch["sample_id"])) for batch in labels))
+            for batch in labels:
+                self._labels.add(batch, locator.tasks(batch["sample_id"]))
         except BaseException:
-            self.__exit__()
+            self._labels.close()
             raise
 
     def __len__(self) -> int:
@@ -34,10 +35,10 @@ class SampleParts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._labels.__exit__()
+        self._labels.close()
 
     def parts(self) -> Iterator[Part]:
         """The parts, one in memory at a time."""
         for number, at in enumerate(range(0, len(self._ids), PART)):
             samples = self._samples.rows(self._ids.slice(at, PART))
-            yield Part(samples, in_order(self._labels.get("labels", number)), self._samples.media(samples))
+            yield Part(samples, in_order(self._labels.get(number)), self._samples.media(samples))
