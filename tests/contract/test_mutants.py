@@ -19,6 +19,7 @@ from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
 from annobridge.bridge.results import AnnotationResults
+from annobridge.core.ids import derive
 from annobridge.core.labels import REMOTE
 from annobridge.core.rows import attribute
 from annobridge.testing import BackendContract, Tool, examples
@@ -130,7 +131,7 @@ def _next_image(receipt: ab.Receipt, backend: PictureBackend, task: ab.Task) -> 
 
 
 def new_id(of: Callable[[list[Any]], str]) -> Mutant:
-    """What the tool calls a label that is drawn on an image, by what is there."""
+    """A tool that gives new labels ``of(rows of the image)`` as remote id."""
     draw = MemoryHands.add
 
     def add(self: MemoryHands, sample_id: str, **columns: Any) -> None:
@@ -140,6 +141,11 @@ def new_id(of: Callable[[list[Any]], str]) -> Mutant:
         self._put(task, [*rows[:-1], {**rows[-1], "remote_id": of(there)}])
 
     return lambda patch: patch.setattr(MemoryHands, "add", add)
+
+
+def ids_of_remote_ids(run_id: str, names: list[str]) -> pa.Array:
+    """A bridge that takes a remote id for unique in the whole run: the sample is not in the ids of new labels."""
+    return derive(run_id, [name.partition("\n")[0] for name in names])
 
 
 def own_attribute(change: Callable[[dict[str, Any]], list[Any]]) -> Mutant:
@@ -187,6 +193,10 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
     "the second half lost": (labels(lambda t: t.slice(0, (len(t) + 1) // 2)), UNTOUCHED),
     "the second page lost": (labels(lambda t: t.slice(0, 100)), "test_more_labels_than_a_page_come_back"),
     "new labels of one image with one id": (new_id(lambda _: "new"), NEW),
+    "ids of new labels that are the same in every task": (
+        both(new_id(lambda there: str(len(there))), patched("annobridge.core.ids.derive", ids_of_remote_ids)),
+        NEW,
+    ),
     "new ids at every download": (
         labels(lambda t: column(t, "remote_id", lambda ids: [f"{i}-{np.random.default_rng().integers(1 << 40)}" for i in ids])),
         UNTOUCHED,
