@@ -100,11 +100,11 @@ class Killed(BaseException):
 
 
 STEPS = [
-    ("annobridge.store.baseline.Baseline.put_loaded", "before"),
-    ("annobridge.store.baseline.Baseline.put_loaded", "after"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "before"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "after"),
     ("annobridge.store.labels.Labels.commit", "before"),
     ("annobridge.store.labels.Labels.commit", "after"),
-    ("annobridge.store.runs.Runs.end", "before"),
+    ("annobridge.store.runs.Runs.end_load", "before"),
 ]
 
 
@@ -367,7 +367,7 @@ class Sync(RuleBasedStateMachine):
         committed = False
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(holder, name, killed)
-            patch.setattr(ledger.Runs, "give_up", lambda *_: None)
+            patch.setattr(ledger.Runs, "abandon_load", lambda *_: None)
             try:
                 self._load(run, policy, beside)
                 committed = True  # the load had no such step

@@ -1,4 +1,4 @@
-"""Commands for datasets in and out: import, export, attach."""
+"""The commands ``import``, ``export`` and ``attach``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from . import show
-from .options import AsJson, Place, backend_options, open_dataset
-from .wording import spoken
-
-_OPTIONS = Annotated[
-    list[str] | None,
-    typer.Option("--option", "-o", metavar="NAME=VALUE", help="Any other option of the format; repeatable."),
-]
+from .. import show
+from ..options import DatasetOption, FormatOptions, JsonOption, open_dataset, parse_options
+from ..wording import to_cli
 
 
 def import_(
@@ -42,21 +37,21 @@ def import_(
     schema: Annotated[
         str | None, typer.Option(metavar="FILE:CLASS", help="A pydantic model with the types of the attributes.")
     ] = None,
-    option: _OPTIONS = None,
-    as_json: AsJson = False,
+    option: FormatOptions = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a dataset of a folder of images or of a dataset of another tool. The files stay where they are."""
-    from ..io.import_dataset import import_dataset
+    from ...io.import_dataset import import_dataset
 
     named = {
         "coordinates": coordinates,
         "schema": schema,
         "classes": classes,
     }
-    given = {name: value for name, value in named.items() if value is not None} | backend_options(option)
+    given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     invalid = "clip" if clip else "refuse"
     report = import_dataset(source, dataset, format, mode, tag or (), invalid, ignore, strict, **given)
-    show.emit(_told(report.to_dict()), as_json, _imported)
+    show.emit(_with_notes(report.to_dict()), as_json, _imported)
 
 
 def _imported(data: dict[str, Any]) -> Iterator[Any]:
@@ -73,22 +68,22 @@ def _imported(data: dict[str, Any]) -> Iterator[Any]:
 def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     format: Annotated[str, typer.Option("--format", "-f", help="folder, fiftyone, pixano, …")],  # noqa: A002 - as above
-    dataset: Place = None,
+    dataset: DatasetOption = None,
     dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
-    option: _OPTIONS = None,
-    as_json: AsJson = False,
+    option: FormatOptions = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a dataset in another tool's format."""
-    from ..io.export_dataset import export_dataset
+    from ...io.export_dataset import export_dataset
 
-    given = ({"dialect": dialect} if dialect is not None else {}) | backend_options(option)
+    given = ({"dialect": dialect} if dialect is not None else {}) | parse_options(option)
     report = export_dataset(open_dataset(dataset), folder, format, **given)
-    show.emit(_told(report.to_dict()), as_json, _exported)
+    show.emit(_with_notes(report.to_dict()), as_json, _exported)
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
-    """A report with its notes in the words of the command line."""
-    return data | {"notes": [spoken(note) for note in data["notes"]]}
+def _with_notes(data: dict[str, Any]) -> dict[str, Any]:
+    """A report whose notes name commands and options."""
+    return data | {"notes": [to_cli(note) for note in data["notes"]]}
 
 
 def _exported(data: dict[str, Any]) -> Iterator[Any]:
@@ -109,10 +104,10 @@ def attach(
     box_format: Annotated[str, typer.Option(help="Of boxes in these columns: xywh or xyxy.")] = "xywh",
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     clip: Annotated[bool, typer.Option("--clip", help="Cut boxes that leave their image back to it.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a dataset whose samples are a LanceDB table that is there already; the table is never written."""
-    from ..io.attach import attach as attach_table
+    from ...io.attach import attach as attach_table
 
     ds = attach_table(uri, table, id, media, dataset)
     names = [name.strip() for name in classes.split(",")] if classes is not None else []

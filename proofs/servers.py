@@ -1,4 +1,4 @@
-"""The servers of the tests that HTTP backends speak with: what proofs need to know of each, and a person who works there."""
+"""The test servers of the HTTP backends, with what the area ``answers`` needs of each: its tasks, and scripted edits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from tests.doubles.cvat import CvatServer
 from tests.doubles.pixano_items import PixanoItems
 from tests.doubles.pixano_items.hands import Hands
 
-from . import tool
-from .scene import HEIGHT
+from . import cvat as cvat_double
+from .target import HEIGHT
 
 State = Mapping[str, Any]  # of a receipt
 
 
 @dataclass(frozen=True)
-class Running:
-    """A server. ``there`` has the number of objects of each task on it; ``known`` are the tasks that a receipt's state names."""
+class Server:
+    """A running server.
+
+    ``there`` returns its tasks with their numbers of objects, ``known`` the tasks in the state of a receipt, and ``work`` edits the
+    labels of tasks.
+    """
 
     backend: str
     url: str
@@ -35,15 +39,14 @@ class Running:
 
 
 @contextmanager
-def cvat(folder: Path) -> Iterator[Running]:  # noqa: ARG001
-    """CVAT."""
+def cvat(folder: Path) -> Iterator[Server]:  # noqa: ARG001
     with CvatServer(creation_delay=0) as server:
 
         def work(states: Sequence[State]) -> None:
             tasks = [one["task"] for state in states for one in state["tasks"]]
-            tool.work(server, tasks, tool.Work(moves=((0, 4),), delete=1))
+            cvat_double.work(server, tasks, cvat_double.Work(moves=((0, 4),), delete=1))
 
-        yield Running(
+        yield Server(
             "cvat",
             server.url,
             lambda: {task: len(server.annotations_of(task)) for task in server.tasks},
@@ -54,7 +57,7 @@ def cvat(folder: Path) -> Iterator[Running]:  # noqa: ARG001
 
 
 @contextmanager
-def datagym(folder: Path) -> Iterator[Running]:  # noqa: ARG001
+def datagym(folder: Path) -> Iterator[Server]:  # noqa: ARG001
     """DataGym's open edition; a task is a dataset, and a project that has none is one too."""
     with datagym_servers.open_core() as server:
         state = server.double.state
@@ -80,11 +83,11 @@ def datagym(folder: Path) -> Iterator[Running]:  # noqa: ARG001
                 server.call("DELETE", "", f"lcvalues/{boxes[1]['id']}")
             server.finish([task for one in states for task in one["tasks"]])
 
-        yield Running("datagym", server.url, there, lambda one: [one["dataset"]], work)
+        yield Server("datagym", server.url, there, lambda one: [one["dataset"]], work)
 
 
 @contextmanager
-def pixano(folder: Path) -> Iterator[Running]:
+def pixano(folder: Path) -> Iterator[Server]:
     """Pixano's earlier generation, of which there is a double."""
     with PixanoItems(folder / "pixano") as server:
 
@@ -105,10 +108,10 @@ def pixano(folder: Path) -> Iterator[Running]:
                     hands.delete(second["data"]["entity_ref"]["id"])
 
         more = {"executable": str(server.executable), "folder": str(server.folder)}
-        yield Running("pixano", server.url, there, lambda one: [one["dataset"]], work, more=more)
+        yield Server("pixano", server.url, there, lambda one: [one["dataset"]], work, more=more)
 
 
-SERVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "cvat": cvat,
     "datagym": datagym,
     "pixano": pixano,

@@ -1,4 +1,4 @@
-"""Commands about settings: backends, the configuration, and credentials."""
+"""The commands ``backends``, ``config`` and ``login``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ..exceptions import ConfigError
-from . import show
-from .options import AsJson
+from ...exceptions import ConfigError
+from .. import show
+from ..options import JsonOption
 
 
-def backends(as_json: AsJson = False) -> None:
+def backends(as_json: JsonOption = False) -> None:
     """The annotation tools that can be used, and what each can represent."""
-    from ..settings import config
+    from ...settings import config
 
     problems = config.broken_backends()
     default = next(s.value for s in config.describe() if s.option == "default_backend")
@@ -48,17 +48,17 @@ def _backends(rows: list[dict[str, Any]]) -> Iterator[Any]:
 
 def config(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the configuration file.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Every setting: its value, and where it was set. Secrets are masked. Exits with 1 when something is wrong."""
-    from ..settings import config as settings
+    from ...settings import config as settings
 
     if schema:
-        from ..backend import registry
-        from ..settings import example_files as config_samples
+        from ...backend import registry
+        from ...settings import example_files
 
         usable = [n for n in settings.list_backends() if n in registry.names() and n not in settings.broken_backends()]
-        show.emit(config_samples.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())
+        show.emit(example_files.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())
         return
     found, problems = settings.survey()
     show.emit([{**s._asdict(), "value": str(s.value)} for s in found], as_json, _config)
@@ -81,11 +81,11 @@ def login(
     backend: Annotated[str, typer.Argument(help="The backend, as cvat.", show_default=False)],
     url: Annotated[str | None, typer.Option(help="Its server; by default the configured one.")] = None,
     forget: Annotated[bool, typer.Option("--forget", help="Remove the stored credentials.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Keep the credentials of a backend in the keyring of this machine."""
-    from ..settings import config as settings
-    from ..settings import credentials
+    from ...settings import config as settings
+    from ...settings import credentials
 
     kind = settings.backend_class(backend).Config
     if not kind.credentials:

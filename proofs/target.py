@@ -1,4 +1,4 @@
-"""What proofs work on: a small dataset somewhere, images, and a CVAT server; and what is found there afterwards."""
+"""What trials work on: a small dataset, images and a server; and snapshots of the dataset, to compare."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WIDTH, HEIGHT = 64, 48
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Where a child finds everything; ``photos`` is a folder to import.
+class Target:
+    """The dataset, images to import (``photos``) and server of a trial.
 
     ``url`` and ``token`` are those of the server, whose ``backend`` it is, and ``more`` has other options to reach it.
     """
@@ -32,42 +32,42 @@ class Scene:
 
     @property
     def login(self) -> dict[str, Any]:
-        """The options of every verb that speaks to the server."""
+        """The options of every verb that calls the server."""
         return ({"token": self.token} if self.token else {}) | dict(self.more)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a fresh process sees: samples, labels and runs as text without random ids; ``twins`` are ids seen twice."""
+class Snapshot:
+    """The samples, labels and runs of a dataset as texts without random ids, with their counts; and ids that occur twice."""
 
     content: Counter[str]
-    twins: tuple[str, ...] = ()
+    duplicate_ids: tuple[str, ...] = ()
     states: dict[str, str] | None = None
 
-    def without_runs(self) -> Look:
-        """The same with samples and labels alone."""
+    def without_runs(self) -> Snapshot:
+        """The snapshot without its runs."""
         kept = {text: times for text, times in self.content.items() if not text.startswith("run ")}
         return replace(self, content=Counter(kept))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What is missing, what is there too often, and what should not be there at all."""
+    """Texts that are missing, that occur too often, and that should not occur."""
 
     missing: Counter[str]
     doubled: Counter[str]
-    strange: Counter[str]
+    unexpected: Counter[str]
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.doubled or self.strange)
+        return bool(self.missing or self.doubled or self.unexpected)
 
     def __str__(self) -> str:
-        parts = ((n, getattr(self, n)) for n in ("missing", "doubled", "strange"))
+        parts = ((n, getattr(self, n)) for n in ("missing", "doubled", "unexpected"))
         return ", ".join(f"{found.total()} {name} ({next(iter(found))}, …)" for name, found in parts if found)
 
 
 def difference(found: Counter[str], allowed: Sequence[Counter[str]]) -> Difference:
-    """How content differs from all that is allowed: less than each of it, or more than any of it."""
+    """How content differs from what is allowed: fewer of a text than in any, or more than in any."""
     floor, ceiling = allowed[0], allowed[0]
     for one in allowed[1:]:
         floor, ceiling = floor & one, ceiling | one
@@ -77,7 +77,7 @@ def difference(found: Counter[str], allowed: Sequence[Counter[str]]) -> Differen
 
 
 def draw(folder: Path, first: int) -> None:
-    """``IMAGES`` images with a ``metadata.jsonl``, numbered from ``first``."""
+    """Write ``IMAGES`` images, numbered from ``first``, with a ``metadata.jsonl``."""
     folder.mkdir(parents=True)
     lines = []
     for number in range(first, first + IMAGES):
@@ -93,8 +93,8 @@ def boxes_of(number: int) -> list[list[float]]:
     return [[k / 4, (number % 4) / 8, 1 / 8, 1 / 4] for k in range(PER_IMAGE)]
 
 
-def text_of(rows: Iterable[dict[str, Any]], names: dict[str, str]) -> list[str]:
-    """Labels as text, by the file of their sample."""
+def label_texts(rows: Iterable[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """Labels as texts; ``names`` maps sample ids to file names."""
     texts = []
     for row in rows:
         box = [round(x, 4) for x in row["bounding_box"] or ()]

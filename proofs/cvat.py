@@ -1,4 +1,4 @@
-"""The annotation tool: a CVAT server of the tests, which outlives the processes that are killed, and a person who works in it."""
+"""The annotation tool of most trials: the tests' CVAT server, in a process that is not killed, and scripted edits in it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 import requests
 from tests.doubles.cvat import CvatServer
 
-from .frame import Finding
-from .scene import PER_IMAGE, PER_TASK
+from .framework import Finding
+from .target import PER_IMAGE, PER_TASK
 
-OBJECTS = PER_TASK * PER_IMAGE  # of a task
+OBJECTS = PER_TASK * PER_IMAGE  # in a task
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a person does in each image, where labels are numbered from left to right: moves some down by so many pixels,
-    deletes one, and draws one.
+    """The edits in each image, whose labels are numbered from left to right.
+
+    ``moves`` are pairs of a label and the pixels to move it down; ``delete`` is a label; ``draw`` adds one.
     """
 
     moves: tuple[tuple[int, int], ...]
@@ -28,18 +29,18 @@ class Work:
 
 
 def server() -> CvatServer:
-    """A server whose tasks are ready at once."""
+    """A server that is ready with a task at once."""
     return CvatServer(creation_delay=0)
 
 
-def work(tool: CvatServer, tasks: Iterable[int], todo: Work) -> None:
-    """Do it in some tasks."""
+def work(server: CvatServer, tasks: Iterable[int], todo: Work) -> None:
+    """Make the edits in some tasks."""
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["Authorization"] = f"Token {tool.token}"
+        session.headers["Authorization"] = f"Token {server.token}"
 
         def call(method: str, task: int, **arguments: Any) -> Any:
-            url = f"{tool.url}/api/tasks/{task}/annotations"
+            url = f"{server.url}/api/tasks/{task}/annotations"
             answer = session.request(method, url, timeout=60, **arguments)
             answer.raise_for_status()
             return answer.json() if answer.content else None
@@ -64,14 +65,15 @@ def work(tool: CvatServer, tasks: Iterable[int], todo: Work) -> None:
                     patch(task, "delete", [shapes[todo.delete]])
 
 
-def audit(tool: CvatServer, known: Iterable[int]) -> Finding:
-    """``compare`` for all tasks of a server."""
-    return compare({task: len(tool.annotations_of(task)) for task in tool.tasks}, known)
+def audit(server: CvatServer, known: Iterable[int]) -> Finding:
+    """Compare all tasks of a server with those that runs know."""
+    return compare({task: len(server.annotations_of(task)) for task in server.tasks}, known)
 
 
 def compare(there: Mapping[Any, int], known: Iterable[Any]) -> Finding:
-    """Tasks on the server (with the number of their objects) that no run knows, tasks that runs know twice or that are gone, and
-    objects sent twice or not.
+    """Compare the tasks on a server (id → number of objects) with the tasks that runs know.
+
+    Counts tasks that no run knows, tasks known twice or gone from the server, and objects sent twice or not at all.
     """
     here = Counter(known)
     orphans = sorted(set(there) - set(here))

@@ -1,4 +1,4 @@
-"""Where datasets lie in proofs: on a disk, or on an S3 server on loopback."""
+"""The storage of datasets in proofs: a disk, or an S3 server on loopback."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ BUCKET = "proofs"
 KEYS = {"aws_access_key_id": "proofs", "aws_secret_access_key": "proofs"}
 
 
-class Place(Protocol):
-    """A kind of store, open for as long as the block lasts."""
+class Storage(Protocol):
+    """A kind of storage, open within the ``with`` block."""
 
     options: dict[str, str] | None
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
     def uri(self, folder: Path) -> str:
-        """Where a dataset of a folder lies."""
+        """The URI for a dataset of a local folder."""
 
     def copy(self, old: str, new: str) -> None:
-        """Make a dataset from another."""
+        """Copy a dataset to another URI."""
 
 
 class Disk:
-    """Folders."""
-
     options: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
@@ -46,7 +44,7 @@ class Disk:
 
 
 class S3:
-    """A server of its own, for as long as the block lasts."""
+    """An S3 server (moto), running within the ``with`` block."""
 
     options: dict[str, str] | None = None
 
@@ -67,7 +65,7 @@ class S3:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.communicate()  # it ends with its standard input
+        self._server.communicate()  # it exits when its standard input ends
 
     def uri(self, folder: Path) -> str:
         return f"s3://{BUCKET}{folder.absolute()}"
@@ -82,10 +80,10 @@ class S3:
 
 
 def _client(url: str) -> Any:
-    import boto3  # comes with moto, which only proofs on S3 need
+    import boto3  # installed with moto, which only proofs on S3 need
     from botocore.config import Config
 
     return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=Config(proxies={}), **KEYS)
 
 
-PLACES: dict[str, Callable[[], Place]] = {"disk": Disk, "s3": S3}
+STORAGES: dict[str, Callable[[], Storage]] = {"disk": Disk, "s3": S3}

@@ -1,4 +1,4 @@
-"""Commands that merge: what would change, change it, take it back."""
+"""The commands ``plan``, ``load`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..display import terminal
-from . import show
-from .changes import ROWS, Filter, findings, listed, short
-from .options import UNEXPECTED, AsJson, Given, Key, Place, backend_options, one_or_many, open_dataset
-from .show import SIGNS
-from .wording import spoken
+from ...display import terminal
+from .. import show
+from ..changes import ROWS, Filter, findings, list_changes, short_id
+from ..options import (
+    BackendOptions,
+    DatasetOption,
+    JsonOption,
+    KeyArgument,
+    open_dataset,
+    parse_one_or_pairs,
+    parse_options,
+)
+from ..show import SIGNS
+from ..wording import to_cli
 
 if TYPE_CHECKING:
-    from ..bridge.reports import LoadReport, MergePlan
-    from ..dataset import Dataset
+    from ...bridge.reports import LoadReport, MergePlan
+    from ...dataset import Dataset
 
-_IMAGES = 10  # of which the changes are counted, for people
+_SAMPLES = 10  # in the table of changes by sample
 
 
 class Action(StrEnum):
-    """What happens to a label."""
-
     DELETE = "delete"
     EDIT = "edit"
     ADD = "add"
@@ -47,7 +53,7 @@ Invalid = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
 Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
-Shown = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
+RowsOption = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
 OfField = Annotated[list[str] | None, typer.Option("--field", help="List only changes of this field; repeatable.")]
 OfAction = Annotated[
     list[Action] | None, typer.Option("--action", help="List only these: delete, edit, add; repeatable.")
@@ -61,85 +67,85 @@ OfSample = Annotated[
 
 
 def plan(
-    key: Key,
-    dataset: Place = None,
+    key: KeyArgument,
+    dataset: DatasetOption = None,
     unexpected: Unexpected = None,
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
     invalid: Invalid = None,
-    rows: Shown = ROWS,
+    rows: RowsOption = ROWS,
     field: OfField = None,
     action: OfAction = None,
     label: OfClass = None,
     sample: OfSample = None,
-    option: Given = None,
-    as_json: AsJson = False,
+    option: BackendOptions = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What a load would change; nothing is written. Exits with 2 when changes are pending.
 
     Deletions are listed first. What is listed can be narrowed; counts and the exit code are of the whole plan.
     """
     ds = open_dataset(dataset)
-    choice = one_or_many(unexpected, "--unexpected") or "prompt"
-    made = ds.plan_annotations(
-        key, dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        invalid=invalid, **backend_options(option),
+    choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
+    merge_plan = ds.plan_annotations(
+        key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
+        invalid=invalid, **parse_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
-    data = summary(ds, made, shown, choice) | listed(ds, made, chosen, shown)
-    data |= {"pending": is_pending(made, choice, conflicts), "stop": _stop(made, choice)}
+    data = summary(ds, merge_plan, shown, choice) | list_changes(ds, merge_plan, chosen, shown)
+    data |= {"pending": _is_pending(merge_plan, choice, conflicts), "stop": _stop(merge_plan, choice)}
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
     if data["pending"]:
         raise typer.Exit(2)
 
 
-def is_pending(made: MergePlan, unexpected: Any, conflicts: str) -> bool:
+def _is_pending(merge_plan: MergePlan, unexpected: Any, conflicts: str) -> bool:
     """Whether a load with the same options would write something, or stop to ask."""
-    counts = made.to_dict()
+    counts = merge_plan.to_dict()
     asks = (counts["unexpected"] and unexpected == "prompt") or (counts["conflicts"] and conflicts == "fail")
-    return bool(made.changes or asks)
+    return bool(merge_plan.changes or asks)
 
 
-def _stop(made: MergePlan, unexpected: Any) -> str | None:
-    """What a load without more options would stop at."""
-    if unexpected != "prompt" or not made.to_dict()["unexpected"]:
+def _stop(merge_plan: MergePlan, unexpected: Any) -> str | None:
+    """Why a load with the same options would stop, if it would."""
+    if unexpected != "prompt" or not merge_plan.to_dict()["unexpected"]:
         return None
     return (
         "A plain load would stop (on a terminal, ask), as nobody said what to do with what is outside the schema. "
-        f"Choose {UNEXPECTED}."
+        "Choose --unexpected keep | ignore | return | TYPE=FIELD."
     )
 
 
 def summary(
-    ds: Dataset, made: MergePlan | LoadReport, limit: int | None = ROWS, unexpected: Any = "prompt"
+    ds: Dataset, plan_or_report: MergePlan | LoadReport, limit: int | None = ROWS, unexpected: Any = "prompt"
 ) -> dict[str, Any]:
-    """A plan or report as data: counts, what was not taken in full (the first ones with their files), and the choice."""
-    counts = made.to_dict()
-    notes = [spoken(note) for note in counts["notes"]]
-    return counts | {"notes": notes, "findings": findings(ds, made, limit), "unexpected_choice": unexpected}
+    """A plan or report as data: its counts, its findings (the first ``limit`` with their files), and the value of --unexpected."""
+    counts = plan_or_report.to_dict()
+    notes = [to_cli(note) for note in counts["notes"]]
+    return counts | {"notes": notes, "findings": findings(ds, plan_or_report, limit), "unexpected_choice": unexpected}
 
 
 def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
-    """A plan for people."""
+    """A plan (``summary`` and ``list_changes``) as texts and tables."""
     total = sum(data[n] for n in ("added", "edited", "deleted"))
     if not total:
         yield f"Plan of {data['anno_key']}: nothing to change."
     else:
-        yield show.head(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet")
-        yield counts_table(data)
-        yield from _change_parts(data, rows)
-    yield from finding_parts(data, rows)
+        yield show.heading(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet")
+        yield _counts_table(data)
+        yield from _changes(data, rows)
+    yield from _findings_and_notes(data, rows)
     if data.get("stop"):
         yield data["stop"]
 
 
-def _change_parts(data: dict[str, Any], rows: int) -> Iterator[Any]:
-    """The changes that are listed, and, where there are several, how many there are of each kind and on each image."""
+def _changes(data: dict[str, Any], rows: int) -> Iterator[Any]:
+    """The listed changes; with several of them, also their counts by class and by sample."""
     if data["changes"]:
         cells = [
-            [show.action(c["action"]), c["field"], c["label"], c["what"], short(c["label_id"]), c["file"]]
+            [show.action(c["action"]), c["field"], c["label"], c["what"], short_id(c["label_id"]), c["file"]]
             for c in data["changes"]
         ]
         yield show.table(["", "field", "label", "change", "id", "sample"], cells)
@@ -150,19 +156,18 @@ def _change_parts(data: dict[str, Any], rows: int) -> Iterator[Any]:
         cells = [[p["field"], p["before"] or "–", p["after"] or "–", p["labels"]] for p in pairs[:rows]]
         yield show.table(["field", "class before", "after", "labels"], cells, ("labels",))
     if rows and len(data["samples"]) > 1:
-        cells = [[s["file"] or s["sample_id"], *(s[a] or "" for a in SIGNS)] for s in data["samples"][:_IMAGES]]
+        cells = [[s["file"] or s["sample_id"], *(s[a] or "" for a in SIGNS)] for s in data["samples"][:_SAMPLES]]
         yield show.table(["sample", *SIGNS], cells, tuple(SIGNS))
 
 
-def counts_table(data: dict[str, Any]) -> Any:
-    """Changes by field."""
+def _counts_table(data: dict[str, Any]) -> Any:
     columns = ("add", "edit", "delete")
     rows = [[name, *(n[c] for c in columns)] for name, n in data["fields"].items()]
     return show.table(["field", *columns], rows, columns)
 
 
 _NOUNS = {"conflicts": "conflict", "refused": "refused change"}
-_OUTSIDE = {
+_UNEXPECTED_TEXTS = {
     "keep": "kept",
     "ignore": "left out",
     "return": "left out, and returned with --json",
@@ -171,27 +176,25 @@ _OUTSIDE = {
 
 
 def _title(name: str, count: int, choice: Any) -> str:
-    """The line above findings of one sort."""
     if name in _NOUNS:
         return show.plural(count, _NOUNS[name])
     if isinstance(choice, str):
-        return f"{count:,} outside the schema: {_OUTSIDE[choice]}"
+        return f"{count:,} outside the schema: {_UNEXPECTED_TEXTS[choice]}"
     moved = ", ".join(f"{kind} go to {field}" for kind, field in choice.items())
     return f"{count:,} outside the schema: {moved}, others are left out"
 
 
-def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
-    """Conflicts, refusals, unexpected labels and notes for people."""
+def _findings_and_notes(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     for name, found in data["findings"].items():
         if found:
-            yield show.head(_title(name, len(found), data["unexpected_choice"]))
+            yield show.heading(_title(name, len(found), data["unexpected_choice"]))
             cells = [
                 [
                     f["field"],
                     f["component"],
                     f["values"],
                     f["reason"],
-                    short(f["label_id"]),
+                    short_id(f["label_id"]),
                     f["file"] or f["sample_id"],
                 ]
                 for f in found[:rows]
@@ -202,60 +205,51 @@ def finding_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
 
 
 def load(
-    key: Key,
-    dataset: Place = None,
+    key: KeyArgument,
+    dataset: DatasetOption = None,
     unexpected: Unexpected = None,
     conflicts: Conflicts = "theirs",
     dest_field: DestField = None,
     force: Force = False,
     invalid: Invalid = None,
     cleanup: Cleanup = False,
-    option: Given = None,
-    as_json: AsJson = False,
+    option: BackendOptions = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Merge the work of a run back, as one version of the labels."""
-    ds = open_dataset(dataset)
-    results = ds.load_annotation_results(key, **backend_options(option))
-    choice = one_or_many(unexpected, "--unexpected") or "prompt"
+    from ...bridge import prompt
 
-    def ask(made: MergePlan) -> str:
-        nonlocal choice
-        choice = _ask(made)
+    ds = open_dataset(dataset)
+    results = ds.load_annotation_results(key, **parse_options(option))
+    choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
+
+    def ask(merge_plan: MergePlan) -> str:
+        nonlocal choice  # the report says it too
+        choice = prompt.choose(merge_plan)
         return choice
 
     report = results.load(
-        cleanup, ask if terminal.present() and not as_json else None,
-        dest_field=one_or_many(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
+        cleanup, ask if terminal.on_stdin() and not as_json else None,
+        dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
         invalid=invalid,
     )  # fmt: skip
     data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
     show.emit(data, as_json, report_parts)
 
 
-def _ask(made: MergePlan) -> str:
-    """What to do with unexpected labels, asked of the person at the terminal."""
-    from rich.prompt import Prompt
-
-    count = show.plural(made.to_dict()["unexpected"], "label")
-    question = f"{count} outside the schema ({made.unexpected_reasons}). What shall be done with them?"
-    return Prompt.ask(
-        question, choices=["keep", "ignore", "return"], default="return", console=show.console(stderr=True)
-    )
-
-
 def report_parts(data: dict[str, Any]) -> Iterator[Any]:
-    """A report for people."""
+    """A report (``summary``, and its version) as texts and tables."""
     total = sum(data[n] for n in ("added", "edited", "deleted"))
     if not total:
         yield f"Loaded {data['anno_key']}: there was nothing to change."
     else:
         version = f"version {data['version']} of the labels"
-        yield show.head(f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, {version}")
-        yield counts_table(data)
-    yield from finding_parts(data)
+        yield show.heading(f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, {version}")
+        yield _counts_table(data)
+    yield from _findings_and_notes(data)
 
 
-def undo(key: Key, dataset: Place = None, as_json: AsJson = False) -> None:
+def undo(key: KeyArgument, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Take back the last load of a run; what was edited here since then stays."""
     show.emit(open_dataset(dataset).undo_annotations(key).to_dict(), as_json, _undone)
 

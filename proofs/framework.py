@@ -1,4 +1,4 @@
-"""The frame of all proofs: areas have rows, rows have trials, and each trial has a finding that is counted.
+"""Runs the proofs: an area has rows, a row has trials, and each trial returns a finding that is counted.
 
 An area is a module-level function with the decorator ``area``. It yields rows; ``Row.plan`` returns the trials of its row:
 
@@ -6,7 +6,7 @@ An area is a module-level function with the decorator ``area``. It yields rows; 
     def answers(stage: Stage) -> Iterator[Row]:
         yield Row("cvat, annotate", lambda room: [Trial(f"fault {n}", attempt) for n in range(room.stage.settings.rounds)])
 
-A trial gets a ``Room``: an empty folder, a random number generator of its own, and deadlines. It returns a ``Finding``.
+A trial gets a ``TrialContext``: an empty folder, a random number generator, and functions that start child processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FAILURES = ("lost", "doubled", "orphans", "bare", "hung")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says. ``rounds`` and ``stores`` are ``None`` where each area chooses for itself."""
+    """Options of the command line. Each area has defaults of its own for ``rounds`` and ``stores`` (``None``)."""
 
     folder: Path
     seed: int = 0
@@ -41,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one trial found: how many things were lost, doubled, …; ``landed`` is whether the fault took effect."""
+    """The result of a trial: how many things were lost, doubled, …; ``landed`` is whether the fault took effect."""
 
     landed: bool = False
     lost: int = 0
@@ -57,13 +57,12 @@ class Finding:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing went wrong."""
         return not any(getattr(self, name) for name in FAILURES)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What the trials of an area share: settings, and resources that are closed after its last trial."""
+class Shared:
+    """What the trials of an area share: settings, a folder, and resources that are closed after its last trial."""
 
     settings: Settings
     folder: Path
@@ -71,25 +70,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Room:
-    """The surroundings of one trial."""
+class TrialContext:
+    """What one trial is given: an empty folder, and a random number generator."""
 
-    stage: Stage
+    shared: Shared
     folder: Path
     rng: random.Random
 
     def start(self, function: Callable[..., Any], *arguments: Any, at: Step | None = None) -> Child:
-        """A child process that waits for ``go`` before it calls the function; ``at`` is where it kills itself."""
+        """Start a child process, which calls the function after ``go``; it kills itself at the step ``at``."""
         return Child(function, arguments, at, self.folder / "stderr.log")
 
     def attempt(self, function: Callable[..., Any], *arguments: Any, at: Step | None = None) -> Outcome:
-        """Call a function in a process of its own."""
+        """Call a function in a child process, and wait for the outcome."""
         child = self.start(function, *arguments, at=at)
         child.go()
-        return child.outcome(self.stage.settings.deadline)
+        return child.outcome(self.shared.settings.deadline)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The value of a function that is to succeed. Raises ``ProofError`` if it does not."""
+        """The value of a function, called in a child process. Raises ``ProofError`` if it does not succeed."""
         outcome = self.attempt(function, *arguments)
         if outcome.kind != "done":
             raise ProofError(f"{function.__name__}: {outcome.kind}: {outcome.text}")
@@ -98,32 +97,32 @@ class Room:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attempt to break something; ``name`` tells it from the others of its row."""
+    """One attempt to break something; its name is unique in its row."""
 
     name: str
-    run: Callable[[Room], Finding]
+    run: Callable[[TrialContext], Finding]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. ``plan`` prepares what its trials share, and returns them."""
+    """A line of the table. ``plan`` prepares what its trials share, and returns the trials."""
 
     name: str
-    plan: Callable[[Room], Sequence[Trial]]
+    plan: Callable[[TrialContext], Sequence[Trial]]
 
 
 @dataclass(frozen=True)
 class Area:
-    """A kind of proof, by the name that the command line knows."""
+    """A kind of proof, by its name on the command line."""
 
     name: str
     title: str
-    rows: Callable[[Stage], Iterable[Row]]
+    rows: Callable[[Shared], Iterable[Row]]
 
 
 @dataclass
 class Tally:
-    """A line of the table, counted: trials in which something was lost, doubled, …"""
+    """The counts of a row: trials in which something was lost, doubled, …"""
 
     area: str
     row: str
@@ -135,11 +134,10 @@ class Tally:
     bare: int = 0
     hung: int = 0
     seconds: float = 0.0
-    errors: int = 0  # of the proof itself, which proves nothing then
+    errors: int = 0  # trials that could not be carried out
     notes: list[str] = field(default_factory=list)
 
     def count(self, trial: str, finding: Finding) -> None:
-        """Add a finding."""
         self.tried += 1
         self.landed += finding.landed
         for name in FAILURES:
@@ -155,7 +153,6 @@ class Tally:
 
     @property
     def sound(self) -> bool:
-        """Whether all was well."""
         return not (self.errors or any(getattr(self, name) for name in FAILURES))
 
 
@@ -166,10 +163,10 @@ class ProofError(Exception):
 AREAS: dict[str, Area] = {}
 
 
-def area(name: str, title: str) -> Callable[[Callable[[Stage], Iterable[Row]]], Callable[[Stage], Iterable[Row]]]:
+def area(name: str, title: str) -> Callable[[Callable[[Shared], Iterable[Row]]], Callable[[Shared], Iterable[Row]]]:
     """Register a function that yields the rows of an area."""
 
-    def register(rows: Callable[[Stage], Iterable[Row]]) -> Callable[[Stage], Iterable[Row]]:
+    def register(rows: Callable[[Shared], Iterable[Row]]) -> Callable[[Shared], Iterable[Row]]:
         AREAS[name] = Area(name, title, rows)
         return rows
 
@@ -177,33 +174,35 @@ def area(name: str, title: str) -> Callable[[Callable[[Stage], Iterable[Row]]], 
 
 
 def run(
-    areas: Iterable[Area], settings: Settings, only: str = "", tell: Callable[[Tally], None] = lambda _: None
+    areas: Iterable[Area], settings: Settings, only: str = "", report: Callable[[Tally], None] = lambda _: None
 ) -> list[Tally]:
     """Run the rows of some areas (those whose name contains ``only``), and count."""
-    return [tally for one in areas for tally in _area(one, settings, only, tell)]
+    return [tally for one in areas for tally in _area(one, settings, only, report)]
 
 
-def _area(one: Area, settings: Settings, only: str, tell: Callable[[Tally], None]) -> Iterator[Tally]:
+def _area(one: Area, settings: Settings, only: str, report: Callable[[Tally], None]) -> Iterator[Tally]:
     with ExitStack() as exit_, ThreadPoolExecutor(settings.jobs) as pool:
-        stage = Stage(settings, settings.folder / one.name, exit_)
-        for number, row in enumerate(one.rows(stage)):
+        shared = Shared(settings, settings.folder / one.name, exit_)
+        for number, row in enumerate(one.rows(shared)):
             if only in row.name:
                 tally = Tally(one.name, row.name)
                 begun = time.monotonic()
-                _row(row, tally, stage, stage.folder / f"row{number}", pool)
+                _row(row, tally, shared, shared.folder / f"row{number}", pool)
                 tally.seconds = round(time.monotonic() - begun, 1)
-                tell(tally)
+                report(tally)
                 yield tally
 
 
-def _row(row: Row, tally: Tally, stage: Stage, folder: Path, pool: ThreadPoolExecutor) -> None:
-    def room(name: str, number: int) -> Room:
-        place = folder / str(number)
-        place.mkdir(parents=True)
-        return Room(stage, place, random.Random(f"{stage.settings.seed}/{tally.area}/{row.name}/{name}"))
+def _row(row: Row, tally: Tally, shared: Shared, folder: Path, pool: ThreadPoolExecutor) -> None:
+    def context(name: str, number: int) -> TrialContext:
+        folder_of_trial = folder / str(number)
+        folder_of_trial.mkdir(parents=True)
+        return TrialContext(
+            shared, folder_of_trial, random.Random(f"{shared.settings.seed}/{tally.area}/{row.name}/{name}")
+        )
 
     def attempt(number: int, trial: Trial) -> Finding | str:
-        here = room(trial.name, number)
+        here = context(trial.name, number)
         try:
             return trial.run(here)
         except Exception as error:
@@ -212,7 +211,7 @@ def _row(row: Row, tally: Tally, stage: Stage, folder: Path, pool: ThreadPoolExe
             shutil.rmtree(here.folder, ignore_errors=True)
 
     try:
-        trials = row.plan(room("plan", 0))
+        trials = row.plan(context("plan", 0))
     except Exception as error:
         tally.fail("plan", _reason(error))
     else:
