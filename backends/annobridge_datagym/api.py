@@ -1,4 +1,4 @@
-"""DataGym's REST calls in either dialect, thinly. The bodies are the same; the paths, and what there is at all, differ."""
+"""The calls of DataGym's REST API in its two dialects, whose bodies are the same and whose paths differ."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from annobridge.backend.http import Http
 from annobridge.exceptions import BackendError, Gone, Rejected
 
 from .config import Dialect
-from .mistakes import key_of, refused, told
+from .errors import error_key, explain, import_refused
 
 Json = dict[str, Any]
 T = TypeVar("T")
 STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED", "REVIEWED_SKIP", "WAITING_CHANGED")
-URLS = 50  # addresses in one call
+URLS_PER_CALL = 50
 
-# What is read of the server's answers
-_PLACE = {"id": str, "name": str}
-_CREATED = {**_PLACE, "labelConfigurationId": str, "mediaType": str}
-_PROJECT = {**_CREATED, "datasets": [_PLACE]}
+# The form that answers are checked for: the parts that are read
+_NAMED = {"id": str, "name": str}
+_CREATED = {**_NAMED, "labelConfigurationId": str, "mediaType": str}
+_PROJECT = {**_CREATED, "datasets": [_NAMED]}
 _MEDIA = {"id": str, "mediaName": str}
 _ENTRY: Json = {"entryKey": str, "type": str}
 _ENTRY["children?"] = ([_ENTRY], None)
 _CONFIGURATION = {"entries": [_ENTRY]}
 _TASK = {"taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool}
-_SHOWN = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
+_TASK_VALUES = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
 
 
 class Api:
-    """One DataGym server."""
+    """One DataGym server. Methods that only one dialect has say so; the other one must not call them."""
 
     def __init__(self, http: Http, dialect: Dialect) -> None:
         self.http, self.v1 = http, dialect == "v1"
@@ -46,27 +46,29 @@ class Api:
 
     def project(self, project: str) -> Json:
         """A project by its id (internal only). Raises ``Gone``."""
-        return dict(self._do("reading the project", lambda: self.http.get(f"/api/project/{project}", expect=_PROJECT)))
+        return dict(
+            self._call("reading the project", lambda: self.http.get(f"/api/project/{project}", expect=_PROJECT))
+        )
 
     def create_project(self, name: str, owner: str) -> Json:
         """A project for images (internal only)."""
         body = {"owner": owner, "name": name, "shortDescription": "made by annobridge", "description": None,
                 "mediaType": "IMAGE"}  # fmt: skip
-        doing = f"making the project {name!r}"
-        return dict(self._do(doing, lambda: self.http.send("POST", "/api/project", json=body, expect=_CREATED)))
+        action = f"making the project {name!r}"
+        return dict(self._call(action, lambda: self.http.send("POST", "/api/project", json=body, expect=_CREATED)))
 
     def delete_project(self, project: str) -> None:
-        """Remove a project (internal only)."""
-        self._do("deleting the project", lambda: self.http.send("DELETE", f"/api/project/{project}"))
+        """Delete a project (internal only)."""
+        self._call("deleting the project", lambda: self.http.send("DELETE", f"/api/project/{project}"))
 
     def datasets(self) -> list[Json]:
         """All datasets."""
-        return self._list(self._path("dataset"), "listing the datasets", _PLACE)
+        return self._list(self._path("dataset"), "listing the datasets", _NAMED)
 
     def has_dataset(self, dataset: str) -> bool:
         """Whether there is a dataset of this id."""
         try:
-            self._do("reading the dataset", lambda: self.http.get(self._path(f"dataset/{dataset}")))
+            self._call("reading the dataset", lambda: self.http.get(self._path(f"dataset/{dataset}")))
         except Gone:
             return False
         return True
@@ -76,48 +78,48 @@ class Api:
         body: Json = {"name": name, "shortDescription": "made by annobridge"}
         if not self.v1:
             body |= {"owner": owner, "mediaType": "IMAGE"}
-        path, doing = self._path("dataset"), f"making the dataset {name!r}"
-        return dict(self._do(doing, lambda: self.http.send("POST", path, json=body, expect=_PLACE)))
+        path, action = self._path("dataset"), f"making the dataset {name!r}"
+        return dict(self._call(action, lambda: self.http.send("POST", path, json=body, expect=_NAMED)))
 
     def connect(self, project: str, dataset: str) -> None:
-        """Give every image of a dataset a task in a project; that it has them already is fine."""
+        """Make a task in a project for every image of a dataset, if there are none yet."""
         path = self._path(f"project/{project}/dataset/{dataset}")
         try:
-            self._do("connecting the dataset", lambda: self.http.send("POST", path, repeatable=True))
+            self._call("connecting the dataset", lambda: self.http.send("POST", path, repeatable=True))
         except Rejected as error:
-            if key_of(error) != "ex_already_contains":
+            if error_key(error) != "ex_already_contains":
                 raise
 
     def disconnect(self, project: str, dataset: str) -> None:
-        """Take a dataset out of a project, with its tasks and their labels."""
+        """Remove a dataset from a project, with its tasks and their labels."""
         path = self._path(f"project/{project}/dataset/{dataset}/remove")
-        self._do("disconnecting the dataset", lambda: self.http.send("DELETE", path))
+        self._call("disconnecting the dataset", lambda: self.http.send("DELETE", path))
 
     def delete_dataset(self, dataset: str) -> None:
-        """Remove a dataset with its images. v1 can only empty it."""
+        """Delete a dataset with its images. v1 can delete the images only, and leaves an empty dataset."""
         if not self.v1:
-            self._do("deleting the dataset", lambda: self.http.send("DELETE", f"/api/dataset/{dataset}"))
+            self._call("deleting the dataset", lambda: self.http.send("DELETE", f"/api/dataset/{dataset}"))
             return
         for media in self.media(dataset):
             self.delete_media(media["id"])
 
     def delete_media(self, media: str) -> None:
-        """Remove an image."""
+        """Delete an image."""
         path = self._path(f"media/{media}")
-        self._do("deleting an image", lambda: self.http.send("DELETE", path))
+        self._call("deleting an image", lambda: self.http.send("DELETE", path))
 
     # --- media ------------------------------------------------------------------------------------------------------
 
     def media(self, dataset: str) -> list[Json]:
         """The images of a dataset."""
         if self.v1:
-            doing = "reading the dataset"
+            action = "reading the dataset"
             path, shape = f"/api/v1/dataset/{dataset}", {"media": [_MEDIA]}
-            return list(self._do(doing, lambda: self.http.get(path, expect=shape))["media"])
+            return list(self._call(action, lambda: self.http.get(path, expect=shape))["media"])
         return self._list(f"/api/dataset/{dataset}/file", "listing the images", _MEDIA)
 
     def upload(self, dataset: str, name: str, stream: BinaryIO) -> Json:
-        """Send a file. v1 takes its name as it is, the internal API in Base64."""
+        """Upload a file. v1 wants its name as it is, the internal API wants it in Base64."""
         path = self._path(f"media/{dataset}/file", f"dataset/{dataset}/file")
         sent = name if self.v1 else base64.b64encode(name.encode()).decode()
         headers = {"X-filename": sent, "Content-Type": "application/octet-stream"}
@@ -125,81 +127,84 @@ class Api:
         def send() -> Any:
             return self.http.send("POST", path, data=stream, headers=headers, expect={"id": str})
 
-        return dict(self._do(f"uploading {name!r}", send))
+        return dict(self._call(f"uploading {name!r}", send))
 
     def add_urls(self, dataset: str, urls: Sequence[str]) -> list[Json]:
         """Add images by their addresses."""
         path = self._path(f"media/{dataset}/url", f"dataset/{dataset}/url")
         added = [{"imageUrl": str, "mediaUploadStatus": str, "internal_media_ID?": str | None}]
-        doing = "adding image addresses"
-        return list(self._do(doing, lambda: self.http.send("POST", path, json=list(urls), expect=added)))
+        action = "adding image addresses"
+        return list(self._call(action, lambda: self.http.send("POST", path, json=list(urls), expect=added)))
 
     # --- label configuration ----------------------------------------------------------------------------------------
 
     def configuration(self, config: str) -> list[Json]:
         """The entries of a label configuration (internal only; v1 shows them with a task)."""
-        path, doing = f"/api/lconfig/{config}", "reading the label configuration"
-        return list(self._do(doing, lambda: self.http.get(path, expect=_CONFIGURATION))["entries"])
+        path, action = f"/api/lconfig/{config}", "reading the label configuration"
+        return list(self._call(action, lambda: self.http.get(path, expect=_CONFIGURATION))["entries"])
 
     def clear_configuration(self, config: str) -> None:
         """Empty a label configuration. This deletes every label in the project."""
         path = self._path(f"config/{config}", f"lconfig/{config}")
-        self._do("clearing the label configuration", lambda: self.http.send("DELETE", path))
+        self._call("clearing the label configuration", lambda: self.http.send("DELETE", path))
 
     def set_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
-        """Fill an empty label configuration; the entries are returned with their ids."""
+        """Set the entries of an empty label configuration. Returns them with their ids."""
         method, path = ("PUT", f"/api/v1/config/{config}") if self.v1 else ("POST", f"/api/lconfig/{config}/import")
-        doing = "setting the label configuration"
+        action = "setting the label configuration"
 
         def send() -> Any:
             return self.http.send(method, path, json=list(entries), expect=_CONFIGURATION)
 
-        return list(self._do(doing, send)["entries"])
+        return list(self._call(action, send)["entries"])
 
     def merge_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
-        """Change a label configuration (internal only): what keeps its id keeps its labels, and finished tasks stay finished."""
-        path, doing = f"/api/lconfig/{config}", "adding to the label configuration"
+        """Change a label configuration (internal only). Entries that keep their id keep their labels."""
+        path, action = f"/api/lconfig/{config}", "adding to the label configuration"
 
         def send() -> Any:
-            params = {"changeStatus": "false"}
+            params = {"changeStatus": "false"}  # finished tasks stay finished
             return self.http.send("PUT", path, json=list(entries), params=params, expect=_CONFIGURATION)
 
-        return list(self._do(doing, send)["entries"])
+        return list(self._call(action, send)["entries"])
 
     # --- labels -----------------------------------------------------------------------------------------------------
 
     def import_labels(self, project: str, body: bytes, *, repeatable: bool) -> None:
-        """Import a batch: all of it or nothing. A refusal may come as a success, with a text in it."""
-        path, doing = self._path(f"project/{project}/prediction"), "importing labels"
+        """Import a batch of labels, all of it or nothing. Raises ``Rejected``.
+
+        DataGym may answer a refusal with 200 and an error text.
+        """
+        path, action = self._path(f"project/{project}/prediction"), "importing labels"
         headers = {"Content-Type": "application/json"}
 
         def send() -> Any:
             shape = {"errorMessages": str}
             return self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable, expect=shape)
 
-        answer = self._do(doing, send)
+        answer = self._call(action, send)
         if answer["errorMessages"]:
-            raise refused(answer["errorMessages"], doing)
+            raise import_refused(answer["errorMessages"], action)
 
     def export(self, project: str) -> Iterator[bytes]:
-        """The export of a project, as it comes."""
+        """The export of a project, as a stream of chunks."""
         return self.http.stream(self._path(f"export/{project}", f"project/{project}/export"))
 
     # --- tasks ------------------------------------------------------------------------------------------------------
 
     def tasks(self, project: str) -> list[Json]:
-        """All tasks of a project, in any state; v1 has to be asked for each state by itself."""
+        """All tasks of a project, in any state. v1 lists only one state in a call."""
         if not self.v1:
             return self._list(f"/api/project/{project}/task", "listing the tasks", _TASK)
         path = f"/api/v1/task/{project}/list"
         found: dict[str, Json] = {}
-        for state in STATES:  # a task that moves on meanwhile is seen twice, and counted once
+        for state in STATES:  # a task whose state changes meanwhile is listed twice, and kept once
             for task in self._list(path, "listing the tasks", _TASK, {"state": state}):
                 found[task["taskId"]] = task
         return list(found.values())
 
-    def some_task(self, project: str) -> str | None:
-        """Any task of a project."""
+    def any_task(self, project: str) -> str | None:
+        """The id of any task of a project."""
         path = self._path(f"task/{project}/list", f"project/{project}/task")
         for state in STATES:
             if there := self._list(path, "listing the tasks", _TASK, {"state": state, "limit": "1"}):
@@ -209,23 +214,23 @@ class Api:
     def task(self, task: str) -> Json:
         """A task with its values, their ids, and the label configuration."""
         path = self._path(f"task/{task}")
-        return dict(self._do("reading a task", lambda: self.http.get(path, expect=_SHOWN)))
+        return dict(self._call("reading a task", lambda: self.http.get(path, expect=_TASK_VALUES)))
 
     def release(self, project: str, dataset: str) -> None:
         """Move the tasks of a dataset out of the backlog (internal only)."""
         body = {"projectId": project, "datasetId": dataset, "direction": "WAITING"}
-        self._do("releasing the tasks", lambda: self.http.send("PUT", "/api/task/moveAll", json=body))
+        self._call("releasing the tasks", lambda: self.http.send("PUT", "/api/task/moveAll", json=body))
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _list(self, path: str, doing: str, shape: Json, params: Mapping[str, str] | None = None) -> list[Json]:
-        return list(self._do(doing, lambda: self.http.get(path, params, expect=[shape])))
+    def _list(self, path: str, action: str, shape: Json, params: Mapping[str, str] | None = None) -> list[Json]:
+        return list(self._call(action, lambda: self.http.get(path, params, expect=[shape])))
 
-    def _do(self, doing: str, call: Callable[[], T]) -> T:
+    def _call(self, action: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except BackendError as error:
-            better = told(error, doing)
-            if better is error:
+            explained = explain(error, action)
+            if explained is error:
                 raise
-            raise better from error
+            raise explained from error

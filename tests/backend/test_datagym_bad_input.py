@@ -31,7 +31,7 @@ from annobridge.exceptions import (
 )
 from annobridge_datagym import DatagymBackend, names, validate
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 BUSES = {"buses": SCHEMA["buses"]}
 
 
@@ -206,7 +206,7 @@ def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest
     """A dataset of the task's name has images of somebody else: nothing of theirs is touched."""
     state = open_core.double.state
     there = theirs(state)
-    monkeypatch.setattr(names, "place", lambda text: "theirs")
+    monkeypatch.setattr(names, "project_name", lambda text: "theirs")
     with pytest.raises(
         Rejected, match="'theirs' is in use: it has 1 images that are not of this task, as 'theirs.jpg'"
     ):
@@ -500,7 +500,7 @@ def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None
     [
         ("https://joe:s3cr3t@pictures.example", "'https://pictures.example/photo_0.png' has a login in it"),
         ("https://pictures.example", "several samples have the address 'https://pictures.example/photo_0.png'"),
-        ("ftp://joe:s3cr3t@pictures.example", "'ftp://pictures.example/photo_0.png' is no address"),
+        ("ftp://joe:s3cr3t@pictures.example", "'ftp://pictures.example/photo_0.png' is not an address"),
     ],
 )
 def test_addresses_that_would_tell_or_mix_too_much(
@@ -562,7 +562,7 @@ def test_our_schema_of_imports_is_stricter_than_the_servers(labels: Any, theirs:
 def test_an_unsound_import_names_the_place() -> None:
     items = [{"internal_media_ID": "m-1", "labels": {"car": [{"polygon": POINTS[:2]}]}}]
     with pytest.raises(Rejected, match=r"/0/labels/car/0/polygon has fewer than 3\. Nothing of this batch was sent"):
-        validate.require(items)
+        validate.validate(items)
 
 
 def test_a_refusal_inside_a_success_is_an_error(
@@ -605,7 +605,9 @@ def test_an_export_that_is_cut_off_changes_nothing(
     before = ds.labels().to_arrow()
     whole = exporting.export
     monkeypatch.setattr(exporting, "export", lambda state, project: whole(state, project)[:-100])
-    with pytest.raises(Broken, match="the server's export is not a whole export of DataGym: it is cut off or garbled"):
+    with pytest.raises(
+        Broken, match="the server's export is not a complete export of DataGym: it is cut off or garbled"
+    ):
         ds.load_annotations("run", progress=False, url=open_core.url)
     assert ds.labels().to_arrow().equals(before)
 

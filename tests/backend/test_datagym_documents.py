@@ -152,7 +152,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     video = item(internal_media_ID="v", task_export_url="http://localhost/x")
     ds, report = read(written(tmp_path / "in", HEAD, item(labels={"bus": [nowhere]}), video, {"labels": {}}), tmp_path)
     assert ds.labels().to_arrow().num_rows == 0
-    for text in ("1 shapes have no coordinates", "1 videos have no place here", "1 items have no internal_media_ID"):
+    for text in ("1 shapes have no coordinates", "1 videos cannot be imported", "1 items have no internal_media_ID"):
         assert any(note.startswith(text) for note in report.notes), report.notes
 
 
@@ -161,12 +161,12 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     [
         ([item("nowhere.png")], r"1 of 1 images are not in .*, as 'nowhere\.png'; say with images=… .* media_ids=…"),
         ([{"internal_media_ID": "<media_id>"}], "1 of 1 images are not in .*, as '<media_id>'"),
-        ([item(), 7], "its element 1 is no image, but 7"),
-        ([{"internal_media_ID": 7}], "its element 0 has the id 7, which is no text"),
+        ([item(), 7], "its element 1 is not an image, but 7"),
+        ([{"internal_media_ID": 7}], "its element 0 has the id 7, which is not a text"),
         ([item(labels={"bus": [{}]})], "not in its form at the image 'photo_0.png' .*a label without a geometry"),
         ([item(labels={"bus": {}}), item(labels={"bus": 7})], "its element 1 is not in DataGym's form"),
-        ([item(labels={"bus": [{"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})], "'1.5' is no coordinate"),
-        ([item(global_classifications={"weather": "rain"})], "'rain' is no classification"),
+        ([item(labels={"bus": [{"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})], "'1.5' is not a coordinate"),
+        ([item(global_classifications={"weather": "rain"})], "'rain' is not a classification"),
         ([{"label_classes": [7]}, item()], "its label_classes are not in DataGym's form"),
     ],
 )
@@ -197,7 +197,7 @@ def test_turned_images_are_refused(tmp_path: Path) -> None:
 def test_two_files_in_a_folder_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "in", item())
     path.with_name("more.json").write_bytes(path.read_bytes())
-    with pytest.raises(InvalidSource, match="2 files of labels of DataGym's in .*; give the file itself"):
+    with pytest.raises(InvalidSource, match="2 files of labels of DataGym in .*; give the file itself"):
         read(path.parent, tmp_path)
 
 

@@ -194,7 +194,7 @@ def test_a_run_with_a_long_name_has_files_with_short_ones(ds: ab.Dataset, tmp_pa
 def test_ids_that_lack_an_image_are_refused(ds: ab.Dataset, tmp_path: Path) -> None:
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps({"media": [{"id": "m-0", "mediaName": "photo_0.png"}]}))
-    with pytest.raises(InvalidLabels, match="says nothing, or two things, of 1 images, as 'photo_1.png'"):
+    with pytest.raises(InvalidLabels, match="has no id, or two, for 1 images, as 'photo_1.png'"):
         annotate(ds, tmp_path / "out", ids)
     assert ds.list_annotation_runs() == []
 
@@ -233,22 +233,22 @@ BUS = {"classifications": {}, "nested_geometries": {}}
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("", Broken, "it is no JSON array"),
-        ("{}", Broken, "it is no JSON array"),
-        (json.dumps(exported())[:-40], Broken, "is not a whole export of DataGym: it is cut off or garbled"),
+        ("", Broken, "it is not a JSON array"),
+        ("{}", Broken, "it is not a JSON array"),
+        (json.dumps(exported())[:-40], Broken, "is not a complete export of DataGym: it is cut off or garbled"),
         (json.dumps(exported())[:-1], Broken, "cut off or garbled"),
         ("[1, 2]", Broken, "does not begin with its label classes"),
-        (json.dumps([exported()[0], {"x": 1}]), Broken, "its element 1 is no image"),
-        (json.dumps(exported()).replace("null", "NaN"), Broken, "it holds NaN, which is no JSON"),
+        (json.dumps([exported()[0], {"x": 1}]), Broken, "its element 1 is not an image"),
+        (json.dumps(exported()).replace("null", "NaN"), Broken, "it holds NaN, which is not JSON"),
         (json.dumps(exported(labels={"bus": [{"classifications": {}}]})), Broken, "not in its form at the image 'photo_0.png'"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})), Broken,
-         "'1.5' is no coordinate"),
+         "'1.5' is not a coordinate"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": True, "y": 1, "w": 2, "h": 3}]}]})), Broken,
-         "True is no coordinate"),
+         "True is not a coordinate"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": 10**400, "y": 1, "w": 2, "h": 3}]}]})), Broken,
          "int too large to convert to float"),
-        (json.dumps(exported(labeler=7)), Broken, "7 is no labeler"),
-        (json.dumps(exported(global_classifications={"weather": "rain"})), Broken, "'rain' is no classification"),
+        (json.dumps(exported(labeler=7)), Broken, "7 is not a labeler"),
+        (json.dumps(exported(global_classifications={"weather": "rain"})), Broken, "'rain' is not a classification"),
         (json.dumps([{"label_classes": [{"class_name": "cat", "geometry_type": "point"}]}, exported()[1]]), Rejected,
          "is the export of another project: its classes are 'cat', and those of this run are 'bus', 'car'"),
     ],

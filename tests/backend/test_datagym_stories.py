@@ -18,7 +18,7 @@ import annobridge as ab
 from annobridge.core.geometry import decode_rle
 from annobridge.exceptions import Rejected, StalePlan
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 
 
 @pytest.fixture(params=datagym_servers.KINDS)
@@ -286,7 +286,7 @@ def test_a_shape_partly_off_the_image_is_not_deleted(ds: ab.Dataset, older: Serv
         bus.points = [(-5.0, 20.0)]
     report = load(ds, older)
     assert report.changes == 0
-    assert any("shapes that DataGym holds for broken" in note for note in report.notes)
+    assert any("shapes that DataGym considers invalid" in note for note in report.notes)
 
 
 def test_a_configuration_is_replaced_once_without_task_calls_too(ds: ab.Dataset, older: Server) -> None:
@@ -525,6 +525,6 @@ def test_an_id_of_another_image_is_told(ds: ab.Dataset, server: Server) -> None:
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
     assert (
-        "1 shapes bear the id of no label that was sent with their image ('of elsewhere'); they are new ones."
+        "1 shapes show the id of no label that was sent with their image ('of elsewhere'); they are new ones."
         in report.notes
     )

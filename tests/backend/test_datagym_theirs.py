@@ -17,7 +17,7 @@ from tests.datagym_servers import Server
 import annobridge as ab
 from annobridge.exceptions import AnnobridgeError, InvalidLabels
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 SHAPES = {
     "streets": {"type": "polylines", "classes": ["street"]},
     "pois": {"type": "keypoints", "classes": ["poi"]},

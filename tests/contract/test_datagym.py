@@ -19,7 +19,7 @@ from annobridge.testing import BackendContract, Tool
 from annobridge_datagym import DatagymBackend
 
 
-@pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+@pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 class _Laws(BackendContract):
     backend = DatagymBackend
     server: Server
