@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import Rejected
 
 from . import checks, download, file_transport, images, label_config, upload
 from .api import Api
@@ -90,17 +88,15 @@ class DatagymBackend(AnnotationBackend):
 
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:
         """Problems of the schema and the options, and of the project that they name."""
-        found = checks.check_schema(schema, samples, self.config)
-        vocabulary = None if found else Vocabulary.from_schema(schema, self.config)
-        if vocabulary is not None and self._by_files:
-            found += file_transport.check_folder(self.config.folder or ".", vocabulary)
-        if vocabulary is None or self._by_files:
+        if found := checks.check_schema(schema, samples, self.config):
             return found
+        vocabulary = Vocabulary.from_schema(schema, self.config)
+        if self._by_files:
+            return list(file_transport.check_folder(self.config.folder or ".", vocabulary))
         project = self._projects.find_project("") if self._projects.is_named else None
         if project is None:
-            if self._api.v1 or self.config.project_id is not None:
-                found.append(self._projects.missing_project())
-            return found
+            must_exist = self._api.v1 or self.config.project_id is not None
+            return [self._projects.missing_project()] if must_exist else []
         if project["mediaType"] != "IMAGE":
             return [f"The project {project['name']!r} is one of videos; give one of images."]
         existing = label_config.read(self._api, project) or []
@@ -111,26 +107,23 @@ class DatagymBackend(AnnotationBackend):
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Labels that DataGym cannot hold, and images that it does not take or does not show as they are seen here."""
-        yield from self._check_labels(task)
+        vocabulary = Vocabulary.from_schema(task.schema, self.config).adapted_to(self._existing)
+        yield from checks.check_task(task, vocabulary, self.config, self._text_limits)
+        if self._by_files:
+            yield from file_transport.check_media_ids(task, self._media_ids)
         headers = images.read_headers(task)
         yield from images.check_orientation(task, headers)
         if self.config.on_rejected == "stop":  # with "skip", ``upload`` refuses the images one by one
             yield from images.check_formats(task, headers)
 
-    def _check_labels(self, task: Task) -> Iterable[str]:
-        vocabulary = Vocabulary.from_schema(task.schema, self.config).adapted_to(self._existing)
-        yield from checks.check_task(task, vocabulary, self.config, self._text_limits)
-        if self._by_files:
-            yield from file_transport.check_media_ids(task, self._media_ids)
-
     # --- sending ----------------------------------------------------------------------------------------------------
 
     def upload(self, task: Task) -> Receipt:
         """Send a task: create the dataset with its images, tasks and labels, or write the files."""
-        if found := list(self._check_labels(task)):  # a run that is resumed may have been checked long ago
-            raise Rejected("\n  - ".join(["datagym: some values cannot be sent:", *found]))
         images.require_formats(task, images.read_headers(task))
-        vocabulary = Vocabulary.from_schema(task.schema, self.config, _scalar_types(task))
+        scalar_types = {name: attribute_type(types) for name, types in value_types(task).items()}
+        known_types = {name: type_ for name, type_ in scalar_types.items() if type_ != "text"}
+        vocabulary = Vocabulary.from_schema(task.schema, self.config, known_types)
         if self._by_files:
             return file_transport.write(task, vocabulary, self.config, self._media_ids)
         try:
@@ -207,18 +200,3 @@ class DatagymBackend(AnnotationBackend):
             file_transport.delete(receipt)
         else:
             self._projects.remove(receipt.state)
-
-
-def _scalar_types(task: Task) -> dict[str, str]:
-    """The attribute type of each scalar field whose values are all numbers or all Booleans. Others are text."""
-    types: dict[str, str] = {}
-    for spec in task.schema.fields.values():
-        if spec.type != "scalar":
-            continue
-        values = task.labels.filter(pc.equal(task.labels["field"], spec.name))["value"]
-        found = {type(json.loads(text)) for text in pc.unique(values).to_pylist()}
-        if found and found <= {int, float}:
-            types[spec.name] = "number" if len(found) > 1 else {int: "int", float: "float"}[found.pop()]
-        elif found == {bool}:
-            types[spec.name] = "checkbox"
-    return types

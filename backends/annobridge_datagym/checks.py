@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Task
+from annobridge.backend.kit import FlatPoints, rows_problem, value_problem
 from annobridge.core import attr_text, attributes
-from annobridge.core.arrays import Bools, Ints, as_array, as_mask, is_rotated, list_lengths, not_null, points_known
+from annobridge.core.arrays import as_array, as_mask, is_rotated, list_lengths, not_null, points_known
 from annobridge.core.checks import validate
 from annobridge.core.schema import FieldSchema, LabelSchema
 
@@ -58,7 +59,7 @@ def _check_options(samples: pa.Table, config: DatagymConfig) -> Iterator[str]:
         )
     if config.transport == "files":
         if config.folder is None:
-            yield "transport='files' needs folder, the place where what is to be uploaded is written."
+            yield "transport='files' needs folder, in which the files to be uploaded are written."
         counts = Counter(map(names.base_name, samples["filepath"].to_pylist()))
         repeated = sorted(name for name, n in counts.items() if n > 1)
         if repeated:
@@ -125,7 +126,7 @@ def _check_nested_fields(schema: LabelSchema, config: DatagymConfig) -> Iterator
         elif config.parent_attr not in inner.all_attributes():
             yield (
                 f"{where}: the labels of {name!r} need the text attribute {config.parent_attr!r} with the id of the label that "
-                "each lies in; add it to the schema, or name another with parent_attr."
+                "each is nested in; add it to the schema, or name another with parent_attr."
             )
 
 
@@ -141,8 +142,8 @@ def _check_nested_attributes(schema: LabelSchema, config: DatagymConfig) -> Iter
         for parent, n in parents.items():
             if n > 1:
                 yield (
-                    f"{spec.name}: {n} attributes are asked below {parent!r}, and DataGym's import takes one below each attribute "
-                    "of a shape; ask the others by themselves."
+                    f"{spec.name}: {n} attributes are nested in {parent!r}, and DataGym's import takes one in each attribute "
+                    "of a shape; leave the others at the top level."
                 )
 
 
@@ -156,13 +157,13 @@ def _check_depth(vocabulary: Vocabulary) -> Iterator[str]:
                 depth, ancestor = depth + 1, by_key[ancestor.parent]
                 if ancestor.key in seen:
                     yield (
-                        f"{entry.field}: nested_attributes go round in a circle at {classification.key!r}; take one of them out."
+                        f"{entry.field}: nested_attributes form a circle at {classification.key!r}; take one of them out."
                     )
                     return
                 seen.add(ancestor.key)
             if depth > MAX_DEPTH:
                 yield (
-                    f"{entry.field}: the attribute {classification.key!r} lies {depth} levels deep, and DataGym has {MAX_DEPTH}; "
+                    f"{entry.field}: the attribute {classification.key!r} is {depth} levels deep, and DataGym has {MAX_DEPTH}; "
                     "nest fewer."
                 )
 
@@ -179,7 +180,7 @@ def check_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, text_l
     yield from _check_repeated_classes(task.schema, labels)
     if config.show_ids:
         too_long = as_mask(pc.greater(pc.utf8_length(labels["label_id"]), _MAX_ID))
-        yield from _problem_of(
+        yield from rows_problem(
             labels, too_long, f"an id of more than {_MAX_ID} characters; pass show_ids=False, so that it is not sent."
         )
     for name, outer in config.nested_fields.items():
@@ -189,18 +190,18 @@ def check_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, text_l
 def check_entries(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
     """Labels that need what the project's label configuration lacks and other labels can do without."""
     known = {(e.field, e.label, e.closed) for e in vocabulary.entries}
-    is_closed, has_several = as_mask(labels["closed"]), _point_counts(as_array(labels["points"])) > 1
+    is_closed, has_several = as_mask(labels["closed"]), FlatPoints.of(labels["points"]).counts() > 1
     for entry in vocabulary.entries:
         is_own = as_mask(pc.equal(labels["field"], entry.field)) & as_mask(pc.equal(labels["label"], entry.label or ""))
         if entry.type == "line" and (entry.field, entry.label, True) not in known:
-            yield from _problem_of(
+            yield from rows_problem(
                 labels,
                 is_own & is_closed,
                 f"a closed line, and the project has no polygon class {names.key(f'{entry.key} closed', ())!r} for those; add it "
                 "there, or pass update_project=True.",
             )
         if entry.type == "point" and entry.point_key is None:
-            yield from _problem_of(
+            yield from rows_problem(
                 labels,
                 is_own & has_several,
                 f"several points, and the class {entry.key!r} of the project has no text attribute {POINT_KEY!r} that "
@@ -208,54 +209,47 @@ def check_entries(labels: pa.Table, vocabulary: Vocabulary) -> Iterator[str]:
             )
 
 
-def _point_counts(points: pa.Array) -> Ints:
-    """How many points each label has, missing ones included."""
-    owner = np.repeat(np.arange(len(points)), list_lengths(points))
-    return np.bincount(owner, list_lengths(points.flatten()), len(points)).astype(np.int64)
-
-
 def _check_values(labels: pa.Table, vocabulary: Vocabulary, text_limits: TextLimits) -> Iterator[str]:
     """Attributes and scalars with a value that DataGym cannot hold, each named once."""
     for field, kind in vocabulary.kinds.items():
         of_field = labels.filter(pc.equal(labels["field"], field))
-        reported: set[str] = set()
+        reported: set[str | None] = set()
         for entry in (e for e in vocabulary.entries if e.field == field):
             rows = of_field
             if entry.label is not None:  # attributes of one name may differ from class to class
                 rows = rows.filter(pc.equal(rows["label"], entry.label))
             limits = text_limits.get(entry.path[0], {})
             for c in entry.classifications:
-                name = c.attribute.name if c.attribute else "value"
-                if name in reported or (c.attribute is None and kind != "scalar"):
+                attribute = c.attribute.name if c.attribute else None
+                if attribute in reported or (attribute is None and kind != "scalar"):
                     continue
-                column = attributes.values(rows["attributes"], name) if c.attribute else as_array(rows["value"])
-                for text in pc.unique(column.drop_null()).to_pylist():
-                    if problem := c.problem_with(text, limits.get(c.key, names.LONGEST_TEXT)):
-                        reported.add(name)
-                        shown = text if len(text) <= 40 else f"{text[:39]}…"
-                        yield f"{field}: some labels have {name} = {shown}, which {problem}; correct them, or the schema."
-                        break
+                column = attributes.values(rows["attributes"], attribute) if attribute else as_array(rows["value"])
+                max_length = limits.get(c.key, names.LONGEST_TEXT)
+                problem = value_problem(field, attribute, column, partial(c.problem_with, max_length=max_length))
+                if problem:
+                    reported.add(attribute)
+                    yield from problem
 
 
 def _check_shapes(labels: pa.Table, samples: pa.Table) -> Iterator[str]:
     kind, points = labels["kind"], as_array(labels["points"])
     is_keypoints = as_mask(pc.equal(kind, "keypoints"))
-    yield from _problem_of(
+    yield from rows_problem(
         labels,
         as_mask(pc.equal(kind, "box")) & is_rotated(labels["rotation"]),
         "a rotation, and DataGym has upright boxes only; send them as polygons, or set it to 0.",
     )
-    yield from _problem_of(
+    yield from rows_problem(
         labels,
         is_keypoints & (points_known(points) == 0),
         "keypoints of which none is there; delete them, or give one.",
     )
-    yield from _problem_of(
+    yield from rows_problem(
         labels,
         is_keypoints & (list_lengths(points) > 1),
         "keypoints in several parts; give each part a label of its own.",
     )
-    yield from _problem_of(
+    yield from rows_problem(
         labels,
         validate.other_size(labels, samples),
         "a mask of another size than its image; resize the mask to the image.",
@@ -282,15 +276,8 @@ def _check_parents(labels: pa.Table, name: str, outer_name: str, attribute: str)
     outer_keys = pc.binary_join_element_wise(as_array(outer["sample_id"]), as_array(outer["label_id"]), "\n")
     parent_ids = pc.utf8_trim(attributes.values(inner["attributes"], attribute), '"')
     parent_keys = pc.binary_join_element_wise(as_array(inner["sample_id"]), parent_ids, "\n")
-    yield from _problem_of(
+    yield from rows_problem(
         inner,
         ~not_null(parent_keys) | ~as_mask(pc.is_in(parent_keys, value_set=outer_keys)),
-        f"no label of {outer_name!r} on the same image as {attribute!r}; set it, or leave them out.",
+        f"{attribute!r} is not the id of a label of {outer_name!r} on the same image; set it, or leave them out.",
     )
-
-
-def _problem_of(labels: pa.Table, where: Bools, what: str) -> Iterator[str]:
-    """The sentence about the labels ``where`` the boolean mask is true, if there are any: ``what`` they have, and the cure."""
-    if n := int(where.sum()):
-        ids = labels["label_id"].filter(pa.array(where)).slice(0, 3).to_pylist()
-        yield f"{n} label{'s have' if n > 1 else ' has'} ({', '.join(ids)}{' …' * (n > 3)}) {what}"

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from annobridge.backend.kit import choice_text, choices_text
 from annobridge.core import attr_text
 from annobridge.core.schema import Attribute
 
@@ -62,8 +63,8 @@ class Classification:
         if self.type == FREETEXT:
             return attr_text.from_plain(self.attribute.type if self.attribute else "text", answer[0])
         if self.type == CHECKLIST:
-            return json.dumps([json.loads(self.options.get(key, json.dumps(key))) for key in answer])
-        return self.options.get(answer[0], json.dumps(answer[0]))
+            return choices_text(answer, self.options)
+        return choice_text(answer[0], self.options)
 
     def problem_with(self, text: str, max_length: int = names.LONGEST_TEXT) -> str | None:
         """Why a value cannot be sent, as the end of a sentence, or ``None``. ``max_length`` is the limit of a free text."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from annobridge.backend.kit import changed_attributes, choice_text
 from annobridge.core import attr_text
 from annobridge.core.arrays import as_array
 from annobridge.core.geometry import as_rle, mask_box
 from annobridge.core.labels import REMOTE
-from annobridge.core.rows import VALUE_TYPES
 
 from . import mask_polygons, shapes
 from .classifications import CHECKLIST, Answer
@@ -164,7 +164,7 @@ class Decoder:
             row |= _changed_columns(row, match, self._size(found.image))
         row |= {"label": entry.label if entry else first.path[-1], "annotator": first.annotator}
         if entry is not None:
-            row |= {"field": entry.field, "attributes": _with_attributes(row["attributes"], attributes)}
+            row |= {"field": entry.field, "attributes": changed_attributes(row["attributes"], attributes)}
         self._add_row(found.image, row, out)
 
     def _new_row(self, geometry: Geometry, remote_id: str, parent_id: str | None) -> Row:
@@ -183,7 +183,7 @@ class Decoder:
             "kind": kind,
             "field": entry.field if entry else None,
             "label": entry.label if entry else geometry.path[-1],
-            "attributes": _with_attributes(None, attributes),
+            "attributes": changed_attributes(None, attributes),
             "annotator": geometry.annotator,
             "remote_id": remote_id,
         }
@@ -226,9 +226,9 @@ class Decoder:
         for chosen in answer if own.type == CHECKLIST else answer[:1]:
             row: Row = {"remote_id": global_remote_id(media_id, entry, chosen), "kind": kind, "field": entry.field}
             if kind != "scalar":
-                row["label"] = json.loads(own.options.get(chosen, json.dumps(chosen)))
+                row["label"] = json.loads(choice_text(chosen, own.options))
             elif own.options:
-                row["value"] = own.options.get(chosen, json.dumps(chosen))
+                row["value"] = choice_text(chosen, own.options)
             else:
                 row["value"] = attr_text.from_plain(self._vocabulary.scalar_types.get(entry.field, "text"), chosen)
             yield row
@@ -245,7 +245,7 @@ class Decoder:
         nested = [(c, c.attribute) for c in (entry.classifications[1:] if entry else ()) if c.attribute is not None]
         if match is None:
             attributes = {a.name: c.decode(answers.get(c.key, ())) for c, a in nested}
-            row |= {"attributes": _with_attributes(None, attributes), "annotator": found.annotator}
+            row |= {"attributes": changed_attributes(None, attributes), "annotator": found.annotator}
             self._add_row(found.image, row, out)
             return
         sent = match.label.answers
@@ -265,7 +265,7 @@ class Decoder:
         changed = self._baseline_row(match)
         if not same:
             changed |= row
-        changed |= {"attributes": _with_attributes(changed["attributes"], attributes), "annotator": found.annotator}
+        changed |= {"attributes": changed_attributes(changed["attributes"], attributes), "annotator": found.annotator}
         self._add_row(found.image, changed, out)
 
 
@@ -311,17 +311,6 @@ def _changed_attributes(match: LabelMatch, entry: Entry, out: DecodedLabels) -> 
         else:
             changed[c.attribute.name] = c.decode(different)
     return changed
-
-
-def _with_attributes(before: list[Row] | None, changed: Mapping[str, str | None]) -> list[Row]:
-    """``before`` with some attributes set to JSON texts; ``None`` removes one."""
-    kept = [a for a in before or [] if a["name"] not in changed]
-    new = [
-        {"name": name, "type": VALUE_TYPES.get(type(json.loads(text)), "json"), "value": text}
-        for name, text in changed.items()
-        if text is not None
-    ]
-    return sorted([*kept, *new], key=lambda a: str(a["name"]))
 
 
 # --- the columns of shapes ----------------------------------------------------------------------------------------------

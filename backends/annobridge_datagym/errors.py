@@ -1,4 +1,4 @@
-"""DataGym's errors, which carry a key, as sentences. Its own texts for the keys are not part of the open edition."""
+"""DataGym's errors, which carry a key, as sentences. Its texts for the keys are not part of the open-core edition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SENTENCES = {
     "ex_gen_entry_value_validation": "a {0} is not what its class needs.",
     "ex_gen_forbidden_keyword": "{0!r} is a word that DataGym keeps for itself; choose another name.",
     "ex_gen_mediatype_missmatch": "the project is not one of images.",
-    "ex_gen_config_depth": "the label configuration is deeper than four levels; ask fewer attributes below each other.",
+    "ex_gen_config_depth": "the label configuration is deeper than four levels; nest fewer attributes.",
     "ex_alreadyexists": "there is a {0} whose name the server takes for {2!r}: its database may take texts "
     "for equal that differ in case, accents or emoji only.",
     "ex_already_contains": "the dataset is connected to the project already.",

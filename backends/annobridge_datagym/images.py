@@ -148,7 +148,7 @@ def check_orientation(task: Task, headers: Sequence[Header | None]) -> Iterator[
     if paths:
         yield (
             f"{len(paths)} images are turned by their EXIF data, as {paths[0]!r}: people see them turned, DataGym's server does "
-            "not, and where a label lies would be uncertain. Turn the files themselves (PIL.ImageOps.exif_transpose), or leave "
+            "not, and where a label is would be uncertain. Turn the files themselves (PIL.ImageOps.exif_transpose), or leave "
             "them out of the view."
         )
 

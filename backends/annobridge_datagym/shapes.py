@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from annobridge.core.arrays import Ints, as_array, list_lengths
+from annobridge.backend.kit import FlatPoints
+from annobridge.core.arrays import Ints, as_array
 
 from . import mask_polygons
 
@@ -29,14 +32,10 @@ def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
         return [mask_polygons.from_rle(rle) for rle in labels["mask"].to_pylist()]
     if kind in ("classification", "scalar"):
         return [[] for _ in range(labels.num_rows)]
-    parts = as_array(labels["points"])
-    points = parts.flatten()
-    sides = np.repeat(np.repeat(sizes, list_lengths(parts), axis=0), list_lengths(points), axis=0)
-    flat = points.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
-    coordinates = _snapped(flat).ravel().tolist()
-    found = _split(_split(coordinates, 2 * list_lengths(points)), list_lengths(parts))
+    points = FlatPoints.of(labels["points"]).to_pixels(sizes)
+    found = replace(points, xy=_snapped(points.xy)).to_lists()
     if kind == "keypoints":  # each point is a shape of its own at DataGym
-        return [[part[at : at + 2] for part in of for at in range(0, len(part), 2)] for of in found]
+        return [[part[n : n + 2] for part in parts for n in range(0, len(part), 2)] for parts in found]
     return found
 
 
@@ -44,11 +43,6 @@ def _snapped(pixels: Floats) -> Floats:
     """At least 0, and an integer where only rounding errors differ from one: the export would cut 28.999999999999996 to 28."""
     whole = np.rint(pixels)
     return np.maximum(np.where(np.abs(pixels - whole) < ROUNDING_ERROR, whole, pixels), 0.0)
-
-
-def _split(values: list, lengths: Ints) -> list:  # type: ignore[type-arg]
-    ends = np.cumsum(lengths).tolist()
-    return [values[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def known_points(parts: Parts) -> list[int]:

@@ -131,8 +131,8 @@ def sizes_of(samples: pa.Table) -> np.ndarray:
         if samples[name].null_count:
             row = samples[name].is_null().to_pylist().index(True)
             raise Rejected(
-                f"datagym: the sample {samples['sample_id'][row].as_py()!r} has no {name}, without which labels have no place in "
-                "its image; set it in the dataset."
+                f"datagym: the sample {samples['sample_id'][row].as_py()!r} has no {name}, which is needed to place labels on its "
+                "image; set it in the dataset."
             )
     return np.stack([samples[n].to_numpy() for n in ("width", "height")], axis=1).astype(np.int64)
 

@@ -363,7 +363,7 @@ def test_an_attribute_of_300_characters(ds: ab.Dataset, open_core: Server) -> No
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="many", label_id="odd"), BUSES,
          'have number = "many", which is not of the type int'),
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], rotation=10.0, label_id="odd"), BUSES,
-         "1 label has (odd) a rotation, and DataGym has upright boxes only; send them as polygons"),
+         "1 label (odd): a rotation, and DataGym has upright boxes only; send them as polygons"),
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], label_id="x" * 70), BUSES, "an id of more than 64 characters"),
     ],
 )  # fmt: skip
@@ -408,7 +408,7 @@ def test_names_that_nobody_could_read(
 
 def test_keypoints_of_which_none_is_there(tmp_path: Path, open_core: Server) -> None:
     ds = single(tmp_path, pois=[ab.Keypoint("poi", [(float("nan"), float("nan"))], label_id="none0")])
-    with pytest.raises(InvalidLabels, match=r"1 label has \(none0\) keypoints of which none is there"):
+    with pytest.raises(InvalidLabels, match=r"1 label \(none0\): keypoints of which none is there"):
         annotate(ds, open_core, {"pois": {"type": "keypoints", "classes": ["poi"]}})
     untouched(ds, open_core)
 
@@ -433,7 +433,7 @@ def test_types_that_datagym_does_not_have_are_refused_with_the_alternatives(ds: 
         ({"nested_fields": {"buses": "cars"}}, "the labels of 'buses' need the text attribute 'parent'"),
         ({"nested_fields": {"buses": "weather"}}, "DataGym nests shapes in shapes, one level deep"),
         ({"nested_attributes": {"number": "nothing"}}, "there is no attribute 'nothing' in the label schema"),
-        ({"nested_attributes": {"degrees": "wind", "wind": "degrees"}}, "go round in a circle at 'degrees'"),
+        ({"nested_attributes": {"degrees": "wind", "wind": "degrees"}}, "form a circle at 'degrees'"),
     ],
 )
 def test_nesting_that_cannot_be(ds: ab.Dataset, open_core: Server, options: dict[str, Any], message: str) -> None:
@@ -444,7 +444,7 @@ def test_nesting_that_cannot_be(ds: ab.Dataset, open_core: Server, options: dict
 
 def test_two_attributes_below_one_of_a_shape(ds: ab.Dataset, open_core: Server) -> None:
     attributes = {name: {"type": "text"} for name in ("a", "b", "c")}
-    with pytest.raises(Unsupported, match="2 attributes are asked below 'a', and DataGym's import takes one"):
+    with pytest.raises(Unsupported, match="2 attributes are nested in 'a', and DataGym's import takes one"):
         annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["bus"], "attributes": attributes}},
                  nested_attributes={"b": "a", "c": "a"})  # fmt: skip
     untouched(ds, open_core)
@@ -460,7 +460,7 @@ def test_a_nested_shape_without_the_one_it_lies_in(tmp_path: Path, open_core: Se
         "cars": {"type": "detections", "classes": ["car"]},
         "plates": {"type": "detections", "classes": ["plate"], "attributes": {"parent": {"type": "text"}}},
     }
-    with pytest.raises(InvalidLabels, match=r"1 label has \(plate0\) no label of 'cars' on the same image as 'parent'"):
+    with pytest.raises(InvalidLabels, match=r"1 label \(plate0\): 'parent' is not the id of a label of 'cars' on the same image"):
         annotate(ds, open_core, schema, nested_fields={"plates": "cars"})
     untouched(ds, open_core)
 

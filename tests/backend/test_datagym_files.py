@@ -161,7 +161,7 @@ def test_deleting_removes_what_was_written_and_twice_is_quiet(ds: ab.Dataset, tm
 
 
 def test_a_folder_is_needed(ds: ab.Dataset, tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="needs folder, the place"):
+    with pytest.raises(Unsupported, match="needs folder, in which"):
         ds.annotate("run", label_schema=SCHEMA, backend="datagym", transport="files", progress=False)
     assert ds.list_annotation_runs() == []
 

@@ -59,7 +59,7 @@ class DocumentSource:
         counts = {
             "videos cannot be imported, and were left out": self._document.videos,
             "items have no internal_media_ID, and were left out": self._document.without_id,
-            "shapes have no coordinates (DataGym writes none for what lies left of or above the image), and were left out":
+            "shapes have no coordinates (DataGym writes none for what is left of or above the image), and were left out":
                 self._left_out["shapes"],
             "ids that annobridge showed to labelers were left out; load the run to have them": self._left_out["ids"],
         }  # fmt: skip
@@ -178,7 +178,7 @@ def _sizes(paths: Mapping[str, str]) -> dict[str, tuple[int, int]]:
     if rotated := [paths[m] for m, header in known.items() if header.orientation > 1]:
         raise InvalidSource(
             f"{len(rotated)} images are turned by their EXIF data, as {_first_of(rotated)}: DataGym's server has them unturned and "
-            "its page shows them turned, so where a label lies is uncertain. Turn the files (PIL.ImageOps.exif_transpose)."
+            "its page shows them turned, so where a label is would be uncertain. Turn the files (PIL.ImageOps.exif_transpose)."
         )
     return {m: header.shown for m, header in known.items()}
 
