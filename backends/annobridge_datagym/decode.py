@@ -313,7 +313,7 @@ def _changed_attributes(match: LabelMatch, entry: Entry, out: DecodedLabels) -> 
     return changed
 
 
-# --- the columns of shapes ----------------------------------------------------------------------------------------------
+# --- the columns of shapes --------------------------------------------------------------------------------------------
 
 
 def shape_columns(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:

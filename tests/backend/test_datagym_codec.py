@@ -23,7 +23,7 @@ from annobridge_datagym.config import DatagymConfig
 from annobridge_datagym.exports import Export
 from annobridge_datagym.vocabulary import Vocabulary
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 TEXTS = st.text(min_size=1, max_size=56).filter(str.strip) | st.sampled_from(
     ["line", "Point", "status", "car", "Car", "CAR ", "lcentry x", "été"]
@@ -32,7 +32,7 @@ TEXTS = st.text(min_size=1, max_size=56).filter(str.strip) | st.sampled_from(
 
 @given(st.lists(TEXTS, min_size=1, max_size=12, unique=True))
 def test_every_configuration_is_one_that_the_server_takes(classes: list[str]) -> None:
-    """Whatever things are called: keys never collide, no forbidden word, no sign that is refused."""
+    """Keys are distinct, not reserved, and of accepted characters, whatever the classes are called."""
     attributes = {name: {"type": "select", "values": classes} for name in classes[:3]}
     schema = LabelSchema.parse(
         {
@@ -75,8 +75,8 @@ def test_no_two_files_have_one_name(paths: list[str], latin: bool) -> None:
             assert name.encode("latin-1").decode("latin-1").isprintable()
 
 
-def test_names_are_shown_as_near_as_datagym_can_write_them() -> None:
-    """Latin letters without their marks; what is not in Latin letters as ``shown_as`` says; no two alike."""
+def test_display_names_are_as_close_as_datagym_can_show_them() -> None:
+    """Latin letters without unsupported accents, or what ``shown_as`` says, and distinct."""
     schema = LabelSchema.parse(
         {
             "streets": {
@@ -98,7 +98,7 @@ def test_names_are_shown_as_near_as_datagym_can_write_them() -> None:
     assert list(made.configuration()[-1]["options"].values()) == ["晴", "雨"]  # options are shown in any script
 
 
-# --- masks --------------------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------------------
 
 
 def with_holes_filled(mask: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def test_regions_that_touch_by_a_corner_are_two() -> None:
     assert mask_polygons.from_rle(as_rle(mask)) == [[0, 0, 1, 0, 1, 1, 0, 1], [1, 1, 2, 1, 2, 2, 1, 2]]
 
 
-# --- shapes -------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.floats(0, 5000), min_size=4, max_size=8))
@@ -140,7 +140,7 @@ def test_truncated_coordinates_are_not_moved(part: list[float]) -> None:
     assert not shapes.is_unmoved([part[0] + 1, *part[1:]], part, exact=False)
 
 
-# --- classifications -------------------------------------------------------------------------------------------------------------
+# --- classifications --------------------------------------------------------------------------------------------------
 
 KINDS = {
     "text": st.text(min_size=1, max_size=20),
@@ -186,7 +186,7 @@ def test_choices_keep_their_types() -> None:
 
 
 @pytest.mark.parametrize("classes", [[5, 6], [True, False], ["a", 2.5]])
-def test_the_classes_of_a_scalar_may_be_numbers_and_truth_values(classes: list[Any]) -> None:
+def test_the_classes_of_a_scalar_may_be_numbers_and_booleans(classes: list[Any]) -> None:
     schema = LabelSchema.parse({"grade": {"type": "scalar", "classes": classes}})
     assert checks.check_schema(schema, SAMPLES.empty_table(), DatagymConfig()) == []
     (entry,) = Vocabulary.from_schema(schema, DatagymConfig()).entries
@@ -194,10 +194,10 @@ def test_the_classes_of_a_scalar_may_be_numbers_and_truth_values(classes: list[A
     assert [entry.classifications[0].decode(entry.classifications[0].encode(text)) for text in texts] == texts
 
 
-# --- exports ------------------------------------------------------------------------------------------------------------
+# --- exports ----------------------------------------------------------------------------------------------------------
 
 
-def pieces(data: bytes, size: int) -> Iterator[bytes]:
+def chunks(data: bytes, size: int) -> Iterator[bytes]:
     for at in range(0, len(data), size):
         yield data[at : at + size]
 
@@ -208,11 +208,11 @@ def image(number: int, note: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_an_export_is_read_in_pieces_of_any_size(size: int, indent: int | None) -> None:
+def test_an_export_is_read_in_chunks_of_any_size(size: int, indent: int | None) -> None:
     head = {"label_classes": [{"class_name": "é]}", "geometry_type": "point"}]}
     whole = [head, *(image(n, 'é"]}[{🦄') for n in range(9))]
     data = json.dumps(whole, indent=indent, ensure_ascii=False).encode()
-    export = Export(pieces(data, size), "x", "y")
+    export = Export(chunks(data, size), "x", "y")
     assert (len(export), export.keys) == (9, {"é]}"})
     found = dict(export.find_images(["m-8", "m-x", "m-0"], ["", "", ""]))
     assert {n: item["internal_media_ID"] for n, item in found.items()} == {0: "m-8", 2: "m-0"}
@@ -223,10 +223,10 @@ def test_an_export_is_read_in_pieces_of_any_size(size: int, indent: int | None) 
 def test_an_export_that_is_cut_anywhere_is_refused(cut: int) -> None:
     data = json.dumps([{"label_classes": []}, image(0), image(1)]).encode()
     with pytest.raises(Broken, match=r"x is not a complete export of DataGym: it is (cut off|not a JSON array)"):
-        Export(pieces(data[:-cut], 16), "x", "y")
+        Export(chunks(data[:-cut], 16), "x", "y")
 
 
-def test_images_without_ids_are_known_by_name_unless_two_have_it() -> None:
+def test_images_without_ids_are_found_by_a_distinct_name() -> None:
     data = json.dumps([{"label_classes": []}, image(0), image(1), image(0) | {"internal_media_ID": "m-7"}]).encode()
     export = Export([data], "x", "y")
     assert [n for n, _ in export.find_images([None], ["1.png"])] == [0]

@@ -1,6 +1,4 @@
-"""By files: what a person uploads and downloads. The vendor's example of an import, made from a dataset, taken by the server, and
-read back.
-"""
+"""Transport by files. The vendor's example of an import is written from a dataset, accepted by the server, and loaded again."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "datagym"
 
 @pytest.fixture(params=[kind for kind in datagym_servers.KINDS if kind != "hosted"])
 def person(request: pytest.FixtureRequest) -> Iterator[ByHand]:
-    """Somebody at the open edition's pages, whose calls are known."""
+    """A person who uses the pages of the open-core edition, whose calls are known."""
     with datagym_servers.running(request.param) as server:
         if server.v1:
             pytest.skip("the pages of a hosted server are for people")
@@ -61,7 +59,7 @@ def labels_file(folder: Path) -> Path:
 
 
 def through(person: ByHand, ds: ab.Dataset, tmp_path: Path, **more: Any) -> ab.AnnotationResults:
-    """Annotate, and carry all of it to the server."""
+    """Annotate, and upload all of the files to the server."""
     person.upload_images(sorted((tmp_path / "images").iterdir()), tmp_path / "ids.json")
     results = annotate(ds, tmp_path / "out", tmp_path / "ids.json", **more)
     person.upload_configuration(tmp_path / "out" / "label-configuration.json")
@@ -75,7 +73,7 @@ def same(a: pa.Table, b: pa.Table) -> bool:
 
 @pytest.mark.parametrize("case", ["replacing", "keeping", "without-ids"])
 def test_the_vendors_example_is_written_as_it_should_be(ds: ab.Dataset, tmp_path: Path, case: str) -> None:
-    """Global classifications two deep, a polygon, a line, a point and a rectangle; nulls, nothing at all; both ``keepData``."""
+    """Nested global classifications, a polygon, a line, a point and a rectangle; empty answers; both values of ``keepData``."""
     more = {"replacing": {"replace_labels": True}, "keeping": {}, "without-ids": {"show_ids": False}}[case]
     annotate(ds, tmp_path / "out", fixed_ids(tmp_path), **more)
     items = json.loads(labels_file(tmp_path / "out").read_text())
@@ -87,7 +85,7 @@ def test_the_vendors_example_is_written_as_it_should_be(ds: ab.Dataset, tmp_path
 
 
 @pytest.mark.parametrize("more", [{}, {"replace_labels": True}, {"show_ids": False}], ids=["keep", "replace", "no-ids"])
-def test_what_was_carried_there_and_back_untouched_changes_nothing(
+def test_files_that_nobody_edited_change_nothing(
     person: ByHand, ds: ab.Dataset, tmp_path: Path, more: dict[str, Any]
 ) -> None:
     before = ds.labels().to_arrow()
@@ -133,7 +131,7 @@ def test_an_image_that_is_not_in_the_export_is_no_information(person: ByHand, ds
 
 
 def test_new_labels_need_no_ids_of_images(person: ByHand, tmp_path: Path) -> None:
-    """Without labels to send, images are known by their names."""
+    """Without labels to send, images are found by their names."""
     ds = dataset(tmp_path)
     ds.delete_labels(ds.labels().to_arrow()["label_id"].to_pylist())
     results = annotate(ds, tmp_path / "out", None)
@@ -150,14 +148,14 @@ def test_new_labels_need_no_ids_of_images(person: ByHand, tmp_path: Path) -> Non
     assert report.writes()["bounding_box"].to_pylist() == [[0.1, 0.1, 0.05, 0.05]]
 
 
-def test_deleting_removes_what_was_written_and_twice_is_quiet(ds: ab.Dataset, tmp_path: Path) -> None:
+def test_deleting_removes_what_was_written_and_may_be_repeated(ds: ab.Dataset, tmp_path: Path) -> None:
     results = annotate(ds, tmp_path / "out", fixed_ids(tmp_path))
     results.cleanup()
     results.cleanup()
     assert list((tmp_path / "out").iterdir()) == []
 
 
-# --- bad input ----------------------------------------------------------------------------------------------------------
+# --- bad input --------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_needed(ds: ab.Dataset, tmp_path: Path) -> None:

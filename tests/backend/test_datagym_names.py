@@ -1,4 +1,4 @@
-"""Names of images: the server's database takes more of them for equal than Python does, and refuses the second."""
+"""Names of images: the server's database takes some different names for equal, and refuses the second."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @given(st.lists(LETTERS, max_size=8), st.booleans())
-def test_no_two_names_are_equal_to_the_database(given_: list[str], latin: bool) -> None:
+def test_no_two_names_are_equal_in_the_database(given_: list[str], latin: bool) -> None:
     sent = names.file_names(given_, latin=latin)
     assert len(set(map(collation.key, sent))) == len(given_)
 
