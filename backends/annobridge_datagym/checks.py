@@ -30,7 +30,7 @@ _MAX_ID = 64  # characters
 _NESTABLE_KINDS = ("box", "polygon", "keypoints", "polyline")
 
 
-# --- the schema and the options ---------------------------------------------------------------------------------------
+# --- the schema and the options -----------------------------------------------------------------------------------------
 
 
 def check_schema(schema: LabelSchema, samples: pa.Table, config: DatagymConfig) -> list[str]:
@@ -168,7 +168,7 @@ def _check_depth(vocabulary: Vocabulary) -> Iterator[str]:
                 )
 
 
-# --- labels -----------------------------------------------------------------------------------------------------------
+# --- labels -------------------------------------------------------------------------------------------------------------
 
 
 def check_task(task: Task, vocabulary: Vocabulary, config: DatagymConfig, text_limits: TextLimits) -> Iterator[str]:

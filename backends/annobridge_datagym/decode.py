@@ -95,9 +95,10 @@ class Decoder:
         """The labels of one image."""
         out = DecodedLabels()
         baseline = [LabelMatch(label, remote_id) for label, remote_id in self._by_image[found.image]]
-        shapes_ = [m for m in baseline if m.label.entry.label is not None]
-        self._decode_shapes(found, shapes_, {m.remote_id for m in baseline}, out)
-        self._decode_classifications(found, [m for m in baseline if m.label.entry.label is None], out)
+        shape_matches = [m for m in baseline if m.label.entry.label is not None]
+        global_matches = [m for m in baseline if m.label.entry.label is None]
+        self._decode_shapes(found, shape_matches, {m.remote_id for m in baseline}, out)
+        self._decode_classifications(found, global_matches, out)
         return out
 
     def _add_row(self, image: int, row: Row, out: DecodedLabels) -> None:
@@ -313,7 +314,7 @@ def _changed_attributes(match: LabelMatch, entry: Entry, out: DecodedLabels) -> 
     return changed
 
 
-# --- the columns of shapes --------------------------------------------------------------------------------------------
+# --- the columns of shapes ----------------------------------------------------------------------------------------------
 
 
 def shape_columns(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:

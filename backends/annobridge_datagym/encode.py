@@ -150,7 +150,7 @@ def _parents(labels: pa.Table, vocabulary: Vocabulary, texts: list[str | None] |
     return parents
 
 
-# --- the items of an import -------------------------------------------------------------------------------------------
+# --- the items of an import ---------------------------------------------------------------------------------------------
 
 
 def import_items(labels: Sequence[EncodedLabel], images: TaskImages, *, keep: bool) -> Iterator[list[Json]]:

@@ -27,7 +27,7 @@ _CURES = {  # for an image that the server refused, by the key of its error
     "ex_val_bin_mime": "DataGym takes JPEG and PNG; convert it, or leave it out of the view",
 }
 
-# --- sending ----------------------------------------------------------------------------------------------------------
+# --- sending ------------------------------------------------------------------------------------------------------------
 
 
 def send_images(api: Api, dataset: Json, task: Task, config: DatagymConfig) -> tuple[list[str], list[str]]:
@@ -113,7 +113,7 @@ def _redacted(url: str) -> str:
     return repr(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
 
 
-# --- checks of files --------------------------------------------------------------------------------------------------
+# --- checks of files ----------------------------------------------------------------------------------------------------
 
 
 def read_headers(task: Task) -> list[Header | None]:
@@ -153,7 +153,7 @@ def check_orientation(task: Task, headers: Sequence[Header | None]) -> Iterator[
         )
 
 
-# --- checks of URLs ---------------------------------------------------------------------------------------------------
+# --- checks of URLs -----------------------------------------------------------------------------------------------------
 
 
 def url_of(path: str, config: DatagymConfig) -> str:

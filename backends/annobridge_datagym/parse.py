@@ -73,7 +73,7 @@ class ImageLabels:
     classifications: dict[str, dict[str, Answer]] = field(default_factory=dict)
 
 
-# --- the export -------------------------------------------------------------------------------------------------------
+# --- the export ---------------------------------------------------------------------------------------------------------
 
 
 def parse_export_item(
@@ -169,7 +169,7 @@ def _export_answers(classifications: Mapping[str, Any]) -> dict[str, Answer]:
     return answers
 
 
-# --- a task -----------------------------------------------------------------------------------------------------------
+# --- a task -------------------------------------------------------------------------------------------------------------
 
 
 def fetch_images(api: Api, tasks: Sequence[tuple[int, str]], vocabulary: Vocabulary) -> Iterator[ImageLabels]:
@@ -242,7 +242,7 @@ def _task_answers(values: Iterable[Json]) -> Iterator[tuple[str, Answer]]:
         yield from _task_answers(value.get("children") or ())
 
 
-# --- both -------------------------------------------------------------------------------------------------------------
+# --- both ---------------------------------------------------------------------------------------------------------------
 
 
 def _valid(type_: str, parts: list[list[float]]) -> list[list[float]]:

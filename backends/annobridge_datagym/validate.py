@@ -56,7 +56,7 @@ class _Compiler:
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
-        self._compiled: dict[str, Check] = {}
+        self._by_name: dict[str, Check] = {}
 
     def check(self, schema: Mapping[str, Any]) -> Check:
         if "$ref" in schema:
@@ -76,9 +76,9 @@ class _Compiler:
         return run
 
     def _named(self, name: str) -> Check:
-        if name not in self._compiled:
-            self._compiled[name] = self.check(self._definitions[name])
-        return self._compiled[name]
+        if name not in self._by_name:
+            self._by_name[name] = self.check(self._definitions[name])
+        return self._by_name[name]
 
     def _keyword(self, keyword: str, schema: Mapping[str, Any]) -> Check:
         given = schema[keyword]

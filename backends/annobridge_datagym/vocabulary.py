@@ -172,7 +172,7 @@ def _has_point_key(entry: Entry, roots: Mapping[str, Json]) -> bool:
     return found is None or any(c["entryKey"] == entry.point_key for c in found.get("children") or ())
 
 
-# --- from a schema ----------------------------------------------------------------------------------------------------
+# --- from a schema ------------------------------------------------------------------------------------------------------
 
 
 def _field_entries(
@@ -258,7 +258,7 @@ def _attribute_classifications(
     return [classifications.for_attribute(a, keys[a.name], display_names[a.name], parents[a.name]) for a in given]
 
 
-# --- the label configuration ------------------------------------------------------------------------------------------
+# --- the label configuration --------------------------------------------------------------------------------------------
 
 
 def _entry_configuration(entry: Entry, entries: list[Entry], number: int) -> Json:

@@ -72,7 +72,7 @@ def other_dataset(state: State) -> Dataset:
     return there
 
 
-# --- credentials and servers ------------------------------------------------------------------------------------------
+# --- credentials and servers --------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_token(ds: ab.Dataset, hosted: Server) -> None:
@@ -215,7 +215,7 @@ def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest
     assert not state.tasks
 
 
-# --- the label configuration of a project that is there ---------------------------------------------------------------
+# --- the label configuration of a project that is there -----------------------------------------------------------------
 
 
 def prepared(found: Server, entries: list[dict[str, Any]]) -> Any:
@@ -334,7 +334,7 @@ def test_a_project_that_fits_is_used_as_it_is(ds: ab.Dataset, hosted: Server) ->
     assert [e.id for e in project.all_entries()] == before
 
 
-# --- schemas and labels -----------------------------------------------------------------------------------------------
+# --- schemas and labels -------------------------------------------------------------------------------------------------
 
 
 def test_a_class_of_300_characters(ds: ab.Dataset, open_core: Server) -> None:
@@ -465,7 +465,7 @@ def test_a_nested_shape_without_its_parent(tmp_path: Path, open_core: Server) ->
     assert_nothing_done(ds, open_core)
 
 
-# --- images -----------------------------------------------------------------------------------------------------------
+# --- images -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,7 @@ def test_an_image_that_is_turned_by_its_exif_data(tmp_path: Path, open_core: Ser
     assert_nothing_done(ds, open_core)
 
 
-# --- imports and exports ----------------------------------------------------------------------------------------------
+# --- imports and exports ------------------------------------------------------------------------------------------------
 
 POINTS = [{"x": 1, "y": 2}, {"x": 3, "y": 4}, {"x": 5, "y": 6}]
 

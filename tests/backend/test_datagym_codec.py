@@ -23,7 +23,7 @@ from annobridge_datagym.config import DatagymConfig
 from annobridge_datagym.exports import Export
 from annobridge_datagym.vocabulary import Vocabulary
 
-# --- names ------------------------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------------------------------
 
 TEXTS = st.text(min_size=1, max_size=56).filter(str.strip) | st.sampled_from(
     ["line", "Point", "status", "car", "Car", "CAR ", "lcentry x", "été"]
@@ -98,7 +98,7 @@ def test_display_names_are_as_close_as_datagym_can_show_them() -> None:
     assert list(made.configuration()[-1]["options"].values()) == ["晴", "雨"]  # options are shown in any script
 
 
-# --- masks ------------------------------------------------------------------------------------------------------------
+# --- masks --------------------------------------------------------------------------------------------------------------
 
 
 def with_holes_filled(mask: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def test_regions_that_touch_by_a_corner_are_two() -> None:
     assert mask_polygons.from_rle(as_rle(mask)) == [[0, 0, 1, 0, 1, 1, 0, 1], [1, 1, 2, 1, 2, 2, 1, 2]]
 
 
-# --- shapes -----------------------------------------------------------------------------------------------------------
+# --- shapes -------------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.floats(0, 5000), min_size=4, max_size=8))
@@ -140,7 +140,7 @@ def test_truncated_coordinates_are_not_moved(part: list[float]) -> None:
     assert not shapes.is_unmoved([part[0] + 1, *part[1:]], part, exact=False)
 
 
-# --- classifications --------------------------------------------------------------------------------------------------
+# --- classifications ----------------------------------------------------------------------------------------------------
 
 KINDS = {
     "text": st.text(min_size=1, max_size=20),
@@ -194,7 +194,7 @@ def test_the_classes_of_a_scalar_may_be_numbers_and_booleans(classes: list[Any])
     assert [entry.classifications[0].decode(entry.classifications[0].encode(text)) for text in texts] == texts
 
 
-# --- exports ----------------------------------------------------------------------------------------------------------
+# --- exports ------------------------------------------------------------------------------------------------------------
 
 
 def chunks(data: bytes, size: int) -> Iterator[bytes]:

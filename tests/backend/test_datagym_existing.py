@@ -158,7 +158,7 @@ def test_projects_and_datasets_are_listed_once(tmp_path: Path) -> None:
             assert sum(path.endswith("/project") for method, path in calls if method == "GET") <= 2
 
 
-# --- exports of other versions ----------------------------------------------------------------------------------------
+# --- exports of other versions ------------------------------------------------------------------------------------------
 
 
 def exported(tmp_path: Path, ds: ab.Dataset, change: Callable[[Any], None]) -> Path:

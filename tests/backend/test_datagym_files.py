@@ -155,7 +155,7 @@ def test_deleting_removes_what_was_written_and_may_be_repeated(ds: ab.Dataset, t
     assert list((tmp_path / "out").iterdir()) == []
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_needed(ds: ab.Dataset, tmp_path: Path) -> None:
