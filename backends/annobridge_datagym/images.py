@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from annobridge.backend import Task
 from annobridge.exceptions import Rejected
 from annobridge.formats import media
-from annobridge.formats.media import Header
+from annobridge.formats.media import ImageHeader
 
 from . import names
 from .api import URLS_PER_CALL, Api
@@ -116,12 +116,12 @@ def _redacted(url: str) -> str:
 # --- checks of files ----------------------------------------------------------------------------------------------------
 
 
-def read_headers(task: Task) -> list[Header | None]:
+def read_headers(task: Task) -> list[ImageHeader | None]:
     """What the header of each image says; ``None`` for one that cannot be read."""
-    return [media.header(task.media, sample) for sample in task.samples["sample_id"].to_pylist()]
+    return [media.read_header_of(task.media, sample) for sample in task.samples["sample_id"].to_pylist()]
 
 
-def require_formats(task: Task, headers: Sequence[Header | None]) -> None:
+def require_formats(task: Task, headers: Sequence[ImageHeader | None]) -> None:
     """Raise ``Rejected`` for images that are neither JPEG nor PNG, whatever their extensions."""
     pairs = zip(task.samples["sample_id"].to_pylist(), headers, strict=True)
     samples = tuple(sample for sample, header in pairs if header is not None and header.format not in _FORMATS)
@@ -129,7 +129,7 @@ def require_formats(task: Task, headers: Sequence[Header | None]) -> None:
         raise Rejected(f"datagym: {next(check_formats(task, headers))}", samples=samples)
 
 
-def check_formats(task: Task, headers: Sequence[Header | None]) -> Iterator[str]:
+def check_formats(task: Task, headers: Sequence[ImageHeader | None]) -> Iterator[str]:
     """The problem of images that are neither JPEG nor PNG."""
     pairs = zip(task.samples["filepath"].to_pylist(), headers, strict=True)
     wrong = [(path, h.format) for path, h in pairs if h is not None and h.format not in _FORMATS]
@@ -141,7 +141,7 @@ def check_formats(task: Task, headers: Sequence[Header | None]) -> Iterator[str]
         )
 
 
-def check_orientation(task: Task, headers: Sequence[Header | None]) -> Iterator[str]:
+def check_orientation(task: Task, headers: Sequence[ImageHeader | None]) -> Iterator[str]:
     """The problem of images that their EXIF data turn: browsers show them turned, and DataGym's server does not turn them."""
     pairs = zip(task.samples["filepath"].to_pylist(), headers, strict=True)
     paths = [path for path, header in pairs if header is not None and header.orientation > 1]

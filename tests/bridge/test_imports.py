@@ -170,9 +170,9 @@ def test_the_disk_is_full(source: Path, tmp_path: Path, monkeypatch: pytest.Monk
 KILLED = """
 import os, signal, sys
 import annobridge as ab
-from annobridge.store import building, labels, samples
-home, name = {"samples": (samples.Samples, "append"), "labels": (labels.Labels, "commit"), "move": (building, "_move"),
-              "between": (building.Path, "rename")}[sys.argv[4]]
+from annobridge.store import labels, samples, staging
+home, name = {"samples": (samples.Samples, "append"), "labels": (labels.Labels, "commit"), "move": (staging, "_move"),
+              "between": (staging.Path, "rename")}[sys.argv[4]]
 plain, calls = getattr(home, name), []
 def killed(*args, **kwargs):
     calls.append(None)

@@ -80,11 +80,11 @@ class Killed(BaseException):
 
 
 STEPS = [
-    ("annobridge.store.baseline.Baseline.put_loaded", "before"),
-    ("annobridge.store.baseline.Baseline.put_loaded", "after"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "before"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "after"),
     ("annobridge.store.labels.Labels.commit", "before"),
     ("annobridge.store.labels.Labels.commit", "after"),
-    ("annobridge.store.runs.Runs.end", "before"),
+    ("annobridge.store.runs.Runs.end_load", "before"),
 ]
 
 
@@ -271,7 +271,7 @@ class Sync(RuleBasedStateMachine):
         )  # fmt: skip
         sent = copy.deepcopy(self.ours["f"])
         there = {name: bare(label) for name, label in sent.items()}
-        self.runs[key] = Run(key, self.ds._stores.runs.get(key).run_id, sent, there)
+        self.runs[key] = Run(key, self.ds.stores.runs.get_idle(key).run_id, sent, there)
 
     def _run(self, data: st.DataObject) -> Run:
         return self.runs[one_of(data, self.runs)]
@@ -388,20 +388,20 @@ class Sync(RuleBasedStateMachine):
         run = self._run(data)
         taken = "theirs" if policy == "fail" else policy
         want = self._expected(run, taken, beside)
-        before = self.ds._stores.labels.version()
+        before = self.ds.stores.labels.version()
         conflicts, refused = (sum(getattr(w, n) for w in want) for n in ("conflicts", "refused"))
         changes = sum(len(w.writes) for w in want)
         if policy == "fail" and conflicts:
             try:
                 self.ds.load_annotations(run.key, **self._options(run, "fail", beside))
             except ab.Conflict:
-                assert self.ds._stores.labels.version() == before
+                assert self.ds.stores.labels.version() == before
                 return
             raise AssertionError("the conflict was not reported")
         report = self.ds.load_annotations(run.key, **self._options(run, policy, beside))
         assert (report.refused.num_rows, report.conflicts.num_rows) == (refused, conflicts)
         assert report.changes == changes
-        assert self.ds._stores.labels.version() == before + bool(changes)
+        assert self.ds.stores.labels.version() == before + bool(changes)
         self._loaded(run, want)
         again = self.ds.load_annotations(run.key, **self._options(run, taken, beside))
         assert again.changes == 0
@@ -424,7 +424,7 @@ class Sync(RuleBasedStateMachine):
         path, when = step
         module, owner, name = path.rsplit(".", 2)
         holder = getattr(__import__(module, fromlist=[owner]), owner)
-        real, give_up = getattr(holder, name), ledger.Runs.give_up
+        real, give_up = getattr(holder, name), ledger.Runs.abandon_load
 
         def killed(*args: Any, **kwargs: Any) -> Any:
             if when == "after":
@@ -434,7 +434,7 @@ class Sync(RuleBasedStateMachine):
         committed = False
         try:
             setattr(holder, name, killed)
-            ledger.Runs.give_up = lambda *_: None  # type: ignore[method-assign]
+            ledger.Runs.abandon_load = lambda *_: None  # type: ignore[method-assign]
             try:
                 self.ds.load_annotations(run.key, **self._options(run, policy, beside))
             except Killed:
@@ -445,7 +445,7 @@ class Sync(RuleBasedStateMachine):
             self.ds.get_annotation_info(run.key)
         finally:
             setattr(holder, name, real)
-            ledger.Runs.give_up = give_up  # type: ignore[method-assign]
+            ledger.Runs.abandon_load = give_up  # type: ignore[method-assign]
         wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end"))
         if wrote and (any(w.writes for w in want) or committed):
             self._loaded(run, want)

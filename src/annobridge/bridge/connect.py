@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backend.base import AnnotationBackend
 from ..settings import config
-from ..store.run import OF_THE_BRIDGE, Run
+from ..store.run import BRIDGE_OPTIONS, Run
 
 
 def connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
@@ -18,5 +18,5 @@ def connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
 
 def reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
     """The backend of a run, with the options that were kept with it, and those given now."""
-    stored = {name: value for name, value in run.options.items() if name not in OF_THE_BRIDGE}
+    stored = {name: value for name, value in run.options.items() if name not in BRIDGE_OPTIONS}
     return connect(run.backend, {**stored, **options})

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.column_values import is_plain
 from ..core.labels import SAMPLES
 from ..core.schema import LabelSchema
 from ..store.stores import Stores
 
 
-def shown_columns(stores: Stores, backend: Guarded) -> list[str]:
+def shown_columns(stores: Stores, backend: CheckedBackend) -> list[str]:
     """The dataset's own columns of samples that the tool is given."""
     own = [f for f in stores.samples.schema() if f.name not in SAMPLES.names]
     return [f.name for f in own if backend.capabilities.sample_columns and is_plain(f.type)]
 
 
-def of_run(schema: LabelSchema, stores: Stores, backend: Guarded) -> Iterator[str]:
+def of_run(schema: LabelSchema, stores: Stores, backend: CheckedBackend) -> Iterator[str]:
     """A sentence for each."""
     can = backend.capabilities
     for field in schema.fields.values():

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Receipt, Task
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.arrays import as_array
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, EditorWarning, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
 from ..store.lease import Hold
-from ..store.run import NOT_SENT, NOTES, Run
+from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import tool_limits
 from .pending_tasks import PendingTasks
@@ -29,7 +29,7 @@ class Uploader:
     stores: Stores
     run: Run
     hold: Hold
-    backend: Guarded
+    backend: CheckedBackend
     outgoing: PendingTasks
     no_place: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
     notes: list[str] = field(default_factory=list)  # of the receipts
@@ -64,7 +64,11 @@ class Uploader:
         if notes:
             head = f"The run {self.run.anno_key!r} is sent; what {self.backend.name} does not show or cannot do:"
             warnings.warn("\n  - ".join([head, *notes]), EditorWarning, stacklevel=5)
-        return {**self.run.options, NOT_SENT: [*self.run.options.get(NOT_SENT, ()), *entries], NOTES: notes}
+        return {
+            **self.run.options,
+            NOT_SENT_OPTION: [*self.run.options.get(NOT_SENT_OPTION, ()), *entries],
+            NOTES_OPTION: notes,
+        }
 
     def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
         """Upload a task. Where refusals are to be skipped, the samples that the tool refuses are left out of it; ``None``
@@ -94,7 +98,7 @@ class Uploader:
             if not self.stores.runs.exists(self.run):
                 self.backend.delete(receipt)
             raise
-        self.stores.baseline.put_sent(self.run, receipt.task, self.outgoing.with_unsent(number, receipt.baseline))
+        self.stores.baseline.add_sent(self.run, receipt.task, self.outgoing.with_unsent(number, receipt.baseline))
         self.stores.runs.add_receipt(self.run, receipt.task, receipt.state)
 
 

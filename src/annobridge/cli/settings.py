@@ -55,7 +55,7 @@ def config(
 
     if schema:
         from ..backend import registry
-        from ..settings import samples as config_samples
+        from ..settings import example_files as config_samples
 
         usable = [n for n in settings.list_backends() if n in registry.names() and n not in settings.broken_backends()]
         show.emit(config_samples.schema({n: registry.get(n).Config for n in usable}), True, lambda _: ())

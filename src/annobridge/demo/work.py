@@ -149,7 +149,7 @@ def _faults(photos: Sequence[Path], root: Path) -> list[str]:
     names = [path.relative_to(root).as_posix() for path in photos]
     kinds, places = ["image"] * len(photos), [str(path) for path in photos]
     rows = pa.table({"sample_id": names, "media_type": kinds, "filepath": places})
-    _, faults = media.check(rows, media.FileMedia.of(rows))
+    _, faults = media.check_media(rows, media.FileMedia.of(rows))
     return faults
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from ...backend.base import AnnotationBackend, Download, Receipt
-from ...backend.guarded import Guarded
+from ...backend.checked import CheckedBackend
 from ...bridge.reports import LoadReport
 from ...bridge.results import AnnotationResults
 from ...core.compare import equal_rows
@@ -232,7 +232,7 @@ class Laws:
     def require_gone(self, results: AnnotationResults, receipt: Receipt, when: str) -> None:
         """A task is not on the server any more."""
         try:
-            Guarded(results.backend).download(receipt)
+            CheckedBackend(results.backend).download(receipt)
             there = True
         except Gone:
             there = False

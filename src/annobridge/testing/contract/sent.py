@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from ...backend.base import AnnotationBackend, Receipt, Task
-from ...backend.guarded import Guarded
+from ...backend.checked import CheckedBackend
 from ...bridge.pending_tasks import PendingTasks
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
@@ -32,11 +32,11 @@ class SentLaws(Laws):
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         results = self.send(dataset, label_type)
-        stores, run = dataset._stores, results.run
+        stores, run = dataset.stores, results.run
         rows = stores.runs.tasks(run)
         todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
         with PendingTasks(stores, run, todo, {}) as outgoing:
-            again = Guarded(results.backend).upload(outgoing.task(0))
+            again = CheckedBackend(results.backend).upload(outgoing.task(0))
         before, after = results.receipts()[0].state, json.loads(json.dumps(dict(again.state)))
         assert after == before, self.expected(
             f"return the same state when a task of the same name is sent again, {before}", f"it returned {after}"

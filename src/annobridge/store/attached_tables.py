@@ -16,10 +16,10 @@ from ..core.did_you_mean import did_you_mean
 from ..core.labels import SAMPLES
 from ..core.media import media_types
 from ..exceptions import StoreError
-from . import headers
+from . import image_headers
 from .media import Media
 from .samples import Samples, size_rows
-from .tables import SIZES, Attachment, Database, among, quote
+from .tables import SIZES, Attachment, Database, in_list, quote
 
 _SUFFIXES = {"jpeg": ".jpg", "jpeg2000": ".jp2"}  # of formats that are not called as their files
 
@@ -31,8 +31,8 @@ class AttachedSamples(Samples):
     file names instead (the id, and the ending of the first image), and the bytes are read when they are sent.
     """
 
-    def __init__(self, db: Database, attachment: Attachment) -> None:
-        super().__init__(db)
+    def __init__(self, database: Database, attachment: Attachment) -> None:
+        super().__init__(database)
         self._at = attachment
 
     def schema(self) -> pa.Schema:
@@ -50,28 +50,30 @@ class AttachedSamples(Samples):
         wanted = pa.schema([schema.field(n) for n in columns]) if columns is not None else schema
         sources = self._sources(schema)
         needed = sorted({self._at.id, *(sources[n] for n in wanted.names if n in sources)})
-        sizes = self.db.read("annotation_sizes") if {"width", "height"} & set(wanted.names) else SIZES.empty_table()
-        for batch in self.db.scan("samples", needed, where):
+        sizes = (
+            self._database.read("annotation_sizes") if {"width", "height"} & set(wanted.names) else SIZES.empty_table()
+        )
+        for batch in self._database.scan("samples", needed, where):
             given = {ours: batch[theirs] for ours, theirs in sources.items() if theirs in needed}
             yield self._as_samples(given, wanted, sizes)
 
-    def computed(self, expression: str) -> Iterator[pa.RecordBatch]:
+    def evaluate(self, expression: str) -> Iterator[pa.RecordBatch]:
         """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on the table's columns."""
-        for batch in self.db.scan("samples", {"sample_id": f"`{self._at.id}`", "value": expression}):
+        for batch in self._database.scan("samples", {"sample_id": f"`{self._at.id}`", "value": expression}):
             yield pa.record_batch({"sample_id": batch["sample_id"].cast(pa.string()), "value": batch["value"]})
 
     def ids(self, where: str | None = None) -> pa.Array:
         """The ids of the samples that match. Raises ``StoreError`` if rows came that repeat an id or have none."""
         found = super().ids(where)
         if found.null_count or pc.count_distinct(found).as_py() < len(found):
-            _require_ids(found, self._at.table, self._at.id)
+            _require_unique_ids(found, self._at.table, self._at.id)
         return found
 
     def media(self, samples: pa.Table) -> Media:
         """The media of some sample rows; none of their bytes is read yet."""
         if not self._at.suffix:
             return super().media(samples)
-        table = self.db.table("samples")
+        table = self._database.table("samples")
         wanted = self._among(as_array(samples["sample_id"]))
         found = table.scanner(columns=[self._at.id], filter=wanted, with_row_id=True).to_table()
         names = found[self._at.id].cast(pa.string()).to_pylist()
@@ -83,10 +85,10 @@ class AttachedSamples(Samples):
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Keep width and height, learnt from the media; they hold where the table does not say them."""
-        merge = self.db.table("annotation_sizes").merge_insert("sample_id")
+        merge = self._database.table("annotation_sizes").merge_insert("sample_id")
         merge.when_matched_update_all().when_not_matched_insert_all().execute(size_rows(sample_ids, sizes))
 
-    def require_own(self) -> None:
+    def require_writable(self) -> None:
         """Raise ``StoreError``: the table is not ours to write."""
         raise StoreError(
             f"The samples of this dataset are the table {self._at.table!r}, which annobridge never changes; "
@@ -94,7 +96,7 @@ class AttachedSamples(Samples):
         )
 
     def _theirs(self) -> pa.Schema:
-        found: pa.Schema = self.db.table("samples").schema
+        found: pa.Schema = self._database.table("samples").schema
         if gone := [n for n in (self._at.id, self._at.media) if n not in found.names]:
             raise StoreError(
                 f"The table {self._at.table!r} that this dataset is attached to has no column {gone[0]!r} any more; "
@@ -127,7 +129,7 @@ class AttachedSamples(Samples):
     def _among(self, sample_ids: pa.Array) -> str:
         column, ids = f"`{self._at.id}`", sample_ids.to_pylist()
         if not pa.types.is_integer(self._theirs().field(self._at.id).type):
-            return among(column, ids)
+            return in_list(column, ids)
         numbers = [i for i in ids if i.lstrip("-").isdecimal()]
         return f"{column} IN ({', '.join(numbers)})" if numbers else "false"
 
@@ -205,7 +207,7 @@ def _literal(value: Any) -> str:
     return str(value) if isinstance(value, int) else quote(value)
 
 
-def attachment(
+def inspect_table(
     uri: str, table: str, id_column: str, media: str, beside: bool, storage_options: dict[str, str] | None
 ) -> Attachment:
     """Look at a table that is to be attached. Raises ``StoreError`` for what cannot be."""
@@ -230,7 +232,7 @@ def attachment(
         raise StoreError(
             f"The name of the column {id_column!r} has a backtick, which conditions cannot hold; name another with id=."
         )
-    _require_ids(there.read(table, [id_column])[id_column], table, id_column)
+    _require_unique_ids(there.read(table, [id_column])[id_column], table, id_column)
     place = (
         table
         if beside
@@ -241,7 +243,7 @@ def attachment(
     return Attachment(place, id_column, media, _suffix(there, table, schema.field(media), id_column))
 
 
-def _require_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> None:
+def _require_unique_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> None:
     if ids.null_count:
         raise StoreError(f"{ids.null_count} rows of the table {table!r} have no {column!r}; every sample needs an id.")
     if pc.count_distinct(ids).as_py() < len(ids):
@@ -275,13 +277,13 @@ def _suffix(there: Database, table: str, field: pa.Field, id_column: str) -> str
     )
     try:
         with media.open("") as stream:
-            name = headers.read(stream).format.lower()
+            name = image_headers.read_header(stream).format.lower()
             return _SUFFIXES.get(name, f".{name}")
     except FileNotFoundError as error:
         raise StoreError(
             f"The first row of {field.name!r} in the table {table!r} has no image ({error}); mend it, or name another column."
         ) from None
-    except headers.ERRORS:
+    except image_headers.IMAGE_ERRORS:
         raise StoreError(
             f"The bytes in {field.name!r} of the table {table!r} are not an image that Pillow can read; name another column."
         ) from None

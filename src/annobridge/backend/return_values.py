@@ -1,6 +1,6 @@
 """What a backend answered, checked before anything of it is stored.
 
-Each function returns the answer, in its exact types, or raises ``WrongAnswer`` with what is wrong with it, as the rest of a
+Each function returns the answer, in its exact types, or raises ``InvalidReturnValue`` with what is wrong with it, as the rest of a
 sentence that begins with "The backend returned".
 """
 
@@ -26,35 +26,35 @@ _TOOLS = [name for name in REMOTE.names if name not in ("label_id", "rev")]  # t
 _JOB = ("name", "state", "assignee", "url")
 
 
-class WrongAnswer(Exception):
+class InvalidReturnValue(Exception):
     """An answer that is not what the protocol asks for."""
 
 
-def receipt(found: object, task: Task) -> Receipt:
+def check_receipt(found: object, task: Task) -> Receipt:
     """What ``upload`` returned for a task: each of its labels is in the baseline, or declared unsent."""
     if not isinstance(found, Receipt):
-        raise WrongAnswer(f"{_shown(found)} instead of a Receipt")
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Receipt")
     if found.task != task.name:
-        raise WrongAnswer(f"a receipt of the task {found.task!r}")
+        raise InvalidReturnValue(f"a receipt of the task {found.task!r}")
     _require_json(found.state)
     baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
     unsent = _strings(found.unsent, "unsent")
     sent = task.labels
     if (strange := ~as_mask(pc.is_in(unsent, value_set=as_array(sent["label_id"])))).any():
-        raise WrongAnswer(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
+        raise InvalidReturnValue(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
     sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
     if faults := [*_unlike_ids(baseline, as_array(sent["label_id"])), *_unlike_places(baseline, sent)]:
-        raise WrongAnswer(f"a baseline that {' and '.join(faults)}")
-    return Receipt(found.task, found.state, baseline, unsent, texts(found.notes, "notes"))
+        raise InvalidReturnValue(f"a baseline that {' and '.join(faults)}")
+    return Receipt(found.task, found.state, baseline, unsent, check_texts(found.notes, "notes"))
 
 
-def download(found: object) -> Download:
+def check_download(found: object) -> Download:
     """What ``download`` returned. A label that is in it twice, equal in everything, is kept once, with a note."""
     if not isinstance(found, Download):
-        raise WrongAnswer(f"{_shown(found)} instead of a Download")
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Download")
     labels = _labels(found.labels, "labels", _REQUIRED)
     samples = _strings(found.samples, "samples")
-    notes = texts(found.notes, "notes")
+    notes = check_texts(found.notes, "notes")
     twice = repeated(labels, _KEY, _TOOLS)
     if twice.any():
         notes += (
@@ -65,17 +65,17 @@ def download(found: object) -> Download:
     return Download(labels, samples, notes)
 
 
-def texts(found: object, what: str) -> tuple[str, ...]:
+def check_texts(found: object, what: str) -> tuple[str, ...]:
     """A collection of sentences."""
     if isinstance(found, str) or not isinstance(found, Iterable):
-        raise WrongAnswer(f"{what} that are {_shown(found)} instead of a sequence of texts")
+        raise InvalidReturnValue(f"{what} that are {_shown(found)} instead of a sequence of texts")
     listed = tuple(found)
     if wrong := [text for text in listed if not isinstance(text, str)]:
-        raise WrongAnswer(f"{what} that hold {_shown(wrong[0])}, which is not a text")
+        raise InvalidReturnValue(f"{what} that hold {_shown(wrong[0])}, which is not a text")
     return listed
 
 
-def state(found: object) -> Mapping[str, Any] | None:
+def check_state(found: object) -> Mapping[str, Any] | None:
     """The state of a task that was looked for: a JSON object, or ``None``."""
     if found is None:
         return None
@@ -83,37 +83,39 @@ def state(found: object) -> Mapping[str, Any] | None:
     return found  # type: ignore[return-value]
 
 
-def status(found: object) -> Status:
+def check_status(found: object) -> Status:
     """How far the work is."""
     if not isinstance(found, Status):
-        raise WrongAnswer(f"{_shown(found)} instead of a Status")
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Status")
     if not isinstance(found.state, str):
-        raise WrongAnswer(f"a Status whose state is {_shown(found.state)}, which is not a text")
+        raise InvalidReturnValue(f"a Status whose state is {_shown(found.state)}, which is not a text")
     if not isinstance(found.samples, Mapping) or not all(
         isinstance(n, str) and isinstance(count, int) for n, count in found.samples.items()
     ):
-        raise WrongAnswer(f"a Status whose samples are {_shown(found.samples)} instead of numbers of samples by state")
+        raise InvalidReturnValue(
+            f"a Status whose samples are {_shown(found.samples)} instead of numbers of samples by state"
+        )
     jobs = found.jobs if isinstance(found.jobs, Iterable) else [found.jobs]
     if wrong := [job for job in jobs if not _is_job(job)]:
-        raise WrongAnswer(
+        raise InvalidReturnValue(
             f"a Status with the job {_shown(wrong[0])} instead of a mapping of {', '.join(_JOB)} to texts"
         )
     return found
 
 
-def url(found: object) -> str | None:
+def check_url(found: object) -> str | None:
     """Where people work on a task."""
     if not _optional_text(found):
-        raise WrongAnswer(f"{_shown(found)} instead of an address or None")
+        raise InvalidReturnValue(f"{_shown(found)} instead of an address or None")
     return found  # type: ignore[return-value]
 
 
 def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
     """A table with exactly the columns of ``REMOTE``, in any order, and no null where there must be a value."""
     if not isinstance(found, pa.Table):
-        raise WrongAnswer(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
+        raise InvalidReturnValue(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
     if faults := list(_unlike_columns(found.schema)):
-        raise WrongAnswer(f"{what} {' and '.join(faults)}, unlike REMOTE")
+        raise InvalidReturnValue(f"{what} {' and '.join(faults)}, unlike REMOTE")
     faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
     names = pc.struct_field(pc.list_flatten(as_array(found["attributes"])), [0])
     if names.null_count:
@@ -121,7 +123,7 @@ def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
     if (kept := as_mask(pc.starts_with(found["remote_id"], "\n"))).any():  # core.destination marks its own rows so
         faults.append(f"{int(kept.sum())} with a remote_id that begins with a line break")
     if faults:
-        raise WrongAnswer(f"{what} of {found.num_rows} rows, {' and '.join(faults)}")
+        raise InvalidReturnValue(f"{what} of {found.num_rows} rows, {' and '.join(faults)}")
     return pa.Table.from_arrays([found[name] for name in REMOTE.names], schema=REMOTE)
 
 
@@ -179,11 +181,11 @@ def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
 
 def _strings(found: object, what: str) -> pa.Array:
     if not isinstance(found, pa.Array | pa.ChunkedArray):
-        raise WrongAnswer(f"{what} that are {_shown(found)} instead of a pyarrow array of strings")
+        raise InvalidReturnValue(f"{what} that are {_shown(found)} instead of a pyarrow array of strings")
     if found.type != pa.string():
-        raise WrongAnswer(f"{what} of type {found.type} instead of string")
+        raise InvalidReturnValue(f"{what} of type {found.type} instead of string")
     if found.null_count:
-        raise WrongAnswer(f"{what} of which {found.null_count} are null")
+        raise InvalidReturnValue(f"{what} of which {found.null_count} are null")
     return as_array(found)
 
 
@@ -193,9 +195,9 @@ def _first(values: pa.Array | pa.ChunkedArray, where: Bools) -> str:
 
 def _require_json(found: object) -> None:
     if not isinstance(found, Mapping):
-        raise WrongAnswer(f"a state that is {_shown(found)} instead of a dictionary")
+        raise InvalidReturnValue(f"a state that is {_shown(found)} instead of a dictionary")
     if fault := _not_json(dict(found), "state"):
-        raise WrongAnswer(f"a state that is not JSON: {fault}")
+        raise InvalidReturnValue(f"a state that is not JSON: {fault}")
 
 
 def _not_json(value: object, path: str) -> str | None:

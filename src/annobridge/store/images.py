@@ -39,7 +39,7 @@ class TooManyPixels(ValueError):
     """A sound picture has more pixels than may be decoded."""
 
 
-def opened(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
+def open_image(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     """A picture whose header was read, whatever its size; close it. Raises ``OSError`` or ``ValueError`` for what is none."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
@@ -54,9 +54,9 @@ def opened(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     raise UnidentifiedImageError("not an image that Pillow can read")
 
 
-def load(image: Image.Image) -> None:
+def decode_pixels(image: Image.Image) -> None:
     """Decode the pixels. Raises ``TooManyPixels`` for a picture that is too large to be decoded here."""
-    count, most = image.width * image.height, limit()
+    count, most = image.width * image.height, pixel_limit()
     if most is not None and count > most:
         raise TooManyPixels(
             f"it has {count:,} pixels, and no more than {most:,} are decoded here; "
@@ -80,7 +80,7 @@ def _without_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = most
 
 
-def limit() -> int | None:
+def pixel_limit() -> int | None:
     """How many pixels may be decoded: the setting, or else what Pillow takes. Raises ``InvalidOption``."""
     text = os.environ.get(MAX_PIXELS, "").strip()
     if not text:
@@ -92,12 +92,12 @@ def limit() -> int | None:
     return int(text) or None
 
 
-def is_picture(path: str | os.PathLike[str]) -> bool:
+def is_image(path: str | os.PathLike[str]) -> bool:
     """Whether a file is an image by its content; a format without a mark in its first bytes counts with its own ending."""
     try:
         with (
             warnings.catch_warnings(action="ignore"),
-            opened(path) as image,
+            open_image(path) as image,
         ):  # Pillow warns of what is no picture of its kinds
             name = image.format or ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

@@ -25,7 +25,7 @@ def killed(place: Path) -> Path:
     """The folder of a process that was killed."""
     code = (
         "import os, signal\n"
-        "from annobridge import temporary\n"
+        "from annobridge.spill import temporary\n"
         "print(temporary.make(), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -54,11 +54,15 @@ def test_what_a_killed_process_left_is_cleared(place: Path) -> None:
 
 def test_nothing_else_is_touched(place: Path) -> None:
     with temporary.folder() as mine:
-        for name, owner in (("annobridge-other", None), ("annobridge-bad", "x|y"), ("mine", processes.owner())):
+        for name, owner in (
+            ("annobridge-other", None),
+            ("annobridge-bad", "x|y"),
+            ("mine", processes.current_process()),
+        ):
             (place / name).mkdir()
             if owner is not None:
                 (place / name / ".owner").write_text(owner)
-        machine = processes.owner().split("|")
+        machine = processes.current_process().split("|")
         machine[0] = "another-machine"
         (place / "annobridge-far").mkdir()
         (place / "annobridge-far" / ".owner").write_text("|".join(machine))

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, Broken, Rejected
-from . import answers
-from ._words import Veil
+from . import return_values
+from ._redactor import Redactor
 from .base import AnnotationBackend, Download, Receipt, Status, Task
 
 _UNSENT = "Nothing was sent."
@@ -28,7 +28,7 @@ _NEXT = {  # for upload and download, the bridge says what was done, and how it 
 }
 
 
-class Guarded:
+class CheckedBackend:
     """Calls a backend, checks its answers, and turns its mistakes into ``Broken``, with the method and the task named.
 
     Errors of annobridge's own pass as they are, and so does what is no ``Exception``, as ``KeyboardInterrupt``.
@@ -47,12 +47,12 @@ class Guarded:
         with self._calling("upload", task.name):
             if task.name not in self._checked and (found := self.check_task(task)):
                 raise Rejected("\n  - ".join([f"{self.name}: some values cannot be sent:", *found]))
-            return answers.receipt(self._backend.upload(task), task)
+            return return_values.check_receipt(self._backend.upload(task), task)
 
     def download(self, receipt: Receipt) -> Download:
         """What the tool has now; labels that it returned twice are in it once."""
         with self._calling("download", receipt.task):
-            return answers.download(self._backend.download(receipt))
+            return return_values.check_download(self._backend.download(receipt))
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the task from the server."""
@@ -62,28 +62,28 @@ class Guarded:
     def check(self, schema: LabelSchema, samples: pa.Table) -> tuple[str, ...]:
         """Problems that only the backend can see."""
         with self._calling("check"):
-            return answers.texts(self._backend.check(schema, samples), "problems")
+            return return_values.check_texts(self._backend.check(schema, samples), "problems")
 
     def check_task(self, task: Task) -> tuple[str, ...]:
         """Values of a task's labels that the tool could not represent."""
         self._checked.add(task.name)
         with self._calling("check_task", task.name):
-            return answers.texts(self._backend.check_task(task), "problems")
+            return return_values.check_texts(self._backend.check_task(task), "problems")
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The receipt's state of what an unanswered ``upload`` left on the server."""
         with self._calling("find", task_name):
-            return answers.state(self._backend.find(task_name))
+            return return_values.check_state(self._backend.find(task_name))
 
     def status(self, receipt: Receipt) -> Status:
         """How far the work is."""
         with self._calling("status", receipt.task):
-            return answers.status(self._backend.status(receipt))
+            return return_values.check_status(self._backend.status(receipt))
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """Where people work on a task."""
         with self._calling("editor_url", receipt.task):
-            return answers.url(self._backend.editor_url(receipt))
+            return return_values.check_url(self._backend.editor_url(receipt))
 
     @contextmanager
     def _calling(self, method: str, task: str | None = None) -> Iterator[None]:
@@ -93,7 +93,7 @@ class Guarded:
             yield
         except AnnobridgeError:
             raise
-        except answers.WrongAnswer as e:
+        except return_values.InvalidReturnValue as e:
             raise Broken(f"The backend {self.name!r} returned from {about} {e}. {end}") from None
         except Exception as e:  # whatever a stranger's code raises
             said = self._veil().excerpt(str(e))
@@ -101,9 +101,9 @@ class Guarded:
                 f"The backend {self.name!r} failed in {about} with {type(e).__name__}{': ' * bool(said)}{said}. {end}"
             ) from e
 
-    def _veil(self) -> Veil:
+    def _veil(self) -> Redactor:
         """Hides the credentials of the configuration, which an error of any library may quote."""
-        veil = Veil()
+        veil = Redactor()
         for name in self.config.credentials:
             secret = getattr(self.config, name, None)
             if isinstance(secret, SecretStr):

@@ -21,7 +21,7 @@ _USER = re.compile(r"(\w+://)[^\s/\"'<>@]*@")
 _QUERY = re.compile(r"(\w+://[^\s\"'<>?]*)\?[^\s\"'<>]*")
 
 
-class Veil:
+class Redactor:
     """Knows the secrets of a connection, and takes them out of texts."""
 
     def __init__(self) -> None:

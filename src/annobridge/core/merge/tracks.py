@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes
-from .arrays import Bools, Ints, as_array, equal, not_null
-from .checks.repeats import key_codes
-from .compare import equal_rows
-from .labels import ATTRIBUTE
-from .merge import findings
-from .merge.diff import PREFIX, take
-from .merge.findings import FINDINGS
-from .schema import FieldSchema, LabelSchema
+from .. import attributes
+from ..arrays import Bools, Ints, as_array, equal, not_null
+from ..checks.repeats import key_codes
+from ..compare import equal_rows
+from ..labels import ATTRIBUTE
+from ..schema import FieldSchema, LabelSchema
+from . import findings
+from .diff import PREFIX, take
+from .findings import FINDINGS
 
 
 def settled(theirs: pa.Table, base: pa.Table, schema: LabelSchema) -> tuple[pa.Table, pa.Table]:

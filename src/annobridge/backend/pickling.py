@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self, SupportsIndex
 from ..exceptions import ConfigError
 
 
-def refuse(what: str) -> NoReturn:
+def refuse_pickling(what: str) -> NoReturn:
     """Raise the sentence about pickling something."""
     raise ConfigError(
         f"{what} may hold a credential, and so cannot be pickled; give the other process the uri of the dataset and the key of the "
@@ -16,12 +16,12 @@ def refuse(what: str) -> NoReturn:
     )
 
 
-class Unpicklable:
+class NotPicklable:
     """A base for such objects."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Refuse ``pickle``, which would write credentials in the clear."""
-        refuse(f"The {type(self).__name__}")
+        refuse_pickling(f"The {type(self).__name__}")
 
     def __copy__(self) -> Self:
         """A copy that shares everything."""

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from . import pictures
+from . import images
 
 # What Pillow raises for a file that is no image.
-ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
 _Read = Callable[[int, int], bytes]  # so many bytes, from a place
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
@@ -40,7 +40,7 @@ _TURNED = frozenset({5, 6, 7, 8})
 _MOST = 2**31  # of a side, exclusive
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """What the header of an image says. ``orientation`` is EXIF's, from 1 to 8; 1 is upright."""
 
     width: int  # as stored
@@ -54,7 +54,7 @@ class Header(NamedTuple):
         return (self.height, self.width) if self.orientation in _TURNED else (self.width, self.height)
 
 
-def read(source: str | os.PathLike[str] | BinaryIO) -> Header:
+def read_header(source: str | os.PathLike[str] | BinaryIO) -> ImageHeader:
     """The header of a file, or of a stream that can seek. Raises one of ``ERRORS``, also for what is no image."""
     found = _by_path(source) if isinstance(source, str | os.PathLike) else _quick(_reader(source))
     if found is None:
@@ -64,7 +64,7 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> Header:
     return found
 
 
-def _by_path(path: str | os.PathLike[str]) -> Header | None:
+def _by_path(path: str | os.PathLike[str]) -> ImageHeader | None:
     file = os.open(path, _OPEN)  # file objects cost more than all the rest
 
     def part(at: int, size: int) -> bytes:
@@ -86,7 +86,7 @@ def _reader(stream: BinaryIO) -> _Read:
     return part
 
 
-def _quick(part: _Read) -> Header | None:
+def _quick(part: _Read) -> ImageHeader | None:
     """The header of a plain JPEG or PNG; ``None`` for whatever else."""
     head = part(0, _HEAD)
     try:
@@ -99,7 +99,7 @@ def _quick(part: _Read) -> Header | None:
     return None
 
 
-def _jpeg(part: _Read, head: bytes) -> Header | None:
+def _jpeg(part: _Read, head: bytes) -> ImageHeader | None:
     """The size in the first frame header, and the orientation in an EXIF segment, which nearly always comes before."""
     base, at, turn, xmp = 0, 2, None, b""
     for _ in range(_STEPS):
@@ -112,7 +112,7 @@ def _jpeg(part: _Read, head: bytes) -> Header | None:
             height, width = _TWO(head, at + 5)
             if (turn is None and (b"tiff:Orientation" in xmp or head.rfind(_EXIF, at) > 0)) or not width or not height:
                 return None
-            return Header(width, height, turn or 1, "JPEG")
+            return ImageHeader(width, height, turn or 1, "JPEG")
         elif marker == _APP1 and length > 1:
             whole = at + 2 + length <= len(head)
             data = head[at + 4 : at + 2 + length] if whole else part(base + at + 4, length - 2)
@@ -126,7 +126,7 @@ def _jpeg(part: _Read, head: bytes) -> Header | None:
     return None
 
 
-def _png(part: _Read, head: bytes) -> Header | None:
+def _png(part: _Read, head: bytes) -> ImageHeader | None:
     """The size in the first chunk, and the orientation in the EXIF chunk, before the pixels or behind them."""
     width, height = struct.unpack_from(">II", head, 16)
     at, base = 8, 0
@@ -136,10 +136,10 @@ def _png(part: _Read, head: bytes) -> Header | None:
         here = at - base
         size, name = struct.unpack_from(">I4s", head, here)
         if name == b"eXIf":
-            return Header(width, height, _orientation(part(at + 8, min(size, _BLOCK))) or 1, "PNG")
+            return ImageHeader(width, height, _orientation(part(at + 8, min(size, _BLOCK))) or 1, "PNG")
         if name == b"IDAT":
             rest = head[here:]
-            return Header(width, height, _behind(rest if b"IEND" in rest else part(-_BLOCK, _BLOCK)) or 1, "PNG")
+            return ImageHeader(width, height, _behind(rest if b"IEND" in rest else part(-_BLOCK, _BLOCK)) or 1, "PNG")
         if name in (b"tEXt", b"zTXt", b"iTXt") and head.startswith(_TEXTS, here + 8):
             return None
         at += 12 + size
@@ -180,8 +180,8 @@ def _orientation(exif: bytes) -> int | None:
     return found if found in range(2, 9) else 1
 
 
-def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> Header:
-    with pictures.opened(source) as image:
+def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> ImageHeader:
+    with images.open_image(source) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is the shown one, in recent versions of Pillow
             width, height = image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH]
@@ -189,4 +189,4 @@ def _by_pillow(source: str | os.PathLike[str] | BinaryIO) -> Header:
             found: Any = Image.Image.getexif(image).get(ExifTags.Base.Orientation)
         except Exception:  # Pillow raises many kinds for what is garbled
             found = None
-        return Header(int(width), int(height), int(found) if found in range(2, 9) else 1, image.format or "")
+        return ImageHeader(int(width), int(height), int(found) if found in range(2, 9) else 1, image.format or "")

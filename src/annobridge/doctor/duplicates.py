@@ -14,7 +14,7 @@ from ..core.arrays import as_array
 _WEIGHTS = np.random.default_rng(0).integers(1, 2**63, 4096, np.uint64)
 
 
-def repeated(stream: Callable[[], Iterator[pa.Array]]) -> pa.Array:
+def repeated_texts(stream: Callable[[], Iterator[pa.Array]]) -> pa.Array:
     """The texts that come more than once; the stream is read once, or twice where some seem to."""
     parts = [_codes(texts) for texts in stream()]
     codes = np.sort(np.concatenate([*parts, np.zeros(0, np.uint64)]))
@@ -26,7 +26,7 @@ def repeated(stream: Callable[[], Iterator[pa.Array]]) -> pa.Array:
     return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
 
 
-def joined(*columns: pa.Array) -> pa.Array:
+def joined_keys(*columns: pa.Array) -> pa.Array:
     """Keys of several columns as one text."""
     return pc.binary_join_element_wise(*(c.cast(pa.string()) for c in columns), "\x1f", null_handling="replace")
 

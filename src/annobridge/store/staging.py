@@ -17,7 +17,7 @@ from .tables import Database
 
 
 @contextmanager
-def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iterator[Database]:
+def staged_database(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iterator[Database]:
     """A new database for the length of the block, and at its place afterwards; an error leaves nothing of it.
 
     ``replace`` puts it in the place of the dataset that is there. Object stores cannot move a folder: there the tables are
@@ -29,7 +29,7 @@ def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iter
         yield Database.create_or_continue(uri, storage_options)
         return
     place = Path(uri).resolve()  # of a link, what it leads to
-    recover(place)
+    restore_replaced(place)
     _check(place, replace)
     place.parent.mkdir(parents=True, exist_ok=True)
     _clear(place)
@@ -42,13 +42,13 @@ def new(uri: str, storage_options: dict[str, str] | None, replace: bool) -> Iter
         raise
 
 
-def recover(place: Path) -> None:
+def restore_replaced(place: Path) -> None:
     """Bring back the dataset that was to be replaced, if a process ended between the two moves."""
-    if (aside := set_aside(place)) is not None:
+    if (aside := find_replaced(place)) is not None:
         aside.rename(place)
 
 
-def set_aside(place: Path) -> Path | None:
+def find_replaced(place: Path) -> Path | None:
     """The dataset that was to be replaced, where nothing has come into its place."""
     return None if place.exists() else next(iter(sorted(_beside(place, "replaced"))), None)
 

@@ -1,6 +1,6 @@
 """``config/``: the JSON Schema of the configuration file, and an example of it, made from the backends' Config classes.
 
-python -m annobridge.settings.samples config
+python -m annobridge.settings.example_files config
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from ..exceptions import BackendError, Broken, Denied, Gone, Rejected, Throttled
-from ._wire import origin_of, patience, shown
-from ._words import Veil, explain, hung, never_sent, untrusted
-from .unpicklable import Unpicklable
+from ._redactor import Redactor, explain, hung, never_sent, untrusted
+from ._session import origin_of, patience, shown
+from .pickling import NotPicklable
 
 T = TypeVar("T")
 Body = bytes | BinaryIO | io.RawIOBase
@@ -43,7 +43,7 @@ RATIO, FREE = (
     4 << 20,
 )  # an answer may unpack to so many times its size (real ones: to 60), and to so many bytes anyway
 UNKNOWN = " It may have been carried out: the outcome is unknown, so look before sending it again."
-_PAUSES = Retry(total=None, backoff_factor=0.3, backoff_jitter=0.3, backoff_max=20)
+_BACKOFF = Retry(total=None, backoff_factor=0.3, backoff_jitter=0.3, backoff_max=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +91,14 @@ class Failure(Exception):
 
 
 @dataclass(kw_only=True)
-class Caller(Unpicklable):
+class Transport(NotPicklable):
     """Makes the calls to one server. ``at`` names it in messages."""
 
     backend: str
     at: str
     ours: Callable[[str], bool]  # whether an address is this server's
     session: requests.Session = field(repr=False)
-    veil: Veil = field(repr=False)
+    veil: Redactor = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     timeout: float
     deadline: float
@@ -108,13 +108,13 @@ class Caller(Unpicklable):
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def __deepcopy__(self, _: dict[int, Any]) -> Caller:
+    def __deepcopy__(self, _: dict[int, Any]) -> Transport:
         """Also a deep copy shares the session, as threads do."""
         return copy(self)
 
     def repeat(self, call: Call, attempt: Callable[[Call], T]) -> T:
         """What ``attempt`` returns, tried as often as the call, the failure and the deadline allow."""
-        due, pauses = self.clock() + self.deadline, _PAUSES
+        due, pauses = self.clock() + self.deadline, _BACKOFF
         while True:
             patience.set((self.timeout, max(due - self.clock(), 0.01)))
             try:
@@ -251,7 +251,7 @@ def _joined(url: str, location: str) -> str:
 
 def _retry_after(response: requests.Response) -> float:
     try:
-        return min(_PAUSES.parse_retry_after(response.headers.get("Retry-After", "0")), LONGEST_PAUSE)
+        return min(_BACKOFF.parse_retry_after(response.headers.get("Retry-After", "0")), LONGEST_PAUSE)
     except InvalidHeader:
         return 0.0
 

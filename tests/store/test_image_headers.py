@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from annobridge.store import headers, media
+from annobridge.store import image_headers, media
 
 FORMS = ["JPEG", "PNG", "WEBP", "TIFF"]
 NOISE = np.random.default_rng(0).integers(0, 255, (40, 100, 3), np.uint8)
@@ -66,10 +66,10 @@ def in_png(before: bytes = b"", behind: bytes = b"", noise: np.ndarray = NOISE) 
 def test_the_shown_size_is_that_of_exif_transpose(tmp_path: Path, form: str, orientation: int) -> None:
     data = turned(form, orientation)
     (tmp_path / "a").write_bytes(data)
-    header = headers.read(tmp_path / "a")
+    header = image_headers.read_header(tmp_path / "a")
     assert (header.shown, header.orientation) == (by_pillow(data), orientation)
     assert (header.width, header.height, header.format) == (100, 40, form)
-    assert headers.read(io.BytesIO(data)) == header
+    assert image_headers.read_header(io.BytesIO(data)) == header
     assert media.size_of(io.BytesIO(data)) == media.header_size(io.BytesIO(data)) == header.shown
     assert media.known_sizes([tmp_path / "a"]) == [header.shown]
 
@@ -99,7 +99,7 @@ BUILDS = {
 @pytest.mark.parametrize("what", BUILDS)
 def test_images_of_other_builds(tmp_path: Path, what: str) -> None:
     (tmp_path / "a").write_bytes(BUILDS[what])
-    assert headers.read(tmp_path / "a").shown == by_pillow(BUILDS[what])
+    assert image_headers.read_header(tmp_path / "a").shown == by_pillow(BUILDS[what])
 
 
 def test_an_exif_block_of_a_phone_with_a_thumbnail_is_skipped_without_pillow(
@@ -107,7 +107,7 @@ def test_an_exif_block_of_a_phone_with_a_thumbnail_is_skipped_without_pillow(
 ) -> None:
     (tmp_path / "a").write_bytes(in_jpeg(b"Exif\x00\x00" + short_exif(6) + b"\xff\xd8" * 25_000))
     monkeypatch.setattr(Image, "open", None)
-    assert headers.read(tmp_path / "a").shown == (40, 100)
+    assert image_headers.read_header(tmp_path / "a").shown == (40, 100)
 
 
 @given(st.sampled_from([b"Exif\x00\x00", b""]), st.binary(max_size=60), st.integers(0, 30))
@@ -116,7 +116,7 @@ def test_a_garbled_exif_block_counts_as_none(start: bytes, junk: bytes, kept: in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for data in (in_jpeg(start + block), in_png(chunk(b"eXIf", block)), in_png(behind=chunk(b"eXIf", block))):
-            assert sorted(headers.read(io.BytesIO(data)).shown) == [40, 100]
+            assert sorted(image_headers.read_header(io.BytesIO(data)).shown) == [40, 100]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -126,7 +126,7 @@ def test_a_garbled_exif_block_counts_as_none(start: bytes, junk: bytes, kept: in
 def test_a_garbled_exif_block_leaves_the_stored_size(tmp_path: Path, form: str, block: bytes) -> None:
     stream = io.BytesIO()
     Image.fromarray(NOISE).save(stream, form, **({} if form == "TIFF" else {"exif": block}))
-    assert headers.read(io.BytesIO(stream.getvalue())) == (100, 40, 1, form)
+    assert image_headers.read_header(io.BytesIO(stream.getvalue())) == (100, 40, 1, form)
 
 
 @pytest.mark.parametrize(("width", "height"), [(2**32 - 1, 5), (5, 2**31), (0, 7)])
@@ -134,5 +134,5 @@ def test_an_impossible_size_is_a_sentence(tmp_path: Path, width: int, height: in
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     (tmp_path / "a.png").write_bytes(data + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b""))
     with pytest.raises(ValueError, match=f"{width}×{height} pixels, which no image has"):
-        headers.read(tmp_path / "a.png")
+        image_headers.read_header(tmp_path / "a.png")
     assert media.known_sizes([tmp_path / "a.png"]) == [None]

@@ -12,7 +12,7 @@ from PIL import Image
 
 import annobridge as ab
 from annobridge.core.media import MAX_PIXELS
-from annobridge.store import headers, media, pictures
+from annobridge.store import image_headers, images, media
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def faults(path: Path) -> list[str]:
     rows = pa.table({"sample_id": ["s"], "media_type": ["image"], "filepath": [str(path)]})
-    return media.check(rows, media.FileMedia.of(rows))[1]
+    return media.check_media(rows, media.FileMedia.of(rows))[1]
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"])
 def test_headers_of_any_size_are_read(tmp_path: Path, form: str) -> None:
     Image.new("RGB", (40, 20)).save(tmp_path / "a", form)
-    assert headers.read(tmp_path / "a").shown == (40, 20)
+    assert image_headers.read_header(tmp_path / "a").shown == (40, 20)
     assert media.known_sizes([tmp_path / "a"]) == [(40, 20)]
-    assert pictures.is_picture(tmp_path / "a")
+    assert images.is_image(tmp_path / "a")
 
 
 @pytest.mark.usefixtures("small")
@@ -61,7 +61,7 @@ def test_a_limit_that_is_no_number(monkeypatch: pytest.MonkeyPatch, value: str) 
     with pytest.raises(
         ab.InvalidOption, match=f"ANNOBRIDGE_MAX_IMAGE_PIXELS='{value}' .* is no number of pixels; give one"
     ):
-        pictures.limit()
+        images.pixel_limit()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_limit_that_is_no_number(monkeypatch: pytest.MonkeyPatch, value: str) 
 )
 def test_what_is_no_picture(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.bin").write_bytes(content)
-    assert not pictures.is_picture(tmp_path / "a.bin")
+    assert not images.is_image(tmp_path / "a.bin")
 
 
 def test_a_picture_larger_than_pillow_takes_is_imported(tmp_path: Path) -> None:

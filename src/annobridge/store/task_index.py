@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 _WINDOW = 8_192
 
 
-class Locator:
+class TaskIndex:
     """The place of sample ids in a long list, looked for near the last place first and everywhere only then."""
 
     def __init__(self, sample_ids: pa.Array, per_task: np.ndarray) -> None:
@@ -19,7 +19,7 @@ class Locator:
         self._ends = np.cumsum(per_task)
         self._near = 0
 
-    def tasks(self, sample_ids: pa.Array) -> np.ndarray:
+    def task_numbers(self, sample_ids: pa.Array) -> np.ndarray:
         """The number of the task of each id; -1 for one that is in none."""
         codes = sample_ids.dictionary_encode()
         places = self._places(codes.dictionary)
@@ -41,9 +41,9 @@ class Locator:
         return places
 
 
-def of_samples(batches: Iterable[pa.RecordBatch], sample_ids: pa.Array) -> Iterator[pa.RecordBatch]:
+def filter_by_samples(batches: Iterable[pa.RecordBatch], sample_ids: pa.Array) -> Iterator[pa.RecordBatch]:
     """The rows of these samples, from batches with a column ``sample_id``."""
-    locator = Locator(sample_ids, np.array([len(sample_ids)]))
+    index = TaskIndex(sample_ids, np.array([len(sample_ids)]))
     for batch in batches:
-        inside = locator.tasks(batch["sample_id"]) >= 0
+        inside = index.task_numbers(batch["sample_id"]) >= 0
         yield batch if inside.all() else batch.filter(pa.array(inside))
