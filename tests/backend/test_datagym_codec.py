@@ -59,6 +59,20 @@ def test_a_stored_vocabulary_is_equal(classes: list[str]) -> None:
     assert (again.entries, again.kinds) == (made.entries, made.kinds)
 
 
+def test_the_stored_form_of_a_vocabulary_stays() -> None:
+    """Receipts of earlier runs have it."""
+    schema = {"streets": {"type": "detections", "classes": ["Street"], "attributes": {"lit": {"type": "checkbox"}}}}
+    (entry,) = Vocabulary.from_schema(LabelSchema.parse(schema), DatagymConfig()).to_dict()["entries"]
+    (question,) = entry.pop("questions")
+    assert entry == {
+        "key": "street", "shown": "Street", "type": "rectangle", "field": "streets", "label": "Street", "below": None,
+        "tag": "ab_id", "place": None, "closed": False,
+    }  # fmt: skip
+    assert question.pop("attribute")["name"] == "lit"
+    options = {"true": "true", "false": "false"}
+    assert question == {"key": "lit", "shown": "lit", "type": "select", "options": options, "below": None}
+
+
 def test_files_keep_their_names_unless_two_are_the_same() -> None:
     paths = ["a/x.png", "b/x.png", "été 🦄.png", "c\\y\n.png", "d/" + "n" * 300 + ".png"]
     assert names.file_names(paths, latin=False) == ["x.png", "000001_x.png", "été 🦄.png", "y_.png", "n" * 196 + ".png"]
