@@ -1,4 +1,4 @@
-"""What is at DataGym already, or was changed there behind our back: configurations of others, older exports, deleted images."""
+"""What exists at DataGym already or changes there meanwhile: other configurations, older exports, deleted images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.datagym_servers import Server
 import annobridge as ab
 from annobridge.exceptions import AnnobridgeError, InvalidLabels
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 SHAPES = {
     "streets": {"type": "polylines", "classes": ["street"]},
     "pois": {"type": "keypoints", "classes": ["poi"]},
@@ -71,7 +71,7 @@ def annotate(ds: ab.Dataset, server: Server, schema: Any = SHAPES, **more: Any) 
 
 
 def test_the_vendors_configuration_is_used_as_it_is(vendors: Server, tmp_path: Path) -> None:
-    """It has no class for closed lines, and nothing that tells the points of a label apart; here nothing needs them."""
+    """It has no class for closed lines and no attribute for the number of a point, which these labels do not need."""
     ds = single(
         tmp_path,
         streets=ab.Polyline("street", LINE),
@@ -106,7 +106,7 @@ def test_the_vendors_configuration_is_used_as_it_is(vendors: Server, tmp_path: P
         ("pois", ab.Keypoint("poi", [(0.1, 0.1), (float("nan"),) * 2]), "several points"),
     ],
 )
-def test_what_does_need_more_is_named_before_anything_is_sent(
+def test_labels_that_need_more_are_named_before_anything_is_sent(
     vendors: Server, tmp_path: Path, field: str, label: Any, message: str
 ) -> None:
     ds = single(tmp_path, **{field: label})
@@ -117,7 +117,7 @@ def test_what_does_need_more_is_named_before_anything_is_sent(
     assert ds.labels().to_arrow().num_rows == 1
 
 
-def test_what_is_lacking_is_added_where_that_is_asked_for(vendors: Server, tmp_path: Path) -> None:
+def test_missing_entries_are_added_on_request(vendors: Server, tmp_path: Path) -> None:
     if vendors.v1:
         pytest.skip("the hosted edition adds nothing")
     ds = single(tmp_path, streets=ab.Polyline("street", LINE, closed=True))
@@ -126,7 +126,7 @@ def test_what_is_lacking_is_added_where_that_is_asked_for(vendors: Server, tmp_p
     assert ds.load_annotations("run", progress=False, **vendors.login()).changes == 0
 
 
-def test_deleted_images_are_told(server: Server, tmp_path: Path) -> None:
+def test_deleted_images_are_reported(server: Server, tmp_path: Path) -> None:
     ds = dataset(tmp_path, 3)
     results = annotate(ds, server, SCHEMA)
     before = ds.labels().to_arrow()
@@ -141,7 +141,7 @@ def test_deleted_images_are_told(server: Server, tmp_path: Path) -> None:
 
 
 def test_projects_and_datasets_are_listed_once(tmp_path: Path) -> None:
-    """However many tasks there are: a real server asks its database for each project again."""
+    """However many tasks there are: listing projects is slow on a real server."""
     for kind in datagym_servers.DOUBLES:
         with datagym_servers.running(kind) as server:
             ds = dataset(tmp_path / kind, 6)
@@ -162,7 +162,7 @@ def test_projects_and_datasets_are_listed_once(tmp_path: Path) -> None:
 
 
 def exported(tmp_path: Path, ds: ab.Dataset, change: Callable[[Any], None]) -> Path:
-    """The export of a run that was carried there by hand and finished, changed."""
+    """The export of a run by files, finished and then changed."""
     with datagym_servers.open_core() as server:
         person = ByHand(server)
         through(person, ds, tmp_path)
@@ -205,20 +205,20 @@ def test_shapes_without_a_type_of_an_unknown_class_are_what_the_export_says(tmp_
 
 
 @pytest.mark.parametrize("part", ["labels", "global_classifications"])
-def test_a_part_that_an_item_lacks_is_no_information(tmp_path: Path, part: str) -> None:
+def test_a_missing_part_of_an_item_changes_nothing(tmp_path: Path, part: str) -> None:
     ds = dataset(tmp_path)
     before = ds.labels().to_arrow()
     assert load(ds, exported(tmp_path, ds, lambda item: item.pop(part, None))).changes == 0
     assert ds.labels().to_arrow().equals(before)
 
 
-def test_labels_that_are_empty_were_deleted(tmp_path: Path) -> None:
+def test_an_empty_list_of_labels_is_a_deletion(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
     assert load(ds, exported(tmp_path, ds, lambda item: item.update(labels={}))).deleted == 5
 
 
-def test_labels_that_cannot_be_sent_change_nothing_when_that_is_found(tmp_path: Path) -> None:
-    """A configuration is what it was, and so are the labels."""
+def test_labels_that_cannot_be_sent_change_nothing_on_the_server(tmp_path: Path) -> None:
+    """The project keeps its configuration and its labels."""
     with datagym_servers.open_core() as server:
         ds = single(tmp_path, streets=ab.Polyline("street", LINE, closed=True))
         project = ByName(server)
