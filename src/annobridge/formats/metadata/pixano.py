@@ -155,7 +155,7 @@ class QuickstartOut(Common):
         samples: pa.Table,
         labels: pa.Table,
         names: Sequence[str],
-        files: Media | None = None,  # noqa: ARG002 - of no use
+        files: Media | None = None,
     ) -> Iterator[Line]:
         """The lines of some samples."""
         columns = self._columns(samples)

@@ -47,7 +47,7 @@ class EightOut(Common):
         samples: pa.Table,
         labels: pa.Table,
         names: Sequence[str],
-        files: Media | None = None,  # noqa: ARG002 - of no use
+        files: Media | None = None,
     ) -> Iterator[Line]:
         """The lines of some samples."""
         for ids in (samples["sample_id"], labels["label_id"]):

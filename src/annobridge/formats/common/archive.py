@@ -1,0 +1,230 @@
+"""Archives: the files of a source, which is a zip, a folder or a single file. They are read by name and never unpacked as a whole.
+
+A name is relative, with ``/`` between its parts. Names that could leave the archive (``..``, absolute ones, backslashes, drive
+letters), links, encrypted and repeated members are refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Self
+
+from ...exceptions import InvalidSource
+
+_LINK = stat.S_IFLNK
+_ENCRYPTED = 0x1
+_SMALL = 1 << 20  # bytes of a member that may have any ratio
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold. Each is an option of reading, and can be raised there."""
+
+    max_files: int = 2_000_000
+    max_bytes: int = 500 * _GIB  # of all files, unpacked
+    max_file_bytes: int = 20 * _GIB  # of one file, unpacked
+    max_ratio: int = 200  # of unpacked to packed bytes of one file
+
+
+class Archive:
+    """The files of a source, by name. Use it with ``with``.
+
+    Raises ``InvalidSource`` for an archive that is damaged, or holds what no label archive holds.
+    """
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        self.path, self.limits = path, limits or Limits()
+        self._zip: zipfile.ZipFile | None = None
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._files: dict[str, Path] = {}
+        if path.is_dir():
+            self._files = dict(_walk(path))
+        elif zipfile.is_zipfile(path):
+            self._members = self._open_zip(path)
+        else:
+            self._files = {path.name: path}
+        if len(self.names) > self.limits.max_files:
+            raise InvalidSource(
+                f"{str(path)!r} holds {len(self.names):,} files, more than max_files={self.limits.max_files:,}; raise that limit."
+            )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all files, sorted. Hidden files and what a Mac adds are left out."""
+        return sorted(name for name in (self._members or self._files) if not _is_hidden(name))
+
+    @cached_property
+    def by_suffix(self) -> Mapping[str, list[str]]:
+        """The names by their suffix in lower case, as ``".json"``."""
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            found.setdefault(PurePosixPath(name).suffix.lower(), []).append(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members or name in self._files
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._zip is not None:
+            self._zip.close()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the files are on disk, each by itself."""
+        return self._zip is None
+
+    def file(self, name: str) -> Path | None:
+        """Where a file is on disk; ``None`` inside a zip."""
+        return self._files.get(name)
+
+    def size(self, name: str) -> int:
+        """How many bytes a file has, unpacked."""
+        return self._members[name].file_size if self._zip else self._files[name].stat().st_size
+
+    def open(self, name: str) -> BinaryIO:
+        """A file for reading. No more bytes come out of it than its entry says, and than the limits allow."""
+        if name not in self:
+            raise InvalidSource(f"{str(self.path)!r} has no file {name!r}.")
+        if self.size(name) > self.limits.max_file_bytes:
+            raise InvalidSource(
+                f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "
+                f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
+            )
+        if self._zip is None:
+            return self._files[name].open("rb")
+        return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+        with self.open(name) as stream:
+            return stream.read()
+
+    def text(self, name: str) -> str:
+        """The text of a file, UTF-8 with or without a mark of byte order."""
+        try:
+            return self.read(name).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidSource(f"{self.where(name)} is not UTF-8 text ({error}); save it as UTF-8.") from None
+
+    def lines(self, name: str) -> Iterator[tuple[int, str]]:
+        """The lines of a text that are not blank, each with its number, from 1."""
+        for number, line in enumerate(self.text(name).splitlines(), 1):
+            if line.strip():
+                yield number, line
+
+    def where(self, name: str) -> str:
+        """How to speak of a file in a message."""
+        return repr(name if self.path.name == name else f"{self.path.name}/{name}")
+
+    def _open_zip(self, path: Path) -> dict[str, zipfile.ZipInfo]:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+            raise InvalidSource(f"{str(path)!r} cannot be read as a zip ({error}); download it again.") from error
+        entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
+        for entry in entries:
+            if problem := self._problem(entry):
+                self._zip.close()
+                raise InvalidSource(
+                    f"The member {entry.filename!r} of {str(path)!r} {problem}; the archive is refused."
+                )
+        if repeated := [name for name, count in Counter(e.filename for e in entries).items() if count > 1]:
+            self._zip.close()
+            raise InvalidSource(
+                f"The member {repeated[0]!r} is in {str(path)!r} more than once; the archive is refused."
+            )
+        if (total := sum(entry.file_size for entry in entries)) > self.limits.max_bytes:
+            self._zip.close()
+            raise InvalidSource(
+                f"{str(path)!r} has {total:,} bytes unpacked, more than max_bytes={self.limits.max_bytes:,}; raise that limit."
+            )
+        return {entry.filename: entry for entry in entries}
+
+    def _problem(self, entry: zipfile.ZipInfo) -> str | None:
+        # zipfile turns backslashes into slashes and cuts names at NUL; orig_filename has what the archive says.
+        name = entry.orig_filename
+        if not is_safe_name(name):
+            return "has a name that leads out of the archive"
+        if stat.S_IFMT(entry.external_attr >> 16) == _LINK:
+            return "is a link"
+        if entry.flag_bits & _ENCRYPTED:
+            return "is encrypted"
+        if entry.file_size > _SMALL and entry.file_size > self.limits.max_ratio * max(entry.compress_size, 1):
+            ratio = entry.file_size // max(entry.compress_size, 1)
+            return f"unpacks to {ratio:,} times its size, more than max_ratio={self.limits.max_ratio}"
+        return None
+
+
+class _Member(io.RawIOBase):
+    """A member of a zip, whose errors name it."""
+
+    def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> None:
+        self._where, self._left = where, entry.file_size
+        with self._errors():
+            self._stream = archive.open(entry)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with self._errors():
+            piece = self._stream.read(len(buffer))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise InvalidSource(f"{self._where} is larger than its entry in the archive says; the archive is damaged.")
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+    def _errors(self) -> _Translated:
+        return _Translated(self._where)
+
+
+class _Translated:
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
+            raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
+
+
+def is_safe_name(name: str) -> bool:
+    r"""Whether a name stays inside the folder that it is relative to, on every system.
+
+    >>> [is_safe_name(name) for name in ("a/b.jpg", "../a", "/a", "a\\b", "C:x", "a/../b", "")]
+    [True, False, False, False, False, False, False]
+    """
+    if not name or "\\" in name or "\0" in name or name.startswith("/") or name[1:2] == ":":
+        return False
+    return ".." not in name.split("/")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for name in files:
+            path = Path(place, name)
+            yield path.relative_to(folder).as_posix(), path
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

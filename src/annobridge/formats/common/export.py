@@ -1,0 +1,193 @@
+"""What a writer of label files gets: the items of the export, and the labels of each part in the unit of the format."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...core.arrays import as_array
+from ...exceptions import InvalidMedia, Unsupported
+from ...spill.tables import Tables
+from .. import media
+from ..base import Part
+from .fidelity import Fidelity
+from .items import ITEMS
+from .source import PIXELS, to_pixels
+
+_SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPart:
+    """Some items with their labels. ``labels`` are ``LABELS`` with a column ``item``, sorted by it; in pixels or relative."""
+
+    first: int  # the number of the first item
+    items: pa.Table  # ITEMS
+    labels: pa.Table
+
+    def by_item(self) -> Iterator[tuple[int, dict[str, object], pa.Table]]:
+        """Number, item and labels, one item after another."""
+        numbers = self.labels["item"].to_numpy()
+        for at, item in enumerate(self.items.to_pylist()):
+            start, end = np.searchsorted(numbers, [self.first + at, self.first + at + 1])
+            yield self.first + at, item, self.labels.slice(start, end - start)
+
+
+class ExportData:
+    """The samples and labels of an export. They wait in temporary files, since class numbers and names need all of them."""
+
+    def __init__(self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = ()) -> None:
+        self.folder, self.notes, self._unit = folder, list[str](), unit
+        self._tables, self._numbers = (
+            Tables(),
+            list[tuple[int, int, int]](),
+        )  # first item, number of samples and of labels
+        self._losses: list[pa.Table] = []
+        self._media: list[media.Media | None] = []
+        found: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        samples = []
+        count = 0
+        for part in parts:
+            rows = _samples(part.samples)
+            samples.append(rows)
+            found.update(
+                {v["values"]: v["counts"] for v in pc.value_counts(part.labels["label"]).to_pylist() if v["values"]}
+            )
+            self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
+            self._media.append(media.inside(part))
+            self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
+            count += rows.num_rows
+        all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
+        if "video" in all_samples["media_type"].to_pylist():
+            raise Unsupported("", ["Videos cannot be exported as label files of images; leave them out of the view."])
+        self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
+        self.items = _items(all_samples)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tables.close()
+
+    @property
+    def splits(self) -> list[str | None]:
+        """The splits in the order in which they occur; ``[None]`` where there are none."""
+        return list(dict.fromkeys(self.items["split"].to_pylist())) or [None]
+
+    def losses(self, fidelity: Fidelity) -> list[str]:
+        """What this export would lose, a sentence for each field and kind of loss."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for _, _, number in self._numbers:
+            labels = self._tables.get(number)
+            if labels.num_rows:
+                for name, what, count in fidelity.losses(labels):
+                    counts[name, what] += count
+        return [f"{name}: {count:,} {what}." for (name, what), count in counts.items()]
+
+    def parts(self) -> Iterator[ExportPart]:
+        """The parts, one in memory at a time."""
+        for first, samples_number, labels_number in self._numbers:
+            samples, labels = self._tables.get(samples_number), self._tables.get(labels_number)
+            items = self.items.slice(first, samples.num_rows)
+            at = pc.index_in(labels["sample_id"], value_set=as_array(samples["sample_id"]))
+            numbers = as_array(at).cast(pa.int32())
+            labels = labels.append_column("item", pc.add(numbers, pa.scalar(first, pa.int32())))
+            order = pc.sort_indices(labels, [("item", "ascending")])
+            labels = labels.take(order).combine_chunks()
+            if self._unit == PIXELS and labels.num_rows:
+                local = pc.subtract(labels["item"], first).to_numpy()
+                labels = to_pixels(labels, _sizes(items)[local])
+            yield ExportPart(first, items, labels)
+
+    def media_of(self) -> Iterator[tuple[int, pa.Table, media.Media]]:
+        """The samples of each part and what opens their media, with the number of the first item."""
+        for (first, number, _), inside in zip(self._numbers, self._media, strict=True):
+            samples = self._tables.get(number)
+            yield first, samples, media.of(samples, inside)
+
+
+def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: bool | str) -> None:
+    """Copy or link the images into the export; with ``False``, nothing."""
+    if how is False:
+        return
+    for first, samples, files in data.media_of():
+        rows = data.items.slice(first, samples.num_rows).to_pylist()
+        for item, sample_id, place in zip(
+            rows, samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True
+        ):
+            target = data.folder / folder_of(item["split"]) / item["name"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path = files.path(sample_id)
+            if how == "link" and path is not None:
+                if not path.is_file():
+                    raise InvalidMedia(
+                        f"{str(path)!r} of sample {sample_id!r} does not exist; leave it out of the view."
+                    )
+                os.symlink(path.absolute(), target)
+            elif path is not None and path.is_file():
+                shutil.copyfile(path, target)
+            else:
+                with target.open("wb") as copy:
+                    for piece in media.pieces(files, sample_id, place or "", "leave it out of the view"):
+                        copy.write(piece)
+
+
+def _samples(rows: pa.Table) -> pa.Table:
+    columns = {}
+    for name in _SAMPLES:
+        type_ = pa.int32() if name in ("width", "height") else pa.string()
+        columns[name] = rows[name].cast(type_) if name in rows.column_names else pa.nulls(rows.num_rows, type_)
+    return pa.table(columns)
+
+
+def _items(samples: pa.Table) -> pa.Table:
+    """The items of an export: names are the paths below the folder that all files have in common, and are unique."""
+    paths = [PurePosixPath((path or f"{sample_id}").replace("\\", "/")) for path, sample_id in
+             zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)]  # fmt: skip
+    splits = samples["split"].to_pylist()
+    names = _names(paths, splits)
+    columns = {"name": pa.array(names, pa.string()), **{n: samples[n] for n in ("split", "width", "height")}}
+    arrays = [as_array(columns[f.name]) if f.name in columns else pa.nulls(len(names), f.type) for f in ITEMS]
+    return pa.Table.from_arrays(arrays, schema=ITEMS)
+
+
+def _names(paths: Sequence[PurePosixPath], splits: Sequence[str | None]) -> list[str]:
+    if not paths:
+        return []
+    common = os.path.commonpath(sorted({str(path.parent) for path in paths}))
+    names = []
+    taken: set[tuple[str | None, str]] = set()
+    for path, split in zip(paths, splits, strict=True):
+        parts = path.relative_to(common).parts if common else path.parts
+        if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
+            parts = parts[parts.index(split) + 1 :]
+        parts = parts[1:] if parts[0] == "images" and len(parts) > 1 else parts
+        name, number = "/".join(parts), 1
+        while (split, name) in taken:
+            number += 1
+            name = str(PurePosixPath("/".join(parts)).with_stem(f"{PurePosixPath(parts[-1]).stem}_{number}"))
+        taken.add((split, name))
+        names.append(name)
+    return names
+
+
+def _sizes(items: pa.Table) -> np.ndarray:
+    if missing := items["width"].null_count:
+        raise Unsupported(
+            "", [f"The sizes of {missing:,} images are not known; doctor(repair=True) of the dataset reads them."]
+        )
+    sizes: np.ndarray = np.stack([items[name].to_numpy() for name in ("width", "height")], axis=1).astype(float)
+    return sizes

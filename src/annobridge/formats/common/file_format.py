@@ -1,0 +1,194 @@
+"""The base of formats of label files. A format says how it is recognised, read and written, and what survives in it."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from ...core.arrays import as_array
+from ...exceptions import InvalidOption, InvalidSource, Unsupported
+from ...spill.groups import Groups
+from ..base import PART, Options, Part
+from .archive import Archive, Limits
+from .export import ExportData, place_images
+from .fidelity import Fidelity
+from .images import Context, Found, image_names, resolve
+from .items import ITEMS, SHAPES, Items
+from .report import ReadReport
+from .source import PIXELS, LabelSource, field_names
+
+_MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|instances?|panoptic\w*|depth)(/|$)")
+
+
+class ReadOptions(Options):
+    """The options of reading that all formats have."""
+
+    image_dir: Path | None = Field(None, description="the folder of the images, where they are not in the source")
+    media_dir: Path | None = Field(None, description="the folder into which images inside a zip are unpacked")
+    field: str | None = Field(None, description="the label field; by default each kind has one named after its type")
+    as_predictions: bool = Field(False, description="labels of a model: the field is `predictions` if none is given")
+    max_files: int = Field(Limits.max_files, gt=0, description="how many files an archive may hold")
+    max_bytes: int = Field(Limits.max_bytes, gt=0, description="how many bytes it may unpack to")
+    max_file_bytes: int = Field(Limits.max_file_bytes, gt=0, description="how many bytes one file may unpack to")
+    max_ratio: int = Field(Limits.max_ratio, gt=0, description="to how many times its size a file may unpack")
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of an archive."""
+        return Limits(self.max_files, self.max_bytes, self.max_file_bytes, self.max_ratio)
+
+
+class WriteOptions(Options):
+    """The options of writing that all formats have."""
+
+    save_media: bool | Literal["link"] = Field(True, description="copy the images, link to them, or leave them out")
+    classes: tuple[str, ...] = Field(
+        (), description="the classes in the order that their numbers follow; others are appended"
+    )
+    strict: bool = Field(False, description="refuse to write what the format cannot hold, instead of counting it")
+
+
+class FileFormat(ABC):
+    """One format of label files. A new one is a subclass with these four declarations and three methods, and an entry point in
+    the group ``annobridge.formats``; ``annobridge.testing.FormatContract`` has its tests.
+    """
+
+    name: ClassVar[str]  # as in format="coco"
+    title: ClassVar[str]  # as in "a COCO dataset"
+    fidelity: ClassVar[Fidelity]
+    unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
+    reading: ClassVar[type[ReadOptions]] = ReadOptions
+    writing: ClassVar[type[WriteOptions] | None] = WriteOptions
+
+    @abstractmethod
+    def detect(self, archive: Archive) -> str | None:
+        """Why the archive is of this format, as "annotations/instances_train.json has images and annotations"; ``None`` if it is
+        not. Cheap: it looks at names, and at the beginning of a few files.
+        """
+
+    @abstractmethod
+    def read(self, archive: Archive, items: Items, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """Add all items, and yield their shapes (columns of ``SHAPES``) in any order, some thousands at a time.
+
+        An annotation that cannot be read is skipped in the report, with its place; a file that cannot be read raises
+        ``InvalidSource``.
+        """
+
+    def write_files(self, data: ExportData, options: WriteOptions) -> None:
+        """Write the label files. Images are already in place; ``data`` has their names."""
+        raise InvalidOption(f"{self.title} can be read, but not written; choose another format.")
+
+    def image_folder(self, split: str | None) -> str:
+        """Where images of a split are in an export, relative to its folder; ``"."`` for the folder itself."""
+        return f"images/{split}" if split else "images"
+
+    # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
+
+    def recognises(self, source: Path) -> bool:
+        """Whether ``detect`` knows it; never raises."""
+        try:
+            with Archive(source) as archive:
+                return self.detect(archive) is not None
+        except (InvalidSource, OSError, ValueError):
+            return False
+
+    def reason(self, source: Path) -> str | None:
+        """What ``detect`` says of it."""
+        with Archive(source) as archive:
+            return self.detect(archive)
+
+    def open(self, source: Path, options: Options, context: Context | None = None) -> LabelSource:
+        """Read all of a source. Raises ``InvalidSource``; shapes wait in temporary files."""
+        assert isinstance(options, ReadOptions)  # noqa: S101 - the options of this format
+        context = context or Context()
+        if options.media_dir is not None:
+            context = Context(context.known, options.media_dir)
+        report, items, kinds = ReadReport(), Items(), set[str]()
+        shapes = Groups(SHAPES)
+        try:
+            with Archive(source, options.limits) as archive:
+                for table in self.read(archive, items, options, report):
+                    kinds.update(pc.unique(table["kind"]).to_pylist())
+                    for batch in _conformed(table).to_batches():
+                        shapes.add(batch, batch["item"].to_numpy() // PART)
+                found, listed = self._images(archive, items, options, context)
+        except BaseException:
+            shapes.close()
+            raise
+        name = options.field or ("predictions" if options.as_predictions else None)
+        fields = field_names(sorted(kinds), name)
+        return LabelSource(listed, shapes, found, fields, self.unit, report, _assumptions(found, listed))
+
+    def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
+        """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
+        assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
+        with ExportData(parts, folder, self.unit, options.classes) as data:
+            losses = data.losses(self.fidelity)
+            if losses and options.strict:
+                raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
+            place_images(data, self.image_folder, options.save_media)
+            self.write_files(data, options)
+            return [*losses, *data.notes]
+
+    def is_image(self, name: str) -> bool:
+        """Whether an image of the archive can be a sample; by default not in folders of masks."""
+        return not _MASKS.search(str(Path(name).parent.as_posix()))
+
+    def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
+        """The images of the items, and the items; images that no item names are items without labels."""
+        images = [name for name in image_names(archive) if self.is_image(name)]
+        table = items.table()
+        found = resolve(archive, table, images, options.image_dir, context)
+        named = {path for path in found.paths if path is not None}
+        if table.num_rows and not named:
+            first = table["name"][0].as_py()
+            places = [", in image_dir"] * (options.image_dir is not None) + [", or in the dataset"] * (
+                context.known is not None
+            )
+            raise InvalidSource(
+                f"None of the {table.num_rows:,} images of {str(archive.path)!r} (as {first!r}) is in it{''.join(places)}; "
+                "give image_dir= for the folder of the images, or mode='add' to add the labels to a dataset that has them."
+            )
+        extra = [name for name in images if _path_of(archive, name, context) not in named]
+        if not extra:
+            return found, table
+        more = pa.table({"name": extra, "file": extra})
+        items.extend(more)
+        both = items.table()
+        rest = resolve(archive, both.slice(table.num_rows), images, None, context)
+        for name in ("paths", "sample_ids", "sizes", "frames"):
+            getattr(found, name).extend(getattr(rest, name))
+        return found, both
+
+
+def _path_of(archive: Archive, name: str, context: Context) -> str:
+    path = archive.file(name) or (context.media_folder or Path()) / name
+    return str(path.absolute())
+
+
+def _conformed(table: pa.Table) -> pa.Table:
+    columns = [
+        as_array(table[f.name]).cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+        for f in SHAPES
+    ]
+    return pa.Table.from_arrays(columns, schema=SHAPES).combine_chunks()
+
+
+def _assumptions(found: Found, listed: pa.Table) -> list[str]:
+    said = [f"{count:,} images were found {how}." for how, count in found.how.items()]
+    missing = int(np.sum([path is None for path in found.paths]))
+    if missing:
+        first = next(listed["name"][at].as_py() for at, path in enumerate(found.paths) if path is None)
+        said.append(f"{missing:,} images were not found, as {first!r}; they and their labels were left out.")
+    return said
+
+
+__all__ = ["ITEMS", "SHAPES", "FileFormat", "ReadOptions", "WriteOptions"]

@@ -1,0 +1,204 @@
+"""The image of each item: in the archive, in a folder that the caller names, or already in the dataset."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from ...core.media import IMAGES, PICTURES
+from ...exceptions import InvalidSource
+from ..ids import of_paths
+from ..media import known_headers
+from ..names import composed
+from .archive import Archive
+
+KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an import knows beside the source.
+
+    ``known`` are the samples of the dataset, if the import adds to one: columns ``KNOWN``. ``media_folder`` is where images that
+    are inside a zip are unpacked; they stay there.
+    """
+
+    known: pa.Table | None = None
+    media_folder: Path | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """The image of each item, by the item's number; ``None`` where there is none."""
+
+    paths: list[str | None]
+    sample_ids: list[str | None]
+    sizes: list[tuple[int, int] | None]  # as shown
+    frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
+    how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
+
+
+class Names:
+    """Paths that can be looked up by less than the whole path, where that is unambiguous."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._by_base: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for path in paths:
+            base = PurePosixPath(composed(path.replace("\\", "/"))).name
+            self._by_base[base].append(path)
+            self._by_stem[_stem(base)].append(path)
+
+    def find(self, name: str, split: str | None = None) -> str | None:
+        """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
+        split, or the shortest if it is the name itself; ``None`` if it is not clear which.
+        """
+        name = composed(name.replace("\\", "/")).lstrip("./")
+        base = PurePosixPath(name).name
+        for paths, wanted, cut in ((self._by_base[base], name, False), (self._by_stem[_stem(base)], _stem(name), True)):
+            fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
+            if not fits:
+                # The item may have folders that the files lack: of a machine where the labels were made.
+                fits = [path for path in paths if _ends_with(wanted, _stem(path) if cut else path, False)]
+            if len(fits) > 1 and split is not None:
+                fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
+            if len(fits) > 1:
+                fits = [path for path in fits if path.replace("\\", "/") == wanted] or fits
+            if len(fits) == 1:
+                return fits[0]
+        return None
+
+
+def _stem(name: str) -> str:
+    root, suffix = os.path.splitext(name)
+    return root if suffix.lower() in PICTURES else name
+
+
+def _ends_with(path: str, wanted: str, cut: bool) -> bool:
+    if cut:
+        path = _stem(path)
+    return path == wanted or path.endswith(f"/{wanted}")
+
+
+def image_names(archive: Archive) -> list[str]:
+    """The images in an archive, by their suffixes."""
+    return [
+        name
+        for suffix in sorted(archive.by_suffix)
+        if suffix in IMAGES | PICTURES
+        for name in archive.by_suffix[suffix]
+    ]
+
+
+def resolve(
+    archive: Archive, items: pa.Table, images: Sequence[str], image_dir: Path | None, context: Context
+) -> Found:
+    """Find the image of each item (``ITEMS``). ``images`` are the names of images in the archive that samples can be."""
+    count = items.num_rows
+    found = Found([None] * count, [None] * count, [None] * count, [None] * count)
+    rows = list(zip(*(items[name].to_pylist() for name in ("name", "split", "frame", "file")), strict=True))
+    inside = Names(images)
+    beside = _folder_names(image_dir) if image_dir is not None else {}
+    outside = Names(beside)
+    here = _Known(context.known)
+    for at, (name, split, frame, file) in enumerate(rows):
+        if (member := file if file in archive else inside.find(name, split)) is not None:
+            found.paths[at] = _on_disk(archive, member, context)
+            _count(found, "in the source")
+        elif (base := outside.find(name, split)) is not None:
+            found.paths[at] = str(beside[base])
+            _count(found, "in image_dir")
+        elif (row := here.find(name, split, frame)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
+            _count(found, how)
+    _measure(found)
+    return found
+
+
+def _measure(found: Found) -> None:
+    """The sizes of files, and the ids of samples that are new."""
+    new = [at for at, path in enumerate(found.paths) if path is not None and found.sample_ids[at] is None]
+    paths = [path for at in new if (path := found.paths[at]) is not None]
+    for at, sample_id in zip(new, of_paths(paths), strict=True):
+        found.sample_ids[at] = sample_id
+    unknown = [at for at, path in enumerate(found.paths) if path is not None and found.sizes[at] is None]
+    headers = known_headers([path for at in unknown if (path := found.paths[at]) is not None])
+    for at, header in zip(unknown, headers, strict=True):
+        found.sizes[at] = header.shown if header is not None else None
+
+
+def _count(found: Found, how: str) -> None:
+    found.how[how] = found.how.get(how, 0) + 1
+
+
+def _folder_names(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InvalidSource(f"image_dir={str(folder)!r} is no folder; correct the path.")
+    return {
+        path.relative_to(folder).as_posix(): path.absolute()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in PICTURES and path.is_file()
+    }
+
+
+def _on_disk(archive: Archive, name: str, context: Context) -> str:
+    """The path of an image: that of its file, or of a copy of what is inside a zip."""
+    path = archive.file(name)
+    if path is not None:
+        return str(path.absolute())
+    if context.media_folder is None:
+        raise InvalidSource(
+            f"The images of {str(archive.path)!r} are inside the archive; give media_dir= for the folder to unpack them into, or "
+            "unpack the archive."
+        )
+    target = context.media_folder / name
+    if not target.exists() or target.stat().st_size != archive.size(name):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(name) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+    return str(target.absolute())
+
+
+class _Known:
+    """The samples of the dataset, by path, name, stem and frame number."""
+
+    def __init__(self, known: pa.Table | None) -> None:
+        rows = [] if known is None else known.select(KNOWN).to_pylist()
+        self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
+        images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
+        self._videos = [row for row in rows if row["media_type"] == "video"]
+        self._names = Names(images)
+        self._by_frame: dict[int, list[str]] = defaultdict(list)
+        for path in images:
+            if number := _LAST_NUMBER.search(_stem(PurePosixPath(path).name)):
+                self._by_frame[int(number[1])].append(path)
+
+    def find(
+        self, name: str, split: str | None, frame: int | None
+    ) -> tuple[str, str, tuple[int, int] | None, int | None, str] | None:
+        """Path, id, size, frame number in a video, and how it was found."""
+        if (path := self._names.find(name, split)) is not None:
+            return (*self._row(path), None, "in the dataset, by name")
+        if frame is None:
+            return None
+        if len(self._videos) == 1 and (self._videos[0]["frames"] or frame + 1) > frame:
+            return (
+                *self._row(self._videos[0]["filepath"].replace("\\", "/")),
+                frame + 1,
+                "in the dataset's video, by frame number",
+            )
+        paths = self._by_frame.get(frame, [])
+        return (*self._row(paths[0]), None, "in the dataset, by frame number") if len(paths) == 1 else None
+
+    def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:
+        row = self._rows[path]
+        size = (row["width"], row["height"]) if row["width"] and row["height"] else None
+        return row["filepath"], row["sample_id"], size

@@ -1,0 +1,116 @@
+"""What a reader of label files gives: items (images, or frames of a video), and shapes on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from ...core.labels import LABELS
+from ...core.rows import attributes as attribute_list
+
+ITEMS = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),  # as the format has it, with folders, with or without a suffix
+        pa.field("split", pa.string()),  # the subset
+        pa.field("width", pa.int32()),  # as the format says; pixels
+        pa.field("height", pa.int32()),
+        pa.field("frame", pa.int64()),  # its number, where the format counts frames
+        pa.field("file", pa.string()),  # the archive's file of the image, where the reader knows it
+    ]
+)
+_LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
+# A label on an item. Columns that a table lacks are null. Positions are in the unit that the format declares.
+SHAPES = pa.schema(
+    [pa.field("item", pa.int32(), nullable=False)]
+    + [f.with_nullable(f.name != "kind") for f in LABELS if f.name not in _LEFT_OUT]
+    + [pa.field("place", pa.string())]  # where it is in the source, for messages
+)
+_ROWS = 16_384  # of a batch
+
+
+class Items:
+    """The items of a source, numbered in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {name: [] for name in ITEMS.names}
+        self._tables: list[pa.Table] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(
+        self,
+        name: str,
+        split: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        frame: int | None = None,
+        file: str | None = None,
+    ) -> int:
+        """Add an item; returns its number."""
+        for column, value in zip(self._columns.values(), (name, split, width, height, frame, file), strict=True):
+            column.append(value)
+        self._count += 1
+        if len(self._columns["name"]) >= _ROWS:
+            self._flush()
+        return self._count - 1
+
+    def extend(self, rows: pa.Table) -> int:
+        """Add many items, with columns of ``ITEMS``; returns the number of the first."""
+        self._flush()
+        columns = [
+            rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(len(rows), f.type) for f in ITEMS
+        ]
+        self._tables.append(pa.Table.from_arrays(columns, schema=ITEMS))
+        self._count += len(rows)
+        return self._count - len(rows)
+
+    def table(self) -> pa.Table:
+        """All items (``ITEMS``)."""
+        self._flush()
+        return pa.concat_tables(self._tables).combine_chunks() if self._tables else ITEMS.empty_table()
+
+    def _flush(self) -> None:
+        if self._columns["name"]:
+            self._tables.append(pa.Table.from_pydict(self._columns, schema=ITEMS))
+            self._columns = {name: [] for name in ITEMS.names}
+
+
+class Shapes:
+    """Rows of ``SHAPES``, added one by one, for formats that are read element by element.
+
+    >>> shapes = Shapes()
+    >>> shapes.add(0, "box", "car", bounding_box=[1, 2, 3, 4], attributes={"truncated": True})
+    >>> shapes.take()["label"].to_pylist(), len(shapes)
+    (['car'], 0)
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {name: [] for name in SHAPES.names}
+
+    def __len__(self) -> int:
+        return len(self._columns["item"])
+
+    def add(
+        self, item: int, kind: str, label: str | None = None, attributes: dict[str, Any] | None = None, **values: Any
+    ) -> None:
+        """Add a label of an item. ``attributes`` are name → value; ``values`` are columns of ``SHAPES``."""
+        values |= {"item": item, "kind": kind, "label": label}
+        if attributes:
+            values["attributes"] = attribute_list(attributes)
+        for name, column in self._columns.items():
+            column.append(values.get(name))
+
+    def take(self) -> pa.Table:
+        """The rows so far, which are then forgotten."""
+        table = pa.Table.from_pydict(self._columns, schema=SHAPES)
+        self._columns = {name: [] for name in SHAPES.names}
+        return table
+
+    def take_full(self) -> Iterable[pa.Table]:
+        """The rows so far if they are many, else nothing: ``yield from`` it after each element."""
+        if len(self) >= _ROWS:
+            yield self.take()

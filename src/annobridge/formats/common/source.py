@@ -1,0 +1,229 @@
+"""A source of label files that was read: its images as samples, and its shapes as labels, converted part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...core.arrays import as_array, as_mask, list_lengths, replace_values
+from ...core.checks import validate
+from ...core.labels import KIND_TYPES, LABELS, SAMPLES
+from ...core.merge import border
+from ...core.schema import FRAMES
+from ...spill.groups import Groups
+from ..base import PART, Part
+from .images import Found
+from .report import ReadReport
+
+PIXELS, RELATIVE = "pixels", "relative"
+_COLUMNS = [f for f in LABELS if f.name not in ("run", "tool", "rev")]
+
+
+class LabelSource:
+    """What ``FileFormat.open`` returns; a ``Source``. Shapes are kept on disk, one part of them in memory at a time."""
+
+    def __init__(
+        self, items: pa.Table, shapes: Groups, found: Found, fields: Mapping[str, str], unit: str,
+        report: ReadReport, assumptions: Sequence[str],
+    ) -> None:  # fmt: skip
+        self._items, self._shapes, self._found, self._fields = items, shapes, found, fields
+        self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
+        self._parts = self._group_by_sample()
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return sum(map(len, self._parts))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or changed, a sentence each; complete once the parts were read."""
+        return self.report.notes()
+
+    def _group_by_sample(self) -> list[list[int]]:
+        """The numbers of the items of each part. Items of one sample (frames of a video, an image named twice) are in the first
+        part that has one of them.
+        """
+        first: dict[str, int] = {}
+        parts: list[list[int]] = []
+        for at, sample_id in enumerate(self._found.sample_ids):
+            if sample_id is not None and sample_id not in first:
+                if at // PART >= len(parts):
+                    parts.extend([] for _ in range(at // PART - len(parts) + 1))
+                parts[at // PART].append(at)
+                first[sample_id] = at
+        return parts
+
+    def parts(self) -> Iterator[Part]:
+        """The samples with their labels. Labels of an item whose image was not found are skipped."""
+        groups = -(-self._items.num_rows // PART)
+        for number in range(groups):
+            new = self._parts[number] if number < len(self._parts) else []
+            labels = self._labels(self._shapes.get(number).combine_chunks())
+            yield Part(self._samples(new), labels)
+
+    def _samples(self, at: Sequence[int]) -> pa.Table:
+        found, index = self._found, pa.array(at, pa.int64())
+        sizes = [found.sizes[n] or (None, None) for n in at]
+        columns = {
+            "sample_id": pa.array([found.sample_ids[n] for n in at], pa.string()),
+            "filepath": pa.array([found.paths[n] for n in at], pa.string()),
+            "width": pa.array([size[0] for size in sizes], SAMPLES.field("width").type),
+            "height": pa.array([size[1] for size in sizes], SAMPLES.field("height").type),
+        }
+        if self._items["split"].null_count < self._items.num_rows:
+            columns["split"] = as_array(self._items["split"]).take(index)
+        return pa.table(columns)
+
+    def _labels(self, shapes: pa.Table) -> pa.Table:
+        items = shapes["item"].to_numpy()
+        there = np.array([self._found.sample_ids[n] is not None for n in items.tolist()], bool)
+        self._skip(shapes, ~there, "its image was not found")
+        shapes, items = shapes.filter(pa.array(there)).combine_chunks(), items[there]
+        if not shapes.num_rows:
+            return pa.schema(_COLUMNS).empty_table()
+        labels, known = self._in_samples(shapes, items)
+        self._skip(shapes, ~known, "the size of its image is not known")
+        labels = labels.filter(pa.array(known)).combine_chunks()
+        return self._storable(labels, shapes.filter(pa.array(known)).combine_chunks())
+
+    def _in_samples(self, shapes: pa.Table, items: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """Shapes as ``LABELS`` rows with relative positions; and which of them have the size that this needs."""
+        found = self._found
+        sizes = self._sizes(items)
+        known = np.isfinite(sizes).all(axis=1)
+        needs = np.zeros(len(items), bool)
+        if self._unit == PIXELS:
+            needs = as_mask(shapes["bounding_box"].is_valid()) | as_mask(shapes["points"].is_valid())
+            shapes = to_relative(shapes, np.where(known[:, None], sizes, 1.0))
+        frames = pa.array([found.frames[n] for n in items.tolist()], pa.int32())
+        kinds = as_array(shapes["kind"])
+        fields = pa.array([self._fields[kind] for kind in kinds.to_pylist()], pa.string())
+        fields = pc.if_else(frames.is_valid(), pc.binary_join_element_wise(FRAMES, fields, ""), fields)
+        columns = {f.name: as_array(shapes[f.name]) for f in _COLUMNS if f.name in shapes.column_names}
+        columns |= {
+            "sample_id": pa.array([found.sample_ids[n] for n in items.tolist()], pa.string()),
+            "field": fields,
+            "frame_number": frames,
+        }
+        arrays = [columns[f.name].cast(f.type) for f in _COLUMNS]
+        schema = pa.schema([f.with_nullable(True) for f in _COLUMNS])
+        return pa.Table.from_arrays(arrays, schema=schema), known | ~needs
+
+    def _sizes(self, items: np.ndarray) -> np.ndarray:
+        """Width and height for the shapes of each item: as the format says, else those of the image."""
+        declared = np.stack([self._items[n].cast(pa.float64()).to_numpy() for n in ("width", "height")], axis=1)[items]
+        shown = np.array([self._found.sizes[n] or (np.nan, np.nan) for n in items.tolist()], float).reshape(-1, 2)
+        both = np.isfinite(declared).all(axis=1) & np.isfinite(shown).all(axis=1)
+        if (differ := both & (declared != shown).any(axis=1)).any():
+            self.report.note(
+                "labels are on images whose size is not the one that the labels were made for; they were scaled",
+                int(differ.sum()),
+            )
+        result: np.ndarray = np.where(np.isfinite(declared), declared, shown)
+        return result
+
+    def _storable(self, labels: pa.Table, shapes: pa.Table) -> pa.Table:
+        """The labels without those that could not be stored, and cut back to their image where they overhang it."""
+        samples = pa.table({
+            "sample_id": labels["sample_id"],
+            **{n: pa.array([(self._found.sizes[i] or (None, None))[k] for i in shapes["item"].to_pylist()], pa.int32())
+               for k, n in enumerate(("width", "height"))},
+        })  # fmt: skip
+        wrong_size = validate.other_size(labels, samples)
+        self._skip(shapes, wrong_size, "its mask is not of the size of the image")
+        over = border.overhang(labels)
+        overhang = over.any(axis=1) & ~wrong_size
+        outside = np.zeros(labels.num_rows, bool)
+        if overhang.any():
+            cut = border.clipped(labels, overhang)
+            outside = overhang & _is_nothing(cut)
+            self._skip(shapes, outside, "it is outside its image")
+            self.report.note("shapes that overhang their image were cut back to it", int((overhang & ~outside).sum()))
+            labels = cut
+        keep = ~wrong_size & ~outside
+        labels, shapes = labels.filter(pa.array(keep)), shapes.filter(pa.array(keep))
+        bad = validate.unstorable(labels.combine_chunks())
+        places = shapes["place"].to_pylist() if bad else []
+        for row, reason in bad.items():
+            self.report.skip(places[row] or "?", f"it {reason}".split(";")[0])
+        good = np.ones(labels.num_rows, bool)
+        good[list(bad)] = False
+        return labels.filter(pa.array(good)).combine_chunks()
+
+    def _skip(self, shapes: pa.Table, where: np.ndarray, reason: str) -> None:
+        if where.any():
+            for place in shapes["place"].filter(pa.array(where)).to_pylist():
+                self.report.skip(place or "?", reason)
+
+
+def field_names(kinds: Sequence[str], field: str | None) -> dict[str, str]:
+    """Kind → field. Without a name, each is named after its type; with one, it is that name, or, if there are several kinds, the
+    name and the type.
+
+    >>> field_names(["box", "polygon"], None), field_names(["box"], "objects"), field_names(["box", "mask"], "gt")
+    ({'box': 'detections', 'polygon': 'polygons'}, {'box': 'objects'}, {'box': 'gt_detections', 'mask': 'gt_instances'})
+    """
+    types = {kind: KIND_TYPES.get(kind, kind) for kind in kinds}
+    if field is None:
+        return types
+    return {kind: field if len(types) == 1 else f"{field}_{name}" for kind, name in types.items()}
+
+
+def to_relative(shapes: pa.Table, sizes: np.ndarray) -> pa.Table:
+    """Shapes in pixels, as shares of images with these ``sizes``, an array of (width, height) for each row."""
+    return _scaled(shapes, np.asarray(sizes, float), np.divide)
+
+
+def to_pixels(labels: pa.Table, sizes: np.ndarray) -> pa.Table:
+    """Labels in shares of their image, as pixels of images with these ``sizes``, an array of (width, height) for each row."""
+    return _scaled(labels, np.asarray(sizes, float), np.multiply)
+
+
+def _scaled(rows: pa.Table, sizes: np.ndarray, by: Callable[..., np.ndarray]) -> pa.Table:
+    boxes = as_array(rows["bounding_box"])
+    if boxes.null_count < len(boxes):
+        at = np.flatnonzero(as_mask(boxes.is_valid()))
+        values = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+        new = pa.FixedSizeListArray.from_arrays(pa.array(by(values, np.tile(sizes[at], 2)).ravel()), 4)
+        rows = _set(rows, "bounding_box", replace_values(boxes, at, new.cast(boxes.type)))
+    parts = as_array(rows["points"])
+    if parts.null_count < len(parts):
+        rings = parts.flatten()
+        points = rings.flatten()
+        owner = np.repeat(np.repeat(np.arange(len(parts)), list_lengths(parts)), list_lengths(rings))
+        xy = by(points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2), sizes[owner])
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(xy.ravel()), 2)
+        inner = pa.ListArray.from_arrays(_offsets(rings), flat)
+        new = pa.ListArray.from_arrays(_offsets(parts), inner, mask=parts.is_null())
+        rows = _set(rows, "points", new.cast(parts.type))
+    return rows
+
+
+def _offsets(lists: pa.Array) -> pa.Array:
+    return pc.cast(pa.array(np.concatenate([[0], np.cumsum(list_lengths(lists))])), pa.int32())
+
+
+def _is_nothing(labels: pa.Table) -> np.ndarray:
+    """Boxes without an area, and shapes of which all points are on one line of the border: what was outside before a cut."""
+    boxes = as_array(labels["bounding_box"])
+    nothing = np.zeros(labels.num_rows, bool)
+    at = np.flatnonzero(as_mask(boxes.is_valid()))
+    values = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    nothing[at] = (values[:, 2:] <= 0).any(axis=1)
+    parts = as_array(labels["points"])
+    rings = parts.flatten()
+    owner = np.repeat(np.repeat(np.arange(len(parts)), list_lengths(parts)), list_lengths(rings))
+    xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    for axis in (0, 1):
+        for edge in (0.0, 1.0):
+            inside = np.bincount(owner, xy[:, axis] != edge, minlength=len(parts))
+            nothing |= (inside == 0) & (np.bincount(owner, minlength=len(parts)) > 0)
+    return nothing
+
+
+def _set(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), rows.schema.field(name), column)
