@@ -155,7 +155,7 @@ def arguments() -> Iterator[tuple[str, dict[str, Any]]]:
     ],
 )
 def test_what_stands_for_nothing_where_nothing_may_be(spec: dict[str, Any], word: str | None) -> None:
-    assert values.instead_of_none(spec) == word
+    assert values.unset_string(spec) == word
 
 
 def test_an_empty_choice_is_there_once() -> None:
