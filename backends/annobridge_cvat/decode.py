@@ -213,8 +213,8 @@ class Decoder:
         frames = np.array([r.frame for r in rows], np.int64)
         sizes, numbers = self.frames.sizes[frames], self.frames.numbers[frames]
         is_skeleton = kind == "skeleton"
-        wire = [[self._skeleton_points(r)] for r in rows] if is_skeleton else [r.parts for r in rows]
-        columns: dict[str, Any] = points.to_columns(kind, wire, sizes)
+        pixels = [[self._skeleton_points(r)] for r in rows] if is_skeleton else [r.parts for r in rows]
+        columns: dict[str, Any] = points.to_columns(kind, pixels, sizes)
         if is_skeleton:
             columns["visibility"] = points.visibility_column([self._visibility(r) for r in rows])
         elif kind == "keypoints":

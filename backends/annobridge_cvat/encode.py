@@ -76,9 +76,9 @@ def _shapes(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, frame_of: 
     parts: list[points.Parts] = [[]] * len(kinds)
     for kind in set(kinds):
         at = np.flatnonzero([k == kind for k in kinds])
-        found = points.to_wire(kind, labels.take(pa.array(at)).combine_chunks(), sizes[at])
-        for row, wire in zip(at.tolist(), found, strict=True):
-            parts[row] = wire
+        found = points.to_pixels(kind, labels.take(pa.array(at)).combine_chunks(), sizes[at])
+        for row, pixels in zip(at.tolist(), found, strict=True):
+            parts[row] = pixels
     texts = {name: lists.values(labels["attributes"], name).to_pylist() for name in lists.names(labels["attributes"])}
     columns = ("field", "label", "value", "rotation", "visibility", "index", "keyframe", "confidence")
     rows = zip(*(as_array(labels[c]).to_pylist() for c in columns), strict=True)

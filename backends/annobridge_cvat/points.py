@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Parts = list[list[float]]  # for each part of a label, the numbers x, y, x, y, …
 
 
-def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
+def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
     """The parts of each label of one kind, in pixels. ``sizes`` are width and height of each label's frame, shape (n, 2). A missing
     point of a skeleton is NaN; missing keypoints are left out.
     """
@@ -64,27 +64,27 @@ def _corners(labels: pa.Table) -> pa.Array:
     return pc.coalesce(as_array(labels["points"]), made)
 
 
-def to_columns(kind: str, wire: list[Parts], sizes: Ints) -> dict[str, pa.Array]:
-    """The spatial columns for labels of one kind: the inverse of ``to_wire``."""
+def to_columns(kind: str, pixels: list[Parts], sizes: Ints) -> dict[str, pa.Array]:
+    """The spatial columns for labels of one kind: the inverse of ``to_pixels``."""
     if kind in ("box", "ellipse"):
-        return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in wire], np.float64).reshape(-1, 4), sizes)}
+        return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in pixels], np.float64).reshape(-1, 4), sizes)}
     if kind in ("mask", "segmentation"):
-        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(wire, sizes, strict=True)]
+        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(pixels, sizes, strict=True)]
         return {"mask": pa.array(found, pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.binary())]))}
     if kind in ("classification", "scalar"):
         return {}
-    columns: dict[str, pa.Array] = {"points": FlatPoints.of_lists(wire).to_relative(sizes).to_array()}
+    columns: dict[str, pa.Array] = {"points": FlatPoints.of_lists(pixels).to_relative(sizes).to_array()}
     if kind in ("polygon", "polyline"):
-        columns |= {name: pa.repeat(kind == "polygon", len(wire)) for name in ("closed", "filled")}
+        columns |= {name: pa.repeat(kind == "polygon", len(pixels)) for name in ("closed", "filled")}
     return columns
 
 
-def _from_boxes(kind: str, wire: Floats, sizes: Ints) -> pa.Array:
-    wire = wire / np.hstack([sizes, sizes])
+def _from_boxes(kind: str, pixels: Floats, sizes: Ints) -> pa.Array:
+    pixels = pixels / np.hstack([sizes, sizes])
     if kind == "box":
-        low, high = np.minimum(wire[:, :2], wire[:, 2:]), np.maximum(wire[:, :2], wire[:, 2:])
+        low, high = np.minimum(pixels[:, :2], pixels[:, 2:]), np.maximum(pixels[:, :2], pixels[:, 2:])
     else:
-        centre, radius = wire[:, :2], np.abs(wire[:, 2:] - wire[:, :2])
+        centre, radius = pixels[:, :2], np.abs(pixels[:, 2:] - pixels[:, :2])
         low, high = centre - radius, centre + radius
     flat = np.hstack([low, high - low]).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), 4).cast(pa.list_(pa.float64(), 4))

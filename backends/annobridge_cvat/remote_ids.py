@@ -177,8 +177,8 @@ def _match_by_position(found: Iterable[FoundLabel], vanished: pa.Table, frames: 
     for kind in set(vanished["kind"].to_pylist()):
         at = np.flatnonzero([k == kind for k in vanished["kind"].to_pylist()])
         rows = vanished.take(pa.array(at)).combine_chunks()
-        wire = points.to_wire(kind, rows, frames.sizes[frame_of[at]])
-        for remote_id, frame, parts in zip(rows["remote_id"].to_pylist(), frame_of[at].tolist(), wire, strict=True):
+        pixels = points.to_pixels(kind, rows, frames.sizes[frame_of[at]])
+        for remote_id, frame, parts in zip(rows["remote_id"].to_pylist(), frame_of[at].tolist(), pixels, strict=True):
             free[frame][remote_id] = parts[0]
     old_ids: dict[str, str] = {}
     by_track: dict[int | None, list[FoundLabel]] = defaultdict(list)

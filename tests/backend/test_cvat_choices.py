@@ -1,4 +1,4 @@
-"""What is sent for an attribute that a label lacks is something that CVAT's page lets stand; and lists of choices are texts."""
+"""Attributes without a value are sent as a string that CVAT's page accepts; lists of choices are sent as texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corners of CVAT in which an untouched label once was not, or a person's work was lost."""
+"""Regressions: unchanged labels that seemed changed, and work that was lost."""
 
 from __future__ import annotations
 

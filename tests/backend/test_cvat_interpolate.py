@@ -1,4 +1,4 @@
-"""Tracks between their keyframes: numbers worked out by hand, and the law that sparse keyframes give the dense track back."""
+"""Interpolation of tracks: results computed by hand, and the property that the chosen keyframes give the dense track."""
 
 from __future__ import annotations
 

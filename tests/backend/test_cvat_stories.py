@@ -1,4 +1,4 @@
-"""What people do in CVAT, and what goes wrong there, on doubles of two versions and on a real server where there is one."""
+"""Edits and failures in CVAT, on doubles of two versions, and on a real server where one is configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CVAT gives labels and attributes other numbers: a task moves into a project, a label or an attribute is made again."""
+"""Labels and attributes get other ids in CVAT: a task moves into a project, a label or an attribute is made again."""
 
 from __future__ import annotations
 

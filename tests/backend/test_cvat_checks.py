@@ -1,4 +1,4 @@
-"""What CVAT cannot hold is told before anything is sent, with the cure."""
+"""What CVAT cannot store is reported before anything is sent, with the cure."""
 
 from __future__ import annotations
 
