@@ -20,29 +20,29 @@ from .plan import require_open
 REPLANS = 3  # plans made anew when others keep changing the labels
 
 
-def apply(stores: Stores, outcome: Outcome) -> int | None:
+def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
 
     The ledger says ``applying`` before anything is written, and the commit of the labels has its token; so whatever
     happens in between, the next look at the run finds either the whole load or none of it.
     """
-    outcome.guard()
-    rows = outcome.spool.rows
-    if not rows["writes"] and not rows["before"] and not rows["baseline"]:
+    outcome.guard(force)
+    rows = outcome.streams.rows
+    if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
             raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-        require_samples(stores, outcome.spool, run)
+        require_samples(stores, outcome.streams, run)
         _require_open(stores, outcome)
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
         version = None
         try:
             if rows["baseline"]:
-                stores.baseline.add_loaded(outcome.spool.reader("baseline"))
-            if rows["before"]:
+                stores.baseline.add_loaded(outcome.streams.reader("baseline"))
+            if rows["replaced"]:
                 stores.database.append("annotation_changes", _changes(outcome, run.run_id))
-                version = commit(stores, outcome.spool, outcome.version, run, load)
+                version = commit(stores, outcome.streams, outcome.version, run, load)
         except BaseException:
             stores.runs.abandon_load(run, load)
             raise
@@ -51,9 +51,9 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     return version
 
 
-def require_samples(stores: Stores, spool: Streams, run: Run) -> None:
+def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
     """A label must not be added to a sample that was deleted since the plan was made."""
-    batches = [pc.unique(batch["sample_id"]) for batch in spool.batches("writes")]
+    batches = [pc.unique(batch["sample_id"]) for batch in streams.batches("writes")]
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
     if len(wanted) and len(stores.samples.existing_ids(wanted)) < len(wanted):
         raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
@@ -67,16 +67,16 @@ def _require_open(stores: Stores, outcome: Outcome) -> None:
 
 
 def commit(
-    stores: Stores, spool: Streams, version: int, run: Run, load: Load, user_columns_version: int | None = None
+    stores: Stores, streams: Streams, version: int, run: Run, load: Load, user_columns_version: int | None = None
 ) -> int:
-    """Commit the streams ``before`` and ``writes`` of a spool, planned on a version of ``labels``.
+    """Commit the streams ``replaced`` and ``writes`` of a streams, planned on a version of ``labels``.
 
     Additions have no row to replace, so only the others are held in memory: 60 bytes each. ``user_columns_version`` is the
     version from which labels that come back get the values of the users' own columns.
     """
 
     def some(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for batch in spool.batches(stream):
+        for batch in streams.batches(stream):
             rows = batch.filter(pc.equal(batch["action"], action))
             if rows.num_rows:
                 yield rows.select(schema.names).cast(schema)
@@ -84,7 +84,7 @@ def commit(
     def new_ids() -> Iterator[pa.Array]:
         return (rows["label_id"] for rows in some("writes", "add", LABELS))
 
-    rows = pa.Table.from_batches([*some("before", "edit", ROW_KEYS), *some("before", "delete", ROW_KEYS)], ROW_KEYS)
+    rows = pa.Table.from_batches([*some("replaced", "edit", ROW_KEYS), *some("replaced", "delete", ROW_KEYS)], ROW_KEYS)
     added = stores.labels.write(some("writes", "add", LABELS), user_columns_version)
     return stores.labels.commit(
         version, rows, some("writes", "edit", LABELS), added,
@@ -94,7 +94,7 @@ def commit(
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:
     def batches() -> Iterable[pa.RecordBatch]:
-        for batch in outcome.spool.batches("before"):
+        for batch in outcome.streams.batches("replaced"):
             extra = [pa.repeat(run_id, batch.num_rows), pa.repeat(pa.scalar(outcome.load, pa.int32()), batch.num_rows)]
             kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
             yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)

@@ -63,9 +63,9 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What the planning found: the spool, and small sums over it."""
+    """What the planning found: the rows by what happens to them, and counts of them."""
 
-    spool: Streams
+    streams: Streams
     version: int
     run: Run
     load: int
@@ -81,33 +81,33 @@ class Outcome:
         """How many labels an action is for, in all fields."""
         return sum(n for (_, a), n in self.counts.items() if a == action)
 
-    def guard(self) -> None:
-        """Raise what must stop a load before anything is written."""
-        rows = self.spool.rows
+    def guard(self, force: bool = False) -> None:
+        """Raise what must stop a load before anything is written. ``force`` allows any number of deletions."""
+        rows = self.streams.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
-            why = findings.summary(self.spool.batches("unexpected"))
+            why = findings.summary(self.streams.batches("unexpected"))
             raise UnexpectedLabels(
                 f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
                 "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         if self.options.conflicts == "fail" and rows["conflicts"]:
-            first = self.spool.table("conflicts", _SHOWN).to_pylist()
+            first = self.streams.table("conflicts", _SHOWN).to_pylist()
             listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
             raise Conflict(
                 f"{rows['conflicts']} changes were made both here and in the tool: {listed}. "
                 "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
             )
         deletions = self.total("delete")
-        if not self.options.force and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
+        if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
             raise TooManyDeletions(
                 f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 "load with force=True."
             )
 
 
-def require_unique(spool: Streams) -> None:
+def require_unique(streams: Streams) -> None:
     """Raise ``MergeError`` when two labels would be written under one id."""
-    written = pa.chunked_array([batch["label_id"] for batch in spool.batches("writes")], pa.string())
+    written = pa.chunked_array([batch["label_id"] for batch in streams.batches("writes")], pa.string())
     if pc.count_distinct(written).as_py() < len(written):
         counts = pc.value_counts(written)
         twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")

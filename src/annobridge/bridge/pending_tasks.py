@@ -18,7 +18,6 @@ from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, Unsupported
-from ..spill import temporary
 from ..spill.groups import Groups
 from ..store import media, views
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
@@ -39,7 +38,6 @@ class PendingTasks:
         columns: Sequence[str] = (),
     ) -> None:
         self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
-        self._folder = temporary.make()
         everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
         sizes = np.array([len(ids) for _, ids in todo], np.int64)
         self.samples = len(everyone)
@@ -50,13 +48,13 @@ class PendingTasks:
         self._media_field = run.options["media_field"]
         self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
         task_index = TaskIndex(everyone, sizes)
+        self._labels = Groups(LABELS_WITH_ROW_ID)
         try:
             self._samples = self._sample_rows(TaskIndex(everyone, sizes))
-            self._labels = Groups(LABELS_WITH_ROW_ID, self._folder)
             for batch in self._label_rows(filters):
-                self._labels.feed(batch, task_index.task_numbers(batch["sample_id"]))
+                self._labels.add(batch, task_index.task_numbers(batch["sample_id"]))
         except BaseException:
-            self.__exit__()
+            self._labels.close()
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
@@ -77,11 +75,11 @@ class PendingTasks:
             )
         sent = pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
         names = [self._media_field if n == "filepath" else n for n in sent.names]
-        shuffle = Groups(sent, self._folder)
+        groups = Groups(sent)
         for batch in self.stores.samples.scan(None, list(dict.fromkeys(names))):
             columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
-            shuffle.feed(columns, task_index.task_numbers(batch["sample_id"]))
-        return shuffle
+            groups.add(columns, task_index.task_numbers(batch["sample_id"]))
+        return groups
 
     def __len__(self) -> int:
         return len(self.todo)
@@ -90,7 +88,8 @@ class PendingTasks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        temporary.remove(self._folder)
+        self._samples.close()
+        self._labels.close()
 
     def samples_of(self, number: int) -> pa.Table:
         """The samples of one task, in the order of the view: ``SAMPLES``, and the dataset's own columns that are sent."""

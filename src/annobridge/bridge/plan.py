@@ -1,4 +1,4 @@
-"""Plan: run → per task: download → match → route → merge → spool. What a load would do, with nothing written."""
+"""Plan: run → per task: download → match → route → merge → rows on disk. What a load would do, with nothing written."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..backend.checked import CheckedBackend
-from ..core import frames, tracks
+from ..core import tracks
 from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.digest import digest
 from ..core.labels import BASELINE, OURS, REMOTE, SINGLE
-from ..core.merge import border, destination, findings
+from ..core.merge import border, destination, findings, frames
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import match, moves
-from ..core.merge.reconcile import BEFORE, WRITES, Merged, Provenance, merge
+from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, merge
 from ..core.merge.route import UNEXPECTED, route
 from ..display.progress import Progress
 from ..exceptions import BackendError, Gone, RunIncomplete, SchemaError
-from ..spill import temporary
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store import baseline
@@ -39,11 +38,7 @@ from .outcome import Options, Outcome, require_unique
 
 def make(stores: Stores, run: Run, backend: CheckedBackend, options: Options, progress: Any = None) -> Outcome:
     """Plan a load of a run. Writes nothing."""
-    planner = _Planner(stores, run, backend, options)
-    try:
-        return planner.run_all(progress)
-    finally:
-        planner.close()
+    return _Planner(stores, run, backend, options).run_all(progress)
 
 
 def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
@@ -114,17 +109,13 @@ class _Planner:
         require_open(stores, run, self.destinations)
         self.single = destination.singles(run.schema, self.destinations)
         self.policy = "ours" if options.conflicts == "ours" else "theirs"
-        schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
+        schemas = {"writes": WRITES, "replaced": REPLACED, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
         self.out = Outcome(
             Streams(schemas), stores.labels.version(), run, run.next_load_number, options, self.destinations
         )
         self.clipped = 0  # labels that were cut back to their image
         self.doubled = 0  # labels of which the baseline has a second record
-        self._folder = temporary.make()
-
-    def close(self) -> None:
-        temporary.remove(self._folder)
 
     def run_all(self, progress: Any) -> Outcome:
         bases, fields = self._regroup_base()
@@ -137,7 +128,7 @@ class _Planner:
                 f"{lost} samples of the run are not in the dataset any more; their labels were left out."
             )
         gone = 0
-        with Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
+        with bases, ours, Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
             for number, answer in enumerate(self._answers(bases)):
                 gone += not self._task(number, answer, ours.get(number), present if lost else None)
                 bar.advance(len(self.samples[number]))
@@ -154,25 +145,25 @@ class _Planner:
             self.out.notes.append(
                 f"{self.clipped} labels that lie over the border of their image in the tool were cut back to it."
             )
-        self.out.spool.done()
-        require_unique(self.out.spool)
+        self.out.streams.finish()
+        require_unique(self.out.streams)
         return self.out
 
     def _regroup_base(self) -> tuple[Groups, list[str]]:
-        shuffle = Groups(BASELINE, self._folder)
+        groups = Groups(BASELINE)
         names = pa.array(self.names, pa.string())
         fields = set(self.run.schema.fields) | set(self.destinations.values())
         for batch in self.stores.baseline.scan(self.run):
             fields.update(pc.unique(batch["field"]).to_pylist())
-            shuffle.feed(batch, pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy())
-        return shuffle, sorted(fields)
+            groups.add(batch, pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy())
+        return groups, sorted(fields)
 
     def _regroup_ours(self, fields: Sequence[str]) -> Groups:
-        shuffle = Groups(OURS, self._folder)
+        groups = Groups(OURS)
         task_index = TaskIndex(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
         for batch in self.stores.labels.scan_ours(field_condition(fields), self.out.version):
-            shuffle.feed(batch, task_index.task_numbers(batch["sample_id"]))
-        return shuffle
+            groups.add(batch, task_index.task_numbers(batch["sample_id"]))
+        return groups
 
     def _answers(self, bases: Groups) -> Iterator[_Answer]:
         """What the tool says of each task, in their order; a task is asked for while the one before it is merged."""
@@ -220,13 +211,13 @@ class _Planner:
         stamp = self._stamp(name)
         schema = self.run.schema
         matched = match(self.run.run_id, sent, theirs, schema)
-        self.out.spool.add("refused", moves(theirs, matched))
+        self.out.streams.add("refused", moves(theirs, matched))
         routed = route(matched, sent, schema, self.options.unexpected)
-        self.out.spool.add("refused", routed.refused)
-        self.out.spool.add("unexpected", routed.unexpected)
-        self.out.spool.add("dropped", routed.found)
+        self.out.streams.add("refused", routed.refused)
+        self.out.streams.add("unexpected", routed.unexpected)
+        self.out.streams.add("dropped", routed.found)
         labels, varied = tracks.settled(routed.labels, sent, schema)
-        self.out.spool.add("refused", varied)
+        self.out.streams.add("refused", varied)
         merged = merge(sent, labels, ours, returned, schema, self.single, self.policy, stamp)
         if self.destinations:
             merged = destination.carry(
@@ -243,7 +234,7 @@ class _Planner:
         """The labels of these samples; the others are told, and left out."""
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
         if not pc.all(inside, min_count=0).as_py():
-            self.out.spool.add(
+            self.out.streams.add(
                 "dropped", findings.of(findings.by_remote_id(theirs), ~as_mask(inside), "existence", reason)
             )
         return filter_rows(theirs, inside).combine_chunks()
@@ -256,7 +247,7 @@ class _Planner:
         samples = as_array(pc.unique(theirs.filter(on_frame)["sample_id"]))
         kinds = self.stores.samples.rows(samples, ["media_type"])["media_type"]
         theirs, found = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
-        self.out.spool.add("dropped", found)
+        self.out.streams.add("dropped", found)
         return theirs
 
     def _without_overhang(self, theirs: pa.Table) -> pa.Table:
@@ -286,9 +277,9 @@ class _Planner:
 
     def _keep(self, merged: Merged) -> None:
         out = self.out
-        for name in ("writes", "before", "baseline", "refused", "conflicts"):
-            out.spool.add(name, getattr(merged, name))
-        for rows in (merged.writes, merged.before.filter(pc.equal(merged.before["action"], "delete"))):
+        for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
+            out.streams.add(name, getattr(merged, name))
+        for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
             for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
                 out.counts[row["field"], row["action"]] += row["count_all"]
 

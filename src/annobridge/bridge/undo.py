@@ -17,10 +17,10 @@ from ..core.arrays import as_array, as_mask, equal, not_null
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
-from ..core.merge.reconcile import BEFORE, WRITES, Merged, Provenance, Wording, merge, patched, replaced
+from ..core.merge.patch import with_columns, with_components
+from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
-from ..spill import temporary
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store.baseline import newest_rows
@@ -55,29 +55,29 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
-    spool = Streams({"writes": WRITES, "before": BEFORE, "kept": FINDINGS})
+    streams = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
     found: Counter[str] = Counter()
     user_columns_version = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
-        spool.add("writes", merged.writes)
-        spool.add("before", merged.before)
-        spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
+        streams.add("writes", merged.writes)
+        streams.add("replaced", merged.replaced)
+        streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
         if user_columns_version is None and stores.labels.has_user_columns():
-            spool.add("kept", _without_own_columns(merged.writes))
-        for pair in pc.value_counts(merged.before["action"]).to_pylist():
+            streams.add("kept", _without_own_columns(merged.writes))
+        for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
-    spool.done()
-    loading.require_samples(stores, spool, run)
+    streams.finish()
+    loading.require_samples(stores, streams, run)
     run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
-        if spool.rows["before"]:
-            done = loading.commit(stores, spool, version, run, mark, user_columns_version)
+        if streams.rows["replaced"]:
+            done = loading.commit(stores, streams, version, run, mark, user_columns_version)
     except BaseException:
         stores.runs.abandon_load(run, mark)
         raise
     stores.runs.end_load(run, mark, done)
-    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, spool, done)
+    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, streams, done)
 
 
 def _without_own_columns(writes: pa.Table) -> pa.Table:
@@ -96,19 +96,17 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     task_index = TaskIndex(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
     present = stores.samples.existing_ids(pa.concat_arrays(samples))
     single = destination.singles(run.schema, load.destinations)
-    with temporary.folder() as folder:
-        changes, left, ours = Groups(CHANGES, folder), Groups(BASELINE, folder), Groups(OURS, folder)
+    with Groups(CHANGES) as changes, Groups(BASELINE) as left, Groups(OURS) as ours, Groups(CHANGES) as deleted:
         fields: set[str] = set()
         for batch in _changes_of(stores, run, load):
             fields.update(pc.unique(batch["field"]).to_pylist())
-            changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
+            changes.add(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
         for batch in stores.baseline.scan(run, [load.number]):
-            left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
+            left.add(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
         for batch in stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else ():
-            ours.feed(batch, task_index.task_numbers(batch["sample_id"]))
-        deleted = Groups(CHANGES, folder)
+            ours.add(batch, task_index.task_numbers(batch["sample_id"]))
         for batch in _deletions_undone(stores, run, load):
-            deleted.feed(batch, task_index.task_numbers(batch["sample_id"]))
+            deleted.add(batch, task_index.task_numbers(batch["sample_id"]))
         for number, task in enumerate(tasks.to_pylist()):
             part, lost = _of_samples(changes.get(number).combine_chunks(), present)
             if part.num_rows or lost.num_rows:
@@ -196,7 +194,7 @@ def _left(base: pa.Table, before: pa.Table) -> pa.Table:
         written[name] = everything.copy()
         written[name][rows[equal(flat, name)]] = True
     names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
-    kept = patched(replaced(base, was, names, edited & ~everything), base, written)
+    kept = with_components(with_columns(base, was, names, edited & ~everything), base, written)
     for name in names:
         base = base.set_column(base.column_names.index(name), BASELINE.field(name), kept[name])
     # The attributes of these rows are those of the whole label.
@@ -211,4 +209,4 @@ def _with_provenance(merged: Merged, before: pa.Table) -> Merged:
     for name in _PROVENANCE:
         old = before[name].take(place) if writes.num_rows else writes[name]
         writes = writes.set_column(writes.column_names.index(name), name, old)
-    return Merged(writes, merged.before, merged.baseline, merged.refused, merged.conflicts)
+    return Merged(writes, merged.replaced, merged.baseline, merged.refused, merged.conflicts)

@@ -156,38 +156,38 @@ def _repair(stores: Stores, options: Options) -> str:
 
 def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str) -> Iterator[str]:
     version = stores.labels.version()
-    spool = Streams({"scaled": OURS, "turned": OURS})
+    streams = Streams({"scaled": OURS, "turned": OURS})
     leaving: set[str] = set()
     for part in _labels(stores, damaged, version):
         if rescale:
-            leaving |= _scale(part, spool)
-        spool.add("turned", _turned(part))
-    spool.done()
+            leaving |= _scale(part, streams)
+        streams.add("turned", _turned(part))
+    streams.finish()
     kept = pa.array(sorted(leaving), pa.string())
-    stays = spool.table("scaled").select([*ROW_KEYS.names, "sample_id"])
+    stays = streams.table("scaled").select([*ROW_KEYS.names, "sample_id"])
     stays = stays.filter(pc.invert(pc.is_in(stays["sample_id"], value_set=kept))).drop(["sample_id"])
-    before = pa.concat_tables([stays, spool.table("turned").select(stays.column_names)])
+    before = pa.concat_tables([stays, streams.table("turned").select(stays.column_names)])
     if before.num_rows:
-        stores.labels.commit(version, before, _writes(spool, kept), token=token)
+        stores.labels.commit(version, before, _writes(streams, kept), token=token)
     if rescale:
         yield f"{stays.num_rows} labels in pixels were rescaled."
         if leaving:
             yield f"The labels of {len(leaving)} samples, as {kept[0].as_py()!r}, stay: one of them would leave its image."
-    if spool.rows["turned"]:
-        yield f"{spool.rows['turned']} masks were turned."
-    spool.close()
+    if streams.rows["turned"]:
+        yield f"{streams.rows['turned']} masks were turned."
+    streams.close()
 
 
-def _writes(spool: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
+def _writes(streams: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
     for name in ("scaled", "turned"):
-        for batch in spool.batches(name):
+        for batch in streams.batches(name):
             rows = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=kept))) if name == "scaled" else batch
             rev = pc.add(rows["rev"], 1)
             yield pa.RecordBatch.from_arrays([rev if n == "rev" else rows[n] for n in LABELS.names], schema=LABELS)
 
 
-def _scale(part: _Labels, spool: Streams) -> set[str]:
-    """Spool the imported labels of a part as they will be; returns the samples of which one would leave its image."""
+def _scale(part: _Labels, streams: Streams) -> set[str]:
+    """Add the imported labels of a part, rescaled, to the stream; returns the samples of which one would leave its image."""
     rows, sizes = part.rows.filter(pa.array(part.imported)), part.sizes[part.imported]
     bad = np.zeros(rows.num_rows, bool)
     bad[sorted(validate.unstorable(rows))] = True  # what is no polygon cannot be moved
@@ -200,7 +200,7 @@ def _scale(part: _Labels, spool: Streams) -> set[str]:
     boxes = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), 4)
     boxes = boxes.take(pa.array(index, mask=as_mask(box.is_null())))
     new = _with(_with(rows, "bounding_box", boxes), "points", _scaled(as_array(rows["points"]), factors))
-    spool.add("scaled", new)
+    streams.add("scaled", new)
     return unmoved.union(new["sample_id"].take(pa.array(sorted(validate.unstorable(new)), pa.int64())).to_pylist())
 
 

@@ -60,27 +60,27 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     assumptions: list[str] = []
     folders = _folders(path, options.splits, assumptions)
-    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
+    kinds, keys, tables = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
     finish = Finish(options, kinds, keys)
     contents = []
     for folder in folders:
-        file = read(folder, folder.metadata, options, kinds, keys, shelf) if folder.metadata else None
+        file = read(folder, folder.metadata, options, kinds, keys, tables) if folder.metadata else None
         contents.append(Content(folder, file))
-        source.gather(contents[-1], shelf)
+        source.gather(contents[-1], tables)
     notes = _left_out(path, contents, options)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
         raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *notes]))
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
-    source.identify(contents, shelf)
+    source.identify(contents, tables)
     for content in contents:
-        notes += source.look(content, shelf, finish)
+        notes += source.look(content, tables, finish)
         assumptions += source.units(content, finish)
         if content.file is not None and len(content.unlisted):
             assumptions.append(
                 f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
             )
-    return FolderSource(contents, kinds, finish, shelf, notes, assumptions)
+    return FolderSource(contents, kinds, finish, tables, notes, assumptions)
 
 
 def _holds(folder: Path, wanted: Callable[[Path, str], bool]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from ..spill.regrouped import GroupedStreams
+from ..spill.groups import Groups
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.samples import Samples
 from ..store.task_index import TaskIndex
@@ -15,18 +15,17 @@ from .base import PART, Part
 
 
 class SampleParts:
-    """Some samples, in the order of their ids, and labels (``LABELS_WITH_ROW_ID``) on them in any order."""
+    """Some samples, in the order of their ids, and labels (``ORDERED``) on them in any order."""
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
-        self._labels = GroupedStreams()
+        self._labels = Groups(LABELS_WITH_ROW_ID)
         task_index = TaskIndex(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
         try:
-            self._labels.put(
-                "labels", LABELS_WITH_ROW_ID, ((batch, task_index.task_numbers(batch["sample_id"])) for batch in labels)
-            )
+            for batch in labels:
+                self._labels.add(batch, task_index.task_numbers(batch["sample_id"]))
         except BaseException:
-            self.__exit__()
+            self._labels.close()
             raise
 
     def __len__(self) -> int:
@@ -36,10 +35,10 @@ class SampleParts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._labels.__exit__()
+        self._labels.close()
 
     def parts(self) -> Iterator[Part]:
         """The parts, one in memory at a time."""
         for number, at in enumerate(range(0, len(self._ids), PART)):
             samples = self._samples.rows(self._ids.slice(at, PART))
-            yield Part(samples, sort_by_insertion(self._labels.get("labels", number)), self._samples.media(samples))
+            yield Part(samples, sort_by_insertion(self._labels.get(number)), self._samples.media(samples))

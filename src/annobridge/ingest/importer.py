@@ -44,7 +44,7 @@ class Importer:
         self._checked = stores.samples.version()
         self._given = NewLabels(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
-        self._spool: Streams | None = None
+        self._new_samples: Streams | None = None
 
     @property
     def sample_ids(self) -> list[str]:
@@ -68,17 +68,17 @@ class Importer:
         identity = NewSampleIds(ids, ids, pa.array([], pa.string()))
         self._stores.samples.require_new(identity, self._checked)
         self._given.commit(self._added, ids)
-        if self._spool is not None:
-            schema = self._spool.reader("samples").schema
-            self._stores.samples.append(schema, self._spool.batches("samples"), identity, self._checked)
-            self._spool.close()
+        if self._new_samples is not None:
+            schema = self._new_samples.reader("samples").schema
+            self._stores.samples.append(schema, self._new_samples.batches("samples"), identity, self._checked)
+            self._new_samples.close()
 
     def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
         for part in source.parts():
             yield from self._ready(part).to_batches()
             bar.advance(part.samples.num_rows)
-        if self._spool is not None:
-            self._spool.done()
+        if self._new_samples is not None:
+            self._new_samples.finish()
 
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are kept on disk until then."""
@@ -105,9 +105,9 @@ class Importer:
             return
         self._stores.samples.require_writable()
         rows = self._stores.samples.cast_columns(_tagged(label_input.with_media_type(samples), self._tags))
-        if self._spool is None:
-            self._spool = Streams({"samples": rows.schema})
-        self._spool.add("samples", rows)
+        if self._new_samples is None:
+            self._new_samples = Streams({"samples": rows.schema})
+        self._new_samples.add("samples", rows)
         self._new += rows["sample_id"].chunks
         self.samples += rows.num_rows
 

@@ -64,14 +64,14 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
 
 def gathered(parts: Iterable[Part]) -> tuple[Iterator[tuple[pa.Table, pa.Table]], Facts]:
     """The samples and labels of all parts, put by, and what is in them."""
-    shelf, facts = Tables(), Facts()
+    tables, facts = Tables(), Facts()
     numbers = []
     for part in parts:
-        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the shelf
-        numbers.append((shelf.add(part.samples), shelf.add(part.labels)))
+        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the tables
+        numbers.append((tables.add(part.samples), tables.add(part.labels)))
         _note(part, facts)
         _add(facts.fields, infer.describe(part.labels.select(infer.COLUMNS).to_batches()))
-    return ((shelf.get(samples), shelf.get(labels)) for samples, labels in numbers), facts
+    return ((tables.get(samples), tables.get(labels)) for samples, labels in numbers), facts
 
 
 def _dialect(options: Writing, facts: Facts) -> Dialect:
