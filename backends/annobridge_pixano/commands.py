@@ -1,21 +1,17 @@
-"""Commands: ``annobridge pixano up | down | status``; and Pixano as a place to work for the demo."""
+"""The commands ``annobridge pixano up | down | status``."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from annobridge.backend import Receipt
-from annobridge.exceptions import Unreachable
-
 from . import install, server, uploads
-from .hands import Hands
 
 app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True, add_completion=False)
 
@@ -81,69 +77,3 @@ def _print(running: server.Running | None, as_json: bool) -> None:
         typer.echo(json.dumps({"running": running is not None, **(asdict(running) if running else {})}, indent=2))
     elif running:
         typer.echo(f"Pixano runs at {running.url}\n  data  {running.root}\n  log   {running.log}")
-
-
-class Place:
-    """Pixano as a place to work: ``annobridge.cli.place`` says what that is."""
-
-    title = "Pixano 0.8"
-    has_page = True
-    note = "A real server, in an environment of its own; the first time, it is installed: about a minute."
-
-    def __init__(self, folder: Path) -> None:
-        self._root = folder / "pixano"
-        self.options: Mapping[str, str] = {}
-
-    def start(self) -> None:
-        """Start a server, on its usual port if that is free."""
-        try:
-            running = server.up(self._root)
-        except Unreachable:
-            running = server.up(self._root, 0)
-        self.options = {"url": running.url}
-
-    def hands(self, receipts: Sequence[Receipt]) -> PlaceHands:
-        """Hands on the dataset that was sent."""
-        return PlaceHands(Hands(self.options["url"]), str(receipts[0].state["dataset"]))
-
-    def commands(self) -> Mapping[str, Sequence[str]]:
-        """How to start and stop it by hand."""
-        port = self.options["url"].rpartition(":")[2]
-        more = () if port == str(server.PORT) else ("--port", port)
-        folder = ("--folder", str(self._root))
-        return {"start": ("pixano", "up", *folder, *more), "stop": ("pixano", "down", *folder)}
-
-    def stop(self) -> None:
-        """Stop the server."""
-        server.down(self._root)
-
-
-class PlaceHands:
-    """``Hands`` on one dataset, by the ids that labels and samples have here."""
-
-    def __init__(self, hands: Hands, dataset: str) -> None:
-        self._hands, self._dataset = hands, dataset
-
-    def move(self, label_id: str, box: Sequence[float]) -> None:
-        """Give a box another place."""
-        self._hands.move(self._dataset, f"{label_id}.bbox", box)
-
-    def rename(self, label_id: str, name: str) -> None:
-        """Give a label another class."""
-        self._hands.rename(self._dataset, label_id, name)
-
-    def set_attribute(self, label_id: str, name: str, value: Any) -> None:
-        """Edit an attribute of a label."""
-        self._hands.set_attribute(self._dataset, label_id, name, value)
-
-    def classify(self, sample_id: str, field: str, name: str) -> None:
-        """Give an image another class."""
-        self._hands.set_record(self._dataset, sample_id, field, name)
-
-    def draw(self, sample_id: str, name: str, box: Sequence[float], attributes: Mapping[str, Any]) -> None:
-        """Draw a box around something new."""
-        self._hands.draw(self._dataset, sample_id, box, name, **attributes)
-
-    def delete(self, label_id: str) -> None:
-        """Delete a label."""
-        self._hands.delete(self._dataset, label_id)

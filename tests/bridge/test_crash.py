@@ -24,22 +24,22 @@ from annobridge.store import runs as ledger
 
 # Where a child is killed: class or module, function, which call of it, before or after.
 LOAD = [
-    ("annobridge.store.runs:Runs.begin", 1, "before"),
-    ("annobridge.store.runs:Runs.begin", 1, "after"),
-    ("annobridge.store.baseline:Baseline.put_loaded", 1, "after"),
+    ("annobridge.store.runs:Runs.begin_load", 1, "before"),
+    ("annobridge.store.runs:Runs.begin_load", 1, "after"),
+    ("annobridge.store.baseline:Baseline.add_loaded", 1, "after"),
     ("annobridge.store.tables:Database.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
     ("annobridge.store.labels:deletions", 1, "after"),  # right before the commit
     ("annobridge.store.labels:Labels.commit", 1, "after"),
-    ("annobridge.store.runs:Runs.end", 1, "after"),
+    ("annobridge.store.runs:Runs.end_load", 1, "after"),
 ]
 ANNOTATE = [
-    ("annobridge.store.runs:Runs.reserved", 1, "before"),
-    ("annobridge.store.commits:Commits.fenced", 1, "after"),
+    ("annobridge.store.runs:Runs.reserve", 1, "before"),
+    ("annobridge.store.commits:Commits.commit_fenced", 1, "after"),
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "before"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "after"),
-    ("annobridge.store.baseline:Baseline.put_sent", 2, "after"),
+    ("annobridge.store.baseline:Baseline.add_sent", 2, "after"),
     ("annobridge.store.runs:Runs.add_receipt", 2, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
@@ -119,7 +119,7 @@ def test_killed_in_load(root, name):
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     ds = ab.load_dataset(folder)
     found = labels(ds)
-    committed = "Labels.commit" in name or "Runs.end" in name
+    committed = "Labels.commit" in name or "Runs.end_load" in name
     assert same(found, after if committed else before)
     assert version(folder) == version(root / "plain") + committed
     plan = ds.plan_annotations("r")  # the next look settles the ledger
@@ -140,10 +140,10 @@ def test_killed_in_annotate(root, name):
     server = folder.with_name(f"server-{folder.name}")
     ds = ab.load_dataset(folder)
     assert same(labels(ds), labels(ab.load_dataset(root / "plain")))
-    if "before Runs.reserved" in name:  # it never happened, and the key is free
+    if "before Runs.reserve" in name:  # it never happened, and the key is free
         assert ds.list_annotation_runs() == []
         ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
-    elif "Commits.fenced" in name:
+    elif "Commits.commit_fenced" in name:
         with pytest.raises(ab.RunIncomplete, match=r"resume_annotation\('r'\).*abort_annotation\('r'\)"):
             ds.load_annotations("r")
         with pytest.raises(ab.RunError, match="abort it, and annotate again"):
@@ -252,7 +252,7 @@ def meeting(monkeypatch) -> Callable[[str, Callable[[], Any]], None]:
 def elsewhere(monkeypatch: pytest.MonkeyPatch, sent: Any, call: str) -> Any:
     """What another machine gets, after a long time."""
     with monkeypatch.context() as patch:
-        patch.setattr(leases, "owner", lambda: "elsewhere|boot|namespace|1|1")
+        patch.setattr(leases, "current_process", lambda: "elsewhere|boot|namespace|1|1")
         patch.setattr(leases.Lease, "valid", property(lambda _: False))  # it was not renewed for long
         return getattr(ab.load_dataset(sent.path), call)("r")
 
@@ -306,7 +306,7 @@ def test_a_commit_that_was_quicker_than_the_fence_is_found(sent, meeting, monkey
     """A load is disowned, and its commit comes all the same: the one who disowned it finds it, and it counts."""
     sent.hands.set("car0", label="person")
     loader = threading.Event(), threading.Event()
-    plain_alone = ledger.Runs.alone
+    plain_alone = ledger.Runs.is_only_load
 
     def alone(self: Any, run: Any, load: Any) -> bool:
         stands = plain_alone(self, run, load)
@@ -318,7 +318,7 @@ def test_a_commit_that_was_quicker_than_the_fence_is_found(sent, meeting, monkey
         loader[1].set()
         thread.join(20)
 
-    monkeypatch.setattr(ledger.Runs, "alone", alone)
+    monkeypatch.setattr(ledger.Runs, "is_only_load", alone)
     meeting("annobridge.store.labels:Labels.fence", committed)
     thread = threading.Thread(target=sent.load)
     thread.start()
@@ -376,8 +376,8 @@ def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
     sent.hands.set("car0", label="person")
 
     def rename() -> None:
-        runs = sent.ds._stores.runs
-        runs.update(runs.look("r"), anno_key="better")
+        runs = sent.ds.stores.runs
+        runs.update(runs.get_settled("r"), anno_key="better")
 
     meeting("annobridge.store.labels.deletions", rename)
     assert sent.plan().apply().edited == 1

@@ -169,8 +169,8 @@ def test_the_disk_is_full(source: Path, tmp_path: Path, monkeypatch: pytest.Monk
 KILLED = {
     "samples": ("annobridge.store.samples:Samples.append", 1),
     "labels": ("annobridge.store.labels:Labels.commit", 1),
-    "move": ("annobridge.store.building:_move", 1),
-    "between": ("annobridge.store.building:Path.rename", 2),
+    "move": ("annobridge.store.staging:_move", 1),
+    "between": ("annobridge.store.staging:Path.rename", 2),
 }
 
 

@@ -100,11 +100,11 @@ class Killed(BaseException):
 
 
 STEPS = [
-    ("annobridge.store.baseline.Baseline.put_loaded", "before"),
-    ("annobridge.store.baseline.Baseline.put_loaded", "after"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "before"),
+    ("annobridge.store.baseline.Baseline.add_loaded", "after"),
     ("annobridge.store.labels.Labels.commit", "before"),
     ("annobridge.store.labels.Labels.commit", "after"),
-    ("annobridge.store.runs.Runs.end", "before"),
+    ("annobridge.store.runs.Runs.end_load", "before"),
 ]
 
 
@@ -306,19 +306,19 @@ class Sync(RuleBasedStateMachine):
             return
         taken = "theirs" if policy == "fail" else policy
         want = self._expected(run, taken, beside)
-        before = self.ds._stores.labels.version()
+        before = self.ds.stores.labels.version()
         conflicts, refused = ([f for w in want for f in getattr(w, name)] for name in ("conflicts", "refused"))
         changes = sum(len(w.writes) for w in want)
         if policy == "fail" and conflicts:
             with pytest.raises(ab.Conflict):
                 self._load(run, "fail", beside)
-            assert self.ds._stores.labels.version() == before
+            assert self.ds.stores.labels.version() == before
             return
         report = self._load(run, policy, beside)
         assert listed(report.refused) == Counter(refused)
         assert listed(report.conflicts) == Counter(conflicts)
         assert report.changes == changes
-        assert self.ds._stores.labels.version() == before + bool(changes)
+        assert self.ds.stores.labels.version() == before + bool(changes)
         self._loaded(run, want)
         again = self._load(run, taken, beside) if not self._refused_beside(run, beside) else report
         assert again is report or (again.changes, again.version) == (0, None)
@@ -370,7 +370,7 @@ class Sync(RuleBasedStateMachine):
         committed = False
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(holder, name, killed)
-            patch.setattr(ledger.Runs, "give_up", lambda *_: None)
+            patch.setattr(ledger.Runs, "abandon_load", lambda *_: None)
             try:
                 self._load(run, policy, beside)
                 committed = True  # the load had no such step

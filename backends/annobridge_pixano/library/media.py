@@ -60,10 +60,10 @@ def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     data = b"".join(opening.pieces(media, row["sample_id"], row["filepath"], _CURE))
     try:
         header = opening.read_header(io.BytesIO(data))
-        with opening.opened(io.BytesIO(data)) as image:
+        with opening.open_image(io.BytesIO(data)) as image:
             format_ = image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
-            opening.load(image)
+            opening.decode_pixels(image)
             image.thumbnail((_PREVIEW, _PREVIEW))
             preview = ImageOps.exif_transpose(image) if header.orientation > 1 else image
             small = io.BytesIO()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from annobridge.core.labels import REMOTE
 from annobridge.exceptions import InvalidSource
 from annobridge.formats import media
 from annobridge.formats.base import Part
-from annobridge.spill.regrouped import GroupedStreams
+from annobridge.spill.groups import Groups
 
 from .. import columns, wire
 from ..arrays import FLOATS, STRINGS, bools, choose, find, one, same
@@ -45,6 +46,14 @@ _UNREAD = {
     "embeddings": "embeddings",
     "timeseries": "time series",
 }
+
+
+def _grouped(schema: pa.Schema, batches: Iterable[tuple[pa.RecordBatch, Ints]]) -> Groups:
+    """The rows of a table by part."""
+    groups = Groups(schema)
+    for batch, parts in batches:
+        groups.add(batch, parts)
+    return groups
 
 
 class LibrarySource:
@@ -89,15 +98,14 @@ class LibrarySource:
         self._told = part.Told()
         self._turned = 0
         old = self._sidecar.samples() if self._sidecar else None
-        with GroupedStreams() as groups:
-            for name in _TABLES:
-                groups.put(name, *self._stream(name))
-            groups.put("", REMOTE, self._reference())
+        with ExitStack() as stack:
+            groups = {name: stack.enter_context(_grouped(*self._stream(name))) for name in _TABLES}
+            reference = stack.enter_context(_grouped(REMOTE, self._reference()))
             for number, (start, stop) in enumerate(self._samples.parts):
                 files = self._images.of(start, stop)
                 frame = self._frame(start, stop, files)
-                rows = {name: groups.get(name, number).combine_chunks() for name in _TABLES}
-                labels = part.labels(frame, rows, groups.get("", number), self._rules, self._told)
+                rows = {name: g.get(number).combine_chunks() for name, g in groups.items()}
+                labels = part.labels(frame, rows, reference.get(number), self._rules, self._told)
                 yield Part(self._rows(frame, files, start, stop, old), labels)
         self.notes, self.assumptions = list(self._all_notes()), list(self._all_assumptions())
 

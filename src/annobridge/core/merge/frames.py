@@ -1,0 +1,47 @@
+"""Frames: a label has a frame number if it is in a field of a video's frames, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import Bools, as_array, as_mask, equal, not_null
+from ..schema import FRAMES
+from . import findings
+from .match import key_of
+
+
+def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """``theirs`` (not matched yet) with the frame numbers on images as they were sent, and findings for those that
+    were not. An image is all there is, so the label itself is taken.
+    """
+    number = as_array(theirs["frame_number"])
+    sent = as_array(base["frame_number"]).take(pc.index_in(key_of(theirs), value_set=key_of(base)))
+    wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
+    if not wrong.any():
+        return theirs, findings.FINDINGS.empty_table()
+    reason = "its sample is an image, which has no frames; the frame number was left out"
+    found = findings.of(findings.by_remote_id(theirs), wrong, "spatial", reason, theirs=theirs)
+    at = theirs.column_names.index("frame_number")
+    return theirs.set_column(at, theirs.schema.field(at), pc.if_else(pa.array(wrong), sent, number)), found
+
+
+def misplaced(base: pa.Table, theirs: pa.Table) -> Iterator[tuple[str, Bools]]:
+    """Reasons, and the rows of ``theirs`` for which they hold and did not for the same row of ``base``."""
+    for reason, on_frame in (
+        ("it is on a frame, and its field is not a field of frames", True),
+        ("it is on no frame, and its field is a field of frames", False),
+    ):
+        bad = _is_misplaced(theirs, on_frame) & ~_is_misplaced(base, on_frame)
+        if bad.any():
+            yield reason, bad
+
+
+def _is_misplaced(labels: pa.Table, on_frame: bool) -> Bools:
+    field = labels["field"]
+    of_frames, has_number = as_mask(pc.starts_with(field, FRAMES)), not_null(labels["frame_number"])
+    wrong: Bools = np.logical_and(has_number == on_frame, of_frames != on_frame) & not_null(field)
+    return wrong
