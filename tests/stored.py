@@ -17,4 +17,4 @@ def store(ds: ab.Dataset, rows: Iterable[Mapping[str, Any]]) -> None:
     table = pa.Table.from_pylist([{"label_id": None, **row} for row in rows], schema=pa.schema(
         [f for f in LABELS if any(f.name in row for row in rows) or f.name == "label_id"]
     ))  # fmt: skip
-    ds._stores.db.append("labels", conform(with_ids(table), LABELS, rev=1))
+    ds.stores.db.append("labels", conform(with_ids(table), LABELS, rev=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.arrays import as_mask
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
@@ -91,8 +91,8 @@ class CvatBackend(AnnotationBackend):
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Values that CVAT cannot hold."""
-        for field, kinds in _scalar_kinds(task):
-            self._scalars.setdefault(field, set()).update(kinds)
+        for field, types in value_types(task).items():
+            self._scalars.setdefault(field, set()).update(types)
         return limits.of_task(task, self.config)
 
     def _users(self) -> dict[str, int | None]:
@@ -103,8 +103,6 @@ class CvatBackend(AnnotationBackend):
 
     def upload(self, task: Task) -> Receipt:
         """Make the CVAT tasks, unless they were made already."""
-        if wrong := list(self.check_task(task)):  # a run that is resumed may have got such values meanwhile
-            raise Rejected("\n  - ".join(["cvat: some values cannot be sent:", *wrong]))
         vocabulary = Vocabulary.of(task.schema, self.config.builtin())
         number, is_made = self._project(vocabulary, _run_of(task.name))
         users = {name: n for name, n in self._users().items() if n is not None}
@@ -117,7 +115,9 @@ class CvatBackend(AnnotationBackend):
         state = {
             "tasks": [_stored(one) for one in filled],
             "project": number if is_made else None,
-            "scalars": {name: _type_of(kinds or self._scalars[name]) for name, kinds in _scalar_kinds(task)},
+            "scalars": {
+                name: attribute_type(types or self._scalars.get(name, ())) for name, types in value_types(task).items()
+            },
         }
         unsent = pa.concat_arrays([one.unsent for one in filled])
         return Receipt(task.name, state, pa.concat_tables([one.baseline for one in filled]), unsent)
@@ -249,18 +249,3 @@ def _stored(filled: Filled) -> Json:
 def _run_of(task_name: str) -> str:
     """What the names of a run's tasks have in common: all but the number."""
     return task_name.rpartition("-")[0]
-
-
-def _scalar_kinds(task: Task) -> Iterator[tuple[str, set[type]]]:
-    """Each scalar field, with the types of its values."""
-    for spec in task.schema.fields.values():
-        if spec.type == "scalar":
-            texts = pc.unique(task.labels.filter(pc.equal(task.labels["field"], spec.name))["value"])
-            yield spec.name, {type(json.loads(t)) for t in texts.drop_null().to_pylist()} - {type(None)}
-
-
-def _type_of(kinds: set[type]) -> str:
-    """The attribute type of a scalar with values of these types; text, if they say nothing or several things."""
-    if kinds == {int, float}:
-        return "number"
-    return {bool: "checkbox", int: "int", float: "float"}.get(next(iter(kinds)), "text") if len(kinds) == 1 else "text"

@@ -6,7 +6,6 @@ class of a semantic segmentation has one id in an image, however many masks peop
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from annobridge.backend.kit import changed_attributes
 from annobridge.core.labels import REMOTE, conform
-from annobridge.core.rows import VALUE_TYPES
 from annobridge.core.schema import Attribute
 
 from . import points, tracks, values
@@ -229,7 +228,7 @@ class Decoder:
         if entry is None:
             return None
         texts = {a.name: values.decoder(a)(word) for a, word in words(entry, one.words, one.builtin)}
-        return [struct(name, texts[name]) for name in sorted(texts) if texts[name] is not None]
+        return changed_attributes(None, texts)
 
     def _value(self, one: Found) -> str | None:
         entry = self.vocabulary.by_number.get(one.number)
@@ -249,8 +248,3 @@ def words(entry: Entry, given: Mapping[int, str], builtin: Mapping[str, Any]) ->
             yield a, word
     for a in entry.own:
         yield a, values.builtin_word(entry.builtin[a.name], builtin.get(entry.builtin[a.name]))
-
-
-def struct(name: str, text: str | None) -> Json:
-    """An attribute as ``LABELS`` has it."""
-    return {"name": name, "type": VALUE_TYPES.get(type(json.loads(text or "null")), "json"), "value": text}

@@ -6,7 +6,7 @@ splitting tracks makes new objects; their frames are found again by lying where 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from annobridge.backend.kit import pair
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
@@ -70,19 +71,7 @@ def _found(items: Sequence[Json], stored: Sequence[Json]) -> list[Json | None]:
     """The stored object that each item became: the same one; or, where the server or people changed it, the next of its label
     on its frame, or of any label there.
     """
-    found: list[Json | None] = [None] * len(items)
-    left = list(stored)
-    for name in (_content, _place, _frame_and_type):
-        there: dict[tuple[Any, ...], deque[Json]] = defaultdict(deque)
-        for one in left:
-            there[name(one)].append(one)
-        for n, item in enumerate(items):
-            if found[n] is None and there.get(key := name(item)):
-                found[n] = there[key].popleft()
-        left = [one for group in there.values() for one in group]
-        if None not in found:
-            break
-    return found
+    return pair(items, stored, _content, _place, _frame_and_type)
 
 
 def lacking(items: Mapping[str, Sequence[Json]], stored: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Task
+from annobridge.backend.kit import FlatPoints, rows_problem, value_problem
 from annobridge.core import attributes as lists
 from annobridge.core.arrays import any_of, as_array, as_mask, list_lengths, not_null, points_known
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
@@ -111,31 +112,21 @@ def _attributes(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> It
         rows = labels.filter(pc.equal(labels["field"], spec.name))
         if spec.type == "scalar":
             yield from _texts(spec.name, VALUE, rows["value"])
-            yield from _choices(spec, rows["value"])
+            if spec.classes:
+                yield from value_problem(spec.name, None, rows["value"], partial(values.misfit, spec.value))
         for name in spec.all_attributes():
             column = lists.values(rows["attributes"], name)
             texts = pc.unique(column.drop_null()).to_pylist()
-            for text, why in _misfits(spec, name, rows["label"], column):
-                yield f"{spec.name}: some labels have {name} = {text}, which {why}; correct them, or the schema."
-                break
+            found = [
+                problem
+                for a, holders in lists.held(spec, name, rows["label"])
+                for problem in value_problem(
+                    spec.name, name, column.filter(pa.array(holders)), partial(values.misfit, a)
+                )
+            ]
+            yield from found[:1]
             if name == sources and (bad := [t for t in texts if json.loads(t) not in SOURCES]):
                 yield f"{spec.name}: some labels have {name} = {bad[0]}; CVAT knows {', '.join(SOURCES)}."
-
-
-def _misfits(spec: FieldSchema, name: str, label: pa.ChunkedArray, column: pa.StringArray) -> Iterator[tuple[str, str]]:
-    """The values of an attribute that cannot be sent, each held against the attribute of its label's class, and why."""
-    for a, holders in lists.held(spec, name, label):
-        for text in pc.unique(column.filter(pa.array(holders)).drop_null()).to_pylist():
-            if why := values.misfit(a, text):
-                yield text, why
-
-
-def _choices(spec: FieldSchema, texts: pa.ChunkedArray) -> Iterator[str]:
-    """A value of a scalar that is none of its classes."""
-    for text in pc.unique(texts.drop_null()).to_pylist() if spec.classes else ():
-        if why := values.misfit(spec.value, text):
-            yield f"{spec.name}: some labels have the value {text}, which {why}; correct them, or the schema."
-            return
 
 
 def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
@@ -148,18 +139,20 @@ def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
 def _shapes(labels: pa.Table) -> Iterator[str]:
     points, kind = as_array(labels["points"]), labels["kind"]
     none = as_mask(pc.equal(kind, "keypoints")) & (points_known(points) == 0)
-    yield from _told(labels, none, "keypoints of which none is there; delete them, or give a point.")
+    yield from rows_problem(labels, none, "keypoints of which none is there; delete them, or give a point.")
     lost = as_mask(pc.equal(kind, "skeleton")) & not_null(labels["index"]) & (points_known(points) == 0)
-    yield from _told(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
+    yield from rows_problem(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
     one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
     many = as_mask(one_part) & not_null(points) & (list_lengths(points) > 1)
-    yield from _told(labels, many, "of several parts, which CVAT has for polygons and polylines only; split them.")
-    eight = as_mask(pc.equal(kind, "cuboid")) & not_null(points) & (_counts(points) != 8)
-    yield from _told(labels, eight, "cuboids without eight corners; give eight points.")
+    yield from rows_problem(
+        labels, many, "of several parts, which CVAT has for polygons and polylines only; split them."
+    )
+    eight = as_mask(pc.equal(kind, "cuboid")) & not_null(points) & (FlatPoints.of(points).counts() != 8)
+    yield from rows_problem(labels, eight, "cuboids without eight corners; give eight points.")
     indexed = not_null(labels["index"]) & as_mask(
         pc.is_in(kind, pa.array(["classification", "scalar", "segmentation"]))
     )
-    yield from _told(
+    yield from rows_problem(
         labels, indexed, "with an index, and CVAT has no tracks of tags or segmentations; clear the index."
     )
     parts = (
@@ -167,28 +160,19 @@ def _shapes(labels: pa.Table) -> Iterator[str]:
         & not_null(labels["index"])
         & (list_lengths(points) > 1)
     )
-    yield from _told(labels, parts, "tracked shapes of several parts, which CVAT cannot follow; send each as its own.")
-
-
-def _told(labels: pa.Table, where: np.ndarray, what: str) -> Iterator[str]:
-    if n := int(where.sum()):
-        ids = labels["label_id"].filter(pa.array(where)).slice(0, 3).to_pylist()
-        yield f"{n} label{'s are' if n > 1 else ' is'} ({', '.join(ids)}{' …' * (n > 3)}) {what}"
-
-
-def _counts(points: pa.Array) -> np.ndarray:
-    """How many points each label has."""
-    return np.bincount(
-        np.repeat(np.arange(len(points)), list_lengths(points)), list_lengths(points.flatten()), len(points)
+    yield from rows_problem(
+        labels, parts, "tracked shapes of several parts, which CVAT cannot follow; send each as its own."
     )
 
 
 def _skeletons(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
     for spec in schema.fields.values():
         if spec.skeleton is not None:
-            size = len(spec.skeleton.labels)
-            wrong = as_mask(pc.equal(labels["field"], spec.name)) & (_counts(as_array(labels["points"])) != size)
-            yield from _told(labels, wrong, f"skeletons that have not the {size} points of the schema; correct them.")
+            size, counts = len(spec.skeleton.labels), FlatPoints.of(labels["points"]).counts()
+            wrong = as_mask(pc.equal(labels["field"], spec.name)) & (counts != size)
+            yield from rows_problem(
+                labels, wrong, f"skeletons that have not the {size} points of the schema; correct them."
+            )
 
 
 def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:

@@ -7,15 +7,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.core.arrays import as_array, list_lengths
+from annobridge.backend.kit import FlatPoints
+from annobridge.backend.kit.points import POINTS
+from annobridge.core.arrays import as_array
 from annobridge.core.geometry import mask_box
-from annobridge.core.labels import POINT
 
 from . import masks
 from .frames import Ints
 
 Floats = npt.NDArray[np.float64]
-PARTS = pa.list_(pa.list_(POINT))
 Parts = list[list[float]]  # of one label: flat x, y, … of each part
 
 
@@ -29,17 +29,8 @@ def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
         return [[] for _ in range(labels.num_rows)]
     if kind == "cuboid" and labels["points"].null_count:
         labels = labels.set_column(labels.column_names.index("points"), "points", _corners(labels))
-    parts = as_array(labels["points"])
-    rings = parts.flatten()
-    sides = np.repeat(np.repeat(sizes, list_lengths(parts), axis=0), list_lengths(rings), axis=0)
-    flat = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2) * sides
-    ends = 2 * np.cumsum(list_lengths(rings))
-    numbers = flat.ravel().tolist()
-    cut = [numbers[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
-    ends = np.cumsum(list_lengths(parts))
-    if kind == "keypoints":
-        cut = [_present(part) for part in cut]
-    return [cut[a:b] for a, b in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+    found = FlatPoints.of(labels["points"]).to_pixels(sizes).to_lists()
+    return [[_present(part) for part in parts] for parts in found] if kind == "keypoints" else found
 
 
 def _present(part: list[float]) -> list[float]:
@@ -67,7 +58,7 @@ def _corners(labels: pa.Table) -> pa.Array:
     x, y, w, h = flat.T
     edges = [(x, y), (x, y + h), (x + w, y), (x + w, y + h)]
     corners = np.stack([np.stack(c, axis=1) for c in (*edges, edges[2], edges[3], edges[0], edges[1])], axis=1)
-    made = pa.array(corners.reshape(len(flat), 1, 8, 2).tolist(), PARTS)
+    made = pa.array(corners.reshape(len(flat), 1, 8, 2).tolist(), POINTS)
     return pc.coalesce(as_array(labels["points"]), made)
 
 
@@ -80,13 +71,7 @@ def to_columns(kind: str, wire: list[Parts], sizes: Ints) -> dict[str, pa.Array]
         return {"mask": pa.array(found, pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.binary())]))}
     if kind in ("classification", "scalar"):
         return {}
-    rings = [part for parts in wire for part in parts]
-    counts, of_ring = np.array([len(p) for p in wire], np.int64), np.array([len(r) // 2 for r in rings], np.int64)
-    flat = np.array([v for r in rings for v in r], np.float64).reshape(-1, 2)
-    flat /= np.repeat(np.repeat(sizes, counts, axis=0), of_ring, axis=0)
-    points = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), 2).cast(POINT)
-    nested = pa.ListArray.from_arrays(_offsets(counts), pa.ListArray.from_arrays(_offsets(of_ring), points))
-    columns: dict[str, pa.Array] = {"points": nested.cast(PARTS)}
+    columns: dict[str, pa.Array] = {"points": FlatPoints.of_lists(wire).to_relative(sizes).to_array()}
     if kind in ("polygon", "polyline"):
         columns |= {name: pa.repeat(kind == "polygon", len(wire)) for name in ("closed", "filled")}
     return columns
@@ -101,10 +86,6 @@ def _from_boxes(kind: str, wire: Floats, sizes: Ints) -> pa.Array:
         low, high = centre - radius, centre + radius
     flat = np.hstack([low, high - low]).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), 4).cast(pa.list_(pa.float64(), 4))
-
-
-def _offsets(counts: Ints) -> pa.Array:
-    return pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
 
 
 def mask_boxes(rles: pa.Array) -> pa.Array:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Download, Receipt
-from annobridge.core.arrays import any_of, as_array, as_mask, not_null
+from annobridge.backend.kit import keep_sent, sent_of
+from annobridge.core.arrays import any_of, as_array, as_mask
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
@@ -104,8 +105,8 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
     scalars as texts. Such a label keeps the value it was sent with, or is left out; a sentence tells of each.
     """
     field, value = as_array(labels["field"]), as_array(labels["value"])
-    place = pc.index_in(as_array(labels["remote_id"]), value_set=as_array(baseline["remote_id"]))
-    sent = as_array(baseline["value"]).take(place)
+    was, known = sent_of(labels["remote_id"], baseline)
+    sent = as_array(was["value"])
     is_word = as_mask(pc.is_in(field, value_set=pa.array([*types], pa.string()))) & as_mask(pc.starts_with(value, '"'))
     wrong = is_word & ~as_mask(pc.equal(value, sent))
     if not wrong.any():
@@ -115,8 +116,7 @@ def read_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[str, str])
         "as the other values are; it was not taken over. Correct it in CVAT, and load again."
         for row in labels.filter(pa.array(wrong)).select(["field", "value", "sample_id"]).to_pylist()
     ]
-    kept = labels.set_column(labels.column_names.index("value"), "value", pc.if_else(pa.array(wrong), sent, value))
-    return kept.filter(pa.array(~wrong | not_null(place))), notes
+    return keep_sent(labels, was, wrong, "value").filter(pa.array(~wrong | known)), notes
 
 
 def _out_of_sight(baseline: pa.Table, labels: pa.Table, frames: Frames, kept: Bools, lost: Iterable[Entry]) -> pa.Table:

@@ -14,8 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annobridge.backend.kit import keep_sent, sent_of
 from annobridge.core import attributes as lists
-from annobridge.core.arrays import any_of, as_array, as_mask, list_lengths, not_null
+from annobridge.core.arrays import any_of, as_array, as_mask, choose, list_lengths, not_null, set_columns
+from annobridge.core.compare import close_rows
 from annobridge.core.geometry import decode_rle
 from annobridge.core.labels import REMOTE
 from annobridge.core.schema import Attribute
@@ -31,47 +33,33 @@ _SPATIAL = ("bounding_box", "rotation", "points", "closed", "filled", "visibilit
 
 def keep(labels: pa.Table, baseline: pa.Table, vocabulary: Vocabulary) -> pa.Table:
     """``labels`` with everything that was not changed as the baseline has it."""
-    place = pc.index_in(as_array(labels["remote_id"]), value_set=as_array(baseline["remote_id"]))
-    known = np.flatnonzero(not_null(place))
-    new = _answering(labels.take(pa.array(np.flatnonzero(~not_null(place)))))
-    if not known.size:
+    sent, known = sent_of(labels["remote_id"], baseline)
+    new = _answering(labels.filter(pa.array(~known)))
+    if not known.any():
         return new
-    there = labels.take(pa.array(known)).combine_chunks()
-    was = baseline.take(place.take(pa.array(known))).select(REMOTE.names).combine_chunks()
+    there = labels.filter(pa.array(known)).combine_chunks()
+    was = sent.filter(pa.array(known)).select(REMOTE.names).combine_chunks()
     there = _restored(there, was)
     spatial = _same_shape(there, was)
-    for name in _SPATIAL:
-        there = _choose(there, was, name, spatial)
-    there = _choose(there, was, "rotation", _same_angle(there, was))
-    there = _choose(there, was, "keyframe", _same_key(was, spatial))
-    there = _choose(there, was, "attributes", np.zeros(len(known), bool), _attributes(there, was, vocabulary))
-    there = _choose(there, was, "value", _same_value(there, was, vocabulary))
+    there = keep_sent(there, was, spatial, *_SPATIAL)
+    there = keep_sent(there, was, _same_angle(there, was), "rotation")
+    there = keep_sent(there, was, _same_key(was, spatial), "keyframe")
+    there = set_columns(there, attributes=_attributes(there, was, vocabulary))
+    there = keep_sent(there, was, _same_value(there, was, vocabulary), "value")
     return pa.concat_tables([new, there])
 
 
 def _answering(new: pa.Table) -> pa.Table:
     """New labels of which the attributes are not known have none."""
-    at = new.column_names.index("attributes")
     rows, flat = pc.list_parent_indices(as_array(new["attributes"])), pc.list_flatten(as_array(new["attributes"]))
-    return new.set_column(at, new.schema.field(at), lists.build(rows.to_numpy(), flat, new.num_rows))
-
-
-def _choose(there: pa.Table, was: pa.Table, name: str, where: Bools, instead: pa.Array | None = None) -> pa.Table:
-    """Column ``name`` of ``was`` where ``where`` holds, and what is there (or ``instead``) elsewhere."""
-    new = instead if instead is not None else as_array(there[name])
-    both = pa.concat_arrays([new, as_array(was[name]).cast(new.type)])
-    rows = np.arange(there.num_rows)
-    column = both.take(pa.array(np.where(where, rows + there.num_rows, rows)))
-    at = there.column_names.index(name)
-    return there.set_column(at, there.schema.field(name), column)
+    return set_columns(new, attributes=lists.build(rows.to_numpy(), flat, new.num_rows))
 
 
 def _restored(there: pa.Table, was: pa.Table) -> pa.Table:
     """``there`` with what CVAT cannot hold: missing keypoints in their places, open and closed, how points are seen."""
     same_kind = as_mask(pc.equal(there["kind"], was["kind"]))
     is_path = same_kind & as_mask(pc.is_in(there["kind"], pa.array(["polygon", "polyline"])))
-    for name in ("closed", "filled"):
-        there = _choose(there, was, name, is_path)
+    there = keep_sent(there, was, is_path, "closed", "filled")
     rows = {
         n: row for n, row in enumerate(pc.is_in(there["kind"], pa.array(["keypoints", "skeleton"])).to_pylist()) if row
     }
@@ -83,10 +71,8 @@ def _restored(there: pa.Table, was: pa.Table) -> pa.Table:
         full[n], seen[n] = restore(full[n][0], seen[n], then, kept)
     if not rows:
         return there
-    for name, column in (("points", full), ("visibility", seen)):
-        at = there.column_names.index(name)
-        there = there.set_column(at, there.schema.field(at), pa.array(column, there.schema.field(at).type))
-    return there
+    columns = {"points": full, "visibility": seen}
+    return set_columns(there, **{name: pa.array(v, REMOTE.field(name).type) for name, v in columns.items()})
 
 
 def _with_holes(
@@ -114,11 +100,11 @@ def _with_hidden(
 def _same_shape(there: pa.Table, was: pa.Table) -> Bools:
     same = as_mask(pc.equal(there["kind"], was["kind"]))
     is_box = as_mask(pc.is_in(there["kind"], pa.array(["box", "ellipse"])))
-    same &= ~is_box | close(as_array(there["bounding_box"]), as_array(was["bounding_box"]))
+    same &= ~is_box | close_rows(there["bounding_box"], was["bounding_box"], CLOSE)
     has_corners = not_null(was["points"]) | ~as_mask(
         pc.equal(there["kind"], "cuboid")
     )  # one that was only a box has none
-    same &= ~has_corners | close(as_array(there["points"]), as_array(was["points"]))
+    same &= ~has_corners | close_rows(there["points"], was["points"], CLOSE)
     same &= as_mask(pc.equal(_text(there["visibility"]), _text(was["visibility"])))
     for row in np.flatnonzero(same & not_null(there["mask"])):
         left, right = there["mask"][int(row)].as_py(), was["mask"][int(row)].as_py()
@@ -136,21 +122,6 @@ def _same_angle(there: pa.Table, was: pa.Table) -> Bools:
     off = np.abs(a - b) % 360
     found: Bools = np.minimum(off, 360 - off) < CLOSE * 360
     return found
-
-
-def close(a: pa.Array, b: pa.Array) -> Bools:
-    """Which rows of two (nested) lists of numbers have the same form, and all numbers within ``CLOSE``; null equals null."""
-    same: Bools = not_null(a) == not_null(b)
-    if pa.types.is_floating(a.type):
-        x, y = (v.fill_null(0.0).to_numpy(zero_copy_only=False) for v in (a, b))
-        same &= (np.abs(x - y) <= CLOSE) | (np.isnan(x) & np.isnan(y))
-        return same
-    sizes = list_lengths(a)
-    same &= sizes == list_lengths(b)
-    rows = np.flatnonzero(same)
-    inner = close(a.take(pa.array(rows)).flatten(), b.take(pa.array(rows)).flatten())
-    same[np.repeat(rows, sizes[rows])[~inner]] = False
-    return same
 
 
 def _same_key(was: pa.Table, spatial: Bools) -> Bools:
@@ -180,8 +151,7 @@ def _attributes(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> pa.Ar
     changes = {name: (where, lists.column(was["attributes"], name)) for name, where in same.items()}
     column = lists.replace(there["attributes"], changes) if changes else as_array(there["attributes"])
     nothing = ~not_null(there["attributes"]) | (~not_null(was["attributes"]) & (list_lengths(column) == 0))
-    both = pa.concat_arrays([column, as_array(was["attributes"]).cast(column.type)])
-    return both.take(pa.array(np.where(nothing, np.arange(size) + size, np.arange(size))))
+    return choose(nothing, was["attributes"].cast(column.type), column)
 
 
 def _unanswered(there: pa.Table, vocabulary: Vocabulary) -> dict[str, Bools]:
@@ -207,8 +177,8 @@ def _are(labels: pa.Table, field: str, label: str | None) -> Bools:
 def _words(a: Attribute, texts: pa.Array, entry: Entry | None = None) -> npt.NDArray[np.object_]:
     """The server's strings for JSON texts; with an ``entry``, as they are sent."""
     encode = partial(values.encode, a) if entry is None else partial(entry.word, a)
-    cache: dict[str | None, str] = {t: encode(t) for t in pc.unique(texts).to_pylist()}
-    return np.array([cache[t] for t in texts.to_pylist()], object)
+    strings: dict[str | None, str] = {t: encode(t) for t in pc.unique(texts).to_pylist()}  # null has a string, too
+    return np.array([strings[t] for t in texts.to_pylist()], object)
 
 
 def _same_value(there: pa.Table, was: pa.Table, vocabulary: Vocabulary) -> Bools:

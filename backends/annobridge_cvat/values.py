@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from annobridge.backend.kit import plain
 from annobridge.core import attr_text
 from annobridge.core.schema import Attribute
 
@@ -93,7 +94,7 @@ def misfit(a: Attribute, text: str) -> str | None:
 
 def _word(value: Any) -> str:
     """``true`` and ``5`` as JSON has them, text as it is, less the space around it, which CVAT does not keep."""
-    return value.strip() if isinstance(value, str) else json.dumps(value)
+    return plain(value).strip()
 
 
 def builtin(key: str, text: str) -> bool | int | str:

@@ -448,7 +448,7 @@ def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
     sent.hands.set("car0", label="person")
 
     def rename() -> None:
-        runs = sent.ds._stores.runs
+        runs = sent.ds.stores.runs
         runs.update(runs.look("r"), anno_key="better")
 
     meeting("annobridge.store.labels.deletions", rename)

@@ -96,7 +96,7 @@ def test_a_run_is_forgotten_and_neither_labels_nor_tasks_are(sent):
     assert sent.labels() == before
     assert sent.server.labels
     for name in ("annotation_tasks", "annotation_receipts", "annotation_baseline", "annotation_changes"):
-        assert sent.ds._stores.db.read(name).num_rows == 0
+        assert sent.ds.stores.db.read(name).num_rows == 0
     sent.annotate("r")
     sent.again_is_nothing()
 

@@ -113,7 +113,7 @@ def test_of_two_resumes_at_once_one_sends(bridge, during, monkeypatch):
     assert said.count("sent") >= 1
     assert len(said) == 2
     assert len(bridge.server.labels) == TASKS
-    baseline = bridge.ds._stores.db.read("annotation_baseline", ["label_id", "load"])
+    baseline = bridge.ds.stores.db.read("annotation_baseline", ["label_id", "load"])
     assert len(set(baseline["label_id"].to_pylist())) == baseline.num_rows
     nothing_to_load(bridge)
 
@@ -140,7 +140,7 @@ def test_a_sender_whose_run_was_aborted_removes_what_it_had_just_sent(bridge, du
 
 def poison(bridge: Any) -> None:
     """What two processes that sent one run at once left, before sending had an owner."""
-    stores = bridge.ds._stores
+    stores = bridge.ds.stores
     for name in ("annotation_baseline", "annotation_receipts"):
         stores.db.append(name, stores.db.read(name))
 

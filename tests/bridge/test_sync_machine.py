@@ -271,7 +271,7 @@ class Sync(RuleBasedStateMachine):
         )  # fmt: skip
         sent = copy.deepcopy(self.ours["f"])
         there = {name: bare(label) for name, label in sent.items()}
-        self.runs[key] = Run(key, self.ds._stores.runs.get(key).run_id, sent, there)
+        self.runs[key] = Run(key, self.ds.stores.runs.get(key).run_id, sent, there)
 
     def _run(self, data: st.DataObject) -> Run:
         return self.runs[one_of(data, self.runs)]
@@ -388,20 +388,20 @@ class Sync(RuleBasedStateMachine):
         run = self._run(data)
         taken = "theirs" if policy == "fail" else policy
         want = self._expected(run, taken, beside)
-        before = self.ds._stores.labels.version()
+        before = self.ds.stores.labels.version()
         conflicts, refused = (sum(getattr(w, n) for w in want) for n in ("conflicts", "refused"))
         changes = sum(len(w.writes) for w in want)
         if policy == "fail" and conflicts:
             try:
                 self.ds.load_annotations(run.key, **self._options(run, "fail", beside))
             except ab.Conflict:
-                assert self.ds._stores.labels.version() == before
+                assert self.ds.stores.labels.version() == before
                 return
             raise AssertionError("the conflict was not reported")
         report = self.ds.load_annotations(run.key, **self._options(run, policy, beside))
         assert (report.refused.num_rows, report.conflicts.num_rows) == (refused, conflicts)
         assert report.changes == changes
-        assert self.ds._stores.labels.version() == before + bool(changes)
+        assert self.ds.stores.labels.version() == before + bool(changes)
         self._loaded(run, want)
         again = self.ds.load_annotations(run.key, **self._options(run, taken, beside))
         assert again.changes == 0

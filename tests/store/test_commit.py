@@ -42,7 +42,7 @@ def rows(ds: ab.Dataset) -> dict[str, dict[str, Any]]:
 
 def before(ds: ab.Dataset, *ids: str) -> tuple[int, pa.Table, pa.Table]:
     """The version now, the rows to replace, and what they become."""
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version = labels.version()
     found = labels.of_ids(pa.array(ids, pa.string()), version)
     new = found.select(LABELS.names)
@@ -52,7 +52,7 @@ def before(ds: ab.Dataset, *ids: str) -> tuple[int, pa.Table, pa.Table]:
 
 
 def commit(ds: ab.Dataset, version: int, old: pa.Table, new: pa.Table, added: pa.Table | None = None) -> int:
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     fragments = labels.write(added.to_batches()) if added is not None else ()
     return labels.commit(version, old, new.to_batches(), fragments)
 
@@ -213,7 +213,7 @@ def test_writers_in_threads_lose_no_update(ds):
 
 
 def test_the_token_of_a_commit_is_found_in_the_log(ds):
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version, old, new = before(ds, "a1")
     made = labels.commit(version, old, new.to_batches(), token="token7")
     raw(ds).update({"label": "'later'"}, where="label_id = 'b1'")
@@ -225,7 +225,7 @@ def test_the_log_may_have_been_cleaned(ds):
     """Somebody keeps the dataset small: a load that died long ago is still settled, and nothing breaks."""
     from datetime import timedelta
 
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version = labels.version()
     for n in range(3):
         raw(ds).update({"label": f"'{n}'"}, where="label_id = 'b1'")

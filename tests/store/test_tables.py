@@ -175,10 +175,10 @@ def test_a_database_is_listed_and_opened(ds, tmp_path):
 
 
 def test_appends_of_many_batches_are_one_version(ds):
-    version = ds._stores.labels.version()
+    version = ds.stores.labels.version()
     part = pa.record_batch({"sample_id": ["s0"] * 10, "label": ["x"] * 10})
     ds.add_labels("f", pa.Table.from_batches([part] * 20))
-    assert ds._stores.labels.version() == version + 1
+    assert ds.stores.labels.version() == version + 1
     assert ds.count_labels() == 200
     ids = [r["label_id"] for r in rows(ds)]
     assert len(set(ids)) == 200

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from ..core.schema import LabelSchema
-from ..exceptions import AnnobridgeError, Broken
+from ..exceptions import AnnobridgeError, Broken, Rejected
 from . import answers
 from ._words import Veil
 from .base import AnnotationBackend, Download, Receipt, Status, Task
@@ -38,10 +38,15 @@ class Guarded:
         self._backend = backend
         self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities
         self.needs_whole_files = backend.needs_whole_files
+        self._checked: set[str] = set()  # names of the tasks that ``check_task`` has seen
 
     def upload(self, task: Task) -> Receipt:
-        """The receipt, whose baseline has exactly the labels of the task."""
+        """The receipt, whose baseline has exactly the labels of the task. Raises ``Rejected`` for values that the tool cannot
+        hold: a task of a run that is resumed has not been checked, and its labels may have changed since the run began.
+        """
         with self._calling("upload", task.name):
+            if task.name not in self._checked and (found := self.check_task(task)):
+                raise Rejected("\n  - ".join([f"{self.name}: some values cannot be sent:", *found]))
             return answers.receipt(self._backend.upload(task), task)
 
     def download(self, receipt: Receipt) -> Download:
@@ -61,6 +66,7 @@ class Guarded:
 
     def check_task(self, task: Task) -> tuple[str, ...]:
         """Values of a task's labels that the tool could not represent."""
+        self._checked.add(task.name)
         with self._calling("check_task", task.name):
             return answers.texts(self._backend.check_task(task), "problems")
 

@@ -81,8 +81,8 @@ class Outcome:
         """How many labels an action is for, in all fields."""
         return sum(n for (_, a), n in self.counts.items() if a == action)
 
-    def guard(self) -> None:
-        """Raise what must stop a load before anything is written."""
+    def guard(self, force: bool = False) -> None:
+        """Raise what must stop a load before anything is written. ``force`` allows any number of deletions."""
         rows = self.streams.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
             why = findings.summary(self.streams.batches("unexpected"))
@@ -98,7 +98,7 @@ class Outcome:
                 "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
             )
         deletions = self.total("delete")
-        if not self.options.force and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
+        if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
             raise TooManyDeletions(
                 f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 "load with force=True."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -31,33 +30,33 @@ class _Summary:
     title = ""
 
     def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+        self.outcome = outcome
 
     @property
     def anno_key(self) -> str:
         """The run's key."""
-        return self._outcome.run.anno_key
+        return self.outcome.run.anno_key
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Field → {"add", "edit", "delete"} → labels."""
-        fields = sorted({f for f, _ in self._outcome.counts})
-        return {f: {a: self._outcome.counts[f, a] for a in _ACTIONS} for f in fields}
+        fields = sorted({f for f, _ in self.outcome.counts})
+        return {f: {a: self.outcome.counts[f, a] for a in _ACTIONS} for f in fields}
 
     @property
     def added(self) -> int:
         """Labels added."""
-        return self._outcome.total("add")
+        return self.outcome.total("add")
 
     @property
     def edited(self) -> int:
         """Labels edited."""
-        return self._outcome.total("edit")
+        return self.outcome.total("edit")
 
     @property
     def deleted(self) -> int:
         """Labels deleted."""
-        return self._outcome.total("delete")
+        return self.outcome.total("delete")
 
     @property
     def changes(self) -> int:
@@ -67,54 +66,54 @@ class _Summary:
     @property
     def refused(self) -> pa.Table:
         """Changes that the restrictions refuse, and values that cannot be read, each with its reason."""
-        return self._outcome.streams.table("refused")
+        return self.outcome.streams.table("refused")
 
     @property
     def conflicts(self) -> pa.Table:
         """Changes made on both sides, with the values of both, and which side is kept."""
-        return self._outcome.streams.table("conflicts")
+        return self.outcome.streams.table("conflicts")
 
     @property
     def unexpected(self) -> pa.Table:
         """Labels outside the schema, as the tool returned them: which ``component`` of them, what the tool has there
         (``theirs``), and the ``reason``.
         """
-        return self._outcome.streams.table("unexpected")
+        return self.outcome.streams.table("unexpected")
 
     @property
     def unexpected_reasons(self) -> str:
         """How often there is which reason among the unexpected, with some of the values, in one line."""
-        return findings.summary(self._outcome.streams.batches("unexpected"))
+        return findings.summary(self.outcome.streams.batches("unexpected"))
 
     @property
     def dropped(self) -> pa.Table:
         """What is unexpected, component by component, and labels of samples that are not here."""
-        return self._outcome.streams.table("dropped")
+        return self.outcome.streams.table("dropped")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What else there is to know."""
-        return tuple(self._outcome.notes)
+        return tuple(self.outcome.notes)
 
     @property
     def not_sent(self) -> tuple[str, ...]:
         """What of the labels here was not sent, a sentence for each field and reason."""
-        return tuple(sentences(self._outcome.run.options.get(NOT_SENT, ())))
+        return tuple(sentences(self.outcome.run.options.get(NOT_SENT, ())))
 
     def writes(self) -> pa.Table:
         """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
-        return self._outcome.streams.table("writes")
+        return self.outcome.streams.table("writes")
 
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action, label."""
-        return _changed(self._outcome.streams)
+        return _changed(self.outcome.streams)
 
     def changed(self) -> pa.Table:
         """One row per changed label, deletions first: label_id, sample_id, field, action, and its class ``before`` and
         ``after``.
         """
-        streams = self._outcome.streams
-        return changed.changed(streams.table("before"), streams.table("writes"))
+        streams = self.outcome.streams
+        return changed.changed(streams.table("replaced"), streams.table("writes"))
 
     def class_pairs(self) -> pa.Table:
         """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
@@ -130,7 +129,7 @@ class _Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Counts and notes, for machines."""
-        rows = self._outcome.streams.rows
+        rows = self.outcome.streams.rows
         return {
             "anno_key": self.anno_key,
             "fields": self.counts,
@@ -142,10 +141,10 @@ class _Summary:
 
     def close(self) -> None:
         """Remove its rows from the disk; they go by themselves when nothing uses them any more."""
-        self._outcome.streams.close()
+        self.outcome.streams.close()
 
     def __repr__(self) -> str:
-        rows = self._outcome.streams.rows
+        rows = self.outcome.streams.rows
         extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected") if rows[n]]
         head = f"{self.title} {self.anno_key!r}: +{self.added} ~{self.edited} -{self.deleted}"
         lines = [head + (f" ({', '.join(extras)})" if extras else "")]
@@ -155,7 +154,7 @@ class _Summary:
 
     def _repr_html_(self) -> str:
         cells = [[field, *(n[a] for a in _ACTIONS)] for field, n in self.counts.items()]
-        rest = ", ".join(f"{self._outcome.streams.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
+        rest = ", ".join(f"{self.outcome.streams.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
         parts = [html.table(["field", "added", "edited", "deleted"], cells), html.line(rest)]
         pairs = [pair for pair in self.class_pairs().slice(0, _SHOWN).to_pylist() if pair["before"] != pair["after"]]
         if pairs:
@@ -194,14 +193,9 @@ class MergePlan(_Summary):
 
         Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
         """
-        if planning.digests(self._stores, self._outcome.run, self._backend) != self._outcome.digests:
+        if planning.digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
-        return self._apply(force)
-
-    def _apply(self, force: bool) -> LoadReport:
-        if force:
-            self._outcome.options = replace(self._outcome.options, force=True)
-        return LoadReport(self._outcome, loading.apply(self._stores, self._outcome))
+        return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 
 
 class Undone:
@@ -250,7 +244,7 @@ class Undone:
 def _changed(streams: Streams) -> pa.Table:
     """What was, or would be, put and deleted: one row per label."""
     columns = ["label_id", "sample_id", "field", "action", "label"]
-    before = streams.table("before")
+    before = streams.table("replaced")
     gone = before.filter(pc.equal(before["action"], "delete"))
     return pa.concat_tables(
         [streams.table("writes").select(columns), gone.select(columns)], promote_options="permissive"

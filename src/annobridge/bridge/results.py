@@ -105,11 +105,11 @@ class AnnotationResults:
         """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
         for attempt in range(1, loading.REPLANS + 1):
             plan = self.plan(**options)
-            if options.get("unexpected", "prompt") == "prompt" and plan._outcome.streams.rows["unexpected"] and ask:
+            if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options["unexpected"] = ask(plan)
                 plan = self.plan(**options)
             try:
-                report = plan._apply(bool(options.get("force", False)))
+                report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
                 break
             except StalePlan:
                 if attempt == loading.REPLANS:
@@ -121,12 +121,12 @@ class AnnotationResults:
 
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
-        rest = planning.make(self._stores, self.run, self._guarded, report._outcome.options)
-        taken = ("before", "refused", "conflicts", "dropped")
+        rest = planning.make(self._stores, self.run, self._guarded, report.outcome.options)
+        taken = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(rest.streams.rows[name] for name in taken) + rest.unanswered
         rest.streams.close()
         if pending:
-            report._outcome.notes.append(
+            report.outcome.notes.append(
                 f"The tasks were left on the server: {pending} changes or samples were not taken in full and exist only there. "
                 "Remove them with results.cleanup() when they are not needed."
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +41,73 @@ def equal(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray | str) ->
 def is_rotated(rotations: pa.Array | pa.ChunkedArray) -> Bools:
     """Where a rotation, in degrees, turns anything: null, zero and whole turns do not.
 
-    >>> turned(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
+    >>> is_rotated(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
     [False, False, False, False, True]
     """
     degrees = pc.fill_null(as_array(rotations).cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):  # of infinity, which counts as turned
         result: Bools = np.fmod(degrees, 360.0) != 0
     return result
+
+
+def index_of(values: pa.Array | pa.ChunkedArray, within: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The first row of ``within`` that holds each value (int32); null where none does.
+
+    >>> index_of(pa.array(["b", "x"]), pa.array(["a", "b", "b"])).to_pylist()
+    [1, None]
+    """
+    values = as_array(values)
+    return pc.index_in(values, value_set=as_array(within)) if len(within) else pa.nulls(len(values), pa.int32())
+
+
+def choose(where: Bools, yes: pa.Array | pa.ChunkedArray, no: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """``yes`` where ``where`` is true, ``no`` elsewhere, in the type of ``yes``. ``pc.if_else`` has no nested types; this has.
+
+    >>> choose(np.array([True, False]), pa.array([[1], [2]]), pa.array([[3], [4]])).to_pylist()
+    [[1], [4]]
+    """
+    yes = as_array(yes)
+    rows = np.arange(len(where))
+    both = pa.concat_arrays([yes, as_array(no).cast(yes.type)])
+    return both.take(pa.array(np.where(where, rows, rows + len(where))))
+
+
+def map_distinct(values: pa.Array | pa.ChunkedArray, function: Callable[[Any], Any], type_: pa.DataType) -> pa.Array:
+    """``function`` of every value, called once for each different one; null stays null.
+
+    >>> map_distinct(pa.array(["a", None, "a"]), str.upper, pa.string()).to_pylist()
+    ['A', None, 'A']
+    """
+    codes = pc.dictionary_encode(as_array(values))
+    return pa.array([function(v) for v in codes.dictionary.to_pylist()], type_).take(codes.indices)
+
+
+def list_array(lengths: Ints, flat: pa.Array) -> pa.ListArray:
+    """Lists of these lengths, filled in order from ``flat``: the inverse of ``list_lengths`` and ``flatten``.
+
+    >>> list_array(np.array([2, 0, 1]), pa.array([7, 8, 9])).to_pylist()
+    [[7, 8], [], [9]]
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+
+def set_columns(table: pa.Table, **columns: Any) -> pa.Table:
+    """The table with other values in some columns, cast to the types that these have. A value that is no array holds for
+    every row.
+    """
+    for name, values in columns.items():
+        field = table.schema.field(name)
+        if not isinstance(values, pa.Array | pa.ChunkedArray):
+            values = pa.repeat(pa.scalar(values, field.type), table.num_rows)
+        table = table.set_column(table.schema.get_field_index(name), field, values.cast(field.type))
+    return table
+
+
+def first_rows(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The first row of each different text (int64), in order."""
+    texts = as_array(ids).to_numpy(zero_copy_only=False)
+    return pa.array(np.sort(np.unique(texts, return_index=True)[1]) if len(ids) else [], pa.int64())
 
 
 def replace_values(values: pa.Array, rows: Ints, new: pa.Array) -> pa.Array:

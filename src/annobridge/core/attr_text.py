@@ -1,6 +1,6 @@
-"""Words: attribute values (JSON texts) as the plain strings that tools without types hold, and back.
+"""Attribute values (JSON texts) as the plain strings that tools without types hold, and back.
 
->>> word(json.dumps(True)), read("checkbox", "TRUE"), read("text", "007")
+>>> to_plain(json.dumps(True)), from_plain("checkbox", "TRUE"), from_plain("text", "007")
 ('true', 'true', '"007"')
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrays import Bools, as_mask, list_lengths
+from .arrays import Bools, as_array, as_mask, list_lengths, not_null
 
 
 def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> Bools:
@@ -27,6 +27,27 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
     for start, stop in _pieces(a, b):
         result[start:stop] = _equal(_piece(a, start, stop), _piece(b, start, stop))
     return result
+
+
+def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tolerance: float) -> Bools:
+    """Where the rows of two equally long arrays of (nested lists of) floats have the same lengths at every level, and numbers
+    that differ by ``tolerance`` at most. Null equals null and NaN equals NaN.
+
+    >>> close_rows(pa.array([[1.0], [1.0], None]), pa.array([[1.1], [1.0, 2.0], None]), 0.2).tolist()
+    [True, False, True]
+    """
+    a, b = as_array(a), as_array(b)
+    same: Bools = not_null(a) == not_null(b)
+    if pa.types.is_floating(a.type):
+        x, y = (v.fill_null(0.0).to_numpy(zero_copy_only=False) for v in (a, b))
+        same &= (np.abs(x - y) <= tolerance) | (np.isnan(x) & np.isnan(y))
+        return same
+    sizes = list_lengths(a)
+    same &= sizes == list_lengths(b)
+    rows = np.flatnonzero(same)
+    inner = close_rows(a.take(pa.array(rows)).flatten(), b.take(pa.array(rows)).flatten(), tolerance)
+    same[np.repeat(rows, sizes[rows])[~inner]] = False
+    return same
 
 
 def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:

@@ -56,7 +56,7 @@ def export_dataset(
     draft.mkdir()
     counts: Counter[str] = Counter()
     try:
-        with view._content() as content, Progress(progress, len(content), "exporting") as bar:
+        with view.sample_parts() as content, Progress(progress, len(content), "exporting") as bar:
             notes = writer.write(_counted(content.parts(), counts, bar), draft, chosen)
         draft.rename(place)
     except Exception as error:
@@ -83,7 +83,7 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
 
     Raises ``Unsupported`` for labels that opsml cannot hold, and for images that do not lie below the file's folder.
     """
-    with view._content() as content:
+    with view.sample_parts() as content:
         return opsml.write_metadata(content.parts(), path, version, field)
 
 

@@ -115,7 +115,7 @@ def _require_complete(left: Sequence[str], kept: Mapping[str, int]) -> None:
 @contextmanager
 def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iterator[Stores]:
     if mode == "add":
-        yield load_dataset(uri, storage_options)._stores
+        yield load_dataset(uri, storage_options).stores
         return
     with building.new(uri, storage_options, replace=mode == "overwrite") as database:
         yield Stores.of(database)

@@ -32,7 +32,7 @@ class SentLaws(Laws):
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         results = self.send(dataset, label_type)
-        stores, run = dataset._stores, results.run
+        stores, run = dataset.stores, results.run
         rows = stores.runs.tasks(run)
         todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
         with PendingTasks(stores, run, todo, {}) as outgoing:
