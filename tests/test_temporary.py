@@ -25,7 +25,7 @@ def killed(place: Path) -> Path:
     """The folder of a process that was killed."""
     code = (
         "import os, signal\n"
-        "from annobridge import temporary\n"
+        "from annobridge.spill import temporary\n"
         "print(temporary.make(), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -102,7 +102,7 @@ def test_an_edit_that_would_leave_half_a_label_is_refused(sent, monkeypatch):
             n: "is not possible." for n, (label, tags) in enumerate(both) if label == "person" and "x" in (tags or ())
         }
 
-    monkeypatch.setattr(validate, "unsound", strict)
+    monkeypatch.setattr(validate, "unstorable", strict)
     sent.ds.set_labels([{"label_id": "car0", "tags": ["x"]}])
     sent.hands.set("car0", label="person", bounding_box=[0.5, 0.5, 0.1, 0.1])
     report = sent.load()

@@ -212,7 +212,7 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
     "class attribute dropped": (own_attribute(lambda row: []), OWN),
     "class attribute on every class": (own_attribute(lambda row: [attribute("own", "007")]), OWN),
     "read-only value taken": (
-        patched("annobridge.core.restrict.Restricted._read_only", lambda self, name, labels: np.zeros(len(labels), bool)),
+        patched("annobridge.core.merge.restrict._Rules._read_only", lambda self, name, labels: np.zeros(len(labels), bool)),
         "test_a_read_only_attribute_is_not_taken",
     ),
     "read-only value not sent": (

@@ -28,7 +28,7 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
     """
     outcome.guard()
     rows = outcome.spool.rows
-    if not rows["writes"] and not rows["before"] and not rows["baseline"]:
+    if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
@@ -40,7 +40,7 @@ def apply(stores: Stores, outcome: Outcome) -> int | None:
         try:
             if rows["baseline"]:
                 stores.baseline.put_loaded(outcome.spool.reader("baseline"))
-            if rows["before"]:
+            if rows["replaced"]:
                 stores.db.append("annotation_changes", _changes(outcome, run.run_id))
                 version = commit(stores, outcome.spool, outcome.version, run, load)
         except BaseException:
@@ -69,7 +69,7 @@ def _require_open(stores: Stores, outcome: Outcome) -> None:
 def commit(
     stores: Stores, spool: Streams, version: int, run: Run, load: Load, own_columns_of: int | None = None
 ) -> int:
-    """Commit the streams ``before`` and ``writes`` of a spool, planned on a version of ``labels``.
+    """Commit the streams ``replaced`` and ``writes`` of a spool, planned on a version of ``labels``.
 
     Additions have no row to replace, so only the others are held in memory: 60 bytes each. ``own_columns_of`` is the
     version from which labels that come back get the values of the users' own columns.
@@ -84,7 +84,7 @@ def commit(
     def new_ids() -> Iterator[pa.Array]:
         return (rows["label_id"] for rows in some("writes", "add", LABELS))
 
-    rows = pa.Table.from_batches([*some("before", "edit", ROWS), *some("before", "delete", ROWS)], ROWS)
+    rows = pa.Table.from_batches([*some("replaced", "edit", ROWS), *some("replaced", "delete", ROWS)], ROWS)
     added = stores.labels.write(some("writes", "add", LABELS), own_columns_of)
     return stores.labels.commit(
         version, rows, some("writes", "edit", LABELS), added,
@@ -94,7 +94,7 @@ def commit(
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:
     def batches() -> Iterable[pa.RecordBatch]:
-        for batch in outcome.spool.batches("before"):
+        for batch in outcome.spool.batches("replaced"):
             extra = [pa.repeat(run_id, batch.num_rows), pa.repeat(pa.scalar(outcome.load, pa.int32()), batch.num_rows)]
             kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
             yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)

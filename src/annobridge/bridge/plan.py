@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..backend.guarded import Guarded
-from ..core import frames, tracks
+from ..core import tracks
 from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.digest import digest
 from ..core.labels import BASELINE, OURS, REMOTE, SINGLE
-from ..core.merge import border, destination, findings
+from ..core.merge import border, destination, findings, frames
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import match, moves
-from ..core.merge.reconcile import BEFORE, WRITES, Merged, Provenance, merge
+from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, merge
 from ..core.merge.route import UNEXPECTED, route
 from ..display.progress import Progress
 from ..exceptions import BackendError, Gone, RunIncomplete, SchemaError
@@ -114,7 +114,7 @@ class _Planner:
         require_open(stores, run, self.destinations)
         self.single = destination.singles(run.schema, self.destinations)
         self.policy = "ours" if options.conflicts == "ours" else "theirs"
-        schemas = {"writes": WRITES, "before": BEFORE, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
+        schemas = {"writes": WRITES, "replaced": REPLACED, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
                    "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
         self.out = Outcome(Streams(schemas), stores.labels.version(), run, run.next_load, options, self.destinations)
         self.clipped = 0  # labels that were cut back to their image
@@ -284,9 +284,9 @@ class _Planner:
 
     def _keep(self, merged: Merged) -> None:
         out = self.out
-        for name in ("writes", "before", "baseline", "refused", "conflicts"):
+        for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.spool.add(name, getattr(merged, name))
-        for rows in (merged.writes, merged.before.filter(pc.equal(merged.before["action"], "delete"))):
+        for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
             for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
                 out.counts[row["field"], row["action"]] += row["count_all"]
 

@@ -114,7 +114,7 @@ class _Summary:
         ``after``.
         """
         spool = self._outcome.spool
-        return changed.changed(spool.table("before"), spool.table("writes"))
+        return changed.changed(spool.table("replaced"), spool.table("writes"))
 
     def class_pairs(self) -> pa.Table:
         """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
@@ -250,6 +250,6 @@ class Undone:
 def _changed(spool: Streams) -> pa.Table:
     """What was, or would be, put and deleted: one row per label."""
     columns = ["label_id", "sample_id", "field", "action", "label"]
-    before = spool.table("before")
+    before = spool.table("replaced")
     gone = before.filter(pc.equal(before["action"], "delete"))
     return pa.concat_tables([spool.table("writes").select(columns), gone.select(columns)], promote_options="permissive")

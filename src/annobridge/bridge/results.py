@@ -122,7 +122,7 @@ class AnnotationResults:
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
         rest = planning.make(self._stores, self.run, self._guarded, report._outcome.options)
-        taken = ("before", "refused", "conflicts", "dropped")
+        taken = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(rest.spool.rows[name] for name in taken) + rest.unanswered
         rest.spool.close()
         if pending:

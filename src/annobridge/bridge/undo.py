@@ -17,7 +17,8 @@ from ..core.arrays import as_array, as_mask, equal, not_null
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
-from ..core.merge.reconcile import BEFORE, WRITES, Merged, Provenance, Wording, merge, patched, replaced
+from ..core.merge.patch import with_columns, with_components
+from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
 from ..spill import temporary
@@ -55,23 +56,23 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
-    spool = Streams({"writes": WRITES, "before": BEFORE, "kept": FINDINGS})
+    spool = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
     found: Counter[str] = Counter()
     own_columns_of = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
         spool.add("writes", merged.writes)
-        spool.add("before", merged.before)
+        spool.add("replaced", merged.replaced)
         spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
         if own_columns_of is None and stores.labels.has_own_columns():
             spool.add("kept", _without_own_columns(merged.writes))
-        for pair in pc.value_counts(merged.before["action"]).to_pylist():
+        for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     spool.done()
     loading.require_samples(stores, spool, run)
     run, mark = stores.runs.begin(run, hold, version, undo=load)
     done = None
     try:
-        if spool.rows["before"]:
+        if spool.rows["replaced"]:
             done = loading.commit(stores, spool, version, run, mark, own_columns_of)
     except BaseException:
         stores.runs.give_up(run, mark)
@@ -192,7 +193,7 @@ def _left(base: pa.Table, before: pa.Table) -> pa.Table:
         written[name] = everything.copy()
         written[name][rows[equal(flat, name)]] = True
     names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
-    kept = patched(replaced(base, was, names, edited & ~everything), base, written)
+    kept = with_components(with_columns(base, was, names, edited & ~everything), base, written)
     for name in names:
         base = base.set_column(base.column_names.index(name), BASELINE.field(name), kept[name])
     # The attributes of these rows are those of the whole label.
@@ -207,4 +208,4 @@ def _with_provenance(merged: Merged, before: pa.Table) -> Merged:
     for name in _PROVENANCE:
         old = before[name].take(place) if writes.num_rows else writes[name]
         writes = writes.set_column(writes.column_names.index(name), name, old)
-    return Merged(writes, merged.before, merged.baseline, merged.refused, merged.conflicts)
+    return Merged(writes, merged.replaced, merged.baseline, merged.refused, merged.conflicts)

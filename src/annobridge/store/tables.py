@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
-from ..core.merge.reconcile import BEFORE
+from ..core.merge.reconcile import REPLACED
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translated, unusable
 
@@ -61,7 +61,7 @@ RECEIPTS = pa.schema(
 )
 CHANGES = pa.schema(
     [
-        *(f for f in BEFORE if f.name not in ("_rowaddr", "_rowid")),
+        *(f for f in REPLACED if f.name not in ("_rowaddr", "_rowid")),
         pa.field("run_id", pa.string()),
         pa.field("load", pa.int32()),
     ]

@@ -74,18 +74,18 @@ def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def carry(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
-    fields: Mapping[str, str], single: Collection[str], policy: str, stamp: Provenance,
+    fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance,
 ) -> Merged:  # fmt: skip
     """``merged`` with what concerns ``fields`` (field → destination) done there and not in the field itself."""
     to = pa.array(list(fields))
     result = _outcome(merged, sent, ours, to)
     result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
-    theirs = _copies(result, fields, stamp.run_id)
+    theirs = _copies(result, fields, provenance.run_id)
     there = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
-        theirs, ours, returned, LabelSchema({}), single, policy, stamp,
+        theirs, ours, returned, LabelSchema({}), single, policy, provenance,
     )  # fmt: skip
-    here = {n: _without(getattr(merged, n), to) for n in ("writes", "before", "baseline")}
+    here = {n: _without(getattr(merged, n), to) for n in ("writes", "replaced", "baseline")}
     both = {n: pa.concat_tables([here.get(n, getattr(merged, n)), getattr(there, n)]) for n in Merged.__slots__}
     return replace(merged, **both)
 
@@ -97,7 +97,7 @@ def _without(rows: pa.Table, fields: pa.Array) -> pa.Table:
 def _outcome(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
     """The labels of the run as the load would leave them."""
     known = pc.is_in(ours["label_id"], value_set=sent["label_id"].combine_chunks())
-    gone = pc.is_in(ours["label_id"], value_set=merged.before["label_id"].combine_chunks())
+    gone = pc.is_in(ours["label_id"], value_set=merged.replaced["label_id"].combine_chunks())
     kept = ours.filter(pc.and_(known, pc.invert(gone))).select(LABELS.names)
     rows = pa.concat_tables([kept, merged.writes.select(LABELS.names)])
     return rows.filter(pc.is_in(rows["field"], value_set=fields)).combine_chunks()

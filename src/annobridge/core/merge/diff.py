@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import as_array, not_null
+from ..arrays import Bools, as_array, not_null
 from ..compare import equal_rows
 from ..labels import COMPONENTS
 
@@ -25,12 +25,27 @@ class Changes:
 
     base: pa.Table
     theirs: pa.Table
-    in_base: np.ndarray
-    in_theirs: np.ndarray
-    edited: dict[str, np.ndarray]
+    in_base: Bools
+    in_theirs: Bools
+    edited: dict[str, Bools]
 
     def __len__(self) -> int:
         return len(self.in_base)
+
+    @property
+    def added(self) -> Bools:
+        """Labels that the tool has and the baseline has not."""
+        return self.in_theirs & ~self.in_base
+
+    @property
+    def deleted(self) -> Bools:
+        """Labels that the baseline has and the tool has not."""
+        return self.in_base & ~self.in_theirs
+
+    @property
+    def on_both(self) -> Bools:
+        """Labels that both have, with other values."""
+        return self.in_base & self.in_theirs
 
 
 def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:

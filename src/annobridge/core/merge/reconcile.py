@@ -1,20 +1,20 @@
-"""Merge: the three-way reconciliation of one task, as a pure function.
+"""The merge of one task: the tool's changes reconciled with what the dataset has now. A pure function of three tables.
 
-    base    what was sent, as the tool gave it back untouched, or as the last load left it
+    base    what was sent, as the tool returned it before anybody worked on it, or as the last load left it
     theirs  what the tool has now
     ours    what the dataset has now
 
 A label changed on one side takes that side; changed on both in different components, it takes both. Where both changed the
-same component, ``conflicts`` decides, and the conflict is listed either way. A label that was deleted in the tool and differs
-here from what was sent in any respect is such a conflict too. What is refused or lost stays out of the new baseline, so that the
-next plan shows it again.
+same component, the policy decides, and the conflict is listed either way. ``cases.Case`` has the table of all cases. What is
+refused, or kept against the tool, stays out of the new baseline, so that the next plan shows it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,24 +24,26 @@ from .. import attributes
 from ..arrays import Bools, any_of, as_array, as_mask, equal
 from ..checks import validate
 from ..compare import equal_rows
-from ..labels import BASELINE, COMPONENTS, LABELS, LOCAL, conform
+from ..labels import BASELINE, LABELS, LOCAL, conform
 from ..schema import LabelSchema
 from . import findings, single_label
+from .cases import Case, classify
 from .diff import PREFIX, Changes, components_differ, diff, take
 from .findings import FINDINGS
+from .patch import component_lists, with_columns, with_components
 from .precision import keep_unchanged
-from .restrict import Restricted
+from .restrict import Allowed, refuse, restrict, was_sent
 
-CHANGE_COLUMNS = [
-    pa.field("action", pa.string()),
-    pa.field("components", pa.list_(pa.string())),
-]  # components of an edit; null: all
-WRITES = pa.schema([*LABELS, *CHANGE_COLUMNS])
-# What a write replaces: the label as it was, and where its row lies (null payload: it was not there).
-BEFORE = pa.schema(
+_ACTION = [
+    pa.field("action", pa.string()),  # add | edit | delete
+    pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
+]
+WRITES = pa.schema([*LABELS, *_ACTION])
+# What a write replaces: the label as it was, and the address of its row (null payload: there was no label).
+REPLACED = pa.schema(
     [
         *(f.with_nullable(True) for f in LABELS),
-        *CHANGE_COLUMNS,
+        *_ACTION,
         pa.field("task", pa.string()),
         pa.field("_rowaddr", pa.uint64()),
         pa.field("_rowid", pa.uint64()),
@@ -51,7 +53,7 @@ BEFORE = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The provenance that a load writes."""
+    """Which load writes, and when; and what the baselines of earlier loads stand for."""
 
     run: str
     run_id: str
@@ -59,12 +61,12 @@ class Provenance:
     load: int
     tool: str
     time: datetime
-    versions: Mapping[int, int]  # of each load's part of the baseline: the version of ``labels`` that it stands for
+    versions: Mapping[int, int]  # load -> the version of ``labels`` that its part of the baseline stands for
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What the reasons of conflicts say. The sides of a load are the tool and the dataset; those of an undo are others."""
+    """The reasons of conflicts. The sides of a load are the tool and the dataset; an undo has other ones."""
 
     both_changed: str = "changed here and in the tool"
     deleted_there: str = "changed here and deleted in the tool"
@@ -75,10 +77,10 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What one task comes to. ``writes`` are rows to put, ``before`` the rows they replace or delete."""
+    """The result for one task. ``writes`` are rows to put, ``replaced`` the rows that they replace, and those to delete."""
 
     writes: pa.Table  # WRITES
-    before: pa.Table  # BEFORE
+    replaced: pa.Table  # REPLACED
     baseline: pa.Table  # BASELINE
     refused: pa.Table  # FINDINGS
     conflicts: pa.Table  # FINDINGS
@@ -86,268 +88,306 @@ class Merged:
 
 def merge(
     base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array,
-    schema: LabelSchema, single: Collection[str], policy: str, stamp: Provenance, wording: Wording | None = None,
+    schema: LabelSchema, single: Collection[str], policy: str, provenance: Provenance, wording: Wording | None = None,
 ) -> Merged:  # fmt: skip
-    """Merge one task. ``base`` is ``BASELINE``; ``theirs`` is ``REMOTE``, matched and routed; ``ours`` is ``LABELS`` with
-    ``_rowaddr``. ``single`` names the fields of one label per sample, which may be more than those of ``schema``: what
-    was let in already comes without one. ``policy`` is ``theirs`` or ``ours`` (``fail`` is for the caller, who sees
-    ``conflicts``); ``wording`` is that of a load by default.
+    """Merge one task: diff, restrict, classify each label once, then act by case.
+
+    Args:
+        base: ``BASELINE``, what both sides started from.
+        theirs: ``REMOTE``, matched and routed.
+        ours: ``OURS``, the labels of the dataset with the address and version of each row.
+        returned: the ids of the samples that the tool returned; labels of others are not deleted.
+        schema: its restrictions apply; one without fields restricts nothing.
+        single: the fields that hold one label per sample. They may be more than those of ``schema``.
+        policy: who wins a conflict, ``"theirs"`` or ``"ours"``. (For ``"fail"``, the caller looks at ``conflicts``.)
+        provenance: what is written into ``run``, ``tool`` and ``time``, and into the baseline.
+        wording: the reasons of conflicts; those of a load by default.
     """
-    changes = diff(base, theirs, returned)
-    return _Reconciliation(
-        changes, Restricted(changes, schema), ours, single, policy, stamp, wording or Wording()
-    ).result()
+    allowed = restrict(changes := diff(base, theirs, returned), schema)
+    sides = _align(changes, allowed, ours, provenance.versions, schema)
+    conflicts = _Conflicts(sides, policy, wording or Wording())
+    edits = merge_components(sides, allowed, schema, conflicts)
+    different = _known(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
+    case = classify(
+        add=allowed.add,
+        edit=changes.on_both & any_of(edits.accepted.values(), len(changes)),
+        delete=allowed.delete,
+        here=sides.here,
+        changed_here=any_of([*sides.changed_here.values(), sides.changed_locally], len(changes)),
+        different=any_of(different.values(), len(changes)),
+    )
+    known = with_components(sides.base, sides.theirs, edits.accepted)  # the baseline with what was accepted
+    case = _refuse_occupied(case, sides, known, ours, single, policy, allowed)
+    for conflict, reason in (
+        (Case.ADDED_DIFFERENTLY, conflicts.wording.present),
+        (Case.EDITED_AND_DELETED, conflicts.wording.deleted_here),
+        (Case.DELETED_AND_EDITED, conflicts.wording.deleted_there),
+    ):
+        conflicts.add(case == conflict, "existence", reason)
+    written = _written_components(case, edits, different, policy)
+    return _act(case, sides, written, known, policy, provenance, _Lists(allowed.refused, conflicts.found))
 
 
-class _Reconciliation:
-    """Holds the aligned sides while they are reconciled. Rows of every array are the changes, in one order."""
+class _Sides(NamedTuple):
+    """The labels that the tool changed, on all sides: one row for each, null where a side does not have it."""
 
-    def __init__(
-        self,
-        changes: Changes,
-        restricted: Restricted,
-        ours: pa.Table,
-        single: Collection[str],
-        policy: str,
-        stamp: Provenance,
-        wording: Wording,
-    ) -> None:
-        self.c, self.r, self.policy, self.stamp, self.wording = changes, restricted, policy, stamp, wording
-        self.everyone, self.single = ours, pa.array(single, pa.string())
-        self.base, self.theirs = changes.base, restricted.theirs
-        ids = pc.coalesce(self.base["label_id"], self.theirs["label_id"])
-        place = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
-        self.ours, self.here = take(ours, place), place >= 0
-        self.conflicts: list[pa.Table] = []
-        self.touched = touched = self.here & self._written_since()
-        self.moved = components_differ(_whole(self.base), self.ours, touched)  # what we changed ourselves
-        self.edit = changes.in_base & changes.in_theirs
-        # What is written has the bits of ours where the tool changed nothing; the baseline has what the tool says.
-        moved = changes.edited.get("spatial", np.zeros(len(changes), bool)) & self.here & ~self._moved("spatial")
-        self.exact = keep_unchanged(self.theirs, changes.base, self.ours, moved & bool(restricted.schema.fields))
-        self.new = changes.in_theirs & ~changes.in_base
+    base: pa.Table
+    theirs: pa.Table
+    exact: pa.Table  # theirs, with the bits of ours in numbers that the tool did not change
+    ours: pa.Table
+    here: Bools  # the dataset has the label
+    written_here: Bools  # somebody wrote our row since the baseline
+    changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
+    changed_locally: Bools  # what no tool is asked about (confidence, tags, field, sample) is not as it was
 
-    def _known(self, differ: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Less the attributes that were not sent: the tool says nothing about them."""
-        return {
-            component: rows
-            for component, rows in differ.items()
-            if not component.startswith(PREFIX) or self.r.knows(component.removeprefix(PREFIX))
-        }
 
-    def _written_since(self) -> np.ndarray:
-        """Which of our rows somebody wrote since the baseline: by revision, and by the store for writers that keep none."""
-        loads, numbers = self.base["load"].fill_null(0).to_numpy(), list(self.stamp.versions)
-        known = np.zeros(max([0, *numbers]) + 1, np.uint64)
-        known[numbers] = list(self.stamp.versions.values())
-        updated = self.ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
-        since: Bools = ~equal(self.ours["rev"], self.base["rev"]) | (updated > known[loads])
-        return since
+def _align(
+    changes: Changes, allowed: Allowed, ours: pa.Table, versions: Mapping[int, int], schema: LabelSchema
+) -> _Sides:
+    base, theirs = changes.base, allowed.theirs
+    ids = pc.coalesce(base["label_id"], theirs["label_id"])
+    at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
+    mine, here = take(ours, at), at >= 0
+    written = here & _written_since(mine, base, versions)
+    changed = components_differ(_with_unsent(base), mine, written)
+    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL), len(changes))
+    exact = theirs
+    if schema.fields and "spatial" in changes.edited:
+        moved_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
+        exact = keep_unchanged(theirs, base, mine, moved_there)
+    return _Sides(base, theirs, exact, mine, here, written, changed, written & local)
 
-    def result(self) -> Merged:
-        edits, accepted = self._edits()
-        gone, settled = self._deletions()
-        known = self._patched(self.base, accepted)
-        back = self._arrivals(known, self.edit & ~self.here & any_of(accepted.values(), len(self.c)), gone)
-        met = self.r.add & self.here  # the tool's new label is here already: loaded before, or put back
-        apart = self._known(components_differ(self.theirs, self.ours, met))
-        self._conflict(any_of(apart.values(), len(self.c)), "existence", self.wording.present)
-        if self.policy == "theirs":
-            edits |= {name: rows | edits.get(name, False) for name, rows in apart.items()}
-            apart = {}
-        edited = any_of(edits.values(), len(self.c))
-        self.written = edited | ~self.here
-        writes = [
-            self._edited(edits, edited),
-            self._added(self.theirs, self.r.add & ~self.here),
-            self._added(_whole(known), back),
-        ]
-        before = [
-            self._before(edited, "edit", writes[0]["components"]),
-            self._before(gone, "delete", pa.nulls(int(gone.sum()), pa.list_(pa.string()))),
-            self._marks(writes[1:]),
-        ]
-        agreed = self.edit & any_of(accepted.values(), len(self.c)) & (self.here | back)
-        baseline = [
-            self._baseline(known, agreed, False),
-            self._baseline(self.theirs, self.r.add & ~any_of(apart.values(), len(self.c)), False),
-            self._baseline(self.base, settled, True),
-        ]
-        return Merged(
-            pa.concat_tables(writes), pa.concat_tables(before), pa.concat_tables(baseline),
-            pa.concat_tables([FINDINGS.empty_table(), *self.r.found]),
-            pa.concat_tables([FINDINGS.empty_table(), *self.conflicts]),
-        )  # fmt: skip
 
-    def _edits(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Per component: at which rows the tool's value is written, and at which it is accepted (written, or equal)."""
-        edits: dict[str, np.ndarray] = {}
-        accepted: dict[str, np.ndarray] = {}
-        both = self.edit & self.here
-        differs = components_differ(self.exact, self.ours, both)
-        none = np.zeros(len(self.c), bool)
-        kept_class = none
-        for component in sorted(self.r.allowed, key=lambda name: name != "label"):
-            allowed = self.r.allowed[component]
-            if component.startswith(PREFIX):  # tools reset the attributes when the class is changed
-                self.r.refuse(self.theirs, allowed & kept_class, component, "came with a class that is not taken over")
-                allowed = allowed & ~kept_class
-            apart = differs.get(component, none)
-            conflict = allowed & both & self.moved.get(component, none) & apart
-            self._conflict(conflict, component, self.wording.both_changed)
-            taken = allowed & ~conflict if self.policy == "ours" else allowed
-            edits[component], accepted[component] = taken & both & apart, taken
-            if component == "label" and self.r.schema.fields:
-                kept_class = self.edit & ~taken & ~equal_rows(self.base["label"], self.theirs["label"])
-        self._refuse_unstorable(edits, accepted)
-        return edits, accepted
+def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
+    """Which of our rows were written since the baseline: by their revision, and by the version in which the store last wrote
+    them, since other programs may write rows without raising ``rev``.
+    """
+    loads = base["load"].fill_null(0).to_numpy()
+    known = np.zeros(max([0, *versions]) + 1, np.uint64)
+    known[list(versions)] = list(versions.values())
+    updated = ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
+    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > known[loads])
+    return since
 
-    def _refuse_unstorable(self, edits: dict[str, np.ndarray], accepted: dict[str, np.ndarray]) -> None:
-        """Refuse the edits of labels that could not be stored with them, whatever each side is by itself."""
-        at = np.flatnonzero(any_of(edits.values(), len(self.c)))
-        if not self.r.schema.fields or not len(at):
-            return
-        wrong = validate.unstorable(patched(self.ours, self.exact, edits).take(pa.array(at)))
-        if not wrong:
-            return
-        bad, reasons = np.zeros(len(self.c), bool), np.full(len(self.c), None, object)
-        for row, sentence in wrong.items():
-            bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
-        for component in edits:
-            self.r.refuse(self.theirs, edits[component] & bad, component, pa.array(reasons, pa.string()))
-            edits[component], accepted[component] = edits[component] & ~bad, accepted[component] & ~bad
 
-    def _arrivals(self, known: pa.Table, lost: np.ndarray, gone: np.ndarray) -> np.ndarray:
-        """Which labels that were edited in the tool and deleted here (``lost``) are put back. An arrival, new or put
-        back, that finds the one place of its sample taken is refused.
-        """
-        back = lost & (self.policy == "theirs")
-        new = self.r.add & ~self.here
-        coming = replaced(known.select([*single_label.COLUMNS]), self.theirs, single_label.COLUMNS, new)
-        come = (new | back) & as_mask(pc.is_in(coming["field"], value_set=self.single))
-        if come.any():
-            leaving = pc.is_in(
-                self.everyone["label_id"], value_set=as_array(self.ours["label_id"].filter(pa.array(gone)))
-            )
-            over = single_label.occupied(coming, come, self.everyone.filter(pc.invert(leaving)))
-            self.r.refuse(self.theirs, over, "existence", "the field holds one label per sample, and there is one")
-            self.r.add, lost, back = self.r.add & ~over, lost & ~over, back & ~over
-        self._conflict(lost, "existence", self.wording.deleted_here)
-        return back
+class ComponentEdits(NamedTuple):
+    """By component: at which rows the tool's value is accepted, and at which it differs from ours and is written."""
 
-    def _deletions(self) -> tuple[np.ndarray, np.ndarray]:
-        """At which rows a label is deleted, and at which the deletion is settled (nothing left to delete, too)."""
-        changed = any_of([*self.moved.values(), self._changed_locally()], len(self.c))
-        conflict = self.r.delete & self.here & changed
-        self._conflict(conflict, "existence", self.wording.deleted_there)
-        settled = self.r.delete & ~conflict if self.policy == "ours" else self.r.delete
-        return settled & self.here, settled
+    accepted: dict[str, Bools]
+    written: dict[str, Bools]
 
-    def _changed_locally(self) -> np.ndarray:
-        """Where we changed what no tool is asked about."""
-        columns = [(self.base[name].combine_chunks(), self.ours[name].combine_chunks()) for name in LOCAL]
-        changed: Bools = self.touched & any_of((~equal_rows(*pair) for pair in columns), len(self.c))
-        return changed
 
-    def _conflict(self, where: np.ndarray, component: str, reason: str) -> None:
+def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts) -> ComponentEdits:
+    """Decide the edits of labels that both sides have, component by component.
+
+    the tool's change   our change        result
+    ------------------  ----------------  -------------------------------------
+    refused             any               ours stays, and is not accepted
+    allowed             none              theirs is written
+    allowed             the same          accepted; there is nothing to write
+    allowed             another           a conflict: the policy decides
+    """
+    none = np.zeros(len(sides.here), bool)
+    on_both = any_of(allowed.edit.values(), len(none))
+    differs = components_differ(sides.exact, sides.ours, on_both & sides.here)
+    edits = ComponentEdits({}, {})
+    class_kept = none  # the tool gave another class, which is not taken
+    for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
+        may = allowed.edit[component]
+        if component.startswith(PREFIX):  # tools reset the attributes when the class is changed
+            reason = "came with a class that is not taken over"
+            refuse(allowed, sides.theirs, may & class_kept, component, reason)
+            may = may & ~class_kept
+        different = may & differs.get(component, none)
+        conflict = different & sides.changed_here.get(component, none)
+        conflicts.add(conflict, component, conflicts.wording.both_changed)
+        accepted = may & ~conflict if conflicts.policy == "ours" else may
+        edits.accepted[component], edits.written[component] = accepted, accepted & different
+        if component == "label" and schema.fields:
+            class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
+            class_kept = on_both & ~accepted & class_edited
+    if schema.fields:
+        _refuse_unstorable(edits, sides, allowed)
+    return edits
+
+
+def _refuse_unstorable(edits: ComponentEdits, sides: _Sides, allowed: Allowed) -> None:
+    """Refuse edits with which a label could not be stored, though each side can be by itself: ours may be of another kind."""
+    size = len(sides.here)
+    at = np.flatnonzero(any_of(edits.written.values(), size))
+    if not len(at):
+        return
+    wrong = validate.unstorable(with_components(sides.ours, sides.exact, edits.written).take(pa.array(at)))
+    if not wrong:
+        return
+    bad, reasons = np.zeros(size, bool), np.full(size, None, object)
+    for row, sentence in wrong.items():
+        bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
+    for component, written in edits.written.items():
+        refuse(allowed, sides.theirs, written & bad, component, pa.array(reasons, pa.string()))
+        edits.written[component] = written & ~bad
+        edits.accepted[component] = edits.accepted[component] & ~bad
+
+
+def _refuse_occupied(
+    case: np.ndarray, sides: _Sides, known: pa.Table, ours: pa.Table,
+    single: Collection[str], policy: str, allowed: Allowed,
+) -> np.ndarray:  # fmt: skip
+    """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
+    restored = Case.EDITED_AND_DELETED if policy == "theirs" else Case.ADD
+    arriving = np.isin(case, [Case.ADD, restored])
+    rows = with_columns(known.select(single_label.COLUMNS), sides.theirs, single_label.COLUMNS, case == Case.ADD)
+    arriving &= as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
+    if not arriving.any():
+        return case
+    gone = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
+    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=gone)))
+    occupied = single_label.occupied(rows, arriving, staying)
+    reason = "the field holds one label per sample, and there is one"
+    refuse(allowed, sides.theirs, occupied, "existence", reason)
+    return np.where(occupied, int(Case.REFUSED), case)
+
+
+def _is_deleted(case: np.ndarray, policy: str) -> Bools:
+    """Which of our labels the load deletes."""
+    deleted: Bools = case == Case.DELETE
+    if policy == "theirs":
+        deleted |= case == Case.DELETED_AND_EDITED
+    return deleted
+
+
+class _Conflicts:
+    """The conflicts found, and who wins them."""
+
+    def __init__(self, sides: _Sides, policy: str, wording: Wording) -> None:
+        self.policy, self.wording = policy, wording
+        self.found: list[pa.Table] = []
+        self._sides = sides
+
+    def add(self, where: Bools, component: str, reason: str) -> None:
         if where.any():
-            sides = {"base": self.base, "ours": self.ours, "theirs": self.theirs}
-            rows = pa.table({n: pc.coalesce(self.base[n], self.theirs[n]) for n in ("label_id", "sample_id", "field")})
-            told = f"{reason}; {self.wording.kept.format(policy=self.policy)}"
-            self.conflicts.append(findings.of(rows, where, component, told, **sides))
+            base, theirs, ours = self._sides.base, self._sides.theirs, self._sides.ours
+            rows = pa.table({n: pc.coalesce(base[n], theirs[n]) for n in ("label_id", "sample_id", "field")})
+            text = f"{reason}; {self.wording.kept.format(policy=self.policy)}"
+            self.found.append(findings.of(rows, where, component, text, base=base, ours=ours, theirs=theirs))
 
-    def _patched(self, rows: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
-        return patched(rows, self.theirs, taken)
 
-    def _moved(self, component: str) -> Bools:
-        found: Bools = self.moved.get(component, np.zeros(len(self.c), bool))
-        return found
+class _Lists(NamedTuple):
+    refused: list[pa.Table]
+    conflicts: list[pa.Table]
 
-    def _edited(self, edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Table:
-        rows = replaced(patched(self.ours, self.exact, edits), self.theirs, ["annotator", "time"], where)
-        rows = self._stamped(rows.filter(pa.array(where)))
-        return _with(rows, action=pa.repeat("edit", rows.num_rows), components=_component_lists(edits, where))
 
-    def _added(self, rows: pa.Table, where: np.ndarray) -> pa.Table:
-        rows = self._stamped(rows.filter(pa.array(where)))
-        return _with(
-            rows, action=pa.repeat("add", rows.num_rows), components=pa.nulls(rows.num_rows, pa.list_(pa.string()))
-        )
+def _written_components(
+    case: np.ndarray, edits: ComponentEdits, different: dict[str, Bools], policy: str
+) -> dict[str, Bools]:
+    """By component: at which of our rows the tool's value is written."""
+    written = {component: rows & (case == Case.EDIT) for component, rows in edits.written.items()}
+    if policy == "theirs":
+        for component, rows in different.items():
+            written[component] = (rows & (case == Case.ADDED_DIFFERENTLY)) | written.get(component, False)
+    return written
 
-    def _stamped(self, rows: pa.Table) -> pa.Table:
-        """Provenance, and the revision: one more than it was, or 1."""
-        rows = rows.select(LABELS.names)
+
+def _act(
+    case: np.ndarray, sides: _Sides, written: dict[str, Bools], known: pa.Table,
+    policy: str, provenance: Provenance, lists: _Lists,
+) -> Merged:  # fmt: skip
+    """Turn cases into rows: what is written, what that replaces, and the baseline of the next load."""
+    edited, deleted = any_of(written.values(), len(case)), _is_deleted(case, policy)
+    restored = (case == Case.EDITED_AND_DELETED) & (policy == "theirs")
+    agreed = [Case.ADD, Case.ADDED_ON_BOTH, *([Case.ADDED_DIFFERENTLY] if policy == "theirs" else [])]
+    writes = _Writer(sides, provenance)
+    edited_rows = writes.edited(written, edited)
+    added_rows = [writes.added(sides.theirs, case == Case.ADD), writes.added(_with_unsent(known), restored)]
+    revision = writes.revision(edited | ~sides.here)
+    return Merged(
+        writes=pa.concat_tables([edited_rows, *added_rows]),
+        replaced=pa.concat_tables(
+            [
+                writes.replaced(edited, "edit", edited_rows["components"]),
+                writes.replaced(deleted, "delete", pa.nulls(int(deleted.sum()), pa.list_(pa.string()))),
+                writes.nothing_replaced(added_rows),
+            ]
+        ),
+        baseline=pa.concat_tables(
+            [
+                writes.baseline(known, (case == Case.EDIT) | restored, revision, gone=False),
+                writes.baseline(sides.theirs, np.isin(case, agreed), revision, gone=False),
+                writes.baseline(sides.base, deleted | (case == Case.DELETED_ON_BOTH), revision, gone=True),
+            ]
+        ),
+        refused=pa.concat_tables([FINDINGS.empty_table(), *lists.refused]),
+        conflicts=pa.concat_tables([FINDINGS.empty_table(), *lists.conflicts]),
+    )
+
+
+class _Writer:
+    """Rows of the results, with their provenance."""
+
+    def __init__(self, sides: _Sides, provenance: Provenance) -> None:
+        self._sides, self._provenance = sides, provenance
+
+    def edited(self, written: dict[str, Bools], where: Bools) -> pa.Table:
+        """Our rows with the components of the tool."""
+        rows = with_components(self._sides.ours, self._sides.exact, written)
+        rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
+        return self._writes(rows.filter(pa.array(where)), "edit", component_lists(written, where))
+
+    def added(self, rows: pa.Table, where: Bools) -> pa.Table:
+        """New rows."""
+        return self._writes(rows.filter(pa.array(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string())))
+
+    def _writes(self, rows: pa.Table, action: str, components: pa.Array) -> pa.Table:
+        provenance, rows = self._provenance, rows.select(LABELS.names)
         rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
-        stamp = self.stamp
-        return _set(
-            conform(rows.drop_columns(["run", "tool", "rev"]), LABELS, run=stamp.run, tool=stamp.tool, rev=0),
-            rev=rev,
-            time=pc.fill_null(rows["time"], stamp.time),
-        )
+        time = pc.fill_null(rows["time"], provenance.time)
+        rows = rows.drop_columns(["run", "tool", "rev"])
+        rows = _set(conform(rows, LABELS, run=provenance.run, tool=provenance.tool, rev=0), rev=rev, time=time)
+        return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
 
-    def _before(self, where: np.ndarray, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
-        rows = self.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
-        return conform(rows.append_column(CHANGE_COLUMNS[1], components), BEFORE, action=action, task=self.stamp.task)
+    def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
+        """Our rows as they are, with their addresses."""
+        rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
+        rows = rows.append_column(_ACTION[1], components)
+        return conform(rows, REPLACED, action=action, task=self._provenance.task)
 
-    def _marks(self, added: list[pa.Table]) -> pa.Table:
-        """An addition replaces nothing; its mark says which label to take back."""
+    def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
+        """An addition replaces nothing; its entry says which label an undo takes back."""
         rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
-        return conform(rows, BEFORE, action="add", task=self.stamp.task)
+        return conform(rows, REPLACED, action="add", task=self._provenance.task)
 
-    def _baseline(self, rows: pa.Table, where: np.ndarray, gone: bool) -> pa.Table:
-        keep = pa.array(where)
-        stamp = self.stamp
-        rev = pc.coalesce(self.ours["rev"], self.base["rev"], self.theirs["rev"], pa.scalar(0, pa.int64()))
-        equal_to = np.where(self.here & self.touched, -1, np.maximum(rev.to_numpy(), 0) + self.written)
-        remote = pc.coalesce(self.base["remote_id"], self.theirs["remote_id"]).filter(keep)
+    def revision(self, written: Bools) -> np.ndarray:
+        """The revision of our rows after the load that equals the baseline; -1 where somebody else changed the row."""
+        sides = self._sides
+        rev = pc.coalesce(sides.ours["rev"], sides.base["rev"], sides.theirs["rev"], pa.scalar(0, pa.int64()))
+        return np.where(sides.written_here, -1, np.maximum(rev.to_numpy(), 0) + written)
+
+    def baseline(self, rows: pa.Table, where: Bools, revision: np.ndarray, *, gone: bool) -> pa.Table:
+        """The baseline of the next load."""
+        sides, provenance = self._sides, self._provenance
+        remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(pa.array(where))
         names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
-        mine = {"run_id": stamp.run_id, "task": stamp.task, "load": stamp.load, "gone": gone}
-        rows = conform(rows.filter(keep).select(names), BASELINE, rev=0, remote_id="", **mine)
-        return _set(rows, rev=pa.array(equal_to[where]), remote_id=remote)
+        of_load = {"run_id": provenance.run_id, "task": provenance.task, "load": provenance.load, "gone": gone}
+        rows = conform(rows.filter(pa.array(where)).select(names), BASELINE, rev=0, remote_id="", **of_load)
+        return _set(rows, rev=pa.array(revision[where]), remote_id=remote_id)
 
 
-def _whole(base: pa.Table) -> pa.Table:
-    """A baseline with the attributes that were not sent among the others."""
+def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
+    """Without the attributes that the tool was not given: it says nothing about them."""
+    return {
+        component: rows
+        for component, rows in different.items()
+        if not component.startswith(PREFIX) or was_sent(component.removeprefix(PREFIX), schema)
+    }
+
+
+def _with_unsent(base: pa.Table) -> pa.Table:
+    """A baseline with all attributes as they were here: those that were sent, and those that were not."""
     if base["unsent"].null_count == base.num_rows:
         return base
     both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]
     rows, values = np.concatenate([rows for rows, _ in both]), pa.concat_arrays([values for _, values in both])
-    column = attributes.build(rows, values, base.num_rows)
-    return base.set_column(base.column_names.index("attributes"), base.schema.field("attributes"), column)
-
-
-def patched(rows: pa.Table, other: pa.Table, taken: dict[str, np.ndarray]) -> pa.Table:
-    """``rows`` with components of ``other`` (aligned with it), each at the rows where it is taken."""
-    changes = {}
-    for component, where in taken.items():
-        if component.startswith(PREFIX):
-            name = component.removeprefix(PREFIX)
-            changes[name] = (where, attributes.column(other["attributes"], name))
-        elif where.any():
-            rows = replaced(rows, other, COMPONENTS[component], where)
-    if changes:
-        column = attributes.replace(rows["attributes"], changes)
-        rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
-    return rows
-
-
-def replaced(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: np.ndarray) -> pa.Table:
-    """``rows`` with some columns of ``other`` at some rows."""
-    pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
-    for name in columns:
-        both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
-        rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
-    return rows
-
-
-def _component_lists(edits: dict[str, np.ndarray], where: np.ndarray) -> pa.Array:
-    """The names of the components that were written, as a list for each row of ``where``."""
-    at = [np.flatnonzero(rows[where]) for rows in edits.values()]
-    rows = np.concatenate([*at, np.zeros(0, np.int64)]).astype(np.int64)
-    codes = np.repeat(np.arange(len(edits)), [len(a) for a in at])
-    order = np.argsort(rows, kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=int(where.sum())))]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(list(edits), pa.string()).take(pa.array(codes[order])))
+    return _set(base, attributes=attributes.build(rows, values, base.num_rows))
 
 
 def _set(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -355,7 +395,3 @@ def _set(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.Table:
         at = table.column_names.index(name)
         table = table.set_column(at, table.schema.field(at), column)
     return table
-
-
-def _with(rows: pa.Table, **columns: pa.Array) -> pa.Table:
-    return pa.Table.from_arrays([*rows.columns, *columns.values()], schema=WRITES)

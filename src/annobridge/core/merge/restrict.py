@@ -1,143 +1,170 @@
-"""Restrict: which of the tool's changes are allowed? For each field, each kind of change and each read-only attribute."""
+"""Restrict: which of the tool's changes are allowed? By field, by kind of change, and by read-only attribute."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import attributes, frames
+from .. import attributes
 from ..arrays import Bools, any_of, as_array, equal, not_null
 from ..checks import validate
 from ..checks.validate import CLIP
 from ..labels import ATTRIBUTE
 from ..rows import attribute
 from ..schema import Attribute, FieldSchema, Flags, LabelSchema
-from . import findings
+from . import findings, frames
 from .diff import PREFIX, Changes
 
-_EDITS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
+_FLAGS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
+_READ_ONLY = "the attribute is read-only"
 
 
-class Restricted:
-    """The changes with what is not allowed marked: ``allowed[component]``, ``add``, ``delete``; refusals are ``found``."""
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The changes that may be made, by row of ``Changes``, and a finding for each that may not."""
+
+    theirs: pa.Table  # the tool's rows; read-only attributes of new labels have their defaults
+    add: Bools
+    delete: Bools
+    edit: dict[str, Bools]  # by component
+    refused: list[pa.Table]  # FINDINGS
+
+
+def restrict(changes: Changes, schema: LabelSchema) -> Allowed:
+    """Apply the restrictions of a schema.
+
+    A schema without fields restricts nothing: so an undo, or a copy into another field, merges rows that were checked before.
+    Values that could not be stored (a box of NaN, a line without points) are refused too, whatever the schema allows.
+    """
+    rules = _Rules(changes, schema)
+    allowed = Allowed(
+        changes.theirs,
+        add=changes.added & rules.flag("allow_additions"),
+        delete=changes.deleted & rules.flag("allow_deletions"),
+        edit={component: rules.may_edit(component, rows) for component, rows in changes.edited.items()},
+        refused=[],
+    )
+    refuse(allowed, changes.theirs, changes.added & ~allowed.add, "existence", "additions are not allowed")
+    refuse(allowed, changes.base, changes.deleted & ~allowed.delete, "existence", "deletions are not allowed")
+    for component, rows in changes.edited.items():
+        reason = f"{component} edits are not allowed" if component in _FLAGS else _READ_ONLY
+        sides = {"base": changes.base, "theirs": changes.theirs}
+        refuse(allowed, changes.base, rows & ~allowed.edit[component], component, reason, **sides)
+    if not schema.fields:
+        return allowed
+    _refuse_unstorable(allowed, changes)
+    _refuse_misplaced(allowed, changes)
+    return _with_read_only_defaults(allowed, rules)
+
+
+def refuse(
+    allowed: Allowed, rows: pa.Table, where: Bools, component: str, reason: str | pa.Array, **sides: pa.Table
+) -> None:
+    """List changes that are not made."""
+    if where.any():
+        allowed.refused.append(findings.of(rows, where, component, reason, **sides))
+
+
+def was_sent(name: str, schema: LabelSchema) -> bool:
+    """Whether the tool was given an attribute: it is in the schema, or there is no schema, or it belongs to messages."""
+    fields = schema.fields.values()
+    return not fields or any(f.kind == "message" or name in f.all_attributes() for f in fields)
+
+
+class _Rules:
+    """What a schema says, for each row of the changes. A row belongs to the field from which it was sent."""
 
     def __init__(self, changes: Changes, schema: LabelSchema) -> None:
-        self.schema = schema
-        self.found: list[pa.Table] = []
-        self.theirs = changes.theirs
-        field = pc.coalesce(changes.base["field"], changes.theirs["field"])
-        codes = as_array(field).dictionary_encode()
-        self.codes, self.fields = codes.indices.to_numpy(zero_copy_only=False), codes.dictionary.to_pylist()
-        new, gone = changes.in_theirs & ~changes.in_base, changes.in_base & ~changes.in_theirs
-        self.add = new & self._flag("allow_additions")
-        self.delete = gone & self._flag("allow_deletions")
-        self.refuse(changes.theirs, new & ~self.add, "existence", "additions are not allowed")
-        self.refuse(changes.base, gone & ~self.delete, "existence", "deletions are not allowed")
-        self.allowed = {c: self._allow(changes, c, rows) for c, rows in changes.edited.items()}
-        if schema.fields:  # what comes from a tool; what comes from the dataset itself was looked at before
-            self._refuse_unsound(changes)
-            self._refuse_misplaced(changes)
-        self._reset_read_only()
+        self.fields = schema.fields
+        self._changes = changes
+        codes = as_array(pc.coalesce(changes.base["field"], changes.theirs["field"])).dictionary_encode()
+        self._codes, self._names = codes.indices.to_numpy(zero_copy_only=False), codes.dictionary.to_pylist()
 
-    def _per_field(self, value: Callable[[FieldSchema | None], bool]) -> np.ndarray:
-        table = np.array([value(self.schema.fields.get(name)) for name in self.fields], bool)
-        return table[self.codes] if len(table) else np.zeros(0, bool)
+    def per_field(self, value: Callable[[FieldSchema | None], bool]) -> Bools:
+        """A value of the field of each row; of ``None`` where the schema does not have the field."""
+        table = np.array([value(self.fields.get(name)) for name in self._names], bool)
+        return table[self._codes] if len(table) else np.zeros(0, bool)
 
-    def _flag(self, name: str) -> np.ndarray:
-        flags = [spec.flags for spec in self.schema.fields.values()] or [Flags()]
-        elsewhere = any(getattr(f, name) for f in flags)  # a field outside the schema has what some field of it has
-        return self._per_field(lambda spec: getattr(spec.flags, name) if spec else elsewhere)
+    def flag(self, name: str) -> Bools:
+        """A flag of the field; outside the schema, a change is allowed that any field of it allows."""
+        flags = [spec.flags for spec in self.fields.values()] or [Flags()]
+        elsewhere = any(getattr(f, name) for f in flags)
+        return self.per_field(lambda spec: getattr(spec.flags, name) if spec else elsewhere)
 
-    def _allow(self, changes: Changes, component: str, rows: np.ndarray) -> np.ndarray:
-        if component in _EDITS:
-            allowed: Bools = rows & self._flag(_EDITS[component])
-            reason = f"{component} edits are not allowed"
-        else:
-            name = component.removeprefix(PREFIX)
-            allowed = rows & ~(self._read_only(name, changes.base) | self._read_only(name, changes.theirs))
-            reason = "the attribute is read-only"
-        refused: Bools = rows & ~allowed
-        if refused.any():
-            sides = {"base": changes.base, "theirs": changes.theirs}
-            self.found.append(findings.of(changes.base, refused, component, reason, **sides))
-        return allowed
+    def may_edit(self, component: str, rows: Bools) -> Bools:
+        """At which of the rows a component may be edited."""
+        if component in _FLAGS:
+            return rows & self.flag(_FLAGS[component])
+        name = component.removeprefix(PREFIX)
+        return rows & ~(self._read_only(name, self._changes.base) | self._read_only(name, self._changes.theirs))
 
-    def refuse(self, rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array) -> None:
-        """List changes that are not made."""
-        if where.any():
-            self.found.append(findings.of(rows, where, component, reason))
+    def definitions(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, Bools]]:
+        """The attributes of a name, each with the rows for which it holds: a class's own one before its field's."""
+        for spec in self.fields.values():
+            in_field = self.per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
+            yield from ((a, in_field & rows) for a, rows in attributes.held(spec, name, labels["label"]))
 
-    def _refuse_unsound(self, changes: Changes) -> None:
-        """A box of NaN, a line without points: what could not be stored is refused, and the rest goes on.
-
-        Of an edit, only the component in which it is; a new label is refused as a whole.
-        """
-        at = np.flatnonzero(any_of([self.add, *self.allowed.values()], len(changes)))
-        rows = changes.theirs.take(pa.array(at))
-        for part in validate.PARTS:
-            wrong = validate.unstorable(rows, [part])
-            if not wrong:
-                continue
-            bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
-            for row, sentence in wrong.items():
-                bad[at[row]] = True
-                reasons[at[row]] = f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
-            for component, allowed in [("existence", self.add), *self.allowed.items()]:
-                if component in ("existence", part) or (part == "attributes" and component.startswith(PREFIX)):
-                    self.refuse(changes.theirs, allowed & bad, component, pa.array(reasons, pa.string()))
-                    allowed &= ~bad
-
-    def _refuse_misplaced(self, changes: Changes) -> None:
-        """Labels on a frame belong to fields of frames, and no others do."""
-        for reason, bad in frames.misplaced(changes.base, changes.theirs):
-            for component, allowed in (("existence", self.add), ("spatial", self.allowed.get("spatial"))):
-                if allowed is not None:
-                    self.refuse(changes.theirs, allowed & bad, component, reason)
-                    allowed &= ~bad
-
-    def _rows_of(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, np.ndarray]]:
-        """The attributes of this name in the schema, each with the rows for which it holds: a class's own before a field's."""
-        for spec in self.schema.fields.values():
-            here = self._per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
-            yield from ((a, here & rows) for a, rows in attributes.held(spec, name, labels["label"]))
-
-    def _read_only(self, name: str, labels: pa.Table) -> np.ndarray:
-        """Where the attribute may not change; a class that does not have it is as strict as any class that does."""
-        found, defined = np.zeros(len(self.add), bool), np.zeros(len(self.add), bool)
-        for attribute_, rows in self._rows_of(name, labels):
-            found |= rows & attribute_.read_only
+    def _read_only(self, name: str, labels: pa.Table) -> Bools:
+        """Where an attribute may not change. A class that lacks it is as strict as the strictest class that has it."""
+        read_only, defined = np.zeros(labels.num_rows, bool), np.zeros(labels.num_rows, bool)
+        for definition, rows in self.definitions(name, labels):
+            read_only |= rows & definition.read_only
             defined |= rows
-        strict = self._per_field(
+        strict = self.per_field(
             lambda spec: (
                 spec is not None
                 and any(a.name == name and a.read_only for group in spec.class_attributes.values() for a in group)
             )
         )
-        return found | (strict & ~defined)
+        return read_only | (strict & ~defined)
 
-    def knows(self, name: str) -> bool:
-        """Whether an attribute was sent: it is in the schema, or there is no schema, or it is of the form of messages."""
-        fields = self.schema.fields.values()
-        return not fields or any(f.kind == "message" or name in f.all_attributes() for f in fields)
 
-    def _reset_read_only(self) -> None:
-        """A new label has the default of a read-only attribute, whatever was typed in the tool."""
-        groups = [g for f in self.schema.fields.values() for g in (f.attributes, *f.class_attributes.values())]
-        for name in sorted({a.name for group in groups for a in group if a.read_only}):
-            value = attributes.values(self.theirs["attributes"], name)
-            for found, rows in self._rows_of(name, self.theirs):
-                kept = equal(value, json.dumps(found.default))
-                wrong = self.add & rows & found.read_only & not_null(value) & ~kept
-                if wrong.any():
-                    self._reset(name, found.default, wrong)
+def _refuse_unstorable(allowed: Allowed, changes: Changes) -> None:
+    """Refuse what could not be stored: a new label as a whole; of an edit, only the component that is wrong."""
+    at = np.flatnonzero(any_of([allowed.add, *allowed.edit.values()], len(changes)))
+    rows = changes.theirs.take(pa.array(at))
+    for part in validate.PARTS:
+        wrong = validate.unstorable(rows, [part])
+        if not wrong:
+            continue
+        bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
+        for row, sentence in wrong.items():
+            bad[at[row]] = True
+            reasons[at[row]] = f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
+        for component, where in [("existence", allowed.add), *allowed.edit.items()]:
+            if component in ("existence", part) or (part == "attributes" and component.startswith(PREFIX)):
+                refuse(allowed, changes.theirs, where & bad, component, pa.array(reasons, pa.string()))
+                where &= ~bad
 
-    def _reset(self, name: str, default: object, where: np.ndarray) -> None:
-        reason = "the attribute is read-only"
-        self.found.append(findings.of(self.theirs, where, PREFIX + name, reason, theirs=self.theirs))
-        one = pa.scalar(attribute(name, default) if default is not None else None, ATTRIBUTE)  # type: ignore[arg-type]
-        new = attributes.replace(self.theirs["attributes"], {name: (where, pa.repeat(one, len(where)))})
-        self.theirs = self.theirs.set_column(self.theirs.column_names.index("attributes"), "attributes", new)
+
+def _refuse_misplaced(allowed: Allowed, changes: Changes) -> None:
+    """Labels on a video's frame belong to fields of frames, and no others do."""
+    for reason, bad in frames.misplaced(changes.base, changes.theirs):
+        for component, where in (("existence", allowed.add), ("spatial", allowed.edit.get("spatial"))):
+            if where is not None:
+                refuse(allowed, changes.theirs, where & bad, component, reason)
+                where &= ~bad
+
+
+def _with_read_only_defaults(allowed: Allowed, rules: _Rules) -> Allowed:
+    """A new label has the default of a read-only attribute, whatever was typed in the tool."""
+    theirs = allowed.theirs
+    groups = [g for f in rules.fields.values() for g in (f.attributes, *f.class_attributes.values())]
+    for name in sorted({a.name for group in groups for a in group if a.read_only}):
+        values = attributes.values(theirs["attributes"], name)
+        for definition, rows in rules.definitions(name, theirs):
+            typed = not_null(values) & ~equal(values, json.dumps(definition.default))
+            reset = allowed.add & rows & definition.read_only & typed
+            if not reset.any():
+                continue
+            refuse(allowed, theirs, reset, PREFIX + name, _READ_ONLY, theirs=theirs)
+            default = attribute(name, definition.default) if definition.default is not None else None
+            column = pa.repeat(pa.scalar(default, ATTRIBUTE), len(reset))
+            new = attributes.replace(theirs["attributes"], {name: (reset, column)})
+            theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
+    return Allowed(theirs, allowed.add, allowed.delete, allowed.edit, allowed.refused)

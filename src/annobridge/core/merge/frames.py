@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrays import Bools, as_array, as_mask, equal, not_null
-from .merge import findings
-from .merge.match import key_of
-from .schema import FRAMES
+from ..arrays import Bools, as_array, as_mask, equal, not_null
+from ..schema import FRAMES
+from . import findings
+from .match import key_of
 
 
 def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:

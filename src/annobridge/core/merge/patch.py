@@ -1,0 +1,47 @@
+"""Patch: rows of one table with columns or components of another, aligned with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from .. import attributes
+from ..arrays import Bools
+from ..labels import COMPONENTS
+from .diff import PREFIX
+
+
+def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:
+    """``rows`` with some columns of ``other`` at the rows of ``where``."""
+    pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
+    for name in columns:
+        both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
+        rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
+    return rows
+
+
+def with_components(rows: pa.Table, other: pa.Table, taken: Mapping[str, Bools]) -> pa.Table:
+    """``rows`` with components of ``other``, each at the rows where it is taken."""
+    values = {}
+    for component, where in taken.items():
+        if component.startswith(PREFIX):
+            name = component.removeprefix(PREFIX)
+            values[name] = (where, attributes.column(other["attributes"], name))
+        elif where.any():
+            rows = with_columns(rows, other, COMPONENTS[component], where)
+    if values:
+        column = attributes.replace(rows["attributes"], values)
+        rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
+    return rows
+
+
+def component_lists(taken: Mapping[str, Bools], where: Bools) -> pa.ListArray:
+    """The names of the components that are taken, as a list for each row of ``where``."""
+    at = [np.flatnonzero(rows[where]) for rows in taken.values()]
+    rows = np.concatenate([*at, np.zeros(0, np.int64)]).astype(np.int64)
+    codes = np.repeat(np.arange(len(taken)), [len(a) for a in at])
+    order = np.argsort(rows, kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=int(where.sum())))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(list(taken), pa.string()).take(pa.array(codes[order])))
