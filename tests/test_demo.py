@@ -140,14 +140,14 @@ def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.server
 def test_open_leaves_the_server_to_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from annobridge_pixano.hands import Hands
+    from annobridge_pixano.annotator import ScriptedAnnotator
 
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     told = demo("--open", "--folder", "it's mine")
     try:
         assert opened == [told["url"]]
-        hands = Hands(told["url"].partition("/#")[0])
+        hands = ScriptedAnnotator(told["url"].partition("/#")[0])
         hands.rename(told["url"].rpartition("/")[2], "street_01.car1", "sign")
         hands.close()
         (tmp_path / "elsewhere").mkdir()
