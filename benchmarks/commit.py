@@ -38,8 +38,8 @@ def rows(count: int, first: int = 0, rev: int = 1) -> pa.Table:
 
 def one(way: str, count: int, folder: Path) -> dict[str, Any]:
     """Make a dataset, change it in one way, and measure the change."""
-    from annobridge.store.labels import ROWS, Labels
-    from annobridge.store.tables import Database, among
+    from annobridge.store.labels import ROW_KEYS, Labels
+    from annobridge.store.tables import Database, in_list
 
     db = Database.create(str(folder))
     labels = Labels(db)
@@ -56,7 +56,7 @@ def one(way: str, count: int, folder: Path) -> dict[str, Any]:
             ids = {"edited": edits["label_id"].combine_chunks(), "gone": pa.array(gone, pa.string())}
             for batch in labels.scan(None, ["label_id", "rev"], version, address=True):
                 for name, parts in old.items():
-                    parts.append(batch.select(ROWS.names).filter(pc.is_in(batch["label_id"], value_set=ids[name])))
+                    parts.append(batch.select(ROW_KEYS.names).filter(pc.is_in(batch["label_id"], value_set=ids[name])))
             replaced = pa.Table.from_batches([*old["edited"], *old["gone"]])
             labels.commit(version, replaced, edits.to_batches(), labels.write(adds.to_batches()))
         else:
@@ -64,7 +64,7 @@ def one(way: str, count: int, folder: Path) -> dict[str, Any]:
             merge = table.merge_insert("label_id").when_matched_update_all("target.rev = source.rev - 1")
             merge.when_not_matched_insert_all().execute(pa.concat_tables([edits, adds]))
             for at in range(0, len(gone), 20_000):
-                db.delete("labels", among("label_id", gone[at : at + 20_000]))
+                db.delete("labels", in_list("label_id", gone[at : at + 20_000]))
     figures["versions"] = labels.version() - version
     figures["labels"] = labels.count()
     return figures

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import annobridge as ab
 from annobridge.core.labels import LABELS, conform
-from annobridge.store.labels import with_ids
+from annobridge.store.labels import fill_missing_ids
 
 
 def store(ds: ab.Dataset, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -17,4 +17,4 @@ def store(ds: ab.Dataset, rows: Iterable[Mapping[str, Any]]) -> None:
     table = pa.Table.from_pylist([{"label_id": None, **row} for row in rows], schema=pa.schema(
         [f for f in LABELS if any(f.name in row for row in rows) or f.name == "label_id"]
     ))  # fmt: skip
-    ds._stores.db.append("labels", conform(with_ids(table), LABELS, rev=1))
+    ds.stores.database.append("labels", conform(fill_missing_ids(table), LABELS, rev=1))

@@ -12,7 +12,7 @@ import pytest
 from annobridge.backend import registry
 from annobridge.core.labels import LABEL_TYPES
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
-from annobridge.settings import samples as config_samples
+from annobridge.settings import example_files as config_samples
 from annobridge.settings.config import resolve
 
 FOLDER = Path(__file__).parents[1] / "config"
@@ -34,7 +34,7 @@ def uncommented(text: str) -> str:
 def test_the_samples_are_current(tmp_path: Path, name: str) -> None:
     config_samples.write(tmp_path)
     written, kept = (tmp_path / name).read_text("utf-8"), (FOLDER / name).read_text("utf-8")
-    assert written == kept, "run `python -m annobridge.settings.samples config`"
+    assert written == kept, "run `python -m annobridge.settings.example_files config`"
 
 
 def test_the_example_has_every_option_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from annobridge.backend.memory import SERVERS
 from annobridge.cli import app
 from annobridge.core import geometry
 from annobridge.core.labels import BASELINE, LABELS, conform
-from annobridge.doctor.twice import repeated
+from annobridge.doctor.duplicates import repeated_texts
 
 TABLES = ("samples", "labels", "annotation_runs", "annotation_baseline")
 BOX = [0.1, 0.2, 0.3, 0.4]
@@ -309,7 +309,7 @@ def test_a_baseline_that_was_written_twice_is_repaired(tmp_path: Path) -> None:
 def test_repeated_texts_are_found_in_any_stream(parts: list[list[str]]) -> None:
     texts = [t for part in parts for t in part]
     arrays = [pa.array(["padding", *part], pa.string()).slice(1) for part in parts]
-    assert set(repeated(lambda: iter(arrays)).to_pylist()) == {t for t in texts if texts.count(t) > 1}
+    assert set(repeated_texts(lambda: iter(arrays)).to_pylist()) == {t for t in texts if texts.count(t) > 1}
 
 
 def run(*arguments: str) -> Any:

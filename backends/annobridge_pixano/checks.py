@@ -58,10 +58,10 @@ def task_problems(task: Task, layout: Layout) -> list[str]:
 def image_problems(task: Task) -> Iterator[str]:
     """Images that Pixano's page shows unturned."""
     rows = zip(task.samples["sample_id"].to_pylist(), task.samples["filepath"].to_pylist(), strict=True)
-    if found := [path for sample, path in rows if is_shown_unturned(media.header(task.media, sample))]:
+    if found := [path for sample, path in rows if is_shown_unturned(media.read_header_of(task.media, sample))]:
         yield (
-            f"{len(found)} images are turned by their EXIF data and are no JPEG or WebP, as {media.shown(found[0])!r}: Pixano's "
-            "page shows them unturned, so labels would lie elsewhere. Turn the files themselves "
+            f"{len(found)} images are turned by their EXIF data and are no JPEG or WebP, as {media.without_secrets(found[0])!r}: "
+            "Pixano's page shows them unturned, so labels would lie elsewhere. Turn the files themselves "
             "(PIL.ImageOps.exif_transpose), or leave them out of the view."
         )
 

@@ -7,9 +7,9 @@ import socket
 from pathlib import Path
 
 
-def owner() -> str:
+def current_process() -> str:
     """The name of this process: host, start of the machine, process namespace, process number, start of the process."""
-    return "|".join((socket.gethostname(), *_machine(), str(os.getpid()), started(os.getpid())))
+    return "|".join((socket.gethostname(), *_machine(), str(os.getpid()), start_time(os.getpid())))
 
 
 def has_ended(owner_: str) -> bool:
@@ -17,7 +17,7 @@ def has_ended(owner_: str) -> bool:
     host, boot, namespace, pid, start = owner_.split("|")
     if not start or (host, boot, namespace) != (socket.gethostname(), *_machine()):
         return False
-    return started(int(pid)) != start
+    return start_time(int(pid)) != start
 
 
 def _machine() -> tuple[str, str]:
@@ -29,7 +29,7 @@ def _machine() -> tuple[str, str]:
         return "", ""
 
 
-def started(pid: int) -> str:
+def start_time(pid: int) -> str:
     """When a process was started, in ticks; empty when it has ended (a zombie has) or cannot be looked up."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

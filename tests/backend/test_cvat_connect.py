@@ -10,7 +10,7 @@ import pytest
 import responses
 from responses import matchers
 
-from annobridge.backend import _calls
+from annobridge.backend import _transport
 from annobridge.exceptions import Denied, MissingCredential, Rejected, Unreachable
 from annobridge_cvat import CvatConfig
 from annobridge_cvat.connect import NewerServerWarning, connect
@@ -136,6 +136,6 @@ def test_a_secret_is_not_sent_in_the_clear_unless_asked() -> None:
 
 
 def test_a_server_that_is_down_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_calls, "_PAUSES", _calls._PAUSES.new(backoff_factor=0, backoff_jitter=0))
+    monkeypatch.setattr(_transport, "_BACKOFF", _transport._BACKOFF.new(backoff_factor=0, backoff_jitter=0))
     with pytest.raises(Unreachable, match="refuses connections"):
         connect(CvatConfig(url="http://127.0.0.1:9", token=KEY))

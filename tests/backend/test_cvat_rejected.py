@@ -58,7 +58,9 @@ class Tool:
 
     def there(self, ds: ab.Dataset) -> dict[str, int]:
         """The tasks of the run, by name."""
-        (name,) = {t.rpartition("-")[0] for t in ds._stores.runs.tasks(ds._stores.runs.get("run"))["task"].to_pylist()}
+        (name,) = {
+            t.rpartition("-")[0] for t in ds.stores.runs.tasks(ds.stores.runs.get_idle("run"))["task"].to_pylist()
+        }
         found = Editor(self.server.url, self.server.token, _NOBODY).call(
             "GET", f"/api/tasks?search={name}&page_size=all"
         )
@@ -167,7 +169,7 @@ def pictures(folder: Path, *labels: list[Any]) -> ab.Dataset:
 
 def outgoing(ds: ab.Dataset, backend: AnnotationBackend, unreadable: set[str]) -> Task:
     """The task of a run as it would be sent again, with media that pass here and that no server can read."""
-    stores, run = ds._stores, ds._stores.runs.get("run")
+    stores, run = ds.stores, ds.stores.runs.get_idle("run")
     ids = stores.runs.tasks(run)["sample_ids"][0].values
     with PendingTasks(stores, run, [("a-new-task-0", ids)], {}) as found:
         task = found.task(0)

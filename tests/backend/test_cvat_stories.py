@@ -16,7 +16,7 @@ from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import Server
 
 import annobridge as ab
-from annobridge.backend import Receipt, _calls
+from annobridge.backend import Receipt, _transport
 from annobridge.bridge.pending_tasks import PendingTasks
 from annobridge.core import rows
 from annobridge.exceptions import RefusedTaskWarning
@@ -572,7 +572,7 @@ def test_a_corrupt_image_that_only_the_server_finds_is_named_and_the_task_remove
     """D12."""
     run = Run(dataset, server)
     backend = run.results.backend
-    stores, ledger = dataset._stores, run.results.run
+    stores, ledger = dataset.stores, run.results.run
     todo = [("corrupt-task", stores.runs.tasks(ledger)["sample_ids"][0].values)]
     with PendingTasks(stores, ledger, todo, {}) as outgoing:
         task = outgoing.task(0)
@@ -710,7 +710,7 @@ def double(request: pytest.FixtureRequest) -> Server:
 def test_a_lost_answer_makes_no_second_task(
     double: Server, dataset: ab.Dataset, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
-    monkeypatch.setattr(_calls, "_PAUSES", _calls._PAUSES.new(backoff_factor=0, backoff_jitter=0))
+    monkeypatch.setattr(_transport, "_BACKOFF", _transport._BACKOFF.new(backoff_factor=0, backoff_jitter=0))
     double.double.fail_next(method, path, drop=True, times=5 if method == "PUT" else 1)
     with pytest.raises(ab.Unreachable):
         Run(dataset, double)
@@ -730,7 +730,7 @@ def test_an_aborted_run_leaves_nothing_on_the_server(double: Server, dataset: ab
     double.double.fail_next("PUT", r"/annotations$", status=500, body="<h1>Server Error (500)</h1>", times=1)
     with pytest.raises(ab.Broken, match=r"PUT .*/annotations fails on the server \(500\)"):
         Run(dataset, double)
-    name = dataset._stores.runs.tasks(dataset._stores.runs.get("run"))["task"][0].as_py()
+    name = dataset.stores.runs.tasks(dataset.stores.runs.get_idle("run"))["task"][0].as_py()
     dataset.abort_annotation("run", url=double.url, token=double.token)
     backend = CvatBackend(CvatConfig(url=double.url, token=double.token))
     assert backend.find(name) is None

@@ -42,7 +42,7 @@ BEFORE: tuple[int, dict[str, int]] = (0, {})
 AFTER = (5, {"boxes": 5, "day": 5})
 STEPS: list[tuple[type, str, str]] = [
     (Labels, "write", "after"), (Labels, "commit", "before"), (Labels, "commit", "after"), (Samples, "append", "before"),
-    (Commits, "fenced", "before"), (Samples, "append", "after"),
+    (Commits, "commit_fenced", "before"), (Samples, "append", "after"),
 ]  # fmt: skip
 
 
@@ -204,14 +204,14 @@ def test_a_rename_and_an_annotate_to_one_key_at_once(bridge):
 @pytest.mark.parametrize("table", [False, True], ids=["samples", "table"])
 def test_a_file_that_is_there_needs_an_id_to_come_twice(ds, table):
     ds.add_samples([ab.Sample("/x/0.jpg", sample_id="first")])
-    before = ds._stores.samples.version()
+    before = ds.stores.samples.version()
     new: Any = pa.table({"filepath": ["/x/0.jpg"]}) if table else [ab.Sample("/x/0.jpg")]
     cure = "leave it out, or give it a sample_id of its own to have the file twice"
     with pytest.raises(InvalidLabels, match=f"The dataset has a sample of the file '/x/0.jpg' already; {cure}"):
         ds.add_samples(new)
     with pytest.raises(InvalidLabels, match="Two of the new samples have one filepath, '/x/1.jpg'"):
         ds.add_samples([ab.Sample("/x/1.jpg"), ab.Sample("/x/1.jpg")])
-    assert ds._stores.samples.version() == before
+    assert ds.stores.samples.version() == before
     ds.add_samples([ab.Sample("/x/0.jpg", sample_id="second")])
     assert ds.sample_ids() == ["first", "second"]
 
@@ -220,7 +220,7 @@ def test_a_long_import_does_not_let_others_add_samples(ds, monkeypatch):
     from annobridge.ingest import additions
 
     monkeypatch.setattr(additions, "WAIT", 0.2)
-    with ds._stores.changing_samples("is being imported into"):
+    with ds.stores.changing_samples("is being imported into"):
         for call in (lambda: ds.add_samples(given(1)), lambda: ds.add_samples(pa.table({"filepath": ["/x/0.jpg"]}))):
             with pytest.raises(StoreError, match="The dataset '.*' is being imported into by process .*; wait until"):
                 call()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import annobridge as ab
-from annobridge.store.media import check
+from annobridge.store.media import check_media
 
 COUNT = 6
 SIZE = (64, 48)
@@ -319,7 +319,7 @@ def test_a_blob_that_is_null_is_no_image(tmp_path: Path) -> None:
     lance.write_dataset(rows, tmp_path / "db" / "images.lance", data_storage_version="2.1")
     ds = ab.attach(tmp_path / "db")
     samples = ds.samples().to_arrow()
-    _, faults = check(samples, ds._stores.samples.media(samples))
+    _, faults = check_media(samples, ds.stores.samples.media(samples))
     assert faults == ["The image 'im1.png' of sample 'im1' does not exist."]
     with pytest.raises(ab.InvalidMedia, match="im1"):
         ab.export_metadata(ds, tmp_path / "out", "file_name")
@@ -337,7 +337,7 @@ def test_images_of_hugging_face_are_structs(tmp_path: Path) -> None:
     rows = pa.table(ds.samples())
     assert rows["filepath"].to_pylist() == ["1.png", "2.png", "3.png"]
     assert "image" not in rows.column_names
-    sizes, faults = check(rows, ds._stores.samples.media(rows))
+    sizes, faults = check_media(rows, ds.stores.samples.media(rows))
     assert sizes.tolist() == [[*SIZE], [*SIZE], [0, 0]]
     assert faults == ["The image '3.png' of sample '3' does not exist."]
 
@@ -349,7 +349,7 @@ def test_tables_of_every_storage_format(tmp_path: Path, version: str, ids: list[
     lance.write_dataset(made, tmp_path / "db" / "images.lance", data_storage_version=version)
     ds = ab.attach(tmp_path / "db")
     rows = pa.table(ds.samples())
-    media = ds._stores.samples.media(rows)
+    media = ds.stores.samples.media(rows)
     for n, name in enumerate(map(str, ids)):
         with media.open(name) as stream:
             assert stream.read() == picture(n)

@@ -106,12 +106,12 @@ class Rounding:
                     for r in table.to_pylist()
                 ]
                 store[task] = pa.Table.from_pylist(rows, schema=REMOTE)
-        baseline = bridge.ds._stores.db.table("annotation_baseline")
+        baseline = bridge.ds.stores.database.table("annotation_baseline")
         rows = baseline.to_table().to_pylist()
         for row in rows:
             row["bounding_box"] = [round(v, 3) for v in row["bounding_box"] or ()] or None
-        bridge.ds._stores.db.delete("annotation_baseline", "true")
-        bridge.ds._stores.db.append(
+        bridge.ds.stores.database.delete("annotation_baseline", "true")
+        bridge.ds.stores.database.append(
             "annotation_baseline", pa.Table.from_pylist(rows, baseline.schema.remove_metadata())
         )
         change()

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +13,8 @@ from typing import Any
 
 import lance
 import pytest
+from tests import children
+from tests.bridge import wrecks as child
 from tests.doubles import file_backend
 
 import annobridge as ab
@@ -24,27 +22,24 @@ from annobridge.core import ids
 from annobridge.store import lease as leases
 from annobridge.store import runs as ledger
 
-ROOT = Path(__file__).parents[2]
-RUNNING = 3  # children at once
-
 # Where a child is killed: class or module, function, which call of it, before or after.
 LOAD = [
-    ("annobridge.store.runs:Runs.begin", 1, "before"),
-    ("annobridge.store.runs:Runs.begin", 1, "after"),
-    ("annobridge.store.baseline:Baseline.put_loaded", 1, "after"),
+    ("annobridge.store.runs:Runs.begin_load", 1, "before"),
+    ("annobridge.store.runs:Runs.begin_load", 1, "after"),
+    ("annobridge.store.baseline:Baseline.add_loaded", 1, "after"),
     ("annobridge.store.tables:Database.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
     ("annobridge.store.labels:deletions", 1, "after"),  # right before the commit
     ("annobridge.store.labels:Labels.commit", 1, "after"),
-    ("annobridge.store.runs:Runs.end", 1, "after"),
+    ("annobridge.store.runs:Runs.end_load", 1, "after"),
 ]
 ANNOTATE = [
-    ("annobridge.store.runs:Runs.reserved", 1, "before"),
-    ("annobridge.store.commits:Commits.fenced", 1, "after"),
+    ("annobridge.store.runs:Runs.reserve", 1, "before"),
+    ("annobridge.store.commits:Commits.commit_fenced", 1, "after"),
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "before"),
     ("tests.doubles.file_backend:FilesBackend.upload", 2, "after"),
-    ("annobridge.store.baseline:Baseline.put_sent", 2, "after"),
+    ("annobridge.store.baseline:Baseline.add_sent", 2, "after"),
     ("annobridge.store.runs:Runs.add_receipt", 2, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
@@ -55,69 +50,6 @@ POINTS = {
     for verb, points in VERBS.items()
     for what, nth, when in points
 }
-
-CHILD = textwrap.dedent(
-    """
-    import functools, importlib, os, signal, sys
-    import lance, lance.fragment
-    import annobridge as ab
-
-    folder, server, verb, what, nth, when = sys.argv[1:]
-    module, _, path = what.partition(":")
-    owner = importlib.import_module(module)
-    *outer, name = path.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    plain, static = getattr(owner, name), isinstance(vars(owner).get(name), staticmethod)
-    calls = 0
-
-    @functools.wraps(plain)
-    def deadly(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == int(nth) and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = plain(*args, **kwargs)
-        if calls == int(nth):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, staticmethod(deadly) if static else deadly)
-    ds = ab.load_dataset(folder)
-    if verb == "annotate":
-        ds.annotate("r", label_schema="objects", backend="files", folder=server, task_size=2)
-    elif verb == "load":
-        ds.load_annotations("r")
-    else:
-        ds.undo_annotations("r")
-    """
-)
-
-RACE = textwrap.dedent(
-    """
-    import sys, time
-    from pathlib import Path
-    import annobridge as ab
-
-    root, me, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    for n in range(rounds):
-        ds = ab.load_dataset(root / f"ds{n}")
-        (root / f"ready{n}-{me}").touch()
-        while len(list(root.glob(f"ready{n}-*"))) < 2:
-            time.sleep(0.0005)
-        try:
-            report = ds.load_annotations("r")
-            print(n, "loaded" if report.version else "nothing", flush=True)
-        except (ab.RunBusy, ab.StalePlan) as e:
-            print(n, type(e).__name__, flush=True)
-    """
-)
-
-
-def child(script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, file_backend.VARIABLE: file_backend.NAME, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def labels(ds: ab.Dataset) -> dict[str, dict[str, Any]]:
@@ -171,29 +103,23 @@ def copy(root: Path, state: str, name: str) -> None:
     shutil.copytree(root / f"server-{state}", root / f"server-{name}")
 
 
-@pytest.fixture(scope="module")
-def wrecks(root: Path) -> dict[str, Path]:
-    """One dataset for each point, with a child killed there."""
-
-    def wreck(name: str) -> tuple[str, Path]:
-        verb, what, nth, when = POINTS[name]
-        folder = root / f"wreck{sorted(POINTS).index(name)}"
-        copy(root, {"load": "worked", "annotate": "plain", "undo": "loaded"}[verb], folder.name)
-        done = child(CHILD, folder, folder.with_name(f"server-{folder.name}"), verb, what, nth, when)
-        assert done.returncode == -9, f"{name}: not killed\n{done.stderr}"
-        return name, folder
-
-    with ThreadPoolExecutor(RUNNING) as pool:
-        return dict(pool.map(wreck, POINTS))
+def wreck(root: Path, name: str) -> Path:
+    """A dataset that a process left behind which was killed at a point."""
+    verb, what, nth, when = POINTS[name]
+    folder = root / f"wreck{sorted(POINTS).index(name)}"
+    copy(root, {"annotate": "plain", "load": "worked", "undo": "loaded"}[verb], folder.name)
+    done = children.call(child.run, folder, root / f"server-{folder.name}", verb, what, nth, when)
+    assert done.kind == "killed", f"{name}: {done}"
+    return folder
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("load")])
-def test_killed_in_load(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_load(root, name):
+    folder = wreck(root, name)
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     ds = ab.load_dataset(folder)
     found = labels(ds)
-    committed = "Labels.commit" in name or "Runs.end" in name
+    committed = "Labels.commit" in name or "Runs.end_load" in name
     assert same(found, after if committed else before)
     assert version(folder) == version(root / "plain") + committed
     plan = ds.plan_annotations("r")  # the next look settles the ledger
@@ -209,15 +135,15 @@ def test_killed_in_load(wrecks, root, name):
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("annotate")])
-def test_killed_in_annotate(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_annotate(root, name):
+    folder = wreck(root, name)
     server = folder.with_name(f"server-{folder.name}")
     ds = ab.load_dataset(folder)
     assert same(labels(ds), labels(ab.load_dataset(root / "plain")))
-    if "before Runs.reserved" in name:  # it never happened, and the key is free
+    if "before Runs.reserve" in name:  # it never happened, and the key is free
         assert ds.list_annotation_runs() == []
         ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
-    elif "Commits.fenced" in name:
+    elif "Commits.commit_fenced" in name:
         with pytest.raises(ab.RunIncomplete, match=r"resume_annotation\('r'\).*abort_annotation\('r'\)"):
             ds.load_annotations("r")
         with pytest.raises(ab.RunError, match="abort it, and annotate again"):
@@ -244,7 +170,7 @@ def test_killed_in_annotate_and_aborted(root, what):
     """An answer that nobody wrote down, and one that somebody did: both tasks are removed."""
     copy(root, "plain", name := f"aborted-{what[-6:]}")
     server = root / f"server-{name}"
-    assert child(CHILD, root / name, server, "annotate", what, 2, "after").returncode == -9
+    assert children.call(child.run, root / name, server, "annotate", what, 2, "after").kind == "killed"
     assert len(list(server.glob("*.arrow"))) == 2
     ds = ab.load_dataset(root / name)
     ds.abort_annotation("r")
@@ -253,8 +179,8 @@ def test_killed_in_annotate_and_aborted(root, what):
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("undo")])
-def test_killed_in_undo(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_undo(root, name):
+    folder = wreck(root, name)
     ds = ab.load_dataset(folder)
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     undone = "Labels.commit" in name
@@ -284,12 +210,14 @@ def test_two_processes_that_load_one_run_at_once(root, tmp_path):
     rounds = 5
     for n in range(rounds):
         shutil.copytree(root / "worked", tmp_path / f"ds{n}")
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda me: child(RACE, tmp_path, me, rounds), ("a", "b")))
-    assert [d.returncode for d in done] == [0, 0], "\n".join(d.stderr for d in done)
+    racers = [children.start(child.load_at_once, tmp_path, me, rounds) for me in ("a", "b")]
+    for racer in racers:
+        racer.go()
+    done = [racer.outcome(children.DEADLINE) for racer in racers]
+    assert [d.kind for d in done] == ["done", "done"], done
     after = labels(ab.load_dataset(root / "loaded"))
     for n in range(rounds):
-        said = [line.split()[1] for d in done for line in d.stdout.splitlines() if line.startswith(f"{n} ")]
+        said = [d.value[n] for d in done]
         assert said.count("loaded") == 1, said
         assert set(said) <= {"loaded", "nothing", "RunBusy", "StalePlan"}
         ds = ab.load_dataset(tmp_path / f"ds{n}")
@@ -324,7 +252,7 @@ def meeting(monkeypatch) -> Callable[[str, Callable[[], Any]], None]:
 def elsewhere(monkeypatch: pytest.MonkeyPatch, sent: Any, call: str) -> Any:
     """What another machine gets, after a long time."""
     with monkeypatch.context() as patch:
-        patch.setattr(leases, "owner", lambda: "elsewhere|boot|namespace|1|1")
+        patch.setattr(leases, "current_process", lambda: "elsewhere|boot|namespace|1|1")
         patch.setattr(leases.Lease, "valid", property(lambda _: False))  # it was not renewed for long
         return getattr(ab.load_dataset(sent.path), call)("r")
 
@@ -378,7 +306,7 @@ def test_a_commit_that_was_quicker_than_the_fence_is_found(sent, meeting, monkey
     """A load is disowned, and its commit comes all the same: the one who disowned it finds it, and it counts."""
     sent.hands.set("car0", label="person")
     loader = threading.Event(), threading.Event()
-    plain_alone = ledger.Runs.alone
+    plain_alone = ledger.Runs.is_only_load
 
     def alone(self: Any, run: Any, load: Any) -> bool:
         stands = plain_alone(self, run, load)
@@ -390,7 +318,7 @@ def test_a_commit_that_was_quicker_than_the_fence_is_found(sent, meeting, monkey
         loader[1].set()
         thread.join(20)
 
-    monkeypatch.setattr(ledger.Runs, "alone", alone)
+    monkeypatch.setattr(ledger.Runs, "is_only_load", alone)
     meeting("annobridge.store.labels:Labels.fence", committed)
     thread = threading.Thread(target=sent.load)
     thread.start()
@@ -448,8 +376,8 @@ def test_a_run_renamed_while_it_is_loaded_is_loaded(sent, meeting):
     sent.hands.set("car0", label="person")
 
     def rename() -> None:
-        runs = sent.ds._stores.runs
-        runs.update(runs.look("r"), anno_key="better")
+        runs = sent.ds.stores.runs
+        runs.update(runs.get_settled("r"), anno_key="better")
 
     meeting("annobridge.store.labels.deletions", rename)
     assert sent.plan().apply().edited == 1
@@ -503,5 +431,4 @@ def test_loads_of_many_runs_at_once_all_come_through(sent):
 
 def test_ids_derive_alike_in_every_process():
     run = "00000000-0000-0000-0000-000000000007"
-    code = f"from annobridge.core import ids; print(ids.derive({run!r}, ['m1'])[0])"
-    assert child(code).stdout.strip() == ids.derive(run, ["m1"])[0].as_py()
+    assert children.call(ids.derive, run, ["m1"]).value == ids.derive(run, ["m1"])

@@ -96,7 +96,7 @@ def test_a_run_is_forgotten_and_neither_labels_nor_tasks_are(sent):
     assert sent.labels() == before
     assert sent.server.labels
     for name in ("annotation_tasks", "annotation_receipts", "annotation_baseline", "annotation_changes"):
-        assert sent.ds._stores.db.read(name).num_rows == 0
+        assert sent.ds.stores.database.read(name).num_rows == 0
     sent.annotate("r")
     sent.again_is_nothing()
 
@@ -671,7 +671,7 @@ def test_undo_twice_takes_back_two_loads_and_then_there_is_none(sent):
     assert sent.versions() == before
 
 
-def test_a_label_that_an_undo_kept_keeps_its_own_attributes_in_the_next_load(sent):
+def test_a_label_that_an_undo_kept_keeps_its_own_attributes_in_the_next_load_number(sent):
     before = sent.labels()
     sent.hands.add("s0", attributes={"color": "red"})
     sent.load()

@@ -42,7 +42,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], Any]]:
     def elsewhere(call: Callable[[], Any]) -> Callable[[], Any]:
         def later() -> Any:
             with monkeypatch.context() as patch:
-                patch.setattr(lease, "owner", lambda: "elsewhere|boot|namespace|1|1")
+                patch.setattr(lease, "current_process", lambda: "elsewhere|boot|namespace|1|1")
                 patch.setattr(lease.Lease, "valid", property(lambda _: False))
                 return call()
 
@@ -113,7 +113,7 @@ def test_of_two_resumes_at_once_one_sends(bridge, during, monkeypatch):
     assert said.count("sent") >= 1
     assert len(said) == 2
     assert len(bridge.server.labels) == TASKS
-    baseline = bridge.ds._stores.db.read("annotation_baseline", ["label_id", "load"])
+    baseline = bridge.ds.stores.database.read("annotation_baseline", ["label_id", "load"])
     assert len(set(baseline["label_id"].to_pylist())) == baseline.num_rows
     nothing_to_load(bridge)
 
@@ -140,9 +140,9 @@ def test_a_sender_whose_run_was_aborted_removes_what_it_had_just_sent(bridge, du
 
 def poison(bridge: Any) -> None:
     """What two processes that sent one run at once left, before sending had an owner."""
-    stores = bridge.ds._stores
+    stores = bridge.ds.stores
     for name in ("annotation_baseline", "annotation_receipts"):
-        stores.db.append(name, stores.db.read(name))
+        stores.database.append(name, stores.database.read(name))
 
 
 def test_a_run_that_two_processes_sent_at_once_is_noticed_and_counts_once(bridge):

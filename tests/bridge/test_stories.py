@@ -79,10 +79,10 @@ def test_an_answer_about_the_unexpected_that_means_nothing(bridge, mode, said):
     bridge.annotate(schema={"objects": OBJECTS})
     bridge.hands.add("s0", field=None, kind="polygon", label="car", bounding_box=None,
                      points=[[[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]], closed=True, filled=True)  # fmt: skip
-    version = bridge.ds._stores.labels.version()
+    version = bridge.ds.stores.labels.version()
     with pytest.raises(ab.InvalidOption, match=said.replace("'", ".")):
         bridge.load(unexpected=mode)
-    assert bridge.ds._stores.labels.version() == version
+    assert bridge.ds.stores.labels.version() == version
 
 
 def test_the_address_is_kept_with_the_run_and_the_login_is_not():
@@ -103,4 +103,4 @@ def test_a_plan_adds_nothing_to_a_sample_that_was_deleted_meanwhile(bridge):
     bridge.ds.delete_samples("s0")
     with pytest.raises(ab.StalePlan, match="deleted since"):
         plan.apply()
-    assert not bridge.ds._stores.labels.count("sample_id = 's0'")
+    assert not bridge.ds.stores.labels.count("sample_id = 's0'")

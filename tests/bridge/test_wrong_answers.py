@@ -101,13 +101,13 @@ def test_a_wrong_receipt_is_refused_and_the_run_can_be_resumed(bridge, monkeypat
         slip(patch, "upload", change)
         with pytest.raises(ab.BackendError, match=words) as error:
             bridge.annotate(schema=OBJECTS)
-    task = bridge.ds._stores.runs.tasks(bridge.ds._stores.runs.get("r"))["task"][0].as_py()
+    task = bridge.ds.stores.runs.tasks(bridge.ds.stores.runs.get_idle("r"))["task"][0].as_py()
     said = str(error.value)
     assert said.startswith(f"The backend 'memory' returned from upload of the task '{task}' ")
     assert "mistake in the backend" in said
     assert "resume_annotation('r')" in said
     assert len(said.splitlines()) == 1
-    assert bridge.ds._stores.db.table("annotation_baseline").count_rows() == 0
+    assert bridge.ds.stores.database.table("annotation_baseline").count_rows() == 0
     bridge.ds.resume_annotation("r")
     bridge.again_is_nothing()
     assert bridge.labels() == before

@@ -15,7 +15,7 @@ from lance.commit import CommitConflictError
 import annobridge as ab
 from annobridge.core.labels import LABELS
 from annobridge.store import labels as module
-from annobridge.store.commits import ATTEMPTS
+from annobridge.store.commits import MAX_ATTEMPTS
 
 
 @pytest.fixture
@@ -42,17 +42,17 @@ def rows(ds: ab.Dataset) -> dict[str, dict[str, Any]]:
 
 def before(ds: ab.Dataset, *ids: str) -> tuple[int, pa.Table, pa.Table]:
     """The version now, the rows to replace, and what they become."""
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version = labels.version()
-    found = labels.of_ids(pa.array(ids, pa.string()), version)
+    found = labels.get_by_ids(pa.array(ids, pa.string()), version)
     new = found.select(LABELS.names)
     new = new.set_column(LABELS.get_field_index("label"), LABELS.field("label"), pa.array(["new"] * len(ids)))
     new = new.set_column(LABELS.get_field_index("rev"), LABELS.field("rev"), pa.compute.add(new["rev"], 1))
-    return version, found.select(module.ROWS.names), new
+    return version, found.select(module.ROW_KEYS.names), new
 
 
 def commit(ds: ab.Dataset, version: int, old: pa.Table, new: pa.Table, added: pa.Table | None = None) -> int:
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     fragments = labels.write(added.to_batches()) if added is not None else ()
     return labels.commit(version, old, new.to_batches(), fragments)
 
@@ -178,7 +178,7 @@ def test_endless_conflicts_end_in_a_sentence(ds, monkeypatch):
         raise CommitConflictError("somebody was faster")
 
     monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(never))
-    with pytest.raises(ab.StalePlan, match=f"in each of {ATTEMPTS} attempts; try again"):
+    with pytest.raises(ab.StalePlan, match=f"in each of {MAX_ATTEMPTS} attempts; try again"):
         commit(ds, version, old, new)
 
 
@@ -213,7 +213,7 @@ def test_writers_in_threads_lose_no_update(ds):
 
 
 def test_the_token_of_a_commit_is_found_in_the_log(ds):
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version, old, new = before(ds, "a1")
     made = labels.commit(version, old, new.to_batches(), token="token7")
     raw(ds).update({"label": "'later'"}, where="label_id = 'b1'")
@@ -225,7 +225,7 @@ def test_the_log_may_have_been_cleaned(ds):
     """Somebody keeps the dataset small: a load that died long ago is still settled, and nothing breaks."""
     from datetime import timedelta
 
-    labels = ds._stores.labels
+    labels = ds.stores.labels
     version = labels.version()
     for n in range(3):
         raw(ds).update({"label": f"'{n}'"}, where="label_id = 'b1'")

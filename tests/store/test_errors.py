@@ -90,8 +90,8 @@ def test_what_only_reads_needs_not_write_when_a_load_was_interrupted(ds, monkeyp
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Runs, "end", die)
-        patch.setattr(Runs, "give_up", lambda *_: None)
+        patch.setattr(Runs, "end_load", die)
+        patch.setattr(Runs, "abandon_load", lambda *_: None)
         with pytest.raises(Killed):
             ds.load_annotations("r")
     with monkeypatch.context() as patch:

@@ -145,11 +145,11 @@ def test_a_damaged_entry_holds_nothing(leases: Leases, text: str) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
 class TestProcesses:
     def owner_of(self, pid: int) -> str:
-        host, boot, namespace, *_ = processes.owner().split("|")
-        return "|".join((host, boot, namespace, str(pid), processes.started(pid)))
+        host, boot, namespace, *_ = processes.current_process().split("|")
+        return "|".join((host, boot, namespace, str(pid), processes.start_time(pid)))
 
     def test_a_running_process_has_not_ended(self) -> None:
-        assert not processes.has_ended(processes.owner())
+        assert not processes.has_ended(processes.current_process())
 
     def test_a_zombie_has_ended(self) -> None:
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -165,12 +165,12 @@ class TestProcesses:
         assert processes.has_ended(owner)
 
     def test_a_number_that_another_process_got_is_not_the_process(self) -> None:
-        host, boot, namespace, pid, started = processes.owner().split("|")
+        host, boot, namespace, pid, started = processes.current_process().split("|")
         assert processes.has_ended("|".join((host, boot, namespace, pid, str(int(started) - 1))))
 
     @pytest.mark.parametrize("at", [0, 1, 2])
     def test_another_host_start_or_namespace_is_not_looked_up(self, at: int) -> None:
         """Two containers may have one host name; a number there says nothing here."""
-        parts = processes.owner().split("|")
+        parts = processes.current_process().split("|")
         parts[at], parts[3] = "other", "999999999"
         assert not processes.has_ended("|".join(parts))

@@ -12,7 +12,7 @@ import requests
 import responses
 from PIL import Image
 
-from annobridge.store import headers, media
+from annobridge.store import image_headers, media
 
 
 def picture(form: str, size: tuple[int, int] = (30, 20), **options: object) -> bytes:
@@ -38,7 +38,7 @@ def test_images_of_a_web_server_are_read_and_faults_do_not_tell_a_signature() ->
         f"{at}down.png", body=requests.ConnectionError("no route to https://photos.example/down.png?signature=s3cret")
     )
     samples = rows(*(f"{at}{name}.png?signature=s3cret" for name in ("a", "none", "closed", "cut", "down")))
-    sizes, faults = media.check(samples, media.FileMedia.of(samples))
+    sizes, faults = media.check_media(samples, media.FileMedia.of(samples))
     assert sizes[0].tolist() == [30, 20]
     words = (
         "s1' does not exist",
@@ -58,7 +58,7 @@ def test_the_size_in_a_header_is_what_pillow_says(tmp_path: Path, form: str, siz
     if form in ("JPEG", "WEBP", "GIF"):
         size = (min(size[0], 5_000), size[1])
     (tmp_path / "a").write_bytes(picture(form, size))
-    assert headers.read(tmp_path / "a").shown == size
+    assert image_headers.read_header(tmp_path / "a").shown == size
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_the_size_in_a_header_is_what_pillow_says(tmp_path: Path, form: str, siz
 )
 def test_the_size_of_a_jpeg_of_another_build(tmp_path: Path, options: dict[str, object]) -> None:
     (tmp_path / "a").write_bytes(picture("JPEG", (33, 21), **options))
-    assert headers.read(tmp_path / "a").shown == (33, 21)
+    assert image_headers.read_header(tmp_path / "a").shown == (33, 21)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", picture("JPEG")[:40], b"text"])
 def test_no_image_is_an_error_of_pillow(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises((OSError, ValueError, SyntaxError)):
-        headers.read(tmp_path / "a")
+        image_headers.read_header(tmp_path / "a")
     assert media.known_sizes([tmp_path / "a", tmp_path / "none"]) == [None, None]
 
 
@@ -86,5 +86,5 @@ def test_a_file_that_was_cut_off_is_found(tmp_path: Path, form: str, left: float
     whole = stream.getvalue()
     (tmp_path / "a").write_bytes(whole[: int(len(whole) * left)])
     samples = rows(str(tmp_path / "a"))
-    sizes, faults = media.check(samples, media.FileMedia.of(samples))
+    sizes, faults = media.check_media(samples, media.FileMedia.of(samples))
     assert (sizes.tolist(), bool(faults)) == (([[64, 64]], False) if left == 1 else ([[0, 0]], True))

@@ -14,7 +14,7 @@ from tests.stored import store
 
 import annobridge as ab
 from annobridge.core.labels import KINDS, LABELS
-from annobridge.store.tables import Database, among, quote
+from annobridge.store.tables import Database, in_list, quote
 from annobridge.testing import strategies as some
 
 IDS = [f"s{n}" for n in range(3)]
@@ -143,7 +143,7 @@ def test_rows_are_taken_by_others_as_they_are(ds):
 @given(text=st.text(max_size=12).filter(lambda t: "\x00" not in t))
 def test_quotes_are_quoted(text):
     assert quote(text)[1:-1].replace("''", "'") == text
-    assert among("a", [text]) == f"a IN ({quote(text)})"
+    assert in_list("a", [text]) == f"a IN ({quote(text)})"
 
 
 @pytest.mark.parametrize("name", ["o'brien", "a'' OR true --", "ключ", "a\nb", '"', "%"])
@@ -175,10 +175,10 @@ def test_a_database_is_listed_and_opened(ds, tmp_path):
 
 
 def test_appends_of_many_batches_are_one_version(ds):
-    version = ds._stores.labels.version()
+    version = ds.stores.labels.version()
     part = pa.record_batch({"sample_id": ["s0"] * 10, "label": ["x"] * 10})
     ds.add_labels("f", pa.Table.from_batches([part] * 20))
-    assert ds._stores.labels.version() == version + 1
+    assert ds.stores.labels.version() == version + 1
     assert ds.count_labels() == 200
     ids = [r["label_id"] for r in rows(ds)]
     assert len(set(ids)) == 200

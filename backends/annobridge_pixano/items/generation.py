@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from annobridge.backend import Capabilities, Receipt, Status, Task
-from annobridge.backend.check import problems
+from annobridge.backend.capability_check import problems
 from annobridge.backend.http import Http
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Rejected

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ..core.labels import REMOTE
 from ..core.schema import LabelSchema
-from .unpicklable import refuse
+from .pickling import refuse_pickling
 
 
 class Media(Protocol):
@@ -167,7 +167,7 @@ class AnnotationBackendConfig(BaseModel):
             v for value in self.__dict__.values() for v in (value.values() if isinstance(value, Mapping) else [value])
         ]
         if any(isinstance(value, SecretStr) for value in values) or any(getattr(self, n) for n in self.credentials):
-            refuse(f"The {type(self).__name__}")
+            refuse_pickling(f"The {type(self).__name__}")
         return super().__getstate__()
 
 

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ..exceptions import Broken, ConfigError, Denied, Gone, Rejected
-from ._calls import UNKNOWN, Body, Call, Caller, Failure
 from ._json import TooDense, parse
-from ._wire import is_loopback, new_session, origin_of, shown
-from ._words import Veil
+from ._redactor import Redactor
+from ._session import is_loopback, new_session, origin_of, shown
+from ._transport import UNKNOWN, Body, Call, Failure, Transport
 from .expect import Shape, mismatch
 from .paging import Offsets, Paging, Reader
 from .renewal import Login, Renewal
@@ -59,8 +59,8 @@ class Http:
     ) -> None:
         self._backend, self._url, self._origin = backend, url.rstrip("/"), origin_of(url)
         self._check_url()
-        self._at, self._veil, self._allow_insecure = f"{backend} at {self._url}", Veil(), allow_insecure
-        self._caller = Caller(
+        self._at, self._veil, self._allow_insecure = f"{backend} at {self._url}", Redactor(), allow_insecure
+        self._caller = Transport(
             backend=backend,
             at=self._at,
             ours=self._ours,

@@ -1,4 +1,4 @@
-"""Annotate: settings → view → schema → check → reserve → per task: upload, receipt, baseline → sent."""
+"""Annotate, resume, abort: check everything → reserve the key → upload task by task → the run is ``sent``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Receipt
-from ..backend.check import problems as unsupported
-from ..backend.guarded import Guarded
+from ..backend.capability_check import problems as unsupported
+from ..backend.checked import CheckedBackend
 from ..core import tasks
 from ..core.schema import FLAGS, LabelSchema, infer
 from ..core.unsent import sentences
@@ -22,9 +22,9 @@ from ..display.progress import ProgressChoice
 from ..exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, UnsentWarning, Unsupported
 from ..store import views
 from ..store.lease import Hold
-from ..store.locate import of_samples
-from ..store.run import MEDIA_FIELD, NOT_SENT, Run
+from ..store.run import MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
 from ..store.stores import Stores
+from ..store.task_index import filter_by_samples
 from .pending_tasks import PendingTasks
 from .tool_limits import shown_columns
 from .upload import Uploader
@@ -35,15 +35,25 @@ def send(
     stages: Sequence[views.Stage],
     anno_key: str,
     arguments: Mapping[str, Any],
-    backend: Guarded,
+    backend: CheckedBackend,
     media_field: str,
     strict: bool,
     progress: ProgressChoice,
 ) -> Run:
-    """Check everything, take the key, and send all tasks. ``arguments`` are those of ``annotate`` about the schema.
+    """Check everything, reserve the key, and send all tasks.
 
-    Nothing is sent or written before all checks have passed. When sending fails half-way, the run stays, and
-    ``resume`` sends the rest.
+    Nothing is sent or written before all checks have passed. If sending fails half-way, the run stays in the ledger,
+    and ``resume`` sends the rest.
+
+    Args:
+        stores: the dataset.
+        stages: the view whose samples are sent.
+        anno_key: the key of the new run.
+        arguments: those of ``Dataset.annotate`` that describe the schema.
+        backend: the tool.
+        media_field: the column of the samples with the files to send.
+        strict: whether labels that are not sent are an error.
+        progress: as in ``Dataset.annotate``.
     """
     check_key(anno_key)
     stores.runs.require_free(anno_key)
@@ -54,7 +64,7 @@ def send(
     if found := unsupported(schema, backend.capabilities, backend.name):
         raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
     run = Run(
-        anno_key, str(uuid.uuid4()), "sending", backend.name, schema, {**backend.config.stored(), MEDIA_FIELD: media_field},
+        anno_key, str(uuid.uuid4()), "sending", backend.name, schema, {**backend.config.stored(), MEDIA_FIELD_OPTION: media_field},
         [dict(s) for s in stages], stores.labels.version(), _now(), _now(),
     )  # fmt: skip
     per_task = tasks.size(backend.config.task_size, backend.capabilities.largest_task)
@@ -65,32 +75,32 @@ def send(
         outgoing.check(backend, progress)
         run = _with_unsent(run, outgoing.unsent.to_list(), strict)
         outgoing.keep_sizes()
-        with stores.runs.reserved(run) as hold:
+        with stores.runs.reserve(run) as hold:
             stores.runs.add_tasks(run, todo)
             return Uploader(stores, run, hold, backend, outgoing).send(progress)
 
 
 def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
-    """The run with what it leaves behind. Warns of it, or refuses it."""
+    """The run with a record of the labels that are not sent. Warns of them; with ``strict``, raises ``InvalidLabels``."""
     if not entries:
         return run
     told = sentences(entries)
     if strict:
         raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", told)
     warnings.warn("\n".join(told), UnsentWarning, stacklevel=4)
-    return replace(run, options={**run.options, NOT_SENT: entries})
+    return replace(run, options={**run.options, NOT_SENT_OPTION: entries})
 
 
 def check_key(anno_key: str) -> None:
-    """Raise ``InvalidSchema`` for a key that is not a plain name."""
+    """Raise ``InvalidSchema`` for a key that is not an identifier."""
     if not isinstance(anno_key, str) or not anno_key.isidentifier():
         raise InvalidSchema(
             "", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."]
         )
 
 
-def resume(stores: Stores, run: Run, backend: Guarded, progress: ProgressChoice) -> Run:
-    """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first.
+def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: ProgressChoice) -> Run:
+    """Send the tasks that have no receipt. The backend looks on the server first for a task whose answer was lost.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
@@ -98,7 +108,7 @@ def resume(stores: Stores, run: Run, backend: Guarded, progress: ProgressChoice)
         return now if now.state == "sent" else _resume(stores, now, hold, backend, progress)
 
 
-def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: ProgressChoice) -> Run:
+def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progress: ProgressChoice) -> Run:
     done, tasks_ = stores.runs.receipts(run), stores.runs.tasks(run)
     if not tasks_.num_rows:
         raise RunError(
@@ -110,7 +120,7 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: Pr
         if name not in done
     ])  # fmt: skip
     if todo:  # the baseline of a task is written before its receipt
-        stores.baseline.drop(run, [name for name, _ in todo])
+        stores.baseline.delete_tasks(run, [name for name, _ in todo])
     filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
     with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend)) as outgoing:
         outgoing.check_files(backend, progress)
@@ -118,9 +128,11 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: Guarded, progress: Pr
 
 
 def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
-    """The tasks that are to be sent, without samples that were deleted meanwhile; a run of which none is left is forgotten."""
+    """The tasks without samples that were deleted since the run began. A run without any sample is deleted, and ``StoreError``
+    raised.
+    """
     everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
-    present = stores.samples.present(everyone)
+    present = stores.samples.existing_ids(everyone)
     lost = len(everyone) - len(present)
     if not lost:
         return todo
@@ -141,8 +153,8 @@ def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> l
     return [(name, ids) for name, ids in left if len(ids)]
 
 
-def abort(stores: Stores, run: Run, backend: Guarded) -> None:
-    """Remove what the run made on the server, answered or not, and forget the run.
+def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
+    """Delete all tasks of the run from the server, those with lost answers too, then the run from the ledger.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
@@ -156,14 +168,14 @@ def abort(stores: Stores, run: Run, backend: Guarded) -> None:
 
 
 def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
-    """The schema of a call: FiftyOne's rules, with what is missing inferred from the labels that are there."""
+    """The schema of a call to ``annotate``, by FiftyOne's rules: what is not given is inferred from the labels of the dataset."""
     given = arguments["label_schema"] if arguments.get("label_schema") is not None else arguments.get("label_field")
     if given is None:
         raise InvalidSchema("", ["Say what to label: give label_schema, or label_field with label_type and classes."])
     names = {"label_type": "type", "classes": "classes", "attributes": "attributes", "mask_targets": "mask_targets"}
     defaults = {key: arguments[name] for name, key in names.items() if arguments.get(name) is not None}
     defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
-    labels = of_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
+    labels = filter_by_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
     existing = infer.describe(labels)
     return LabelSchema.parse(given, defaults, existing)
 

@@ -1,4 +1,6 @@
-"""Load: a plan, then one commit: announce → baseline and before-images → labels → done."""
+"""Apply: write a planned load. The ledger says ``applying`` → baseline and replaced rows are appended → labels are committed →
+the ledger says ``applied``. Only the commit of the labels is seen by readers.
+"""
 
 from __future__ import annotations
 
@@ -10,52 +12,64 @@ import pyarrow.compute as pc
 from ..core.labels import LABELS
 from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
-from ..store.labels import ROWS
+from ..store.labels import ROW_KEYS
 from ..store.run import Load, Run
 from ..store.stores import Stores
 from ..store.tables import CHANGES
 from .outcome import Outcome
 from .plan import require_open
 
-REPLANS = 3  # plans made anew when others keep changing the labels
+REPLANS = 3  # how often a load plans again when others keep changing the labels
 
 
-def apply(stores: Stores, outcome: Outcome) -> int | None:
-    """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
+def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
+    """Write what was planned.
 
-    The ledger says ``applying`` before anything is written, and the commit of the labels has its token; so whatever
-    happens in between, the next look at the run finds either the whole load or none of it.
+    The ledger says ``applying``, with a token, before anything is written, and the commit of the labels has the same token. After a
+    crash in between, whoever reads the run next looks for the token, and finds the whole load or none of it.
+
+    Args:
+        stores: the dataset.
+        outcome: the plan.
+        force: whether any number of deletions is allowed.
+
+    Returns:
+        The new version of ``labels``; ``None`` when there was nothing to write.
+
+    Raises:
+        MergeError: the plan must not be applied as it is (see ``Outcome.guard``), or is stale.
+        RunBusy: another process holds the run.
     """
-    outcome.guard()
-    rows = outcome.spool.rows
+    outcome.guard(force)
+    rows = outcome.streams.rows
     if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
             raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-        require_samples(stores, outcome.spool, run)
+        require_samples(stores, outcome.streams, run)
         _require_open(stores, outcome)
-        run, load = stores.runs.begin(run, hold, outcome.version, destinations=outcome.destinations)
+        run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
         version = None
         try:
             if rows["baseline"]:
-                stores.baseline.put_loaded(outcome.spool.reader("baseline"))
+                stores.baseline.add_loaded(outcome.streams.reader("baseline"))
             if rows["replaced"]:
-                stores.db.append("annotation_changes", _changes(outcome, run.run_id))
-                version = commit(stores, outcome.spool, outcome.version, run, load)
+                stores.database.append("annotation_changes", _changes(outcome, run.run_id))
+                version = commit(stores, outcome.streams, outcome.version, run, load)
         except BaseException:
-            stores.runs.give_up(run, load)
+            stores.runs.abandon_load(run, load)
             raise
         counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
-        stores.runs.end(run, load, version, counts)
+        stores.runs.end_load(run, load, version, counts)
     return version
 
 
-def require_samples(stores: Stores, spool: Streams, run: Run) -> None:
-    """A label must not be added to a sample that was deleted since the plan was made."""
-    batches = [pc.unique(batch["sample_id"]) for batch in spool.batches("writes")]
+def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
+    """Raise ``StalePlan`` if a sample that gets labels was deleted since the plan was made."""
+    batches = [pc.unique(batch["sample_id"]) for batch in streams.batches("writes")]
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
-    if len(wanted) and len(stores.samples.present(wanted)) < len(wanted):
+    if len(wanted) and len(stores.samples.existing_ids(wanted)) < len(wanted):
         raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
 
 
@@ -67,34 +81,43 @@ def _require_open(stores: Stores, outcome: Outcome) -> None:
 
 
 def commit(
-    stores: Stores, spool: Streams, version: int, run: Run, load: Load, own_columns_of: int | None = None
+    stores: Stores, streams: Streams, version: int, run: Run, load: Load, user_columns_version: int | None = None
 ) -> int:
-    """Commit the streams ``replaced`` and ``writes`` of a spool, planned on a version of ``labels``.
+    """Commit what a plan replaces and writes, as one version of ``labels``.
 
-    Additions have no row to replace, so only the others are held in memory: 60 bytes each. ``own_columns_of`` is the
-    version from which labels that come back get the values of the users' own columns.
+    Only the addresses of rows that are replaced or deleted are in memory: 60 bytes each.
+
+    Args:
+        stores: the dataset.
+        streams: ``replaced`` and ``writes`` of the plan.
+        version: of ``labels``, on which it was planned.
+        run: the run.
+        load: the load, whose token the commit bears.
+        user_columns_version: the version from which labels that an undo restores get the users' own columns.
     """
 
-    def some(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for batch in spool.batches(stream):
+    def rows_of(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in streams.batches(stream):
             rows = batch.filter(pc.equal(batch["action"], action))
             if rows.num_rows:
                 yield rows.select(schema.names).cast(schema)
 
     def new_ids() -> Iterator[pa.Array]:
-        return (rows["label_id"] for rows in some("writes", "add", LABELS))
+        return (rows["label_id"] for rows in rows_of("writes", "add", LABELS))
 
-    rows = pa.Table.from_batches([*some("replaced", "edit", ROWS), *some("replaced", "delete", ROWS)], ROWS)
-    added = stores.labels.write(some("writes", "add", LABELS), own_columns_of)
+    rows = pa.Table.from_batches(
+        [*rows_of("replaced", "edit", ROW_KEYS), *rows_of("replaced", "delete", ROW_KEYS)], ROW_KEYS
+    )
+    added = stores.labels.write(rows_of("writes", "add", LABELS), user_columns_version)
     return stores.labels.commit(
-        version, rows, some("writes", "edit", LABELS), added,
-        token=load.token, new_ids=new_ids, alone=lambda: stores.runs.alone(run, load),
+        version, rows, rows_of("writes", "edit", LABELS), added,
+        token=load.token, new_ids=new_ids, is_only_writer=lambda: stores.runs.is_only_load(run, load),
     )  # fmt: skip
 
 
 def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:
     def batches() -> Iterable[pa.RecordBatch]:
-        for batch in outcome.spool.batches("replaced"):
+        for batch in outcome.streams.batches("replaced"):
             extra = [pa.repeat(run_id, batch.num_rows), pa.repeat(pa.scalar(outcome.load, pa.int32()), batch.num_rows)]
             kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
             yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)

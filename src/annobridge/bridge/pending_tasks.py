@@ -1,4 +1,4 @@
-"""Outgoing: what a run sends, task by task, checked before anything is sent."""
+"""The tasks that a run has still to send: checked before anything is sent, then made one at a time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Task
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core import tasks
 from ..core.checks import validate
 from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, Unsupported
-from ..spill import temporary
-from ..spill.groups import Groups
 from ..store import media, views
-from ..store.labels import ORDERED, in_order
-from ..store.locate import Locator
+from ..store.by_task import ByTask
+from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.run import Run
 from ..store.stores import Stores
 
 
 class PendingTasks:
-    """The tasks still to be sent, made one at a time from rows that were regrouped on disk."""
+    """The tasks that are still to be sent. Their rows are regrouped on disk, and one task is in memory at a time.
+
+    Args:
+        stores: the dataset.
+        run: the run that they belong to.
+        todo: name and sample ids of each task.
+        filters: field → SQL conditions; of these fields, only labels that meet all of them are sent.
+        columns: the users' own columns of samples that are sent.
+    """
 
     def __init__(
         self,
@@ -39,49 +45,45 @@ class PendingTasks:
         columns: Sequence[str] = (),
     ) -> None:
         self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
-        self._folder = temporary.make()
-        everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
-        sizes = np.array([len(ids) for _, ids in todo], np.int64)
-        self.samples = len(everyone)
+        by_task = ByTask([ids for _, ids in todo])
+        self.samples = len(by_task.all_sample_ids)
         self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each file of a task, 0 where that was not read
-        self._transposed: list[str] = []  # samples whose size in the dataset is that of the file, the wrong way round
-        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples that have none in the dataset
-        self.unsent = Unsent()  # what the schema leaves out, known once the labels were checked
+        self._transposed: list[str] = []  # samples whose stored width and height are swapped
+        self._sizes_read: list[tuple[list[str], np.ndarray]] = []  # sizes of samples that have none in the dataset
+        self.unsent = Unsent()  # labels that the schema leaves out; filled by ``check``
         self._media_field = run.options["media_field"]
         self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
-        locator = Locator(everyone, sizes)
+        self._samples = by_task.by_sample(self._sample_schema(), self._sample_rows())
         try:
-            self._samples = self._sample_rows(Locator(everyone, sizes))
-            self._labels = Groups(ORDERED, self._folder)
-            for batch in self._label_rows(filters):
-                self._labels.feed(batch, locator.tasks(batch["sample_id"]))
+            self._labels = by_task.by_sample(LABELS_WITH_ROW_ID, self._label_rows(filters))
         except BaseException:
-            self.__exit__()
+            self._samples.close()
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-        """The labels as they were when the run began: what is resumed is what an unanswered call may have sent."""
+        """The labels as they were when the run began, so that a resumed task is the one that an unanswered call may have sent."""
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
-            yield from self.stores.labels.ordered(condition, self.run.labels_version)
+            yield from self.stores.labels.scan_with_row_id(condition, self.run.labels_version)
         except (ValueError, OSError) as e:
             raise RunError(
                 f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
             ) from e
 
-    def _sample_rows(self, locator: Locator) -> Groups:
+    def _sample_schema(self) -> pa.Schema:
         schema = self.stores.samples.schema()
         if self._media_field not in schema.names:
             raise SchemaError(
                 f"The samples have no column {self._media_field!r} (media_field); they have {', '.join(schema.names)}."
             )
-        sent = pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+        return pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+
+    def _sample_rows(self) -> Iterator[pa.RecordBatch]:
+        """The samples with the media field as ``filepath``."""
+        sent = self._sample_schema()
         names = [self._media_field if n == "filepath" else n for n in sent.names]
-        shuffle = Groups(sent, self._folder)
         for batch in self.stores.samples.scan(None, list(dict.fromkeys(names))):
-            columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
-            shuffle.feed(columns, locator.tasks(batch["sample_id"]))
-        return shuffle
+            yield pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
 
     def __len__(self) -> int:
         return len(self.todo)
@@ -90,7 +92,8 @@ class PendingTasks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        temporary.remove(self._folder)
+        self._samples.close()
+        self._labels.close()
 
     def samples_of(self, number: int) -> pa.Table:
         """The samples of one task, in the order of the view: ``SAMPLES``, and the dataset's own columns that are sent."""
@@ -105,22 +108,25 @@ class PendingTasks:
         return rows
 
     def task(self, number: int) -> Task:
-        """One task."""
+        """One task, with its labels as the schema selects them."""
         samples = self.samples_of(number)
         files = self.stores.samples.media(samples)
         if not self._of_images and number not in self._sizes:
-            self._sizes[number], _ = media.check(samples, files, size=media.header_size)
+            self._sizes[number], _ = media.check_media(samples, files, size=media.header_size)
             samples = self.samples_of(number)
-        labels = tasks.outgoing(in_order(self._labels.get(number)), self.run.schema)
-        title = f"{self.run.anno_key} of {PurePath(self.stores.db.uri).name}"
+        labels = tasks.outgoing(sort_by_insertion(self._labels.get(number)), self.run.schema)
+        title = f"{self.run.anno_key} of {PurePath(self.stores.database.uri).name}"
         return Task(self.todo[number][0], self.run.schema, samples, labels, files, title)
 
     def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
-        """The baseline of a task with what its labels have here and no tool is asked about."""
+        """The baseline of a task with the columns and attributes that are never sent."""
         return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
-    def check(self, backend: Guarded, progress: ProgressChoice) -> None:
-        """Everything that can be wrong with what is going to be sent; finds missing image sizes on the way."""
+    def check(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
+        """Check the schema, the files and the labels of all tasks. Reads image sizes that the dataset does not have.
+
+        Raises ``Unsupported``, ``InvalidMedia`` or ``InvalidLabels`` with everything that is wrong.
+        """
         columns = ["sample_id", "media_type", "filepath"]
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
         if found := backend.check(self.run.schema, samples):
@@ -136,18 +142,18 @@ class PendingTasks:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
 
     def keep_sizes(self) -> None:
-        """Write the image sizes that the dataset did not have, as the files say them."""
-        for sample_ids, sizes in self._learnt:
+        """Store the image sizes that the dataset did not have, as read from the files."""
+        for sample_ids, sizes in self._sizes_read:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
-    def check_files(self, backend: Guarded, progress: ProgressChoice) -> None:
+    def check_files(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
         """Raise ``InvalidMedia`` for files that cannot be sent, or are not of the size that the dataset has."""
         faults: list[str] = []
         with Progress(progress, self.samples, "checking files") as bar:
             for number in range(len(self) if backend.capabilities.sends_media else 0):
                 faults += self._check_files(number, backend, bar)
         if faults:
-            raise InvalidMedia(media.bad_files(faults))
+            raise InvalidMedia(media.describe_bad_files(faults))
         if self._transposed:
             raise InvalidMedia(
                 f"{len(self._transposed)} samples, as {self._transposed[0]!r}, have width and height the wrong way round: those of "
@@ -155,10 +161,10 @@ class PendingTasks:
                 "doctor(repair=True) of the dataset, sets them; then annotate again."
             )
 
-    def _check_files(self, number: int, backend: Guarded, bar: Progress) -> list[str]:
+    def _check_files(self, number: int, backend: CheckedBackend, bar: Progress) -> list[str]:
         samples = self.samples_of(number)
         size = media.size_of if backend.needs_whole_files else media.header_size
-        sizes, faults = media.check(samples, self.stores.samples.media(samples), bar.advance, size)
+        sizes, faults = media.check_media(samples, self.stores.samples.media(samples), bar.advance, size)
         self._sizes[number] = sizes
         if not self._of_images:
             return faults
@@ -168,5 +174,5 @@ class PendingTasks:
         ids = samples["sample_id"]
         self._transposed += ids.filter(pa.array(transposed)).to_pylist()
         if unknown.any():
-            self._learnt.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
+            self._sizes_read.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
         return faults

@@ -1,23 +1,22 @@
-"""What people look at before and after a change: plans, and reports of loads and undos."""
+"""Plans, and reports of loads and undos: counts and tables, for people and for programs."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
+from ..backend.checked import CheckedBackend
 from ..core.merge import changed, findings
 from ..core.unsent import sentences
 from ..display import html
 from ..exceptions import StalePlan
 from ..spill.streams import Streams
-from ..store.run import NOT_SENT
+from ..store.run import NOT_SENT_OPTION
 from ..store.stores import Stores
 from . import apply as loading
-from . import plan as planning
+from .download import digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
@@ -31,33 +30,33 @@ class _Summary:
     title = ""
 
     def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+        self.outcome = outcome
 
     @property
     def anno_key(self) -> str:
         """The run's key."""
-        return self._outcome.run.anno_key
+        return self.outcome.run.anno_key
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Field → {"add", "edit", "delete"} → labels."""
-        fields = sorted({f for f, _ in self._outcome.counts})
-        return {f: {a: self._outcome.counts[f, a] for a in _ACTIONS} for f in fields}
+        fields = sorted({f for f, _ in self.outcome.counts})
+        return {f: {a: self.outcome.counts[f, a] for a in _ACTIONS} for f in fields}
 
     @property
     def added(self) -> int:
         """Labels added."""
-        return self._outcome.total("add")
+        return self.outcome.total("add")
 
     @property
     def edited(self) -> int:
         """Labels edited."""
-        return self._outcome.total("edit")
+        return self.outcome.total("edit")
 
     @property
     def deleted(self) -> int:
         """Labels deleted."""
-        return self._outcome.total("delete")
+        return self.outcome.total("delete")
 
     @property
     def changes(self) -> int:
@@ -67,54 +66,54 @@ class _Summary:
     @property
     def refused(self) -> pa.Table:
         """Changes that the restrictions refuse, and values that cannot be read, each with its reason."""
-        return self._outcome.spool.table("refused")
+        return self.outcome.streams.table("refused")
 
     @property
     def conflicts(self) -> pa.Table:
         """Changes made on both sides, with the values of both, and which side is kept."""
-        return self._outcome.spool.table("conflicts")
+        return self.outcome.streams.table("conflicts")
 
     @property
     def unexpected(self) -> pa.Table:
         """Labels outside the schema, as the tool returned them: which ``component`` of them, what the tool has there
         (``theirs``), and the ``reason``.
         """
-        return self._outcome.spool.table("unexpected")
+        return self.outcome.streams.table("unexpected")
 
     @property
     def unexpected_reasons(self) -> str:
         """How often there is which reason among the unexpected, with some of the values, in one line."""
-        return findings.summary(self._outcome.spool.batches("unexpected"))
+        return findings.summary(self.outcome.streams.batches("unexpected"))
 
     @property
     def dropped(self) -> pa.Table:
         """What is unexpected, component by component, and labels of samples that are not here."""
-        return self._outcome.spool.table("dropped")
+        return self.outcome.streams.table("dropped")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What else there is to know."""
-        return tuple(self._outcome.notes)
+        return tuple(self.outcome.notes)
 
     @property
     def not_sent(self) -> tuple[str, ...]:
-        """What of the labels here was not sent, a sentence for each field and reason."""
-        return tuple(sentences(self._outcome.run.options.get(NOT_SENT, ())))
+        """The labels that were not sent, one sentence for each field and reason."""
+        return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
     def writes(self) -> pa.Table:
         """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
-        return self._outcome.spool.table("writes")
+        return self.outcome.streams.table("writes")
 
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action, label."""
-        return _changed(self._outcome.spool)
+        return _changed(self.outcome.streams)
 
     def changed(self) -> pa.Table:
         """One row per changed label, deletions first: label_id, sample_id, field, action, and its class ``before`` and
         ``after``.
         """
-        spool = self._outcome.spool
-        return changed.changed(spool.table("replaced"), spool.table("writes"))
+        streams = self.outcome.streams
+        return changed.changed(streams.table("replaced"), streams.table("writes"))
 
     def class_pairs(self) -> pa.Table:
         """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
@@ -125,12 +124,12 @@ class _Summary:
         return changed.by_sample(self.changed())
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
         """Counts and notes, for machines."""
-        rows = self._outcome.spool.rows
+        rows = self.outcome.streams.rows
         return {
             "anno_key": self.anno_key,
             "fields": self.counts,
@@ -141,11 +140,11 @@ class _Summary:
         }
 
     def close(self) -> None:
-        """Remove its rows from the disk; they go by themselves when nothing uses them any more."""
-        self._outcome.spool.close()
+        """Delete the temporary files. This also happens when the object is garbage-collected."""
+        self.outcome.streams.close()
 
     def __repr__(self) -> str:
-        rows = self._outcome.spool.rows
+        rows = self.outcome.streams.rows
         extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected") if rows[n]]
         head = f"{self.title} {self.anno_key!r}: +{self.added} ~{self.edited} -{self.deleted}"
         lines = [head + (f" ({', '.join(extras)})" if extras else "")]
@@ -155,7 +154,7 @@ class _Summary:
 
     def _repr_html_(self) -> str:
         cells = [[field, *(n[a] for a in _ACTIONS)] for field, n in self.counts.items()]
-        rest = ", ".join(f"{self._outcome.spool.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
+        rest = ", ".join(f"{self.outcome.streams.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
         parts = [html.table(["field", "added", "edited", "deleted"], cells), html.line(rest)]
         pairs = [pair for pair in self.class_pairs().slice(0, _SHOWN).to_pylist() if pair["before"] != pair["after"]]
         if pairs:
@@ -185,7 +184,7 @@ class MergePlan(_Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, backend: Guarded, outcome: Outcome) -> None:
+    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome) -> None:
         super().__init__(outcome)
         self._stores, self._backend = stores, backend
 
@@ -194,34 +193,29 @@ class MergePlan(_Summary):
 
         Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
         """
-        if planning.digests(self._stores, self._outcome.run, self._backend) != self._outcome.digests:
+        if digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
-        return self._apply(force)
-
-    def _apply(self, force: bool) -> LoadReport:
-        if force:
-            self._outcome.options = replace(self._outcome.options, force=True)
-        return LoadReport(self._outcome, loading.apply(self._stores, self._outcome))
+        return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 
 
 class Undone:
     """What an undo did: labels taken back by action, those kept because they were edited since, and the new version."""
 
-    def __init__(self, anno_key: str, load: int, counts: dict[str, int], spool: Streams, version: int | None) -> None:
+    def __init__(self, anno_key: str, load: int, counts: dict[str, int], streams: Streams, version: int | None) -> None:
         self.anno_key, self.load, self.counts, self.version = anno_key, load, counts, version
-        self._spool = spool
+        self._streams = streams
 
     @property
     def kept(self) -> pa.Table:
         """What was not taken back, each with its reason: labels that were edited or replaced since, or have no sample."""
-        return self._spool.table("kept")
+        return self._streams.table("kept")
 
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action (what the undo did), label."""
-        return _changed(self._spool)
+        return _changed(self._streams)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,20 +230,22 @@ class Undone:
 
     def __repr__(self) -> str:
         back = " ".join(f"{_SIGNS[a]}{self.counts[a]}" for a in _ACTIONS)
-        kept = f"; {self._spool.rows['kept']} kept as they are" if self._spool.rows["kept"] else ""
+        kept = f"; {self._streams.rows['kept']} kept as they are" if self._streams.rows["kept"] else ""
         return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
 
     def _repr_html_(self) -> str:
         head = [f"{what} taken back" for what in ("added", "edited", "deleted")]
         counts = html.table(head, [[self.counts[a] for a in _ACTIONS]])
         return html.titled(
-            f"Undone load {self.load} of {self.anno_key}", counts, html.line(f"{self._spool.rows['kept']} kept")
+            f"Undone load {self.load} of {self.anno_key}", counts, html.line(f"{self._streams.rows['kept']} kept")
         )
 
 
-def _changed(spool: Streams) -> pa.Table:
+def _changed(streams: Streams) -> pa.Table:
     """What was, or would be, put and deleted: one row per label."""
     columns = ["label_id", "sample_id", "field", "action", "label"]
-    before = spool.table("replaced")
+    before = streams.table("replaced")
     gone = before.filter(pc.equal(before["action"], "delete"))
-    return pa.concat_tables([spool.table("writes").select(columns), gone.select(columns)], promote_options="permissive")
+    return pa.concat_tables(
+        [streams.table("writes").select(columns), gone.select(columns)], promote_options="permissive"
+    )

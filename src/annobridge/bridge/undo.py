@@ -1,4 +1,4 @@
-"""Undo: take back the last load of a run, and only that; what was edited here since stays.
+"""Undo: reverse the last load of a run, and only that. What was edited here since stays.
 
 It is the same three-way merge: the base is what the load left, theirs is what was there before it, ours is now.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,13 +21,11 @@ from ..core.merge.patch import with_columns, with_components
 from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
-from ..spill import temporary
-from ..spill.groups import Groups
 from ..spill.streams import Streams
-from ..store.baseline import current
-from ..store.labels import of_fields
+from ..store.baseline import newest_rows
+from ..store.by_task import ByTask
+from ..store.labels import field_condition
 from ..store.lease import Hold
-from ..store.locate import Locator
 from ..store.run import Load, Run
 from ..store.stores import Stores
 from ..store.tables import CHANGES, quote
@@ -56,29 +54,29 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     if not applied:
         raise RunError(f"The run {run.anno_key!r} has no load to undo; load_annotations({run.anno_key!r}) makes one.")
     load, version = applied[-1], stores.labels.version()
-    spool = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
+    streams = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
     found: Counter[str] = Counter()
-    own_columns_of = stores.labels.version_before(load.version)
+    user_columns_version = stores.labels.version_before(load.version)
     for merged, lost in _merged(stores, run, load, version):
-        spool.add("writes", merged.writes)
-        spool.add("replaced", merged.replaced)
-        spool.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
-        if own_columns_of is None and stores.labels.has_own_columns():
-            spool.add("kept", _without_own_columns(merged.writes))
+        streams.add("writes", merged.writes)
+        streams.add("replaced", merged.replaced)
+        streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
+        if user_columns_version is None and stores.labels.has_user_columns():
+            streams.add("kept", _without_own_columns(merged.writes))
         for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
-    spool.done()
-    loading.require_samples(stores, spool, run)
-    run, mark = stores.runs.begin(run, hold, version, undo=load)
+    streams.finish()
+    loading.require_samples(stores, streams, run)
+    run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
-        if spool.rows["replaced"]:
-            done = loading.commit(stores, spool, version, run, mark, own_columns_of)
+        if streams.rows["replaced"]:
+            done = loading.commit(stores, streams, version, run, mark, user_columns_version)
     except BaseException:
-        stores.runs.give_up(run, mark)
+        stores.runs.abandon_load(run, mark)
         raise
-    stores.runs.end(run, mark, done)
-    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, spool, done)
+    stores.runs.end_load(run, mark, done)
+    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, streams, done)
 
 
 def _without_own_columns(writes: pa.Table) -> pa.Table:
@@ -93,42 +91,43 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     cannot be put back, as its sample is not here any more.
     """
     rows = stores.runs.tasks(run)
-    tasks, samples = pa.concat_arrays(rows["task"].chunks), [ids.values for ids in rows["sample_ids"]]
-    locator = Locator(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
-    present = stores.samples.present(pa.concat_arrays(samples))
+    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
     single = destination.singles(run.schema, load.destinations)
-    with temporary.folder() as folder:
-        changes, left, ours = Groups(CHANGES, folder), Groups(BASELINE, folder), Groups(OURS, folder)
-        fields: set[str] = set()
+    fields: set[str] = set()
+
+    def changes_with_fields() -> Iterator[pa.RecordBatch]:
         for batch in _changes_of(stores, run, load):
             fields.update(pc.unique(batch["field"]).to_pylist())
-            changes.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        for batch in stores.baseline.scan(run, [load.number]):
-            left.feed(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        for batch in stores.labels.ours(of_fields(sorted(fields)), version) if fields else ():
-            ours.feed(batch, locator.tasks(batch["sample_id"]))
-        deleted = Groups(CHANGES, folder)
-        for batch in _deletions_undone(stores, run, load):
-            deleted.feed(batch, locator.tasks(batch["sample_id"]))
-        for number, task in enumerate(tasks.to_pylist()):
+            yield batch
+
+    with ExitStack() as files:
+        changes = files.enter_context(tasks.by_name(CHANGES, changes_with_fields()))
+        left = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run, [load.number])))
+        now = stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else iter(())
+        ours = files.enter_context(tasks.by_sample(OURS, now))
+        deleted = files.enter_context(tasks.by_sample(CHANGES, _deletions_undone(stores, run, load)))
+        for number, task in enumerate(tasks.names):
             part, lost = _of_samples(changes.get(number).combine_chunks(), present)
             if part.num_rows or lost.num_rows:
-                stamp = Provenance(
+                provenance = Provenance(
                     run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions
                 )
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, current(left.get(number)), here, single, stamp), lost
+                yield _of_task(part, newest_rows(left.get(number)), here, single, provenance), lost
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
     where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {more}"
-    return stores.db.scan("annotation_changes", CHANGES.names, where)
+    return stores.database.scan("annotation_changes", CHANGES.names, where)
 
 
 def _deletions_undone(stores: Stores, run: Run, load: Load) -> Iterator[pa.RecordBatch]:
     """What loads of other runs had deleted before this load, and gave back after it: the newest of them first."""
-    loads = [(past, other) for other in stores.runs.every() if other.run_id != run.run_id for past in other.loads]
+    loads = [
+        (past, other) for other in stores.runs.all_readable() if other.run_id != run.run_id for past in other.loads
+    ]
     for past, other in sorted(loads, key=lambda pair: pair[0].version or 0, reverse=True):
         made, by = past.version, load.version
         if past.state == "undone" and made and by and made < by <= (past.undone or 0):
@@ -167,16 +166,20 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
     if not len(missing):
         return ours.combine_chunks()
-    return pa.concat_tables([ours, stores.labels.of_ids(pa.concat_arrays(missing.chunks), version)]).combine_chunks()
+    return pa.concat_tables(
+        [ours, stores.labels.get_by_ids(pa.concat_arrays(missing.chunks), version)]
+    ).combine_chunks()
 
 
-def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], stamp: Provenance) -> Merged:
+def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], provenance: Provenance) -> Merged:
     ids = pa.concat_arrays(part["label_id"].chunks)
     base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp, _WORDING)
+    merged = merge(
+        base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", provenance, _WORDING
+    )
     return _with_provenance(merged, part)
 
 

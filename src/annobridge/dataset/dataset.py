@@ -9,8 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..backend.checked import CheckedBackend
+from ..bridge import annotate, undo
+from ..bridge.connect import reconnect
+from ..bridge.reports import MergePlan, Undone
+from ..bridge.results import AnnotationResults
 from ..core import column_labels
+from ..core.merge.route import Choice
 from ..core.nest import unnest
+from ..display.progress import ProgressChoice
 from ..doctor import DoctorReport, examine
 from ..exceptions import DatasetNotFound, SchemaError, StoreError
 from ..formats import opsml, registry
@@ -19,9 +26,9 @@ from ..formats.metadata.options import Reading
 from ..ingest import additions, label_input
 from ..ingest.column_labels import adopted
 from ..ingest.importer import Importer, labels_in
-from ..store import building
+from ..store import staging
 from ..store.stores import Stores
-from ..store.tables import Database, among, quote
+from ..store.tables import Database, in_list, quote
 from .view import View, listed
 
 
@@ -48,9 +55,9 @@ class Dataset(View):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
         tables = {field: label_input.tables(rows) for field, rows in labels.items()}
-        with building.new(str(uri), storage_options, replace=False) as database:
+        with staging.staged_database(str(uri), storage_options, replace=False) as database:
             rows = label_input.with_media_type(pa.table(samples))
-            additions.add_samples(Stores.of(database), rows, lambda _: tables, label_types)
+            additions.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
@@ -66,7 +73,7 @@ class Dataset(View):
     @property
     def uri(self) -> str:
         """Where it lies."""
-        return self._stores.db.uri
+        return self.stores.database.uri
 
     def add_samples(
         self, samples: Any, image_dir: str | Path | None = None, classes: Sequence[str] | None = None
@@ -80,31 +87,31 @@ class Dataset(View):
         where none is given, if its file is. Raises ``InvalidLabels`` otherwise.
         """
         if opsml.is_records(samples):
-            with self._stores.changing_samples(additions.PURPOSE, additions.WAIT):
-                found = Importer(self._stores, tags=(), clip=False)
+            with self.stores.changing_samples(additions.PURPOSE, additions.WAIT):
+                found = Importer(self.stores, tags=(), clip=False)
                 found.read(_records(samples, image_dir, classes), progress=False)
                 found.commit()
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
-            return additions.add_samples(self._stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
-        self._stores.samples.require_own()
+            return additions.add_samples(self.stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
+        self.stores.samples.require_writable()
         given = label_input.samples(samples)
         if not given:
             return []
         rows = label_input.sample_rows(given)
         label_input.check_labels(given, rows)
-        return additions.add_samples(self._stores, rows, lambda ids: label_input.labels_by_field(given, ids))
+        return additions.add_samples(self.stores, rows, lambda ids: label_input.labels_by_field(given, ids))
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels: both, or nothing."""
         ids = listed(sample_ids)
         if not ids:
             return
-        self._stores.samples.require_own()
-        with self._stores.changing_samples("is having samples deleted", additions.WAIT):
-            self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
-            self._stores.samples.delete(ids)
-            self._stores.labels.delete_of_samples(pa.array(ids, pa.string()))
+        self.stores.samples.require_writable()
+        with self.stores.changing_samples("is having samples deleted", additions.WAIT):
+            self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
+            self.stores.samples.delete(ids)
+            self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))
 
     def add_labels(
         self,
@@ -125,8 +132,8 @@ class Dataset(View):
         """
         tables = label_input.tables(rows)
         if opsml.is_records(rows):
-            tables = labels_in(self._stores, _records(rows, image_dir, classes), "objects")
-        return additions.add_labels(self._stores, field, tables, label_type, label_input.clips(invalid))
+            tables = labels_in(self.stores, _records(rows, image_dir, classes), "objects")
+        return additions.add_labels(self.stores, field, tables, label_type, label_input.clips(invalid))
 
     def adopt_labels(
         self,
@@ -148,20 +155,20 @@ class Dataset(View):
         classes that are numbers.
         """
         form = column_labels.Form(coordinates, box_format, tuple(classes))
-        tables = adopted(self._stores, column, field or column, form)
-        return additions.add_labels(self._stores, field or column, tables, None, label_input.clips(invalid))
+        tables = adopted(self.stores, column, field or column, form)
+        return additions.add_labels(self.stores, field or column, tables, None, label_input.clips(invalid))
 
     def set_labels(self, rows: Any) -> int:
         """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
 
         With a column ``rev``, each label must still have that revision; else ``StalePlan``, and nothing is written.
         """
-        version = self._stores.labels.version()
-        edit = label_input.edit(self._stores, version, rows)
+        version = self.stores.labels.version()
+        edit = label_input.edit(self.stores, version, rows)
         if edit is None:
             return 0
         before, after = edit
-        self._stores.labels.commit(version, before, after.to_batches())
+        self.stores.labels.commit(version, before, after.to_batches())
         return int(after.num_rows)
 
     def delete_labels(
@@ -172,13 +179,64 @@ class Dataset(View):
         if field is not None:
             conditions.append(f"field = {quote(field)}")
         if label_ids is not None:
-            conditions.append(among("label_id", label_ids) if label_ids else "false")
+            conditions.append(in_list("label_id", label_ids) if label_ids else "false")
         if not conditions:
             raise SchemaError("Say which labels to delete: give label_ids, a field, or a condition.")
-        version = self._stores.labels.version()
-        rows = self._stores.labels.rows_to_replace(" AND ".join(conditions), version)
-        self._stores.labels.commit(version, rows)
+        version = self.stores.labels.version()
+        rows = self.stores.labels.rows_to_replace(" AND ".join(conditions), version)
+        self.stores.labels.commit(version, rows)
         return int(rows.num_rows)
+
+    def resume_annotation(
+        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
+    ) -> AnnotationResults:
+        """Send the rest of a run that stopped half-way. What arrived is not sent again.
+
+        Args:
+            anno_key: the run.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend that replace those which the run stored.
+
+        Raises:
+            RunBusy: another process is sending the run.
+        """
+        run = self.stores.runs.get_idle(anno_key)
+        tool = reconnect(run, backend_options)
+        return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
+
+    def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
+        """Remove what a run made on the server, and forget the run. Labels here stay as they are.
+
+        Raises:
+            RunBusy: another process is sending or loading the run.
+        """
+        run = self.stores.runs.get_idle(anno_key)
+        annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
+
+    def plan_annotations(
+        self,
+        anno_key: str,
+        dest_field: str | Mapping[str, str] | None = None,
+        unexpected: Choice = "prompt",
+        conflicts: str = "theirs",
+        force: bool = False,
+        invalid: str | None = None,
+        progress: ProgressChoice = None,
+        **load_options: Any,
+    ) -> MergePlan:
+        """What ``load_annotations`` would do with the same arguments. Nothing is written.
+
+        Returns:
+            The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
+        """
+        return self.load_annotation_results(anno_key, **load_options).plan(
+            dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
+            progress=progress,
+        )  # fmt: skip
+
+    def undo_annotations(self, anno_key: str) -> Undone:
+        """Reverse the last load of a run, and only that. Labels that were edited here since keep their edits."""
+        return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
 
     def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
         """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
@@ -187,11 +245,11 @@ class Dataset(View):
         round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
         them. Labels drawn in a tool are right, and stay; so do all on images of orientations 1 to 4.
         """
-        return examine(self._stores, repair, pixel_labels)
+        return examine(self.stores, repair, pixel_labels)
 
     def optimize(self) -> None:
         """Put the small files of many writes together; reading gets faster, nothing else changes."""
-        self._stores.db.optimize()
+        self.stores.database.optimize()
 
 
 def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
@@ -211,17 +269,17 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
             raise StoreError(
                 f"The folder {str(uri)!r} holds {names[0]!r}, so no dataset is made in it; give a new folder."
             )
-    return Dataset(Stores.of(Database.create(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.create(str(uri), storage_options)))
 
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
     """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
-    if "://" not in str(uri) and (aside := building.set_aside(Path(uri).resolve())) is not None:
+    if "://" not in str(uri) and (aside := staging.find_replaced(Path(uri).resolve())) is not None:
         raise DatasetNotFound(
             f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "
             "repeat the import, or move it back."
         )
-    return Dataset(Stores.of(Database.open(str(uri), storage_options)))
+    return Dataset(Stores.open(Database.open(str(uri), storage_options)))
 
 
 def list_datasets(uri: str | Path) -> list[str]:

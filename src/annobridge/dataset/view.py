@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.guarded import Guarded
-from ..bridge import annotate as sending
-from ..bridge import prompt, results
-from ..bridge import undo as undoing
-from ..bridge.connect import connect, reconnect
-from ..bridge.reports import LoadReport, MergePlan, Undone
-from ..bridge.results import AnnotationResults
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABELS
-from ..core.merge.route import Choice
 from ..core.nest import nest, nested_schema
 from ..core.schema import infer
-from ..display import html, terminal
-from ..display.progress import ProgressChoice
+from ..display import html
 from ..exceptions import StoreError
 from ..formats.parts import SampleParts
-from ..store.labels import of_fields
-from ..store.locate import of_samples
+from ..store.labels import field_condition
 from ..store.stores import Stores
+from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
+from .annotation import AnnotationVerbs
 from .arrow_stream import ArrowStream
-from .fixed import Fixed
 from .queries import LabelCount
 
 
-class View(Fixed):
+class View(AnnotationVerbs):
     """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
 
     __slots__ = ("__weakref__", "_stages", "_stores")
@@ -42,10 +33,20 @@ class View(Fixed):
         self._stores = stores
         self._stages = tuple(stages)
 
+    @property
+    def stores(self) -> Stores:
+        """The tables of the dataset, for annobridge's own packages."""
+        return self._stores
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The chain of stages, as a run stores it."""
+        return self._stages
+
     # Choosing samples: every verb gives a new view.
 
     def _then(self, verb: str, **arguments: Any) -> View:
-        return View(self._stores, (*self._stages, {"verb": verb, **arguments}))
+        return View(self.stores, (*self._stages, {"verb": verb, **arguments}))
 
     def match(self, where: str) -> View:
         """Samples that meet an SQL condition on their columns, as ``"split = 'train'"``."""
@@ -82,7 +83,7 @@ class View(Fixed):
     def _present(self, sample_ids: Sequence[str] | str) -> list[str]:
         """The ids as a list. Looked up now and not later: the view of a run outlives samples that are deleted."""
         ids = listed(sample_ids)
-        self._stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
+        self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
         return ids
 
     def limit(self, count: int) -> View:
@@ -113,7 +114,7 @@ class View(Fixed):
     # Reading
 
     def _selection(self) -> Selection:
-        return resolve(self._stores.samples, self._stores.labels, self._stages)
+        return resolve(self.stores.samples, self.stores.labels, self._stages)
 
     def sample_ids(self) -> list[str]:
         """The ids of the samples, in order."""
@@ -121,7 +122,7 @@ class View(Fixed):
         return ids
 
     def __len__(self) -> int:
-        return len(self._selection().sample_ids) if self._stages else self._stores.samples.count()
+        return len(self._selection().sample_ids) if self._stages else self.stores.samples.count()
 
     def first(self) -> dict[str, Any]:
         """The row of the first sample. Raises ``StoreError`` for a view of none."""
@@ -132,7 +133,7 @@ class View(Fixed):
 
     def samples(self, columns: Sequence[str] | None = None) -> ArrowStream:
         """The rows of the samples."""
-        schema = self._stores.samples.schema()
+        schema = self.stores.samples.schema()
         if columns is not None:
             if unknown := [c for c in columns if c not in schema.names]:
                 raise StoreError(f"The samples have no column {unknown[0]!r}; they have {', '.join(schema.names)}.")
@@ -141,9 +142,9 @@ class View(Fixed):
 
     def _sample_batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         if not self._stages:
-            yield from self._stores.samples.scan(None, columns)
+            yield from self.stores.samples.scan(None, columns)
         else:
-            yield from self._stores.samples.rows(self._selection().sample_ids, columns).to_batches()
+            yield from self.stores.samples.rows(self._selection().sample_ids, columns).to_batches()
 
     def labels(self, field: str | Sequence[str] | None = None, where: str | None = None) -> ArrowStream:
         """The labels of the samples: of one field, some, or all; ``where`` is an SQL condition on ``LABELS``.
@@ -152,7 +153,7 @@ class View(Fixed):
         """
         if field is not None:
             self._require_fields(listed(field))
-        return ArrowStream(LABELS, lambda: self._label_batches(field, where, self._stores.labels.scan))
+        return ArrowStream(LABELS, lambda: self._label_batches(field, where, self.stores.labels.scan))
 
     def _label_batches(
         self,
@@ -169,14 +170,14 @@ class View(Fixed):
             if not fields:
                 return
             conditions.append(f"({label_condition(fields, selection.label_filters)})")
-        yield from of_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
+        yield from filter_by_samples(scan(" AND ".join(conditions) or None), selection.sample_ids)
 
     def _require_fields(self, fields: Sequence[str]) -> None:
-        labels = self._stores.labels
-        absent = [name for name in fields if not labels.any(of_fields([name]))]
+        labels = self.stores.labels
+        absent = [name for name in fields if not labels.exists(field_condition([name]))]
         if not absent or not labels.count():
             return
-        known = {*self.label_fields(), *(name for run in self._stores.runs.every() for name in run.fields)}
+        known = {*self.label_fields(), *(name for run in self.stores.runs.all_readable() for name in run.fields)}
         if unknown := [name for name in absent if name not in known]:
             raise StoreError(
                 f"The dataset has no label field {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}"
@@ -186,196 +187,47 @@ class View(Fixed):
         """The rows of the samples, with a list of label structs in a column for each field: of all fields, or of some."""
         names = self.label_fields() if fields is None else listed(fields)
         self._require_fields(names)
-        schema = nested_schema(self._stores.samples.schema(), LABELS, names)
+        schema = nested_schema(self.stores.samples.schema(), LABELS, names)
         return ArrowStream(schema, lambda: self._nested_batches(names))
 
     def _nested_batches(self, fields: list[str]) -> Iterator[pa.RecordBatch]:
-        with self._content(fields) as content:
+        with self.sample_parts(fields) as content:
             for part in content.parts():
                 yield from nest(part.samples, part.labels, fields).to_batches()
 
-    def _content(self, fields: Sequence[str] | None = None) -> SampleParts:
-        labels = self._label_batches(fields, None, self._stores.labels.ordered)
-        return SampleParts(self._stores.samples, self._selection().sample_ids, labels)
+    def sample_parts(self, fields: Sequence[str] | None = None) -> SampleParts:
+        """The samples with their labels, of all fields or some, part by part in bounded memory; for ``with``."""
+        labels = self._label_batches(fields, None, self.stores.labels.scan_with_row_id)
+        return SampleParts(self.stores.samples, self._selection().sample_ids, labels)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""
         found: set[str] = set()
-        labels = self._stores.labels.scan(None, ["field", "sample_id"])
-        for batch in of_samples(labels, self._stores.samples.ids()):
+        labels = self.stores.labels.scan(None, ["field", "sample_id"])
+        for batch in filter_by_samples(labels, self.stores.samples.ids()):
             found.update(pc.unique(batch["field"]).to_pylist())
         return sorted(found)
 
     def count_labels(self, field: str | None = None) -> int:
         """How many labels there are."""
-        labels = self._stores.labels
+        labels = self.stores.labels
         return sum(
             batch.num_rows
             for batch in self._label_batches(field, None, lambda where: labels.scan(where, ["sample_id"]))
         )
 
-    # Annotation
-
-    def annotate(
-        self,
-        anno_key: str,
-        label_schema: Mapping[str, Any] | Sequence[str] | str | None = None,
-        label_field: str | None = None,
-        label_type: str | None = None,
-        classes: Sequence[Any] | None = None,
-        attributes: Any = True,
-        mask_targets: Mapping[int, str] | None = None,
-        allow_additions: bool = True,
-        allow_deletions: bool = True,
-        allow_label_edits: bool = True,
-        allow_index_edits: bool = True,
-        allow_spatial_edits: bool = True,
-        media_field: str = "filepath",
-        backend: str | None = None,
-        launch_editor: bool = False,
-        strict: bool = False,
-        progress: ProgressChoice = None,
-        **backend_options: Any,
-    ) -> AnnotationResults:
-        """Send these samples and their labels to an annotation tool, and remember what was sent under ``anno_key``.
-
-        The arguments are FiftyOne's. Everything is checked before anything is sent: the schema, the backend's
-        abilities, the options (an unknown one is an error), the files and the labels. What is left behind, as labels of classes
-        outside the schema, is counted in an ``UnsentWarning`` and in ``get_annotation_info``; ``strict`` makes it an error.
-        Raises a ``SchemaError``, ``ConfigError``, ``RunExists``, ``InvalidMedia`` or ``BackendError``; after the last,
-        ``resume_annotation`` goes on.
-        """
-        arguments = {
-            "label_schema": label_schema, "label_field": label_field, "label_type": label_type, "classes": classes,
-            "attributes": attributes, "mask_targets": mask_targets, "allow_additions": allow_additions,
-            "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
-            "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
-        }  # fmt: skip
-        tool = connect(backend, backend_options)
-        run = sending.send(
-            self._stores, self._stages, anno_key, arguments, Guarded(tool), media_field, strict, progress
-        )
-        found = AnnotationResults(self._stores, run, tool)
-        if launch_editor:
-            found.launch_editor()
-        return found
-
-    def resume_annotation(
-        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
-    ) -> AnnotationResults:
-        """Finish sending a run that stopped half-way. What arrived is not sent again."""
-        run = self._stores.runs.get(anno_key)
-        tool = reconnect(run, backend_options)
-        return AnnotationResults(self._stores, sending.resume(self._stores, run, Guarded(tool), progress), tool)
-
-    def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
-        """Remove what a run made on the server, and forget the run. Labels here stay as they are."""
-        run = self._stores.runs.get(anno_key)
-        sending.abort(self._stores, run, Guarded(reconnect(run, backend_options)))
-
-    def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
-        """The results object of a run: its status, editor, plan and clean-up."""
-        run = self._stores.runs.look(anno_key)
-        return AnnotationResults(self._stores, run, reconnect(run, backend_options))
-
-    def plan_annotations(
-        self,
-        anno_key: str,
-        dest_field: str | Mapping[str, str] | None = None,
-        unexpected: Choice = "prompt",
-        conflicts: str = "theirs",
-        force: bool = False,
-        invalid: str | None = None,
-        progress: ProgressChoice = None,
-        **load_options: Any,
-    ) -> MergePlan:
-        """What ``load_annotations`` would do. Nothing is written; ``plan.apply()`` makes exactly that change."""
-        found = self.load_annotation_results(anno_key, **load_options)
-        return found.plan(
-            dest_field=dest_field,
-            unexpected=unexpected,
-            conflicts=conflicts,
-            force=force,
-            invalid=invalid,
-            progress=progress,
-        )
-
-    def load_annotations(
-        self,
-        anno_key: str,
-        dest_field: str | Mapping[str, str] | None = None,
-        unexpected: Choice = "prompt",
-        cleanup: bool = False,
-        conflicts: str = "theirs",
-        force: bool = False,
-        invalid: str | None = None,
-        progress: ProgressChoice = None,
-        **load_options: Any,
-    ) -> LoadReport:
-        """Merge the work of a run back, in one atomic commit, and report what was done, refused, and in conflict.
-
-        ``unexpected``: what to do with labels outside the schema: ``"prompt"`` (asks on a terminal; elsewhere an error, before
-        anything is written), ``"keep"``, ``"ignore"``, ``"return"``, a dictionary of type to field, or a callable from the rows
-        to field names. ``conflicts``: which side wins where both changed one thing, ``"theirs"`` (the tool), ``"ours"`` or
-        ``"fail"``. ``force`` lifts the guard against a load that deletes most of the run. ``invalid``: shapes that were drawn
-        over the border of their image are cut back to it (``"clip"``), or left out and listed (``"refuse"``); by default they are
-        cut if they are up to a pixel outside.
-        """
-        found = self.load_annotation_results(anno_key, **load_options)
-        return found.load(
-            cleanup, prompt.choose if terminal.present() else None, dest_field=dest_field,
-            unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
-        )  # fmt: skip
-
-    def undo_annotations(self, anno_key: str) -> Undone:
-        """Take back the last load of a run, and only that; labels edited here since then keep their edits."""
-        return undoing.undo(self._stores, self._stores.runs.get(anno_key))
-
-    # Runs
-
-    def list_annotation_runs(self) -> list[str]:
-        """The keys of all runs, oldest first."""
-        return self._stores.runs.keys()
-
-    def has_annotation_run(self, anno_key: str) -> bool:
-        """Whether there is a run of that key."""
-        return anno_key in self.list_annotation_runs()
-
-    def has_annotation_runs(self) -> bool:
-        """Whether there is any run."""
-        return bool(self._stores.runs.keys())
-
-    def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
-        """What was asked, when, and what each load did, or is doing."""
-        return results.describe(self._stores.runs.look(anno_key))
-
     def load_annotation_view(self, anno_key: str) -> View:
-        """The view that was sent."""
-        return View(self._stores, self._stores.runs.look(anno_key).view)
-
-    def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
-        """Give a run another key. Raises ``RunExists`` when that one is in use."""
-        sending.check_key(new_anno_key)
-        with self._stores.runs.hold(self._stores.runs.get(anno_key), "is being renamed") as (run, _):
-            self._stores.runs.rename(run, new_anno_key)
-
-    def delete_annotation_run(self, anno_key: str) -> None:
-        """Forget a run and its history; neither labels here nor tasks on the server are touched."""
-        self._stores.runs.forget(anno_key)
-
-    def delete_annotation_runs(self) -> None:
-        """Forget all runs."""
-        for key in self.list_annotation_runs():
-            self.delete_annotation_run(key)
+        """The view that was sent with a run. Samples that were deleted since are not in it."""
+        return View(self.stores, self.stores.runs.get_settled(anno_key).view)
 
     def __repr__(self) -> str:
         chain = "".join(
             f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages
         )
-        return f"{type(self).__name__}({self._stores.db.uri!r}){chain}: {len(self)} samples"
+        return f"{type(self).__name__}({self.stores.database.uri!r}){chain}: {len(self)} samples"
 
     def _repr_html_(self) -> str:
-        scan = self._stores.labels.scan
+        scan = self.stores.labels.scan
         found = infer.describe(self._label_batches(None, None, lambda where: scan(where, infer.COLUMNS)))
         names = ["field", "type", "labels", "classes", "attributes"]
         table = html.table(names, infer.rows(found)) if found else html.line("no labels")

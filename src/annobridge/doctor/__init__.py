@@ -43,4 +43,4 @@ def examine(stores: Stores, repair: bool = False, pixel_labels: str = "keep") ->
             finding = check.find(stores)
         if finding is not None:
             left.append(finding)
-    return DoctorReport(stores.db.uri, tuple(found), repaired, tuple(left), tuple(sizes.unseen(stores)))
+    return DoctorReport(stores.database.uri, tuple(found), repaired, tuple(left), tuple(sizes.unseen(stores)))

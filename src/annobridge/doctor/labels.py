@@ -13,10 +13,10 @@ from ..core.arrays import Bools, as_array
 from ..core.checks import validate
 from ..core.checks.repeats import repeated as equal_to_earlier
 from ..core.labels import LABELS, OURS
-from ..store.labels import ROWS
+from ..store.labels import ROW_KEYS
 from ..store.stores import Stores
+from .duplicates import repeated_texts
 from .report import SHOWN, Check, Finding, Options
-from .twice import repeated
 
 _PROVENANCE = ("rev", "run", "tool", "annotator", "time")
 _CONTENT = [n for n in LABELS.names if n not in _PROVENANCE]
@@ -24,7 +24,7 @@ _GIVEN_UP = 1000  # labels whose faults are kept to be named
 
 
 def _twice(stores: Stores) -> pa.Array:
-    return repeated(lambda: (batch["label_id"] for batch in stores.labels.scan(None, ["label_id"])))
+    return repeated_texts(lambda: (batch["label_id"] for batch in stores.labels.scan(None, ["label_id"])))
 
 
 def _find_twice(stores: Stores) -> Finding | None:
@@ -41,7 +41,7 @@ def _find_twice(stores: Stores) -> Finding | None:
 
 def _repair_twice(stores: Stores, _: Options) -> str:
     version = stores.labels.version()
-    rows = stores.labels.of_ids(_twice(stores), version)
+    rows = stores.labels.get_by_ids(_twice(stores), version)
     order = [(n, "ascending") for n in ("label_id", "_row_last_updated_at_version", "rev", "_rowaddr")]
     rows = rows.take(pc.sort_indices(rows, order)).combine_chunks()
     newest_first = pa.array(np.arange(rows.num_rows)[::-1])
@@ -50,7 +50,7 @@ def _repair_twice(stores: Stores, _: Options) -> str:
     later = repeats(as_array(kept["label_id"]))
     others = kept.filter(pa.array(later))
     others = others.set_column(0, OURS.field(0), ids.fresh(others.num_rows))
-    gone = pa.concat_tables([others, rows.filter(pa.array(copies))]).select(ROWS.names)
+    gone = pa.concat_tables([others, rows.filter(pa.array(copies))]).select(ROW_KEYS.names)
     stores.labels.commit(version, gone, others.select(LABELS.names).to_batches())
     return f"{int(copies.sum())} equal labels were removed, and {others.num_rows} that differ have new ids."
 
@@ -89,7 +89,7 @@ def _find_orphans(stores: Stores) -> Finding | None:
 def _repair_orphans(stores: Stores, _: Options) -> str:
     version = stores.labels.version()
     found = list(_orphans(stores, version))
-    rows = pa.Table.from_batches(found).select(ROWS.names)
+    rows = pa.Table.from_batches(found).select(ROW_KEYS.names)
     stores.labels.commit(version, rows)
     return f"{rows.num_rows} labels were deleted."
 

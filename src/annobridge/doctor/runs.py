@@ -9,15 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..store.stores import Stores
+from .duplicates import joined_keys, repeated_texts
 from .labels import repeats
 from .report import SHOWN, Check, Finding, Options
-from .twice import joined, repeated
 
 _KEY = ["run_id", "task", "load", "label_id"]
 
 
 def _keys(stores: Stores) -> pa.Array:
-    return repeated(lambda: iter([stores.db.read("annotation_runs", ["anno_key"])["anno_key"].combine_chunks()]))
+    return repeated_texts(
+        lambda: iter([stores.database.read("annotation_runs", ["anno_key"])["anno_key"].combine_chunks()])
+    )
 
 
 def _find_keys(stores: Stores) -> Finding | None:
@@ -34,7 +36,7 @@ def _find_keys(stores: Stores) -> Finding | None:
 def _repair_keys(stores: Stores, __: Options) -> str:
     taken = set(stores.runs.keys())
     told, seen = [], set[str]()
-    for run in stores.runs.every():
+    for run in stores.runs.all_readable():
         if run.anno_key in seen:
             new = next(k for n in range(2, 2 + len(taken) + 1) if (k := f"{run.anno_key}_{n}") not in taken)
             taken.add(new)
@@ -46,13 +48,13 @@ def _repair_keys(stores: Stores, __: Options) -> str:
 
 
 def _rows(stores: Stores) -> Iterator[tuple[pa.Array, pa.RecordBatch]]:
-    for batch in stores.db.scan("annotation_baseline", _KEY, row_id=True):
-        yield joined(*(batch[n] for n in _KEY)), batch
+    for batch in stores.database.scan("annotation_baseline", _KEY, row_id=True):
+        yield joined_keys(*(batch[n] for n in _KEY)), batch
 
 
 def _twins(stores: Stores) -> pa.Table:
     """The rows of the baseline of which there are several, but the last of each."""
-    twice = repeated(lambda: (keys for keys, _ in _rows(stores)))
+    twice = repeated_texts(lambda: (keys for keys, _ in _rows(stores)))
     parts = [
         pa.table({"key": keys, "run_id": batch["run_id"], "row": batch["_rowid"]}).filter(
             pc.is_in(keys, value_set=twice)
@@ -73,7 +75,7 @@ def _find_twins(stores: Stores) -> Finding | None:
     twins = _twins(stores)
     if not twins.num_rows:
         return None
-    names = {run.run_id: run.anno_key for run in stores.runs.every()}
+    names = {run.run_id: run.anno_key for run in stores.runs.all_readable()}
     keys = sorted({names.get(i, i) for i in pc.unique(twins["run_id"]).to_pylist()})
     sentence = (
         f"The baselines of {', '.join(map(repr, keys))} have {twins.num_rows} labels twice: two processes sent one run at "
@@ -84,7 +86,7 @@ def _find_twins(stores: Stores) -> Finding | None:
 
 def _repair_twins(stores: Stores, _: Options) -> str:
     twins = _twins(stores)
-    stores.db.delete_rows("annotation_baseline", twins["row"].to_numpy())
+    stores.database.delete_rows("annotation_baseline", twins["row"].to_numpy())
     return f"{twins.num_rows} rows were removed."
 
 

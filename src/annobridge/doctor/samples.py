@@ -9,16 +9,16 @@ import pyarrow.compute as pc
 from ..core import ids
 from ..core.arrays import as_array
 from ..core.checks.repeats import repeated as equal_to_earlier
-from ..store.samples import Identity
+from ..store.samples import NewSampleIds
 from ..store.stores import Stores
-from ..store.tables import among
+from ..store.tables import in_list
+from .duplicates import repeated_texts
 from .labels import repeats
 from .report import SHOWN, Check, Finding, Options
-from .twice import repeated
 
 
 def _twice(stores: Stores) -> pa.Array:
-    return repeated(lambda: (batch["sample_id"] for batch in stores.samples.scan(None, ["sample_id"])))
+    return repeated_texts(lambda: (batch["sample_id"] for batch in stores.samples.scan(None, ["sample_id"])))
 
 
 def _find(stores: Stores) -> Finding | None:
@@ -27,7 +27,7 @@ def _find(stores: Stores) -> Finding | None:
         return None
     first = tuple(found.slice(0, SHOWN).to_pylist())
     what = f"{len(found)} ids are those of several samples, as {first[0]!r}"
-    if stores.db.attachment is not None:
+    if stores.database.attachment is not None:
         cure = "give the rows of the attached table ids of their own."
         return Finding("sample ids", len(found), f"{what}; {cure}", repairable=False, ids=first)
     copies, others = _split(stores, found)
@@ -47,8 +47,8 @@ def _find(stores: Stores) -> Finding | None:
 def _split(stores: Stores, twice: pa.Array) -> tuple[pa.Table, pa.Table]:
     """Of the samples of these ids: copies of another, and those that differ from the first."""
     names = stores.samples.schema().names
-    where = among("sample_id", twice.to_pylist())
-    rows = pa.Table.from_batches(stores.db.scan("samples", names, where, row_id=True))
+    where = in_list("sample_id", twice.to_pylist())
+    rows = pa.Table.from_batches(stores.database.scan("samples", names, where, row_id=True))
     rows = rows.take(pc.sort_indices(rows, [("sample_id", "ascending"), ("_rowid", "ascending")])).combine_chunks()
     copies = equal_to_earlier(rows, ["sample_id"], names)
     kept = rows.filter(pa.array(~copies))
@@ -59,7 +59,7 @@ def _by_labels(stores: Stores, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Of some samples, those to whose ids no label refers, and the others."""
     if not rows.num_rows:
         return rows, rows
-    labelled = stores.labels.samples_with(among("sample_id", pc.unique(rows["sample_id"]).to_pylist()))
+    labelled = stores.labels.samples_with(in_list("sample_id", pc.unique(rows["sample_id"]).to_pylist()))
     has = pc.is_in(rows["sample_id"], value_set=labelled)
     return rows.filter(pc.invert(has)), rows.filter(has)
 
@@ -76,9 +76,11 @@ def _separate(stores: Stores) -> str:
     new = bare.drop(["_rowid"]).set_column(bare.column_names.index("sample_id"), "sample_id", ids.fresh(bare.num_rows))
     if bare.num_rows:  # the new ids first: killed in between, this leaves a sample more, and never one less
         made = as_array(new["sample_id"])
-        stores.samples.append(new.schema, new.to_batches(), Identity(made, made, pa.array([], pa.string())), checked)
+        stores.samples.append(
+            new.schema, new.to_batches(), NewSampleIds(made, made, pa.array([], pa.string())), checked
+        )
     gone = np.concatenate([copies["_rowid"].to_numpy(), bare["_rowid"].to_numpy()])
-    stores.db.delete_rows("samples", gone)
+    stores.database.delete_rows("samples", gone)
     return f"{copies.num_rows} equal samples were removed, and {bare.num_rows} that differ have new ids."
 
 

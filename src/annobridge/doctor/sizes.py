@@ -29,8 +29,8 @@ from ..core.arrays import Bools, as_array, as_mask, list_lengths
 from ..core.checks import validate
 from ..core.labels import LABELS, OURS
 from ..spill.streams import Streams
-from ..store import headers, media
-from ..store.labels import ROWS
+from ..store import image_headers, media
+from ..store.labels import ROW_KEYS
 from ..store.stores import Stores
 from .report import SHOWN, Check, Finding, Options
 
@@ -73,12 +73,14 @@ def _damaged(stores: Stores) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _headers(stores: Stores, rows: pa.Table) -> list[headers.Header | None]:
+def _headers(stores: Stores, rows: pa.Table) -> list[image_headers.ImageHeader | None]:
     files = stores.samples.media(rows)
     sample_ids = rows["sample_id"].to_pylist()
     paths = [files.path(i) for i in sample_ids]
     local = iter(media.known_headers([p for p in paths if p is not None]))
-    return [next(local) if p is not None else media.header(files, i) for i, p in zip(sample_ids, paths, strict=True)]
+    return [
+        next(local) if p is not None else media.read_header_of(files, i) for i, p in zip(sample_ids, paths, strict=True)
+    ]
 
 
 @dataclass
@@ -105,7 +107,7 @@ class _Labels:
 def _labels(stores: Stores, damaged: pa.Table, version: int | None = None) -> Iterator[_Labels]:
     ids = as_array(damaged["sample_id"])
     sizes = np.stack([damaged[n].to_numpy() for n in ("width", "height")], axis=1).astype(np.float64)
-    for batch in stores.labels.ours(_PLACED, version):
+    for batch in stores.labels.scan_ours(_PLACED, version):
         at = pc.index_in(batch["sample_id"], value_set=ids)
         rows, at = pa.Table.from_batches([batch.filter(at.is_valid())]).combine_chunks(), at.drop_null().to_numpy()
         if rows.num_rows:
@@ -124,7 +126,7 @@ def _find(stores: Stores) -> Finding | None:
     told = [
         f"{damaged.num_rows} samples, as {first[0]!r}, have width and height the wrong way round for the image as it is shown."
     ]
-    theirs = stores.db.attachment is not None and "width" in stores.db.table("samples").schema.names
+    theirs = stores.database.attachment is not None and "width" in stores.database.table("samples").schema.names
     told.append("They are columns of the attached table: correct them there." if theirs else "--repair sets them.")
     if counts["imported"]:
         told.append(
@@ -154,38 +156,38 @@ def _repair(stores: Stores, options: Options) -> str:
 
 def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str) -> Iterator[str]:
     version = stores.labels.version()
-    spool = Streams({"scaled": OURS, "turned": OURS})
+    streams = Streams({"scaled": OURS, "turned": OURS})
     leaving: set[str] = set()
     for part in _labels(stores, damaged, version):
         if rescale:
-            leaving |= _scale(part, spool)
-        spool.add("turned", _turned(part))
-    spool.done()
+            leaving |= _scale(part, streams)
+        streams.add("turned", _turned(part))
+    streams.finish()
     kept = pa.array(sorted(leaving), pa.string())
-    stays = spool.table("scaled").select([*ROWS.names, "sample_id"])
+    stays = streams.table("scaled").select([*ROW_KEYS.names, "sample_id"])
     stays = stays.filter(pc.invert(pc.is_in(stays["sample_id"], value_set=kept))).drop(["sample_id"])
-    before = pa.concat_tables([stays, spool.table("turned").select(stays.column_names)])
+    before = pa.concat_tables([stays, streams.table("turned").select(stays.column_names)])
     if before.num_rows:
-        stores.labels.commit(version, before, _writes(spool, kept), token=token)
+        stores.labels.commit(version, before, _writes(streams, kept), token=token)
     if rescale:
         yield f"{stays.num_rows} labels in pixels were rescaled."
         if leaving:
             yield f"The labels of {len(leaving)} samples, as {kept[0].as_py()!r}, stay: one of them would leave its image."
-    if spool.rows["turned"]:
-        yield f"{spool.rows['turned']} masks were turned."
-    spool.close()
+    if streams.rows["turned"]:
+        yield f"{streams.rows['turned']} masks were turned."
+    streams.close()
 
 
-def _writes(spool: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
+def _writes(streams: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
     for name in ("scaled", "turned"):
-        for batch in spool.batches(name):
+        for batch in streams.batches(name):
             rows = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=kept))) if name == "scaled" else batch
             rev = pc.add(rows["rev"], 1)
             yield pa.RecordBatch.from_arrays([rev if n == "rev" else rows[n] for n in LABELS.names], schema=LABELS)
 
 
-def _scale(part: _Labels, spool: Streams) -> set[str]:
-    """Spool the imported labels of a part as they will be; returns the samples of which one would leave its image."""
+def _scale(part: _Labels, streams: Streams) -> set[str]:
+    """Add the imported labels of a part, rescaled, to the stream; returns the samples of which one would leave its image."""
     rows, sizes = part.rows.filter(pa.array(part.imported)), part.sizes[part.imported]
     bad = np.zeros(rows.num_rows, bool)
     bad[sorted(validate.unstorable(rows))] = True  # what is no polygon cannot be moved
@@ -198,7 +200,7 @@ def _scale(part: _Labels, spool: Streams) -> set[str]:
     boxes = pa.FixedSizeListArray.from_arrays(pa.array(moved.ravel()), 4)
     boxes = boxes.take(pa.array(index, mask=as_mask(box.is_null())))
     new = _with(_with(rows, "bounding_box", boxes), "points", _scaled(as_array(rows["points"]), factors))
-    spool.add("scaled", new)
+    streams.add("scaled", new)
     return unmoved.union(new["sample_id"].take(pa.array(sorted(validate.unstorable(new)), pa.int64())).to_pylist())
 
 

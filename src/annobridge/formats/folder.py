@@ -20,7 +20,7 @@ from .metadata.place import METADATA, Folder, walk
 from .metadata.read import read
 from .metadata.schema import Schema
 from .metadata.source import Content, FolderSource
-from .unread import is_image, require_read
+from .unread import is_image_file, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
 
@@ -36,7 +36,9 @@ class FolderFormat:
     def recognises(self, source: Path) -> bool:
         """Whether it is a folder with an image or a file of lines, or with sub-folders that have."""
         try:
-            return source.is_dir() and _holds(source, lambda folder, name: name == METADATA or is_image(folder, name))
+            return source.is_dir() and _holds(
+                source, lambda folder, name: name == METADATA or is_image_file(folder, name)
+            )
         except OSError:
             return False
 
@@ -58,27 +60,27 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     assumptions: list[str] = []
     folders = _folders(path, options.splits, assumptions)
-    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
+    kinds, keys, tables = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
     finish = Finish(options, kinds, keys)
     contents = []
     for folder in folders:
-        file = read(folder, folder.metadata, options, kinds, keys, shelf) if folder.metadata else None
+        file = read(folder, folder.metadata, options, kinds, keys, tables) if folder.metadata else None
         contents.append(Content(folder, file))
-        source.gather(contents[-1], shelf)
+        source.gather(contents[-1], tables)
     notes = _left_out(path, contents, options)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
         raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *notes]))
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
-    source.identify(contents, shelf)
+    source.identify(contents, tables)
     for content in contents:
-        notes += source.look(content, shelf, finish)
+        notes += source.look(content, tables, finish)
         assumptions += source.units(content, finish)
         if content.file is not None and len(content.unlisted):
             assumptions.append(
                 f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
             )
-    return FolderSource(contents, kinds, finish, shelf, notes, assumptions)
+    return FolderSource(contents, kinds, finish, tables, notes, assumptions)
 
 
 def _holds(folder: Path, wanted: Callable[[Path, str], bool]) -> bool:
@@ -107,8 +109,8 @@ def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[Fold
                 f"There is a {METADATA} in {str(path)!r} and in its folder {with_lines[0].name!r}; keep it in one of them."
             )
         return [Folder.of(path, None)]
-    with_images = [p for p in inside if _holds(p, is_image)]
-    here = [p for p in path.iterdir() if p.is_file() and is_image(path, p.name)]
+    with_images = [p for p in inside if _holds(p, is_image_file)]
+    here = [p for p in path.iterdir() if p.is_file() and is_image_file(path, p.name)]
     by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
     if not (bool(with_lines) or by_name if told is None else told):
         if told is None and with_images:

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ..exceptions import InvalidMedia
-from ..store.headers import Header
-from ..store.headers import read as read_header
-from ..store.media import FileMedia, Media, header, known_headers, shown
-from ..store.pictures import is_picture, load, opened
+from ..store.image_headers import ImageHeader, read_header
+from ..store.images import decode_pixels, is_image, open_image
+from ..store.media import FileMedia, Media, known_headers, read_header_of, without_secrets
 from .base import Part
 
 __all__ = [
-    "Header", "Media", "header", "inside", "is_picture", "known_headers", "load", "of", "opened", "pieces", "read_header",
-    "shown", "unreadable",
+    "ImageHeader", "Media", "decode_pixels", "inside", "is_image", "known_headers", "of", "open_image", "pieces", "read_header",
+    "read_header_of", "unreadable", "without_secrets",
 ]  # fmt: skip
 _PIECE = 1 << 20  # bytes
 
@@ -45,7 +44,7 @@ def pieces(media: Media, sample_id: str, place: str, cure: str) -> Iterator[byte
 
 def unreadable(sample_id: str, place: str, error: Exception, cure: str) -> InvalidMedia:
     """The sentence for a medium that cannot be read, or is none. ``place`` may be ``""``, where there is but a sample."""
-    known = shown(place)
+    known = without_secrets(place)
     what = f"{known!r} of sample {sample_id!r}" if place else f"The image of sample {sample_id!r}"
     if place and isinstance(error, FileNotFoundError):
         return InvalidMedia(f"{what} does not exist; {cure}.")

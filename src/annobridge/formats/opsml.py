@@ -62,16 +62,16 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    kinds, keys, shelf = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
+    kinds, keys, tables = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
     folder = Folder.of(root, None)
-    content = Content(folder, read(folder, Path("record"), options, kinds, keys, shelf, lines))
-    source.gather(content, shelf)
+    content = Content(folder, read(folder, Path("record"), options, kinds, keys, tables, lines))
+    source.gather(content, tables)
     content.unlisted = np.zeros(0, np.int64)  # the records say which images are meant
     folder.measure(content.listed.tolist())
-    source.identify([content], shelf)
+    source.identify([content], tables)
     finish = Finish(options, kinds, keys)
-    notes = source.look(content, shelf, finish)
-    return FolderSource([content], kinds, finish, shelf, notes, source.units(content, finish))
+    notes = source.look(content, tables, finish)
+    return FolderSource([content], kinds, finish, tables, notes, source.units(content, finish))
 
 
 def write_metadata(

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..core.media import IMAGES, PICTURES, RAW, VIDEO
 from ..exceptions import InvalidSource
-from ..store.pictures import is_picture
+from ..store.images import is_image
 from . import sniff
 
 _SHOWN = 3
@@ -28,14 +28,14 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def is_image(root: Path, name: str) -> bool:
+def is_image_file(root: Path, name: str) -> bool:
     """Whether a file is an image, by its ending or by its content."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in IMAGES:
         return True
     if suffix in RAW or sniff.is_data(name) or _VIDEO.search(name):
         return False
-    return is_picture(root / name)
+    return is_image(root / name)
 
 
 def require_read(

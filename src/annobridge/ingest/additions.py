@@ -23,7 +23,7 @@ def add_samples(
 ) -> list[str]:
     """Add samples, and labels of theirs; returns the ids of the samples. ``labels`` gives them by field, from those ids."""
     with stores.changing_samples(PURPOSE, WAIT):
-        rows, identity = stores.samples.new_rows(samples)
+        rows, identity = stores.samples.prepare_rows(samples)
         checked = stores.samples.version()
         stores.samples.require_new(identity, checked)
         sample_ids: list[str] = identity.ids.to_pylist()

@@ -12,7 +12,7 @@ from ..core import column_labels
 from ..core.arrays import not_null
 from ..exceptions import InvalidMedia, StoreError
 from ..store import media
-from ..store.labels import of_fields
+from ..store.labels import field_condition
 from ..store.stores import Stores
 
 
@@ -27,7 +27,7 @@ def adopted(stores: Stores, column: str, field: str, form: column_labels.Form) -
     column_labels.check(column, schema.field(column).type, form)
     pixels = form.coordinates == "pixels"
     names = ["sample_id", column, *(["media_type", "filepath", "width", "height"] if pixels else [])]
-    done = stores.labels.samples_with(of_fields([field]))
+    done = stores.labels.samples_with(field_condition([field]))
     for batch in stores.samples.scan(None, names):
         batch = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=done)))
         sizes = _sizes(stores, batch) if pixels else np.ones((batch.num_rows, 2))
@@ -40,9 +40,9 @@ def _sizes(stores: Stores, batch: pa.RecordBatch) -> np.ndarray:
     unknown = ~(not_null(batch["width"]) & not_null(batch["height"]))
     if unknown.any():
         samples = pa.Table.from_batches([batch.filter(pa.array(unknown))])
-        found, faults = media.check(samples, stores.samples.media(samples), size=media.header_size)
+        found, faults = media.check_media(samples, stores.samples.media(samples), size=media.header_size)
         if faults:
-            raise InvalidMedia(media.bad_files(faults, "leave the column as it is"))
+            raise InvalidMedia(media.describe_bad_files(faults, "leave the column as it is"))
         stores.samples.set_sizes(samples["sample_id"].to_pylist(), found)
         sizes[unknown] = found
     return sizes

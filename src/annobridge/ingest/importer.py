@@ -15,10 +15,10 @@ from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, SampleNotFound
 from ..formats.base import Part, Source
 from ..spill.streams import Streams
-from ..store.labels import with_ids
-from ..store.locate import of_samples
-from ..store.samples import Identity
+from ..store.labels import fill_missing_ids
+from ..store.samples import NewSampleIds
 from ..store.stores import Stores
+from ..store.task_index import filter_by_samples
 from . import label_input
 from .existing_samples import ExistingSamples
 from .new_labels import NewLabels
@@ -44,7 +44,7 @@ class Importer:
         self._checked = stores.samples.version()
         self._given = NewLabels(stores)
         self._new: list[pa.Array] = []  # the ids of the samples to be added
-        self._spool: Streams | None = None
+        self._new_samples: Streams | None = None
 
     @property
     def sample_ids(self) -> list[str]:
@@ -65,20 +65,20 @@ class Importer:
     def commit(self) -> None:
         """Add what was read to the tables."""
         ids = pa.chunked_array(self._new, pa.string()).combine_chunks()
-        identity = Identity(ids, ids, pa.array([], pa.string()))
+        identity = NewSampleIds(ids, ids, pa.array([], pa.string()))
         self._stores.samples.require_new(identity, self._checked)
         self._given.commit(self._added, ids)
-        if self._spool is not None:
-            schema = self._spool.reader("samples").schema
-            self._stores.samples.append(schema, self._spool.batches("samples"), identity, self._checked)
-            self._spool.close()
+        if self._new_samples is not None:
+            schema = self._new_samples.reader("samples").schema
+            self._stores.samples.append(schema, self._new_samples.batches("samples"), identity, self._checked)
+            self._new_samples.close()
 
     def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
         for part in source.parts():
             yield from self._ready(part).to_batches()
             bar.advance(part.samples.num_rows)
-        if self._spool is not None:
-            self._spool.done()
+        if self._new_samples is not None:
+            self._new_samples.finish()
 
     def _ready(self, part: Part) -> pa.Table:
         """The labels of a part that are to be added; its new samples are kept on disk until then."""
@@ -96,18 +96,18 @@ class Importer:
         labels = self._unlabelled(_of_samples(part.labels, theirs, as_array(ours)))
         if "label_id" in labels.column_names:
             self._given.add(labels["label_id"].cast(pa.string()))
-        rows = with_ids(label_input.ready(labels, {}, self._clip, _REFUSAL))
+        rows = fill_missing_ids(label_input.ready(labels, {}, self._clip, _REFUSAL))
         _count(rows["field"], self.labels)
         return rows
 
     def _put(self, samples: pa.Table) -> None:
         if not samples.num_rows:
             return
-        self._stores.samples.require_own()
-        rows = self._stores.samples.fit(_tagged(label_input.with_media_type(samples), self._tags))
-        if self._spool is None:
-            self._spool = Streams({"samples": rows.schema})
-        self._spool.add("samples", rows)
+        self._stores.samples.require_writable()
+        rows = self._stores.samples.cast_columns(_tagged(label_input.with_media_type(samples), self._tags))
+        if self._new_samples is None:
+            self._new_samples = Streams({"samples": rows.schema})
+        self._new_samples.add("samples", rows)
         self._new += rows["sample_id"].chunks
         self.samples += rows.num_rows
 
@@ -124,7 +124,7 @@ class Importer:
 def _labelled(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
     """By field, which of the samples have labels in it."""
     found: dict[str, list[pa.Array]] = defaultdict(list)
-    for batch in of_samples(stores.labels.scan(None, ["field", "sample_id"]), sample_ids):
+    for batch in filter_by_samples(stores.labels.scan(None, ["field", "sample_id"]), sample_ids):
         for name in pc.unique(batch["field"]).to_pylist():
             found[name].append(pc.unique(batch["sample_id"].filter(pc.equal(batch["field"], name))))
     return {name: pc.unique(pa.chunked_array(parts)) for name, parts in found.items()}

@@ -20,7 +20,7 @@ from ..core.media import media_types
 from ..core.rows import Label, Sample
 from ..exceptions import InvalidLabels, SchemaError, StalePlan
 from ..store import media
-from ..store.labels import ROWS, with_ids
+from ..store.labels import ROW_KEYS, fill_missing_ids
 from ..store.stores import Stores
 from .new_labels import NewLabels
 
@@ -62,14 +62,14 @@ def _sample_column(name: str, values: Any) -> Any:
 
 
 def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] | None:
-    """What ``set_labels`` replaces (``ROWS``) and the labels as they will be; ``None`` for no rows."""
+    """What ``set_labels`` replaces (``ROW_KEYS``) and the labels as they will be; ``None`` for no rows."""
     given, said = _changes(rows)
     if not given.num_rows:
         return None
     if "label_id" not in given.column_names or given["label_id"].null_count:
         raise InvalidLabels("", ["set_labels needs the label_id of every row; add_labels makes new labels."])
     wanted = ids.as_texts(given["label_id"]).combine_chunks()
-    now = stores.labels.of_ids(pc.unique(wanted), version)
+    now = stores.labels.get_by_ids(pc.unique(wanted), version)
     place = pc.index_in(wanted, value_set=now["label_id"].combine_chunks())
     if place.null_count or len(pc.unique(wanted)) != len(wanted):
         missing = wanted.filter(pc.is_null(place))
@@ -89,7 +89,7 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
     moved = any_of((~equal_rows(as_array(now[name]), as_array(new[name])) for name in _PLACED), new.num_rows)
     if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACES):
         raise InvalidLabels("These labels cannot be stored:", problems)
-    return now.select(ROWS.names), new
+    return now.select(ROW_KEYS.names), new
 
 
 def _overlaid(now: pa.Table, given: pa.Table, said: Mapping[str, np.ndarray]) -> pa.Table:
@@ -137,7 +137,7 @@ class LabelParts:
             raise InvalidLabels(f"These labels of {self.field!r} cannot be stored; nothing was added:", wrong)
         if "label_id" in table.column_names:
             self.given.add(rows["label_id"])
-        return with_ids(rows)
+        return fill_missing_ids(rows)
 
     def _mask_problems(self, rows: pa.Table) -> list[str]:
         return mask_problems(self.stores, rows) if self.sizes is None else validate.mask_sizes(rows, self.sizes)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ..core.arrays import as_array
 from ..exceptions import InvalidLabels
 from ..store.commits import Fragments
-from ..store.labels import ROWS
+from ..store.labels import ROW_KEYS
 from ..store.stores import Stores
 
 
@@ -34,14 +34,14 @@ class NewLabels:
         given = as_array(label_ids.drop_null())
         if not len(given):
             return
-        if not self._empty and (found := self._stores.labels.of_ids(given, self.version)).num_rows:
-            present = pc.is_in(found["sample_id"], value_set=self._stores.samples.present(found["sample_id"]))
+        if not self._empty and (found := self._stores.labels.get_by_ids(given, self.version)).num_rows:
+            present = pc.is_in(found["sample_id"], value_set=self._stores.samples.existing_ids(found["sample_id"]))
             if pc.any(present).as_py():
                 first = found["label_id"].filter(present)[0].as_py()
                 raise InvalidLabels(
                     "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
                 )
-            self._orphans.append(found.select(ROWS.names))
+            self._orphans.append(found.select(ROW_KEYS.names))
         self._parts.append(given)
 
     def _require_distinct(self) -> None:
@@ -70,8 +70,10 @@ class NewLabels:
         labels, gone = self._stores.labels, list(self._orphans)
         if len(new_samples) and not self._empty:
             gone.append(labels.rows_of_samples(new_samples, self.version))
-        rows = _distinct(pa.concat_tables([ROWS.empty_table(), *gone]))
-        labels.commit(self.version, rows, added=added, new_ids=lambda: self._parts, alone=lambda: not self._parts)
+        rows = _distinct(pa.concat_tables([ROW_KEYS.empty_table(), *gone]))
+        labels.commit(
+            self.version, rows, added=added, new_ids=lambda: self._parts, is_only_writer=lambda: not self._parts
+        )
 
 
 def _distinct(rows: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..dataset import Dataset
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from ..store import tables
-from ..store.external import attachment
+from ..store.attached_tables import inspect_table
 from ..store.stores import Stores
 
 
@@ -28,7 +28,7 @@ def attach(
     Raises ``StoreError`` for a table or column that is not there, ids that are null or repeated, and media that are no images.
     """
     place = str(dataset if dataset is not None else uri)
-    found = attachment(str(uri), table, id, media, beside=dataset is None, storage_options=storage_options)
+    found = inspect_table(str(uri), table, id, media, beside=dataset is None, storage_options=storage_options)
     try:
         database = tables.Database.create(place, storage_options, found)
     except DatasetExists:
@@ -38,7 +38,7 @@ def attach(
                 f"There is a dataset at {place!r} already, of another table or other columns; open it with load_dataset, or give "
                 "this one a folder of its own with dataset=…."
             ) from None
-    return Dataset(Stores.of(database))
+    return Dataset(Stores.open(database))
 
 
 def _opened(place: str, storage_options: dict[str, str] | None) -> tables.Database:
@@ -46,6 +46,6 @@ def _opened(place: str, storage_options: dict[str, str] | None) -> tables.Databa
         return tables.Database.open(place, storage_options)
     except DatasetNotFound:
         raise StoreError(
-            f"The database {place!r} has tables that are called as annobridge's own ({', '.join(tables.OWN)}); give these a folder "
-            "of their own with dataset=…."
+            f"The database {place!r} has tables that are called as annobridge's own ({', '.join(tables.OWN_TABLES)}); give "
+            "these a folder of their own with dataset=…."
         ) from None

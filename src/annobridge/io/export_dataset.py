@@ -15,7 +15,7 @@ from ..display.progress import Progress, ProgressChoice
 from ..exceptions import StoreError
 from ..formats import opsml, registry
 from ..formats.base import Part
-from ..store.errors import full
+from ..store.errors import is_disk_full
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def export_dataset(
     draft.mkdir()
     counts: Counter[str] = Counter()
     try:
-        with view._content() as content, Progress(progress, len(content), "exporting") as bar:
+        with view.sample_parts() as content, Progress(progress, len(content), "exporting") as bar:
             notes = writer.write(_counted(content.parts(), counts, bar), draft, chosen)
         draft.rename(place)
     except Exception as error:
-        if full(error):
+        if is_disk_full(error):
             raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
         raise
     finally:
@@ -83,7 +83,7 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
 
     Raises ``Unsupported`` for labels that opsml cannot hold, and for images that do not lie below the file's folder.
     """
-    with view._content() as content:
+    with view.sample_parts() as content:
         return opsml.write_metadata(content.parts(), path, version, field)
 
 

@@ -14,8 +14,8 @@ from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..ingest.importer import Importer
 from ..ingest.label_input import clips
-from ..store import building
-from ..store.errors import full
+from ..store import staging
+from ..store.errors import is_disk_full
 from ..store.stores import Stores
 
 MODES = ("create", "overwrite", "add")
@@ -115,10 +115,10 @@ def _require_complete(left: Sequence[str], kept: Mapping[str, int]) -> None:
 @contextmanager
 def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iterator[Stores]:
     if mode == "add":
-        yield load_dataset(uri, storage_options)._stores
+        yield load_dataset(uri, storage_options).stores
         return
-    with building.new(uri, storage_options, replace=mode == "overwrite") as database:
-        yield Stores.of(database)
+    with staging.staged_database(uri, storage_options, replace=mode == "overwrite") as database:
+        yield Stores.open(database)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def _enough_room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if full(error):
+        if is_disk_full(error):
             raise StoreError(
                 "The disk is full, so nothing was imported; make room there and in the folder for temporary files, and repeat."
             ) from error

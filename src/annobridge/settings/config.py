@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from ..backend import registry
 from ..backend.base import AnnotationBackend, AnnotationBackendConfig
-from ..backend.unpicklable import Unpicklable
+from ..backend.pickling import NotPicklable
 from ..core.did_you_mean import did_you_mean
 from ..display import html
 from ..exceptions import ConfigError, InvalidOption, UnknownBackend
@@ -34,7 +34,7 @@ _LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
 
 
 @dataclass
-class AnnotationConfig(Unpicklable):
+class AnnotationConfig(NotPicklable):
     """Settings edited at run time: ``annobridge.annotation_config.backends["cvat"]["url"] = …``."""
 
     default_backend: str | None = None

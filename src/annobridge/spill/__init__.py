@@ -1,1 +1,1 @@
-"""Arrow rows kept in temporary files, so that memory is bounded by a task and not by the dataset."""
+"""Arrow rows in temporary files: ``Streams`` by name, ``Tables`` by number, ``Groups`` of rows that belong together."""

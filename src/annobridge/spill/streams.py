@@ -1,26 +1,30 @@
-"""Spool: the parts of a plan, on disk, so that a plan of a million changes takes no memory."""
+"""Streams of rows by name, written once and read as often as needed."""
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
-from . import temporary
+from .temporary import Spilled
 
 
-class Streams:
-    """Named streams of Arrow rows: ``add`` while a plan is made, then read as often as needed."""
+class Streams(Spilled):
+    """Rows by the name of their stream: ``add`` them, call ``finish``, then read.
+
+    Args:
+        schemas: The columns of each stream.
+
+    Attributes:
+        rows: How many rows each stream has.
+    """
 
     def __init__(self, schemas: Mapping[str, pa.Schema]) -> None:
-        self._folder = temporary.make()
+        super().__init__()
         self._schemas = dict(schemas)
-        self._writers = {n: pa.ipc.new_stream(str(self._folder / n), s) for n, s in schemas.items()}
+        self._writers = {name: pa.ipc.new_stream(str(self._folder / name), s) for name, s in schemas.items()}
         self.rows: Counter[str] = Counter()
-        # Not TemporaryDirectory: it warns when it is collected, and a plan has no natural end.
-        self._remove = weakref.finalize(self, temporary.remove, self._folder)
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Append rows to a stream."""
@@ -28,8 +32,8 @@ class Streams:
             self._writers[name].write_table(rows)
             self.rows[name] += rows.num_rows
 
-    def done(self) -> None:
-        """No more rows will come."""
+    def finish(self) -> None:
+        """End the writing; nothing can be added afterwards."""
         for writer in self._writers.values():
             writer.close()
 
@@ -39,7 +43,7 @@ class Streams:
             yield from pa.ipc.open_stream(source)
 
     def reader(self, name: str, schema: pa.Schema | None = None) -> pa.RecordBatchReader:
-        """The rows of a stream as a reader, of all its columns or those of ``schema``."""
+        """The rows of a stream as a reader; with ``schema``, of those columns only."""
         wanted = schema or self._schemas[name]
         return pa.RecordBatchReader.from_batches(
             wanted,
@@ -47,16 +51,12 @@ class Streams:
         )
 
     def table(self, name: str, limit: int | None = None) -> pa.Table:
-        """The rows of a stream, or the first of them."""
-        parts, count = [], 0
+        """The rows of a stream in memory; with ``limit``, that many of the first ones."""
+        batches, count = [], 0
         for batch in self.batches(name):
-            parts.append(batch)
+            batches.append(batch)
             count += batch.num_rows
             if limit is not None and count >= limit:
                 break
-        table = pa.Table.from_batches(parts, self._schemas[name])
+        table = pa.Table.from_batches(batches, self._schemas[name])
         return table if limit is None else table.slice(0, limit)
-
-    def close(self) -> None:
-        """Remove it from the disk."""
-        self._remove()

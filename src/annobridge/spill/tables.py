@@ -1,40 +1,39 @@
-"""Shelf: tables put by on disk while a source is looked at, so that a file of a million labels takes no memory."""
+"""Tables by number, each with its own columns."""
 
 from __future__ import annotations
 
 import os
-import weakref
 
 import pyarrow as pa
 
-from . import temporary
+from .temporary import Spilled
 
 
-class Tables:
-    """Tables of any columns: ``add`` gives a number, ``get`` the table of that number.
+class Tables(Spilled):
+    """Tables with any columns: ``add`` returns a number, ``get`` the table with that number.
 
-    >>> shelf = Shelf()
-    >>> shelf.get(shelf.add(pa.table({"n": [1]})))["n"].to_pylist()
+    >>> with Tables() as tables:
+    ...     number = tables.add(pa.table({"n": [1]}))
+    ...     tables.get(number)["n"].to_pylist()
     [1]
     """
 
     def __init__(self) -> None:
-        folder = temporary.make()
-        self._remove = weakref.finalize(self, temporary.remove, folder)
-        self._path = folder / "tables"
-        self._sink = pa.OSFile(str(self._path), "wb")
-        self._starts: list[int] = []
+        super().__init__()
+        self._path = self._folder / "tables"
+        self._file = pa.OSFile(str(self._path), "wb")
+        self._offsets: list[int] = []
 
     def add(self, table: pa.Table) -> int:
-        """Put a table by."""
-        self._starts.append(self._sink.tell())
-        with pa.ipc.new_stream(self._sink, table.schema) as writer:
+        """Write a table; returns its number."""
+        self._offsets.append(self._file.tell())
+        with pa.ipc.new_stream(self._file, table.schema) as writer:
             writer.write_table(table)
-        return len(self._starts) - 1
+        return len(self._offsets) - 1
 
     def get(self, number: int) -> pa.Table:
-        """A table that was put by."""
-        self._sink.flush()
+        """Read a table that was added."""
+        self._file.flush()
         with pa.OSFile(os.fspath(self._path)) as file:
-            file.seek(self._starts[number])
+            file.seek(self._offsets[number])
             return pa.ipc.open_stream(file).read_all()

@@ -1,40 +1,43 @@
-"""Temporary folders. They hold labels, so none stays: not after an error, and not for long after a process that was killed.
+"""Temporary folders, and the base of the containers that keep rows in one.
 
-A folder bears the name of its process. The first one that a process makes clears those of processes that have ended here; those
-of other machines, and of other containers that share the place, cannot be looked up and are left alone.
+The rows are labels, so no folder may stay: not after an error, and not for long after a process was killed. A file in each folder
+names the process that made it, and the first folder that a process makes removes those of processes that have ended on this
+machine. Folders of other machines, or of other containers that share the file system, cannot be checked, and are left alone.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Self
 
-from ..processes import has_ended, owner
+from ..processes import current_process, has_ended
 
 _PREFIX = "annobridge-"
-_OWNER = ".owner"  # the file in a folder that says whose it is
+_OWNER = ".owner"  # the file that names the process
 
 
 def make() -> Path:
-    """A new folder, for as long as the caller needs it."""
+    """Create a folder; the caller removes it."""
     _clear_once()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    (folder / _OWNER).write_text(owner(), "utf-8")
+    (folder / _OWNER).write_text(current_process(), "utf-8")
     return folder
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, whatever is in it."""
+    """Remove a folder with all its files."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new folder for the length of the block."""
+    """Create a folder, and remove it at the end of the block."""
     made = make()
     try:
         yield made
@@ -42,19 +45,38 @@ def folder() -> Iterator[Path]:
         remove(made)
 
 
+class Spilled:
+    """Rows in a temporary folder, which ``close``, the end of a ``with`` block or the garbage collector removes."""
+
+    def __init__(self) -> None:
+        self._folder = make()
+        # Not tempfile.TemporaryDirectory, which warns when it is collected: a plan may be dropped without being closed.
+        self._remove = weakref.finalize(self, remove, self._folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the rows from the disk."""
+        self._remove()
+
+
 def clear() -> int:
-    """Remove the folders of processes that have ended; how many there were."""
+    """Remove the folders of processes that have ended; returns how many there were."""
     return sum(map(_remove_if_ended, Path(tempfile.gettempdir()).glob(f"{_PREFIX}*")))
 
 
 _clear_once = cache(clear)
 
 
-def _remove_if_ended(left: Path) -> bool:
+def _remove_if_ended(folder: Path) -> bool:
     try:
-        ended = has_ended((left / _OWNER).read_text("utf-8"))
-    except (OSError, ValueError):  # not one of these, or of another user
+        ended = has_ended((folder / _OWNER).read_text("utf-8"))
+    except (OSError, ValueError):  # made by another program, or by another user
         return False
     if ended:
-        remove(left)
+        remove(folder)
     return ended

@@ -21,10 +21,10 @@ import pyarrow as pa
 from lance.commit import CommitConflictError
 
 from ..exceptions import StalePlan
-from .errors import translated
+from .errors import translate_errors
 from .tables import WRITE_CACHE, Database
 
-ATTEMPTS = 10
+MAX_ATTEMPTS = 10
 TOKEN = "annobridge.token"  # noqa: S105 - a property of the commit
 
 Fragments = list[lance.FragmentMetadata]
@@ -33,21 +33,21 @@ Fragments = list[lance.FragmentMetadata]
 class Commits:
     """Commits to one table of a dataset."""
 
-    def __init__(self, db: Database, name: str) -> None:
-        self.db, self.name = db, name
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self.name = database, name
 
     def latest(self) -> lance.LanceDataset:
         """The table as it is now."""
-        table: lance.LanceDataset = self.db.table(self.name)
+        table: lance.LanceDataset = self._database.table(self.name)
         return table
 
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
         """Commit a change to the table as it was read; returns the version. Raises Lance's ``CommitConflictError``."""
         properties = {TOKEN: token or uuid.uuid4().hex}
-        with translated(self.db.uri, self.name, "written"):
+        with translate_errors(self._database.uri, self.name, "written"):
             done = lance.LanceDataset.commit(
                 table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
-                storage_options=self.db.storage_options,
+                storage_options=self._database.storage_options,
             )  # fmt: skip
         return int(done.version)
 
@@ -56,20 +56,20 @@ class Commits:
 
         A change of the columns, even to what they are, conflicts with everything.
         """
-        for more in range(ATTEMPTS):
+        for more in range(MAX_ATTEMPTS):
             time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311 - two who fence at once must diverge
             table = self.latest()
             try:
                 version = self.commit(table, lance.LanceOperation.Project(table.schema))
             except CommitConflictError:
                 continue
-            fenced: lance.LanceDataset = self.db.table(self.name, version)
+            fenced: lance.LanceDataset = self._database.table(self.name, version)
             return fenced
         raise self.contended()
 
-    def fenced(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
+    def commit_fenced(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
         """Commit a change that was prepared, and checked, on a fenced version. ``prepare`` may raise to refuse it."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             table = self.fence(attempt)
             try:
                 return self.commit(table, prepare(table))
@@ -77,7 +77,9 @@ class Commits:
                 continue
         raise self.contended()
 
-    def write(self, batches: Iterator[pa.RecordBatch], table: lance.LanceDataset, schema: pa.Schema) -> Fragments:
+    def write_fragments(
+        self, batches: Iterator[pa.RecordBatch], table: lance.LanceDataset, schema: pa.Schema
+    ) -> Fragments:
         """Write rows into new fragments, which nobody sees before they are committed.
 
         An error raised by ``batches`` is raised as it is; Lance would wrap it.
@@ -95,10 +97,10 @@ class Commits:
         if (first := next(rows, None)) is None:
             return []
         try:
-            with translated(self.db.uri, self.name, "written"):
+            with translate_errors(self._database.uri, self.name, "written"):
                 written: Fragments = lance.fragment.write_fragments(
                     pa.RecordBatchReader.from_batches(schema, chain([first], rows)), table,
-                    storage_options=self.db.storage_options, data_cache_bytes=WRITE_CACHE,
+                    storage_options=self._database.storage_options, data_cache_bytes=WRITE_CACHE,
                 )  # fmt: skip
         except Exception:
             if raised:
@@ -106,11 +108,11 @@ class Commits:
             raise
         return written
 
-    def find(self, token: str, since: int) -> int | None:
+    def find_version(self, token: str, since: int) -> int | None:
         """The version whose commit has a token, looked for in the log after a version."""
         for version in range(since + 1, int(self.latest().version) + 1):
             try:
-                properties = self.db.table(self.name).read_transaction(version).transaction_properties or {}
+                properties = self._database.table(self.name).read_transaction(version).transaction_properties or {}
             except OSError as e:
                 if "not found" in str(e).lower():  # cleaned away; planning the load again finds what it did
                     continue
@@ -122,7 +124,7 @@ class Commits:
     def contended(self) -> StalePlan:
         """The error after too many attempts."""
         return StalePlan(
-            f"The {self.name} table was changed by others in each of {ATTEMPTS} attempts; try again when it is quieter."
+            f"The {self.name} table was changed by others in each of {MAX_ATTEMPTS} attempts; try again when it is quieter."
         )
 
 

@@ -23,17 +23,17 @@ _DAMAGE = (
 
 
 @contextmanager
-def translated(uri: str, table: str, verb: str) -> Iterator[None]:
+def translate_errors(uri: str, table: str, verb: str) -> Iterator[None]:
     """Raise ``StoreError`` for an ``OSError`` of the block, which reads or writes (``verb``) a table of a dataset."""
     try:
         yield
     except CommitConflictError:  # which is to be answered, not told
         raise
     except OSError as e:
-        raise unusable(e, uri, table, verb) from e
+        raise unusable_table(e, uri, table, verb) from e
 
 
-def unusable(error: Exception, uri: str, table: str, verb: str) -> StoreError:
+def unusable_table(error: Exception, uri: str, table: str, verb: str) -> StoreError:
     """The error for a table that cannot be opened, read or written."""
     return StoreError(f"The table {table!r} of {uri!r} cannot be {verb}: {_reason(error)}")
 
@@ -43,7 +43,7 @@ def first_line(error: BaseException) -> str:
     return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")
 
 
-def full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether an error, of ours or of Lance, says that the disk is full."""
     text = f"{error} {error.__cause__ or ''}".lower()
     return (
@@ -62,7 +62,7 @@ def is_damage(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     text = str(error).lower()
-    if full(error):
+    if is_disk_full(error):
         return "the disk is full. Nothing of this step was written; make room, and repeat."
     if "permission denied" in text or "read-only" in text or getattr(error, "errno", None) in _DENIED:
         return "it is read-only here. Nothing was written; get the right to write, or copy the dataset."

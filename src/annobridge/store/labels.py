@@ -25,13 +25,15 @@ from lance.fragment import RowIdSequence
 from ..core import ids
 from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan, StoreError
-from .commits import ATTEMPTS, Commits, Fragments, deletions
-from .locate import of_samples
-from .tables import Database, among, quote
+from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
+from .tables import Database, in_list, quote
+from .task_index import filter_by_samples
 
 _LOOK_UP = 20_000  # ids in one condition
-ORDERED = LABELS.append(OURS.field("_rowid"))  # labels with what says their place among those of their sample
-ROWS = pa.schema(
+LABELS_WITH_ROW_ID = LABELS.append(
+    OURS.field("_rowid")
+)  # labels with what says their place among those of their sample
+ROW_KEYS = pa.schema(
     [OURS.field(name) for name in ("label_id", "rev", "_rowaddr", "_rowid")]
 )  # rows that a commit replaces
 
@@ -39,28 +41,28 @@ ROWS = pa.schema(
 class Labels:
     """Reading and writing label rows."""
 
-    def __init__(self, db: Database) -> None:
-        self.db = db
-        self._commits = Commits(db, "labels")
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits = Commits(database, "labels")
 
     def version(self) -> int:
         """The version of the table now."""
-        return int(self.db.table("labels").version)
+        return int(self._database.table("labels").version)
 
     def count(self, where: str | None = None) -> int:
         """How many labels there are."""
-        return self.db.count("labels", where)
+        return self._database.count("labels", where)
 
-    def any(self, where: str) -> bool:
+    def exists(self, where: str) -> bool:
         """Whether there is a label that meets a condition."""
-        return any(batch.num_rows for batch in self.db.scan("labels", ["field"], where, limit=1))
+        return any(batch.num_rows for batch in self._database.scan("labels", ["field"], where, limit=1))
 
     def samples_with(self, where: str) -> pa.Array:
         """The samples that have labels which meet a condition."""
         parts = [pc.unique(batch["sample_id"]) for batch in self.scan(where, ["sample_id"])]
         return pc.unique(pa.chunked_array(parts, pa.string()))
 
-    def any_but(self, label_ids: pa.Array, where: str) -> bool:
+    def exists_other_than(self, label_ids: pa.Array, where: str) -> bool:
         """Whether labels that meet a condition are there, other than these."""
         found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))
         return any(not pc.all(known, min_count=0).as_py() for known in found)
@@ -73,70 +75,74 @@ class Labels:
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         """Stream labels."""
-        return self.db.scan("labels", columns or LABELS.names, where, version, address)
+        return self._database.scan("labels", columns or LABELS.names, where, version, address)
 
-    def ordered(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Stream labels as ``ORDERED``; see ``in_order``."""
+    def scan_with_row_id(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Stream labels as ``LABELS_WITH_ROW_ID``; see ``sort_by_insertion``."""
         for batch in self.scan(where, LABELS.names, version, address=True):
-            yield batch.select(ORDERED.names)
+            yield batch.select(LABELS_WITH_ROW_ID.names)
 
-    def ours(self, where: str, version: int | None = None) -> Iterator[pa.RecordBatch]:
+    def scan_ours(self, where: str, version: int | None = None) -> Iterator[pa.RecordBatch]:
         """Stream labels as ``OURS``."""
         columns = [n for n in OURS.names if n not in ("_rowaddr", "_rowid")]
         for batch in self.scan(where, columns, version, address=True):
             yield batch.select(OURS.names)
 
-    def of_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
+    def get_by_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
         """The labels of some ids (``OURS``), wherever they are."""
         batches = [
-            batch for part in _parts(label_ids) for batch in self.ours(among("label_id", part.to_pylist()), version)
+            batch
+            for part in _parts(label_ids)
+            for batch in self.scan_ours(in_list("label_id", part.to_pylist()), version)
         ]
         return pa.Table.from_batches(batches, OURS)
 
     def rows_to_replace(self, where: str, version: int) -> pa.Table:
-        """The labels that meet a condition, as ``ROWS``."""
+        """The labels that meet a condition, as ``ROW_KEYS``."""
         batches = self.scan(where, ["label_id", "rev"], version, address=True)
-        return pa.Table.from_batches((batch.select(ROWS.names) for batch in batches), ROWS)
+        return pa.Table.from_batches((batch.select(ROW_KEYS.names) for batch in batches), ROW_KEYS)
 
     def rows_of_samples(self, sample_ids: pa.Array, version: int) -> pa.Table:
-        """The labels of some samples, as ``ROWS``."""
-        batches = of_samples(self.scan(None, ["label_id", "rev", "sample_id"], version, address=True), sample_ids)
-        return pa.Table.from_batches((batch.select(ROWS.names) for batch in batches), ROWS)
+        """The labels of some samples, as ``ROW_KEYS``."""
+        batches = filter_by_samples(
+            self.scan(None, ["label_id", "rev", "sample_id"], version, address=True), sample_ids
+        )
+        return pa.Table.from_batches((batch.select(ROW_KEYS.names) for batch in batches), ROW_KEYS)
 
-    def write(self, batches: Iterable[pa.RecordBatch], own_columns_of: int | None = None) -> Fragments:
+    def write(self, batches: Iterable[pa.RecordBatch], user_columns_version: int | None = None) -> Fragments:
         """Write new labels (``LABELS``) into files that nobody sees before ``commit``.
 
-        ``own_columns_of`` is a version that had them: their values of the users' own columns are brought back from it.
+        ``user_columns_version`` is a version that had them: their values of the users' own columns are brought back from it.
         """
         table, rows = self._commits.latest(), iter(batches)
         if (first := next(rows, None)) is None:
             return []
-        rows, own = chain([first], rows), own_columns(table)
-        if own_columns_of is None or not own:
+        rows, own = chain([first], rows), user_columns(table)
+        if user_columns_version is None or not own:
             require_nullable(own)
-            return self._commits.write(rows, table, LABELS)
-        schema, then = pa.schema([*LABELS, *own]), self._planned(own_columns_of)
-        whole = (_joined(batch, _own_values(then, own, "label_id", batch["label_id"]), schema) for batch in rows)
-        return self._commits.write(whole, table, schema)
+            return self._commits.write_fragments(rows, table, LABELS)
+        schema, then = pa.schema([*LABELS, *own]), self._planned(user_columns_version)
+        whole = (_joined(batch, _user_values(then, own, "label_id", batch["label_id"]), schema) for batch in rows)
+        return self._commits.write_fragments(whole, table, schema)
 
-    def has_own_columns(self) -> bool:
+    def has_user_columns(self) -> bool:
         """Whether users added columns to the labels."""
-        return bool(own_columns(self._commits.latest()))
+        return bool(user_columns(self._commits.latest()))
 
     def version_before(self, version: int | None) -> int | None:
         """The version before the one that a load made, if it is still there."""
         try:
-            return None if version is None else int(self.db.table("labels", version - 1).version)
+            return None if version is None else int(self._database.table("labels", version - 1).version)
         except (ValueError, OSError):
             return None
 
     def require_nullable(self) -> None:
         """Raise ``StoreError`` when a column of a user's own keeps labels from being added."""
-        require_nullable(own_columns(self._commits.latest()))
+        require_nullable(user_columns(self._commits.latest()))
 
-    def delete_of_samples(self, sample_ids: pa.Array) -> None:
+    def delete_by_samples(self, sample_ids: pa.Array) -> None:
         """Delete the labels of samples, whatever others do to them meanwhile."""
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             version = self.version()
             with suppress(StalePlan):
                 self.commit(version, self.rows_of_samples(sample_ids, version))
@@ -152,27 +158,27 @@ class Labels:
         *,
         token: str = "",
         new_ids: Callable[[], Iterable[pa.Array]] = tuple,
-        alone: Callable[[], bool] = lambda: True,
+        is_only_writer: Callable[[], bool] = lambda: True,
     ) -> int:
         """Replace, delete and add labels as one version, which is returned.
 
-        ``rows`` (``ROWS``, as of ``version``) are those that go. The first of them are replaced by ``edited`` (``LABELS``, in
+        ``rows`` (``ROW_KEYS``, as of ``version``) are those that go. The first of them are replaced by ``edited`` (``LABELS``, in
         the same order, with the same ids); the others are deleted. ``added`` comes from ``write``.
 
-        ``new_ids`` gives the ids of added labels that must not be in use. ``alone`` is asked before each attempt whether nobody
-        else may be adding labels with the same ids; it may raise to stop the commit.
+        ``new_ids`` gives the ids of added labels that must not be in use. ``is_only_writer`` is asked before each attempt whether
+        nobody else may be adding labels with the same ids; it may raise to stop the commit.
 
         Raises ``StalePlan`` when a row has another revision than ``rows`` says or is gone, or when a new id was taken; nothing
         is written then.
         """
-        rows = ROWS.empty_table() if rows is None else rows
+        rows = ROW_KEYS.empty_table() if rows is None else rows
         planned = self._planned(version)
         new = [*self._rewritten(planned, rows, edited), *added]
         if not new and not rows.num_rows:
             return version
         table, addresses = planned, rows["_rowaddr"].to_numpy()
-        for attempt in range(ATTEMPTS):
-            latest = self._latest_alone(alone, attempt)
+        for attempt in range(MAX_ATTEMPTS):
+            latest = self._latest_alone(is_only_writer, attempt)
             if latest.version != version:
                 if latest.schema.names != planned.schema.names:
                     raise StalePlan(
@@ -191,20 +197,20 @@ class Labels:
                 continue
         raise self._commits.contended()
 
-    def _latest_alone(self, alone: Callable[[], bool], attempt: int) -> lance.LanceDataset:
+    def _latest_alone(self, is_only_writer: Callable[[], bool], attempt: int) -> lance.LanceDataset:
         """The table as it is now; fenced, if others may be adding labels.
 
         The order matters: read, then ask. Whoever takes this process for dead says so first, and fences then.
         """
         latest = self._commits.latest()
-        if not alone():
+        if not is_only_writer():
             latest = self._commits.fence(attempt)
-            alone()
+            is_only_writer()
         return latest
 
     def _rewritten(self, table: lance.LanceDataset, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
         """Write the new versions of the first of ``rows``, with their row ids and the values of the users' own columns."""
-        own = own_columns(table)
+        own = user_columns(table)
         schema = pa.schema([*LABELS, *own])
         done = 0
 
@@ -215,9 +221,9 @@ class Labels:
                 if not pa.chunked_array([batch["label_id"]]).equals(some["label_id"]):
                     raise ValueError("edited labels are not in the order of the rows that they replace")
                 done += batch.num_rows
-                yield _joined(batch, _own_values(table, own, "_rowid", some["_rowid"].combine_chunks()), schema)
+                yield _joined(batch, _user_values(table, own, "_rowid", some["_rowid"].combine_chunks()), schema)
 
-        fragments = self._commits.write(whole(), table, schema)
+        fragments = self._commits.write_fragments(whole(), table, schema)
         at = 0
         for fragment in fragments:
             row_ids = rows["_rowid"].slice(at, fragment.physical_rows).to_pylist()
@@ -231,7 +237,7 @@ class Labels:
 
     def _planned(self, version: int) -> lance.LanceDataset:
         try:
-            planned: lance.LanceDataset = self.db.table("labels", version)
+            planned: lance.LanceDataset = self._database.table("labels", version)
         except (ValueError, OSError) as e:
             raise StalePlan("The labels that this plan was made on were cleaned away meanwhile; plan again.") from e
         return planned
@@ -269,18 +275,18 @@ class Labels:
 
     def find_commit(self, token: str, since: int) -> int | None:
         """The version whose commit has a token, looked for in the log after a version."""
-        return self._commits.find(token, since)
+        return self._commits.find_version(token, since)
 
 
-def in_order(rows: pa.Table) -> pa.Table:
-    """Labels (``ORDERED``) in the order in which they were added, however often they were edited since."""
+def sort_by_insertion(rows: pa.Table) -> pa.Table:
+    """Labels (``LABELS_WITH_ROW_ID``) in the order in which they were added, however often they were edited since."""
     ids_ = rows["_rowid"].to_numpy()
     if len(ids_) > 1 and (ids_[1:] < ids_[:-1]).any():
         rows = rows.take(pa.array(np.argsort(ids_, kind="stable")))
     return rows.select(LABELS.names)
 
 
-def own_columns(table: lance.LanceDataset) -> list[pa.Field]:
+def user_columns(table: lance.LanceDataset) -> list[pa.Field]:
     """The columns that users added to the labels. Rows keep them through every change; new labels have none of them."""
     return [f for f in table.schema if f.name not in LABELS.names]
 
@@ -294,13 +300,13 @@ def require_nullable(own: Sequence[pa.Field]) -> None:
         )
 
 
-def _own_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, wanted: pa.Array) -> pa.Table:
+def _user_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, wanted: pa.Array) -> pa.Table:
     """The users' own columns of some rows, in the order of their keys; null where the table does not have them."""
     known = [f.name for f in own if f.name in table.schema.names]
     if not known or not len(wanted):
         return pa.table({f.name: pa.nulls(len(wanted), f.type) for f in own})
     values = wanted.to_pylist()
-    where = among(key, values) if key == "label_id" else f"{key} IN ({', '.join(map(str, values))})"
+    where = in_list(key, values) if key == "label_id" else f"{key} IN ({', '.join(map(str, values))})"
     columns = known if key == "_rowid" else [*known, key]
     found = table.scanner(columns=columns, filter=where, with_row_id=True).to_table()
     found = found.take(pc.index_in(wanted, value_set=found[key].combine_chunks()))
@@ -317,12 +323,12 @@ def _parts(label_ids: pa.Array) -> Iterator[pa.Array]:
         yield label_ids.slice(at, _LOOK_UP)
 
 
-def of_fields(fields: Sequence[str]) -> str:
+def field_condition(fields: Sequence[str]) -> str:
     """A condition for the labels of some fields."""
-    return among("field", fields) if len(fields) != 1 else f"field = {quote(fields[0])}"
+    return in_list("field", fields) if len(fields) != 1 else f"field = {quote(fields[0])}"
 
 
-def with_ids(rows: pa.Table) -> pa.Table:
+def fill_missing_ids(rows: pa.Table) -> pa.Table:
     """``rows`` with a new id where they have none."""
     if not rows["label_id"].null_count:
         return rows

@@ -21,8 +21,8 @@ import lance
 from lance.commit import CommitConflictError
 
 from ..exceptions import AnnobridgeError, RunBusy
-from ..processes import has_ended, owner
-from .commits import ATTEMPTS, Commits
+from ..processes import current_process, has_ended
+from .commits import MAX_ATTEMPTS, Commits
 from .tables import LEASES, Database
 
 LIFETIME = timedelta(minutes=2)
@@ -46,7 +46,7 @@ class Lease:
     def new(cls, purpose: str) -> Lease:
         """A lease of this process."""
         now = datetime.now(UTC)
-        return cls(uuid.uuid4().hex, owner(), purpose, now.isoformat(), (now + LIFETIME).isoformat())
+        return cls(uuid.uuid4().hex, current_process(), purpose, now.isoformat(), (now + LIFETIME).isoformat())
 
     def renewed(self) -> Lease:
         """The same lease for longer."""
@@ -55,7 +55,7 @@ class Lease:
     @property
     def valid(self) -> bool:
         """Whether the holder must be expected to be at work."""
-        if self.owner == owner():
+        if self.owner == current_process():
             return self.token in _HELD
         return datetime.now(UTC) < datetime.fromisoformat(self.expires) and not has_ended(self.owner)
 
@@ -67,9 +67,9 @@ class Lease:
 class Leases:
     """The leases of a dataset."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._commits = Commits(db, LEASES)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits = Commits(database, LEASES)
 
     def all(self) -> dict[str, Lease]:
         """All entries by name, expired ones too."""
@@ -122,12 +122,12 @@ class Leases:
         try:
             return self._commits.latest()
         except ValueError:  # a dataset of version 0.1 has no such table yet
-            self._db.make(LEASES)
+            self._database.make(LEASES)
             return self._commits.latest()
 
     def _write(self, name: str, lease: Lease | None, token: str) -> bool:
         """Replace or remove a lease that is still the holder's; ``False`` when it is not."""
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             table = self._commits.latest()
             there = _entries(table).get(name)
             if there is None or there.token != token:

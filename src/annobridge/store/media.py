@@ -19,8 +19,8 @@ import requests
 from PIL import UnidentifiedImageError
 from pyarrow import fs
 
-from . import headers, pictures
-from .headers import Header
+from . import image_headers, images
+from .image_headers import ImageHeader
 
 _THREADS = 4
 _LOGIN = re.compile(r"://[^/]*@")
@@ -92,7 +92,7 @@ def _fetched(url: str) -> BinaryIO:
         return file  # type: ignore[no-any-return]
 
 
-def check(
+def check_media(
     samples: pa.Table,
     media: Media,
     advance: Callable[[int], None] = lambda _: None,
@@ -114,7 +114,7 @@ def check(
     return sizes, faults
 
 
-def bad_files(faults: list[str], cure: str = "leave what cannot be read out of the view") -> str:
+def describe_bad_files(faults: list[str], cure: str = "leave what cannot be read out of the view") -> str:
     """One sentence for some files, a list for many."""
     if len(faults) == 1:
         return f"{faults[0]} Mend or replace the file, or {cure}."
@@ -123,7 +123,7 @@ def bad_files(faults: list[str], cure: str = "leave what cannot be read out of t
     return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}{more}"
 
 
-def shown(place: str) -> str:
+def without_secrets(place: str) -> str:
     """A path or address for messages: without its query and login, which are secrets.
 
     >>> shown("https://me:word@host/a.png?signature=s")
@@ -137,7 +137,7 @@ def _look(
 ) -> tuple[int, int] | str:
     if place is None:
         return f"The sample {sample_id!r} has no filepath."
-    place = shown(place)
+    place = without_secrets(place)
     what = media_type or "image"
     try:
         with media.open(sample_id) as stream:
@@ -152,7 +152,7 @@ def _look(
         empty = (path := media.path(sample_id)) is not None and path.stat().st_size == 0
         why = "empty (0 bytes)" if empty else "not an image that Pillow can read"
         return f"The image {place!r} of sample {sample_id!r} is {why}."
-    except headers.ERRORS as e:
+    except image_headers.IMAGE_ERRORS as e:
         return f"The {what} {place!r} of sample {sample_id!r} cannot be read: {e}."
 
 
@@ -162,11 +162,11 @@ def size_of(stream: BinaryIO) -> tuple[int, int]:
     A JPEG or PNG with its end in place was not cut; another is decoded, which costs some milliseconds. Raises
     ``TooManyPixels`` if it is too large for that.
     """
-    header = headers.read(stream)
+    header = image_headers.read_header(stream)
     if not _ends(stream, _ENDS.get(header.format, b"")):
-        with pictures.opened(stream) as image:
+        with images.open_image(stream) as image:
             image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
-            pictures.load(image)
+            images.decode_pixels(image)
     return header.shown
 
 
@@ -179,15 +179,15 @@ def _ends(stream: BinaryIO, end: bytes) -> bool:
 
 def header_size(stream: BinaryIO) -> tuple[int, int]:
     """Width and height, as shown, as the header says."""
-    return headers.read(stream).shown
+    return image_headers.read_header(stream).shown
 
 
-def header(media: Media, sample_id: str) -> Header | None:
+def read_header_of(media: Media, sample_id: str) -> ImageHeader | None:
     """Size, format and EXIF orientation of an image; ``None`` for one that cannot be read, and for a video."""
     try:
         with media.open(sample_id) as stream:
-            return headers.read(stream)
-    except headers.ERRORS:
+            return image_headers.read_header(stream)
+    except image_headers.IMAGE_ERRORS:
         return None
 
 
@@ -196,12 +196,12 @@ def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
     return [header and header.shown for header in known_headers(paths)]
 
 
-def known_headers(paths: Sequence[str | Path]) -> list[Header | None]:
+def known_headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
     """The headers of the files that are there and are images.
 
     In parallel where files are slow to come; from memory, threads only wait for each other.
     """
-    found: list[Header | None] = []
+    found: list[ImageHeader | None] = []
     start = perf_counter()
     for at in range(0, len(paths), _BLOCK):
         if at and perf_counter() - start > _SLOW * at:
@@ -212,12 +212,12 @@ def known_headers(paths: Sequence[str | Path]) -> list[Header | None]:
     return found
 
 
-def _headers(paths: Sequence[str | Path]) -> list[Header | None]:
+def _headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
     """Of some files, one after the other: a future for each would cost more than the reading."""
-    found: list[Header | None] = []
+    found: list[ImageHeader | None] = []
     for path in paths:
         try:
-            found.append(headers.read(path))
-        except headers.ERRORS:
+            found.append(image_headers.read_header(path))
+        except image_headers.IMAGE_ERRORS:
             found.append(None)
     return found

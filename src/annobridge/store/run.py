@@ -12,10 +12,10 @@ from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, RunError
 from .tables import RUNS
 
-UNDER_WAY = ("applying", "undoing")
-# Among the options of a run, those that are the bridge's and not the backend's.
-MEDIA_FIELD, NOT_SENT, NOTES = "media_field", "not_sent", "notes"
-OF_THE_BRIDGE = (MEDIA_FIELD, NOT_SENT, NOTES)
+UNSETTLED_STATES = ("applying", "undoing")
+# Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
+MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION = "media_field", "not_sent", "notes"
+BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Load:
     undone: int | None = None  # the version that its undoing made, or was planned on
 
     @property
-    def under_way(self) -> bool:
+    def is_unsettled(self) -> bool:
         """Whether it was announced and has not ended."""
-        return self.state in UNDER_WAY
+        return self.state in UNSETTLED_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Run:
     loads: tuple[Load, ...] = ()
     rev: int = 1
 
-    def row(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, Any]:
         """The columns of ``RUNS``."""
         values = {
             "label_schema": json.dumps(self.schema.to_dict()),
@@ -67,7 +67,7 @@ class Run:
         return {n: values.get(n, getattr(self, n, None)) for n in RUNS.names}
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Run:
+    def from_row(cls, row: Mapping[str, Any]) -> Run:
         """A run from its columns. Raises ``RunError`` for a row that cannot be read."""
         try:
             return cls(
@@ -86,7 +86,7 @@ class Run:
     def versions(self) -> dict[int, int]:
         """For each load whose part of the baseline counts, the version of ``labels`` that it stands for."""
         made = {load.number: load.version or load.since for load in self.loads}
-        return {number: made.get(number, self.labels_version) for number in self.generations}
+        return {number: made.get(number, self.labels_version) for number in self.applied_loads}
 
     @property
     def fields(self) -> set[str]:
@@ -94,11 +94,11 @@ class Run:
         return set(self.schema.fields).union(*(load.destinations.values() for load in self.loads))
 
     @property
-    def generations(self) -> list[int]:
+    def applied_loads(self) -> list[int]:
         """The loads whose part of the baseline counts; 0 is what was sent."""
         return [0, *(load.number for load in self.loads if load.state in ("applied", "undoing"))]
 
     @property
-    def next_load(self) -> int:
+    def next_load_number(self) -> int:
         """The number of the load that comes next."""
         return max([0, *(load.number for load in self.loads)]) + 1

@@ -23,8 +23,8 @@ import pyarrow as pa
 from ..core.did_you_mean import did_you_mean
 from ..exceptions import RunBusy, RunError, RunExists, RunNotFound, StalePlan, StoreError
 from ..processes import has_ended
-from .commits import ATTEMPTS, Commits, deletions
-from .errors import translated
+from .commits import MAX_ATTEMPTS, Commits, deletions
+from .errors import translate_errors
 from .labels import Labels
 from .lease import Hold, Leases
 from .run import Load, Run
@@ -42,45 +42,45 @@ _OF_A_RUN = (
 class Runs:
     """Reading and writing the ledger. Every change of a run is a compare-and-set on its revision."""
 
-    def __init__(self, db: Database, labels: Labels) -> None:
-        self.db, self.labels = db, labels
-        self._commits = Commits(db, "annotation_runs")
-        self._leases = Leases(db)
+    def __init__(self, database: Database, labels: Labels) -> None:
+        self._database, self.labels = database, labels
+        self._commits = Commits(database, "annotation_runs")
+        self._leases = Leases(database)
 
     def keys(self) -> list[str]:
         """The keys of all runs, oldest first."""
-        rows = self.db.read("annotation_runs", ["anno_key", "created"]).sort_by("created")
+        rows = self._database.read("annotation_runs", ["anno_key", "created"]).sort_by("created")
         return list(rows["anno_key"].to_pylist())
 
-    def every(self) -> list[Run]:
+    def all_readable(self) -> list[Run]:
         """All runs as they are written, oldest first; those that cannot be read are left out."""
         return [run for run in self._all() if run is not None]
 
     def _all(self) -> list[Run | None]:
         runs: list[Run | None] = []
-        for row in self.db.read("annotation_runs").sort_by("created").to_pylist():
+        for row in self._database.read("annotation_runs").sort_by("created").to_pylist():
             try:
-                runs.append(Run.of_row(row))
+                runs.append(Run.from_row(row))
             except RunError:
                 runs.append(None)
         return runs
 
-    def look(self, anno_key: str) -> Run:
+    def get_settled(self, anno_key: str) -> Run:
         """A run to look at. A load whose process is gone is settled first; where the store cannot be written, only for
         the caller.
         """
         run = self._read(anno_key)
         for load in run.loads:
-            if load.under_way and self._leases.find(run.run_id) is None:
+            if load.is_unsettled and self._leases.find(run.run_id) is None:
                 try:
                     run = self._settled(run, load)
                 except StoreError:  # as it cannot be written
                     run = _with(run, load, _outcome(load, self._commit_of(load)))
         return run
 
-    def get(self, anno_key: str) -> Run:
+    def get_idle(self, anno_key: str) -> Run:
         """A run to work on. Raises ``RunBusy`` while somebody changes it."""
-        run = self.look(anno_key)
+        run = self.get_settled(anno_key)
         if (lease := self._leases.find(run.run_id)) is not None:
             raise RunBusy(f"The run {anno_key!r} {lease}; wait until that has ended, and try again.")
         return run
@@ -89,28 +89,28 @@ class Runs:
     def hold(self, run: Run, purpose: str) -> Iterator[tuple[Run, Hold]]:
         """Hold the lease of a run, with the run as it is then. Raises ``RunBusy`` when somebody has it."""
         with self._leases.hold(run.run_id, purpose, f"The run {run.anno_key!r}") as hold:
-            yield self.look_again(run), hold
+            yield self.refresh(run), hold
 
-    def look_again(self, run: Run) -> Run:
+    def refresh(self, run: Run) -> Run:
         """A run as it is now, by its id. Raises ``RunNotFound`` when it was forgotten."""
-        rows = self.db.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
+        rows = self._database.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
         if not rows:
             raise RunNotFound(f"The run {run.anno_key!r} was forgotten by another process just now.")
-        now = Run.of_row(rows[0])
+        now = Run.from_row(rows[0])
         for load in now.loads:
-            if load.under_way:
+            if load.is_unsettled:
                 now = self._settled(now, load)
         return now
 
     def exists(self, run: Run) -> bool:
         """Whether a run was not forgotten."""
-        return bool(self.db.count("annotation_runs", f"run_id = {quote(run.run_id)}"))
+        return bool(self._database.count("annotation_runs", f"run_id = {quote(run.run_id)}"))
 
     def _read(self, anno_key: str) -> Run:
-        rows = self.db.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
+        rows = self._database.read("annotation_runs", where=f"anno_key = {quote(anno_key)}").to_pylist()
         if not rows:
             raise RunNotFound(f"There is no annotation run {anno_key!r}; {did_you_mean(anno_key, self.keys())}")
-        return Run.of_row(rows[0])
+        return Run.from_row(rows[0])
 
     def require_free(self, anno_key: str, table: lance.LanceDataset | None = None) -> None:
         """Raise ``RunExists`` when a run has this key, now or in the table as it was read."""
@@ -122,7 +122,7 @@ class Runs:
             )
 
     @contextmanager
-    def reserved(self, run: Run) -> Iterator[Hold]:
+    def reserve(self, run: Run) -> Iterator[Hold]:
         """Take a key for a new run, and hold its lease. Raises ``RunExists`` when a run has the key."""
         with self._leases.hold(run.run_id, "is being sent", f"The run {run.anno_key!r}") as hold:
 
@@ -130,7 +130,7 @@ class Runs:
                 self.require_free(run.anno_key, table)
                 return lance.LanceOperation.Append(self._fragments(run, table))
 
-            self._commits.fenced(added)
+            self._commits.commit_fenced(added)
             yield hold
 
     def rename(self, run: Run, anno_key: str) -> Run:
@@ -150,19 +150,19 @@ class Runs:
                 update_mode="rewrite_rows",
             )  # fmt: skip
 
-        self._commits.fenced(renamed)
+        self._commits.commit_fenced(renamed)
         return new
 
     def _fragments(self, run: Run, table: lance.LanceDataset) -> list[lance.FragmentMetadata]:
-        rows = pa.Table.from_pylist([run.row()], RUNS)
-        return self._commits.write(iter(rows.to_batches()), table, RUNS)
+        rows = pa.Table.from_pylist([run.to_row()], RUNS)
+        return self._commits.write_fragments(iter(rows.to_batches()), table, RUNS)
 
     def update(self, run: Run, **changes: Any) -> Run:
         """Write changes of a run. Raises ``RunBusy`` when somebody changed it since it was read."""
         new = _changed(run, **changes)
-        rows = pa.Table.from_pylist([new.row()], RUNS)
-        table = self.db.table("annotation_runs")
-        with translated(self.db.uri, "annotation_runs", "written"):
+        rows = pa.Table.from_pylist([new.to_row()], RUNS)
+        table = self._database.table("annotation_runs")
+        with translate_errors(self._database.uri, "annotation_runs", "written"):
             merge = table.merge_insert("run_id").when_matched_update_all("target.rev = source.rev - 1")
             updated = merge.execute(rows)["num_updated_rows"]
         if not updated:
@@ -173,9 +173,9 @@ class Runs:
         """Forget a run, its tasks, baseline and history; not the labels it brought."""
         self._delete(run.run_id)
 
-    def forget(self, anno_key: str) -> None:
+    def delete_by_key(self, anno_key: str) -> None:
         """Forget a run by its key, also one whose entry cannot be read. Raises ``RunBusy`` while somebody changes it."""
-        rows = self.db.read("annotation_runs", ["anno_key", "run_id"], f"anno_key = {quote(anno_key)}")
+        rows = self._database.read("annotation_runs", ["anno_key", "run_id"], f"anno_key = {quote(anno_key)}")
         if not rows.num_rows:
             raise RunNotFound(f"There is no annotation run {anno_key!r}; {did_you_mean(anno_key, self.keys())}")
         for run_id in rows["run_id"].to_pylist():
@@ -184,7 +184,7 @@ class Runs:
 
     def _delete(self, run_id: str) -> None:
         for name in _OF_A_RUN:
-            self.db.delete(name, f"run_id = {quote(run_id)}")
+            self._database.delete(name, f"run_id = {quote(run_id)}")
 
     def add_tasks(self, run: Run, tasks: Sequence[tuple[str, pa.Array]]) -> None:
         """Write down all that is going to be sent, before the first piece is."""
@@ -194,29 +194,29 @@ class Runs:
         )
         names = pa.array([name for name, _ in tasks], pa.string())
         rows = pa.Table.from_arrays([pa.repeat(run.run_id, len(tasks)), names, ids], schema=TASKS)
-        self.db.append("annotation_tasks", rows)
+        self._database.append("annotation_tasks", rows)
 
     def set_task(self, run: Run, task: str, sample_ids: pa.Array) -> None:
         """Replace the samples of a task that is not sent yet; with none, the task is forgotten."""
-        self.db.delete("annotation_tasks", f"run_id = {quote(run.run_id)} AND task = {quote(task)}")
+        self._database.delete("annotation_tasks", f"run_id = {quote(run.run_id)} AND task = {quote(task)}")
         if len(sample_ids):
             self.add_tasks(run, [(task, sample_ids)])
 
     def tasks(self, run: Run) -> pa.Table:
         """``TASKS`` of a run, in order."""
-        return self.db.read("annotation_tasks", where=f"run_id = {quote(run.run_id)}").sort_by("task")
+        return self._database.read("annotation_tasks", where=f"run_id = {quote(run.run_id)}").sort_by("task")
 
     def add_receipt(self, run: Run, task: str, state: Mapping[str, Any]) -> None:
         """Write down that a task was sent."""
         row = {"run_id": run.run_id, "task": task, "state": json.dumps(dict(state))}
-        self.db.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
+        self._database.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
 
     def receipts(self, run: Run) -> dict[str, dict[str, Any]]:
         """The state of each task that was sent; of a task that two processes sent, the last."""
-        rows = self.db.read("annotation_receipts", where=f"run_id = {quote(run.run_id)}").to_pylist()
+        rows = self._database.read("annotation_receipts", where=f"run_id = {quote(run.run_id)}").to_pylist()
         return {row["task"]: json.loads(row["state"]) for row in rows}
 
-    def begin(
+    def begin_load(
         self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None
     ) -> tuple[Run, Load]:
         """Announce a load, or the undoing of one, under the lease that is held for it."""
@@ -226,11 +226,11 @@ class Runs:
             load = replace(undo, state="undoing", undone=since, **mark)
             loads = tuple(load if known.number == load.number else known for known in run.loads)
         else:
-            load = Load(run.next_load, "applying", since=since, destinations=dict(destinations or {}), **mark)
+            load = Load(run.next_load_number, "applying", since=since, destinations=dict(destinations or {}), **mark)
             loads = (*run.loads, load)
         return self.update(run, loads=loads), load
 
-    def alone(self, run: Run, load: Load) -> bool:
+    def is_only_load(self, run: Run, load: Load) -> bool:
         """Whether no load of another run is under way, as far as the ledger knows.
 
         A load that is announced after this was asked reads the labels after this load has read them. Raises ``StalePlan`` when
@@ -247,18 +247,20 @@ class Runs:
             if other is None:  # it cannot be read, so it may be under way
                 return False
             lease = leases.get(other.run_id)
-            busy = lease is not None and lease.valid and any(known.under_way for known in other.loads)
+            busy = lease is not None and lease.valid and any(known.is_unsettled for known in other.loads)
             if busy and other.run_id != run.run_id:
                 return False
         return True
 
-    def end(self, run: Run, load: Load, version: int | None = None, counts: Mapping[str, int] | None = None) -> Run:
+    def end_load(
+        self, run: Run, load: Load, version: int | None = None, counts: Mapping[str, int] | None = None
+    ) -> Run:
         """Write down that a load, or an undoing, was done; ``version`` is what it made of the labels, if anything."""
         if load.state == "undoing":
             return self._write(run, load, {"state": "undone", "undone": version or load.undone})
         return self._write(run, load, {"state": "applied", "version": version, "counts": dict(counts or load.counts)})
 
-    def give_up(self, run: Run, load: Load) -> None:
+    def abandon_load(self, run: Run, load: Load) -> None:
         """After an error between announcement and commit: the load did not happen, unless the commit did.
 
         That error is what the caller has to hear of; should this fail too, the next look at the run settles it.
@@ -287,12 +289,12 @@ class Runs:
 
     def _write(self, run: Run, load: Load, changes: Mapping[str, Any]) -> Run:
         """Write changes of a load that is still under way, whatever else of the run was changed meanwhile."""
-        for _ in range(ATTEMPTS):
-            rows = self.db.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
+        for _ in range(MAX_ATTEMPTS):
+            rows = self._database.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
             if not rows:
                 return run  # forgotten by somebody
-            run = Run.of_row(rows[0])
-            if not any(known.token == load.token and known.under_way for known in run.loads):
+            run = Run.from_row(rows[0])
+            if not any(known.token == load.token and known.is_unsettled for known in run.loads):
                 return run  # settled by somebody
             try:
                 return self.update(run, loads=_with(run, load, changes).loads)

@@ -15,15 +15,15 @@ from ..core.arrays import as_array
 from ..core.labels import SAMPLES
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .commits import Commits
-from .errors import translated
+from .errors import translate_errors
 from .media import FileMedia, Media
-from .tables import SIZES, Database, among
+from .tables import SIZES, Database, in_list
 
 _LOOK_UP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class NewSampleIds:
     """What identifies new samples: the ids of all, those that were given, and the files of those that were given no id."""
 
     ids: pa.Array
@@ -34,34 +34,36 @@ class Identity:
 class Samples:
     """Reading and writing sample rows."""
 
-    def __init__(self, db: Database) -> None:
-        self.db = db
-        self._commits = Commits(db, "samples")
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits = Commits(database, "samples")
 
     def schema(self) -> pa.Schema:
         """The columns, the user's among them."""
-        return self.db.table("samples").schema.remove_metadata()
+        return self._database.table("samples").schema.remove_metadata()
 
     def count(self) -> int:
         """How many samples there are."""
-        return self.db.count("samples")
+        return self._database.count("samples")
 
-    def new_rows(self, given: pa.Table) -> tuple[pa.Table, Identity]:
+    def prepare_rows(self, given: pa.Table) -> tuple[pa.Table, NewSampleIds]:
         """Samples as rows that can be added, ids made where there are none, and what must be new about them."""
-        self.require_own()
+        self.require_writable()
         if "sample_id" not in given.column_names:
             given = given.append_column("sample_id", pa.nulls(given.num_rows, pa.string()))
         had = given["sample_id"].is_valid()
         filled = pc.coalesce(ids.as_texts(given["sample_id"]), pa.chunked_array([ids.fresh(given.num_rows)]))
-        rows = self.fit(given.set_column(given.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled))
+        rows = self.cast_columns(
+            given.set_column(given.column_names.index("sample_id"), SAMPLES.field("sample_id"), filled)
+        )
         files = (
             rows["filepath"].filter(pc.invert(had))
             if "filepath" in rows.column_names
             else pa.chunked_array([], pa.string())
         )
-        return rows, Identity(as_array(filled), as_array(filled.filter(had)), as_array(files.drop_null()))
+        return rows, NewSampleIds(as_array(filled), as_array(filled.filter(had)), as_array(files.drop_null()))
 
-    def require_new(self, identity: Identity, version: int | None = None) -> None:
+    def require_new(self, identity: NewSampleIds, version: int | None = None) -> None:
         """Raise ``InvalidLabels`` unless the samples are new: by their id, or by their file where they were given no id."""
         blank = identity.given.filter(pc.equal(pc.utf8_trim_whitespace(identity.given), ""))
         if len(blank):
@@ -76,12 +78,12 @@ class Samples:
         if pc.count_distinct(values).as_py() < len(values):
             twice = next(v["values"] for v in pc.value_counts(values).to_pylist() if v["counts"] > 1)
             raise InvalidLabels("", [f"Two of the new samples have one {column}, {twice!r}; {cure}."])
-        for batch in self.db.scan("samples", [column], None, version):
+        for batch in self._database.scan("samples", [column], None, version):
             found = batch[column].filter(pc.is_in(batch[column], value_set=values))
             if len(found):
                 raise InvalidLabels("", [f"The dataset has a {what} {found[0].as_py()!r} already; {cure}."])
 
-    def fit(self, rows: pa.Table) -> pa.Table:
+    def cast_columns(self, rows: pa.Table) -> pa.Table:
         """Rows with the columns that the dataset has too in its types. Raises ``SchemaError`` for values that do not fit."""
         schema = self.schema()
         known = {f.name: f for f in schema}
@@ -92,14 +94,14 @@ class Samples:
         """The version of the table now."""
         return int(self._commits.latest().version)
 
-    def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch], identity: Identity, checked: int) -> None:
+    def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch], identity: NewSampleIds, checked: int) -> None:
         """Add rows that fit, in one version; columns that the dataset does not have are made. One stream, bounded memory.
 
         ``checked`` is the version at which ``require_new`` was satisfied; it is asked again when others wrote since.
         """
         here = set(self.schema().names)
         if new := [f.with_nullable(True) for f in given if f.name not in here]:
-            self.db.table("samples").add_columns(pa.schema(new))
+            self._database.table("samples").add_columns(pa.schema(new))
         schema = self.schema()
         whole = (
             pa.RecordBatch.from_arrays(
@@ -107,7 +109,7 @@ class Samples:
             )
             for b in batches
         )
-        fragments = self._commits.write(whole, self._commits.latest(), schema)
+        fragments = self._commits.write_fragments(whole, self._commits.latest(), schema)
 
         def appended(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
             if table.version > checked + 1:  # one is the fence itself
@@ -115,9 +117,9 @@ class Samples:
             return lance.LanceOperation.Append(fragments)
 
         if fragments:
-            self._commits.fenced(appended)
+            self._commits.commit_fenced(appended)
 
-    def present(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    def existing_ids(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Those of the ids that are in the dataset."""
         if not self.count():
             return pa.array([], pa.string())
@@ -132,18 +134,18 @@ class Samples:
     ) -> None:
         """Raise ``SampleNotFound`` unless every id is in the dataset."""
         wanted = pc.unique(sample_ids)
-        missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=self.present(wanted))))
+        missing = wanted.filter(pc.invert(pc.is_in(wanted, value_set=self.existing_ids(wanted))))
         if len(missing):
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise SampleNotFound(f"The dataset has no sample {missing[0].as_py()!r}{more}; {cure}.")
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples."""
-        return self.db.scan("samples", columns, where)
+        return self._database.scan("samples", columns, where)
 
-    def computed(self, expression: str) -> Iterator[pa.RecordBatch]:
+    def evaluate(self, expression: str) -> Iterator[pa.RecordBatch]:
         """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on its columns."""
-        return self.db.scan("samples", {"sample_id": "sample_id", "value": expression})
+        return self._database.scan("samples", {"sample_id": "sample_id", "value": expression})
 
     def ids(self, where: str | None = None) -> pa.Array:
         """The ids of the samples that match, in the order of the table."""
@@ -167,8 +169,8 @@ class Samples:
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Fill in width and height, learnt from the files."""
         rows = size_rows(sample_ids, sizes)
-        table = self.db.table("samples")
-        with translated(self.db.uri, "samples", "written"):
+        table = self._database.table("samples")
+        with translate_errors(self._database.uri, "samples", "written"):
             table.merge_insert("sample_id").when_matched_update_all().execute(rows)
 
     def media(self, samples: pa.Table) -> Media:
@@ -177,14 +179,14 @@ class Samples:
 
     def delete(self, sample_ids: Sequence[str]) -> None:
         """Delete samples."""
-        self.db.delete("samples", among("sample_id", sample_ids))
+        self._database.delete("samples", in_list("sample_id", sample_ids))
 
-    def require_own(self) -> None:
+    def require_writable(self) -> None:
         """Raise ``StoreError`` unless samples can be written here."""
 
     def _among(self, sample_ids: pa.Array) -> str:
         """The condition for some samples."""
-        return among("sample_id", sample_ids.to_pylist())
+        return in_list("sample_id", sample_ids.to_pylist())
 
 
 def size_rows(sample_ids: Sequence[str], sizes: np.ndarray) -> pa.Table:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..exceptions import StoreError
+from .attached_tables import AttachedSamples
 from .baseline import Baseline
-from .external import AttachedSamples
 from .labels import Labels
 from .lease import Hold, Leases
 from .runs import Runs
@@ -20,18 +20,18 @@ from .tables import Database
 class Stores:
     """The tables of a dataset, each behind its own verbs."""
 
-    db: Database
+    database: Database
     samples: Samples
     labels: Labels
     runs: Runs
     baseline: Baseline
 
     @classmethod
-    def of(cls, db: Database) -> Stores:
+    def open(cls, database: Database) -> Stores:
         """The stores of a database."""
-        labels = Labels(db)
-        samples = Samples(db) if db.attachment is None else AttachedSamples(db, db.attachment)
-        return cls(db, samples, labels, Runs(db, labels), Baseline(db))
+        labels = Labels(database)
+        samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
+        return cls(database, samples, labels, Runs(database, labels), Baseline(database))
 
     @contextmanager
     def changing_samples(self, purpose: str, wait: float = 0) -> Iterator[Hold]:
@@ -41,6 +41,6 @@ class Stores:
         the dataset is not part of the dataset. So labels are added before their samples, and deleted after them, and the
         commit of the samples is the moment at which both come or go.
         """
-        what = f"The dataset {self.db.uri!r}"
-        with Leases(self.db).hold("samples", purpose, what, wait, busy=StoreError) as hold:
+        what = f"The dataset {self.database.uri!r}"
+        with Leases(self.database).hold("samples", purpose, what, wait, busy=StoreError) as hold:
             yield hold

@@ -16,7 +16,7 @@ import pyarrow as pa
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
 from ..core.merge.reconcile import REPLACED
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
-from .errors import first_line, is_damage, translated, unusable
+from .errors import first_line, is_damage, translate_errors, unusable_table
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or names with the SQL expressions that give their values
 FORMAT = "1"  # of these tables; grows when an older annobridge could no longer read them
@@ -97,7 +97,7 @@ class Attachment:
         return self.table if self.table.endswith(".lance") else f"{uri.rstrip('/')}/{self.table}.lance"
 
 
-OWN = tuple(_TABLES)
+OWN_TABLES = tuple(_TABLES)
 
 
 class Database:
@@ -211,12 +211,12 @@ class Database:
                 ) from e
             if version is not None or name == LEASES:  # which may be gone, as the caller knows
                 raise
-            raise unusable(e, self.uri, name, "opened") from e
+            raise unusable_table(e, self.uri, name, "opened") from e
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows; one version."""
         table = self.table(name)
-        with translated(self.uri, name, "written"):
+        with translate_errors(self.uri, name, "written"):
             lance.write_dataset(
                 rows, table, mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE
             )
@@ -224,7 +224,7 @@ class Database:
     def delete(self, name: str, where: str) -> None:
         """Delete rows; one version."""
         table = self.table(name)
-        with translated(self.uri, name, "written"):
+        with translate_errors(self.uri, name, "written"):
             table.delete(where)
 
     def delete_rows(self, name: str, row_ids: np.ndarray) -> None:
@@ -255,7 +255,7 @@ class Database:
             said = [("filter", where)] if where is not None else []
             said += [("expression", list(columns.values())[-1])] if isinstance(columns, Mapping) else []
             if is_damage(e) or not said:
-                raise unusable(e, self.uri, name, "read") from e
+                raise unusable_table(e, self.uri, name, "read") from e
             what, text = said[0]
             raise StoreError(
                 f"The {what} {text!r} cannot be run on {name}: {first_line(e)}. Its columns are {', '.join(table.schema.names)}."
@@ -267,7 +267,7 @@ class Database:
         try:
             return int(table.count_rows(where))
         except (ValueError, OSError) as e:
-            raise unusable(e, self.uri, name, "read") from e
+            raise unusable_table(e, self.uri, name, "read") from e
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         """Rows as one table."""
@@ -296,6 +296,6 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def among(column: str, values: Sequence[str]) -> str:
+def in_list(column: str, values: Sequence[str]) -> str:
     """An ``IN`` condition."""
     return f"{column} IN ({', '.join(map(quote, values))})"

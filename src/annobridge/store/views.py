@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array
 from ..exceptions import StoreError
-from .labels import Labels, of_fields
+from .labels import Labels, field_condition
 from .samples import Samples
 from .tables import quote
 
@@ -49,7 +49,7 @@ def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[s
 def label_condition(fields: Sequence[str], filters: Mapping[str, tuple[str, ...]]) -> str:
     """The SQL condition for the labels of some fields, within a view's filters on labels."""
     free = [f for f in fields if f not in filters]
-    parts = [of_fields(free)] if free else []
+    parts = [field_condition(free)] if free else []
     for field in fields:
         if field in filters:
             parts.append(" AND ".join([f"field = {quote(field)}", *(f"({w})" for w in filters[field])]))
@@ -119,7 +119,7 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     if expression in samples.schema().names:
         batches, value = samples.scan(None, list(dict.fromkeys(["sample_id", expression]))), expression
     else:
-        batches, value = samples.computed(expression), "value"
+        batches, value = samples.evaluate(expression), "value"
     rows = pa.Table.from_batches(list(batches))
     return rows[value].take(pc.index_in(found, value_set=as_array(rows["sample_id"])))
 

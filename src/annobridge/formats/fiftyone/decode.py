@@ -162,8 +162,8 @@ def _mask(document: Mapping[str, Any], around: Around) -> np.ndarray | None:
         return None
     path = Path(on_disk(str(around.folder / str(document["mask_path"]))))
     try:
-        with media.opened(path) as image:
-            media.load(image)
+        with media.open_image(path) as image:
+            media.decode_pixels(image)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = "is not there" if not path.exists() else f"cannot be read: {error}"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...exceptions import InvalidSource
-from ...spill.regrouped import GroupedStreams
+from ...spill.groups import Groups
 from ...spill.tables import Tables
 from ...store import media
 from .. import ids
@@ -42,7 +42,7 @@ class FiftyOneSource:
         with documents.reading(f"{self._layout.folder}: what the dataset says of itself"):
             self._fields = Fields(self._layout, options)
             self._layout.check()
-        self._shelf = Tables()
+        self._tables = Tables()
         self._videos: dict[str, tuple[int, Subject]] = {}  # by FiftyOne's id: the part, and the sample
         self._parts: list[tuple[int, int]] = []  # samples, labels
         self._frames: list[tuple[int, np.ndarray]] = []  # labels, and the part of each
@@ -55,16 +55,14 @@ class FiftyOneSource:
         self.notes = self._notes()
 
     def parts(self) -> Iterator[Part]:
-        """The samples and labels, put together again from where they were put by."""
-        with GroupedStreams() as frames:
-            frames.put("labels", ROWS, self._frame_rows())
+        """The samples and labels, with the labels of the frames at their video."""
+        with Groups(ROWS) as frames:
+            for rows, numbers in self._frames:
+                for batch in self._tables.get(rows).combine_chunks().to_batches():
+                    frames.add(batch, numbers)
             for number, (samples, labels) in enumerate(self._parts):
-                rows = columns.conformed(self._shelf.get(samples), self._schema)
-                yield Part(rows, pa.concat_tables([self._shelf.get(labels), frames.get("labels", number)]))
-
-    def _frame_rows(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
-        for number, parts in self._frames:
-            yield from ((batch, parts) for batch in self._shelf.get(number).combine_chunks().to_batches())
+                about = columns.conformed(self._tables.get(samples), self._schema)
+                yield Part(about, pa.concat_tables([self._tables.get(labels), frames.get(number)]))
 
     def _notes(self) -> list[str]:
         left = sorted(self._fields.left.items())
@@ -86,7 +84,7 @@ class FiftyOneSource:
         return _batches(self._layout.samples, "samples", size)
 
     def _put(self, batch: Sequence[Document]) -> pa.Schema:
-        """Put a part by; returns the columns of its samples."""
+        """Decode a part, and keep it on disk; returns the columns of its samples."""
         rows = []
         for document in batch:
             with documents.reading(document.place):
@@ -102,7 +100,7 @@ class FiftyOneSource:
                 self._fields.labels(document, subject, labels)
         with documents.reading(str(self._layout.samples)):
             samples = columns.table(rows, str(self._layout.samples))
-        self._parts.append((self._shelf.add(samples), self._shelf.add(labels.table())))
+        self._parts.append((self._tables.add(samples), self._tables.add(labels.table())))
         self.count += len(batch)
         return samples.schema
 
@@ -116,7 +114,7 @@ class FiftyOneSource:
             with documents.reading(document.place):
                 self._fields.frame(document, subject, labels)
             parts += [part] * (len(labels) - len(parts))
-        self._frames.append((self._shelf.add(labels.table()), np.array(parts, np.int64)))
+        self._frames.append((self._tables.add(labels.table()), np.array(parts, np.int64)))
 
     def _row(self, document: Document) -> dict[str, Any]:
         """The columns of a sample."""

@@ -52,7 +52,7 @@ class _Draft:
 
     def __init__(self, folder: Path, options: Writing) -> None:
         self._folder, self._options = folder, options
-        self._shelf, self._parts = Tables(), list[tuple[int, int, Media | None]]()
+        self._tables, self._parts = Tables(), list[tuple[int, int, Media | None]]()
         self._fields = set[str]()
         self._schema, self._media_types, self._ours = pa.schema([]), set[str](), False
         self._notes: Counter[str] = Counter()
@@ -65,7 +65,7 @@ class _Draft:
             self._fields.update(pc.unique(labels["field"]).to_pylist())
             if self._options.fields is not None:
                 labels = labels.filter(pc.is_in(labels["field"], value_set=pa.array(self._options.fields, pa.string())))
-            self._parts.append((self._shelf.add(part.samples), self._shelf.add(labels), media.inside(part)))
+            self._parts.append((self._tables.add(part.samples), self._tables.add(labels), media.inside(part)))
             self._schema = part.samples.schema
             self._media_types |= {kind or "image" for kind in pc.unique(part.samples["media_type"]).to_pylist()}
             self._ours |= not all(map(values.is_object_id, part.samples["sample_id"].to_pylist()))
@@ -97,7 +97,7 @@ class _Draft:
             is_video = media_type == "video"
             frames = stack.enter_context(_List(self._folder / "frames.json", "frames")) if is_video else None
             for rows, labels, inside in self._parts:
-                found, about_samples = self._grouped(self._shelf.get(labels), slots), self._shelf.get(rows)
+                found, about_samples = self._grouped(self._tables.get(labels), slots), self._tables.get(rows)
                 opener = media.of(about_samples, inside)
                 for row in about_samples.to_pylist():
                     place = self._files.put(row["sample_id"], row["filepath"], opener, inside is None)
@@ -227,7 +227,7 @@ class _Files:
                     "leave export_media=False out."
                 )
             return place if path is None else str(path.absolute())
-        name = self._free(media.shown(place).rsplit("/", 1)[-1] or "file")
+        name = self._free(media.without_secrets(place).rsplit("/", 1)[-1] or "file")
         target = self._folder / "data" / name
         if self._mode == "symlink" and path is not None:
             if not path.is_file():

@@ -120,13 +120,13 @@ def sizes_of(samples: pa.Table, files: media.Media) -> np.ndarray:
 
 def _looked_at(samples: pa.Table, files: media.Media) -> list[tuple[int, int]]:
     """The sizes of images that are no local files."""
-    places = [None if place is None else media.shown(place) for place in samples["filepath"].to_pylist()]
+    places = [None if place is None else media.without_secrets(place) for place in samples["filepath"].to_pylist()]
     rows = {"sample_id": samples["sample_id"], "media_type": pa.nulls(len(places)), "filepath": places}
-    found, faults = media.check(pa.table(rows), files, size=media.header_size)
+    found, faults = media.check_media(pa.table(rows), files, size=media.header_size)
     if faults:
-        text = media.bad_files(faults)
+        text = media.describe_bad_files(faults)
         for place in filter(None, samples["filepath"].to_pylist()):  # an error may quote it
-            text = text.replace(place, media.shown(place))
+            text = text.replace(place, media.without_secrets(place))
         raise InvalidMedia(text)
     return list(map(tuple, found.tolist()))
 

@@ -49,7 +49,9 @@ class Folder:
     def images(self) -> list[int]:
         """The places of the files that are images; what is hidden is not meant."""
         return [
-            at for at, name in enumerate(self.files) if not unread.is_hidden(name) and unread.is_image(self.path, name)
+            at
+            for at, name in enumerate(self.files)
+            if not unread.is_hidden(name) and unread.is_image_file(self.path, name)
         ]
 
     def image(self, name: object, where: str, or_above: bool) -> int:

@@ -1,4 +1,4 @@
-"""Read: one file of lines, its dialect found over all of them, put by as tables."""
+"""Read: one file of lines, its dialect found over all of them, kept on disk as tables."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 @dataclass
 class File:
-    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in the shelf."""
+    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in ``tables``."""
 
     folder: Folder
     path: Path
@@ -67,7 +67,7 @@ def read(
     options: Reading,
     kinds: Kinds,
     keys: ClassKeys,
-    shelf: Tables,
+    tables: Tables,
     given: Iterable[tuple[int, Line]] | None = None,
 ) -> File:
     """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
@@ -80,10 +80,10 @@ def read(
                 continue
             reader.take(line, number, where, chunk)
             if len(chunk.images) >= LINES:
-                _put(chunk, file, shelf)
+                _put(chunk, file, tables)
                 chunk = Chunk(path, kinds)
         if chunk.images:
-            _put(chunk, file, shelf)
+            _put(chunk, file, tables)
     if (last := finder.found) is not None:
         file.title = last.title.format(finder.key)
         file.notes = last.done()
@@ -103,9 +103,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _put(chunk: Chunk, file: File, shelf: Tables) -> None:
-    samples = shelf.add(chunk.samples())
-    file.chunks.append((samples, [(name, shelf.add(table)) for name, table in chunk.fragments(file.units)]))
+def _put(chunk: Chunk, file: File, tables: Tables) -> None:
+    samples = tables.add(chunk.samples())
+    file.chunks.append((samples, [(name, tables.add(table)) for name, table in chunk.fragments(file.units)]))
 
 
 class _Finder:

@@ -52,11 +52,11 @@ class FolderSource:
         contents: Sequence[Content],
         kinds: Kinds,
         finish: Finish,
-        shelf: Tables,
+        tables: Tables,
         notes: Sequence[str],
         assumptions: Sequence[str],
     ) -> None:
-        self._contents, self._kinds, self._finish, self._shelf = contents, kinds, finish, shelf
+        self._contents, self._kinds, self._finish, self._tables = contents, kinds, finish, tables
         self.notes, self.assumptions = notes, assumptions
         fields = {name for c in contents if c.file for _, found in c.file.chunks for name, _ in found}
         self._names = [
@@ -81,13 +81,13 @@ class FolderSource:
     def _chunk(self, content: Content, number: int) -> Iterator[Part]:
         assert content.file is not None  # noqa: S101 - chunks are of a file
         samples, fragments = content.file.chunks[number]
-        table = self._shelf.get(samples)
+        table = self._tables.get(samples)
         images = table["image"].to_numpy()
         first = np.unique(images, return_index=True)[1]
         keep = np.sort(first[content.home[images[first]] == number])
         rows = []
         for name, at in [*fragments, *content.strays.get(number, ())]:
-            found = self._shelf.get(at)
+            found = self._tables.get(at)
             if content.merged:
                 found = found.filter(pa.array(content.home[found["image"].to_numpy()] == number))
             if found.num_rows:
@@ -130,7 +130,7 @@ class FolderSource:
         if name == "split" and content.folder.split is not None:
             return True
         chunks = content.file.chunks if content.file else []
-        return any(self._shelf.get(s)[name].null_count < len(self._shelf.get(s)) for s, _ in chunks)
+        return any(self._tables.get(s)[name].null_count < len(self._tables.get(s)) for s, _ in chunks)
 
 
 _COMING = pa.schema([f.with_nullable(True) for f in LABELS if f.name not in ("rev",)])
@@ -140,25 +140,25 @@ def _columns(table: pa.Table) -> dict[str, pa.Array]:
     return {name: as_array(table[name]) for name in table.column_names}
 
 
-def gather(content: Content, shelf: Tables) -> None:
+def gather(content: Content, tables: Tables) -> None:
     """Learn which image is in which chunk, and merge the lines of one image. Raises ``InvalidSource`` where they differ."""
     folder, file = content.folder, content.file
-    tables = [shelf.get(samples).select(["image", "line"]) for samples, _ in file.chunks] if file else []
-    images = np.concatenate([t["image"].to_numpy() for t in tables]) if tables else np.zeros(0, np.int32)
-    chunk = np.repeat(np.arange(len(tables)), [t.num_rows for t in tables])
+    rows = [tables.get(samples).select(["image", "line"]) for samples, _ in file.chunks] if file else []
+    images = np.concatenate([t["image"].to_numpy() for t in rows]) if rows else np.zeros(0, np.int32)
+    chunk = np.repeat(np.arange(len(rows)), [t.num_rows for t in rows])
     unique, first, times = np.unique(images, return_index=True, return_counts=True)
     content.listed = images[np.sort(first)].astype(np.int64)
     content.home = np.full(len(folder.files), -1)
     content.home[unique] = chunk[first]
     content.unlisted = np.setdiff1d(np.array(folder.images(), np.int64), unique)
     if file is not None and (times > 1).any():
-        _merge(content, file, shelf, unique[times > 1])
-        _move(content, file, shelf)
+        _merge(content, file, tables, unique[times > 1])
+        _move(content, file, tables)
 
 
-def _merge(content: Content, file: File, shelf: Tables, repeated: npt.NDArray[np.int32]) -> None:
+def _merge(content: Content, file: File, tables: Tables, repeated: npt.NDArray[np.int32]) -> None:
     for samples, _ in file.chunks:
-        table = shelf.get(samples)
+        table = tables.get(samples)
         for row in table.filter(pc.is_in(table["image"], value_set=pa.array(repeated))).to_pylist():
             line = row.pop("line")
             kept = content.merged.setdefault(row.pop("image"), {"line": line})
@@ -172,24 +172,24 @@ def _merge(content: Content, file: File, shelf: Tables, repeated: npt.NDArray[np
                     )
 
 
-def _move(content: Content, file: File, shelf: Tables) -> None:
+def _move(content: Content, file: File, tables: Tables) -> None:
     """Bring labels of later lines to the chunk in which their image is."""
     for number, (_, fragments) in enumerate(file.chunks):
         for name, at in fragments:
-            table = shelf.get(at)
+            table = tables.get(at)
             home = content.home[table["image"].to_numpy()]
             for other in np.unique(home[home != number]).tolist():
-                moved = shelf.add(table.filter(pa.array(home == other)))
+                moved = tables.add(table.filter(pa.array(home == other)))
                 content.strays.setdefault(other, []).append((name, moved))
 
 
-def identify(contents: Sequence[Content], shelf: Tables) -> None:
+def identify(contents: Sequence[Content], tables: Tables) -> None:
     """Give each image its sample id: its own, or one derived from its path. Raises ``InvalidSource`` for repeated ids."""
     for content in contents:
         folder = content.folder
         made = np.array(ids.of_paths(folder.paths(range(len(folder.files)))), object)
         for samples, _ in content.file.chunks if content.file else []:
-            table = shelf.get(samples)
+            table = tables.get(samples)
             given = table["sample_id"]
             if given.null_count < len(given):
                 some = table.filter(given.is_valid())
@@ -199,29 +199,29 @@ def identify(contents: Sequence[Content], shelf: Tables) -> None:
     everything = pa.chunked_array(used, pa.string())
     if pc.count_distinct(everything).as_py() < len(everything):
         twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
-        raise InvalidSource(_twice(contents, shelf, twice))
+        raise InvalidSource(_twice(contents, tables, twice))
 
 
-def _twice(contents: Sequence[Content], shelf: Tables, twice: str) -> str:
+def _twice(contents: Sequence[Content], tables: Tables, twice: str) -> str:
     places = []
     for content in contents:
         for samples, _ in content.file.chunks if content.file else []:
-            table = shelf.get(samples)
+            table = tables.get(samples)
             for line in table.filter(pc.equal(table["sample_id"], twice))["line"].to_pylist():
                 places.append(content.file.place(line) if content.file else "")
     return f"The id {twice!r} is given to several images, at {' and '.join(places[:2])}; give each its own."
 
 
-def look(content: Content, shelf: Tables, finish: Finish) -> list[str]:
+def look(content: Content, tables: Tables, finish: Finish) -> list[str]:
     """Look at all labels of a file against their images; what to tell. Raises ``InvalidSource``."""
     file = content.file
     if file is None:
         return []
     check = boxes.Check(file.place, finish.unit(file), finish.options.clip)
     for samples, fragments in file.chunks:
-        _measured(shelf.get(samples), file)
+        _measured(tables.get(samples), file)
         for name, at in fragments:
-            finish.look(name, shelf.get(at), file, check)
+            finish.look(name, tables.get(at), file, check)
     return [*check.done(), *file.notes]
 
 

@@ -19,7 +19,7 @@ from ...core.labels import LABELS, SAMPLES
 from ...core.schema import infer
 from ...exceptions import InvalidMedia
 from ...spill.tables import Tables
-from ...store.media import FileMedia, Media, shown
+from ...store.media import FileMedia, Media, without_secrets
 from ..base import Part
 from .options import Writing
 from .out import Dialect, FileNameOut, unsupported
@@ -64,14 +64,14 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
 
 def gathered(parts: Iterable[Part]) -> tuple[Iterator[tuple[pa.Table, pa.Table]], Facts]:
     """The samples and labels of all parts, put by, and what is in them."""
-    shelf, facts = Tables(), Facts()
+    tables, facts = Tables(), Facts()
     numbers = []
     for part in parts:
-        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the shelf
-        numbers.append((shelf.add(part.samples), shelf.add(part.labels)))
+        facts.media.append(None if isinstance(part.media, FileMedia) else part.media)  # paths are in the tables
+        numbers.append((tables.add(part.samples), tables.add(part.labels)))
         _note(part, facts)
         _add(facts.fields, infer.describe(part.labels.select(infer.COLUMNS).to_batches()))
-    return ((shelf.get(samples), shelf.get(labels)) for samples, labels in numbers), facts
+    return ((tables.get(samples), tables.get(labels)) for samples, labels in numbers), facts
 
 
 def _dialect(options: Writing, facts: Facts) -> Dialect:
@@ -168,11 +168,11 @@ class _Places:
             raise InvalidMedia(
                 f"The sample {sample!r} has no filepath, so there is no image to write; leave it out of the view."
             )
-        name = self._name(PurePosixPath(shown(place)).name or "image", split)
+        name = self._name(PurePosixPath(without_secrets(place)).name or "image", split)
         target = self._folder / split / name
         target.parent.mkdir(exist_ok=True)
         if self._how != "none":
-            self._bring(media, sample, shown(place), target)
+            self._bring(media, sample, without_secrets(place), target)
         return name
 
     def _bring(self, media: Media, sample: str, place: str, target: Path) -> None:

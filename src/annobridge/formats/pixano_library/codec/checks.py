@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ....core import attributes
 from ....core.arrays import Bools, as_array, as_mask, equal, is_rotated, list_lengths
-from ...media import Header
+from ...media import ImageHeader
 from . import encode, messages
 from .layout import SPATIAL
 from .tables import TEMPLATES
@@ -21,7 +21,7 @@ _TURNED_BY_PAGE = ("JPEG", "MPO", "WEBP")
 _NAMED = 3  # labels whose ids are in a sentence
 
 
-def is_shown_unturned(header: Header | None) -> bool:
+def is_shown_unturned(header: ImageHeader | None) -> bool:
     """Whether Pixano's page ignores the orientation of an image, so that labels would be displaced there.
 
     It turns JPEG and WebP files as their EXIF data say, and shows other files as they are stored.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ....core.arrays import Ints, as_array, as_mask, choose, index_of
 from ....core.compare import equal_rows
 from ....core.labels import REMOTE
 from ....exceptions import InvalidSource
-from ....spill.regrouped import GroupedStreams
+from ....spill.groups import Groups
 from ... import media
 from ...base import Part
 from ..codec import values
@@ -91,15 +92,14 @@ class LibrarySource:
         """The samples and labels. Each table is read once, and its rows are regrouped by part on disk."""
         self._skipped, self._turned = Skipped(), 0
         exported = self._sidecar.samples() if self._sidecar else None
-        with GroupedStreams() as groups:
-            for name in _TABLES:
-                groups.put(name, *self._stream(name))
-            groups.put("reference", REMOTE, self._reference())
+        with ExitStack() as stack:
+            groups = {name: stack.enter_context(_grouped(*self._stream(name))) for name in _TABLES}
+            references = stack.enter_context(_grouped(REMOTE, self._reference()))
             for number, (start, stop) in enumerate(self._samples.parts):
                 files = self._images.get(start, stop)
                 samples = self._sample_range(start, stop, files)
-                rows = {name: groups.get(name, number).combine_chunks() for name in _TABLES}
-                labels = read_labels(samples, rows, groups.get("reference", number), self._roles, self._skipped)
+                rows = {name: table.get(number).combine_chunks() for name, table in groups.items()}
+                labels = read_labels(samples, rows, references.get(number), self._roles, self._skipped)
                 yield Part(self._sample_rows(samples, files, exported), labels)
         self.notes, self.assumptions = list(self._all_notes()), list(self._all_assumptions())
 
@@ -227,6 +227,14 @@ class LibrarySource:
         for name, what in _NOT_READ.items():
             if rows := self._dataset.count(name):
                 yield f"{rows} {what} of Pixano (table {name}) have no place here, and were left out."
+
+
+def _grouped(schema: pa.Schema, batches: Iterable[tuple[pa.RecordBatch, Ints]]) -> Groups:
+    """The rows of a table, grouped by part on disk."""
+    groups = Groups(schema)
+    for batch, parts in batches:
+        groups.add(batch, parts)
+    return groups
 
 
 def _restored(exported: pa.Array, now: pa.Array, column: Column) -> pa.Array:

@@ -66,10 +66,10 @@ def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     data = b"".join(formats_media.pieces(media, row["sample_id"], row["filepath"], _CURE))
     try:
         header = formats_media.read_header(io.BytesIO(data))
-        with formats_media.opened(io.BytesIO(data)) as image:
+        with formats_media.open_image(io.BytesIO(data)) as image:
             format_ = image.format
             image.draft("RGB", (_PREVIEW, _PREVIEW))
-            formats_media.load(image)
+            formats_media.decode_pixels(image)
             image.thumbnail((_PREVIEW, _PREVIEW))
             preview = ImageOps.exif_transpose(image) if header.orientation > 1 else image
             png = io.BytesIO()

@@ -1,0 +1,111 @@
+"""A backend as the bridge calls it: whatever it answers or raises, what comes out is right, or an error of annobridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+from pydantic import SecretStr
+
+from ..core.schema import LabelSchema
+from ..exceptions import AnnobridgeError, Broken, Rejected
+from . import return_values
+from ._redactor import Redactor
+from .base import AnnotationBackend, Download, Receipt, Status, Task
+
+_UNSENT = "Nothing was sent."
+_NEXT = {  # for upload and download, the bridge says what was done, and how it goes on
+    "upload": "",
+    "download": "",
+    "delete": "What is left on the server can still be removed: once the backend is corrected, do the same again.",
+    "find": "Nothing was removed; once the backend is corrected, do the same again.",
+    "check": _UNSENT,
+    "check_task": _UNSENT,
+    "status": "The run is as it was.",
+    "editor_url": "The run is as it was.",
+}
+
+
+class CheckedBackend:
+    """Calls a backend, checks its answers, and turns its mistakes into ``Broken``, with the method and the task named.
+
+    Errors of annobridge's own pass as they are, and so does what is no ``Exception``, as ``KeyboardInterrupt``.
+    """
+
+    def __init__(self, backend: AnnotationBackend) -> None:
+        self._backend = backend
+        self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities
+        self.needs_whole_files = backend.needs_whole_files
+        self._checked: set[str] = set()  # names of the tasks that ``check_task`` has seen
+
+    def upload(self, task: Task) -> Receipt:
+        """The receipt, whose baseline has exactly the labels of the task. Raises ``Rejected`` for values that the tool cannot
+        hold: a task of a run that is resumed has not been checked, and its labels may have changed since the run began.
+        """
+        with self._calling("upload", task.name):
+            if task.name not in self._checked and (found := self.check_task(task)):
+                raise Rejected("\n  - ".join([f"{self.name}: some values cannot be sent:", *found]))
+            return return_values.check_receipt(self._backend.upload(task), task)
+
+    def download(self, receipt: Receipt) -> Download:
+        """What the tool has now; labels that it returned twice are in it once."""
+        with self._calling("download", receipt.task):
+            return return_values.check_download(self._backend.download(receipt))
+
+    def delete(self, receipt: Receipt) -> None:
+        """Remove the task from the server."""
+        with self._calling("delete", receipt.task):
+            self._backend.delete(receipt)
+
+    def check(self, schema: LabelSchema, samples: pa.Table) -> tuple[str, ...]:
+        """Problems that only the backend can see."""
+        with self._calling("check"):
+            return return_values.check_texts(self._backend.check(schema, samples), "problems")
+
+    def check_task(self, task: Task) -> tuple[str, ...]:
+        """Values of a task's labels that the tool could not represent."""
+        self._checked.add(task.name)
+        with self._calling("check_task", task.name):
+            return return_values.check_texts(self._backend.check_task(task), "problems")
+
+    def find(self, task_name: str) -> Mapping[str, Any] | None:
+        """The receipt's state of what an unanswered ``upload`` left on the server."""
+        with self._calling("find", task_name):
+            return return_values.check_state(self._backend.find(task_name))
+
+    def status(self, receipt: Receipt) -> Status:
+        """How far the work is."""
+        with self._calling("status", receipt.task):
+            return return_values.check_status(self._backend.status(receipt))
+
+    def editor_url(self, receipt: Receipt) -> str | None:
+        """Where people work on a task."""
+        with self._calling("editor_url", receipt.task):
+            return return_values.check_url(self._backend.editor_url(receipt))
+
+    @contextmanager
+    def _calling(self, method: str, task: str | None = None) -> Iterator[None]:
+        about = f"{method} of the task {task!r}" if task else method
+        end = f"This is a mistake in the backend. {_NEXT[method]}".rstrip()
+        try:
+            yield
+        except AnnobridgeError:
+            raise
+        except return_values.InvalidReturnValue as e:
+            raise Broken(f"The backend {self.name!r} returned from {about} {e}. {end}") from None
+        except Exception as e:  # whatever a stranger's code raises
+            said = self._veil().excerpt(str(e))
+            raise Broken(
+                f"The backend {self.name!r} failed in {about} with {type(e).__name__}{': ' * bool(said)}{said}. {end}"
+            ) from e
+
+    def _veil(self) -> Redactor:
+        """Hides the credentials of the configuration, which an error of any library may quote."""
+        veil = Redactor()
+        for name in self.config.credentials:
+            secret = getattr(self.config, name, None)
+            if isinstance(secret, SecretStr):
+                veil.add(secret.get_secret_value())
+        return veil

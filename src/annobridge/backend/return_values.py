@@ -1,0 +1,230 @@
+"""What a backend answered, checked before anything of it is stored.
+
+Each function returns the answer, in its exact types, or raises ``InvalidReturnValue`` with what is wrong with it, as the rest of a
+sentence that begins with "The backend returned".
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.arrays import Bools, as_array, as_mask, equal, filter_rows, not_null
+from ..core.checks.repeats import repeated
+from ..core.labels import REMOTE
+from .base import Download, Receipt, Status, Task
+
+_SHOWN = 50  # characters of a wrong value
+_KEY = ("sample_id", "remote_id")  # what names a label in a task
+_REQUIRED = [field.name for field in REMOTE if not field.nullable]
+_TOOLS = [name for name in REMOTE.names if name not in ("label_id", "rev")]  # the columns that a tool knows
+_JOB = ("name", "state", "assignee", "url")
+
+
+class InvalidReturnValue(Exception):
+    """An answer that is not what the protocol asks for."""
+
+
+def check_receipt(found: object, task: Task) -> Receipt:
+    """What ``upload`` returned for a task: each of its labels is in the baseline, or declared unsent."""
+    if not isinstance(found, Receipt):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Receipt")
+    if found.task != task.name:
+        raise InvalidReturnValue(f"a receipt of the task {found.task!r}")
+    _require_json(found.state)
+    baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
+    unsent = _strings(found.unsent, "unsent")
+    sent = task.labels
+    if (strange := ~as_mask(pc.is_in(unsent, value_set=as_array(sent["label_id"])))).any():
+        raise InvalidReturnValue(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
+    sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
+    if faults := [*_unlike_ids(baseline, as_array(sent["label_id"])), *_unlike_places(baseline, sent)]:
+        raise InvalidReturnValue(f"a baseline that {' and '.join(faults)}")
+    return Receipt(found.task, found.state, baseline, unsent, check_texts(found.notes, "notes"))
+
+
+def check_download(found: object) -> Download:
+    """What ``download`` returned. A label that is in it twice, equal in everything, is kept once, with a note."""
+    if not isinstance(found, Download):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Download")
+    labels = _labels(found.labels, "labels", _REQUIRED)
+    samples = _strings(found.samples, "samples")
+    notes = check_texts(found.notes, "notes")
+    twice = repeated(labels, _KEY, _TOOLS)
+    if twice.any():
+        notes += (
+            f"{int(twice.sum())} labels came from the tool more than once, equal in everything, the id of the tool too "
+            f"(first: {_first(labels['remote_id'], twice)}); each was taken once.",
+        )
+        labels = labels.filter(pa.array(~twice))
+    return Download(labels, samples, notes)
+
+
+def check_texts(found: object, what: str) -> tuple[str, ...]:
+    """A collection of sentences."""
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise InvalidReturnValue(f"{what} that are {_shown(found)} instead of a sequence of texts")
+    listed = tuple(found)
+    if wrong := [text for text in listed if not isinstance(text, str)]:
+        raise InvalidReturnValue(f"{what} that hold {_shown(wrong[0])}, which is not a text")
+    return listed
+
+
+def check_state(found: object) -> Mapping[str, Any] | None:
+    """The state of a task that was looked for: a JSON object, or ``None``."""
+    if found is None:
+        return None
+    _require_json(found)
+    return found  # type: ignore[return-value]
+
+
+def check_status(found: object) -> Status:
+    """How far the work is."""
+    if not isinstance(found, Status):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Status")
+    if not isinstance(found.state, str):
+        raise InvalidReturnValue(f"a Status whose state is {_shown(found.state)}, which is not a text")
+    if not isinstance(found.samples, Mapping) or not all(
+        isinstance(n, str) and isinstance(count, int) for n, count in found.samples.items()
+    ):
+        raise InvalidReturnValue(
+            f"a Status whose samples are {_shown(found.samples)} instead of numbers of samples by state"
+        )
+    jobs = found.jobs if isinstance(found.jobs, Iterable) else [found.jobs]
+    if wrong := [job for job in jobs if not _is_job(job)]:
+        raise InvalidReturnValue(
+            f"a Status with the job {_shown(wrong[0])} instead of a mapping of {', '.join(_JOB)} to texts"
+        )
+    return found
+
+
+def check_url(found: object) -> str | None:
+    """Where people work on a task."""
+    if not _optional_text(found):
+        raise InvalidReturnValue(f"{_shown(found)} instead of an address or None")
+    return found  # type: ignore[return-value]
+
+
+def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
+    """A table with exactly the columns of ``REMOTE``, in any order, and no null where there must be a value."""
+    if not isinstance(found, pa.Table):
+        raise InvalidReturnValue(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
+    if faults := list(_unlike_columns(found.schema)):
+        raise InvalidReturnValue(f"{what} {' and '.join(faults)}, unlike REMOTE")
+    faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
+    names = pc.struct_field(pc.list_flatten(as_array(found["attributes"])), [0])
+    if names.null_count:
+        faults.append(f"{names.null_count} attributes without a name")
+    if (kept := as_mask(pc.starts_with(found["remote_id"], "\n"))).any():  # core.destination marks its own rows so
+        faults.append(f"{int(kept.sum())} with a remote_id that begins with a line break")
+    if faults:
+        raise InvalidReturnValue(f"{what} of {found.num_rows} rows, {' and '.join(faults)}")
+    return pa.Table.from_arrays([found[name] for name in REMOTE.names], schema=REMOTE)
+
+
+def _unlike_columns(schema: pa.Schema) -> Iterator[str]:
+    if missing := [name for name in REMOTE.names if name not in schema.names]:
+        yield f"without {_columns(missing)}"
+    if more := [name for name in schema.names if name not in REMOTE.names]:
+        yield f"with {_columns(more)} too many"
+    if twice := [name for name, n in Counter(schema.names).items() if n > 1]:
+        yield f"with {_columns(twice)} more than once"
+        return
+    for field in REMOTE:
+        if field.name in schema.names and schema.field(field.name).type != field.type:
+            yield f"with the column {field.name!r} of type {schema.field(field.name).type} instead of {field.type}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"the column{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+
+
+def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
+    """How the ids of a baseline differ from those of the labels that were sent."""
+    found = as_array(baseline["label_id"])
+    if not found.equals(given):
+        lacks, strange = (~as_mask(pc.is_in(a, value_set=b)) for a, b in ((given, found), (found, given)))
+        twice = repeated(baseline, ["label_id"], [])
+        if lacks.any():
+            yield f"lacks {int(lacks.sum())} of the {len(given)} labels that were sent (first: {_first(given, lacks)})"
+        if strange.any():
+            yield f"has {int(strange.sum())} label ids that were not sent (first: {_first(found, strange)})"
+        if twice.any():
+            yield f"repeats the label id of {int(twice.sum())} rows (first: {_first(found, twice)})"
+    if (twice := repeated(baseline, _KEY, [])).any():
+        yield (
+            f"gives {int(twice.sum())} labels the remote_id of another on the same sample "
+            f"(first: {_first(baseline['remote_id'], twice)})"
+        )
+
+
+def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
+    """Where a baseline says another sample, field or kind of a label than it was sent with."""
+    ids = as_array(baseline["label_id"])
+    sent = sent.select(["label_id", "sample_id", "field", "kind"])
+    if not ids.equals(as_array(sent["label_id"])):
+        sent = sent.take(pc.index_in(ids, value_set=as_array(sent["label_id"])))
+    for name in ("sample_id", "field", "kind"):
+        found, given = as_array(baseline[name]), as_array(sent[name])
+        wrong = not_null(given) & ~equal(found, given)
+        if wrong.any():
+            yield (
+                f"has another {name} for {int(wrong.sum())} labels than they were sent with (first: {_first(ids, wrong)}, "
+                f"{_first(found, wrong)} instead of {_first(given, wrong)})"
+            )
+
+
+def _strings(found: object, what: str) -> pa.Array:
+    if not isinstance(found, pa.Array | pa.ChunkedArray):
+        raise InvalidReturnValue(f"{what} that are {_shown(found)} instead of a pyarrow array of strings")
+    if found.type != pa.string():
+        raise InvalidReturnValue(f"{what} of type {found.type} instead of string")
+    if found.null_count:
+        raise InvalidReturnValue(f"{what} of which {found.null_count} are null")
+    return as_array(found)
+
+
+def _first(values: pa.Array | pa.ChunkedArray, where: Bools) -> str:
+    return repr(as_array(values)[int(where.argmax())].as_py())
+
+
+def _require_json(found: object) -> None:
+    if not isinstance(found, Mapping):
+        raise InvalidReturnValue(f"a state that is {_shown(found)} instead of a dictionary")
+    if fault := _not_json(dict(found), "state"):
+        raise InvalidReturnValue(f"a state that is not JSON: {fault}")
+
+
+def _not_json(value: object, path: str) -> str | None:
+    """What keeps a value from being read back from JSON as it is, with its place."""
+    if isinstance(value, dict):
+        if strange := [key for key in value if not isinstance(key, str)]:
+            return f"{path} has the key {strange[0]!r}, which is not a text"
+        return next((f for k, v in value.items() if (f := _not_json(v, f"{path}[{k!r}]"))), None)
+    if isinstance(value, list | tuple):
+        return next((f for n, v in enumerate(value) if (f := _not_json(v, f"{path}[{n}]"))), None)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{path} is {value}"
+    if value is None or isinstance(value, str | int | float):
+        return None
+    return f"{path} is {_shown(value)}"
+
+
+def _is_job(job: object) -> bool:
+    return isinstance(job, Mapping) and {*job} >= {*_JOB} and all(_optional_text(job[name]) for name in _JOB)
+
+
+def _optional_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _shown(value: object) -> str:
+    """A wrong value in a few words; of a large one, its type."""
+    if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHOWN):
+        return repr(value)
+    return f"an object of type {type(value).__name__}"

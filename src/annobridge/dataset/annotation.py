@@ -1,0 +1,197 @@
+"""The verbs of annotation that FiftyOne's users call on a dataset or a view: annotate, load, and the list of runs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..backend.checked import CheckedBackend
+from ..bridge import annotate, prompt, results
+from ..bridge.connect import connect, reconnect
+from ..bridge.reports import LoadReport
+from ..bridge.results import AnnotationResults
+from ..core.merge.route import Choice
+from ..display import terminal
+from ..display.progress import ProgressChoice
+from ..store.stores import Stores
+from ..store.views import Stage
+from .fixed import Fixed
+
+
+class AnnotationVerbs(Fixed):
+    """What ``Dataset`` and ``View`` have in common. ``annotate`` sends the samples of the view; the other verbs are about a
+    run, whatever the view.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def stores(self) -> Stores:
+        """The tables of the dataset."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """The chain of stages that chooses the samples."""
+
+    def annotate(
+        self,
+        anno_key: str,
+        label_schema: Mapping[str, Any] | Sequence[str] | str | None = None,
+        label_field: str | None = None,
+        label_type: str | None = None,
+        classes: Sequence[Any] | None = None,
+        attributes: Any = True,
+        mask_targets: Mapping[int, str] | None = None,
+        allow_additions: bool = True,
+        allow_deletions: bool = True,
+        allow_label_edits: bool = True,
+        allow_index_edits: bool = True,
+        allow_spatial_edits: bool = True,
+        media_field: str = "filepath",
+        backend: str | None = None,
+        launch_editor: bool = False,
+        strict: bool = False,
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> AnnotationResults:
+        """Send these samples and their labels to an annotation tool, and record what was sent under ``anno_key``.
+
+        The arguments are FiftyOne's. Everything is checked before anything is sent: the schema, the abilities of the backend,
+        the options, the files and the labels. If sending fails half-way, ``resume_annotation`` sends the rest.
+
+        Args:
+            anno_key: the name of the run: letters, digits and ``_``.
+            label_schema: field → type, classes, attributes and restrictions; or the names of fields that have labels, whose
+                schema is inferred from these.
+            label_field: the field, if it is one and ``label_schema`` is not given.
+            label_type: its type, as ``"detections"``; inferred from labels that are there.
+            classes: its classes; inferred from labels that are there. Labels of other classes are not sent.
+            attributes: its attributes: ``True`` for those of labels that are there, ``False`` for none, names, or name →
+                definition.
+            mask_targets: of a segmentation field: pixel value → class.
+            allow_additions: whether a load takes new labels.
+            allow_deletions: whether a load deletes labels that were deleted in the tool.
+            allow_label_edits: whether a load takes other classes of labels that were sent.
+            allow_index_edits: whether a load takes other track indexes of labels that were sent.
+            allow_spatial_edits: whether a load takes other shapes of labels that were sent.
+            media_field: the column of the samples that holds the files to send.
+            backend: the tool, as ``"cvat"``; that of the settings by default.
+            launch_editor: whether to open the tool in a browser afterwards.
+            strict: whether labels that would not be sent are an error. They are counted in an ``UnsentWarning`` otherwise.
+            progress: ``True`` or ``False`` for a progress bar or none, or a function that is called with
+                (done, total); by default, a bar on a terminal or in a notebook.
+            **backend_options: settings of the backend for this run, as ``task_size`` or ``url``.
+
+        Returns:
+            The run: its tasks, their status, and the address of the editor.
+
+        Raises:
+            SchemaError: the schema is wrong, or the backend cannot do it.
+            ConfigError: an option or credential is unknown, wrong or missing.
+            RunExists: the key is in use.
+            InvalidMedia: files cannot be read, or are not of the size that the dataset has.
+            InvalidLabels: labels cannot be sent.
+            BackendError: the tool refused, or cannot be reached.
+        """
+        arguments = {
+            "label_schema": label_schema, "label_field": label_field, "label_type": label_type, "classes": classes,
+            "attributes": attributes, "mask_targets": mask_targets, "allow_additions": allow_additions,
+            "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
+            "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
+        }  # fmt: skip
+        tool = connect(backend, backend_options)
+        run = annotate.send(
+            self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
+        )
+        sent = AnnotationResults(self.stores, run, tool)
+        if launch_editor:
+            sent.launch_editor()
+        return sent
+
+    def load_annotations(
+        self,
+        anno_key: str,
+        dest_field: str | Mapping[str, str] | None = None,
+        unexpected: Choice = "prompt",
+        cleanup: bool = False,
+        conflicts: str = "theirs",
+        force: bool = False,
+        invalid: str | None = None,
+        progress: ProgressChoice = None,
+        **load_options: Any,
+    ) -> LoadReport:
+        """Merge the work on a run into the dataset, in one atomic commit.
+
+        Args:
+            anno_key: the run.
+            dest_field: the field into which the result goes, while the field that was sent stays as it is; or, for several
+                fields, field → destination.
+            unexpected: what to do with labels outside the schema: ``"prompt"`` (asks on a terminal; elsewhere an error, before
+                anything is written), ``"keep"``, ``"ignore"``, ``"return"`` (lists them in the report), a dictionary of label type
+                to field, or a function from the rows to a field name for each.
+            cleanup: whether to remove the tasks from the server afterwards. They stay if something there was not taken.
+            conflicts: which side wins where both changed the same thing: ``"theirs"`` (the tool), ``"ours"``, or ``"fail"``
+                for an error.
+            force: whether to load even if most of the run would be deleted.
+            invalid: shapes drawn over the border of their image are cut back to it (``"clip"``), or refused and listed
+                (``"refuse"``). By default they are cut if they are up to a pixel outside.
+            progress: as in ``annotate``.
+            **load_options: settings of the backend for this load, as ``url`` or a credential.
+
+        Returns:
+            What was added, edited and deleted; what was refused, and why; the conflicts; and the new version of the labels.
+
+        Raises:
+            RunError: there is no such run, it was not sent in full, or another process holds it.
+            MergeError: conflicts under ``"fail"``, unexpected labels that nobody decided on, or too many deletions.
+            BackendError: the tool refused, or cannot be reached. Nothing is written then.
+        """
+        run = self.load_annotation_results(anno_key, **load_options)
+        return run.load(
+            cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
+            unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
+        )  # fmt: skip
+
+    def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
+        """The results object of a run: its status, editor, plan and clean-up.
+
+        Args:
+            anno_key: the run.
+            **backend_options: settings of the backend that replace those which the run stored.
+        """
+        run = self.stores.runs.get_settled(anno_key)
+        return AnnotationResults(self.stores, run, reconnect(run, backend_options))
+
+    def list_annotation_runs(self) -> list[str]:
+        """The keys of all runs, oldest first."""
+        return self.stores.runs.keys()
+
+    def has_annotation_run(self, anno_key: str) -> bool:
+        """Whether there is a run of that key."""
+        return anno_key in self.list_annotation_runs()
+
+    def has_annotation_runs(self) -> bool:
+        """Whether there is any run."""
+        return bool(self.list_annotation_runs())
+
+    def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
+        """What was sent, when and how; what was not sent; and what each load did, or is doing."""
+        return results.describe(self.stores.runs.get_settled(anno_key))
+
+    def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
+        """Give a run another key. Raises ``RunExists`` if that one is in use."""
+        annotate.check_key(new_anno_key)
+        with self.stores.runs.hold(self.stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
+            self.stores.runs.rename(run, new_anno_key)
+
+    def delete_annotation_run(self, anno_key: str) -> None:
+        """Forget a run and its history. Labels here and tasks on the server stay."""
+        self.stores.runs.delete_by_key(anno_key)
+
+    def delete_annotation_runs(self) -> None:
+        """Forget all runs. Labels here and tasks on the server stay."""
+        for key in self.list_annotation_runs():
+            self.delete_annotation_run(key)

@@ -1,0 +1,116 @@
+"""``config/``: the JSON Schema of the configuration file, and an example of it, made from the backends' Config classes.
+
+python -m annobridge.settings.example_files config
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import models_json_schema
+
+from ..backend.base import AnnotationBackendConfig
+from .config import DEFAULT_BACKEND, is_secret
+
+Configs = Mapping[str, type[AnnotationBackendConfig]]
+
+_HEAD = f"""\
+#:schema ./config.schema.json
+# The configuration of annobridge. Copy it to ~/.annobridge (or ~/.annobridge/config.toml); uncomment what you change.
+# A value of a call comes first, then annobridge.annotation_config, then the environment (ANNOBRIDGE_PIXANO_URL=…), then
+# this file, then the default, which is what is shown here. `annobridge config` says what holds, and why.
+# Secrets are better kept in the keyring: `annobridge login BACKEND`.
+
+# the backend of a call that names none
+# default_backend = "{DEFAULT_BACKEND}"
+"""
+_EXAMPLES = {int: 100, float: 1.5, bool: True, list: [], dict: {}}
+_TAIL = """
+# a backend of your own: the module that holds this class holds the backend too
+# [backends.mine]
+# config_cls = "your.module.Config"
+"""
+
+
+def schema(configs: Configs) -> dict[str, Any]:
+    """The JSON Schema of the file, for editors that complete and check it."""
+    by_mode, shared = models_json_schema(
+        [(config, "validation") for config in configs.values()], ref_template="#/$defs/{model}"
+    )
+    definitions = shared.get("$defs", {})
+    for definition in definitions.values():
+        definition.pop("required", None)  # what is missing in the file may come from elsewhere
+    own = {name: by_mode[config, "validation"] for name, config in configs.items()}
+    stranger = {
+        "type": "object",
+        "properties": {"config_cls": {"type": "string", "description": "the Config class, as your.module.Config"}},
+        "required": ["config_cls"],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "annobridge configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "$schema": {"type": "string"},
+            "default_backend": {
+                "type": "string",
+                "default": DEFAULT_BACKEND,
+                "description": "the backend of a call that names none",
+            },
+            "backends": {"type": "object", "properties": own, "additionalProperties": stranger},
+        },
+        "$defs": definitions,
+    }
+
+
+def example(configs: Configs) -> str:
+    """The file with every option of these backends, each with its meaning and its default."""
+    sections = ("\n".join(_section(name, config)) for name, config in configs.items())
+    return "\n".join([_HEAD, *sections, _TAIL.lstrip("\n")])
+
+
+def _section(name: str, config: type[AnnotationBackendConfig]) -> Iterator[str]:
+    yield f"[backends.{name}]"
+    for option, info in config.model_fields.items():
+        if info.description:
+            yield f"# {info.description}"
+        yield f"# {option} = {_written(info, secret=is_secret(config, option))}"
+    yield ""
+
+
+def _written(info: FieldInfo, *, secret: bool) -> str:
+    """The default, or else an example, as TOML."""
+    default = None if info.is_required() or secret else info.get_default(call_default_factory=True, validated_data={})
+    if default is not None:
+        return _toml(default)
+    kinds = [get_origin(a) or a for a in (info.annotation, *get_args(info.annotation))]
+    example = next((_EXAMPLES[kind] for kind in kinds if kind in _EXAMPLES), "…")
+    return f"{_toml(info.examples[0] if info.examples else example)}  # an example: not set by default"
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # the same for all but tables and None
+
+
+def _installed() -> Configs:
+    from ..backend import registry
+
+    return {name: registry.get(name).Config for name in registry.names()}
+
+
+def write(folder: Path) -> None:
+    """Write both samples there."""
+    configs = _installed()
+    text = json.dumps(schema(configs), indent=2, ensure_ascii=False, sort_keys=True)
+    (folder / "config.schema.json").write_text(text + "\n", "utf-8")
+    (folder / "config.example.toml").write_text(example(configs), "utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
