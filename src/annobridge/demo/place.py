@@ -6,10 +6,10 @@ A plug-in offers one by an entry point of the group ``annobridge.places``, under
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..core.entry_points import entry_points
 from ..exceptions import UnknownBackend
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def find(backend: str, folder: Path) -> Place:
     """The place to work of a backend, with its data in a folder."""
     if backend == MemoryPlace.backend:
         return MemoryPlace()
-    found = {e.name: e for e in entry_points(group=GROUP)}
+    found = {e.name: e for e in entry_points(GROUP)}
     if backend not in found:
         names = ", ".join(sorted({MemoryPlace.backend, *found}))
         raise UnknownBackend(f"The demo cannot work with the backend {backend!r}; it can with {names}.")
