@@ -671,7 +671,7 @@ def test_undo_twice_takes_back_two_loads_and_then_there_is_none(sent):
     assert sent.versions() == before
 
 
-def test_a_label_that_an_undo_kept_keeps_its_own_attributes_in_the_next_load(sent):
+def test_a_label_that_an_undo_kept_keeps_its_own_attributes_in_the_next_load_number(sent):
     before = sent.labels()
     sent.hands.add("s0", attributes={"color": "red"})
     sent.load()

@@ -1,4 +1,4 @@
-"""Annotate: settings → view → schema → check → reserve → per task: upload, receipt, baseline → sent."""
+"""Annotate, resume, abort: check everything → reserve the key → upload task by task → the run is ``sent``."""
 
 from __future__ import annotations
 
@@ -40,10 +40,20 @@ def send(
     strict: bool,
     progress: ProgressChoice,
 ) -> Run:
-    """Check everything, take the key, and send all tasks. ``arguments`` are those of ``annotate`` about the schema.
+    """Check everything, reserve the key, and send all tasks.
 
-    Nothing is sent or written before all checks have passed. When sending fails half-way, the run stays, and
-    ``resume`` sends the rest.
+    Nothing is sent or written before all checks have passed. If sending fails half-way, the run stays in the ledger,
+    and ``resume`` sends the rest.
+
+    Args:
+        stores: the dataset.
+        stages: the view whose samples are sent.
+        anno_key: the key of the new run.
+        arguments: those of ``Dataset.annotate`` that describe the schema.
+        backend: the tool.
+        media_field: the column of the samples with the files to send.
+        strict: whether labels that are not sent are an error.
+        progress: as in ``Dataset.annotate``.
     """
     check_key(anno_key)
     stores.runs.require_free(anno_key)
@@ -71,7 +81,7 @@ def send(
 
 
 def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
-    """The run with what it leaves behind. Warns of it, or refuses it."""
+    """The run with a record of the labels that are not sent. Warns of them; with ``strict``, raises ``InvalidLabels``."""
     if not entries:
         return run
     told = sentences(entries)
@@ -82,7 +92,7 @@ def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
 
 
 def check_key(anno_key: str) -> None:
-    """Raise ``InvalidSchema`` for a key that is not a plain name."""
+    """Raise ``InvalidSchema`` for a key that is not an identifier."""
     if not isinstance(anno_key, str) or not anno_key.isidentifier():
         raise InvalidSchema(
             "", [f"The anno_key {anno_key!r} is not a name; use letters, digits and _, as in 'round_1'."]
@@ -90,7 +100,7 @@ def check_key(anno_key: str) -> None:
 
 
 def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: ProgressChoice) -> Run:
-    """Send what is not known to have arrived. A task whose answer was lost is looked for on the server first.
+    """Send the tasks that have no receipt. The backend looks on the server first for a task whose answer was lost.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
@@ -118,7 +128,9 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progr
 
 
 def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
-    """The tasks that are to be sent, without samples that were deleted meanwhile; a run of which none is left is forgotten."""
+    """The tasks without samples that were deleted since the run began. A run without any sample is deleted, and ``StoreError``
+    raised.
+    """
     everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
     present = stores.samples.existing_ids(everyone)
     lost = len(everyone) - len(present)
@@ -142,7 +154,7 @@ def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> l
 
 
 def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
-    """Remove what the run made on the server, answered or not, and forget the run.
+    """Delete all tasks of the run from the server, those with lost answers too, then the run from the ledger.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
@@ -156,7 +168,7 @@ def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
 
 
 def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
-    """The schema of a call: FiftyOne's rules, with what is missing inferred from the labels that are there."""
+    """The schema of a call to ``annotate``, by FiftyOne's rules: what is not given is inferred from the labels of the dataset."""
     given = arguments["label_schema"] if arguments.get("label_schema") is not None else arguments.get("label_field")
     if given is None:
         raise InvalidSchema("", ["Say what to label: give label_schema, or label_field with label_type and classes."])

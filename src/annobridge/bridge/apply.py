@@ -1,4 +1,6 @@
-"""Load: a plan, then one commit: announce → baseline and before-images → labels → done."""
+"""Apply: write a planned load. The ledger says ``applying`` → baseline and replaced rows are appended → labels are committed →
+the ledger says ``applied``. Only the commit of the labels is seen by readers.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,26 @@ from ..store.tables import CHANGES
 from .outcome import Outcome
 from .plan import require_open
 
-REPLANS = 3  # plans made anew when others keep changing the labels
+REPLANS = 3  # how often a load plans again when others keep changing the labels
 
 
 def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
-    """Do what was planned; the new version of ``labels``, or ``None`` when there was nothing to write.
+    """Write what was planned.
 
-    The ledger says ``applying`` before anything is written, and the commit of the labels has its token; so whatever
-    happens in between, the next look at the run finds either the whole load or none of it.
+    The ledger says ``applying``, with a token, before anything is written, and the commit of the labels has the same token. After a
+    crash in between, whoever reads the run next looks for the token, and finds the whole load or none of it.
+
+    Args:
+        stores: the dataset.
+        outcome: the plan.
+        force: whether any number of deletions is allowed.
+
+    Returns:
+        The new version of ``labels``; ``None`` when there was nothing to write.
+
+    Raises:
+        MergeError: the plan must not be applied as it is (see ``Outcome.guard``), or is stale.
+        RunBusy: another process holds the run.
     """
     outcome.guard(force)
     rows = outcome.streams.rows
@@ -52,7 +66,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
 
 
 def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
-    """A label must not be added to a sample that was deleted since the plan was made."""
+    """Raise ``StalePlan`` if a sample that gets labels was deleted since the plan was made."""
     batches = [pc.unique(batch["sample_id"]) for batch in streams.batches("writes")]
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
     if len(wanted) and len(stores.samples.existing_ids(wanted)) < len(wanted):
@@ -69,25 +83,34 @@ def _require_open(stores: Stores, outcome: Outcome) -> None:
 def commit(
     stores: Stores, streams: Streams, version: int, run: Run, load: Load, user_columns_version: int | None = None
 ) -> int:
-    """Commit the streams ``replaced`` and ``writes`` of a streams, planned on a version of ``labels``.
+    """Commit what a plan replaces and writes, as one version of ``labels``.
 
-    Additions have no row to replace, so only the others are held in memory: 60 bytes each. ``user_columns_version`` is the
-    version from which labels that come back get the values of the users' own columns.
+    Only the addresses of rows that are replaced or deleted are in memory: 60 bytes each.
+
+    Args:
+        stores: the dataset.
+        streams: ``replaced`` and ``writes`` of the plan.
+        version: of ``labels``, on which it was planned.
+        run: the run.
+        load: the load, whose token the commit bears.
+        user_columns_version: the version from which labels that an undo restores get the users' own columns.
     """
 
-    def some(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def rows_of(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for batch in streams.batches(stream):
             rows = batch.filter(pc.equal(batch["action"], action))
             if rows.num_rows:
                 yield rows.select(schema.names).cast(schema)
 
     def new_ids() -> Iterator[pa.Array]:
-        return (rows["label_id"] for rows in some("writes", "add", LABELS))
+        return (rows["label_id"] for rows in rows_of("writes", "add", LABELS))
 
-    rows = pa.Table.from_batches([*some("replaced", "edit", ROW_KEYS), *some("replaced", "delete", ROW_KEYS)], ROW_KEYS)
-    added = stores.labels.write(some("writes", "add", LABELS), user_columns_version)
+    rows = pa.Table.from_batches(
+        [*rows_of("replaced", "edit", ROW_KEYS), *rows_of("replaced", "delete", ROW_KEYS)], ROW_KEYS
+    )
+    added = stores.labels.write(rows_of("writes", "add", LABELS), user_columns_version)
     return stores.labels.commit(
-        version, rows, some("writes", "edit", LABELS), added,
+        version, rows, rows_of("writes", "edit", LABELS), added,
         token=load.token, new_ids=new_ids, is_only_writer=lambda: stores.runs.is_only_load(run, load),
     )  # fmt: skip
 

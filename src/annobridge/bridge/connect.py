@@ -1,4 +1,4 @@
-"""Connections: the backend that a call speaks with, from its name or its run, and the settings of this moment."""
+"""The backend of a call, from its name or its run, configured by the current settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..store.run import BRIDGE_OPTIONS, Run
 
 
 def connect(name: str | None, options: Mapping[str, Any]) -> AnnotationBackend:
-    """A backend by name, or the default one, as it is configured now."""
+    """A backend by name, or the default one, with options of this call."""
     settings = config.resolve(name, options)
     return settings.backend(settings.config)
 
 
 def reconnect(run: Run, options: Mapping[str, Any]) -> AnnotationBackend:
-    """The backend of a run, with the options that were kept with it, and those given now."""
+    """The backend of a run, with the options stored in the run, replaced by those given now."""
     stored = {name: value for name, value in run.options.items() if name not in BRIDGE_OPTIONS}
     return connect(run.backend, {**stored, **options})

@@ -1,4 +1,4 @@
-"""Outcome: what a load was asked to do, what the planning found, and what must stop the load."""
+"""The options of a load, the outcome of planning it, and what forbids to apply that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, findings
 from ..core.merge.route import MODES, Choice
-from ..display.terminal import absence
+from ..display.terminal import why_not_asked
 from ..exceptions import Conflict, InvalidOption, MergeError, TooManyDeletions, UnexpectedLabels
 from ..spill.streams import Streams
 from ..store.run import Run
@@ -26,7 +26,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a load was asked to do."""
+    """The options of a load; see ``Dataset.load_annotations``."""
 
     dest_field: str | Mapping[str, str] | None = None
     unexpected: Choice = "prompt"
@@ -35,7 +35,7 @@ class Options:
     invalid: str | None = None  # shapes over the border: "clip", "refuse"; None: clip up to a pixel, refuse the rest
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing."""
+        """Raise ``InvalidOption`` for unknown values."""
         if self.invalid is not None and self.invalid not in border.MODES:
             raise InvalidOption(
                 f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "
@@ -78,16 +78,18 @@ class Outcome:
     digests: list[str] = field(default_factory=list)
 
     def total(self, action: str) -> int:
-        """How many labels an action is for, in all fields."""
+        """How many labels, of all fields, are added, edited or deleted."""
         return sum(n for (_, a), n in self.counts.items() if a == action)
 
     def guard(self, force: bool = False) -> None:
-        """Raise what must stop a load before anything is written. ``force`` allows any number of deletions."""
+        """Raise the ``MergeError`` that forbids to apply this: undecided unexpected labels, conflicts under ``"fail"``, or
+        deletions of most of the run, unless ``force`` is given.
+        """
         rows = self.streams.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
             why = findings.summary(self.streams.batches("unexpected"))
             raise UnexpectedLabels(
-                f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
+                f"The tool returned {rows['unexpected']} unexpected labels ({why}){why_not_asked()}; say what to do with them: "
                 "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         if self.options.conflicts == "fail" and rows["conflicts"]:

@@ -1,4 +1,4 @@
-"""Outgoing: what a run sends, task by task, checked before anything is sent."""
+"""The tasks that a run has still to send: checked before anything is sent, then made one at a time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, Unsupported
-from ..spill.groups import Groups
 from ..store import media, views
+from ..store.by_task import ByTask
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.run import Run
 from ..store.stores import Stores
-from ..store.task_index import TaskIndex
 
 
 class PendingTasks:
-    """The tasks still to be sent, made one at a time from rows that were regrouped on disk."""
+    """The tasks that are still to be sent. Their rows are regrouped on disk, and one task is in memory at a time.
+
+    Args:
+        stores: the dataset.
+        run: the run that they belong to.
+        todo: name and sample ids of each task.
+        filters: field → SQL conditions; of these fields, only labels that meet all of them are sent.
+        columns: the users' own columns of samples that are sent.
+    """
 
     def __init__(
         self,
@@ -38,27 +45,23 @@ class PendingTasks:
         columns: Sequence[str] = (),
     ) -> None:
         self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
-        everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
-        sizes = np.array([len(ids) for _, ids in todo], np.int64)
-        self.samples = len(everyone)
+        by_task = ByTask([ids for _, ids in todo])
+        self.samples = len(by_task.all_sample_ids)
         self._sizes: dict[int, np.ndarray] = {}  # [width, height] of each file of a task, 0 where that was not read
-        self._transposed: list[str] = []  # samples whose size in the dataset is that of the file, the wrong way round
-        self._learnt: list[tuple[list[str], np.ndarray]] = []  # the same, of samples that have none in the dataset
-        self.unsent = Unsent()  # what the schema leaves out, known once the labels were checked
+        self._transposed: list[str] = []  # samples whose stored width and height are swapped
+        self._sizes_read: list[tuple[list[str], np.ndarray]] = []  # sizes of samples that have none in the dataset
+        self.unsent = Unsent()  # labels that the schema leaves out; filled by ``check``
         self._media_field = run.options["media_field"]
         self._of_images = self._media_field == "filepath"  # the files of another column have sizes of their own
-        task_index = TaskIndex(everyone, sizes)
-        self._labels = Groups(LABELS_WITH_ROW_ID)
+        self._samples = by_task.by_sample(self._sample_schema(), self._sample_rows())
         try:
-            self._samples = self._sample_rows(TaskIndex(everyone, sizes))
-            for batch in self._label_rows(filters):
-                self._labels.add(batch, task_index.task_numbers(batch["sample_id"]))
+            self._labels = by_task.by_sample(LABELS_WITH_ROW_ID, self._label_rows(filters))
         except BaseException:
-            self._labels.close()
+            self._samples.close()
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-        """The labels as they were when the run began: what is resumed is what an unanswered call may have sent."""
+        """The labels as they were when the run began, so that a resumed task is the one that an unanswered call may have sent."""
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
             yield from self.stores.labels.scan_with_row_id(condition, self.run.labels_version)
@@ -67,19 +70,20 @@ class PendingTasks:
                 f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
             ) from e
 
-    def _sample_rows(self, task_index: TaskIndex) -> Groups:
+    def _sample_schema(self) -> pa.Schema:
         schema = self.stores.samples.schema()
         if self._media_field not in schema.names:
             raise SchemaError(
                 f"The samples have no column {self._media_field!r} (media_field); they have {', '.join(schema.names)}."
             )
-        sent = pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+        return pa.schema([*SAMPLES, *(schema.field(n) for n in self._columns)])
+
+    def _sample_rows(self) -> Iterator[pa.RecordBatch]:
+        """The samples with the media field as ``filepath``."""
+        sent = self._sample_schema()
         names = [self._media_field if n == "filepath" else n for n in sent.names]
-        groups = Groups(sent)
         for batch in self.stores.samples.scan(None, list(dict.fromkeys(names))):
-            columns = pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
-            groups.add(columns, task_index.task_numbers(batch["sample_id"]))
-        return groups
+            yield pa.RecordBatch.from_arrays([batch[n] for n in names], schema=sent)
 
     def __len__(self) -> int:
         return len(self.todo)
@@ -104,7 +108,7 @@ class PendingTasks:
         return rows
 
     def task(self, number: int) -> Task:
-        """One task."""
+        """One task, with its labels as the schema selects them."""
         samples = self.samples_of(number)
         files = self.stores.samples.media(samples)
         if not self._of_images and number not in self._sizes:
@@ -115,11 +119,14 @@ class PendingTasks:
         return Task(self.todo[number][0], self.run.schema, samples, labels, files, title)
 
     def with_unsent(self, number: int, baseline: pa.Table) -> pa.Table:
-        """The baseline of a task with what its labels have here and no tool is asked about."""
+        """The baseline of a task with the columns and attributes that are never sent."""
         return tasks.with_unsent(baseline, self._labels.get(number), self.run.schema)
 
     def check(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
-        """Everything that can be wrong with what is going to be sent; finds missing image sizes on the way."""
+        """Check the schema, the files and the labels of all tasks. Reads image sizes that the dataset does not have.
+
+        Raises ``Unsupported``, ``InvalidMedia`` or ``InvalidLabels`` with everything that is wrong.
+        """
         columns = ["sample_id", "media_type", "filepath"]
         samples = pa.concat_tables([self.samples_of(number).select(columns) for number in range(len(self))])
         if found := backend.check(self.run.schema, samples):
@@ -135,8 +142,8 @@ class PendingTasks:
             raise InvalidLabels("Some labels cannot be sent; correct them in the dataset first:", bad_labels)
 
     def keep_sizes(self) -> None:
-        """Write the image sizes that the dataset did not have, as the files say them."""
-        for sample_ids, sizes in self._learnt:
+        """Store the image sizes that the dataset did not have, as read from the files."""
+        for sample_ids, sizes in self._sizes_read:
             self.stores.samples.set_sizes(sample_ids, sizes)
 
     def check_files(self, backend: CheckedBackend, progress: ProgressChoice) -> None:
@@ -167,5 +174,5 @@ class PendingTasks:
         ids = samples["sample_id"]
         self._transposed += ids.filter(pa.array(transposed)).to_pylist()
         if unknown.any():
-            self._learnt.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
+            self._sizes_read.append((ids.filter(pa.array(unknown)).to_pylist(), sizes[unknown]))
         return faults

@@ -1,282 +1,223 @@
-"""Plan: run → per task: download → match → route → merge → rows on disk. What a load would do, with nothing written."""
+"""Plan: what a load would do, task by task, with nothing written but temporary files.
+
+For each task: download → keep what concerns it → match → route → merge, and add the results to the outcome.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Download, Receipt
 from ..backend.checked import CheckedBackend
-from ..core import tracks
 from ..core.arrays import as_array, as_mask, equal, filter_rows
-from ..core.digest import digest
-from ..core.labels import BASELINE, OURS, REMOTE, SINGLE
-from ..core.merge import border, destination, findings, frames
+from ..core.labels import BASELINE, OURS, SINGLE
+from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import match, moves
 from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, merge
 from ..core.merge.route import UNEXPECTED, route
 from ..display.progress import Progress
-from ..exceptions import BackendError, Gone, RunIncomplete, SchemaError
-from ..spill.groups import Groups
+from ..exceptions import Gone, RunIncomplete, SchemaError
 from ..spill.streams import Streams
-from ..store import baseline
-from ..store.baseline import newest_rows
+from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.stores import Stores
 from ..store.tables import quote
-from ..store.task_index import TaskIndex
+from .download import GONE, Downloaded, digest_of, download_all
 from .outcome import Options, Outcome, require_unique
 
-
-def make(stores: Stores, run: Run, backend: CheckedBackend, options: Options, progress: Any = None) -> Outcome:
-    """Plan a load of a run. Writes nothing."""
-    return _Planner(stores, run, backend, options).run_all(progress)
-
-
-def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
-    """What the tool holds now, as one digest per task; compared before a plan made earlier is applied."""
-    receipts = stores.runs.receipts(run)
-    found = []
-    for name in stores.runs.tasks(run)["task"].to_pylist():
-        try:
-            receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
-            found.append(_digest(_downloaded(backend, run, receipt)))
-        except Gone:
-            found.append("gone")
-    return found
+_STREAMS = {
+    "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
+    "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED,
+}  # fmt: skip
 
 
-def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
-    """The baseline of one task as it stands now (``REMOTE``), less what was carried into other fields."""
-    rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
-    return destination.split(newest_rows(rows))[0].select(REMOTE.names).cast(REMOTE)
+def make(
+    stores: Stores,
+    run: Run,
+    backend: CheckedBackend,
+    options: Options,
+    progress: Any = None,
+    with_digests: bool = False,
+) -> Outcome:
+    """Plan a load of a run.
+
+    Args:
+        stores: the dataset. Nothing is written to it.
+        run: as the ledger has it now.
+        backend: where the work is.
+        options: what the caller asked for.
+        progress: as in ``annotate``.
+        with_digests: whether to note what the tool had, for a plan that may be applied later.
+
+    Raises:
+        RunIncomplete: the run was not sent in full.
+        SchemaError: a destination cannot take the labels.
+        Gone: nothing of the run is on the server any more.
+        BackendError: the tool refused, or cannot be reached.
+    """
+    if run.state != "sent":
+        done, total = len(stores.runs.receipts(run)), stores.runs.tasks(run).num_rows
+        raise RunIncomplete(
+            f"Sending of the run {run.anno_key!r} stopped after {done} of {total} tasks; "
+            f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
+        )
+    destinations = destination.resolve(options.dest_field, run.schema)
+    require_open(stores, run, destinations)
+    outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
+    planner = _Planner(stores, backend, outcome, with_digests)
+    rows = stores.runs.tasks(run)
+    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
+    if lost := len(tasks.all_sample_ids) - len(present):
+        outcome.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
+
+    fields = {*run.schema.fields, *destinations.values()}
+    bases = tasks.by_name(BASELINE, _collecting(fields, stores.baseline.scan(run)))
+    with (
+        bases,
+        tasks.by_sample(OURS, stores.labels.scan_ours(field_condition(sorted(fields)), outcome.version)) as ours,
+    ):
+        downloads = download_all(backend, run, tasks.names, stores.runs.receipts(run), bases)
+        with Progress(progress, len(tasks.all_sample_ids), f"loading from {backend.name}") as bar:
+            for number, downloaded in enumerate(downloads):
+                sample_ids = tasks.sample_ids[number]
+                here = _both(sample_ids, present) if lost else sample_ids
+                planner.plan_task(tasks.names[number], here, downloaded, ours.get(number).combine_chunks())
+                bar.advance(len(sample_ids))
+    outcome.streams.finish()
+    planner.add_notes(len(tasks))
+    require_unique(outcome.streams)
+    return outcome
 
 
-def _downloaded(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
-    """What the tool has for a task. An error says how to go on."""
-    try:
-        return backend.download(receipt)
-    except Gone:
-        raise
-    except BackendError as e:
-        again = f"Nothing was loaded; load_annotations({run.anno_key!r}) tries again."
-        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
-
-
-def _digest(download: Download) -> str:
-    """The same for the same labels and samples, in whatever order the tool returns them."""
-    labels, samples = download.labels, download.samples
-    order = pc.sort_indices(
-        labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")]
-    )
-    said = labels.select([name for name in REMOTE.names if name not in ("label_id", "rev", "time")]).take(order)
-    answered = pa.table({"sample_id": samples.take(pc.sort_indices(samples))})
-    return digest(said) + digest(answered)
-
-
-class _Answer(NamedTuple):
-    """A task's baseline, parted into what was sent and what was carried into other fields, and what the tool has now."""
-
-    base: pa.Table
-    sent: pa.Table
-    copies: pa.Table
-    labels: int  # how many were sent
-    doubled: int  # of which the baseline has a second record
-    download: Download | Gone
+def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches as they are; the fields that occur in them are added to the set."""
+    for batch in batches:
+        fields.update(pc.unique(batch["field"]).to_pylist())
+        yield batch
 
 
 class _Planner:
-    def __init__(self, stores: Stores, run: Run, backend: CheckedBackend, options: Options) -> None:
-        self.stores, self.run, self.backend, self.options = stores, run, backend, options
-        self.receipts = stores.runs.receipts(run)
-        rows = stores.runs.tasks(run)
-        self.names: list[str] = rows["task"].to_pylist()
-        self.samples: list[pa.Array] = [ids.values for ids in rows["sample_ids"]]
-        if run.state != "sent":
-            raise RunIncomplete(
-                f"Sending of the run {run.anno_key!r} stopped after {len(self.receipts)} of {len(self.names)} tasks; "
-                f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
-            )
-        self.destinations = destination.resolve(options.dest_field, run.schema)
-        require_open(stores, run, self.destinations)
-        self.single = destination.singles(run.schema, self.destinations)
-        self.policy = "ours" if options.conflicts == "ours" else "theirs"
-        schemas = {"writes": WRITES, "replaced": REPLACED, "baseline": BASELINE, "refused": FINDINGS, "conflicts": FINDINGS,
-                   "dropped": FINDINGS, "unexpected": UNEXPECTED}  # fmt: skip
-        self.out = Outcome(
-            Streams(schemas), stores.labels.version(), run, run.next_load_number, options, self.destinations
-        )
-        self.clipped = 0  # labels that were cut back to their image
-        self.doubled = 0  # labels of which the baseline has a second record
+    """Plans one task after another into an outcome."""
 
-    def run_all(self, progress: Any) -> Outcome:
-        bases, fields = self._regroup_base()
-        ours = self._regroup_ours(fields)
-        everyone = pa.concat_arrays(self.samples)
-        present = self.stores.samples.existing_ids(everyone)
-        lost = len(everyone) - len(present)
-        if lost:
-            self.out.notes.append(
-                f"{lost} samples of the run are not in the dataset any more; their labels were left out."
-            )
-        gone = 0
-        with bases, ours, Progress(progress, len(everyone), f"loading from {self.backend.name}") as bar:
-            for number, answer in enumerate(self._answers(bases)):
-                gone += not self._task(number, answer, ours.get(number), present if lost else None)
-                bar.advance(len(self.samples[number]))
-        if gone == len(self.names):
-            raise Gone(
-                f"Nothing of the run {self.run.anno_key!r} is on the server any more; its labels here are untouched. "
-                f"delete_annotation_run({self.run.anno_key!r}) forgets it."
-            )
-        if self.doubled:
-            self.out.notes.append(
-                f"Two processes sent this run at once, and recorded {self.doubled} labels twice; each counts once."
-            )
-        if self.clipped:
-            self.out.notes.append(
-                f"{self.clipped} labels that lie over the border of their image in the tool were cut back to it."
-            )
-        self.out.streams.finish()
-        require_unique(self.out.streams)
-        return self.out
+    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome, with_digests: bool) -> None:
+        self._stores, self._backend, self._out, self._with_digests = stores, backend, outcome, with_digests
+        self._single = destination.singles(outcome.run.schema, outcome.destinations)
+        self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
+        self._gone = 0  # tasks that are not on the server
+        self._clipped = 0  # labels that were cut back to their image
+        self._doubled = 0  # labels that the baseline has twice
 
-    def _regroup_base(self) -> tuple[Groups, list[str]]:
-        groups = Groups(BASELINE)
-        names = pa.array(self.names, pa.string())
-        fields = set(self.run.schema.fields) | set(self.destinations.values())
-        for batch in self.stores.baseline.scan(self.run):
-            fields.update(pc.unique(batch["field"]).to_pylist())
-            groups.add(batch, pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy())
-        return groups, sorted(fields)
+    def plan_task(self, name: str, sample_ids: pa.Array, downloaded: Downloaded, ours: pa.Table) -> None:
+        """Plan one task. ``sample_ids`` are its samples that are in the dataset, ``ours`` (``OURS``) their labels."""
+        out, run, sent = self._out, self._out.run, downloaded.sent
+        out.sent += downloaded.labels
+        self._doubled += downloaded.doubled
+        answer = downloaded.download
+        if isinstance(answer, Gone):
+            self._gone += 1
+            out.digests.append(GONE)
+            out.unanswered += len(sample_ids)
+            out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {answer}")
+            return
+        if self._with_digests:
+            out.digests.append(digest_of(answer))
+        out.notes += answer.notes
+        returned = _both(sample_ids, answer.samples)
+        out.unanswered += len(sample_ids) - len(returned)
 
-    def _regroup_ours(self, fields: Sequence[str]) -> Groups:
-        groups = Groups(OURS)
-        task_index = TaskIndex(pa.concat_arrays(self.samples), np.array([len(s) for s in self.samples]))
-        for batch in self.stores.labels.scan_ours(field_condition(fields), self.out.version):
-            groups.add(batch, task_index.task_numbers(batch["sample_id"]))
-        return groups
-
-    def _answers(self, bases: Groups) -> Iterator[_Answer]:
-        """What the tool says of each task, in their order; a task is asked for while the one before it is merged."""
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(self._ask, 0, bases)
-            for following in range(1, len(self.names) + 1):
-                answer = coming.result()
-                if following < len(self.names):
-                    coming = ahead.submit(self._ask, following, bases)
-                yield answer
-
-    def _ask(self, number: int, bases: Groups) -> _Answer:
-        name, rows = self.names[number], bases.get(number)
-        base, (labels, doubled) = newest_rows(rows), baseline.count_sent(rows)
-        sent, copies = destination.split(base)
-        download: Download | Gone
-        try:
-            receipt = Receipt(name, self.receipts[name], sent.select(REMOTE.names).cast(REMOTE))
-            download = _downloaded(self.backend, self.run, receipt)
-        except Gone as e:
-            download = e
-        return _Answer(base, sent, copies, labels, doubled, download)
-
-    def _task(self, number: int, answer: _Answer, ours: pa.Table, present: pa.Array | None) -> bool:
-        """Plan one task; ``False`` when it is not on the server any more."""
-        name, download = self.names[number], answer.download
-        base, sent, copies = answer.base, answer.sent, answer.copies
-        self.out.sent += answer.labels
-        self.doubled += answer.doubled
-        if isinstance(download, Gone):
-            self.out.digests.append("gone")
-            self.out.unanswered += len(self.samples[number])
-            self.out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {download}")
-            return False
-        self.out.digests.append(_digest(download))
-        self.out.notes += download.notes
-        returned = self.samples[number] if present is None else _both(self.samples[number], present)
-        theirs = self._within(download.labels, returned, "its sample is not of this task, or not here any more")
-        answered = _both(returned, download.samples)
-        self.out.unanswered += len(returned) - len(answered)
-        returned = answered
+        theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
-        theirs = self._without_overhang(self._without_frames(theirs, sent))
-        base, ours = base.combine_chunks(), self._with_moved(base, ours.combine_chunks())
-        stamp = self._stamp(name)
-        schema = self.run.schema
-        matched = match(self.run.run_id, sent, theirs, schema)
-        self.out.streams.add("refused", moves(theirs, matched))
-        routed = route(matched, sent, schema, self.options.unexpected)
-        self.out.streams.add("refused", routed.refused)
-        self.out.streams.add("unexpected", routed.unexpected)
-        self.out.streams.add("dropped", routed.found)
-        labels, varied = tracks.settled(routed.labels, sent, schema)
-        self.out.streams.add("refused", varied)
-        merged = merge(sent, labels, ours, returned, schema, self.single, self.policy, stamp)
-        if self.destinations:
-            merged = destination.carry(
-                merged, sent, copies, ours, returned, self.destinations, self.single, self.policy, stamp
-            )
-        self._keep(merged)
-        return True
+        theirs = self._clip(self._without_frames_on_images(theirs, sent))
+        matched = match(run.run_id, sent, theirs, run.schema)
+        routed = route(matched, sent, run.schema, out.options.unexpected)
+        labels, varied = tracks.settled(routed.labels, sent, run.schema)
 
-    def _stamp(self, task: str) -> Provenance:
-        run = self.run
-        return Provenance(run.anno_key, run.run_id, task, self.out.load, run.backend, datetime.now(UTC), run.versions)
+        ours = self._with_moved(downloaded.base, ours)
+        provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
+        merged = merge(sent, labels, ours, returned, run.schema, self._single, self._policy, provenance)
+        if out.destinations:
+            merged = destination.carry(
+                merged, sent, downloaded.copies, ours, returned, out.destinations, self._single, self._policy,
+                provenance,
+            )  # fmt: skip
+        for stream, rows in (
+            ("refused", moves(theirs, matched)), ("refused", routed.refused), ("refused", varied),
+            ("unexpected", routed.unexpected), ("dropped", routed.found),
+        ):  # fmt: skip
+            out.streams.add(stream, rows)
+        self._keep(merged)
+
+    def add_notes(self, tasks: int) -> None:
+        """What holds for the load as a whole. Raises ``Gone`` if no task is on the server."""
+        out = self._out
+        if self._gone == tasks:
+            raise Gone(
+                f"Nothing of the run {out.run.anno_key!r} is on the server any more; its labels here are untouched. "
+                f"delete_annotation_run({out.run.anno_key!r}) forgets it."
+            )
+        if self._doubled:
+            out.notes.append(
+                f"Two processes sent this run at once, and recorded {self._doubled} labels twice; each counts once."
+            )
+        if self._clipped:
+            out.notes.append(
+                f"{self._clipped} labels that lie over the border of their image in the tool were cut back to it."
+            )
 
     def _within(self, theirs: pa.Table, samples: pa.Array, reason: str) -> pa.Table:
-        """The labels of these samples; the others are told, and left out."""
+        """The labels of these samples; a finding for each of the others."""
         inside = pc.is_in(theirs["sample_id"], value_set=samples)
         if not pc.all(inside, min_count=0).as_py():
-            self.out.streams.add(
-                "dropped", findings.of(findings.by_remote_id(theirs), ~as_mask(inside), "existence", reason)
-            )
+            left_out = findings.of(findings.by_remote_id(theirs), ~as_mask(inside), "existence", reason)
+            self._out.streams.add("dropped", left_out)
         return filter_rows(theirs, inside).combine_chunks()
 
-    def _without_frames(self, theirs: pa.Table, sent: pa.Table) -> pa.Table:
-        """The labels without frame numbers on images, which are told."""
+    def _without_frames_on_images(self, theirs: pa.Table, sent: pa.Table) -> pa.Table:
+        """The labels without frame numbers on images; a finding for each number."""
         on_frame = theirs["frame_number"].is_valid()
         if not pc.any(on_frame, min_count=0).as_py():
             return theirs
         samples = as_array(pc.unique(theirs.filter(on_frame)["sample_id"]))
-        kinds = self.stores.samples.rows(samples, ["media_type"])["media_type"]
-        theirs, found = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
-        self.out.streams.add("dropped", found)
+        kinds = self._stores.samples.rows(samples, ["media_type"])["media_type"]
+        theirs, left_out = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
+        self._out.streams.add("dropped", left_out)
         return theirs
 
-    def _without_overhang(self, theirs: pa.Table) -> pa.Table:
-        """The labels with those that people drew a little over the border cut back to their image."""
+    def _clip(self, theirs: pa.Table) -> pa.Table:
+        """The labels, cut back to their image where people drew over its border, as far as the options say."""
+        invalid = self._out.options.invalid
         over = border.overhang(theirs)
         at = pa.array(np.flatnonzero(over.any(axis=1)))
-        if not len(at) or self.options.invalid == "refuse":
+        if not len(at) or invalid == "refuse":
             return theirs
         samples = as_array(theirs["sample_id"].take(at))
-        rows = self.stores.samples.rows(pc.unique(samples), ["sample_id", "width", "height"])
+        rows = self._stores.samples.rows(pc.unique(samples), ["sample_id", "width", "height"])
         rows = rows.take(pc.index_in(samples, value_set=as_array(rows["sample_id"])))
         sizes = np.stack([rows[name].cast(pa.float64()).to_numpy() for name in ("width", "height")], axis=1)
         cut = np.zeros(theirs.num_rows, bool)
-        cut[at] = True if self.options.invalid == "clip" else border.within_a_pixel(over[at], sizes)
-        self.clipped += int(cut.sum())
+        cut[at] = True if invalid == "clip" else border.within_a_pixel(over[at], sizes)
+        self._clipped += int(cut.sum())
         return border.clipped(theirs, cut)
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
-        """Labels that were sent and lie now in another field or sample here: they are edited where they are."""
-        missing = base.filter(pc.invert(pc.is_in(base["label_id"], value_set=ours["label_id"].combine_chunks())))[
-            "label_id"
-        ]
+        """With labels that were sent and were moved here since, to another field or sample: they are edited where they are."""
+        known = pc.is_in(base["label_id"], value_set=as_array(ours["label_id"]))
+        missing = as_array(base["label_id"].filter(pc.invert(known)))
         if not len(missing):
             return ours
-        moved = self.stores.labels.get_by_ids(pa.concat_arrays(missing.chunks), self.out.version)
+        moved = self._stores.labels.get_by_ids(missing, self._out.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
 
     def _keep(self, merged: Merged) -> None:
-        out = self.out
+        out = self._out
         for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.streams.add(name, getattr(merged, name))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
@@ -285,7 +226,7 @@ class _Planner:
 
 
 def _both(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return a.filter(pc.is_in(a, value_set=b if isinstance(b, pa.Array) else b.combine_chunks()))
+    return a.filter(pc.is_in(a, value_set=as_array(b)))
 
 
 def require_open(stores: Stores, run: Run, destinations: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What people look at before and after a change: plans, and reports of loads and undos."""
+"""Plans, and reports of loads and undos: counts and tables, for people and for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..spill.streams import Streams
 from ..store.run import NOT_SENT_OPTION
 from ..store.stores import Stores
 from . import apply as loading
-from . import plan as planning
+from .download import digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
@@ -97,7 +97,7 @@ class _Summary:
 
     @property
     def not_sent(self) -> tuple[str, ...]:
-        """What of the labels here was not sent, a sentence for each field and reason."""
+        """The labels that were not sent, one sentence for each field and reason."""
         return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
     def writes(self) -> pa.Table:
@@ -124,7 +124,7 @@ class _Summary:
         return changed.by_sample(self.changed())
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class _Summary:
         }
 
     def close(self) -> None:
-        """Remove its rows from the disk; they go by themselves when nothing uses them any more."""
+        """Delete the temporary files. This also happens when the object is garbage-collected."""
         self.outcome.streams.close()
 
     def __repr__(self) -> str:
@@ -193,7 +193,7 @@ class MergePlan(_Summary):
 
         Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
         """
-        if planning.digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
+        if digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
         return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 
@@ -215,7 +215,7 @@ class Undone:
         return _changed(self._streams)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """So that pandas, polars and duckdb take it as it is."""
+        """The Arrow stream interface, for pandas, polars and duckdb."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:

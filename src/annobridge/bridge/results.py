@@ -16,16 +16,17 @@ from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import apply as loading
 from . import plan as planning
+from .download import baseline_of
 from .outcome import Options
 from .reports import LoadReport, MergePlan
 
 
 class AnnotationResults:
-    """A run, and the work on it in the tool."""
+    """A run, and the work on it in the tool: status, editor, plan, load and clean-up."""
 
     def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
         self._stores, self.run, self.backend = stores, run, backend
-        self._guarded = CheckedBackend(backend)
+        self._checked = CheckedBackend(backend)
 
     @property
     def anno_key(self) -> str:
@@ -33,12 +34,12 @@ class AnnotationResults:
         return self.run.anno_key
 
     def receipts(self) -> list[Receipt]:
-        """What the backend remembers of each task that was sent."""
+        """The receipt of each task that was sent, without its baseline."""
         return [Receipt(task, state) for task, state in self._stores.runs.receipts(self.run).items()]
 
     def with_baseline(self, receipt: Receipt) -> Receipt:
-        """A receipt with the baseline as it stands now, as ``download`` wants it."""
-        return replace(receipt, baseline=planning.baseline_of(self._stores, self.run, receipt.task))
+        """A receipt with the current baseline, as ``AnnotationBackend.download`` takes it."""
+        return replace(receipt, baseline=baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
         """The run's state, and each task's, with counts of samples by the tool's own states; ``"gone"`` if it is not there."""
@@ -47,8 +48,8 @@ class AnnotationResults:
 
     def _of_task(self, receipt: Receipt) -> dict[str, Any]:
         try:
-            found = self._guarded.status(receipt)
-            url = None if found.state == GONE else self._guarded.editor_url(receipt)
+            found = self._checked.status(receipt)
+            url = None if found.state == GONE else self._checked.editor_url(receipt)
         except Gone:
             found, url = Status(GONE), None
         jobs = [dict(job) for job in found.jobs]
@@ -93,21 +94,25 @@ class AnnotationResults:
 
     def plan(self, **options: Any) -> MergePlan:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
+        return self._plan(options, with_digests=True)
+
+    def _plan(self, options: dict[str, Any], with_digests: bool) -> MergePlan:
+        options = dict(options)
         progress = options.pop("progress", None)
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         self.run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self._guarded, Options(**options), progress)
-        return MergePlan(self._stores, self._guarded, outcome)
+        outcome = planning.make(self._stores, self.run, self._checked, Options(**options), progress, with_digests)
+        return MergePlan(self._stores, self._checked, outcome)
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
-        """Plan and apply. ``ask`` is who answers for unexpected labels (a person on a terminal)."""
+        """Plan and apply. Options are those of ``Dataset.load_annotations``; ``ask`` decides on unexpected labels."""
         for attempt in range(1, loading.REPLANS + 1):
-            plan = self.plan(**options)
+            plan = self._plan(options, with_digests=False)
             if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options["unexpected"] = ask(plan)
-                plan = self.plan(**options)
+                plan = self._plan(options, with_digests=False)
             try:
                 report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
                 break
@@ -120,8 +125,8 @@ class AnnotationResults:
         return report
 
     def _cleanup_after(self, report: LoadReport) -> None:
-        """Remove the tasks, provided that the tool has nothing that is not here: a plan made now says so."""
-        rest = planning.make(self._stores, self.run, self._guarded, report.outcome.options)
+        """Remove the tasks, unless a new plan finds work in the tool that is not in the dataset."""
+        rest = planning.make(self._stores, self.run, self._checked, report.outcome.options)
         taken = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(rest.streams.rows[name] for name in taken) + rest.unanswered
         rest.streams.close()
@@ -134,10 +139,10 @@ class AnnotationResults:
             self.cleanup()
 
     def cleanup(self) -> None:
-        """Remove the run's tasks from the server. The run, and what it brought, stay here."""
+        """Remove the tasks of the run from the server. The run and the labels that it loaded stay here."""
         with self._stores.runs.hold(self.run, "is being cleaned up"):
             for receipt in self.receipts():
-                self._guarded.delete(receipt)
+                self._checked.delete(receipt)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as data."""
@@ -152,10 +157,10 @@ class AnnotationResults:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """A run as data: what was asked, when, and what each load did."""
+    """A run as plain data: its schema and options, what was not sent, and what each load did."""
     loads = [
-        {"number": one.number, "state": one.state, "version": one.version, "time": one.time, **one.counts}
-        for one in run.loads
+        {"number": load.number, "state": load.state, "version": load.version, "time": load.time, **load.counts}
+        for load in run.loads
     ]
     return {
         "anno_key": run.anno_key,

@@ -1,4 +1,4 @@
-"""What people will not find, or cannot do, in the tool, as far as it is the same for all tasks of a run."""
+"""What the tool does not show of a run, or does not let people do: notes that are the same for all its tasks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..store.stores import Stores
 
 
 def shown_columns(stores: Stores, backend: CheckedBackend) -> list[str]:
-    """The dataset's own columns of samples that the tool is given."""
+    """The names of the users' own columns of samples that are sent, for the tool to show."""
     own = [f for f in stores.samples.schema() if f.name not in SAMPLES.names]
     return [f.name for f in own if backend.capabilities.sample_columns and is_plain(f.type)]
 
 
 def of_run(schema: LabelSchema, stores: Stores, backend: CheckedBackend) -> Iterator[str]:
-    """A sentence for each."""
+    """One sentence for each limit: field types that the editor handles badly, columns that cannot be sent."""
     can = backend.capabilities
     for field in schema.fields.values():
         if limit := can.editor_limits.get(field.type):

@@ -1,4 +1,4 @@
-"""Undo: take back the last load of a run, and only that; what was edited here since stays.
+"""Undo: reverse the last load of a run, and only that. What was edited here since stays.
 
 It is the same three-way merge: the base is what the load left, theirs is what was there before it, ours is now.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,15 +21,14 @@ from ..core.merge.patch import with_columns, with_components
 from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
-from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store.baseline import newest_rows
+from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.lease import Hold
 from ..store.run import Load, Run
 from ..store.stores import Stores
 from ..store.tables import CHANGES, quote
-from ..store.task_index import TaskIndex
 from . import apply as loading
 from .reports import Undone
 
@@ -92,30 +91,31 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     cannot be put back, as its sample is not here any more.
     """
     rows = stores.runs.tasks(run)
-    tasks, samples = pa.concat_arrays(rows["task"].chunks), [ids.values for ids in rows["sample_ids"]]
-    task_index = TaskIndex(pa.concat_arrays(samples), np.array([len(ids) for ids in samples]))
-    present = stores.samples.existing_ids(pa.concat_arrays(samples))
+    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
     single = destination.singles(run.schema, load.destinations)
-    with Groups(CHANGES) as changes, Groups(BASELINE) as left, Groups(OURS) as ours, Groups(CHANGES) as deleted:
-        fields: set[str] = set()
+    fields: set[str] = set()
+
+    def changes_with_fields() -> Iterator[pa.RecordBatch]:
         for batch in _changes_of(stores, run, load):
             fields.update(pc.unique(batch["field"]).to_pylist())
-            changes.add(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        for batch in stores.baseline.scan(run, [load.number]):
-            left.add(batch, pc.index_in(batch["task"], value_set=tasks).to_numpy())
-        for batch in stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else ():
-            ours.add(batch, task_index.task_numbers(batch["sample_id"]))
-        for batch in _deletions_undone(stores, run, load):
-            deleted.add(batch, task_index.task_numbers(batch["sample_id"]))
-        for number, task in enumerate(tasks.to_pylist()):
+            yield batch
+
+    with ExitStack() as files:
+        changes = files.enter_context(tasks.by_name(CHANGES, changes_with_fields()))
+        left = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run, [load.number])))
+        now = stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else iter(())
+        ours = files.enter_context(tasks.by_sample(OURS, now))
+        deleted = files.enter_context(tasks.by_sample(CHANGES, _deletions_undone(stores, run, load)))
+        for number, task in enumerate(tasks.names):
             part, lost = _of_samples(changes.get(number).combine_chunks(), present)
             if part.num_rows or lost.num_rows:
-                stamp = Provenance(
+                provenance = Provenance(
                     run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions
                 )
                 part = _replacing(part, deleted.get(number))
                 here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, newest_rows(left.get(number)), here, single, stamp), lost
+                yield _of_task(part, newest_rows(left.get(number)), here, single, provenance), lost
 
 
 def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
@@ -171,13 +171,15 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     ).combine_chunks()
 
 
-def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], stamp: Provenance) -> Merged:
+def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], provenance: Provenance) -> Merged:
     ids = pa.concat_arrays(part["label_id"].chunks)
     base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
     was = part.filter(pc.not_equal(part["action"], "add"))
     columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
-    merged = merge(base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", stamp, _WORDING)
+    merged = merge(
+        base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", provenance, _WORDING
+    )
     return _with_provenance(merged, part)
 
 

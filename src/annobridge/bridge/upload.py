@@ -1,4 +1,4 @@
-"""Sending: the tasks of a run go to the tool, one after another, under the lease of the run."""
+"""Upload: the tasks of a run are sent one after another, while the run's lease is held."""
 
 from __future__ import annotations
 
@@ -30,17 +30,20 @@ class Uploader:
     run: Run
     hold: Hold
     backend: CheckedBackend
-    outgoing: PendingTasks
-    no_place: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
+    tasks: PendingTasks
+    unsupported: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
     notes: list[str] = field(default_factory=list)  # of the receipts
 
     def send(self, progress: ProgressChoice) -> Run:
-        """Send all tasks; the run as it is then."""
-        refused, size = _Refused(self.backend.config.on_rejected == "skip"), len(self.outgoing)
-        with Progress(progress, self.outgoing.samples, f"sending to {self.backend.name}") as bar:
+        """Send all tasks. Returns the run, whose state is ``sent``.
+
+        Raises the error of the backend that stopped it; tasks that were sent stay sent, and their receipts are stored.
+        """
+        refused, size = _Refused(self.backend.config.on_rejected == "skip"), len(self.tasks)
+        with Progress(progress, self.tasks.samples, f"sending to {self.backend.name}") as bar:
             for number in range(size):
                 self.hold.check()
-                task = self.outgoing.task(number)
+                task = self.tasks.task(number)
                 try:
                     receipt = self._upload(task, refused)
                 except BackendError as e:
@@ -50,14 +53,14 @@ class Uploader:
                     self.notes.extend(receipt.notes)
                 bar.advance(task.samples.num_rows)
         if refused.reasons:
-            refused.report(self.stores, self.run, self.outgoing.samples)
+            refused.report(self.stores, self.run, self.tasks.samples)
         return self.stores.runs.update(self.run, state="sent", options=self._options())
 
     def _options(self) -> dict[str, Any]:
-        """The run's options, with the labels for which the tool has no place among those that are not sent, and notes on what
-        people will not find in the tool. Warns of both.
+        """The options to store with the run: also which labels the tool does not take, and notes on what it does not show. Warns
+        of both.
         """
-        entries = self.no_place.to_list()
+        entries = self.unsupported.to_list()
         if entries:
             warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=5)
         notes = list(dict.fromkeys([*tool_limits.of_run(self.run.schema, self.stores, self.backend), *self.notes]))
@@ -71,26 +74,27 @@ class Uploader:
         }
 
     def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
-        """Upload a task. Where refusals are to be skipped, the samples that the tool refuses are left out of it; ``None``
-        when nothing is left.
+        """Upload a task. With ``on_rejected="skip"``, samples that the tool refuses are left out, and the task is tried again;
+        ``None`` when no sample is left.
         """
         while task.samples.num_rows:
             try:
                 receipt = self.backend.upload(task)
             except Rejected as e:
-                # What the server took of a task that it refuses as a whole may hold work: it is not left without a run.
+                # A task that exists on the server although it was refused may hold people's work, so it is not skipped.
                 if not refused.skip or (not e.samples and self.backend.find(task.name) is not None):
                     raise
                 task = refused.without(task, e)
                 self.stores.runs.set_task(self.run, task.name, as_array(task.samples["sample_id"]))
                 continue
-            self.no_place.add_refused(task.labels, receipt.unsent)
+            self.unsupported.add_refused(task.labels, receipt.unsent)
             return receipt
         return None
 
     def _record(self, number: int, receipt: Receipt) -> None:
-        """Write down the baseline and the receipt of a task. If the run was taken over meanwhile, nothing is written; if it
-        was aborted, the task that was just made is removed from the server.
+        """Store the baseline of a task, then its receipt: a task that has a receipt is complete.
+
+        If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new task is deleted.
         """
         try:
             self.hold.check()
@@ -98,12 +102,12 @@ class Uploader:
             if not self.stores.runs.exists(self.run):
                 self.backend.delete(receipt)
             raise
-        self.stores.baseline.add_sent(self.run, receipt.task, self.outgoing.with_unsent(number, receipt.baseline))
+        self.stores.baseline.add_sent(self.run, receipt.task, self.tasks.with_unsent(number, receipt.baseline))
         self.stores.runs.add_receipt(self.run, receipt.task, receipt.state)
 
 
 class _Refused:
-    """What the tool refused: whether to skip it, and why it was."""
+    """The samples that the tool refused, and why."""
 
     def __init__(self, skip: bool) -> None:
         self.skip = skip
@@ -120,13 +124,13 @@ class _Refused:
         labels = task.labels.filter(pc.is_in(task.labels["sample_id"], value_set=as_array(left["sample_id"])))
         return replace(task, samples=left, labels=labels)
 
-    def report(self, stores: Stores, run: Run, of: int) -> None:
-        """Warn of the samples that were left out. A run of which nothing is left is forgotten."""
+    def report(self, stores: Stores, run: Run, total: int) -> None:
+        """Warn of the samples that were left out. A run without any sample is deleted, and ``Rejected`` raised."""
         reasons = "\n  - ".join(self.reasons)
         if not stores.runs.tasks(run).num_rows:
             stores.runs.delete(run)
             raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
-        message = f"The tool refused {self.samples} of {of} samples, which are not in the run {run.anno_key!r}:"
+        message = f"The tool refused {self.samples} of {total} samples, which are not in the run {run.anno_key!r}:"
         warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
 
 

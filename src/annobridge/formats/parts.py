@@ -1,32 +1,24 @@
-"""Content: samples with all their labels, part by part; the labels are regrouped on disk, and one part is in memory."""
+"""Samples with all their labels, part by part: the labels are regrouped on disk, and one part is in memory at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
 
-from ..spill.groups import Groups
+from ..store.by_task import ByTask
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.samples import Samples
-from ..store.task_index import TaskIndex
 from .base import PART, Part
 
 
 class SampleParts:
-    """Some samples, in the order of their ids, and labels (``ORDERED``) on them in any order."""
+    """Some samples, in the order of their ids, and labels (``LABELS_WITH_ROW_ID``) on them in any order."""
 
     def __init__(self, samples: Samples, sample_ids: pa.Array, labels: Iterable[pa.RecordBatch]) -> None:
         self._samples, self._ids = samples, sample_ids
-        self._labels = Groups(LABELS_WITH_ROW_ID)
-        task_index = TaskIndex(sample_ids, np.minimum(PART, len(sample_ids) - np.arange(0, len(sample_ids), PART)))
-        try:
-            for batch in labels:
-                self._labels.add(batch, task_index.task_numbers(batch["sample_id"]))
-        except BaseException:
-            self._labels.close()
-            raise
+        parts = ByTask([sample_ids.slice(at, PART) for at in range(0, len(sample_ids), PART)])
+        self._labels = parts.by_sample(LABELS_WITH_ROW_ID, labels)
 
     def __len__(self) -> int:
         return len(self._ids)

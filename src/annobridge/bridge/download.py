@@ -1,0 +1,104 @@
+"""What the tool has now for each task of a run, beside the baseline of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..backend.base import Download, Receipt
+from ..backend.checked import CheckedBackend
+from ..core.digest import digest
+from ..core.labels import BASELINE, REMOTE
+from ..core.merge import destination
+from ..exceptions import BackendError, Gone
+from ..spill.groups import Groups
+from ..store import baseline
+from ..store.run import Run
+from ..store.stores import Stores
+
+GONE = "gone"  # in place of the digest of a task that is not on the server
+
+
+class Downloaded(NamedTuple):
+    """One task: its baseline, and what the tool has now."""
+
+    base: pa.Table  # BASELINE, what holds now
+    sent: pa.Table  # of it, the labels of the fields that were sent
+    copies: pa.Table  # of it, the labels that loads copied into other fields
+    labels: int  # how many labels were sent
+    doubled: int  # how many of them the baseline has a second record of
+    download: Download | Gone
+
+
+def download_all(
+    backend: CheckedBackend, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
+) -> Iterator[Downloaded]:
+    """Every task in order. The next one is downloaded while the caller works on this one."""
+
+    def download(number: int) -> Downloaded:
+        rows = bases.get(number)
+        base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows)
+        sent, copies = destination.split(base)
+        answer: Download | Gone
+        try:
+            answer = _download(backend, run, Receipt(names[number], receipts[names[number]], _remote(sent)))
+        except Gone as e:
+            answer = e
+        return Downloaded(base.combine_chunks(), sent, copies, labels, doubled, answer)
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(download, 0)
+        for following in range(1, len(names) + 1):
+            answer = coming.result()
+            if following < len(names):
+                coming = ahead.submit(download, following)
+            yield answer
+
+
+def _download(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
+    """What the tool has for a task. An error says how to go on."""
+    try:
+        return backend.download(receipt)
+    except Gone:
+        raise
+    except BackendError as e:
+        again = f"Nothing was loaded; load_annotations({run.anno_key!r}) tries again."
+        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
+
+
+def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
+    """The baseline of one task as it stands now (``REMOTE``), without what was copied into other fields."""
+    rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
+    return _remote(destination.split(baseline.newest_rows(rows))[0])
+
+
+def _remote(sent: pa.Table) -> pa.Table:
+    return sent.select(REMOTE.names).cast(REMOTE)
+
+
+def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
+    """What the tool holds now, as one digest per task; compared before a plan that was made earlier is applied."""
+    receipts = stores.runs.receipts(run)
+    found = []
+    for name in stores.runs.tasks(run)["task"].to_pylist():
+        try:
+            receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
+            found.append(digest_of(_download(backend, run, receipt)))
+        except Gone:
+            found.append(GONE)
+    return found
+
+
+def digest_of(download: Download) -> str:
+    """The same for the same labels and samples, in whatever order the tool returns them."""
+    labels, samples = download.labels, download.samples
+    order = pc.sort_indices(
+        labels.select(["sample_id", "remote_id"]), [("sample_id", "ascending"), ("remote_id", "ascending")]
+    )
+    compared = [name for name in REMOTE.names if name not in ("label_id", "rev", "time")]
+    answered = pa.table({"sample_id": samples.take(pc.sort_indices(samples))})
+    return digest(labels.select(compared).take(order)) + digest(answered)

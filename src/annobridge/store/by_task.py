@@ -1,0 +1,48 @@
+"""Rows regrouped on disk by the task that they belong to, so that one task is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..spill.groups import Groups
+from .task_index import TaskIndex
+
+
+class ByTask:
+    """The tasks of a run, or the parts of an export: the sample ids of each, in the order of the view, and its name."""
+
+    def __init__(self, sample_ids: Sequence[pa.Array], names: Sequence[str] = ()) -> None:
+        self.sample_ids, self.names = list(sample_ids), list(names)
+        self.all_sample_ids = pa.concat_arrays(self.sample_ids) if self.sample_ids else pa.array([], pa.string())
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def by_sample(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
+        """Rows by the task of their ``sample_id``; those of other samples are left out. Close the result after use."""
+        task_index = TaskIndex(self.all_sample_ids, np.array([len(ids) for ids in self.sample_ids], np.int64))
+        return _grouped(schema, batches, lambda batch: task_index.task_numbers(batch["sample_id"]))
+
+    def by_name(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
+        """Rows by their column ``task``; those of other tasks are left out. Close the result after use."""
+        names = pa.array(self.names, pa.string())
+        return _grouped(
+            schema, batches, lambda batch: pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy()
+        )
+
+
+def _grouped(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], number: Callable[[pa.RecordBatch], np.ndarray]
+) -> Groups:
+    groups = Groups(schema)
+    try:
+        for batch in batches:
+            groups.add(batch, number(batch))
+    except BaseException:
+        groups.close()
+        raise
+    return groups
