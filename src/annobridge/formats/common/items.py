@@ -22,7 +22,8 @@ ITEMS = pa.schema(
     ]
 )
 _LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
-# A label on an item. Columns that a table lacks are null. Positions are in the unit that the format declares.
+# A label on an item. Columns that a table lacks are null. Positions are in the unit that the format declares. ``kind`` may also be
+# "corners" (``corners.py``): a box, upright or turned, whose four corners are the points.
 SHAPES = pa.schema(
     [pa.field("item", pa.int32(), nullable=False)]
     + [f.with_nullable(f.name != "kind") for f in LABELS if f.name not in _LEFT_OUT]
