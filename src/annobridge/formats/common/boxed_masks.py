@@ -46,7 +46,14 @@ def from_rows(text: str, left: int, top: int, width: int, height: int, size: tup
     """The RLE of CVAT's ``rle``: comma separated run lengths of a box's rows, zeros first. A text says what is wrong with it."""
     if width <= 0 or height <= 0:
         return "its mask has no area"
-    if width > size[0] or height > size[1] or left >= size[0] or top >= size[1] or left + width <= 0 or top + height <= 0:
+    if (
+        width > size[0]
+        or height > size[1]
+        or left >= size[0]
+        or top >= size[1]
+        or left + width <= 0
+        or top + height <= 0
+    ):
         return "its mask is not inside its image"
     if not _COUNTS.fullmatch(text):
         return "its RLE is no list of run lengths"

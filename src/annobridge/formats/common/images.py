@@ -54,7 +54,7 @@ class Names:
         self._by_base: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         for path in paths:
-            base = PurePosixPath(composed(path.replace("\\", "/"))).name
+            base = composed(path.replace("\\", "/")).rpartition("/")[2]
             self._by_base[base].append(path)
             self._by_stem[_stem(base)].append(path)
 
@@ -63,7 +63,7 @@ class Names:
         split, or the shortest if it is the name itself; ``None`` if it is not clear which.
         """
         name = composed(name.replace("\\", "/")).lstrip("./")
-        base = PurePosixPath(name).name
+        base = name.rpartition("/")[2]
         for paths, wanted, cut in ((self._by_base[base], name, False), (self._by_stem[_stem(base)], _stem(name), True)):
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
@@ -163,9 +163,9 @@ def _folder_names(folder: Path) -> dict[str, Path]:
 
 def _on_disk(archive: Archive, name: str, context: Context) -> str:
     """The path of an image: that of its file, or of a copy of what is inside a zip."""
-    path = archive.file(name)
+    path = archive.file_text(name)
     if path is not None:
-        return str(path.absolute())
+        return path
     if context.media_folder is None:
         raise InvalidSource(
             f"The images of {str(archive.path)!r} are inside the archive; give media_dir= for the folder to unpack them into, or "
@@ -191,7 +191,7 @@ class _Known:
         self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
         self._by_frame: dict[int, list[str]] = defaultdict(list)
         for path in images:
-            if number := _LAST_NUMBER.search(_stem(PurePosixPath(path).name)):
+            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
                 self._by_frame[int(number[1])].append(path)
 
     def find(

@@ -52,4 +52,6 @@ class CvatFormat(FileFormat):
                 found = True
                 yield from FileReader(archive, name, items, report, PurePosixPath(name).stem).read()
         if not found:
-            raise InvalidSource(f"{str(archive.path)!r} has no XML file with the root <annotations>; give another format.")
+            raise InvalidSource(
+                f"{str(archive.path)!r} has no XML file with the root <annotations>; give another format."
+            )

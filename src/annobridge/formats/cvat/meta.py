@@ -14,7 +14,9 @@ from ..common.xml import Element, text
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
-_FLAGS = frozenset({"occluded", "truncated", "difficult", "iscrowd", "is_crowd"})  # booleans even where they are not declared
+_FLAGS = frozenset(
+    {"occluded", "truncated", "difficult", "iscrowd", "is_crowd"}
+)  # booleans even where they are not declared
 _WORDS = {"true": True, "false": False}
 
 

@@ -81,7 +81,7 @@ class FileReader:
             get = shape.get
             if shape.tag == "box" and (label := get("label")):  # nearly all shapes are boxes
                 boxes = kind("box")
-                boxes.rows.append((
+                boxes.add((
                     item, shape.sourceline, label, get("occluded"), get("z_order"), get("group_id"), get("source"), None, None,
                     get("rotation"), get("xtl"), get("ytl"), get("xbr"), get("ybr"),
                 ))  # fmt: skip
@@ -128,21 +128,32 @@ class FileReader:
         if not label:
             self._skip(shape, "it has no class")
             return
-        common = (item, shape.sourceline, label, get("occluded"), get("z_order"), group, source, index, keyframe, get("rotation"))
+        common = (
+            item,
+            shape.sourceline,
+            label,
+            get("occluded"),
+            get("z_order"),
+            group,
+            source,
+            index,
+            keyframe,
+            get("rotation"),
+        )
         if shape.tag in _GEOMETRY:
             name, texts = _GEOMETRY[shape.tag]
             kind = self._rows.kind(name)
-            kind.rows.append((*common, *map(get, texts)))
+            kind.add((*common, *map(get, texts)))
         elif shape.tag == "tag":
             kind = self._rows.kind("classification")
-            kind.rows.append(common)
+            kind.add(common)
         elif shape.tag == "mask":
             kind = self._rows.kind("mask")
             mask = _mask(shape, size)
             if isinstance(mask, str):
                 self._skip(shape, mask)
                 return
-            kind.rows.append((*common, mask))
+            kind.add((*common, mask))
         elif shape.tag == "skeleton":
             kind = self._rows.kind("skeleton")
             if not self._skeleton(kind, shape, common, label):
@@ -172,8 +183,8 @@ class FileReader:
                 return False
             points.append(point)
             visibility.append(seen)
-        row = len(kind.rows)
-        kind.rows.append((*common, points, visibility))
+        row = kind.count
+        kind.add((*common, points, visibility))
         kind.attributes.add(row, POINT_NAMES, points_attribute(names))
         for name, child in found.items():
             if len(child):
@@ -182,7 +193,7 @@ class FileReader:
 
     def _attributes(self, kind: Kind, shape: Element, key: tuple[str | None, str], prefix: str = "") -> None:
         """Add the attributes of the last row."""
-        row = len(kind.rows) - 1
+        row = kind.count - 1
         types = self._meta.types.get(key, {})
         for child in shape:
             if child.tag == "attribute" and (name := child.get("name")):

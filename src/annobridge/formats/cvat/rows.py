@@ -43,12 +43,18 @@ class Attributes:
 
 
 class Kind:
-    """The rows of one kind. Each is a tuple of ``COMMON``, and of the texts of its geometry."""
+    """The rows of one kind: the values of ``COMMON`` and the texts of the geometry, of one row after another in one list."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[Any, ...]] = []
+        self.values: list[Any] = []
+        self.count = 0
         self.attributes = Attributes()
         self.confidences: dict[int, float] = {}
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """Add a row. All rows of a kind are of the same length."""
+        self.values += row
+        self.count += 1
 
 
 class Rows:
@@ -73,19 +79,20 @@ class Rows:
     @property
     def is_full(self) -> bool:
         """Whether they are enough for a batch."""
-        return sum(len(kind.rows) for kind in self.kinds.values()) >= MANY
+        return sum(kind.count for kind in self.kinds.values()) >= MANY
 
     def take(self) -> Iterator[pa.Table]:
         """The rows so far as tables of ``SHAPES``; they are then forgotten."""
         kinds, self.kinds = self.kinds, {}
         for name, kind in kinds.items():
-            if kind.rows:
+            if kind.count:
                 yield self._table(name, kind)
 
     def _table(self, name: str, kind: Kind) -> pa.Table:
-        columns = dict(zip(COMMON, zip(*(row[: len(COMMON)] for row in kind.rows), strict=True), strict=True))
-        geometry = list(zip(*(row[len(COMMON) :] for row in kind.rows), strict=True))
-        size = len(kind.rows)
+        size = kind.count
+        width = len(kind.values) // size
+        columns = {column: kind.values[at::width] for at, column in enumerate(COMMON)}
+        geometry = [kind.values[at::width] for at in range(len(COMMON), width)]
         values, good, reason = _GEOMETRY[name](geometry, size)
         label = pa.array(columns["label"], pa.string())
         if self.classes and (unknown := size - (pc.sum(pc.is_in(label, pa.array(sorted(self.classes)))).as_py() or 0)):
