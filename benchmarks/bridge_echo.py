@@ -1,10 +1,10 @@
-"""One stage of the echo benchmark: what the bridge itself costs, with a tool that costs (almost) nothing.
+"""What the bridge itself costs, with a tool that costs next to nothing: the echo tool of ``echo_backend.py``.
 
-The tool is the neutral ``echo_store`` (a JSON line per image; a fixed rule edits what was sent), which other products are
-measured with too. It is looked for in the folder that ECHO_STORE names, else in ``../shared/bench`` beside the project.
-``run_echo.py`` there drives all stages, each in a process of its own:
+    python benchmarks/bridge_echo.py --images 1000 10000 100000
 
-    python ../shared/bench/run_echo.py --target benchmarks/bridge_echo.py --images 1000 10000 100000
+For each number of images and each mode it runs three stages, each in a process of its own so that their memory is measured apart:
+``build`` makes a dataset with boxes, ``annotate`` sends it to the tool, ``load`` loads what the tool's rule made of it, and checks
+the counts. It prints a line for each stage, and ``--json FILE`` appends the figures to a file.
 """
 
 from __future__ import annotations
@@ -12,100 +12,124 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+import echo_store
 import measure
-from echo_backend import HOOKS, echo_store
+from echo_backend import TOOL_SECONDS
 
+STAGES = ("build", "annotate", "load")
 FIELD = {"new": "annotated", "edit": "ground_truth"}
 
 
-def _samples(images: int, workdir: Path) -> pa.Table:
-    return pa.table({"sample_id": [f"{i:07d}" for i in range(images)],
-                     "filepath": [str(workdir / "img" / f"{i:07d}.jpg") for i in range(images)]})  # fmt: skip
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[1000])
+    parser.add_argument("--per-image", type=int, default=10, help="labels of each image")
+    parser.add_argument("--modes", nargs="+", default=list(FIELD), choices=list(FIELD))
+    parser.add_argument("--json", type=Path, help="append the figures of each stage to this file, as lines of JSON")
+    parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)  # what a process of its own is to run
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.stage:
+        figures = run_stage(args.stage, args.modes[0], args.images[0], args.per_image, args.folder)
+        print(json.dumps(figures))
+        return 0 if figures.get("check", {}).get("ok", True) else 1
+    return run_all(args)
 
 
-def _labels(images: int, dets: int, step: int = 5_000) -> Iterator[pa.RecordBatch]:
-    for at in range(0, images, step):
-        numbers = range(at * dets, min(at + step, images) * dets)
-        flat = [value for n in numbers for value in echo_store.box(n)]
-        yield pa.record_batch({
-            "sample_id": pa.array([f"{n // dets:07d}" for n in numbers]),
-            "label": pa.array([echo_store.label_name(n) for n in numbers]),
-            "bounding_box": pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float64()), 4),
-        })  # fmt: skip
+def run_all(args: argparse.Namespace) -> int:
+    """Run each stage in a process of its own; 1 if one of them fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        for images in args.images:
+            for mode in args.modes:
+                for stage in STAGES:
+                    command = [
+                        sys.executable, __file__, "--stage", stage, "--modes", mode, "--images", str(images),
+                        "--per-image", str(args.per_image), "--folder", folder,
+                    ]  # fmt: skip
+                    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+                    if done.returncode:
+                        print(f"{mode} {images} {stage} failed. {done.stdout}")
+                        return 1
+                    figures = json.loads(done.stdout)
+                    _print(figures)
+                    if args.json:
+                        with args.json.open("a") as file:
+                            file.write(json.dumps(figures) + "\n")
+    return 0
 
 
-def build(args: argparse.Namespace, uri: Path) -> None:
-    """A dataset of images with ``dets`` boxes each."""
+def _print(figures: dict[str, Any]) -> None:
+    stage = figures[figures["stage"]]
+    memory = stage["rss_peak_mib"] - stage["rss_start_mib"]
+    tool = sum(figures["tool_s"].values())
+    print(
+        f"{figures['images']:>9,} {figures['mode']:5} {figures['stage']:9} {stage['cpu_s']:8.2f} CPU s, "
+        f"of which the tool {tool:6.2f}  {memory:6.0f} MiB  {figures.get('check', '')}",
+        flush=True,
+    )
+
+
+def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path) -> dict[str, Any]:
+    """Run one stage in this process, and return its figures."""
     import annobridge as ab
 
-    dataset = ab.create_dataset(uri)
-    dataset.add_samples(_samples(args.images, uri.parent))
-    batches = _labels(args.images, args.dets)
-    first = next(batches)
-    dataset.add_labels("ground_truth", pa.RecordBatchReader.from_batches(first.schema, _chain(first, batches)))
-
-
-def _chain(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from rest
-
-
-def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--stage", required=True, choices=["build", "annotate", "load"])
-    p.add_argument("--mode", required=True, choices=["new", "edit"])
-    p.add_argument("--images", type=int, required=True)
-    p.add_argument("--dets", type=int, default=10)
-    p.add_argument("--workdir", type=Path, required=True)
-    p.add_argument("--json", type=Path, help="write the figures here (default: standard output)")
-    args = p.parse_args(argv)
-    figures: dict[str, Any] = {"product": "annobridge", **{k: str(v) for k, v in vars(args).items()}}
-    with measure.phase("import", figures):
-        import annobridge as ab
-
-        _ = ab.Dataset  # imports LanceDB
-
+    _ = ab.Dataset  # imports LanceDB, which is not to be measured
     ab.annotation_config.backends["echo"] = {"config_cls": "echo_backend.EchoConfig"}
-    uri = args.workdir / f"echo-{args.mode}-{args.images}x{args.dets}"
-    field = FIELD[args.mode]
-    if args.stage == "build":
-        shutil.rmtree(uri, ignore_errors=True)
+    figures: dict[str, Any] = {"stage": stage, "mode": mode, "images": images, "per_image": per_image}
+    uri = folder / f"{mode}-{images}"
+    if stage == "build":
         with measure.phase("build", figures):
-            build(args, uri)
-    elif args.stage == "annotate":
+            build(uri, images, per_image)
+    elif stage == "annotate":
         dataset = ab.load_dataset(uri)
         with measure.phase("annotate", figures):
             dataset.annotate(
-                "run", label_field=field, label_type="detections", classes=echo_store.CLASSES, attributes=False,
-                backend="echo", folder=str(uri), mode=args.mode, dets=args.dets,
+                "run", label_field=FIELD[mode], label_type="detections", classes=echo_store.CLASSES, attributes=False,
+                backend="echo", folder=str(uri), mode=mode, per_image=per_image,
             )  # fmt: skip
     else:
-        figures |= load(ab.load_dataset(uri), args, field, figures)
+        dataset = ab.load_dataset(uri)
+        with measure.phase("load", figures):
+            report = dataset.load_annotations("run", unexpected="ignore")
+        found = {"labels": dataset.count_labels(FIELD[mode]), "edited": report.edited}
+        figures["check"] = found | {"ok": found == echo_store.expected(mode, images, per_image)}
         shutil.rmtree(uri)
-    figures["hooks"] = {name: round(seconds, 3) for name, seconds in HOOKS.items()}
-    text = json.dumps(figures)
-    if args.json:
-        args.json.write_text(text)
-    else:
-        print(text)
-    return 0 if figures.get("check", {}).get("ok", True) else 1
+    return figures | {"tool_s": {method: round(seconds, 3) for method, seconds in TOOL_SECONDS.items()}}
 
 
-def load(dataset: Any, args: argparse.Namespace, field: str, figures: dict[str, Any]) -> dict[str, Any]:
-    """Load, count what is there, and load again: the second time must write nothing."""
-    with measure.phase("load", figures):
-        report = dataset.load_annotations("run", unexpected="ignore")
-    want = echo_store.expected(args.mode, args.images, args.dets)
-    got = dataset.count_labels(field)
-    ok = got == want["labels"] and report.edited == want["edited"]
-    return {"check": {"labels": got, "want": want["labels"], "edited": report.edited, "ok": ok}}
+def build(uri: Path, images: int, per_image: int) -> None:
+    """A dataset of images with ``per_image`` boxes each in the field ``ground_truth``. Their files are not needed."""
+    import annobridge as ab
+
+    ids = [f"{i:07d}" for i in range(images)]
+    paths = [str(uri.parent / "images" / f"{i}.jpg") for i in ids]
+    dataset = ab.create_dataset(uri)
+    dataset.add_samples(pa.table({"sample_id": ids, "filepath": paths}))
+    schema = pa.schema({
+        "sample_id": pa.string(), "label": pa.string(), "bounding_box": pa.list_(pa.float64(), 4),
+    })  # fmt: skip
+    dataset.add_labels("ground_truth", pa.RecordBatchReader.from_batches(schema, _labels(schema, images, per_image)))
+
+
+def _labels(schema: pa.Schema, images: int, per_image: int, step: int = 5_000) -> Iterator[pa.RecordBatch]:
+    for start in range(0, images, step):
+        numbers = range(start * per_image, min(start + step, images) * per_image)
+        flat = pa.array([value for n in numbers for value in echo_store.box_of(n)], pa.float64())
+        columns = [
+            pa.array([f"{n // per_image:07d}" for n in numbers]),
+            pa.array([echo_store.class_of(n) for n in numbers]),
+            pa.FixedSizeListArray.from_arrays(flat, 4),
+        ]
+        yield pa.record_batch(columns, schema=schema)
 
 
 if __name__ == "__main__":

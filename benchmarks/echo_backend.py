@@ -1,55 +1,44 @@
-"""A backend over the neutral echo store: an annotation tool that costs next to nothing."""
+"""A backend over the echo store: an annotation tool that costs next to nothing."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from time import process_time
+from time import thread_time
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ.get("ECHO_STORE", str(ROOT.parent / "shared" / "bench")))
-import echo_store  # noqa: E402
+import echo_store
+from annobridge.backend import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Task
+from annobridge.core.labels import REMOTE, conform
 
-from annobridge.backend import (  # noqa: E402
-    AnnotationBackend,
-    AnnotationBackendConfig,
-    Capabilities,
-    Download,
-    Receipt,
-    Task,
-)
-from annobridge.core.labels import REMOTE, conform  # noqa: E402
-
-HOOKS: Counter[str] = Counter()  # CPU seconds inside this tool, which are not the bridge's
+TOOL_SECONDS: Counter[str] = Counter()  # CPU seconds in this tool, by method
 
 
 @contextmanager
-def _hook(name: str) -> Iterator[None]:
-    start = process_time()
+def _counted(method: str) -> Iterator[None]:
+    """Add the CPU time of this thread. That of the process would include the merge of another task, in another thread."""
+    start = thread_time()
     yield
-    HOOKS[name] += process_time() - start
+    TOOL_SECONDS[method] += thread_time() - start
 
 
 class EchoConfig(AnnotationBackendConfig):
-    """Where the echo server keeps its files, and which rule it follows."""
+    """Where the tool keeps its files, and which rule it applies."""
 
     folder: str = "."
     mode: str = "edit"
-    dets: int = 10
+    per_image: int = 10
 
 
 class EchoBackend(AnnotationBackend):
-    """Writes a task as JSON lines, and reads back what the rule made of it."""
+    """Writes a task as JSON lines, and reads them back with the edits of the rule."""
 
     name: ClassVar[str] = "echo"
     Config = EchoConfig
@@ -57,31 +46,31 @@ class EchoBackend(AnnotationBackend):
         label_types=frozenset({"detections"}), attribute_types=frozenset({"text"}), sends_media=False
     )
 
-    def _path(self, task: str) -> str:
-        return str(Path(self.config.folder) / f"{task}.jsonl")  # type: ignore[attr-defined]
+    def _path(self, task: str) -> Path:
+        return Path(self.config.folder) / f"{task}.jsonl"  # type: ignore[attr-defined]
 
     def upload(self, task: Task) -> Receipt:
-        with _hook("upload_s"):
+        with _counted("upload"):
             return self._upload(task)
 
     def _upload(self, task: Task) -> Receipt:
         labels = task.labels
-        place = pc.index_in(labels["sample_id"], value_set=task.samples["sample_id"].combine_chunks()).to_numpy()
-        ends = np.cumsum(np.bincount(place, minlength=task.samples.num_rows)).tolist()
-        rows = labels.select(["label_id", "label", "bounding_box"]).take(pa.array(np.argsort(place, kind="stable")))
+        image = pc.index_in(labels["sample_id"], value_set=task.samples["sample_id"].combine_chunks()).to_numpy()
+        ends = np.cumsum(np.bincount(image, minlength=task.samples.num_rows)).tolist()
+        rows = labels.select(["label_id", "label", "bounding_box"]).take(pa.array(np.argsort(image, kind="stable")))
         echo_store.write(self._path(task.name), _by_image(task.samples["sample_id"].to_pylist(), ends, rows))
         baseline = labels.append_column(REMOTE.field("remote_id"), labels["label_id"])
         return Receipt(task.name, {}, baseline.cast(REMOTE))
 
     def download(self, receipt: Receipt) -> Download:
-        with _hook("download_s"):
+        with _counted("download"):
             return self._download(receipt)
 
     def _download(self, receipt: Receipt) -> Download:
         samples: list[str] = []
         counts, remote, label, boxes = [], [], [], []
         config: Any = self.config
-        for image, labels in echo_store.read_annotated(self._path(receipt.task), config.mode, config.dets):
+        for image, labels in echo_store.read(self._path(receipt.task), config.mode, config.per_image):
             samples.append(image)
             counts.append(len(labels))
             for label_id, name, box in labels:
@@ -100,11 +89,11 @@ class EchoBackend(AnnotationBackend):
         return Download(conform(rows, REMOTE, kind="box"), images)
 
     def delete(self, receipt: Receipt) -> None:
-        Path(self._path(receipt.task)).unlink(missing_ok=True)
+        self._path(receipt.task).unlink(missing_ok=True)
 
 
 def _by_image(images: list[str], ends: list[int], rows: pa.Table) -> Iterator[tuple[str, list[Any]]]:
-    """The rows that the store takes, made one image at a time."""
+    """The labels of each image, as the store takes them."""
     ids, names = rows["label_id"].to_pylist(), rows["label"].to_pylist()
     boxes = rows["bounding_box"].combine_chunks().flatten().to_numpy().reshape(-1, 4).tolist()
     labels = list(zip(ids, names, boxes, strict=True))
@@ -113,7 +102,7 @@ def _by_image(images: list[str], ends: list[int], rows: pa.Table) -> Iterator[tu
 
 
 def _numbered(sample: pa.Array, counts: list[int]) -> pa.Array:
-    """An id for a new label: its image, and its place there."""
+    """Remote ids of new labels: the image, and the position among its labels."""
     starts = np.repeat(np.cumsum(counts) - counts, counts)
-    place = pa.array(np.arange(len(sample)) - starts).cast(pa.string())
-    return pc.binary_join_element_wise(sample, place, "+")
+    position = pa.array(np.arange(len(sample)) - starts).cast(pa.string())
+    return pc.binary_join_element_wise(sample, position, "+")

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from . import answers, imports, kills, races  # noqa: F401 - they register their areas
-from .frame import AREAS, Settings, Stage, Tally, run
-from .places import PLACES
+from .framework import AREAS, Settings, Shared, Tally, run
+from .storage import STORAGES
 
 COLUMNS = ("tried", "landed", "lost", "doubled", "orphans", "bare", "hung")
 TITLES = {"bare": "bare\ntracebacks"}
@@ -50,7 +50,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list areas and rows, and run nothing")
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name contains it")
     parser.add_argument("--rounds", type=int, metavar="N", help="trials of each row")
-    parser.add_argument("--store", action="append", default=[], choices=PLACES, help="may be given twice")
+    parser.add_argument("--store", action="append", default=[], choices=STORAGES, help="may be given twice")
     parser.add_argument("--seed", type=int, default=0, help="the same seed chooses the same trials")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trials at once (2)")
     parser.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="for one process (120)")
@@ -65,7 +65,7 @@ def _list(settings: Settings) -> int:
     for one in AREAS.values():
         print(f"{one.name}: {one.title}")
         with ExitStack() as exit_:
-            for row in one.rows(Stage(settings, settings.folder / one.name, exit_)):
+            for row in one.rows(Shared(settings, settings.folder / one.name, exit_)):
                 print(f"    {row.name}")
     return 0
 

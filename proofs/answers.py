@@ -1,5 +1,5 @@
-"""Answers: one faulty answer at some call of a verb. The verb ends in a ``BackendError`` that says how to go on, or its work is
-done all the same; then it is called again without a fault, and what is there must be what it would have been without one.
+"""The area ``answers``: one HTTP call of a verb gets a faulty answer. The verb must raise a ``BackendError`` that says how to go
+on, or succeed. Then it is repeated without a fault, after which the dataset must be as if there had been none.
 """
 
 from __future__ import annotations
@@ -12,45 +12,46 @@ from pathlib import Path
 
 from annobridge import exceptions
 
-from . import acts, tool, tools
+from . import actions, cvat, servers
+from .checks import check_content, check_is_one_of, check_outcome, check_plan_is_empty
 from .children import Outcome
 from .faults import FAULTS, Fault
-from .frame import Finding, Room, Row, Stage, Trial, area
+from .framework import Finding, Row, Shared, Trial, TrialContext, area
 from .gateway import Gateway
-from .judge import between, ended, one_of, pending
-from .places import Disk
-from .scene import Look, Scene, draw
+from .storage import Disk
+from .target import Snapshot, Target, draw
 
-# A dataset of Pixano is made by a program, which takes its time.
+# Fewer for Pixano, whose datasets are made by a program, which is slow.
 ROUNDS = {("cvat", "annotate"): 110, ("cvat", "load"): 55, ("datagym", "annotate"): 110, ("datagym", "load"): 55,
           ("pixano", "annotate"): 24, ("pixano", "load"): 24}  # fmt: skip
 PATIENCE = {"timeout": 2.0, "deadline": 8.0}
-IN_THE_BACKEND = "This is a mistake in the backend"  # said of any exception of a backend that is not one of annobridge
+IN_THE_BACKEND = (
+    "This is a mistake in the backend"  # in the message for any exception of a backend that is not an AnnobridgeError
+)
 NEXT = {"annotate": ("resume_annotation",), "load": ("load_annotations", "delete_annotation_run")}
 
 
 @area("answers", "faulty answers of servers, proxies and login pages")
-def answers(stage: Stage) -> Iterator[Row]:
-    """A row for each backend and verb."""
-    bases = Bases(stage)
+def answers(shared: Shared) -> Iterator[Row]:
+    """Yield a row for each backend and verb."""
+    bases = Bases(shared)
     for (name, verb), rounds in ROUNDS.items():
         yield Row(f"{verb} ({name})", Answering(name, verb, rounds, bases).plan)
 
 
 @dataclass
 class Bases:
-    """The datasets that trials are copies of."""
+    """The dataset that trials copy."""
 
-    stage: Stage
-    _plain: Scene | None = None
+    shared: Shared
+    _plain: Target | None = None
 
-    def plain(self, room: Room) -> Scene:
-        """A dataset that was not sent."""
+    def plain(self, context: TrialContext) -> Target:
         if self._plain is None:
-            folder = self.stage.folder / "bases"
+            folder = self.shared.folder / "bases"
             draw(folder / "photos", 0)
-            made = Scene(str(folder / "plain"), None, folder / "photos")
-            room.call(acts.create, made)
+            made = Target(str(folder / "plain"), None, folder / "photos")
+            context.call(actions.create, made)
             self._plain = made
         return self._plain
 
@@ -63,89 +64,89 @@ class Answering:
     verb: str
     rounds: int
     bases: Bases
-    calls: int = 0  # of the verb, without a fault
-    before: Look | None = None
-    after: Look | None = None
-    sent: tuple[Scene, tools.Running] | None = None  # what loads are made of: people worked in it
+    calls: int = 0  # HTTP calls of the verb without a fault
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    sent: tuple[Target, servers.Server] | None = None  # an edited run, for trials of load
 
-    def plan(self, room: Room) -> Sequence[Trial]:
-        """Every fault about as often as the others, each at a call that is drawn."""
-        act = getattr(acts, self.verb)
+    def plan(self, context: TrialContext) -> Sequence[Trial]:
+        """Trials with every fault about equally often, each at a random call."""
+        action = getattr(actions, self.verb)
         with ExitStack() as exit_:
             if self.verb == "load":
-                self._send(room)
-            scene, running = self._begin(room, exit_)
-            self.before = room.call(acts.look, scene)
+                self._send(context)
+            target, running = self._begin(context, exit_)
+            self.before = context.call(actions.snapshot, target)
             gateway = exit_.enter_context(Gateway(running.url))
-            room.call(act, replace(scene, url=gateway.url))
-            self.after, self.calls = room.call(acts.look, scene), gateway.calls
-        faults = [fault for fault in FAULTS if not (fault.lies and self._believes)]
-        rounds = room.stage.settings.rounds or self.rounds
+            context.call(action, replace(target, url=gateway.url))
+            self.after, self.calls = context.call(actions.snapshot, target), gateway.calls
+        faults = [fault for fault in FAULTS if not (fault.lies and self._lists_only)]
+        rounds = context.shared.settings.rounds or self.rounds
         chosen = [faults[number % len(faults)] for number in range(rounds)]
-        places = [room.rng.randrange(self.calls) for _ in chosen]
+        storage = [context.rng.randrange(self.calls) for _ in chosen]
         return [
             Trial(f"{fault.name}, at call {at} of {self.calls}", partial(self._trial, fault=fault, at=at))
-            for fault, at in zip(chosen, places, strict=True)
+            for fault, at in zip(chosen, storage, strict=True)
         ]
 
     @property
-    def _believes(self) -> bool:
-        """Whether labels are read as lists, so that nobody can tell an empty one from the work of a person."""
+    def _lists_only(self) -> bool:
+        """Whether labels are read as plain lists, where a wrong list cannot be told from edits in the tool."""
         return (self.backend, self.verb) == ("pixano", "load")
 
-    def _send(self, room: Room) -> None:
-        """The run that loads are made of."""
-        exit_ = room.stage.exit
-        scene, running = self._fresh(room.stage.folder / f"{self.backend}-sent", room, exit_)
-        room.call(acts.annotate, scene)
-        running.work(room.call(acts.known_states, scene))
-        self.sent = scene, running
+    def _send(self, context: TrialContext) -> None:
+        """Make the run that trials of load copy."""
+        exit_ = context.shared.exit
+        target, running = self._fresh(context.shared.folder / f"{self.backend}-sent", context, exit_)
+        context.call(actions.annotate, target)
+        running.work(context.call(actions.known_states, target))
+        self.sent = target, running
 
-    def _fresh(self, folder: Path, room: Room, exit_: ExitStack) -> tuple[Scene, tools.Running]:
+    def _fresh(self, folder: Path, context: TrialContext, exit_: ExitStack) -> tuple[Target, servers.Server]:
         folder.mkdir(parents=True, exist_ok=True)
-        running = exit_.enter_context(tools.SERVERS[self.backend](folder))
-        plain = self.bases.plain(room)
+        running = exit_.enter_context(servers.SERVERS[self.backend](folder))
+        plain = self.bases.plain(context)
         more = tuple((running.more | PATIENCE).items())
-        scene = replace(
+        target = replace(
             plain, uri=str(folder / "dataset"), url=running.url, token=running.token, backend=running.backend, more=more
         )
-        Disk().copy(plain.uri, scene.uri)
-        return scene, running
+        Disk().copy(plain.uri, target.uri)
+        return target, running
 
-    def _begin(self, room: Room, exit_: ExitStack) -> tuple[Scene, tools.Running]:
-        """A dataset of a trial's own, and its server; loads change nothing there, so that they have one together."""
+    def _begin(self, context: TrialContext, exit_: ExitStack) -> tuple[Target, servers.Server]:
+        """A dataset for one trial, and its server. Loads change nothing on the server, and share one."""
         if self.sent is None:
-            return self._fresh(room.folder / "fresh", room, exit_)
+            return self._fresh(context.folder / "fresh", context, exit_)
         made, running = self.sent
-        scene = replace(made, uri=str(room.folder / "dataset"))
-        Disk().copy(made.uri, scene.uri)
-        return scene, running
+        target = replace(made, uri=str(context.folder / "dataset"))
+        Disk().copy(made.uri, target.uri)
+        return target, running
 
-    def _trial(self, room: Room, fault: Fault, at: int) -> Finding:
+    def _trial(self, context: TrialContext, fault: Fault, at: int) -> Finding:
         assert self.before is not None
         assert self.after is not None
         with ExitStack() as exit_:
-            scene, running = self._begin(room, exit_)
+            target, running = self._begin(context, exit_)
             gateway = exit_.enter_context(Gateway(running.url, fault, at))
-            scene = replace(scene, url=gateway.url)
-            outcome = room.attempt(getattr(acts, self.verb), scene)
-            gateway.mend()
+            target = replace(target, url=gateway.url)
+            outcome = context.attempt(getattr(actions, self.verb), target)
+            gateway.clear_fault()
             where = f" [{gateway.landed}]"
-            finding = replace(ended(outcome, self.verb), landed=bool(gateway.landed))
-            now = room.call(acts.look, scene)
-            finding += between(now, [self.before, self.after], "after the fault")
-            finding += self._said(outcome, now)
-            again = room.attempt(acts.finish if self.verb == "annotate" else acts.load, scene)
-            finding += ended(again, "the repetition")
-            if again.kind == "refused":
-                finding += Finding(lost=1, notes=(f"the repetition is refused: {again.text}",))
+            finding = replace(check_outcome(outcome, self.verb), landed=bool(gateway.landed))
+            now = context.call(actions.snapshot, target)
+            finding += check_content(now, [self.before, self.after], "after the fault")
+            finding += self._check_error(outcome, now)
+            retry = context.attempt(actions.finish if self.verb == "annotate" else actions.load, target)
+            finding += check_outcome(retry, "the repetition")
+            if retry.kind == "refused":
+                finding += Finding(lost=1, notes=(f"the repetition is refused: {retry.text}",))
             if finding.sound:
-                finding += one_of(room.call(acts.look, scene), [self.after], "after the repetition")
-                finding += self._on_the_server(room, scene, running)
+                finding += check_is_one_of(context.call(actions.snapshot, target), [self.after], "after the repetition")
+                finding += self._on_the_server(context, target, running)
             return replace(finding, notes=tuple(note + where for note in finding.notes))
 
-    def _said(self, outcome: Outcome, now: Look) -> Finding:
-        """An error is a ``BackendError`` that says how to go on, or names a credential to give; or nothing was begun."""
+    def _check_error(self, outcome: Outcome, now: Snapshot) -> Finding:
+        """Check the error: once a run exists, it has to be a ``BackendError`` that says how to go on, or ``MissingCredential``."""
         if outcome.kind != "refused":
             return Finding()
         if IN_THE_BACKEND in outcome.text:
@@ -158,8 +159,8 @@ class Answering:
             return Finding(bare=1, notes=(f"it does not say how to go on: {outcome.text}",))
         return Finding()
 
-    def _on_the_server(self, room: Room, scene: Scene, running: tools.Running) -> Finding:
+    def _on_the_server(self, context: TrialContext, target: Target, running: servers.Server) -> Finding:
         if self.verb == "load":
             return Finding()
-        known = [task for state in room.call(acts.known_states, scene) for task in running.known(state)]
-        return tool.compare(running.there(), known) + pending(room.call(acts.plan, scene))
+        known = [task for state in context.call(actions.known_states, target) for task in running.known(state)]
+        return cvat.compare(running.there(), known) + check_plan_is_empty(context.call(actions.plan, target))

@@ -1,4 +1,4 @@
-"""Child processes that can be killed: forked from a server process that has imported LanceDB, so that each costs 10 ms."""
+"""Child processes that can be killed: forked from a server process that has imported LanceDB, so that each starts in 10 ms."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from typing import Any, Literal
 
 from annobridge.exceptions import AnnobridgeError
 
-START = 120.0  # seconds; the first one waits for the imports
+START = 120.0  # seconds; the first child waits for the imports
 _PRELOAD = "proofs.preload"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([_PRELOAD])
 
-# Each of these changes a store, a server or a folder, or sends the data for a change. They belong to libraries, not to
-# annobridge, so that a proof does not depend on how annobridge is written.
+# The calls that count as steps: each changes a table, a server or a folder. They are functions of libraries, so that the proofs do
+# not depend on the structure of annobridge.
 _SITES = {
     "write_dataset": "lance:write_dataset",
     "write_fragments": "lance.fragment:write_fragments",
@@ -43,7 +43,7 @@ _SITES = {
 
 @dataclass(frozen=True)
 class Step:
-    """A call that changes something: the how many-th of its process, and whether the process dies before or after it."""
+    """A call that changes something, by its number in the process, and whether to kill the process before or after it."""
 
     number: int
     when: Literal["before", "after"]
@@ -62,7 +62,7 @@ class Outcome:
 
 
 class Child:
-    """A process that calls a function when it is let go."""
+    """A process that calls a function once ``go`` is called."""
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], at: Step | None, log: Path) -> None:
         self._pipe, theirs = _context.Pipe()
@@ -76,15 +76,13 @@ class Child:
         self._pipe.recv()
 
     def go(self) -> None:
-        """Have the function called."""
         self._pipe.send(None)
 
     def kill(self) -> None:
-        """End the process, wherever it is."""
         self._process.kill()
 
     def outcome(self, deadline: float) -> Outcome:
-        """How it ended, or that it did not within so many seconds; it is ended then."""
+        """Wait for the end; after ``deadline`` seconds, kill the process."""
         try:
             if not self._pipe.poll(deadline):
                 self.kill()
@@ -94,8 +92,8 @@ class Child:
             self._process.join(10)
             if self._process.exitcode == -signal.SIGKILL:
                 return Outcome("killed")
-            said = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else ""
-            return Outcome("bare", text=f"the process ended with {self._process.exitcode}: {said}")
+            response = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else ""
+            return Outcome("bare", text=f"the process ended with {self._process.exitcode}: {response}")
         else:
             return found
         finally:
@@ -108,10 +106,10 @@ def _main(
 ) -> None:
     with log.open("ab") as sink:
         os.dup2(sink.fileno(), 2)
-    importlib.import_module(_PRELOAD)  # where the fork server could not
+    importlib.import_module(_PRELOAD)  # where the fork server did not
     warnings.simplefilter("ignore")
     try:
-        with dying(at):
+        with killing(at):
             pipe.send(True)
             pipe.recv()
             found = Outcome("done", function(*arguments))
@@ -124,8 +122,8 @@ def _main(
 
 
 @contextmanager
-def dying(at: Step | None) -> Iterator[None]:
-    """Have this process kill itself at a step."""
+def killing(at: Step | None) -> Iterator[None]:
+    """Kill this process at a step within the block."""
     if at is None:
         yield
         return
@@ -140,7 +138,7 @@ def dying(at: Step | None) -> Iterator[None]:
 
 @contextmanager
 def recording() -> Iterator[list[str]]:
-    """The names of the steps that this process takes, as it takes them."""
+    """Collect the names of the steps of this process within the block."""
     names: list[str] = []
     with _watched(lambda _number, name, when: names.append(name) if when == "before" else None):
         yield names
@@ -148,7 +146,7 @@ def recording() -> Iterator[list[str]]:
 
 @contextmanager
 def _watched(call: Callable[[int, str, str], None]) -> Iterator[None]:
-    """Have ``call`` called with number and name of each step, before and after it."""
+    """Call ``call(number, name, "before" or "after")`` around each step within the block."""
     counted, lock, undo = [0], threading.Lock(), []
 
     def watched(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
-"""Faulty answers: what a server, a proxy or a login page says to one call in the middle of the others.
+"""Faulty HTTP responses, as servers, proxies and login pages may give them.
 
-A fault gets the answer that the server gave (``None`` where the call is not to reach it), and writes another one to the socket; or
-returns ``False`` where it cannot be made of that answer, which then goes through as it is.
+A fault is given the response of the server (``None`` where the call was not forwarded), and writes another one to the socket. It
+returns ``False`` where it cannot be made from that response, which is then passed on.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-BOMB = 120 << 20  # bytes, of 119 KiB
-SILENCE = 4.0  # seconds: longer than the time-out that proofs give
+BOMB = 120 << 20  # bytes, which compress to 119 KiB
+SILENCE = 4.0  # seconds, longer than the timeout of the trials
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the server answered."""
+class Response:
+    """The response of the server."""
 
     status: int
     kind: str
     content: bytes
 
 
-Write = Callable[[socket.socket, Said | None], bool]
+Write = Callable[[socket.socket, Response | None], bool]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``forwarded`` says whether the server gets the call; ``lies`` are well-formed answers that are not true."""
+    """A faulty response. ``forwarded``: whether the server gets the call; ``lies``: whether it is well formed but wrong."""
 
     name: str
     write: Write
@@ -42,38 +42,37 @@ class Fault:
 
 
 def head(status: str, kind: str, length: int | None, *more: str) -> bytes:
-    """The head of an answer."""
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *more]
     lines += [] if length is None else [f"Content-Length: {length}"]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 def answer(body: bytes, status: str = "200 OK", kind: str = "application/json", *more: str) -> Write:
-    """Always this."""
+    """A fixed response."""
 
-    def write(talk: socket.socket, _: Said | None) -> bool:
-        talk.sendall(head(status, kind, len(body), *more) + body)
+    def write(connection: socket.socket, _: Response | None) -> bool:
+        connection.sendall(head(status, kind, len(body), *more) + body)
         return True
 
     return write
 
 
 def of_json(change: Callable[[Any], Any]) -> Write:
-    """The server's answer, changed; ``None`` from ``change`` says that it cannot be."""
+    """The server's JSON, changed; ``change`` returns ``None`` where it does not apply."""
 
-    def write(talk: socket.socket, said: Said | None) -> bool:
+    def write(connection: socket.socket, response: Response | None) -> bool:
         try:
-            found = json.loads(said.content) if said else None
+            found = json.loads(response.content) if response else None
         except ValueError:
             return False
         changed = change(found)
-        return changed is not None and answer(json.dumps(changed).encode())(talk, said)
+        return changed is not None and answer(json.dumps(changed).encode())(connection, response)
 
     return write
 
 
 def of_lists(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
-    """A change of the answers that are lists, or pages of one."""
+    """A change of responses that are lists, or pages of one."""
 
     def changed(found: Any) -> Any:
         if isinstance(found, list) and found:
@@ -87,71 +86,76 @@ def of_lists(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
 
 
 def without_a_member(found: Any) -> Any:
-    """An object that lacks the first member that it has, or whose first element does."""
+    """An object, or the first one of a list, without its first member."""
     if isinstance(found, list) and found and isinstance(found[0], dict):
         return [without_a_member(found[0]), *found[1:]]
     return dict(list(found.items())[1:]) if isinstance(found, dict) and found else None
 
 
 def with_another_type(found: Any) -> Any:
-    """An object whose members are of another type."""
+    """An object whose members are wrapped in lists."""
     return {name: [value] for name, value in found.items()} if isinstance(found, dict) and found else None
 
 
-def cut(talk: socket.socket, said: Said | None) -> bool:
-    """An answer that ends before it should."""
-    if not said or len(said.content) < 2:
+def cut(connection: socket.socket, response: Response | None) -> bool:
+    """A response that ends before its Content-Length."""
+    if not response or len(response.content) < 2:
         return False
-    talk.sendall(head("200 OK", said.kind, len(said.content)) + said.content[: len(said.content) // 2])
+    connection.sendall(
+        head("200 OK", response.kind, len(response.content)) + response.content[: len(response.content) // 2]
+    )
     return True
 
 
-def half(talk: socket.socket, said: Said | None) -> bool:
-    """Half of a JSON text, as if it were all."""
-    return bool(said and len(said.content) > 1) and answer(said.content[: len(said.content) // 2])(talk, said)  # type: ignore[union-attr]
+def half(connection: socket.socket, response: Response | None) -> bool:
+    """The first half of the body as a complete response."""
+    if not response or len(response.content) < 2:
+        return False
+    return answer(response.content[: len(response.content) // 2])(connection, response)
 
 
-def drip(talk: socket.socket, said: Said | None) -> bool:
-    """A byte from time to time."""
-    content = said.content if said else b"{}"
-    talk.sendall(head("200 OK", "application/json", len(content) + 10_000))
+def drip(connection: socket.socket, response: Response | None) -> bool:
+    """One byte every half second."""
+    content = response.content if response else b"{}"
+    connection.sendall(head("200 OK", "application/json", len(content) + 10_000))
     for byte in content + b" " * 10_000:
-        talk.sendall(bytes([byte]))
+        connection.sendall(bytes([byte]))
         time.sleep(0.5)
     return True
 
 
 def silent(*_: Any) -> bool:
-    """Nothing, for longer than the time-out."""
+    """No response for longer than the timeout."""
     time.sleep(SILENCE)
     return True
 
 
 def nothing(*_: Any) -> bool:
-    """A connection that is closed without an answer."""
+    """A connection that is closed without a response."""
     return True
 
 
-def reset(talk: socket.socket, _: Said | None) -> bool:
+def reset(connection: socket.socket, _: Response | None) -> bool:
     """A connection that is reset."""
-    talk.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return True
 
 
-def chunks(talk: socket.socket, _: Said | None) -> bool:
-    """A chunked body without sizes."""
-    talk.sendall(head("200 OK", "application/json", None, "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n0\r\n\r\n")
+def chunks(connection: socket.socket, _: Response | None) -> bool:
+    """A chunked body with an invalid chunk size."""
+    connection.sendall(
+        head("200 OK", "application/json", None, "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n0\r\n\r\n"
+    )
     return True
 
 
-def bomb(talk: socket.socket, said: Said | None) -> bool:
-    """A small body that unpacks to a large list of empty lists."""
+def bomb(connection: socket.socket, response: Response | None) -> bool:
+    """A small gzip body of a large list of empty lists."""
     body = gzip.compress(b"[" + b"[]," * (BOMB // 3) + b"[]]", 6)
-    return answer(body, "200 OK", "application/json", "Content-Encoding: gzip")(talk, said)
+    return answer(body, "200 OK", "application/json", "Content-Encoding: gzip")(connection, response)
 
 
 def redirect(target: str, status: str = "302 Found") -> Write:
-    """Sends the caller elsewhere."""
     return answer(b"", status, "text/plain", f"Location: {target}")
 
 

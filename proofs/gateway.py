@@ -1,4 +1,4 @@
-"""A gateway in front of a server: passes calls on, and gives one of them a faulty answer."""
+"""A reverse proxy that forwards calls to a server, and gives one of them a faulty response."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Self
 
 import requests
 
-from .faults import Fault, Said, head
+from .faults import Fault, Response, head
 
 _HOP = {"host", "connection", "content-length", "accept-encoding", "transfer-encoding", "keep-alive"}
 _OURS = {"connection", "content-length", "content-encoding", "content-type", "transfer-encoding", "server", "date"}
 
 
 class Gateway:
-    """Passes on to ``upstream``. The call number ``at`` (from 0), or the first after it that can have it, gets the ``fault``."""
+    """Forwards calls to ``upstream``. The call number ``at`` (from 0), or the first later one that it fits, gets the fault."""
 
     def __init__(self, upstream: str, fault: Fault | None = None, at: int = 0) -> None:
         self.upstream, self.at, self.calls = upstream, at, 0
@@ -37,25 +37,24 @@ class Gateway:
         self._web.server_close()
         self._session.close()
 
-    def mend(self) -> None:
-        """No fault from now on."""
+    def clear_fault(self) -> None:
+        """Forward all further calls."""
         with self._lock:
             self._fault = None
 
     def take(self) -> Fault | None:
-        """The fault, if this call may have it; no other call gets it then, unless it is given back."""
+        """The fault, if it is due; no other call gets it unless it is given back."""
         with self._lock:
             self.calls += 1
             taken, self._fault = (self._fault, None) if self.calls > self.at else (None, self._fault)
             return taken
 
     def give_back(self, fault: Fault) -> None:
-        """The fault could not be made of the answer to a call."""
+        """Keep the fault for the next call, as it did not apply to this one."""
         with self._lock:
             self._fault = fault
 
     def ask(self, method: str, path: str, headers: Any, body: bytes) -> requests.Response:
-        """What the server says."""
         kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
         return self._session.request(
             method, self.upstream + path, headers=kept, data=body, timeout=60, allow_redirects=False
@@ -69,15 +68,15 @@ def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             fault = gateway.take()
             found = None if fault and not fault.forwarded else gateway.ask(self.command, self.path, self.headers, body)
-            said = (
-                Said(found.status_code, found.headers.get("Content-Type", ""), found.content)
+            response = (
+                Response(found.status_code, found.headers.get("Content-Type", ""), found.content)
                 if found is not None
                 else None
             )
-            with contextlib.suppress(OSError):  # the client hangs up, as it may
-                if fault and (said is None or said.status < 300):
+            with contextlib.suppress(OSError):  # the client may hang up
+                if fault and (response is None or response.status < 300):
                     gateway.landed = f"{self.command} {self.path}"
-                    if fault.write(self.connection, said):
+                    if fault.write(self.connection, response):
                         return
                 if fault:
                     gateway.landed = ""

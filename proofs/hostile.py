@@ -1,4 +1,4 @@
-"""Hostile sources: datasets that are damaged, or made to harm whoever imports them. Each is made by its function."""
+"""Hostile sources: datasets that are damaged, or made to attack the program that imports them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _SIZE = (64, 48)
 
 @dataclass(frozen=True)
 class Source:
-    """A source: what it does to its reader, and the function that makes it in an empty folder."""
+    """A source: its name, and the function that writes it into an empty folder."""
 
     name: str
     make: Make
-    inner: str = ""  # what is given to the import, below the folder
+    inner: str = ""  # the path below the folder that is imported
 
 
 def line(**values: Any) -> bytes:
-    """A line about the image ``a.png``."""
+    """A line of ``metadata.jsonl`` about ``a.png``."""
     return json.dumps({"file_name": "a.png", **values}).encode() + b"\n"
 
 
@@ -47,7 +47,7 @@ def picture(folder: Path, name: str = "a.png") -> None:
 
 
 def png(width: int, height: int, rows: bytes = b"\0" * 99) -> bytes:
-    """A PNG whose header says a size, whatever pixels follow."""
+    """A PNG with the given size in its header, and arbitrary pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -162,7 +162,7 @@ def _tar(path: Path) -> None:
 
 
 class _Trap:
-    """What would run a command if it were unpickled."""
+    """A pickle that runs a command when it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (os.system, ("touch /tmp/annobridge-proofs-were-here",))

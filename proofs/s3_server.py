@@ -1,5 +1,7 @@
-"""An S3 server on a free port of this machine, which it prints. Calls are answered one at a time: moto looks whether an
-object exists and then writes it, and a conditional write must do both at once, as real S3 does.
+"""An S3 server (moto) on a free port, which it prints.
+
+Calls are served one at a time: moto checks whether an object exists and then writes it, and a conditional write has to be atomic,
+as it is on S3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The states that trials start from. What a trial does not change is made once, and copied."""
+"""The states that trials start from. Each is made once, and copied for every trial that changes it."""
 
 from __future__ import annotations
 
@@ -12,114 +12,114 @@ from pathlib import Path
 
 from tests.doubles.cvat import CvatServer
 
-from . import acts, tool
+from . import actions, cvat
 from .children import Step
-from .frame import ProofError, Room, Stage
-from .places import PLACES, Place
-from .scene import Scene, draw
+from .framework import ProofError, Shared, TrialContext
+from .storage import STORAGES, Storage
+from .target import Target, draw
 
-WORK = tool.Work(moves=((0, 4),), delete=1, draw=True)
-WORK_A = tool.Work(moves=((0, 4), (1, 6)), draw=True)
-WORK_B = tool.Work(moves=((0, 8),), delete=2)
+WORK = cvat.Work(moves=((0, 4),), delete=1, draw=True)
+WORK_A = cvat.Work(moves=((0, 4), (1, 6)), draw=True)
+WORK_B = cvat.Work(moves=((0, 8),), delete=2)
 
 
 class States:
-    """Datasets and servers in each state, on one kind of store.
+    """Datasets and servers in each state, on one kind of storage.
 
-    nothing · plain · plain, more images (to be added) · sent · half sent (its sender was killed) · worked (people did) ·
-    loaded · two runs (people worked in both, a and b) · a loaded (of these two)
+    nothing · plain · plain, more images (to be added) · sent · half sent (its sender was killed) · worked (edited in the tool) ·
+    loaded · two runs (a and b, both edited in the tool) · a loaded (of these two)
     """
 
-    def __init__(self, stage: Stage, store: str) -> None:
-        self.stage, self.store = stage, store
-        self.folder = stage.folder / f"states-{store}"
+    def __init__(self, shared: Shared, store: str) -> None:
+        self.shared, self.store = shared, store
+        self.folder = shared.folder / f"states-{store}"
         self.photos, self.more = self.folder / "photos", self.folder / "more"
-        self._made: dict[str, tuple[Scene, CvatServer | None]] = {}
+        self._made: dict[str, tuple[Target, CvatServer | None]] = {}
         self._lock = threading.RLock()
         self._half: Step | None = None
 
     @cached_property
-    def place(self) -> Place:
-        """The store, and images; there once the first row asks for them."""
+    def storage(self) -> Storage:
+        """The storage; it and the images are made when the first row asks for them."""
         draw(self.photos, 0)
         draw(self.more, 100)
-        return self.stage.exit.enter_context(PLACES[self.store]())
+        return self.shared.exit.enter_context(STORAGES[self.store]())
 
-    def begin(self, room: Room, state: str, exit_: ExitStack) -> tuple[Scene, CvatServer]:
-        """A dataset of a trial's own in some state, and its server."""
+    def begin(self, context: TrialContext, state: str, exit_: ExitStack) -> tuple[Target, CvatServer]:
+        """A dataset in some state for one trial, and its server."""
         base, more = state.removesuffix(", more images"), state.endswith(", more images")
-        place, uri = self.place, self._new(room.folder)
+        storage, uri = self.storage, self._new(context.folder)
         if base in ("sent", "half sent", "plain", "nothing"):
-            server = exit_.enter_context(tool.server())
-            scene = Scene(uri, place.options, self.more if more else self.photos, server.url, server.token)
+            server = exit_.enter_context(cvat.server())
+            target = Target(uri, storage.options, self.more if more else self.photos, server.url, server.token)
             if base != "nothing":
-                place.copy(self.base(room, "plain")[0].uri, uri)
+                storage.copy(self.base(context, "plain")[0].uri, uri)
             if base == "sent":
-                room.call(acts.annotate, scene)
+                context.call(actions.annotate, target)
             if base == "half sent":
-                self._send_half(room, scene)
-            return scene, server
-        made, shared = self.base(room, base)
-        assert shared is not None
-        place.copy(made.uri, uri)
-        return replace(made, uri=uri), shared
+                self._send_half(context, target)
+            return target, server
+        made, shared_server = self.base(context, base)
+        assert shared_server is not None
+        storage.copy(made.uri, uri)
+        return replace(made, uri=uri), shared_server
 
-    def base(self, room: Room, state: str) -> tuple[Scene, CvatServer | None]:
-        """The state that others are copied from, made when it is first asked for."""
+    def base(self, context: TrialContext, state: str) -> tuple[Target, CvatServer | None]:
+        """The dataset in a state that trials copy, made when it is first asked for, and its server."""
         with self._lock:
             if state not in self._made:
-                scene = Scene(self._new(self.folder), self.place.options, self.photos)
-                self._made[state] = _MAKE[state](self, room, scene)
+                target = Target(self._new(self.folder), self.storage.options, self.photos)
+                self._made[state] = _MAKE[state](self, context, target)
             return self._made[state]
 
     def _new(self, folder: Path) -> str:
-        return self.place.uri(Path(tempfile.mkdtemp(dir=folder)) / "dataset")
+        return self.storage.uri(Path(tempfile.mkdtemp(dir=folder)) / "dataset")
 
-    def _send_half(self, room: Room, scene: Scene) -> None:
-        """Annotate, and be killed after half of the steps."""
+    def _send_half(self, context: TrialContext, target: Target) -> None:
+        """Annotate, and kill the process after half of its steps."""
         with self._lock:
             if self._half is None:
                 with ExitStack() as exit_:
-                    steps, _ = room.call(acts.rehearse, acts.annotate, self.begin(room, "plain", exit_)[0])
+                    steps, _ = context.call(actions.rehearse, actions.annotate, self.begin(context, "plain", exit_)[0])
                 self._half = Step(len(steps) // 2, "after")
-        if (outcome := room.attempt(acts.annotate, scene, at=self._half)).kind != "killed":
+        if (outcome := context.attempt(actions.annotate, target, at=self._half)).kind != "killed":
             raise ProofError(f"annotate was to be killed: {outcome}")
 
-    def _plain(self, room: Room, scene: Scene) -> tuple[Scene, None]:
-        room.call(acts.create, scene)
-        return scene, None
+    def _plain(self, context: TrialContext, target: Target) -> tuple[Target, None]:
+        context.call(actions.create, target)
+        return target, None
 
-    def _sent(self, room: Room, scene: Scene, runs: dict[str, tool.Work]) -> tuple[Scene, CvatServer]:
-        server = self.stage.exit.enter_context(tool.server())
-        scene = replace(scene, url=server.url, token=server.token)
-        self.place.copy(self.base(room, "plain")[0].uri, scene.uri)
+    def _sent(self, context: TrialContext, target: Target, runs: dict[str, cvat.Work]) -> tuple[Target, CvatServer]:
+        server = self.shared.exit.enter_context(cvat.server())
+        target = replace(target, url=server.url, token=server.token)
+        self.storage.copy(self.base(context, "plain")[0].uri, target.uri)
         tasks = {}
         for key in runs:
             there = set(server.tasks)
-            room.call(acts.annotate, scene, key)
+            context.call(actions.annotate, target, key)
             tasks[key] = set(server.tasks) - there
         for key, todo in runs.items():
-            tool.work(server, sorted(tasks[key]), todo)
-        return scene, server
+            cvat.work(server, sorted(tasks[key]), todo)
+        return target, server
 
-    def _worked(self, room: Room, scene: Scene) -> tuple[Scene, CvatServer]:
-        return self._sent(room, scene, {"r": WORK})
+    def _worked(self, context: TrialContext, target: Target) -> tuple[Target, CvatServer]:
+        return self._sent(context, target, {"r": WORK})
 
-    def _two_runs(self, room: Room, scene: Scene) -> tuple[Scene, CvatServer]:
-        return self._sent(room, scene, {"a": WORK_A, "b": WORK_B})
+    def _two_runs(self, context: TrialContext, target: Target) -> tuple[Target, CvatServer]:
+        return self._sent(context, target, {"a": WORK_A, "b": WORK_B})
 
-    def _after(self, room: Room, scene: Scene, state: str, key: str) -> tuple[Scene, CvatServer | None]:
-        made, server = self.base(room, state)
-        loaded = replace(made, uri=scene.uri)
-        self.place.copy(made.uri, loaded.uri)
-        room.call(acts.load, loaded, key)
+    def _after(self, context: TrialContext, target: Target, state: str, key: str) -> tuple[Target, CvatServer | None]:
+        made, server = self.base(context, state)
+        loaded = replace(made, uri=target.uri)
+        self.storage.copy(made.uri, loaded.uri)
+        context.call(actions.load, loaded, key)
         return loaded, server
 
 
-_MAKE: dict[str, Callable[[States, Room, Scene], tuple[Scene, CvatServer | None]]] = {
+_MAKE: dict[str, Callable[[States, TrialContext, Target], tuple[Target, CvatServer | None]]] = {
     "plain": States._plain,
     "worked": States._worked,
     "two runs": States._two_runs,
-    "loaded": lambda states, room, scene: states._after(room, scene, "worked", "r"),
-    "a loaded": lambda states, room, scene: states._after(room, scene, "two runs", "a"),
+    "loaded": lambda states, context, target: states._after(context, target, "worked", "r"),
+    "a loaded": lambda states, context, target: states._after(context, target, "two runs", "a"),
 }

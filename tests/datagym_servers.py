@@ -1,7 +1,7 @@
-"""The DataGym servers that tests speak with: doubles of both editions, and a real one where the environment names it.
+"""The DataGym servers that tests use: doubles of both editions, and a real server if the environment names one.
 
 ``ANNOBRIDGE_TEST_DATAGYM_URL`` with ``_TOKEN`` (hosted) or without (open-core) names the real one. A project has one label
-configuration, so each test has a project of its own, where the server lets one be made; else the tests use ``_PROJECT``, an
+configuration, so each test has a project of its own if the server's API creates one. Otherwise the tests use ``_PROJECT``, an
 existing project for images, one after another, and **delete its label configuration and all labels in it**.
 """
 
@@ -26,13 +26,13 @@ HAS_REAL = bool(os.environ.get(_NAMES["URL"]))
 
 @dataclass
 class Server:
-    """An address and how to be let in; ``double`` is the double behind it, if it is one."""
+    """The URL and credentials of a server; ``double`` is its double, if it is not a real one."""
 
     url: str
     token: str | None = None
     project: str | None = None
     double: Any = None
-    shared: bool = False  # whether the project is that of all tests
+    shared: bool = False  # whether all tests use the project
     session: requests.Session = field(default_factory=requests.Session)
 
     @property
@@ -40,11 +40,11 @@ class Server:
         return self.token is not None
 
     def login(self) -> dict[str, Any]:
-        """How to be let in."""
+        """The options that every call needs."""
         return {name: value for name, value in (("url", self.url), ("token", self.token)) if value is not None}
 
     def options(self) -> dict[str, Any]:
-        """What a run is made with."""
+        """The options of a run."""
         made = self.login() | ({} if self.project is None else {"project_name": self.project})
         return made | ({REPLACING: True} if self.shared else {})
 
@@ -56,14 +56,14 @@ class Server:
         headers_: dict[str, str] | None = None,
         **arguments: Any,
     ) -> Any:
-        """A call in the server's dialect, as a browser makes it."""
+        """Make a call in the server's dialect."""
         if not self.v1:
             return self.browse(method, internal or v1, headers=headers_, **arguments)
         headers = {"Authorization": f"Token {self.token}"} | (headers_ or {})
         return self._sent(method, f"/api/v1/{v1}", headers=headers, **arguments)
 
     def browse(self, method: str, path: str, **arguments: Any) -> Any:
-        """A call of the internal API, which the hosted edition answers to browsers only."""
+        """Make a call of the internal API, which the hosted edition answers to browsers only."""
         return self._sent(method, f"/api/{path}", **arguments)
 
     def _sent(self, method: str, path: str, **arguments: Any) -> Any:
@@ -72,7 +72,7 @@ class Server:
         return answer.json() if answer.content else None
 
     def finish(self, tasks: list[str]) -> None:
-        """Finish tasks, as a labeler does with the last button."""
+        """Finish tasks, as a labeler does."""
         for task in tasks:
             seen = self.call("GET", f"task/{task}")
             body = {"lastChangedConfig": seen["lastChangedConfig"]}
@@ -90,21 +90,21 @@ def hosted() -> Iterator[Server]:
 
 @contextmanager
 def open_core() -> Iterator[Server]:
-    """A double of the open edition."""
+    """A double of the open-core edition."""
     with server.running("open-core") as double:
         yield Server(double.url, double=double)
 
 
 @contextmanager
 def real() -> Iterator[Server]:
-    """The server of the environment, with a project for one test."""
+    """The server that the environment names, with a project for one test."""
     given = {name: os.environ.get(variable) for name, variable in _NAMES.items()}
     server = Server(given["URL"] or "", given["TOKEN"], f"Test {uuid.uuid4().hex}")
     body = {"owner": OWNER, "name": server.project, "shortDescription": "test", "mediaType": "IMAGE"}
     try:
         number = server.browse("POST", "project", json=body)["id"]
-    except (AssertionError, ValueError):  # a server that lets no program make projects
-        assert given["PROJECT"], f"{server.url} makes no projects for us: name one in {_NAMES['PROJECT']}"
+    except (AssertionError, ValueError):  # its API creates no projects
+        assert given["PROJECT"], f"{server.url} creates no projects by its API: name one in {_NAMES['PROJECT']}"
         server.project, server.shared = given["PROJECT"], True
         yield server
         return

@@ -19,14 +19,14 @@ from typer.testing import CliRunner, Result
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
-from annobridge.cli import EXAMPLES, app, group
+from annobridge.cli import COMMANDS, app, root
 
 URL = "memory://cli"
 MEMORY = ("-o", f"url={URL}")
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """No configuration of the machine, a screen of a fixed width, and an empty memory server."""
     for name in ("ANNOBRIDGE_DATASET", "ANNOBRIDGE_DEFAULT_BACKEND", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
@@ -37,7 +37,7 @@ def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> str:
+def uri(tmp_path: Path) -> str:
     """A dataset of four images, each with a car and a person."""
     ds = ab.create_dataset(tmp_path / "street dataset")
     box = [0.1, 0.2, 0.3, 0.4]
@@ -60,8 +60,8 @@ def data(*arguments: str, code: int = 0) -> Any:
     return json.loads(result.stdout)
 
 
-def send(place: str, *arguments: str) -> Any:
-    return data("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY, *arguments)
+def send(uri: str, *arguments: str) -> Any:
+    return data("annotate", "r1", "-d", uri, "--field", "objects", "-b", "memory", *MEMORY, *arguments)
 
 
 def work(which: str = "c0", **changes: Any) -> None:
@@ -146,18 +146,18 @@ def test_import_refuses_a_folder_that_is_something_else(tmp_path: Path) -> None:
     assert "There is something at" in result.stderr
 
 
-def test_info_tells_fields_and_classes(place: str) -> None:
-    (field,) = data("info", "-d", place)["fields"]
+def test_info_tells_fields_and_classes(uri: str) -> None:
+    (field,) = data("info", "-d", uri)["fields"]
     assert (field["field"], field["types"], field["labels"]) == ("objects", ["detections"], 8)
     assert (field["classes"], field["attributes"]) == (["car", "person"], {"parked": ["bool"]})
-    assert "detections" in run("info", "-d", place).stdout
+    assert "detections" in run("info", "-d", uri).stdout
 
 
-def test_the_dataset_may_come_from_the_environment_or_the_folder(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANNOBRIDGE_DATASET", place)
+def test_the_dataset_may_come_from_the_environment_or_the_folder(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_DATASET", uri)
     assert data("info")["samples"] == 4
     monkeypatch.delenv("ANNOBRIDGE_DATASET")
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(uri)
     assert data("info")["samples"] == 4
 
 
@@ -177,11 +177,11 @@ def test_config_gives_each_value_with_its_origin(monkeypatch: pytest.MonkeyPatch
     assert "http://127.0.0.1:1" in run("config").stdout
 
 
-def test_a_variable_that_a_backend_reads_itself_is_no_option(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_a_backend_reads_itself_is_no_option(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANNOBRIDGE_PIXANO_ENV", "/somewhere")
     assert not [r for r in data("config") if r["option"] == "env"]
     monkeypatch.setenv("ANNOBRIDGE_PIXANO_URL", "http://127.0.0.1:1")
-    assert "refuses connections" in run("annotate", "r1", "-d", place, "--field", "objects", "-b", "pixano").stderr
+    assert "refuses connections" in run("annotate", "r1", "-d", uri, "--field", "objects", "-b", "pixano").stderr
 
 
 def test_config_prints_the_schema_of_its_file() -> None:
@@ -221,89 +221,87 @@ def test_login_needs_a_backend_with_credentials() -> None:
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
-def test_from_annotate_to_undo(place: str) -> None:
-    sent = send(place)
+def test_from_annotate_to_undo(uri: str) -> None:
+    sent = send(uri)
     assert sent["samples"] == 4
     assert sent["next"] is None
-    assert data("plan", "r1", "-d", place, *MEMORY)["pending"] is False
+    assert data("plan", "r1", "-d", uri, *MEMORY)["pending"] is False
     work(label="person", bounding_box=[0.1, 0.1, 0.1, 0.1])
-    plan = data("plan", "r1", "-d", place, *MEMORY, code=2)
+    plan = data("plan", "r1", "-d", uri, *MEMORY, code=2)
     assert plan["pending"]
     (change,) = plan["changes"]
     assert change["what"] == "car → person; [0.10 0.20 0.30 0.40] → [0.10 0.10 0.10 0.10]"
     assert (change["file"], sorted(change["components"])) == ("0.jpg", ["label", "spatial"])
-    report = data("load", "r1", "-d", place, *MEMORY)
+    report = data("load", "r1", "-d", uri, *MEMORY)
     assert (report["edited"], report["added"], report["deleted"]) == (1, 0, 0)
-    assert data("plan", "r1", "-d", place, *MEMORY)["edited"] == 0
-    assert data("undo", "r1", "-d", place)["taken_back"] == {"add": 0, "edit": 1, "delete": 0}
+    assert data("plan", "r1", "-d", uri, *MEMORY)["edited"] == 0
+    assert data("undo", "r1", "-d", uri)["taken_back"] == {"add": 0, "edit": 1, "delete": 0}
 
 
-def test_people_read_tables_of_80_columns(place: str) -> None:
-    send(place)
+def test_people_read_tables_of_80_columns(uri: str) -> None:
+    send(uri)
     work(label="person")
     results = [
-        run("plan", "r1", "-d", place, *MEMORY),
-        run("load", "r1", "-d", place, *MEMORY),
-        run("status", "r1", "-d", place, *MEMORY),
+        run("plan", "r1", "-d", uri, *MEMORY),
+        run("load", "r1", "-d", uri, *MEMORY),
+        run("status", "r1", "-d", uri, *MEMORY),
     ]
     assert [r.exit_code for r in results] == [2, 0, 0]
-    for result in [*results, run("runs", "-d", place), run("undo", "r1", "-d", place), run("info", "-d", place)]:
+    for result in [*results, run("runs", "-d", uri), run("undo", "r1", "-d", uri), run("info", "-d", uri)]:
         assert result.stdout.strip()
         assert max(map(len, result.stdout.splitlines())) <= 80
     assert "car → person" in results[0].stdout
     assert "nothing written yet" in results[0].stdout
 
 
-def test_annotate_takes_a_part_and_a_new_field(place: str) -> None:
+def test_annotate_takes_a_part_and_a_new_field(uri: str) -> None:
     more = ("--where", "split = 'b'", "--limit", "1", "-b", "memory", *MEMORY)
-    sent = data(
-        "annotate", "r2", "-d", place, "--field", "boxes", "--type", "detection", "--classes", "bus, tram", *more
-    )
+    sent = data("annotate", "r2", "-d", uri, "--field", "boxes", "--type", "detection", "--classes", "bus, tram", *more)
     assert sent["samples"] == 1
     assert sent["label_schema"]["boxes"]["classes"] == ["bus", "tram"]
 
 
 @pytest.mark.parametrize("name", ["schema.json", "schema.toml"])
-def test_a_schema_may_be_a_file(place: str, tmp_path: Path, name: str) -> None:
+def test_a_schema_may_be_a_file(uri: str, tmp_path: Path, name: str) -> None:
     text = {"schema.json": '{"objects": {"classes": ["car"]}}', "schema.toml": '[objects]\nclasses = ["car"]\n'}[name]
     (tmp_path / name).write_text(text)
-    sent = data("annotate", "r1", "-d", place, "--schema", str(tmp_path / name), "-b", "memory", *MEMORY)
+    sent = data("annotate", "r1", "-d", uri, "--schema", str(tmp_path / name), "-b", "memory", *MEMORY)
     assert sent["label_schema"]["objects"]["classes"] == ["car"]
 
 
 @pytest.mark.parametrize(("text", "why"), [(None, "cannot be read"), ("{", "not well formed")])
-def test_a_bad_schema_file_is_one_sentence(place: str, tmp_path: Path, text: str | None, why: str) -> None:
+def test_a_bad_schema_file_is_one_sentence(uri: str, tmp_path: Path, text: str | None, why: str) -> None:
     file = tmp_path / "schema.json"
     if text:
         file.write_text(text)
-    result = run("annotate", "r1", "-d", place, "--schema", str(file), "-b", "memory")
+    result = run("annotate", "r1", "-d", uri, "--schema", str(file), "-b", "memory")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert why in result.stderr
 
 
-def test_options_go_to_the_backend(place: str) -> None:
-    assert len(send(place, "-o", "task_size=2")["tasks"]) == 2
-    unknown = run("annotate", "r2", "-d", place, "--field", "objects", "-b", "memory", "-o", "taks_size=2")
+def test_options_go_to_the_backend(uri: str) -> None:
+    assert len(send(uri, "-o", "task_size=2")["tasks"]) == 2
+    unknown = run("annotate", "r2", "-d", uri, "--field", "objects", "-b", "memory", "-o", "taks_size=2")
     assert "did you mean 'task_size'" in unknown.stderr
-    bare = run("annotate", "r2", "-d", place, "--field", "objects", "-b", "memory", "-o", "size")
+    bare = run("annotate", "r2", "-d", uri, "--field", "objects", "-b", "memory", "-o", "size")
     assert "NAME=VALUE" in bare.stderr
 
 
-def test_unexpected_labels_need_a_choice(place: str) -> None:
-    send(place)
+def test_unexpected_labels_need_a_choice(uri: str) -> None:
+    send(uri)
     work(label="spaceship")
-    assert data("plan", "r1", "-d", place, *MEMORY, code=2)["unexpected"] == 1
-    planned = run("plan", "r1", "-d", place, *MEMORY)
+    assert data("plan", "r1", "-d", uri, *MEMORY, code=2)["unexpected"] == 1
+    planned = run("plan", "r1", "-d", uri, *MEMORY)
     assert (planned.exit_code, "1 outside the schema: not decided" in planned.stdout) == (2, True)
     told = " ".join(planned.stdout.split())
     assert "A plain load would stop (on a terminal, ask), as nobody said what to do with what is outside" in told
     assert "Choose --unexpected keep | ignore | return | TYPE=FIELD." in told
-    assert data("plan", "r1", "-d", place, *MEMORY, "--unexpected", "ignore")["stop"] is None
-    stopped = run("load", "r1", "-d", place, *MEMORY)
+    assert data("plan", "r1", "-d", uri, *MEMORY, "--unexpected", "ignore")["stop"] is None
+    stopped = run("load", "r1", "-d", uri, *MEMORY)
     assert stopped.exit_code == 1
     assert "there is no terminal to ask on" in stopped.stderr
     assert "--unexpected keep" in stopped.stderr
-    kept = data("load", "r1", "-d", place, *MEMORY, "--unexpected", "return")
+    kept = data("load", "r1", "-d", uri, *MEMORY, "--unexpected", "return")
     assert [f["label"] for f in kept["findings"]["unexpected"]] == ["spaceship"]
 
 
@@ -315,112 +313,112 @@ def test_unexpected_labels_need_a_choice(place: str) -> None:
         ("detections=others", "1 outside the schema: detections go to others, others are left out"),
     ],
 )
-def test_a_load_says_what_became_of_the_unexpected(place: str, choice: str, words: str) -> None:
-    send(place)
+def test_a_load_says_what_became_of_the_unexpected(uri: str, choice: str, words: str) -> None:
+    send(uri)
     work(label="spaceship")
-    assert words in run("load", "r1", "-d", place, *MEMORY, "--unexpected", choice).stdout
+    assert words in run("load", "r1", "-d", uri, *MEMORY, "--unexpected", choice).stdout
 
 
-def test_findings_name_the_files_of_the_rows_that_are_shown(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    send(place)
+def test_findings_name_the_files_of_the_rows_that_are_shown(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(uri)
     for label_id in ("c0", "c1", "c2"):
         work(label_id, label="spaceship")
     asked: list[list[str]] = []
     select = ab.Dataset.select
     monkeypatch.setattr(ab.Dataset, "select", lambda ds, ids: (asked.append(list(ids)), select(ds, ids))[1])
-    result = run("plan", "r1", "-d", place, *MEMORY, "--rows", "2")
+    result = run("plan", "r1", "-d", uri, *MEMORY, "--rows", "2")
     assert asked == [["s0", "s1"]]
     assert [row.split()[-1] for row in result.stdout.splitlines() if "spaceship" in row] == ["0.jpg", "1.jpg"]
-    found = data("plan", "r1", "-d", place, *MEMORY, code=2)["findings"]["unexpected"]
+    found = data("plan", "r1", "-d", uri, *MEMORY, code=2)["findings"]["unexpected"]
     assert [(f["file"], f["sample_id"]) for f in found] == [("0.jpg", "s0"), ("1.jpg", "s1"), ("2.jpg", "s2")]
 
 
-def test_the_address_of_the_editor_can_be_copied(place: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_address_of_the_editor_can_be_copied(uri: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     url = f"http://127.0.0.1:7492/#/dataset/{'x' * 90}/item/0123456789"
     monkeypatch.setattr("annobridge.backend.memory.MemoryBackend.editor_url", lambda *_: url)
     monkeypatch.setattr("annobridge.backend.memory.MemoryBackend.in_process", False)
-    sent = run("annotate", "r1", "-d", place, "--field", "objects", "-b", "memory", *MEMORY)
-    for result in (sent, run("status", "r1", "-d", place, *MEMORY), run("resume", "r1", "-d", place, *MEMORY)):
+    sent = run("annotate", "r1", "-d", uri, "--field", "objects", "-b", "memory", *MEMORY)
+    for result in (sent, run("status", "r1", "-d", uri, *MEMORY), run("resume", "r1", "-d", uri, *MEMORY)):
         assert f"Work on it at {url}\n" in result.stdout
-    assert any(line.endswith(f"annobridge plan r1 -d '{place}' -o {MEMORY[1]}") for line in sent.stdout.splitlines())
-    ab.load_dataset(place).load_annotation_results("r1").print_status()
+    assert any(line.endswith(f"annobridge plan r1 -d '{uri}' -o {MEMORY[1]}") for line in sent.stdout.splitlines())
+    ab.load_dataset(uri).load_annotation_results("r1").print_status()
     assert f"Work on it at {url}\n" in capsys.readouterr().out
 
 
-def test_conflicts_are_listed(place: str) -> None:
-    send(place)
+def test_conflicts_are_listed(uri: str) -> None:
+    send(uri)
     work(label="person")
-    ab.load_dataset(place).set_labels([{"label_id": "c0", "label": "person2"}])
-    result = run("plan", "r1", "-d", place, *MEMORY, "--conflicts", "ours")
+    ab.load_dataset(uri).set_labels([{"label_id": "c0", "label": "person2"}])
+    result = run("plan", "r1", "-d", uri, *MEMORY, "--conflicts", "ours")
     assert result.exit_code == 0
     assert "1 conflict\n" in result.stdout
     assert "0.jpg" in result.stdout
-    assert run("load", "r1", "-d", place, *MEMORY, "--conflicts", "fail").exit_code == 1
+    assert run("load", "r1", "-d", uri, *MEMORY, "--conflicts", "fail").exit_code == 1
 
 
-def test_another_field_may_take_the_work(place: str) -> None:
-    send(place)
+def test_another_field_may_take_the_work(uri: str) -> None:
+    send(uri)
     work(label="person")
-    assert data("load", "r1", "-d", place, *MEMORY, "--dest-field", "checked")["fields"]["checked"]
-    assert [f["field"] for f in data("info", "-d", place)["fields"]] == ["checked", "objects"]
+    assert data("load", "r1", "-d", uri, *MEMORY, "--dest-field", "checked")["fields"]["checked"]
+    assert [f["field"] for f in data("info", "-d", uri)["fields"]] == ["checked", "objects"]
 
 
-def test_abort_and_cleanup_ask_first(place: str) -> None:
-    send(place)
+def test_abort_and_cleanup_ask_first(uri: str) -> None:
+    send(uri)
     for verb in ("cleanup", "abort"):
-        refused = run(verb, "r1", "-d", place, *MEMORY)
+        refused = run(verb, "r1", "-d", uri, *MEMORY)
         assert refused.exit_code == 1
         assert "--yes" in refused.stderr
-        assert data("runs", "-d", place)
-    assert data("cleanup", "r1", "-d", place, *MEMORY, "--yes")["cleaned"]
+        assert data("runs", "-d", uri)
+    assert data("cleanup", "r1", "-d", uri, *MEMORY, "--yes")["cleaned"]
     assert not SERVERS[URL].labels
-    assert data("abort", "r1", "-d", place, *MEMORY, "--yes")["aborted"]
-    assert data("runs", "-d", place) == []
+    assert data("abort", "r1", "-d", uri, *MEMORY, "--yes")["aborted"]
+    assert data("runs", "-d", uri) == []
 
 
-def test_forget_asks_first_and_leaves_labels_and_tasks(place: str) -> None:
-    send(place)
-    refused = run("forget", "r1", "-d", place)
+def test_forget_asks_first_and_leaves_labels_and_tasks(uri: str) -> None:
+    send(uri)
+    refused = run("forget", "r1", "-d", uri)
     assert refused.exit_code == 1
     assert "There is no terminal to answer on; give --yes if that is meant." in refused.stderr
-    assert data("runs", "-d", place)
-    assert data("forget", "r1", "-d", place, "--yes") == {"anno_key": "r1", "forgotten": True}
-    assert data("runs", "-d", place) == []
+    assert data("runs", "-d", uri)
+    assert data("forget", "r1", "-d", uri, "--yes") == {"anno_key": "r1", "forgotten": True}
+    assert data("runs", "-d", uri) == []
     assert SERVERS[URL].labels
-    assert data("info", "-d", place)["fields"][0]["labels"] == 8
-    assert "There is no annotation run 'r1'" in run("forget", "r1", "-d", place, "--yes").stderr
+    assert data("info", "-d", uri)["fields"][0]["labels"] == 8
+    assert "There is no annotation run 'r1'" in run("forget", "r1", "-d", uri, "--yes").stderr
 
 
-def test_rename_gives_a_run_another_key(place: str) -> None:
-    send(place)
-    assert data("rename", "r1", "round_1", "-d", place) == {"anno_key": "round_1", "was": "r1"}
-    assert [r["anno_key"] for r in data("runs", "-d", place)] == ["round_1"]
-    assert "is not a name" in run("rename", "round_1", "round 1", "-d", place).stderr
-    taken = run("rename", "round_1", "round_1", "-d", place)
+def test_rename_gives_a_run_another_key(uri: str) -> None:
+    send(uri)
+    assert data("rename", "r1", "round_1", "-d", uri) == {"anno_key": "round_1", "was": "r1"}
+    assert [r["anno_key"] for r in data("runs", "-d", uri)] == ["round_1"]
+    assert "is not a name" in run("rename", "round_1", "round 1", "-d", uri).stderr
+    taken = run("rename", "round_1", "round_1", "-d", uri)
     assert taken.exit_code == 1
     assert "is in use" in taken.stderr
-    assert run("rename", "round_1", "r2", "-d", place).stdout == "round_1 is r2 now.\n"
+    assert run("rename", "round_1", "r2", "-d", uri).stdout == "round_1 is r2 now.\n"
 
 
-def test_resume_of_a_sent_run_is_harmless(place: str) -> None:
-    send(place)
-    assert data("resume", "r1", "-d", place, *MEMORY)["state"] == "sent"
+def test_resume_of_a_sent_run_is_harmless(uri: str) -> None:
+    send(uri)
+    assert data("resume", "r1", "-d", uri, *MEMORY)["state"] == "sent"
 
 
-def test_load_may_clean_up(place: str) -> None:
-    send(place)
-    data("load", "r1", "-d", place, *MEMORY, "--cleanup")
+def test_load_may_clean_up(uri: str) -> None:
+    send(uri)
+    data("load", "r1", "-d", uri, *MEMORY, "--cleanup")
     assert not SERVERS[URL].labels
 
 
 # --- errors, and plug-ins -------------------------------------------------------------------------------------------
 
 
-def test_an_error_is_one_sentence_and_debug_shows_where(place: str) -> None:
-    result = run("plan", "nope", "-d", place)
+def test_an_error_is_one_sentence_and_debug_shows_where(uri: str) -> None:
+    result = run("plan", "nope", "-d", uri)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: There is no annotation run 'nope'; there is none.\n"
-    assert isinstance(run("plan", "nope", "-d", place, "--debug").exception, ab.RunNotFound)
+    assert isinstance(run("plan", "nope", "-d", uri, "--debug").exception, ab.RunNotFound)
 
 
 @pytest.mark.parametrize(
@@ -436,12 +434,12 @@ def test_wrong_usage_has_an_exit_code_of_its_own(arguments: list[str]) -> None:
     assert error["message"]
 
 
-def test_errors_are_json_where_the_answer_would_be(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = run("plan", "nope", "-d", place, "--json")
+def test_errors_are_json_where_the_answer_would_be(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("plan", "nope", "-d", uri, "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     message = "There is no annotation run 'nope'; there is none."
     assert json.loads(result.stderr) == {"error": {"kind": "RunNotFound", "message": message}}
-    unasked = run("forget", "nope", "-d", place, "--json")
+    unasked = run("forget", "nope", "-d", uri, "--json")
     assert json.loads(unasked.stderr)["error"]["kind"] == "RunNotFound"
     monkeypatch.setenv("ANNOBRIDGE_FOO", "1")
     broken = run("config", "--json")
@@ -450,51 +448,52 @@ def test_errors_are_json_where_the_answer_would_be(place: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("order", [("r1", "DATASET"), ("DATASET", "r1")])
-def test_the_dataset_may_stand_without_its_option(place: str, order: tuple[str, str]) -> None:
-    send(place)
-    words = [place if word == "DATASET" else word for word in order]
+def test_the_dataset_may_stand_without_its_option(uri: str, order: tuple[str, str]) -> None:
+    send(uri)
+    words = [uri if word == "DATASET" else word for word in order]
     assert data("plan", *words, *MEMORY)["anno_key"] == "r1"
     assert data("status", *words, *MEMORY)["anno_key"] == "r1"
-    assert data("info", place)["samples"] == 4
-    assert data("runs", place)[0]["anno_key"] == "r1"
-    assert data("rename", "r1", "r2", place) == {"anno_key": "r2", "was": "r1"}
+    assert data("info", uri)["samples"] == 4
+    assert data("runs", uri)[0]["anno_key"] == "r1"
+    assert data("rename", "r1", "r2", uri) == {"anno_key": "r2", "was": "r1"}
 
 
-def test_a_dataset_that_is_given_twice_must_be_one(place: str, tmp_path: Path) -> None:
-    assert data("info", place, "-d", place)["samples"] == 4
-    twice = run("info", place, "-d", str(tmp_path / "other"))
+def test_a_dataset_that_is_given_twice_must_be_one(uri: str, tmp_path: Path) -> None:
+    assert data("info", uri, "-d", uri)["samples"] == 4
+    twice = run("info", uri, "-d", str(tmp_path / "other"))
     assert twice.exit_code == 64
     assert "given twice" in " ".join(twice.stderr.replace("│", " ").split())
-    assert run("plan", place).exit_code == 64
+    assert run("plan", uri).exit_code == 64
 
 
-def test_keys_that_are_folders_are_keys(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_are_folders_are_keys(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r1").mkdir()
-    Path(place).rename("street")
+    Path(uri).rename("street")
     assert data("annotate", "r1", "street", "--field", "objects", "-b", "memory", *MEMORY)["anno_key"] == "r1"
     assert "There is no folder 'nowhere'" in run("plan", "r2", "nowhere").stderr
 
 
 def test_every_command_has_an_example_that_can_be_run() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert set(EXAMPLES) == set(commands)
-    for name, example in EXAMPLES.items():
+    examples = {name: example for section in COMMANDS.values() for name, (_, example) in section.items()}
+    assert set(examples) == set(commands)
+    for name, example in examples.items():
         assert " ".join(example.split()) in " ".join(run(name, "--help").stdout.split())
         program, verb, *arguments = shlex.split(example)
         assert (program, verb) == ("annobridge", name)
         commands[name].make_context(name, arguments)  # raises for an argument or option that is not there
 
 
-def test_annotate_has_the_permissions_of_the_library(place: str) -> None:
+def test_annotate_has_the_permissions_of_the_library(uri: str) -> None:
     flags = ("additions", "deletions", "label-edits", "index-edits", "spatial-edits")
-    sent = send(place, *(f"--no-allow-{flag}" for flag in flags), "--attributes", "parked")
+    sent = send(uri, *(f"--no-allow-{flag}" for flag in flags), "--attributes", "parked")
     field = sent["label_schema"]["objects"]
     assert {name for name in field if name.startswith("allow_")} == {f"allow_{f.replace('-', '_')}" for f in flags}
     assert not any(field[name] for name in field if name.startswith("allow_"))
     assert list(field["attributes"]) == ["parked"]
-    assert run("annotate", "r2", place, "--field", "objects", "--attributes", "typo", "-b", "memory").exit_code == 1
-    none = data("annotate", "r3", place, "--field", "objects", "--attributes", "none", "-b", "memory")
+    assert run("annotate", "r2", uri, "--field", "objects", "--attributes", "typo", "-b", "memory").exit_code == 1
+    none = data("annotate", "r3", uri, "--field", "objects", "--attributes", "none", "-b", "memory")
     assert not none["label_schema"]["objects"].get("attributes")
 
 
@@ -508,8 +507,8 @@ def test_annotate_has_the_permissions_of_the_library(place: str) -> None:
         (("--tag", "nobody"), 0, 0),
     ],
 )
-def test_annotate_sends_what_the_filters_leave(place: str, filters: tuple[str, ...], samples: int, labels: int) -> None:
-    result = run("annotate", "r1", place, "--field", "objects", "-b", "memory", *MEMORY, *filters, "--json")
+def test_annotate_sends_what_the_filters_leave(uri: str, filters: tuple[str, ...], samples: int, labels: int) -> None:
+    result = run("annotate", "r1", uri, "--field", "objects", "-b", "memory", *MEMORY, *filters, "--json")
     if not samples:
         assert result.exit_code == 1
         return
@@ -517,8 +516,8 @@ def test_annotate_sends_what_the_filters_leave(place: str, filters: tuple[str, .
     assert sum(table.num_rows for table in SERVERS[URL].labels.values()) == labels
 
 
-def test_a_part_of_a_plan_can_be_listed(place: str) -> None:
-    send(place)
+def test_a_part_of_a_plan_can_be_listed(uri: str) -> None:
+    send(uri)
     work("c0", label="person")
     work("c1", bounding_box=[0.1, 0.1, 0.1, 0.1])
     server = SERVERS[URL]
@@ -526,7 +525,7 @@ def test_a_part_of_a_plan_can_be_listed(place: str) -> None:
     server.labels[task] = server.labels[task].filter(pc.not_equal(server.labels[task]["label_id"], "p2"))
 
     def ids(*arguments: str) -> list[str]:
-        found = data("plan", "r1", place, *MEMORY, *arguments, code=2)
+        found = data("plan", "r1", uri, *MEMORY, *arguments, code=2)
         assert (found["edited"], found["deleted"], found["chosen"]) == (2, 1, len(found["changes"]))
         return [change["label_id"] for change in found["changes"]]
 
@@ -536,13 +535,13 @@ def test_a_part_of_a_plan_can_be_listed(place: str) -> None:
     assert ids("--class", "car", "--action", "edit") == ["c0", "c1"]
     assert ids("--sample", "s1") == ids("--sample", "1.jpg") == ["c1"]
     assert ids("--field", "nothing") == []
-    found = data("plan", "r1", place, *MEMORY, code=2)
+    found = data("plan", "r1", uri, *MEMORY, code=2)
     assert {"field": "objects", "before": "car", "after": "person", "labels": 1} in found["classes"]
     assert {"field": "objects", "before": "person", "after": None, "labels": 1} in found["classes"]
     assert {"sample_id": "s0", "delete": 0, "edit": 1, "add": 0, "file": "0.jpg"} in found["samples"]
-    lines = run("plan", "r1", place, *MEMORY).stdout.splitlines()
+    lines = run("plan", "r1", uri, *MEMORY).stdout.splitlines()
     assert any(line.split() == ["objects", "car", "person", "1"] for line in lines)
-    assert run("plan", "r1", place, *MEMORY, "--action", "move").exit_code == 64
+    assert run("plan", "r1", uri, *MEMORY, "--action", "move").exit_code == 64
 
 
 def test_samples_are_told_by_their_path_in_the_dataset(tmp_path: Path) -> None:
@@ -571,15 +570,16 @@ def test_completion_is_offered() -> None:
 def test_sigterm_ends_a_command_and_its_temporary_files(tmp_path: Path) -> None:
     code = (
         "import annobridge.store.tables, time, os, signal\n"
-        "from annobridge.cli import data, main\n"
+        "from annobridge.cli import main\n"
+        "from annobridge.cli.commands import datasets\n"
         "from annobridge.spill import streams, temporary\n"
-        "def open_dataset(place):\n"
+        "def open_dataset(uri):\n"
         "    with temporary.folder() as folder:\n"
         "        rows = streams.Streams({})\n"
         "        print(len(os.listdir(os.environ['TMPDIR'])), flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "        time.sleep(60)\n"
-        "data.open_dataset = open_dataset\n"
+        "datasets.open_dataset = open_dataset\n"
         "import sys; sys.argv = ['annobridge', 'info']\n"
         "main()\n"
     )
@@ -591,12 +591,12 @@ def test_sigterm_ends_a_command_and_its_temporary_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_exits_with_130(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_exits_with_130(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("annobridge.dataset.load_dataset", interrupted)
-    assert run("info", "-d", place).exit_code == 130
+    assert run("info", "-d", uri).exit_code == 130
 
 
 class _Entry:
@@ -609,7 +609,7 @@ class _Entry:
 
 
 def test_a_broken_plug_in_harms_only_its_own_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "entry_points", lambda **_: [_Entry()])
+    monkeypatch.setattr(root, "entry_points", lambda **_: [_Entry()])
     assert "broken" in run("--help").stdout
     result = run("broken", "up")
     assert result.exit_code == 1
@@ -621,7 +621,7 @@ def test_pixano_tells_its_state(tmp_path: Path) -> None:
     assert data("pixano", "down", "--folder", str(tmp_path / "p"))["stopped"] is False
 
 
-def test_as_a_program_stdout_is_json_and_stderr_the_rest(place: str) -> None:
+def test_as_a_program_stdout_is_json_and_stderr_the_rest(uri: str) -> None:
     command = [
         sys.executable,
         "-m",
@@ -629,7 +629,7 @@ def test_as_a_program_stdout_is_json_and_stderr_the_rest(place: str) -> None:
         "annotate",
         "r1",
         "-d",
-        place,
+        uri,
         "--field",
         "objects",
         "-b",

@@ -12,7 +12,7 @@ import typer
 
 from annobridge import Dataset
 from annobridge.cli import app
-from annobridge.cli.wording import COMMANDS, HERE, OPTIONS, spoken
+from annobridge.cli.wording import COMMANDS, CURRENT_OPTIONS, OPTIONS, to_cli
 
 ROOT = Path(__file__).parent.parent
 METHODS = "|".join(name for name in dir(Dataset) if not name.startswith("_") and "_" in name)
@@ -50,7 +50,7 @@ def said(node: ast.AST) -> str:
 
 
 def test_no_message_speaks_python_on_the_command_line() -> None:
-    found = {place: re.sub(r"-o '[^']*'", "", spoken(text)) for place, text in messages()}
+    found = {place: re.sub(r"-o '[^']*'", "", to_cli(text)) for place, text in messages()}
     assert len(found) > 500
     assert [f"{place}: {text}" for place, text in found.items() if PYTHON.search(text)] == []
 
@@ -82,15 +82,15 @@ def test_commands_and_options_are_there() -> None:
     ],
 )
 def test_python_becomes_commands_and_options(python: str, here: str) -> None:
-    assert spoken(python) == here
-    assert "=" in here or spoken(here) == here
+    assert to_cli(python) == here
+    assert "=" in here or to_cli(here) == here
 
 
 def test_an_option_that_the_command_lacks_is_one_of_the_backend() -> None:
-    token = HERE.set({"--option", "--backend"})
+    token = CURRENT_OPTIONS.set({"--option", "--backend"})
     try:
-        assert spoken("media='share' or backend='cvat'") == "-o media=share or --backend cvat"
-        HERE.set({"--media"})
-        assert spoken("media='path'; mode='add'") == "--media path; --mode add"
+        assert to_cli("media='share' or backend='cvat'") == "-o media=share or --backend cvat"
+        CURRENT_OPTIONS.set({"--media"})
+        assert to_cli("media='path'; mode='add'") == "--media path; --mode add"
     finally:
-        HERE.reset(token)
+        CURRENT_OPTIONS.reset(token)

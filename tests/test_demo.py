@@ -17,7 +17,7 @@ from annobridge.demo import scenes
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
 
@@ -28,36 +28,36 @@ def demo(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def check(told: dict[str, Any], root: Path) -> None:
+def check(data: dict[str, Any], root: Path) -> None:
     """What holds for every demo with drawn scenes."""
-    assert Path(told["folder"]) == root
+    assert Path(data["folder"]) == root
     counts = {
-        name: told["report"][name] for name in ("added", "edited", "deleted", "conflicts", "refused", "unexpected")
+        name: data["report"][name] for name in ("added", "edited", "deleted", "conflicts", "refused", "unexpected")
     }
     assert counts == {"added": 1, "edited": 4, "deleted": 1, "conflicts": 0, "refused": 0, "unexpected": 0}
-    assert (told["again"]["added"], told["again"]["edited"], told["again"]["deleted"]) == (0, 0, 0)
+    assert (data["again"]["added"], data["again"]["edited"], data["again"]["deleted"]) == (0, 0, 0)
     ds = ab.load_dataset(root / "dataset")
     (car,) = ds.labels(where="label_id = 'street_02.car2'").to_pylist()
     truth = scenes.scenes()[1].thing("car2")
     assert tuple(car["bounding_box"]) == truth.box  # from the tool
     assert {a["name"]: a["value"] for a in car["attributes"]}["colour"] == '"yellow"'  # from here
-    for picture in told["pictures"]:
+    for picture in data["pictures"]:
         with Image.open(picture) as image:
             assert image.size[0] > scenes.WIDTH
 
 
 def test_the_demo_with_the_memory_backend(tmp_path: Path) -> None:
-    told = demo("-b", "memory")
-    check(told, tmp_path / "annobridge-demo")
+    data = demo("-b", "memory")
+    check(data, tmp_path / "annobridge-demo")
     second = demo("-b", "memory")  # a second one has a folder of its own
     assert Path(second["folder"]) == tmp_path / "annobridge-demo-2"
 
 
-def test_the_story_is_told_in_80_columns() -> None:
+def test_the_output_fits_80_columns() -> None:
     result = CliRunner().invoke(app, ["demo", "-b", "memory"])
     assert result.exit_code == 0
-    told = [line for line in result.stdout.splitlines() if not line.startswith("     ")]  # those are commands
-    assert max(map(len, told)) <= 80
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("     ")]  # those are commands
+    assert max(map(len, lines)) <= 80
     assert "nothing written yet" in result.stdout
     assert "nothing to change" in result.stdout
 
@@ -67,10 +67,10 @@ def test_own_images(tmp_path: Path, count: int) -> None:
     (tmp_path / "my photos").mkdir()
     for n in range(count):
         Image.new("RGB", (40 + n, 30), (90, 120, 10 * n)).save(tmp_path / "my photos" / f"{n}.jpg")
-    told = demo("-b", "memory", "--images", "my photos")
-    assert told["report"]["added"] == 1
-    assert told["report"]["edited"] == min(count, 3)
-    assert told["report"]["deleted"] == (count > 3)
+    data = demo("-b", "memory", "--images", "my photos")
+    assert data["report"]["added"] == 1
+    assert data["report"]["edited"] == min(count, 3)
+    assert data["report"]["deleted"] == (count > 3)
 
 
 def test_a_photo_that_cannot_be_read_is_named_before_anything_is_made(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_photo_that_cannot_be_read_is_named_before_anything_is_made(tmp_path: 
 def test_own_images_are_not_those_of_an_earlier_demo(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), (90, 120, 7)).save(tmp_path / "mine.jpg")
     demo("-b", "memory")
-    told = demo("-b", "memory", "--images", ".", "--folder", "mine too")
+    data = demo("-b", "memory", "--images", ".", "--folder", "mine too")
     again = demo("-b", "memory", "--images", ".")
-    for one in (told, again):
+    for one in (data, again):
         files = ab.load_dataset(Path(one["folder"]) / "dataset").samples(["filepath"]).to_pylist()
         assert [row["filepath"] for row in files] == [str(tmp_path / "mine.jpg")]
     result = CliRunner().invoke(app, ["demo", "-b", "memory", "--images", "annobridge-demo"])
@@ -131,8 +131,8 @@ def test_scenes_are_the_same_each_time_and_their_boxes_inside() -> None:
 
 @pytest.mark.server
 def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
-    told = demo()
-    check(told, tmp_path / "annobridge-demo")
+    data = demo()
+    check(data, tmp_path / "annobridge-demo")
     assert not json.loads(
         CliRunner().invoke(app, ["pixano", "status", "--folder", "annobridge-demo/pixano", "--json"]).stdout
     )["running"]
@@ -140,23 +140,23 @@ def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.server
 def test_open_leaves_the_server_to_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from annobridge_pixano.hands import Hands
+    from annobridge_pixano.annotator import ScriptedAnnotator
 
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    told = demo("--open", "--folder", "it's mine")
+    data = demo("--open", "--folder", "it's mine")
     try:
-        assert opened == [told["url"]]
-        hands = Hands(told["url"].partition("/#")[0])
-        hands.rename(told["url"].rpartition("/")[2], "street_01.car1", "sign")
-        hands.close()
+        assert opened == [data["url"]]
+        annotator = ScriptedAnnotator(data["url"].partition("/#")[0])
+        annotator.rename(data["url"].rpartition("/")[2], "street_01.car1", "sign")
+        annotator.close()
         (tmp_path / "elsewhere").mkdir()
         codes = [
-            _shell(told["commands"][name], tmp_path / "elsewhere") for name in ("plan", "load", "plan", "undo", "plan")
+            _shell(data["commands"][name], tmp_path / "elsewhere") for name in ("plan", "load", "plan", "undo", "plan")
         ]
         assert codes == [2, 0, 0, 0, 2]
     finally:
-        assert _shell(told["commands"]["stop the server"], tmp_path) == 0
+        assert _shell(data["commands"]["stop the server"], tmp_path) == 0
 
 
 def _shell(command: str, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""annobridge for DataGym: the hosted edition, the open one, and files that people carry by hand."""
+"""annobridge for DataGym: the hosted edition, the open-core edition, and either by files."""
 
 from .backend import DatagymBackend
 from .config import DatagymConfig

@@ -1,36 +1,36 @@
-"""DataGym's REST calls in either dialect, thinly. The bodies are the same; the paths, and what there is at all, differ."""
+"""The calls of DataGym's REST API in its two dialects, whose bodies are the same and whose paths differ."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 from annobridge.backend.http import Http
 from annobridge.exceptions import BackendError, Gone, Rejected
 
 from .config import Dialect
-from .mistakes import key_of, refused, told
+from .errors import error_key, explain, import_refused
 
 Json = dict[str, Any]
-T = TypeVar("T")
 STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED", "REVIEWED_SKIP", "WAITING_CHANGED")
-URLS = 50  # addresses in one call
+URLS_PER_CALL = 50
 
-# What is read of the server's answers
-_PLACE = {"id": str, "name": str}
-_CREATED = {**_PLACE, "labelConfigurationId": str, "mediaType": str}
-_PROJECT = {**_CREATED, "datasets": [_PLACE]}
+# The form that answers are checked for: the parts that are read
+_NAMED = {"id": str, "name": str}
+_CREATED = {**_NAMED, "labelConfigurationId": str, "mediaType": str}
+_PROJECT = {**_CREATED, "datasets": [_NAMED]}
 _MEDIA = {"id": str, "mediaName": str}
 _ENTRY: Json = {"entryKey": str, "type": str}
 _ENTRY["children?"] = ([_ENTRY], None)
 _CONFIGURATION = {"entries": [_ENTRY]}
 _TASK = {"taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool}
-_SHOWN = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
+_TASK_VALUES = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
 
 
 class Api:
-    """One DataGym server."""
+    """One DataGym server. Methods that only one dialect has say so; the other one must not call them."""
 
     def __init__(self, http: Http, dialect: Dialect) -> None:
         self.http, self.v1 = http, dialect == "v1"
@@ -38,194 +38,195 @@ class Api:
     def _path(self, v1: str, internal: str | None = None) -> str:
         return f"/api/v1/{v1}" if self.v1 else f"/api/{internal or v1}"
 
+    def _list(self, action: str, path: str, form: Json, params: Mapping[str, str] | None = None) -> list[Json]:
+        with _explaining(action):
+            return list(self.http.get(path, params, expect=[form]))
+
     # --- projects and datasets --------------------------------------------------------------------------------------
 
     def projects(self) -> list[Json]:
         """All projects, with their datasets."""
-        return self._list(self._path("project"), "listing the projects", _PROJECT)
+        return self._list("listing the projects", self._path("project"), _PROJECT)
 
-    def project(self, project: str) -> Json:
+    def project(self, project_id: str) -> Json:
         """A project by its id (internal only). Raises ``Gone``."""
-        return dict(self._do("reading the project", lambda: self.http.get(f"/api/project/{project}", expect=_PROJECT)))
+        with _explaining("reading the project"):
+            return dict(self.http.get(f"/api/project/{project_id}", expect=_PROJECT))
 
     def create_project(self, name: str, owner: str) -> Json:
-        """A project for images (internal only)."""
-        body = {"owner": owner, "name": name, "shortDescription": "made by annobridge", "description": None,
-                "mediaType": "IMAGE"}  # fmt: skip
-        doing = f"making the project {name!r}"
-        return dict(self._do(doing, lambda: self.http.send("POST", "/api/project", json=body, expect=_CREATED)))
+        """Create a project for images (internal only)."""
+        body = {
+            "owner": owner,
+            "name": name,
+            "shortDescription": "made by annobridge",
+            "description": None,
+            "mediaType": "IMAGE",
+        }
+        with _explaining(f"making the project {name!r}"):
+            return dict(self.http.send("POST", "/api/project", json=body, expect=_CREATED))
 
-    def delete_project(self, project: str) -> None:
-        """Remove a project (internal only)."""
-        self._do("deleting the project", lambda: self.http.send("DELETE", f"/api/project/{project}"))
+    def delete_project(self, project_id: str) -> None:
+        """Delete a project (internal only)."""
+        with _explaining("deleting the project"):
+            self.http.send("DELETE", f"/api/project/{project_id}")
 
     def datasets(self) -> list[Json]:
         """All datasets."""
-        return self._list(self._path("dataset"), "listing the datasets", _PLACE)
+        return self._list("listing the datasets", self._path("dataset"), _NAMED)
 
-    def has_dataset(self, dataset: str) -> bool:
+    def has_dataset(self, dataset_id: str) -> bool:
         """Whether there is a dataset of this id."""
         try:
-            self._do("reading the dataset", lambda: self.http.get(self._path(f"dataset/{dataset}")))
+            with _explaining("reading the dataset"):
+                self.http.get(self._path(f"dataset/{dataset_id}"))
         except Gone:
             return False
         return True
 
     def create_dataset(self, name: str, owner: str) -> Json:
-        """A dataset for images."""
+        """Create a dataset for images."""
         body: Json = {"name": name, "shortDescription": "made by annobridge"}
         if not self.v1:
             body |= {"owner": owner, "mediaType": "IMAGE"}
-        path, doing = self._path("dataset"), f"making the dataset {name!r}"
-        return dict(self._do(doing, lambda: self.http.send("POST", path, json=body, expect=_PLACE)))
+        with _explaining(f"making the dataset {name!r}"):
+            return dict(self.http.send("POST", self._path("dataset"), json=body, expect=_NAMED))
 
-    def connect(self, project: str, dataset: str) -> None:
-        """Give every image of a dataset a task in a project; that it has them already is fine."""
-        path = self._path(f"project/{project}/dataset/{dataset}")
+    def connect(self, project_id: str, dataset_id: str) -> None:
+        """Add a dataset to a project, which makes a task for every image of it, if it is not in the project yet."""
+        path = self._path(f"project/{project_id}/dataset/{dataset_id}")
         try:
-            self._do("connecting the dataset", lambda: self.http.send("POST", path, repeatable=True))
+            with _explaining("connecting the dataset"):
+                self.http.send("POST", path, repeatable=True)
         except Rejected as error:
-            if key_of(error) != "ex_already_contains":
+            if error_key(error) != "ex_already_contains":
                 raise
 
-    def disconnect(self, project: str, dataset: str) -> None:
-        """Take a dataset out of a project, with its tasks and their labels."""
-        path = self._path(f"project/{project}/dataset/{dataset}/remove")
-        self._do("disconnecting the dataset", lambda: self.http.send("DELETE", path))
+    def disconnect(self, project_id: str, dataset_id: str) -> None:
+        """Remove a dataset from a project, with its tasks and their labels."""
+        with _explaining("disconnecting the dataset"):
+            self.http.send("DELETE", self._path(f"project/{project_id}/dataset/{dataset_id}/remove"))
 
-    def delete_dataset(self, dataset: str) -> None:
-        """Remove a dataset with its images. v1 can only empty it."""
-        if not self.v1:
-            self._do("deleting the dataset", lambda: self.http.send("DELETE", f"/api/dataset/{dataset}"))
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Delete a dataset with its images. v1 can delete the images only, and leaves an empty dataset."""
+        if self.v1:
+            for media in self.media(dataset_id):
+                self.delete_media(media["id"])
             return
-        for media in self.media(dataset):
-            self.delete_media(media["id"])
-
-    def delete_media(self, media: str) -> None:
-        """Remove an image."""
-        path = self._path(f"media/{media}")
-        self._do("deleting an image", lambda: self.http.send("DELETE", path))
+        with _explaining("deleting the dataset"):
+            self.http.send("DELETE", f"/api/dataset/{dataset_id}")
 
     # --- media ------------------------------------------------------------------------------------------------------
 
-    def media(self, dataset: str) -> list[Json]:
+    def media(self, dataset_id: str) -> list[Json]:
         """The images of a dataset."""
-        if self.v1:
-            doing = "reading the dataset"
-            path, shape = f"/api/v1/dataset/{dataset}", {"media": [_MEDIA]}
-            return list(self._do(doing, lambda: self.http.get(path, expect=shape))["media"])
-        return self._list(f"/api/dataset/{dataset}/file", "listing the images", _MEDIA)
+        if not self.v1:
+            return self._list("listing the images", f"/api/dataset/{dataset_id}/file", _MEDIA)
+        with _explaining("reading the dataset"):
+            return list(self.http.get(f"/api/v1/dataset/{dataset_id}", expect={"media": [_MEDIA]})["media"])
 
-    def upload(self, dataset: str, name: str, stream: BinaryIO) -> Json:
-        """Send a file. v1 takes its name as it is, the internal API in Base64."""
-        path = self._path(f"media/{dataset}/file", f"dataset/{dataset}/file")
-        sent = name if self.v1 else base64.b64encode(name.encode()).decode()
-        headers = {"X-filename": sent, "Content-Type": "application/octet-stream"}
+    def upload(self, dataset_id: str, name: str, stream: BinaryIO) -> Json:
+        """Upload a file. v1 wants its name as it is, the internal API wants it in Base64."""
+        path = self._path(f"media/{dataset_id}/file", f"dataset/{dataset_id}/file")
+        sent_name = name if self.v1 else base64.b64encode(name.encode()).decode()
+        headers = {"X-filename": sent_name, "Content-Type": "application/octet-stream"}
+        with _explaining(f"uploading {name!r}"):
+            return dict(self.http.send("POST", path, data=stream, headers=headers, expect={"id": str}))
 
-        def send() -> Any:
-            return self.http.send("POST", path, data=stream, headers=headers, expect={"id": str})
+    def add_urls(self, dataset_id: str, urls: Sequence[str]) -> list[Json]:
+        """Add images by their URLs."""
+        path = self._path(f"media/{dataset_id}/url", f"dataset/{dataset_id}/url")
+        form = [{"imageUrl": str, "mediaUploadStatus": str, "internal_media_ID?": str | None}]
+        with _explaining("adding image addresses"):
+            return list(self.http.send("POST", path, json=list(urls), expect=form))
 
-        return dict(self._do(f"uploading {name!r}", send))
-
-    def add_urls(self, dataset: str, urls: Sequence[str]) -> list[Json]:
-        """Add images by their addresses."""
-        path = self._path(f"media/{dataset}/url", f"dataset/{dataset}/url")
-        added = [{"imageUrl": str, "mediaUploadStatus": str, "internal_media_ID?": str | None}]
-        doing = "adding image addresses"
-        return list(self._do(doing, lambda: self.http.send("POST", path, json=list(urls), expect=added)))
+    def delete_media(self, media_id: str) -> None:
+        """Delete an image."""
+        with _explaining("deleting an image"):
+            self.http.send("DELETE", self._path(f"media/{media_id}"))
 
     # --- label configuration ----------------------------------------------------------------------------------------
 
-    def configuration(self, config: str) -> list[Json]:
+    def configuration(self, config_id: str) -> list[Json]:
         """The entries of a label configuration (internal only; v1 shows them with a task)."""
-        path, doing = f"/api/lconfig/{config}", "reading the label configuration"
-        return list(self._do(doing, lambda: self.http.get(path, expect=_CONFIGURATION))["entries"])
+        with _explaining("reading the label configuration"):
+            return list(self.http.get(f"/api/lconfig/{config_id}", expect=_CONFIGURATION)["entries"])
 
-    def clear_configuration(self, config: str) -> None:
+    def clear_configuration(self, config_id: str) -> None:
         """Empty a label configuration. This deletes every label in the project."""
-        path = self._path(f"config/{config}", f"lconfig/{config}")
-        self._do("clearing the label configuration", lambda: self.http.send("DELETE", path))
+        with _explaining("clearing the label configuration"):
+            self.http.send("DELETE", self._path(f"config/{config_id}", f"lconfig/{config_id}"))
 
-    def set_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
-        """Fill an empty label configuration; the entries are returned with their ids."""
-        method, path = ("PUT", f"/api/v1/config/{config}") if self.v1 else ("POST", f"/api/lconfig/{config}/import")
-        doing = "setting the label configuration"
+    def set_configuration(self, config_id: str, entries: Sequence[Json]) -> list[Json]:
+        """Set the entries of an empty label configuration. Returns them with their ids."""
+        method = "PUT" if self.v1 else "POST"
+        path = self._path(f"config/{config_id}", f"lconfig/{config_id}/import")
+        with _explaining("setting the label configuration"):
+            return list(self.http.send(method, path, json=list(entries), expect=_CONFIGURATION)["entries"])
 
-        def send() -> Any:
-            return self.http.send(method, path, json=list(entries), expect=_CONFIGURATION)
-
-        return list(self._do(doing, send)["entries"])
-
-    def merge_configuration(self, config: str, entries: Sequence[Json]) -> list[Json]:
-        """Change a label configuration (internal only): what keeps its id keeps its labels, and finished tasks stay finished."""
-        path, doing = f"/api/lconfig/{config}", "adding to the label configuration"
-
-        def send() -> Any:
-            params = {"changeStatus": "false"}
-            return self.http.send("PUT", path, json=list(entries), params=params, expect=_CONFIGURATION)
-
-        return list(self._do(doing, send)["entries"])
+    def merge_configuration(self, config_id: str, entries: Sequence[Json]) -> list[Json]:
+        """Change a label configuration (internal only). Entries that keep their id keep their labels."""
+        path, params = f"/api/lconfig/{config_id}", {"changeStatus": "false"}  # finished tasks stay finished
+        with _explaining("adding to the label configuration"):
+            answer = self.http.send("PUT", path, json=list(entries), params=params, expect=_CONFIGURATION)
+        return list(answer["entries"])
 
     # --- labels -----------------------------------------------------------------------------------------------------
 
-    def import_labels(self, project: str, body: bytes, *, repeatable: bool) -> None:
-        """Import a batch: all of it or nothing. A refusal may come as a success, with a text in it."""
-        path, doing = self._path(f"project/{project}/prediction"), "importing labels"
-        headers = {"Content-Type": "application/json"}
+    def import_labels(self, project_id: str, body: bytes, *, repeatable: bool) -> None:
+        """Import a batch of labels, all of it or nothing. Raises ``Rejected``.
 
-        def send() -> Any:
-            shape = {"errorMessages": str}
-            return self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable, expect=shape)
-
-        answer = self._do(doing, send)
+        DataGym may answer a refusal with 200 and an error text.
+        """
+        path, action = self._path(f"project/{project_id}/prediction"), "importing labels"
+        headers, form = {"Content-Type": "application/json"}, {"errorMessages": str}
+        with _explaining(action):
+            answer = self.http.send("POST", path, data=body, headers=headers, repeatable=repeatable, expect=form)
         if answer["errorMessages"]:
-            raise refused(answer["errorMessages"], doing)
+            raise import_refused(answer["errorMessages"], action)
 
-    def export(self, project: str) -> Iterator[bytes]:
-        """The export of a project, as it comes."""
-        return self.http.stream(self._path(f"export/{project}", f"project/{project}/export"))
+    def export(self, project_id: str) -> Iterator[bytes]:
+        """The export of a project, as a stream of chunks."""
+        return self.http.stream(self._path(f"export/{project_id}", f"project/{project_id}/export"))
 
     # --- tasks ------------------------------------------------------------------------------------------------------
 
-    def tasks(self, project: str) -> list[Json]:
-        """All tasks of a project, in any state; v1 has to be asked for each state by itself."""
+    def tasks(self, project_id: str) -> list[Json]:
+        """All tasks of a project, in any state. v1 lists only one state in a call."""
         if not self.v1:
-            return self._list(f"/api/project/{project}/task", "listing the tasks", _TASK)
-        path = f"/api/v1/task/{project}/list"
+            return self._list("listing the tasks", f"/api/project/{project_id}/task", _TASK)
         found: dict[str, Json] = {}
-        for state in STATES:  # a task that moves on meanwhile is seen twice, and counted once
-            for task in self._list(path, "listing the tasks", _TASK, {"state": state}):
+        for state in STATES:  # a task whose state changes meanwhile is listed twice, and kept once
+            for task in self._list("listing the tasks", f"/api/v1/task/{project_id}/list", _TASK, {"state": state}):
                 found[task["taskId"]] = task
         return list(found.values())
 
-    def some_task(self, project: str) -> str | None:
-        """Any task of a project."""
-        path = self._path(f"task/{project}/list", f"project/{project}/task")
+    def any_task(self, project_id: str) -> str | None:
+        """The id of any task of a project."""
+        path = self._path(f"task/{project_id}/list", f"project/{project_id}/task")
         for state in STATES:
-            if there := self._list(path, "listing the tasks", _TASK, {"state": state, "limit": "1"}):
-                return str(there[0]["taskId"])
+            if tasks := self._list("listing the tasks", path, _TASK, {"state": state, "limit": "1"}):
+                return str(tasks[0]["taskId"])
         return None
 
-    def task(self, task: str) -> Json:
+    def task(self, task_id: str) -> Json:
         """A task with its values, their ids, and the label configuration."""
-        path = self._path(f"task/{task}")
-        return dict(self._do("reading a task", lambda: self.http.get(path, expect=_SHOWN)))
+        with _explaining("reading a task"):
+            return dict(self.http.get(self._path(f"task/{task_id}"), expect=_TASK_VALUES))
 
-    def release(self, project: str, dataset: str) -> None:
+    def release(self, project_id: str, dataset_id: str) -> None:
         """Move the tasks of a dataset out of the backlog (internal only)."""
-        body = {"projectId": project, "datasetId": dataset, "direction": "WAITING"}
-        self._do("releasing the tasks", lambda: self.http.send("PUT", "/api/task/moveAll", json=body))
+        body = {"projectId": project_id, "datasetId": dataset_id, "direction": "WAITING"}
+        with _explaining("releasing the tasks"):
+            self.http.send("PUT", "/api/task/moveAll", json=body)
 
-    # ----------------------------------------------------------------------------------------------------------------
 
-    def _list(self, path: str, doing: str, shape: Json, params: Mapping[str, str] | None = None) -> list[Json]:
-        return list(self._do(doing, lambda: self.http.get(path, params, expect=[shape])))
-
-    def _do(self, doing: str, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except BackendError as error:
-            better = told(error, doing)
-            if better is error:
-                raise
-            raise better from error
+@contextmanager
+def _explaining(action: str) -> Iterator[None]:
+    """Turn DataGym's errors into sentences about an action."""
+    try:
+        yield
+    except BackendError as error:
+        explained = explain(error, action)
+        if explained is error:
+            raise
+        raise explained from error

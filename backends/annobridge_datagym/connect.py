@@ -1,4 +1,4 @@
-"""Connect: which of the two editions answers, and whether it lets us in."""
+"""Connecting: which edition of DataGym the server is, and whether it accepts the credentials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .api import Api
 from .config import DatagymConfig, Dialect
 
 _CURE = "make an API token on its page «API tokens», and run `annobridge login datagym`"
-_LISTS: dict[Dialect, str] = {"v1": "/api/v1/project", "internal": "/api/project"}
+_PROJECT_LISTS: dict[Dialect, str] = {"v1": "/api/v1/project", "internal": "/api/project"}
 
 
 def connect(config: DatagymConfig) -> Api:
-    """The server's calls in the dialect that it speaks. Only reads are made."""
+    """The API of the server in its dialect, which is found by reading calls only. Raises ``Denied`` and other errors."""
     secrets = dict(config.headers)
-    if config.token is not None:  # never as ``?token=``, which ends up in the logs of servers and proxies
+    if config.token is not None:  # never as ``?token=``, which servers and proxies log
         secrets["Authorization"] = SecretStr(f"Token {config.token.get_secret_value().strip()}")
     http = Http(
         config.url, backend="datagym", secrets=secrets, verify=config.verify, timeout=config.timeout,
@@ -58,7 +58,7 @@ def _dialect(http: Http, config: DatagymConfig) -> Dialect:
 
 
 def _is_open(http: Http) -> bool:
-    """Whether the internal API answers a server's second question. Anything else says no, a page for logging in too."""
+    """Whether the internal API answers; an error or a login page counts as no."""
     try:
         return _answers(http, "internal")
     except Rejected:
@@ -67,7 +67,7 @@ def _is_open(http: Http) -> bool:
 
 def _answers(http: Http, dialect: Dialect) -> bool:
     try:
-        found = http.get(_LISTS[dialect])
+        answer = http.get(_PROJECT_LISTS[dialect])
     except Denied:
         return False
     except Rejected as error:
@@ -76,9 +76,9 @@ def _answers(http: Http, dialect: Dialect) -> bool:
         raise Rejected(f"{error} If that is its page for logging in, {_CURE}.", error.status) from error
     except (Gone, Broken) as error:
         if error.status is not None and error.status >= 500:
-            raise  # it is out of order, whatever it is
+            raise  # the server is out of order, whether it is DataGym or not
         raise _not_datagym(http.url) from error
-    if not isinstance(found, list):
+    if not isinstance(answer, list):
         raise _not_datagym(http.url)
     return True
 

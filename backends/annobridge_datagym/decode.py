@@ -1,5 +1,6 @@
-"""Decode: what DataGym has -> rows of ``REMOTE``. A label that nobody touched is the baseline's row, to the last bit; of one that
-was changed, only what was changed is decoded.
+"""Decoding: what DataGym has -> rows of ``REMOTE``.
+
+A label that nobody changed is the baseline's row, equal to the last bit; of one that was changed, only the changes are decoded.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from annobridge.backend.kit import changed_attributes, choice_text
 from annobridge.core import attr_text
 from annobridge.core.arrays import as_array
 from annobridge.core.geometry import as_rle, mask_box
 from annobridge.core.labels import REMOTE
-from annobridge.core.rows import VALUE_TYPES
 
-from . import identity, rings, shapes
-from .encode import Pictures, Piece, pieces
-from .found import Found, Image, Path
-from .identity import Held
-from .values import CHECKLIST, Question, Words
+from . import mask_polygons, shapes
+from .classifications import CHECKLIST, Answer
+from .encode import EncodedLabel, TaskImages, encode_labels
+from .match import LabelMatch, match_geometries
+from .parse import Geometry, ImageLabels, Path
 from .vocabulary import Entry, Vocabulary
 
 Row = dict[str, Any]
@@ -37,296 +38,331 @@ KINDS = {
 
 
 @dataclass(slots=True)
-class Decoded:
-    """``kept`` are rows of the baseline as they are, ``rows`` the others. ``unlike``: something is not as it was sent; ``odd``:
-    values that DataGym itself holds for broken; both in numbers of images.
+class DecodedLabels:
+    """The labels of some images.
+
+    Attributes:
+        unchanged: the rows of the baseline that are labels still, as they are.
+        rows: the changed and the new labels, as rows of ``REMOTE``.
+        changed_images: how many images have anything that is not as it was sent.
+        invalid_images: how many images have shapes without valid coordinates.
+        unknown_ids: the label ids that shapes show and that are of no label sent with their image.
     """
 
-    kept: list[int] = field(default_factory=list)
+    unchanged: list[int] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    unlike: int = 0
-    odd: int = 0
-    strange: list[str] = field(default_factory=list)  # ids that shapes bear, and that are none of their image's
+    changed_images: int = 0
+    invalid_images: int = 0
+    unknown_ids: list[str] = field(default_factory=list)
 
-    def add(self, other: Decoded) -> None:
-        """Take in what is on more images."""
-        self.kept += other.kept
+    def add(self, other: DecodedLabels) -> None:
+        """Add the labels of other images."""
+        self.unchanged += other.unchanged
         self.rows += other.rows
-        self.unlike += other.unlike
-        self.odd += other.odd
-        self.strange += other.strange
+        self.changed_images += other.changed_images
+        self.invalid_images += other.invalid_images
+        self.unknown_ids += other.unknown_ids
 
-    def table(self, baseline: pa.Table) -> pa.Table:
+    def to_table(self, baseline: pa.Table) -> pa.Table:
         """All labels, as ``REMOTE``."""
-        same = baseline.select(REMOTE.names).take(pa.array(self.kept, pa.int64()))
-        return pa.concat_tables([same, pa.Table.from_pylist(self.rows, REMOTE)]) if self.rows else same
+        unchanged = baseline.select(REMOTE.names).take(pa.array(self.unchanged, pa.int64()))
+        return pa.concat_tables([unchanged, pa.Table.from_pylist(self.rows, REMOTE)]) if self.rows else unchanged
 
 
 class Decoder:
-    """Compares images with the baseline. ``classes`` are the keys of the classes that DataGym has now; ``None``: not known."""
+    """Compares images with the baseline.
+
+    Attributes:
+        existing_keys: the keys of the label configuration now; ``None`` if they are not known.
+    """
 
     def __init__(
-        self, baseline: pa.Table, vocabulary: Vocabulary, pictures: Pictures, holder_attr: str, classes: set[str] | None
+        self,
+        baseline: pa.Table,
+        vocabulary: Vocabulary,
+        images: TaskImages,
+        parent_attr: str,
+        existing_keys: set[str] | None,
     ) -> None:
-        self._baseline, self._vocabulary, self._pictures = baseline, vocabulary, pictures
-        self._holder_attr, self.classes = holder_attr, classes
-        self._base: dict[int, list[tuple[Piece, str]]] = defaultdict(list)
-        ids = as_array(baseline["remote_id"]).to_pylist()
-        for piece in pieces(baseline, vocabulary, pictures, holder_attr):
-            self._base[piece.sample].append((piece, ids[piece.row]))
-        self._out = Decoded()
+        self._baseline, self._vocabulary, self._images = baseline, vocabulary, images
+        self._parent_attr, self.existing_keys = parent_attr, existing_keys
+        self._by_image: dict[int, list[tuple[EncodedLabel, str]]] = defaultdict(list)
+        remote_ids = as_array(baseline["remote_id"]).to_pylist()
+        for label in encode_labels(baseline, vocabulary, images, parent_attr):
+            self._by_image[label.image].append((label, remote_ids[label.row]))
 
-    def image(self, image: Image) -> Decoded:
-        """What is on one image."""
-        self._out = Decoded()
-        base = [Held(piece, remote_id) for piece, remote_id in self._base[image.sample]]
-        geometries = [h for h in base if h.piece.entry.label is not None]
-        new = identity.assign(image.values, geometries)
-        nowhere = {f.path for f in new if not f.parts and not f.exact}
-        ids = {id(f): h.piece.label_id for h in geometries for f in h.values.values()}
-        for h in geometries if image.shapes else ():
-            self._held(h, image, nowhere)
-        if not image.shapes:
-            self._out.kept += [h.piece.row for h in geometries]
-        used, own = {h.remote_id for h in base}, {h.piece.label_id for h in geometries}
-        for f in new:
-            self._out.strange += [f.tag] if f.tag is not None and f.tag not in own else []
-            if not f.parts:
-                self._out.odd = 1
-                continue
-            remote_id = f.value or _name_of(f, self._pictures.media[image.sample], used)
-            used.add(remote_id)
-            self._add(image.sample, self._new(f, remote_id, ids))
-        self._globals(image, [h for h in base if h.piece.entry.label is None])
-        return self._out
-
-    def _add(self, sample: int, row: Row) -> None:
-        self._out.rows.append(row | {"sample_id": self._pictures.samples[sample]})
-        self._out.unlike = 1
-
-    # --- geometries -------------------------------------------------------------------------------------------------
-
-    def _held(self, held: Held, image: Image, nowhere: set[Path]) -> None:
-        """``nowhere`` are classes with a shape of which the export does not say where it is."""
-        if not held.values:
-            path = held.piece.entry.path
-            removed = self.classes is not None and path[-1] not in self.classes
-            # Its class was removed and nobody deleted it; or it may be the shape without a place; or it never was there.
-            if removed or path in nowhere or not held.piece.parts:
-                self._out.kept.append(held.piece.row)
-            else:
-                self._out.unlike = 1
-            return
-        if any(not f.parts for f in held.values.values()):
-            self._out.odd = 1
-            self._out.unlike = 1
-        first = held.values[min(held.values)]
-        entry = self._vocabulary.by_path.get(first.path)
-        moved = self._moved(held)
-        said = {} if entry is None else self._changed_words(held, entry)
-        if not moved and not said and first.path == held.piece.entry.path:
-            self._out.kept.append(held.piece.row)
-            return
-        row = self._baseline.slice(held.piece.row, 1).to_pylist()[0]
-        if moved:
-            row |= _changed_shape(row, held, self._size(image.sample))
-        row |= {"label": entry.label if entry else first.path[-1], "annotator": first.annotator}
-        if entry is not None:
-            row |= {"field": entry.field, "attributes": _attributes(row["attributes"], said)}
-        self._add(image.sample, row)
-
-    def _moved(self, held: Held) -> bool:
-        parts = held.piece.parts
-        if held.piece.entry.type == "image_segmentation":
-            return held.values[0].parts != parts
-        if any(not f.parts for f in held.values.values()):
-            return False  # it cannot be told where it is
-        return len(held.values) != len(parts) or not all(
-            shapes.same(f.parts[0], parts[n], exact=f.exact) for n, f in held.values.items()
-        )
-
-    def _changed_words(self, held: Held, entry: Entry) -> dict[str, str | None]:
-        """The attributes that are not as they were sent, with their JSON texts. Of several parts, one that differs decides."""
-        out: dict[str, str | None] = {}
-        for q in entry.questions:
-            was = held.piece.words.get(q.key, ())
-            now = [f.words[q.key] for f in held.values.values() if q.key in f.words]
-            other = next((w for w in now if w != was), None)
-            if other is None or q.attribute is None:
-                continue
-            if held.remade and not other:
-                self._out.unlike = 1  # lost with a change of class, or cleared by somebody, which the task tells
-            else:
-                out[q.attribute.name] = q.decode(other)
+    def decode(self, found: ImageLabels) -> DecodedLabels:
+        """The labels of one image."""
+        out = DecodedLabels()
+        baseline = [LabelMatch(label, remote_id) for label, remote_id in self._by_image[found.image]]
+        shape_matches = [m for m in baseline if m.label.entry.label is not None]
+        global_matches = [m for m in baseline if m.label.entry.label is None]
+        self._decode_shapes(found, shape_matches, {m.remote_id for m in baseline}, out)
+        self._decode_classifications(found, global_matches, out)
         return out
 
-    def _new(self, found: Found, remote_id: str, ids: Mapping[int, str]) -> Row:
-        entry = self._vocabulary.by_path.get(found.path)
-        kind = self._vocabulary.kinds[entry.field] if entry else KINDS[found.type]
-        said = {q.attribute.name: q.decode(found.words.get(q.key, ())) for q in (entry.questions if entry else ())
-                if q.attribute is not None}  # fmt: skip
-        if entry is not None and found.holder is not None and id(found.holder) in ids:
-            said[self._holder_attr] = json.dumps(ids[id(found.holder)])
-        columns = shape(kind, found.parts, self._size(found.sample))
+    def _add_row(self, image: int, row: Row, out: DecodedLabels) -> None:
+        out.rows.append(row | {"sample_id": self._images.samples[image]})
+        out.changed_images = 1
+
+    def _baseline_row(self, match: LabelMatch) -> Row:
+        return dict(self._baseline.slice(match.label.row, 1).to_pylist()[0])
+
+    def _size(self, image: int) -> tuple[int, int]:
+        width, height = self._images.sizes[image].tolist()
+        return width, height
+
+    # --- shapes -----------------------------------------------------------------------------------------------------
+
+    def _decode_shapes(
+        self, found: ImageLabels, matches: Sequence[LabelMatch], used_ids: set[str], out: DecodedLabels
+    ) -> None:
+        new = match_geometries(found.geometries, matches)
+        if found.has_geometries:
+            invalid_paths = {g.path for g in new if not g.parts and not g.exact}
+            for match in matches:
+                self._decode_known(match, found, invalid_paths, out)
+        else:
+            out.unchanged += [m.label.row for m in matches]
+        label_ids = {m.label.label_id for m in matches}
+        id_of = {id(g): m.label.label_id for m in matches for g in m.geometries.values()}
+        for g in new:
+            if g.label_id is not None and g.label_id not in label_ids:
+                out.unknown_ids.append(g.label_id)
+            if not g.parts:
+                out.invalid_images = 1
+                continue
+            remote_id = g.value_id or _remote_id_by_position(g, self._images.media_ids[found.image], used_ids)
+            used_ids.add(remote_id)
+            parent_id = id_of.get(id(g.parent)) if g.parent is not None else None
+            self._add_row(found.image, self._new_row(g, remote_id, parent_id), out)
+
+    def _decode_known(
+        self, match: LabelMatch, found: ImageLabels, invalid_paths: set[Path], out: DecodedLabels
+    ) -> None:
+        """Decode a label of the baseline. ``invalid_paths`` are those of new shapes whose coordinates the export lacks."""
+        label = match.label
+        if not match.geometries:
+            removed = self.existing_keys is not None and label.entry.path[-1] not in self.existing_keys
+            # Not deleted by a person: its class was removed, it may be a shape without coordinates, or it never had a shape.
+            if removed or label.entry.path in invalid_paths or not label.parts:
+                out.unchanged.append(label.row)
+            else:
+                out.changed_images = 1
+            return
+        if any(not g.parts for g in match.geometries.values()):
+            out.invalid_images = 1
+            out.changed_images = 1
+        first = match.geometries[min(match.geometries)]
+        entry = self._vocabulary.by_path.get(first.path)
+        moved = _is_moved(match)
+        attributes = {} if entry is None else _changed_attributes(match, entry, out)
+        if not moved and not attributes and first.path == label.entry.path:
+            out.unchanged.append(label.row)
+            return
+        row = self._baseline_row(match)
+        if moved:
+            row |= _changed_columns(row, match, self._size(found.image))
+        row |= {"label": entry.label if entry else first.path[-1], "annotator": first.annotator}
+        if entry is not None:
+            row |= {"field": entry.field, "attributes": changed_attributes(row["attributes"], attributes)}
+        self._add_row(found.image, row, out)
+
+    def _new_row(self, geometry: Geometry, remote_id: str, parent_id: str | None) -> Row:
+        entry = self._vocabulary.by_path.get(geometry.path)
+        kind = self._vocabulary.kinds[entry.field] if entry else KINDS[geometry.type]
+        attributes = {
+            c.attribute.name: c.decode(geometry.answers.get(c.key, ()))
+            for c in (entry.classifications if entry else ())
+            if c.attribute is not None
+        }
+        if entry is not None and parent_id is not None:
+            attributes[self._parent_attr] = json.dumps(parent_id)
+        columns = shape_columns(kind, geometry.parts, self._size(geometry.image))
         return {
             **(columns | {"closed": True} if entry and entry.closed else columns),
             "kind": kind,
             "field": entry.field if entry else None,
-            "label": entry.label if entry else found.path[-1],
-            "attributes": _attributes(None, said),
-            "annotator": found.annotator,
+            "label": entry.label if entry else geometry.path[-1],
+            "attributes": changed_attributes(None, attributes),
+            "annotator": geometry.annotator,
             "remote_id": remote_id,
         }
 
-    def _size(self, sample: int) -> tuple[int, int]:
-        width, height = self._pictures.sizes[sample].tolist()
-        return width, height
-
     # --- global classifications -------------------------------------------------------------------------------------
 
-    def _globals(self, image: Image, base: Sequence[Held]) -> None:
-        by_id = {h.remote_id: h for h in base}
-        known = {e.key: e for e in self._vocabulary.entries if e.label is None}
+    def _decode_classifications(self, found: ImageLabels, matches: Sequence[LabelMatch], out: DecodedLabels) -> None:
+        by_id = {m.remote_id: m for m in matches}
+        entries = {e.key: e for e in self._vocabulary.entries if e.label is None}
         seen = set()
-        for h in base:
-            key = h.piece.entry.key
-            answers = image.answers.get(key)  # none: removed from the configuration, or never looked at
-            if answers is None or (h.piece.words.get(key) == () and not answers.get(key)):  # an empty text is no answer
-                self._out.kept.append(h.piece.row)
-                seen.add(h.remote_id)
-        for key, answers in image.answers.items():
-            entry = known.get(key)
-            for row in self._answered(image.sample, key, entry, answers):
+        for m in matches:
+            key = m.label.entry.key
+            answers = found.classifications.get(key)
+            # No answers are listed for a classification that was removed or never opened; an empty text is no answer.
+            if answers is None or (m.label.answers.get(key) == () and not answers.get(key)):
+                out.unchanged.append(m.label.row)
+                seen.add(m.remote_id)
+        for key, answers in found.classifications.items():
+            for row in self._classification_rows(found.image, key, entries.get(key), answers):
                 seen.add(row["remote_id"])
-                self._settle(by_id.get(row["remote_id"]), row, entry, answers, image)
-        if any(h.remote_id not in seen for h in base):
-            self._out.unlike = 1
+                self._decode_classification(by_id.get(row["remote_id"]), row, entries.get(key), answers, found, out)
+        if any(m.remote_id not in seen for m in matches):
+            out.changed_images = 1
 
-    def _answered(self, sample: int, key: str, entry: Entry | None, answers: Mapping[str, Words]) -> Iterator[Row]:
-        """A row for each word that is chosen, without its attributes."""
-        media, found = self._pictures.media[sample], answers.get(key, ())
-        if entry is None:  # a field of that name is none of the schema's
-            for word in found:
-                yield {"remote_id": f"{media}/{key}/{word}", "kind": "classification", "field": key, "label": word}
+    def _classification_rows(
+        self, image: int, key: str, entry: Entry | None, answers: Mapping[str, Answer]
+    ) -> Iterator[Row]:
+        """A row for each chosen option or text of a global classification, without its attributes."""
+        media_id, answer = self._images.media_ids[image], answers.get(key, ())
+        if entry is None:  # one that somebody added at DataGym
+            for chosen in answer:
+                yield {
+                    "remote_id": f"{media_id}/{key}/{chosen}",
+                    "kind": "classification",
+                    "field": key,
+                    "label": chosen,
+                }
             return
-        kind, own = self._vocabulary.kinds[entry.field], entry.questions[0]
-        for word in found if own.type == CHECKLIST else found[:1]:
-            row: Row = {"remote_id": global_id(media, entry, word), "kind": kind, "field": entry.field}
-            if kind == "scalar":
-                row["value"] = self._scalar(own, entry, word)
+        kind, own = self._vocabulary.kinds[entry.field], entry.classifications[0]
+        for chosen in answer if own.type == CHECKLIST else answer[:1]:
+            row: Row = {"remote_id": global_remote_id(media_id, entry, chosen), "kind": kind, "field": entry.field}
+            if kind != "scalar":
+                row["label"] = json.loads(choice_text(chosen, own.options))
+            elif own.options:
+                row["value"] = choice_text(chosen, own.options)
             else:
-                row["label"] = json.loads(own.options.get(word, json.dumps(word)))
+                row["value"] = attr_text.from_plain(self._vocabulary.scalar_types.get(entry.field, "text"), chosen)
             yield row
 
-    def _scalar(self, own: Question, entry: Entry, word: str) -> str:
-        if own.options:
-            return own.options.get(word, json.dumps(word))
-        return attr_text.from_plain(self._vocabulary.scalars.get(entry.field, "text"), word)
-
-    def _settle(
-        self, held: Held | None, row: Row, entry: Entry | None, answers: Mapping[str, Words], image: Image
+    def _decode_classification(
+        self,
+        match: LabelMatch | None,
+        row: Row,
+        entry: Entry | None,
+        answers: Mapping[str, Answer],
+        found: ImageLabels,
+        out: DecodedLabels,
     ) -> None:
-        asked = [q for q in (entry.questions[1:] if entry else ()) if q.attribute is not None]
-        if held is None:
-            said = {q.attribute.name: q.decode(answers.get(q.key, ())) for q in asked if q.attribute is not None}
-            self._add(image.sample, row | {"attributes": _attributes(None, said), "annotator": image.annotator})
+        nested = [(c, c.attribute) for c in (entry.classifications[1:] if entry else ()) if c.attribute is not None]
+        if match is None:
+            attributes = {a.name: c.decode(answers.get(c.key, ())) for c, a in nested}
+            row |= {"attributes": changed_attributes(None, attributes), "annotator": found.annotator}
+            self._add_row(found.image, row, out)
             return
-        was = held.piece.words
+        sent = match.label.answers
         same = (
             entry is None
-            or answers.get(entry.key, ()) == was.get(entry.key, ())
-            or entry.questions[0].type == CHECKLIST
+            or answers.get(entry.key, ()) == sent.get(entry.key, ())
+            or entry.classifications[0].type == CHECKLIST
         )
-        said = {
-            q.attribute.name: q.decode(answers[q.key])
-            for q in asked
-            if q.attribute is not None and q.key in answers and answers[q.key] != was.get(q.key, ())
+        attributes = {
+            a.name: c.decode(answers[c.key])
+            for c, a in nested
+            if c.key in answers and answers[c.key] != sent.get(c.key, ())
         }
-        if same and not said:
-            self._out.kept.append(held.piece.row)
+        if same and not attributes:
+            out.unchanged.append(match.label.row)
             return
-        before = self._baseline.slice(held.piece.row, 1).to_pylist()[0]
+        changed = self._baseline_row(match)
         if not same:
-            before |= row
-        before |= {"attributes": _attributes(before["attributes"], said), "annotator": image.annotator}
-        self._add(image.sample, before)
+            changed |= row
+        changed |= {"attributes": changed_attributes(changed["attributes"], attributes), "annotator": found.annotator}
+        self._add_row(found.image, changed, out)
 
 
-def global_id(media: str, entry: Entry, word: str) -> str:
-    """The remote id of a global classification on an image: one, or of a checklist one for each word."""
-    return f"{media}/{entry.key}/{word}" if entry.questions[0].type == CHECKLIST else f"{media}/{entry.key}"
+def global_remote_id(media_id: str, entry: Entry, chosen: str) -> str:
+    """The remote id of a global classification on an image: one, or of a checklist one for each chosen option."""
+    is_checklist = entry.classifications[0].type == CHECKLIST
+    return f"{media_id}/{entry.key}/{chosen}" if is_checklist else f"{media_id}/{entry.key}"
 
 
-def _name_of(found: Found, media: str, used: set[str]) -> str:
-    """An id for a value whose own is not known, by where it lies; the same on every load."""
-    numbers = ",".join(f"{v:g}" for part in found.parts for v in part)
-    name = f"{media}/{'/'.join(found.path)}:{numbers}"
-    while name in used:
-        name += "'"
-    return name
+def _remote_id_by_position(geometry: Geometry, media_id: str, used: set[str]) -> str:
+    """An id for a value whose own is not known, made of its coordinates so that every load gives it the same one."""
+    numbers = ",".join(f"{v:g}" for part in geometry.parts for v in part)
+    remote_id = f"{media_id}/{'/'.join(geometry.path)}:{numbers}"
+    while remote_id in used:
+        remote_id += "'"
+    return remote_id
 
 
-def _attributes(before: list[Row] | None, said: Mapping[str, str | None]) -> list[Row]:
-    """``before`` with some attributes set anew; ``None`` removes one."""
-    kept = [a for a in before or [] if a["name"] not in said]
-    new = [
-        {"name": name, "type": VALUE_TYPES.get(type(json.loads(text)), "json"), "value": text}
-        for name, text in said.items()
-        if text is not None
-    ]
-    return sorted([*kept, *new], key=lambda a: str(a["name"]))
+def _is_moved(match: LabelMatch) -> bool:
+    """Whether any part of a label was moved, added or deleted. Without valid coordinates that is not known, and so ``False``."""
+    sent, geometries = match.label.parts, match.geometries
+    if match.label.entry.type == "image_segmentation":
+        return geometries[0].parts != sent
+    if any(not g.parts for g in geometries.values()):
+        return False
+    return len(geometries) != len(sent) or not all(
+        shapes.is_unmoved(g.parts[0], sent[n], exact=g.exact) for n, g in geometries.items()
+    )
 
 
-# --- shapes -------------------------------------------------------------------------------------------------------------
+def _changed_attributes(match: LabelMatch, entry: Entry, out: DecodedLabels) -> dict[str, str | None]:
+    """The attributes that are not as they were sent, with their JSON texts. Of several parts, the first that differs decides."""
+    changed: dict[str, str | None] = {}
+    for c in entry.classifications:
+        sent = match.label.answers.get(c.key, ())
+        now = [g.answers[c.key] for g in match.geometries.values() if c.key in g.answers]
+        different = next((answer for answer in now if answer != sent), None)
+        if different is None or c.attribute is None:
+            continue
+        if match.by_position and not different:
+            # Lost by a change of class, or cleared by a person: the export cannot tell, so have the task read.
+            out.changed_images = 1
+        else:
+            changed[c.attribute.name] = c.decode(different)
+    return changed
 
 
-def shape(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:
-    """The columns of a new label."""
+# --- the columns of shapes ----------------------------------------------------------------------------------------------
+
+
+def shape_columns(kind: str, parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Row:
+    """The columns of a new label from its parts in pixels. ``size`` is width and height of the image."""
     if kind == "box":
-        return {"bounding_box": _box(parts[0], size)}
-    if kind in ("mask", "segmentation"):
-        rle = as_rle(rings.to_mask(parts, size) if kind == "mask" else _even_odd(parts, size))
-        return {"mask": rle, "bounding_box": mask_box(rle) if kind == "mask" else None}
-    points = [_points(part, size) for part in parts]
+        return {"bounding_box": _relative_box(parts[0], size)}
+    if kind == "segmentation":
+        outer, *holes = parts
+        mask = mask_polygons.pixels_inside(outer, size) & ~mask_polygons.to_mask(holes, size)
+        return {"mask": as_rle(mask), "bounding_box": None}
+    if kind == "mask":
+        rle = as_rle(mask_polygons.to_mask(parts, size))
+        return {"mask": rle, "bounding_box": mask_box(rle)}
+    points = [_relative_points(part, size) for part in parts]
     if kind == "keypoints":
         return {"points": points, "visibility": [2] * len(points[0])}
     return {"points": points, "closed": kind == "polygon", "filled": kind == "polygon"}
 
 
-def _even_odd(parts: Sequence[Sequence[float]], size: tuple[int, int]) -> Any:
-    """A segment: its first ring, less the others."""
-    outer, *holes = parts
-    return rings.inside(outer, size) & ~rings.to_mask(holes, size)
-
-
-def _changed_shape(row: Row, held: Held, size: tuple[int, int]) -> Row:
-    """The columns of a label of which at least one part was moved, added to or deleted; the other parts keep their bits."""
-    sent, kind = held.piece.parts, row["kind"]
-    same = {n: len(f.parts) == 1 and shapes.same(f.parts[0], sent[n], exact=f.exact) for n, f in held.values.items()}
-    if kind == "box":
-        return {"bounding_box": _box(held.values[0].parts[0], size)}
-    if kind == "segmentation":
-        return shape(kind, held.values[0].parts, size)
+def _changed_columns(row: Row, match: LabelMatch, size: tuple[int, int]) -> Row:
+    """The columns of a label of which some part was moved, added or deleted; the other parts keep the numbers of ``row``."""
+    sent, geometries, kind = match.label.parts, match.geometries, row["kind"]
+    unmoved = {
+        n: len(g.parts) == 1 and shapes.is_unmoved(g.parts[0], sent[n], exact=g.exact) for n, g in geometries.items()
+    }
+    if kind in ("box", "segmentation"):
+        return shape_columns(kind, geometries[0].parts, size)
     if kind == "mask":
-        rle = rings.mended([(f.parts[0], same[n]) for n, f in sorted(held.values.items())], row["mask"], size)
+        polygons = [(g.parts[0], unmoved[n]) for n, g in sorted(geometries.items())]
+        rle = mask_polygons.updated_rle(polygons, row["mask"], size)
         return {"mask": rle, "bounding_box": mask_box(rle)}
-    new = {n: _points(f.parts[0], size) for n, f in held.values.items() if not same[n]}
+    moved = {n: _relative_points(g.parts[0], size) for n, g in geometries.items() if not unmoved[n]}
     if kind != "keypoints":
-        return {"points": [new.get(n, row["points"][n]) for n in sorted(held.values)]}
-    points, seen = list(row["points"][0]), list(row["visibility"] or [2] * len(row["points"][0]))
-    for n, place in enumerate(held.piece.places or ()):
-        if n in new:
-            points[place] = new[n][0]
-        elif n not in held.values:
-            points[place], seen[place] = [math.nan, math.nan], 0
-    return {"points": [points], "visibility": seen}
+        return {"points": [moved.get(n, row["points"][n]) for n in sorted(geometries)]}
+    points, visibility = list(row["points"][0]), list(row["visibility"] or [2] * len(row["points"][0]))
+    for n, number in enumerate(match.label.point_numbers or ()):
+        if n in moved:
+            points[number] = moved[n][0]
+        elif n not in geometries:
+            points[number], visibility[number] = [math.nan, math.nan], 0
+    return {"points": [points], "visibility": visibility}
 
 
-def _box(part: Sequence[float], size: tuple[int, int]) -> list[float]:
+def _relative_box(part: Sequence[float], size: tuple[int, int]) -> list[float]:
     width, height = size
     x, y, w, h = part
     return [x / width, y / height, w / width, h / height]
 
 
-def _points(part: Sequence[float], size: tuple[int, int]) -> list[list[float]]:
+def _relative_points(part: Sequence[float], size: tuple[int, int]) -> list[list[float]]:
     return [[x / size[0], y / size[1]] for x, y in zip(part[::2], part[1::2], strict=True)]

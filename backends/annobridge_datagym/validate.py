@@ -1,7 +1,7 @@
-"""Validate: what is imported, against our own schema, which excludes also what DataGym takes and then stores badly.
+"""Validation of import items against ``import.schema.json``, which also excludes what DataGym accepts and then stores badly.
 
-Only the words of JSON Schema that the file uses are known here; another one is an error, not a gap. Schemas become functions once,
-for every label that is sent goes through them.
+This implements only those keywords of JSON Schema that the file uses, and raises ``NotImplementedError`` for others. The schema is
+compiled to functions once, because every label that is sent is validated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from annobridge.exceptions import Rejected
 
-Fault = tuple[str, str]  # pointer, what is wrong there
+Fault = tuple[str, str]  # JSON pointer, what is wrong there
 Check = Callable[[Any], Fault | None]
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "array": lambda v: isinstance(v, list),
@@ -27,40 +27,43 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def require(items: list[Any]) -> None:
-    """Raise ``Rejected`` for items that our schema does not allow; nothing is sent then."""
+def validate(items: list[Any]) -> None:
+    """Raise ``Rejected`` for items that the schema does not allow."""
     if fault := fault_of(items):
-        place, what = fault
+        pointer, problem = fault
         raise Rejected(
-            f"datagym: the labels to be imported are not sound: {place} {what}. Nothing of this batch was sent; correct the label."
+            f"datagym: the labels to be imported are not valid: {pointer} {problem}. Nothing of this batch was "
+            "sent; correct the label."
         )
 
 
 def fault_of(items: Any) -> Fault | None:
     """The first thing that is wrong with the body of an import, or ``None``."""
-    return _whole()(items)
+    return _compiled()(items)
 
 
 @cache
-def _whole() -> Check:
+def _compiled() -> Check:
     schema = json.loads(files(__package__).joinpath("import.schema.json").read_text("utf-8"))
-    return _Compiler(schema["definitions"]).check({k: v for k, v in schema.items() if k not in _ABOUT})
+    return _Compiler(schema["definitions"]).check({k: v for k, v in schema.items() if k not in _ANNOTATIONS})
 
 
-_ABOUT = {"$schema", "$id", "title", "definitions"}
+_ANNOTATIONS = {"$schema", "$id", "title", "definitions"}
 
 
 class _Compiler:
+    """Turns schemas into functions that return the first fault of a value, or ``None``."""
+
     def __init__(self, definitions: Mapping[str, Any]) -> None:
         self._definitions = definitions
-        self._made: dict[str, Check] = {}
+        self._by_name: dict[str, Check] = {}
 
     def check(self, schema: Mapping[str, Any]) -> Check:
         if "$ref" in schema:
             return self._named(schema["$ref"].rpartition("/")[2])
         if schema.get("type") == "number":
             return _number(schema)
-        tests = [self._test(word, schema) for word in schema if word not in _WITH]
+        tests = [self._keyword(keyword, schema) for keyword in schema if keyword not in _READ_WITH_ANOTHER]
         if len(tests) == 1:
             return tests[0]
 
@@ -73,33 +76,33 @@ class _Compiler:
         return run
 
     def _named(self, name: str) -> Check:
-        if name not in self._made:
-            self._made[name] = self.check(self._definitions[name])
-        return self._made[name]
+        if name not in self._by_name:
+            self._by_name[name] = self.check(self._definitions[name])
+        return self._by_name[name]
 
-    def _test(self, word: str, schema: Mapping[str, Any]) -> Check:
-        given = schema[word]
-        match word:
+    def _keyword(self, keyword: str, schema: Mapping[str, Any]) -> Check:
+        given = schema[keyword]
+        match keyword:
             case "type":
-                return _plain(_TYPES[given], f"is not of the type {given}")
+                return _simple(_TYPES[given], f"is not of the type {given}")
             case "minLength" | "minItems" | "minProperties":
-                return _plain(lambda v: len(v) >= given, f"has fewer than {given}")
+                return _simple(lambda v: len(v) >= given, f"has fewer than {given}")
             case "maxLength" | "maxItems" | "maxProperties":
-                return _plain(lambda v: len(v) <= given, f"has more than {given}")
+                return _simple(lambda v: len(v) <= given, f"has more than {given}")
             case "pattern":
                 pattern = re.compile(given)
-                return _plain(lambda v: pattern.search(v) is not None, f"has other characters than {given}")
+                return _simple(lambda v: pattern.search(v) is not None, f"has other characters than {given}")
             case "required":
-                return _plain(lambda v: all(name in v for name in given), f"lacks one of {', '.join(given)}")
+                return _simple(lambda v: all(name in v for name in given), f"lacks one of {', '.join(given)}")
             case "propertyNames":
-                return _each_name(self.check(given))
+                return _property_names(self.check(given))
             case "additionalProperties" | "properties":
                 return self._properties(schema)
             case "items":
                 return self._items(schema)
             case "anyOf" | "oneOf":
-                return _choice([self.check(s) for s in given], exactly=word == "oneOf")
-        raise NotImplementedError(f"The schema of imports says {word!r}, which is not known here.")
+                return _any_of([self.check(s) for s in given], exactly=keyword == "oneOf")
+        raise NotImplementedError(f"The schema of imports uses {keyword!r}, which is not implemented here.")
 
     def _properties(self, schema: Mapping[str, Any]) -> Check:
         known = {name: self.check(s) for name, s in schema.get("properties", {}).items()}
@@ -122,15 +125,15 @@ class _Compiler:
         given = schema["items"]
         if isinstance(given, dict):
             check = self.check(given)
-            return lambda value: _first(value, lambda _: check)
-        places, rest = [self.check(s) for s in given], self.check(schema["additionalItems"])
-        return lambda value: _first(value, lambda n: places[n] if n < len(places) else rest)
+            return lambda value: _first_fault(value, lambda _: check)
+        first, rest = [self.check(s) for s in given], self.check(schema["additionalItems"])
+        return lambda value: _first_fault(value, lambda n: first[n] if n < len(first) else rest)
 
 
-_WITH = {"additionalItems"}  # read with another word
+_READ_WITH_ANOTHER = {"additionalItems"}  # keywords that another keyword reads
 
 
-def _first(values: list[Any], check_at: Callable[[int], Check]) -> Fault | None:
+def _first_fault(values: list[Any], check_at: Callable[[int], Check]) -> Fault | None:
     for n, value in enumerate(values):
         if (fault := check_at(n)(value)) is not None:
             return f"/{n}{fault[0]}", fault[1]
@@ -138,43 +141,45 @@ def _first(values: list[Any], check_at: Callable[[int], Check]) -> Fault | None:
 
 
 def _number(schema: Mapping[str, Any]) -> Check:
-    """A number and its bound in one step, for most of what is sent are numbers."""
-    if strange := set(schema) - {"type", "minimum", "exclusiveMinimum"}:
-        raise NotImplementedError(f"The schema of imports says {strange} of a number, which is not known here.")
-    least, above = schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf)
+    """A number and its bounds in one step, because most values that are sent are numbers."""
+    if unknown := set(schema) - {"type", "minimum", "exclusiveMinimum"}:
+        raise NotImplementedError(f"The schema of imports uses {unknown} for a number, which is not implemented here.")
+    minimum, exclusive_minimum = schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf)
 
     def run(value: Any) -> Fault | None:
         if type(value) is float or type(value) is int:
-            if least <= value < math.inf and value > above:
+            if minimum <= value < math.inf and value > exclusive_minimum:
                 return None
-            return (
-                "",
-                f"is {value}, and has to be {'at least' if above == -math.inf else 'more than'} {max(least, above)}",
+            bound = (
+                f"at least {minimum}"
+                if exclusive_minimum == -math.inf
+                else f"more than {max(minimum, exclusive_minimum)}"
             )
+            return "", f"is {value}, and has to be {bound}"
         return "", "is not of the type number"
 
     return run
 
 
-def _plain(holds: Callable[[Any], bool], what: str) -> Check:
-    return lambda value: None if holds(value) else ("", what)
+def _simple(is_valid: Callable[[Any], bool], problem: str) -> Check:
+    return lambda value: None if is_valid(value) else ("", problem)
 
 
-def _each_name(check: Check) -> Check:
-    good: set[str] = set()  # the keys of a configuration, which are few
+def _property_names(check: Check) -> Check:
+    valid: set[str] = set()  # the names repeat, and are few
 
     def run(value: Any) -> Fault | None:
         for name in value:
-            if name not in good:
+            if name not in valid:
                 if (fault := check(name)) is not None:
                     return f"/{name}", f"as a name {fault[1]}"
-                good.add(name)
+                valid.add(name)
         return None
 
     return run
 
 
-def _choice(checks: list[Check], *, exactly: bool) -> Check:
+def _any_of(checks: list[Check], *, exactly: bool) -> Check:
     def run(value: Any) -> Fault | None:
         fits = 0
         for check in checks:
@@ -182,6 +187,6 @@ def _choice(checks: list[Check], *, exactly: bool) -> Check:
                 if not exactly:
                     return None
                 fits += 1
-        return None if fits == 1 else ("", f"fits {fits} of the {len(checks)} forms that there are")
+        return None if fits == 1 else ("", f"fits {fits} of the {len(checks)} forms that are allowed")
 
     return run

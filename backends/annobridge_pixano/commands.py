@@ -1,32 +1,28 @@
-"""Commands: ``annobridge pixano up | down | status``; and Pixano as a place to work for the demo."""
+"""The commands ``annobridge pixano up``, ``down`` and ``status``."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from annobridge.backend import Receipt
-from annobridge.exceptions import Unreachable
-
 from . import install, server, uploads
-from .hands import Hands
 
 app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True, add_completion=False)
 
 
-def home() -> Path:
-    """Where the server keeps its data by default: a folder of the user's, the same from wherever it is called."""
+def default_folder() -> Path:
+    """The default folder of the server's data, which does not depend on the working directory."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "annobridge" / "pixano"
 
 
-Folder = Annotated[Path | None, typer.Option("--folder", help=f"The server's data; by default {home()}.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help=f"The server's data; by default {default_folder()}.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -37,19 +33,23 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start a Pixano server; the first time, install it in an environment of its own (about a minute)."""
-    root = folder or home()
+    root = folder or default_folder()
     running = server.status(root)
     if running is None:
-        first = "" if install.is_installed() else " (it is installed first: about a minute)"
+        first = "" if install.is_installed() else f" ({_installation_note()})"
         typer.echo(f"Starting Pixano{first} …", err=True)
         running = server.up(root, port)
-        if left := uploads.left(Path(running.root) / uploads.FOLDER):
-            typer.echo(_told(left), err=True)
+        if left := uploads.session_folders(Path(running.root) / uploads.FOLDER):
+            typer.echo(_interrupted_uploads_note(left), err=True)
     _print(running, as_json)
 
 
-def _told(left: Sequence[Path]) -> str:
-    """What uploads that were cut off have left."""
+def _installation_note() -> str:
+    duration = "about a minute" if install.has_uv() else f"some minutes; {install.FASTER}"
+    return f"it is installed first: {duration}"
+
+
+def _interrupted_uploads_note(left: Sequence[Path]) -> str:
     size = sum(f.stat().st_size for folder in left for f in folder.rglob("*") if f.is_file()) / (1 << 20)
     return (
         f"{len(left)} uploads that were cut off left {size:,.1f} MB in {left[0].parent}. Resuming or aborting their run removes "
@@ -60,7 +60,7 @@ def _told(left: Sequence[Path]) -> str:
 @app.command()
 def down(folder: Folder = None, as_json: AsJson = False) -> None:
     """Stop the Pixano server."""
-    root = folder or home()
+    root = folder or default_folder()
     stopped = server.down(root)
     what = f"The Pixano server of {root} is stopped." if stopped else f"No Pixano server runs on {root}."
     typer.echo(json.dumps({"stopped": stopped, "folder": str(root)}) if as_json else what)
@@ -69,9 +69,9 @@ def down(folder: Folder = None, as_json: AsJson = False) -> None:
 @app.command()
 def status(folder: Folder = None, as_json: AsJson = False) -> None:
     """Whether the Pixano server runs, and where."""
-    running = server.status(folder or home())
+    running = server.status(folder or default_folder())
     if running is None and not as_json:
-        typer.echo(f"No Pixano server runs on {folder or home()}; `annobridge pixano up` starts one.")
+        typer.echo(f"No Pixano server runs on {folder or default_folder()}; `annobridge pixano up` starts one.")
     else:
         _print(running, as_json)
 
@@ -81,69 +81,3 @@ def _print(running: server.Running | None, as_json: bool) -> None:
         typer.echo(json.dumps({"running": running is not None, **(asdict(running) if running else {})}, indent=2))
     elif running:
         typer.echo(f"Pixano runs at {running.url}\n  data  {running.root}\n  log   {running.log}")
-
-
-class Place:
-    """Pixano as a place to work: ``annobridge.cli.place`` says what that is."""
-
-    title = "Pixano 0.8"
-    has_page = True
-    note = "A real server, in an environment of its own; the first time, it is installed: about a minute."
-
-    def __init__(self, folder: Path) -> None:
-        self._root = folder / "pixano"
-        self.options: Mapping[str, str] = {}
-
-    def start(self) -> None:
-        """Start a server, on its usual port if that is free."""
-        try:
-            running = server.up(self._root)
-        except Unreachable:
-            running = server.up(self._root, 0)
-        self.options = {"url": running.url}
-
-    def hands(self, receipts: Sequence[Receipt]) -> PlaceHands:
-        """Hands on the dataset that was sent."""
-        return PlaceHands(Hands(self.options["url"]), str(receipts[0].state["dataset"]))
-
-    def commands(self) -> Mapping[str, Sequence[str]]:
-        """How to start and stop it by hand."""
-        port = self.options["url"].rpartition(":")[2]
-        more = () if port == str(server.PORT) else ("--port", port)
-        folder = ("--folder", str(self._root))
-        return {"start": ("pixano", "up", *folder, *more), "stop": ("pixano", "down", *folder)}
-
-    def stop(self) -> None:
-        """Stop the server."""
-        server.down(self._root)
-
-
-class PlaceHands:
-    """``Hands`` on one dataset, by the ids that labels and samples have here."""
-
-    def __init__(self, hands: Hands, dataset: str) -> None:
-        self._hands, self._dataset = hands, dataset
-
-    def move(self, label_id: str, box: Sequence[float]) -> None:
-        """Give a box another place."""
-        self._hands.move(self._dataset, f"{label_id}.bbox", box)
-
-    def rename(self, label_id: str, name: str) -> None:
-        """Give a label another class."""
-        self._hands.rename(self._dataset, label_id, name)
-
-    def set_attribute(self, label_id: str, name: str, value: Any) -> None:
-        """Edit an attribute of a label."""
-        self._hands.set_attribute(self._dataset, label_id, name, value)
-
-    def classify(self, sample_id: str, field: str, name: str) -> None:
-        """Give an image another class."""
-        self._hands.set_record(self._dataset, sample_id, field, name)
-
-    def draw(self, sample_id: str, name: str, box: Sequence[float], attributes: Mapping[str, Any]) -> None:
-        """Draw a box around something new."""
-        self._hands.draw(self._dataset, sample_id, box, name, **attributes)
-
-    def delete(self, label_id: str) -> None:
-        """Delete a label."""
-        self._hands.delete(self._dataset, label_id)

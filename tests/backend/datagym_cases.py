@@ -1,4 +1,4 @@
-"""What several tests of the DataGym backend need: a dataset with every kind of label, and a person with a browser."""
+"""Shared by the tests of the DataGym backend: a dataset with every kind of label, and a person with a browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def images(folder: Path, count: int = 2) -> list[Path]:
 
 
 def dataset(folder: Path, count: int = 2) -> ab.Dataset:
-    """The images, each with the weather, a car, a street, a poi and a bus; the second with much less."""
+    """A dataset of images with the weather, a car, a street, a poi and a bus each; the second has only two labels."""
     made = ab.create_dataset(folder / "data")
     for number, path in enumerate(images(folder / "images", count)):
         sample = ab.Sample(path, sample_id=f"s{number}")
@@ -62,20 +62,20 @@ def dataset(folder: Path, count: int = 2) -> ab.Dataset:
 
 
 def single(folder: Path, **fields: Any) -> ab.Dataset:
-    """One image with these labels."""
+    """A dataset of one image with these labels."""
     made = ab.create_dataset(folder / "data")
     made.add_samples([ab.Sample(images(folder / "images", 1)[0], sample_id="s0", **fields)])
     return made
 
 
 def row(dataset_: ab.Dataset, label_id: str) -> dict[str, Any]:
-    """A label as it is here; its attributes as a dictionary."""
+    """A label of the dataset, with its attributes as a dictionary."""
     (found,) = dataset_.labels(where=f"label_id = '{label_id}'").to_pylist()
     return found | {"attributes": {a["name"]: json.loads(a["value"]) for a in found["attributes"] or []}}
 
 
 def remote(results: Any, label_id: str) -> dict[str, Any]:
-    """A label as the tool has it, by its id here."""
+    """The row of the baseline of a label."""
     for receipt in results.receipts():
         for one in results.with_baseline(receipt).baseline.to_pylist():
             if one["label_id"] == label_id:
@@ -84,7 +84,7 @@ def remote(results: Any, label_id: str) -> dict[str, Any]:
 
 
 def finish(server: Server, results: Any, *samples: str) -> None:
-    """A person finishes images; all, if none is named."""
+    """Finish images, as a person does: those that are named, or all."""
     for receipt in results.receipts():
         state = receipt.state
         pairs = zip(state["samples"], state["tasks"], strict=True)
@@ -92,7 +92,7 @@ def finish(server: Server, results: Any, *samples: str) -> None:
 
 
 class ByHand:
-    """A person who carries files between a folder and the open edition's pages."""
+    """A person who uploads and downloads files on the pages of the open-core edition."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

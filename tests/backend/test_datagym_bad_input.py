@@ -1,4 +1,4 @@
-"""Bad input: a sentence with the cure, before anything is sent or changed, here or there."""
+"""Bad input is answered with a sentence that has the cure, before anything is sent or changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from annobridge.exceptions import (
 )
 from annobridge_datagym import DatagymBackend, names, validate
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 BUSES = {"buses": SCHEMA["buses"]}
 
 
@@ -57,14 +57,14 @@ def annotate(ds: ab.Dataset, found: Server, schema: Any = BUSES, **more: Any) ->
     return ds.annotate("run", label_schema=schema, **{k: v for k, v in options.items() if v is not None})
 
 
-def untouched(ds: ab.Dataset, found: Server) -> None:
-    """No run here; nothing made, changed or sent there."""
+def assert_nothing_done(ds: ab.Dataset, found: Server) -> None:
+    """No run was made here, and nothing was sent to the server."""
     assert ds.list_annotation_runs() == []
     sent = [call for call in found.double.state.calls if call[0] != "GET"]
     assert sent == []
 
 
-def theirs(state: State) -> Dataset:
+def other_dataset(state: State) -> Dataset:
     """A dataset of somebody else, with an image."""
     body = {"owner": state.owner, "name": "theirs", "shortDescription": None, "mediaType": "IMAGE"}
     there = places.create_dataset(state, body, internal=True)
@@ -72,28 +72,28 @@ def theirs(state: State) -> Dataset:
     return there
 
 
-# --- who and where ------------------------------------------------------------------------------------------------------
+# --- credentials and servers --------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_token(ds: ab.Dataset, hosted: Server) -> None:
     with pytest.raises(Denied, match="it does not know this token"):
         annotate(ds, hosted, token="wrong-token-1234")
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 def test_no_token(ds: ab.Dataset, hosted: Server) -> None:
     with pytest.raises(MissingCredential, match="asks for a login; make an API token"):
         annotate(ds, hosted, token=None)
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
-def test_the_open_edition_behind_v1_answers_403_to_everything(ds: ab.Dataset, open_core: Server) -> None:
+def test_v1_of_the_open_edition_answers_403_to_everything(ds: ab.Dataset, open_core: Server) -> None:
     with pytest.raises(Denied, match="answers 403 to all of API v1, as the open-core edition does"):
         annotate(ds, open_core, token=server.TOKEN, dialect="v1")
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
-def test_a_token_is_no_hindrance_at_the_open_edition(ds: ab.Dataset, open_core: Server) -> None:
+def test_the_open_edition_ignores_a_token(ds: ab.Dataset, open_core: Server) -> None:
     results = annotate(ds, open_core, token=server.TOKEN)
     assert results.status()["state"] == "sent"
 
@@ -103,7 +103,7 @@ def test_a_server_that_answers_403_to_everything(ds: ab.Dataset) -> None:
         found = Server(double.url, server.TOKEN, "Road signs", double)
         with pytest.raises(Denied, match="answers 403 to everything"):
             annotate(ds, found)
-        untouched(ds, found)
+        assert_nothing_done(ds, found)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_a_server_that_answers_403_to_everything(ds: ab.Dataset) -> None:
         (None, Rejected, "If that is its page for logging in, make an API token on its page"),
     ],
 )
-def test_a_server_that_sends_everybody_to_its_login(
+def test_a_server_that_redirects_to_its_login(
     ds: ab.Dataset, hosted: Server, token: str | None, error: type[Exception], message: str
 ) -> None:
     hosted.double.state.login = "https://login.example/oauth"
     with pytest.raises(error, match=message):
         annotate(ds, hosted, token=token)
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 def test_the_internal_dialect_at_the_hosted_edition(ds: ab.Dataset, hosted: Server) -> None:
@@ -127,27 +127,27 @@ def test_the_internal_dialect_at_the_hosted_edition(ds: ab.Dataset, hosted: Serv
         Denied, match="lets no program into its internal API, as the hosted edition; leave `dialect` out"
     ):
         annotate(ds, hosted, dialect="internal")
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
-def test_a_server_that_is_out_of_order_is_no_other_server(
+def test_a_server_that_is_out_of_order_is_reported_as_such(
     ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "project_shown", out_of_order)
     open_core.double.state.projects["p-1"] = Project("p-1", "x", open_core.double.state.owner, "x")
     with pytest.raises(Broken, match=r"GET /api/project fails on the server \(500\)"):
         annotate(ds, open_core)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def out_of_order(*_: Any, **__: Any) -> Any:
     raise ApiError(500, "ex_system")
 
 
-def test_a_server_that_is_no_datagym(ds: ab.Dataset, open_core: Server) -> None:
+def test_a_server_that_is_not_datagym(ds: ab.Dataset, open_core: Server) -> None:
     with pytest.raises(Rejected, match="answers, but not as a DataGym server does"):
         annotate(ds, open_core, url=f"{open_core.url}/elsewhere")
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_a_token_is_not_sent_in_the_clear(ds: ab.Dataset) -> None:
@@ -166,7 +166,7 @@ def test_a_token_is_not_sent_in_the_clear(ds: ab.Dataset) -> None:
 def test_the_hosted_edition_needs_a_project(ds: ab.Dataset, hosted: Server) -> None:
     with pytest.raises(Unsupported, match="makes no projects by its API: make one .*; there is 'Road signs'"):
         annotate(ds, hosted, project_name=None)
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 @pytest.mark.parametrize("option", ["project_name", "project_id"])
@@ -176,7 +176,7 @@ def test_a_project_that_is_not_there(ds: ab.Dataset, hosted: Server, option: str
         Unsupported, match="There is no project 'Elsewhere', or not for this token; there is 'Road signs'"
     ):
         annotate(ds, hosted, **given)
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 def test_a_project_of_videos(ds: ab.Dataset, hosted: Server) -> None:
@@ -184,7 +184,7 @@ def test_a_project_of_videos(ds: ab.Dataset, hosted: Server) -> None:
     places.create_project(hosted.double.state, body)
     with pytest.raises(Unsupported, match="'Films' is one of videos; give one of images"):
         annotate(ds, hosted, project_name="Films")
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "road-signs", "status"])
@@ -193,20 +193,20 @@ def test_a_project_name_that_datagym_does_not_take(ds: ab.Dataset, open_core: Se
         Unsupported, match=f"project_name has {len(name)} characters or signs that DataGym does not take"
     ):
         annotate(ds, open_core, project_name=name)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_a_project_named_twice(ds: ab.Dataset, hosted: Server) -> None:
     with pytest.raises(Unsupported, match="project_id and project_name are both given"):
         annotate(ds, hosted, project_id="p-1")
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset of the task's name has images of somebody else: nothing of theirs is touched."""
+    """A dataset of the task's name has images of somebody else: it is left as it is."""
     state = open_core.double.state
-    there = theirs(state)
-    monkeypatch.setattr(names, "place", lambda text: "theirs")
+    there = other_dataset(state)
+    monkeypatch.setattr(names, "project_name", lambda text: "theirs")
     with pytest.raises(
         Rejected, match="'theirs' is in use: it has 1 images that are not of this task, as 'theirs.jpg'"
     ):
@@ -215,7 +215,7 @@ def test_a_dataset_in_use(ds: ab.Dataset, open_core: Server, monkeypatch: pytest
     assert not state.tasks
 
 
-# --- the label configuration of a project that is there ------------------------------------------------------------------
+# --- the label configuration of a project that is there -----------------------------------------------------------------
 
 
 def prepared(found: Server, entries: list[dict[str, Any]]) -> Any:
@@ -227,7 +227,7 @@ def prepared(found: Server, entries: list[dict[str, Any]]) -> Any:
         found.project = "Road signs"
     (project,) = state.projects.values()
     configuration.replace_all(project, configuration.read(entries))
-    there = theirs(state)
+    there = other_dataset(state)
     places.connect(state, project, there)
     (task,) = state.tasks.values()
     found.call("POST", f"project/{project.id}/prediction", json=[{"internal_media_ID": task.media.id, "labels": {
@@ -270,13 +270,13 @@ def test_a_configuration_that_does_not_fit_is_left_alone(
     with pytest.raises(Unsupported, match=message) as error:
         annotate(ds, found, COLOURED)
     assert "DataGym then deletes EVERY label in the project" in str(error.value)
-    untouched(ds, found)
+    assert_nothing_done(ds, found)
     assert len(list(project.all_entries())) == len(configuration.read(entries)) + sum(
         len(e["children"]) for e in entries
     )
 
 
-def test_what_is_lacking_is_added_when_asked_and_nothing_is_lost(ds: ab.Dataset, open_core: Server) -> None:
+def test_missing_entries_are_added_on_request_and_nothing_is_deleted(ds: ab.Dataset, open_core: Server) -> None:
     project = prepared(open_core, [THEIRS, BUS])
     (task,) = open_core.double.state.tasks.values()
     before, task.state = copy.copy(task.values), "COMPLETED"
@@ -288,9 +288,7 @@ def test_what_is_lacking_is_added_when_asked_and_nothing_is_lost(ds: ab.Dataset,
 
 
 @pytest.mark.parametrize("edition", ["hosted", "open_core"])
-def test_labels_are_only_cleared_by_the_option_that_says_so(
-    ds: ab.Dataset, request: pytest.FixtureRequest, edition: str
-) -> None:
+def test_only_the_option_for_it_deletes_labels(ds: ab.Dataset, request: pytest.FixtureRequest, edition: str) -> None:
     found = request.getfixturevalue(edition)
     project = prepared(found, [THEIRS])
     (task,) = found.double.state.tasks.values()
@@ -301,8 +299,8 @@ def test_labels_are_only_cleared_by_the_option_that_says_so(
     assert len(cleared) == 1  # the second task found it as it should be
 
 
-def test_a_configuration_that_shows_only_with_a_task_is_left_alone(ds: ab.Dataset, hosted: Server) -> None:
-    """v1 shows it with a task only: the images are taken back."""
+def test_a_configuration_that_is_shown_with_a_task_only_is_left_alone(ds: ab.Dataset, hosted: Server) -> None:
+    """v1 shows it with a task only: the images are removed again."""
     (project,) = hosted.double.state.projects.values()
     configuration.replace_all(project, configuration.read([THEIRS]))
     with pytest.raises(Rejected, match=r"lacks the class 'bus'.* The images that were sent were removed again"):
@@ -319,7 +317,7 @@ def test_a_configuration_that_changes_after_the_check_is_left_alone(
     found = request.getfixturevalue(edition)
     project = prepared(found, [THEIRS])
     (task,) = found.double.state.tasks.values()
-    monkeypatch.setattr(DatagymBackend, "check", lambda *_: [])  # it was another one then
+    monkeypatch.setattr(DatagymBackend, "check", lambda *_: [])  # as if it had fitted then
     with pytest.raises(Rejected, match="lacks the class 'bus'"):
         annotate(ds, found, COLOURED)
     assert [e.key for e in project.entries] == ["poi"]
@@ -342,14 +340,14 @@ def test_a_project_that_fits_is_used_as_it_is(ds: ab.Dataset, hosted: Server) ->
 def test_a_class_of_300_characters(ds: ab.Dataset, open_core: Server) -> None:
     with pytest.raises(Unsupported, match="has 300 characters, and DataGym takes 56; shorten it"):
         annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["x" * 300]}})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_an_attribute_of_300_characters(ds: ab.Dataset, open_core: Server) -> None:
     attributes = {"x" * 300: {"type": "text"}}
     with pytest.raises(Unsupported, match=r"the attribute 'x+'… has 300 characters, and DataGym takes 56"):
         annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["bus"], "attributes": attributes}})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +361,7 @@ def test_an_attribute_of_300_characters(ds: ab.Dataset, open_core: Server) -> No
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="many", label_id="odd"), BUSES,
          'have number = "many", which is not of the type int'),
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], rotation=10.0, label_id="odd"), BUSES,
-         "1 label has (odd) a rotation, and DataGym has upright boxes only; send them as polygons"),
+         "1 label (odd): a rotation, and DataGym has upright boxes only; send them as polygons"),
         (ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], label_id="x" * 70), BUSES, "an id of more than 64 characters"),
     ],
 )  # fmt: skip
@@ -374,18 +372,18 @@ def test_a_value_that_datagym_cannot_hold(
     with pytest.raises(InvalidLabels) as error:
         annotate(ds, open_core, schema)
     assert message in str(error.value)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_a_text_longer_than_the_project_has_room_for(hosted: Server, tmp_path: Path) -> None:
-    """DataGym takes it, and then holds the label for broken, so that nobody can finish the image."""
+    """DataGym accepts it, and then considers the label invalid, so that nobody can finish the image."""
     number = {"entryKey": "number", "entryValue": "n", "type": "freetext", "maxLength": 64, "children": []}
     prepared(hosted, [THEIRS, {**BUS, "children": [BUS["children"][0], number]}])
     ds = single(tmp_path, buses=ab.Detection("bus", [0.1, 0.1, 0.2, 0.2], number="x" * 65))
     schema = {"buses": {"type": "detections", "classes": ["bus"], "attributes": {"number": {"type": "text"}}}}
     with pytest.raises(InvalidLabels, match="which has 65 characters, and DataGym keeps 64; correct them"):
         annotate(ds, hosted, schema)
-    untouched(ds, hosted)
+    assert_nothing_done(ds, hosted)
 
 
 @pytest.mark.parametrize(
@@ -398,32 +396,32 @@ def test_a_text_longer_than_the_project_has_room_for(hosted: Server, tmp_path: P
         ({"type": "detections", "classes": ["bus"]}, {"bus": "автобус"}, "the class 'bus' has none"),
     ],
 )  # fmt: skip
-def test_names_that_nobody_could_read(
+def test_names_that_datagym_cannot_display(
     ds: ab.Dataset, open_core: Server, schema: Any, shown_as: dict[str, str], message: str
 ) -> None:
     with pytest.raises(Unsupported, match=message):
         annotate(ds, open_core, {"buses": schema}, shown_as=shown_as)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
-def test_keypoints_of_which_none_is_there(tmp_path: Path, open_core: Server) -> None:
+def test_keypoints_that_are_all_missing(tmp_path: Path, open_core: Server) -> None:
     ds = single(tmp_path, pois=[ab.Keypoint("poi", [(float("nan"), float("nan"))], label_id="none0")])
-    with pytest.raises(InvalidLabels, match=r"1 label has \(none0\) keypoints of which none is there"):
+    with pytest.raises(InvalidLabels, match=r"1 label \(none0\): keypoints of which none is there"):
         annotate(ds, open_core, {"pois": {"type": "keypoints", "classes": ["poi"]}})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_a_class_twice_in_a_checklist(tmp_path: Path, open_core: Server) -> None:
     ds = single(tmp_path, seen=[ab.Classification("a"), ab.Classification("a")])
     with pytest.raises(InvalidLabels, match="the sample 's0' has 'a' 2 times, and a checklist has it once"):
         annotate(ds, open_core, {"seen": {"type": "classifications", "classes": ["a", "b"]}})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_types_that_datagym_does_not_have_are_refused_with_the_alternatives(ds: ab.Dataset, open_core: Server) -> None:
     with pytest.raises(Unsupported, match="cannot label ellipses; it can: classification, classifications, detections"):
         annotate(ds, open_core, {"round": {"type": "ellipses", "classes": ["a"]}})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 @pytest.mark.parametrize(
@@ -433,24 +431,24 @@ def test_types_that_datagym_does_not_have_are_refused_with_the_alternatives(ds: 
         ({"nested_fields": {"buses": "cars"}}, "the labels of 'buses' need the text attribute 'parent'"),
         ({"nested_fields": {"buses": "weather"}}, "DataGym nests shapes in shapes, one level deep"),
         ({"nested_attributes": {"number": "nothing"}}, "there is no attribute 'nothing' in the label schema"),
-        ({"nested_attributes": {"degrees": "wind", "wind": "degrees"}}, "go round in a circle at 'degrees'"),
+        ({"nested_attributes": {"degrees": "wind", "wind": "degrees"}}, "form a circle at 'degrees'"),
     ],
 )
-def test_nesting_that_cannot_be(ds: ab.Dataset, open_core: Server, options: dict[str, Any], message: str) -> None:
+def test_nesting_that_is_not_possible(ds: ab.Dataset, open_core: Server, options: dict[str, Any], message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         annotate(ds, open_core, SCHEMA, **options)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
-def test_two_attributes_below_one_of_a_shape(ds: ab.Dataset, open_core: Server) -> None:
+def test_two_attributes_in_one_attribute_of_a_shape(ds: ab.Dataset, open_core: Server) -> None:
     attributes = {name: {"type": "text"} for name in ("a", "b", "c")}
-    with pytest.raises(Unsupported, match="2 attributes are asked below 'a', and DataGym's import takes one"):
+    with pytest.raises(Unsupported, match="2 attributes are nested in 'a', and DataGym's import takes one"):
         annotate(ds, open_core, {"buses": {"type": "detections", "classes": ["bus"], "attributes": attributes}},
                  nested_attributes={"b": "a", "c": "a"})  # fmt: skip
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
-def test_a_nested_shape_without_the_one_it_lies_in(tmp_path: Path, open_core: Server) -> None:
+def test_a_nested_shape_without_its_parent(tmp_path: Path, open_core: Server) -> None:
     ds = single(
         tmp_path,
         plates=ab.Detection("plate", [0.1, 0.1, 0.1, 0.1], label_id="plate0", parent="car9"),
@@ -460,9 +458,11 @@ def test_a_nested_shape_without_the_one_it_lies_in(tmp_path: Path, open_core: Se
         "cars": {"type": "detections", "classes": ["car"]},
         "plates": {"type": "detections", "classes": ["plate"], "attributes": {"parent": {"type": "text"}}},
     }
-    with pytest.raises(InvalidLabels, match=r"1 label has \(plate0\) no label of 'cars' on the same image as 'parent'"):
+    with pytest.raises(
+        InvalidLabels, match=r"1 label \(plate0\): 'parent' is not the id of a label of 'cars' on the same image"
+    ):
         annotate(ds, open_core, schema, nested_fields={"plates": "cars"})
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 # --- images -------------------------------------------------------------------------------------------------------------
@@ -482,7 +482,7 @@ def test_addresses_that_datagym_does_not_take(
     given = {name: value.replace("IMAGES", str(tmp_path / "images")) for name, value in options.items()}
     with pytest.raises(Unsupported, match=message):
         annotate(ds, open_core, media="urls", **given)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None:
@@ -492,7 +492,7 @@ def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None
     with pytest.raises(Unsupported, match="'https://pictures.example/a.jpg' is signed") as error:
         annotate(ds, open_core, media="urls")
     assert "s3cr3t" not in str(error.value)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 @pytest.mark.parametrize(
@@ -500,17 +500,17 @@ def test_a_signed_address_of_an_image(tmp_path: Path, open_core: Server) -> None
     [
         ("https://joe:s3cr3t@pictures.example", "'https://pictures.example/photo_0.png' has a login in it"),
         ("https://pictures.example", "several samples have the address 'https://pictures.example/photo_0.png'"),
-        ("ftp://joe:s3cr3t@pictures.example", "'ftp://pictures.example/photo_0.png' is no address"),
+        ("ftp://joe:s3cr3t@pictures.example", "'ftp://pictures.example/photo_0.png' is not an address"),
     ],
 )
-def test_addresses_that_would_tell_or_mix_too_much(
+def test_addresses_with_logins_or_of_several_samples(
     ds: ab.Dataset, open_core: Server, tmp_path: Path, url_root: str, message: str
 ) -> None:
     ds.add_samples([ab.Sample(tmp_path / "images" / "photo_0.png", sample_id="again")])
     with pytest.raises(Unsupported, match=message) as error:
         annotate(ds, open_core, media="urls", media_root=str(tmp_path / "images"), url_root=url_root)
     assert "s3cr3t" not in str(error.value)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
@@ -522,10 +522,10 @@ def test_an_image_that_is_turned_by_its_exif_data(tmp_path: Path, open_core: Ser
     ds.add_samples([ab.Sample(tmp_path / name, sample_id="s0")])
     with pytest.raises(InvalidLabels, match=rf"1 images are turned by their EXIF data, as '.*{name}'.* Turn the files"):
         annotate(ds, open_core)
-    untouched(ds, open_core)
+    assert_nothing_done(ds, open_core)
 
 
-# --- the wire -----------------------------------------------------------------------------------------------------------
+# --- imports and exports ------------------------------------------------------------------------------------------------
 
 POINTS = [{"x": 1, "y": 2}, {"x": 3, "y": 4}, {"x": 5, "y": 6}]
 
@@ -559,10 +559,10 @@ def test_our_schema_of_imports_is_stricter_than_the_servers(labels: Any, theirs:
     assert (validate.fault_of(items) is None) is ours
 
 
-def test_an_unsound_import_names_the_place() -> None:
+def test_an_invalid_import_names_the_place() -> None:
     items = [{"internal_media_ID": "m-1", "labels": {"car": [{"polygon": POINTS[:2]}]}}]
     with pytest.raises(Rejected, match=r"/0/labels/car/0/polygon has fewer than 3\. Nothing of this batch was sent"):
-        validate.require(items)
+        validate.validate(items)
 
 
 def test_a_refusal_inside_a_success_is_an_error(
@@ -580,8 +580,8 @@ def test_a_refusal_inside_a_success_is_an_error(
     assert ds.load_annotations("run", progress=False, url=open_core.url, unfinished=True).changes == 0
 
 
-def test_a_class_that_is_taken_away_meanwhile_rolls_the_batch_back(ds: ab.Dataset, open_core: Server) -> None:
-    """500 ``ex_gen_wrong_entry_id`` is a mistake, not an outage: it is told, and not tried again."""
+def test_a_class_that_is_removed_meanwhile_rolls_the_batch_back(ds: ab.Dataset, open_core: Server) -> None:
+    """500 ``ex_gen_wrong_entry_id`` is a mistake, not an outage: it is reported, and not retried."""
 
     def sabotage(request: Any) -> bool:
         if request.path.endswith("/prediction"):
@@ -605,7 +605,9 @@ def test_an_export_that_is_cut_off_changes_nothing(
     before = ds.labels().to_arrow()
     whole = exporting.export
     monkeypatch.setattr(exporting, "export", lambda state, project: whole(state, project)[:-100])
-    with pytest.raises(Broken, match="the server's export is not a whole export of DataGym: it is cut off or garbled"):
+    with pytest.raises(
+        Broken, match="the server's export is not a complete export of DataGym: it is cut off or garbled"
+    ):
         ds.load_annotations("run", progress=False, url=open_core.url)
     assert ds.labels().to_arrow().equals(before)
 
@@ -618,7 +620,7 @@ def test_a_project_that_was_deleted_is_gone(ds: ab.Dataset, open_core: Server) -
         ds.load_annotations("run", progress=False, url=open_core.url)
 
 
-def test_the_token_is_in_no_address(ds: ab.Dataset, hosted: Server) -> None:
+def test_the_token_is_in_no_url(ds: ab.Dataset, hosted: Server) -> None:
     annotate(ds, hosted)
     answer = requests.get(f"{hosted.url}/api/v1/project", params={"token": hosted.token}, timeout=10)
     assert answer.ok  # the server would take it

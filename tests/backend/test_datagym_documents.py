@@ -1,4 +1,4 @@
-"""The format ``datagym``: the vendor's examples, exports, and what is written for the import, read without a run."""
+"""The format ``datagym``: the vendor's examples, exports and files for the import are read without a run."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_folder_with_the_file_and_its_images_is_recognised(tmp_path: Path) -> 
 
 
 def test_labels_are_added_to_the_samples_that_are_there(tmp_path: Path) -> None:
-    """By the files that the names are; labels that are there stay."""
+    """Samples are found by their files; existing labels stay."""
     ds = dataset(tmp_path)
     before = ds.labels().to_arrow()
     items = [item(f"photo_{n}.png", internal_media_ID=f"m-{n}", labels={"tram": [BUS]}) for n in range(2)]
@@ -104,7 +104,7 @@ def test_what_was_written_for_the_import_is_read_back(tmp_path: Path) -> None:
     assert any("ids that annobridge showed to labelers were left out" in note for note in report.notes)
 
 
-def test_the_header_of_an_export_says_what_is_what(tmp_path: Path) -> None:
+def test_the_header_of_an_export_has_the_types(tmp_path: Path) -> None:
     shapes = {"track": [{"geometry": [{"x": 1, "y": 2}, {"x": 3, "y": 4}, {"x": 5, "y": 6}]}]}
     told = {"note": ["dark"], "tags": ["a", "b"]}
     ds, _ = read(written(tmp_path / "in", HEAD, item(labels=shapes, global_classifications=told)), tmp_path)
@@ -113,7 +113,7 @@ def test_the_header_of_an_export_says_what_is_what(tmp_path: Path) -> None:
     assert sorted(r["label"] for r in rows(ds, "tags")) == ["a", "b"]
 
 
-def test_untyped_shapes_without_a_header_are_what_they_look_like(tmp_path: Path) -> None:
+def test_untyped_shapes_without_a_header_are_typed_by_their_points(tmp_path: Path) -> None:
     points = [{"x": n, "y": n * n} for n in range(3)]
     shapes = {"a": [{"geometry": points[:1]}], "b": [{"geometry": points[:2]}], "c": [{"geometry": points}], "d": [
         {"geometry": BUS["rectangle"]}]}  # fmt: skip
@@ -123,7 +123,7 @@ def test_untyped_shapes_without_a_header_are_what_they_look_like(tmp_path: Path)
     }  # fmt: skip
 
 
-def test_items_of_one_image_are_put_together_as_the_import_does(tmp_path: Path) -> None:
+def test_items_of_one_image_are_united_as_the_import_does(tmp_path: Path) -> None:
     items = [item(keepData=False, labels={"bus": [BUS]}, global_classifications={"weather": ["rain", {"a": ["1"]}]}),
              item(keepData=True, labels={"bus": [BUS]}, global_classifications={"weather": [None, {"b": ["2"]}]})]  # fmt: skip
     ds, _ = read(written(tmp_path / "in", *items), tmp_path)
@@ -133,7 +133,7 @@ def test_items_of_one_image_are_put_together_as_the_import_does(tmp_path: Path) 
     assert ds.labels().to_arrow().num_rows == 0
 
 
-def test_nested_shapes_know_the_one_that_they_lie_in(tmp_path: Path) -> None:
+def test_nested_shapes_have_the_id_of_their_parent(tmp_path: Path) -> None:
     outer = BUS | {"nested_geometries": {"plate": [CAR]}}
     ds, _ = read(written(tmp_path / "in", item(labels={"bus": [outer]})), tmp_path)
     (bus,), (plate,) = rows(ds, "detections"), rows(ds, "polygons")
@@ -152,7 +152,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     video = item(internal_media_ID="v", task_export_url="http://localhost/x")
     ds, report = read(written(tmp_path / "in", HEAD, item(labels={"bus": [nowhere]}), video, {"labels": {}}), tmp_path)
     assert ds.labels().to_arrow().num_rows == 0
-    for text in ("1 shapes have no coordinates", "1 videos have no place here", "1 items have no internal_media_ID"):
+    for text in ("1 shapes have no coordinates", "1 videos cannot be imported", "1 items have no internal_media_ID"):
         assert any(note.startswith(text) for note in report.notes), report.notes
 
 
@@ -161,16 +161,16 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     [
         ([item("nowhere.png")], r"1 of 1 images are not in .*, as 'nowhere\.png'; say with images=… .* media_ids=…"),
         ([{"internal_media_ID": "<media_id>"}], "1 of 1 images are not in .*, as '<media_id>'"),
-        ([item(), 7], "its element 1 is no image, but 7"),
-        ([{"internal_media_ID": 7}], "its element 0 has the id 7, which is no text"),
+        ([item(), 7], "its element 1 is not an image, but 7"),
+        ([{"internal_media_ID": 7}], "its element 0 has the id 7, which is not a text"),
         ([item(labels={"bus": [{}]})], "not in its form at the image 'photo_0.png' .*a label without a geometry"),
         ([item(labels={"bus": {}}), item(labels={"bus": 7})], "its element 1 is not in DataGym's form"),
-        ([item(labels={"bus": [{"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})], "'1.5' is no coordinate"),
-        ([item(global_classifications={"weather": "rain"})], "'rain' is no classification"),
+        ([item(labels={"bus": [{"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})], "'1.5' is not a coordinate"),
+        ([item(global_classifications={"weather": "rain"})], "'rain' is not a classification"),
         ([{"label_classes": [7]}, item()], "its label_classes are not in DataGym's form"),
     ],
 )
-def test_bad_files_are_refused_and_nothing_is_made(tmp_path: Path, items: list[Any], message: str) -> None:
+def test_bad_files_are_refused_and_nothing_is_created(tmp_path: Path, items: list[Any], message: str) -> None:
     with pytest.raises(InvalidSource, match=message):
         read(written(tmp_path / "in", *items), tmp_path, format="datagym")
     assert not (tmp_path / "data").exists()
@@ -197,7 +197,7 @@ def test_turned_images_are_refused(tmp_path: Path) -> None:
 def test_two_files_in_a_folder_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "in", item())
     path.with_name("more.json").write_bytes(path.read_bytes())
-    with pytest.raises(InvalidSource, match="2 files of labels of DataGym's in .*; give the file itself"):
+    with pytest.raises(InvalidSource, match="2 files of labels of DataGym in .*; give the file itself"):
         read(path.parent, tmp_path)
 
 

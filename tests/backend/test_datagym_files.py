@@ -1,6 +1,4 @@
-"""By files: what a person uploads and downloads. The vendor's example of an import, made from a dataset, taken by the server, and
-read back.
-"""
+"""Transport by files. The vendor's example of an import is written from a dataset, accepted by the server, and loaded again."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "datagym"
 
 @pytest.fixture(params=[kind for kind in datagym_servers.KINDS if kind != "hosted"])
 def person(request: pytest.FixtureRequest) -> Iterator[ByHand]:
-    """Somebody at the open edition's pages, whose calls are known."""
+    """A person who uses the pages of the open-core edition, whose calls are known."""
     with datagym_servers.running(request.param) as server:
         if server.v1:
             pytest.skip("the pages of a hosted server are for people")
@@ -61,7 +59,7 @@ def labels_file(folder: Path) -> Path:
 
 
 def through(person: ByHand, ds: ab.Dataset, tmp_path: Path, **more: Any) -> ab.AnnotationResults:
-    """Annotate, and carry all of it to the server."""
+    """Annotate, and upload all of the files to the server."""
     person.upload_images(sorted((tmp_path / "images").iterdir()), tmp_path / "ids.json")
     results = annotate(ds, tmp_path / "out", tmp_path / "ids.json", **more)
     person.upload_configuration(tmp_path / "out" / "label-configuration.json")
@@ -75,7 +73,7 @@ def same(a: pa.Table, b: pa.Table) -> bool:
 
 @pytest.mark.parametrize("case", ["replacing", "keeping", "without-ids"])
 def test_the_vendors_example_is_written_as_it_should_be(ds: ab.Dataset, tmp_path: Path, case: str) -> None:
-    """Global classifications two deep, a polygon, a line, a point and a rectangle; nulls, nothing at all; both ``keepData``."""
+    """Nested global classifications, a polygon, a line, a point and a rectangle; empty answers; both values of ``keepData``."""
     more = {"replacing": {"replace_labels": True}, "keeping": {}, "without-ids": {"show_ids": False}}[case]
     annotate(ds, tmp_path / "out", fixed_ids(tmp_path), **more)
     items = json.loads(labels_file(tmp_path / "out").read_text())
@@ -87,7 +85,7 @@ def test_the_vendors_example_is_written_as_it_should_be(ds: ab.Dataset, tmp_path
 
 
 @pytest.mark.parametrize("more", [{}, {"replace_labels": True}, {"show_ids": False}], ids=["keep", "replace", "no-ids"])
-def test_what_was_carried_there_and_back_untouched_changes_nothing(
+def test_files_that_nobody_edited_change_nothing(
     person: ByHand, ds: ab.Dataset, tmp_path: Path, more: dict[str, Any]
 ) -> None:
     before = ds.labels().to_arrow()
@@ -133,7 +131,7 @@ def test_an_image_that_is_not_in_the_export_is_no_information(person: ByHand, ds
 
 
 def test_new_labels_need_no_ids_of_images(person: ByHand, tmp_path: Path) -> None:
-    """Without labels to send, images are known by their names."""
+    """Without labels to send, images are found by their names."""
     ds = dataset(tmp_path)
     ds.delete_labels(ds.labels().to_arrow()["label_id"].to_pylist())
     results = annotate(ds, tmp_path / "out", None)
@@ -150,7 +148,7 @@ def test_new_labels_need_no_ids_of_images(person: ByHand, tmp_path: Path) -> Non
     assert report.writes()["bounding_box"].to_pylist() == [[0.1, 0.1, 0.05, 0.05]]
 
 
-def test_deleting_removes_what_was_written_and_twice_is_quiet(ds: ab.Dataset, tmp_path: Path) -> None:
+def test_deleting_removes_what_was_written_and_may_be_repeated(ds: ab.Dataset, tmp_path: Path) -> None:
     results = annotate(ds, tmp_path / "out", fixed_ids(tmp_path))
     results.cleanup()
     results.cleanup()
@@ -161,7 +159,7 @@ def test_deleting_removes_what_was_written_and_twice_is_quiet(ds: ab.Dataset, tm
 
 
 def test_a_folder_is_needed(ds: ab.Dataset, tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="needs folder, the place"):
+    with pytest.raises(Unsupported, match="needs folder, in which"):
         ds.annotate("run", label_schema=SCHEMA, backend="datagym", transport="files", progress=False)
     assert ds.list_annotation_runs() == []
 
@@ -194,7 +192,7 @@ def test_a_run_with_a_long_name_has_files_with_short_ones(ds: ab.Dataset, tmp_pa
 def test_ids_that_lack_an_image_are_refused(ds: ab.Dataset, tmp_path: Path) -> None:
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps({"media": [{"id": "m-0", "mediaName": "photo_0.png"}]}))
-    with pytest.raises(InvalidLabels, match="says nothing, or two things, of 1 images, as 'photo_1.png'"):
+    with pytest.raises(InvalidLabels, match="has no id, or two, for 1 images, as 'photo_1.png'"):
         annotate(ds, tmp_path / "out", ids)
     assert ds.list_annotation_runs() == []
 
@@ -233,22 +231,22 @@ BUS = {"classifications": {}, "nested_geometries": {}}
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("", Broken, "it is no JSON array"),
-        ("{}", Broken, "it is no JSON array"),
-        (json.dumps(exported())[:-40], Broken, "is not a whole export of DataGym: it is cut off or garbled"),
+        ("", Broken, "it is not a JSON array"),
+        ("{}", Broken, "it is not a JSON array"),
+        (json.dumps(exported())[:-40], Broken, "is not a complete export of DataGym: it is cut off or garbled"),
         (json.dumps(exported())[:-1], Broken, "cut off or garbled"),
         ("[1, 2]", Broken, "does not begin with its label classes"),
-        (json.dumps([exported()[0], {"x": 1}]), Broken, "its element 1 is no image"),
-        (json.dumps(exported()).replace("null", "NaN"), Broken, "it holds NaN, which is no JSON"),
+        (json.dumps([exported()[0], {"x": 1}]), Broken, "its element 1 is not an image"),
+        (json.dumps(exported()).replace("null", "NaN"), Broken, "it holds NaN, which is not JSON"),
         (json.dumps(exported(labels={"bus": [{"classifications": {}}]})), Broken, "not in its form at the image 'photo_0.png'"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": "1.5", "y": 1, "w": 2, "h": 3}]}]})), Broken,
-         "'1.5' is no coordinate"),
+         "'1.5' is not a coordinate"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": True, "y": 1, "w": 2, "h": 3}]}]})), Broken,
-         "True is no coordinate"),
+         "True is not a coordinate"),
         (json.dumps(exported(labels={"bus": [BUS | {"rectangle": [{"x": 10**400, "y": 1, "w": 2, "h": 3}]}]})), Broken,
          "int too large to convert to float"),
-        (json.dumps(exported(labeler=7)), Broken, "7 is no labeler"),
-        (json.dumps(exported(global_classifications={"weather": "rain"})), Broken, "'rain' is no classification"),
+        (json.dumps(exported(labeler=7)), Broken, "7 is not a labeler"),
+        (json.dumps(exported(global_classifications={"weather": "rain"})), Broken, "'rain' is not a classification"),
         (json.dumps([{"label_classes": [{"class_name": "cat", "geometry_type": "point"}]}, exported()[1]]), Rejected,
          "is the export of another project: its classes are 'cat', and those of this run are 'bus', 'car'"),
     ],

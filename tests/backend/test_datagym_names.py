@@ -1,4 +1,4 @@
-"""Names of images: the server's database takes more of them for equal than Python does, and refuses the second."""
+"""Names of images: the server's database takes some different names for equal, and refuses the second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.doubles.datagym import collation
 import annobridge as ab
 from annobridge_datagym import names
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 ALIKE = [
     ("cafe.png", "café.png"), ("cafe.png", "CAFE\u0301.png"), ("mas.png", "maß.png"), ("mass.png", "maß.png"), ("😀.png", "😁.png"),
     ("𠮷.png", "𠮟.png"), ("ﬁ.png", "fi.png"), ("ａ.png", "a.png"), ("ı.png", "I.png"), ("æ.png", "ae.png"), ("σ.png", "ς.png"),
@@ -36,19 +36,19 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @given(st.lists(LETTERS, max_size=8), st.booleans())
-def test_no_two_names_are_equal_to_the_database(given_: list[str], latin: bool) -> None:
-    sent = names.files(given_, latin=latin)
+def test_no_two_names_are_equal_in_the_database(given_: list[str], latin: bool) -> None:
+    sent = names.file_names(given_, latin=latin)
     assert len(set(map(collation.key, sent))) == len(given_)
 
 
 @pytest.mark.parametrize("pair", ALIKE)
 def test_names_that_look_alike_are_numbered(pair: tuple[str, str]) -> None:
-    assert names.files(["/here/x.png", *pair], latin=False) == ["x.png", pair[0], f"000002_{pair[1]}"]
+    assert names.file_names(["/here/x.png", *pair], latin=False) == ["x.png", pair[0], f"000002_{pair[1]}"]
 
 
 @pytest.mark.parametrize("pair", [("a.png", "b.png"), ("行.png", "人.png"), ("가.png", "각.png"), ("か.png", "カ.png")])
 def test_names_that_differ_are_sent_as_they_are(pair: tuple[str, str]) -> None:
-    assert names.files(list(pair), latin=False) == list(pair)
+    assert names.file_names(list(pair), latin=False) == list(pair)
 
 
 def test_images_with_such_names_are_sent(server: Server, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DataGym refuses some images of a task: they are named, and the others stay as they are."""
+"""DataGym refuses some images of a task: the error names them, and the others stay on the server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def annotate(ds: ab.Dataset, server: Server, **options: Any) -> ab.AnnotationRes
 
 
 def key(ds: ab.Dataset) -> str:
-    """The name of a run that no other test's datasets have in theirs."""
+    """A name of a run that is in no dataset of another test."""
     return f"run_{abs(hash(str(ds.uri)))}"
 
 
@@ -68,8 +68,8 @@ def samples_of(results: ab.AnnotationResults) -> list[str]:
     return [s for receipt in results.receipts() for s in receipt.state["samples"]]
 
 
-def test_images_that_are_refused_cost_themselves_only(server: Server, tmp_path: Path) -> None:
-    """Also where files of one name are told apart by numbers, which those that are left out change."""
+def test_only_refused_images_are_left_out(server: Server, tmp_path: Path) -> None:
+    """Also where equal names get numbers, which change when images are left out."""
     ds = images(tmp_path, "a/x.png", "b/x.bmp", "b/x.png", "c/x.bmp", "c/x.png", "d/x.bmp")
     assert samples_of(annotate(ds, server, on_rejected="skip")) == ["s0", "s2", "s4"]
     assert len(there(server, ds)) == 3
@@ -77,7 +77,7 @@ def test_images_that_are_refused_cost_themselves_only(server: Server, tmp_path: 
 
 
 def test_images_of_other_formats_are_named_before_anything_is_sent(server: Server, tmp_path: Path) -> None:
-    """By their content: a name may end in whatever it likes."""
+    """The format is that of the content, whatever the extension is."""
     ds = images(tmp_path, "a.png", "b.png", "c.bmp")
     Image.new("RGB", (64, 48)).save(tmp_path / "b.png", "WEBP")
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_images_of_other_formats_are_named_before_anything_is_sent(server: Serve
 
 @pytest.fixture
 def alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that compares names in a way that is not known here: by their first letters."""
+    """A database with an unknown collation, which compares the first letters of names only."""
     monkeypatch.setattr(collation, "key", lambda text: text[:5])
 
 
@@ -108,7 +108,7 @@ def test_what_was_sent_before_is_kept_when_a_run_is_resumed(doubled: Server, tmp
 
 
 def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image that is stored and then held for invalid is removed again."""
+    """An image that the server stores and then considers invalid is removed again."""
     shown = places.media_shown
 
     def invalid(*args: Any, **more: Any) -> Any:
@@ -127,7 +127,7 @@ def test_a_refusal_names_the_sample(doubled: Server, tmp_path: Path, monkeypatch
 def test_addresses_that_are_refused(
     doubled: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, left: list[str] | None
 ) -> None:
-    """A duplicate is no fault of the sample: it is somewhere in the dataset, under an id that is not told."""
+    """A duplicate is not the fault of the sample: it is in the dataset, under an id that the server does not tell."""
     add_urls = places.add_urls
 
     def refusing(state: Any, dataset: Any, urls: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""What people do at DataGym's editor, and what comes of it here; in both editions."""
+"""What people do in DataGym's editor, and what is loaded then, in both editions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import annobridge as ab
 from annobridge.core.geometry import decode_rle
 from annobridge.exceptions import Rejected, StalePlan
 
-pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 
 
 @pytest.fixture(params=datagym_servers.KINDS)
@@ -29,7 +29,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture(params=datagym_servers.DOUBLES)
 def doubled(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server that can be looked into, or made to fail."""
+    """A double, which can be inspected and made to fail."""
     with datagym_servers.running(request.param) as found:
         yield found
 
@@ -62,7 +62,7 @@ def child(of: Any, key: str) -> Any:
 
 
 def copied(editor: Editor, task: Any, of: Any, tag: str, **place: float) -> None:
-    """A copy bears the id of the label that it was made from."""
+    """Copy a shape, with the label id that it shows."""
     entry = {"id": of["lcEntryId"]}
     made = editor.draw(task, entry, **place)
     values = editor.task_again(task)["labelIteration"]["entryValues"]
@@ -80,7 +80,7 @@ def delete(server: Server, found: Any) -> None:
     server.call("DELETE", f"lcValue/{found['id']}", f"lcvalues/{found['id']}")
 
 
-def test_everything_comes_back_untouched(ds: ab.Dataset, server: Server) -> None:
+def test_unedited_labels_come_back_unchanged(ds: ab.Dataset, server: Server) -> None:
     before = ds.labels().to_arrow()
     results = annotate(ds, server)
     assert load(ds, server).changes == 0
@@ -101,7 +101,7 @@ def test_only_finished_images_are_loaded(ds: ab.Dataset, server: Server) -> None
     assert counts(load(ds, server, force=True, unfinished=True)) == (0, 0, 1)
 
 
-def test_a_copied_tag_is_an_addition(ds: ab.Dataset, server: Server) -> None:
+def test_a_copy_is_an_addition(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -112,8 +112,8 @@ def test_a_copied_tag_is_an_addition(ds: ab.Dataset, server: Server) -> None:
     assert counts(load(ds, server)) == (0, 0, 0)
 
 
-def test_a_copied_tag_is_an_addition_without_ids_of_values_too(ds: ab.Dataset, server: Server) -> None:
-    """The copy was moved; the one that lies where it was sent to is the label."""
+def test_a_copy_is_an_addition_without_value_ids_too(ds: ab.Dataset, server: Server) -> None:
+    """The copy was moved; the shape that is where it was sent to is the label."""
     results = annotate(ds, server, value_ids=False)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -126,7 +126,7 @@ def test_a_copied_tag_is_an_addition_without_ids_of_values_too(ds: ab.Dataset, s
 
 @pytest.mark.parametrize("value_ids", [True, False])
 def test_a_changed_class_keeps_the_id_and_the_attributes(ds: ab.Dataset, server: Server, value_ids: bool) -> None:
-    """DataGym makes a new value without tag and attributes; the place says which label it is."""
+    """DataGym makes a new value without label id and attributes; it is matched by its position."""
     results = annotate(ds, server, value_ids=value_ids)
     change_class(Editor(server, results), "s0", "bus", "tram")
     finish(server, results)
@@ -137,7 +137,7 @@ def test_a_changed_class_keeps_the_id_and_the_attributes(ds: ab.Dataset, server:
     assert counts(load(ds, server)) == (0, 0, 0)
 
 
-def test_a_class_changed_again_after_a_load_keeps_them_still(ds: ab.Dataset, server: Server) -> None:
+def test_a_class_that_is_changed_again_after_a_load_keeps_them_too(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server, show_ids=False)
     for key, to in (("bus", "tram"), ("tram", "bus")):
         change_class(Editor(server, results), "s0", key, to)
@@ -147,7 +147,7 @@ def test_a_class_changed_again_after_a_load_keeps_them_still(ds: ab.Dataset, ser
         assert counts(load(ds, server)) == (0, 0, 0)
 
 
-def test_an_attribute_that_was_cleared_is_cleared_here_without_shown_ids_too(ds: ab.Dataset, server: Server) -> None:
+def test_a_cleared_attribute_is_removed_here_without_shown_ids_too(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server, show_ids=False)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -175,8 +175,8 @@ def test_parts_that_were_deleted_stay_deleted(server: Server, tmp_path: Path) ->
     assert load(ds, server).changes == 0
 
 
-def test_what_cannot_be_seen_there_is_not_deleted_here(server: Server, tmp_path: Path) -> None:
-    """An empty text is no answer at DataGym, and a mask without pixels no shape."""
+def test_labels_that_datagym_cannot_show_are_not_deleted_here(server: Server, tmp_path: Path) -> None:
+    """DataGym does not show an empty text or a mask without pixels."""
     nothing = ab.Detection("thing", [0.1, 0.1, 0.1, 0.1], mask=np.zeros((HEIGHT, WIDTH), bool), label_id="thing0")
     ds = single(tmp_path, note=ab.Scalar("", label_id="note0"), things=[nothing])
     schema = {"note": {"type": "scalar"}, "things": {"type": "instances", "classes": ["thing"]}}
@@ -189,7 +189,7 @@ def test_what_cannot_be_seen_there_is_not_deleted_here(server: Server, tmp_path:
     assert row(ds, "note0")["value"] == '"seen"'
 
 
-def test_a_deleted_tag_loses_nothing(ds: ab.Dataset, server: Server) -> None:
+def test_a_deleted_label_id_loses_nothing(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -202,7 +202,7 @@ def test_a_deleted_tag_loses_nothing(ds: ab.Dataset, server: Server) -> None:
 
 
 def test_an_edit_is_read_in_full_precision(ds: ab.Dataset, server: Server) -> None:
-    """The export has whole pixels; of images with changes the tasks are read."""
+    """The export has whole pixels; the tasks of images with changes are read."""
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -224,7 +224,7 @@ def test_a_move_of_less_than_a_pixel_is_found_when_every_task_is_read(ds: ab.Dat
 
 @pytest.fixture
 def older() -> Iterator[Server]:
-    """A hosted server that publishes no calls about tasks: there is the export only."""
+    """A hosted server of an older version, whose API shows no tasks; only the export can be read."""
     with datagym_servers.hosted() as found:
         found.double.state.has_task_api = False
         yield found
@@ -239,7 +239,7 @@ def buses(server: Server, *images_: str) -> list[Any]:
 
 
 def test_a_server_without_task_calls_is_read_by_its_export(ds: ab.Dataset, older: Server) -> None:
-    """Whole pixels, and tags; the rest of a changed label stays."""
+    """The export has whole pixels and label ids; the rest of a changed label stays."""
     results = annotate(ds, older)
     assert set(results.receipts()[0].state["tasks"]) == {None}
     (bus,) = buses(older, "photo_0.png")
@@ -250,7 +250,7 @@ def test_a_server_without_task_calls_is_read_by_its_export(ds: ab.Dataset, older
 
 
 def test_a_copy_is_added_once_without_task_calls_too(ds: ab.Dataset, older: Server) -> None:
-    """It bears the id of another label, and is known again by its place."""
+    """It shows the id of another label, and is matched by its position when it is loaded again."""
     annotate(ds, older)
     (bus,) = buses(older, "photo_0.png")
     copy = bus.copy()
@@ -260,8 +260,8 @@ def test_a_copy_is_added_once_without_task_calls_too(ds: ab.Dataset, older: Serv
     assert counts(load(ds, older)) == (0, 0, 0)
 
 
-def test_whole_pixels_stay_whole_where_only_the_last_bits_are_not(older: Server, tmp_path: Path) -> None:
-    """29 / 640 * 640 may be 28.999999999999996, of which the export makes 28."""
+def test_rounding_errors_do_not_change_whole_pixels(older: Server, tmp_path: Path) -> None:
+    """29 / 640 * 640 may be 28.999999999999996, which the export truncates to 28."""
     odd = next(x for x in range(1, HEIGHT) if x / HEIGHT * HEIGHT < x)
     ds = single(tmp_path, buses=ab.Detection("bus", [0.1, odd / HEIGHT, 0.1, 0.1], label_id="bus0"))
     annotate(ds, older, {"buses": SCHEMA["buses"]})
@@ -272,7 +272,7 @@ def test_whole_pixels_stay_whole_where_only_the_last_bits_are_not(older: Server,
 
 
 @pytest.mark.parametrize("option", [{"source": "tasks"}, {"unfinished": True}])
-def test_a_server_without_task_calls_says_what_it_cannot(ds: ab.Dataset, older: Server, option: Any) -> None:
+def test_options_that_need_tasks_are_refused_without_task_calls(ds: ab.Dataset, older: Server, option: Any) -> None:
     annotate(ds, older)
     with pytest.raises(Rejected, match="shows tasks to no program.*leave them out, and finished images are loaded"):
         load(ds, older, **option)
@@ -280,17 +280,17 @@ def test_a_server_without_task_calls_says_what_it_cannot(ds: ab.Dataset, older: 
 
 @pytest.mark.parametrize("show_ids", [True, False])
 def test_a_shape_partly_off_the_image_is_not_deleted(ds: ab.Dataset, older: Server, show_ids: bool) -> None:
-    """The export has nulls for it: without the task it stays where it was."""
+    """The export has nulls for it, so without the task it stays where it was."""
     annotate(ds, older, show_ids=show_ids)
     for bus in buses(older):
         bus.points = [(-5.0, 20.0)]
     report = load(ds, older)
     assert report.changes == 0
-    assert any("shapes that DataGym holds for broken" in note for note in report.notes)
+    assert any("shapes that DataGym considers invalid" in note for note in report.notes)
 
 
 def test_a_configuration_is_replaced_once_without_task_calls_too(ds: ab.Dataset, older: Server) -> None:
-    """What was there cannot be seen, so the second task could not tell that it is ours; it would delete the first one's labels."""
+    """The second task cannot read that the configuration is the run's; replacing it again would delete the first one's labels."""
     (project,) = older.double.state.projects.values()
     poi = {"entryKey": "poi", "entryValue": "Poi", "type": "point", "children": []}
     configuration.replace_all(project, configuration.read([poi]))
@@ -300,7 +300,7 @@ def test_a_configuration_is_replaced_once_without_task_calls_too(ds: ab.Dataset,
     assert load(ds, older).changes == 0
 
 
-def test_a_class_that_was_removed_there_deletes_nothing_here(tmp_path: Path) -> None:
+def test_a_class_that_was_removed_at_datagym_deletes_nothing_here(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
     with datagym_servers.open_core() as server:
         results = annotate(ds, server)
@@ -314,7 +314,7 @@ def test_a_class_that_was_removed_there_deletes_nothing_here(tmp_path: Path) -> 
     assert any("classes bus were removed" in note for note in report.notes)
 
 
-def test_each_point_of_a_label_is_a_point_there(server: Server, tmp_path: Path) -> None:
+def test_each_point_of_a_label_is_a_point_at_datagym(server: Server, tmp_path: Path) -> None:
     points = [(0.1, 0.1), (float("nan"), float("nan")), (0.3, 0.3), (0.4, 0.4)]
     ds = single(tmp_path, body=ab.Keypoint("person", points, label_id="body0"))
     results = annotate(ds, server, {"body": {"type": "keypoints", "classes": ["person"]}})
@@ -334,7 +334,7 @@ def test_each_point_of_a_label_is_a_point_there(server: Server, tmp_path: Path) 
     assert load(ds, server).changes == 0
 
 
-def test_a_mask_keeps_the_holes_of_regions_that_nobody_touched(server: Server, tmp_path: Path) -> None:
+def test_a_mask_keeps_the_holes_of_unedited_regions(server: Server, tmp_path: Path) -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[10:40, 10:60] = True
     mask[20:30, 20:40] = False  # a hole
@@ -353,7 +353,7 @@ def test_a_mask_keeps_the_holes_of_regions_that_nobody_touched(server: Server, t
     assert load(ds, server).changes == 0
 
 
-def test_shapes_in_shapes_go_there_and_back(server: Server, tmp_path: Path) -> None:
+def test_nested_shapes_are_sent_and_loaded(server: Server, tmp_path: Path) -> None:
     corners = [[(0.2, 0.2), (0.3, 0.2), (0.3, 0.3)]]
     ds = single(
         tmp_path,
@@ -381,7 +381,7 @@ def test_shapes_in_shapes_go_there_and_back(server: Server, tmp_path: Path) -> N
     assert load(ds, server).changes == 0
 
 
-def test_a_closed_line_is_a_polygon_there(server: Server, tmp_path: Path) -> None:
+def test_a_closed_line_is_a_polygon_at_datagym(server: Server, tmp_path: Path) -> None:
     corners = [[(0.2, 0.2), (0.3, 0.2), (0.3, 0.3)]]
     lanes = [ab.Polyline("lane", corners, label_id="open"), ab.Polyline("lane", corners, True, label_id="shut")]
     ds = single(tmp_path, lanes=lanes)
@@ -398,7 +398,7 @@ def test_a_closed_line_is_a_polygon_there(server: Server, tmp_path: Path) -> Non
     assert report.writes()["kind"].to_pylist() == ["polyline"]
 
 
-def test_attributes_of_one_name_may_be_unlike_in_two_classes(server: Server, tmp_path: Path) -> None:
+def test_attributes_of_one_name_may_differ_between_classes(server: Server, tmp_path: Path) -> None:
     boxes = [ab.Detection("car", [0.1, 0.1, 0.2, 0.2], kind="a"), ab.Detection("bus", [0.4, 0.4, 0.2, 0.2], kind="c")]
     ds = single(tmp_path, d=boxes)
     kinds = [
@@ -411,7 +411,7 @@ def test_attributes_of_one_name_may_be_unlike_in_two_classes(server: Server, tmp
 
 
 def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server) -> None:
-    """Names of projects and datasets are cut, and stay different."""
+    """Names of projects and datasets are shortened, and stay distinct."""
     key, schema = "r" * 300, {"buses": SCHEMA["buses"]}
     results = ds.annotate(key, label_schema=schema, backend="datagym", progress=False, task_size=1, **server.options())
     finish(server, results)
@@ -421,7 +421,7 @@ def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server)
 
 
 def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, doubled: Server) -> None:
-    """The connection breaks off after the server has stored the batch; it is sent again, and replaces itself."""
+    """The connection is closed after the server has stored the batch; it is sent again, and replaces the first one."""
     lost = []
 
     def cut(request: Any) -> bool:
@@ -446,7 +446,7 @@ def test_status_counts_images_by_the_state_of_their_task(ds: ab.Dataset, server:
     assert sorted(results.status()["tasks"].popitem()[1]["samples"].values()) == [1, 1]
 
 
-def test_the_hosted_edition_says_that_tasks_wait_in_the_backlog(ds: ab.Dataset) -> None:
+def test_the_hosted_edition_warns_that_tasks_are_in_the_backlog(ds: ab.Dataset) -> None:
     with (
         datagym_servers.hosted() as server,
         pytest.warns(UserWarning, match="in the backlog, where labelers do not see"),
@@ -454,7 +454,7 @@ def test_the_hosted_edition_says_that_tasks_wait_in_the_backlog(ds: ab.Dataset) 
         annotate(ds, server)
 
 
-def test_cleaning_up_leaves_nothing_of_ours(ds: ab.Dataset, doubled: Server) -> None:
+def test_cleaning_up_deletes_everything_of_the_run(ds: ab.Dataset, doubled: Server) -> None:
     results = annotate(ds, doubled)
     results.cleanup()
     state = doubled.double.state
@@ -493,8 +493,8 @@ def test_one_export_serves_all_tasks_of_a_load(tmp_path: Path, doubled: Server) 
 
 
 @pytest.mark.parametrize("unfinished", [False, True])
-def test_classes_that_nobody_expected_are_returned_or_kept(ds: ab.Dataset, server: Server, unfinished: bool) -> None:
-    """A box and a segment of classes that somebody added; kept once, they are found again."""
+def test_unexpected_classes_are_returned_or_kept(ds: ab.Dataset, server: Server, unfinished: bool) -> None:
+    """A box and a segment of classes that somebody added; once kept, they are matched when loaded again."""
     results = annotate(ds, server)
     editor = Editor(server, results)
     project = results.receipts()[0].state["project"]
@@ -516,7 +516,7 @@ def test_classes_that_nobody_expected_are_returned_or_kept(ds: ab.Dataset, serve
     assert load(ds, server, unexpected="keep", unfinished=unfinished).changes == 0
 
 
-def test_an_id_of_another_image_is_told(ds: ab.Dataset, server: Server) -> None:
+def test_an_id_of_another_image_is_reported(ds: ab.Dataset, server: Server) -> None:
     results = annotate(ds, server)
     editor = Editor(server, results)
     task, bus = value(editor, "s0", "bus")
@@ -525,6 +525,6 @@ def test_an_id_of_another_image_is_told(ds: ab.Dataset, server: Server) -> None:
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
     assert (
-        "1 shapes bear the id of no label that was sent with their image ('of elsewhere'); they are new ones."
+        "1 shapes show the id of no label that was sent with their image ('of elsewhere'); they are new ones."
         in report.notes
     )

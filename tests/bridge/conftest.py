@@ -14,18 +14,12 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, settings
 
 import annobridge as ab
 from annobridge.backend import registry
 from annobridge.backend.memory import SERVERS, MemoryServer
 from annobridge.core import rows
 from annobridge.core.labels import REMOTE
-
-settings.register_profile(
-    "annobridge", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-settings.load_profile("annobridge")
 
 TABLES = ("samples", "labels", "annotation_runs", "annotation_tasks", "annotation_receipts", "annotation_baseline",
           "annotation_changes")  # fmt: skip

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +13,14 @@ from typing import Any
 
 import lance
 import pytest
+from tests import children
+from tests.bridge import wrecks as child
 from tests.doubles import file_backend
 
 import annobridge as ab
 from annobridge.core import ids
 from annobridge.store import lease as leases
 from annobridge.store import runs as ledger
-
-ROOT = Path(__file__).parents[2]
-RUNNING = 3  # children at once
 
 # Where a child is killed: class or module, function, which call of it, before or after.
 LOAD = [
@@ -55,69 +50,6 @@ POINTS = {
     for verb, points in VERBS.items()
     for what, nth, when in points
 }
-
-CHILD = textwrap.dedent(
-    """
-    import functools, importlib, os, signal, sys
-    import lance, lance.fragment
-    import annobridge as ab
-
-    folder, server, verb, what, nth, when = sys.argv[1:]
-    module, _, path = what.partition(":")
-    owner = importlib.import_module(module)
-    *outer, name = path.split(".")
-    for part in outer:
-        owner = getattr(owner, part)
-    plain, static = getattr(owner, name), isinstance(vars(owner).get(name), staticmethod)
-    calls = 0
-
-    @functools.wraps(plain)
-    def deadly(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == int(nth) and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = plain(*args, **kwargs)
-        if calls == int(nth):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, staticmethod(deadly) if static else deadly)
-    ds = ab.load_dataset(folder)
-    if verb == "annotate":
-        ds.annotate("r", label_schema="objects", backend="files", folder=server, task_size=2)
-    elif verb == "load":
-        ds.load_annotations("r")
-    else:
-        ds.undo_annotations("r")
-    """
-)
-
-RACE = textwrap.dedent(
-    """
-    import sys, time
-    from pathlib import Path
-    import annobridge as ab
-
-    root, me, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    for n in range(rounds):
-        ds = ab.load_dataset(root / f"ds{n}")
-        (root / f"ready{n}-{me}").touch()
-        while len(list(root.glob(f"ready{n}-*"))) < 2:
-            time.sleep(0.0005)
-        try:
-            report = ds.load_annotations("r")
-            print(n, "loaded" if report.version else "nothing", flush=True)
-        except (ab.RunBusy, ab.StalePlan) as e:
-            print(n, type(e).__name__, flush=True)
-    """
-)
-
-
-def child(script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, file_backend.VARIABLE: file_backend.NAME, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def labels(ds: ab.Dataset) -> dict[str, dict[str, Any]]:
@@ -171,25 +103,19 @@ def copy(root: Path, state: str, name: str) -> None:
     shutil.copytree(root / f"server-{state}", root / f"server-{name}")
 
 
-@pytest.fixture(scope="module")
-def wrecks(root: Path) -> dict[str, Path]:
-    """One dataset for each point, with a child killed there."""
-
-    def wreck(name: str) -> tuple[str, Path]:
-        verb, what, nth, when = POINTS[name]
-        folder = root / f"wreck{sorted(POINTS).index(name)}"
-        copy(root, {"load": "worked", "annotate": "plain", "undo": "loaded"}[verb], folder.name)
-        done = child(CHILD, folder, folder.with_name(f"server-{folder.name}"), verb, what, nth, when)
-        assert done.returncode == -9, f"{name}: not killed\n{done.stderr}"
-        return name, folder
-
-    with ThreadPoolExecutor(RUNNING) as pool:
-        return dict(pool.map(wreck, POINTS))
+def wreck(root: Path, name: str) -> Path:
+    """A dataset that a process left behind which was killed at a point."""
+    verb, what, nth, when = POINTS[name]
+    folder = root / f"wreck{sorted(POINTS).index(name)}"
+    copy(root, {"annotate": "plain", "load": "worked", "undo": "loaded"}[verb], folder.name)
+    done = children.call(child.run, folder, root / f"server-{folder.name}", verb, what, nth, when)
+    assert done.kind == "killed", f"{name}: {done}"
+    return folder
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("load")])
-def test_killed_in_load(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_load(root, name):
+    folder = wreck(root, name)
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     ds = ab.load_dataset(folder)
     found = labels(ds)
@@ -209,8 +135,8 @@ def test_killed_in_load(wrecks, root, name):
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("annotate")])
-def test_killed_in_annotate(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_annotate(root, name):
+    folder = wreck(root, name)
     server = folder.with_name(f"server-{folder.name}")
     ds = ab.load_dataset(folder)
     assert same(labels(ds), labels(ab.load_dataset(root / "plain")))
@@ -244,7 +170,7 @@ def test_killed_in_annotate_and_aborted(root, what):
     """An answer that nobody wrote down, and one that somebody did: both tasks are removed."""
     copy(root, "plain", name := f"aborted-{what[-6:]}")
     server = root / f"server-{name}"
-    assert child(CHILD, root / name, server, "annotate", what, 2, "after").returncode == -9
+    assert children.call(child.run, root / name, server, "annotate", what, 2, "after").kind == "killed"
     assert len(list(server.glob("*.arrow"))) == 2
     ds = ab.load_dataset(root / name)
     ds.abort_annotation("r")
@@ -253,8 +179,8 @@ def test_killed_in_annotate_and_aborted(root, what):
 
 
 @pytest.mark.parametrize("name", [n for n in POINTS if n.startswith("undo")])
-def test_killed_in_undo(wrecks, root, name):
-    folder = wrecks[name]
+def test_killed_in_undo(root, name):
+    folder = wreck(root, name)
     ds = ab.load_dataset(folder)
     before, after = labels(ab.load_dataset(root / "plain")), labels(ab.load_dataset(root / "loaded"))
     undone = "Labels.commit" in name
@@ -284,12 +210,14 @@ def test_two_processes_that_load_one_run_at_once(root, tmp_path):
     rounds = 5
     for n in range(rounds):
         shutil.copytree(root / "worked", tmp_path / f"ds{n}")
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda me: child(RACE, tmp_path, me, rounds), ("a", "b")))
-    assert [d.returncode for d in done] == [0, 0], "\n".join(d.stderr for d in done)
+    racers = [children.start(child.load_at_once, tmp_path, me, rounds) for me in ("a", "b")]
+    for racer in racers:
+        racer.go()
+    done = [racer.outcome(children.DEADLINE) for racer in racers]
+    assert [d.kind for d in done] == ["done", "done"], done
     after = labels(ab.load_dataset(root / "loaded"))
     for n in range(rounds):
-        said = [line.split()[1] for d in done for line in d.stdout.splitlines() if line.startswith(f"{n} ")]
+        said = [d.value[n] for d in done]
         assert said.count("loaded") == 1, said
         assert set(said) <= {"loaded", "nothing", "RunBusy", "StalePlan"}
         ds = ab.load_dataset(tmp_path / f"ds{n}")
@@ -503,5 +431,4 @@ def test_loads_of_many_runs_at_once_all_come_through(sent):
 
 def test_ids_derive_alike_in_every_process():
     run = "00000000-0000-0000-0000-000000000007"
-    code = f"from annobridge.core import ids; print(ids.derive({run!r}, ['m1'])[0])"
-    assert child(code).stdout.strip() == ids.derive(run, ["m1"])[0].as_py()
+    assert children.call(ids.derive, run, ["m1"]).value == ids.derive(run, ["m1"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from tests import children
+from tests.bridge import wrecks
 
 import annobridge as ab
 from annobridge.ingest.importer import Importer
@@ -167,21 +166,12 @@ def test_the_disk_is_full(source: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert ab.import_dataset(source, tmp_path / "ds", mode=mode).samples == 3
 
 
-KILLED = """
-import os, signal, sys
-import annobridge as ab
-from annobridge.store import labels, samples, staging
-home, name = {"samples": (samples.Samples, "append"), "labels": (labels.Labels, "commit"), "move": (staging, "_move"),
-              "between": (staging.Path, "rename")}[sys.argv[4]]
-plain, calls = getattr(home, name), []
-def killed(*args, **kwargs):
-    calls.append(None)
-    if sys.argv[4] != "between" or len(calls) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return plain(*args, **kwargs)
-setattr(home, name, killed)
-ab.import_dataset(sys.argv[1], sys.argv[2], mode=sys.argv[3])
-"""
+KILLED = {
+    "samples": ("annobridge.store.samples:Samples.append", 1),
+    "labels": ("annobridge.store.labels:Labels.commit", 1),
+    "move": ("annobridge.store.staging:_move", 1),
+    "between": ("annobridge.store.staging:Path.rename", 2),
+}
 
 
 @pytest.mark.parametrize(
@@ -192,13 +182,8 @@ ab.import_dataset(sys.argv[1], sys.argv[2], mode=sys.argv[3])
 def test_killed_in_the_middle_and_repeated(source: Path, tmp_path: Path, mode: str, where: str) -> None:
     if mode != "create":
         ab.import_dataset(write(tmp_path / "old", 1), tmp_path / "ds")
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, source, tmp_path / "ds", mode, where],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = children.call(wrecks.import_dataset, source, tmp_path / "ds", mode, *KILLED[where])
+    assert done.kind == "killed", done
     old = ["0.png"] if mode != "create" else []
     if where == "between":
         with pytest.raises(

@@ -1,8 +1,8 @@
 """The bridge against a model of plain dictionaries: edit here, edit there, crash, load with any policy, undo.
 
-The model knows three sides of every label and the rules of DESIGN in a dozen lines; the machine checks after every
-step that the dataset holds what the model says, and that whatever was not taken is listed in the report. Two runs have
-the same labels; each may load into its field or into a field of its own beside it.
+``merge_model.py`` says what a load promises. The machine does the same to a dataset and to the model, and checks after every
+step that the dataset holds what the model says, and that the report lists what was not taken. Two runs have the same
+labels; each may load into its field or into a field of its own beside it.
 """
 
 from __future__ import annotations
@@ -12,61 +12,81 @@ import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lance
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.bridge import merge_model as model
+from tests.bridge.merge_model import ASKED, Allowed, Label, Labels, Outcome, Write
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
-from annobridge.core.ids import derive
+from annobridge.core.rows import attributes
 from annobridge.core.schema import FLAGS
 from annobridge.store import runs as ledger
 
 CLASSES = ["car", "person", "dog"]
+SAMPLES = ["s0", "s1", "s2"]
+TASKS = {"s0": 0, "s1": 0, "s2": 1}
+RUNS = ["first", "second"]
+ELSEWHERE = "elsewhere"  # a field that no run knows
+boxes = st.tuples(st.just("box"), st.integers(0, 8))
 VALUES = {
     "label": st.sampled_from(CLASSES),
-    "spatial": st.integers(0, 8).map(lambda n: (n / 10, 0.1, 0.1, 0.1)),
+    "spatial": boxes,
     "attributes.free": st.sampled_from([None, 1, 2, 3]),
     "attributes.fixed": st.sampled_from([None, "x", "y"]),
     "attributes.own": st.sampled_from([None, "mine"]),  # outside the schema
     "tags": st.sampled_from([(), ("checked",)]),
+    "confidence": st.sampled_from([None, 0.25, 0.5]),
 }
-WHOLE = tuple(VALUES)  # of a label: deleting one that differs from what was sent, in whatever, is a conflict
-COMPONENTS = WHOLE[:-1]  # that are merged
-SENT = COMPONENTS[:-1]  # that a tool is asked about
-ATTRIBUTES = [name for name in SENT if name.startswith("attributes.")]
-FLAG_OF = {"label": "allow_label_edits", "spatial": "allow_spatial_edits"}
-OPEN = dict.fromkeys(FLAGS, True)
-SAMPLES = ["s0", "s1", "s2"]
-RUNS = ["first", "second"]
-Label = dict[str, Any]
-Labels = dict[str, Label]
+HERE = VALUES | {
+    "spatial": boxes | st.tuples(st.just("polygon"), st.integers(0, 8)),
+    "sample": st.sampled_from(SAMPLES),
+}
+ATTRIBUTES = ("attributes.free", "attributes.fixed", "attributes.own")
+SHAPE = ("kind", "bounding_box", "points", "closed", "filled")
 
 
-def values() -> st.SearchStrategy[Label]:
-    return st.fixed_dictionaries(VALUES)
+def shape(kind: str, n: int) -> dict[str, Any]:
+    """The columns of a box or a polygon."""
+    x = n / 10
+    values = ("box", [x, 0.1, 0.1, 0.1], None, None, None)
+    if kind == "polygon":
+        values = ("polygon", None, [[[x, 0.1], [x + 0.1, 0.1], [x, 0.3]]], True, True)
+    return dict(zip(SHAPE, values, strict=True))
+
+
+SHAPES = {(kind, n): shape(kind, n) for kind in ("box", "polygon") for n in range(9)}
 
 
 def row_of(label: Label) -> dict[str, Any]:
-    attributes = {n.removeprefix("attributes."): label[n] for n in COMPONENTS if n.startswith("attributes.")}
-    return ab.Detection(label["label"], label["spatial"], attributes=attributes, tags=list(label["tags"])).row()
+    given = {n.removeprefix("attributes."): label[n] for n in ATTRIBUTES if label[n] is not None}
+    return {
+        "sample_id": label["sample"], "field": label["field"], "label": label["label"], **SHAPES[label["spatial"]],
+        "attributes": attributes(given | {"origin": label["origin"]}),
+        "tags": list(label["tags"]), "confidence": label["confidence"],
+    }  # fmt: skip
 
 
 def label_of(row: dict[str, Any]) -> Label:
     found = {f"attributes.{a['name']}": json.loads(a["value"]) for a in row["attributes"] or []}
-    more = {"label": row["label"], "spatial": tuple(row["bounding_box"]), "tags": tuple(row["tags"] or ())}
-    return {n: found.get(n) for n in COMPONENTS} | more
-
-
-def bare(label: Label) -> Label:
-    """A label as the tool has it."""
-    return {**label, "attributes.own": None, "tags": ()}
+    here = {name: row[name] for name in SHAPE}
+    return {
+        "sample": row["sample_id"], "field": row["field"], "label": row["label"],
+        "spatial": next((name for name, columns in SHAPES.items() if columns == here), here),
+        **dict.fromkeys(ATTRIBUTES), **{n: value for n, value in found.items() if n != "attributes.origin"},
+        "origin": found["attributes.origin"], "column": row["column"],
+        "tags": tuple(row["tags"] or ()), "confidence": row["confidence"],
+    }  # fmt: skip
 
 
 def one_of(data: st.DataObject, things: Iterable[Any]) -> Any:
@@ -89,38 +109,8 @@ STEPS = [
 
 
 @dataclass
-class Write:
-    """What a load did to one label."""
-
-    action: str
-    field: str
-    name: str
-    old: Label | None
-    new: Label | None
-    components: tuple[str, ...] = WHOLE
-
-
-@dataclass
-class Outcome:
-    """What a merge comes to: base and ours anew, what is written, and how much is listed."""
-
-    base: Labels
-    ours: Labels
-    writes: list[Write] = field(default_factory=list)
-    refused: int = 0
-    conflicts: int = 0
-
-    def put(self, action: str, where: str, name: str, new: Label | None, components: Any = WHOLE) -> None:
-        self.writes.append(Write(action, where, name, self.ours.get(name), new, tuple(components)))
-        if new is None:
-            del self.ours[name]
-        else:
-            self.ours[name] = new
-
-
-@dataclass
 class Past:
-    """A load that was done, the sides of its run before it, and when it was done and undone."""
+    """A load that was done, what it compared with, and when it was done and undone."""
 
     writes: list[Write]
     base: Labels
@@ -134,125 +124,46 @@ class Run:
     """The sides of one run. ``copies`` is the base of what was carried into the field beside."""
 
     key: str
-    run_id: str
     base: Labels
     theirs: Labels
     copies: Labels = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)  # samples that the tool does not return
+    drawn: Counter[str] = field(default_factory=Counter)  # how many labels were drawn on each sample
     loads: list[Past] = field(default_factory=list)
 
     @property
     def beside(self) -> str:
         return f"beside_{self.key}"
 
-
-def merged(
-    base: Labels, theirs: Labels, ours: Labels, seen: Callable[[str], bool], where: str, flags: Mapping[str, bool],
-    fixed: bool, parts: tuple[str, ...], policy: str,
-) -> Outcome:  # fmt: skip
-    """The rules. ``parts`` are the components that both sides know of."""
-    out = Outcome(dict(base), dict(ours))
-    for name in {**base, **theirs}:
-        b, t, o = base.get(name), theirs.get(name), ours.get(name)
-        if not seen(name):
-            continue
-        if t is None:
-            assert b is not None
-            _deleted(out, name, b, o, where, flags, policy)
-        elif b is None:
-            _added(out, name, t, o, where, flags, fixed, parts, policy)
-        else:
-            _edited(out, name, b, t, o, where, flags, fixed, parts, policy)
-    return out
-
-
-def _added(
-    out: Outcome, name: str, t: Label, o: Label | None, where: str, flags: Mapping[str, bool], fixed: bool,
-    parts: tuple[str, ...], policy: str,
-) -> None:  # fmt: skip
-    if not flags["allow_additions"]:
-        out.refused += 1
-        return
-    taken = dict(t)
-    if fixed and taken["attributes.fixed"] is not None:
-        out.refused += 1
-        taken["attributes.fixed"] = None
-    apart = [] if o is None else [c for c in parts if o[c] != taken[c]]
-    out.conflicts += bool(apart)
-    if apart and policy == "ours":
-        return
-    out.base[name] = taken
-    if o is None:
-        out.put("add", where, name, taken)
-    elif apart:
-        out.put("edit", where, name, {**o, **{c: taken[c] for c in apart}}, apart)
-
-
-def _deleted(
-    out: Outcome, name: str, b: Label, o: Label | None, where: str, flags: Mapping[str, bool], policy: str
-) -> None:
-    if not flags["allow_deletions"]:
-        out.refused += 1
-        return
-    if o is not None and o != b:
-        out.conflicts += 1
-        if policy == "ours":
-            return
-    del out.base[name]
-    if o is not None:
-        out.put("delete", where, name, None)
-
-
-def _edited(
-    out: Outcome, name: str, b: Label, t: Label, o: Label | None, where: str, flags: Mapping[str, bool], fixed: bool,
-    parts: tuple[str, ...], policy: str,
-) -> None:  # fmt: skip
-    accepted: Label = {}
-    for c in parts:
-        if t[c] == b[c]:
-            continue
-        if parts is SENT and c in ATTRIBUTES and t["label"] != b["label"] and "label" not in accepted:
-            out.refused += 1  # it came with a class that is not taken over
-            continue
-        allowed = flags[FLAG_OF[c]] if c in FLAG_OF else not (c == "attributes.fixed" and fixed)
-        if not allowed:
-            out.refused += 1
-            continue
-        conflict = o is not None and o[c] != b[c] and o[c] != t[c]
-        out.conflicts += conflict
-        if not conflict or policy == "theirs":
-            accepted[c] = t[c]
-    if not accepted:
-        return
-    if o is None:  # deleted here
-        out.conflicts += 1
-        if policy == "theirs":
-            out.base[name] = {**b, **accepted}
-            out.put("add", where, name, out.base[name])
-        return
-    out.base[name] = {**b, **accepted}
-    if written := [c for c in accepted if o[c] != accepted[c]]:
-        out.put("edit", where, name, {**o, **accepted}, written)
+    @property
+    def answered(self) -> list[str]:
+        return [s for s in SAMPLES if s not in self.hidden]
 
 
 class Sync(RuleBasedStateMachine):
-    @initialize(
-        flags=st.fixed_dictionaries({f: st.booleans() for f in FLAGS}),
-        fixed=st.booleans(),
-        start=st.lists(st.tuples(st.sampled_from(SAMPLES), values()), min_size=1, max_size=6),
-    )
-    def begin(self, flags: dict[str, bool], fixed: bool, start: list[tuple[str, Label]]) -> None:
+    restricted = False  # whether the run may forbid something
+    runs_at_most = 1
+    kills = False
+    besides: tuple[bool, ...] = (False,)  # whether loads go into the field beside
+
+    @initialize(data=st.data(), start=st.lists(st.fixed_dictionaries({"sample": st.sampled_from(SAMPLES), **VALUES}),
+                                               min_size=2, max_size=6))  # fmt: skip
+    def begin(self, data: st.DataObject, start: list[Label]) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.url = f"memory://{uuid.uuid4()}"
-        self.flags, self.fixed = flags, fixed
+        forbidden = st.fixed_dictionaries({flag: st.booleans() for flag in FLAGS})
+        flags = data.draw(forbidden) if self.restricted else dict.fromkeys(FLAGS, True)
+        self.allowed = Allowed(flags, self.restricted and data.draw(st.booleans()))
         self.ds = ab.create_dataset(self.folder / "d")
         self.ds.add_samples([ab.Sample(f"{s}.jpg", sample_id=s) for s in SAMPLES])
-        self.ours: dict[str, Labels] = {"f": {}, **{f"beside_{key}": {} for key in RUNS}}
-        self.sample: dict[str, str] = {}
-        self.time = self.made = 0
+        self.ours: Labels = {}
+        self.ids: dict[str, str] = {}  # by the names of the model
+        self.made = self.time = 0
         self.runs: dict[str, Run] = {}
-        for number, (sample, label) in enumerate(start):
-            self.add_here(sample, label, f"l{number}")
+        self.create_here(start)
+        self._table().add_columns({"column": "concat('of ', label_id)"})
+        self.ds = ab.load_dataset(self.folder / "d")
+        self.ours = {name: label | {"column": f"of {name}"} for name, label in self.ours.items()}
         self.send()
 
     def teardown(self) -> None:
@@ -260,152 +171,162 @@ class Sync(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
             SERVERS.pop(self.url, None)
 
-    @precondition(lambda self: len(self.runs) < len(RUNS))
+    def _table(self) -> lance.LanceDataset:
+        return lance.dataset(str(self.folder / "d" / "labels.lance"))
+
+    @precondition(lambda self: len(self.runs) < self.runs_at_most)
     @rule()
     def send(self) -> None:
         key = RUNS[len(self.runs)]
-        self.ds.annotate(
-            key, backend="memory", url=self.url, task_size=2, progress=False,
-            label_schema={"f": {"type": "detections", "classes": CLASSES, **self.flags, "attributes": {
-                "free": {"type": "int"}, "fixed": {"type": "text", "read_only": self.fixed}}}},
-        )  # fmt: skip
-        sent = copy.deepcopy(self.ours["f"])
-        there = {name: bare(label) for name, label in sent.items()}
-        self.runs[key] = Run(key, self.ds.stores.runs.get_idle(key).run_id, sent, there)
+        spec = {"type": "detections", "classes": CLASSES, **self.allowed.flags, "attributes": {
+            "free": {"type": "int"}, "fixed": {"type": "text", "read_only": self.allowed.fixed},
+            "origin": {"type": "text"},
+        }}  # fmt: skip
+        self.ds.annotate(key, backend="memory", url=self.url, task_size=2, progress=False, label_schema={"f": spec})
+        sent = {n: label for n, label in self.ours.items() if label["field"] == "f" and label["spatial"][0] == "box"}
+        self.runs[key] = Run(key, copy.deepcopy(sent), copy.deepcopy(sent))
 
     def _run(self, data: st.DataObject) -> Run:
         return self.runs[one_of(data, self.runs)]
 
-    # What people do here
-
-    def add_here(self, sample: str, label: Label, name: str) -> None:
-        self.ds.add_labels("f", [{**row_of(label), "sample_id": sample, "label_id": name}])
-        self.ours["f"][name], self.sample[name] = label, sample
-
-    def _here(self) -> list[tuple[str, str]]:
-        return [(where, name) for where, labels in self.ours.items() for name in labels]
-
-    def _new(self, letter: str) -> str:
-        self.made += 1
-        return f"{letter}{self.made}"
-
-    @rule(sample=st.sampled_from(SAMPLES), label=values())
-    def create_here(self, sample: str, label: Label) -> None:
-        self.add_here(sample, label, self._new("h"))
-
-    @precondition(lambda self: self._here())
-    @rule(data=st.data(), component=st.sampled_from(WHOLE))
-    def edit_here(self, data: st.DataObject, component: str) -> None:
-        where, name = one_of(data, self._here())
-        label = {**self.ours[where][name], component: data.draw(VALUES[component])}
-        row = row_of(label)
-        self.ds.set_labels([{"label_id": name, **{c: row[c] for c in ("label", "bounding_box", "attributes", "tags")}}])
-        self.ours[where][name] = label
-
-    @precondition(lambda self: self._here())
-    @rule(data=st.data())
-    def delete_here(self, data: st.DataObject) -> None:
-        where, name = one_of(data, self._here())
-        self.ds.delete_labels([name])
-        del self.ours[where][name]
-
-    # What people do in the tool
-
-    def _tool(self, run: Run, edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-        server = SERVERS[self.url]
-        for task, table in server.labels.items():
-            if task.startswith(f"{run.key}-"):
-                server.labels[task] = pa.Table.from_pylist(edit(table.to_pylist()), table.schema)
-
-    @rule(data=st.data(), component=st.sampled_from(SENT))
-    def edit_there(self, data: st.DataObject, component: str) -> None:
-        run = self._run(data)
-        if not run.theirs:
-            return
-        name = one_of(data, run.theirs)
-        run.theirs[name] = {**run.theirs[name], component: data.draw(VALUES[component])}
-        new = row_of(run.theirs[name])
-        self._tool(run, lambda rows: [{**r, **new} if self._is(r, name) else r for r in rows])
-
-    def _is(self, row: dict[str, Any], name: str) -> bool:
-        return bool(row["label_id"] == name or row["remote_id"] == name)
+    # What people do, here and in the tool
 
     @rule(data=st.data())
-    def delete_there(self, data: st.DataObject) -> None:
-        run = self._run(data)
-        if not run.theirs:
-            return
-        name = one_of(data, run.theirs)
-        del run.theirs[name]
-        self._tool(run, lambda rows: [r for r in rows if not self._is(r, name)])
+    def work(self, data: st.DataObject) -> None:
+        """For a while, people change many labels on both sides, and often the same."""
+        changed, gone = {}, []
+        for name, label in self.ours.items():
+            part = data.draw(st.sampled_from([*HERE, "field", *["nothing"] * 3, *["delete"] * 2]))
+            if part == "delete":
+                gone.append(name)
+            elif part != "nothing":
+                changed[name] = label | {part: data.draw(self._values(name, part))}
+        if changed:
+            self.ds.set_labels([row_of(label) | {"label_id": self.ids[name]} for name, label in changed.items()])
+        if gone:
+            self.ds.delete_labels([self.ids[name] for name in gone])
+        self.ours = {n: changed.get(n, label) for n, label in self.ours.items() if n not in gone}
+        for run in self.runs.values():
+            self._work_there(data, run)
 
-    @rule(data=st.data(), sample=st.sampled_from(SAMPLES), label=values())
-    def create_there(self, data: st.DataObject, sample: str, label: Label) -> None:
-        run, remote = self._run(data), self._new("t")
-        name = derive(run.run_id, [f"{remote}\n{sample}"])[0].as_py()
-        run.theirs[name], self.sample[name] = bare(label), sample
-        server = SERVERS[self.url]
-        task = sorted(t for t in server.labels if t.startswith(f"{run.key}-"))[SAMPLES.index(sample) // 2]
-        new = {**row_of(bare(label)), "sample_id": sample, "remote_id": remote, "label_id": name}
-        table = server.labels[task]
-        server.labels[task] = pa.Table.from_pylist([*table.to_pylist(), new], table.schema)
+    def _values(self, name: str, part: str) -> st.SearchStrategy[Any]:
+        home = name.partition("/")[0] if "/" in name else "f"
+        return st.sampled_from([home, ELSEWHERE]) if part == "field" else HERE[part]
+
+    def _work_there(self, data: st.DataObject, run: Run) -> None:
+        after: Labels = {}
+        for name, label in run.theirs.items():
+            part = data.draw(st.sampled_from([*ASKED, "tags", "confidence", *["nothing"] * 3, *["delete"] * 2]))
+            if part != "delete":
+                after[name] = label | ({part: data.draw(VALUES[part])} if part != "nothing" else {})
+        server, run.theirs = SERVERS[self.url], after
+        for task in self._tasks(run):
+            rows = {label_of(row | {"column": None})["origin"]: row for row in server.labels[task].to_pylist()}
+            rows = {name: row | row_of(bare(after[name])) for name, row in rows.items() if name in after}
+            server.labels[task] = pa.Table.from_pylist([*rows.values()], server.labels[task].schema)
+
+    def _tasks(self, run: Run) -> list[str]:
+        return sorted(task for task in SERVERS[self.url].labels if task.startswith(f"{run.key}-"))
+
+    @precondition(lambda self: self.ours)
+    @rule(data=st.data(), part=st.sampled_from(["label", "confidence"]))
+    def edit_by_another_program(self, data: st.DataObject, part: str) -> None:
+        """It writes to the table itself, and knows nothing of revisions."""
+        names = [name for name in self.ours if data.draw(st.booleans())]
+        value = data.draw(VALUES[part])
+        if names:
+            listed = ", ".join(f"'{self.ids[name]}'" for name in names)
+            self._table().update({part: "NULL" if value is None else repr(value)}, where=f"label_id IN ({listed})")
+            self.ours |= {name: self.ours[name] | {part: value} for name in names}
+
+    @rule(labels=st.lists(st.fixed_dictionaries(HERE), min_size=1, max_size=3))
+    def create_here(self, labels: list[Label]) -> None:
+        new = {}
+        for label in labels:
+            self.made += 1
+            name = f"l{self.made}"
+            new[name] = label | {"field": "f", "origin": name, "column": None}
+        self.ids |= {name: name for name in new}
+        self.ours |= new
+        self.ds.add_labels("f", [row_of(label) | {"label_id": name} for name, label in new.items()])
+
+    @rule(data=st.data(), labels=st.lists(st.fixed_dictionaries(VALUES), min_size=1, max_size=3))
+    def create_there(self, data: st.DataObject, labels: list[Label]) -> None:
+        """The tool numbers its new labels anew on each image."""
+        run, server = self.runs[one_of(data, self.runs)], SERVERS[self.url]
+        for label in labels:
+            self.made += 1
+            name, sample = f"t{self.made}", data.draw(st.sampled_from(SAMPLES))
+            run.drawn[sample] += 1
+            run.theirs[name] = bare(label) | {"sample": sample, "field": "f", "origin": name}
+            row = row_of(run.theirs[name]) | {"remote_id": f"new {run.drawn[sample]}"}
+            task = self._tasks(run)[TASKS[sample]]
+            rows = [*server.labels[task].to_pylist(), row]
+            server.labels[task] = pa.Table.from_pylist(rows, server.labels[task].schema)
 
     @rule(data=st.data(), sample=st.sampled_from(SAMPLES))
     def hide_or_show(self, data: st.DataObject, sample: str) -> None:
         """The tool does not answer for a sample: its page failed, or its frame was removed."""
         run, server = self._run(data), SERVERS[self.url]
         run.hidden ^= {sample}
-        for number, task in enumerate(sorted(t for t in server.samples if t.startswith(f"{run.key}-"))):
-            left = [s for s in SAMPLES[2 * number : 2 * number + 2] if s not in run.hidden]
+        for number, task in enumerate(self._tasks(run)):
+            left = [s for s in run.answered if TASKS[s] == number]
             server.samples[task] = pa.array(left, pa.string())
 
     # Loads
 
     def _expected(self, run: Run, policy: str, beside: bool) -> tuple[Outcome, Outcome]:
-        """What a load does to the field itself, and to the field beside it."""
+        """What a load does to the run's labels, and to those of the field beside it."""
+        here = model.merge(run.base, run.theirs, self.ours, run.answered, self.allowed, policy)
+        if not beside:
+            return here, Outcome(run.copies)
+        theirs = model.copies(here, self.ours, run.base, run.theirs, run.answered, TASKS, run.beside)
+        there = model.merge(run.copies, theirs, self.ours, run.answered, model.EVERYTHING, policy, model.CARRIED)
+        # The field itself stays as it is; a label that was moved here to another field is edited there.
+        moved = [w for w in here.writes if w.old is not None and w.old["field"] != "f"]
+        return Outcome(run.base, moved, here.refused, here.conflicts), there
 
-        def seen(name: str) -> bool:
-            return self.sample[name] not in run.hidden
-
-        here = merged(run.base, run.theirs, self.ours["f"], seen, "f", self.flags, self.fixed, SENT, policy)
-        there = Outcome(run.copies, self.ours[run.beside])
-        if beside:
-            known = {*run.base, *(w.name for w in here.writes)}
-            result = {n: label for n, label in here.ours.items() if n in known and seen(n)}
-            copies = {derive(run.run_id, [f"{run.beside}\n{n}"])[0].as_py(): n for n in {**run.base, **run.theirs}}
-            self.sample |= {copied: self.sample[n] for copied, n in copies.items()}
-            theirs = {copied: result[n] for copied, n in copies.items() if n in result}
-            there = merged(run.copies, theirs, self.ours[run.beside], seen, run.beside, OPEN, False, COMPONENTS, policy)
-            here = Outcome(run.base, self.ours["f"], [], here.refused, here.conflicts)
-        return here, there
-
-    def _options(self, run: Run, policy: str, beside: bool) -> dict[str, Any]:
+    def _load(self, run: Run, policy: str, beside: bool) -> ab.LoadReport:
         dest = {"dest_field": run.beside} if beside else {}
-        return {"conflicts": policy, "force": True, "progress": False, **dest}
+        return self.ds.load_annotations(run.key, conflicts=policy, force=True, progress=False, **dest)
 
-    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]), beside=st.booleans())
-    def load(self, data: st.DataObject, policy: str, beside: bool) -> None:
-        run = self._run(data)
+    def _refused_beside(self, run: Run, beside: bool) -> bool:
+        """A field beside that holds a polygon takes no boxes."""
+        held = [label["spatial"][0] for label in self.ours.values() if label["field"] == run.beside]
+        if not beside or "polygon" not in held:
+            return False
+        with pytest.raises(ab.SchemaError, match="holds labels of another type"):
+            self._load(run, "theirs", beside)
+        return True
+
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]))
+    def load(self, data: st.DataObject, policy: str) -> None:
+        run, beside = self._run(data), one_of(data, self.besides)
+        if self._refused_beside(run, beside):
+            return
         taken = "theirs" if policy == "fail" else policy
         want = self._expected(run, taken, beside)
         before = self.ds.stores.labels.version()
-        conflicts, refused = (sum(getattr(w, n) for w in want) for n in ("conflicts", "refused"))
+        conflicts, refused = ([f for w in want for f in getattr(w, name)] for name in ("conflicts", "refused"))
         changes = sum(len(w.writes) for w in want)
         if policy == "fail" and conflicts:
-            try:
-                self.ds.load_annotations(run.key, **self._options(run, "fail", beside))
-            except ab.Conflict:
-                assert self.ds.stores.labels.version() == before
-                return
-            raise AssertionError("the conflict was not reported")
-        report = self.ds.load_annotations(run.key, **self._options(run, policy, beside))
-        assert (report.refused.num_rows, report.conflicts.num_rows) == (refused, conflicts)
+            with pytest.raises(ab.Conflict):
+                self._load(run, "fail", beside)
+            assert self.ds.stores.labels.version() == before
+            return
+        report = self._load(run, policy, beside)
+        assert listed(report.refused) == Counter(refused)
+        assert listed(report.conflicts) == Counter(conflicts)
         assert report.changes == changes
         assert self.ds.stores.labels.version() == before + bool(changes)
         self._loaded(run, want)
-        again = self.ds.load_annotations(run.key, **self._options(run, taken, beside))
-        assert again.changes == 0
-        assert again.version is None
+        again = self._load(run, taken, beside) if not self._refused_beside(run, beside) else report
+        assert again is report or (again.changes, again.version) == (0, None)
+
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]))
+    def work_and_load(self, data: st.DataObject, policy: str) -> None:
+        self.work(data)
+        self.load(data, policy)
 
     def _loaded(self, run: Run, want: tuple[Outcome, Outcome]) -> None:
         here, there = want
@@ -413,18 +334,33 @@ class Sync(RuleBasedStateMachine):
         if writes or here.base != run.base or there.base != run.copies:
             self.time += 1
             run.loads.append(Past(writes, run.base, run.copies, self.time))
-        self.ours["f"], run.base = here.ours, here.base
-        self.ours[run.beside], run.copies = there.ours, there.base
+        self.ours = there.applied_to(here.applied_to(self.ours))
+        run.base, run.copies = here.base, there.base
+        self._learn(writes)
 
-    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours"]), step=st.sampled_from(STEPS), beside=st.booleans())
-    def load_killed(self, data: st.DataObject, policy: str, step: tuple[str, str], beside: bool) -> None:
+    def _learn(self, writes: list[Write]) -> None:
+        """Which ids new labels got. From then on, each keeps its own, however often it is taken back and loaded again."""
+        new = {w.name: w.new for w in writes if w.action == "add" and w.new and w.name not in self.ids}
+        known, found = set(self.ids.values()), self._rows() if new else {}
+        for name, label in new.items():
+            place = (label["field"], label["origin"])
+            mine = [i for i, row in found.items() if i not in known and (row["field"], row["origin"]) == place]
+            assert len(mine) == 1, f"{len(mine)} new labels are {name}"
+            self.ids[name] = mine[0]
+
+    @precondition(lambda self: self.kills)
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours"]), step=st.sampled_from(STEPS))
+    def load_killed(self, data: st.DataObject, policy: str, step: tuple[str, str]) -> None:
         """A load that ends at some step leaves all or nothing, and the next call to the run finds out which."""
-        run = self._run(data)
+        self.work(data)
+        run, beside = self._run(data), one_of(data, self.besides)
+        if self._refused_beside(run, beside):
+            return
         want = self._expected(run, policy, beside)
         path, when = step
         module, owner, name = path.rsplit(".", 2)
         holder = getattr(__import__(module, fromlist=[owner]), owner)
-        real, give_up = getattr(holder, name), ledger.Runs.abandon_load
+        real = getattr(holder, name)
 
         def killed(*args: Any, **kwargs: Any) -> Any:
             if when == "after":
@@ -432,36 +368,31 @@ class Sync(RuleBasedStateMachine):
             raise Killed
 
         committed = False
-        try:
-            setattr(holder, name, killed)
-            ledger.Runs.abandon_load = lambda *_: None  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(holder, name, killed)
+            patch.setattr(ledger.Runs, "abandon_load", lambda *_: None)
             try:
-                self.ds.load_annotations(run.key, **self._options(run, policy, beside))
+                self._load(run, policy, beside)
+                committed = True  # the load had no such step
             except Killed:
                 pass
-            else:
-                committed = True  # the load had no such step
-            setattr(holder, name, real)
+            patch.setattr(holder, name, real)
             self.ds.get_annotation_info(run.key)
-        finally:
-            setattr(holder, name, real)
-            ledger.Runs.abandon_load = give_up  # type: ignore[method-assign]
         wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end"))
         if wrote and (any(w.writes for w in want) or committed):
             self._loaded(run, want)
 
+    @precondition(lambda self: any(past.undone is None for run in self.runs.values() for past in run.loads))
     @rule(data=st.data())
     def undo(self, data: st.DataObject) -> None:
-        run = self._run(data)
-        done = [past for past in run.loads if past.undone is None]
-        if not done:
-            return
+        done = {run.key: [p for p in run.loads if p.undone is None] for run in self.runs.values()}
+        run = self.runs[one_of(data, [key for key, loads in done.items() if loads])]
         self.time += 1
-        past = done[-1]
+        past = done[run.key][-1]
         past.undone = self.time
         self.ds.undo_annotations(run.key)
         for write in past.writes:
-            self._take_back(self._since(run, past, write))
+            model.undo(self.ours, self._since(run, past, write))
         run.base, run.copies = past.base, past.copies
 
     def _since(self, run: Run, past: Past, write: Write) -> Write:
@@ -471,33 +402,61 @@ class Sync(RuleBasedStateMachine):
             if write.action == "add" and other.undone and other.made < past.made < other.undone:
                 for w in other.writes:
                     if (w.action, w.name) == ("delete", write.name):
-                        return Write("edit", write.field, write.name, w.old, write.new)
+                        return Write("edit", write.name, w.old, write.new, model.CARRIED)
         return write
 
-    def _take_back(self, write: Write) -> None:
-        ours, (name, old, new) = self.ours[write.field], (write.name, write.old, write.new)
-        now = ours.get(name)
-        if write.action == "add" and now == new:
-            del ours[name]
-        elif write.action == "delete" and now is None:
-            assert old is not None
-            ours[name] = old
-        elif write.action == "edit" and now is not None:
-            assert old is not None
-            assert new is not None
-            ours[name] = {**now, **{c: old[c] for c in write.components if now[c] == new[c]}}
+    def _rows(self) -> Labels:
+        """The labels of the dataset by id, which is unique."""
+        rows = self._table().to_table().to_pylist()
+        found = {row["label_id"]: label_of(row) for row in rows}
+        assert len(found) == len(rows), "two labels have one id"
+        return found
 
     @invariant()
     def the_dataset_is_what_the_model_says(self) -> None:
         if hasattr(self, "ds"):
-            rows = self.ds.labels().to_pylist()
-            assert len(rows) == len({r["label_id"] for r in rows})
-            for where, labels in self.ours.items():
-                assert {r["label_id"]: label_of(r) for r in rows if r["field"] == where} == labels
-            assert all(r["sample_id"] == self.sample[r["label_id"]] for r in rows)
+            assert self._rows() == {self.ids[name]: label for name, label in self.ours.items()}
 
 
-TestSync = Sync.TestCase
-TestSync.settings = settings(
-    max_examples=20, stateful_step_count=22, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+def bare(label: Label) -> Label:
+    """A label as the tool has it: it was not given the attribute outside the schema."""
+    return label | {"attributes.own": None, "column": None}
+
+
+def listed(findings: pa.Table) -> Counter[tuple[str, str]]:
+    """The component and the sample of each finding."""
+    return Counter(zip(findings["component"].to_pylist(), findings["sample_id"].to_pylist(), strict=True))
+
+
+# One machine for each group of rules, so that each finds its own mistakes within a few steps.
+
+
+class Restrictions(Sync):
+    restricted = True
+
+
+class Beside(Sync):
+    besides = (False, True)
+
+
+class Kills(Sync):
+    kills = True
+    besides = (False, True)
+
+
+class TwoRuns(Sync):
+    runs_at_most = 2
+
+
+class Everything(Sync):
+    restricted, runs_at_most, kills, besides = True, 2, True, (False, True)
+
+
+SETTINGS = settings(
+    max_examples=max(4, settings.default.max_examples // 5), stateful_step_count=12, deadline=None,
+    suppress_health_check=list(HealthCheck), print_blob=True,
+)  # fmt: skip
+TestSync, TestRestrictions, TestBeside = Sync.TestCase, Restrictions.TestCase, Beside.TestCase
+TestKills, TestTwoRuns, TestEverything = Kills.TestCase, TwoRuns.TestCase, Everything.TestCase
+TestSync.settings = TestRestrictions.settings = TestBeside.settings = SETTINGS
+TestKills.settings = TestTwoRuns.settings = TestEverything.settings = SETTINGS

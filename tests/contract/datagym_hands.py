@@ -1,4 +1,4 @@
-"""A person at DataGym's editor: values are changed one by one, whole, and a class is changed by making the value anew."""
+"""Simulates a person in DataGym's editor, which sends each changed value as a whole and changes a class by making a new value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Row = dict[str, Any]
 
 
 class Editor:
-    """Works on the tasks of a run, knowing nothing of our rows but what a person sees of them."""
+    """Edits the tasks of a run by the calls that the editor makes. It uses only those columns of a row that a person sees."""
 
     def __init__(self, server: Server, results: AnnotationResults) -> None:
         self.server = server
         self.states = [receipt.state for receipt in results.receipts()]
 
-    # What a person does
+    # Edits
 
     def edit(self, row: Row, **columns: Any) -> None:
         task, value = self.find(row)
@@ -45,7 +45,7 @@ class Editor:
         entry = self.entry(task, columns["label"], "RECTANGLE", make=True)
         self.draw(task, entry, x=x, y=y, width=width, height=height)
 
-    # How it is sent
+    # Calls
 
     def draw(self, task: Row, entry: Row, parent: str | None = None, **place: Any) -> Row:
         body = {
@@ -65,7 +65,7 @@ class Editor:
         return self.server.call("PUT", f"lcValue/{value['id']}", f"lcvalues/{value['id']}", json=body)
 
     def answer(self, task: Row, value: Row, answer: Any) -> None:
-        """Fill in a classification."""
+        """Answer a classification."""
         word = answer if isinstance(answer, str) else json.dumps(answer)
         if value["entryTypeLcEntry"] == "FREETEXT":
             self.update(task, value, text=word)
@@ -77,14 +77,14 @@ class Editor:
         else:
             self.update(task, value, checkedValues=[keys[w] for w in answer])
 
-    # What a person sees
+    # What the editor shows
 
     def task(self, sample_id: str) -> Row:
         state = next(s for s in self.states if sample_id in s["samples"])
         return self.server.call("GET", f"task/{state['tasks'][state['samples'].index(sample_id)]}")
 
     def task_again(self, task: Row) -> Row:
-        """A task as it is now: what a change is answered with has no children."""
+        """Read a task again, because the answer to a change has no children."""
         return self.server.call("GET", f"task/{task['taskId']}")
 
     def pixels(self, sample_id: str, box: list[float]) -> list[float]:
@@ -101,7 +101,7 @@ class Editor:
         return list(_walk(task["labelConfig"]["entries"]))
 
     def entry(self, task: Row, shown: str, kind: str, *, make: bool = False) -> Row:
-        """The class of that name and type; ``make``: added to the configuration if it is not there, by whoever may."""
+        """The class of that name and type. ``make`` adds it to the configuration if it is missing."""
         roots = task["labelConfig"]["entries"]
         found = next((e for e in roots if e["entryValue"] == shown and e["type"] == kind), None)
         if found is None and make:
@@ -114,7 +114,7 @@ class Editor:
 
 
 def add_class(server: Server, project: str, entry: Row) -> Row:
-    """Another class in the label configuration, which on the hosted edition is made in the browser."""
+    """Add a class to the label configuration; in the hosted edition that is possible in the browser only."""
     if server.double is not None:
         from tests.doubles.datagym import config
 

@@ -1,6 +1,6 @@
-"""The DataGym backend obeys the laws in both dialects, with images read in any state, and with the export of finished ones.
+"""The contract tests of the DataGym backend, in both dialects, once from the tasks and once from the export of finished images.
 
-They run against a real server too where one is named: see ``tests/datagym_servers.py``.
+They also run against a real server if one is named: see ``tests/datagym_servers.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from annobridge.testing import BackendContract, Tool
 from annobridge_datagym import DatagymBackend
 
 
-@pytest.mark.filterwarnings("ignore::annobridge_datagym.filling.BacklogWarning")
+@pytest.mark.filterwarnings("ignore::annobridge_datagym.upload.BacklogWarning")
 class _Laws(BackendContract):
     backend = DatagymBackend
     server: Server
@@ -32,7 +32,7 @@ class _Laws(BackendContract):
 
 
 class _Finished(_Laws):
-    """People finish every image before it is looked at: what is read is the export."""
+    """People finish every image before a load, so that the export is read."""
 
     def options(self) -> Mapping[str, Any]:
         return self.server.options()

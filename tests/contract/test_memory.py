@@ -1,4 +1,4 @@
-"""The specimen obeys the laws."""
+"""The memory backend fulfils the contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annobridge.testing import BackendContract, Tool
 Row = dict[str, Any]
 
 
-class MemoryHands:
+class MemoryAnnotator:
     """Edits the tables of the memory server."""
 
     def __init__(self, server: MemoryServer) -> None:
@@ -57,4 +57,4 @@ class TestMemory(BackendContract):
 
     def tool(self, results: AnnotationResults) -> Tool:
         assert isinstance(results.backend, MemoryBackend)
-        return MemoryHands(results.backend.server)
+        return MemoryAnnotator(results.backend.server)

@@ -1,4 +1,4 @@
-"""The laws find what backends do wrong, and leave those alone that only round: a list of mutants, each with the law for it."""
+"""The contract finds mistakes of backends, and accepts tools that only round. ``MUTANTS`` lists mistakes, each with its law."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.contract.test_memory import MemoryHands
+from tests.contract.test_memory import MemoryAnnotator
 from tests.doubles import picture_backend
 from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
 from annobridge.bridge.results import AnnotationResults
+from annobridge.core.ids import derive
 from annobridge.core.labels import REMOTE
 from annobridge.core.rows import attribute
 from annobridge.testing import BackendContract, Tool, examples
@@ -39,7 +40,7 @@ class _Pictures(BackendContract):
         return {"url": f"memory://{self.folder}", "token": TOKEN}
 
     def tool(self, results: AnnotationResults) -> Tool:
-        return MemoryHands(_backend(results).server)
+        return MemoryAnnotator(_backend(results).server)
 
     def image(self, results: AnnotationResults, sample_id: str) -> bytes:
         return _backend(results).shown[sample_id]
@@ -54,7 +55,7 @@ def _backend(results: AnnotationResults) -> PictureBackend:
 
 
 class TestRounding(_Pictures):
-    """A tool that keeps three digits, and says so in its baseline: nothing is wrong with it."""
+    """A tool that keeps three digits, as its baseline shows, is accepted."""
 
     @pytest.fixture(autouse=True)
     def _rounding(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ class TestRounding(_Pictures):
 
 
 class TestClassesOnly(_Pictures):
-    """A tool for classes of whole images, which draws nothing: nothing is wrong with it either."""
+    """A tool for classes of whole images, in which no shape can be drawn, is accepted."""
 
     draws = frozenset({"classifications"})
 
@@ -81,7 +82,7 @@ def labels_only(patch: pytest.MonkeyPatch, label_type: str) -> None:
 
 
 def answer(method: str, change: Callable[..., Any]) -> Mutant:
-    """``change(answer, self, argument)`` is what a method returns."""
+    """A method returns ``change(result, backend, argument)``."""
     real = getattr(PictureBackend, method)
 
     @functools.wraps(real)
@@ -130,20 +131,25 @@ def _next_image(receipt: ab.Receipt, backend: PictureBackend, task: ab.Task) -> 
 
 
 def new_id(of: Callable[[list[Any]], str]) -> Mutant:
-    """What the tool calls a label that is drawn on an image, by what is there."""
-    draw = MemoryHands.add
+    """A tool that gives new labels ``of(rows of the image)`` as remote id."""
+    draw = MemoryAnnotator.add
 
-    def add(self: MemoryHands, sample_id: str, **columns: Any) -> None:
+    def add(self: MemoryAnnotator, sample_id: str, **columns: Any) -> None:
         draw(self, sample_id, **columns)
         task, rows = self._rows(sample_id)
         there = [r for r in rows if r["sample_id"] == sample_id]
         self._put(task, [*rows[:-1], {**rows[-1], "remote_id": of(there)}])
 
-    return lambda patch: patch.setattr(MemoryHands, "add", add)
+    return lambda patch: patch.setattr(MemoryAnnotator, "add", add)
+
+
+def ids_of_remote_ids(run_id: str, names: list[str]) -> pa.Array:
+    """A bridge that takes a remote id for unique in the whole run: the sample is not in the ids of new labels."""
+    return derive(run_id, [name.partition("\n")[0] for name in names])
 
 
 def own_attribute(change: Callable[[dict[str, Any]], list[Any]]) -> Mutant:
-    """What is made of the attributes of each label, ``own`` among them for one class only."""
+    """The attributes of each label become ``change(row)``; those of one class have the attribute ``own``."""
 
     def changed(table: pa.Table) -> pa.Table:
         return column(table, "attributes", lambda _: [change(row) for row in table.to_pylist()])
@@ -187,6 +193,10 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
     "the second half lost": (labels(lambda t: t.slice(0, (len(t) + 1) // 2)), UNTOUCHED),
     "the second page lost": (labels(lambda t: t.slice(0, 100)), "test_more_labels_than_a_page_come_back"),
     "new labels of one image with one id": (new_id(lambda _: "new"), NEW),
+    "ids of new labels that are the same in every task": (
+        both(new_id(lambda there: str(len(there))), patched("annobridge.core.ids.derive", ids_of_remote_ids)),
+        NEW,
+    ),
     "new ids at every download": (
         labels(lambda t: column(t, "remote_id", lambda ids: [f"{i}-{np.random.default_rng().integers(1 << 40)}" for i in ids])),
         UNTOUCHED,
@@ -326,7 +336,7 @@ def test_a_person_who_does_nothing_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """The sentence says what the load should have had, and what it had."""
-    monkeypatch.setattr(MemoryHands, "edit", lambda *_, **__: None)
+    monkeypatch.setattr(MemoryAnnotator, "edit", lambda *_, **__: None)
     with pytest.raises(
         AssertionError, match="find 1 added, 2 edited, 1 deleted when .*; instead, it found 1 added, 1 deleted"
     ):

@@ -1,4 +1,4 @@
-"""The format ``datagym``: DataGym's JSON of labels, as it is exported and imported, without a run."""
+"""The format ``datagym``: DataGym's label files, its exports and what its import takes, read without a run."""
 
 from .format import DocumentFormat
 

@@ -1,4 +1,4 @@
-"""The source: images that a file names, and their labels, in pixels there and relative here."""
+"""Reading a label file: its images as samples, and their labels, converted from pixels to relative coordinates."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from annobridge.formats import ids
 from annobridge.formats.base import PART, Part
 from annobridge.formats.media import known_headers
 
-from .. import files, found
-from ..decode import KINDS, shape
-from ..found import Found
-from ..values import CHECKLIST, FREETEXT, Words
-from ..vocabulary import PLACE, TAG, Vocabulary
-from . import items
+from ..classifications import CHECKLIST, FREETEXT, Answer
+from ..decode import KINDS, shape_columns
+from ..file_transport import read_media_ids
+from ..parse import Geometry, parse_export_item
+from ..vocabulary import ID_KEY, POINT_KEY, Vocabulary
+from . import document
 
 Json = dict[str, Any]
 FIELDS = {
@@ -36,41 +36,41 @@ FIELDS = {
 _SHOWN = 3
 _COLUMNS = [f.with_nullable(True) for f in LABELS if f.name not in ("run", "tool", "annotator", "time", "rev")]
 _ROWS = pa.schema(_COLUMNS)
-_EMPTY = Vocabulary([], {}, {})
+_NO_VOCABULARY = Vocabulary([], {}, {})
 
 
 class DocumentSource:
-    """The images and labels of a file. Raises ``InvalidSource`` for what is not in its form, or not there."""
+    """The images and labels of a file. Raises ``InvalidSource`` for a file that is not in DataGym's form and for missing images."""
 
     assumptions: Sequence[str] = ()
 
     def __init__(self, path: Path, folder: Path, media_ids: Path | None) -> None:
         self._path = path
-        self._document = items.read(path)
+        self._document = document.read(path)
         self._paths = _paths(self._document.items, folder, media_ids)
         self._sizes = _sizes(self._paths)
-        self._left: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
         self.count = len(self._paths)
-        self._images = {number: self._read(number) for number in self._paths}
+        self._rows = {media_id: self._read_image(media_id) for media_id in self._paths}
 
     @property
     def notes(self) -> list[str]:
         """What was left out."""
         counts = {
-            "videos have no place here, and were left out": self._document.videos,
-            "items have no internal_media_ID, and were left out": self._document.nameless,
-            "shapes have no coordinates (DataGym writes none for what lies left of or above the image), and were left out":
-                self._left["nowhere"],
-            "ids that annobridge showed to labelers were left out; load the run to have them": self._left["ours"],
+            "videos cannot be imported, and were left out": self._document.videos,
+            "items have no internal_media_ID, and were left out": self._document.without_id,
+            "shapes have no coordinates (DataGym writes none for what is left of or above the image), and were left out":
+                self._left_out["shapes"],
+            "ids that annobridge showed to labelers were left out; load the run to have them": self._left_out["ids"],
         }  # fmt: skip
         return [f"{n} {what}." for what, n in counts.items() if n]
 
     def parts(self) -> Iterator[Part]:
-        """The samples and labels."""
-        numbers = list(self._paths)
-        for some in (numbers[at : at + PART] for at in range(0, len(numbers), PART)):
-            paths = [self._paths[number] for number in some]
-            sizes = [self._sizes[number] for number in some]
+        """The samples and labels, some at a time."""
+        media_ids = list(self._paths)
+        for some in (media_ids[start : start + PART] for start in range(0, len(media_ids), PART)):
+            paths = [self._paths[media_id] for media_id in some]
+            sizes = [self._sizes[media_id] for media_id in some]
             samples = ids.of_paths(paths)
             table = pa.table(
                 {
@@ -80,106 +80,112 @@ class DocumentSource:
                     "height": pa.array([h for _, h in sizes], pa.int32()),
                 }
             )
-            rows = [row | {"sample_id": s} for n, s in zip(some, samples, strict=True) for row in self._images[n]]
+            rows = [row | {"sample_id": s} for m, s in zip(some, samples, strict=True) for row in self._rows[m]]
             yield Part(table, pa.Table.from_pylist(rows, _ROWS))
 
-    def _read(self, number: str) -> list[Json]:
+    def _read_image(self, media_id: str) -> list[Json]:
         """The rows of an image's labels."""
+        item = {"status": ""} | self._document.items[media_id]
         try:
-            image = found.of_export({"status": ""} | self._document.items[number], 0, _EMPTY, self._document.types)
+            image = parse_export_item(item, 0, _NO_VOCABULARY, self._document.types)
         except Broken as error:
             raise InvalidSource(f"{str(self._path)!r}: {str(error).removeprefix('datagym: ')}") from error
-        rows = [row for key, told in image.answers.items() for row in self._global(key, told)]
-        holders = {id(value.holder) for value in image.values if value.holder is not None}
-        names = {
-            id(v): blake2b(f"{number}\n{n}".encode(), digest_size=8).hexdigest()
-            for n, v in enumerate(image.values)
-            if id(v) in holders
+        rows = [row for key, answers in image.classifications.items() for row in self._global_rows(key, answers)]
+        parents = {id(g.parent) for g in image.geometries if g.parent is not None}
+        label_ids = {  # only a label that others are nested in needs an id here
+            id(g): blake2b(f"{media_id}\n{n}".encode(), digest_size=8).hexdigest()
+            for n, g in enumerate(image.geometries)
+            if id(g) in parents
         }
-        for value in image.values:
-            if value.parts:
-                rows.append(self._shape(value, names, self._sizes[number]))
+        for geometry in image.geometries:
+            if geometry.parts:
+                rows.append(self._shape_row(geometry, label_ids, self._sizes[media_id]))
             else:
-                self._left["nowhere"] += 1
+                self._left_out["shapes"] += 1
         return rows
 
-    def _shape(self, value: Found, names: Mapping[int, str], size: tuple[int, int]) -> Json:
-        said = self._attributes(value.words)
-        if value.holder is not None:
-            said["parent"] = names[id(value.holder)]
+    def _shape_row(self, geometry: Geometry, label_ids: Mapping[int, str], size: tuple[int, int]) -> Json:
+        values = self._attribute_values(geometry.answers)
+        if geometry.parent is not None:
+            values["parent"] = label_ids[id(geometry.parent)]
         columns = {
-            **shape(KINDS[value.type], value.parts, size),
-            "label": value.path[-1],
-            "attributes": attributes(said),
+            **shape_columns(KINDS[geometry.type], geometry.parts, size),
+            "label": geometry.path[-1],
+            "attributes": attributes(values),
         }
-        row = Label(KINDS[value.type], columns, names.get(id(value))).row()
-        return row | {"field": FIELDS[value.type]}
+        row = Label(KINDS[geometry.type], columns, label_ids.get(id(geometry))).row()
+        return row | {"field": FIELDS[geometry.type]}
 
-    def _global(self, key: str, told: Mapping[str, Words]) -> Iterator[Json]:
-        """A classification of the image, and what is asked below it."""
-        said = self._attributes({name: words for name, words in told.items() if name != key})
-        kind = self._document.types.get(key)
-        for word in told.get(key, ()):
-            if kind == FREETEXT:
-                yield Label("scalar", {"value": attributes({"value": word})[0]["value"]}).row() | {"field": key}
+    def _global_rows(self, key: str, answers: Mapping[str, Answer]) -> Iterator[Json]:
+        """The rows of a global classification, with the classifications nested in it as attributes."""
+        values = self._attribute_values({name: answer for name, answer in answers.items() if name != key})
+        is_scalar = self._document.types.get(key) == FREETEXT
+        for chosen in answers.get(key, ()):
+            if is_scalar:
+                label = Label("scalar", {"value": attributes({"value": chosen})[0]["value"]})
             else:
-                yield Label("classification", {"label": word, "attributes": attributes(said)}).row() | {"field": key}
+                label = Label("classification", {"label": chosen, "attributes": attributes(values)})
+            yield label.row() | {"field": key}
 
-    def _attributes(self, told: Mapping[str, Words]) -> dict[str, Any]:
-        """Texts, and lists of them of checklists; nothing where nothing is chosen."""
-        said: dict[str, Any] = {}
-        for name, words in told.items():
-            if name == PLACE or name.startswith(TAG):
-                self._left["ours"] += bool(words)
-            elif words:
-                several = self._document.types.get(name) == CHECKLIST or len(words) > 1
-                said[name] = list(words) if several else words[0]
-        return said
+    def _attribute_values(self, answers: Mapping[str, Answer]) -> dict[str, Any]:
+        """Answers as a text each, or a list of texts for a checklist, without the empty ones and our own attributes."""
+        values: dict[str, Any] = {}
+        for name, answer in answers.items():
+            if name == POINT_KEY or name.startswith(ID_KEY):
+                self._left_out["ids"] += bool(answer)
+            elif answer:
+                is_list = self._document.types.get(name) == CHECKLIST or len(answer) > 1
+                values[name] = list(answer) if is_list else answer[0]
+        return values
 
 
 # --- images -------------------------------------------------------------------------------------------------------------
 
 
-def _paths(listed: Mapping[str, Json], folder: Path, media_ids: Path | None) -> dict[str, str]:
-    """The file of each image: by its name, which an export says, a file of ids, or the id itself."""
-    there: dict[str, list[str]] = defaultdict(list)
+def _paths(items: Mapping[str, Json], folder: Path, media_ids: Path | None) -> dict[str, str]:
+    """The file of each image, by media id: found by the name in the export or in the file of ids, or by the id itself."""
+    by_name: dict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            there[_plain(path.name)].append(str(path))
+            by_name[_normalized(path.name)].append(str(path))
     try:
-        known = files.media_ids(str(media_ids)) if media_ids is not None else {}
+        id_of = read_media_ids(str(media_ids)) if media_ids is not None else {}
     except InvalidOption as error:
         raise InvalidSource(str(error)) from error
-    by_id = {number: name for name, number in known.items() if number is not None}
-    wanted = {n: str(item.get("external_media_ID") or by_id.get(n) or n) for n, item in listed.items()}
-    if lost := [name for name in wanted.values() if not there[_plain(name)]]:
+    name_of = {media_id: name for name, media_id in id_of.items() if media_id is not None}
+    wanted = {m: str(item.get("external_media_ID") or name_of.get(m) or m) for m, item in items.items()}
+    if missing := [name for name in wanted.values() if not by_name[_normalized(name)]]:
         raise InvalidSource(
-            f"{len(lost)} of {len(wanted)} images are not in {str(folder)!r}, as {_listed(lost)}; say with images=… where they "
-            "lie, and with media_ids=… which names they have, if the labels say DataGym's ids only."
+            f"{len(missing)} of {len(wanted)} images are not in {str(folder)!r}, as {_first_of(missing)}; say with images=… where "
+            "they are, and with media_ids=… which names they have, if the labels have DataGym's ids only."
         )
-    if twice := [name for name in wanted.values() if len(there[_plain(name)]) > 1]:
+    if repeated := [name for name in wanted.values() if len(by_name[_normalized(name)]) > 1]:
         raise InvalidSource(
-            f"{len(twice)} images are in {str(folder)!r} several times, as {_listed(twice)}; give a folder that has them once."
+            f"{len(repeated)} images are in {str(folder)!r} several times, as {_first_of(repeated)}; give a folder that has them "
+            "once."
         )
-    return {number: there[_plain(name)][0] for number, name in wanted.items()}
+    return {media_id: by_name[_normalized(name)][0] for media_id, name in wanted.items()}
 
 
 def _sizes(paths: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Width and height of each image, by media id."""
     headers = dict(zip(paths, known_headers(list(paths.values())), strict=True))
-    if unread := [paths[n] for n, header in headers.items() if header is None]:
-        raise InvalidSource(f"{len(unread)} files are no images that can be read, as {_listed(unread)}; replace them.")
-    sizes = {n: header for n, header in headers.items() if header is not None}
-    if turned := [paths[n] for n, header in sizes.items() if header.orientation > 1]:
+    if unread := [paths[m] for m, header in headers.items() if header is None]:
         raise InvalidSource(
-            f"{len(turned)} images are turned by their EXIF data, as {_listed(turned)}: DataGym's server has them unturned and "
-            "its page shows them turned, so where a label lies is uncertain. Turn the files (PIL.ImageOps.exif_transpose)."
+            f"{len(unread)} files are not images that can be read, as {_first_of(unread)}; replace them."
         )
-    return {n: header.shown for n, header in sizes.items()}
+    known = {m: header for m, header in headers.items() if header is not None}
+    if rotated := [paths[m] for m, header in known.items() if header.orientation > 1]:
+        raise InvalidSource(
+            f"{len(rotated)} images are turned by their EXIF data, as {_first_of(rotated)}: DataGym's server has them unturned and "
+            "its page shows them turned, so where a label is would be uncertain. Turn the files (PIL.ImageOps.exif_transpose)."
+        )
+    return {m: header.shown for m, header in known.items()}
 
 
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+def _normalized(name: str) -> str:
+    return unicodedata.normalize("NFC", name)  # some file systems store names decomposed
 
 
-def _listed(names: list[str]) -> str:
+def _first_of(names: list[str]) -> str:
     return ", ".join(map(repr, names[:_SHOWN])) + " …" * (len(names) > _SHOWN)

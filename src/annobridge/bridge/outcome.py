@@ -13,7 +13,7 @@ from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, findings
 from ..core.merge.route import MODES, Choice
-from ..display.terminal import absence
+from ..display.terminal import why_not_asked
 from ..exceptions import Conflict, InvalidOption, MergeError, TooManyDeletions, UnexpectedLabels
 from ..spill.streams import Streams
 from ..store.run import Run
@@ -89,7 +89,7 @@ class Outcome:
         if self.options.unexpected == "prompt" and rows["unexpected"]:
             why = findings.summary(self.streams.batches("unexpected"))
             raise UnexpectedLabels(
-                f"The tool returned {rows['unexpected']} unexpected labels ({why}){absence()}; say what to do with them: "
+                f"The tool returned {rows['unexpected']} unexpected labels ({why}){why_not_asked()}; say what to do with them: "
                 "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         if self.options.conflicts == "fail" and rows["conflicts"]:

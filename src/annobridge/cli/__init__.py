@@ -1,4 +1,19 @@
-"""The command line: ``annobridge``. Each room of commands is a module; this is their table of contents."""
+"""The command line, ``annobridge``.
+
+| module of ``commands`` | commands |
+|---|---|
+| ``demo`` | demo |
+| ``datasets`` | datasets, info, doctor |
+| ``import_export`` | import, export, attach |
+| ``annotate`` | annotate |
+| ``load`` | plan, load, undo |
+| ``runs`` | runs, status, resume, abort, cleanup, rename, forget |
+| ``settings`` | backends, config, login |
+
+A new command is a function in one of these modules and a line in ``COMMANDS``. What commands share: ``options`` (their options),
+``show`` (printing), ``changes`` (the changes of a plan as text), ``wording`` (Python calls in messages become commands), and
+``root`` (errors become exit codes; the commands of plug-ins).
+"""
 
 from __future__ import annotations
 
@@ -9,59 +24,48 @@ from typing import Annotated, Any
 
 import typer
 
-from . import data, demo, doctor, exchange, merge, runs, settings, show
-from .group import Root, ending_by_signals
-from .options import located
-from .wording import spoken
+from . import show
+from .commands import annotate, datasets, demo, import_export, load, runs, settings
+from .options import with_dataset_argument
+from .root import Root, exit_on_signals
+from .wording import to_cli
 
-_COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
-    "Start here": {"demo": demo.demo},
+# Section of the help → name → (function, example)
+COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
+    "Start here": {"demo": (demo.demo, "annobridge demo --images photos")},
     "Datasets": {
-        "datasets": data.datasets,
-        "info": data.info,
-        "import": exchange.import_,
-        "export": exchange.export,
-        "attach": exchange.attach,
-        "doctor": doctor.doctor,
+        "datasets": (datasets.datasets, "annobridge datasets data"),
+        "info": (datasets.info, "annobridge info street.lancedb"),
+        "import": (import_export.import_, "annobridge import photos street.lancedb --tag night"),
+        "export": (import_export.export, "annobridge export out street.lancedb --format fiftyone"),
+        "attach": (
+            import_export.attach,
+            "annobridge attach mine.lancedb --table images --labels boxes=predictions",
+        ),
+        "doctor": (datasets.doctor, "annobridge doctor street.lancedb --repair"),
     },
     "Annotation": {
-        "annotate": runs.annotate,
-        "runs": runs.runs,
-        "status": runs.status,
-        "plan": merge.plan,
-        "load": merge.load,
-        "undo": merge.undo,
-        "resume": runs.resume,
-        "abort": runs.abort,
-        "cleanup": runs.cleanup,
-        "rename": runs.rename,
-        "forget": runs.forget,
+        "annotate": (
+            annotate.annotate,
+            "annobridge annotate round_1 street.lancedb --field objects --classes car,person "
+            "--where \"split = 'train'\" --no-allow-deletions",
+        ),
+        "runs": (runs.runs, "annobridge runs street.lancedb"),
+        "status": (runs.status, "annobridge status round_1 street.lancedb"),
+        "plan": (load.plan, "annobridge plan round_1 street.lancedb --action delete --class car"),
+        "load": (load.load, "annobridge load round_1 street.lancedb --unexpected return"),
+        "undo": (load.undo, "annobridge undo round_1 street.lancedb"),
+        "resume": (runs.resume, "annobridge resume round_1 street.lancedb"),
+        "abort": (runs.abort, "annobridge abort round_1 street.lancedb"),
+        "cleanup": (runs.cleanup, "annobridge cleanup round_1 street.lancedb --yes"),
+        "rename": (runs.rename, "annobridge rename round_1 night_1 street.lancedb"),
+        "forget": (runs.forget, "annobridge forget round_1 street.lancedb"),
     },
-    "Settings": {"backends": settings.backends, "config": settings.config, "login": settings.login},
-}
-EXAMPLES = {
-    "demo": "annobridge demo --images photos",
-    "datasets": "annobridge datasets data",
-    "info": "annobridge info street.lancedb",
-    "import": "annobridge import photos street.lancedb --tag night",
-    "export": "annobridge export out street.lancedb --format fiftyone",
-    "attach": "annobridge attach mine.lancedb --table images --labels boxes=predictions",
-    "doctor": "annobridge doctor street.lancedb --repair",
-    "annotate": "annobridge annotate round_1 street.lancedb --field objects --classes car,person "
-    "--where \"split = 'train'\" --no-allow-deletions",
-    "runs": "annobridge runs street.lancedb",
-    "status": "annobridge status round_1 street.lancedb",
-    "plan": "annobridge plan round_1 street.lancedb --action delete --class car",
-    "load": "annobridge load round_1 street.lancedb --unexpected return",
-    "undo": "annobridge undo round_1 street.lancedb",
-    "resume": "annobridge resume round_1 street.lancedb",
-    "abort": "annobridge abort round_1 street.lancedb",
-    "cleanup": "annobridge cleanup round_1 street.lancedb --yes",
-    "rename": "annobridge rename round_1 night_1 street.lancedb",
-    "forget": "annobridge forget round_1 street.lancedb",
-    "backends": "annobridge backends --json",
-    "config": "annobridge config",
-    "login": "annobridge login cvat --url https://cvat.example",
+    "Settings": {
+        "backends": (settings.backends, "annobridge backends --json"),
+        "config": (settings.config, "annobridge config"),
+        "login": (settings.login, "annobridge login cvat --url https://cvat.example"),
+    },
 }
 
 app = typer.Typer(
@@ -70,12 +74,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _panel, _commands in _COMMANDS.items():
-    for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel, epilog=f"Example: {EXAMPLES[_name]}")(located(_command))
+for _section, _commands in COMMANDS.items():
+    for _name, (_function, _example) in _commands.items():
+        app.command(_name, rich_help_panel=_section, epilog=f"Example: {_example}")(with_dataset_argument(_function))
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from .. import __version__
 
@@ -86,7 +90,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
@@ -97,10 +103,10 @@ def _root(
 
 
 def main() -> None:
-    """The program. What it prints must not fail on a terminal or pipe that lacks a character."""
+    """Run the program."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    warnings.showwarning = lambda message, category, *_, **__: show.warning(spoken(str(message)), category.__name__)
-    with ending_by_signals():
+            stream.reconfigure(errors="replace")  # a terminal or pipe may lack characters that are printed
+    warnings.showwarning = lambda message, category, *_, **__: show.warning(to_cli(str(message)), category.__name__)
+    with exit_on_signals():
         app(prog_name="annobridge")

@@ -1,4 +1,4 @@
-"""The changes of a plan, one by one, in words: what a person would look at before saying yes."""
+"""The changes, conflicts and refused values of a plan or report as rows of text, for tables and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..dataset import Dataset
 
 ROWS = 20
-_PART = 1_000  # ids looked up at once
+_BATCH = 1_000  # ids in one query
 _ID = 8  # characters of a label id that are shown
 _UNEXPECTED = ["label_id", "sample_id", "field", "kind", "label", "component", "theirs", "reason"]
 Row = Mapping[str, Any]
@@ -23,40 +23,45 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which changes to list; nothing for all. A class is that before or after, a sample its id or the path that is shown."""
+    """Which changes to list; an empty criterion selects all.
+
+    ``label`` is the class before or after the change, ``sample`` a sample id or its path as it is listed.
+    """
 
     field: Sequence[str] = ()
     action: Sequence[str] = ()
     label: Sequence[str] = ()
     sample: Sequence[str] = ()
 
-    def of(self, ds: Dataset, rows: pa.Table) -> pa.Table:
-        """The rows (``CHANGED``) that are wanted."""
+    def apply(self, ds: Dataset, rows: pa.Table) -> pa.Table:
+        """The rows of ``MergePlan.changed()`` that meet all criteria."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        def among(column: str, values: Sequence[str]) -> Any:
+        def is_in(column: str, values: Sequence[str]) -> Any:
             return pc.is_in(rows[column], value_set=pa.array(values, pa.string()))
 
         for column, values in (("field", self.field), ("action", self.action)):
-            rows = rows.filter(among(column, values)) if values else rows
+            rows = rows.filter(is_in(column, values)) if values else rows
         if self.label:
-            rows = rows.filter(pc.or_(among("before", self.label), among("after", self.label)))
+            rows = rows.filter(pc.or_(is_in("before", self.label), is_in("after", self.label)))
         if self.sample:
             files = _files(ds, rows["sample_id"].unique().to_pylist())
-            rows = rows.filter(among("sample_id", [s for s, f in files.items() if {s, f} & set(self.sample)]))
+            rows = rows.filter(is_in("sample_id", [s for s, f in files.items() if {s, f} & set(self.sample)]))
         return rows
 
 
-def listed(ds: Dataset, plan: MergePlan, chosen: Filter, limit: int | None) -> dict[str, Any]:
-    """The changes of a plan that are chosen (the first of each kind, or all without a limit) with the old and the new values in
-    words; and how many there are by class and by sample.
+def list_changes(ds: Dataset, plan: MergePlan, chosen: Filter, limit: int | None) -> dict[str, Any]:
+    """The chosen changes of a plan as data, with old and new values as text.
+
+    ``changes`` has at most ``limit`` of them (``None``: all), shared among the actions; ``chosen`` is how many there are, and
+    ``classes`` and ``samples`` count them by class and by sample.
     """
     import pyarrow.compute as pc
 
     from ..core.merge import changed
 
-    rows = chosen.of(ds, plan.changed())
+    rows = chosen.apply(ds, plan.changed())
     by_sample = changed.by_sample(rows).slice(0, limit).to_pylist()
     shown = _first(rows, limit)
     new = plan.writes()
@@ -87,7 +92,7 @@ def _first(rows: pa.Table, limit: int | None) -> pa.Table:
 
 def _change(row: Row, old: Mapping[str, Row], now: Mapping[str, Row], files: Mapping[str, str]) -> dict[str, Any]:
     after, before = now.get(row["label_id"], {}), old.get(row["label_id"], {})
-    what = _edit(before, after) if row["action"] == "edit" else _place(after or before)
+    what = _edit(before, after) if row["action"] == "edit" else _position(after or before)
     label = row["before"] if row["action"] == "delete" else row["after"]
     names = ("label_id", "sample_id", "field", "action")
     return {
@@ -100,23 +105,24 @@ def _change(row: Row, old: Mapping[str, Row], now: Mapping[str, Row], files: Map
 
 
 def _edit(before: Row, after: Row) -> str:
-    """An edit in words, with the place of the label where that is not what changed."""
-    words = "; ".join(_words(before, after))
-    place = _place(after)
-    return words if not place or "spatial" in (after.get("components") or ()) else f"{words}, {place}"
+    """What an edit changed, and the position of the label where the edit does not tell it."""
+    text = "; ".join(_edited_components(before, after))
+    position = _position(after)
+    return text if not position or "spatial" in (after.get("components") or ()) else f"{text}, {position}"
 
 
-def short(label_id: str | None) -> str:
-    """The beginning of a label id, as much as tells labels apart for people."""
+def short_id(label_id: str | None) -> str:
+    """The first characters of a label id, for tables."""
     return (label_id or "")[:_ID]
 
 
-def findings(ds: Dataset, made: MergePlan | LoadReport, limit: int | None) -> dict[str, list[dict[str, Any]]]:
-    """Conflicts, refusals and unexpected labels, each with the values in one text; the first ones (all without a limit)
-    with the names of their files.
+def findings(ds: Dataset, plan: MergePlan | LoadReport, limit: int | None) -> dict[str, list[dict[str, Any]]]:
+    """The conflicts, refused values and unexpected labels of a plan or report, each with its values as one text.
+
+    The first ``limit`` of each (``None``: all) have the path of their sample as ``file``.
     """
-    found = {name: [_finding(row) for row in getattr(made, name).to_pylist()] for name in ("conflicts", "refused")}
-    unexpected = made.unexpected.select(_UNEXPECTED).to_pylist()
+    found = {name: [_finding(row) for row in getattr(plan, name).to_pylist()] for name in ("conflicts", "refused")}
+    unexpected = plan.unexpected.select(_UNEXPECTED).to_pylist()
     found["unexpected"] = [{**row, "values": row["theirs"]} for row in unexpected]
     shown = [row for rows in found.values() for row in rows[:limit]]
     files = _files(ds, [row["sample_id"] for row in shown])
@@ -131,24 +137,24 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _look_up(ds: Dataset, column: str, ids: Sequence[str]) -> Iterator[Row]:
-    for at in range(0, len(ids), _PART):
-        quoted = ", ".join("'" + i.replace("'", "''") + "'" for i in ids[at : at + _PART])
+    for at in range(0, len(ids), _BATCH):
+        quoted = ", ".join("'" + i.replace("'", "''") + "'" for i in ids[at : at + _BATCH])
         yield from ds.labels(where=f"{column} IN ({quoted})").to_pylist()
 
 
 def _files(ds: Dataset, sample_ids: Sequence[str]) -> dict[str, str]:
-    """The files of some samples, as paths from the folder that all files of the dataset share."""
+    """The files of samples by their ids, as paths relative to the folder that all files of the dataset are in."""
     ids = list(dict.fromkeys(sample_ids))
     if not ids:
         return {}
-    parts = (ds.select(ids[at : at + _PART]).samples(["sample_id", "filepath"]) for at in range(0, len(ids), _PART))
+    parts = (ds.select(ids[at : at + _BATCH]).samples(["sample_id", "filepath"]) for at in range(0, len(ids), _BATCH))
     rows = (row for part in parts for row in part.to_pylist())
     shared = len(_shared_folder(ds))
     return {row["sample_id"]: "/".join(_path(row["filepath"]).parts[shared:]) for row in rows}
 
 
 def _shared_folder(ds: Dataset) -> Sequence[str]:
-    """The folder that all files have in common: that of the first and the last in the order of their names."""
+    """The parts of the folder that all files are in. The first and the last file in sorted order are enough to know it."""
     import pyarrow.compute as pc
 
     found: list[str] = []
@@ -159,30 +165,30 @@ def _shared_folder(ds: Dataset) -> Sequence[str]:
     if not found:
         return ()
     first, last = (_path(text).parent.parts for text in (found[0], found[-1]))
-    differ = (n for n, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
-    return first[: next(differ, min(len(first), len(last)))]
+    different = (n for n, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
+    return first[: next(different, min(len(first), len(last)))]
 
 
 def _path(text: str | None) -> PurePosixPath:
     return PurePosixPath((text or "").replace("\\", "/"))
 
 
-def _words(old: Row, new: Row) -> Iterator[str]:
-    for part in new["components"] or ():
-        if part == "label":
+def _edited_components(old: Row, new: Row) -> Iterator[str]:
+    for component in new["components"] or ():
+        if component == "label":
             before, after = (row.get("label") or row.get("value") or "no class" for row in (old, new))
             yield f"{before} → {after}"
-        elif part == "spatial":
-            yield f"{_place(old)} → {_place(new)}" if new.get("bounding_box") else f"new shape ({_place(new)})"
-        elif part == "index":
+        elif component == "spatial":
+            yield f"{_position(old)} → {_position(new)}" if new.get("bounding_box") else f"new shape ({_position(new)})"
+        elif component == "index":
             yield f"index {old.get('index')} → {new.get('index')}"
         else:
-            name = part.removeprefix("attributes.")
+            name = component.removeprefix("attributes.")
             yield f"{name}: {_attribute(old, name)} → {_attribute(new, name)}"
 
 
-def _place(row: Row) -> str:
-    """Where a label is, in a few signs."""
+def _position(row: Row) -> str:
+    """The box of a label, the number of its points, or its value, as a short text."""
     if row.get("bounding_box"):
         return "[" + " ".join(f"{v:.2f}" for v in row["bounding_box"]) + "]"
     if row.get("points"):

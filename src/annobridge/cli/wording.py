@@ -1,7 +1,7 @@
-"""Errors and notes speak Python. ``spoken`` says the same in the words of the command line; nothing else has to know both.
+"""Rewrites messages of the library, which name Python calls and arguments, to name commands and options.
 
-A call becomes a command, a keyword argument an option, and what no rule covers is a sentence in ``_SENTENCES``. Text between
-double quotes is quoted from users (SQL, mostly), and stays.
+``load_annotations('r1', force=True)`` becomes ``annobridge load r1 --force``. What no rule covers is in ``_PHRASES``. Text between
+double quotes comes from users (SQL, mostly), and is not changed.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ OPTIONS = {
     "tags": "--tag",
     "unexpected": "--unexpected",
 }
-# The options of the command that runs: one that it lacks, and that OPTIONS names, is of the backend or format there.
-HERE: ContextVar[Collection[str]] = ContextVar("options", default=())
-# How a whole expression is said, where the rules for calls and keywords are not enough.
-_SENTENCES = {
+# The options of the running command. One of OPTIONS that it does not have is an option of the backend or format: "-o name=value".
+CURRENT_OPTIONS: ContextVar[Collection[str]] = ContextVar("options", default=())
+# Replacements of whole phrases, for what the patterns below do not cover.
+_PHRASES = {
     "give label_schema, or label_field with label_type and classes": "give --schema FILE, or --field with --label-type and "
     "--classes",
     "'keep', 'ignore', 'return', a dictionary of type to field, or a callable": "keep, ignore, return, or TYPE=FIELD",
@@ -84,18 +84,18 @@ _DICTIONARY = re.compile(r"a dictionary, as \{'([^']*)': '([^']*)'\}")
 _NAME = re.compile(rf"(?<![\w.'=-])({'|'.join(name for name in OPTIONS if '_' in name)})(?![\w=('])")
 
 
-def spoken(text: str) -> str:
-    """A message of the library as the command line says it.
+def to_cli(text: str) -> str:
+    """A message of the library in terms of the command line.
 
-    >>> spoken("resume_annotation('r1') sends the rest; or load with force=True, or with media='share'.")
+    >>> to_cli("resume_annotation('r1') sends the rest; or load with force=True, or with media='share'.")
     'annobridge resume r1 sends the rest; or load with --force, or with -o media=share.'
     """
-    return "".join(part if part.startswith('"') else _said(part) for part in _QUOTED.split(text))
+    return "".join(part if part.startswith('"') else _translate(part) for part in _QUOTED.split(text))
 
 
-def _said(text: str) -> str:
-    for python, here in _SENTENCES.items():
-        text = text.replace(python, here)
+def _translate(text: str) -> str:
+    for python, command_line in _PHRASES.items():
+        text = text.replace(python, command_line)
     text = _CALL.sub(lambda found: " ".join(["annobridge", COMMANDS[found[1]], *_arguments(found[2])]), text)
     text = _KEYWORD.sub(lambda found: _option(found[1], found[2]), text)
     text = _NAME.sub(lambda found: OPTIONS[found[1]], text)
@@ -103,7 +103,7 @@ def _said(text: str) -> str:
 
 
 def _arguments(text: str) -> Iterator[str]:
-    """The arguments of a call: keys as they are, keywords as options."""
+    """The arguments of a call: positional ones as they are, keyword arguments as options."""
     for part in filter(None, map(str.strip, text.split(","))):
         found = _KEYWORD.fullmatch(part)
         yield _option(found[1], found[2]) if found else shlex.quote(str(_value(part)))
@@ -111,17 +111,18 @@ def _arguments(text: str) -> Iterator[str]:
 
 def _option(name: str, text: str | None) -> str:
     """``--option value``, ``--flag``, ``--no-flag``, or an option of the backend or format."""
-    here = HERE.get()
-    own = None if "--option" in here and OPTIONS.get(name) not in here else OPTIONS.get(name)
+    current, option = CURRENT_OPTIONS.get(), OPTIONS.get(name)
+    if "--option" in current and option not in current:
+        option = None
     if text is None:
-        return own or f"{name}="
+        return option or f"{name}="
     value = _value(text)
-    if own:
-        return _own(own, value)
+    if option:
+        return _with_value(option, value)
     return f"-o {shlex.quote(f'{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}')}"
 
 
-def _own(option: str, value: object) -> str:
+def _with_value(option: str, value: object) -> str:
     if value is True:
         return option
     if value is False:

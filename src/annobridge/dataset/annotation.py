@@ -151,7 +151,7 @@ class AnnotationVerbs(Fixed):
         """
         run = self.load_annotation_results(anno_key, **load_options)
         return run.load(
-            cleanup, prompt.choose if terminal.present() else None, dest_field=dest_field,
+            cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
 

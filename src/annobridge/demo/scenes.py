@@ -1,4 +1,4 @@
-"""Street scenes for the demo, drawn with Pillow: the same ones each time, each with the truth about what is in it."""
+"""Draws street scenes with Pillow, the same ones each time, with the correct labels of each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from random import Random
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 640, 400
-_SCALE = 2  # drawn larger, then reduced: smooth edges
-_KERB, _ROAD, _NEAR = 0.60, 0.665, 0.93  # where the far pavement, the road and the near pavement begin
+_SCALE = 2  # drawn larger and then reduced, for smooth edges
+_KERB, _ROAD, _NEAR = (
+    0.60,
+    0.665,
+    0.93,
+)  # upper edges of the far pavement, the road and the near pavement, relative to the height
 _SKIES = {
     "sunny": ((92, 158, 222), (205, 229, 246)),
     "cloudy": ((138, 150, 166), (206, 212, 219)),
@@ -33,7 +37,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass
 class Thing:
-    """Something in a scene, with its box (relative x, y, width, height)."""
+    """An object in a scene, with its box (relative x, y, width, height)."""
 
     name: str
     label: str
@@ -44,7 +48,7 @@ class Thing:
 
 @dataclass
 class Scene:
-    """A picture and the truth about it."""
+    """An image and the objects that are in it."""
 
     name: str
     weather: str
@@ -53,17 +57,16 @@ class Scene:
 
     @property
     def areas(self) -> dict[str, list[list[tuple[float, float]]]]:
-        """The road and the pavements, as polygons."""
+        """The road and the pavements, each as polygons of relative [x, y]."""
         bands = {"road": [(_ROAD, _NEAR)], "pavement": [(_KERB, _ROAD), (_NEAR, 1.0)]}
         return {n: [[(0, a), (1, a), (1, b), (0, b)] for a, b in parts] for n, parts in bands.items()}
 
     def thing(self, name: str) -> Thing:
-        """The thing of that name."""
         return next(t for t in self.things if t.name == name)
 
 
 def scenes(count: int = 12) -> list[Scene]:
-    """So many scenes."""
+    """The first ``count`` scenes; scene n is the same whatever the count."""
     return [_Painter(number).scene() for number in range(1, count + 1)]
 
 
@@ -97,7 +100,7 @@ class _Painter:
         return self.made
 
     def at(self, *points: float) -> list[float]:
-        """Relative coordinates, x and y in turn, as pixels."""
+        """Pixels of relative coordinates ``x, y, x, y, …``."""
         return [v * self.size[i % 2] for i, v in enumerate(points)]
 
     def add(self, label: str, box: Box, colour: str | None = None) -> None:
@@ -108,7 +111,7 @@ class _Painter:
         self.made.things.append(Thing(f"{label}{number}", label, (x, y, w, h), colour))
 
     def _occlusions(self) -> None:
-        """What is drawn later stands in front."""
+        """Mark objects that are covered by what was drawn after them, by more than 15 % of their box."""
         things = self.made.things
         for i, thing in enumerate(things):
             x, y, w, h = thing.box
@@ -162,7 +165,7 @@ class _Painter:
         self.draw.rectangle(self.at(door, _KERB - 0.085, door + 0.028, _KERB), self.shade((84, 60, 46)))
 
     def shade(self, color: Sequence[int]) -> Color:
-        """A colour in the light of the hour."""
+        """A colour as it looks in the weather of the scene."""
         part = {"sunny": 1.0, "cloudy": 0.86, "night": 0.42}[self.weather]
         red, green, blue = (int(c * part) for c in color)
         return red, green, blue
@@ -228,7 +231,7 @@ class _Painter:
         paint, glass, h = self.shade(COLOURS[name]), self.shade((170, 206, 224)), w * 0.62
         ink = self.shade((30, 30, 34))
 
-        def p(*points: float) -> list[float]:  # of the car, as it looks to the right
+        def p(*points: float) -> list[float]:  # pixels of points relative to the car, as if it headed right
             flipped = [v if i % 2 or right else 1 - v for i, v in enumerate(points)]
             return self.at(*(x + v * w if i % 2 == 0 else base - h + v * h for i, v in enumerate(flipped)))
 

@@ -1,1 +1,1 @@
-"""What people see while and after something runs: progress bars, notebook tables, questions on a terminal."""
+"""Output for people: progress bars, HTML tables for notebooks, and whether there is a terminal."""

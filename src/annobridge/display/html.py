@@ -1,4 +1,4 @@
-"""HTML for notebooks: titles and tables, with nothing in them that a value could turn into markup."""
+"""HTML for notebooks: titles and tables, with all values escaped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_LONGEST = 80  # characters of a cell
+_MAX_LENGTH = 80  # characters of a cell
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table of values.
+    """A table of values; bytes are shown by their length, long texts are cut.
 
     >>> table(["a"], [["<b>"], [None], [b"12"]])
     '<table><tr><th>a</th></tr><tr><td>&lt;b&gt;</td></tr><tr><td></td></tr><tr><td>2 bytes</td></tr></table>'
@@ -21,12 +21,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def titled(title: str, *parts: str) -> str:
-    """A title, and what is below it."""
+    """A title in bold, with HTML below it."""
     return f"<b>{html.escape(title)}</b>{''.join(parts)}"
 
 
 def line(text: str) -> str:
-    """A line of text."""
     return f"<p>{html.escape(text)}</p>"
 
 
@@ -34,4 +33,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
-    return html.escape(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+    return html.escape(text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…")

@@ -1,4 +1,4 @@
-"""Progress of long calls: a bar on a terminal or in a notebook, a function of yours, or nothing."""
+"""Progress of long calls: a bar on a terminal or in a notebook, a callback, or nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-_REDRAW = 0.2  # seconds
+from . import terminal
+
+_REDRAW = 0.2  # seconds between two drawings
 ProgressChoice = bool | Callable[[int, int], None] | None
 
 
 class Progress:
-    """Counts what is done. ``progress`` is that of the public calls: ``None`` (a bar, on a terminal or in a notebook), a bool, or a
-    function that is called with (done, total).
+    """Counts what is done, and shows it while the ``with`` block runs.
+
+    ``progress`` is the argument of the public calls: ``True`` (a bar), ``False`` (nothing), ``None`` (a bar on a terminal or in a
+    notebook), or a function that is called with ``(done, total)``.
 
     >>> with Progress(lambda done, total: print(done, total), 2) as progress:
     ...     progress.advance(2)
@@ -25,13 +29,13 @@ class Progress:
 
     def __init__(self, progress: ProgressChoice, total: int, title: str = "", *, noun: str = "samples") -> None:
         self.total, self.done, self._title, self._noun = total, 0, title, noun
-        self._tell = progress if callable(progress) else None
-        self._shown = progress is True or (progress is None and (sys.stderr.isatty() or _in_notebook()))
+        self._callback = progress if callable(progress) else None
+        self._shown = progress is True or (progress is None and (terminal.on_stderr() or _in_notebook()))
         self._bar: Any = None
 
     def __enter__(self) -> Self:
         if self._shown:
-            self._bar = _Cell() if _in_notebook() else _bar(self._noun)
+            self._bar = _NotebookBar() if _in_notebook() else _terminal_bar(self._noun)
             self._task = self._bar.add_task(self._title, total=self.total)
             self._bar.start()
         self.advance(0)
@@ -44,22 +48,22 @@ class Progress:
             self._bar.stop()
 
     def advance(self, n: int = 1) -> None:
-        """So many more are done."""
+        """Count ``n`` more as done."""
         self.done += n
         if self._bar:
             self._bar.update(self._task, completed=self.done)
-        if self._tell:
-            self._tell(self.done, self.total)
+        if self._callback:
+            self._callback(self.done, self.total)
 
 
 def _in_notebook() -> bool:
-    """Whether this runs in a kernel of Jupyter, which shows HTML; rich needs ipywidgets there."""
+    """Whether this runs in a Jupyter kernel, where HTML is shown without the ipywidgets that rich would need."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
 
-class _Cell:
-    """A bar below the cell of a notebook, with what IPython has of its own; redrawn a few times a second at most."""
+class _NotebookBar:
+    """A bar below a notebook cell, redrawn a few times a second at most; it has those methods of rich's bar that are used."""
 
     def __init__(self) -> None:
         self._title, self._total, self._done, self._drawn = "", 0, 0, 0.0
@@ -94,8 +98,8 @@ class _Cell:
         return f"{html.escape(self._title)} {bar} {self._done:,}/{self._total:,}"
 
 
-def _bar(noun: str) -> Any:
-    from rich.console import Console  # slow, and only of use on a terminal
+def _terminal_bar(noun: str) -> Any:
+    from rich.console import Console  # slow to import, and only used on a terminal
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(noun))

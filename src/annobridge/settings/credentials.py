@@ -70,7 +70,7 @@ def ask(
 
     ``needs`` is what the backend needs, if that is more than the field; ``name`` is the environment variable to set.
     """
-    on_terminal = terminal.present() and sys.stderr.isatty()
+    on_terminal = terminal.on_stdin() and terminal.on_stderr()
     if on_terminal:
         where = f" at {_origin(url)}" if url else ""
         try:
@@ -79,7 +79,7 @@ def ask(
         except EOFError:
             pass
     raise MissingCredential(
-        f"{backend} needs {needs or field}, which was not given{'' if on_terminal else terminal.ABSENT}. "
+        f"{backend} needs {needs or field}, which was not given{'' if on_terminal else terminal.NOT_ASKED}. "
         f"Set {name or variable(backend, field)} in the environment, or run "
         f"`annobridge login {backend}` once.{' ' + note if note else ''}"
     )

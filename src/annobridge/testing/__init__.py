@@ -1,4 +1,4 @@
-"""Tests for writers of backends: ``BackendContract``, the laws; ``strategies``, generated labels; ``examples``, fixed ones."""
+"""For the tests of backends: the ``BackendContract``, Hypothesis ``strategies`` for labels, and ``examples`` of labels."""
 
 try:
     from .contract import BackendContract, Tool

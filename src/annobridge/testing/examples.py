@@ -1,4 +1,4 @@
-"""One small dataset for each label type, with the values that go wrong most often."""
+"""Example samples with labels of each label type, chosen for values that backends often get wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CHOICES = {"select": ["red", "light blue"], "radio": ["left", "right"]}
 
 
 def images(folder: Path) -> list[Path]:
-    """Six images, with names that servers stumble over, and one name twice."""
+    """Write six images, with names that servers may not handle, two of which end in the same name; returns their paths."""
     paths = []
     for number, name in enumerate(NAMES):
         path = folder / name
@@ -97,17 +97,17 @@ _MAKERS: dict[str, Callable[..., list[Label]]] = {
 
 
 def labels(label_type: str, number: int, **attributes: Any) -> list[Label]:
-    """The labels of one image; new objects each time."""
+    """The labels of the image with a number (0 to 5), as new objects."""
     made = _MAKERS[label_type](number, **attributes)
     return [Label(one.kind, dict(one.columns)) for one in made]
 
 
 def types() -> list[str]:
-    """The label types that have examples."""
+    """The label types for which there are examples: all."""
     return list(_MAKERS)
 
 
-# For the laws that are about no type in particular, the first of these that a backend declares.
+# Laws that are about no type in particular use the first of these that a backend declares.
 BY_PREFERENCE = (
     "detections", "classifications", "classification", "instances", "polygons", "polylines", "ellipses", "keypoints",
     "skeletons", "cuboids", "segmentation", "scalar", "messages",
@@ -127,7 +127,10 @@ def samples(folder: Path, label_type: str, attributes: dict[str, Any] | None = N
 
 
 def change(label_type: str, which: int) -> dict[str, Any]:
-    """One of two changes of a label's class, or of its value where it has no class, to what no example has."""
+    """Columns for ``Tool.edit`` or ``set_labels`` that change the class of a label, or its value if its type has no classes.
+
+    ``which`` (0 or 1) chooses one of two changes, to values that no example has.
+    """
     if label_type == "scalar":
         return {"value": ("41", "42")[which]}
     if label_type == "messages":
@@ -136,7 +139,7 @@ def change(label_type: str, which: int) -> dict[str, Any]:
 
 
 def crowded(folder: Path, label_type: str, count: int) -> list[Sample]:
-    """Six images with so many boxes in all; of another type, images with so many labels."""
+    """Samples with ``count`` labels of a type in all: boxes on six images, other types on as many images as it takes."""
     if label_type != "detections":
         return _many(folder, label_type, count)
     boxes: dict[str, list[Label]] = {f"s{n}": [] for n in range(len(NAMES))}
@@ -159,7 +162,7 @@ def _many(folder: Path, label_type: str, count: int) -> list[Sample]:
 
 
 def of_one_class(folder: Path, label_type: str, owner: str, attributes: dict[str, Any]) -> list[Sample]:
-    """The six images, of whose labels those of one class alone have attributes."""
+    """The six images, where only labels of the class ``owner`` have attributes."""
     found = samples(folder, label_type, attributes)
     for label in (label for sample in found for group in sample.fields.values() for label in group):
         if label.columns["label"] != owner:
@@ -168,7 +171,7 @@ def of_one_class(folder: Path, label_type: str, owner: str, attributes: dict[str
 
 
 def turned(folder: Path) -> list[Sample]:
-    """Two images with boxes that are turned."""
+    """Two images with rotated boxes."""
     angles = [[30.0, 90.0], [-45.0, 200.5]]
     return [
         Sample(path, sample_id=f"s{n}", field=[Detection(c, [0.25, 0.25, 0.5, 0.25], rotation=a) for c, a in found])
@@ -177,14 +180,14 @@ def turned(folder: Path) -> list[Sample]:
 
 
 def number_of(image: bytes) -> int:
-    """Which of the six images it is, by its colour; -1 for none of them."""
+    """Which of the six images an encoded image is (0 to 5), by its colour; -1 if none."""
     red = Image.open(BytesIO(image)).convert("RGB").resize((1, 1)).getpixel((0, 0))[0]  # type: ignore[index]
     number = round(red / 40)
     return number if number < len(NAMES) and abs(red - 40 * number) < 10 else -1
 
 
 def distance(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
-    """How far the boxes and points of two labels are apart, at most; 0 for labels without a place."""
+    """The largest difference between coordinates of two labels, relative to the image; 0 for labels without boxes and points."""
     ours, theirs = _numbers(a), _numbers(b)
     return float(np.nanmax(np.abs(ours - theirs), initial=0)) if ours.shape == theirs.shape else math.inf
 
@@ -195,14 +198,14 @@ def _numbers(label: Mapping[str, Any]) -> np.ndarray:
 
 
 def nearest(label: Mapping[str, Any], others: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the labels of the same sample, class and value, the one whose place is nearest."""
+    """Of the labels with the same sample, class and value, the one with the smallest ``distance``; ``None`` if there are none."""
     key = ("sample_id", "label", "value")
     alike = [o for o in others if all(o[name] == label[name] for name in key)]
     return min(alike, key=lambda o: distance(label, o), default=None)
 
 
 def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The label schema of those labels."""
+    """The label schema of the examples of a type, with an attribute ``my_<type>`` for each attribute type."""
     spec: dict[str, Any] = {"type": label_type, "attributes": {}}
     if label_type not in ("scalar", "messages"):
         spec["classes"] = CLASSES
@@ -213,10 +216,10 @@ def schema(label_type: str, attribute_types: frozenset[str] = frozenset()) -> di
 
 
 def attribute(name: str, **flags: Any) -> dict[str, Any]:
-    """The schema of an attribute of a type."""
+    """The schema of an attribute; ``flags`` as ``read_only=True`` are added."""
     return {"type": name, **({"values": _CHOICES[name]} if name in _CHOICES else {}), **flags}
 
 
 def attributes(attribute_types: frozenset[str], which: int) -> dict[str, Any]:
-    """A value for each attribute type."""
+    """Values of the attributes of ``schema``; ``which`` (0 or 1) chooses one of two for each type."""
     return {f"my_{name}": ATTRIBUTE_VALUES[name][which] for name in sorted(attribute_types)}

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for labels: every kind, in all the shapes that are legal and awkward.
+"""Hypothesis strategies for labels of every kind, with values that are valid but unusual.
 
 >>> from hypothesis import find
 >>> find(labels("box"), lambda label: label.columns.get("confidence") is not None).kind
@@ -34,25 +34,25 @@ ARE = {"bool": st.booleans(), "int": st.integers(-(2**53), 2**53), "float": st.f
 
 @st.composite
 def boxes(draw: Draw) -> list[float]:
-    """``[x, y, width, height]`` within the image, and not thinner than a hundredth of it."""
+    """``[x, y, width, height]`` relative to the image and within it, at least 0.01 wide and high."""
     x, y = draw(st.floats(0, 0.9)), draw(st.floats(0, 0.9))
     return [x, y, draw(st.floats(0.01, 1 - x)), draw(st.floats(0.01, 1 - y))]
 
 
 def points(fewest: int, most: int = 6) -> st.SearchStrategy[list[list[float]]]:
-    """A part of a shape."""
+    """Lists of ``fewest`` to ``most`` points, relative ``[x, y]``: one part of a shape."""
     return st.lists(st.lists(share, min_size=2, max_size=2), min_size=fewest, max_size=most)
 
 
 def joints() -> st.SearchStrategy[list[list[float]]]:
-    """Points of which some are missing."""
+    """Points of keypoints or a skeleton, where missing ones are ``[NaN, NaN]``."""
     point = st.lists(share, min_size=2, max_size=2) | st.just([np.nan, np.nan])
     return st.lists(point, min_size=1, max_size=5)
 
 
 @st.composite
 def masks(draw: Draw, size: tuple[int, int] = IMAGE_SIZE) -> Any:
-    """A boolean array over the image, with one pixel at least."""
+    """Boolean arrays of shape (height, width) with at least one pixel set; ``size`` is (width, height)."""
     pixels = np.zeros(size[0] * size[1], bool)
     pixels[draw(st.lists(st.integers(0, pixels.size - 1), min_size=1, max_size=12))] = True
     return pixels.reshape(size[1], size[0])
@@ -62,7 +62,7 @@ def masks(draw: Draw, size: tuple[int, int] = IMAGE_SIZE) -> Any:
 def labels(
     draw: Draw, kind: str | None = None, classes: Sequence[str] = CLASSES, size: tuple[int, int] = IMAGE_SIZE
 ) -> rows.Label:
-    """A valid label of a kind (one of ``KINDS``; ``None``: of any), without a place."""
+    """Valid labels of a kind (one of ``KINDS``; ``None``: of any kind), without a sample or field."""
     made = kind or draw(st.sampled_from(KINDS))
     extra: dict[str, Any] = {"attributes": draw(attributes)}
     if draw(st.booleans()):
@@ -110,32 +110,35 @@ def label_rows(
     frames: int = 0,
     most: int = 8,
 ) -> list[dict[str, Any]]:
-    """Up to ``most`` whole rows of ``LABELS``. ``fields`` names the label type of each; ``frames`` > 0 makes videos."""
-    places = st.tuples(st.sampled_from(tuple(sample_ids)), st.sampled_from(sorted(fields)))
+    """Lists of up to ``most`` rows with the columns of ``LABELS``.
+
+    ``fields`` maps field names to label types. With ``frames`` > 0, the samples are videos of so many frames.
+    """
+    sample_and_field = st.tuples(st.sampled_from(tuple(sample_ids)), st.sampled_from(sorted(fields)))
     found: dict[Any, dict[str, Any]] = {}
-    for number, (sample_id, field) in enumerate(draw(st.lists(places, max_size=most))):
+    for number, (sample_id, field) in enumerate(draw(st.lists(sample_and_field, max_size=most))):
         label = draw(labels(LABEL_TYPES[fields[field]], classes))
         row = {"field": field, "rev": draw(st.integers(0, 3)), **label.row()}
         row |= {"label_id": f"{number:032x}", "sample_id": sample_id}
         if frames:
             row |= {"frame_number": draw(st.integers(1, frames)), "keyframe": draw(st.booleans())}
             row.setdefault("index", draw(st.integers(1, 3)))
-        found.setdefault(_place(row, fields[field]), row)
+        found.setdefault(_unique_key(row, fields[field]), row)
     return list(found.values())
 
 
-def _place(row: dict[str, Any], label_type: str) -> tuple[Any, ...]:
-    """What no two labels share: a single label's sample; a segmentation's class; a message's number."""
-    place = (row["sample_id"], row["field"], row.get("frame_number"))
+def _unique_key(row: dict[str, Any], label_type: str) -> tuple[Any, ...]:
+    """The key that is unique among the labels of a dataset, by label type: as the image for a classification."""
+    image = (row["sample_id"], row["field"], row.get("frame_number"))
     if label_type in SINGLE:
-        return place
+        return image
     if label_type in ("segmentation", "classifications"):
-        return (*place, row["label"])
-    return (*place, row["label"], row["index"]) if label_type == "messages" else (*place, row["label_id"])
+        return (*image, row["label"])
+    return (*image, row["label"], row["index"]) if label_type == "messages" else (*image, row["label_id"])
 
 
 def tables(
     sample_ids: Sequence[str] = ("sample1", "sample2"), fields: Mapping[str, str] = FIELDS, **options: Any
 ) -> st.SearchStrategy[pa.Table]:
-    """A table of ``LABELS``; the options are those of ``label_rows``."""
+    """Arrow tables with the schema ``LABELS``; ``options`` are those of ``label_rows``."""
     return label_rows(sample_ids, fields, **options).map(lambda found: pa.Table.from_pylist(found, schema=LABELS))

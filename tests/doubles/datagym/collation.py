@@ -1,4 +1,4 @@
-"""How the server's database compares texts: ``utf8mb4_general_ci``, character by character, as Unicode 3 knew them."""
+"""The collation of the server's database: ``utf8mb4_general_ci``, which compares single characters of Unicode 3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AS_THEY_ARE = frozenset(
 
 
 def key(text: str) -> str:
-    """Equal for texts that the database holds for equal; blanks at the end do not count."""
+    """A key that is equal for texts that the database takes for equal; trailing blanks are ignored."""
     return "".join(map(_weight, text)).rstrip(" ")
 
 

@@ -1,4 +1,4 @@
-"""Label configurations: what the server checks, keeps, and shows."""
+"""Label configurations: what the server validates, stores and shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEPTH = 4
 
 
 def read(body: Any, known: Mapping[str, Entry] | None = None) -> list[Entry]:
-    """The entries of a body; ``known`` are those that there are, by id. Raises what the server answers to a bad one."""
+    """Parse the entries of a body; ``known`` are the existing ones, by id. Raises the error that the server answers."""
     if not isinstance(body, list):
         raise unreadable()
     given = [_parsed(one) for one in body]
@@ -43,7 +43,7 @@ def read(body: Any, known: Mapping[str, Entry] | None = None) -> list[Entry]:
 
 
 def _parsed(one: Any) -> Json:
-    """An entry with the types that the server reads: numbers are texts where texts are needed, and the other way round."""
+    """An entry with the types that the server reads: numbers are accepted for texts, and texts for numbers."""
     if not isinstance(one, dict) or set(one) - _KNOWN:
         raise unreadable()
     made: Json = {name: _text(one.get(name)) for name in _TEXTS}
@@ -66,7 +66,7 @@ def _text(value: Any) -> str | None:
 
 
 def _faults(one: Json) -> Iterator[tuple[str, str]]:
-    """What bean validation says of an entry and those below it."""
+    """The faults that bean validation finds in an entry and its children."""
     for name, value, pattern in (("Entry Key", one["entryKey"], _KEY), ("Entry Value", one["entryValue"], _SHOWN)):
         if value is None:
             yield from ((name, "ex_notnull"), (name, "ex_notempty"))
@@ -90,7 +90,7 @@ def _faults(one: Json) -> Iterator[tuple[str, str]]:
 
 
 def _check_unique(given: list[Json], known: Mapping[str, Entry]) -> None:
-    """Keys before they are put in lower case, ids and shortcuts; and words that are kept."""
+    """Check keys before they become lower case, ids, shortcuts and reserved words."""
     seen: set[str] = set()
     for root in given:
         _add(seen, root["entryKey"], "Label entry", "entryKey:")
@@ -156,7 +156,7 @@ def _entry(one: Json, parent: Entry | None, level: int, known: Mapping[str, Entr
 
 
 def _options(given: Mapping[str, str | None] | None) -> dict[str, str | None] | None:
-    """Options, whose keys the database compares, and whose lengths it limits."""
+    """Check options, whose keys the database compares, and whose lengths it limits."""
     if given is None:
         return None
     if len(set(map(collation.key, given))) < len(given):
@@ -167,14 +167,14 @@ def _options(given: Mapping[str, str | None] | None) -> dict[str, str | None] | 
 
 
 def replace_all(project: Project, entries: list[Entry]) -> None:
-    """What v1's PUT and the internal import do."""
+    """Replace all entries, as v1's PUT and the internal import do."""
     if project.entries:
         raise generic("config_not_cleared", project.config_id)
     project.entries, project.changed = entries, now()
 
 
 def clear(state: State, project: Project) -> None:
-    """All label values go with the configuration."""
+    """Clear the configuration, which deletes all label values."""
     project.entries, project.changed = [], now()
     for task in state.tasks_of(project):
         task.values = []  # ``json_upload`` stays
@@ -182,7 +182,7 @@ def clear(state: State, project: Project) -> None:
 
 
 def merge(state: State, project: Project, body: Any, change_status: bool) -> None:
-    """What the internal PUT does: entries are kept by id; what is missing is deleted with its values."""
+    """Merge as the internal PUT does: entries are kept by id; missing ones are deleted with their values."""
     entries = read(body, {e.id: e for e in project.all_entries()})
     told = {one.get("id") for one in body}
     before = {e.id: e for e in project.all_entries()}
@@ -209,7 +209,7 @@ def _send_back(task: Task) -> None:
 
 
 def shown(state: State, project: Project) -> Json:
-    """The answer to set and get."""
+    """The answer to setting and reading a configuration."""
     states = [t.state for t in state.tasks.values() if t.project is project]  # of deleted images too
     return {
         "id": project.config_id,
@@ -221,7 +221,7 @@ def shown(state: State, project: Project) -> Json:
 
 
 def entry_shown(entry: Entry) -> Json:
-    """An entry with all that the server keeps of it."""
+    """An entry with all that the server stores of it."""
     return {
         "id": entry.id,
         "lcEntryParentId": entry.parent.id if entry.parent else None,

@@ -1,4 +1,4 @@
-"""DataGym's errors: one form of body, and keys that say what happened."""
+"""DataGym's errors, whose bodies have one form with a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An answer that is an error. ``body`` is ``None`` where the server sends none."""
+    """An error answer. ``body`` is ``None`` where the server sends none."""
 
     def __init__(self, status: int, key: str | None, *params: Any) -> None:
         super().__init__(key)
@@ -20,17 +20,17 @@ class ApiError(Exception):
 
 
 def unreadable() -> ApiError:
-    """Of a body that is no JSON, has an unknown property, or a value of another type."""
+    """The error for a body that is not JSON, has an unknown property, or a value of another type."""
     return ApiError(400, None)
 
 
 def broken() -> ApiError:
-    """What the server did not expect, its database for instance."""
+    """An unexpected error, for instance of the database."""
     return ApiError(500, "ex_system")
 
 
 def generic(key: str, *params: Any) -> ApiError:
-    """A client's mistake that the server calls its own."""
+    """A mistake of the client that the server answers with 500."""
     return ApiError(500, f"ex_gen_{key}", *params)
 
 
@@ -43,7 +43,7 @@ def exists(what: str, by: str, value: str) -> ApiError:
 
 
 def invalid(*faults: tuple[str, str]) -> ApiError:
-    """What bean validation found: names, and the keys of what is wrong with them."""
+    """The faults that bean validation found, by name and key."""
     error = ApiError(400, "ex_validation")
     details = [{"name": name, "key": key, "params": [name]} for name, key in faults]
     error.body = {"key": "ex_validation", "params": [], "msg": "Validation error.", "code": 0, "details": details}
@@ -51,7 +51,7 @@ def invalid(*faults: tuple[str, str]) -> ApiError:
 
 
 def odd(name: str, key: str) -> ApiError:
-    """What the server itself finds wrong with an upload."""
+    """A fault that the server itself finds in an upload."""
     error = ApiError(400, "ex_validation")
     assert error.body is not None
     error.body["details"] = [{"name": name, "key": key, "params": [name]}]

@@ -14,7 +14,7 @@ _CLASS_ORDER = ("POINT", "LINE", "POLYGON", "RECTANGLE", "IMAGE_SEGMENTATION", "
 
 
 def export(state: State, project: Project) -> bytes:
-    """The body, pretty-printed."""
+    """The body of an export, pretty-printed."""
     tasks = [t for t in state.tasks_of(project) if t.state in FINISHED]
     items: list[Json] = [_header(project)] if tasks else []
     items += [_task(state, t) for t in reversed(tasks)]
@@ -83,7 +83,7 @@ def _xy(point: tuple[float, float]) -> Json:
 
 
 def _whole(numbers: Json) -> Json:
-    """Cut to integers; all or none."""
+    """Coordinates truncated to integers, or all ``None`` where one is invalid."""
     if any(n is None or n < 0 for n in numbers.values()):
         return dict.fromkeys(numbers)
     return {name: math.trunc(n) for name, n in numbers.items()}

@@ -1,4 +1,4 @@
-"""The JSON Schema that the server enforces on imports, with its gaps: what is wrong, by pointer."""
+"""The JSON Schema that the server enforces on imports, gaps included."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST = {"rectangle": 1, "point": 1}
 
 
 def faults(items: list[Any]) -> list[Fault]:
-    """All faults of a body that is an array."""
+    """All faults of a body that is an array, each with its JSON pointer."""
     found = [] if items else [("#", "expected minimum item count: 1, found: 0")]
     for n, item in enumerate(items):
         found += _item(item, f"#/{n}")
@@ -31,7 +31,7 @@ def faults(items: list[Any]) -> list[Fault]:
 
 
 def message(found: list[Fault]) -> str:
-    """The text for people that goes into ``errorMessages``."""
+    """The text of ``errorMessages`` for some faults."""
     by_place: dict[str, list[str]] = {}
     for place, text in found:
         by_place.setdefault(place, []).append(text)
@@ -126,7 +126,7 @@ def _point(point: Any, names: tuple[str, ...], at: str) -> Iterator[Fault]:
 
 
 def _not_a_number(value: Any) -> Iterator[str]:
-    """Why a value is neither a number from 0 nor a text of digits."""
+    """Why a value is neither a number of at least 0 nor a text of digits."""
     if isinstance(value, str):
         if not _DIGITS.fullmatch(value):
             yield f"string [{value}] does not match pattern ^[0-9]+$"

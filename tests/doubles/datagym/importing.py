@@ -1,4 +1,4 @@
-"""The JSON import («prediction»): one transaction for a whole body, and all that the server does not look at."""
+"""The JSON import («prediction»): one transaction for a whole body, with few checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXT = 255  # characters of the column in the database
 
 
 def run(state: State, project: Project, body: bytes) -> Json:
-    """The answer to an import. 200 also for what was refused."""
+    """Import labels. The answer is 200 even if they were refused."""
     if not body.strip():
         raise generic("error_messages", "Unable to parse the content. No data available?")
     try:
@@ -93,7 +93,7 @@ def _label(state: State, entry: Entry, label: Json, parent: Value | None) -> Val
 
 
 def _place(value: Value, point: Json) -> None:
-    """Read one coordinate object into a value. The class decides, whatever the key was."""
+    """Store one coordinate object in a value. Its form depends on the class, whatever the key was."""
     kind, is_box = value.entry.type, "w" in point or "h" in point
     if kind == "IMAGE_SEGMENTATION":
         raise generic("entry_type_not_found", kind)

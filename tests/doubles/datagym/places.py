@@ -28,7 +28,7 @@ Faults = Iterator[tuple[str, str]]
 
 
 def _text(name: str, value: Any, pattern: re.Pattern[str] | None = None) -> Faults:
-    """What bean validation says of a text that is needed."""
+    """The faults that bean validation finds in a required text."""
     if value is None:
         yield from ((name, "ex_notnull"), (name, "ex_notempty"))
         return
@@ -151,7 +151,7 @@ def _summary(state: State, dataset: Dataset, internal: bool) -> Json:
 
 
 def dataset_shown(state: State, dataset: Dataset, *, internal: bool) -> Json:
-    """A dataset by itself; internally without its media."""
+    """A single dataset; the internal API shows it without its media."""
     made = _summary(state, dataset, internal)
     del made["mediaCount"]
     if not internal:
@@ -180,7 +180,7 @@ def media_shown(media: Media) -> Json:
 
 
 def upload(state: State, dataset: Dataset, name: str | None, data: bytes, *, internal: bool) -> Media:
-    """One file, whose name is in a header: verbatim, or internally in Base64."""
+    """Upload one file, whose name is in a header: verbatim in v1, in Base64 in the internal API."""
     if name is None:
         raise broken() if internal else odd("Header: X-filename", "ex_val_empty")
     if not name:
@@ -208,7 +208,7 @@ def upload(state: State, dataset: Dataset, name: str | None, data: bytes, *, int
 
 
 def add_urls(state: State, dataset: Dataset, urls: Any) -> list[Json]:
-    """Addresses, of which only the text after the last point is looked at."""
+    """Add URLs, of which only the text after the last point is checked."""
     if not isinstance(urls, list):
         raise unreadable()
     answers = []

@@ -1,4 +1,4 @@
-"""The server: which handler answers what in which of the two dialects, on loopback.
+"""The server, on loopback, with the handlers of both dialects.
 
 with running(edition="open-core") as double:
     requests.get(f"{double.url}/api/project")
@@ -44,7 +44,7 @@ def _on(method: str, v1: str | None, internal: str | None) -> Callable[[Handler]
 
 
 def dispatch(request: Request, state: State) -> Any:
-    """Who may, then what."""
+    """Check the credentials, then call the handler."""
     path = re.sub(r"^//", "/", request.path)  # the Python client doubles it for configurations
     v1 = path.startswith("/api/v1/")
     _check_access(request, state, path, v1)
@@ -329,7 +329,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
-        """Silence."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -340,7 +340,7 @@ class _Server(ThreadingHTTPServer):
 
 @dataclass
 class Double:
-    """A running server; ``cut`` says after which requests the connection breaks off before the answer."""
+    """A running server; ``cut`` says for which requests the connection is closed before the answer."""
 
     url: str
     state: State
@@ -352,7 +352,7 @@ class Double:
 
 @contextmanager
 def running(edition: str = "hosted") -> Iterator[Double]:
-    """A server of an edition, with one known token; stopped at the end."""
+    """Run a server of an edition, which accepts one token, and stop it at the end."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.state = State(edition, places.open_core_owner(edition), {TOKEN}, _USERS.get(edition, "user-7"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -1,4 +1,4 @@
-"""What a DataGym server knows: projects, datasets, media, tasks and values."""
+"""The state of a DataGym server: projects, datasets, media, tasks and values."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Value:
             yield from child.walk()
 
     def copy(self, parent: Value | None = None) -> Value:
-        """The same values in new objects, so that a transaction can be taken back."""
+        """The same values in new objects, so that a transaction can be rolled back."""
         made = replace(self, parent=parent, points=list(self.points), checked=list(self.checked), children=[])
         made.children = [child.copy(made) for child in self.children]
         return made
@@ -186,7 +186,7 @@ class State:
         return found
 
     def connected(self, number: str) -> Dataset:
-        """A dataset, as calls about projects name it."""
+        """A dataset, as calls for projects show it."""
         if number not in self.datasets or self.datasets[number].deleted:
             raise not_found("Dataset", number)
         return self.datasets[number]

@@ -1,4 +1,4 @@
-"""Tasks: listed, looked into, moved, finished."""
+"""Tasks: listing, showing, moving and finishing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATES = ("BACKLOG", "WAITING", "IN_PROGRESS", "COMPLETED", "SKIPPED", "REVIEWED
 
 
 def listed(state: State, project: Project, query: Mapping[str, str], *, internal: bool) -> list[Json]:
-    """The tasks of a project; v1 shows those that wait, unless a state is asked for."""
+    """The tasks of a project; v1 lists the waiting ones, unless a state is given."""
     if not internal and not _SEARCH.fullmatch(query.get("search", "")):
         raise invalid(("", "ex_pattern"))
     wanted = query.get("state") or (None if internal else "WAITING")
@@ -29,7 +29,7 @@ def listed(state: State, project: Project, query: Mapping[str, str], *, internal
 
 
 def _holds(task: Task, words: Sequence[str]) -> bool:
-    """Whether a task has one of the words, if there are any."""
+    """Whether a task contains one of the search words, if there are any."""
     return not words or any(w in f"{task.media.name} {task.labeler}" for w in words)
 
 
@@ -43,7 +43,7 @@ def _item(task: Task) -> Json:
 
 
 def shown(state: State, task: Task) -> Json:
-    """A task with its values. Looking makes what is missing of the global classifications."""
+    """A task with its values. Showing it creates the missing values of global classifications."""
     values.ensure_globals(state, task)
     project = task.project
     return {
@@ -59,7 +59,7 @@ def shown(state: State, task: Task) -> Json:
 
 
 def complete(state: State, task: Task, body: Any) -> Json:
-    """Finish, if the configuration is the one that was seen, and all values are sound."""
+    """Finish a task, if the configuration has not changed since it was shown, and all values are valid."""
     if not isinstance(body, dict) or set(body) - {"lastChangedConfig"}:
         raise unreadable()
     if body.get("lastChangedConfig") is None:
@@ -77,7 +77,7 @@ def skip(task: Task) -> None:
 
 
 def move_all(state: State, body: Any) -> None:
-    """Between the backlog and where labelers see them."""
+    """Move tasks into the backlog or out of it."""
     if not isinstance(body, dict) or set(body) != {"projectId", "datasetId", "direction"}:
         raise unreadable()
     source = {"WAITING": "BACKLOG", "BACKLOG": "WAITING"}.get(body["direction"])

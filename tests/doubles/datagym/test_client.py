@@ -1,4 +1,4 @@
-"""The double, driven by DataGym's own Python client, which knows the server: a check of the double.
+"""The double, driven by DataGym's own Python client, to check that the double behaves as the real server.
 
 Its pins do not install on today's Python, and it does not need them: ``pip install --no-deps datagym==0.7.2``.
 """
@@ -41,8 +41,8 @@ def client(double: server.Double, monkeypatch: pytest.MonkeyPatch) -> Any:
     return datagym.Client(server.TOKEN, f"{double.url}/")
 
 
-def test_labels_go_there_and_back(client: Any, double: server.Double, tmp_path: Path) -> None:
-    """Its whole way: project, dataset, image, configuration, labels, export."""
+def test_labels_are_exported_as_they_were_imported(client: Any, double: server.Double, tmp_path: Path) -> None:
+    """Project, dataset, image, configuration, labels and export."""
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     project = client.get_project_by_name("Road signs")
     dataset = client.create_dataset("drive 7", "the seventh")
@@ -67,7 +67,7 @@ def test_labels_go_there_and_back(client: Any, double: server.Double, tmp_path: 
     assert client.remove_dataset(dataset.id, project.id)
 
 
-def test_errors_are_those_that_it_knows(client: Any) -> None:
+def test_errors_are_those_that_the_client_expects(client: Any) -> None:
     import datagym
 
     with pytest.raises(datagym.ClientException):

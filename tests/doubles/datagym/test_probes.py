@@ -1,4 +1,4 @@
-"""The double answers raw questions as a real DataGym (core 0.29, MariaDB) does, whose answers ``probes.json`` keeps.
+"""The double answers raw requests as a real DataGym (core 0.29, MariaDB) did; ``probes.json`` has the recorded answers.
 
 They are asked of a real server too, where the environment names one: see ``tests/datagym_servers.py``. Run as a program,
 ``python -m tests.doubles.datagym.test_probes``, it asks that server and writes the file anew.
@@ -50,12 +50,12 @@ def test_the_server_answers_as_it_did(area: str) -> None:
         check(area, server)
 
 
-def test_there_are_many_questions() -> None:
+def test_there_are_many_requests() -> None:
     assert sum(map(len, expected().values())) > 600
 
 
 def write() -> None:
-    """Keep what a real server says, of the dialect that the environment names."""
+    """Record the answers of a real server, in the dialect that the environment names."""
     kept = expected() if GOLDEN.exists() else {}
     with datagym_servers.real() as server:
         for area in probes.AREAS:

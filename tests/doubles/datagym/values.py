@@ -1,4 +1,4 @@
-"""Values of labels: made, checked, changed one by one, and shown."""
+"""Values of labels: creating, validating, changing and showing them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SELECT_KEY = re.compile(r"[a-zA-Z0-9_ -]*")
 
 
 def create(entry: Entry, parent: Value | None, labeler: str | None) -> Value:
-    """A value with empty values of its classifications below."""
+    """A value with empty values for its classifications as children."""
     made = Value(new_id(), entry, parent, labeler=labeler)
     made.children = [create(child, made, labeler) for child in entry.children if not child.is_geometry]
     return made
 
 
 def ensure_globals(state: State, task: Task) -> None:
-    """The values of all global classifications are there from the first import or look on."""
+    """Create the values of all global classifications, as the first import or showing of a task does."""
     there = {v.entry.id for v in task.values}
     task.values += [
         create(e, None, state.user) for e in task.project.entries if not e.is_geometry and e.id not in there
@@ -28,7 +28,7 @@ def ensure_globals(state: State, task: Task) -> None:
 
 
 def check(value: Value) -> None:
-    """Whether the value could be in a finished task."""
+    """Whether a finished task may have the value."""
     entry = value.entry
     if entry.is_geometry:
         value.valid = _sound(value)
@@ -50,7 +50,7 @@ def _sound(value: Value) -> bool:
 
 
 def first_bad(task: Task) -> Value | None:
-    """What stands in the way of finishing a task."""
+    """The values that prevent a task from being finished."""
     for value in task.all_values():
         check(value)
         if not value.valid:
@@ -59,7 +59,7 @@ def first_bad(task: Task) -> Value | None:
 
 
 def new(state: State, number: str, body: Any) -> Value:
-    """Draw: an empty value tree."""
+    """Create an empty value with its children."""
     known = ("iterationId", "mediaId", "labelTaskId", "lcEntryId", "lcEntryValueParentId")
     if not isinstance(body, dict) or set(body) - set(known):
         raise unreadable()
@@ -79,7 +79,7 @@ def new(state: State, number: str, body: Any) -> Value:
 
 
 def update(state: State, number: str, body: Any) -> Value:
-    """Change: the body is the whole value; little of it is checked."""
+    """Change a value; the body is the whole value, with few checks."""
     if not isinstance(body, dict):
         raise unreadable()
     if len(body.get("comment") or "") > 128:
@@ -113,7 +113,7 @@ def update(state: State, number: str, body: Any) -> Value:
 
 
 def change_type(state: State, number: str, body: Json) -> Value:
-    """Another class: a new value with the same coordinates, and nothing else of the old one."""
+    """Change the class: a new value with the same coordinates and nothing else of the old one."""
     task, old = state.value(number)
     entry = _entry(task.project, body.get("newLcEntryId", ""))
     if entry is old.entry:
@@ -130,7 +130,7 @@ def change_type(state: State, number: str, body: Json) -> Value:
 
 
 def delete(state: State, number: str) -> None:
-    """Only geometries can go."""
+    """Delete a value; only geometries can be deleted."""
     task, value = state.value(number)
     if not value.entry.is_geometry:
         raise generic("entry_value_delete", number)

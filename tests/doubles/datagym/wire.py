@@ -1,4 +1,4 @@
-"""What goes over the wire: a request on its way to a handler, and answers that are more than JSON."""
+"""Requests as handlers get them, and answers that are not plain JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass
 class Call:
-    """A request on its way to a handler; ``ids`` are the parts of its path."""
+    """A request for a handler; ``ids`` are the variable parts of its path."""
 
     request: Request
     state: State
@@ -37,14 +37,14 @@ class Call:
 
 @dataclass
 class Raw:
-    """An answer that is not JSON made by us."""
+    """An answer with a body of its own."""
 
     body: bytes
     headers: dict[str, str]
 
 
 class Nowhere(ApiError):
-    """There is no such path; the answer is the framework's."""
+    """The framework's answer to an unknown path."""
 
     def __init__(self, path: str) -> None:
         super().__init__(404, None)
@@ -52,4 +52,4 @@ class Nowhere(ApiError):
 
 
 class Moved(Exception):
-    """Somebody is sent elsewhere."""
+    """A redirect."""

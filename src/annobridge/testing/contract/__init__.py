@@ -1,14 +1,17 @@
-"""The laws that every backend obeys, ours and yours. Inherit, say how a person edits in the tool, and run pytest:
+"""The contract of backends, as a class of pytest tests. Inherit from it, and write how labels are edited in your tool:
 
     class TestMine(BackendContract):
         backend = MyBackend
 
-        def tool(self, results):            # a person at your tool: edit, delete, add
-            return MyHands(results)
+        def options(self):
+            return {"url": "http://127.0.0.1:8000"}
 
-A law that needs something which the backend does not declare in its ``Capabilities`` is skipped by name, so that what a
-tool cannot do is seen. A law that is about no label type in particular is tried on the first type that the backend
-declares, boxes before all others. A tool may round: coordinates are compared as closely as ``precision`` says.
+        def tool(self, results):
+            return MyTool(results)          # has edit, delete and add: annobridge.testing.Tool
+
+Each test is a law. A law that needs something which the backend does not declare in its ``Capabilities`` is skipped with the
+reason. A law that is about no label type in particular is tried with the first type that the backend declares, boxes before
+all others. A tool may round coordinates: they are compared within ``precision``.
 """
 
 from .base import Tool
@@ -21,4 +24,4 @@ __all__ = ["BackendContract", "Tool"]
 
 
 class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws):
-    """Inherit from this; the name of the subclass begins with ``Test``."""
+    """The laws for one backend. Inherit from this class, under a name that begins with ``Test``; ``Laws`` says what to set."""

@@ -1,4 +1,4 @@
-"""Laws of merging: what people did in the tool is in the dataset once, or is listed with the reason why it is not."""
+"""Laws about loads: every change made in the tool is applied once, or is listed with the reason why it is not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _WORKED = "a person changed, deleted and made labels"
 
 
 class MergedLaws(Laws):
-    """Nothing of what people did is lost, taken twice or taken against a restriction."""
+    """No change is lost, applied twice, or applied although it is not allowed."""
 
     def test_loading_twice_is_loading_once(self) -> None:
-        """The second load finds nothing and writes nothing."""
+        """A second load finds no changes and writes nothing."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         results = self.send(dataset, label_type)
@@ -27,7 +27,7 @@ class MergedLaws(Laws):
         self.require_equal(dataset.labels().to_arrow(), labels, "a load follows another at once")
 
     def test_all_allowed_and_no_edits_here_gives_what_the_tool_has(self) -> None:
-        """The dataset equals the tool, label by label."""
+        """After a load, the dataset and the tool have the same labels."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         results = self.send(dataset, label_type)
@@ -37,7 +37,7 @@ class MergedLaws(Laws):
         self.require_same(here, there, "return the labels that a load writes to the dataset, and no others")
 
     def test_nothing_allowed_changes_nothing(self) -> None:
-        """All five restrictions on: not a byte is written, and every change is listed as refused."""
+        """With all five permissions off nothing is written, and every change is listed as refused."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         before = dataset.labels().to_arrow()
@@ -48,7 +48,7 @@ class MergedLaws(Laws):
         self.require_equal(dataset.labels().to_arrow(), before, "nothing is allowed")
 
     def test_every_change_is_accepted_refused_or_in_conflict(self) -> None:
-        """Nothing is dropped without a line."""
+        """No change is dropped without being listed."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         results = self.send(dataset, label_type, allow_additions=False)
@@ -67,7 +67,10 @@ class MergedLaws(Laws):
         )  # fmt: skip
 
     def test_new_labels_have_ids_of_their_own(self) -> None:
-        """The same two labels made on the first image of each of three tasks: six labels, and the next load adds none."""
+        """The same two labels are added to the first image of each of three tasks: six labels with six ids, in one load.
+
+        A remote id has to be unique on its sample only: a tool may number the labels of each task or image from 1.
+        """
         label_type = self.main_type()
         self.require_new(label_type)
         dataset = self.dataset(label_type, 0)
@@ -78,14 +81,18 @@ class MergedLaws(Laws):
                 self.draw(tool, sample_id, label_type, label)
         self.require_distinct(self.rows(results))
         self.require_load(self.load(dataset), "a person made six labels", added=6)
-        ids = dataset.labels("field").to_arrow()["label_id"].to_pylist()
+        labels = dataset.labels().to_arrow()
+        ids = labels["label_id"].to_pylist()
         assert len(set(ids)) == len(ids), self.expected(
-            "give each new label a remote_id of its own", "two labels of the dataset have one id"
+            "give each new label a label_id of its own",
+            f"the {len(ids)} labels of the dataset have {len(set(ids))} ids",
+            f"The bridge with the backend {self.backend.name!r}",
         )
         self.require_load(self.load(dataset), "it follows another load at once")
+        self.require_equal(dataset.labels().to_arrow(), labels, "a load follows another at once")
 
     def test_the_size_of_tasks_does_not_matter(self) -> None:
-        """One task or three: the same labels in the end."""
+        """One task or three give the same labels."""
         label_type = self.main_type()
         outcomes: list[list[dict[str, Any]]] = []
         for size in (None, 2):

@@ -1,4 +1,4 @@
-"""Laws of what comes back: every label that was sent, as it was sent, under the sample that it was sent with."""
+"""Laws about downloads: what nobody changed is returned as it was sent, each label on its sample."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .base import Laws
 
 
 class ReturnedLaws(Laws):
-    """What nobody touched comes back as it was sent."""
+    """Labels that nobody changed are returned as they were sent."""
 
     @pytest.mark.parametrize("label_type", examples.types())
     def test_untouched_labels_come_back_equal(self, label_type: str) -> None:
-        """Upload, download, plan is empty; and a load writes nothing."""
+        """A load after which nobody changed anything finds no changes and writes nothing."""
         self.require(label_type)
         dataset = self.dataset(label_type, 0)
         before = dataset.labels().to_arrow()
@@ -25,7 +25,7 @@ class ReturnedLaws(Laws):
 
     @pytest.mark.parametrize("label_type", examples.types())
     def test_the_baseline_is_what_is_downloaded(self, label_type: str) -> None:
-        """Every label that was sent is in the baseline, with its id here and one of the tool's; nothing comes twice."""
+        """``download`` returns every label that was sent once, and answers for every sample; with the columns of ``REMOTE``."""
         self.require(label_type)
         dataset = self.dataset(label_type, 1)
         results = self.send(dataset, label_type)
@@ -46,7 +46,7 @@ class ReturnedLaws(Laws):
         )
 
     def test_more_labels_than_a_page_come_back(self) -> None:
-        """Answers in pages are read to the end, and no page twice."""
+        """All pages of the tool's answers are read, and none twice."""
         label_type = self.main_type()
         dataset = create_dataset(self.folder / "dataset")
         dataset.add_samples(examples.crowded(self.folder / "images", label_type, self.many))
@@ -59,7 +59,7 @@ class ReturnedLaws(Laws):
         self.require_load(self.load(dataset), "nobody did anything")
 
     def test_turned_boxes_stay_turned(self) -> None:
-        """A backend whose tool has upright boxes only says so in ``check_task``, before anything is sent."""
+        """Rotated boxes are returned with their rotation; a backend whose tool has none refuses them in ``check_task``."""
         self.require("detections")
         dataset = create_dataset(self.folder / "dataset")
         dataset.add_samples(examples.turned(self.folder / "images"))
@@ -77,7 +77,7 @@ class ReturnedLaws(Laws):
         self.require_load(self.load(dataset), "nobody did anything")
 
     def test_every_image_is_shown_under_its_sample(self) -> None:
-        """Labels are drawn on what is shown, so an image under another sample makes them wrong."""
+        """The tool shows the image of each sample, and not that of another."""
         self.require_method("image", "the tool's images")
         label_type = self.main_type()
         results = self.send(self.dataset(label_type), label_type)

@@ -1,4 +1,4 @@
-"""Laws of the schema: attributes of every type, of some classes only, and read-only; and what the schema does not have."""
+"""Laws about the schema: attributes of every type, of some classes only, and read-only; labels outside the schema."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FOREIGN = "unicorn"  # no class of the schema
 
 
 class SchemaLaws(Laws):
-    """What the schema says holds for what people do."""
+    """The schema is kept to."""
 
     @pytest.mark.parametrize("name", sorted(examples.ATTRIBUTE_VALUES))
     def test_an_attribute_edited_in_the_tool_comes_back_as_its_type(self, name: str) -> None:
-        """Text stays text: "007" does not become 7, nor does "true" become true."""
+        """Text stays text: "007" does not become 7, nor "true" a boolean."""
         label_type = self.main_type()
         if name not in self.attribute_types(label_type):
             pytest.skip(f"{self.backend.name} has no attribute of type {name} on {label_type}")
@@ -43,7 +43,7 @@ class SchemaLaws(Laws):
         assert found == wanted, self.expected(f"return the attribute as {wanted}", f"it is {found}")
 
     def test_attributes_of_one_class_stay_with_it(self) -> None:
-        """Labels of that class have the attribute in the tool, and its edits come back; labels of others do not have it."""
+        """Labels of that class have the attribute in the tool, and its edits are loaded; labels of other classes do not have it."""
         label_type = self._type_with_attributes(among=_CLASSED)
         if not self.backend.capabilities.class_attributes:
             pytest.skip(f"{self.backend.name} has no attributes of some classes only")
@@ -69,7 +69,7 @@ class SchemaLaws(Laws):
         self.require_load(self.load(dataset), f"a person set the attribute of {owner!r} on one label", edited=1)
 
     def test_a_read_only_attribute_is_not_taken(self) -> None:
-        """Whatever the tool lets people do with it, the dataset keeps its value, and the change is listed as refused."""
+        """The dataset keeps its value even if the tool lets it be changed, and the change is listed as refused."""
         label_type = self._type_with_attributes()
         dataset = self.dataset(label_type, 0)
         before = dataset.labels().to_arrow()
@@ -81,7 +81,7 @@ class SchemaLaws(Laws):
         self.require_equal(dataset.labels().to_arrow(), before, "a person changed a read-only attribute")
 
     def test_a_read_only_attribute_is_shown_as_such(self) -> None:
-        """What the tool is declared to lock is locked, and nothing else."""
+        """With ``Capabilities.read_only``, the tool shows the read-only attributes as such, and no others."""
         label_type = self._type_with_attributes()
         if not self.backend.capabilities.read_only:
             pytest.skip(f"{self.backend.name} does not show attributes as read-only")
@@ -93,7 +93,7 @@ class SchemaLaws(Laws):
         )
 
     def test_a_class_that_is_not_in_the_schema_is_unexpected(self) -> None:
-        """It is reported under its own name, and the label keeps its class."""
+        """The class is reported under its own name, and the label keeps its old class."""
         label_type = self.main_type(among=_CLASSED)
         if not self.any_class:
             pytest.skip(
@@ -114,7 +114,7 @@ class SchemaLaws(Laws):
         )
 
     def test_labels_of_a_strange_type_never_enter_a_field(self) -> None:
-        """A box drawn in a run of polylines is unexpected, and is returned."""
+        """A box added in a run of polylines is listed as unexpected, and not written."""
         self.require("polylines")
         self.require_new("detections")
         dataset = self.dataset("polylines", 0)

@@ -1,4 +1,4 @@
-"""Laws of sending: each task is made once, however often it is tried, can be removed, and holds no secret."""
+"""Laws about sending: a task is made once, however often it is sent; it can be deleted; and no secret is stored."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from ...backend.base import AnnotationBackend, Receipt, Task
-from ...backend.checked import CheckedBackend
-from ...bridge.pending_tasks import PendingTasks
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
 from .base import Laws
@@ -21,30 +20,35 @@ SECRET = "s3cr3t-canary-7f1e"  # noqa: S105
 
 
 class _Lost(BackendError):
-    """The server took a task, and its answer did not arrive."""
+    """The server accepted a task, but its answer did not arrive."""
 
 
 class SentLaws(Laws):
-    """A task is on the server once, and not longer than it should be."""
+    """A task is on the server once, until it is deleted."""
 
-    def test_sending_again_under_the_same_name_makes_no_second_task(self) -> None:
-        """An answer that was lost is not a task that was not made."""
+    def test_sending_again_under_the_same_name_makes_no_second_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """``upload`` is called twice with the same task: the second call returns the state of the first."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
-        results = self.send(dataset, label_type)
-        stores, run = dataset.stores, results.run
-        rows = stores.runs.tasks(run)
-        todo = [(rows["task"][0].as_py(), rows["sample_ids"][0].values)]
-        with PendingTasks(stores, run, todo, {}) as outgoing:
-            again = CheckedBackend(results.backend).upload(outgoing.task(0))
-        before, after = results.receipts()[0].state, json.loads(json.dumps(dict(again.state)))
-        assert after == before, self.expected(
-            f"return the same state when a task of the same name is sent again, {before}", f"it returned {after}"
+        upload = self.backend.upload
+        states: list[dict[str, Any]] = []
+
+        def upload_twice(backend: AnnotationBackend, task: Task) -> Receipt:
+            receipts = [upload(backend, task), upload(backend, task)]
+            states.extend(json.loads(json.dumps(dict(receipt.state))) for receipt in receipts)
+            return receipts[0]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(self.backend, "upload", upload_twice)
+            self.send(dataset, label_type)
+        first, second = states
+        assert second == first, self.expected(
+            f"return the same state when a task of the same name is sent again, {first}", f"it returned {second}"
         )
         self.require_load(self.load(dataset), "a task was sent twice, and nobody did anything")
 
     def test_a_run_that_lost_an_answer_is_resumed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The second task arrives, its answer does not: resume sends nothing twice, and the run is whole."""
+        """The second task arrives, its answer does not: after ``resume_annotation`` every task is on the server once."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         lost = self._lose_an_answer(monkeypatch, dataset, label_type)
@@ -62,7 +66,7 @@ class SentLaws(Laws):
         )
 
     def test_a_run_that_lost_an_answer_is_aborted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The second task arrives, its answer does not: ``find`` knows it, so that abort removes it too."""
+        """The second task arrives, its answer does not: ``find`` returns its state, so that ``abort_annotation`` removes it too."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         before = dataset.labels().to_arrow()
@@ -73,7 +77,7 @@ class SentLaws(Laws):
         self.require_equal(dataset.labels().to_arrow(), before, "a run is aborted")
 
     def test_a_task_is_no_larger_than_the_tool_takes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A run larger than ``largest_task`` makes several tasks, of which none has more samples."""
+        """A run of more samples than ``largest_task`` is sent as several tasks, none of which has more."""
         label_type = self.main_type()
         can = self.backend.capabilities
         largest = min(can.largest_task or 4, 4)
@@ -93,7 +97,7 @@ class SentLaws(Laws):
         self.require_load(self.load(dataset), "nobody did anything")
 
     def test_deleting_twice_is_quiet_and_then_the_task_is_gone(self) -> None:
-        """Clean-up can be repeated; a load after it is an error that touches nothing."""
+        """``cleanup`` can be repeated; a load after it raises ``Gone`` and changes nothing."""
         label_type = self.main_type()
         dataset = self.dataset(label_type, 0)
         before = dataset.labels().to_arrow()
@@ -113,7 +117,7 @@ class SentLaws(Laws):
         self.require_equal(dataset.labels().to_arrow(), before, "the task is gone")
 
     def test_no_secret_is_kept_or_shown(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Not in the run, what the backend keeps of its tasks included; not in a repr, not in the log."""
+        """Credentials are not in the stored run, the states of its receipts, a repr or the log."""
         names = self.backend.Config.credentials
         if not names:
             pytest.skip(f"{self.backend.name} has no credentials")
@@ -138,18 +142,18 @@ class SentLaws(Laws):
             )
 
     def _lose_an_answer(self, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, label_type: str) -> Receipt:
-        """Send tasks of two samples. The server takes the second, and its answer is lost; this is what it was."""
-        real = self.backend.upload
+        """Send tasks of two samples until the answer to the second is lost; returns the receipt that was in it."""
+        upload = self.backend.upload
         receipts: list[Receipt] = []
 
-        def cut(backend: AnnotationBackend, task: Task) -> Receipt:
-            receipts.append(real(backend, task))
+        def lose_second(backend: AnnotationBackend, task: Task) -> Receipt:
+            receipts.append(upload(backend, task))
             if len(receipts) == 2:
                 raise _Lost("the answer was lost")
             return receipts[-1]
 
         with monkeypatch.context() as patch, suppress(_Lost):
-            patch.setattr(self.backend, "upload", cut)
+            patch.setattr(self.backend, "upload", lose_second)
             self.send(dataset, label_type, task_size=2)
         assert len(receipts) == 2, (
             f"The bridge is expected to stop at the second task, whose answer is lost; instead, it sent {len(receipts)}."

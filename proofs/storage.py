@@ -1,0 +1,89 @@
+"""The storage of datasets in proofs: a disk, or an S3 server on loopback."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+BUCKET = "proofs"
+KEYS = {"aws_access_key_id": "proofs", "aws_secret_access_key": "proofs"}
+
+
+class Storage(Protocol):
+    """A kind of storage, open within the ``with`` block."""
+
+    options: dict[str, str] | None
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def uri(self, folder: Path) -> str:
+        """The URI for a dataset of a local folder."""
+
+    def copy(self, old: str, new: str) -> None:
+        """Copy a dataset to another URI."""
+
+
+class Disk:
+    options: dict[str, str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def uri(self, folder: Path) -> str:
+        return str(folder)
+
+    def copy(self, old: str, new: str) -> None:
+        shutil.copytree(old, new)
+
+
+class S3:
+    """An S3 server (moto), running within the ``with`` block."""
+
+    options: dict[str, str] | None = None
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "proofs.s3_server"]
+        self._server = subprocess.Popen(
+            command, cwd=Path(__file__).parents[1], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert self._server.stdout is not None
+        port = self._server.stdout.readline().strip()
+        if not port:
+            raise RuntimeError("The S3 server did not start; install moto with: pip install --group prove")
+        url = f"http://127.0.0.1:{port}"
+        self.options = {**KEYS, "aws_endpoint": url, "aws_region": "us-east-1", "allow_http": "true"}
+        self._client = _client(url)
+        self._client.create_bucket(Bucket=BUCKET)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.communicate()  # it exits when its standard input ends
+
+    def uri(self, folder: Path) -> str:
+        return f"s3://{BUCKET}{folder.absolute()}"
+
+    def copy(self, old: str, new: str) -> None:
+        source, target = (uri.removeprefix(f"s3://{BUCKET}/") for uri in (old, new))
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{source}/")
+        for key in [entry["Key"] for page in pages for entry in page.get("Contents", ())]:
+            self._client.copy_object(
+                Bucket=BUCKET, Key=target + key.removeprefix(source), CopySource={"Bucket": BUCKET, "Key": key}
+            )
+
+
+def _client(url: str) -> Any:
+    import boto3  # installed with moto, which only proofs on S3 need
+    from botocore.config import Config
+
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=Config(proxies={}), **KEYS)
+
+
+STORAGES: dict[str, Callable[[], Storage]] = {"disk": Disk, "s3": S3}

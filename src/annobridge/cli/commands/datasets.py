@@ -1,0 +1,126 @@
+"""The commands ``datasets``, ``info`` and ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...exceptions import AnnobridgeError
+from .. import show
+from ..options import DatasetOption, JsonOption, open_dataset
+from ..wording import to_cli
+from .runs import run_summary, runs_table
+
+if TYPE_CHECKING:
+    from ...dataset import Dataset
+
+
+def datasets(
+    folder: Annotated[Path, typer.Argument(help="The folder to look in.")] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """List the datasets in a folder."""
+    from ...dataset import list_datasets, load_dataset
+
+    def summary(name: str) -> dict[str, Any]:
+        try:
+            ds = load_dataset(folder / name)
+            found: dict[str, Any] = {
+                "samples": len(ds),
+                "labels": ds.count_labels(),
+                "runs": len(ds.list_annotation_runs()),
+            }
+        except AnnobridgeError as error:
+            found = {"problem": to_cli(str(error))}
+        return {"name": name, "path": str((folder / name).resolve()), **found}
+
+    rows = [summary(name) for name in list_datasets(folder)]
+    show.emit(rows, as_json, lambda data: _datasets(data, folder))
+
+
+def _datasets(rows: list[dict[str, Any]], folder: Path) -> Iterator[Any]:
+    if not rows:
+        yield f"There is no dataset in {folder.resolve()}; `annobridge import IMAGES DATASET` makes one."
+        return
+    cells = [[r["name"], *(r.get(n, "–") for n in ("samples", "labels", "runs"))] for r in rows]
+    yield show.heading(str(folder.resolve()))
+    yield show.table(["dataset", "samples", "labels", "runs"], cells, ("samples", "labels", "runs"))
+    for row in rows:
+        if "problem" in row:
+            yield f"{row['name']}: {row['problem']}"
+
+
+def info(dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
+    """What is in a dataset: samples, label fields with their classes, and runs."""
+    show.emit(_describe(open_dataset(dataset)), as_json, _info)
+
+
+def _describe(ds: Dataset) -> dict[str, Any]:
+    from ...core.schema import infer
+
+    stats = infer.describe(ds.labels().to_reader())
+    fields = [
+        {
+            "field": name,
+            "types": sorted(s.types()),
+            "labels": s.labels,
+            "classes": sorted(s.classes),
+            "attributes": {n: sorted(kinds) for n, kinds in sorted(s.attributes.items())},
+        }
+        for name, s in sorted(stats.items())
+    ]
+    runs = [run_summary(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
+    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs}
+
+
+def _info(data: dict[str, Any]) -> Iterator[Any]:
+    labels = sum(f["labels"] for f in data["fields"])
+    yield show.names_and_values(
+        [("dataset", data["dataset"]), ("samples", f"{data['samples']:,}"), ("labels", f"{labels:,}")]
+    )
+    if data["fields"]:
+        rows = [
+            [f["field"], " + ".join(f["types"]), f"{f['labels']:,}", _first(f["classes"]), _first(f["attributes"])]
+            for f in data["fields"]
+        ]
+        yield show.table(["field", "type", "labels", "classes", "attributes"], rows, ("labels",))
+    if data["runs"]:
+        yield runs_table(data["runs"])
+
+
+def _first(names: Any, shown: int = 6) -> str:
+    names = list(names)
+    return ", ".join(names[:shown]) + (f", … ({len(names)})" if len(names) > shown else "")
+
+
+def doctor(
+    dataset: DatasetOption = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired.")] = False,
+    pixel_labels: Annotated[
+        str,
+        typer.Option(
+            metavar="keep|rescale",
+            help="With --repair, for images whose width and height were the wrong way round: the boxes and points that came from "
+            "no tool are left as they are, or rescaled, as is right for those that were imported in pixels of the image as it is "
+            "shown.",
+        ),
+    ] = "keep",
+    as_json: JsonOption = False,
+) -> None:
+    """Look for damage in a dataset, and repair it.
+
+    What earlier versions, crashes and other programs may have left: sizes of images that EXIF data turn, ids that are there
+    twice, values that may not be stored, labels without a sample, runs of one key. Without --repair, nothing is written.
+
+    Labels that were drawn in a tool are right even where an image had the wrong size, and are never moved. Images that EXIF data
+    only mirror or turn by a half (orientations 2 to 4) have the same size either way, and need nothing.
+
+    Exit codes: 0 all is well, or was repaired; 1 something is left.
+    """
+    report = open_dataset(dataset).doctor(repair, pixel_labels)
+    show.emit(report.to_dict(), as_json, lambda _: [show.heading(report.dataset), *report.lines()])
+    if not report.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,126 @@
+"""The commands ``import``, ``export`` and ``attach``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import show
+from ..options import DatasetOption, FormatOptions, JsonOption, open_dataset, parse_options
+from ..wording import to_cli
+
+
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="A folder of images, with or without metadata.jsonl, or a dataset of another tool.")
+    ],
+    dataset: Annotated[str, typer.Argument(help="The dataset to make, or to add to.")],
+    format: Annotated[  # noqa: A002 - the word that everybody looks for
+        str | None, typer.Option("--format", "-f", help="folder, fiftyone, pixano, …; found by looking if not given.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="create, overwrite or add.")] = "create",
+    tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")
+    ] = False,
+    ignore: Annotated[
+        bool, typer.Option("--ignore", help="Go on without label files that the format does not read.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Import nothing if something would be left out or changed.")
+    ] = False,
+    classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
+    coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it is ambiguous.")] = None,
+    schema: Annotated[
+        str | None, typer.Option(metavar="FILE:CLASS", help="A pydantic model with the types of the attributes.")
+    ] = None,
+    option: FormatOptions = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a dataset of a folder of images or of a dataset of another tool. The files stay where they are."""
+    from ...io.import_dataset import import_dataset
+
+    named = {
+        "coordinates": coordinates,
+        "schema": schema,
+        "classes": classes,
+    }
+    given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
+    invalid = "clip" if clip else "refuse"
+    report = import_dataset(source, dataset, format, mode, tag or (), invalid, ignore, strict, **given)
+    show.emit(_with_notes(report.to_dict()), as_json, _imported)
+
+
+def _imported(data: dict[str, Any]) -> Iterator[Any]:
+    added = ", ".join(f"{count:,} {name}" for name, count in data["labels"].items())
+    labels = f" and their labels ({added})" if added else ""
+    yield f"Imported {show.plural(data['samples'], 'sample')}{labels} into {data['dataset']}."
+    if data["known"]:
+        yield f"{show.plural(data['known'], 'sample')} of the source were there already, and stay as they are."
+    for name, count in data["kept"].items():
+        yield f"{count:,} labels were left out, as their samples have labels in {name!r} already."
+    yield from (f"Note: {note}" for note in data["notes"])
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="folder, fiftyone, pixano, …")],  # noqa: A002 - as above
+    dataset: DatasetOption = None,
+    dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
+    option: FormatOptions = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset in another tool's format."""
+    from ...io.export_dataset import export_dataset
+
+    given = ({"dialect": dialect} if dialect is not None else {}) | parse_options(option)
+    report = export_dataset(open_dataset(dataset), folder, format, **given)
+    show.emit(_with_notes(report.to_dict()), as_json, _exported)
+
+
+def _with_notes(data: dict[str, Any]) -> dict[str, Any]:
+    """A report whose notes name commands and options."""
+    return data | {"notes": [to_cli(note) for note in data["notes"]]}
+
+
+def _exported(data: dict[str, Any]) -> Iterator[Any]:
+    yield f"Wrote {show.plural(data['samples'], 'sample')} and {show.plural(data['labels'], 'label')} to {data['folder']}."
+    yield from (f"Note: {note}" for note in data["notes"])
+
+
+def attach(
+    uri: Annotated[str, typer.Argument(help="The LanceDB database: a folder, or s3://, gs://, az://.")],
+    table: Annotated[str, typer.Option(help="The table of images.")] = "images",
+    id: Annotated[str, typer.Option(help="Its column of ids.")] = "id",  # noqa: A002 - as in the library
+    media: Annotated[str, typer.Option(help="Its column of paths, URIs, bytes or blobs.")] = "image",
+    dataset: Annotated[str | None, typer.Option(help="Where annobridge's tables go, if not beside it.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN[=FIELD]", help="A column of labels to take over; repeatable.")
+    ] = None,
+    coordinates: Annotated[str, typer.Option(help="Of boxes in these columns: relative or pixels.")] = "relative",
+    box_format: Annotated[str, typer.Option(help="Of boxes in these columns: xywh or xyxy.")] = "xywh",
+    classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Cut boxes that leave their image back to it.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a dataset whose samples are a LanceDB table that is there already; the table is never written."""
+    from ...io.attach import attach as attach_table
+
+    ds = attach_table(uri, table, id, media, dataset)
+    names = [name.strip() for name in classes.split(",")] if classes is not None else []
+    invalid = "clip" if clip else "refuse"
+    taken = {}
+    for text in labels or ():
+        column, _, field = text.partition("=")
+        taken[field or column] = ds.adopt_labels(column, field or None, coordinates, box_format, names, invalid)
+    data = {"dataset": ds.uri, "samples": len(ds), "labels": taken}
+    show.emit(data, as_json, _attached)
+
+
+def _attached(data: dict[str, Any]) -> Iterator[Any]:
+    yield f"Attached {show.plural(data['samples'], 'sample')}; the dataset is {data['dataset']}."
+    for field, count in data["labels"].items():
+        yield f"Took over {show.plural(count, 'label')} into {field!r}."

@@ -1,0 +1,142 @@
+"""The annotation tools that the demo can start, edit labels in by a script, and stop."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from ..backend.base import Receipt
+from ..exceptions import UnknownBackend
+
+# Backend name → class, called with the folder of the demo; imported only when it is chosen.
+_TOOLS = {"memory": f"{__name__}:MemoryTool", "pixano": "annobridge_pixano.demo:PixanoTool"}
+
+Box = Sequence[float]  # relative x, y, width, height
+
+
+class Annotator(Protocol):
+    """Edits labels in a tool, as an annotator would. Labels and samples are named by their ids in the dataset."""
+
+    def move(self, label_id: str, box: Box) -> None:
+        """Replace the box of a label."""
+
+    def set_class(self, label_id: str, name: str) -> None:
+        """Change the class of a label."""
+
+    def set_attribute(self, label_id: str, name: str, value: Any) -> None:
+        """Change one attribute of a label."""
+
+    def classify(self, sample_id: str, field: str, name: str) -> None:
+        """Change the class of a whole image, in a field of type classification."""
+
+    def draw(self, sample_id: str, name: str, box: Box, attributes: Mapping[str, Any]) -> None:
+        """Add a box with its class and attributes to an image."""
+
+    def delete(self, label_id: str) -> None:
+        """Delete a label."""
+
+
+class DemoTool(Protocol):
+    """An annotation tool on this machine."""
+
+    title: str
+    has_page: bool  # whether it can be opened in a browser
+    options: Mapping[str, str]  # backend options by which it is reached; complete once it has started
+    note: str  # printed before it starts; empty if there is nothing to start
+
+    def start(self) -> None:
+        """Start the tool."""
+
+    def annotator(self, receipts: Sequence[Receipt]) -> Annotator:
+        """An annotator for the first task of what was sent."""
+
+    def commands(self) -> Mapping[str, Sequence[str]]:
+        """Arguments of ``annobridge`` that "start" and "stop" the tool; empty if there is nothing to start."""
+
+    def stop(self) -> None:
+        """Stop the tool."""
+
+
+def find(backend: str, folder: Path) -> DemoTool:
+    """The tool of a backend, which keeps its data in ``folder``. Raises ``UnknownBackend`` for one without a demo."""
+    if backend not in _TOOLS:
+        raise UnknownBackend(
+            f"The demo cannot work with the backend {backend!r}; it can with {', '.join(sorted(_TOOLS))}."
+        )
+    tool: DemoTool = pkgutil.resolve_name(_TOOLS[backend])(folder)
+    return tool
+
+
+class MemoryTool:
+    """The memory backend. It is part of this process, so there is nothing to start."""
+
+    title = "the memory backend"
+    has_page = False
+    options: Mapping[str, str] = {"url": "memory://demo"}
+    note = ""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is not used: nothing is kept on disk."""
+
+    def start(self) -> None:
+        pass
+
+    def annotator(self, receipts: Sequence[Receipt]) -> MemoryAnnotator:
+        return MemoryAnnotator(self.options["url"], receipts[0].task)
+
+    def commands(self) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    def stop(self) -> None:
+        """Remove all tasks, so that the next demo in this process starts empty."""
+        from ..backend.memory import SERVERS
+
+        SERVERS.pop(self.options["url"], None)
+
+
+class MemoryAnnotator:
+    """Edits the label rows of one task on a memory server."""
+
+    def __init__(self, url: str, task: str) -> None:
+        from ..backend.memory import SERVERS
+
+        self._server, self._task = SERVERS[url], task
+
+    def _edit(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        labels = self._server.labels[self._task]
+        self._server.labels[self._task] = pa.Table.from_pylist(change(labels.to_pylist()), labels.schema)
+
+    def _update(self, where: Mapping[str, str], **values: Any) -> None:
+        self._edit(lambda rows: [row | values if where.items() <= row.items() else row for row in rows])
+
+    def move(self, label_id: str, box: Box) -> None:
+        self._update({"label_id": label_id}, bounding_box=list(box))
+
+    def set_class(self, label_id: str, name: str) -> None:
+        self._update({"label_id": label_id}, label=name)
+
+    def set_attribute(self, label_id: str, name: str, value: Any) -> None:
+        from ..core.rows import attribute
+
+        rows = self._server.labels[self._task].to_pylist()
+        (row,) = (row for row in rows if row["label_id"] == label_id)
+        others = [a for a in row["attributes"] or () if a["name"] != name]
+        changed = sorted([*others, attribute(name, value)], key=lambda a: str(a["name"]))
+        self._update({"label_id": label_id}, attributes=changed)
+
+    def classify(self, sample_id: str, field: str, name: str) -> None:
+        self._update({"sample_id": sample_id, "field": field}, label=name)
+
+    def draw(self, sample_id: str, name: str, box: Box, attributes: Mapping[str, Any]) -> None:
+        from ..core.rows import Detection
+
+        remote_id = self._server.new_ids(1)[0].as_py()
+        new = Detection(name, box, attributes=dict(attributes)).row() | {"sample_id": sample_id, "remote_id": remote_id}
+        self._edit(lambda rows: [*rows, new])
+
+    def delete(self, label_id: str) -> None:
+        self._edit(lambda rows: [row for row in rows if row["label_id"] != label_id])
