@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..arrays import Bools, as_mask, list_lengths
-from ..checks.columns import Columns, Floats
-from ..checks.validate import TOLERANCE, clip
+from ..checks.label_columns import Floats, LabelColumns
+from ..checks.shape_checks import TOLERANCE
+from ..checks.validate import clip
 
 MODES = ("clip", "refuse")
 PIXEL_OF_UNKNOWN = 0.001  # of the width or height of an image whose size is not known
@@ -18,7 +19,7 @@ def overhang(labels: pa.Table) -> Floats:
 
     What may lie outside (turned boxes, cuboids) does not overhang, nor does what is no number at all.
     """
-    table = Columns(labels)
+    table = LabelColumns(labels)
     over = np.zeros((table.size, 2))
     rows, boxes, upright = table.boxes
     with np.errstate(invalid="ignore"):
@@ -48,7 +49,7 @@ def within_a_pixel(over: Floats, sizes: Floats) -> Bools:
     return near & over_any
 
 
-def clipped(labels: pa.Table, where: Bools) -> pa.Table:
+def clip_where(labels: pa.Table, where: Bools) -> pa.Table:
     """``labels`` with those at which ``where`` holds cut back to their images."""
     order = np.arange(labels.num_rows)
     order[where] = labels.num_rows + np.arange(int(where.sum()))

@@ -20,7 +20,7 @@ from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 from .reconcile import Merged, Provenance, merge
 
-_MARK = "\n"  # how the remote id of a carried label begins; no tool's own id does
+_COPY_PREFIX = "\n"  # how the remote id of a carried label begins; no tool's own id does
 
 
 def resolve(given: str | Mapping[str, str] | None, schema: LabelSchema) -> dict[str, str]:
@@ -60,41 +60,41 @@ def _problem(target: str, source: FieldSchema, schema: LabelSchema) -> str | Non
     return None
 
 
-def singles(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
+def single_label_fields(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
     """The fields, destinations among them, that hold one label per sample."""
     own = [spec.name for spec in schema.fields.values() if spec.type in SINGLE]
     return [*own, *(destinations[name] for name in own if name in destinations)]
 
 
-def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
+def split_baseline(base: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The baseline of what was sent, and that of what was carried into other fields."""
-    carried = pc.starts_with(base["remote_id"], _MARK)
+    carried = pc.starts_with(base["remote_id"], _COPY_PREFIX)
     return filter_rows(base, pc.invert(carried)).combine_chunks(), base.filter(carried).combine_chunks()
 
 
-def carry(
+def redirect(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
     fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance,
 ) -> Merged:  # fmt: skip
     """``merged`` with what concerns ``fields`` (field → destination) done there and not in the field itself."""
     to = pa.array(list(fields))
-    result = _outcome(merged, sent, ours, to)
+    result = _labels_after_load(merged, sent, ours, to)
     result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
-    theirs = _copies(result, fields, provenance.run_id)
+    theirs = _as_copies(result, fields, provenance.run_id)
     there = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
         theirs, ours, returned, LabelSchema({}), single, policy, provenance,
     )  # fmt: skip
-    here = {n: _without(getattr(merged, n), to) for n in ("writes", "replaced", "baseline")}
+    here = {n: _without_fields(getattr(merged, n), to) for n in ("writes", "replaced", "baseline")}
     both = {n: pa.concat_tables([here.get(n, getattr(merged, n)), getattr(there, n)]) for n in Merged.__slots__}
     return replace(merged, **both)
 
 
-def _without(rows: pa.Table, fields: pa.Array) -> pa.Table:
+def _without_fields(rows: pa.Table, fields: pa.Array) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["field"], value_set=fields)))
 
 
-def _outcome(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
+def _labels_after_load(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
     """The labels of the run as the load would leave them."""
     known = pc.is_in(ours["label_id"], value_set=sent["label_id"].combine_chunks())
     gone = pc.is_in(ours["label_id"], value_set=merged.replaced["label_id"].combine_chunks())
@@ -103,11 +103,11 @@ def _outcome(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -
     return rows.filter(pc.is_in(rows["field"], value_set=fields)).combine_chunks()
 
 
-def _copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
+def _as_copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
     codes = pc.index_in(rows["field"], value_set=pa.array(list(fields)))
     target = pa.array(list(fields.values()), pa.string()).take(codes.combine_chunks())
-    keys = pc.binary_join_element_wise(target, rows["label_id"].combine_chunks(), _MARK)
-    remote = pc.binary_join_element_wise(pa.repeat("", rows.num_rows), rows["label_id"].combine_chunks(), _MARK)
+    keys = pc.binary_join_element_wise(target, rows["label_id"].combine_chunks(), _COPY_PREFIX)
+    remote = pc.binary_join_element_wise(pa.repeat("", rows.num_rows), rows["label_id"].combine_chunks(), _COPY_PREFIX)
     bare = rows.drop_columns(["label_id", "field", "rev", "run", "tool"])
     out = conform(bare, REMOTE, remote_id="")
     for name, column in (("label_id", ids.derive(run_id, keys.to_pylist())), ("field", target), ("remote_id", remote)):

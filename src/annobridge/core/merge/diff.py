@@ -13,7 +13,7 @@ from ..arrays import Bools, as_array, not_null
 from ..compare import equal_rows
 from ..labels import COMPONENTS
 
-PREFIX = "attributes."
+ATTRIBUTE_PREFIX = "attributes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +53,27 @@ def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     place = pc.index_in(theirs["label_id"], value_set=as_array(base["label_id"])).combine_chunks()
     known = not_null(place)
     t_both, b_both = np.flatnonzero(known), place.drop_null().to_numpy()
-    differ = ~same(base, theirs, b_both, t_both)
+    differ = ~same_components(base, theirs, b_both, t_both)
     t_new = np.flatnonzero(~known)
     gone = np.ones(base.num_rows, bool)
     gone[b_both] = False
     gone &= pc.is_in(base["sample_id"], value_set=returned).to_numpy()
     b_gone = np.flatnonzero(gone)
     edits, adds, deletes = int(differ.sum()), len(t_new), len(b_gone)
-    b = take(base, np.concatenate([b_both[differ], np.full(adds, -1), b_gone]))
-    t = take(theirs, np.concatenate([t_both[differ], t_new, np.full(deletes, -1)]))
+    b = take_or_null(base, np.concatenate([b_both[differ], np.full(adds, -1), b_gone]))
+    t = take_or_null(theirs, np.concatenate([t_both[differ], t_new, np.full(deletes, -1)]))
     kinds = np.repeat([0, 1, 2], [edits, adds, deletes])
     return Changes(b, t, kinds != 1, kinds != 2, components_differ(b, t, kinds == 0))
 
 
-def take(table: pa.Table, index: np.ndarray) -> pa.Table:
+def take_or_null(table: pa.Table, index: np.ndarray) -> pa.Table:
     """Rows by number; -1 gives a row of nulls."""
     if not table.num_rows:  # nothing to point at: Arrow refuses even a null index into no chunks
         return pa.Table.from_arrays([pa.nulls(len(index), f.type) for f in table.schema], schema=table.schema)
     return table.take(pa.array(np.maximum(index, 0), mask=index < 0))
 
 
-def same(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
+def same_components(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
     """Whether all components of some rows of ``a`` equal those of some rows of ``b``, pair by pair."""
     out = np.ones(len(a_rows), bool)
     for name in (*(c for columns in COMPONENTS.values() for c in columns), "attributes"):
@@ -101,5 +101,5 @@ def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, 
         )
     for name in sorted(attributes.names(left["attributes"]) | attributes.names(right["attributes"])):
         values = (attributes.values(side["attributes"], name) for side in (left, right))
-        out[PREFIX + name] = spread(~equal_rows(*values))
+        out[ATTRIBUTE_PREFIX + name] = spread(~equal_rows(*values))
     return {c: rows for c, rows in out.items() if rows.any()}

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from .. import attributes
 from ..labels import COMPONENTS, KIND_TYPES
-from .diff import PREFIX
+from .diff import ATTRIBUTE_PREFIX
 
 _POINTS = 3  # of a shape, shown
 _EXAMPLES, _SHOWN = 3, 80  # values of a reason, and characters of a value
@@ -62,8 +62,8 @@ def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
         return pa.array([KIND_TYPES.get(kind, kind) for kind in kinds], pa.string())
     if component == "spatial":
         return pa.array(map(_shape, *(rows[name] for name in COMPONENTS["spatial"])), pa.string())
-    if component.startswith(PREFIX):
-        return attributes.values(rows["attributes"], component.removeprefix(PREFIX))
+    if component.startswith(ATTRIBUTE_PREFIX):
+        return attributes.values(rows["attributes"], component.removeprefix(ATTRIBUTE_PREFIX))
     return pa.nulls(rows.num_rows, pa.string())
 
 
@@ -101,7 +101,7 @@ def summary(batches: Iterable[pa.RecordBatch]) -> str:
             counts[row["reason"]] += row["count_all"]
             said = values.setdefault(row["reason"], {})
             if row["theirs"] is not None and len(said) <= _EXAMPLES:
-                name = f"{row['component']} = " if row["component"].startswith(PREFIX) else ""
+                name = f"{row['component']} = " if row["component"].startswith(ATTRIBUTE_PREFIX) else ""
                 said[name + row["theirs"][:_SHOWN]] = None
     return ", ".join(f"{n} × {reason}{_examples(list(values[reason]))}" for reason, n in counts.most_common())
 

@@ -11,15 +11,15 @@ import pyarrow.compute as pc
 from ..arrays import Bools, as_array, as_mask, equal, not_null
 from ..schema import FRAMES
 from . import findings
-from .match import key_of
+from .match import sample_keys
 
 
-def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
+def without_frames_on_images(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
     """``theirs`` (not matched yet) with the frame numbers on images as they were sent, and findings for those that
     were not. An image is all there is, so the label itself is taken.
     """
     number = as_array(theirs["frame_number"])
-    sent = as_array(base["frame_number"]).take(pc.index_in(key_of(theirs), value_set=key_of(base)))
+    sent = as_array(base["frame_number"]).take(pc.index_in(sample_keys(theirs), value_set=sample_keys(base)))
     wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
     if not wrong.any():
         return theirs, findings.FINDINGS.empty_table()
