@@ -20,9 +20,9 @@ _DIGIT_POSITIONS = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
 def join_parts(*parts: str) -> str:
     r"""Several texts joined into one; different texts never give the same result.
 
-    >>> name("7", "s0")
+    >>> join_parts("7", "s0")
     '7\ns0'
-    >>> name("a\nb", "c") == name("a", "b\nc")
+    >>> join_parts("a\nb", "c") == join_parts("a", "b\nc")
     False
     """
     return "\n".join(p.replace("\\", "\\\\").replace("\n", "\\n") if "\\" in p or "\n" in p else p for p in parts)

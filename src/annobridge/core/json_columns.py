@@ -13,7 +13,7 @@ from .labels import ATTRIBUTE
 def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """The JSON text of each value; null stays null.
 
-    >>> texts(pa.array(["a", None, "a"])).to_pylist()
+    >>> to_json(pa.array(["a", None, "a"])).to_pylist()
     ['"a"', None, '"a"']
     """
     values = as_array(values)

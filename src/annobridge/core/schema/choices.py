@@ -15,7 +15,7 @@ _MAX_CHOICES = 26  # that have a letter
 def choices_of_letters(letters: str, choices: Sequence[str]) -> list[str]:
     """The choices that the letters stand for: ``A`` is the first. Empty if the text is not letters of these choices.
 
-    >>> picked("A;C", ["a cat", "a dog", "a bird"])
+    >>> choices_of_letters("A;C", ["a cat", "a dog", "a bird"])
     ['a cat', 'a bird']
     """
     indices = [ord(c) - 65 for c in re.findall("[A-Z]", letters)] if _LETTERS.fullmatch(letters) else []
@@ -30,7 +30,7 @@ def format_answer(chosen: Sequence[str], explanation: str) -> str:
 def answer_as_letters(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
     """The letters and the explanation of an answer; ``None`` if the answer is not made of the choices.
 
-    >>> letters_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
+    >>> answer_as_letters("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
     (['A', 'C'], 'both meow')
     """
     found = parse_answer(answer, choices)
@@ -42,7 +42,7 @@ def answer_as_letters(answer: str, choices: Sequence[str]) -> tuple[list[str], s
 def parse_answer(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
     """The choices and the explanation of an answer; ``None`` if the answer is not made of the choices.
 
-    >>> chosen_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
+    >>> parse_answer("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
     (['a cat', 'a kitten'], 'both meow')
     """
     head, _, explanation = (answer, "", "") if answer in choices else answer.partition(": ")
