@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.checks.validate import TOLERANCE
+from ...core.checks.shape_checks import TOLERANCE
 from ...exceptions import InvalidSource
 from .lines import fail
 

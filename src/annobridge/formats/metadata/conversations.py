@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.did_you_mean import did_you_mean
 from ...core.rows import Message
-from ...core.schema.choices import as_text, chosen_of, picked
+from ...core.schema.choices import choices_of_letters, format_answer, parse_answer
 from .lines import fail
 
 FIELD = "conversations"
@@ -115,7 +115,7 @@ def chosen(content: str, given: Sequence[str], explanation: str | None = None) -
     """
     marked = _MARKED.fullmatch(content) if given else None
     letters, why = (marked[1], marked[2] or explanation or "") if marked else (content, explanation or "")
-    if (texts := chosen_of(letters, given)) is not None and not texts[1]:
-        return as_text(texts[0], why)
-    found = picked(letters, given)
-    return as_text(found, why) if found else content
+    if (texts := parse_answer(letters, given)) is not None and not texts[1]:
+        return format_answer(texts[0], why)
+    found = choices_of_letters(letters, given)
+    return format_answer(found, why) if found else content

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...core import geometry
-from ...core.schema.choices import chosen_of
+from ...core.schema.choices import parse_answer
 from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES
@@ -258,7 +258,7 @@ def _exchanges(messages: Sequence[Line]) -> list[Line]:
             asked = {"content": m["content"], "question_type": m.get("question_type") or "OPEN", "choices": choices}
             made[m["number"]] = {"question": said(asked, m), "responses": []}
         elif m["role"] == "answer" and m["number"] in made:
-            picked = chosen_of(m["content"], choices)
+            picked = parse_answer(m["content"], choices)
             content, why = (", ".join(picked[0]), picked[1]) if picked else (m["content"], "")
             answer = {"content": content, "explanation": why} if why else {"content": content}
             made[m["number"]]["responses"].append(said(answer, m))

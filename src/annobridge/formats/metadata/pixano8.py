@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import geometry
-from ...core.schema.choices import letters_of
+from ...core.schema.choices import answer_as_letters
 from ...store.media import Media
 from . import conversations
 from .common import CATEGORIES
@@ -140,7 +140,7 @@ def _thread(conversation: str, messages: Sequence[Line]) -> Line:
         if m["role"] == "question":
             choices = m.get("choices") or []
             entry |= {"question_type": m.get("question_type") or "OPEN", "choices": choices}
-        elif m["role"] == "answer" and (picked := letters_of(m["content"], choices)):
+        elif m["role"] == "answer" and (picked := answer_as_letters(m["content"], choices)):
             entry["content"] = f"[[{','.join(picked[0])}]] {picked[1]}".rstrip()
         made.append(said(entry, m))
     return {"id": conversation, "messages": made}

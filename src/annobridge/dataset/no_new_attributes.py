@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Fixed:
+class NoNewAttributes:
     """A base for classes with ``__slots__``."""
 
     __slots__ = ()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..exceptions import SchemaError
-from . import column_values
+from . import json_columns
 from .arrays import as_array, as_mask, list_lengths
 from .attributes import build
 from .labels import ATTRIBUTE
@@ -25,7 +25,7 @@ SCORES = ("confidence", "score", "scores", "confidences")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ColumnFormat:
     """How boxes and classes are written: ``coordinates`` are ``"relative"`` to the image or ``"pixels"`` of it as it is shown,
     boxes ``"xywh"`` or ``"xyxy"``; ``classes`` gives the names of classes that are numbers.
     """
@@ -35,7 +35,7 @@ class Form:
     classes: Sequence[str] = ()
 
 
-def check(name: str, type_: pa.DataType, form: Form) -> None:
+def check(name: str, type_: pa.DataType, form: ColumnFormat) -> None:
     """Raise ``SchemaError`` for a column that holds no labels, or a form that is not known."""
     for value, known in ((form.coordinates, ("relative", "pixels")), (form.box_format, ("xywh", "xyxy"))):
         if value not in known:
@@ -52,7 +52,7 @@ def check(name: str, type_: pa.DataType, form: Form) -> None:
         )
 
 
-def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form) -> pa.Table:
+def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: ColumnFormat) -> pa.Table:
     """The labels of some samples. ``sizes`` is ``[width, height]`` of each, looked at for pixels only."""
     if _members(values.type):
         return _boxes(sample_ids, *_flattened(values), sizes, form)
@@ -68,11 +68,11 @@ def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form
         return pa.table({
             "sample_id": ids, "kind": pa.repeat("classification", len(ids)), "label": _names(values, form.classes)
         })  # fmt: skip
-    return pa.table({"sample_id": ids, "kind": pa.repeat("scalar", len(ids)), "value": column_values.texts(values)})
+    return pa.table({"sample_id": ids, "kind": pa.repeat("scalar", len(ids)), "value": json_columns.to_json(values)})
 
 
 def _boxes(
-    sample_ids: pa.Array, rows: np.ndarray, members: Mapping[str, pa.Array], sizes: np.ndarray, form: Form
+    sample_ids: pa.Array, rows: np.ndarray, members: Mapping[str, pa.Array], sizes: np.ndarray, form: ColumnFormat
 ) -> pa.Table:
     box = next(n for n in BOXES if n in members)
     class_ = _first(members, CLASSES)
@@ -84,7 +84,7 @@ def _boxes(
         found["label"] = _names(members[class_], form.classes)
     if score is not None:
         found["confidence"] = members[score].cast(pa.float64())
-    rest = [column_values.attribute(n, v) for n, v in members.items() if n not in (box, score, class_)]
+    rest = [json_columns.attribute_column(n, v) for n, v in members.items() if n not in (box, score, class_)]
     at = [np.flatnonzero(as_mask(a.is_valid())) for a in rest]
     flat = [a.take(pa.array(where)) for a, where in zip(rest, at, strict=True)]
     none = pa.array([], ATTRIBUTE)
@@ -94,7 +94,7 @@ def _boxes(
     return pa.table({**found, "kind": pa.repeat("box", len(rows))})
 
 
-def _relative(boxes: pa.Array, sizes: np.ndarray, form: Form) -> pa.Array:
+def _relative(boxes: pa.Array, sizes: np.ndarray, form: ColumnFormat) -> pa.Array:
     flat = boxes.cast(pa.list_(pa.float64())) if _is_list(boxes.type) else None
     if flat is None or (len(flat) and (list_lengths(flat) != 4).any()):
         raise SchemaError("A box of the column is not four numbers; correct it, [x, y, width, height].")

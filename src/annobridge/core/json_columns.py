@@ -10,7 +10,7 @@ from .arrays import as_array
 from .labels import ATTRIBUTE
 
 
-def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
+def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """The JSON text of each value; null stays null.
 
     >>> texts(pa.array(["a", None, "a"])).to_pylist()
@@ -23,7 +23,7 @@ def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     return pa.array([json.dumps(v, default=str) for v in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
 
 
-def is_plain(type_: pa.DataType) -> bool:
+def is_plain_type(type_: pa.DataType) -> bool:
     """Whether a column holds one text, number or boolean per row, or a list of texts."""
     if pa.types.is_list(type_):
         return _is_text(type_.value_type)
@@ -34,13 +34,13 @@ def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
-def attribute(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+def attribute_column(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
     """Values as attributes of labels; null where there is none."""
     values = as_array(values)
-    return of_texts(name, _kind(values.type), texts(values))
+    return attribute_column_of_json(name, _kind(values.type), to_json(values))
 
 
-def of_texts(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
+def attribute_column_of_json(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
     """Attributes of a type whose values are JSON texts already; null where there is none."""
     size = len(values)
     parts = [pa.repeat(pa.scalar(name), size), pa.repeat(pa.scalar(kind), size), values]
