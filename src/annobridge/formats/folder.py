@@ -11,15 +11,16 @@ from ..exceptions import InvalidSource
 from ..spill.tables import Tables
 from . import sniff
 from .base import Options, Part
-from .metadata import source, write
-from .metadata.common import ClassKeys
-from .metadata.finish import Finish
-from .metadata.kinds import Kinds
 from .metadata.options import Reading, Writing
-from .metadata.place import METADATA, Folder, walk
-from .metadata.read import read
-from .metadata.schema import Schema
-from .metadata.source import Content, FolderSource
+from .metadata.reading import source
+from .metadata.reading.folder_files import METADATA, Folder, walk
+from .metadata.reading.label_rows import Finish
+from .metadata.reading.line_file import read
+from .metadata.reading.line_keys import ClassKeys
+from .metadata.reading.schema import Schema
+from .metadata.reading.source import Content, FolderSource
+from .metadata.reading.value_types import Kinds
+from .metadata.writing import writer as write
 from .unread import is_image_file, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")

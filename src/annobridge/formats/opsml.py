@@ -18,17 +18,17 @@ from ..core.rows import Sample
 from ..exceptions import InvalidSource
 from ..spill.tables import Tables
 from .base import Part
-from .metadata import source
-from .metadata.common import ClassKeys
-from .metadata.finish import Finish
-from .metadata.kinds import Kinds
 from .metadata.options import Reading, Writing
-from .metadata.out import FileNameOut, unsupported
-from .metadata.place import Folder
-from .metadata.read import read
-from .metadata.schema import Schema
-from .metadata.source import Content, FolderSource
-from .metadata.write import gathered
+from .metadata.reading import source
+from .metadata.reading.folder_files import Folder
+from .metadata.reading.label_rows import Finish
+from .metadata.reading.line_file import read
+from .metadata.reading.line_keys import ClassKeys
+from .metadata.reading.schema import Schema
+from .metadata.reading.source import Content, FolderSource
+from .metadata.reading.value_types import Kinds
+from .metadata.writing.file_name import FileNameOut, unsupported
+from .metadata.writing.writer import gathered
 
 _NAMES = ("file_name", "filepath")
 _DEFAULT = Reading()

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ...spill.tables import Tables
-from . import lines
-from .arrays import FileName, Quickstart
+from ....spill.tables import Tables
+from ..options import BY_VIEWS, FILE_NAME, Reading
+from . import json_lines as lines
 from .boxes import Units
 from .chunk import LINES, Chunk
-from .common import ClassKeys
-from .kinds import Kinds
-from .lines import Line, fail
-from .options import BY_VIEWS, FILE_NAME, Reading
-from .place import Folder
-from .views import HEADER, Views
+from .folder_files import Folder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys
+from .parallel_arrays import FileName, Quickstart
+from .pixano_views import HEADER, Views
+from .value_types import Kinds
 
 _FIXED = ("file_name", "filepath", "views")
 _ONE = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core.did_you_mean import did_you_mean
-from ...core.rows import Message
-from ...core.schema.choices import as_text, chosen_of, picked
-from .lines import fail
+from ....core.did_you_mean import did_you_mean
+from ....core.rows import Message
+from ....core.schema.choices import as_text, chosen_of, picked
+from .json_lines import fail
 
 FIELD = "conversations"
 TYPES = ("OPEN", "SINGLE_CHOICE", "SINGLE_CHOICE_EXPLANATION", "MULTI_CHOICE", "MULTI_CHOICE_EXPLANATION")

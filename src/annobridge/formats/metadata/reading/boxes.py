@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.checks.validate import TOLERANCE
-from ...exceptions import InvalidSource
-from .lines import fail
+from ....core.checks.validate import TOLERANCE
+from ....exceptions import InvalidSource
+from .json_lines import fail
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import attributes
-from ...core.arrays import as_array
-from ...exceptions import InvalidMedia, Unsupported
-from ...store import media
-from .common import CATEGORIES
-from .options import Writing
+from ....core import attributes
+from ....core.arrays import as_array
+from ....exceptions import InvalidMedia, Unsupported
+from ....store import media
+from ..options import Writing
+from ..reading.line_keys import CATEGORIES
 
 if TYPE_CHECKING:
-    from .write import Facts
+    from .writer import Facts
 
 Line = dict[str, Any]
 OBJECTS = "objects"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core.did_you_mean import did_you_mean
+from ....core.did_you_mean import did_you_mean
 from . import conversations
-from .arrays import add_views
 from .chunk import Chunk
-from .common import ClassKeys, classifications, metadata, own
 from .entities import Entities, as_attributes
-from .lines import Line, fail
-from .place import Folder
+from .folder_files import Folder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys, classifications, metadata, own
+from .parallel_arrays import add_views
 
 HEADER, VERSION = "$pixano", "jsonl/2"
 _LATER = frozenset(

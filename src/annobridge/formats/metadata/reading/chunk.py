@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...core.labels import LABELS
+from ....core.labels import LABELS
 from . import boxes
-from .kinds import Kinds, Where
-from .lines import place
+from .json_lines import place
+from .value_types import Kinds, Where
 
 LINES = 1_000  # of a chunk
 CLASS_KEYS = ("category", "categories", "label", "labels")

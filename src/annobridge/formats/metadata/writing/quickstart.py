@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ...core import geometry
-from ...core.schema.choices import chosen_of
-from ...store.media import Media
-from . import conversations
-from .common import CATEGORIES
-from .entities import STATES
-from .options import Writing
-from .out import Cells, Line, columns_of, common_checks, refuse, unsupported
+from ....core import geometry
+from ....core.schema.choices import chosen_of
+from ....store.media import Media
+from ..options import Writing
+from ..reading import conversations
+from ..reading.entities import STATES
+from ..reading.line_keys import CATEGORIES
+from .file_name import Cells, Line, columns_of, common_checks, refuse, unsupported
 
 if TYPE_CHECKING:
-    from .write import Facts
+    from .writer import Facts
 
 _EMPTY: dict[str, Any] = {"str": "", "int": 0, "float": 0.0, "bool": False}
 _TABLES = {"box": "bboxes", "mask": "masks", "keypoints": "keypoints"}

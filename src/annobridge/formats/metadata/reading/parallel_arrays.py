@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 from . import conversations
 from .chunk import Chunk, Parallel
-from .common import ClassKeys, classifications, metadata, own
 from .entities import Entities, check_view
-from .lines import Line, fail
-from .place import Folder
+from .folder_files import Folder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys, classifications, metadata, own
 
 _SHAPES = {"bboxes": "bbox", "masks": "mask", "keypoints": "keypoints"}  # Pixano's tables, and what one row of them is
 _LISTED = ("entities", "objects")

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...core import geometry
-from ...exceptions import InvalidLabels
+from ....core import geometry
+from ....exceptions import InvalidLabels
 from . import boxes
 from .chunk import Chunk
-from .common import ClassKeys
-from .lines import Line, fail
+from .json_lines import Line, fail
+from .line_keys import ClassKeys
 
 STATES = ("invisible", "hidden", "visible")
 _ALIASES = {

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .chunk import CLASS_KEYS
-from .lines import Line, fail
+from .json_lines import Line, fail
 
 CATEGORIES = "categories"  # image-level classes, and the label field that they become
 _NAMED = ("split", "view", "record")

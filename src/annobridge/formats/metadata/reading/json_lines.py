@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...core.json_values import DEEPEST, is_deeper
-from ...exceptions import InvalidSource
+from ....core.json_values import DEEPEST, is_deeper
+from ....exceptions import InvalidSource
 
 Line = dict[str, Any]
 

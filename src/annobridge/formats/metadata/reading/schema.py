@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from ...core.did_you_mean import did_you_mean
-from ...exceptions import InvalidOption, InvalidSource
-from .declared import Declarations
+from ....core.did_you_mean import did_you_mean
+from ....exceptions import InvalidOption, InvalidSource
+from .pixano_classes import Declarations
 
 Fitting = Callable[[Any, str], Any]  # a value and its place -> the value as the model has it
 _OWN = frozenset({"id", "created_at", "updated_at", "item_ref", "view_ref", "parent_ref"})  # of Pixano's own models

@@ -11,18 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import attributes, geometry
-from ...core.arrays import as_array, as_mask
-from ...core.checks import validate
-from ...core.labels import LABELS
-from ...exceptions import InvalidSource
-from . import boxes, kinds
+from ....core import attributes, geometry
+from ....core.arrays import as_array, as_mask
+from ....core.checks import validate
+from ....core.labels import LABELS
+from ....exceptions import InvalidSource
+from ..options import Reading
+from . import boxes
+from . import value_types as kinds
 from .chunk import AT
-from .common import ClassKeys
-from .kinds import Kinds
-from .lines import fail
-from .options import Reading
-from .read import File
+from .json_lines import fail
+from .line_file import File
+from .line_keys import ClassKeys
+from .value_types import Kinds
 
 # Attributes that are columns of LABELS, where their values can be.
 COLUMNS = {"label_id": pa.string(), "confidence": pa.float64(), "index": pa.int64(), "tags": pa.list_(pa.string())}

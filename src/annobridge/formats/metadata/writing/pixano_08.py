@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import geometry
-from ...core.schema.choices import letters_of
-from ...store.media import Media
-from . import conversations
-from .common import CATEGORIES
-from .out import Cells, Line, refuse, unsupported
-from .pixano import OWN, OWN_TYPES, Common, attribute_type, joint, said, scalar
-from .views import HEADER, VERSION
+from ....core import geometry
+from ....core.schema.choices import letters_of
+from ....store.media import Media
+from ..reading import conversations
+from ..reading.line_keys import CATEGORIES
+from ..reading.pixano_views import HEADER, VERSION
+from .file_name import Cells, Line, refuse, unsupported
+from .quickstart import OWN, OWN_TYPES, Common, attribute_type, joint, said, scalar
 
 
 class EightOut(Common):

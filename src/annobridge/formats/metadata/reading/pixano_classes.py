@@ -12,8 +12,8 @@ from typing import Any, Literal, NoReturn, Union
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from ...core.did_you_mean import did_you_mean
-from ...exceptions import InvalidOption
+from ....core.did_you_mean import did_you_mean
+from ....exceptions import InvalidOption
 
 _PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "Any": Any, "object": Any, "None": None}
 _ITEM = "DatasetItem"  # ends the names of the classes that describe a line

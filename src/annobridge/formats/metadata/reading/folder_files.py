@@ -13,11 +13,11 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from ...exceptions import InvalidSource
-from ...store import media
-from .. import unread
-from ..names import composed
-from .lines import fail
+from ....exceptions import InvalidSource
+from ....store import media
+from ... import unread
+from ...names import composed
+from .json_lines import fail
 
 METADATA = "metadata.jsonl"
 _SHOWN = 20

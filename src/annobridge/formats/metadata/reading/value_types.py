@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import column_values
-from ...exceptions import InvalidSource
-from .lines import fail
+from ....core import column_values
+from ....exceptions import InvalidSource
+from .json_lines import fail
 from .schema import Schema
 
 JSON = pa.large_string()  # marks a column of JSON texts, for values that no column holds as they are

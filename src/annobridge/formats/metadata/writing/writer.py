@@ -14,18 +14,18 @@ from typing import Any, BinaryIO, TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import is_rotated
-from ...core.labels import LABELS, SAMPLES
-from ...core.schema import infer
-from ...exceptions import InvalidMedia
-from ...spill.tables import Tables
-from ...store.media import FileMedia, Media, without_secrets
-from ..base import Part
-from .options import Writing
-from .out import Dialect, FileNameOut, unsupported
-from .pixano import QuickstartOut
-from .pixano8 import EightOut
-from .place import METADATA
+from ....core.arrays import is_rotated
+from ....core.labels import LABELS, SAMPLES
+from ....core.schema import infer
+from ....exceptions import InvalidMedia
+from ....spill.tables import Tables
+from ....store.media import FileMedia, Media, without_secrets
+from ...base import Part
+from ..options import Writing
+from ..reading.folder_files import METADATA
+from .file_name import Dialect, FileNameOut, unsupported
+from .pixano_08 import EightOut
+from .quickstart import QuickstartOut
 
 NO_SPLIT = "default"  # Pixano's name for it
 _HELD = ("bool", "int", "float", "string", "large_string", "null")

@@ -11,19 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array
-from ...core.labels import LABELS, SAMPLES, conform
-from ...exceptions import InvalidSource
-from ...spill.tables import Tables
-from .. import ids
-from ..base import PART, Part
+from ....core.arrays import as_array
+from ....core.labels import LABELS, SAMPLES, conform
+from ....exceptions import InvalidSource
+from ....spill.tables import Tables
+from ... import ids
+from ...base import PART, Part
 from . import boxes
 from .chunk import AT, OWN
-from .finish import Finish
-from .kinds import Kinds
-from .lines import fail
-from .place import Folder
-from .read import File
+from .folder_files import Folder
+from .json_lines import fail
+from .label_rows import Finish
+from .line_file import File
+from .value_types import Kinds
 
 Ints = npt.NDArray[np.int64]
 _MEASURED = ("width", "height")
