@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.formats.metadata_cases import folder, image, labels_of, opened, refused
 
 from annobridge.core.schema.choices import answer_as_letters
-from annobridge.formats.metadata.conversations import TYPES, chosen
+from annobridge.formats.metadata.reading.conversations import TYPES, chosen
 
 OPEN = {"content": "What color is the car?", "question_type": "OPEN"}
 VQA = [

@@ -11,31 +11,31 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array
-from ...core.labels import LABELS, SAMPLES, conform
-from ...exceptions import InvalidSource
-from ...spill.tables import Tables
-from .. import ids
-from ..base import PART, Part
+from ....core.arrays import as_array
+from ....core.labels import LABELS, SAMPLES, conform
+from ....exceptions import InvalidSource
+from ....spill.tables import Tables
+from ... import ids
+from ...base import PART, Part
 from . import boxes
-from .chunk import AT, OWN
-from .finish import Finish
-from .kinds import Kinds
-from .lines import fail
-from .place import Folder
-from .read import File
+from .chunk import PREFIX, RECORD_KEYS
+from .folder_files import ImageFolder
+from .json_lines import fail
+from .label_rows import LabelRowBuilder
+from .line_file import LineFile
+from .value_types import ValueTypes
 
 Ints = npt.NDArray[np.int64]
-_MEASURED = ("width", "height")
+_SIZES = ("width", "height")
 _EMPTY = pa.list_(pa.null())  # no column, where other lines have labels under that name
 
 
 @dataclass
-class Content:
+class FolderContent:
     """A folder with what its file says of it. Each sample is an image; a repeated line adds to the first of its image."""
 
-    folder: Folder
-    file: File | None
+    folder: ImageFolder
+    file: LineFile | None
     listed: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # images, in the order of the lines
     unlisted: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     ids: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # by image
@@ -49,9 +49,9 @@ class FolderSource:
 
     def __init__(
         self,
-        contents: Sequence[Content],
-        kinds: Kinds,
-        finish: Finish,
+        contents: Sequence[FolderContent],
+        kinds: ValueTypes,
+        finish: LabelRowBuilder,
         tables: Tables,
         notes: Sequence[str],
         assumptions: Sequence[str],
@@ -60,9 +60,9 @@ class FolderSource:
         self.notes, self.assumptions = notes, assumptions
         fields = {name for c in contents if c.file for _, found in c.file.chunks for name, _ in found}
         self._names = [
-            n for n in kinds.names("") if n not in _MEASURED and not (n in fields and kinds.type("", n) == _EMPTY)
+            n for n in kinds.names("") if n not in _SIZES and not (n in fields and kinds.type("", n) == _EMPTY)
         ]
-        self._own = [n for n in OWN[1:] if any(self._has(c, n) for c in contents)]
+        self._own = [n for n in RECORD_KEYS[1:] if any(self._has(c, n) for c in contents)]
 
     @property
     def count(self) -> int:
@@ -78,7 +78,7 @@ class FolderSource:
                 images = content.unlisted[start : start + PART]
                 yield Part(self._samples(content, images, {}), LABELS.empty_table())
 
-    def _chunk(self, content: Content, number: int) -> Iterator[Part]:
+    def _chunk(self, content: FolderContent, number: int) -> Iterator[Part]:
         assert content.file is not None  # noqa: S101 - chunks are of a file
         samples, fragments = content.file.chunks[number]
         table = self._tables.get(samples)
@@ -92,11 +92,11 @@ class FolderSource:
                 found = found.filter(pa.array(content.home[found["image"].to_numpy()] == number))
             if found.num_rows:
                 made = self._finish.rows(name, found, content.file, content.ids)
-                rows.append(conform(made, _COMING))
-        labels = pa.concat_tables(rows) if rows else _COMING.empty_table()
+                rows.append(conform(made, _LABELS))
+        labels = pa.concat_tables(rows) if rows else _LABELS.empty_table()
         yield Part(self._samples(content, images[keep], _columns(table.take(pa.array(keep)))), labels)
 
-    def _samples(self, content: Content, images: Ints, found: dict[str, pa.Array]) -> pa.Table:
+    def _samples(self, content: FolderContent, images: Ints, found: dict[str, pa.Array]) -> pa.Table:
         folder, size = content.folder, len(images)
         sizes = folder.sizes[images]
         columns: dict[str, Any] = {
@@ -113,11 +113,11 @@ class FolderSource:
             kind = self._kinds.type("", name)
             kind = pa.string() if pa.types.is_large_string(kind) else kind
             kind = SAMPLES.field("tags").type if name == "tags" else kind
-            columns[name] = found[AT + name].cast(kind) if AT + name in found else pa.nulls(size, kind)
+            columns[name] = found[PREFIX + name].cast(kind) if PREFIX + name in found else pa.nulls(size, kind)
         table = pa.table(columns)
         return self._replaced(table, content, images) if content.merged else table
 
-    def _replaced(self, table: pa.Table, content: Content, images: Ints) -> pa.Table:
+    def _replaced(self, table: pa.Table, content: FolderContent, images: Ints) -> pa.Table:
         """The columns of images with several lines."""
         if not any(int(at) in content.merged for at in images):
             return table
@@ -126,21 +126,21 @@ class FolderSource:
             row.update({k: v for k, v in content.merged.get(at, {}).items() if k in row})
         return pa.Table.from_pylist(rows, table.schema)
 
-    def _has(self, content: Content, name: str) -> bool:
+    def _has(self, content: FolderContent, name: str) -> bool:
         if name == "split" and content.folder.split is not None:
             return True
         chunks = content.file.chunks if content.file else []
         return any(self._tables.get(s)[name].null_count < len(self._tables.get(s)) for s, _ in chunks)
 
 
-_COMING = pa.schema([f.with_nullable(True) for f in LABELS if f.name not in ("rev",)])
+_LABELS = pa.schema([f.with_nullable(True) for f in LABELS if f.name not in ("rev",)])
 
 
 def _columns(table: pa.Table) -> dict[str, pa.Array]:
     return {name: as_array(table[name]) for name in table.column_names}
 
 
-def gather(content: Content, tables: Tables) -> None:
+def index_images(content: FolderContent, tables: Tables) -> None:
     """Learn which image is in which chunk, and merge the lines of one image. Raises ``InvalidSource`` where they differ."""
     folder, file = content.folder, content.file
     rows = [tables.get(samples).select(["image", "line"]) for samples, _ in file.chunks] if file else []
@@ -152,18 +152,18 @@ def gather(content: Content, tables: Tables) -> None:
     content.home[unique] = chunk[first]
     content.unlisted = np.setdiff1d(np.array(folder.images(), np.int64), unique)
     if file is not None and (times > 1).any():
-        _merge(content, file, tables, unique[times > 1])
-        _move(content, file, tables)
+        _merge_lines(content, file, tables, unique[times > 1])
+        _move_labels(content, file, tables)
 
 
-def _merge(content: Content, file: File, tables: Tables, repeated: npt.NDArray[np.int32]) -> None:
+def _merge_lines(content: FolderContent, file: LineFile, tables: Tables, repeated: npt.NDArray[np.int32]) -> None:
     for samples, _ in file.chunks:
         table = tables.get(samples)
         for row in table.filter(pc.is_in(table["image"], value_set=pa.array(repeated))).to_pylist():
             line = row.pop("line")
             kept = content.merged.setdefault(row.pop("image"), {"line": line})
             for key, value in row.items():
-                name = key.removeprefix(AT)
+                name = key.removeprefix(PREFIX)
                 if value is not None and kept.setdefault(name, value) != value:
                     fail(
                         file.place(line),
@@ -172,7 +172,7 @@ def _merge(content: Content, file: File, tables: Tables, repeated: npt.NDArray[n
                     )
 
 
-def _move(content: Content, file: File, tables: Tables) -> None:
+def _move_labels(content: FolderContent, file: LineFile, tables: Tables) -> None:
     """Bring labels of later lines to the chunk in which their image is."""
     for number, (_, fragments) in enumerate(file.chunks):
         for name, at in fragments:
@@ -183,7 +183,7 @@ def _move(content: Content, file: File, tables: Tables) -> None:
                 content.strays.setdefault(other, []).append((name, moved))
 
 
-def identify(contents: Sequence[Content], tables: Tables) -> None:
+def assign_ids(contents: Sequence[FolderContent], tables: Tables) -> None:
     """Give each image its sample id: its own, or one derived from its path. Raises ``InvalidSource`` for repeated ids."""
     for content in contents:
         folder = content.folder
@@ -199,10 +199,10 @@ def identify(contents: Sequence[Content], tables: Tables) -> None:
     everything = pa.chunked_array(used, pa.string())
     if pc.count_distinct(everything).as_py() < len(everything):
         twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
-        raise InvalidSource(_twice(contents, tables, twice))
+        raise InvalidSource(_repeated_id(contents, tables, twice))
 
 
-def _twice(contents: Sequence[Content], tables: Tables, twice: str) -> str:
+def _repeated_id(contents: Sequence[FolderContent], tables: Tables, twice: str) -> str:
     places = []
     for content in contents:
         for samples, _ in content.file.chunks if content.file else []:
@@ -212,24 +212,24 @@ def _twice(contents: Sequence[Content], tables: Tables, twice: str) -> str:
     return f"The id {twice!r} is given to several images, at {' and '.join(places[:2])}; give each its own."
 
 
-def look(content: Content, tables: Tables, finish: Finish) -> list[str]:
+def check_labels(content: FolderContent, tables: Tables, finish: LabelRowBuilder) -> list[str]:
     """Look at all labels of a file against their images; what to tell. Raises ``InvalidSource``."""
     file = content.file
     if file is None:
         return []
-    check = boxes.Check(file.place, finish.unit(file), finish.options.clip)
+    check = boxes.BoxCheck(file.place, finish.unit(file), finish.options.clip)
     for samples, fragments in file.chunks:
-        _measured(tables.get(samples), file)
+        _check_sizes(tables.get(samples), file)
         for name, at in fragments:
             finish.look(name, tables.get(at), file, check)
     return [*check.done(), *file.notes]
 
 
-def _measured(table: pa.Table, file: File) -> None:
+def _check_sizes(table: pa.Table, file: LineFile) -> None:
     """Width and height that a line gives must be those of the image."""
-    for axis, name in enumerate(_MEASURED):
-        if AT + name in table.column_names:
-            told = table[AT + name].to_pylist()
+    for axis, name in enumerate(_SIZES):
+        if PREFIX + name in table.column_names:
+            told = table[PREFIX + name].to_pylist()
             for n, (value, true) in enumerate(
                 zip(told, file.folder.sizes[table["image"].to_numpy(), axis].tolist(), strict=True)
             ):
@@ -240,12 +240,12 @@ def _measured(table: pa.Table, file: File) -> None:
                     )
 
 
-def units(content: Content, finish: Finish) -> list[str]:
+def describe_boxes(content: FolderContent, finish: LabelRowBuilder) -> list[str]:
     """How the boxes of a file are read, and where Pixano itself would read them otherwise."""
     file = content.file
     if file is None or not file.units.inside + file.units.outside:
         return []
-    form = "[x1, y1, x2, y2]" if finish.unit(file) & boxes.XYXY else "[x, y, width, height]"
+    form = "[x1, y1, x2, y2]" if finish.unit(file) & boxes.CORNERS else "[x, y, width, height]"
     unit, other = (
         ("relative to the image", file.units.outside)
         if file.unit == boxes.NORMALIZED

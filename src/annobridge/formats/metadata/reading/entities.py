@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...core import geometry
-from ...exceptions import InvalidLabels
+from ....core import geometry
+from ....exceptions import InvalidLabels
+from ..keys import KEYPOINT_STATES
 from . import boxes
 from .chunk import Chunk
-from .common import ClassKeys
-from .lines import Line, fail
+from .json_lines import Line, fail
+from .line_keys import ClassKeys
 
-STATES = ("invisible", "hidden", "visible")
 _ALIASES = {
     "bboxes": "bbox",
     "masks": "mask",
@@ -21,16 +21,16 @@ _ALIASES = {
     "multi_paths": "multi_path",
     "paths": "multi_path",
 }
-_UNKNOWN = ("text_span", "relation", "bbox3d", "keypoints3d")
-_MADE = {
+_UNSUPPORTED = ("text_span", "relation", "bbox3d", "keypoints3d")
+_KINDS = {
     "bbox": "box",
     "mask": "mask",
     "keypoints": "keypoints",
     "multi_path": "polygon",
     "classification": "classification",
 }
-_PLAIN = frozenset({"id", "attrs", "annotations"})
-CLASSIFIED = "classifications"  # the field of classes that an entity has besides its own
+_COMMON_KEYS = frozenset({"id", "attrs", "annotations"})
+CLASSIFICATIONS = "classifications"  # the field of classes that an entity has besides its own
 
 Row = dict[str, Any]
 
@@ -55,7 +55,7 @@ class Entities:
             entity_id, extra = self._attributes(entity, where)
             self._class_keys.see(name, extra, where)
             given = entity.get("annotations")
-            if type(given) is list and len(given) == 1 == len(samples) and _only_a_box(given[0], samples):
+            if type(given) is list and len(given) == 1 == len(samples) and _is_plain_box(given[0], samples):
                 self.lists = True
                 box = {
                     "sample": next(iter(samples.values())),
@@ -68,7 +68,7 @@ class Entities:
             made = list(self._labels(given, samples, where))
             if not made:
                 self.left["entities have no shape"] += 1
-            self._add(_joined(made), entity_id, extra, name, chunk)
+            self._add(_with_box_and_mask_joined(made), entity_id, extra, name, chunk)
 
     def _add(self, made: list[Row], entity_id: str | None, extra: Row, name: str, chunk: Chunk) -> None:
         alone, times = len(made) == 1, Counter[str]()
@@ -89,20 +89,20 @@ class Entities:
                 row["extra"] = {**own, **together}
             else:
                 row["extra"] = {**extra, **own, **together}
-            chunk.add_labels(CLASSIFIED if kind == "classification" else name, [row])
+            chunk.add_labels(CLASSIFICATIONS if kind == "classification" else name, [row])
             if kind == "classification":
-                self._class_keys.see(CLASSIFIED, own, "")
+                self._class_keys.see(CLASSIFICATIONS, own, "")
 
     def _attributes(self, entity: Line, where: str) -> tuple[str | None, Row]:
         entity_id, extra = entity.get("id"), as_attributes(entity.get("attrs"), "an entity", where)
         if entity_id is not None and not isinstance(entity_id, str):
             fail(where, f"has an entity with the id {entity_id!r}; give a text.")
-        if entity.keys() <= _PLAIN:
+        if entity.keys() <= _COMMON_KEYS:
             return entity_id, extra
         for key in ("tracklets", "states", "parent_id"):
             if entity.get(key):
                 self.left[f"entities have {key!r}, which images do not have"] += 1
-        known = {*_PLAIN, "tracklets", "states", "parent_id"}
+        known = {*_COMMON_KEYS, "tracklets", "states", "parent_id"}
         return entity_id, extra | {key: value for key, value in entity.items() if key not in known}
 
     def _labels(self, annotations: Any, samples: dict[str, int], where: str) -> Iterator[Row]:
@@ -114,10 +114,10 @@ class Entities:
             if view is None and len(samples) > 1:
                 fail(where, "has an annotation that does not say of which view it is; add 'view'.")
             sample = next(iter(samples.values())) if view is None else samples[view]
-            if kind in _UNKNOWN:
+            if kind in _UNSUPPORTED:
                 self.left[f"annotations are of the kind {kind!r}, which images do not have here"] += 1
-            elif kind not in _MADE:
-                fail(where, f"has an annotation of the kind {kind!r}; use one of {', '.join(_MADE)}.")
+            elif kind not in _KINDS:
+                fail(where, f"has an annotation of the kind {kind!r}; use one of {', '.join(_KINDS)}.")
             else:
                 for row in self._label(kind, payload, where):
                     yield {"sample": sample, **row}
@@ -143,7 +143,7 @@ class Entities:
     def _label(self, kind: str, payload: Any, where: str) -> Iterator[Row]:
         given = payload if isinstance(payload, dict) else {}
         extra = as_attributes(given.get("attrs"), "an annotation", where)
-        row: Row = {"kind": _MADE[kind], "id": given.get("id"), "extra": extra}
+        row: Row = {"kind": _KINDS[kind], "id": given.get("id"), "extra": extra}
         if not isinstance(row["id"], str | None):
             fail(where, f"has an annotation with the id {row['id']!r}; give a text.")
         if kind == "bbox":
@@ -153,10 +153,10 @@ class Entities:
         elif kind == "keypoints":
             yield row | _keypoints(given, where)
         elif kind == "multi_path":
-            yield row | _paths(given, where)
+            yield row | _multi_path(given, where)
         else:
             labels, sure = given.get("labels"), given.get("confidences")
-            if not isinstance(labels, list) or (sure and not _each_sure(sure, len(labels))):
+            if not isinstance(labels, list) or (sure and not _are_confidences(sure, len(labels))):
                 fail(
                     where,
                     "has a classification without a list of labels, or with other confidences; give one for each.",
@@ -171,7 +171,7 @@ class Entities:
 
     def _box(self, payload: Any, where: str) -> Row:
         if not isinstance(payload, dict):
-            return {"box": payload, "unit": boxes.FILE}
+            return {"box": payload, "unit": boxes.UNSTATED}
         form, normal, sure = (payload.get(key) for key in ("format", "is_normalized", "confidence"))
         form = self.defaults.get("format") if form is None else form
         normal = self.defaults.get("is_normalized") if normal is None else normal
@@ -182,7 +182,7 @@ class Entities:
             )
         if sure is not None and not _is_number(sure):
             fail(where, f"has a box of the confidence {sure!r}; give a number from 0 to 1.")
-        unit = (boxes.NORMALIZED if normal else boxes.PIXELS) + (boxes.XYXY if form == "xyxy" else 0)
+        unit = (boxes.NORMALIZED if normal else boxes.PIXELS) + (boxes.CORNERS if form == "xyxy" else 0)
         confidence = None if sure is None or sure < 0 else float(sure)  # Pixano's word for none is -1
         return {"box": payload.get("coords"), "unit": unit, "confidence": confidence}
 
@@ -205,7 +205,7 @@ def as_attributes(value: Any, what: str, where: str) -> Row:
     return value or {}
 
 
-def _each_sure(sure: Any, count: int) -> bool:
+def _are_confidences(sure: Any, count: int) -> bool:
     return isinstance(sure, list) and len(sure) == count and all(_is_number(v) for v in sure)
 
 
@@ -213,13 +213,13 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300
 
 
-def _only_a_box(annotation: Any, samples: dict[str, int]) -> bool:
+def _is_plain_box(annotation: Any, samples: dict[str, int]) -> bool:
     """What nearly all entities have, and what is read without more ado."""
     plain = type(annotation) is dict and annotation.get("kind") == "bbox" and not annotation.get("attrs")
     return plain and annotation.get("view") in (None, *samples)
 
 
-def _joined(made: list[Row]) -> list[Row]:
+def _with_box_and_mask_joined(made: list[Row]) -> list[Row]:
     """A box and a mask of one entity, and nothing else, are one label."""
     if sorted(row["kind"] for row in made) != ["box", "mask"] or made[0]["sample"] != made[1]["sample"]:
         return made
@@ -240,22 +240,22 @@ def _mask(given: Row, where: str) -> Row:
         return {"mask": mask}
     if not isinstance(rings, list):
         fail(where, "has a mask without 'rle' and 'polygons'; give one of them.")
-    return {"points": [_pairs(ring, where) for ring in rings]}
+    return {"points": [_points(ring, where) for ring in rings]}
 
 
 def _keypoints(given: Row, where: str) -> Row:
-    points, states = _pairs(given.get("coords"), where), given.get("states")
-    if not isinstance(states, list) or len(states) != len(points) or not all(s in STATES for s in states):
-        fail(where, f"has keypoints without one state for each point ({', '.join(STATES)}); give them.")
-    seen = [STATES.index(state) for state in states]
+    points, states = _points(given.get("coords"), where), given.get("states")
+    if not isinstance(states, list) or len(states) != len(points) or not all(s in KEYPOINT_STATES for s in states):
+        fail(where, f"has keypoints without one state for each point ({', '.join(KEYPOINT_STATES)}); give them.")
+    seen = [KEYPOINT_STATES.index(state) for state in states]
     gone = [v == 0 and p == [0, 0] for v, p in zip(seen, points, strict=True)]
     placed = [[float("nan")] * 2 if g else p for g, p in zip(gone, points, strict=True)]
     extra = {"template_id": given["template_id"]} if given.get("template_id") else {}
     return {"points": [placed], "visibility": seen, "extra": {**(given.get("attrs") or {}), **extra}}
 
 
-def _paths(given: Row, where: str) -> Row:
-    points, counts, closed = _pairs(given.get("coords"), where), given.get("num_points"), given.get("is_closed")
+def _multi_path(given: Row, where: str) -> Row:
+    points, counts, closed = _points(given.get("coords"), where), given.get("num_points"), given.get("is_closed")
     if not isinstance(counts, list) or not _adds_up(counts, len(points)) or not isinstance(closed, bool):
         fail(where, "has a path of which 'num_points' do not add up to its points, or without 'is_closed'; correct it.")
     ends = [sum(counts[: n + 1]) for n in range(len(counts))]
@@ -267,7 +267,7 @@ def _adds_up(counts: list[Any], size: int) -> bool:
     return all(type(n) is int and n > 0 for n in counts) and sum(counts) == size
 
 
-def _pairs(coords: Any, where: str) -> list[list[float]]:
+def _points(coords: Any, where: str) -> list[list[float]]:
     """Flat coordinates as points, relative to the image."""
     right = (
         isinstance(coords, list) and coords and len(coords) % 2 == 0 and all(type(v) in (int, float) for v in coords)

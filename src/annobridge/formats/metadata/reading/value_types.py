@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import json_columns
-from ...exceptions import InvalidSource
-from .lines import fail
-from .schema import Schema
+from ....core import json_columns
+from ....exceptions import InvalidSource
+from .json_lines import fail
+from .schema import ValueSchema
 
 JSON = pa.large_string()  # marks a column of JSON texts, for values that no column holds as they are
-NAMES = {pa.bool_(): "bool", pa.int64(): "int", pa.float64(): "float", pa.string(): "str"}
-_SAID = {
+ATTRIBUTE_TYPES = {pa.bool_(): "bool", pa.int64(): "int", pa.float64(): "float", pa.string(): "str"}
+_DESCRIPTIONS = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -31,10 +31,10 @@ _EXACT = 1 << 53  # up to here, a float holds every whole number
 Where = Callable[[int], str]  # the place of the n-th value
 
 
-class Kinds:
+class ValueTypes:
     """The types of all names. A name has one type in a whole source; whole numbers among others become such."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: ValueSchema) -> None:
         self._schema = schema
         self._types: dict[tuple[str, str], pa.DataType] = {}
         self._places: dict[tuple[str, str], list[tuple[pa.DataType, str]]] = {}
@@ -54,7 +54,7 @@ class Kinds:
             self._types[key] = self._wider(key, known, column.type, values, where)
         if key not in self._large and (at := _first_large(column, values)) is not None:
             self._large[key] = where(at)
-        if key in self._large and _inner(self._types[key]) == pa.float64():
+        if key in self._large and _element_type(self._types[key]) == pa.float64():
             fail(
                 self._large[key],
                 f"has a whole number beyond 2**53 in {name!r}, and other values have fractions, among which it would lose "
@@ -79,14 +79,14 @@ class Kinds:
     ) -> pa.DataType:
         at = where(next((n for n, v in enumerate(values) if v is not None), 0)) if values else ""
         places = self._places.setdefault(key, [])
-        if (both := wider(known, new)) is None:
-            there = next(place for kind, place in places if wider(kind, new) is None)
-            _mixed(key[1], f"{_name(known)} at {there}", f"{_name(new)} at {at}")
+        if (both := common_type(known, new)) is None:
+            there = next(place for kind, place in places if common_type(kind, new) is None)
+            _fail_mixed(key[1], f"{_describe(known)} at {there}", f"{_describe(new)} at {at}")
         places.append((new, at))
         return both
 
 
-def wider(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
     """The type that holds the values of both, if there is one."""
     if a == b or pa.types.is_null(b):
         return a
@@ -95,19 +95,19 @@ def wider(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
     if {a, b} == {pa.int64(), pa.float64()}:
         return pa.float64()
     if pa.types.is_list(a) and pa.types.is_list(b):
-        inner = wider(a.value_type, b.value_type)
+        inner = common_type(a.value_type, b.value_type)
         return None if inner is None else pa.list_(inner)
     return None
 
 
-def texts(column: pa.Array) -> pa.Array:
+def json_texts(column: pa.Array) -> pa.Array:
     """Values as JSON texts; null stays null."""
     return column.cast(pa.string()) if column.type == JSON else json_columns.to_json(column)
 
 
-def attribute(name: str, column: pa.Array) -> pa.StructArray:
+def as_attributes(name: str, column: pa.Array) -> pa.StructArray:
     """Values as attributes of labels; null where there is none."""
-    return json_columns.attribute_column_of_json(name, NAMES.get(column.type, "json"), texts(column))
+    return json_columns.attribute_column_of_json(name, ATTRIBUTE_TYPES.get(column.type, "json"), json_texts(column))
 
 
 def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:
@@ -115,7 +115,7 @@ def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:
         column = _typed(values)
     except UnicodeEncodeError:
         raise InvalidSource(
-            f"{_first_odd(values, where)} has a text in {name!r} that is no Unicode; mend it."
+            f"{_first_not_unicode(values, where)} has a text in {name!r} that is no Unicode; mend it."
         ) from None
     except OverflowError:
         large = next(n for n, v in enumerate(values) if _too_large(v))
@@ -123,7 +123,7 @@ def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:
     if column is None:
         first = {type(v): n for n, v in reversed(list(enumerate(values))) if v is not None}
         (one, a), (other, b) = sorted(first.items(), key=lambda entry: entry[1])[:2]
-        _mixed(name, f"{_SAID[one]} at {where(a)}", f"{_SAID[other]} at {where(b)}")
+        _fail_mixed(name, f"{_DESCRIPTIONS[one]} at {where(a)}", f"{_DESCRIPTIONS[other]} at {where(b)}")
     if column.type == pa.float64() and not pc.all(pc.is_finite(column), min_count=0).as_py():
         odd = int(np.flatnonzero(~np.isfinite(column.fill_null(0).to_numpy()))[0])
         raise InvalidSource(f"{where(odd)} has a number in {name!r} that is too large; correct it.")
@@ -152,13 +152,13 @@ def _typed(values: Sequence[Any]) -> pa.Array | None:
     return _lists(values) if types == {list} else None
 
 
-def _inner(kind: pa.DataType) -> pa.DataType:
+def _element_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_list(kind) else kind
 
 
 def _first_large(column: pa.Array, values: Sequence[Any]) -> int | None:
     """The first value with a whole number beyond ``2**53``."""
-    if _inner(column.type) not in (pa.int64(), pa.float64()):
+    if _element_type(column.type) not in (pa.int64(), pa.float64()):
         return None
     numbers = pc.min_max(column.flatten() if pa.types.is_list(column.type) else column).as_py()
     if all(v is None or -_EXACT < v < _EXACT for v in numbers.values()):
@@ -175,7 +175,7 @@ def _lists(values: Sequence[list[Any] | None]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(ends), inner, mask=pa.array([v is None for v in values]))
 
 
-def _first_odd(values: Sequence[Any], where: Where) -> str:
+def _first_not_unicode(values: Sequence[Any], where: Where) -> str:
     for n, value in enumerate(values):
         try:
             json.dumps(value, ensure_ascii=False).encode()
@@ -184,9 +184,9 @@ def _first_odd(values: Sequence[Any], where: Where) -> str:
     return where(0)
 
 
-def _name(kind: pa.DataType) -> str:
+def _describe(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
-        return f"a list of {_name(kind.value_type).removeprefix('a ')}s"
+        return f"a list of {_describe(kind.value_type).removeprefix('a ')}s"
     return {
         pa.bool_(): "true or false",
         pa.int64(): "a whole number",
@@ -195,5 +195,5 @@ def _name(kind: pa.DataType) -> str:
     }.get(kind, "an object")
 
 
-def _mixed(name: str, a: str, b: str) -> NoReturn:
+def _fail_mixed(name: str, a: str, b: str) -> NoReturn:
     raise InvalidSource(f"{name!r} is {a}, and {b}; give it one type in all lines.")

@@ -11,26 +11,26 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core.did_you_mean import did_you_mean
-from ...core.rows import Message
-from ...core.schema.choices import choices_of_letters, format_answer, parse_answer
-from .lines import fail
+from ....core.did_you_mean import did_you_mean
+from ....core.rows import Message
+from ....core.schema.choices import choices_of_letters, format_answer, parse_answer
+from ..keys import CONVERSATIONS
+from .json_lines import fail
 
-FIELD = "conversations"
 TYPES = ("OPEN", "SINGLE_CHOICE", "SINGLE_CHOICE_EXPLANATION", "MULTI_CHOICE", "MULTI_CHOICE_EXPLANATION")
 ROLES = ("SYSTEM", "QUESTION", "ANSWER")
-_MARKED = re.compile(r"\[\[(.*?)\]\]\s*(.*)", re.DOTALL)
+_LETTERS_IN_BRACKETS = re.compile(r"\[\[(.*?)\]\]\s*(.*)", re.DOTALL)
 
 Row = dict[str, Any]
 
 
-def read(value: Any, where: str) -> Iterator[Row]:
+def parse_messages(value: Any, where: str) -> Iterator[Row]:
     """The messages of a record, as label columns. Raises ``InvalidSource``.
 
     A record has a list of questions with their responses, or a list of such lists, or a list of ``{"id", "messages"}``.
     """
     if not isinstance(value, list):
-        fail(where, f"has {FIELD!r} that are no list; give a list of {{'question': …, 'responses': […]}}.")
+        fail(where, f"has {CONVERSATIONS!r} that are no list; give a list of {{'question': …, 'responses': […]}}.")
     if value and all(isinstance(v, dict) and "messages" in v for v in value):
         for number, thread in enumerate(value):
             yield from _messages(thread, str(thread.get("id") or number), where)
@@ -45,7 +45,7 @@ def _exchange(exchange: Any, number: int, conversation: str, where: str) -> Iter
     question = exchange.get("question") if isinstance(exchange, dict) else None
     if not isinstance(question, dict) or not isinstance(question.get("content"), str):
         fail(where, f"has no text for question {number + 1}; write {{'question': {{'content': …}}, 'responses': […]}}.")
-    kind, choices = _asked(question, where)
+    kind, choices = _question_type(question, where)
     yield _row("question", question["content"], number, conversation, kind, choices, question.get("user"))
     given = exchange.get("responses", exchange.get("response")) or []
     for response in given if isinstance(given, list) else [given]:
@@ -67,13 +67,13 @@ def _messages(thread: Row, conversation: str, where: str) -> Iterator[Row]:
             fail(where, f"has a message without a type ({', '.join(ROLES)}) or a content; give both.")
         kind = None
         if role == "QUESTION":
-            number, (kind, choices) = number + 1, _asked(message, where)
+            number, (kind, choices) = number + 1, _question_type(message, where)
         content = chosen(message["content"], choices) if role == "ANSWER" else message["content"]
         asked = choices if role == "QUESTION" else []
         yield _row(role.lower(), content, max(number, 0), conversation, kind, asked, message.get("user"))
 
 
-def is_like(value: Any) -> bool:
+def has_pixano_form(value: Any) -> bool:
     """Whether it has the form of conversations; other tools have another under that name."""
     first = value[0] if isinstance(value, list) and value else None
     first = first[0] if isinstance(first, list) and first else first
@@ -94,7 +94,7 @@ def _row(
     return Message(role, content, number, conversation, **extra).row()
 
 
-def _asked(question: Row, where: str) -> tuple[str, list[str]]:
+def _question_type(question: Row, where: str) -> tuple[str, list[str]]:
     """The type and the choices of a question."""
     given, choices = question.get("question_type") or "OPEN", question.get("choices") or []
     kind = given.upper() if isinstance(given, str) else ""
@@ -113,7 +113,7 @@ def chosen(content: str, given: Sequence[str], explanation: str | None = None) -
     >>> chosen("[[A,C]] both meow", ["a cat", "a dog", "a kitten"]), chosen("B", ["yes", "no"])
     ('a cat, a kitten: both meow', 'no')
     """
-    marked = _MARKED.fullmatch(content) if given else None
+    marked = _LETTERS_IN_BRACKETS.fullmatch(content) if given else None
     letters, why = (marked[1], marked[2] or explanation or "") if marked else (content, explanation or "")
     if (texts := parse_answer(letters, given)) is not None and not texts[1]:
         return format_answer(texts[0], why)

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from ..keys import CONVERSATIONS
 from . import conversations
-from .chunk import Chunk, Parallel
-from .common import ClassKeys, classifications, metadata, own
+from .chunk import Chunk, ParallelLabels
 from .entities import Entities, check_view
-from .lines import Line, fail
-from .place import Folder
+from .folder_files import ImageFolder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys, check_metadata, pop_classes, pop_record_keys
 
 _SHAPES = {"bboxes": "bbox", "masks": "mask", "keypoints": "keypoints"}  # Pixano's tables, and what one row of them is
-_LISTED = ("entities", "objects")
+_ENTITY_KEYS = ("entities", "objects")
 
 
-class FileName:
+class FileNameReader:
     """Lines of Hugging Face's imagefolder and of opsml."""
 
     title = "lines with {!r}"
     pixels = True
 
-    def __init__(self, folder: Folder, key: str, class_keys: ClassKeys) -> None:
+    def __init__(self, folder: ImageFolder, key: str, class_keys: ClassKeys) -> None:
         self._folder, self._key, self._class_keys = folder, key, class_keys
-        self._fields = Fields()
+        self._fields = LabelKeys()
         self._other_talks = 0
 
     def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
@@ -32,26 +33,26 @@ class FileName:
         image = self._folder.image(line.pop(self._key), where, or_above=self._key == "filepath")
         if self._key == "filepath":
             line.pop("size", None)  # of the file, in bytes
-        given = own(line, where, ("sample_id",))
-        classes = classifications(line, where)
+        given = pop_record_keys(line, where, ("sample_id",))
+        classes = pop_classes(line, where)
         talks = self._talks(line)
         fields = self._fields.take(line, where, _is_objects)
-        sample = chunk.add_sample(image, number, given, metadata(line, where))
+        sample = chunk.add_sample(image, number, given, check_metadata(line, where))
         if classes:
             chunk.add_labels("categories", ({"sample": sample, **row} for row in classes))
         if talks is not None:
-            rows = conversations.read(talks, where)
-            chunk.add_labels(conversations.FIELD, ({"sample": sample, **row} for row in rows))
+            rows = conversations.parse_messages(talks, where)
+            chunk.add_labels(CONVERSATIONS, ({"sample": sample, **row} for row in rows))
         for name, value in fields.items():
             if (found := self._objects(name, value, where)) is not None:
                 boxes, columns = found
                 self._class_keys.see(name, columns, where)
-                chunk.parallel.setdefault(name, []).append(Parallel(sample, boxes, columns))
+                chunk.parallel.setdefault(name, []).append(ParallelLabels(sample, boxes, columns))
 
     def _objects(self, name: str, value: Any, where: str) -> tuple[list[Any], dict[str, Any]] | None:
         rows = isinstance(value, list) and all(type(v) is dict for v in value)
         if not rows and not isinstance(value, dict | None):
-            _no_labels(name, value, "'bbox'", where)
+            _fail_no_labels(name, value, "'bbox'", where)
         columns = _transposed(value) if rows else dict(value or {})
         if "bboxes" in columns:
             fail(
@@ -63,14 +64,14 @@ class FileName:
             return None
         if "bbox" not in columns:
             fail(where, f"has {name!r} without 'bbox'; add the boxes.")
-        same_length(columns, name, where)
+        array_length(columns, name, where)
         return columns.pop("bbox"), columns
 
     def _talks(self, line: Line) -> Any:
         """Take conversations of Pixano's form out of a line; those of another form stay a column."""
-        if conversations.is_like(line.get(conversations.FIELD)):
-            return line.pop(conversations.FIELD)
-        self._other_talks += bool(line.get(conversations.FIELD))
+        if conversations.has_pixano_form(line.get(CONVERSATIONS)):
+            return line.pop(CONVERSATIONS)
+        self._other_talks += bool(line.get(CONVERSATIONS))
         return None
 
     def done(self) -> list[str]:
@@ -78,12 +79,12 @@ class FileName:
         if not self._other_talks:
             return []
         return [
-            f"{self._other_talks} lines have {conversations.FIELD!r} that are not questions with their responses; they are kept "
+            f"{self._other_talks} lines have {CONVERSATIONS!r} that are not questions with their responses; they are kept "
             "as a column."
         ]
 
 
-class Fields:
+class LabelKeys:
     """Which keys hold labels: one that does on some line of a file is a column on no other."""
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ class Fields:
         return found
 
 
-def _no_labels(name: str, value: Any, key: str, where: str) -> NoReturn:
+def _fail_no_labels(name: str, value: Any, key: str, where: str) -> NoReturn:
     fail(where, f"has {name!r} as {str(value)[:60]!r}, which is no labels; give {{{key}: [[…], …]}}, or null.")
 
 
@@ -131,7 +132,7 @@ def _transposed(rows: Sequence[Line]) -> Line:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def same_length(columns: Line, name: str, where: str) -> int:
+def array_length(columns: Line, name: str, where: str) -> int:
     """The length of all arrays. Raises ``InvalidSource`` unless they have one."""
     if set(map(type, columns.values())) == {list} and len(all_lengths := set(map(len, columns.values()))) == 1:
         return all_lengths.pop()
@@ -145,41 +146,41 @@ def same_length(columns: Line, name: str, where: str) -> int:
     return next(iter(lengths.values()), 0)
 
 
-class Quickstart:
+class QuickstartReader:
     """Lines of Pixano's quickstart: an image under the name of its view, entities under the name of their field."""
 
     title = "Pixano's lines with {!r}"
     pixels = False
 
-    def __init__(self, folder: Folder, views: Sequence[str], field: str, class_keys: ClassKeys) -> None:
+    def __init__(self, folder: ImageFolder, views: Sequence[str], field: str, class_keys: ClassKeys) -> None:
         self._folder, self._views, self._class_keys = folder, views, class_keys
         self._entities = Entities(field, class_keys)
         self._field = field
-        self._fields = Fields()
+        self._fields = LabelKeys()
 
     def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
         """Put what a line says into a chunk."""
         images = {view: self._image(line.pop(view), where) for view in self._views if line.get(view) is not None}
         if not images:
             fail(where, f"has no image in {self._views[0]!r}; give its path.")
-        given = own(line, where, ("id", "sample_id"))
-        classes = classifications(line, where)
-        talks = line.pop(conversations.FIELD, None)
+        given = pop_record_keys(line, where, ("id", "sample_id"))
+        classes = pop_classes(line, where)
+        talks = line.pop(CONVERSATIONS, None)
         fields = self._fields.take(line, where, _is_entities)
-        samples = add_views(chunk, images, number, given, metadata(line, where))
+        samples = add_views(chunk, images, number, given, check_metadata(line, where))
         first = next(iter(samples.values()))
         if classes:
             chunk.add_labels("categories", ({"sample": first, **row} for row in classes))
         if talks is not None:
-            rows = conversations.read(talks, where)
-            chunk.add_labels(conversations.FIELD, ({"sample": first, **row} for row in rows))
+            rows = conversations.parse_messages(talks, where)
+            chunk.add_labels(CONVERSATIONS, ({"sample": first, **row} for row in rows))
         for name, value in fields.items():
             if isinstance(value, list):
-                listed = self._field if name in _LISTED else name
+                listed = self._field if name in _ENTITY_KEYS else name
                 self._entities.take(value, samples, where, chunk, listed)
             elif value is not None:
                 if not isinstance(value, dict):
-                    _no_labels(name, value, "'bboxes'", where)
+                    _fail_no_labels(name, value, "'bboxes'", where)
                 self._take(name, value, samples, where, chunk)
 
     def _image(self, value: Any, where: str) -> int:
@@ -200,7 +201,7 @@ class Quickstart:
         lists = [len(v) for v in columns.values() if isinstance(v, list)]
         if not lists or lists == [1] * len(lists):  # one entity may have its attributes bare
             columns = {key: v if isinstance(v, list) else [v] for key, v in columns.items()}
-        count = same_length(columns, name, where)
+        count = array_length(columns, name, where)
         seen = views if isinstance(views, list) else [views] * count
         if len(seen) != count:
             fail(where, f"has {len(seen)} views for {count} entities in {name!r}; give one for each.")
@@ -212,7 +213,7 @@ class Quickstart:
         if alone and found is not None and all(type(box) is not dict for box in found):
             del columns["bboxes"]
             self._class_keys.see(name, columns, where)
-            chunk.parallel.setdefault(name, []).append(Parallel(next(iter(samples.values())), found, columns))
+            chunk.parallel.setdefault(name, []).append(ParallelLabels(next(iter(samples.values())), found, columns))
             return
         rows = [_entity(columns, n, seen[n] or next(iter(samples))) for n in range(count)]
         self._entities.take(rows, samples, where, chunk, name)
@@ -226,8 +227,8 @@ def _is_entities(name: str, value: Any) -> bool:
     if type(value) is dict:
         return name == "objects" or bool(value.keys() & {"bbox", *_SHAPES})
     if type(value) is list:
-        return name in _LISTED or any(type(v) is dict and "annotations" in v for v in value)
-    return name in _LISTED
+        return name in _ENTITY_KEYS or any(type(v) is dict and "annotations" in v for v in value)
+    return name in _ENTITY_KEYS
 
 
 def _entity(columns: Line, n: int, view: str) -> Line:

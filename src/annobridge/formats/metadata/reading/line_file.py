@@ -9,23 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ...spill.tables import Tables
-from . import lines
-from .arrays import FileName, Quickstart
+from ....spill.tables import Tables
+from ..keys import HEADER
+from ..options import BY_VIEWS, FILE_NAME, Reading
+from . import json_lines as lines
 from .boxes import Units
 from .chunk import LINES, Chunk
-from .common import ClassKeys
-from .kinds import Kinds
-from .lines import Line, fail
-from .options import BY_VIEWS, FILE_NAME, Reading
-from .place import Folder
-from .views import HEADER, Views
+from .folder_files import ImageFolder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys
+from .parallel_arrays import FileNameReader, QuickstartReader
+from .pixano_views import ViewsReader
+from .value_types import ValueTypes
 
-_FIXED = ("file_name", "filepath", "views")
-_ONE = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}
+_IMAGE_KEYS = ("file_name", "filepath", "views")
+_IMAGE_KEY = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}
 
 
-class Reader(Protocol):
+class LineReader(Protocol):
     """What reads the lines of one dialect."""
 
     title: str
@@ -45,10 +46,10 @@ class Reader(Protocol):
 
 
 @dataclass
-class File:
+class LineFile:
     """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in ``tables``."""
 
-    folder: Folder
+    folder: ImageFolder
     path: Path
     title: str = ""
     unit: int = 0
@@ -58,32 +59,32 @@ class File:
 
     def place(self, number: int) -> str:
         """How a sentence calls a line."""
-        return lines.place(self.path, number)
+        return lines.location(self.path, number)
 
 
-def read(
-    folder: Folder,
+def read_line_file(
+    folder: ImageFolder,
     path: Path,
     options: Reading,
-    kinds: Kinds,
+    kinds: ValueTypes,
     keys: ClassKeys,
     tables: Tables,
     given: Iterable[tuple[int, Line]] | None = None,
-) -> File:
+) -> LineFile:
     """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
-    file, finder = File(folder, path), _Finder(folder, options, keys)
-    with _uncollected():
+    file, finder = LineFile(folder, path), _DialectFinder(folder, options, keys)
+    with _without_gc():
         chunk = Chunk(path, kinds)
-        for number, line in given if given is not None else lines.read(path):
+        for number, line in given if given is not None else lines.read_lines(path):
             where = file.place(number)
             if (reader := finder.reader(line, where)) is None:
                 continue
             reader.take(line, number, where, chunk)
             if len(chunk.images) >= LINES:
-                _put(chunk, file, tables)
+                _spill(chunk, file, tables)
                 chunk = Chunk(path, kinds)
         if chunk.images:
-            _put(chunk, file, tables)
+            _spill(chunk, file, tables)
     if (last := finder.found) is not None:
         file.title = last.title.format(finder.key)
         file.notes = last.done()
@@ -92,7 +93,7 @@ def read(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_gc() -> Iterator[None]:
     """Without the search for cycles, of which JSON has none, and which a third of the time would go into."""
     enabled = gc.isenabled()
     gc.disable()
@@ -103,17 +104,17 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _put(chunk: Chunk, file: File, tables: Tables) -> None:
+def _spill(chunk: Chunk, file: LineFile, tables: Tables) -> None:
     samples = tables.add(chunk.samples())
     file.chunks.append((samples, [(name, tables.add(table)) for name, table in chunk.fragments(file.units)]))
 
 
-class _Finder:
+class _DialectFinder:
     """Finds the dialect by the first line, and holds all others to it."""
 
-    def __init__(self, folder: Folder, options: Reading, keys: ClassKeys) -> None:
+    def __init__(self, folder: ImageFolder, options: Reading, keys: ClassKeys) -> None:
         self._folder, self._options, self._class_keys = folder, options, keys
-        self.found: FileName | Quickstart | Views | None = None
+        self.found: FileNameReader | QuickstartReader | ViewsReader | None = None
         self.key = ""
         self._where = ""
         self._views = options.image_key or ("image",)
@@ -127,14 +128,14 @@ class _Finder:
             return lambda line: [key for key in line if key == "views"]
         if forced == "pixano" or told:
             return lambda line: [key for key in line if key in self._views]
-        if forced in _ONE:
-            return lambda line: [key for key in line if key == _ONE[forced]]
-        return lambda line: [key for key in line if key in _FIXED or key == "image" or key.endswith("_file_name")]
+        if forced in _IMAGE_KEY:
+            return lambda line: [key for key in line if key == _IMAGE_KEY[forced]]
+        return lambda line: [key for key in line if key in _IMAGE_KEYS or key == "image" or key.endswith("_file_name")]
 
-    def reader(self, line: Line, where: str) -> Reader | None:
+    def reader(self, line: Line, where: str) -> LineReader | None:
         """What reads this line; ``None`` for a header."""
         if HEADER in line and not self._where:
-            self.found = Views(self._folder, self._options.field, self._class_keys, self._options.dialect)
+            self.found = ViewsReader(self._folder, self._options.field, self._class_keys, self._options.dialect)
             self.key = "views"
             self.found.header(line, where)
             self._where = where
@@ -156,7 +157,7 @@ class _Finder:
     def _key(self, line: Line, where: str) -> str:
         keys = self._keys(line)
         if not keys:
-            known = self._options.image_key or (_ONE.get(self._options.dialect or "", ""),)
+            known = self._options.image_key or (_IMAGE_KEY.get(self._options.dialect or "", ""),)
             wanted = ", ".join(map(repr, filter(None, known))) or "'file_name', 'filepath', 'views' or 'image'"
             fail(where, f"names no image: it has no {wanted}; add it, or say which key it is with image_key=….")
         if len(keys) > 1 and not (set(keys) <= set(self._views)):
@@ -171,11 +172,11 @@ class _Finder:
         """One name for lines of which some have fewer of the views that were declared."""
         return self._views[0] if set(keys) <= set(self._views) else keys[0]
 
-    def _made(self, key: str) -> FileName | Quickstart | Views:
+    def _made(self, key: str) -> FileNameReader | QuickstartReader | ViewsReader:
         options = self._options
         if key == "views":
-            return Views(self._folder, options.field, self._class_keys, options.dialect)
+            return ViewsReader(self._folder, options.field, self._class_keys, options.dialect)
         named = key in ("file_name", "filepath") or key.endswith("_file_name")
         if options.dialect in FILE_NAME or (named and options.dialect is None):
-            return FileName(self._folder, key, self._class_keys)
-        return Quickstart(self._folder, self._views, options.field, self._class_keys)
+            return FileNameReader(self._folder, key, self._class_keys)
+        return QuickstartReader(self._folder, self._views, options.field, self._class_keys)

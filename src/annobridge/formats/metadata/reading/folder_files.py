@@ -13,19 +13,19 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from ...exceptions import InvalidSource
-from ...store import media
-from .. import unread
-from ..names import composed
-from .lines import fail
+from ....exceptions import InvalidSource
+from ....store import media
+from ... import unread
+from ...metadata.keys import METADATA
+from ...names import composed
+from .json_lines import fail
 
-METADATA = "metadata.jsonl"
 _SHOWN = 20
 _LONGEST = 4096  # characters of a path
 
 
 @dataclass
-class Folder:
+class ImageFolder:
     """A folder of images, to any depth. ``split`` is its name if it is a split; ``deep`` whether sub-folders belong to it."""
 
     path: Path
@@ -34,9 +34,9 @@ class Folder:
     sizes: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
 
     @classmethod
-    def of(cls, path: Path, split: str | None, deep: bool = True) -> Folder:
+    def of(cls, path: Path, split: str | None, deep: bool = True) -> ImageFolder:
         """Look at what is in a folder."""
-        return cls(path, split, sorted(walk(path, deep=deep)))
+        return cls(path, split, sorted(walk_files(path, deep=deep)))
 
     def __post_init__(self) -> None:
         self._places = {name: at for at, name in enumerate(self.files)}
@@ -155,7 +155,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def walk(
+def walk_files(
     path: Path, prefix: str = "", deep: bool = True, above: frozenset[tuple[int, int]] = frozenset()
 ) -> Iterator[str]:
     """The files below a folder; a link to a folder above it is not followed again.
@@ -171,4 +171,4 @@ def walk(
             if (entry.is_symlink() and not os.path.exists(entry.path)) or entry.is_file():
                 yield prefix + entry.name
             elif deep and entry.is_dir():
-                yield from walk(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})
+                yield from walk_files(Path(entry.path), f"{prefix}{entry.name}/", True, above | {here})

@@ -12,24 +12,24 @@ from typing import Any, Literal, NoReturn, Union
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from ...core.did_you_mean import did_you_mean
-from ...exceptions import InvalidOption
+from ....core.did_you_mean import did_you_mean
+from ....exceptions import InvalidOption
 
-_PLAIN = {"str": str, "int": int, "float": float, "bool": bool, "Any": Any, "object": Any, "None": None}
+_TYPES = {"str": str, "int": int, "float": float, "bool": bool, "Any": Any, "object": Any, "None": None}
 _ITEM = "DatasetItem"  # ends the names of the classes that describe a line
 _LISTS = frozenset({"list", "List", "Sequence", "tuple", "Tuple"})
-_HAS = {"objects": "Entity"}  # what Pixano's own items have, of what concerns labels
+_ITEM_FIELDS = {"objects": "Entity"}  # what Pixano's own items have, of what concerns labels
 _CONFIG = ConfigDict(protected_namespaces=())
 
 
-class Declarations:
+class PixanoClasses:
     """The classes of a file that is Python, as far as they are written in it."""
 
     def __init__(self, text: str, file: str) -> None:
         tree = ast.parse(text)
         self._file = file
         self._classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-        self._pixano = dict(_imported(tree))  # what names of Pixano's are called in the file, and there
+        self._pixano = dict(_pixano_imports(tree))  # what names of Pixano's are called in the file, and there
         self._made: dict[str, type[BaseModel]] = {}
 
     def model(self, name: str) -> type[BaseModel] | None:
@@ -66,7 +66,7 @@ class Declarations:
         if (theirs := self._theirs(name)) is not None:
             if theirs.endswith(_ITEM):
                 empty = create_model("Entity", __config__=_CONFIG)
-                yield from ((field, (list[empty], ...)) for field in _HAS)  # type: ignore[valid-type]
+                yield from ((field, (list[empty], ...)) for field in _ITEM_FIELDS)  # type: ignore[valid-type]
             return
         if name not in self._classes or name in below:
             return
@@ -75,7 +75,7 @@ class Declarations:
         for node in self._classes[name].body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id[0] != "_":
                 kind = self._type(node.annotation, node.target.id)
-                if kind is not _Theirs:
+                if kind is not _PixanoType:
                     yield node.target.id, (kind, ...)
 
     def _type(self, node: ast.expr, field: str) -> Any:
@@ -92,9 +92,9 @@ class Declarations:
             found = self.model(name)
             return found if found is not None else self._unknown(name, field)
         if self._theirs(name) is not None:
-            return _Theirs
-        if last in _PLAIN:
-            return _PLAIN[last]
+            return _PixanoType
+        if last in _TYPES:
+            return _TYPES[last]
         return (
             list[Any] if last in _LISTS else dict[str, Any] if last in ("dict", "Dict") else self._unknown(name, field)
         )
@@ -108,12 +108,12 @@ class Declarations:
             return self._union([*inner, *([ast.Constant(None)] if name == "Optional" else [])], field)
         if name in ("Annotated", *_LISTS):
             kind = self._type(inner[0], field)
-            return kind if kind is _Theirs or name == "Annotated" else list[kind]  # type: ignore[valid-type]
+            return kind if kind is _PixanoType or name == "Annotated" else list[kind]  # type: ignore[valid-type]
         return dict[str, Any] if name in ("dict", "Dict") else self._unknown(ast.unparse(node), field)
 
     def _union(self, nodes: list[ast.expr], field: str) -> Any:
         kinds = [self._type(node, field) for node in nodes]
-        return _Theirs if _Theirs in kinds else Union[tuple(kinds)]  # noqa: UP007 - of kinds that only the file knows
+        return _PixanoType if _PixanoType in kinds else Union[tuple(kinds)]  # noqa: UP007 - of kinds that only the file knows
 
     def _unknown(self, name: str, field: str) -> NoReturn:
         raise InvalidOption(
@@ -122,11 +122,11 @@ class Declarations:
         )
 
 
-class _Theirs:
+class _PixanoType:
     """Marks a type of Pixano's own, as ``BBox``."""
 
 
-def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _pixano_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """What a file imports of Pixano: the name in the file, and the name there."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pixano":

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core.did_you_mean import did_you_mean
+from ....core.did_you_mean import did_you_mean
+from ..keys import CONVERSATIONS, HEADER, VERSION
 from . import conversations
-from .arrays import add_views
 from .chunk import Chunk
-from .common import ClassKeys, classifications, metadata, own
 from .entities import Entities, as_attributes
-from .lines import Line, fail
-from .place import Folder
+from .folder_files import ImageFolder
+from .json_lines import Line, fail
+from .line_keys import ClassKeys, check_metadata, pop_classes, pop_record_keys
+from .parallel_arrays import add_views
 
-HEADER, VERSION = "$pixano", "jsonl/2"
-_LATER = frozenset(
+_KEYS_08 = frozenset(
     {"id", "split", "attrs", "views", "entities", "conversations", "annotation_files"}
 )  # the keys of 0.8
 
 
-class Views:
+class ViewsReader:
     """Reads such lines. Which generation wrote the file is known at its end."""
 
     title = "Pixano's lines with {!r}"
 
-    def __init__(self, folder: Folder, field: str, class_keys: ClassKeys, told: str | None) -> None:
+    def __init__(self, folder: ImageFolder, field: str, class_keys: ClassKeys, told: str | None) -> None:
         self._folder, self._told = folder, told
         self._entities = Entities(field, class_keys)
         self._marks: dict[str, str] = {"pixano-0.8": "", "pixano-0.7": ""}  # the first evidence of each
@@ -58,22 +58,22 @@ class Views:
         self._look(line, where)
         images = self._images(line.pop("views"), where)
         line.pop("image", None)
-        entities = _entities(line, where)
+        entities = _pop_entities(line, where)
         talks = line.pop("conversations", None)
         self._files += bool(line.pop("annotation_files", None))
-        given = own(line, where, ("id",))
+        given = pop_record_keys(line, where, ("id",))
         line = {**as_attributes(line.pop("attrs", None), "a record", where), **line}
         named = line.pop("sample_id", None)
         given["sample_id"] = given["sample_id"] or named
-        classes = classifications(line, where)
-        samples = add_views(chunk, images, number, given, metadata(line, where))
+        classes = pop_classes(line, where)
+        samples = add_views(chunk, images, number, given, check_metadata(line, where))
         first = next(iter(samples.values()))
         if classes:
             chunk.add_labels("categories", ({"sample": first, **row} for row in classes))
         if talks is not None:
             self._unordered += conversations.begins_with_an_answer(talks)
-            rows = conversations.read(talks, where)
-            chunk.add_labels(conversations.FIELD, ({"sample": first, **row} for row in rows))
+            rows = conversations.parse_messages(talks, where)
+            chunk.add_labels(CONVERSATIONS, ({"sample": first, **row} for row in rows))
         self._entities.take(entities, samples, where, chunk)
         self._note_forms(where)
 
@@ -83,9 +83,9 @@ class Views:
             marks["pixano-0.8"] = f"{where} ({'attrs' if 'attrs' in line else 'annotation_files'!r})"
         if not marks["pixano-0.7"] and ("status" in line or "comment" in line):
             marks["pixano-0.7"] = f"{where} ('status' or 'comment')"
-        if not self._odd and (odd := [key for key in line if key not in _LATER]):
+        if not self._odd and (odd := [key for key in line if key not in _KEYS_08]):
             self._odd = f"{where} has the key {odd[0]!r},"
-            self._hint = did_you_mean(odd[0], _LATER)
+            self._hint = did_you_mean(odd[0], _KEYS_08)
 
     def _note_forms(self, where: str) -> None:
         if self._entities.lists and not self._marks["pixano-0.8"]:
@@ -135,7 +135,7 @@ class Views:
         return notes
 
 
-def _entities(line: Line, where: str) -> list[Any]:
+def _pop_entities(line: Line, where: str) -> list[Any]:
     """Take the entities out of a line."""
     given = [line.pop(name, None) for name in ("entities", "objects")]
     found = [value for value in given if value is not None and value != []]

@@ -13,24 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.checks.shape_checks import TOLERANCE
-from ...exceptions import InvalidSource
-from .lines import fail
+from ....core.checks.shape_checks import TOLERANCE
+from ....exceptions import InvalidSource
+from .json_lines import fail
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Place = Callable[[int], str]  # of a line number
+Location = Callable[[int], str]  # of a line number
 
-FILE, NORMALIZED, PIXELS, XYXY = (
-    0,
-    1,
-    2,
-    4,
-)  # what a box says of its numbers: nothing, or one of two units; XYXY is added
+# What a box says of its numbers, as flags: nothing, or one of two units; CORNERS is added to a unit for [x1, y1, x2, y2].
+UNSTATED, NORMALIZED, PIXELS, CORNERS = 0, 1, 2, 4
 
 
-def numbers(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
+def parse_boxes(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
     """Boxes as an array; each must be four numbers."""
     try:
         flat = list(chain.from_iterable(boxes))
@@ -40,11 +36,11 @@ def numbers(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
                 return made
     except (TypeError, OverflowError):
         pass
-    wrong = next(n for n, box in enumerate(boxes) if not _right(box))
+    wrong = next(n for n, box in enumerate(boxes) if not _is_box(box))
     return fail(where(wrong), f"has the box {str(boxes[wrong])[:80]}; a box is four numbers, [x, y, width, height].")
 
 
-def _right(box: Any) -> bool:
+def _is_box(box: Any) -> bool:
     four = isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)
     return four and all(abs(v) < 1e300 for v in box)
 
@@ -70,7 +66,7 @@ class Units:
             self.outside += count
             self.small = self.small and not (boxes > 1).any()
 
-    def settle(self, pixels_by_nature: bool, told: str | None, place: Place) -> int:
+    def settle(self, pixels_by_nature: bool, told: str | None, place: Location) -> int:
         """The unit of the file. Raises ``InvalidSource`` if it can be read in two ways."""
         if told is not None:
             return NORMALIZED if told == "normalized" else PIXELS
@@ -88,11 +84,11 @@ class Units:
         return NORMALIZED if self.inside else PIXELS
 
 
-def relative(boxes: Floats, codes: Ints, sizes: Floats, unit: int) -> Floats:
+def to_relative(boxes: Floats, codes: Ints, sizes: Floats, unit: int) -> Floats:
     """``[x, y, width, height]`` relative to images of ``[width, height]`` pixels; ``unit`` is for boxes that do not say."""
-    codes = np.where(codes == FILE, unit, codes)
+    codes = np.where(codes == UNSTATED, unit, codes)
     made = boxes.copy()
-    corners = (codes & XYXY) > 0
+    corners = (codes & CORNERS) > 0
     made[corners, 2:] -= made[corners, :2]
     pixels = (codes & PIXELS) > 0
     made[pixels] /= np.tile(sizes[pixels], 2)
@@ -100,10 +96,10 @@ def relative(boxes: Floats, codes: Ints, sizes: Floats, unit: int) -> Floats:
 
 
 @dataclass(slots=True)
-class Check:
+class BoxCheck:
     """What is wrong, or to be told, about the boxes of one file, seen against their images."""
 
-    place: Place
+    place: Location
     unit: int
     clip: bool = False  # whether boxes that leave their image are cut to it
     beyond: int = 0
@@ -115,7 +111,7 @@ class Check:
 
     def see(self, boxes: Floats, codes: Ints, sizes: Floats, lines: Ints) -> None:
         """Look at some boxes. Raises ``InvalidSource`` for negative sides, unless boxes are cut."""
-        made = relative(boxes, codes, sizes, self.unit)
+        made = to_relative(boxes, codes, sizes, self.unit)
         if not self.clip and (negative := (made[:, 2:] < 0).any(axis=1)).any():
             self._negative(int(np.flatnonzero(negative)[0]), boxes, codes, lines)
         over = np.maximum(-made[:, :2], made[:, :2] + made[:, 2:] - 1)
@@ -129,18 +125,18 @@ class Check:
             )
             self.beyond += int(beyond.sum())
         self.clipped += int(((over > TOLERANCE).any(axis=1) & ~beyond).sum())
-        if (none := flat(made)).any():
+        if (none := without_area(made)).any():
             self.first_flat = self.first_flat or self.place(int(lines[none][0]))
             self.flat += int(none.sum())
         self.corners = self.corners and self._fit_as_corners(boxes, codes, sizes)
 
     def _negative(self, at: int, boxes: Floats, codes: Ints, lines: Ints) -> None:
         code = codes[at] or self.unit
-        what = "of which the second corner is before the first" if code & XYXY else "with a negative side"
+        what = "of which the second corner is before the first" if code & CORNERS else "with a negative side"
         fail(self.place(int(lines[at])), f"has the box {boxes[at].tolist()}, {what}; correct it.")
 
     def _fit_as_corners(self, boxes: Floats, codes: Ints, sizes: Floats) -> bool:
-        if self.unit & XYXY or codes.any():
+        if self.unit & CORNERS or codes.any():
             return False
         most = sizes + 1 if self.unit == PIXELS else 1 + 1 / sizes
         return bool(((boxes[:, 2:] >= boxes[:, :2]) & (boxes[:, 2:] <= most) & (boxes[:, :2] >= 0)).all())
@@ -170,7 +166,7 @@ class Check:
         return f"{self.first}{more}; {cure}." if self.beyond else ""
 
 
-def flat(boxes: Floats) -> Flags:
+def without_area(boxes: Floats) -> Flags:
     """Which relative boxes have no area in the image."""
     start, end = np.clip(boxes[:, :2], 0, 1), np.clip(boxes[:, :2] + boxes[:, 2:], 0, 1)
     none: Flags = np.logical_or.reduce((end <= start) | (boxes[:, 2:] <= 0), axis=1)

@@ -10,15 +10,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from ...core.did_you_mean import did_you_mean
-from ...exceptions import InvalidOption, InvalidSource
-from .declared import Declarations
+from ....core.did_you_mean import did_you_mean
+from ....exceptions import InvalidOption, InvalidSource
+from .pixano_classes import PixanoClasses
 
 Fitting = Callable[[Any, str], Any]  # a value and its place -> the value as the model has it
-_OWN = frozenset({"id", "created_at", "updated_at", "item_ref", "view_ref", "parent_ref"})  # of Pixano's own models
+_PIXANO_FIELDS = frozenset(
+    {"id", "created_at", "updated_at", "item_ref", "view_ref", "parent_ref"}
+)  # of Pixano's own models
 
 
-class Schema:
+class ValueSchema:
     """The types that a model gives.
 
     A model whose fields are models (or lists of one) describes lines: those fields are label fields, and the others
@@ -27,7 +29,7 @@ class Schema:
 
     def __init__(self, model: type[BaseModel] | None) -> None:
         fields = {name: field.annotation for name, field in model.model_fields.items()} if model else {}
-        inner = {name: found for name, kind in fields.items() if (found := _model(kind))}
+        inner = {name: found for name, kind in fields.items() if (found := _inner_model(kind))}
         self._labels = {name: _adapters(found) for name, found in inner.items()}
         whole = _adapters(model) if model else {}
         self._samples = {n: a for n, a in whole.items() if n not in inner} if inner else {}
@@ -74,20 +76,20 @@ def load_model(specifier: str) -> type[BaseModel]:
     path = Path(file).expanduser()
     if not path.is_file():
         raise InvalidOption(f"There is no file {file!r} to take the schema from; correct the path.")
-    return _declared(path, file, name) or _run(path, file, name)
+    return _declared(path, file, name) or _run_file(path, file, name)
 
 
 def _declared(path: Path, file: str, name: str) -> type[BaseModel] | None:
     """The model of a class that derives from one of Pixano's, without running the file."""
     try:
-        return Declarations(path.read_text(encoding="utf-8"), file).model(name)
+        return PixanoClasses(path.read_text(encoding="utf-8"), file).model(name)
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         if isinstance(error, InvalidOption):
             raise
         raise InvalidOption(f"The schema file {file!r} cannot be read as Python: {error}; mend it.") from None
 
 
-def _run(path: Path, file: str, name: str) -> type[BaseModel]:
+def _run_file(path: Path, file: str, name: str) -> type[BaseModel]:
     """The model that a file makes when it is run."""
     spec = importlib.util.spec_from_file_location("annobridge_schema", path)
     if spec is None or spec.loader is None:
@@ -111,17 +113,17 @@ def _run(path: Path, file: str, name: str) -> type[BaseModel]:
     return models[name]
 
 
-def _model(kind: Any) -> type[BaseModel] | None:
+def _inner_model(kind: Any) -> type[BaseModel] | None:
     """The model that a field holds, or holds a list of."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind
-    return next((found for inner in get_args(kind) if (found := _model(inner))), None)
+    return next((found for inner in get_args(kind) if (found := _inner_model(inner))), None)
 
 
 def _adapters(model: type[BaseModel]) -> dict[str, TypeAdapter[Any]]:
     found = {}
     for name, field in model.model_fields.items():
-        if name not in _OWN:
+        if name not in _PIXANO_FIELDS:
             try:
                 found[name] = TypeAdapter(field.rebuild_annotation())
             except PydanticSchemaGenerationError as error:

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ..keys import CATEGORIES
 from .chunk import CLASS_KEYS
-from .lines import Line, fail
+from .json_lines import Line, fail
 
-CATEGORIES = "categories"  # image-level classes, and the label field that they become
-_NAMED = ("split", "view", "record")
+_RECORD_KEYS = ("split", "view", "record")
 _COLUMN = re.compile(r"[^_.][^.]*")
-_KEPT = frozenset({"media_type", "filepath", "frames", "fps"})
+_RESERVED = frozenset({"media_type", "filepath", "frames", "fps"})
 
 
-def own(line: Line, where: str, id_keys: Iterable[str]) -> dict[str, Any]:
+def pop_record_keys(line: Line, where: str, id_keys: Iterable[str]) -> dict[str, Any]:
     """Take the id and the split out of a line."""
-    found = {name: line.pop(name) for name in _NAMED if name in line}
+    found = {name: line.pop(name) for name in _RECORD_KEYS if name in line}
     found["sample_id"] = None
     for key in id_keys:
         if key in line:
@@ -28,31 +28,31 @@ def own(line: Line, where: str, id_keys: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def metadata(line: Line, where: str) -> Line:
+def check_metadata(line: Line, where: str) -> Line:
     """What remains of a line, as columns of the samples."""
     tags = line.get("tags")
     if tags is not None and not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
         fail(where, f"has 'tags' = {str(tags)[:60]!r}; give a list of texts.")
     for name in line:
-        if _COLUMN.fullmatch(name) and name not in _KEPT:
+        if _COLUMN.fullmatch(name) and name not in _RESERVED:
             continue
-        if name in _KEPT:
+        if name in _RESERVED:
             fail(where, f"has the key {name!r}, which is a column of annobridge's own; rename the key.")
         fail(where, f"has the key {name!r}, which cannot be a column; rename it, without '.' and without '_' in front.")
     return line
 
 
-def classifications(line: Line, where: str) -> list[dict[str, Any]]:
+def pop_classes(line: Line, where: str) -> list[dict[str, Any]]:
     """Take the image-level classes out of a line, as labels of the field ``categories``."""
     given = line.pop(CATEGORIES, None)
     if given is None:
         return []
     if not isinstance(given, list):
         fail(where, f"has {CATEGORIES!r} = {str(given)[:60]!r}; give a list of classes, or null.")
-    return [{"kind": "classification", "extra": {CATEGORIES: value}} for value in dict.fromkeys(map(_plain, given))]
+    return [{"kind": "classification", "extra": {CATEGORIES: value}} for value in dict.fromkeys(map(_hashable, given))]
 
 
-def _plain(value: Any) -> Any:
+def _hashable(value: Any) -> Any:
     return str(value) if isinstance(value, list | dict) else value
 
 
