@@ -39,7 +39,7 @@ _ACTION = [
     pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
 ]
 WRITES = pa.schema([*LABELS, *_ACTION])
-# What a write replaces: the label as it was, and the address of its row (null payload: there was no label).
+# What a write replaces: the label before it, and the address of its row. Of an addition, only the id, sample, field and kind.
 REPLACED = pa.schema(
     [
         *(f.with_nullable(True) for f in LABELS),
@@ -53,7 +53,7 @@ REPLACED = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which load writes, and when; and what the baselines of earlier loads stand for."""
+    """The load that writes, and when; and the versions at which earlier loads wrote."""
 
     run: str
     run_id: str
@@ -61,7 +61,7 @@ class Provenance:
     load: int
     tool: str
     time: datetime
-    versions: Mapping[int, int]  # load -> the version of ``labels`` that its part of the baseline stands for
+    versions: Mapping[int, int]  # load -> the version of ``labels`` to which its baseline rows correspond
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The result for one task. ``writes`` are rows to put, ``replaced`` the rows that they replace, and those to delete."""
+    """The result for one task: ``writes`` are the rows to write, ``replaced`` the rows that they replace and the rows to delete."""
 
     writes: pa.Table  # WRITES
     replaced: pa.Table  # REPLACED
@@ -107,7 +107,7 @@ def merge(
     sides = _align(changes, allowed, ours, provenance.versions, schema)
     conflicts = _Conflicts(sides, policy, wording or Wording())
     edits = merge_components(sides, allowed, schema, conflicts)
-    different = _known(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
+    different = _of_sent_attributes(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
     case = classify(
         add=allowed.add,
         edit=changes.on_both & any_of(edits.accepted.values(), len(changes)),
@@ -133,12 +133,12 @@ class _Sides(NamedTuple):
 
     base: pa.Table
     theirs: pa.Table
-    exact: pa.Table  # theirs, with the bits of ours in numbers that the tool did not change
+    exact: pa.Table  # theirs, with our exact numbers where the tool did not change them
     ours: pa.Table
     here: Bools  # the dataset has the label
     written_here: Bools  # somebody wrote our row since the baseline
     changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
-    changed_locally: Bools  # what no tool is asked about (confidence, tags, field, sample) is not as it was
+    changed_locally: Bools  # a column that loads never edit (confidence, tags, field, sample) was changed
 
 
 def _align(
@@ -159,14 +159,14 @@ def _align(
 
 
 def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
-    """Which of our rows were written since the baseline: by their revision, and by the version in which the store last wrote
-    them, since other programs may write rows without raising ``rev``.
+    """Which of our rows were written since the baseline, by their revision, and by the version that last wrote them: other
+    programs may write rows without increasing ``rev``.
     """
     loads = base["load"].fill_null(0).to_numpy()
-    known = np.zeros(max([0, *versions]) + 1, np.uint64)
-    known[list(versions)] = list(versions.values())
+    baseline_versions = np.zeros(max([0, *versions]) + 1, np.uint64)
+    baseline_versions[list(versions)] = list(versions.values())
     updated = ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
-    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > known[loads])
+    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > baseline_versions[loads])
     return since
 
 
@@ -191,17 +191,17 @@ def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, confl
     on_both = any_of(allowed.edit.values(), len(none))
     differs = components_differ(sides.exact, sides.ours, on_both & sides.here)
     edits = ComponentEdits({}, {})
-    class_kept = none  # the tool gave another class, which is not taken
+    class_kept = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
-        may = allowed.edit[component]
+        permitted = allowed.edit[component]
         if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
-            refuse(allowed, sides.theirs, may & class_kept, component, reason)
-            may = may & ~class_kept
-        different = may & differs.get(component, none)
+            refuse(allowed, sides.theirs, permitted & class_kept, component, reason)
+            permitted = permitted & ~class_kept
+        different = permitted & differs.get(component, none)
         conflict = different & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
-        accepted = may & ~conflict if conflicts.policy == "ours" else may
+        accepted = permitted & ~conflict if conflicts.policy == "ours" else permitted
         edits.accepted[component], edits.written[component] = accepted, accepted & different
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
@@ -212,7 +212,7 @@ def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, confl
 
 
 def _refuse_unstorable(edits: ComponentEdits, sides: _Sides, allowed: Allowed) -> None:
-    """Refuse edits with which a label could not be stored, though each side can be by itself: ours may be of another kind."""
+    """Refuse edits that together with our values would give a label that cannot be stored: ours may be of another kind."""
     size = len(sides.here)
     at = np.flatnonzero(any_of(edits.written.values(), size))
     if not len(at):
@@ -220,28 +220,30 @@ def _refuse_unstorable(edits: ComponentEdits, sides: _Sides, allowed: Allowed) -
     wrong = validate.unstorable(with_components(sides.ours, sides.exact, edits.written).take(pa.array(at)))
     if not wrong:
         return
-    bad, reasons = np.zeros(size, bool), np.full(size, None, object)
+    is_wrong, reasons = np.zeros(size, bool), np.full(size, None, object)
     for row, sentence in wrong.items():
-        bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
+        is_wrong[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
     for component, written in edits.written.items():
-        refuse(allowed, sides.theirs, written & bad, component, pa.array(reasons, pa.string()))
-        edits.written[component] = written & ~bad
-        edits.accepted[component] = edits.accepted[component] & ~bad
+        refuse(allowed, sides.theirs, written & is_wrong, component, pa.array(reasons, pa.string()))
+        edits.written[component] = written & ~is_wrong
+        edits.accepted[component] = edits.accepted[component] & ~is_wrong
 
 
 def _refuse_occupied(
     case: np.ndarray, sides: _Sides, known: pa.Table, ours: pa.Table,
     single: Collection[str], policy: str, allowed: Allowed,
 ) -> np.ndarray:  # fmt: skip
-    """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
+    """Refuse labels that would be the second one of their sample, in fields that hold one; labels that this load deletes do not
+    count.
+    """
     restored = Case.EDITED_AND_DELETED if policy == "theirs" else Case.ADD
     arriving = np.isin(case, [Case.ADD, restored])
     rows = with_columns(known.select(single_label.COLUMNS), sides.theirs, single_label.COLUMNS, case == Case.ADD)
     arriving &= as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
     if not arriving.any():
         return case
-    gone = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
-    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=gone)))
+    deleted = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
+    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=deleted)))
     occupied = single_label.occupied(rows, arriving, staying)
     reason = "the field holds one label per sample, and there is one"
     refuse(allowed, sides.theirs, occupied, "existence", reason)
@@ -346,13 +348,13 @@ class _Writer:
         return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
-        """Our rows as they are, with their addresses."""
+        """Our rows before the load, with their addresses."""
         rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
         rows = rows.append_column(_ACTION[1], components)
         return conform(rows, REPLACED, action=action, task=self._provenance.task)
 
     def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
-        """An addition replaces nothing; its entry says which label an undo takes back."""
+        """Additions replace nothing; their entries tell an undo which labels to delete."""
         rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
         return conform(rows, REPLACED, action="add", task=self._provenance.task)
 
@@ -372,8 +374,8 @@ class _Writer:
         return _set(rows, rev=pa.array(revision[where]), remote_id=remote_id)
 
 
-def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
-    """Without the attributes that the tool was not given: it says nothing about them."""
+def _of_sent_attributes(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
+    """The components without the attributes that were not sent: the tool cannot have changed them."""
     return {
         component: rows
         for component, rows in different.items()
@@ -382,7 +384,7 @@ def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]
 
 
 def _with_unsent(base: pa.Table) -> pa.Table:
-    """A baseline with all attributes as they were here: those that were sent, and those that were not."""
+    """A baseline with all attributes of the labels as they were: those that were sent, and those that were not."""
     if base["unsent"].null_count == base.num_rows:
         return base
     both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]
