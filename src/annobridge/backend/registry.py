@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from ..core.did_you_mean import did_you_mean
-from ..core.entry_points import entry_points
+from ..entry_points import entry_points
 from ..exceptions import ConfigError, UnknownBackend
 from .base import AnnotationBackend, AnnotationBackendConfig
 
