@@ -1,4 +1,4 @@
-"""Which rows of two Arrow arrays are equal: exact, whatever the nesting, without a Python object per row.
+"""Compare the rows of two Arrow arrays of any type, nested ones too, without creating Python objects for rows.
 
 >>> a = pa.array([[1.0, float("nan")], [], None])
 >>> equal_rows(a, pa.array([[1.0, float("nan")], None, None])).tolist()
@@ -30,8 +30,8 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
 
 
 def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tolerance: float) -> Bools:
-    """Where the rows of two equally long arrays of (nested lists of) floats have the same lengths at every level, and numbers
-    that differ by ``tolerance`` at most. Null equals null and NaN equals NaN.
+    """Where the rows of two equally long arrays of floats, or of nested lists of floats, are close: lists have the same lengths at
+    every level, and numbers differ by ``tolerance`` at most. Null equals null and NaN equals NaN.
 
     >>> close_rows(pa.array([[1.0], [1.0], None]), pa.array([[1.1], [1.0, 2.0], None]), 0.2).tolist()
     [True, False, True]
@@ -51,7 +51,7 @@ def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tol
 
 
 def _common_ranges(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
-    """Ranges that lie within one chunk of both: joined into one array, masks might not fit Arrow's 32 bit offsets."""
+    """Ranges of rows within one chunk of each. Chunks are not combined, as masks might exceed Arrow's 32-bit offsets."""
     ends = {0, len(a)}
     for side in (a, b):
         if isinstance(side, pa.ChunkedArray):
@@ -79,8 +79,8 @@ def _equal(a: pa.Array, b: pa.Array) -> Bools:
             same |= as_mask(pc.is_nan(a)) & as_mask(pc.is_nan(b))
     if not a.null_count and not b.null_count:
         return same
-    null, other = as_mask(a.is_null()), as_mask(b.is_null())  # what lies below a null is noise
-    return np.where(null | other, null & other, same)
+    null, other_null = as_mask(a.is_null()), as_mask(b.is_null())  # values under a null are undefined
+    return np.where(null | other_null, null & other_null, same)
 
 
 def _equal_lists(a: pa.Array, b: pa.Array) -> Bools:

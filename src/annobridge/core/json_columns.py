@@ -1,4 +1,4 @@
-"""Columns of any Arrow type as what labels hold: attributes, and values as JSON text; and which of them are plain."""
+"""Arrow columns of any type as JSON text, and as attributes of labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .labels import ATTRIBUTE
 def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """The JSON text of each value; null stays null.
 
-    >>> texts(pa.array(["a", None, "a"])).to_pylist()
+    >>> to_json(pa.array(["a", None, "a"])).to_pylist()
     ['"a"', None, '"a"']
     """
     values = as_array(values)
@@ -24,7 +24,7 @@ def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 
 
 def is_plain_type(type_: pa.DataType) -> bool:
-    """Whether a column holds one text, number or boolean per row, or a list of texts."""
+    """Whether a column of this type has a text, a number or a boolean per row, or a list of texts."""
     if pa.types.is_list(type_):
         return _is_text(type_.value_type)
     return any(kind(type_) for kind in (_is_text, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating))
@@ -35,13 +35,13 @@ def _is_text(type_: pa.DataType) -> bool:
 
 
 def attribute_column(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Values as attributes of labels; null where there is none."""
+    """A column as one attribute of each label; null where the value is null."""
     values = as_array(values)
     return attribute_column_of_json(name, _kind(values.type), to_json(values))
 
 
 def attribute_column_of_json(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
-    """Attributes of a type whose values are JSON texts already; null where there is none."""
+    """``attribute_column`` of values that are JSON text already; ``kind`` is the type of the attribute, as ``"int"``."""
     size = len(values)
     parts = [pa.repeat(pa.scalar(name), size), pa.repeat(pa.scalar(kind), size), values]
     return pa.StructArray.from_arrays(parts, fields=list(ATTRIBUTE), mask=values.is_null())

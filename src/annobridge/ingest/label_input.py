@@ -26,7 +26,7 @@ from .new_labels import NewLabels
 
 _PART = 65_536  # rows made ready at a time
 _IDS = ("sample_id", "label_id")
-_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACES`` looks at
+_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACEMENT_CHECKS`` looks at
 _FORMS = {  # of columns whose Arrow type says little
     "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
     "bounding_box": "[x, y, width, height], four numbers relative to the image",
