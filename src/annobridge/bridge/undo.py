@@ -93,7 +93,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
-    single = destination.singles(run.schema, load.destinations)
+    single = destination.single_label_fields(run.schema, load.destinations)
     fields: set[str] = set()
 
     def changes_with_fields() -> Iterator[pa.RecordBatch]:

@@ -73,7 +73,7 @@ def build(rows: np.ndarray, flat: pa.StructArray, size: int) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), flat.take(order))
 
 
-def held(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Iterator[tuple[Attribute, Bools]]:
+def definitions(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Iterator[tuple[Attribute, Bools]]:
     """The attributes of this name in a field, each with the labels that have it, by their class: its own, else the field's."""
     rest = np.ones(len(label), bool)
     for class_, own in spec.class_attributes.items():

@@ -24,8 +24,8 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
     if a.type != b.type or len(a) != len(b):
         raise ValueError(f"{len(a)} rows of {a.type} and {len(b)} of {b.type}; compare equally many rows of one type.")
     result = np.ones(len(a), bool)
-    for start, stop in _pieces(a, b):
-        result[start:stop] = _equal(_piece(a, start, stop), _piece(b, start, stop))
+    for start, stop in _common_ranges(a, b):
+        result[start:stop] = _equal(_slice(a, start, stop), _slice(b, start, stop))
     return result
 
 
@@ -50,7 +50,7 @@ def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tol
     return same
 
 
-def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
+def _common_ranges(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
     """Ranges that lie within one chunk of both: joined into one array, masks might not fit Arrow's 32 bit offsets."""
     ends = {0, len(a)}
     for side in (a, b):
@@ -60,7 +60,7 @@ def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> lis
     return list(pairwise(cuts))
 
 
-def _piece(array: pa.Array | pa.ChunkedArray, start: int, stop: int) -> pa.Array:
+def _slice(array: pa.Array | pa.ChunkedArray, start: int, stop: int) -> pa.Array:
     piece = array.slice(start, stop - start)
     return next(c for c in piece.chunks if len(c)) if isinstance(piece, pa.ChunkedArray) else piece
 

@@ -17,7 +17,7 @@ _HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), "S2")
 _PLACES = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
 
 
-def name(*parts: str) -> str:
+def join_parts(*parts: str) -> str:
     r"""One name made of several texts, different for different texts whatever is in them.
 
     >>> name("7", "s0")
@@ -57,7 +57,7 @@ def as_texts(given: pa.ChunkedArray) -> pa.ChunkedArray:
     return given.cast(pa.string())
 
 
-def array(given: Iterable[Any]) -> pa.Array:
+def from_python(given: Iterable[Any]) -> pa.Array:
     """``as_texts`` of Python's values."""
     return pa.array(map(_text, given), pa.string())
 

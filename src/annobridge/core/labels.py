@@ -211,9 +211,9 @@ COMPONENTS = {
 }
 
 # Never merged: what a tool says of them is taken with a new label, and ignored, without a finding, for one that was sent.
-UNSENT = ("confidence", "tags")
+NOT_MERGED = ("confidence", "tags")
 # No component either; but a label in which any of them was changed here is not deleted without a conflict.
-LOCAL = ("sample_id", "field", *UNSENT)
+LOCAL_COLUMNS = ("sample_id", "field", *NOT_MERGED)
 
 
 def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:

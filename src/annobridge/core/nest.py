@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ..exceptions import SchemaError
 from .arrays import as_array
 
-PLACE = ("sample_id", "field")
+KEY_COLUMNS = ("sample_id", "field")
 
 
 def nested_schema(samples: pa.Schema, labels: pa.Schema, fields: Sequence[str]) -> pa.Schema:
@@ -26,7 +26,7 @@ def nested_schema(samples: pa.Schema, labels: pa.Schema, fields: Sequence[str]) 
         raise SchemaError(
             f"The label field {twice[0]!r} is called as a column of the samples; choose the columns without it."
         )
-    kind = pa.list_(pa.struct([f for f in labels if f.name not in PLACE]))
+    kind = pa.list_(pa.struct([f for f in labels if f.name not in KEY_COLUMNS]))
     return pa.schema([*samples, *(pa.field(name, kind) for name in fields)])
 
 
@@ -40,7 +40,7 @@ def nest(samples: pa.Table, labels: pa.Table, fields: Sequence[str]) -> pa.Table
     place = (
         pc.index_in(as_array(labels["sample_id"]), value_set=as_array(samples["sample_id"])).fill_null(-1).to_numpy()
     )
-    inner = [f for f in labels.schema if f.name not in PLACE]
+    inner = [f for f in labels.schema if f.name not in KEY_COLUMNS]
     columns = list(samples.columns)
     for name in fields:
         rows = np.flatnonzero((place >= 0) & pc.equal(as_array(labels["field"]), name).to_numpy(zero_copy_only=False))
@@ -63,7 +63,7 @@ def unnest(samples: pa.Table, fields: Sequence[str]) -> tuple[pa.Table, pa.Table
     return samples.drop_columns(list(fields)), labels
 
 
-_NONE = pa.table({name: pa.array([], pa.string()) for name in PLACE})
+_NONE = pa.table({name: pa.array([], pa.string()) for name in KEY_COLUMNS})
 
 
 def _rows_of(samples: pa.Table, name: str) -> pa.Table:

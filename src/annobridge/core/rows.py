@@ -63,12 +63,12 @@ class Label:
         return {name: value for name, value in row.items() if value is not None}
 
 
-_PLACE = ("label_id", "sample_id")
+_IDS = ("label_id", "sample_id")
 _COMMON = ("confidence", "index", "keyframe", "frame_number", "tags", "rotation")
 
 
 def _label(kind: str, columns: dict[str, Any], extra: dict[str, Any]) -> Label:
-    place = {name: extra.pop(name, None) for name in _PLACE}
+    place = {name: extra.pop(name, None) for name in _IDS}
     common = {name: extra.pop(name) for name in _COMMON if name in extra}
     given = extra.pop("attributes", None) or {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):

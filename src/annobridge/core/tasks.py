@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from . import attributes
 from .arrays import as_array, equal
-from .labels import ATTRIBUTE, UNSENT
-from .merge.diff import take
+from .labels import ATTRIBUTE, NOT_MERGED
+from .merge.diff import take_or_null
 from .schema import FieldSchema, LabelSchema
 
 DEFAULT_SIZE = 2_000  # samples; ten labels each are some 20 MB on the way
@@ -32,7 +32,7 @@ def name(anno_key: str, run_id: str, number: int) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_]', '_', anno_key)}-{run_id[:8]}-{number:05d}"
 
 
-def outgoing(labels: pa.Table, schema: LabelSchema) -> pa.Table:
+def select_by_schema(labels: pa.Table, schema: LabelSchema) -> pa.Table:
     """Those of the labels that the schema selects: of the field's type and classes, with the schema's attributes only."""
     parts = []
     for spec in schema.fields.values():
@@ -40,7 +40,7 @@ def outgoing(labels: pa.Table, schema: LabelSchema) -> pa.Table:
         if spec.classes and spec.type != "scalar":
             wanted = pc.and_(wanted, pc.is_in(labels["label"], value_set=pa.array(spec.classes, pa.string())))
         rows = labels if pc.all(wanted).as_py() else labels.filter(wanted)
-        parts.append(_parted(rows, spec)[0])
+        parts.append(_split_attributes(rows, spec)[0])
     return pa.concat_tables(parts)
 
 
@@ -50,19 +50,19 @@ def with_unsent(baseline: pa.Table, labels: pa.Table, schema: LabelSchema) -> pa
     Confidence and tags are put into their columns, attributes outside the schema into a new one, ``unsent``.
     """
     place = pc.index_in(baseline["label_id"], value_set=as_array(labels["label_id"]))
-    labels = take(labels.select(["field", *UNSENT, "attributes"]), place.fill_null(-1).to_numpy())
-    for name in UNSENT:
+    labels = take_or_null(labels.select(["field", *NOT_MERGED, "attributes"]), place.fill_null(-1).to_numpy())
+    for name in NOT_MERGED:
         at = baseline.column_names.index(name)
         baseline = baseline.set_column(at, baseline.schema.field(name), labels[name])
     unsent = pa.nulls(labels.num_rows, attributes.LIST)
     for spec in schema.fields.values():
         here = equal(labels["field"], spec.name)
         if here.any():
-            unsent = pc.if_else(pa.array(here), _parted(labels, spec)[1], unsent)
+            unsent = pc.if_else(pa.array(here), _split_attributes(labels, spec)[1], unsent)
     return baseline.append_column("unsent", unsent)
 
 
-def _parted(rows: pa.Table, spec: FieldSchema) -> tuple[pa.Table, pa.ListArray]:
+def _split_attributes(rows: pa.Table, spec: FieldSchema) -> tuple[pa.Table, pa.ListArray]:
     """Labels of a field with the attributes of its schema only, and the other attributes. Those of a message are its form."""
     known = set(spec.all_attributes())
     present = attributes.names(rows["attributes"])

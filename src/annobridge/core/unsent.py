@@ -20,7 +20,7 @@ from .labels import KIND_TYPES
 from .schema import FieldSchema, LabelSchema
 
 _SHOWN = 5  # values that a sentence names
-_SENTENCES = {
+_REASONS = {
     "class": "{labels} of {field!r} {are} not sent, with a class that is not in the schema",
     "type": "{labels} of {field!r} {are} not sent, of another type than the field's",
     "attribute": "{labels} of {field!r} {are} sent without attributes that are not in the schema",
@@ -92,7 +92,7 @@ def sentences(entries: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _sentence(name: str, reason: str, labels: int, values: Mapping[str, int]) -> str:
-    said = _SENTENCES[reason].format(
+    said = _REASONS[reason].format(
         field=name,
         labels=f"{labels} label{'s' * (labels != 1)}",
         are="is" if labels == 1 else "are",

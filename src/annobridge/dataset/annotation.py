@@ -16,10 +16,10 @@ from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..store.stores import Stores
 from ..store.views import Stage
-from .fixed import Fixed
+from .no_new_attributes import NoNewAttributes
 
 
-class AnnotationVerbs(Fixed):
+class AnnotationVerbs(NoNewAttributes):
     """What ``Dataset`` and ``View`` have in common. ``annotate`` sends the samples of the view; the other verbs are about a
     run, whatever the view.
     """

@@ -14,7 +14,7 @@ from ..bridge import annotate, undo
 from ..bridge.connect import reconnect
 from ..bridge.reports import MergePlan, Undone
 from ..bridge.results import AnnotationResults
-from ..core import column_labels
+from ..core import labels_from_column
 from ..core.merge.route import Choice
 from ..core.nest import unnest
 from ..display.progress import ProgressChoice
@@ -154,7 +154,7 @@ class Dataset(View):
         image or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names
         classes that are numbers.
         """
-        form = column_labels.Form(coordinates, box_format, tuple(classes))
+        form = labels_from_column.ColumnFormat(coordinates, box_format, tuple(classes))
         tables = adopted(self.stores, column, field or column, form)
         return additions.add_labels(self.stores, field or column, tables, None, label_input.clips(invalid))
 

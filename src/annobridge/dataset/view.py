@@ -230,7 +230,7 @@ class View(AnnotationVerbs):
         scan = self.stores.labels.scan
         found = infer.describe(self._label_batches(None, None, lambda where: scan(where, infer.COLUMNS)))
         names = ["field", "type", "labels", "classes", "attributes"]
-        table = html.table(names, infer.rows(found)) if found else html.line("no labels")
+        table = html.table(names, infer.summary_rows(found)) if found else html.line("no labels")
         return html.titled(repr(self), table)
 
     def __enter__(self) -> Self:

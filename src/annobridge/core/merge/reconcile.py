@@ -24,11 +24,11 @@ from .. import attributes
 from ..arrays import Bools, any_of, as_array, as_mask, equal
 from ..checks import validate
 from ..compare import equal_rows
-from ..labels import BASELINE, LABELS, LOCAL, conform
+from ..labels import BASELINE, LABELS, LOCAL_COLUMNS, conform
 from ..schema import LabelSchema
 from . import findings, single_label
 from .cases import Case, classify
-from .diff import PREFIX, Changes, components_differ, diff, take
+from .diff import ATTRIBUTE_PREFIX, Changes, components_differ, diff, take_or_null
 from .findings import FINDINGS
 from .patch import component_lists, with_columns, with_components
 from .precision import keep_unchanged
@@ -147,10 +147,10 @@ def _align(
     base, theirs = changes.base, allowed.theirs
     ids = pc.coalesce(base["label_id"], theirs["label_id"])
     at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
-    mine, here = take(ours, at), at >= 0
+    mine, here = take_or_null(ours, at), at >= 0
     written = here & _written_since(mine, base, versions)
     changed = components_differ(_with_unsent(base), mine, written)
-    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL), len(changes))
+    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL_COLUMNS), len(changes))
     exact = theirs
     if schema.fields and "spatial" in changes.edited:
         moved_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
@@ -194,7 +194,7 @@ def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, confl
     class_kept = none  # the tool gave another class, which is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
         may = allowed.edit[component]
-        if component.startswith(PREFIX):  # tools reset the attributes when the class is changed
+        if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
             refuse(allowed, sides.theirs, may & class_kept, component, reason)
             may = may & ~class_kept
@@ -377,7 +377,7 @@ def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]
     return {
         component: rows
         for component, rows in different.items()
-        if not component.startswith(PREFIX) or was_sent(component.removeprefix(PREFIX), schema)
+        if not component.startswith(ATTRIBUTE_PREFIX) or was_sent(component.removeprefix(ATTRIBUTE_PREFIX), schema)
     }
 
 

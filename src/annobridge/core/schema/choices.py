@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 
 _LETTERS = re.compile(r"\s*[A-Z](\s*[;,]\s*[A-Z])*\s*")
-_MANY = 26
+_MOST_LETTERS = 26
 
 
-def picked(letters: str, choices: Sequence[str]) -> list[str]:
+def choices_of_letters(letters: str, choices: Sequence[str]) -> list[str]:
     """The choices that letters stand for, one for each place; none where they are no letters of these choices.
 
     >>> picked("A;C", ["a cat", "a dog", "a bird"])
@@ -22,24 +22,24 @@ def picked(letters: str, choices: Sequence[str]) -> list[str]:
     return [choices[p] for p in places] if all(p < len(choices) for p in places) else []
 
 
-def as_text(chosen: Sequence[str], explanation: str) -> str:
+def format_answer(chosen: Sequence[str], explanation: str) -> str:
     """An answer as text."""
     return f"{', '.join(chosen)}: {explanation}" if explanation else ", ".join(chosen)
 
 
-def letters_of(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
+def answer_as_letters(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
     """The letters and the explanation of an answer; ``None`` for one that is not made of the choices.
 
     >>> letters_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])
     (['A', 'C'], 'both meow')
     """
-    found = chosen_of(answer, choices)
-    if found is None or len(choices) > _MANY:
+    found = parse_answer(answer, choices)
+    if found is None or len(choices) > _MOST_LETTERS:
         return None
     return [chr(65 + list(choices).index(c)) for c in found[0]], found[1]
 
 
-def chosen_of(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
+def parse_answer(answer: str, choices: Sequence[str]) -> tuple[list[str], str] | None:
     """The choices and the explanation of an answer; ``None`` for one that is not made of the choices.
 
     >>> chosen_of("a cat, a kitten: both meow", ["a cat", "a dog", "a kitten"])

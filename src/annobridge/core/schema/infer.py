@@ -40,7 +40,7 @@ def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
     return found
 
 
-def rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
+def summary_rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
     """For people, of each field: its name, types, number of labels, classes and attributes."""
     return [
         [name, " + ".join(sorted(s.types())), s.labels, ", ".join(sorted(s.classes)), ", ".join(sorted(s.attributes))]
