@@ -12,7 +12,7 @@ os.environ |= {"HOME": os.devnull, "NO_PROXY": "*", "PYTHON_KEYRING_BACKEND": "k
 for module in (
     "annobridge.dataset", "annobridge.io.export_dataset", "annobridge.formats.fiftyone", "annobridge.formats.folder",
     "annobridge.io.import_dataset", "annobridge.bridge.results", "annobridge_cvat.backend",
-    "annobridge_pixano.library.format",
+    "annobridge.formats.pixano_library.format",
     "lance.fragment", "lancedb.db", "PIL.Image", "requests",
 ):  # fmt: skip
     importlib.import_module(module)

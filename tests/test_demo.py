@@ -140,16 +140,16 @@ def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
 
 @pytest.mark.server
 def test_open_leaves_the_server_to_the_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from annobridge_pixano.hands import Hands
+    from annobridge_pixano.annotator import ScriptedAnnotator
 
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     data = demo("--open", "--folder", "it's mine")
     try:
         assert opened == [data["url"]]
-        hands = Hands(data["url"].partition("/#")[0])
-        hands.rename(data["url"].rpartition("/")[2], "street_01.car1", "sign")
-        hands.close()
+        annotator = ScriptedAnnotator(data["url"].partition("/#")[0])
+        annotator.rename(data["url"].rpartition("/")[2], "street_01.car1", "sign")
+        annotator.close()
         (tmp_path / "elsewhere").mkdir()
         codes = [
             _shell(data["commands"][name], tmp_path / "elsewhere") for name in ("plan", "load", "plan", "undo", "plan")

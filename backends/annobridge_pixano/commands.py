@@ -1,4 +1,4 @@
-"""The commands ``annobridge pixano up | down | status``."""
+"""The commands ``annobridge pixano up``, ``down`` and ``status``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from . import install, server, uploads
 app = typer.Typer(help="A Pixano server on this machine.", no_args_is_help=True, add_completion=False)
 
 
-def home() -> Path:
-    """Where the server keeps its data by default: a folder of the user's, the same from wherever it is called."""
+def default_folder() -> Path:
+    """The default folder of the server's data, which does not depend on the working directory."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "annobridge" / "pixano"
 
 
-Folder = Annotated[Path | None, typer.Option("--folder", help=f"The server's data; by default {home()}.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help=f"The server's data; by default {default_folder()}.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -33,19 +33,23 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start a Pixano server; the first time, install it in an environment of its own (about a minute)."""
-    root = folder or home()
+    root = folder or default_folder()
     running = server.status(root)
     if running is None:
-        first = "" if install.is_installed() else " (it is installed first: about a minute)"
+        first = "" if install.is_installed() else f" ({_installation_note()})"
         typer.echo(f"Starting Pixano{first} …", err=True)
         running = server.up(root, port)
-        if left := uploads.left(Path(running.root) / uploads.FOLDER):
-            typer.echo(_told(left), err=True)
+        if left := uploads.session_folders(Path(running.root) / uploads.FOLDER):
+            typer.echo(_interrupted_uploads_note(left), err=True)
     _print(running, as_json)
 
 
-def _told(left: Sequence[Path]) -> str:
-    """What uploads that were cut off have left."""
+def _installation_note() -> str:
+    duration = "about a minute" if install.has_uv() else f"some minutes; {install.FASTER}"
+    return f"it is installed first: {duration}"
+
+
+def _interrupted_uploads_note(left: Sequence[Path]) -> str:
     size = sum(f.stat().st_size for folder in left for f in folder.rglob("*") if f.is_file()) / (1 << 20)
     return (
         f"{len(left)} uploads that were cut off left {size:,.1f} MB in {left[0].parent}. Resuming or aborting their run removes "
@@ -56,7 +60,7 @@ def _told(left: Sequence[Path]) -> str:
 @app.command()
 def down(folder: Folder = None, as_json: AsJson = False) -> None:
     """Stop the Pixano server."""
-    root = folder or home()
+    root = folder or default_folder()
     stopped = server.down(root)
     what = f"The Pixano server of {root} is stopped." if stopped else f"No Pixano server runs on {root}."
     typer.echo(json.dumps({"stopped": stopped, "folder": str(root)}) if as_json else what)
@@ -65,9 +69,9 @@ def down(folder: Folder = None, as_json: AsJson = False) -> None:
 @app.command()
 def status(folder: Folder = None, as_json: AsJson = False) -> None:
     """Whether the Pixano server runs, and where."""
-    running = server.status(folder or home())
+    running = server.status(folder or default_folder())
     if running is None and not as_json:
-        typer.echo(f"No Pixano server runs on {folder or home()}; `annobridge pixano up` starts one.")
+        typer.echo(f"No Pixano server runs on {folder or default_folder()}; `annobridge pixano up` starts one.")
     else:
         _print(running, as_json)
 

@@ -1,4 +1,4 @@
-"""The settings of the Pixano backend, for all its generations."""
+"""The settings of the Pixano backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class PixanoConfig(AnnotationBackendConfig):
     """How to reach Pixano."""
 
     transient: ClassVar[frozenset[str]] = frozenset({"timeout", "deadline", "largest_answer", "verify"})
-    variables: ClassVar[frozenset[str]] = frozenset({"env"})  # where Pixano is installed: see ``install``
+    variables: ClassVar[frozenset[str]] = frozenset({"env"})  # ANNOBRIDGE_PIXANO_ENV is no setting; see ``install``
 
     url: WebAddress = Field("http://127.0.0.1:7492", description="the server; `annobridge pixano up` starts one")
     timeout: float = Field(60.0, gt=0, description="seconds to wait for an answer")

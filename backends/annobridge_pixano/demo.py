@@ -10,7 +10,7 @@ from annobridge.backend import Receipt
 from annobridge.exceptions import Unreachable
 
 from . import server
-from .hands import Hands
+from .annotator import ScriptedAnnotator
 
 
 class PixanoTool:
@@ -32,7 +32,7 @@ class PixanoTool:
         self.options = {"url": running.url}
 
     def annotator(self, receipts: Sequence[Receipt]) -> PixanoAnnotator:
-        return PixanoAnnotator(Hands(self.options["url"]), str(receipts[0].state["dataset"]))
+        return PixanoAnnotator(ScriptedAnnotator(self.options["url"]), str(receipts[0].state["dataset"]))
 
     def commands(self) -> Mapping[str, Sequence[str]]:
         port = self.options["url"].rpartition(":")[2]
@@ -47,7 +47,7 @@ class PixanoTool:
 class PixanoAnnotator:
     """Edits one dataset of the server with the calls that the web page makes."""
 
-    def __init__(self, client: Hands, dataset: str) -> None:
+    def __init__(self, client: ScriptedAnnotator, dataset: str) -> None:
         self._client, self._dataset = client, dataset
 
     def move(self, label_id: str, box: Sequence[float]) -> None:

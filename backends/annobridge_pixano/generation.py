@@ -1,61 +1,123 @@
-"""A generation of Pixano: its own routes, its own tables, the same verbs; and what all of them make sure of."""
+"""What the generations of Pixano have in common. Each has its own REST calls and tables, and the same entities, annotations and
+record attributes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pyarrow as pa
 
 from annobridge.backend import Download, Receipt, Status, Task
+from annobridge.core.arrays import set_columns
+from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import Broken, Rejected
+from annobridge.exceptions import Broken, Gone
+from annobridge.formats.pixano_library.codec.decode import Tables, decode
+from annobridge.formats.pixano_library.codec.layout import Layout
 
-from . import limits, wire
-from .layout import Layout
+from . import checks
+from .config import PixanoConfig
 
 
-class Generation(Protocol):
-    """What ``PixanoBackend`` hands its calls to; the verbs are those of ``AnnotationBackend``.
+class Generation(ABC):
+    """A Pixano server of one generation, with the methods of ``AnnotationBackend``.
 
-    ``upload`` and ``find`` write the generation's name into the state of a receipt, under ``generation``; where there is
-    none, it is Pixano 0.8.
+    ``upload`` and ``find`` write ``api.ITEMS`` into the state of a receipt, under ``generation``; in receipts of Pixano 0.8 there
+    is no such key.
     """
 
+    def __init__(self, config: PixanoConfig) -> None:
+        self.config = config
+
+    # --- what differs -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
     def check(self, schema: LabelSchema) -> Iterable[str]:
-        """Problems that can be seen before a task is made."""
+        """Problems that are known before there is a task."""
 
-    def check_task(self, task: Task) -> Iterable[str]:
-        """Values that this generation cannot hold."""
+    @abstractmethod
+    def layout(self, task: Task) -> Layout:
+        """The columns of a task's dataset."""
 
+    @abstractmethod
     def upload(self, task: Task) -> Receipt:
-        """Send a task, or find it again."""
+        """Send a task, or find what was sent of it, and complete it."""
 
-    def download(self, receipt: Receipt) -> Download:
-        """All labels as they are now."""
-
+    @abstractmethod
     def status(self, receipt: Receipt) -> Status:
         """How far the people are."""
 
+    @abstractmethod
     def find(self, task_name: str) -> Mapping[str, Any] | None:
-        """What an unanswered upload left."""
+        """The state of an upload that was not answered, if it left a dataset."""
 
+    @abstractmethod
     def delete(self, receipt: Receipt) -> None:
-        """Remove the task."""
+        """Remove the dataset."""
 
+    @abstractmethod
     def editor_url(self, receipt: Receipt) -> str:
-        """The page to work on."""
+        """The page of the dataset."""
+
+    @abstractmethod
+    def _require_generation(self, receipt: Receipt) -> None:
+        """Raise ``Rejected`` if a server of another generation answers, which would say that the task is gone."""
+
+    @abstractmethod
+    def _existing(self, receipt: Receipt) -> AbstractContextManager[None]:
+        """Run a block, and raise ``Gone`` if the dataset is not in the library."""
+
+    @abstractmethod
+    def _tables(self, dataset: str, layout: Layout) -> Tables:
+        """The tables of a dataset, as ``decode`` takes them."""
+
+    @abstractmethod
+    def _remote_ids(self, labels: pa.Table, layout: Layout) -> pa.Array:
+        """The ids of labels in Pixano."""
+
+    # --- what is the same -------------------------------------------------------------------------------------------
+
+    def check_task(self, task: Task) -> Iterable[str]:
+        """Values that Pixano cannot hold."""
+        return checks.task_problems(task, self.layout(task))
+
+    def download(self, receipt: Receipt) -> Download:
+        """All labels of a task as they are now."""
+        self._require_generation(receipt)
+        layout = Layout.from_dict(receipt.state["layout"])
+        with self._existing(receipt):
+            tables = self._tables(receipt.state["dataset"], layout)
+        found = decode(tables, layout, receipt.baseline)
+        notes = (*found.notes, *self._download_notes(receipt, tables, layout))
+        return Download(found.labels, found.samples, notes)
+
+    def _download_notes(self, receipt: Receipt, tables: Tables, layout: Layout) -> Iterator[str]:  # noqa: ARG002
+        """More notes for a download."""
+        yield from ()
+
+    def _labels_to_send(self, task: Task, layout: Layout) -> pa.Table:
+        """The labels of a task as ``REMOTE``."""
+        labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
+        return set_columns(labels, remote_id=self._remote_ids(labels, layout)).combine_chunks()
 
 
-def must_fit(task: Task, layout: Layout) -> None:
-    """Refuse values that cannot be held: a run that is resumed may have got such values meanwhile."""
-    if wrong := limits.of_task(task, layout):
-        raise Rejected("\n  - ".join(["pixano: some values cannot be sent:", *wrong]))
+def gone(receipt: Receipt) -> Gone:
+    """The error for a dataset that is not in the library."""
+    return Gone(
+        f"pixano: the dataset {receipt.state['name']!r} of task {receipt.task!r} is not in Pixano's library "
+        "any more; put its folder back there, or end the run with delete_annotation_run."
+    )
 
 
-def must_arrive(sent: Mapping[str, int], tables: wire.Wire) -> None:
-    """Compare how many rows were sent with how many there are."""
+def require_complete(sent: Mapping[str, int], tables: Tables) -> None:
+    """Raise ``Broken`` if a table has another number of rows than were sent."""
     wrong = [f"{len(tables[n])} of {sent.get(n, 0)} {n}" for n in tables if len(tables[n]) != sent.get(n, 0)]
     if wrong:
         raise Broken(
-            f"pixano: the server has not what was sent to it ({', '.join(wrong)}); abort the run and send it again, "
+            f"pixano: the server does not have what was sent to it ({', '.join(wrong)}); abort the run and send it again, "
             "and see the server's log if it happens twice."
         )

@@ -1,4 +1,4 @@
-"""Names that Pixano takes without changing them."""
+"""Names of datasets and files that Pixano does not change."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 
 
 def dataset_name(task: str) -> str:
-    """A dataset's name, equal to that of its folder: Pixano takes names that differ in case or signs for the same."""
+    """The name of a task's dataset, which is also that of its folder. Pixano ignores case and punctuation in names."""
     name = re.sub(r"[^a-z0-9]+", "_", task.lower()).strip("_")
     return name if name == task.replace("-", "_") else f"{name}_{hashlib.sha256(task.encode()).hexdigest()[:8]}"
 
 
 def file_name(number: int, path: str) -> str:
-    """The name that an image gets in Pixano, from its number in the task and its name here."""
+    """The file name of an image in Pixano, from its number in the task and its path."""
     suffix = _SUFFIX.search(path)
     return f"{number:06d}{suffix[0].lower() if suffix else '.jpg'}"

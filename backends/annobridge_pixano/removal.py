@@ -1,8 +1,8 @@
-"""Removing a dataset from a server that has no call for it.
+"""Remove a dataset from a server that has no call for it.
 
-The dataset is overwritten by an empty one (a record and a pixel): its images and labels are gone, and nobody can open
-it by its old id. Where the server's library is on this disk, the folder that is left is removed as well. Otherwise it
-stays, marked as removed, and the next upload of that name takes its place.
+The dataset is overwritten by an empty one (a record and a pixel): its images and labels are gone, and its old id is unknown.
+If the server's library is on this machine, the folder is removed as well. Otherwise it stays, with a description that says so,
+and the next upload of that name replaces it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def remove(api: Api, name: str, deadline: float) -> None:
         api.put_file(upload, "train/metadata.jsonl", b'{"id":"removed","views":{"image":"0.png"}}\n')
         api.finish(api.start(api.analyze(source)), deadline)
     if disk:
-        _clear(disk.library, name)
+        _remove_folder(disk.library, name)
 
 
-def _clear(library: Path, name: str) -> None:
-    """Remove the folder, if it is just what we left there."""
+def _remove_folder(library: Path, name: str) -> None:
+    """Remove the folder of a dataset if that is the empty one."""
     folder = library / name
     if not re.fullmatch(r"[a-z0-9_]+", name) or folder.is_symlink() or not (folder / "info.json").is_file():
         return

@@ -1,9 +1,10 @@
-"""A Pixano server of one's own: in its own virtual environment, on loopback, started and stopped by us.
+"""A local Pixano server: installed in its own virtual environment, started and stopped.
 
     running = up(Path("pixano"))      # installs Pixano once (about a minute, 1.1 GB), then starts it (some 5 seconds)
     down(Path("pixano"))
 
-Pixano pins a LanceDB of its own, so it never shares our environment. It has no password: it listens on loopback only.
+Pixano pins a version of LanceDB, so it cannot share the environment of annobridge. It has no passwords, so it listens on
+the loopback interface only.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from annobridge.backend.http import Http
 from annobridge.exceptions import BackendError, Broken, Unreachable
 
 from .api import Api
-from .install import ensure_env, environ, program, tail
+from .install import ensure_env, program, subprocess_env, tail
 
 HOST = "127.0.0.1"
 PORT = 7492
@@ -33,7 +34,7 @@ LOG = "annobridge-server.log"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that we started. ``started`` tells its process from a later one with the same number."""
+    """A server that was started. ``started`` is the start time of its process, as a process id may be used again."""
 
     url: str
     pid: int
@@ -43,23 +44,37 @@ class Running:
 
 
 def up(root: Path, port: int | None = None, *, env: Path | None = None, deadline: float = 120.0) -> Running:
-    """Start a server on the data in ``root`` (made if missing), or return the one that runs there.
+    """Start a server, or return the one that runs already.
 
-    ``port`` 0 takes a free one. Raises ``Broken`` when it does not come up in time.
+    Args:
+        root: the folder of its data; made if missing.
+        port: its port; 0 for any free one.
+        env: the environment that Pixano is installed in.
+        deadline: seconds that it may take to start.
+
+    Raises:
+        Unreachable: the port is in use.
+        Broken: Pixano could not be installed, or the server did not start in time.
     """
     root = root.expanduser().resolve()
     if running := status(root):
         return running
     number = _free_port() if port == 0 else port or PORT
-    _check_free(number)
+    _require_free(number)
     home = ensure_env(env)
     root.mkdir(parents=True, exist_ok=True)
     _init(home, root)
     log = root / LOG
     with log.open("wb") as out:
         command = [program(home, "pixano"), "server", "run", str(root), "--host", HOST, "--port", str(number)]
-        process = subprocess.Popen(  # noqa: S603 - our own program, in our own environment
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=root, env=environ()
+        process = subprocess.Popen(  # noqa: S603 - a program that was installed by this package
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            cwd=root,
+            env=subprocess_env(),
         )
     started = _started(process.pid) or ""
     running = Running(f"http://{HOST}:{number}", process.pid, started, str(root), str(log))
@@ -73,7 +88,7 @@ def up(root: Path, port: int | None = None, *, env: Path | None = None, deadline
 
 
 def status(root: Path) -> Running | None:
-    """The server that was started on this data, if it still runs."""
+    """The server that was started on this folder, if it still runs."""
     try:
         running = Running(**json.loads((root.expanduser().resolve() / STATE).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -82,7 +97,7 @@ def status(root: Path) -> Running | None:
 
 
 def down(root: Path, *, deadline: float = 15.0) -> bool:
-    """Stop the server that was started on this data; whether there was one. Other processes are never touched."""
+    """Stop the server that was started on this folder; returns whether there was one. No other process is signalled."""
     running = status(root)
     if running:
         _signal(running.pid, signal.SIGTERM)
@@ -97,7 +112,7 @@ def down(root: Path, *, deadline: float = 15.0) -> bool:
 
 
 def _init(home: Path, root: Path) -> None:
-    """Make the folders. The exit status of Pixano's program says nothing, so they are looked for."""
+    """Make the folders. The exit status of Pixano's program means nothing, so the result is checked."""
     if not (root / "library").is_dir():
         with suppress(subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603
@@ -105,7 +120,7 @@ def _init(home: Path, root: Path) -> None:
                 capture_output=True,
                 timeout=120,
                 check=False,
-                env=environ(),
+                env=subprocess_env(),
             )
     if not (root / "library").is_dir():
         raise Broken(f"pixano: `pixano init` made no library in {root}; is the folder writable?")
@@ -120,7 +135,7 @@ def _wait(running: Running, process: subprocess.Popen[bytes], deadline: float) -
                 raise Broken(
                     f"pixano: the server ended at once: {tail(Path(running.log).read_text('utf-8', 'replace'))}"
                 )
-            with socket.socket() as probe:  # quicker than the retries of a call
+            with socket.socket() as probe:  # a call would be retried, which takes longer
                 listening = probe.connect_ex((HOST, int(running.url.rpartition(":")[2]))) == 0
             if listening:
                 with suppress(BackendError):
@@ -130,29 +145,29 @@ def _wait(running: Running, process: subprocess.Popen[bytes], deadline: float) -
             time.sleep(0.1)
     finally:
         http.close()
-        process.returncode = process.returncode or 0  # it is not ours to wait for: no warning when this object goes
+        process.returncode = process.returncode or 0  # it runs on; without a code, Popen warns when it is collected
     raise Broken(f"pixano: the server did not answer within {deadline:g} s; its log is {running.log}.")
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, as the system tells it; ``None`` if there is none."""
+    """When a process started, in the form that the system has for it; ``None`` if there is no such process."""
     try:
-        # The name in parentheses may hold spaces; field 22 (start) is the 20th after it, field 3 (state) the first.
+        # Field 2 is a name in parentheses that may have spaces; after it, field 3 (state) is the first and 22 (start) the 20th.
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]
     except (OSError, IndexError):
         pass
     if Path("/proc/self/stat").exists() or not shutil.which("ps"):
         return None
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return told.stdout.strip() or None
+    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return done.stdout.strip() or None
 
 
 def _ended(running: Running, deadline: float) -> bool:
     due = time.monotonic() + deadline
     while time.monotonic() < due:
         with suppress(ChildProcessError, AttributeError):
-            os.waitpid(running.pid, os.WNOHANG)  # when it is our own child, or it stays as a zombie
+            os.waitpid(running.pid, os.WNOHANG)  # a child of this process would stay as a zombie
         if _started(running.pid) != running.started:
             return True
         time.sleep(0.05)
@@ -170,7 +185,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_free(port: int) -> None:
+def _require_free(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise Unreachable(

@@ -1,7 +1,7 @@
-"""Upload sessions: Pixano's folders of files on their way; and those that were cut off, where its disk is this machine's.
+"""Upload sessions, which are folders on the server's disk, and the removal of those that were interrupted.
 
-Pixano keeps the files of an upload that no import followed, until it is started a day later. It has no list of them; but
-each of ours begins with a ``dataset.yaml`` that names its dataset.
+Pixano keeps the files of an upload that was not imported until it starts a day later or more. It does not list them; but if its
+disk is on this machine, they can be found: each has a ``dataset.yaml`` that names its dataset.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ FOLDER = Path(".pixano", "uploads")  # in the folder that a server was started o
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The server's folders, where they are on this machine."""
+    """The server's folders, if they are on this machine."""
 
     library: Path
     uploads: Path
 
     @classmethod
     def of(cls, source: str) -> Disk | None:
-        """From the folder of an open session: it has a random name, so that its being here is the proof."""
+        """The folders of a server, from the folder of an open session. That has a random name, so if it is here, the server is."""
         folder = Path(source)
         here = folder.is_absolute() and folder.is_dir() and folder.parent.name == "uploads"
         library = folder.parent.parent.parent / "library"
@@ -38,7 +38,7 @@ class Disk:
 
 @contextmanager
 def session(api: Api) -> Iterator[tuple[str, str]]:
-    """An upload session: its id, and its folder on the server. What fails in it is removed."""
+    """An upload session: its id, and its folder on the server. It is removed if the block raises an exception."""
     upload, source = api.open_upload()
     try:
         yield upload, source
@@ -48,7 +48,7 @@ def session(api: Api) -> Iterator[tuple[str, str]]:
 
 
 def discard(api: Api, upload: str) -> None:
-    """Remove a session that came to nothing."""
+    """Remove a session; an error of the server is ignored."""
     with suppress(BackendError):
         api.close_upload(upload)
 
@@ -61,20 +61,20 @@ def find_disk(api: Api) -> Disk | None:
     return disk
 
 
-def discard_cut_off(api: Api, disk: Disk, name: str) -> None:
-    """Remove the sessions of earlier attempts to send the dataset of this name."""
-    for folder in left(disk.uploads):
-        if _name(folder) == name:
+def discard_interrupted(api: Api, disk: Disk, name: str) -> None:
+    """Remove the sessions of earlier uploads of the dataset of this name."""
+    for folder in session_folders(disk.uploads):
+        if _dataset_name(folder) == name:
             discard(api, folder.name)
 
 
-def left(uploads: Path) -> list[Path]:
+def session_folders(uploads: Path) -> list[Path]:
     """The folders of all sessions."""
     return sorted(folder for folder in uploads.iterdir() if folder.is_dir()) if uploads.is_dir() else []
 
 
-def _name(folder: Path) -> str | None:
-    """The name of the dataset that a session is of; JSON is how we write it."""
+def _dataset_name(folder: Path) -> str | None:
+    """The name in ``dataset.yaml``, which annobridge writes as JSON; ``None`` for a file that somebody else wrote."""
     try:
         spec = json.loads((folder / SPEC).read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""CVAT refuses some samples of a task: they are named, and what it has taken of the others stays, with the work in it."""
+"""CVAT refuses some samples of a task: the error names them, and the other samples stay, with the work on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do in CVAT, and what goes wrong there, on doubles of two versions and on a real server where there is one."""
+"""Edits and failures in CVAT, on doubles of two versions, and on a real server where one is configured."""
 
 from __future__ import annotations
 
@@ -681,8 +681,8 @@ def test_large_media_go_in_batches_and_in_pieces(
     """With a batch of 2 kB some files go together, with one of 500 bytes each goes alone and in pieces."""
     from annobridge_cvat import media
 
-    monkeypatch.setattr(media, "BATCH", batch)
-    monkeypatch.setattr(media, "PIECE", 300)
+    monkeypatch.setattr(media, "MAX_BATCH", batch)
+    monkeypatch.setattr(media, "CHUNK", 300)
     ds = ab.create_dataset(tmp_path / "dataset")
     noise = np.random.default_rng(0)
     for n in range(5):
@@ -701,7 +701,7 @@ def test_ten_thousand_is_not_too_many_for_one_body(send: Any, monkeypatch: pytes
     """Labels go in several bodies where they are many, and each is known afterwards."""
     from annobridge_cvat import api
 
-    monkeypatch.setattr(api, "BODY", 700)
+    monkeypatch.setattr(api, "MAX_BODY", 700)
     run = send()
     assert run.load().changes == 0
     assert len(run.editor.annotations(run.task)["shapes"]) == 6

@@ -1,4 +1,4 @@
-"""Videos in CVAT: a real file sent as it is, frame numbers, tracks, and what people do to them."""
+"""Videos in CVAT: a real file, frame numbers, tracks, and edits."""
 
 from __future__ import annotations
 

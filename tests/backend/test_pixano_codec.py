@@ -14,13 +14,17 @@ import pytest
 from pydantic import ValidationError
 
 from annobridge.core import rows
+from annobridge.core.arrays import choose, first_rows
+from annobridge.core.compare import equal_rows
 from annobridge.core.labels import LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.schema import LabelSchema
-from annobridge_pixano import PixanoConfig, api, jsonl, limits, messages, values, wire
-from annobridge_pixano import backend as module
-from annobridge_pixano.arrays import choose, first_rows, same
-from annobridge_pixano.decode import decode
-from annobridge_pixano.layout import Layout, record_ids, scalar_type
+from annobridge.formats.pixano_library.codec import checks, encode, messages, values
+from annobridge.formats.pixano_library.codec.decode import decode
+from annobridge.formats.pixano_library.codec.layout import Layout, scalar_type
+from annobridge.formats.pixano_library.codec.tables import ANNOTATIONS
+from annobridge_pixano import PixanoConfig, api, metadata_jsonl, names, rest_tables
+from annobridge_pixano.checks import schema_problems
+from annobridge_pixano.task_layout import dataset_spec, record_ids, task_layout
 
 from . import pixano_cases as cases
 
@@ -29,16 +33,18 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "pixano"
 
 def laid_out() -> tuple[Layout, pa.Table, pa.Table]:
     task = cases.task()
-    layout = Layout.of(task.schema, task.samples, task.labels, "annobridge")
+    layout = task_layout(task.schema, task.samples, task.labels, "annobridge")
     labels = conform(task.labels, REMOTE, remote_id="")
-    labels = labels.set_column(labels.schema.get_field_index("remote_id"), "remote_id", wire.remote_ids(labels, layout))
+    labels = labels.set_column(
+        labels.schema.get_field_index("remote_id"), "remote_id", encode.remote_ids(labels, layout)
+    )
     return layout, task.samples, labels.cast(REMOTE)
 
 
 def sent() -> list[dict[str, Any]]:
     layout, samples, labels = laid_out()
     files = [f"{i:06d}.png" for i in range(len(samples))]
-    return [json.loads(line) for line in jsonl.lines(layout, samples, labels, files)]
+    return [json.loads(line) for line in metadata_jsonl.lines(layout, samples, labels, files)]
 
 
 def check_golden(name: str, text: str) -> None:
@@ -56,13 +62,13 @@ def test_golden_metadata() -> None:
 
 def test_golden_dataset() -> None:
     layout, *_ = laid_out()
-    spec = layout.dataset("run_00000", "golden", overwrite=False)
+    spec = dataset_spec(layout, "run_00000", "golden", overwrite=False)
     check_golden("dataset.json", json.dumps(spec, indent=1, ensure_ascii=False) + "\n")
 
 
 def stored(lines: list[dict[str, Any]], layout: Layout) -> dict[str, pa.Table]:
     """The tables that Pixano makes of these lines, as far as we read them."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in wire.schemas(layout)}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in rest_tables.schemas(layout)}
     tables = {"bbox": "bboxes", "mask": "masks", "multi_path": "multi-paths", "keypoints": "keypoints"}
     for line in lines[1:]:
         empty = {c.name: values.EMPTY[c.type] for c in layout.records.values()}
@@ -79,13 +85,13 @@ def stored(lines: list[dict[str, Any]], layout: Layout) -> dict[str, pa.Table]:
                 place = {"id": f"{thread['id']}-{i}", "record_id": line["id"], "conversation_id": thread["id"]}
                 counted = 0 if m["type"] == "SYSTEM" else max(number, 0)
                 found["messages"].append({"question_type": "", **m, **place, "number": counted})
-    return {n: pa.Table.from_pylist(found[n], schema=s) for n, s in wire.schemas(layout).items()}
+    return {n: pa.Table.from_pylist(found[n], schema=s) for n, s in rest_tables.schemas(layout).items()}
 
 
 def test_decode_of_encode_is_exact() -> None:
     layout, _, labels = laid_out()
     tables = stored(sent(), layout)
-    ids = messages.match(jsonl.sent_messages(layout, labels), tables["messages"].to_pylist())
+    ids = messages.match_ids(messages.encode(labels, layout), tables["messages"].to_pylist())
     assert len(ids) == 8
     remote = pa.array([ids.get(i, i) for i in labels["remote_id"].to_pylist()])
     labels = labels.set_column(labels.schema.get_field_index("remote_id"), REMOTE.field("remote_id"), remote)
@@ -113,7 +119,7 @@ def test_row_of_pixels_or_corners() -> None:
             box.update(coords=[0.1, 0.1, 0.5, 0.75], format="xyxy")
         if box["record_id"] == "s0":
             box["is_normalized"] = False
-    tables["bboxes"] = pa.Table.from_pylist(boxes, schema=wire.TABLES["bboxes"])
+    tables["bboxes"] = pa.Table.from_pylist(boxes, schema=ANNOTATIONS["bboxes"])
     found = decode(tables, layout, labels)
     moved = next(r for r in found.labels.to_pylist() if r["label_id"] == "doomed")
     assert moved["bounding_box"] == [0.1, 0.1, 0.4, 0.65]
@@ -129,7 +135,7 @@ def test_layout_is_json() -> None:
 def test_names_that_pixano_cannot_have_are_changed() -> None:
     named = ["id", "category", "a.b", "_x", "model_dump", "A", "a", "label_id", "größe"]
     spec = {"type": "detections", "classes": ["c"], "attributes": {n: {"type": "text"} for n in named}}
-    layout = Layout.of(LabelSchema.parse({"f": spec}), cases.task().samples, cases.table([]), "annobridge")
+    layout = task_layout(LabelSchema.parse({"f": spec}), cases.task().samples, cases.table([]), "annobridge")
     columns = [c.name for c in layout.attributes.values()]
     assert columns == [
         "attr_id", "attr_category", "attr_a_b", "attr__x", "attr_model_dump", "A", "attr_a", "attr_label_id", "größe",
@@ -163,7 +169,9 @@ def test_scalars_are_as_narrow_as_their_values(texts: list[str], kind: str) -> N
 
 def test_the_members_of_a_checklist_keep_their_types() -> None:
     spec = {"type": "detections", "classes": ["a"], "attributes": {"x": {"type": "list", "values": [1, True, "1 a"]}}}
-    column = Layout.of(LabelSchema.parse({"f": spec}), SAMPLES.empty_table(), LABELS.empty_table(), "t").attributes["x"]
+    column = task_layout(LabelSchema.parse({"f": spec}), SAMPLES.empty_table(), LABELS.empty_table(), "t").attributes[
+        "x"
+    ]
     texts = ["[1, true]", '["1 a"]', '[1, "new"]']
     there = values.encode(pa.array(texts, pa.string()), column.type)
     assert values.decode(there, column.type, column.choices).to_pylist() == texts
@@ -191,17 +199,17 @@ def test_sentences_about_values() -> None:
         ("s0", "f", rows.Classification("twice")),
         ("s0", "f", rows.Scalar(float("nan"))),
     ]
-    told = "\n".join(limits.of_labels(cases.table(wrong)))
+    told = "\n".join(checks.label_problems(cases.table(wrong)))
     for word in ("turned", "wide", "ring", "left", "robot", "HARD", "'twice'", "NaN"):
         assert word in told
     assert len(told.splitlines()) == 8
-    assert list(limits.of_labels(cases.table([]))) == []
+    assert list(checks.label_problems(cases.table([]))) == []
 
 
 def test_rounding_errors_outside_of_the_image_are_pulled_in() -> None:
     near = cases.table([("s0", "f", rows.Detection("c", [-1e-9, 0, 1 + 1e-12, 1]))])
-    assert list(limits.of_labels(near)) == []
-    assert wire.boxes(near).to_pylist() == [[0, 0, 1, 1]]
+    assert list(checks.label_problems(near)) == []
+    assert encode.boxes(near).to_pylist() == [[0, 0, 1, 1]]
 
 
 def test_sentences_about_schemas() -> None:
@@ -210,14 +218,14 @@ def test_sentences_about_schemas() -> None:
         "b": {"type": "polygons", "classes": ["c"], "attributes": {"x": {"type": "text"}}},
         "q": {"type": "messages", "attributes": {"mood": {"type": "text"}}},
     }
-    told = list(limits.of_schema(LabelSchema.parse(schema)))
+    told = list(schema_problems(LabelSchema.parse(schema)))
     assert [t.split(":")[0] for t in told] == ["b.attributes.x", "q.attributes.mood"]
 
 
 def test_keypoints_that_are_not_of_the_template() -> None:
     pose = cases.table([("s0", "f", rows.Keypoint("c", [[0, 0]] * 4))])
-    assert list(limits.of_template(pose, "face")) == []
-    assert "7 points" in next(iter(limits.of_template(pose, "person")))
+    assert list(checks.template_problems(pose, "face")) == []
+    assert "7 points" in next(iter(checks.template_problems(pose, "person")))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +244,7 @@ def test_generation(openapi: Any, expected: str) -> None:
 
 
 def test_dataset_names_are_folder_names_and_stay_apart() -> None:
-    name = module.dataset_name
+    name = names.dataset_name
     assert name("round1-3f2a9c1e-00000") == "round1_3f2a9c1e_00000"
     assert len({name("Round-1"), name("round-1"), name("round_1_"), name("round__1")}) == 4
 
@@ -251,7 +259,7 @@ def test_options() -> None:
 def test_arrays() -> None:
     nested = pa.array([[1.0], [1.0, 2.0], None, []], pa.list_(pa.float64()))
     other = pa.array([[1.0], [1.0, 3.0], None, None], pa.list_(pa.float64()))
-    assert same(nested, other).tolist() == [True, False, True, False]
+    assert equal_rows(nested, other).tolist() == [True, False, True, False]
     mixed = choose(np.array([True, False, True, False]), nested, other)
     assert mixed.to_pylist() == [[1.0], [1.0, 3.0], None, None]
     assert first_rows(pa.array(["b", "a", "b"])).to_pylist() == [0, 1]

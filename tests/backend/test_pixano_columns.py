@@ -12,8 +12,11 @@ import pytest
 from annobridge.core import rows
 from annobridge.core.labels import REMOTE, SAMPLES, conform
 from annobridge.core.schema import LabelSchema
-from annobridge_pixano import choices, jsonl, limits, sample_columns, uploads, wire
-from annobridge_pixano.layout import Layout
+from annobridge.formats.pixano_library.codec import encode
+from annobridge.formats.pixano_library.codec.layout import Layout
+from annobridge.formats.pixano_library.codec.tables import AUTO, NOT_DRAWN
+from annobridge_pixano import checks, metadata_jsonl, offered_choices, sample_columns, uploads
+from annobridge_pixano.task_layout import dataset_spec, task_layout
 
 from . import pixano_cases as cases
 
@@ -33,9 +36,9 @@ def samples(**columns: Any) -> pa.Table:
 
 def records(table: pa.Table, schema: dict[str, Any] | None = None) -> tuple[Layout, list[dict[str, Any]]]:
     """The layout, and the lines of the records that are sent."""
-    layout = Layout.of(LabelSchema.parse(schema) if schema else LabelSchema({}), table, cases.table([]))
+    layout = task_layout(LabelSchema.parse(schema) if schema else LabelSchema({}), table, cases.table([]))
     none = conform(cases.table([]), REMOTE, remote_id="")
-    lines = list(jsonl.lines(layout, table, none, ["0.jpg"] * len(table)))
+    lines = list(metadata_jsonl.lines(layout, table, none, ["0.jpg"] * len(table)))
     return layout, [json.loads(line) for line in lines[1:]]
 
 
@@ -70,7 +73,7 @@ def test_plain_columns_are_attributes_of_the_record_in_their_own_types() -> None
         "sample_id": "s1", "place": "", "speed": 0, "ratio": 0.0, "night": False, "large": "0", "words": [], "tags": [],
         "attr_status": "",
     }  # fmt: skip
-    declared = layout.dataset("x", "x", overwrite=False)["schema"]["record"]["attrs"]
+    declared = dataset_spec(layout, "x", "x", overwrite=False)["schema"]["record"]["attrs"]
     assert set(declared) == set(first["attrs"])
     empty, renamed = sample_columns.notes(table, layout)
     assert "no value in speed, ratio, night: Pixano has no empty number or boolean" in empty
@@ -86,19 +89,19 @@ def test_a_column_named_as_a_label_field_keeps_clear_of_it() -> None:
 
 def test_edited_columns_are_told_and_others_not() -> None:
     table = samples(place=["Lyon", "Paris"], split=["val", "val"], id=["x", "y"])
-    layout = Layout.of(LabelSchema({}), table, cases.table([]))
+    layout = task_layout(LabelSchema({}), table, cases.table([]))
     there = sample_columns.as_records(table, layout)
     sent = sample_columns.digests(there, layout)
-    assert not list(sample_columns.edited(there.take([1, 0]), layout, sent))  # rows move when they are edited
-    assert not list(sample_columns.edited(there.slice(1), layout, sent))  # a record was deleted
-    assert not list(sample_columns.edited(there, layout, {}))  # sent by a version that had no columns
+    assert not list(sample_columns.edited_notes(there.take([1, 0]), layout, sent))  # rows move when they are edited
+    assert not list(sample_columns.edited_notes(there.slice(1), layout, sent))  # a record was deleted
+    assert not list(sample_columns.edited_notes(there, layout, {}))  # sent by a version that had no columns
     at = there.column_names.index("place")
-    (note,) = sample_columns.edited(there.set_column(at, "place", pa.array(["Lyon", "Rome"])), layout, sent)
+    (note,) = sample_columns.edited_notes(there.set_column(at, "place", pa.array(["Lyon", "Rome"])), layout, sent)
     assert note.startswith("Somebody edited place of samples in Pixano.")
 
 
 def test_layouts_of_earlier_receipts_are_read() -> None:
-    layout = Layout.of(LabelSchema({}), samples(place=["a"]), cases.table([]))
+    layout = task_layout(LabelSchema({}), samples(place=["a"]), cases.table([]))
     stored = json.loads(json.dumps(layout.to_dict()))
     assert Layout.from_dict(stored) == layout
     del stored["shown"]
@@ -111,8 +114,8 @@ def test_layouts_of_earlier_receipts_are_read() -> None:
 def offered(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The constraints by group and name, without their names."""
     parsed = LabelSchema.parse(schema)
-    layout = Layout.of(parsed, samples(x=["a"]), cases.table([]))
-    found = choices.of_task(parsed, layout)
+    layout = task_layout(parsed, samples(x=["a"]), cases.table([]))
+    found = offered_choices.choices_of(parsed, layout)
     assert found["item"]["item"] == found["records"]["records"]
     both = {"entities": found["entities"]["entities"], "records": found["records"]["records"]}
     return {group: {c.pop("name"): tuple(c.values()) for c in group_} for group, group_ in both.items()}
@@ -166,17 +169,17 @@ def test_where_an_attribute_is_text_in_another_field_other_values_may_be_typed()
 @pytest.mark.parametrize(("points", "template"), [(4, "face"), (7, "person"), (11, "cow"), (5, "annobridge")])
 def test_the_template_is_the_one_of_as_many_points(points: int, template: str) -> None:
     pose = cases.table([("s0", "f", rows.Keypoint("c", [[0.1, 0.1]] * points))])
-    _, states = wire.keypoints(pose)
-    assert wire.templates(states, wire.AUTO).to_pylist() == [template]
-    assert wire.templates(states, "cow").to_pylist() == ["cow"]
-    told = list(limits.undrawn(pose, wire.AUTO))
-    assert bool(told) == (template == wire.UNDRAWN)
+    _, states = encode.keypoints(pose)
+    assert encode.templates(states, AUTO).to_pylist() == [template]
+    assert encode.templates(states, "cow").to_pylist() == ["cow"]
+    told = list(checks.undrawn_notes(pose, AUTO))
+    assert bool(told) == (template == NOT_DRAWN)
     assert all("lists them without drawing them" in sentence for sentence in told)
-    assert "the option `template` names another one" in next(limits.undrawn(pose, wire.UNDRAWN))
+    assert "the option `template` names another one" in next(checks.undrawn_notes(pose, NOT_DRAWN))
 
 
 def test_where_there_are_no_keypoints_nothing_is_told_of_them() -> None:
-    assert not list(limits.undrawn(cases.table([]), wire.UNDRAWN))
+    assert not list(checks.undrawn_notes(cases.table([]), NOT_DRAWN))
 
 
 # --- uploads that were cut off
@@ -199,6 +202,6 @@ def test_sessions_of_a_dataset_are_known_by_their_first_file(tmp_path: Path) -> 
         def close_upload(self, upload: str) -> None:
             self.closed.append(upload)
 
-    uploads.discard_cut_off(Api(), uploads.Disk(tmp_path, tmp_path), "x")  # type: ignore[arg-type]
+    uploads.discard_interrupted(Api(), uploads.Disk(tmp_path, tmp_path), "x")  # type: ignore[arg-type]
     assert Api.closed == ["ours"]
-    assert uploads.left(tmp_path / "nowhere") == []
+    assert uploads.session_folders(tmp_path / "nowhere") == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from annobridge.exceptions import Broken
 from annobridge_pixano import commands, install, server, uploads
 
 
@@ -41,3 +42,34 @@ def test_uploads_that_were_cut_off_are_named(root: Path) -> None:
     left.mkdir(parents=True)
     (left / "0.png").write_bytes(bytes(3 << 20))
     assert f"1 uploads that were cut off left 3.0 MB in {root / uploads.FOLDER}" in up(root)
+
+
+def test_without_uv_the_extra_is_named_and_pip_installs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "has_uv", lambda: False)
+    assert 'some minutes; with the extra "pixano" (pip install "annobridge[pixano]"), uv does it faster' in up(root)
+
+    commands_run: list[list[str]] = []
+
+    def pretend(command: list[str]) -> None:
+        commands_run.append(command)
+        Path(install.program(root / "env", "pixano")).touch()
+        metadata = root / "env" / "Lib" / "site-packages" / f"pixano-{install.VERSION}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.touch()
+
+    monkeypatch.setattr(install, "_run", pretend)
+    monkeypatch.setattr(
+        install.venv, "create", lambda home, **_: Path(install.program(home, "x")).parent.mkdir(parents=True)
+    )
+    assert install.ensure_env() == root / "env"
+    assert [c[1:4] for c in commands_run] == [["-m", "pip", "install"]]
+
+
+def test_a_python_without_ensurepip_is_told_of_the_extra(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(home: Path, **_: object) -> None:
+        raise OSError("no ensurepip")
+
+    monkeypatch.setattr(install, "has_uv", lambda: False)
+    monkeypatch.setattr(install.venv, "create", fail)
+    with pytest.raises(Broken, match=r"no ensurepip.*annobridge\[pixano\]"):
+        install.ensure_env()

@@ -11,13 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from annobridge.core.arrays import set_columns
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
-from annobridge_pixano import values
-from annobridge_pixano.arrays import setting
-from annobridge_pixano.decode import decode
-from annobridge_pixano.items import columns, folder, forms
-from annobridge_pixano.layout import Layout
+from annobridge.formats.pixano_library.codec import values
+from annobridge.formats.pixano_library.codec.decode import decode
+from annobridge.formats.pixano_library.codec.layout import Layout
+from annobridge_pixano.items import columns, import_folder
+from annobridge_pixano.items import rows as item_rows
+from annobridge_pixano.task_layout import task_layout
 
 from . import pixano_cases as cases
 from . import pixano_items_cases as own
@@ -29,14 +31,14 @@ VIEWS = {item: f"view-of-{item}" for item in ITEMS}
 
 def laid_out() -> tuple[Layout, pa.Table]:
     task = own.task()
-    layout = columns.pythonic(Layout.of(task.schema, task.samples, task.labels, "annobridge"))
+    layout = columns.with_python_names(task_layout(task.schema, task.samples, task.labels, "annobridge"))
     layout = replace(layout, samples=dict(zip(ITEMS, cases.SAMPLE_IDS, strict=True)))
     labels = conform(task.labels.combine_chunks(), REMOTE, remote_id="")
-    return layout, setting(labels, remote_id=forms.remote_ids(labels, layout)).combine_chunks()
+    return layout, set_columns(labels, remote_id=item_rows.remote_ids(labels, layout)).combine_chunks()
 
 
 def blank_items(layout: Layout) -> list[dict[str, Any]]:
-    return [forms.row("item", item, split="train", sample_id="") for item in layout.samples]
+    return [item_rows.row("item", item, split="train", sample_id="") for item in layout.samples]
 
 
 def check_golden(name: str, text: str) -> None:
@@ -48,7 +50,7 @@ def check_golden(name: str, text: str) -> None:
 
 def test_golden_folder(tmp_path: Path) -> None:
     layout, _ = laid_out()
-    folder.write(tmp_path, own.task(), layout)
+    import_folder.write(tmp_path, own.task(), layout)
     assert sorted(p.name for p in (tmp_path / "train").iterdir()) == [
         "000000.png", "000001.png", "000002.png", "000003.png", "metadata.jsonl",
     ]  # fmt: skip
@@ -58,19 +60,21 @@ def test_golden_folder(tmp_path: Path) -> None:
 
 def test_golden_rows() -> None:
     layout, labels = laid_out()
-    rows = forms.rows(layout, labels, VIEWS) | {"item": forms.items(layout, labels, blank_items(layout))}
+    rows = item_rows.label_rows(layout, labels, VIEWS) | {
+        "item": item_rows.complete_items(layout, labels, blank_items(layout))
+    }
     text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for table in rows.values() for r in table)
     check_golden("rows.jsonl", text)
 
 
 def test_rows_read_back_are_the_labels() -> None:
     layout, labels = laid_out()
-    rows: dict[str, Any] = forms.rows(layout, labels, VIEWS)
-    rows["item"] = forms.items(layout, labels, blank_items(layout))
+    rows: dict[str, Any] = item_rows.label_rows(layout, labels, VIEWS)
+    rows["item"] = item_rows.complete_items(layout, labels, blank_items(layout))
     for item in rows["item"]:  # columns that the sample has no label for came with the import
         for c in layout.records.values():
             item["data"].setdefault(c.name, values.EMPTY[c.type])
-    found = decode(forms.read(layout, rows), layout, labels)
+    found = decode(item_rows.as_tables(layout, rows), layout, labels)
     assert cases.plain(found.labels) == cases.plain(labels)
     assert sorted(found.samples.to_pylist()) == sorted(cases.SAMPLE_IDS)
     assert found.notes == []
@@ -81,7 +85,7 @@ def test_names_that_no_python_class_can_have_are_changed() -> None:
     spec = {"type": "detections", "classes": ["c"], "attributes": {n: {"type": "text"} for n in named}}
     whole = ["objects", "messages", "split", "for", "plain"]
     task = own.task({"f": spec, **{n: {"type": "scalar"} for n in whole}}, [])
-    layout = columns.pythonic(Layout.of(task.schema, task.samples, task.labels, "annobridge"))
+    layout = columns.with_python_names(task_layout(task.schema, task.samples, task.labels, "annobridge"))
     assert {ours: c.name for ours, c in layout.attributes.items()} == {
         "class": "attr_class", "json": "attr_json", "model_x": "attr_model_x", "a b": "a_b", "a_b": "a_b_", "größe": "gr__e",
         "9": "attr_9", "dataset": "attr_dataset", "label_id": "attr_label_id", "Plain": "Plain", "view": "attr_view",
@@ -93,7 +97,7 @@ def test_names_that_no_python_class_can_have_are_changed() -> None:
         "attr_for",
         "plain",
     ]
-    ast.parse(columns.schema(layout))
+    ast.parse(columns.schema_module(layout))
 
 
 def test_layout_is_json() -> None:
@@ -102,12 +106,14 @@ def test_layout_is_json() -> None:
 
 
 def test_schema_without_attributes_is_python() -> None:
-    layout = columns.pythonic(Layout.of(LabelSchema({}), own.task().samples, own.task().labels, "annobridge"))
-    ast.parse(columns.schema(layout))
+    layout = columns.with_python_names(
+        task_layout(LabelSchema({}), own.task().samples, own.task().labels, "annobridge")
+    )
+    ast.parse(columns.schema_module(layout))
 
 
 def test_number_of_an_image() -> None:
-    assert [folder.number_of(u) for u in ("a/train/000012.png", "000001.jpg", "a/train/cat.png", "")] == [
+    assert [import_folder.number_of(u) for u in ("a/train/000012.png", "000001.jpg", "a/train/cat.png", "")] == [
         12,
         1,
         None,

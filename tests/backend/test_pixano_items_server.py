@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from tests.doubles.pixano_items import PixanoItems, places
-from tests.doubles.pixano_items.hands import Hands
+from tests.doubles.pixano_items.annotator import ScriptedAnnotator
 
 from annobridge.backend import Receipt, Task
 from annobridge.core import rows
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected
 from annobridge_pixano import PixanoBackend, PixanoConfig, api
-from annobridge_pixano.items import folder
+from annobridge_pixano.items import import_folder
 from annobridge_pixano.names import dataset_name
 
 from . import pixano_cases as cases
@@ -33,7 +33,7 @@ BOXES = LabelSchema.parse({"objects": {"type": "detections", "classes": ["car"]}
 @dataclass
 class Sent:
     backend: PixanoBackend
-    hands: Hands
+    annotator: ScriptedAnnotator
     task: Task
     receipt: Receipt
 
@@ -62,12 +62,12 @@ def send(backend: PixanoBackend, options: Mapping[str, str]) -> Iterator[Callabl
 
     def call(task: Task) -> Sent:
         receipt = backend.upload(task)
-        sent.append(Sent(backend, Hands(options["url"], str(receipt.state["dataset"])), task, receipt))
+        sent.append(Sent(backend, ScriptedAnnotator(options["url"], str(receipt.state["dataset"])), task, receipt))
         return sent[-1]
 
     yield call
     for one in sent:
-        one.hands.http.close()
+        one.annotator.http.close()
         backend.delete(one.receipt)
 
 
@@ -103,7 +103,7 @@ def test_all_that_was_sent_comes_back_and_is_found_again(send: Callable[[Task], 
     edited, added, gone, got = replace(sent, receipt=stored).changed()
     assert (edited, added, gone, got.notes) == ({}, [], set(), ())
     assert sorted(got.samples.to_pylist()) == sorted(cases.SAMPLE_IDS)
-    sent.hands.edit("objects", "doomed", category="bus")
+    sent.annotator.edit("objects", "doomed", category="bus")
     again = sent.backend.upload(sent.task)
     assert again.state == sent.receipt.state
     assert replace(sent, receipt=again).changed()[0]["doomed"]["label"] == "bus"
@@ -114,11 +114,11 @@ def test_all_that_was_sent_comes_back_and_is_found_again(send: Callable[[Task], 
 
 def test_ids_are_kept_in_rows_and_in_attributes(send: Callable[[Task], Sent]) -> None:
     sent = send(own.task())
-    entities = sent.hands.rows("objects")
+    entities = sent.annotator.rows("objects")
     kept = {key: (r["data"]["label_id"], r["data"]["label_field"]) for key, r in entities.items()}
     assert kept["thing"] == ("thing", "things")
     assert kept["label.2"] == ("bad/id é", "objects")
-    assert {r["data"]["sample_id"] for r in sent.hands.rows("item").values()} == set(cases.SAMPLE_IDS)
+    assert {r["data"]["sample_id"] for r in sent.annotator.rows("item").values()} == set(cases.SAMPLE_IDS)
 
 
 def test_texts_that_look_like_dates_stay_texts(send: Callable[[Task], Sent]) -> None:
@@ -133,15 +133,15 @@ def test_texts_that_look_like_dates_stay_texts(send: Callable[[Task], Sent]) -> 
 
 def test_labels_edited(send: Callable[[Task], Sent]) -> None:
     sent = send(own.task())
-    hands = sent.hands
-    hands.edit("objects", "l0", category="bus", plate="new", occluded=False, parts=["z"], level="2", attr_a_b="")
-    hands.edit("bboxes", "doomed.bbox", coords=[0.5, 0.5, 0.25, 0.125])
-    hands.edit("bboxes", "l1.bbox", coords=[0.25, 0.5, 0.5, 0.75], format="xyxy")
+    annotator = sent.annotator
+    annotator.edit("objects", "l0", category="bus", plate="new", occluded=False, parts=["z"], level="2", attr_a_b="")
+    annotator.edit("bboxes", "doomed.bbox", coords=[0.5, 0.5, 0.25, 0.125])
+    annotator.edit("bboxes", "l1.bbox", coords=[0.25, 0.5, 0.5, 0.75], format="xyxy")
     mask = cases.rows.Detection("car", mask=cases.pixels()[::-1].copy()).row()["mask"]
-    hands.edit("masks", "thing.mask", counts=mask["counts"].decode())
-    hands.edit("keypoints", "pose.keypoints", coords=[0.2, 0.2, 0.4, 0.4], states=["visible", "hidden"])
-    hands.delete("label.2")
-    drawn = hands.draw("s2", [0.1, 0.2, 0.3, 0.4], category="car", count=7)
+    annotator.edit("masks", "thing.mask", counts=mask["counts"].decode())
+    annotator.edit("keypoints", "pose.keypoints", coords=[0.2, 0.2, 0.4, 0.4], states=["visible", "hidden"])
+    annotator.delete("label.2")
+    drawn = annotator.draw("s2", [0.1, 0.2, 0.3, 0.4], category="car", count=7)
     edited, added, gone, got = sent.changed()
     assert set(edited) == {"l0", "doomed", "l1", "thing", "pose"}
     assert edited["l0"]["label"] == "bus"
@@ -155,14 +155,14 @@ def test_labels_edited(send: Callable[[Task], Sent]) -> None:
     assert (new["sample_id"], new["kind"], new["label"]) == ("s2", "box", "car")
     assert attributes(new)["count"] == 7
     assert (gone, got.notes) == ({"bad/id é"}, ())
-    assert hands.rows("objects")[drawn]["data"]["label_id"] == ""
+    assert annotator.rows("objects")[drawn]["data"]["label_id"] == ""
 
 
 def test_what_an_image_has_as_a_whole_edited(send: Callable[[Task], Sent]) -> None:
     sent = send(own.task())
-    hands = sent.hands
-    hands.edit("item", hands.item("s0"), scene="night", tags=["b", "c"], count=9.0, attr_status=True)
-    hands.edit("item", hands.item(cases.SAMPLE_IDS[1]), scene="")
+    annotator = sent.annotator
+    annotator.edit("item", annotator.item("s0"), scene="night", tags=["b", "c"], count=9.0, attr_status=True)
+    annotator.edit("item", annotator.item(cases.SAMPLE_IDS[1]), scene="")
     edited, added, gone, _ = sent.changed()
     labels = {r["field"]: r for r in edited.values()}
     assert labels["scene"]["label"] == "night"
@@ -173,15 +173,15 @@ def test_what_an_image_has_as_a_whole_edited(send: Callable[[Task], Sent]) -> No
 
 def test_messages_edited(send: Callable[[Task], Sent]) -> None:
     sent = send(own.task())
-    hands = sent.hands
-    assert hands.rows("messages")["chosen.message"]["data"]["content"] == "[[A,C]] because"
-    hands.edit("messages", "answered.message", content="dog")
-    hands.edit("messages", "chosen.message", content="[[B]]")
-    hands.api.remove(hands.dataset, "messages", ["asked.message"])
-    thread = next(k for k in hands.rows("conversations") if k.endswith(":0"))
-    data = hands.rows("messages")["answered.message"]["data"]
+    annotator = sent.annotator
+    assert annotator.rows("messages")["chosen.message"]["data"]["content"] == "[[A,C]] because"
+    annotator.edit("messages", "answered.message", content="dog")
+    annotator.edit("messages", "chosen.message", content="[[B]]")
+    annotator.api.remove(annotator.dataset, "messages", ["asked.message"])
+    thread = next(k for k in annotator.rows("conversations") if k.endswith(":0"))
+    data = annotator.rows("messages")["answered.message"]["data"]
     said = {"type": "QUESTION", "content": "why?", "number": 9, "user": "me"}
-    hands.add("messages", "fresh", **{**data, **said, "entity_ref": {"name": "conversations", "id": thread}})
+    annotator.add("messages", "fresh", **{**data, **said, "entity_ref": {"name": "conversations", "id": thread}})
     edited, added, gone, _ = sent.changed()
     assert {k: json.loads(r["value"]) for k, r in edited.items()} == {"answered": "dog", "chosen": "b"}
     assert gone == {"asked"}
@@ -192,9 +192,9 @@ def test_messages_edited(send: Callable[[Task], Sent]) -> None:
 
 def test_orphans_are_told_and_images_without_an_item_say_nothing(send: Callable[[Task], Sent]) -> None:
     sent = send(own.boxes())
-    hands = sent.hands
-    hands.api.remove(hands.dataset, "objects", ["l0"])
-    hands.api.remove(hands.dataset, "item", [hands.item("s2")])
+    annotator = sent.annotator
+    annotator.api.remove(annotator.dataset, "objects", ["l0"])
+    annotator.api.remove(annotator.dataset, "item", [annotator.item("s2")])
     _, added, gone, got = sent.changed()
     assert (added, gone) == ([], {"l0", "l1"})
     assert "s2" not in got.samples.to_pylist()
@@ -365,7 +365,7 @@ def test_an_import_that_fails_leaves_nothing_and_says_why(backend: PixanoBackend
 
 
 def test_images_that_the_import_skips_are_missed(double: PixanoItems, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "file_name", lambda number, path: f"{number:06d}.xyz")
+    monkeypatch.setattr(import_folder, "file_name", lambda number, path: f"{number:06d}.xyz")
     backend = at(double)
     with pytest.raises(Broken, match="4 of the task's 4 images are not in the dataset"):
         backend.upload(own.boxes())
@@ -431,6 +431,6 @@ def test_no_labels_at_all(backend: PixanoBackend) -> None:
 
 def test_images_are_images_there(send: Callable[[Task], Sent], options: Mapping[str, str]) -> None:
     sent = send(own.boxes())
-    for view in sent.hands.rows("image").values():
+    for view in sent.annotator.rows("image").values():
         with Image.open(Path(options["folder"]) / "media" / view["data"]["url"]) as image:
             assert image.size == (cases.WIDTH, cases.HEIGHT) == (view["data"]["width"], view["data"]["height"])

@@ -19,7 +19,7 @@ from annobridge.core import geometry, rows
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import BackendError, Broken, Gone, Rejected, Unreachable
 from annobridge_pixano import PixanoBackend, PixanoConfig, api, server, uploads
-from annobridge_pixano.hands import Hands
+from annobridge_pixano.annotator import ScriptedAnnotator
 
 from . import pixano_cases as cases
 
@@ -27,7 +27,7 @@ from . import pixano_cases as cases
 @dataclass
 class Sent:
     backend: PixanoBackend
-    hands: Hands
+    annotator: ScriptedAnnotator
     task: Task
     receipt: Receipt
 
@@ -50,17 +50,17 @@ def backend(pixano_url: str) -> Iterator[PixanoBackend]:
 
 @pytest.fixture
 def send(backend: PixanoBackend, pixano_url: str) -> Iterator[Callable[..., Sent]]:
-    hands, sent = Hands(pixano_url), list[Sent]()
+    annotator, sent = ScriptedAnnotator(pixano_url), list[Sent]()
 
     def call(*args: Any) -> Sent:
         task = cases.task(*args)
-        sent.append(Sent(backend, hands, task, backend.upload(task)))
+        sent.append(Sent(backend, annotator, task, backend.upload(task)))
         return sent[-1]
 
     yield call
     for one in sent:
         backend.delete(one.receipt)
-    hands.close()
+    annotator.close()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_upload_twice_makes_one_dataset(everything: Sent) -> None:
 
 
 def test_edits_made_before_the_receipt_was_kept_are_still_edits(everything: Sent) -> None:
-    everything.hands.rename(everything.dataset, "doomed", "bus")
+    everything.annotator.rename(everything.dataset, "doomed", "bus")
     again = everything.backend.upload(everything.task)
     edited, *_ = replace(everything, receipt=again).changed()
     assert edited["doomed"]["label"] == "bus"
@@ -128,7 +128,7 @@ def test_import_left_running_by_a_lost_answer_is_waited_for(
 
 
 def test_moved_box(everything: Sent) -> None:
-    everything.hands.move(everything.dataset, "doomed.bbox", [0.25, 0.25, 0.1, 1 / 3])
+    everything.annotator.move(everything.dataset, "doomed.bbox", [0.25, 0.25, 0.1, 1 / 3])
     edited, added, gone, _ = everything.changed()
     assert list(edited) == ["doomed"]
     assert edited["doomed"]["bounding_box"] == [0.25, 0.25, 0.1, 1 / 3]
@@ -138,11 +138,11 @@ def test_moved_box(everything: Sent) -> None:
 
 def test_edited_class_and_attributes(everything: Sent) -> None:
     for name, value in {"occluded": True, "score": 2, "number": 0.5, "count": 7, "plate": "123", "level": "2"}.items():
-        everything.hands.set_attribute(everything.dataset, "doomed", name, value)
-    everything.hands.set_attribute(everything.dataset, "doomed", "parts", ["p", "q"])
-    everything.hands.set_attribute(everything.dataset, "doomed", "attr_a_b", "dots")
-    everything.hands.rename(everything.dataset, "doomed", "bus")
-    everything.hands.set_attribute(everything.dataset, "l1", "plate", "")
+        everything.annotator.set_attribute(everything.dataset, "doomed", name, value)
+    everything.annotator.set_attribute(everything.dataset, "doomed", "parts", ["p", "q"])
+    everything.annotator.set_attribute(everything.dataset, "doomed", "attr_a_b", "dots")
+    everything.annotator.rename(everything.dataset, "doomed", "bus")
+    everything.annotator.set_attribute(everything.dataset, "l1", "plate", "")
     edited, *_ = everything.changed()
     assert set(edited) == {"doomed", "l1"}
     assert edited["doomed"]["label"] == "bus"
@@ -163,7 +163,9 @@ def test_edited_class_and_attributes(everything: Sent) -> None:
 
 
 def test_drawn_box(everything: Sent) -> None:
-    entity, bbox = everything.hands.draw(everything.dataset, "s2", [0.1, 0.2, 0.3, 0.4], "car", occluded=True, count=0)
+    entity, bbox = everything.annotator.draw(
+        everything.dataset, "s2", [0.1, 0.2, 0.3, 0.4], "car", occluded=True, count=0
+    )
     assert len(entity) == len(bbox) == 10
     _, added, gone, _ = everything.changed()
     assert not gone
@@ -175,19 +177,19 @@ def test_drawn_box(everything: Sent) -> None:
 
 
 def test_deleted_object(everything: Sent) -> None:
-    everything.hands.delete(everything.dataset, "doomed")
-    everything.hands.delete(everything.dataset, "thing")
+    everything.annotator.delete(everything.dataset, "doomed")
+    everything.annotator.delete(everything.dataset, "thing")
     assert everything.changed()[:3] == ({}, [], {"doomed", "thing"})
 
 
 def test_shapes_edited(everything: Sent) -> None:
-    ds, hands = everything.dataset, everything.hands
+    ds, annotator = everything.dataset, everything.annotator
     mask = ~cases.pixels()
     rle = geometry.encode_rle(mask)
-    hands.reshape(ds, "masks", "thing.mask", size=rle["size"], counts=rle["counts"].decode())
-    hands.reshape(ds, "multi-paths", "area.multi_path", coords=[0, 0, 1, 0, 1, 1], num_points=[3], is_closed=True)
-    hands.reshape(ds, "multi-paths", "line.multi_path", coords=[0, 0, 1, 0.5], num_points=[2], is_closed=False)
-    hands.reshape(ds, "keypoints", "pose.keypoints", coords=[0.2, 0.2, 0.4, 0.4], states=["hidden", "visible"])
+    annotator.reshape(ds, "masks", "thing.mask", size=rle["size"], counts=rle["counts"].decode())
+    annotator.reshape(ds, "multi-paths", "area.multi_path", coords=[0, 0, 1, 0, 1, 1], num_points=[3], is_closed=True)
+    annotator.reshape(ds, "multi-paths", "line.multi_path", coords=[0, 0, 1, 0.5], num_points=[2], is_closed=False)
+    annotator.reshape(ds, "keypoints", "pose.keypoints", coords=[0.2, 0.2, 0.4, 0.4], states=["hidden", "visible"])
     edited, added, gone, _ = everything.changed()
     assert set(edited) == {"thing", "area", "line", "pose"}
     assert not added
@@ -203,16 +205,16 @@ def test_shapes_edited(everything: Sent) -> None:
 
 
 def test_new_shapes_of_other_kinds(everything: Sent) -> None:
-    ds, hands = everything.dataset, everything.hands
+    ds, annotator = everything.dataset, everything.annotator
     rle = geometry.encode_rle(cases.pixels())
     wire = {"size": rle["size"], "counts": rle["counts"].decode()}
-    alone, boxed = hands.add_entity(ds, "s2", "car"), hands.add_entity(ds, "s2", "car")
-    masks = {hands.add(ds, "masks", "s2", alone, **wire), hands.add(ds, "masks", "s2", boxed, **wire)}
+    alone, boxed = annotator.add_entity(ds, "s2", "car"), annotator.add_entity(ds, "s2", "car")
+    masks = {annotator.add(ds, "masks", "s2", alone, **wire), annotator.add(ds, "masks", "s2", boxed, **wire)}
     box = {"coords": [0.1, 0.1, 0.5, 0.5], "format": "xywh", "is_normalized": True, "confidence": 1}
-    hands.add(ds, "bboxes", "s2", boxed, **box)
-    hands.add(ds, "multi-paths", "s2", alone, coords=[0, 0, 1, 0, 1, 1], num_points=[3], is_closed=True)
-    hands.add(ds, "multi-paths", "s2", "doomed", coords=[0, 0, 1, 0], num_points=[2], is_closed=False)
-    hands.add(
+    annotator.add(ds, "bboxes", "s2", boxed, **box)
+    annotator.add(ds, "multi-paths", "s2", alone, coords=[0, 0, 1, 0, 1, 1], num_points=[3], is_closed=True)
+    annotator.add(ds, "multi-paths", "s2", "doomed", coords=[0, 0, 1, 0], num_points=[2], is_closed=False)
+    annotator.add(
         ds, "keypoints", "s2", alone, template_id="face", coords=[0, 0, 0.5, 0.5], states=["invisible", "visible"]
     )
     edited, added, gone, _ = everything.changed()
@@ -230,20 +232,20 @@ def test_new_shapes_of_other_kinds(everything: Sent) -> None:
 def test_new_mask_where_only_segmentation_is_labelled(send: Callable[..., Sent]) -> None:
     sent = send({"ground": {"type": "segmentation", "classes": ["road"]}}, [])
     rle = geometry.encode_rle(cases.pixels())
-    entity = sent.hands.add_entity(sent.dataset, "s2", "road")
-    sent.hands.add(sent.dataset, "masks", "s2", entity, size=rle["size"], counts=rle["counts"].decode())
+    entity = sent.annotator.add_entity(sent.dataset, "s2", "road")
+    sent.annotator.add(sent.dataset, "masks", "s2", entity, size=rle["size"], counts=rle["counts"].decode())
     _, added, *_ = sent.changed()
     assert [(r["kind"], r["field"], r["label"]) for r in added] == [("segmentation", None, "road")]
 
 
 def test_record_attributes_edited(everything: Sent) -> None:
-    ds, hands = everything.dataset, everything.hands
+    ds, annotator = everything.dataset, everything.annotator
     edits = {"scene": "night", "tags": ["b", "c", "c"], "count": 9, "mixed": "5", "code": "0070", "attr_status": True}
     for name, value in edits.items():
-        hands.set_record(ds, "s0", name, value)
-    hands.set_record(ds, "sample.1", "scene", "")
-    hands.set_record(ds, "s2", "scene", "day")
-    hands.set_record(ds, "s2", "nothing", "something")
+        annotator.set_record(ds, "s0", name, value)
+    annotator.set_record(ds, "sample.1", "scene", "")
+    annotator.set_record(ds, "s2", "scene", "day")
+    annotator.set_record(ds, "s2", "nothing", "something")
     edited, added, gone, got = everything.changed()
     labels = {r["field"]: r for r in edited.values()}
     assert labels["scene"]["label"] == "night"
@@ -261,13 +263,13 @@ def test_record_attributes_edited(everything: Sent) -> None:
 
 def test_messages_edited(everything: Sent) -> None:
     ids = {r["label_id"]: r["remote_id"] for r in everything.receipt.baseline.to_pylist()}
-    hands, ds = everything.hands, everything.dataset
-    assert {m["id"]: m["content"] for m in hands.rows(ds, "messages")}[ids["chosen"]] == "[[A,C]] because"
-    hands._put(ds, "messages", ids["answered"], {"content": "dog"})
-    hands._put(ds, "messages", ids["chosen"], {"content": "[[B]]"})
-    hands.remove(ds, "messages", ids["asked"])
+    annotator, ds = everything.annotator, everything.dataset
+    assert {m["id"]: m["content"] for m in annotator.rows(ds, "messages")}[ids["chosen"]] == "[[A,C]] because"
+    annotator._put(ds, "messages", ids["answered"], {"content": "dog"})
+    annotator._put(ds, "messages", ids["chosen"], {"content": "[[B]]"})
+    annotator.remove(ds, "messages", ids["asked"])
     new = {"record_id": "s2", "conversation_id": "c9", "number": 2, "type": "QUESTION", "content": "why?", "user": "me"}
-    hands._post(ds, "messages", {**new, "view_id": "", "entity_ids": [], "question_type": "OPEN", "choices": []})
+    annotator._post(ds, "messages", {**new, "view_id": "", "entity_ids": [], "question_type": "OPEN", "choices": []})
     edited, added, gone, _ = everything.changed()
     assert {k: json.loads(r["value"]) for k, r in edited.items()} == {"answered": "dog", "chosen": "b"}
     assert gone == {"asked"}
@@ -277,8 +279,8 @@ def test_messages_edited(everything: Sent) -> None:
 
 
 def test_orphans_are_told_and_dropped(everything: Sent) -> None:
-    everything.hands.remove(everything.dataset, "entities", "doomed")
-    everything.hands.remove(everything.dataset, "records", "s0")
+    everything.annotator.remove(everything.dataset, "entities", "doomed")
+    everything.annotator.remove(everything.dataset, "records", "s0")
     _, added, gone, got = everything.changed()
     assert not added
     assert "doomed" in gone
@@ -287,7 +289,7 @@ def test_orphans_are_told_and_dropped(everything: Sent) -> None:
 
 
 def test_unreadable_shape_takes_its_sample_out(everything: Sent) -> None:
-    everything.hands.reshape(everything.dataset, "masks", "thing.mask", counts="!!!")
+    everything.annotator.reshape(everything.dataset, "masks", "thing.mask", counts="!!!")
     *_, got = everything.changed()
     assert "s0" not in got.samples.to_pylist()
     assert "s0" not in got.labels["sample_id"].to_pylist()
@@ -295,7 +297,7 @@ def test_unreadable_shape_takes_its_sample_out(everything: Sent) -> None:
 
 
 def test_status_and_editor(everything: Sent) -> None:
-    everything.hands.set_record(everything.dataset, "s2", "status", "validated")
+    everything.annotator.set_record(everything.dataset, "s2", "status", "validated")
     assert everything.backend.status(everything.receipt).samples == {"new": 3, "validated": 1}
     assert everything.backend.editor_url(everything.receipt).endswith(f"/#/explorer/{everything.dataset}")
 
@@ -329,7 +331,7 @@ def test_refused_upload_names_the_finding_and_leaves_nothing(
     backend: PixanoBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = cases.task({"objects": {"type": "detections", "classes": ["car"]}}, [])
-    monkeypatch.setattr("annobridge_pixano.backend.jsonl.lines", lambda *a: iter([b'{"nonsense": 1}\n']))
+    monkeypatch.setattr("annobridge_pixano.records.metadata_jsonl.lines", lambda *a: iter([b'{"nonsense": 1}\n']))
     closed = list[str]()
     monkeypatch.setattr(backend._api, "close_upload", closed.append)
     with pytest.raises(Rejected, match="refuses"):

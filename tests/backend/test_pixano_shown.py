@@ -14,8 +14,8 @@ import pytest
 from annobridge.backend import Task
 from annobridge.core import rows
 from annobridge.exceptions import Unreachable
-from annobridge_pixano import PixanoBackend, PixanoConfig, choices, uploads
-from annobridge_pixano.hands import Hands
+from annobridge_pixano import PixanoBackend, PixanoConfig, offered_choices, uploads
+from annobridge_pixano.annotator import ScriptedAnnotator
 from annobridge_pixano.names import dataset_name
 
 from . import pixano_cases as cases
@@ -46,8 +46,8 @@ def disk(backend: PixanoBackend) -> uploads.Disk:
 
 
 @pytest.fixture
-def hands(pixano_url: str) -> Iterator[Hands]:
-    found = Hands(pixano_url)
+def annotator(pixano_url: str) -> Iterator[ScriptedAnnotator]:
+    found = ScriptedAnnotator(pixano_url)
     yield found
     found.close()
 
@@ -61,16 +61,18 @@ def boxes(**columns: list[Any]) -> Task:
     return replace(task, samples=samples, title="round1 of street.lancedb")
 
 
-def test_splits_and_columns_are_shown_and_never_taken_back(backend: PixanoBackend, hands: Hands) -> None:
+def test_splits_and_columns_are_shown_and_never_taken_back(
+    backend: PixanoBackend, annotator: ScriptedAnnotator
+) -> None:
     task = boxes(split=["val", "train", None, "my split/é"], place=["Lyon", "Paris", "", None], speed=[1, 2, 3, None])
     receipt = backend.upload(task)
     assert any("no value in speed" in note for note in receipt.notes)
     dataset = receipt.state["dataset"]
-    there = {r["sample_id"]: (r["split"], r["place"], r["speed"]) for r in hands.rows(dataset, "records")}
+    there = {r["sample_id"]: (r["split"], r["place"], r["speed"]) for r in annotator.rows(dataset, "records")}
     expected = [("val", "Lyon", 1), ("train", "Paris", 2), ("train", "", 3), ("my split/é", "", 0)]
     assert there == dict(zip(cases.SAMPLE_IDS, expected, strict=True))
     assert backend.download(receipt).notes == ()
-    hands.set_record(dataset, "s0", "place", "Rome")
+    annotator.set_record(dataset, "s0", "place", "Rome")
     got = backend.download(receipt)
     assert cases.changes(receipt.baseline, got.labels) == ({}, [], set())
     assert got.notes == (
@@ -88,7 +90,7 @@ def test_choices_are_known_to_the_running_server(backend: PixanoBackend, disk: u
     told = backend._http.get(f"/datasets/{receipt.state['dataset']}")["feature_values"]
     assert [c["values"] for c in told["entities"]["entities"]] == [["car", "bus"], ["left", "right"]]
     assert backend._api.dataset(id=receipt.state["dataset"])["bookmarks"] == []  # type: ignore[index]
-    file = disk.library / receipt.state["name"] / choices.FILE
+    file = disk.library / receipt.state["name"] / offered_choices.FILE
     theirs = json.loads(file.read_text()) | {
         "entities": {"entities": [{"name": "x", "restricted": False, "values": []}]}
     }
@@ -106,11 +108,11 @@ def test_choices_are_written_by_the_next_try(
 
     task = boxes()
     with monkeypatch.context() as patch:
-        patch.setattr(choices, "offer", cut)
+        patch.setattr(offered_choices, "offer", cut)
         with pytest.raises(Unreachable):
             backend.upload(task)
     receipt = backend.upload(task)
-    written = json.loads((disk.library / receipt.state["name"] / choices.FILE).read_text())
+    written = json.loads((disk.library / receipt.state["name"] / offered_choices.FILE).read_text())
     assert written["entities"]["entities"][0]["values"] == ["car", "bus"]
     backend.delete(receipt)
 
@@ -120,7 +122,7 @@ def test_where_its_disk_is_not_here_the_choices_are_not_offered_and_that_is_told
 ) -> None:
     monkeypatch.setattr(uploads.Disk, "of", lambda source: None)
     receipt = backend.upload(boxes())
-    assert receipt.notes == (choices.REMOTE_NOTE,)
+    assert receipt.notes == (offered_choices.REMOTE_NOTE,)
     monkeypatch.undo()
     backend.delete(receipt)
 
@@ -129,7 +131,7 @@ def test_a_library_that_cannot_be_written_is_told(backend: PixanoBackend, monkey
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(choices.os, "replace", refuse)
+    monkeypatch.setattr(offered_choices.os, "replace", refuse)
     receipt = backend.upload(boxes())
     (note,) = receipt.notes
     assert "cannot be written (Permission denied)" in note
@@ -137,11 +139,11 @@ def test_a_library_that_cannot_be_written_is_told(backend: PixanoBackend, monkey
     backend.delete(receipt)
 
 
-def test_keypoints_get_the_template_of_their_size(backend: PixanoBackend, hands: Hands) -> None:
+def test_keypoints_get_the_template_of_their_size(backend: PixanoBackend, annotator: ScriptedAnnotator) -> None:
     schema = {"poses": {"type": "keypoints", "classes": ["c"]}}
     poses = [("s0", "poses", rows.Keypoint("c", [[0.5, 0.5]] * n, label_id=f"of{n}")) for n in (4, 5, 7, 11)]
     receipt = backend.upload(cases.task(schema, poses))
-    there = {r["entity_id"]: r["template_id"] for r in hands.rows(receipt.state["dataset"], "keypoints")}
+    there = {r["entity_id"]: r["template_id"] for r in annotator.rows(receipt.state["dataset"], "keypoints")}
     assert there == {"of4": "face", "of5": "annobridge", "of7": "person", "of11": "cow"}
     (note,) = receipt.notes
     assert note.startswith("1 keypoint labels are kept, but Pixano's page lists them without drawing them")
@@ -159,7 +161,7 @@ def killed(backend: PixanoBackend, monkeypatch: pytest.MonkeyPatch) -> Callable[
         with monkeypatch.context() as patch:
             patch.setattr(backend._api, "close_upload", lambda upload: None)
             patch.setattr(uploads.Disk, "of", lambda source: None)  # its own session would be left too
-            patch.setattr("annobridge_pixano.jsonl.lines", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr("annobridge_pixano.metadata_jsonl.lines", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 backend.upload(task)
 
@@ -176,12 +178,12 @@ def test_the_next_try_removes_what_the_one_before_it_left(
     ours, others = boxes(), boxes()
     killed(ours)
     killed(others)
-    before = named(uploads.left(disk.uploads))
+    before = named(uploads.session_folders(disk.uploads))
     receipt = backend.upload(ours)
-    after = named(uploads.left(disk.uploads))
+    after = named(uploads.session_folders(disk.uploads))
     assert receipt.state["name"] in before
     assert receipt.state["name"] not in after
     assert dataset_name(others.name) in after
     assert backend.find(others.name) is None  # as abort does
-    assert dataset_name(others.name) not in named(uploads.left(disk.uploads))
+    assert dataset_name(others.name) not in named(uploads.session_folders(disk.uploads))
     backend.delete(receipt)

@@ -256,7 +256,7 @@ def test_a_resumed_run_gives_the_sizes_of_the_files_that_are_sent(
 
 
 def test_pixano_refuses_what_its_page_does_not_turn(tmp_path: Path) -> None:
-    from annobridge_pixano import images
+    from annobridge_pixano import checks
 
     samples = pa.table({
         "sample_id": [f"{e}{n}" for e in FORMS for n in (1, 6)],
@@ -264,6 +264,6 @@ def test_pixano_refuses_what_its_page_does_not_turn(tmp_path: Path) -> None:
     })  # fmt: skip
     media = type("Files", (), {"open": lambda _, i: io.BytesIO((tmp_path / f"{i[-1]}.{i[:-1]}").read_bytes())})()
     task = ab.Task("t", ab.LabelSchema.parse(SCHEMA, {}, {}), samples, pa.table({}), media)
-    (told,) = images.problems(task)
+    (told,) = checks.image_problems(task)
     assert told.startswith("2 images are turned by their EXIF data and are no JPEG or WebP")
     assert os.fspath(tmp_path / "6.png") in told

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.doubles.pixano_items import places
-from tests.doubles.pixano_items.hands import Hands
+from tests.doubles.pixano_items.annotator import ScriptedAnnotator
 
 from annobridge.bridge.results import AnnotationResults
 from annobridge.testing import BackendContract, Tool
@@ -21,26 +21,28 @@ class AtThePage:
     """A person at Pixano's page, who sees labels and knows nothing of our rows."""
 
     def __init__(self, url: str, results: AnnotationResults) -> None:
-        self.hands = [Hands(url, str(receipt.state["dataset"])) for receipt in results.receipts()]
+        self.annotator = [ScriptedAnnotator(url, str(receipt.state["dataset"])) for receipt in results.receipts()]
 
-    def _hands(self, sample_id: str) -> Hands:
-        return next(h for h in self.hands if any(r["data"]["sample_id"] == sample_id for r in h.rows("item").values()))
+    def _annotator(self, sample_id: str) -> ScriptedAnnotator:
+        return next(
+            h for h in self.annotator if any(r["data"]["sample_id"] == sample_id for r in h.rows("item").values())
+        )
 
     def edit(self, row: Row, **columns: Any) -> None:
-        hands = self._hands(row["sample_id"])
+        annotator = self._annotator(row["sample_id"])
         if "label" in columns:
-            hands.edit("objects", hands.entity(row["remote_id"]), category=columns["label"])
+            annotator.edit("objects", annotator.entity(row["remote_id"]), category=columns["label"])
         if "bounding_box" in columns:
-            hands.edit("bboxes", row["remote_id"], coords=columns["bounding_box"])
+            annotator.edit("bboxes", row["remote_id"], coords=columns["bounding_box"])
         if attributes := columns.get("attributes"):
-            hands.edit("objects", hands.entity(row["remote_id"]), **attributes)
+            annotator.edit("objects", annotator.entity(row["remote_id"]), **attributes)
 
     def delete(self, row: Row) -> None:
-        hands = self._hands(row["sample_id"])
-        hands.delete(hands.entity(row["remote_id"]))
+        annotator = self._annotator(row["sample_id"])
+        annotator.delete(annotator.entity(row["remote_id"]))
 
     def add(self, sample_id: str, **columns: Any) -> None:
-        self._hands(sample_id).draw(sample_id, columns["bounding_box"], category=columns["label"])
+        self._annotator(sample_id).draw(sample_id, columns["bounding_box"], category=columns["label"])
 
 
 class TestPixanoItems(BackendContract):
@@ -55,8 +57,8 @@ class TestPixanoItems(BackendContract):
             self.given = options
             yield
         for person in self.people:
-            for hands in person.hands:
-                hands.http.close()
+            for annotator in person.annotator:
+                annotator.http.close()
 
     def require(self, label_type: str) -> None:
         super().require(label_type)

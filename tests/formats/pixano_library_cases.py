@@ -14,24 +14,32 @@ from PIL import Image
 
 from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.formats.base import Part
-from annobridge_pixano.library import LibraryFormat
-from annobridge_pixano.library.tables import BASE, ENTITIES, FRAME, IMAGES, MESSAGES, RECORDS, SHAPES
+from annobridge.formats.pixano_library import LibraryFormat
+from annobridge.formats.pixano_library.codec.tables import (
+    DISK_ANNOTATIONS,
+    DISK_BASE,
+    DISK_ENTITIES,
+    DISK_FRAME,
+    DISK_IMAGES,
+    DISK_MESSAGES,
+    DISK_RECORDS,
+)
 
 WIDTH, HEIGHT = 32, 24
 FORMAT = LibraryFormat()
 Row = dict[str, Any]
 
 TABLES: dict[str, dict[str, pa.DataType]] = {
-    "records": {n: t for n, t in RECORDS.items() if n != "sample_id"},
-    "images": IMAGES,
-    "sequence_frames": {**IMAGES, "timestamp": pa.float64(), "frame_index": pa.int64()},
-    "entities": {n: t for n, t in ENTITIES.items() if not n.startswith("label_")},
-    **SHAPES,
-    "classifications": {**BASE, "labels": pa.list_(pa.string()), "confidences": pa.list_(pa.float64())},
-    "tracklets": {**BASE, "start_timestep": pa.int64(), "end_timestep": pa.int64()},
-    "relations": {**BASE, "predicate": pa.string()},
-    "entity_dynamic_states": {n: t for n, t in FRAME.items() if n != "entity_dynamic_state_id"},
-    "messages": MESSAGES,
+    "records": {n: t for n, t in DISK_RECORDS.items() if n != "sample_id"},
+    "images": DISK_IMAGES,
+    "sequence_frames": {**DISK_IMAGES, "timestamp": pa.float64(), "frame_index": pa.int64()},
+    "entities": {n: t for n, t in DISK_ENTITIES.items() if not n.startswith("label_")},
+    **DISK_ANNOTATIONS,
+    "classifications": {**DISK_BASE, "labels": pa.list_(pa.string()), "confidences": pa.list_(pa.float64())},
+    "tracklets": {**DISK_BASE, "start_timestep": pa.int64(), "end_timestep": pa.int64()},
+    "relations": {**DISK_BASE, "predicate": pa.string()},
+    "entity_dynamic_states": {n: t for n, t in DISK_FRAME.items() if n != "entity_dynamic_state_id"},
+    "messages": DISK_MESSAGES,
 }
 _EMPTY = {
     pa.string(): "",

@@ -20,12 +20,12 @@ import annobridge as ab
 from annobridge.core import rows
 from annobridge.exceptions import InvalidLabels, InvalidMedia, InvalidOption, InvalidSource, Unsupported
 from annobridge.formats.base import Part
+from annobridge.formats.pixano_library.reading import samples as sampling
 from annobridge.io.export_dataset import export_dataset
 from annobridge.io.import_dataset import import_dataset
 from annobridge.testing import strategies
 from annobridge_pixano import PixanoBackend, PixanoConfig, server
-from annobridge_pixano.hands import Hands
-from annobridge_pixano.library import samples as sampling
+from annobridge_pixano.annotator import ScriptedAnnotator
 
 from . import pixano_library_cases as cases
 from .pixano_library_cases import of_e, one_image, read
@@ -354,7 +354,7 @@ def test_images_inside_of_tables_become_files(tmp_path: Path) -> None:
     assert samples[0]["filepath"] == str(tmp_path / "root" / "media" / "d" / "r.png")
     assert {Path(s["filepath"]).parent for s in samples} == {tmp_path / "root" / "media" / "d"}
     assert notes == [
-        f"2 images lay inside of Pixano's tables; they are files in {tmp_path / 'root' / 'media' / 'd'} now."
+        f"2 images were inside of Pixano's tables; they are files in {tmp_path / 'root' / 'media' / 'd'} now."
     ]
     assert sorted(p.name for p in source.iterdir()) == ["db", "info.json"]
 
@@ -372,7 +372,7 @@ def test_images_are_put_where_one_says(tmp_path: Path) -> None:
 
 def test_an_image_without_pixels(tmp_path: Path) -> None:
     source = one_image(tmp_path / "d", images=[{"id": "v", "record_id": "r", "uri": ""}])
-    with pytest.raises(InvalidSource, match=r"The image 'r' of .* has neither pixels nor a place; restore"):
+    with pytest.raises(InvalidSource, match=r"The image 'r' of .* has neither pixels nor an address; restore"):
         read(source)
 
 
@@ -683,26 +683,28 @@ def library(pixano_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hands(pixano_url: str) -> Iterator[Hands]:
-    found = Hands(pixano_url)
+def annotator(pixano_url: str) -> Iterator[ScriptedAnnotator]:
+    found = ScriptedAnnotator(pixano_url)
     yield found
     found.close()
 
 
 @pytest.fixture
-def exported(tmp_path: Path, library: Path, hands: Hands) -> Iterator[tuple[Path, str, Part]]:
+def exported(tmp_path: Path, library: Path, annotator: ScriptedAnnotator) -> Iterator[tuple[Path, str, Part]]:
     """An export in the server's library: its folder, its id there, and what was exported."""
     part, folder = everything(tmp_path), library / "exported"
     cases.written(folder, [part], name="Exported")
-    (found,) = [d for d in hands._http.get("/datasets") if d["name"] == "Exported"]
+    (found,) = [d for d in annotator._http.get("/datasets") if d["name"] == "Exported"]
     yield folder, found["id"], part
     shutil.rmtree(folder)
 
 
 @pytest.mark.server
-def test_the_server_opens_an_export(exported: tuple[Path, str, Part], hands: Hands, pixano_url: str) -> None:
+def test_the_server_opens_an_export(
+    exported: tuple[Path, str, Part], annotator: ScriptedAnnotator, pixano_url: str
+) -> None:
     _, dataset, part = exported
-    found = {name: {r["id"]: r for r in hands.rows(dataset, name)} for name in
+    found = {name: {r["id"]: r for r in annotator.rows(dataset, name)} for name in
              ("records", "entities", "bboxes", "masks", "multi-paths", "keypoints", "messages", "images")}  # fmt: skip
     assert {name: len(rows) for name, rows in found.items()} == {
         "records": 4, "entities": 11, "bboxes": 5, "masks": 2, "multi-paths": 3, "keypoints": 2, "messages": 8, "images": 4
@@ -723,14 +725,16 @@ def test_the_server_opens_an_export(exported: tuple[Path, str, Part], hands: Han
 
 
 @pytest.mark.server
-def test_edits_of_an_export_are_read(exported: tuple[Path, str, Part], hands: Hands, tmp_path: Path) -> None:
+def test_edits_of_an_export_are_read(
+    exported: tuple[Path, str, Part], annotator: ScriptedAnnotator, tmp_path: Path
+) -> None:
     folder, dataset, part = exported
-    hands.move(dataset, "l0.bbox", [0.5, 0.5, 0.25, 0.25])
-    hands.rename(dataset, "area", "bus")
-    hands.set_record(dataset, "s2", "scene", "night")
-    hands.set_record(dataset, "s2", "status", "validated")
-    hands.delete(dataset, "doomed")
-    drawn, _ = hands.draw(dataset, "s2", [0.0, 0.0, 0.5, 0.5], "bike")
+    annotator.move(dataset, "l0.bbox", [0.5, 0.5, 0.25, 0.25])
+    annotator.rename(dataset, "area", "bus")
+    annotator.set_record(dataset, "s2", "scene", "night")
+    annotator.set_record(dataset, "s2", "status", "validated")
+    annotator.delete(dataset, "doomed")
+    drawn, _ = annotator.draw(dataset, "s2", [0.0, 0.0, 0.5, 0.5], "bike")
     opened = cases.FORMAT.open(folder, cases.FORMAT.reading(media_folder=tmp_path / "media"))
     (got,) = opened.parts()
     before, after = full.plain(part.labels), {r["label_id"]: r for r in got.labels.to_pylist()}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import annobridge as ab
-from annobridge_pixano.hands import Hands
+from annobridge_pixano.annotator import ScriptedAnnotator
 
 from .metadata_cases import OPSML, OPSML_SIZE, folder, street_objects
 from .test_metadata_vqa import VQA
@@ -67,15 +67,17 @@ def test_there_and_back(name: str, tmp_path: Path, pixano_url: str) -> None:
     before = ds.labels().to_pylist()
     run = ds.annotate(name, label_schema=seed.schema, backend="pixano", url=pixano_url)
     assert ds.plan_annotations(name, url=pixano_url).changes == 0
-    hands, server = Hands(pixano_url), str(run.receipts()[0].state["dataset"])
+    annotator, server = ScriptedAnnotator(pixano_url), str(run.receipts()[0].state["dataset"])
     try:
         if "objects" in seed.labels:
-            hands.move(server, hands.rows(server, "bboxes")[0]["id"], [0.25, 0.25, 0.5, 0.5])
+            annotator.move(server, annotator.rows(server, "bboxes")[0]["id"], [0.25, 0.25, 0.5, 0.5])
         else:
-            message = next(r for r in hands.rows(server, "messages") if r["type"] == "ANSWER" and r["content"] == "red")
-            hands._edit(server, "messages", message["id"], "content", "green")
+            message = next(
+                r for r in annotator.rows(server, "messages") if r["type"] == "ANSWER" and r["content"] == "red"
+            )
+            annotator._edit(server, "messages", message["id"], "content", "green")
     finally:
-        hands.close()
+        annotator.close()
     loaded = ds.load_annotations(name, url=pixano_url, cleanup=True)
     assert (loaded.added, loaded.edited, loaded.deleted) == (0, 1, 0)
     after = {r["label_id"]: r for r in ds.labels().to_pylist()}

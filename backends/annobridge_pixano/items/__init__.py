@@ -1,5 +1,13 @@
-"""Pixano's earlier generation: items, views, entities and annotations; its own command makes a dataset."""
+"""An earlier generation of Pixano: items, views, entities and annotations. Only its own command makes a dataset.
 
-from .generation import Items
+generation     the calls of the backend
+import_folder  the folder that the command imports, and ``columns`` its ``schema.py``
+program        the command
+api            the REST calls
+rows           labels <-> rows of its tables
+removal        removing a dataset
+"""
 
-__all__ = ["Items"]
+from .generation import ItemsGeneration
+
+__all__ = ["ItemsGeneration"]

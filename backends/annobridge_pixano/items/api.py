@@ -1,7 +1,7 @@
-"""The REST calls of the earlier generation, thinly: lists of rows ``{id, created_at, …, table_info, data}``.
+"""The REST calls of this generation: lists of rows ``{id, created_at, …, table_info, data}``.
 
-An empty list is a 404 there, and lists have no total. So rows are asked for by the items or ids that they belong to: a
-row that is edited moves, and would be missed, or met twice, by one who turns pages.
+An empty list is a 404, and lists have no total. A row that is edited moves, so that it could be missed or found twice by turning
+pages. Therefore rows are requested by the items or ids that they belong to.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from annobridge.backend.http import Http
 from annobridge.exceptions import Gone
 
 Row = dict[str, Any]
-_ROW = {"id": str, "table_info": {"name": str}, "data": dict}  # what is read of each; of some tables, more is
+_ROW = {"id": str, "table_info": {"name": str}, "data": dict}  # what is read of a row; of some tables, more is
 _ROWS = {
     "item": {**_ROW, "data": {"sample_id": str | None}},
     "image": {**_ROW, "data": {"item_ref": {"id": str}, "url": str}},
 }
-NAMED = 100  # ids in one address
-LISTED = 500  # rows in one body
+IDS_IN_URL = 100
+ROWS_IN_BODY = 500
 _GROUPS = {
     "item": ("item", "Item"),
     "source": ("source", "Source"),
@@ -34,13 +34,13 @@ _GROUPS = {
 
 
 def row(table: str, key: str, **data: Any) -> Row:
-    """A row as it is sent."""
+    """A row, in the form that is sent."""
     group, base = _GROUPS[table]
     return {"id": key, "table_info": {"name": table, "group": group, "base_schema": base}, "data": data}
 
 
 def path(dataset: str, table: str) -> str:
-    """The address of a table: items and sources have one each, the others are named after their group."""
+    """The path of a table: items and sources are the only ones of their group, all others are named after it."""
     group = _GROUPS[table][0]
     return f"/{group}s/{dataset}" if group in ("item", "source") else f"/{group}/{dataset}/{table}"
 
@@ -60,32 +60,32 @@ class ItemsApi:
         return next((d for d in self.datasets() if all(d.get(k) == v for k, v in wanted.items())), None)
 
     def head(self, dataset: str, table: str, limit: int) -> list[Row]:
-        """At most ``limit`` rows of a table, whichever come first."""
+        """The first rows of a table, ``limit`` at most."""
         return self._list(path(dataset, table), {"limit": limit}, _ROWS.get(table, _ROW))
 
     def all(self, dataset: str, table: str) -> list[Row]:
-        """All rows of a table, in one answer. For tables that are as long as the task, not as its labels."""
+        """All rows of a table, in one answer; for tables with a row per image."""
         return self._list(path(dataset, table), {}, _ROWS.get(table, _ROW))
 
     def of_items(self, dataset: str, table: str, items: Sequence[str]) -> Iterator[list[Row]]:
-        """The rows of these items, some items at a time."""
+        """The rows that belong to some items, in several lists."""
         key = "ids" if table == "item" else "item_ids"
-        for some in _parts(items, NAMED):
+        for some in _batches(items, IDS_IN_URL):
             yield self._list(path(dataset, table), {key: some}, _ROWS.get(table, _ROW))
 
     def add(self, dataset: str, table: str, rows: Sequence[Row]) -> None:
-        """New rows, with ids of our own; one that exists already is refused."""
-        for some in _parts(rows, LISTED):
+        """Insert rows, which have ids already; one that exists is refused."""
+        for some in _batches(rows, ROWS_IN_BODY):
             self.http.send("POST", path(dataset, table), json=some)
 
     def put(self, dataset: str, table: str, rows: Sequence[Row]) -> None:
-        """Rows as they shall be. They are those of a list, changed: without its time stamps a row would get new ones."""
-        for some in _parts(rows, LISTED):
+        """Replace rows. They must be those of a list, changed: without their timestamps, rows would get new ones."""
+        for some in _batches(rows, ROWS_IN_BODY):
             self.http.send("PUT", path(dataset, table), json=some)
 
     def remove(self, dataset: str, table: str, ids: Iterable[str]) -> None:
-        """Delete rows and nothing else; missing ones are no error."""
-        for some in _parts(list(ids), NAMED):
+        """Delete rows, and no others that refer to them; missing ones are no error."""
+        for some in _batches(list(ids), IDS_IN_URL):
             self.http.send("DELETE", path(dataset, table), params={"ids": some})
 
     def _list(self, address: str, params: Mapping[str, Any], shape: Mapping[str, Any]) -> list[Row]:
@@ -98,6 +98,6 @@ class ItemsApi:
             raise
 
 
-def _parts(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
+def _batches(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
     for at in range(0, len(values), size):
         yield list(values[at : at + size])

@@ -1,4 +1,4 @@
-"""Columns of a task as attributes of Python classes, which this generation's ``schema.py`` declares."""
+"""The columns of a task as attributes of Python classes, in the ``schema.py`` that the import takes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..layout import Column, Layout, free
+from annobridge.formats.pixano_library.codec.layout import Column, Layout, unused_name
 
-TABLES = frozenset({"item", "source", "image", "objects", "conversations", "bboxes", "masks", "keypoints", "messages"})
-# What Pixano's classes, and those that they are made of, call their own.
+_TABLES = frozenset({"item", "source", "image", "objects", "conversations", "bboxes", "masks", "keypoints", "messages"})
+# Attributes of Pixano's classes and their base classes.
 _BASE = frozenset({
     "id", "created_at", "updated_at", "dataset", "table_name", "serialize", "deserialize", "resolve_ref", "none",
     "copy", "dict", "json", "schema", "construct", "validate", "register",
     "to_arrow_schema", "field_names", "safe_get_fields",
 })  # fmt: skip
-OF_ENTITY = _BASE | {
+_ENTITY_ATTRIBUTES = _BASE | {
     "item",
     "view",
     "parent",
@@ -27,30 +27,33 @@ OF_ENTITY = _BASE | {
     "label_id",
     "label_field",
 }
-OF_ITEM = _BASE | TABLES | {"split", "sample_id", "to_schemas_data", "from_schemas_data"}
+_ITEM_ATTRIBUTES = _BASE | _TABLES | {"split", "sample_id", "to_schemas_data", "from_schemas_data"}
 _TYPES = {"str": "str", "json": "str", "int": "int", "float": "float", "bool": "bool", "list": "list[str]"}
 
 
-def pythonic(layout: Layout) -> Layout:
-    """The layout, those columns renamed whose names no Python class can have."""
-    attributes, records = _named(layout.attributes, OF_ENTITY), _named(layout.records, OF_ITEM)
+def with_python_names(layout: Layout) -> Layout:
+    """The layout with names that attributes of Pixano's classes can have."""
+    attributes, records = (
+        _python_names(layout.attributes, _ENTITY_ATTRIBUTES),
+        _python_names(layout.records, _ITEM_ATTRIBUTES),
+    )
     return replace(layout, attributes=attributes, records=records)
 
 
-def _named(columns: Mapping[str, Column], reserved: frozenset[str]) -> dict[str, Column]:
-    taken, out = set(reserved), {}
-    for ours, column in columns.items():
+def _python_names(columns: Mapping[str, Column], reserved: frozenset[str]) -> dict[str, Column]:
+    taken, renamed = set(reserved), {}
+    for original, column in columns.items():
         name = re.sub(r"[^A-Za-z0-9_]", "_", column.name)
         if not name[:1].isalpha() or name.startswith("model_") or keyword.iskeyword(name) or name in reserved:
             name = f"attr_{name}"
-        name = free(name, lambda n: n.casefold() in taken)
+        name = unused_name(name, lambda n: n.casefold() in taken)
         taken.add(name.casefold())
-        out[ours] = replace(column, name=name)
-    return out
+        renamed[original] = replace(column, name=name)
+    return renamed
 
 
-def schema(layout: Layout) -> str:
-    """The text of ``schema.py``: class ``Sample``, with the attributes of items and of their objects."""
+def schema_module(layout: Layout) -> str:
+    """The source of ``schema.py``: the class ``Sample``, with the attributes of items and of their objects."""
     base = "DefaultVQADatasetItem" if layout.messages else "DefaultImageDatasetItem"
     lines = [
         '"""The attributes of a task of annobridge, for `pixano data import --schema schema.py:Sample`."""',

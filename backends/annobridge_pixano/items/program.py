@@ -1,6 +1,6 @@
-"""Pixano's own program, run as a process of its own: ``pixano data import``.
+"""Pixano's own program, ``pixano data import``, run as a subprocess.
 
-Its exit status says nothing: it may crash (134) at its end, the work done, so its caller looks at the result.
+Its exit status means nothing: it may crash (134) at its end, after all work is done. So callers look at the result.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from pathlib import Path
 
 from annobridge.exceptions import Broken
 
-from ..install import environ, tail
+from ..install import subprocess_env, tail
 
-HELP = 120.0  # seconds: it loads all that it is made of before it says a word
+_HELP_TIMEOUT = 120.0  # seconds: it loads all of its dependencies first
 _BORDERS = re.compile("[\u2500-\u257f]+")
 
 
 class Program:
-    """The program at a path (or of a name on the ``PATH``), and the folder that its server was started on."""
+    """The program, given by its path or its name on the ``PATH``, and the folder that its server was started on."""
 
     def __init__(self, executable: str, folder: str) -> None:
         self.executable, self.folder = executable, Path(folder).expanduser()
 
     @property
     def library(self) -> Path:
-        """Where the datasets are."""
+        """The folder of the datasets."""
         return self.folder / "library"
 
     @property
     def media(self) -> Path:
-        """Where their images are."""
+        """The folder of their images."""
         return self.folder / "media"
 
     def datasets(self) -> set[str]:
@@ -47,7 +47,7 @@ class Program:
         return found
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with either, a sentence each."""
+        """What is wrong with the program or the folder, in sentences."""
         if not self.folder.is_dir():
             yield f"folder: {self.folder} is not there; give the folder that the Pixano server was started on."
         elif not (self.library.is_dir() and self.media.is_dir()):
@@ -60,15 +60,17 @@ class Program:
                 f"executable: {self.executable} is no program; give the path of `pixano` in the environment that this "
                 "generation of Pixano is installed in."
             )
-        elif not {"--type", "--schema"} <= set(re.findall(r"--\w+", self._run(["data", "import", "--help"], HELP))):
+        elif not {"--type", "--schema"} <= set(
+            re.findall(r"--\w+", self._run(["data", "import", "--help"], _HELP_TIMEOUT))
+        ):
             yield (
                 f"executable: {self.executable} has no `data import --type --schema`, so it is of another generation of "
                 "Pixano than one that imports; give the `pixano` of that one, or use Pixano 0.8 (`annobridge pixano up`)."
             )
 
     def load(self, source: Path, name: str, kind: str, mode: str, deadline: float) -> str:
-        """Import a folder as a dataset of this name; what the program said, its end."""
-        # All is said in options: it would ask at a terminal for what is missing.
+        """Import a folder as a dataset of this name; returns the output of the program."""
+        # All options are given: it would ask on a terminal for those that are missing.
         schema = f"{source / 'schema.py'}:Sample"
         options = ["--name", name, "--type", kind, "--schema", schema, "--mode", mode]
         return self._run(["data", "import", str(self.folder), str(source), *options], deadline)
@@ -77,7 +79,7 @@ class Program:
         return os.path.expanduser(self.executable)  # not a Path, which would make ./pixano a name on the PATH
 
     def _run(self, arguments: Sequence[str], deadline: float) -> str:
-        # A plain traceback ends with the error; the decorated one would show values too.
+        # A plain traceback ends with the error; the decorated one would show the values of variables, too.
         plain = {"_TYPER_STANDARD_TRACEBACK": "1", "TYPER_STANDARD_TRACEBACK": "1", "COLUMNS": "200", "NO_COLOR": "1"}
         try:
             done = subprocess.run(  # noqa: S603 - the program that the user named
@@ -86,7 +88,7 @@ class Program:
                 capture_output=True,
                 timeout=deadline,
                 check=False,
-                env=environ() | plain,
+                env=subprocess_env() | plain,
             )
         except subprocess.TimeoutExpired as error:
             raise Broken(
@@ -101,5 +103,5 @@ class Program:
 
 
 def last_words(output: str) -> str:
-    """What to tell of a run that failed."""
+    """The end of a program's output, for an error message."""
     return tail(output) or "it said nothing"

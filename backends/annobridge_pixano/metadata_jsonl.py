@@ -1,0 +1,131 @@
+"""Labels as the lines of ``metadata.jsonl``, the file of an import: a line for each image."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core.arrays import as_array
+from annobridge.formats.pixano_library.codec import encode, messages, values
+from annobridge.formats.pixano_library.codec.layout import SPATIAL, Layout
+
+from . import sample_columns
+
+HEADER = {
+    "$pixano": "jsonl/2",
+    "defaults": {
+        "bbox": {"format": "xywh", "is_normalized": True},
+        "source": {"type": "ground_truth", "name": "annobridge"},
+    },
+}
+_TABLES = {"bbox": "bboxes", "mask": "masks", "multi_path": "multi-paths", "keypoints": "keypoints"}
+_Object = dict[str, Any]
+
+
+def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[str]) -> Iterator[bytes]:
+    """The lines of the file.
+
+    Args:
+        layout: the columns.
+        samples: the samples.
+        labels: their labels as ``REMOTE``, with the ids that they get in Pixano.
+        files: the file name of each sample's image.
+    """
+    entities, attributes = entities_by_record(layout, labels), encode.record_attributes(labels, layout)
+    conversations = _conversations(layout, labels)
+    yield _line(HEADER)
+    records = encode.record_ids(samples, layout).to_pylist()
+    splits = sample_columns.splits(samples).to_pylist()
+    rows = zip(samples["sample_id"].to_pylist(), records, files, splits, strict=True)
+    for (sample, record, file, split), columns in zip(rows, sample_columns.as_dicts(samples, layout), strict=True):
+        line: _Object = {"id": record, "split": split, "views": {"image": file}}
+        line["attrs"] = {"sample_id": sample, **columns, **attributes.get(record, {})}
+        line["entities"] = entities.pop(record, [])
+        if record in conversations:
+            line["conversations"] = conversations[record]
+        yield _line(line)
+
+
+def row_counts(labels: pa.Table, samples: int, layout: Layout) -> dict[str, int]:
+    """The number of rows that each table has after the import."""
+    kinds = Counter(as_array(labels["kind"]).to_pylist())
+    counts = Counter({"records": samples, "entities": sum(n for kind, n in kinds.items() if kind in SPATIAL)})
+    for kind, n in kinds.items():
+        if kind in SPATIAL:
+            counts[_TABLES[SPATIAL[kind]]] += n
+    masks = labels.filter(pc.is_in(labels["kind"], pa.array(["mask", "segmentation"])))
+    counts["bboxes"] += len(masks) - masks["bounding_box"].null_count
+    if layout.messages:
+        counts["messages"] = kinds["message"]
+    return dict(counts)
+
+
+def entities_by_record(layout: Layout, labels: pa.Table) -> dict[str, list[_Object]]:
+    """The spatial labels of each record as entities, with their attributes and annotations."""
+    found: dict[str, list[_Object]] = defaultdict(list)
+    for kinds in (("box",), ("mask", "segmentation"), ("polygon", "polyline"), ("keypoints",)):
+        rows = labels.filter(pc.is_in(labels["kind"], pa.array(kinds))).combine_chunks()
+        for record, entity in zip(encode.record_ids(rows, layout).to_pylist(), _entities(layout, rows), strict=True):
+            found[record].append(entity)
+    return found
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _entities(layout: Layout, rows: pa.Table) -> Iterator[_Object]:
+    columns = values.encode_attributes(rows["attributes"], layout.attributes)
+    attributes = {
+        "category": pc.fill_null(as_array(rows["label"]), "").to_pylist(),
+        "label_id": as_array(rows["label_id"]).to_pylist(),
+        "label_field": as_array(rows["field"]).to_pylist(),
+        **{layout.attributes[n].name: c.to_pylist() for n, c in columns.items()},
+    }
+    remote_ids, annotations = as_array(rows["remote_id"]).to_pylist(), _annotations(layout, rows)
+    for remote_id, found, *own in zip(remote_ids, annotations, *attributes.values(), strict=True):
+        entity = remote_id.rpartition(".")[0]
+        with_ids = [{"kind": kind, "id": f"{entity}.{kind}", **geometry} for kind, geometry in found.items()]
+        yield {"id": entity, "attrs": dict(zip(attributes, own, strict=True)), "annotations": with_ids}
+
+
+def _annotations(layout: Layout, rows: pa.Table) -> Iterator[dict[str, _Object]]:
+    """The annotations of each label, by their kind in Pixano. All rows are of one such kind."""
+    kind = SPATIAL[rows["kind"][0].as_py()] if len(rows) else "none"
+    if kind in ("bbox", "mask"):
+        boxes, confidences = encode.boxes(rows).to_pylist(), encode.box_confidence(rows).to_pylist()
+        for box, confidence, mask in zip(boxes, confidences, as_array(rows["mask"]).to_pylist(), strict=True):
+            found = {}
+            if kind == "mask":
+                found["mask"] = {"rle": {"size": mask["size"], "counts": mask["counts"].decode("ascii")}}
+            if box is not None:
+                found["bbox"] = {"coords": box, "confidence": confidence}
+            yield found
+    elif kind == "multi_path":
+        columns = (*encode.paths(rows), encode.closed(rows))
+        for coords, num_points, is_closed in zip(*(c.to_pylist() for c in columns), strict=True):
+            yield {kind: {"coords": coords, "num_points": num_points, "is_closed": is_closed}}
+    elif kind == "keypoints":
+        coords, states = encode.keypoints(rows)
+        columns = (encode.templates(states, layout.template), coords, states)
+        for template, xy, state in zip(*(c.to_pylist() for c in columns), strict=True):
+            yield {kind: {"template_id": template, "coords": xy, "states": state}}
+
+
+def _conversations(layout: Layout, labels: pa.Table) -> dict[str, list[_Object]]:
+    """The conversations of each record."""
+    threads: dict[tuple[str, str], list[_Object]] = defaultdict(list)
+    for m in messages.encode(labels, layout):
+        message = {"type": m["type"], "content": m["content"], "choices": m["choices"], "user": m["user"]}
+        if m["type"] == "QUESTION":
+            message["question_type"] = m["question_type"]
+        threads[m["record_id"], m["conversation_id"]].append(message)
+    found: dict[str, list[_Object]] = defaultdict(list)
+    for (record, thread), its_messages in threads.items():
+        found[record].append({"id": thread, "messages": its_messages})
+    return found

@@ -1,0 +1,1 @@
+"""Pixano dataset on disk -> samples and labels."""

@@ -1,0 +1,1 @@
+"""Samples and labels -> Pixano dataset on disk."""
