@@ -94,6 +94,7 @@ def send(server: Server, tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.every_version
 def test_all_that_is_sent_is_among_the_choices_and_untouched_is_untouched(send: Any) -> None:
     sent = send()
     assert sent.refused_by_the_page() == []

@@ -143,6 +143,7 @@ def send(server: Server, tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.every_version
 def test_a_task_that_moves_changes_nothing_here(send: Any) -> None:
     sent = send()
     for _ in range(2):  # into a project, and into another

@@ -105,7 +105,9 @@ def test_lines_in_two_levels_are_refused(tmp_path: Path) -> None:
 def test_a_source_without_images_is_refused(tmp_path: Path, make: str) -> None:
     root = tmp_path / "in"
     root.write_text("") if make == "file" else root.mkdir()
-    what = "is not a folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
+    what = (
+        "is not a folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
+    )
     assert what in refused(root)
     assert not FolderFormat().recognises(root)
 
@@ -131,7 +133,8 @@ def test_pipes_are_no_images(tmp_path: Path) -> None:
     for key in ("file_name", "image"):
         said = refused(folder(root, (), [{key: "pipe.jpg"}]))
         assert (
-            "metadata.jsonl:1 names the image 'pipe.jpg', which is not a regular file; put the image itself there." in said
+            "metadata.jsonl:1 names the image 'pipe.jpg', which is not a regular file; put the image itself there."
+            in said
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....core.arrays import Bools, Ints
-from ....core.checks.validate import TOLERANCE
+from ....core.checks.shape_checks import TOLERANCE
 from ....exceptions import InvalidSource
 from .json_lines import fail
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ....core.did_you_mean import did_you_mean
 from ....core.rows import Message
-from ....core.schema.choices import as_text, chosen_of, picked
+from ....core.schema.choices import choices_of_letters, format_answer, parse_answer
 from ..keys import CONVERSATIONS
 from .json_lines import fail
 
@@ -120,7 +120,7 @@ def chosen(content: str, choices: Sequence[str], explanation: str | None = None)
     """
     bracketed = _LETTERS_IN_BRACKETS.fullmatch(content) if choices else None
     letters, why = (bracketed[1], bracketed[2] or explanation or "") if bracketed else (content, explanation or "")
-    if (texts := chosen_of(letters, choices)) is not None and not texts[1]:
-        return as_text(texts[0], why)
-    found = picked(letters, choices)
-    return as_text(found, why) if found else content
+    if (texts := parse_answer(letters, choices)) is not None and not texts[1]:
+        return format_answer(texts[0], why)
+    found = choices_of_letters(letters, choices)
+    return format_answer(found, why) if found else content

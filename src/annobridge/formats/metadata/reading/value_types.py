@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ....core import column_values
+from ....core import json_columns
 from ....exceptions import InvalidSource
 from .json_lines import fail
 from .schema import ValueSchema
@@ -118,12 +118,12 @@ def common_type(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 
 def json_texts(column: pa.Array) -> pa.Array:
     """Values as JSON texts; null stays null."""
-    return column.cast(pa.string()) if column.type == JSON else column_values.texts(column)
+    return column.cast(pa.string()) if column.type == JSON else json_columns.to_json(column)
 
 
 def as_attributes(name: str, column: pa.Array) -> pa.StructArray:
     """Values as attributes of labels; null stays null."""
-    return column_values.of_texts(name, ATTRIBUTE_TYPES.get(column.type, "json"), json_texts(column))
+    return json_columns.attribute_column_of_json(name, ATTRIBUTE_TYPES.get(column.type, "json"), json_texts(column))
 
 
 def _column(values: Sequence[Any], name: str, where: Where) -> pa.Array:

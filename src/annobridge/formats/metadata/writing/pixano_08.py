@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....core import geometry
-from ....core.schema.choices import letters_of
+from ....core.schema.choices import answer_as_letters
 from ....store.media import Media
 from ..keys import CATEGORIES, CONVERSATIONS, HEADER, NO_CONFIDENCE, VERSION
 from .checks import cannot_hold
@@ -151,7 +151,7 @@ def _conversation(key: str, messages: Sequence[Line]) -> Line:
         if message["role"] == "question":
             choices = message.get("choices") or []
             entry |= {"question_type": message.get("question_type") or "OPEN", "choices": choices}
-        elif message["role"] == "answer" and (picked := letters_of(message["content"], choices)):
+        elif message["role"] == "answer" and (picked := answer_as_letters(message["content"], choices)):
             entry["content"] = f"[[{','.join(picked[0])}]] {picked[1]}".rstrip()
         written.append(with_user(entry, message))
     return {"id": key, "messages": written}

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ....core import geometry
-from ....core.schema.choices import chosen_of
+from ....core.schema.choices import parse_answer
 from ....store.media import Media
 from ..keys import CATEGORIES, CONVERSATIONS, NO_CONFIDENCE, OBJECTS
 from ..options import Writing
@@ -182,7 +182,7 @@ def _exchanges(messages: Sequence[Line]) -> list[Line]:
             found[number] = {"question": question, "responses": []}
         elif role == "answer" and number in found:
             response = {"content": content}
-            if picked := chosen_of(content, choices):
+            if picked := parse_answer(content, choices):
                 response = {"content": ", ".join(picked[0]), **({"explanation": picked[1]} if picked[1] else {})}
             found[number]["responses"].append(with_user(response, message))
         else:

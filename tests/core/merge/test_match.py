@@ -77,11 +77,11 @@ def test_labels_that_became_of_another_type_have_ids_of_their_own(given_tasks):
 @given(st.lists(st.lists(numbers, max_size=3), max_size=6))
 def test_different_texts_make_different_names(parts):
     distinct = {tuple(p) for p in parts if p}
-    assert len({ids.name(*p) for p in distinct}) == len(distinct)
+    assert len({ids.join_parts(*p) for p in distinct}) == len(distinct)
 
 
 def test_a_plain_pair_of_ids_is_joined_by_a_line_break():
-    assert ids.name("m7", "s0") == "m7\ns0"
+    assert ids.join_parts("m7", "s0") == "m7\ns0"
 
 
 def test_a_label_is_not_known_by_a_line_break_in_the_id_of_its_sample():

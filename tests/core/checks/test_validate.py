@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.core import geometry
-from annobridge.core.checks import validate
+from annobridge.core.checks import shape_checks, validate
 from annobridge.core.checks.validate import clip, problems
 from annobridge.core.labels import LABELS
 from annobridge.testing import strategies
@@ -155,7 +155,7 @@ def test_all_mistakes_of_all_rows_in_order_and_summed_up():
 def test_many_masks_are_only_looked_at(monkeypatch):
     labels = table({"kind": "mask", "mask": {"size": [3, 3], "counts": b"8"}}, {"kind": "mask", "mask": MASK})
     assert len(problems(labels)) == 1
-    monkeypatch.setattr(validate, "FEW_MASKS", 1)
+    monkeypatch.setattr(shape_checks, "FEW_MASKS", 1)
     assert problems(labels) == []
 
 
@@ -225,21 +225,21 @@ def test_clipped_boxes_are_inside_and_others_keep_their_bits(boxes):
 )  # fmt: skip
 def test_new_labels_say_where_they_belong(row, words):
     rows = table(box(0, 0, 1, 1), row)
-    (found,) = problems(rows, checks=validate.NEW)
+    (found,) = problems(rows, checks=validate.NEW_LABEL_CHECKS)
     assert words in found
     assert problems(rows) == []  # a label that is stored already is left in peace
 
 
 @given(strategies.tables())
 def test_valid_labels_may_come_in(labels):
-    assert problems(labels, checks=validate.NEW) == []
+    assert problems(labels, checks=validate.NEW_LABEL_CHECKS) == []
 
 
 def test_labels_of_frames_may_come_in():
     rows = table(*(box(0, 0, 1, 1, field="frames.objects", frame_number=n) for n in (1, 2)))
-    assert problems(rows, checks=validate.NEW) == []
+    assert problems(rows, checks=validate.NEW_LABEL_CHECKS) == []
 
 
 def test_the_name_of_a_field_is_told_once():
     rows = table(*(box(0, 0, 1, 1, field=name) for name in ("a b", "c", "a b", "d e")))
-    assert [words.split()[1] for words in problems(rows, checks=validate.NEW)] == ["'l0'", "'l3'"]
+    assert [words.split()[1] for words in problems(rows, checks=validate.NEW_LABEL_CHECKS)] == ["'l0'", "'l3'"]

@@ -1,7 +1,7 @@
-"""Adopt: the labels that a column of samples holds, as rows of ``LABELS``.
+"""Convert a column of samples into labels: rows with columns of ``LABELS``.
 
-What a column is follows from its Arrow type: text is a class of the image, a list of texts several, numbers and truth values
-are scalars; a list of structs, or a struct of lists, are boxes with their classes, and all else in it attributes.
+The Arrow type decides: a text is the class of an image, and a list of texts several classes; numbers and booleans are scalars;
+a list of structs, or a struct of lists, has boxes with their classes, and its other members are attributes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..exceptions import SchemaError
-from . import column_values
+from . import json_columns
 from .arrays import as_array, as_mask, list_lengths
 from .attributes import build
 from .labels import ATTRIBUTE
@@ -25,9 +25,11 @@ SCORES = ("confidence", "score", "scores", "confidences")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """How boxes and classes are written: ``coordinates`` are ``"relative"`` to the image or ``"pixels"`` of it as it is shown,
-    boxes ``"xywh"`` or ``"xyxy"``; ``classes`` gives the names of classes that are numbers.
+class ColumnFormat:
+    """How boxes and classes are written.
+
+    ``coordinates`` are ``"relative"`` to the image, or in ``"pixels"`` of the image as it is shown; ``box_format`` is ``"xywh"``
+    or ``"xyxy"``; ``classes`` has the names of classes that are numbers.
     """
 
     coordinates: str = "relative"
@@ -35,8 +37,8 @@ class Form:
     classes: Sequence[str] = ()
 
 
-def check(name: str, type_: pa.DataType, form: Form) -> None:
-    """Raise ``SchemaError`` for a column that holds no labels, or a form that is not known."""
+def check(name: str, type_: pa.DataType, form: ColumnFormat) -> None:
+    """Raise ``SchemaError`` for a column that cannot be converted, or a format that is not known."""
     for value, known in ((form.coordinates, ("relative", "pixels")), (form.box_format, ("xywh", "xyxy"))):
         if value not in known:
             raise SchemaError(f"{value!r} is not known; give {' or '.join(map(repr, known))}.")
@@ -52,8 +54,15 @@ def check(name: str, type_: pa.DataType, form: Form) -> None:
         )
 
 
-def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form) -> pa.Table:
-    """The labels of some samples. ``sizes`` is ``[width, height]`` of each, looked at for pixels only."""
+def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: ColumnFormat) -> pa.Table:
+    """The labels of some samples.
+
+    Args:
+        sample_ids: the id of each sample.
+        values: the column.
+        sizes: ``[width, height]`` of each image, used for coordinates in pixels only.
+        form: how boxes and classes are written.
+    """
     if _members(values.type):
         return _boxes(sample_ids, *_flattened(values), sizes, form)
     ids = sample_ids
@@ -62,39 +71,39 @@ def labels(sample_ids: pa.Array, values: pa.Array, sizes: np.ndarray, form: Form
     values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     given = pc.invert(values.is_null(nan_is_null=True)) if pa.types.is_floating(values.type) else values.is_valid()
     if _is_text(values.type):
-        given = pc.and_(given, pc.not_equal(pc.utf8_trim_whitespace(values), ""))  # of no class, as null is
+        given = pc.and_(given, pc.not_equal(pc.utf8_trim_whitespace(values), ""))  # no class, like null
     ids, values = ids.filter(given), values.filter(given)
     if _is_text(values.type) or (form.classes and pa.types.is_integer(values.type)):
         return pa.table({
             "sample_id": ids, "kind": pa.repeat("classification", len(ids)), "label": _names(values, form.classes)
         })  # fmt: skip
-    return pa.table({"sample_id": ids, "kind": pa.repeat("scalar", len(ids)), "value": column_values.texts(values)})
+    return pa.table({"sample_id": ids, "kind": pa.repeat("scalar", len(ids)), "value": json_columns.to_json(values)})
 
 
 def _boxes(
-    sample_ids: pa.Array, rows: np.ndarray, members: Mapping[str, pa.Array], sizes: np.ndarray, form: Form
+    sample_ids: pa.Array, rows: np.ndarray, members: Mapping[str, pa.Array], sizes: np.ndarray, form: ColumnFormat
 ) -> pa.Table:
     box = next(n for n in BOXES if n in members)
     class_ = _first(members, CLASSES)
     score = _first({n: v for n, v in members.items() if _is_number(v.type)}, SCORES)
-    there = np.flatnonzero(as_mask(members[box].is_valid()))  # a label without a box is none
-    rows, members = rows[there], {n: v.take(pa.array(there)) for n, v in members.items()}
-    found = {"sample_id": sample_ids.take(pa.array(rows)), "bounding_box": _relative(members[box], sizes[rows], form)}
+    with_box = np.flatnonzero(as_mask(members[box].is_valid()))  # entries without a box are left out
+    rows, members = rows[with_box], {n: v.take(pa.array(with_box)) for n, v in members.items()}
+    columns = {"sample_id": sample_ids.take(pa.array(rows)), "bounding_box": _relative(members[box], sizes[rows], form)}
     if class_ is not None:
-        found["label"] = _names(members[class_], form.classes)
+        columns["label"] = _names(members[class_], form.classes)
     if score is not None:
-        found["confidence"] = members[score].cast(pa.float64())
-    rest = [column_values.attribute(n, v) for n, v in members.items() if n not in (box, score, class_)]
-    at = [np.flatnonzero(as_mask(a.is_valid())) for a in rest]
-    flat = [a.take(pa.array(where)) for a, where in zip(rest, at, strict=True)]
-    none = pa.array([], ATTRIBUTE)
-    found["attributes"] = build(
+        columns["confidence"] = members[score].cast(pa.float64())
+    others = [json_columns.attribute_column(n, v) for n, v in members.items() if n not in (box, score, class_)]
+    at = [np.flatnonzero(as_mask(a.is_valid())) for a in others]
+    flat = [a.take(pa.array(where)) for a, where in zip(others, at, strict=True)]
+    none = pa.array([], ATTRIBUTE)  # there may be no other members
+    columns["attributes"] = build(
         np.concatenate([*at, np.zeros(0, np.int64)]).astype(np.int64), pa.concat_arrays([*flat, none]), len(rows)
     )
-    return pa.table({**found, "kind": pa.repeat("box", len(rows))})
+    return pa.table({**columns, "kind": pa.repeat("box", len(rows))})
 
 
-def _relative(boxes: pa.Array, sizes: np.ndarray, form: Form) -> pa.Array:
+def _relative(boxes: pa.Array, sizes: np.ndarray, form: ColumnFormat) -> pa.Array:
     flat = boxes.cast(pa.list_(pa.float64())) if _is_list(boxes.type) else None
     if flat is None or (len(flat) and (list_lengths(flat) != 4).any()):
         raise SchemaError("A box of the column is not four numbers; correct it, [x, y, width, height].")
@@ -107,7 +116,7 @@ def _relative(boxes: pa.Array, sizes: np.ndarray, form: Form) -> pa.Array:
 
 
 def _names(values: pa.Array, classes: Sequence[str]) -> pa.Array:
-    """Class names, of classes that may be numbers."""
+    """The name of each class; numbers are indices into ``classes``."""
     if not _is_number(values.type):
         return values.cast(pa.string())
     values = values.cast(pa.int64())
@@ -119,7 +128,7 @@ def _names(values: pa.Array, classes: Sequence[str]) -> pa.Array:
 
 
 def _flattened(values: pa.Array) -> tuple[np.ndarray, dict[str, pa.Array]]:
-    """The sample of each label, and the members of all labels."""
+    """The number of the sample of each label, and the members of all labels."""
     if _is_list(values.type):
         flat = pc.list_flatten(values)
         members = {f.name: pc.struct_field(flat, [i]) for i, f in enumerate(flat.type)}
@@ -127,13 +136,13 @@ def _flattened(values: pa.Array) -> tuple[np.ndarray, dict[str, pa.Array]]:
     lists = {f.name: pc.struct_field(values, [i]) for i, f in enumerate(values.type) if _is_list(f.type)}
     counts = {n: list_lengths(v) for n, v in lists.items()}
     name, first = next(iter(counts.items()))
-    if unlike := [n for n, c in counts.items() if (c != first).any()]:
-        raise SchemaError(f"The lists {name!r} and {unlike[0]!r} of a sample differ in length; make them alike.")
+    if differing := [n for n, c in counts.items() if (c != first).any()]:
+        raise SchemaError(f"The lists {name!r} and {differing[0]!r} of a sample differ in length; make them alike.")
     return np.repeat(np.arange(len(values)), first), {n: as_array(pc.list_flatten(v)) for n, v in lists.items()}
 
 
 def _members(type_: pa.DataType) -> list[str]:
-    """The names of the parts of a label, for a list of structs or a struct of lists."""
+    """The names of the members of a label, for a list of structs or a struct of lists; else none."""
     if _is_list(type_) and pa.types.is_struct(type_.value_type):
         return [f.name for f in type_.value_type]
     if pa.types.is_struct(type_) and type_.num_fields:

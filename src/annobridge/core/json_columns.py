@@ -1,4 +1,4 @@
-"""Columns of any Arrow type as what labels hold: attributes, and values as JSON text; and which of them are plain."""
+"""Arrow columns of any type as JSON text, and as attributes of labels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .arrays import as_array
 from .labels import ATTRIBUTE
 
 
-def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
+def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """The JSON text of each value; null stays null.
 
-    >>> texts(pa.array(["a", None, "a"])).to_pylist()
+    >>> to_json(pa.array(["a", None, "a"])).to_pylist()
     ['"a"', None, '"a"']
     """
     values = as_array(values)
@@ -23,8 +23,8 @@ def texts(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     return pa.array([json.dumps(v, default=str) for v in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
 
 
-def is_plain(type_: pa.DataType) -> bool:
-    """Whether a column holds one text, number or boolean per row, or a list of texts."""
+def is_plain_type(type_: pa.DataType) -> bool:
+    """Whether a column of this type has a text, a number or a boolean per row, or a list of texts."""
     if pa.types.is_list(type_):
         return _is_text(type_.value_type)
     return any(kind(type_) for kind in (_is_text, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating))
@@ -34,14 +34,14 @@ def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
 
-def attribute(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Values as attributes of labels; null where there is none."""
+def attribute_column(name: str, values: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+    """A column as one attribute of each label; null where the value is null."""
     values = as_array(values)
-    return of_texts(name, _kind(values.type), texts(values))
+    return attribute_column_of_json(name, _kind(values.type), to_json(values))
 
 
-def of_texts(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
-    """Attributes of a type whose values are JSON texts already; null where there is none."""
+def attribute_column_of_json(name: str, kind: str, values: pa.StringArray) -> pa.StructArray:
+    """``attribute_column`` of values that are JSON text already; ``kind`` is the type of the attribute, as ``"int"``."""
     size = len(values)
     parts = [pa.repeat(pa.scalar(name), size), pa.repeat(pa.scalar(kind), size), values]
     return pa.StructArray.from_arrays(parts, fields=list(ATTRIBUTE), mask=values.is_null())
