@@ -19,7 +19,8 @@ from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
-from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, merge
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
+from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
 from ..display.progress import Progress

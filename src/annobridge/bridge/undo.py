@@ -18,8 +18,9 @@ from ..core.arrays import as_array, as_mask, equal, not_null
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
 from ..core.merge.patch import with_columns, with_components
-from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
+from ..core.merge.reconcile import Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
 from ..spill.streams import Streams

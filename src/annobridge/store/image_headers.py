@@ -27,16 +27,13 @@ _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _HEAD = 4096  # bytes read at a time
 _FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # markers of JPEG that give the size
 _APP1 = 0xFFE1
-_SKIPPED = frozenset({0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0)}) - {
-    _APP1
-}  # tables, comments, data of programs
+# Markers of segments without size or orientation: tables, comments, data of programs.
+_SKIPPED = frozenset({0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0)}) - {_APP1}
 _TWO = struct.Struct(">HH").unpack_from
 _EXIF = b"Exif\x00\x00"
 _XMP = b"http://ns.adobe.com/xap/1.0/\x00"
-_TEXT_METADATA = (
-    b"Raw profile type exif\x00",
-    b"XML:com.adobe.xmp\x00",
-)  # EXIF and XMP in text chunks of a PNG, as older programs wrote them
+# Names of text chunks of a PNG in which older programs wrote EXIF and XMP.
+_TEXT_METADATA = (b"Raw profile type exif\x00", b"XML:com.adobe.xmp\x00")
 _EXIF_LIMIT = 65_536  # bytes that are read of an EXIF chunk, and of what follows the pixels of a PNG
 _MAX_PARTS = 1000  # segments or chunks; a file with more is left to Pillow
 _TAG = {order: struct.pack(order + "H", ExifTags.Base.Orientation) for order in "<>"}
@@ -115,11 +112,8 @@ def _jpeg(read: _Read, head: bytes) -> ImageHeader | None:
             at += 2 + length
         elif marker in _FRAMES:
             height, width = _TWO(head, at + 5)
-            if (
-                (orientation is None and (b"tiff:Orientation" in xmp or head.rfind(_EXIF, at) > 0))
-                or not width
-                or not height
-            ):
+            elsewhere = b"tiff:Orientation" in xmp or head.rfind(_EXIF, at) > 0  # where only Pillow looks
+            if (orientation is None and elsewhere) or not width or not height:
                 return None
             return ImageHeader(width, height, orientation or 1, "JPEG")
         elif marker == _APP1 and length > 1:
@@ -148,12 +142,8 @@ def _png(read: _Read, head: bytes) -> ImageHeader | None:
             return ImageHeader(width, height, _orientation(read(at + 8, min(size, _EXIF_LIMIT))) or 1, "PNG")
         if name == b"IDAT":
             rest = head[offset:]
-            return ImageHeader(
-                width,
-                height,
-                _orientation_at_end(rest if b"IEND" in rest else read(-_EXIF_LIMIT, _EXIF_LIMIT)) or 1,
-                "PNG",
-            )
+            tail = rest if b"IEND" in rest else read(-_EXIF_LIMIT, _EXIF_LIMIT)
+            return ImageHeader(width, height, _orientation_at_end(tail) or 1, "PNG")
         if name in (b"tEXt", b"zTXt", b"iTXt") and head.startswith(_TEXT_METADATA, offset + 8):
             return None
         at += 12 + size
@@ -172,7 +162,7 @@ def _orientation_at_end(tail: bytes) -> int | None:
 
 
 def _orientation(exif: bytes) -> int | None:
-    """The orientation in an EXIF block, a small TIFF; ``None`` where it has none, or cannot be read."""
+    """The orientation in an EXIF block, which is a small TIFF file; ``None`` if it has none or cannot be read."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or exif[2:4] not in (b"*\x00", b"\x00*"):
         return None

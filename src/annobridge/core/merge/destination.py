@@ -18,7 +18,8 @@ from .. import ids
 from ..arrays import filter_rows
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
-from .reconcile import Merged, Provenance, merge
+from .output import Merged, Provenance
+from .reconcile import merge
 
 _COPY_PREFIX = "\n"  # the remote ids of copies start with it; those of a tool never do
 
