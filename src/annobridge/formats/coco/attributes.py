@@ -18,6 +18,7 @@ _DECODER = msgspec.json.Decoder()
 _INT32 = 2**31
 _COLUMNS = ("confidence", "index", "rotation")
 _NULL = (b"", b"null")
+More = tuple[tuple[str, Any], ...]  # attributes that are not in the annotation itself
 
 
 class Attributes:
@@ -34,43 +35,45 @@ class Attributes:
         self._lists: list[list[dict[str, str]] | None] = []
         self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._rows = rows
-        self._code = np.array([self._code_of(row, None) for row in rows], np.int64)
+        self._code = np.array([self._code_of(row, ()) for row in rows], np.int64)
 
-    def columns(self, at: np.ndarray, groups: Sequence[Any], *, turns: bool) -> dict[str, pa.Array]:
+    def columns(self, at: np.ndarray, more: Sequence[More], *, turns: bool) -> dict[str, pa.Array]:
         """Columns of ``SHAPES`` for the annotations at these places.
 
         Args:
             at: The places.
-            groups: For each place, a number that ties several labels together, or ``None``.
+            more: For each place, attributes that are not in the annotation.
             turns: Whether the shapes have a column for rotation; it is an attribute if not.
         """
         codes = self._code[at]
-        tied = [k for k, group in enumerate(groups) if group is not None]
+        tied = [k for k, values in enumerate(more) if values]
         if tied or not turns:
             codes = codes.copy()
-            rotated = [] if turns else [k for k, c in enumerate(codes.tolist()) if self._columns["rotation"][c] is not None]
+            rotated = (
+                [] if turns else [k for k, c in enumerate(codes.tolist()) if self._columns["rotation"][c] is not None]
+            )
             for k in sorted({*tied, *rotated}):
-                codes[k] = self._code_of(self._rows[at[k]], groups[k], turns=turns)
+                codes[k] = self._code_of(self._rows[at[k]], more[k], turns=turns)
         index = pa.array(codes)
         types = {"confidence": pa.float64(), "index": pa.int32(), "rotation": pa.float64()}
         found = {name: pa.array(self._columns[name], types[name]).take(index) for name in _COLUMNS}
         return {**found, "attributes": pa.array(self._lists, pa.list_(ATTRIBUTE)).take(index)}
 
-    def _code_of(self, row: Annotation, group: Any, *, turns: bool = True) -> int:
+    def _code_of(self, row: Annotation, more: More, *, turns: bool = True) -> int:
         score = row.score
         key = (
-            bytes(row.attributes), row.iscrowd, None if score is None else str(score), group, turns,
+            bytes(row.attributes), row.iscrowd, None if score is None else str(score), more, turns,
             *(bytes(getattr(row, name)) for name, _ in self._extras),
         )  # fmt: skip
         code = self._codes.get(key)
         if code is None:
             code = self._codes[key] = len(self._lists)
-            self._parse(row, group, turns)
+            self._parse(row, more, turns)
         return code
 
-    def _parse(self, row: Annotation, group: Any, turns: bool) -> None:
-        values = {key: json.loads(bytes(text)) for name, key in self._extras
-                  if (text := getattr(row, name)) not in _NULL}  # fmt: skip
+    def _parse(self, row: Annotation, more: More, turns: bool) -> None:
+        values = {key: json.loads(text) for name, key in self._extras
+                  if (text := bytes(getattr(row, name))) not in _NULL}  # fmt: skip
         if bytes(row.attributes) not in _NULL:
             given = _DECODER.decode(row.attributes)
             values |= given if isinstance(given, dict) else {"attributes": given}
@@ -80,8 +83,8 @@ class Attributes:
             values["score" if isinstance(row.score, (int, float)) else "point_confidence"] = row.score
         if row.iscrowd:
             values["iscrowd"] = True
-        if group is not None:
-            values.setdefault("group", group)
+        for name, value in more:
+            values.setdefault(name, value)
         lifted = lift(values, turns)
         self._lists.append(attribute_list(values) or None)
         for name in _COLUMNS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,7 +23,6 @@ _IMAGES = msgspec.json.Decoder(list[Image])
 _CATEGORIES = msgspec.json.Decoder(list[Category])
 _INFO = msgspec.json.Decoder()
 _FRAME = re.compile(r"frame_(\d{6})")
-_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
 class Ids:
@@ -62,33 +63,64 @@ class Catalogue:
     def __init__(self, archive: Archive, items: Items) -> None:
         self._archive, self._items = archive, items
         self._numbers: dict[tuple[str | None, str], int] = {}
+        self._sizes = array("i")  # width and height of each item; 0 where they are not known
 
     def number(self, image: Image, name: str, file: CocoFile, split: str | None) -> int:
         """The number of the item of an image, which is added if it is new."""
         key = (split, name)
         if key not in self._numbers:
             member = self._member(name, file, split)
-            if member is None:
-                name = _without_upload(name)
-            frame = _FRAME.fullmatch(PurePosixPath(name).stem)
-            self._numbers[key] = self._items.add(
-                name, split, _size(image.width), _size(image.height), int(frame[1]) if frame else None, member
-            )
+            frame = _FRAME.fullmatch(name.rpartition("/")[2].partition(".")[0])
+            width, height = _size(image.width), _size(image.height)
+            self._numbers[key] = self._items.add(name, split, width, height, int(frame[1]) if frame else None, member)
+            self._sizes.extend((width or 0, height or 0))
         return self._numbers[key]
+
+    def sizes(self, items: np.ndarray) -> np.ndarray:
+        """Width and height of items, as the documents say; 0 where they do not."""
+        found: np.ndarray = np.array(self._sizes, np.float64).reshape(-1, 2)[items]
+        return found
+
+    def numbered(self, image_id: Any) -> int:
+        """The item of an image that is known by its id only, as ``000000000139`` for 139."""
+        if image_id is None:
+            return -1
+        name = f"{image_id:012d}" if isinstance(image_id, int) else str(image_id)
+        if (None, name) not in self._numbers:
+            frame = image_id if isinstance(image_id, int) else None
+            self._numbers[None, name] = self._items.add(name, frame=frame)
+            self._sizes.extend((0, 0))
+        return self._numbers[None, name]
 
     def _member(self, name: str, file: CocoFile, split: str | None) -> str | None:
         """The image in the archive, in the layouts that tools write."""
+        base = name.rpartition("/")[2]
+        for folder in self._folders(file, split):
+            if (place := folder + name) in self._archive:
+                return place
+        return next((place for folder in self._folders(file, split) if (place := folder + base) in self._archive), None)
+
+    @lru_cache(1000)  # noqa: B019 - as long as the archive is open
+    def _folders(self, file: CocoFile, split: str | None) -> tuple[str, ...]:
+        """Where the images of a file can be: the folders that hold any."""
         folder = str(PurePosixPath(file.name).parent)
-        here, above = ("", "") if folder == "." else (f"{folder}/", str(PurePosixPath(folder).parent) + "/")
-        above = "" if above == "./" else above
+        here = "" if folder == "." else f"{folder}/"
+        above = here.rstrip("/").rpartition("/")[0]
+        above = f"{above}/" if above else ""
         subset = PurePosixPath(file.name).stem.removeprefix(file.task).removeprefix("_")
-        base = PurePosixPath(name).name
         tries = [
-            f"{above}images/{subset}/{name}", f"{above}{subset}/{name}", f"{above}images/{split}/{name}",
-            f"{above}images/{name}", f"{here}{name}", f"{here}data/{name}", f"{here}images/{name}", f"{above}{name}",
-            f"{here}images/{base}",
+            f"{above}images/{subset}/", f"{above}{subset}/", f"{above}images/{split}/", f"{above}images/", here,
+            f"{here}data/", f"{here}images/", above,
         ]  # fmt: skip
-        return next((place for place in tries if place in self._archive), None)
+        known = {place for name in self._archive.names for place in _parents(name)}
+        return tuple(place for place in dict.fromkeys(tries) if place in known)
+
+
+def _parents(name: str) -> Iterator[str]:
+    yield ""
+    at = 0
+    while (at := name.find("/", at) + 1) > 0:
+        yield name[:at]
 
 
 class Document:
@@ -96,7 +128,7 @@ class Document:
 
     def __init__(self, archive: Archive, file: CocoFile, catalogue: Catalogue, report: ReadReport) -> None:
         self.where = archive.where(file.name)
-        self.ids, self.classes, self.keypoints = Ids(), dict[Any, str](), dict[str, Category]()
+        self.ids, self.classes, self.point_names = Ids(), dict[Any, str](), dict[str, tuple[str, ...]]()
         self._archive, self._file, self._catalogue, self._report = archive, file, catalogue, report
         self._split = file.split
 
@@ -142,8 +174,9 @@ class Document:
 
     def _add_images(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
-            for image in decode(chunk, _IMAGES, "image", self._report):
-                name = (image.file_name or "").replace("\\", "/")
+            images = decode(chunk, _IMAGES, "image", self._report)
+            names = [(image.file_name or "").replace("\\", "/") for image in images]
+            for image, name in zip(images, names, strict=True):
                 if not name:
                     self._report.note("images have no file_name, and were left out")
                     continue
@@ -160,20 +193,8 @@ class Document:
                 if self.classes.setdefault(category.id, name) != name:
                     self._report.note(f"categories have an id that another category of {self.where} has")
                 if category.keypoints:
-                    self.keypoints[name] = category
+                    self.point_names[name] = tuple(category.keypoints)
 
 
 def _size(value: float | None) -> int | None:
     return int(value) if value is not None and 0 < value < 2**31 else None
-
-
-def _without_upload(name: str) -> str:
-    """The name of a file as it was before it was uploaded to Label Studio.
-
-    >>> _without_upload("../../data/media/upload/1/4e0bce4e-dock_01.jpg"), _without_upload("cam 1/a.jpg")
-    ('dock_01.jpg', 'cam 1/a.jpg')
-    """
-    match = _UPLOAD.fullmatch(PurePosixPath(name).name)
-    if match:
-        return match[1]
-    return PurePosixPath(name).name if ".." in name.split("/") else name

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from ...core.labels import MASK, POINT
 from ..common.report import ReadReport
-from .attributes import Attributes
+from ..common.skeletons import POINT_NAMES
+from .attributes import Attributes, More
 from .masks import checked
 from .records import Annotation, Rle
 
@@ -30,14 +31,16 @@ class Shaper:
         where: How messages name the file.
         items: The item of each image id; -1 where there is none.
         classes: The name of each category.
-        skeletons: The categories that name their keypoints.
+        skeletons: The names of the points of each class that has them.
+        sizes: The width and height of items, as the file says.
         only_points: Whether boxes and masks beside keypoints are left to another file.
     """
 
     def __init__(
-        self, where: str, items: Lookup, classes: Mapping[Any, str], skeletons: set[str], report: ReadReport, *,
-        only_points: bool = False,
+        self, where: str, items: Lookup, classes: Mapping[Any, str], skeletons: Mapping[str, tuple[str, ...]],
+        report: ReadReport, *, sizes: Callable[[Ints], np.ndarray], only_points: bool = False,
     ) -> None:  # fmt: skip
+        self._sizes = sizes
         self._where, self._items, self._classes, self._skeletons = where, items, classes, skeletons
         self._report, self._only_points = report, only_points
 
@@ -52,15 +55,25 @@ class Shaper:
         self._skip(places, ~good, _NO_IMAGE)
         named = np.fromiter((label is not None for label in labels), bool, len(rows))
         self._skip(places, good & ~named, _NO_CLASS)
-        batch = _Batch(rows, items, pa.array(labels, pa.string()), places, Attributes(rows, extras), self._report)
+        batch = _Batch(
+            rows,
+            items,
+            pa.array(labels, pa.string()),
+            places,
+            Attributes(rows, extras),
+            self._report,
+            self._sizes,
+        )
         sorts = self._sorts(rows, good & named)
         both = np.zeros(len(rows), np.int64)
         for at in sorts.values():
             both[at] += 1
         for sort, at in sorts.items():
             if len(at):
-                groups = [_group(rows[k], first + k) if both[k] > 1 else None for k in at.tolist()]
-                yield from getattr(batch, sort)(at, groups)
+                more: list[More] = [()] * len(at)
+                if sort == "skeletons" or (both[at] > 1).any():
+                    more = [self._more(rows[k], first + k, sort, both[k] > 1) for k in at.tolist()]
+                yield from getattr(batch, sort)(at, more)
 
     def _sorts(self, rows: Sequence[Annotation], good: np.ndarray) -> dict[str, Ints]:
         """The annotations of each sort of shape. Keypoints are beside a box or a polygon in one annotation."""
@@ -71,7 +84,7 @@ class Shaper:
             row = rows[k]
             has_points = row.keypoints is not None and any(row.keypoints[2::3])
             if has_points:
-                named = self._classes[row.category_id] in self._skeletons
+                named = len(self._skeletons.get(self._classes[row.category_id], ())) * 3 == len(row.keypoints or ())
                 sort_of["skeletons" if named else "keypoints"].append(k)
                 if self._only_points:
                     continue
@@ -88,6 +101,15 @@ class Shaper:
             elif not has_points and row.keypoints is None:
                 sort_of["classes"].append(k)
         return {name: np.array(at, np.int64) for name, at in sort_of.items()}
+
+    def _more(self, row: Annotation, number: int, sort: str, several: bool) -> More:
+        """The number that ties the labels of one annotation together, and the names of a skeleton's points."""
+        more: list[tuple[str, Any]] = []
+        if several:
+            more.append(("group", row.id if isinstance(row.id, int) else number + 1))
+        if sort == "skeletons":
+            more.append((POINT_NAMES, self._skeletons[self._classes[row.category_id]]))
+        return tuple(more)
 
     def _places(self, rows: Sequence[Annotation], first: int) -> pa.Array:
         ids = pa.array([str(row.id) if row.id is not None else None for row in rows], pa.string())
@@ -106,23 +128,39 @@ class _Batch:
 
     def __init__(
         self, rows: Sequence[Annotation], items: Ints, labels: pa.Array, places: pa.Array, attributes: Attributes,
-        report: ReadReport,
+        report: ReadReport, sizes: Callable[[Ints], np.ndarray],
     ) -> None:  # fmt: skip
+        self._sizes = sizes
         self._rows, self._items, self._labels, self._places = rows, items, labels, places
         self._attributes, self._report = attributes, report
 
-    def boxes(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
+    def boxes(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         boxes = [self._rows[k].bbox or () for k in at.tolist()]
         good = np.fromiter(map(len, boxes), np.int64, len(boxes)) == 4
         if not good.all():
             self._skip(at[~good], "its bbox is not [x, y, width, height]")
-            groups = [g for g, keep in zip(groups, good.tolist(), strict=True) if keep]
+            more = [g for g, keep in zip(more, good.tolist(), strict=True) if keep]
             boxes = [box for box in boxes if len(box) == 4]
             at = at[good]
-        flat = pa.array(np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)))
-        yield self._table(at, groups, "box", True, bounding_box=pa.FixedSizeListArray.from_arrays(flat, 4))
+        xywh = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
+        xywh = self._unswapped(xywh, self._items[at])
+        flat = pa.FixedSizeListArray.from_arrays(pa.array(xywh.ravel()), 4)
+        yield self._table(at, more, "box", True, bounding_box=flat)
 
-    def polygons(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
+    def _unswapped(self, boxes: np.ndarray, items: Ints) -> np.ndarray:
+        """Boxes of images whose width and height are swapped in the file, which happens where their EXIF orientation was ignored:
+        they do not fit, and do the other way round. Scaled, as positions are taken as shares of the size in the file.
+        """
+        sizes = self._sizes(items)
+        ends = boxes[:, :2] + boxes[:, 2:]
+        off = (sizes > 0).all(axis=1) & (ends > sizes + 1).any(axis=1) & (ends <= sizes[:, ::-1] + 1).all(axis=1)
+        if not off.any():
+            return boxes
+        swapped = np.isin(items, items[off])
+        self._report.note("boxes are on images whose width and height are swapped in the file", int(swapped.sum()))
+        return np.where(swapped[:, None], boxes * np.tile(sizes / np.where(sizes > 0, sizes, 1)[:, ::-1], 2), boxes)
+
+    def polygons(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         parts = [[part for part in self._parts(k) if len(part) >= 6 and not len(part) % 2] for k in at.tolist()]
         dropped = sum(len(self._parts(k)) for k in at.tolist()) - sum(map(len, parts))
         good = np.array([bool(some) for some in parts])
@@ -130,13 +168,13 @@ class _Batch:
             self._skip(at[~good], "its polygon has no part of three points")
             if more := dropped - int(sum(len(self._parts(k)) for k in at[~good].tolist())):
                 self._report.note("parts of polygons have fewer than three points, and were left out", more)
-            groups = [g for g, keep in zip(groups, good.tolist(), strict=True) if keep]
+            more = [g for g, keep in zip(more, good.tolist(), strict=True) if keep]
             at, parts = at[good], [some for some in parts if some]
         rings = list(chain.from_iterable(parts))
         points = _nested(rings, list(map(len, parts)))
-        yield self._table(at, groups, "polygon", False, points=points, closed=True, filled=True)
+        yield self._table(at, more, "polygon", False, points=points, closed=True, filled=True)
 
-    def masks(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
+    def masks(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         masks, boxes, kept = [], [], []
         for n, k in enumerate(at.tolist()):
             rle = self._rows[k].segmentation
@@ -149,23 +187,23 @@ class _Batch:
                 boxes.append(found[1])
                 kept.append(n)
         columns = {"mask": pa.array(masks, MASK), "bounding_box": pa.array(boxes, pa.list_(pa.float64(), 4))}
-        yield self._table(at[kept], [groups[n] for n in kept], "mask", False, **columns)
+        yield self._table(at[kept], [more[n] for n in kept], "mask", False, **columns)
 
-    def skeletons(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
-        yield from self._joints("skeleton", at, groups)
+    def skeletons(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
+        yield from self._joints("skeleton", at, more)
 
-    def keypoints(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
-        yield from self._joints("keypoints", at, groups)
+    def keypoints(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
+        yield from self._joints("keypoints", at, more)
 
-    def classes(self, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
-        yield self._table(at, groups, "classification", False)
+    def classes(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
+        yield self._table(at, more, "classification", False)
 
-    def _joints(self, kind: str, at: Ints, groups: Sequence[Any]) -> Iterator[pa.Table]:
+    def _joints(self, kind: str, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         flat = [self._rows[k].keypoints or () for k in at.tolist()]
         good = np.array([len(values) % 3 == 0 for values in flat])
         if not good.all():
             self._skip(at[~good], "its keypoints are not [x, y, visibility, …]")
-            groups = [g for g, keep in zip(groups, good.tolist(), strict=True) if keep]
+            more = [g for g, keep in zip(more, good.tolist(), strict=True) if keep]
             at, flat = at[good], [values for values in flat if len(values) % 3 == 0]
         sizes = [len(values) // 3 for values in flat]
         values = np.fromiter(chain.from_iterable(flat), np.float64, 3 * sum(sizes)).reshape(-1, 3)
@@ -173,7 +211,7 @@ class _Batch:
         xy = np.where(seen[:, None] == 0, np.nan, values[:, :2])
         points = _rings(xy, sizes, [1] * len(sizes))
         visibility = pa.ListArray.from_arrays(_offsets(sizes), pa.array(seen))
-        yield self._table(at, groups, kind, False, points=points, visibility=visibility)
+        yield self._table(at, more, kind, False, points=points, visibility=visibility)
 
     def _parts(self, k: int) -> Sequence[Sequence[float]]:
         found = self._rows[k].segmentation
@@ -183,7 +221,7 @@ class _Batch:
         for place in self._places.take(pa.array(at)).to_pylist():
             self._report.skip(place, reason)
 
-    def _table(self, at: Ints, groups: Sequence[Any], kind: str, turns: bool, **columns: Any) -> pa.Table:
+    def _table(self, at: Ints, more: Sequence[More], kind: str, turns: bool, **columns: Any) -> pa.Table:
         index = pa.array(at)
         shared = {
             "item": pa.array(self._items[at], pa.int32()),
@@ -195,12 +233,7 @@ class _Batch:
             name: value if isinstance(value, pa.Array) else pa.repeat(pa.scalar(value), len(at))
             for name, value in columns.items()
         }
-        return pa.table({**shared, **self._attributes.columns(at, groups, turns=turns), **given})
-
-
-def _group(row: Annotation, number: int) -> int:
-    """The number that ties the labels of one annotation together."""
-    return row.id if isinstance(row.id, int) else number + 1
+        return pa.table({**shared, **self._attributes.columns(at, more, turns=turns), **given})
 
 
 def _nested(rings: Sequence[Sequence[float]], parts: Sequence[int]) -> pa.Array:
