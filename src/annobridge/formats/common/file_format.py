@@ -18,12 +18,13 @@ from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
 from ..base import PART, Options, Part
 from .archive import Archive, Limits
+from .corners import CORNERS, straightened
 from .export import ExportData, place_images
 from .fidelity import Fidelity
 from .images import Context, Found, image_names, resolve
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
-from .source import PIXELS, LabelSource, field_names
+from .source import PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 
 _MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|instances?|panoptic\w*|depth)(/|$)")
 
@@ -90,6 +91,13 @@ class FileFormat(ABC):
         """Where images of a split are in an export, relative to its folder; ``"."`` for the folder itself."""
         return f"images/{split}" if split else "images"
 
+    def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
+        """What survives in one export, where that depends on its options or on what is in it."""
+        return self.fidelity
+
+    def prepare(self, data: ExportData, options: WriteOptions) -> None:  # noqa: B027 - most formats need nothing
+        """Look at an export before an image is copied: rename its items, or refuse it. Does nothing by default."""
+
     # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
 
     def recognises(self, source: Path) -> bool:
@@ -120,18 +128,23 @@ class FileFormat(ABC):
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // PART)
                 found, listed = self._images(archive, items, options, context)
+            if CORNERS in kinds:
+                shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
             shapes.close()
             raise
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(sorted(kinds), name)
-        return LabelSource(listed, shapes, found, fields, self.unit, report, _assumptions(found, listed))
+        return LabelSource(
+            listed, shapes, found, fields, self.unit, report, [*report.assumptions, *_assumptions(found, listed)]
+        )
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
         with ExportData(parts, folder, self.unit, options.classes) as data:
-            losses = data.losses(self.fidelity)
+            self.prepare(data, options)
+            losses = data.losses(self.fidelity_of(data, options))
             if losses and options.strict:
                 raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
             place_images(data, self.image_folder, options.save_media)
@@ -140,7 +153,7 @@ class FileFormat(ABC):
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
-        return not _MASKS.search(str(Path(name).parent.as_posix()))
+        return not _MASKS.search(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
         """The images of the items, and the items; images that no item names are items without labels."""
@@ -170,8 +183,7 @@ class FileFormat(ABC):
 
 
 def _path_of(archive: Archive, name: str, context: Context) -> str:
-    path = archive.file(name) or (context.media_folder or Path()) / name
-    return str(path.absolute())
+    return archive.file_text(name) or str(((context.media_folder or Path()) / name).absolute())
 
 
 def _conformed(table: pa.Table) -> pa.Table:
@@ -180,6 +192,29 @@ def _conformed(table: pa.Table) -> pa.Table:
         for f in SHAPES
     ]
     return pa.Table.from_arrays(columns, schema=SHAPES).combine_chunks()
+
+
+def _straighten(
+    shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
+) -> tuple[Groups, set[str]]:
+    """The shapes with boxes in the place of those that were given by their corners, and all kinds."""
+    new, kinds = Groups(SHAPES), set[str]()
+    try:
+        for group in range(-(-items.num_rows // PART)):
+            rows = shapes.get(group).combine_chunks()
+            if rows.num_rows:
+                sizes = item_sizes(items, found, rows["item"].to_numpy())[0] if unit == RELATIVE else None
+                rows, others = straightened(rows, sizes)
+                if others:
+                    report.note("shapes of four corners are no rectangles; they are polygons", others)
+                kinds.update(pc.unique(rows["kind"]).to_pylist())
+                for batch in rows.combine_chunks().to_batches():
+                    new.add(batch, np.full(batch.num_rows, group))
+    except BaseException:
+        new.close()
+        raise
+    shapes.close()
+    return new, kinds
 
 
 def _assumptions(found: Found, listed: pa.Table) -> list[str]:

@@ -24,6 +24,9 @@ class ReadReport:
         self._skipped: Counter[str] = Counter()
         self._places: dict[str, list[str]] = {}
         self._notes: Counter[str] = Counter()
+        self.assumptions: list[
+            str
+        ] = []  # how the source was read where it could be read in another way, a sentence each
 
     def skip(self, place: str, reason: str, count: int = 1) -> None:
         """An annotation that is not read. ``reason`` completes "left out: …", and has no place in it."""

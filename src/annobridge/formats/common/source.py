@@ -114,17 +114,12 @@ class LabelSource:
         return pa.Table.from_arrays(arrays, schema=schema), known | ~needs
 
     def _sizes(self, items: np.ndarray) -> np.ndarray:
-        """Width and height for the shapes of each item: as the format says, else those of the image."""
-        declared = np.stack([self._items[n].cast(pa.float64()).to_numpy() for n in ("width", "height")], axis=1)[items]
-        shown = np.array([self._found.sizes[n] or (np.nan, np.nan) for n in items.tolist()], float).reshape(-1, 2)
-        both = np.isfinite(declared).all(axis=1) & np.isfinite(shown).all(axis=1)
-        if (differ := both & (declared != shown).any(axis=1)).any():
+        sizes, differ = item_sizes(self._items, self._found, items)
+        if differ:
             self.report.note(
-                "labels are on images whose size is not the one that the labels were made for; they were scaled",
-                int(differ.sum()),
+                "labels are on images whose size is not the one that the labels were made for; they were scaled", differ
             )
-        result: np.ndarray = np.where(np.isfinite(declared), declared, shown)
-        return result
+        return sizes
 
     def _storable(self, labels: pa.Table, shapes: pa.Table) -> pa.Table:
         """The labels without those that could not be stored, and cut back to their image where they overhang it."""
@@ -158,6 +153,18 @@ class LabelSource:
         if where.any():
             for place in shapes["place"].filter(pa.array(where)).to_pylist():
                 self.report.skip(place or "?", reason)
+
+
+def item_sizes(table: pa.Table, found: Found, items: np.ndarray) -> tuple[np.ndarray, int]:
+    """Width and height for the shapes of each of these items: as the format says, else those of the image, else NaN; and how
+    many say another size than their image has.
+    """
+    declared = np.stack([table[n].cast(pa.float64()).to_numpy() for n in ("width", "height")], axis=1)[items]
+    known = np.array([size or (np.nan, np.nan) for size in found.sizes], float).reshape(-1, 2)
+    shown = known[items]
+    both = np.isfinite(declared).all(axis=1) & np.isfinite(shown).all(axis=1)
+    differ = both & (declared != shown).any(axis=1)
+    return np.where(np.isfinite(declared), declared, shown), int(differ.sum())
 
 
 def field_names(kinds: Sequence[str], field: str | None) -> dict[str, str]:
