@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ from .archive import Archive
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,12 @@ class Names:
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_base: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_upload: dict[str, list[str]] = defaultdict(list)
         for path in paths:
             base = composed(path.replace("\\", "/")).rpartition("/")[2]
             self._by_base[base].append(path)
             self._by_stem[_stem(base)].append(path)
+            self._by_upload[base.replace(" ", "_")].append(path)
 
     def find(self, name: str, split: str | None = None) -> str | None:
         """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
@@ -76,6 +79,22 @@ class Names:
             if len(fits) == 1:
                 return fits[0]
         return None
+
+    def find_upload(self, name: str) -> str | None:
+        """The path whose file was uploaded to Label Studio under a name: its base name after 8 digits, spaces made ``_``."""
+        original = original_name(name)
+        fits = [] if original is None else self._by_upload.get(original, [])
+        return fits[0] if len(fits) == 1 else None
+
+
+def original_name(name: str) -> str | None:
+    """The base name of a file before it was uploaded to Label Studio; ``None`` for names of other kinds.
+
+    >>> original_name("../../data/media/upload/1/4e0bce4e-dock_01.jpg"), original_name("cam/dock_01.jpg")
+    ('dock_01.jpg', None)
+    """
+    match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
+    return match[1] if match else None
 
 
 def _stem(name: str) -> str:
@@ -127,8 +146,31 @@ def resolve(
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
+    _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
     return found
+
+
+def _find_uploads(
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, Path], here: _Known,
+    archive: Archive, context: Context,
+) -> None:  # fmt: skip
+    """The images of items that are named as Label Studio names uploads. Two of one name are left: which is which is not clear."""
+    missing = [at for at, path in enumerate(found.paths) if path is None and original_name(names[at]) is not None]
+    counts = Counter(original_name(names[at]) for at in missing)
+    for at in missing:
+        name = names[at]
+        if counts[original_name(name)] > 1:
+            continue
+        if (member := inside.find_upload(name)) is not None:
+            found.paths[at] = _on_disk(archive, member, context)
+        elif (base := outside.find_upload(name)) is not None:
+            found.paths[at] = str(beside[base])
+        elif (row := here.find_upload(name)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at] = row
+        else:
+            continue
+        _count(found, "by the name that they had before they were uploaded")
 
 
 def _measure(found: Found) -> None:
@@ -212,6 +254,11 @@ class _Known:
             )
         paths = self._by_frame.get(frame, [])
         return (*self._row(paths[0]), None, "in the dataset, by frame number") if len(paths) == 1 else None
+
+    def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
+        """Path, id and size of the image that was uploaded under a name."""
+        path = self._names.find_upload(name)
+        return None if path is None else self._row(path)
 
     def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:
         row = self._rows[path]
