@@ -65,7 +65,7 @@ class ExportData:
                 {v["values"]: v["counts"] for v in pc.value_counts(part.labels["label"]).to_pylist() if v["values"]}
             )
             self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
-            self._media.append(media.inside(part))
+            self._media.append(media.embedded(part))
             self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
             count += rows.num_rows
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
@@ -141,7 +141,7 @@ def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: 
                 shutil.copyfile(path, target)
             else:
                 with target.open("wb") as copy:
-                    for piece in media.pieces(files, sample_id, place or "", "leave it out of the view"):
+                    for piece in media.read_chunks(files, sample_id, place or "", "leave it out of the view"):
                         copy.write(piece)
 
 
