@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array
+from ...core.arrays import as_array, is_rotated
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
+from .archive import is_safe_name
 from .fidelity import Fidelity
 from .items import ITEMS
 from .source import PIXELS, to_pixels
@@ -56,6 +57,7 @@ class ExportData:
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
+        self.rotated = False  # whether a box or an ellipse is turned
         samples = []
         count = 0
         for part in parts:
@@ -65,6 +67,7 @@ class ExportData:
                 {v["values"]: v["counts"] for v in pc.value_counts(part.labels["label"]).to_pylist() if v["values"]}
             )
             self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
+            self.rotated = self.rotated or bool(is_rotated(part.labels["rotation"]).any())
             self._media.append(media.inside(part))
             self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
             count += rows.num_rows
@@ -73,6 +76,7 @@ class ExportData:
             raise Unsupported("", ["Videos cannot be exported as label files of images; leave them out of the view."])
         self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
         self.items = _items(all_samples)
+        _require_safe(self.items)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +90,25 @@ class ExportData:
     def splits(self) -> list[str | None]:
         """The splits in the order in which they occur; ``[None]`` where there are none."""
         return list(dict.fromkeys(self.items["split"].to_pylist())) or [None]
+
+    def unique_stems(self) -> None:
+        """Rename items whose names differ only in their suffix, for formats whose label files have the name without it."""
+        taken: set[tuple[str | None, str]] = set()
+        names, renamed = [], 0
+        for name, split in zip(self.items["name"].to_pylist(), self.items["split"].to_pylist(), strict=True):
+            stem, suffix = os.path.splitext(name)
+            new, number = stem, 1
+            while (split, new) in taken:
+                number += 1
+                new = f"{stem}_{number}"
+            taken.add((split, new))
+            renamed += number > 1
+            names.append(new + suffix)
+        if renamed:
+            self.notes.append(
+                f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
+            )
+            self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
     def losses(self, fidelity: Fidelity) -> list[str]:
         """What this export would lose, a sentence for each field and kind of loss."""
@@ -109,7 +132,7 @@ class ExportData:
             labels = labels.take(order).combine_chunks()
             if self._unit == PIXELS and labels.num_rows:
                 local = pc.subtract(labels["item"], first).to_numpy()
-                labels = to_pixels(labels, _sizes(items)[local])
+                labels = to_pixels(labels, image_sizes(items)[local])
             yield ExportPart(first, items, labels)
 
     def media_of(self) -> Iterator[tuple[int, pa.Table, media.Media]]:
@@ -164,6 +187,14 @@ def _items(samples: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=ITEMS)
 
 
+def _require_safe(items: pa.Table) -> None:
+    """Names and splits become paths, which must stay in the folder of the export."""
+    for what in ("name", "split"):
+        for value in pc.unique(items[what].drop_null()).to_pylist():
+            if not is_safe_name(value):
+                raise Unsupported("", [f"The {what} {value!r} of a sample leads out of the export; rename it."])
+
+
 def _names(paths: Sequence[PurePosixPath], splits: Sequence[str | None]) -> list[str]:
     if not paths:
         return []
@@ -184,7 +215,8 @@ def _names(paths: Sequence[PurePosixPath], splits: Sequence[str | None]) -> list
     return names
 
 
-def _sizes(items: pa.Table) -> np.ndarray:
+def image_sizes(items: pa.Table) -> np.ndarray:
+    """Width and height of each item. Raises ``Unsupported`` if one is not known."""
     if missing := items["width"].null_count:
         raise Unsupported(
             "", [f"The sizes of {missing:,} images are not known; doctor(repair=True) of the dataset reads them."]
