@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, Self
 
 from ...exceptions import InvalidSource
@@ -43,16 +43,16 @@ class Archive:
     """
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
-        self.path, self.limits = path, limits or Limits()
+        self.path, self.limits = (path := path.absolute()), limits or Limits()
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, str] = {}
         if path.is_dir():
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
         else:
-            self._files = {path.name: path}
+            self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
             raise InvalidSource(
                 f"{str(path)!r} holds {len(self.names):,} files, more than max_files={self.limits.max_files:,}; raise that limit."
@@ -68,7 +68,7 @@ class Archive:
         """The names by their suffix in lower case, as ``".json"``."""
         found: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(PurePosixPath(name).suffix.lower(), []).append(name)
+            found.setdefault(os.path.splitext(name)[1].lower(), []).append(name)
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -88,11 +88,16 @@ class Archive:
 
     def file(self, name: str) -> Path | None:
         """Where a file is on disk; ``None`` inside a zip."""
+        path = self._files.get(name)
+        return Path(path) if path is not None else None
+
+    def file_text(self, name: str) -> str | None:
+        """The absolute path of a file on disk, as text, which costs less than a ``Path``; ``None`` inside a zip."""
         return self._files.get(name)
 
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
-        return self._members[name].file_size if self._zip else self._files[name].stat().st_size
+        return self._members[name].file_size if self._zip else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
         """A file for reading. No more bytes come out of it than its entry says, and than the limits allow."""
@@ -104,7 +109,7 @@ class Archive:
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
         if self._zip is None:
-            return self._files[name].open("rb")
+            return Path(self._files[name]).open("rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
     def read(self, name: str) -> bytes:
@@ -218,12 +223,13 @@ def is_safe_name(name: str) -> bool:
     return ".." not in name.split("/")
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
+        inner = Path(place).relative_to(folder).as_posix()
+        prefix = "" if inner == "." else f"{inner}/"
         for name in files:
-            path = Path(place, name)
-            yield path.relative_to(folder).as_posix(), path
+            yield prefix + name, os.path.join(place, name)
 
 
 def _is_hidden(name: str) -> bool:

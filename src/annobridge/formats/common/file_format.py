@@ -153,7 +153,7 @@ class FileFormat(ABC):
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
-        return not _MASKS.search(str(Path(name).parent.as_posix()))
+        return not _MASKS.search(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
         """The images of the items, and the items; images that no item names are items without labels."""
@@ -183,8 +183,7 @@ class FileFormat(ABC):
 
 
 def _path_of(archive: Archive, name: str, context: Context) -> str:
-    path = archive.file(name) or (context.media_folder or Path()) / name
-    return str(path.absolute())
+    return archive.file_text(name) or str(((context.media_folder or Path()) / name).absolute())
 
 
 def _conformed(table: pa.Table) -> pa.Table:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from ...core.media import IMAGES, PICTURES
+from ...core.media import IMAGES, PICTURES, VIDEO
 from ...exceptions import InvalidSource
 from ..ids import of_paths
 from ..media import known_headers
@@ -21,6 +21,8 @@ from .archive import Archive
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
+_VIDEO = re.compile(VIDEO, re.IGNORECASE)
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,19 @@ class Names:
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_base: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_upload: dict[str, list[str]] = defaultdict(list)
         for path in paths:
-            base = PurePosixPath(composed(path.replace("\\", "/"))).name
+            base = composed(path.replace("\\", "/")).rpartition("/")[2]
             self._by_base[base].append(path)
             self._by_stem[_stem(base)].append(path)
+            self._by_upload[base.replace(" ", "_")].append(path)
 
     def find(self, name: str, split: str | None = None) -> str | None:
         """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
         split, or the shortest if it is the name itself; ``None`` if it is not clear which.
         """
         name = composed(name.replace("\\", "/")).lstrip("./")
-        base = PurePosixPath(name).name
+        base = name.rpartition("/")[2]
         for paths, wanted, cut in ((self._by_base[base], name, False), (self._by_stem[_stem(base)], _stem(name), True)):
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
@@ -75,6 +79,22 @@ class Names:
             if len(fits) == 1:
                 return fits[0]
         return None
+
+    def find_upload(self, name: str) -> str | None:
+        """The path whose file was uploaded to Label Studio under a name: its base name after 8 digits, spaces made ``_``."""
+        original = original_name(name)
+        fits = [] if original is None else self._by_upload.get(original, [])
+        return fits[0] if len(fits) == 1 else None
+
+
+def original_name(name: str) -> str | None:
+    """The base name of a file before it was uploaded to Label Studio; ``None`` for names of other kinds.
+
+    >>> original_name("../../data/media/upload/1/4e0bce4e-dock_01.jpg"), original_name("cam/dock_01.jpg")
+    ('dock_01.jpg', None)
+    """
+    match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
+    return match[1] if match else None
 
 
 def _stem(name: str) -> str:
@@ -104,23 +124,53 @@ def resolve(
     """Find the image of each item (``ITEMS``). ``images`` are the names of images in the archive that samples can be."""
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
-    rows = list(zip(*(items[name].to_pylist() for name in ("name", "split", "frame", "file")), strict=True))
+    rows = list(zip(*(items[name].to_pylist() for name in ("name", "split", "frame", "file", "video")), strict=True))
     inside = Names(images)
+    videos = Names([name for name in archive.names if _VIDEO.search(name)])
     beside = _folder_names(image_dir) if image_dir is not None else {}
     outside = Names(beside)
     here = _Known(context.known)
-    for at, (name, split, frame, file) in enumerate(rows):
+    for at, (name, split, frame, file, video) in enumerate(rows):
         if (member := file if file in archive else inside.find(name, split)) is not None:
             found.paths[at] = _on_disk(archive, member, context)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
             found.paths[at] = str(beside[base])
             _count(found, "in image_dir")
-        elif (row := here.find(name, split, frame)) is not None:
+        elif video is not None and frame is not None and (member := videos.find(video, split)) is not None:
+            found.paths[at], found.frames[at] = _on_disk(archive, member, context), frame + 1
+            _count(found, "as frames of a video in the source")
+        elif video is not None and frame is not None and (base := outside.find(video, split)) is not None:
+            found.paths[at], found.frames[at] = str(beside[base]), frame + 1
+            _count(found, "as frames of a video in image_dir")
+        elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
+    _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
     return found
+
+
+def _find_uploads(
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, Path], here: _Known,
+    archive: Archive, context: Context,
+) -> None:  # fmt: skip
+    """The images of items that are named as Label Studio names uploads. Two of one name are left: which is which is not clear."""
+    missing = [at for at, path in enumerate(found.paths) if path is None and original_name(names[at]) is not None]
+    counts = Counter(original_name(names[at]) for at in missing)
+    for at in missing:
+        name = names[at]
+        if counts[original_name(name)] > 1:
+            continue
+        if (member := inside.find_upload(name)) is not None:
+            found.paths[at] = _on_disk(archive, member, context)
+        elif (base := outside.find_upload(name)) is not None:
+            found.paths[at] = str(beside[base])
+        elif (row := here.find_upload(name)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at] = row
+        else:
+            continue
+        _count(found, "by the name that they had before they were uploaded")
 
 
 def _measure(found: Found) -> None:
@@ -129,7 +179,11 @@ def _measure(found: Found) -> None:
     paths = [path for at in new if (path := found.paths[at]) is not None]
     for at, sample_id in zip(new, of_paths(paths), strict=True):
         found.sample_ids[at] = sample_id
-    unknown = [at for at, path in enumerate(found.paths) if path is not None and found.sizes[at] is None]
+    unknown = [
+        at
+        for at, path in enumerate(found.paths)
+        if path is not None and found.sizes[at] is None and found.frames[at] is None
+    ]
     headers = known_headers([path for at in unknown if (path := found.paths[at]) is not None])
     for at, header in zip(unknown, headers, strict=True):
         found.sizes[at] = header.shown if header is not None else None
@@ -145,15 +199,15 @@ def _folder_names(folder: Path) -> dict[str, Path]:
     return {
         path.relative_to(folder).as_posix(): path.absolute()
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURES and path.is_file()
+        if (path.suffix.lower() in PICTURES or _VIDEO.search(path.name)) and path.is_file()
     }
 
 
 def _on_disk(archive: Archive, name: str, context: Context) -> str:
     """The path of an image: that of its file, or of a copy of what is inside a zip."""
-    path = archive.file(name)
+    path = archive.file_text(name)
     if path is not None:
-        return str(path.absolute())
+        return path
     if context.media_folder is None:
         raise InvalidSource(
             f"The images of {str(archive.path)!r} are inside the archive; give media_dir= for the folder to unpack them into, or "
@@ -176,19 +230,22 @@ class _Known:
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
         self._videos = [row for row in rows if row["media_type"] == "video"]
         self._names = Names(images)
+        self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
         self._by_frame: dict[int, list[str]] = defaultdict(list)
         for path in images:
-            if number := _LAST_NUMBER.search(_stem(PurePosixPath(path).name)):
+            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
                 self._by_frame[int(number[1])].append(path)
 
     def find(
-        self, name: str, split: str | None, frame: int | None
+        self, name: str, split: str | None, frame: int | None, video: str | None = None
     ) -> tuple[str, str, tuple[int, int] | None, int | None, str] | None:
         """Path, id, size, frame number in a video, and how it was found."""
         if (path := self._names.find(name, split)) is not None:
             return (*self._row(path), None, "in the dataset, by name")
         if frame is None:
             return None
+        if video is not None and (path := self._video_names.find(video, split)) is not None:
+            return (*self._row(path), frame + 1, "in the dataset's videos, by their names")
         if len(self._videos) == 1 and (self._videos[0]["frames"] or frame + 1) > frame:
             return (
                 *self._row(self._videos[0]["filepath"].replace("\\", "/")),
@@ -197,6 +254,11 @@ class _Known:
             )
         paths = self._by_frame.get(frame, [])
         return (*self._row(paths[0]), None, "in the dataset, by frame number") if len(paths) == 1 else None
+
+    def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
+        """Path, id and size of the image that was uploaded under a name."""
+        path = self._names.find_upload(name)
+        return None if path is None else self._row(path)
 
     def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:
         row = self._rows[path]

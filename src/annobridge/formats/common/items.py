@@ -18,6 +18,7 @@ ITEMS = pa.schema(
         pa.field("height", pa.int32()),
         pa.field("frame", pa.int64()),  # its number, where the format counts frames
         pa.field("file", pa.string()),  # the archive's file of the image, where the reader knows it
+        pa.field("video", pa.string()),  # the name of the video that it is a frame of, where the format has videos
     ]
 )
 _LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
@@ -50,9 +51,10 @@ class Items:
         height: int | None = None,
         frame: int | None = None,
         file: str | None = None,
+        video: str | None = None,
     ) -> int:
         """Add an item; returns its number."""
-        for column, value in zip(self._columns.values(), (name, split, width, height, frame, file), strict=True):
+        for column, value in zip(self._columns.values(), (name, split, width, height, frame, file, video), strict=True):
             column.append(value)
         self._count += 1
         if len(self._columns["name"]) >= _ROWS:
