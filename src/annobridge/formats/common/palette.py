@@ -11,6 +11,7 @@ from .archive import Archive
 
 Colour = tuple[int, int, int]
 BACKGROUND = "background"
+_NOTHING = (BACKGROUND, "void", "unlabeled")
 _LABEL = re.compile(r"^(?P<name>.+?):(?P<colour>\s*\d+\s*,\s*\d+\s*,\s*\d+\s*)?:[^:]*(:[^:]*)?$")
 _COLOURED = re.compile(r"^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.+?)\s*$")
 VOC = (
@@ -71,9 +72,9 @@ def of_names(names: Sequence[str]) -> Palette:
     return Palette(tuple(names), tuple(map(voc_colour, range(len(names)))))
 
 
-def with_background(classes: Sequence[str]) -> Palette:
+def with_background(classes: Sequence[str], background: str = BACKGROUND) -> Palette:
     """The palette of an export: the background first, which is black, then the classes."""
-    return of_names([BACKGROUND, *(name for name in classes if name != BACKGROUND)])
+    return of_names([background, *(name for name in classes if name != background)])
 
 
 def read_labelmap(archive: Archive, name: str) -> Palette:
