@@ -61,7 +61,7 @@ class CityscapesFormat(FileFormat):
         for name in archive.by_suffix.get(".png", ()):
             if (found := _of_mask(name)) is not None:
                 masks.setdefault((found[0], found[1]), {})[found[2]] = name
-        files = dict(filter(None, map(_of_image, image_names(archive))))
+        files = dict(filter(None, map(_of_image, filter(self.is_image, image_names(archive)))))
         shapes = Shapes()
         for key in sorted({*masks, *files}, key=str):
             kind = next((kind for kind in _KINDS if kind in masks.get(key, {})), None)
@@ -88,7 +88,10 @@ class CityscapesFormat(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         data.unique_stems()
-        names = [_LEFT.join(os.path.splitext(name)) for name in data.items["name"].to_pylist()]
+        names = [
+            name if os.path.splitext(name)[0].endswith(_LEFT) else _LEFT.join(os.path.splitext(name))
+            for name in data.items["name"].to_pylist()
+        ]
         data.items = data.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:

@@ -70,7 +70,7 @@ class KittiFormat(FileFormat):
         colours = palette_file(archive)
         palette = read_colours(archive, colours) if colours else CITYSCAPES
         texts = {key: name for name in archive.by_suffix.get(".txt", ()) if (key := _key(name, _TEXTS))}
-        files = {key: name for name in image_names(archive) if (key := _key(name, _IMAGES))}
+        files = {key: name for name in image_names(archive) if self.is_image(name) and (key := _key(name, _IMAGES))}
         masks: dict[Key, dict[str, str]] = {}
         for name in archive.by_suffix.get(".png", ()):
             for kind in _MASKS:

@@ -1,4 +1,4 @@
-"""Which colour stands for which class: label maps of Pascal VOC, lists of colours, and colours that are made where none are given."""
+"""Which colour stands for which class: label maps, lists of colours, and the colours that are made where none are given."""
 
 from __future__ import annotations
 
