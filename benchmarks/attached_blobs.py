@@ -1,4 +1,4 @@
-"""What is read of an attached table of 100,000 images when 1,000 of them are annotated: little more than these.
+"""How much of an attached table of 100,000 images is read when 1,000 of them are annotated: little more than these.
 
     python benchmarks/attached_blobs.py [--images 100000] [--bytes 10000]     # prints one JSON object
 
@@ -34,12 +34,12 @@ STEP = 1_000
 
 
 class Reader(MemoryBackend):
-    """The tool in memory, but it is sent the files."""
+    """The memory backend, which also reads the files that it is sent."""
 
     name: ClassVar[str] = "reader"
 
     class Config(MemoryBackend.Config):
-        """Its own name for ``config_cls``."""
+        """A class in this module, for ``config_cls``."""
 
     capabilities: ClassVar[ab.Capabilities] = ab.Capabilities(label_types=frozenset({"detections"}))
     read: ClassVar[int] = 0
@@ -55,14 +55,14 @@ Config = Reader.Config
 
 
 def image(size: int) -> bytes:
-    """A picture of some size in bytes: a small one, and what viewers skip behind it."""
+    """A JPEG of ``size`` bytes: a small image, and padding after its end, which decoders skip."""
     stream = io.BytesIO()
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(stream, "JPEG")
     return stream.getvalue().ljust(size, b"\0")
 
 
 def table(images: int, size: int) -> pa.RecordBatchReader:
-    """Ids and blobs."""
+    """Batches of ids and blobs."""
     schema = pa.schema(
         [("id", pa.string()), pa.field("image", pa.large_binary(), metadata={"lance-encoding:blob": "true"})]
     )
@@ -77,7 +77,7 @@ def table(images: int, size: int) -> pa.RecordBatchReader:
 
 
 def read_so_far() -> int:
-    """Bytes that this process has read."""
+    """Bytes that this process has read from files so far."""
     return int(dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["rchar"])
 
 

@@ -1,4 +1,4 @@
-"""How to commit a load: our one ``Update`` against LanceDB's ``merge_insert`` and ``delete``, on the same change.
+"""Two ways to commit a load: one ``Update`` operation, as annobridge does, and LanceDB's ``merge_insert`` and ``delete``.
 
     python benchmarks/commit.py --labels 1000000
 
@@ -26,7 +26,7 @@ WAYS = ("update", "merge_insert")
 
 
 def rows(count: int, first: int = 0, rev: int = 1) -> pa.Table:
-    """Boxes with ids that follow from their numbers."""
+    """``count`` boxes, numbered from ``first``; ids are made from the numbers."""
     boxes = np.random.default_rng(first).random(4 * count) / 2
     table = pa.table({
         "label_id": [f"{first + n:036d}" for n in range(count)],
@@ -36,7 +36,7 @@ def rows(count: int, first: int = 0, rev: int = 1) -> pa.Table:
     return conform(table, LABELS, field="f", kind="box", label="car", rev=rev)
 
 
-def one(way: str, count: int, folder: Path) -> dict[str, Any]:
+def run_way(way: str, count: int, folder: Path) -> dict[str, Any]:
     """Make a dataset, change it in one way, and measure the change."""
     from annobridge.store.labels import ROW_KEYS, Labels
     from annobridge.store.tables import Database, in_list
@@ -77,7 +77,7 @@ def main() -> None:
     args = p.parse_args()
     if args.way:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(one(args.way, args.labels, Path(folder) / "d")))
+            print(json.dumps(run_way(args.way, args.labels, Path(folder) / "d")))
         return
     for way in WAYS:
         command = [sys.executable, __file__, "--labels", str(args.labels), "--way", way]

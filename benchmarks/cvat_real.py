@@ -1,12 +1,12 @@
-"""annobridge against the bare requests that the same job needs, on one CVAT server.
+"""annobridge compared with a minimal script that makes the requests of the same job, on one CVAT server.
 
     python benchmarks/cvat_real.py --url http://127.0.0.1:8080 --token … [--images 1000] [--task-size 100] [--rounds 3]
 
 Both send the same JPEGs (some 90 kB each) and the same ten boxes per image, in tasks of one size, and both load them back. The
-bare way makes a task, sends the files in one request, waits, asks for the labels and for the sizes of the images, and puts the
-shapes; later it gets them, with what tells whose they are (labels), who is done (jobs) and which images were removed (meta). What
-annobridge does beyond that (it looks for what is there, decodes every file, keeps a baseline, merges) is in the ratio. Servers are
-busy with other things too: both ways are gone several times, in turn, and each figure is the middle one.
+script creates a task, sends the files in one request, waits, requests the labels and the sizes of the images, and uploads the
+shapes; later it downloads them, with the labels, the jobs and the metadata of the task. The ratio shows the cost of what annobridge
+does besides: it looks for existing tasks, decodes every file, keeps a baseline and merges. Both ways run several times, in turn, as
+servers have other load too, and each figure is the median.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def draw(folder: Path, images: int) -> list[Path]:
 
 
 def box(image: int, number: int) -> list[float]:
-    """A relative box, of its own place."""
+    """The relative box with a number; no two are equal."""
     return [0.05 * number + 0.0001 * (image % 100), 0.1 + 0.05 * number, 0.11, 0.07]
 
 
 class Bare:
-    """The requests, and nothing else."""
+    """Makes only the requests that are needed."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url, self.session = url.rstrip("/"), requests.Session()
@@ -62,7 +62,7 @@ class Bare:
         return answer.json() if answer.content else None
 
     def send(self, paths: list[Path], first: int) -> int:
-        """One task: its number."""
+        """Create a task with images and boxes; returns its id."""
         body = {"name": f"bare-{uuid.uuid4().hex[:8]}", "labels": [{"name": "car", "type": "rectangle"}]}
         task = self.call("POST", "/tasks", json=body)["id"]
         files = [(f"client_files[{n}]", (p.name, p.read_bytes(), "image/jpeg")) for n, p in enumerate(paths)]
@@ -77,7 +77,7 @@ class Bare:
         return int(task)
 
     def load(self, task: int) -> int:
-        """How many shapes a task has, one request after the other."""
+        """Download a task; returns the number of its shapes."""
         for path in (f"/tasks/{task}/data/meta", f"/labels?task_id={task}", f"/jobs?task_id={task}"):
             self.call("GET", path)
         return len(self.call("GET", f"/tasks/{task}/annotations")["shapes"])
@@ -92,7 +92,7 @@ class Bare:
 
 
 def bare(args: argparse.Namespace, paths: list[Path], figures: dict[str, Any]) -> None:
-    """Send and load by bare requests, and load once more what was edited in between."""
+    """Send, load, edit and load again by bare requests."""
     server = Bare(args.url, args.token)
     tasks = []
     with measure.phase("bare_annotate", figures):
@@ -109,7 +109,7 @@ def bare(args: argparse.Namespace, paths: list[Path], figures: dict[str, Any]) -
 
 
 def bridged(args: argparse.Namespace, paths: list[Path], uri: Path, figures: dict[str, Any]) -> None:
-    """The same by annobridge. One box of each image is edited in between, so that there is something to load."""
+    """Send, load, edit a box of each image and load again by annobridge."""
     import annobridge as ab
 
     dataset = ab.create_dataset(uri)

@@ -1,4 +1,4 @@
-"""Ten thousand images with ten shapes of mixed types each, sent to a double of CVAT and loaded back untouched: nothing may move.
+"""Ten thousand images with ten shapes of mixed types each, sent to a double of CVAT and loaded without edits: nothing may change.
 
     python benchmarks/cvat_round_trip.py [--images 10000] [--version 2.73.0]
 
@@ -38,7 +38,7 @@ FIELDS = {
 }
 
 
-def sample(place: Path, number: int) -> Any:
+def sample(path: Path, number: int) -> Any:
     """An image with ten labels that differ from image to image."""
     import annobridge as ab
 
@@ -46,7 +46,7 @@ def sample(place: Path, number: int) -> Any:
     pixels = np.zeros((HEIGHT, WIDTH), bool)
     pixels[5 : 15 + number % 20, 7:30] = True
     return ab.Sample(
-        place,
+        path,
         sample_id=f"{number:06d}",
         boxes=[
             ab.Detection("car", [at, 0.1, 1 / 3, 0.2], note=f"00{number}"),

@@ -1,4 +1,4 @@
-"""The DataGym backend's two long ways, offline: the import of 10,000 images × 10 labels written in batches, and their export read.
+"""The two expensive steps of the DataGym backend, offline: writing 10,000 images × 10 labels as imports, and reading an export.
 
     python benchmarks/datagym_batches.py            # prints one JSON object of CPU seconds and memory
 
@@ -100,7 +100,7 @@ def ids(path: Path) -> None:
 
 
 def main() -> None:
-    """Write, then read."""
+    """Write the imports, then read the export."""
     out: dict[str, Any] = {"images": IMAGES, "labels": IMAGES * LABELS_EACH, "images per task": PER_TASK}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

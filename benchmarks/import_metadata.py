@@ -1,4 +1,4 @@
-"""Import 100,000 images with a million boxes from ``metadata.jsonl``, from the lines to a dataset in LanceDB.
+"""Import 100,000 images with a million boxes from ``metadata.jsonl`` into a new dataset.
 
     python benchmarks/import_metadata.py --images 100000 --boxes 10 --folder /tmp/images
 
@@ -23,30 +23,30 @@ import measure
 from annobridge.io.import_dataset import import_dataset
 
 WIDTH, HEIGHT = 64, 48
-LINKS = 10_000  # of one file; some file systems allow few more
+LINKS = 10_000  # to one file; some file systems allow few more
 CLASSES = ("car", "person", "bicycle", "traffic light")
 
 
 def make(folder: Path, images: int, boxes: int, dialect: str) -> Path:
-    """The images and their lines."""
-    place = folder / f"{dialect}-{images}-{boxes}"
-    if (place / "metadata.jsonl").is_file():
-        return place
-    (place / "images").mkdir(parents=True, exist_ok=True)
+    """Write the images and ``metadata.jsonl`` into a folder, unless it exists."""
+    target = folder / f"{dialect}-{images}-{boxes}"
+    if (target / "metadata.jsonl").is_file():
+        return target
+    (target / "images").mkdir(parents=True, exist_ok=True)
     for number in range(images):
-        path = place / "images" / f"{number:06d}.jpg"
+        path = target / "images" / f"{number:06d}.jpg"
         if number % LINKS == 0:
             Image.new("RGB", (WIDTH, HEIGHT)).save(path)
             first = path
         else:
             os.link(first, path)
-    with (place / "metadata.jsonl").open("w") as file:
+    with (target / "metadata.jsonl").open("w") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines(images, boxes, dialect))
-    return place
+    return target
 
 
 def lines(images: int, boxes: int, dialect: str) -> Iterator[dict[str, Any]]:
-    """A line for each image: boxes with a class and one attribute, in the numbers that the dialect is usually seen with."""
+    """A line for each image: boxes with a class and one attribute, in the coordinates that are usual in the dialect."""
     rng = random.Random(0)
     for number in range(images):
         found = [

@@ -17,6 +17,14 @@ settings.register_profile("full", max_examples=200, deadline=None, suppress_heal
 settings.load_profile("quick")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests with the real Pixano server run in one worker, which starts it; the workers share out the others singly."""
+    for item in items:
+        if "pixano_url" in getattr(item, "fixturenames", ()) or item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.xdist_group("pixano"))
+
+
 @pytest.fixture(scope="session")
 def pixano_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Pixano 0.8.0 on loopback, with an empty library; stopped at the end of the session."""

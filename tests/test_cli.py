@@ -609,7 +609,7 @@ class _Entry:
 
 
 def test_a_broken_plug_in_harms_only_its_own_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root, "entry_points", lambda **_: [_Entry()])
+    monkeypatch.setattr(root, "entry_points", lambda _: [_Entry()])
     assert "broken" in run("--help").stdout
     result = run("broken", "up")
     assert result.exit_code == 1

@@ -42,7 +42,7 @@ def test_settings_without_one() -> None:
 def test_a_connection() -> None:
     with Http("https://tool.example", backend="tool", secrets={"Authorization": SecretStr(SECRET)}) as http:
         for copied in (copy.copy(http), copy.deepcopy(http)):
-            assert copied._caller.secrets == http._caller.secrets
+            assert copied._transport.secrets == http._transport.secrets
         with pytest.raises(ConfigError, match=REFUSED):
             pickle.dumps(http)
 

@@ -1,4 +1,4 @@
-"""CVAT's REST calls, thinly. What they mean is the business of the others; how versions differ, of this module."""
+"""CVAT's REST API: one method for each call, and the differences between server versions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from annobridge.exceptions import Broken, Gone, Rejected
 from .connect import Version
 
 Json = dict[str, Any]
-PARALLEL = 4  # small calls at once: the server gains from so many, and from no more
-BODY = 8 << 20  # bytes of annotations in one request
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds, between two looks at a creation
+PARALLEL = 4  # small calls at once; more are not faster
+MAX_BODY = 8 << 20  # bytes of annotations in one request
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two polls
 
-# What is read of the server's answers
+# The parts of the server's answers that are used (see ``annobridge.backend.expect``)
 _ATTRIBUTES = [{"spec_id": int, "value": Any}]
 _ELEMENT = {
     "frame": int,
@@ -41,7 +41,7 @@ _TRACK = {
 _ANNOTATIONS = {"tags": [_OBJECT], "shapes": [_SHAPE], "tracks": [_TRACK]}
 _TASK = {"id": int, "name": str, "status": str, "size?": int | None}
 _PROJECT = {"id": int, "name": str, "bug_tracker?": str | None}
-_MADE = {"tasks": _TASK, "projects": _PROJECT}
+_COLLECTIONS = {"tasks": _TASK, "projects": _PROJECT}
 _USER = {"id": int, "username": str}
 _SPEC = {"id": int, "name": str, "input_type": str, "mutable": bool, "values": list, "default_value": Any}
 _LABEL = {
@@ -68,50 +68,49 @@ class Api:
         self.http, self.version = http, version
 
     @staticmethod
-    def at_once(*calls: Callable[[], Any]) -> list[Any]:
-        """The answers of several small calls, made together."""
+    def concurrently(*calls: Callable[[], Any]) -> list[Any]:
+        """The results of several small calls that are made at the same time."""
         with ThreadPoolExecutor(PARALLEL) as pool:
-            return [found.result() for found in [pool.submit(call) for call in calls]]
+            return [future.result() for future in [pool.submit(call) for call in calls]]
 
-    # --- what there is ----------------------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------------------------
 
-    def all(self, path: str, shape: Json, **params: Any) -> list[Json]:
-        """Every element of a collection."""
+    def list_all(self, path: str, shape: Json, **params: Any) -> list[Json]:
+        """All objects of a collection; each has to have the form ``shape``."""
         answer = self.http.get(path, {**params, "page_size": "all"}, expect={"results": [shape]})
         return list(answer["results"])
 
     def named(self, collection: str, name: str) -> list[Json]:
-        """The tasks or projects of exactly that name, oldest first."""
-        found = self.all(f"/api/{collection}", _MADE[collection], name=name, sort="id")
+        """The tasks or projects with exactly this name, oldest first."""
+        found = self.list_all(f"/api/{collection}", _COLLECTIONS[collection], name=name, sort="id")
         return [o for o in found if o["name"] == name]
 
-    def tasks_like(self, text: str) -> list[Json]:
-        """The tasks that have a text in their name."""
-        return [t for t in self.all("/api/tasks", _TASK, search=text) if text in t["name"]]
+    def tasks_containing(self, text: str) -> list[Json]:
+        """The tasks whose name contains a text."""
+        return [t for t in self.list_all("/api/tasks", _TASK, search=text) if text in t["name"]]
 
     def user(self, name: str) -> int | None:
-        """The number of a user, if we may see him."""
-        found = self.all("/api/users", _USER, username=name)
+        """The id of a user; ``None`` for one that does not exist, or that may not be seen."""
+        found = self.list_all("/api/users", _USER, username=name)
         return next((u["id"] for u in found if u["username"] == name), None)
 
     def labels(self, **owner: int) -> list[Json]:
         """The label set of a task (``task_id=``) or a project (``project_id=``)."""
-        return self.all("/api/labels", _LABEL, **owner)
+        return self.list_all("/api/labels", _LABEL, **owner)
 
     def jobs(self, task: int) -> list[Json]:
         """The jobs of a task, in the order of their frames."""
-        return sorted(self.all("/api/jobs", _JOB, task_id=task), key=lambda j: (j["start_frame"], j["id"]))
+        return sorted(self.list_all("/api/jobs", _JOB, task_id=task), key=lambda j: (j["start_frame"], j["id"]))
 
     def task(self, number: int) -> Json:
-        """A task."""
         return dict(self.http.get(f"/api/tasks/{number}", expect=_TASK))
 
     def project(self, number: int) -> Json:
-        """A project, with the number of its tasks."""
+        """A project, with the count of its tasks."""
         return dict(self.http.get(f"/api/projects/{number}", expect={**_PROJECT, "tasks": {"count": int}}))
 
     def meta(self, number: int) -> Json:
-        """The frames of a task, in order, with their names and sizes, and those that were deleted."""
+        """The frames of a task, in order, with their names and sizes, and the numbers of those that were deleted."""
         found = dict(self.http.get(f"/api/tasks/{number}/data/meta", expect=_META))
         if len(found["frames"]) not in (1, found["size"]):
             raise Broken(
@@ -119,24 +118,34 @@ class Api:
             )
         return found
 
-    # --- making and removing ----------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------------------------
 
     def create(self, collection: str, body: Json) -> Json:
-        """Make a task or a project."""
-        return dict(self.http.send("POST", f"/api/{collection}", json=body, expect=_MADE[collection]))
+        """Create a task or a project."""
+        return dict(self.http.send("POST", f"/api/{collection}", json=body, expect=_COLLECTIONS[collection]))
 
-    def change(self, collection: str, number: int, **fields: Any) -> None:
-        """Change some fields, and no others: newer servers refuse a PATCH with more."""
+    def update(self, collection: str, number: int, **fields: Any) -> None:
+        """Change these fields. A PATCH with unchanged ones, too, is refused by newer servers."""
         self.http.send("PATCH", f"/api/{collection}/{number}", json=fields, repeatable=True)
 
-    def remove(self, collection: str, number: int) -> None:
-        """Delete, unless it is gone already."""
+    def delete(self, collection: str, number: int) -> None:
+        """Delete an object; one that does not exist is no error."""
         self.http.delete(f"/api/{collection}/{number}")
 
-    def settle(self, task: int, request: str | None, deadline: float) -> None:
-        """Wait until the server has read a task's media. Raises ``Rejected`` with the server's reason if it cannot."""
+    def wait_for_media(self, task: int, request: str | None, deadline: float) -> None:
+        """Wait until the server has read the media of a task.
+
+        Args:
+            task: the id of the task.
+            request: the id of the request in which the server reads them; ``None`` for older servers, which have none.
+            deadline: seconds to wait.
+
+        Raises:
+            Rejected: the server cannot read the media.
+            Broken: the time is over.
+        """
         due, pause = time.monotonic() + deadline, _FIRST_PAUSE
-        while (failure := self._creation(task, request)) is None:
+        while (failure := self._failure(task, request)) is None:
             if time.monotonic() + pause > due:
                 raise Broken(
                     f"cvat: the server has not read the media of task {task} within {deadline:g} s; look at its workers, "
@@ -147,57 +156,55 @@ class Api:
         if failure:
             raise Rejected(f"cvat: the server could not read the media: {failure}.")
 
-    def _creation(self, task: int, request: str | None) -> str | None:
-        """``None`` while it goes on, ``""`` when it has ended, or why it failed."""
+    def _failure(self, task: int, request: str | None) -> str | None:
+        """Why reading the media failed; ``None`` while it goes on, ``""`` after it has ended well."""
         if request is None:
-            name, status = "state", self.http.get(f"/api/tasks/{task}/status", expect={"state": str})
+            status = self.http.get(f"/api/tasks/{task}/status", expect={"state": str})
+            state = status["state"].lower()
         else:
             try:
-                name, status = (
-                    "status",
-                    self.http.get(f"/api/requests/{quote(request, safe='')}", expect={"status": str}),
-                )
-            except Gone:  # it is forgotten some minutes after it has ended
+                status = self.http.get(f"/api/requests/{quote(request, safe='')}", expect={"status": str})
+            except Gone:  # the server forgets a request some minutes after its end
                 return ""
-        state = status[name].lower()
+            state = status["status"].lower()
         if state == "failed":
-            return reason(str(status.get("message", "")))
+            return failure_reason(str(status.get("message", "")))
         return None if state in ("queued", "started", "unknown") else ""
 
     # --- annotations ------------------------------------------------------------------------------------------------
 
     def annotations(self, owner: str, number: int) -> Json:
-        """Everything in a task or a job (``owner``: ``tasks`` or ``jobs``)."""
+        """All annotations of a task or a job (``owner`` is ``"tasks"`` or ``"jobs"``)."""
         return dict(self.http.get(f"/api/{owner}/{number}/annotations", expect=_ANNOTATIONS))
 
-    def put(self, task: int, part: Json) -> Json:
-        """Replace all annotations of a task; they are returned with their ids."""
+    def replace_annotations(self, task: int, part: Json) -> Json:
+        """Replace all annotations of a task. Returns the new ones, with their ids."""
         return dict(self.http.send("PUT", f"/api/tasks/{task}/annotations", json=part, expect=_ANNOTATIONS))
 
-    def add(self, task: int, part: Json) -> Json:
-        """Add annotations; they are returned with their ids."""
+    def add_annotations(self, task: int, part: Json) -> Json:
+        """Add annotations to a task. Returns the new ones, with their ids."""
         path, params = f"/api/tasks/{task}/annotations", {"action": "create"}
         return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
 
 
-def parts(items: Mapping[str, Sequence[Json]]) -> Iterable[dict[str, list[Json]]]:
-    """Annotations in bodies of a bounded size."""
-    part: dict[str, list[Json]] = {name: [] for name in items}
+def batches(items: Mapping[str, Sequence[Json]]) -> Iterable[dict[str, list[Json]]]:
+    """Split annotations into bodies of a bounded size."""
+    batch: dict[str, list[Json]] = {name: [] for name in items}
     size = 0
     for name, objects in items.items():
-        for one in objects:
-            length = len(json.dumps(one))
-            if size and size + length > BODY:
-                yield part
-                part, size = {n: [] for n in items}, 0
-            part[name].append(one)
+        for item in objects:
+            length = len(json.dumps(item))
+            if size and size + length > MAX_BODY:
+                yield batch
+                batch, size = {n: [] for n in items}, 0
+            batch[name].append(item)
             size += length
     if size:
-        yield part
+        yield batch
 
 
-def reason(message: str) -> str:
-    """What a failed creation says, without its traceback."""
+def failure_reason(message: str) -> str:
+    """The reason in the message of a failed task creation, without the traceback."""
     if inner := _DETAIL.search(message):
         return inner[2].rstrip(".")
     lines = [line for line in message.strip().splitlines() if line.strip()]

@@ -15,7 +15,7 @@ JobType = Literal["annotation", "ground_truth", "consensus_replica"]
 
 
 class CvatConfig(AnnotationBackendConfig):
-    """Settings of the CVAT backend. What is about loading is given to ``load_annotations``, and not kept with the run."""
+    """Settings of the CVAT backend. The options about loading are given to ``load_annotations`` and not stored with the run."""
 
     transient: ClassVar[frozenset[str]] = frozenset(
         {
@@ -79,7 +79,7 @@ class CvatConfig(AnnotationBackendConfig):
     frame_stop: int | None = Field(None, ge=0, description="of videos: the last one")
     frame_step: int | None = Field(None, ge=1, description="of videos: every so many frames")
 
-    # Attributes that are CVAT's own
+    # Attributes that are builtin properties of CVAT's shapes
     occluded_attr: str | None = Field(None, description="the attribute that is CVAT's switch «occluded»")
     group_id_attr: str | None = Field(None, description="the attribute that is the number of CVAT's group")
     z_order_attr: str | None = Field(None, description="the attribute that is the layer")
@@ -109,7 +109,7 @@ class CvatConfig(AnnotationBackendConfig):
         return (value,) if isinstance(value, str) else value
 
     def builtin(self) -> dict[str, str]:
-        """The attributes that are CVAT's own: our name -> the wire's key."""
+        """The attributes that are builtin properties of CVAT: the key in CVAT's annotations, by the attribute's name."""
         pairs = {
             "occluded": self.occluded_attr,
             "group": self.group_id_attr,

@@ -1,4 +1,4 @@
-"""Connect: who the server is, and who we are there."""
+"""Connect to a server: log in, and read its version."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from .config import CvatConfig
 
 Version = tuple[int, int, int]
 OLDEST: Version = (2, 15, 0)
-NEWEST: Version = (2, 80, 0)  # what is known of the wire ends here
+NEWEST: Version = (2, 80, 0)  # the newest version whose API is known
 _LEGACY_KEY = re.compile(r"[0-9a-f]{40}")
 _ACCESS_TOKEN = re.compile(r"[^.\s]{8}\.[^.\s]{32}")
 
 
 class NewerServerWarning(UserWarning):
-    """The server is newer than every CVAT that this annobridge was tried with."""
+    """The server is newer than every CVAT that annobridge was tested with."""
 
 
 def connect(config: CvatConfig) -> tuple[Http, Version]:
-    """A connection with credentials, and the version of the server. Raises before anything but a login is sent."""
+    """A connection with credentials, and the version of the server.
+
+    Raises:
+        Denied: the server does not accept the credentials.
+        MissingCredential: there are none.
+        Rejected: it is not CVAT, too old, or has no such organization.
+    """
     headers = {"X-Organization": config.organization} if config.organization else {}
     http = Http(
         config.url, backend="cvat", headers=headers, secrets=dict(config.headers), verify=config.verify,
@@ -58,7 +64,7 @@ def _authorize(http: Http, config: CvatConfig) -> None:
 
 
 def _schemes(token: str) -> list[str]:
-    """The two kinds of token can be told by their shape; what looks like neither is tried as both."""
+    """The authorization schemes to try: access tokens and legacy keys differ in their form, any other token is tried as both."""
     if _LEGACY_KEY.fullmatch(token):
         return ["Token"]
     return ["Bearer"] if _ACCESS_TOKEN.fullmatch(token) else ["Bearer", "Token"]
@@ -82,7 +88,7 @@ def _is_known(http: Http, config: CvatConfig) -> bool:
 
 
 def _key(http: Http, config: CvatConfig) -> str:
-    """The key of the account. It is one for all logins of the user, so nobody is ever logged out here."""
+    """The key of the account. All logins of a user share it, so it is never revoked: a logout would end the others, too."""
     credentials = {"username": config.username, "password": config.password}
     if "@" in (config.username or ""):
         credentials = {"email": config.username, "password": config.password}

@@ -1,4 +1,4 @@
-"""Encode: labels of ours -> the annotations that a CVAT task is given."""
+"""Encode: rows of ``LABELS`` -> the annotations of a CVAT task (tags, shapes and tracks)."""
 
 from __future__ import annotations
 
@@ -16,98 +16,107 @@ from annobridge.core import attributes as lists
 from annobridge.core.arrays import as_array
 
 from . import points, tracks, values
-from .decode import Was
+from .decode import SentLabel
 from .frames import Frames, Ints
-from .vocabulary import SHAPES, VALUE, Entry, Vocabulary
+from .vocabulary import SHAPE_TYPES, VALUE, Entry, Vocabulary
 
 Json = dict[str, Any]
-TAGS, SHAPES_, TRACKS = "tags", "shapes", "tracks"
+TAGS, SHAPES, TRACKS = "tags", "shapes", "tracks"
 
 
 @dataclass(slots=True)
-class Sent:
-    """What is sent, and of which rows of the labels each object is: one of a tag or shape, those of its frames of a track."""
+class Encoded:
+    """The annotations of a task.
 
-    items: dict[str, list[Json]] = field(default_factory=lambda: {TAGS: [], SHAPES_: [], TRACKS: []})
-    rows: dict[str, list[Any]] = field(default_factory=lambda: {TAGS: [], SHAPES_: [], TRACKS: []})
+    Attributes:
+        items: the objects to send, by kind (``TAGS``, ``SHAPES``, ``TRACKS``).
+        rows: for each of the objects, the row of its label; for a track, a list of (frame, row).
+    """
+
+    items: dict[str, list[Json]] = field(default_factory=lambda: {TAGS: [], SHAPES: [], TRACKS: []})
+    rows: dict[str, list[Any]] = field(default_factory=lambda: {TAGS: [], SHAPES: [], TRACKS: []})
 
     def add(self, kind: str, item: Json, row: Any) -> None:
-        """One more object."""
         self.items[kind].append(item)
         self.rows[kind].append(row)
 
 
-def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Sent:
-    """The annotations of a task. Labels on frames that are not in it are not sent."""
-    place = frames.place(labels)
-    at = np.flatnonzero(place >= 0)
-    labels, place = labels.take(pa.array(at)).combine_chunks(), place[at]
-    rows = list(_rows(labels, vocabulary, frames, place))
-    taken = max((row.builtin["group"] for row in rows), default=0)
-    sent, groups, followed = Sent(), count(taken + 1), defaultdict(list)
-    for shape, row in zip(rows, at.tolist(), strict=True):
+def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Encoded:
+    """Encode the labels of a task; those on frames that are not in it are left out.
+
+    Args:
+        labels: the labels, as ``LABELS``.
+        vocabulary: the vocabulary with the server's ids.
+        frames: the frames of the CVAT task.
+    """
+    frame_of = frames.index_of(labels)
+    rows = np.flatnonzero(frame_of >= 0)
+    labels, frame_of = labels.take(pa.array(rows)).combine_chunks(), frame_of[rows]
+    shapes = list(_shapes(labels, vocabulary, frames, frame_of))
+    last_group = max((shape.builtin["group"] for shape in shapes), default=0)
+    out, new_groups, by_track = Encoded(), count(last_group + 1), defaultdict(list)
+    for shape, row in zip(shapes, rows.tolist(), strict=True):
         if shape.track is not None:
-            followed[shape.entry.number, shape.type, shape.track].append((shape, row))
+            by_track[shape.entry.number, shape.type, shape.track].append((shape, row))
         elif shape.type == "tag":
-            sent.add(TAGS, _tag(shape), row)
+            out.add(TAGS, _tag(shape), row)
         else:
-            for item in _shapes(shape, groups):
-                sent.add(SHAPES_, item, row)
-    for members in followed.values():
+            for item in _shape_items(shape, new_groups):
+                out.add(SHAPES, item, row)
+    for members in by_track.values():
         members.sort(key=lambda member: member[0].frame)
-        sent.add(TRACKS, tracks.encode([s for s, _ in members], len(frames)), [(s.frame, row) for s, row in members])
-    return sent
+        track = tracks.encode([shape for shape, _ in members], len(frames))
+        out.add(TRACKS, track, [(shape.frame, row) for shape, row in members])
+    return out
 
 
-def _rows(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, place: Ints) -> Iterator[tracks.Shape]:
-    """Each label as CVAT sees it, in the order of the rows."""
-    kind, sizes = as_array(labels["kind"]).to_pylist(), frames.sizes[place]
-    parts: list[points.Parts] = [[]] * len(kind)
-    for name in set(kind):
-        at = np.flatnonzero([k == name for k in kind])
-        found = points.to_wire(name, labels.take(pa.array(at)).combine_chunks(), sizes[at])
-        for row, wire in zip(at.tolist(), found, strict=True):
-            parts[row] = wire
+def _shapes(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, frame_of: Ints) -> Iterator[tracks.Shape]:
+    """Each label as a shape, in the order of the rows. ``frame_of`` is the frame of each row."""
+    kinds, sizes = as_array(labels["kind"]).to_pylist(), frames.sizes[frame_of]
+    parts: list[points.Parts] = [[]] * len(kinds)
+    for kind in set(kinds):
+        at = np.flatnonzero([k == kind for k in kinds])
+        found = points.to_pixels(kind, labels.take(pa.array(at)).combine_chunks(), sizes[at])
+        for row, pixels in zip(at.tolist(), found, strict=True):
+            parts[row] = pixels
     texts = {name: lists.values(labels["attributes"], name).to_pylist() for name in lists.names(labels["attributes"])}
     columns = ("field", "label", "value", "rotation", "visibility", "index", "keyframe", "confidence")
     rows = zip(*(as_array(labels[c]).to_pylist() for c in columns), strict=True)
-    for n, (name, label, value, rotation, seen, index, keyframe, confidence) in enumerate(rows):
-        entry = vocabulary.of_row(name, label)
-        given = {VALUE: value} if kind[n] == "scalar" else {a: t[n] for a, t in texts.items() if t[n] is not None}
-        shape = tracks.Shape(
-            entry, SHAPES[kind[n]], int(place[n]), parts[n], (rotation or 0.0) % 360, seen,
-            _words(entry, given), _builtin(entry, given, confidence), index, keyframe,
+    for n, (field_name, label, value, rotation, visibility, index, keyframe, confidence) in enumerate(rows):
+        entry = vocabulary.entry_of(field_name, label)
+        given = {VALUE: value} if kinds[n] == "scalar" else {a: t[n] for a, t in texts.items() if t[n] is not None}
+        yield tracks.Shape(
+            entry, SHAPE_TYPES[kinds[n]], int(frame_of[n]), parts[n], (rotation or 0.0) % 360, visibility,
+            _attributes(entry, given), _builtin(entry, given, confidence), index, keyframe,
         )  # fmt: skip
-        yield shape
 
 
-def _words(entry: Entry, given: dict[str, Any]) -> list[Json]:
-    """Every attribute is sent, set or not: what is left out, the server would give its default."""
+def _attributes(entry: Entry, given: dict[str, Any]) -> list[Json]:
+    """The attributes to send, by their JSON texts. Those without a value are sent, too: the server would set its default."""
     return [
-        {"spec_id": entry.attributes[a.name], "value": entry.word(a, given.get(a.name))}
+        {"spec_id": entry.attributes[a.name], "value": entry.encode(a, given.get(a.name))}
         for a in entry.definitions
         if a.name in entry.attributes
     ]
 
 
-def sent_as(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> dict[str, Was]:
-    """How labels of several shapes were sent, by their remote ids."""
-    several = [f for f, kind in vocabulary.kinds.items() if kind == "segmentation"]
-    is_one = pc.or_(
+def sent_labels(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> dict[str, SentLabel]:
+    """The labels of a baseline that can be several shapes on the server, as they were sent, by remote id."""
+    segmentations = [f for f, kind in vocabulary.kinds.items() if kind == "segmentation"]
+    is_several = pc.or_(
         pc.match_substring(labels["remote_id"], "+"),
-        pc.is_in(labels["field"], value_set=pa.array(several, pa.string())),
+        pc.is_in(labels["field"], value_set=pa.array(segmentations, pa.string())),
     )
-    labels = labels.filter(is_one).combine_chunks()
-    ids = labels["remote_id"].to_pylist()
-    rows = _rows(labels.select(labels.column_names), vocabulary, frames, frames.place(labels))
+    labels = labels.filter(is_several).combine_chunks()
+    shapes = _shapes(labels, vocabulary, frames, frames.index_of(labels))
     return {
-        i: Was(r.entry.number, r.frame, {a["spec_id"]: a["value"] for a in r.attributes}, r.builtin)
-        for i, r in zip(ids, rows, strict=True)
+        remote_id: SentLabel(s.entry.number, s.frame, {a["spec_id"]: a["value"] for a in s.attributes}, s.builtin)
+        for remote_id, s in zip(labels["remote_id"].to_pylist(), shapes, strict=True)
     }
 
 
 def _builtin(entry: Entry, given: dict[str, Any], confidence: float | None) -> Json:
-    """What CVAT keeps beside the attributes; labels with a confidence were made by a machine."""
+    """The properties that CVAT has for every shape. Labels with a confidence were made by a model: their source is ``auto``."""
     found: Json = {
         "occluded": False,
         "group": 0,
@@ -116,7 +125,7 @@ def _builtin(entry: Entry, given: dict[str, Any], confidence: float | None) -> J
     }
     for name, key in entry.builtin.items():
         if (text := given.get(name)) is not None:
-            found[key] = values.builtin(key, text)
+            found[key] = values.builtin_value(key, text)
     return found
 
 
@@ -130,11 +139,11 @@ def _tag(shape: tracks.Shape) -> Json:
     }
 
 
-def _shapes(shape: tracks.Shape, groups: Iterator[int]) -> Iterator[Json]:
-    """One shape, or one for each part, which a group holds together."""
+def _shape_items(shape: tracks.Shape, new_groups: Iterator[int]) -> Iterator[Json]:
+    """One item, or one for each part; a CVAT group then shows people that the parts belong together."""
     builtin = shape.builtin
     if len(shape.parts) > 1 and shape.type != "skeleton" and not builtin["group"]:
-        builtin = {**builtin, "group": next(groups)}
+        builtin = {**builtin, "group": next(new_groups)}
     for part in shape.parts:
         item: Json = {
             "type": shape.type,

@@ -1,4 +1,4 @@
-"""Frames: which frame of a CVAT task shows which sample, and which frame of its video."""
+"""The frames of a CVAT task: which sample each one shows, and which frame of the video."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The frames of one task, by their number from 0. ``numbers`` are those of the video, from 1; 0 for an image.
+    """The frames of one task; CVAT numbers them from 0.
 
-    ``sizes`` are width and height in pixels, shape (n, 2), as the server has them: images turned as their EXIF data say.
+    Attributes:
+        samples: the sample that each frame shows.
+        numbers: the frame of the video, from 1; 0 for an image.
+        sizes: width and height in pixels, shape (n, 2), after the rotation that the EXIF data of an image ask for.
+        deleted: the numbers of the frames that people have deleted.
     """
 
     samples: pa.Array
@@ -30,8 +34,14 @@ class Frames:
 
     @classmethod
     def of(cls, meta: Mapping[str, Any], names: Mapping[str, str]) -> Frames:
-        """From the server's description of its media; ``names`` says which sample a file is of. Raises ``KeyError``
-        for a file that was not sent.
+        """The frames from the server's description of a task's media.
+
+        Args:
+            meta: the description.
+            names: the sample by the name of its file.
+
+        Raises:
+            KeyError: the server has a file that was not sent.
         """
         listed, size = meta["frames"], int(meta["size"])
         deleted = frozenset(meta.get("deleted_frames") or ())
@@ -46,8 +56,8 @@ class Frames:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def place(self, labels: pa.Table) -> Ints:
-        """The frame of each label; -1 where it is on none."""
+    def index_of(self, labels: pa.Table) -> Ints:
+        """The frame that each label is on; -1 for a label on no frame of the task."""
         if not self.numbers.any():
             return _ints(pc.index_in(as_array(labels["sample_id"]), value_set=self.samples))
         here = pc.equal(labels["sample_id"], self.samples[0])
@@ -55,12 +65,12 @@ class Frames:
         return _ints(pc.index_in(as_array(numbers).cast(pa.int64()), value_set=pa.array(self.numbers)))
 
     def answered(self, kept: npt.NDArray[np.bool_]) -> pa.Array:
-        """The samples of which at least one of the ``kept`` frames is there."""
+        """The samples that at least one of the ``kept`` frames (a boolean for each) shows."""
         return pc.unique(self.samples.filter(pa.array(kept)))
 
 
 def _is_video(listed: Sequence[Any], size: int) -> bool:
-    """A video is listed as one file; of one frame, it can only be told by its name."""
+    """A video is listed as one file. One with a single frame can be told from an image only by its name."""
     suffix = str(listed[0]["name"]).rpartition(".")[2].lower() if listed else ""
     return len(listed) == 1 and (size > 1 or suffix in VIDEOS)
 

@@ -1,4 +1,4 @@
-"""Jobs: who works on which frames, and which of them a load is asked to take."""
+"""Jobs: whose they are, which frames they have, and which of them a load takes."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ Bools = npt.NDArray[np.bool_]
 
 
 def assign(api: Api, jobs: Sequence[Json], users: Sequence[int]) -> None:
-    """Give the jobs to people, in turn."""
-    turn = cycle(users)
+    """Assign the regular jobs to users, by their ids, in turn."""
+    next_user = cycle(users)
     for job in jobs if users else ():
         if is_regular(job):
-            api.change("jobs", job["id"], assignee=next(turn))
+            api.update("jobs", job["id"], assignee=next(next_user))
 
 
-def wanted(jobs: Sequence[Json], config: CvatConfig) -> list[Json]:
-    """The jobs that a load takes."""
+def selected(jobs: Sequence[Json], config: CvatConfig) -> list[Json]:
+    """The jobs that the options of a load select."""
     return [
         job
         for job in jobs
         if job.get("type", "annotation") in config.job_types
         and (not config.only_states or job["state"] in config.only_states)
         and (not config.only_stages or job["stage"] in config.only_stages)
-        and (not config.only_assignees or who(job) in config.only_assignees)
+        and (not config.only_assignees or assignee(job) in config.only_assignees)
     ]
 
 
 def is_regular(job: Mapping[str, Any]) -> bool:
-    """Whether it is neither ground truth nor a replica."""
+    """Whether a job is neither ground truth nor a consensus replica."""
     return bool(job.get("type", "annotation") == "annotation")
 
 
-def who(job: Mapping[str, Any]) -> str | None:
-    """The user name of the person whose job it is."""
+def assignee(job: Mapping[str, Any]) -> str | None:
+    """The user name of a job's assignee."""
     return (job.get("assignee") or {}).get("username")
 
 
-def covered(jobs: Sequence[Json], size: int) -> Bools:
-    """Which frames of a task are in one of the jobs."""
+def frames_of(jobs: Sequence[Json], size: int) -> Bools:
+    """Which of the ``size`` frames of a task are in one of the jobs."""
     frames = np.zeros(size, bool)
     for job in jobs:
         frames[job["start_frame"] : job["stop_frame"] + 1] = True
@@ -56,21 +56,23 @@ def covered(jobs: Sequence[Json], size: int) -> Bools:
 
 
 def annotators(jobs: Sequence[Json]) -> dict[int, str]:
-    """Who has each frame."""
-    return {f: name for job in jobs if (name := who(job)) for f in range(job["start_frame"], job["stop_frame"] + 1)}
+    """The user name of the assignee, by frame."""
+    return {
+        f: name for job in jobs if (name := assignee(job)) for f in range(job["start_frame"], job["stop_frame"] + 1)
+    }
 
 
-def chosen_annotations(api: Api, whole: Json, jobs: Sequence[Json], chosen: Sequence[Json]) -> Json:
-    """The annotations of the chosen jobs: those of the ``whole`` task where these are all that it answers for, else read one by
-    one. CVAT cuts a track at the end of a job, so tracks of several jobs are read where they end.
+def annotations_of(api: Api, whole: Json, jobs: Sequence[Json], chosen: Sequence[Json]) -> Json:
+    """The annotations of the selected jobs. Those of the ``whole`` task are used where they are the same; otherwise each job is
+    read. CVAT cuts tracks at the end of a job, so with several jobs and tracks, the jobs are read as well.
     """
     regular = [job["id"] for job in jobs if is_regular(job)]
     same = [job["id"] for job in chosen] == regular
-    return whole if same and (len(chosen) == 1 or not whole["tracks"]) else collect(api, chosen)
+    return whole if same and (len(chosen) == 1 or not whole["tracks"]) else read_annotations(api, chosen)
 
 
-def collect(api: Api, chosen: Sequence[Json]) -> Json:
-    """The annotations of some jobs; of each track, ``last`` is the last frame of its job."""
+def read_annotations(api: Api, chosen: Sequence[Json]) -> Json:
+    """Read the annotations of some jobs. Each track gets the key ``last``: the last frame of its job."""
     found: Json = {"tags": [], "shapes": [], "tracks": []}
     for job in chosen:
         part = api.annotations("jobs", job["id"])
@@ -80,8 +82,8 @@ def collect(api: Api, chosen: Sequence[Json]) -> Json:
     return found
 
 
-def progress(jobs: Sequence[Json]) -> Counter[str]:
-    """How many frames are in jobs of each state."""
+def frames_by_state(jobs: Sequence[Json]) -> Counter[str]:
+    """The number of frames in the regular jobs of each state."""
     counts: Counter[str] = Counter()
     for job in jobs:
         if is_regular(job):

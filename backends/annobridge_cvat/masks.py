@@ -1,4 +1,4 @@
-"""Masks: our column-major RLE over the whole image <-> CVAT's row-major runs within a box of inclusive edges."""
+"""Masks: COCO's RLE, column by column over the whole image <-> CVAT's, row by row within a box whose edges are inclusive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annobridge.core.geometry import Mask, Rle, decode_rle, encode_rle
 
 
 def encode(rle: Mapping[str, Any]) -> list[float]:
-    """The runs, beginning with the zeros, and the box ``left, top, right, bottom``; of an empty mask, nothing."""
+    """The lengths of the runs, zeros first, and the box ``left, top, right, bottom``; nothing for an empty mask."""
     pixels = decode_rle(rle)
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
@@ -25,7 +25,9 @@ def encode(rle: Mapping[str, Any]) -> list[float]:
 
 
 def pixels(points: Sequence[float], size: Sequence[int]) -> Mask:
-    """The mask over an image of ``(width, height)``. What lies outside of the image is cut off, runs too many as well."""
+    """Decode CVAT's numbers to the pixels of an image of ``(width, height)``. Pixels outside of the image, and runs beyond the end
+    of the box, are cut off.
+    """
     width, height = int(size[0]), int(size[1])
     left, top, right, bottom = (round(p) for p in points[-4:])
     full = np.zeros((height, width), bool)
@@ -41,5 +43,5 @@ def pixels(points: Sequence[float], size: Sequence[int]) -> Mask:
 
 
 def union(masks: Sequence[Mask]) -> Rle:
-    """One RLE for all of the masks."""
+    """The RLE of the union of masks."""
     return encode_rle(np.logical_or.reduce(masks))

@@ -1,4 +1,4 @@
-"""Send the media of a task: in batches of bounded size, in pieces that can be resumed, as one zip, or by name only."""
+"""Send the media of a task: in batches of files, in chunks that can be resumed, as one zip, or by name only."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from annobridge.formats.media import read_header
 from .config import CvatConfig
 from .frames import VIDEOS
 
-COUNT = 1000  # files in one request
-BATCH = 16 << 20  # bytes of files in one request; a larger file is sent in pieces
-PIECE = 8 << 20
-TRIES = 5  # to go on with a file whose connection broke off
+MAX_FILES = 1000  # files in one request
+MAX_BATCH = 16 << 20  # bytes of files in one request; a larger file is sent in chunks
+CHUNK = 8 << 20
+TRIES = 5  # to resume a file after the connection was lost
 _KNOWN = re.compile(r"\.(jpe?g|png|webp|bmp|tiff?|gif|mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$", re.IGNORECASE)
 _UNSAFE = re.compile(r"[\x00-\x1f/\\\"%?*:<>|]")
 _LONGEST_NAME = 120  # characters
@@ -34,26 +34,26 @@ _LONGEST_NAME = 120  # characters
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One sample's file: the name that the server will know it by."""
+    """The file of a sample, and the name that it has on the server."""
 
     sample_id: str
     name: str
 
 
 def files(samples: pa.Table, media: Media, config: CvatConfig) -> list[File]:
-    """The files of a task, each under a name that is unique in it, in the order in which the server will put them.
+    """The files of a task, with names that are unique in it, in the order of the server's frames.
 
-    CVAT drops folders, refuses a name twice, and ignores a file whose suffix it does not know.
+    CVAT drops folders, refuses a name that occurs twice, and ignores files with an unknown suffix.
     """
     rows = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
     if config.media == "upload":
-        return [File(i, _plain(n, i, place or "", media)) for n, (i, place) in enumerate(rows)]
+        return [File(i, _safe_name(n, i, filepath or "", media)) for n, (i, filepath) in enumerate(rows)]
     root = _root(config, samples)
-    return [File(i, str(PurePosixPath(place).relative_to(root))) for i, place in rows]
+    return [File(i, str(PurePosixPath(filepath).relative_to(root))) for i, filepath in rows]
 
 
 def outside(samples: pa.Table, config: CvatConfig) -> list[str]:
-    """The files that are not below ``media_root``, so that the server could not find them."""
+    """The files that are not below ``media_root``: the server cannot find them."""
     if config.media == "upload":
         return []
     root = _root(config, samples)
@@ -67,22 +67,22 @@ def _root(config: CvatConfig, samples: pa.Table) -> PurePosixPath:
     return next(p for p in (parents[0], *parents[0].parents) if all(q.is_relative_to(p) for q in parents))
 
 
-def _plain(number: int, sample_id: str, place: str, media: Media) -> str:
-    base = _UNSAFE.sub("_", place.rsplit("/", 1)[-1])
+def _safe_name(number: int, sample_id: str, filepath: str, media: Media) -> str:
+    base = _UNSAFE.sub("_", filepath.rsplit("/", 1)[-1])
     if not _KNOWN.search(base):
         with media.open(sample_id) as stream:
             base += f".{(read_header(stream).format or 'png').lower()}"
     return f"{number:06d}_{base[-_LONGEST_NAME:]}"
 
 
-def unreadable(sent: Sequence[File], media: Media) -> File | None:
+def first_unreadable(sent: Sequence[File], media: Media) -> File | None:
     """The first image that cannot be decoded to its end."""
     for file in sent:
         if not file.name.lower().endswith(tuple(VIDEOS)):
             try:
                 with media.open(file.sample_id) as stream, Image.open(stream) as image:
                     image.load()
-            except Image.DecompressionBombError:  # whether it is sound is not known
+            except Image.DecompressionBombError:  # too large to be looked at here
                 continue
             except (OSError, ValueError, SyntaxError):
                 return file
@@ -90,7 +90,7 @@ def unreadable(sent: Sequence[File], media: Media) -> File | None:
 
 
 def send(http: Http, task: int, sent: Sequence[File], media: Media, config: CvatConfig) -> str | None:
-    """Give the server the media of a task; the number of the request in which it reads them, where it has such."""
+    """Send the media of a task. Returns the id of the request in which the server reads them; ``None`` from older servers."""
     settings = _settings(config, is_video=sent[0].name.lower().endswith(tuple(VIDEOS)))
     if config.media in ("share", "cloud"):
         names = [f.name for f in sent]
@@ -98,15 +98,17 @@ def send(http: Http, task: int, sent: Sequence[File], media: Media, config: Cvat
     if config.media == "archive":
         with tempfile.TemporaryFile(prefix="annobridge-") as archive:
             _zip(archive, sent, media)
-            return _whole(http, task, "media.zip", archive, settings)
-    all_ = list(uploads.batches(uploads.files_of(media, {f.sample_id: f.name for f in sent}), count=COUNT, size=BATCH))
-    if len(all_) == 1 and _size(all_[0]) <= BATCH:
-        return _request_of(_multipart(http, task, all_[0], settings, {}))
+            return _send_file(http, task, "media.zip", archive, settings)
+    all_batches = list(
+        uploads.batches(uploads.files_of(media, {f.sample_id: f.name for f in sent}), count=MAX_FILES, size=MAX_BATCH)
+    )
+    if len(all_batches) == 1 and _size(all_batches[0]) <= MAX_BATCH:
+        return _request_of(_multipart(http, task, all_batches[0], settings, {}))
     _start(http, task)
-    for batch in all_:
-        if _size(batch) > BATCH:
+    for batch in all_batches:
+        if _size(batch) > MAX_BATCH:
             with batch[0].open() as stream:
-                _pieces(http, task, batch[0].name, stream)
+                _send_chunks(http, task, batch[0].name, stream)
         else:
             _multipart(http, task, batch, {"image_quality": config.image_quality}, {"Upload-Multiple": "true"})
     return _finish(http, task, settings, started=True)
@@ -130,7 +132,7 @@ def _size(batch: Sequence[uploads.MediaFile]) -> int:
 
 
 def _start(http: Http, task: int) -> None:
-    """Say that the media come in several requests."""
+    """Announce that the media come in several requests."""
     headers = {"Upload-Start": "true"}
     http.send("POST", f"/api/tasks/{task}/data", data=b"", headers=headers, retry_on=_is_put_off)
 
@@ -152,7 +154,7 @@ def _multipart(
             raise
         raise Rejected(
             f"cvat at {http.url} takes no body of {_size(batch) / 1e6:.1f} MB; raise the limit of the proxy before "
-            f"CVAT (nginx: client_max_body_size) to {BATCH >> 20} MB at least.",
+            f"CVAT (nginx: client_max_body_size) to {MAX_BATCH >> 20} MB at least.",
             413,
         ) from e
 
@@ -166,10 +168,10 @@ def _request_of(answer: Any) -> str | None:
     return answer.get("rq_id") if isinstance(answer, dict) else None
 
 
-def _whole(http: Http, task: int, name: str, stream: BinaryIO, settings: dict[str, Any]) -> str | None:
-    """One large file, and nothing else."""
+def _send_file(http: Http, task: int, name: str, stream: BinaryIO, settings: dict[str, Any]) -> str | None:
+    """Send one file in chunks, as all of the media."""
     _start(http, task)
-    _pieces(http, task, name, stream)
+    _send_chunks(http, task, name, stream)
     return _finish(http, task, settings, started=True)
 
 
@@ -177,47 +179,49 @@ def _zip(target: BinaryIO, sent: Sequence[File], media: Media) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for file in sent:
             with media.open(file.sample_id) as stream, archive.open(file.name, "w", force_zip64=True) as entry:
-                while piece := stream.read(PIECE):
-                    entry.write(piece)
+                while chunk := stream.read(CHUNK):
+                    entry.write(chunk)
 
 
-def _pieces(http: Http, task: int, name: str, stream: BinaryIO) -> None:
-    """Send a file by the tus protocol: where the connection breaks off, the server says how far it has come."""
+def _send_chunks(http: Http, task: int, name: str, stream: BinaryIO) -> None:
+    """Send a file by the tus protocol: after a lost connection, the server says how many bytes it has."""
     length = stream.seek(0, 2)
-    place = _open_upload(http, task, name, length)
+    location = _create_upload(http, task, name, length)
     offset, tries = 0, TRIES
     while offset < length:
         stream.seek(offset)
         try:
             headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-            found = http.headers("PATCH", place, data=stream.read(PIECE), headers=headers, expect=["Upload-Offset"])
+            found = http.headers("PATCH", location, data=stream.read(CHUNK), headers=headers, expect=["Upload-Offset"])
             offset, tries = _offset_of(found), TRIES
         except (Unreachable, Throttled, Broken, Rejected) as e:
             tries -= 1
-            if not tries or (isinstance(e, Rejected) and e.status != 409):  # 409: it has more, or less, than we think
+            if not tries or (
+                isinstance(e, Rejected) and e.status != 409
+            ):  # 409: the server has another number of bytes
                 raise
-            offset = _offset(http, place, offset)
+            offset = _current_offset(http, location, offset)
 
 
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
-def _open_upload(http: Http, task: int, name: str, length: int) -> str:
+def _create_upload(http: Http, task: int, name: str, length: int) -> str:
     headers = {
         **_TUS,
         "Upload-Length": str(length),
         "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}",
-        "Origin": "/".join(http.url.split("/", 3)[:3]),  # 2.15 makes the address of the upload from it
+        "Origin": "/".join(http.url.split("/", 3)[:3]),  # 2.15 builds the address of the upload from it
     }
     made = http.headers("POST", f"/api/tasks/{task}/data/", headers=headers, expect=["Location"])
-    # Behind a proxy, the host in the address may be another; what follows is the server's.
+    # Behind a proxy, the server may give another host; only the path is used.
     _, path, rest = made["Location"].partition("/api/")
     return path + rest or made["Location"]
 
 
-def _offset(http: Http, place: str, before: int) -> int:
+def _current_offset(http: Http, location: str, before: int) -> int:
     with suppress(Unreachable, Throttled, Broken):
-        return _offset_of(http.headers("HEAD", place, headers=_TUS, expect=["Upload-Offset"]))
+        return _offset_of(http.headers("HEAD", location, headers=_TUS, expect=["Upload-Offset"]))
     return before
 
 

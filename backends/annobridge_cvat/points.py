@@ -1,4 +1,4 @@
-"""Points: relative columns of ours <-> flat lists of pixels on the wire, all rows of a kind at once."""
+"""Coordinates: the spatial columns of ``LABELS`` (relative) <-> the ``points`` of CVAT's shapes (pixels)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from . import masks
 from .frames import Ints
 
 Floats = npt.NDArray[np.float64]
-Parts = list[list[float]]  # of one label: flat x, y, … of each part
+Parts = list[list[float]]  # for each part of a label, the numbers x, y, x, y, …
 
 
-def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
-    """The points of each label of one kind, in pixels, part by part. A missing joint of a skeleton is NaN."""
+def to_pixels(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
+    """The parts of each label of one kind, in pixels. ``sizes`` are width and height of each label's frame, shape (n, 2). A missing
+    point of a skeleton is NaN; missing keypoints are left out.
+    """
     if kind in ("box", "ellipse"):
         return [[row] for row in _boxes(kind, labels, sizes).tolist()]
     if kind in ("mask", "segmentation"):
@@ -34,7 +36,7 @@ def to_wire(kind: str, labels: pa.Table, sizes: Ints) -> list[Parts]:
 
 
 def _present(part: list[float]) -> list[float]:
-    """The points that are there; CVAT has none that are missing."""
+    """The points without the missing ones, which CVAT cannot store."""
     pairs = zip(part[::2], part[1::2], strict=True)
     return [v for x, y in pairs if x == x and y == y for v in (x, y)]
 
@@ -50,7 +52,7 @@ def _boxes(kind: str, labels: pa.Table, sizes: Ints) -> Floats:
 
 
 def _corners(labels: pa.Table) -> pa.Array:
-    """A cuboid that is only a box has no depth: its back is its front."""
+    """The points of cuboids. One that has only a bounding box gets no depth: its back is its front."""
     box = as_array(labels["bounding_box"])
     flat = (
         pc.fill_null(box.flatten(), 0.0).to_numpy(zero_copy_only=False).reshape(-1, 4) if len(box) else np.zeros((0, 4))
@@ -62,37 +64,37 @@ def _corners(labels: pa.Table) -> pa.Array:
     return pc.coalesce(as_array(labels["points"]), made)
 
 
-def to_columns(kind: str, wire: list[Parts], sizes: Ints) -> dict[str, pa.Array]:
-    """The columns of ``LABELS`` that hold these points: the way back."""
+def to_columns(kind: str, pixels: list[Parts], sizes: Ints) -> dict[str, pa.Array]:
+    """The spatial columns for labels of one kind: the inverse of ``to_pixels``."""
     if kind in ("box", "ellipse"):
-        return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in wire], np.float64).reshape(-1, 4), sizes)}
+        return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in pixels], np.float64).reshape(-1, 4), sizes)}
     if kind in ("mask", "segmentation"):
-        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(wire, sizes, strict=True)]
+        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(pixels, sizes, strict=True)]
         return {"mask": pa.array(found, pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.binary())]))}
     if kind in ("classification", "scalar"):
         return {}
-    columns: dict[str, pa.Array] = {"points": FlatPoints.of_lists(wire).to_relative(sizes).to_array()}
+    columns: dict[str, pa.Array] = {"points": FlatPoints.of_lists(pixels).to_relative(sizes).to_array()}
     if kind in ("polygon", "polyline"):
-        columns |= {name: pa.repeat(kind == "polygon", len(wire)) for name in ("closed", "filled")}
+        columns |= {name: pa.repeat(kind == "polygon", len(pixels)) for name in ("closed", "filled")}
     return columns
 
 
-def _from_boxes(kind: str, wire: Floats, sizes: Ints) -> pa.Array:
-    wire = wire / np.hstack([sizes, sizes])
+def _from_boxes(kind: str, pixels: Floats, sizes: Ints) -> pa.Array:
+    pixels = pixels / np.hstack([sizes, sizes])
     if kind == "box":
-        low, high = np.minimum(wire[:, :2], wire[:, 2:]), np.maximum(wire[:, :2], wire[:, 2:])
+        low, high = np.minimum(pixels[:, :2], pixels[:, 2:]), np.maximum(pixels[:, :2], pixels[:, 2:])
     else:
-        centre, radius = wire[:, :2], np.abs(wire[:, 2:] - wire[:, :2])
+        centre, radius = pixels[:, :2], np.abs(pixels[:, 2:] - pixels[:, :2])
         low, high = centre - radius, centre + radius
     flat = np.hstack([low, high - low]).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), 4).cast(pa.list_(pa.float64(), 4))
 
 
 def mask_boxes(rles: pa.Array) -> pa.Array:
-    """The boxes around masks."""
+    """The column ``bounding_box`` for a column ``mask``."""
     return pa.array([mask_box(rle) for rle in rles.to_pylist()], pa.list_(pa.float64(), 4))
 
 
-def visibility(seen: list[list[int]]) -> pa.Array:
-    """The column of that name."""
-    return pa.array(seen, pa.list_(pa.int8()))
+def visibility_column(visibility: list[list[int]]) -> pa.Array:
+    """The column ``visibility``."""
+    return pa.array(visibility, pa.list_(pa.int8()))

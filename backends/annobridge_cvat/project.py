@@ -1,4 +1,4 @@
-"""Projects: found, made, or added to when asked; one that was there before is otherwise left as it is."""
+"""Projects: find one, create one, or add to the label set of one. An existing project is changed only with ``update_project``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from annobridge.exceptions import Gone, Rejected
 
 from .api import Api
 from .config import CvatConfig
-from .vocabulary import Entry, Vocabulary, lacking, unlike
+from .vocabulary import Entry, Vocabulary, conflicts_with, missing_in
 
 Json = dict[str, Any]
 
 
 def find(api: Api, config: CvatConfig, run: str = "") -> Json | None:
-    """The project that the options name, if it is there: of several of one name, the one that the run made, or the oldest.
+    """The project that the options name; ``None`` if they name none, or it does not exist.
 
-    Raises ``Rejected`` for a number that is not there.
+    Of several projects of that name, it is the one that the run made, or else the oldest. Raises ``Rejected`` for an id that
+    does not exist.
     """
     if config.project_id is not None:
         try:
@@ -29,31 +30,31 @@ def find(api: Api, config: CvatConfig, run: str = "") -> Json | None:
             ) from e
     if config.project_name is None:
         return None
-    there = api.named("projects", config.project_name)
-    return next((p for p in there if is_made_by(p, run)), there[0] if there else None)
+    found = api.named("projects", config.project_name)
+    return next((p for p in found if is_made_by(p, run)), found[0] if found else None)
 
 
 def is_made_by(project: Json, run: str) -> bool:
-    """Whether a run made the project. It says so itself, because a run may die before it has written that down."""
+    """Whether a run made the project. The mark is in the project itself: a run may be killed before it has stored the receipt."""
     return bool(run) and str(project.get("bug_tracker")).endswith(_mark(run))
 
 
 def _mark(run: str) -> str:
-    """What a project's issue tracker ends with: a part of an address that leads nowhere else."""
+    """The mark that a run adds to the address of the project's issue tracker, as the fragment."""
     return f"#annobridge-{run}"
 
 
 def problems(api: Api, project: int, vocabulary: Vocabulary, *, may_add: bool) -> Iterator[str]:
-    """What the label set of an existing project lacks, or has otherwise."""
+    """Sentences about labels that an existing project has in another form, or, unless ``may_add``, does not have."""
     labels = {label["name"]: label for label in api.labels(project_id=project)}
-    if other := [text for entry in vocabulary.entries for text in unlike(entry, labels)]:
+    if other := [text for entry in vocabulary.entries for text in conflicts_with(entry, labels)]:
         more = f" and {len(other) - 5} more" if len(other) > 5 else ""
         yield (
             f"In the project {project}, {', '.join(other[:5])}{more}; make the label schema agree, or use another project."
         )
     if may_add:
         return
-    missing = [text for entry in vocabulary.entries for text in lacking(entry, labels)]
+    missing = [text for entry in vocabulary.entries for text in missing_in(entry, labels)]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         yield (
@@ -62,18 +63,18 @@ def problems(api: Api, project: int, vocabulary: Vocabulary, *, may_add: bool) -
         )
 
 
-def make(api: Api, name: str, vocabulary: Vocabulary, tracker: str, run: str) -> Json:
-    """A new project with the run's labels, and its mark."""
+def create(api: Api, name: str, vocabulary: Vocabulary, tracker: str, run: str) -> Json:
+    """Create a project with the label set of a run, and the run's mark."""
     labels = [e.definition() for e in vocabulary.entries]
     return api.create("projects", {"name": name, "labels": labels, "bug_tracker": tracker + _mark(run)})
 
 
-def complete(api: Api, project: int, vocabulary: Vocabulary) -> None:
-    """Add to a project what its label set lacks: labels, and attributes of its labels."""
+def add_missing(api: Api, project: int, vocabulary: Vocabulary) -> None:
+    """Add the labels and attributes that a project's label set lacks."""
     labels = {label["name"]: label for label in api.labels(project_id=project)}
     new = [e.definition() for e in vocabulary.entries if e.name not in labels]
     if new:
-        api.change("projects", project, labels=new)
+        api.update("projects", project, labels=new)
     for entry in vocabulary.entries:
         if entry.name in labels:
             _add_attributes(api, entry, labels[entry.name])
@@ -83,14 +84,14 @@ def _add_attributes(api: Api, entry: Entry, label: Json) -> None:
     there = {a["name"] for a in label["attributes"]}
     new = [a for a in entry.definition()["attributes"] if a["name"] not in there]
     if new:
-        api.change("labels", label["id"], color=label["color"], attributes=new)  # without it, the colour is reset
+        api.update("labels", label["id"], color=label["color"], attributes=new)  # without it, the colour is reset
 
 
 def remove_if_empty(api: Api, project: int) -> None:
-    """Delete a project that a run made, once no task is in it any more."""
+    """Delete a project if no task is in it."""
     try:
         tasks = api.project(project)["tasks"]["count"]
     except Gone:
         return
     if not tasks:
-        api.remove("projects", project)
+        api.delete("projects", project)

@@ -1,4 +1,4 @@
-"""Tracks: labels of one object over frames <-> CVAT's keyframes."""
+"""Tracks: the labels of one object on many frames <-> CVAT's tracks, which are keyframes."""
 
 from __future__ import annotations
 
@@ -16,51 +16,59 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One label on one frame, as CVAT sees it. ``parts`` are flat points in pixels; ``seen`` is the visibility of each."""
+    """One label on one frame in CVAT's terms. ``parts`` are x, y, x, y, … in pixels, ``attributes`` and ``builtin`` are as they are
+    sent; ``track`` is the ``index`` of the label.
+    """
 
     entry: Entry
     type: str
     frame: int
     parts: list[list[float]]
     rotation: float
-    seen: list[int] | None
+    visibility: list[int] | None
     attributes: list[Json]
     builtin: Json
     track: int | None
     keyframe: bool | None
 
     def elements(self, part: Sequence[float]) -> Iterator[Json]:
-        """The points of a skeleton. A missing one is sent as outside, at the corner of the image."""
+        """The points of a skeleton as CVAT's elements. A missing one is sent as outside, at the corner of the image."""
         pairs = list(zip(part[::2], part[1::2], strict=True))
-        seen = self.seen if self.seen is not None else [2] * len(pairs)
-        for number, (x, y), visible in zip(self.entry.points, pairs, seen, strict=True):
-            there = x == x and y == y
+        visibility = self.visibility if self.visibility is not None else [2] * len(pairs)
+        for number, (x, y), visible in zip(self.entry.points, pairs, visibility, strict=True):
+            is_present = x == x and y == y  # a missing point is NaN
             yield {
                 "type": "points",
-                "frame": self.frame,  # any other would poison the task
+                "frame": self.frame,  # with any other, the server cannot read the task any more
                 "label_id": number,
-                "points": [x, y] if there else [0.0, 0.0],
+                "points": [x, y] if is_present else [0.0, 0.0],
                 "occluded": visible == 1,
-                "outside": not there or visible == 0,
+                "outside": not is_present or visible == 0,
                 "attributes": [],
             }
 
 
 def encode(shapes: Sequence[Shape], size: int) -> Json:
-    """One track. ``shapes`` are in the order of their frames, one on each; ``size`` is the number of frames of the task."""
+    """Encode one track.
+
+    Args:
+        shapes: its labels in the order of their frames, at most one on each.
+        size: the number of frames of the task.
+    """
     first = shapes[0]
     mutable = {number for a in first.entry.definitions if a.mutable for number in [first.entry.attributes[a.name]]}
-    keys = _keys(shapes)
-    keyframes, elements = [], [[] for _ in first.entry.points]  # type: ignore[var-annotated]
-    for n, (shape, is_key) in enumerate(zip(shapes, keys, strict=True)):
-        if is_key:
+    keyframes: list[Json] = []
+    point_keyframes: list[list[Json]] = [[] for _ in first.entry.points]  # of each point of a skeleton
+    for n, (shape, is_keyframe) in enumerate(zip(shapes, _keyframes(shapes), strict=True)):
+        if is_keyframe:
             keyframes.append(_keyframe(shape, mutable))
-            for track, point in zip(elements, _points_of(shape), strict=True):
+            for track, point in zip(point_keyframes, _points_of(shape), strict=True):
                 track.append(point)
         after = shape.frame + 1
-        if after < size and (n + 1 == len(shapes) or shapes[n + 1].frame > after):  # a gap, or the end
+        # Before a gap, and after its end, a track has to be told to be outside; otherwise CVAT goes on showing it.
+        if after < size and (n + 1 == len(shapes) or shapes[n + 1].frame > after):
             keyframes.append({**_keyframe(shape, mutable), "frame": after, "outside": True})
-            for track, point in zip(elements, _points_of(shape), strict=True):
+            for track, point in zip(point_keyframes, _points_of(shape), strict=True):
                 track.append({**point, "frame": after, "outside": True})
     return {
         "frame": first.frame,
@@ -76,23 +84,25 @@ def encode(shapes: Sequence[Shape], size: int) -> Json:
                 "group": 0,
                 "source": "manual",
                 "attributes": [],
-                "shapes": found,
+                "shapes": own,
             }
-            for number, found in zip(first.entry.points, elements, strict=True)
+            for number, own in zip(first.entry.points, point_keyframes, strict=True)
         ],
     }
 
 
-def _keys(shapes: Sequence[Shape]) -> Iterable[bool]:
-    """Which are sent: all of them; or, where labels say which are keyframes, those and what cannot be found between them."""
+def _keyframes(shapes: Sequence[Shape]) -> Iterable[bool]:
+    """Which shapes to send as keyframes: all; or, where labels are flagged as keyframes, those and as many others as CVAT needs to
+    interpolate the rest exactly.
+    """
     flagged = np.array([s.keyframe is True for s in shapes])
-    if not flagged.any() or shapes[0].type == "skeleton":  # whose points move by themselves
+    if not flagged.any() or shapes[0].type == "skeleton":  # the points of a skeleton are tracks of their own
         return [True] * len(shapes)
     held = [(s.attributes, {k: v for k, v in s.builtin.items() if k in ("occluded", "z_order")}) for s in shapes]
     for n in range(1, len(shapes)):
         flagged[n] |= held[n] != held[n - 1]
     frames, parts = [s.frame for s in shapes], [s.parts[0] for s in shapes]
-    found: Iterable[bool] = interpolate.keys(
+    found: Iterable[bool] = interpolate.needed_keyframes(
         shapes[0].type, frames, parts, [s.rotation for s in shapes], flagged
     ).tolist()
     return found
@@ -112,7 +122,7 @@ def _keyframe(shape: Shape, mutable: set[int]) -> Json:
 
 
 def _points_of(shape: Shape) -> list[Json]:
-    """A skeleton's points as keyframes of their own tracks."""
+    """The points of a skeleton as keyframes; each point is a track inside of the skeleton's."""
     if shape.type != "skeleton":
         return []
     kept = ("type", "frame", "points", "occluded", "outside", "attributes")
@@ -120,22 +130,22 @@ def _points_of(shape: Shape) -> list[Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
-    """A track on one frame on which it is seen."""
+class TrackFrame:
+    """A track on one frame on which it is visible."""
 
     frame: int
     points: list[float]
     rotation: float
     keyframe: bool
-    shape: Json  # the keyframe at or before it
-    attributes: list[Json]  # the mutable ones, carried on from keyframe to keyframe
+    shape: Json  # the keyframe on this frame or before it
+    attributes: list[Json]  # the mutable ones, with values from earlier keyframes where this one has none
     elements: list[Json]
 
 
-def decode(track: Json, last: int, removed: Container[int]) -> Iterator[Visible]:
-    """Every frame on which a track is seen, up to the ``last`` one of its task (or job).
+def decode(track: Json, last: int, removed: Container[int]) -> Iterator[TrackFrame]:
+    """Every frame on which a track is visible, up to the ``last`` frame of its task or job.
 
-    CVAT interpolates as if keyframes on ``removed`` frames were not there.
+    CVAT ignores keyframes on ``removed`` frames when it interpolates.
     """
     keyframes = _ordered(track, removed)
     if not keyframes:
@@ -145,7 +155,7 @@ def decode(track: Json, last: int, removed: Container[int]) -> Iterator[Visible]
         yield from _skeletons(track, keyframes, last, removed)
         return
     carried = list(_carried(keyframes))
-    found = _seen(kind, keyframes, last)
+    found = _visible_frames(kind, keyframes, last)
     rows = zip(
         found.frames.tolist(),
         found.points,
@@ -155,18 +165,18 @@ def decode(track: Json, last: int, removed: Container[int]) -> Iterator[Visible]
         strict=True,
     )
     for frame, points, rotation, at, is_key in rows:
-        yield Visible(frame, list(points), rotation, is_key, keyframes[at], carried[at], [])
+        yield TrackFrame(frame, list(points), rotation, is_key, keyframes[at], carried[at], [])
 
 
-def _seen(kind: str, keyframes: Sequence[Json], last: int) -> interpolate.Seen:
-    return interpolate.seen(
+def _visible_frames(kind: str, keyframes: Sequence[Json], last: int) -> interpolate.VisibleFrames:
+    return interpolate.visible_frames(
         kind, [s["frame"] for s in keyframes], [s["points"] for s in keyframes],
         [s.get("rotation") or 0.0 for s in keyframes], [bool(s["outside"]) for s in keyframes], last,
     )  # fmt: skip
 
 
 def _carried(keyframes: Sequence[Json]) -> Iterator[list[Json]]:
-    """The mutable attributes at each keyframe: what one does not say, it has from the one before."""
+    """The mutable attributes at each keyframe; one that a keyframe does not have is as it was before."""
     held: dict[int, Json] = {}
     for shape in keyframes:
         held = {**held, **{a["spec_id"]: a for a in shape["attributes"]}}
@@ -177,17 +187,17 @@ def _ordered(track: Json, removed: Container[int]) -> list[Json]:
     return sorted((s for s in track["shapes"] if s["frame"] not in removed), key=lambda s: s["frame"])
 
 
-def _skeletons(track: Json, keyframes: Sequence[Json], last: int, removed: Container[int]) -> Iterator[Visible]:
-    """A skeleton is seen where it is not outside itself and one of its points is seen."""
+def _skeletons(track: Json, keyframes: Sequence[Json], last: int, removed: Container[int]) -> Iterator[TrackFrame]:
+    """The frames of a skeleton: those where it is not outside itself, and one of its points is visible."""
     by_frame: dict[int, dict[int, Json]] = {}
     keys: set[int] = {s["frame"] for s in keyframes}
     for element in track["elements"]:
         ordered = _ordered(element, removed)
         keys |= {s["frame"] for s in ordered}
-        found = _seen("points", ordered, last) if ordered else None
-        for frame, points, at in (
-            zip(found.frames.tolist(), found.points, found.at.tolist(), strict=True) if found else ()
-        ):
+        if not ordered:
+            continue
+        found = _visible_frames("points", ordered, last)
+        for frame, points, at in zip(found.frames.tolist(), found.points, found.at.tolist(), strict=True):
             point = {**ordered[at], "label_id": element["label_id"], "points": list(points), "outside": False}
             by_frame.setdefault(frame, {})[element["label_id"]] = point
     carried = list(_carried(keyframes))
@@ -196,4 +206,4 @@ def _skeletons(track: Json, keyframes: Sequence[Json], last: int, removed: Conta
         at = int(np.searchsorted(starts, frame, side="right")) - 1
         if at >= 0 and not keyframes[at]["outside"]:
             elements = list(by_frame[frame].values())
-            yield Visible(frame, [], 0.0, frame in keys, keyframes[at], carried[at], elements)
+            yield TrackFrame(frame, [], 0.0, frame in keys, keyframes[at], carried[at], elements)

@@ -1,7 +1,7 @@
-"""The vocabulary: which CVAT label stands for which classes of which fields, and what their attributes are.
+"""The vocabulary of a run: which CVAT label stands for which class of which fields, and with which attributes.
 
-One CVAT label serves a class in all fields where it can be told from the shape; a second label, ``class (field)``, is made only
-where two fields would have the same shape or other attributes.
+One CVAT label serves for a class in all fields whose shapes are of different types, since the type then tells the field. A
+second label, ``class (field)``, is made where two fields have the same type of shape, or unlike attributes of one name.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.core.arrays import Bools, as_mask
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 from annobridge.exceptions import Broken
 
 from . import values
 
 Json = dict[str, Any]
-SHAPES = {  # kind of our rows -> type of CVAT's shapes
+SHAPE_TYPES = {  # kind of a label -> type of CVAT's shape
     "box": "rectangle",
     "mask": "mask",
     "segmentation": "mask",
@@ -30,18 +34,29 @@ SHAPES = {  # kind of our rows -> type of CVAT's shapes
     "classification": "tag",
     "scalar": "tag",
 }
-OF_TAGS = {"group", "source"}  # of what CVAT has itself, what tags have
-VALUE = "value"  # the attribute of the tag that a scalar is
-LONGEST_NAME = 64  # characters
+TAG_BUILTINS = {"group", "source"}  # the builtin properties that tags have, too
+VALUE = "value"  # a scalar is a tag with this attribute
+MAX_NAME = 64  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One CVAT label. ``label`` is the class (``None`` for a scalar); ``fields`` has the field of each shape type.
+    """One CVAT label.
 
-    ``own`` are the attributes that CVAT has itself, ``builtin`` their keys on the wire. ``number``, ``attributes`` (name -> number)
-    and ``points`` (number of each sublabel, in order) are the server's; ``unset`` has the words that stand for «not set» where
-    the server takes no empty one, and ``remade`` the defaults of attributes that were deleted there and made again.
+    Attributes:
+        name: its name in CVAT.
+        label: the class that it stands for; ``None`` for a scalar field.
+        fields: the label field for each type of shape.
+        definitions: the attributes that are defined in CVAT.
+        own: the attributes that are builtin properties of CVAT's shapes.
+        builtin: the key of each of those in CVAT's annotations, by the name of the attribute.
+        skeleton: the names of a skeleton's points.
+        edges: the lines between these points.
+        number: the server's id of the label.
+        attributes: the server's id of each attribute in ``definitions``, by name.
+        points: the server's id of each point of the skeleton, in order.
+        unset: the string that means "not set", of attributes for which the server takes no empty one.
+        remade: the defaults, as strings, of attributes that were deleted on the server and made again.
     """
 
     name: str
@@ -58,16 +73,16 @@ class Entry:
     unset: dict[str, str] = field(default_factory=dict)
     remade: dict[str, str] = field(default_factory=dict)
 
-    def word(self, a: Attribute, text: str | None) -> str:
-        """The server's string for an attribute's JSON text, or for none."""
+    def encode(self, a: Attribute, text: str | None) -> str:
+        """The server's string for a JSON text of an attribute, or for no value."""
         return self.unset[a.name] if text is None and a.name in self.unset else values.encode(a, text)
 
     def definition(self) -> Json:
-        """The label as CVAT defines one."""
-        kinds = set(self.fields)
+        """The label as CVAT's API takes it in a label set."""
+        types = set(self.fields)
         made: Json = {
             "name": self.name,
-            "type": kinds.pop() if len(kinds) == 1 else "any",
+            "type": types.pop() if len(types) == 1 else "any",
             "attributes": [values.definition(a) for a in self.definitions],
         }
         if self.skeleton:
@@ -76,55 +91,64 @@ class Entry:
         return made
 
 
+def rows_of(labels: pa.Table, entry: Entry) -> Bools:
+    """Which rows are of an entry: of one of its fields, and of its class."""
+    in_fields = pc.is_in(labels["field"], value_set=pa.array([*entry.fields.values()], pa.string()))
+    return as_mask(in_fields if entry.label is None else pc.and_(in_fields, pc.equal(labels["label"], entry.label)))
+
+
 class Vocabulary:
-    """The entries of a run, by the field and class of ours, and by the number of the server."""
+    """The entries of a run.
+
+    ``kinds`` are the kinds of labels by field; ``by_number`` has the entries by the server's id.
+    """
 
     def __init__(self, entries: Iterable[Entry], kinds: Mapping[str, str]) -> None:
         self.entries = list(entries)
-        self.kinds = dict(kinds)  # field -> kind of its rows
-        self._own = {(f, e.label): e for e in self.entries for f in e.fields.values()}
+        self.kinds = dict(kinds)
+        self._by_class = {(f, e.label): e for e in self.entries for f in e.fields.values()}
         self.by_number = {e.number: e for e in self.entries}
 
     @classmethod
     def of(cls, schema: LabelSchema, builtin: Mapping[str, str]) -> Vocabulary:
-        """The vocabulary of a schema; attributes that ``builtin`` names are CVAT's own, and not defined anew."""
+        """The vocabulary of a schema, without ids. ``builtin`` has the attributes that are builtin properties of CVAT, by name."""
         entries: list[Entry] = []
         for spec in schema.fields.values():
             for label in (None,) if spec.type == "scalar" else spec.classes:
                 _admit(entries, _entry(spec, label, builtin))
         return cls(entries, {name: spec.kind for name, spec in schema.fields.items()})
 
-    def of_row(self, field_name: str, label: str | None) -> Entry:
-        """The entry of a label of ours."""
-        return self._own[field_name, None if self.kinds[field_name] == "scalar" else label]
+    def entry_of(self, field_name: str, label: str | None) -> Entry:
+        """The entry for a field and a class."""
+        return self._by_class[field_name, None if self.kinds[field_name] == "scalar" else label]
 
-    def known(self, labels: Iterable[Json]) -> Vocabulary:
-        """The vocabulary with the numbers that a label set of the server gives it. Raises ``Broken`` where it lacks one."""
+    def with_ids(self, labels: Iterable[Json]) -> Vocabulary:
+        """The vocabulary with the ids of a label set of the server. Raises ``Broken`` where a label is missing there."""
         found = {label["name"]: label for label in labels}
         if missing := [e.name for e in self.entries if e.name not in found]:
             raise Broken(
                 f"cvat: the label set of the task has no label {missing[0]!r}, which it was given; if somebody renamed or removed "
                 "it, undo that in CVAT and resume the run, or abort it."
             )
-        return Vocabulary([_numbered(e, found[e.name]) for e in self.entries], self.kinds)
+        return Vocabulary([_with_ids(e, found[e.name]) for e in self.entries], self.kinds)
 
     def to_dict(self) -> Json:
-        """What a receipt keeps."""
+        """The JSON object that is kept in the receipt."""
         return {"kinds": self.kinds, "entries": [_entry_dict(e) for e in self.entries]}
 
     @classmethod
     def from_dict(cls, stored: Json) -> Vocabulary:
-        """What ``to_dict`` gave."""
+        """The vocabulary from ``to_dict``'s object."""
         return cls([_stored_entry(e) for e in stored["entries"]], stored["kinds"])
 
 
 def _entry(spec: FieldSchema, label: str | None, builtin: Mapping[str, str]) -> Entry:
-    shape = SHAPES[spec.kind]
+    shape = SHAPE_TYPES[spec.kind]
     if label is None:
         kind = "select" if spec.classes else "text"
         return Entry(spec.name, None, {shape: spec.name}, (Attribute(VALUE, kind, spec.classes),))
     given = spec.attributes_of(label)
-    has = {name for name, key in builtin.items() if shape != "tag" or key in OF_TAGS}
+    has = {name for name, key in builtin.items() if shape != "tag" or key in TAG_BUILTINS}
     own = tuple(a for a in given if a.name in has)
     rest = tuple(a for a in given if a.name not in has)
     made = Entry(label, label, {shape: spec.name}, rest, own, {a.name: builtin[a.name] for a in own})
@@ -133,15 +157,15 @@ def _entry(spec: FieldSchema, label: str | None, builtin: Mapping[str, str]) -> 
 
 
 def _admit(entries: list[Entry], new: Entry) -> None:
-    """Add an entry: to one of its name that it can share, or else under a name of its own."""
+    """Add an entry: merged with one of its name if they can be one CVAT label, or else under another name."""
     ((shape, field_name),) = new.fields.items()
     for at, old in enumerate(entries):
-        if old.name == new.name and _share(old, new):
+        if old.name == new.name and _can_merge(old, new):
             entries[at] = replace(
                 old,
                 fields={**old.fields, shape: field_name},
-                definitions=_united(old.definitions, new.definitions),
-                own=_united(old.own, new.own),
+                definitions=_merged(old.definitions, new.definitions),
+                own=_merged(old.own, new.own),
                 builtin={**old.builtin, **new.builtin},
             )
             return
@@ -153,31 +177,31 @@ def _admit(entries: list[Entry], new: Entry) -> None:
     entries.append(replace(new, name=wanted))
 
 
-def _united(some: tuple[Attribute, ...], more: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+def _merged(some: tuple[Attribute, ...], more: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
     return tuple({a.name: a for a in (*some, *more)}.values())
 
 
-def _share(old: Entry, new: Entry) -> bool:
-    mine = {a.name: a for a in (*old.definitions, *old.own)}
-    alike = all(mine.get(a.name, a) == a for a in (*new.definitions, *new.own))
+def _can_merge(old: Entry, new: Entry) -> bool:
+    defined = {a.name: a for a in (*old.definitions, *old.own)}
+    alike = all(defined.get(a.name, a) == a for a in (*new.definitions, *new.own))
     shapes = {*old.fields, *new.fields}
-    is_own = "skeleton" in shapes or len(shapes) < len(old.fields) + len(new.fields)
-    return old.label is not None and old.label == new.label and alike and not is_own
+    overlap = len(shapes) < len(old.fields) + len(new.fields)
+    return old.label is not None and old.label == new.label and alike and not overlap and "skeleton" not in shapes
 
 
-def _numbered(entry: Entry, label: Json) -> Entry:
-    spots = {s["name"]: s["id"] for s in label.get("sublabels") or ()}
+def _with_ids(entry: Entry, label: Json) -> Entry:
+    points = {s["name"]: s["id"] for s in label.get("sublabels") or ()}
     return replace(
         entry,
         number=label["id"],
         attributes={a["name"]: a["id"] for a in label["attributes"]},
-        points=tuple(spots[name] for name in entry.skeleton),
-        unset={a["name"]: word for a in label["attributes"] if (word := values.instead_of_none(a)) is not None},
+        points=tuple(points[name] for name in entry.skeleton),
+        unset={a["name"]: string for a in label["attributes"] if (string := values.unset_string(a)) is not None},
     )
 
 
-def lacking(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
-    """What the label set of an existing project lacks for an entry, and could be given."""
+def missing_in(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
+    """What a label set does not have of an entry, and could be added to it."""
     label = labels.get(entry.name)
     if label is None:
         yield f"the label {entry.name!r}"
@@ -186,8 +210,8 @@ def lacking(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
     yield from (f"the attribute {a.name!r} of {entry.name!r}" for a in entry.definitions if a.name not in there)
 
 
-def unlike(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
-    """What a label set has otherwise than an entry needs it."""
+def conflicts_with(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
+    """What a label set has in another form than an entry needs."""
     if (label := labels.get(entry.name)) is None:
         return
     if label["type"] not in ("any", entry.definition()["type"]):
@@ -200,20 +224,20 @@ def unlike(entry: Entry, labels: Mapping[str, Json]) -> Iterator[str]:
             yield f"the attribute {wanted['name']!r} of {entry.name!r} is a {found['input_type']}, {how}"
         elif wanted["input_type"] in ("select", "radio") and not set(wanted["values"]) - {""} <= set(found["values"]):
             yield f"the attribute {wanted['name']!r} of {entry.name!r} has the choices {', '.join(found['values'])}"
-    spots = {s["name"] for s in label.get("sublabels") or ()}
-    yield from (f"{entry.name!r} has no point {name!r}" for name in entry.skeleton if name not in spots)
+    points = {s["name"] for s in label.get("sublabels") or ()}
+    yield from (f"{entry.name!r} has no point {name!r}" for name in entry.skeleton if name not in points)
 
 
 def _svg(names: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """The picture of a skeleton that CVAT draws from: its points on a staircase, and the lines between them."""
-    places = [(20 + 60 * n / max(len(names) - 1, 1), 20 + 60 * (n % 3) / 2) for n in range(len(names))]
+    """The elements of the SVG image that defines a skeleton's layout in CVAT: its points on a staircase, and its edges."""
+    positions = [(20 + 60 * n / max(len(names) - 1, 1), 20 + 60 * (n % 3) / 2) for n in range(len(names))]
     for a, b in edges:
-        (x1, y1), (x2, y2) = places[a], places[b]
+        (x1, y1), (x2, y2) = positions[a], positions[b]
         yield (
             f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" data-type="edge" '
             f'data-node-from="{a + 1}" data-node-to="{b + 1}"></line>'
         )
-    for n, (name, (x, y)) in enumerate(zip(names, places, strict=True), 1):
+    for n, (name, (x, y)) in enumerate(zip(names, positions, strict=True), 1):
         yield (
             f'<circle r="0.75" cx="{x:g}" cy="{y:g}" data-type="element node" data-element-id="{n}" '
             f'data-node-id="{n}" data-label-name="{_escaped(name)}"></circle>'

@@ -1,4 +1,4 @@
-"""What is sent for an attribute that a label lacks is something that CVAT's page lets stand; and lists of choices are texts."""
+"""Attributes without a value are sent as a string that CVAT's page accepts; lists of choices are sent as texts."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def send(server: Server, tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.every_version
 def test_all_that_is_sent_is_among_the_choices_and_untouched_is_untouched(send: Any) -> None:
     sent = send()
     assert sent.refused_by_the_page() == []
@@ -155,7 +156,7 @@ def arguments() -> Iterator[tuple[str, dict[str, Any]]]:
     ],
 )
 def test_what_stands_for_nothing_where_nothing_may_be(spec: dict[str, Any], word: str | None) -> None:
-    assert values.instead_of_none(spec) == word
+    assert values.unset_string(spec) == word
 
 
 def test_an_empty_choice_is_there_once() -> None:

@@ -1,4 +1,4 @@
-"""CVAT's page puts a new class's defaults in place of all attributes; a label whose class edit is not taken over keeps its own."""
+"""When a class is changed, CVAT's page replaces all attributes by defaults; a label whose new class is not loaded keeps its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to CVAT and comes back untouched is what was sent, to the last bit; for every kind of label."""
+"""Labels of every kind that nobody changed in CVAT are decoded to exactly what was sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from annobridge.core.compare import equal_rows
 from annobridge.core.labels import LABELS, REMOTE
 from annobridge.core.schema import LabelSchema
 from annobridge.testing import strategies
-from annobridge_cvat import decode, identity, reading, untouched
+from annobridge_cvat import decode, download, remote_ids
+from annobridge_cvat.baseline import keep_unchanged
 from annobridge_cvat.encode import encode
 from annobridge_cvat.frames import Frames
 from annobridge_cvat.vocabulary import Vocabulary
@@ -55,7 +56,7 @@ def numbered(vocabulary: Vocabulary) -> tuple[Vocabulary, list[dict[str, Any]]]:
         }
         for e in vocabulary.entries
     ]
-    return vocabulary.known(labels), labels
+    return vocabulary.with_ids(labels), labels
 
 
 def stored(items: dict[str, list[Any]], seed: int) -> dict[str, list[Any]]:
@@ -79,14 +80,14 @@ def back(table: pa.Table, schema: LabelSchema, where: Frames, seed: int = 0) -> 
     vocabulary, labels = numbered(Vocabulary.of(schema, {}))
     sent = encode(table, vocabulary, where)
     there = stored(sent.items, seed)
-    baseline = identity.baseline_of(table, identity.remote_ids(sent, there, table, vocabulary))
+    baseline = remote_ids.with_remote_ids(table, remote_ids.assign(sent, there, table, vocabulary))
     names = {label["id"]: label["name"] for label in labels}
-    found = list(decode.read(there, np.ones(len(where), bool)))
-    found = reading.whole(found, baseline, vocabulary, where)
-    found, index = identity.followed(found, baseline, where)
+    found = list(decode.read_labels(there, np.ones(len(where), bool)))
+    found = download.join_parts(found, baseline, vocabulary, where)
+    found, index = remote_ids.follow_tracks(found, baseline, where)
     scalars: dict[str, str] = {}
     labels_now = decode.Decoder(vocabulary, where, names, scalars).table(found, index, {})
-    return baseline, untouched.keep(labels_now, baseline, vocabulary)
+    return baseline, keep_unchanged(labels_now, baseline, vocabulary)
 
 
 def same(a: pa.Table, b: pa.Table) -> None:
@@ -139,11 +140,11 @@ def test_missing_points_attributes_and_confidence_stay_with_a_moved_label() -> N
     where = frames(["s1"], (100, 100))
     sent = encode(table, vocabulary, where)
     there = stored(sent.items, 0)
-    baseline = identity.baseline_of(table, identity.remote_ids(sent, there, table, vocabulary))
+    baseline = remote_ids.with_remote_ids(table, remote_ids.assign(sent, there, table, vocabulary))
     there["shapes"][0]["points"][2] = 60.0
-    found = list(decode.read(there, np.ones(1, bool)))
+    found = list(decode.read_labels(there, np.ones(1, bool)))
     now = decode.Decoder(vocabulary, where, {label["id"]: label["name"] for label in labels}, {}).table(found, {}, {})
-    row = untouched.keep(now, baseline, vocabulary).to_pylist()[0]
+    row = keep_unchanged(now, baseline, vocabulary).to_pylist()[0]
     assert [p if p[0] == p[0] else None for p in row["points"][0]] == [[0.1, 0.2], None, [0.6, 0.5]]
     assert (row["visibility"], row["attributes"][0]["value"]) == ([1, 0, 2], '"007"')
 
@@ -207,14 +208,14 @@ class Filled:
         self.vocabulary, self.labels = numbered(Vocabulary.of(TRACKED, {}))
         sent = encode(table, self.vocabulary, self.where)
         self.there = stored(sent.items, 1)
-        self.baseline = identity.baseline_of(table, identity.remote_ids(sent, self.there, table, self.vocabulary))
+        self.baseline = remote_ids.with_remote_ids(table, remote_ids.assign(sent, self.there, table, self.vocabulary))
 
     def now(self) -> list[dict[str, Any]]:
-        found = list(decode.read(self.there, np.ones(len(self.where), bool)))
-        found, index = identity.followed(found, self.baseline, self.where)
+        found = list(decode.read_labels(self.there, np.ones(len(self.where), bool)))
+        found, index = remote_ids.follow_tracks(found, self.baseline, self.where)
         names = {label["id"]: label["name"] for label in self.labels}
         table = decode.Decoder(self.vocabulary, self.where, names, {}).table(found, index, {})
-        kept = untouched.keep(table, self.baseline, self.vocabulary)
+        kept = keep_unchanged(table, self.baseline, self.vocabulary)
         rows: list[dict[str, Any]] = kept.sort_by([("index", "ascending"), ("frame_number", "ascending")]).to_pylist()
         return rows
 

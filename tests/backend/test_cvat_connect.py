@@ -1,4 +1,4 @@
-"""Who the server is, and who we are there: every refusal is a sentence, before anything is sent."""
+"""Login and versions: every refusal is a sentence, before anything is sent."""
 
 from __future__ import annotations
 

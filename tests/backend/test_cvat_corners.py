@@ -1,4 +1,4 @@
-"""Corners of CVAT in which an untouched label once was not, or a person's work was lost."""
+"""Regressions: unchanged labels that seemed changed, and work that was lost."""
 
 from __future__ import annotations
 
@@ -213,17 +213,17 @@ def test_a_run_that_was_cut_off_while_labels_were_sent_is_resumed_as_it_was(
     """Labels edited and deleted here in between are edits of ours: the tool's old ones do not bring them back."""
     schema = {"objects": {"type": "detections", "classes": ["car", "person"], "attributes": False}}
     if body:
-        monkeypatch.setattr(api, "BODY", body)
-    put = api.Api.put
+        monkeypatch.setattr(api, "MAX_BODY", body)
+    put = api.Api.replace_annotations
 
     def cut_off(self: api.Api, task: int, part: Any) -> Any:
         put(self, task, part)
         raise ab.Unreachable("cut off")
 
-    monkeypatch.setattr(api.Api, "put", cut_off)
+    monkeypatch.setattr(api.Api, "replace_annotations", cut_off)
     with pytest.raises(ab.Unreachable, match="cut off"):
         Run(dataset, server, schema)
-    monkeypatch.setattr(api.Api, "put", put)
+    monkeypatch.setattr(api.Api, "replace_annotations", put)
     dataset.set_labels([{"label_id": "car0", "bounding_box": [0.5, 0.5, 0.1, 0.1]}])
     dataset.delete_labels(["man1"])
     before = dataset.labels().to_pylist()

@@ -1,4 +1,4 @@
-"""Tracks between their keyframes: numbers worked out by hand, and the law that sparse keyframes give the dense track back."""
+"""Interpolation of tracks: results computed by hand, and the property that the chosen keyframes give the dense track."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annobridge_cvat.interpolate import Bools, Seen, keys, seen
+from annobridge_cvat.interpolate import Bools, VisibleFrames, needed_keyframes, visible_frames
 
 BOX = [0.0, 0.0, 4.0, 2.0]
 LINEAR = {"rectangle": 4, "ellipse": 4, "cuboid": 16, "points": 2, "skeleton": 0}
@@ -17,28 +17,30 @@ LINEAR = {"rectangle": 4, "ellipse": 4, "cuboid": 16, "points": 2, "skeleton": 0
 
 def between(kind: str, left: Sequence[float], right: Sequence[float], distance: int) -> list[list[float]]:
     """The shapes strictly between two keyframes."""
-    found = seen(kind, [0, distance], [left, right], [0, 0], [False, False], distance)
+    found = visible_frames(kind, [0, distance], [left, right], [0, 0], [False, False], distance)
     assert found.frames.tolist() == list(range(distance + 1))
     assert found.points[0].tolist() == left
     assert found.points[-1].tolist() == right
     return [p.tolist() for p in found.points[1:-1]]
 
 
-def boxes(frames: Sequence[int], outside: Sequence[bool], last: int) -> Seen:
-    return seen("rectangle", frames, [[f, 0, f + 4, 2] for f in frames], [0] * len(frames), outside, last)
+def boxes(frames: Sequence[int], outside: Sequence[bool], last: int) -> VisibleFrames:
+    return visible_frames("rectangle", frames, [[f, 0, f + 4, 2] for f in frames], [0] * len(frames), outside, last)
 
 
 def turned(start: float, end: float) -> list[float]:
-    return seen("ellipse", [0, 4], [BOX, BOX], [start, end], [False, False], 4).rotation.tolist()
+    return visible_frames("ellipse", [0, 4], [BOX, BOX], [start, end], [False, False], 4).rotation.tolist()
 
 
-def sent(kind: str, frames: list[int], points: list[list[float]], rotation: list[float], chosen: Bools) -> Seen:
+def sent(
+    kind: str, frames: list[int], points: list[list[float]], rotation: list[float], chosen: Bools
+) -> VisibleFrames:
     """A dense track after a journey: keyframes only, and an ``outside`` one after each stretch that ends early."""
     last = frames[-1]
     flat = [(f, p, r, False) for f, p, r, k in zip(frames, points, rotation, chosen, strict=True) if k]
     ends = [n for n, f in enumerate(frames) if f + 1 not in frames and f != last]
     flat += [(frames[n] + 1, points[n], rotation[n], True) for n in ends]
-    return seen(kind, *map(list, zip(*flat, strict=True)), last)
+    return visible_frames(kind, *map(list, zip(*flat, strict=True)), last)
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "ellipse"])
@@ -87,7 +89,11 @@ def test_rotation_takes_the_shorter_way_round(start: float, end: float, rotation
 
 def test_rotation_is_held_where_points_are() -> None:
     square = [0.0, 0, 4, 0, 4, 4]
-    assert seen("polygon", [0, 2], [square, square], [10, 50], [False] * 2, 2).rotation.tolist() == [10, 10, 50]
+    assert visible_frames("polygon", [0, 2], [square, square], [10, 50], [False] * 2, 2).rotation.tolist() == [
+        10,
+        10,
+        50,
+    ]
 
 
 def test_lines_of_equal_length_move_point_by_point() -> None:
@@ -177,7 +183,7 @@ def test_keyframes_come_in_any_order() -> None:
 
 def test_the_last_of_two_keyframes_on_a_frame_counts() -> None:
     shapes = [BOX, [9.0, 9, 9, 9], [2.0, 0, 6, 2], BOX]
-    found = seen("rectangle", [0, 2, 2, 4], shapes, [0] * 4, [False] * 4, 4)
+    found = visible_frames("rectangle", [0, 2, 2, 4], shapes, [0] * 4, [False] * 4, 4)
     assert [p[0] for p in found.points] == [0, 1, 2, 1, 0]
     assert found.at.tolist() == [0, 0, 2, 2, 3]
     assert boxes([0, 2, 2], [False, False, True], 4).frames.tolist() == [0, 1]
@@ -210,7 +216,7 @@ numbers = st.floats(-1e4, 1e4)
 
 
 @st.composite
-def sparse(draw: st.DrawFn, kind: str) -> Seen:
+def sparse(draw: st.DrawFn, kind: str) -> VisibleFrames:
     """A track with gaps, made from keyframes."""
     frames = sorted(draw(st.sets(st.integers(0, 40), min_size=1, max_size=7)))
     size = LINEAR.get(kind)
@@ -218,12 +224,12 @@ def sparse(draw: st.DrawFn, kind: str) -> Seen:
     points = lists if size is None else [draw(st.lists(numbers, min_size=size, max_size=size)) for _ in frames]
     rotation = [draw(st.floats(0, 360)) for _ in frames]
     outside = [draw(st.integers(0, 3)) == 0 for _ in frames]
-    return seen(kind, frames, points, rotation, outside, draw(st.integers(0, 45)))
+    return visible_frames(kind, frames, points, rotation, outside, draw(st.integers(0, 45)))
 
 
-def check(kind: str, dense: Seen, flagged: Bools) -> Bools:
+def check(kind: str, dense: VisibleFrames, flagged: Bools) -> Bools:
     frames, rotation = dense.frames.tolist(), dense.rotation.tolist()
-    chosen = keys(kind, frames, dense.points, rotation, flagged)
+    chosen = needed_keyframes(kind, frames, dense.points, rotation, flagged)
     assert (chosen >= flagged).all()
     if frames:
         back = sent(kind, frames, [p.tolist() for p in dense.points], rotation, chosen)
@@ -254,7 +260,7 @@ def test_what_is_sent_as_keyframes_comes_back_whole(kind: str, data: st.DataObje
 def test_a_track_without_any_pattern_comes_back_too(rows: list[tuple[float, float, float]]) -> None:
     frames = np.arange(len(rows))
     points = [np.array([x, y, x + 5, y + 5]) for x, y, _ in rows]
-    dense = Seen(frames, points, np.array([r for *_, r in rows]), frames, np.ones(len(rows), bool))
+    dense = VisibleFrames(frames, points, np.array([r for *_, r in rows]), frames, np.ones(len(rows), bool))
     check("rectangle", dense, np.zeros(len(rows), bool))
 
 
@@ -263,7 +269,7 @@ def chosen(
 ) -> list[int]:
     n = len(points)
     turns, at = list(rotation) or [0.0] * n, list(frames) or list(range(n))
-    return np.flatnonzero(keys(kind, at, points, turns, np.zeros(n, bool))).tolist()
+    return np.flatnonzero(needed_keyframes(kind, at, points, turns, np.zeros(n, bool))).tolist()
 
 
 def test_keys_are_the_ends_and_the_bends() -> None:
@@ -276,14 +282,20 @@ def test_keys_are_the_ends_and_the_bends() -> None:
 
 def test_flagged_shapes_are_keys() -> None:
     flagged = np.array([False, False, True, False, False])
-    assert keys("ellipse", range(5), [BOX] * 5, [0] * 5, flagged).tolist() == [True, False, True, False, True]
+    assert needed_keyframes("ellipse", range(5), [BOX] * 5, [0] * 5, flagged).tolist() == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
     assert flagged.tolist() == [False, False, True, False, False]
 
 
 def test_a_bend_too_faint_to_see_in_three_frames_is_found_in_many() -> None:
     frames = np.arange(2001)
     points = [np.array([x, 0.0, x + 4, 2]) for x in 1e-7 * (frames - 1000.0) ** 2]
-    dense = Seen(frames, points, np.zeros(2001), frames, np.ones(2001, bool))
+    dense = VisibleFrames(frames, points, np.zeros(2001), frames, np.ones(2001, bool))
     found = check("rectangle", dense, np.zeros(2001, bool))
     assert 2000 / 6.4 < found.sum() < 2000 / 3  # over n frames a parabola is n² / 4 of its pace off its chord
 

@@ -1,4 +1,4 @@
-"""The recipes of the backend's README, run as they stand against a double."""
+"""The recipes in the backend's README are run against a double, as they are written."""
 
 from __future__ import annotations
 

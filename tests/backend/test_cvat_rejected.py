@@ -1,4 +1,4 @@
-"""CVAT refuses some samples of a task: they are named, and what it has taken of the others stays, with the work in it."""
+"""CVAT refuses some samples of a task: the error names them, and the other samples stay, with the work on them."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ def samples_of(results: ab.AnnotationResults) -> list[str]:
 
 
 @pytest.mark.parametrize("broken", [{0}, {3}, {1, 2}])
+@pytest.mark.every_version
 def test_broken_videos_cost_themselves_only(tool: Tool, tmp_path: Path, broken: set[int]) -> None:
     ds = videos(tmp_path, broken)
     results = tool.annotate(ds, VIDEO, on_rejected="skip")
@@ -185,6 +186,7 @@ def outgoing(ds: ab.Dataset, backend: AnnotationBackend, unreadable: set[str]) -
     return Task(task.name, task.schema, task.samples, task.labels, Media())
 
 
+@pytest.mark.every_version
 def test_the_image_that_is_refused_is_named(tool: Tool, tmp_path: Path) -> None:
     ds = pictures(tmp_path, [ab.Detection("car", [0.1, 0.1, 0.2, 0.2])])
     backend = tool.annotate(ds, BOXES).backend

@@ -1,4 +1,4 @@
-"""What people do in CVAT, and what goes wrong there, on doubles of two versions and on a real server where there is one."""
+"""Edits and failures in CVAT, on doubles of two versions, and on a real server where one is configured."""
 
 from __future__ import annotations
 
@@ -131,6 +131,7 @@ def test_a_class_set_by_hand_keeps_the_label(send: Any) -> None:
     assert (run.label("car1")["label"], run.label("car1")["confidence"]) == ("person", 0.9)
 
 
+@pytest.mark.every_version
 def test_an_emptied_attribute_is_none_any_more(send: Any) -> None:
     run = send()
     shape = run.shape("car0")
@@ -141,6 +142,7 @@ def test_an_emptied_attribute_is_none_any_more(send: Any) -> None:
     assert [a["name"] for a in run.label("car0")["attributes"]] == ["hidden"]
 
 
+@pytest.mark.every_version
 def test_a_rotation_comes_back_without_any_attribute(send: Any) -> None:
     run = send({"objects": {"type": "detections", "classes": ["car", "person"], "attributes": False}})
     run.editor.send(run.task, "update", "shapes", {**run.shape("car0"), "rotation": 0.5})
@@ -149,6 +151,7 @@ def test_a_rotation_comes_back_without_any_attribute(send: Any) -> None:
     assert run.label("man0")["rotation"] == 12.5
 
 
+@pytest.mark.every_version
 def test_new_labels_keep_their_id_and_what_was_added_here(send: Any) -> None:
     """D8: drawn there, loaded, tagged here, loaded again: the same label, with its tag."""
     run = send()
@@ -181,6 +184,7 @@ def test_text_stays_text_whatever_it_looks_like(send: Any, dataset: ab.Dataset) 
 # What CVAT has itself
 
 
+@pytest.mark.every_version
 def test_switches_and_groups_of_cvat_are_attributes(send: Any) -> None:
     spec = {**OBJECTS, "attributes": {**OBJECTS["attributes"], "group": {"type": "int"}, "layer": {"type": "int"}}}
     run = send({"objects": spec}, occluded_attr="hidden", group_id_attr="group", z_order_attr="layer")
@@ -211,6 +215,7 @@ def test_parts_of_one_polyline_stay_one_label(send: Any, dataset: ab.Dataset) ->
     assert len(run.label("lane")["points"]) == 1
 
 
+@pytest.mark.every_version
 def test_masks_do_not_shrink(send: Any, dataset: ab.Dataset) -> None:
     """D4: three round trips."""
     pixels = np.zeros((HEIGHT, WIDTH), bool)
@@ -229,6 +234,7 @@ def test_masks_do_not_shrink(send: Any, dataset: ab.Dataset) -> None:
     assert before["bounding_box"] == [5 / 64, 10 / 48, 55 / 64, 30 / 48]
 
 
+@pytest.mark.every_version
 def test_scalars_are_tags_with_a_value(send: Any, dataset: ab.Dataset) -> None:
     dataset.add_labels("lux", {"s0": [ab.Scalar(7)], "s1": [ab.Scalar(8)]})
     dataset.add_labels("place", {"s0": [ab.Scalar("Lyon")]})
@@ -315,6 +321,7 @@ def test_only_the_jobs_that_are_asked_for_are_loaded(send: Any) -> None:
     assert run.ds.count_labels() == 9
 
 
+@pytest.mark.every_version
 def test_jobs_are_given_out_in_turn(send: Any, server: Server, dataset: ab.Dataset) -> None:
     if server.double is not None:
         server.double.add_user("alice", "alice-Pass-1234")
@@ -387,6 +394,7 @@ def test_a_label_that_was_added_there_is_unexpected_and_nothing_is_lost(send: An
     assert (run.label("car0")["label"], run.label("car0")["confidence"]) == ("bike", 0.9)
 
 
+@pytest.mark.every_version
 def test_a_label_that_was_removed_there_deletes_nothing_here(send: Any) -> None:
     run = send()
     run.editor.call("DELETE", f"/api/labels/{run.editor.label(run.task, 'person')['id']}")
@@ -445,6 +453,7 @@ def test_a_project_that_was_there_is_not_changed_unless_asked(server: Server, da
         editor.close()
 
 
+@pytest.mark.every_version
 def test_a_project_that_a_run_made_goes_with_its_last_task(send: Any, server: Server) -> None:
     """D11."""
     run = send(project_name="annobridge new", task_size=2)
@@ -534,6 +543,7 @@ def test_a_project_that_is_not_there(server: Server, dataset: ab.Dataset) -> Non
 # What goes wrong while sending
 
 
+@pytest.mark.every_version
 def test_an_unknown_assignee(server: Server, dataset: ab.Dataset) -> None:
     with pytest.raises(ab.Unsupported, match="CVAT has no user 'nobody', or you may not see them; correct the name"):
         dataset.annotate(
@@ -566,6 +576,7 @@ class _Corrupt:
         return None
 
 
+@pytest.mark.every_version
 def test_a_corrupt_image_that_only_the_server_finds_is_named_and_the_task_removed(
     server: Server, dataset: ab.Dataset
 ) -> None:
@@ -621,6 +632,7 @@ def test_a_run_of_which_every_task_is_refused_is_no_run(server: Server, strange:
     assert projects_called(server, NAMED) == []
 
 
+@pytest.mark.every_version
 def test_an_image_that_is_turned_by_its_exif_data(server: Server, tmp_path: Path) -> None:
     """Positions and masks are of what people see; a mask of the other size is refused when it is added."""
     ds = ab.create_dataset(tmp_path / "dataset")
@@ -645,6 +657,7 @@ def test_an_image_that_is_turned_by_its_exif_data(server: Server, tmp_path: Path
 # Media
 
 
+@pytest.mark.every_version
 def test_a_zip_keeps_folders(server: Server, tmp_path: Path) -> None:
     ds = ab.create_dataset(tmp_path / "dataset")
     for folder in ("a", "b"):
@@ -661,14 +674,15 @@ def test_a_zip_keeps_folders(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [2_000, 500])
+@pytest.mark.every_version
 def test_large_media_go_in_batches_and_in_pieces(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     """With a batch of 2 kB some files go together, with one of 500 bytes each goes alone and in pieces."""
     from annobridge_cvat import media
 
-    monkeypatch.setattr(media, "BATCH", batch)
-    monkeypatch.setattr(media, "PIECE", 300)
+    monkeypatch.setattr(media, "MAX_BATCH", batch)
+    monkeypatch.setattr(media, "CHUNK", 300)
     ds = ab.create_dataset(tmp_path / "dataset")
     noise = np.random.default_rng(0)
     for n in range(5):
@@ -687,7 +701,7 @@ def test_ten_thousand_is_not_too_many_for_one_body(send: Any, monkeypatch: pytes
     """Labels go in several bodies where they are many, and each is known afterwards."""
     from annobridge_cvat import api
 
-    monkeypatch.setattr(api, "BODY", 700)
+    monkeypatch.setattr(api, "MAX_BODY", 700)
     run = send()
     assert run.load().changes == 0
     assert len(run.editor.annotations(run.task)["shapes"]) == 6
@@ -707,6 +721,7 @@ def double(request: pytest.FixtureRequest) -> Server:
     [("POST", r"/api/tasks$"), ("POST", r"/api/tasks/\d+/data"), ("PUT", r"/annotations$")],
     ids=["create", "data", "annotations"],
 )
+@pytest.mark.every_version
 def test_a_lost_answer_makes_no_second_task(
     double: Server, dataset: ab.Dataset, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
@@ -737,6 +752,7 @@ def test_an_aborted_run_leaves_nothing_on_the_server(double: Server, dataset: ab
     backend.close()
 
 
+@pytest.mark.every_version
 def test_a_token_that_is_revoked_in_the_middle(double: Server, dataset: ab.Dataset) -> None:
     double.double.fail_next("PUT", r"/annotations$", status=401, body={"detail": "Invalid token."}, times=1)
     with pytest.raises(
@@ -755,6 +771,7 @@ def test_a_body_that_a_proxy_does_not_take(double: Server, dataset: ab.Dataset) 
     dataset.abort_annotation("run", url=double.url, token=double.token)
 
 
+@pytest.mark.every_version
 def test_an_organization_without_rights(double: Server, dataset: ab.Dataset) -> None:
     double.double.add_organization("closed", owner="admin", members=[])
     double.double.add_user("guest", "guest-Pass-1234")
@@ -775,6 +792,7 @@ def test_media_of_the_servers_share(double: Server, dataset: ab.Dataset, tmp_pat
     run.close()
 
 
+@pytest.mark.every_version
 def test_one_mistake_of_the_server_is_told_with_its_reason(double: Server, dataset: ab.Dataset) -> None:
     """D20, D14: the server's reason is shown, the bytes of images are not."""
     double.double.fail_next("POST", r"/data", status=400, body=["image_quality is wrong"])
@@ -784,6 +802,7 @@ def test_one_mistake_of_the_server_is_told_with_its_reason(double: Server, datas
     dataset.abort_annotation("run", url=double.url, token=double.token)
 
 
+@pytest.mark.every_version
 def test_ids_of_another_task_are_strangers(send: Any) -> None:
     """A shape that bears the number of a label of another task is never taken for it: samples are part of the key."""
     run = send(task_size=1)

@@ -1,4 +1,4 @@
-"""Videos in CVAT: a real file sent as it is, frame numbers, tracks, and what people do to them."""
+"""Videos in CVAT: a real file, frame numbers, tracks, and edits."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def test_media_types_come_from_the_names_of_files(dataset: ab.Dataset) -> None:
 
 
 @pytest.mark.parametrize("segment_size", [None, 5])
+@pytest.mark.every_version
 def test_untouched_tracks_write_nothing(server: Server, dataset: ab.Dataset, segment_size: int | None) -> None:
     """A video is a task; where it is cut into jobs, CVAT cuts the tracks too."""
     before = dataset.labels().to_pylist()
@@ -85,6 +86,7 @@ def test_untouched_tracks_write_nothing(server: Server, dataset: ab.Dataset, seg
     results.cleanup()
 
 
+@pytest.mark.every_version
 def test_people_draw_move_and_end_tracks(server: Server, dataset: ab.Dataset) -> None:
     results, editor = send(dataset, server)
     task = editor.tasks[0]
@@ -121,6 +123,7 @@ def test_people_draw_move_and_end_tracks(server: Server, dataset: ab.Dataset) ->
     results.cleanup()
 
 
+@pytest.mark.every_version
 def test_a_track_that_nobody_ends_lasts_to_the_last_frame(server: Server, dataset: ab.Dataset) -> None:
     results, editor = send(dataset, server)
     task = editor.tasks[1]

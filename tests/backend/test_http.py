@@ -121,8 +121,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Http]]:
     def make(url: str = URL, **options: Any) -> Any:
         http: Any = Http(url, backend="tool", **options)
         http.pauses = []
-        http._caller.sleep = http.pauses.append
-        http._caller.clock = lambda: time.monotonic() + sum(http.pauses)
+        http._transport.sleep = http.pauses.append
+        http._transport.clock = lambda: time.monotonic() + sum(http.pauses)
         made.append(http)
         return http
 
@@ -792,7 +792,7 @@ def test_secrets_are_sent_and_never_shown(connect, web, caplog: pytest.LogCaptur
     assert web.calls[0].request.headers["Authorization"] == f"Token {SECRET}"
     assert json.loads(web.calls[0].request.body) == {"password": SECRET}
     texts = [str(refused.value), repr(refused.value), repr(refused.value.detail), str(html.value), repr(http)]
-    texts += [repr(http._caller), caplog.text]
+    texts += [repr(http._transport), caplog.text]
     for text in texts:
         assert SECRET not in text
         assert quoted not in text
@@ -839,7 +839,7 @@ def test_proxies_of_the_environment_are_used_but_not_on_loopback(connect, serve,
     assert connect("http://tool.example").get("/x") == "proxied"
     assert proxy.requests[0].startswith(b"GET http://tool.example/x")
     assert connect(server.url).get("/x") == "direct"
-    assert connect("http://skipped.example")._caller.session.proxies == {}
+    assert connect("http://skipped.example")._transport.session.proxies == {}
 
 
 def test_a_proxy_that_refuses_is_named(connect, monkeypatch) -> None:
@@ -852,8 +852,8 @@ def test_a_proxy_that_refuses_is_named(connect, monkeypatch) -> None:
 def test_the_authorities_of_the_environment_are_trusted(connect, tmp_path, monkeypatch) -> None:
     (tmp_path / "ca.pem").touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    assert connect()._caller.session.verify == str(tmp_path / "ca.pem")
-    assert connect(verify=False)._caller.session.verify is False
+    assert connect()._transport.session.verify == str(tmp_path / "ca.pem")
+    assert connect(verify=False)._transport.session.verify is False
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
     with pytest.raises(ConfigError, match=r"The CA file '.*none.pem', named by REQUESTS_CA_BUNDLE, does not exist"):
         connect()

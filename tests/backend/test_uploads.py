@@ -134,7 +134,7 @@ def test_an_upload_is_repeated_from_its_start_when_that_is_allowed(monkeypatch) 
         return (503, {}, "") if len(bodies) == 1 else (200, {}, "[1]")
 
     with responses.RequestsMock() as web, Http(URL, backend="tool") as http:
-        monkeypatch.setattr(http._caller, "sleep", lambda _: None)
+        monkeypatch.setattr(http._transport, "sleep", lambda _: None)
         web.add_callback("POST", f"{URL}/import", answer)
         assert http.upload("/import", [picture], repeatable=True, expect=[int]) == [1]
     assert bodies[0] == bodies[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,6 @@ import pyarrow as pa
 import pytest
 
 import annobridge as ab
-from annobridge.backend import registry
 from annobridge.backend.memory import SERVERS, MemoryServer
 from annobridge.core import rows
 from annobridge.core.labels import REMOTE
@@ -219,15 +217,6 @@ class Bridge:
         assert report.version is None
         assert self.versions() == before
         return report
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _entry_points() -> Iterator[None]:
-    """What is installed is looked up once for each module: hundreds of calls would each read every package's metadata."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(registry, "_installed", functools.cache(registry._installed))
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ class Sync(RuleBasedStateMachine):
     besides: tuple[bool, ...] = (False,)  # whether loads go into the field beside
 
     @initialize(data=st.data(), start=st.lists(st.fixed_dictionaries({"sample": st.sampled_from(SAMPLES), **VALUES}),
-                                               min_size=1, max_size=6))  # fmt: skip
+                                               min_size=2, max_size=6))  # fmt: skip
     def begin(self, data: st.DataObject, start: list[Label]) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.url = f"memory://{uuid.uuid4()}"
@@ -160,8 +160,7 @@ class Sync(RuleBasedStateMachine):
         self.ids: dict[str, str] = {}  # by the names of the model
         self.made = self.time = 0
         self.runs: dict[str, Run] = {}
-        for label in start:
-            self.create_here(label)
+        self.create_here(start)
         self._table().add_columns({"column": "concat('of ', label_id)"})
         self.ds = ab.load_dataset(self.folder / "d")
         self.ours = {name: label | {"column": f"of {name}"} for name, label in self.ours.items()}
@@ -190,89 +189,87 @@ class Sync(RuleBasedStateMachine):
     def _run(self, data: st.DataObject) -> Run:
         return self.runs[one_of(data, self.runs)]
 
-    # What people do here
+    # What people do, here and in the tool
 
-    @rule(label=st.fixed_dictionaries(HERE))
-    def create_here(self, label: Label) -> None:
-        self.made += 1
-        name = f"l{self.made}"
-        self.ours[name] = label | {"field": "f", "origin": name, "column": None}
-        self.ids[name] = name
-        self.ds.add_labels("f", [{**row_of(self.ours[name]), "label_id": name}])
+    @rule(data=st.data())
+    def work(self, data: st.DataObject) -> None:
+        """For a while, people change many labels on both sides, and often the same."""
+        changed, gone = {}, []
+        for name, label in self.ours.items():
+            part = data.draw(st.sampled_from([*HERE, "field", *["nothing"] * 3, *["delete"] * 2]))
+            if part == "delete":
+                gone.append(name)
+            elif part != "nothing":
+                changed[name] = label | {part: data.draw(self._values(name, part))}
+        if changed:
+            self.ds.set_labels([row_of(label) | {"label_id": self.ids[name]} for name, label in changed.items()])
+        if gone:
+            self.ds.delete_labels([self.ids[name] for name in gone])
+        self.ours = {n: changed.get(n, label) for n, label in self.ours.items() if n not in gone}
+        for run in self.runs.values():
+            self._work_there(data, run)
 
-    @precondition(lambda self: self.ours)
-    @rule(data=st.data(), part=st.sampled_from([*HERE, "field"]))
-    def edit_here(self, data: st.DataObject, part: str) -> None:
-        name = one_of(data, self.ours)
+    def _values(self, name: str, part: str) -> st.SearchStrategy[Any]:
         home = name.partition("/")[0] if "/" in name else "f"
-        values = st.sampled_from([home, ELSEWHERE]) if part == "field" else HERE[part]
-        self.ours[name] = self.ours[name] | {part: data.draw(values)}
-        self.ds.set_labels([{**row_of(self.ours[name]), "label_id": self.ids[name]}])
+        return st.sampled_from([home, ELSEWHERE]) if part == "field" else HERE[part]
+
+    def _work_there(self, data: st.DataObject, run: Run) -> None:
+        after: Labels = {}
+        for name, label in run.theirs.items():
+            part = data.draw(st.sampled_from([*ASKED, "tags", "confidence", *["nothing"] * 3, *["delete"] * 2]))
+            if part != "delete":
+                after[name] = label | ({part: data.draw(VALUES[part])} if part != "nothing" else {})
+        server, run.theirs = SERVERS[self.url], after
+        for task in self._tasks(run):
+            rows = {label_of(row | {"column": None})["origin"]: row for row in server.labels[task].to_pylist()}
+            rows = {name: row | row_of(bare(after[name])) for name, row in rows.items() if name in after}
+            server.labels[task] = pa.Table.from_pylist([*rows.values()], server.labels[task].schema)
+
+    def _tasks(self, run: Run) -> list[str]:
+        return sorted(task for task in SERVERS[self.url].labels if task.startswith(f"{run.key}-"))
 
     @precondition(lambda self: self.ours)
     @rule(data=st.data(), part=st.sampled_from(["label", "confidence"]))
-    def edit_here_by_another_program(self, data: st.DataObject, part: str) -> None:
-        """It knows nothing of revisions."""
-        name, value = one_of(data, self.ours), data.draw(VALUES[part])
-        self.ours[name] = self.ours[name] | {part: value}
-        text = "NULL" if value is None else repr(value)
-        self._table().update({part: text}, where=f"label_id = '{self.ids[name]}'")
+    def edit_by_another_program(self, data: st.DataObject, part: str) -> None:
+        """It writes to the table itself, and knows nothing of revisions."""
+        names = [name for name in self.ours if data.draw(st.booleans())]
+        value = data.draw(VALUES[part])
+        if names:
+            listed = ", ".join(f"'{self.ids[name]}'" for name in names)
+            self._table().update({part: "NULL" if value is None else repr(value)}, where=f"label_id IN ({listed})")
+            self.ours |= {name: self.ours[name] | {part: value} for name in names}
 
-    @precondition(lambda self: self.ours)
-    @rule(data=st.data())
-    def delete_here(self, data: st.DataObject) -> None:
-        name = one_of(data, self.ours)
-        self.ds.delete_labels([self.ids[name]])
-        del self.ours[name]
+    @rule(labels=st.lists(st.fixed_dictionaries(HERE), min_size=1, max_size=3))
+    def create_here(self, labels: list[Label]) -> None:
+        new = {}
+        for label in labels:
+            self.made += 1
+            name = f"l{self.made}"
+            new[name] = label | {"field": "f", "origin": name, "column": None}
+        self.ids |= {name: name for name in new}
+        self.ours |= new
+        self.ds.add_labels("f", [row_of(label) | {"label_id": name} for name, label in new.items()])
 
-    # What people do in the tool
-
-    def _tool(self, run: Run, edit: Callable[[str, dict[str, Any]], list[dict[str, Any]]]) -> None:
-        """Replace each row of a run; ``edit`` is given the label's name too."""
-        server = SERVERS[self.url]
-        for task, table in server.labels.items():
-            if task.startswith(f"{run.key}-"):
-                rows = [
-                    new for row in table.to_pylist() for new in edit(label_of(row | {"column": None})["origin"], row)
-                ]
-                server.labels[task] = pa.Table.from_pylist(rows, table.schema)
-
-    @precondition(lambda self: any(run.theirs for run in self.runs.values()))
-    @rule(data=st.data(), part=st.sampled_from([*ASKED, "tags", "confidence"]))
-    def edit_there(self, data: st.DataObject, part: str) -> None:
-        run = self.runs[one_of(data, [key for key, run in self.runs.items() if run.theirs])]
-        name = one_of(data, run.theirs)
-        run.theirs[name] = run.theirs[name] | {part: data.draw(VALUES[part])}
-        new = row_of(bare(run.theirs[name]))
-        self._tool(run, lambda found, row: [{**row, **new}] if found == name else [row])
-
-    @precondition(lambda self: any(run.theirs for run in self.runs.values()))
-    @rule(data=st.data())
-    def delete_there(self, data: st.DataObject) -> None:
-        run = self.runs[one_of(data, [key for key, run in self.runs.items() if run.theirs])]
-        name = one_of(data, run.theirs)
-        del run.theirs[name]
-        self._tool(run, lambda found, row: [] if found == name else [row])
-
-    @rule(data=st.data(), label=st.fixed_dictionaries({"sample": st.sampled_from(SAMPLES), **VALUES}))
-    def create_there(self, data: st.DataObject, label: Label) -> None:
+    @rule(data=st.data(), labels=st.lists(st.fixed_dictionaries(VALUES), min_size=1, max_size=3))
+    def create_there(self, data: st.DataObject, labels: list[Label]) -> None:
         """The tool numbers its new labels anew on each image."""
-        run = self._run(data)
-        self.made += 1
-        name, sample = f"t{self.made}", label["sample"]
-        run.theirs[name] = bare(label) | {"field": "f", "origin": name}
-        server = SERVERS[self.url]
-        task = sorted(t for t in server.labels if t.startswith(f"{run.key}-"))[TASKS[sample]]
-        rows, run.drawn[sample] = server.labels[task].to_pylist(), run.drawn[sample] + 1
-        new = {**row_of(run.theirs[name]), "remote_id": f"new {run.drawn[sample]}"}
-        server.labels[task] = pa.Table.from_pylist([*rows, new], server.labels[task].schema)
+        run, server = self.runs[one_of(data, self.runs)], SERVERS[self.url]
+        for label in labels:
+            self.made += 1
+            name, sample = f"t{self.made}", data.draw(st.sampled_from(SAMPLES))
+            run.drawn[sample] += 1
+            run.theirs[name] = bare(label) | {"sample": sample, "field": "f", "origin": name}
+            row = row_of(run.theirs[name]) | {"remote_id": f"new {run.drawn[sample]}"}
+            task = self._tasks(run)[TASKS[sample]]
+            rows = [*server.labels[task].to_pylist(), row]
+            server.labels[task] = pa.Table.from_pylist(rows, server.labels[task].schema)
 
     @rule(data=st.data(), sample=st.sampled_from(SAMPLES))
     def hide_or_show(self, data: st.DataObject, sample: str) -> None:
         """The tool does not answer for a sample: its page failed, or its frame was removed."""
         run, server = self._run(data), SERVERS[self.url]
         run.hidden ^= {sample}
-        for number, task in enumerate(sorted(t for t in server.samples if t.startswith(f"{run.key}-"))):
+        for number, task in enumerate(self._tasks(run)):
             left = [s for s in run.answered if TASKS[s] == number]
             server.samples[task] = pa.array(left, pa.string())
 
@@ -326,6 +323,11 @@ class Sync(RuleBasedStateMachine):
         again = self._load(run, taken, beside) if not self._refused_beside(run, beside) else report
         assert again is report or (again.changes, again.version) == (0, None)
 
+    @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]))
+    def work_and_load(self, data: st.DataObject, policy: str) -> None:
+        self.work(data)
+        self.load(data, policy)
+
     def _loaded(self, run: Run, want: tuple[Outcome, Outcome]) -> None:
         here, there = want
         writes = [*here.writes, *there.writes]
@@ -350,6 +352,7 @@ class Sync(RuleBasedStateMachine):
     @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours"]), step=st.sampled_from(STEPS))
     def load_killed(self, data: st.DataObject, policy: str, step: tuple[str, str]) -> None:
         """A load that ends at some step leaves all or nothing, and the next call to the run finds out which."""
+        self.work(data)
         run, beside = self._run(data), one_of(data, self.besides)
         if self._refused_beside(run, beside):
             return
@@ -375,7 +378,7 @@ class Sync(RuleBasedStateMachine):
                 pass
             patch.setattr(holder, name, real)
             self.ds.get_annotation_info(run.key)
-        wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end"))
+        wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end_load"))
         if wrote and (any(w.writes for w in want) or committed):
             self._loaded(run, want)
 
@@ -450,7 +453,7 @@ class Everything(Sync):
 
 
 SETTINGS = settings(
-    max_examples=max(4, settings.default.max_examples // 5), stateful_step_count=22, deadline=None,
+    max_examples=max(4, settings.default.max_examples // 5), stateful_step_count=12, deadline=None,
     suppress_health_check=list(HealthCheck), print_blob=True,
 )  # fmt: skip
 TestSync, TestRestrictions, TestBeside = Sync.TestCase, Restrictions.TestCase, Beside.TestCase

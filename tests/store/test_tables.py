@@ -182,3 +182,27 @@ def test_appends_of_many_batches_are_one_version(ds):
     assert ds.count_labels() == 200
     ids = [r["label_id"] for r in rows(ds)]
     assert len(set(ids)) == 200
+
+
+def test_a_table_that_stays_open_is_never_out_of_date(tmp_path: Path) -> None:
+    """Another process commits, one replaces the dataset by another with as many versions, and a writer has its own copy."""
+    uri = str(tmp_path / "ds")
+    ds = ab.create_dataset(uri)
+    db = Database.open(uri)
+    before, copy = db.table("samples"), db.table("samples")
+    ds.add_samples([ab.Sample("a.jpg", sample_id="a")])
+    assert (before.count_rows(), db.table("samples").count_rows()) == (0, 1)
+    after = db.table("samples")
+    copy.delete("true")
+    db.delete("samples", "true")
+    assert (after.count_rows(), db.table("samples").count_rows()) == (1, 0)
+    for name in ("b", "c"):
+        new = ab.create_dataset(tmp_path / name)
+        new.add_samples([ab.Sample("a.jpg", sample_id=name)])
+        new.stores.database.delete("samples", "false")
+        (tmp_path / "ds").rename(tmp_path / f"replaced by {name}")
+        (tmp_path / name).rename(tmp_path / "ds")
+        assert db.read("samples")["sample_id"].to_pylist() == [name]
+    (tmp_path / "ds").rename(tmp_path / "gone")
+    with pytest.raises(ab.StoreError, match="cannot be opened"):
+        db.table("samples")

@@ -1,6 +1,7 @@
-"""One call over HTTP, as often as it may be made: exchange, redirects, size and time, and what went wrong.
+"""Carries out one HTTP call: retries, redirects, limits of size and time, and the error for a failure.
 
-Errors of libraries show urls with their queries, so ours are raised outside of ``except``: nothing is chained to them.
+Errors of libraries show URLs with their queries. So errors are raised outside of ``except`` blocks, where Python would chain them
+to the library's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from ..exceptions import BackendError, Broken, Denied, Gone, Rejected, Throttled
-from ._redactor import Redactor, explain, hung, never_sent, untrusted
+from ._connection_errors import explain, is_untrusted, never_sent, timed_out
+from ._redactor import Redactor
 from ._session import origin_of, patience, shown
 from .pickling import NotPicklable
 
@@ -31,24 +33,22 @@ Body = bytes | BinaryIO | io.RawIOBase
 log = logging.getLogger("annobridge")
 
 RETRIES = 4
-RETRIES_OF_SILENCE = 1  # each takes the whole time-out once more
-RETRIED = {429, 502, 503, 504}  # a 500 is a mistake in the call or in the server, and comes again
-LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After says
-REDIRECTS = 5
-CHUNK = 1 << 14
-PIECE = 1 << 20
-CONNECT = 15.0  # seconds at most
-RATIO, FREE = (
-    400,
-    4 << 20,
-)  # an answer may unpack to so many times its size (real ones: to 60), and to so many bytes anyway
-UNKNOWN = " It may have been carried out: the outcome is unknown, so look before sending it again."
+RETRIES_AFTER_TIMEOUT = 1  # each may take the whole time-out again
+RETRIED = {429, 502, 503, 504}  # not 500: it is a fault of the call or of the server, and a retry meets it again
+LONGEST_PAUSE = 60.0  # seconds; a longer Retry-After is cut to this
+MAX_REDIRECTS = 5
+RESPONSE_CHUNK = 1 << 14  # bytes
+LARGE_BODY = 1 << 20  # bytes of a request from which it is sent in pieces
+CONNECT_TIMEOUT = 15.0  # seconds at most
+# A response may decompress to so many times its size (real ones: up to 60), and to so many bytes in any case.
+MAX_COMPRESSION, ALWAYS_ALLOWED = 400, 4 << 20
+OUTCOME_UNKNOWN = " It may have been carried out: the outcome is unknown, so look before sending it again."
 _BACKOFF = Retry(total=None, backoff_factor=0.3, backoff_jitter=0.3, backoff_max=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked, and whether it may be asked twice."""
+    """A request, and whether it may be sent again."""
 
     method: str
     path: str
@@ -58,22 +58,32 @@ class Call:
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = True
     retry_on: Callable[[int, Any], bool] | None = None
-    start: int | None = 0  # where the body begins; None if it can be read only once
+    start: int | None = 0  # the position at which the body begins; None if it can be read only once
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
     def rewound(self) -> Body | None:
-        """The body from where it began, as an earlier attempt may have read it."""
-        if isinstance(self.body, bytes):  # a time-out holds for one ``send``: long ones go in pieces
-            return self.body if len(self.body) < PIECE else io.BytesIO(self.body)
+        """The body at its beginning; an earlier attempt may have read it."""
+        if isinstance(
+            self.body, bytes
+        ):  # the time-out is for each ``send`` of the socket, so a large body is sent in pieces
+            return self.body if len(self.body) < LARGE_BODY else io.BytesIO(self.body)
         if self.body is not None and self.start is not None:
             self.body.seek(self.start)
         return self.body
 
 
 class Failure(Exception):
-    """An event inside of ``Caller``; what users see is ``error``."""
+    """One failed attempt, inside of ``Transport``; users get ``error``.
+
+    Args:
+        error: what is raised unless a retry succeeds.
+        again: whether a retry may succeed.
+        unsent: whether the server cannot have seen the call, so that a retry is safe for every method.
+        after: seconds to wait at least.
+        most: the largest number of retries.
+    """
 
     def __init__(
         self, error: BackendError, *, again: bool = False, unsent: bool = False, after: float = 0.0, most: int = RETRIES
@@ -82,7 +92,7 @@ class Failure(Exception):
         self.error, self.again, self.unsent, self.after, self.most = error, again, unsent, after, most
 
     def may_repeat(self, call: Call, times: int) -> bool:
-        """Whether the call may be made once more after so many repetitions."""
+        """Whether the call may be sent again after ``times`` retries."""
         if call.start is None:
             return False
         if self.error.status and call.retry_on and call.retry_on(self.error.status, self.error.detail):
@@ -92,28 +102,32 @@ class Failure(Exception):
 
 @dataclass(kw_only=True)
 class Transport(NotPicklable):
-    """Makes the calls to one server. ``at`` names it in messages."""
+    """Sends calls to one server. ``at`` names it in messages. Threads may share it."""
 
     backend: str
     at: str
-    ours: Callable[[str], bool]  # whether an address is this server's
+    is_same_server: Callable[[str], bool]  # of a URL
     session: requests.Session = field(repr=False)
-    veil: Redactor = field(repr=False)
+    redactor: Redactor = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     timeout: float
     deadline: float
-    limit: int  # bytes of an answer, unpacked
-    limit_option: str | None = None  # what raises it
+    limit: int  # bytes of a response body, decompressed
+    limit_option: str | None = None  # the option of the backend that sets it, for messages
     secrets: dict[str, SecretStr] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def __deepcopy__(self, _: dict[int, Any]) -> Transport:
-        """Also a deep copy shares the session, as threads do."""
+        """A copy that shares the session."""
         return copy(self)
 
-    def repeat(self, call: Call, attempt: Callable[[Call], T]) -> T:
-        """What ``attempt`` returns, tried as often as the call, the failure and the deadline allow."""
+    def retry(self, call: Call, attempt: Callable[[Call], T]) -> T:
+        """What ``attempt`` returns, retried as long as the call, the failure and the deadline allow it.
+
+        A call that is not repeatable is retried only if it was never sent, or if its ``retry_on`` asks for it: the server may
+        have carried out a call whose response was lost, and a second POST would do it twice.
+        """
         due, pauses = self.clock() + self.deadline, _BACKOFF
         while True:
             patience.set((self.timeout, max(due - self.clock(), 0.01)))
@@ -125,19 +139,19 @@ class Transport(NotPicklable):
             pauses = pauses.increment(call.method)
             pause = max(failure.after, pauses.get_backoff_time())
             if not again or self.clock() + pause > due:
-                raise failure.error  # outside of ``except``: a library's error would show the query
+                raise failure.error
             log.debug("%s: %s again in %.1f s", self.backend, call, pause)
             self.sleep(pause)
 
-    def whole(self, call: Call) -> tuple[requests.Response, bytes]:
-        """An answer of 2xx with its body."""
+    def fetch(self, call: Call) -> tuple[requests.Response, bytes]:
+        """A response of 2xx, and its body."""
         with closing(self.open(call)) as response:
             return response, b"".join(self.chunks(call, response, self.limit))
 
     def open(self, call: Call) -> requests.Response:
-        """An answer of 2xx, its body unread."""
+        """A response of 2xx whose body was not read yet; the caller closes it."""
         method, url, params = call.method, call.url, call.params
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = self._exchange(call, method, url, params)
             if not response.is_redirect:
                 break
@@ -156,7 +170,7 @@ class Transport(NotPicklable):
                 params={k: str(v).lower() if isinstance(v, bool) else v for k, v in (params or {}).items()},
                 data=call.rewound() if method == call.method else None,
                 headers={**self.headers, **call.headers, **secrets},
-                timeout=(min(self.timeout, CONNECT), self.timeout),
+                timeout=(min(self.timeout, CONNECT_TIMEOUT), self.timeout),
                 stream=True,
                 allow_redirects=False,
             )
@@ -170,10 +184,10 @@ class Transport(NotPicklable):
         raise failure
 
     def chunks(self, call: Call, response: requests.Response, limit: int) -> Iterator[bytes]:
-        """The unpacked body, never more than ``limit`` nor out of proportion to what was sent, never after the deadline."""
+        """The decompressed body in chunks. Raises ``Failure`` when it exceeds ``limit``, or many times its compressed size."""
         size, excess = 0, None
         try:
-            for chunk in response.iter_content(CHUNK):
+            for chunk in response.iter_content(RESPONSE_CHUNK):
                 size += len(chunk)
                 if excess := self._excess(size, response, limit):
                     break
@@ -188,32 +202,35 @@ class Transport(NotPicklable):
         raise failure
 
     def _excess(self, size: int, response: requests.Response, limit: int) -> str | None:
-        """Why no more is read of an answer of which so many bytes were unpacked."""
+        """Why no more is read after ``size`` decompressed bytes; ``None`` to go on."""
         if size > limit:
             option = f"`{self.limit_option}`" if self.limit_option and limit == self.limit else "the limit"
             return f"has more than {limit} bytes; it was cut. Raise {option}, or send smaller tasks (`task_size`)."
-        if "Content-Encoding" in response.headers and size > FREE + RATIO * response.raw.tell():
-            return f"unpacks to more than {RATIO} times its size, as no real one does; it was cut. Is there a proxy between?"
+        if "Content-Encoding" in response.headers and size > ALWAYS_ALLOWED + MAX_COMPRESSION * response.raw.tell():
+            return (
+                f"unpacks to more than {MAX_COMPRESSION} times its size, as no real one does; it was cut. "
+                "Is there a proxy between?"
+            )
         return None
-
-    # --- what went wrong --------------------------------------------------------------------------------------------
 
     def _lost(self, call: Call, error: Exception, status: int | None = None) -> Failure:
         kind, reason, cure = explain(error)
         unsent = never_sent(error)
-        outcome = "" if call.repeatable or unsent else UNKNOWN
+        outcome = "" if call.repeatable or unsent else OUTCOME_UNKNOWN
         begun = f" ({status})" if status else ""
         message = f"{self.at}: {call}{begun} failed: {reason}. {cure}{outcome}"
-        most = RETRIES_OF_SILENCE if hung(error) else RETRIES
-        return Failure(kind(message, status), again=not untrusted(error), unsent=unsent, most=most)
+        most = RETRIES_AFTER_TIMEOUT if timed_out(error) else RETRIES
+        return Failure(kind(message, status), again=not is_untrusted(error), unsent=unsent, most=most)
 
     def _refusal(self, call: Call, response: requests.Response) -> Failure:
         status, detail = response.status_code, self._detail(call, response)
         kind, verb, cure = _meaning(status, self.backend)
         said = detail.get("detail", detail.get("message")) if isinstance(detail, dict) else detail
         said = said if isinstance(said, str) else json.dumps(detail, ensure_ascii=False) if detail else ""
-        quoted = f": {self.veil.excerpt(said)}" if said else ""
-        outcome = UNKNOWN if status in (502, 504) and not call.repeatable else ""  # a proxy gave up, not the server
+        quoted = f": {self.redactor.excerpt(said)}" if said else ""
+        outcome = (
+            OUTCOME_UNKNOWN if status in (502, 504) and not call.repeatable else ""
+        )  # a proxy gave up, not the server
         message = f"{self.at}: {call} {verb} ({status}){quoted}{'' if quoted.endswith('.') else '.'} {cure}{outcome}"
         return Failure(kind(message, status, detail), again=status in RETRIED, after=_retry_after(response))
 
@@ -224,16 +241,16 @@ class Transport(NotPicklable):
             except Failure:
                 return None
         try:
-            return json.loads(self.veil.over(body.decode("utf-8-sig")))
+            return json.loads(self.redactor.redact(body.decode("utf-8-sig")))
         except (ValueError, RecursionError):
-            return self.veil.excerpt(body) or None
+            return self.redactor.excerpt(body) or None
 
     def _target(self, call: Call, response: requests.Response, method: str) -> tuple[str, str]:
-        """The method and the address with which to follow a redirect, if it may be followed at all."""
+        """The method and the URL with which to follow a redirect. Raises ``Failure`` where it may not be followed."""
         status, target = response.status_code, _joined(response.url, response.headers["Location"])
-        where = self.veil.over(shown(target)) if target else "something that is not a web address"
+        where = self.redactor.redact(shown(target)) if target else "something that is not a web address"
         moved = f"{self.at}: {call} is redirected ({status}) to {where}"
-        if not self.ours(target):
+        if not self.is_same_server(target):
             cure = "another server, so nothing was sent there. If that is the right address, give it as `url`."
             raise Failure(Rejected(f"{moved}, {cure}", status))
         if method != "GET" and status in (301, 302):
@@ -257,7 +274,7 @@ def _retry_after(response: requests.Response) -> float:
 
 
 def _meaning(status: int, backend: str) -> tuple[type[BackendError], str, str]:
-    """The class, the verb and the cure of a status that is not 2xx."""
+    """The class of error, the verb and the cure for a status that is not 2xx."""
     match status:
         case 401 | 403:
             return Denied, "is denied", f"Check the credentials (`annobridge login {backend}`) and the user's rights."

@@ -12,26 +12,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ..core.labels import REMOTE
+from ..core.media import Media as Media  # for those who write backends
 from ..core.schema import LabelSchema
 from .pickling import refuse_pickling
-
-
-class Media(Protocol):
-    """The media of a task's samples, wherever they lie."""
-
-    def open(self, sample_id: str) -> BinaryIO:
-        """A binary stream of the file's bytes; the caller closes it."""
-
-    def path(self, sample_id: str) -> Path | None:
-        """The local file, or ``None`` when it is not on this machine's disk."""
 
 
 @dataclass(frozen=True, slots=True)

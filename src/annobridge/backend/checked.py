@@ -96,16 +96,16 @@ class CheckedBackend:
         except return_values.InvalidReturnValue as e:
             raise Broken(f"The backend {self.name!r} returned from {about} {e}. {end}") from None
         except Exception as e:  # whatever a stranger's code raises
-            said = self._veil().excerpt(str(e))
+            said = self._redactor_of_credentials().excerpt(str(e))
             raise Broken(
                 f"The backend {self.name!r} failed in {about} with {type(e).__name__}{': ' * bool(said)}{said}. {end}"
             ) from e
 
-    def _veil(self) -> Redactor:
+    def _redactor_of_credentials(self) -> Redactor:
         """Hides the credentials of the configuration, which an error of any library may quote."""
-        veil = Redactor()
+        redactor = Redactor()
         for name in self.config.credentials:
             secret = getattr(self.config, name, None)
             if isinstance(secret, SecretStr):
-                veil.add(secret.get_secret_value())
-        return veil
+                redactor.add(secret.get_secret_value())
+        return redactor

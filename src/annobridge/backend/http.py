@@ -23,7 +23,7 @@ from ..exceptions import Broken, ConfigError, Denied, Gone, Rejected
 from ._json import TooDense, parse
 from ._redactor import Redactor
 from ._session import is_loopback, new_session, origin_of, shown
-from ._transport import UNKNOWN, Body, Call, Failure, Transport
+from ._transport import OUTCOME_UNKNOWN, Body, Call, Failure, Transport
 from .expect import Shape, mismatch
 from .paging import Offsets, Paging, Reader
 from .renewal import Login, Renewal
@@ -59,13 +59,13 @@ class Http:
     ) -> None:
         self._backend, self._url, self._origin = backend, url.rstrip("/"), origin_of(url)
         self._check_url()
-        self._at, self._veil, self._allow_insecure = f"{backend} at {self._url}", Redactor(), allow_insecure
-        self._caller = Transport(
+        self._at, self._redactor, self._allow_insecure = f"{backend} at {self._url}", Redactor(), allow_insecure
+        self._transport = Transport(
             backend=backend,
             at=self._at,
-            ours=self._ours,
+            is_same_server=self._is_same_server,
             session=new_session(url, verify),
-            veil=self._veil,
+            redactor=self._redactor,
             headers=dict(headers or {}),
             timeout=timeout,
             deadline=deadline,
@@ -91,7 +91,7 @@ class Http:
 
     def close(self) -> None:
         """Release the connections."""
-        self._caller.session.close()
+        self._transport.session.close()
 
     def authorize(self, secrets: Mapping[str, SecretStr]) -> None:
         """Send these headers too from now on (after a login, say)."""
@@ -101,7 +101,7 @@ class Http:
                 raise ConfigError(
                     f"{self._backend}: the secret for {name} has characters that no header can hold; copy it again."
                 )
-            self._caller.secrets[name] = SecretStr(value)
+            self._transport.secrets[name] = SecretStr(value)
 
     def log_in(self, obtain: Callable[[], Login]) -> None:
         """Have ``obtain`` called for headers to send: before the next call, before they are over, and once after each 401.
@@ -172,7 +172,7 @@ class Http:
     ) -> Mapping[str, str]:
         """The headers of an answer, those that are expected among them, for protocols that speak by them (as tus does)."""
         call = self._call(method, path, None, data, headers, None, repeatable or method == "HEAD", None)
-        response, _ = self._with_login(call, self._caller.whole)
+        response, _ = self._with_login(call, self._transport.fetch)
         if missing := [name for name in expect if name not in response.headers]:
             raise self._strange(call, response.status_code, f"no header {missing[0]!r}")
         return response.headers
@@ -206,16 +206,16 @@ class Http:
         expect: Shape = Any,
     ) -> Any:
         """The first answer that is ``ready``. Asks again and again, with growing pauses."""
-        allowed, pause = self._caller.deadline if deadline is None else deadline, 0.1
-        due = self._caller.clock() + allowed
+        allowed, pause = self._transport.deadline if deadline is None else deadline, 0.1
+        due = self._transport.clock() + allowed
         while not ready(answer := self.get(path, params, expect=expect)):
-            if self._caller.clock() + pause > due:
-                last = self._veil.excerpt(jsonlib.dumps(answer, default=str, ensure_ascii=False))
+            if self._transport.clock() + pause > due:
+                last = self._redactor.excerpt(jsonlib.dumps(answer, default=str, ensure_ascii=False))
                 raise Broken(
                     f"{self._at}: waited {allowed:g} s for GET {self._path(path)}; its last answer was {last}. "
                     "Look at the server's log, or wait longer."
                 )
-            self._caller.sleep(pause)
+            self._transport.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return answer
 
@@ -244,9 +244,9 @@ class Http:
         call = Call(
             "GET", self._path(path), self._resolve(path), headers={"Accept-Encoding": "identity"}, params=params
         )
-        with closing(self._with_login(call, self._caller.open)) as response:
+        with closing(self._with_login(call, self._transport.open)) as response:
             try:
-                yield from self._caller.chunks(call, response, limit)
+                yield from self._transport.chunks(call, response, limit)
             except Failure as failed:
                 failure = failed
             else:
@@ -256,36 +256,36 @@ class Http:
     def _with_login(self, call: Call, attempt: Callable[[Call], T]) -> T:
         """What ``attempt`` returns, with a login that is renewed in time, and once more if the server does not know it."""
         if self._renewal is None:
-            return self._caller.repeat(call, attempt)
+            return self._transport.retry(call, attempt)
         login = self._renewal.fresh()
         try:
-            return self._caller.repeat(call, attempt)
+            return self._transport.retry(call, attempt)
         except Denied as error:
             if error.status != 401 or call.start is None:
                 raise
             refused = error
         if not self._renewal.after_refusal(login):
             raise refused
-        return self._caller.repeat(call, attempt)
+        return self._transport.retry(call, attempt)
 
     def _json(self, call: Call, expected: Shape) -> Any:
-        response, body = self._with_login(call, self._caller.whole)
+        response, body = self._with_login(call, self._transport.fetch)
         try:
             found = parse(body)
         except TooDense as error:
             what = f"JSON that was not read: {error}"
         except ValueError:
-            kind = self._veil.excerpt(response.headers.get("Content-Type", "no content type"))
-            what = f"{kind}, which cannot be read as JSON: {self._veil.excerpt(body)!r}"
+            kind = self._redactor.excerpt(response.headers.get("Content-Type", "no content type"))
+            what = f"{kind}, which cannot be read as JSON: {self._redactor.excerpt(body)!r}"
         else:
             wrong = mismatch(found, expected)
             if wrong is None:
                 return found
-            what = f"JSON of another form: {self._veil.excerpt(wrong)}" if body.strip() else "nothing in it"
+            what = f"JSON of another form: {self._redactor.excerpt(wrong)}" if body.strip() else "nothing in it"
         raise self._strange(call, response.status_code, what)
 
     def _strange(self, call: Call, status: int, what: str) -> Broken:
-        outcome = "" if call.repeatable else UNKNOWN
+        outcome = "" if call.repeatable else OUTCOME_UNKNOWN
         message = (
             f"{self._at}: {call} answers {status} with {what}. Is this the url of a {self._backend} server?{outcome}"
         )
@@ -303,17 +303,17 @@ class Http:
                 f"give credentials as options, or with `annobridge login {self._backend}`."
             )
 
-    def _ours(self, url: str) -> bool:
+    def _is_same_server(self, url: str) -> bool:
         return origin_of(url) == self._origin and "@" not in urlsplit(url).netloc
 
     def _path(self, path: str) -> str:
         """What is shown of a path or an address."""
-        return self._veil.over(re.sub(r"^(\w+:)?//[^/]*", "", re.split("[?#]", path)[0]) or "/")
+        return self._redactor.redact(re.sub(r"^(\w+:)?//[^/]*", "", re.split("[?#]", path)[0]) or "/")
 
     def _resolve(self, path: str) -> str:
         """The address of a path. An address that a server gave is welcome if it is the same server's."""
         if path.startswith("//") or "://" in path.partition("?")[0]:
-            if not self._ours(path):
+            if not self._is_same_server(path):
                 raise Rejected(f"{self._at}: {self._path(path)} is on another server, and was not fetched.")
             return path
         return f"{self._url}/{path.lstrip('/')}"
@@ -327,7 +327,7 @@ class Http:
                 f"{self._backend}: {self._url} is not encrypted, and a secret would be sent to it in the clear; "
                 "use https, or set allow_insecure=True if the network between is yours."
             )
-        self._veil.add(secret.get_secret_value())
+        self._redactor.add(secret.get_secret_value())
         return secret.get_secret_value()
 
 

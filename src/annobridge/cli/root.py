@@ -9,12 +9,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..core.entry_points import entry_points
 from ..exceptions import AnnobridgeError, ConfigError
 from . import show, wording
 
@@ -28,12 +29,12 @@ class Root(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The built-in commands in the order of their table, then those of plug-ins."""
-        return [*super().list_commands(ctx), *sorted({e.name for e in entry_points(group=GROUP)} - set(self.commands))]
+        return [*super().list_commands(ctx), *sorted({e.name for e in entry_points(GROUP)} - set(self.commands))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A built-in command, or a placeholder for the commands of a plug-in."""
         built_in = super().get_command(ctx, cmd_name)
-        return built_in or next((Plugin(e) for e in entry_points(group=GROUP, name=cmd_name)), None)
+        return built_in or next((Plugin(e) for e in entry_points(GROUP) if e.name == cmd_name), None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command to run; from here on messages name its options."""

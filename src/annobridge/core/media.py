@@ -1,9 +1,23 @@
-"""Image or video: what the name of a file says."""
+"""Media: how files of samples are opened, and which are images or videos by their names."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+
+class Media(Protocol):
+    """The media of some samples, wherever they are."""
+
+    def open(self, sample_id: str) -> BinaryIO:
+        """A binary stream of the file's bytes; the caller closes it. Raises ``FileNotFoundError``."""
+
+    def path(self, sample_id: str) -> Path | None:
+        """The local file, or ``None`` when it is not on this machine's disk."""
+
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})  # endings of file names
 MAX_PIXELS = "ANNOBRIDGE_MAX_IMAGE_PIXELS"  # the setting: how many pixels of an image may be decoded

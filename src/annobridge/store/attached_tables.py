@@ -214,7 +214,7 @@ def inspect_table(
     if "://" not in uri and not Path(uri).is_dir():  # LanceDB would make one
         raise StoreError(f"There is no folder {uri!r}, and so no table to attach; correct the path.")
     there = Database(uri, storage_options)
-    names = there.names()
+    names = there.table_names()
     if table not in names:
         raise StoreError(f"There is no table {table!r} at {uri!r}; {did_you_mean(table, names)}")
     schema = there.table(table).schema

@@ -1,9 +1,17 @@
-"""Commits: a table of ours changes in one atomic version, whoever else writes to it.
+"""Commits to one table, atomic and safe against other writers, annobridge or not.
 
-Lance itself refuses a commit when a row that it touches was changed since the table was read. Two commits of nothing but new
-rows do not touch each other, so what must be unique (an id, the key of a run) needs more: a *fence*. A fence is a version
-that changes nothing and conflicts with every commit that was planned before it. Whoever fences, then checks, then commits
-on the fenced version has either seen what others added, or is refused and checks again.
+Lance refuses a commit when a row that it changes was changed since the table was read. That is not enough where values
+must be unique, as label ids and the keys of runs: two commits that only add rows touch no common row, and both pass.
+They need a **fence**: a version that changes nothing, and conflicts with every commit that was planned before it.
+
+A writer that fences, then checks, then commits on the fenced version is safe at each step:
+
+- Another's commit that passed before the fence is in the fenced version, so the check sees it.
+- Another's commit that was planned before the fence and comes after it is refused by Lance.
+- Another's commit that comes between the fence and ours was planned on the fenced version or a later one. If it is a
+  fence, or made by ``commit_fenced``, it began with a fence of its own, which conflicts with our commit: we are refused,
+  fence anew, and check again.
+- A process that ends at any step leaves at most fences, and data files that no version refers to.
 """
 
 from __future__ import annotations
@@ -38,11 +46,13 @@ class Commits:
 
     def latest(self) -> lance.LanceDataset:
         """The table as it is now."""
-        table: lance.LanceDataset = self._database.table(self.name)
-        return table
+        return self._database.table(self.name)
 
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
-        """Commit a change to the table as it was read; returns the version. Raises Lance's ``CommitConflictError``."""
+        """Commit a change that was planned on ``table``; returns the new version.
+
+        ``token`` is stored with the commit, so that ``find_version`` finds it. Raises Lance's ``CommitConflictError``.
+        """
         properties = {TOKEN: token or uuid.uuid4().hex}
         with translate_errors(self._database.uri, self.name, "written"):
             done = lance.LanceDataset.commit(
@@ -52,48 +62,53 @@ class Commits:
         return int(done.version)
 
     def fence(self, attempt: int = 0) -> lance.LanceDataset:
-        """The table as of a new version that no commit planned before it can pass.
+        """The table at a new version with which every commit that was planned before it conflicts.
 
-        A change of the columns, even to what they are, conflicts with everything.
+        Args:
+            attempt: how often the caller has tried before; the pause before a fence grows with it.
         """
         for more in range(MAX_ATTEMPTS):
-            time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311 - two who fence at once must diverge
+            # Two writers that fence at once refuse each other, so they wait for random times.
+            time.sleep(random.uniform(0, 0.02 * (attempt + more)))  # noqa: S311
             table = self.latest()
             try:
+                # To Lance, a change of the columns conflicts with everything, even if the columns stay the same.
                 version = self.commit(table, lance.LanceOperation.Project(table.schema))
             except CommitConflictError:
                 continue
-            fenced: lance.LanceDataset = self._database.table(self.name, version)
-            return fenced
-        raise self.contended()
+            return self._database.table(self.name, version)
+        raise self.contention_error()
 
     def commit_fenced(self, prepare: Callable[[lance.LanceDataset], lance.LanceOperation.BaseOperation]) -> int:
-        """Commit a change that was prepared, and checked, on a fenced version. ``prepare`` may raise to refuse it."""
+        """Commit what ``prepare`` returns for a fenced version of the table; returns the new version.
+
+        ``prepare`` checks the version that it gets, and raises to refuse the commit. It is called again after a conflict.
+        """
         for attempt in range(MAX_ATTEMPTS):
             table = self.fence(attempt)
             try:
                 return self.commit(table, prepare(table))
             except CommitConflictError:
                 continue
-        raise self.contended()
+        raise self.contention_error()
 
     def write_fragments(
         self, batches: Iterator[pa.RecordBatch], table: lance.LanceDataset, schema: pa.Schema
     ) -> Fragments:
-        """Write rows into new fragments, which nobody sees before they are committed.
+        """Write rows to data files, which are part of no version until their fragments are committed.
 
-        An error raised by ``batches`` is raised as it is; Lance would wrap it.
+        An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
         """
         raised: list[Exception] = []
 
-        def watched() -> Iterator[pa.RecordBatch]:
+        def recording() -> Iterator[pa.RecordBatch]:
             try:
                 yield from batches
             except Exception as e:
                 raised.append(e)
                 raise
 
-        rows = watched()
+        rows = recording()
         if (first := next(rows, None)) is None:
             return []
         try:
@@ -109,19 +124,20 @@ class Commits:
         return written
 
     def find_version(self, token: str, since: int) -> int | None:
-        """The version whose commit has a token, looked for in the log after a version."""
-        for version in range(since + 1, int(self.latest().version) + 1):
+        """The version that a commit with this token made, among those after ``since``; ``None`` if there is none."""
+        table = self.latest()
+        for version in range(since + 1, table.version + 1):
             try:
-                properties = self._database.table(self.name).read_transaction(version).transaction_properties or {}
+                transaction = table.read_transaction(version)
             except OSError as e:
-                if "not found" in str(e).lower():  # cleaned away; planning the load again finds what it did
+                if "not found" in str(e).lower():  # it was cleaned up; a new plan of the load sees what it did
                     continue
                 raise
-            if properties.get(TOKEN) == token:
+            if transaction is not None and (transaction.transaction_properties or {}).get(TOKEN) == token:
                 return version
         return None
 
-    def contended(self) -> StalePlan:
+    def contention_error(self) -> StalePlan:
         """The error after too many attempts."""
         return StalePlan(
             f"The {self.name} table was changed by others in each of {MAX_ATTEMPTS} attempts; try again when it is quieter."
@@ -129,9 +145,14 @@ class Commits:
 
 
 def deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[Fragments, list[int]]:
-    """Deletion vectors for rows by address: the fragments with them, and the ids of those that have no row left."""
+    """Mark rows as deleted, by their ``_rowaddr``, without a commit.
+
+    Returns the fragments with their new deletion vectors, and the ids of the fragments that have no row left.
+    """
     updated, removed = [], []
-    fragments = (addresses >> np.uint64(32)).astype(np.int64)
+    fragments = (addresses >> np.uint64(32)).astype(
+        np.int64
+    )  # an address is the fragment's id, then the row's offset in it
     for number in np.unique(fragments):
         offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
         fragment: Any = table.get_fragment(int(number))

@@ -147,7 +147,7 @@ class Labels:
             with suppress(StalePlan):
                 self.commit(version, self.rows_of_samples(sample_ids, version))
                 return
-        raise self._commits.contended()
+        raise self._commits.contention_error()
 
     def commit(
         self,
@@ -195,7 +195,7 @@ class Labels:
                 return self._commits.commit(table, change, token)
             except CommitConflictError:
                 continue
-        raise self._commits.contended()
+        raise self._commits.contention_error()
 
     def _latest_alone(self, is_only_writer: Callable[[], bool], attempt: int) -> lance.LanceDataset:
         """The table as it is now; fenced, if others may be adding labels.

@@ -122,7 +122,7 @@ class Leases:
         try:
             return self._commits.latest()
         except ValueError:  # a dataset of version 0.1 has no such table yet
-            self._database.make(LEASES)
+            self._database.create_table(LEASES)
             return self._commits.latest()
 
     def _write(self, name: str, lease: Lease | None, token: str) -> bool:

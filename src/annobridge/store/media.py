@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ import requests
 from PIL import UnidentifiedImageError
 from pyarrow import fs
 
+from ..core.media import Media as Media  # with the media that implement it
 from . import image_headers, images
 from .image_headers import ImageHeader
 
@@ -30,18 +31,6 @@ _SHOWN = 20
 _BLOCK = 256  # files
 _SLOW = 0.0005  # seconds for a header; from memory it is some 10 µs
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-
-
-class Media(Protocol):
-    """The media of some samples, wherever they lie."""
-
-    def path(self, sample_id: str) -> Path | None:
-        """The local file, or ``None`` where there is none."""
-        ...
-
-    def open(self, sample_id: str) -> BinaryIO:
-        """A binary stream; the caller closes it. Raises ``FileNotFoundError``."""
-        ...
 
 
 class FileMedia:

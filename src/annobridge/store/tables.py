@@ -1,8 +1,9 @@
-"""One dataset is one LanceDB database: a folder, or ``s3://``, ``gs://``, ``az://``."""
+"""The LanceDB database of a dataset (a folder, or ``s3://``, ``gs://``, ``az://``): its tables and their schemas."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,16 +19,22 @@ from ..core.merge.reconcile import REPLACED
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
 
-Columns = Sequence[str] | Mapping[str, str] | None  # names, or names with the SQL expressions that give their values
-FORMAT = "1"  # of these tables; grows when an older annobridge could no longer read them
+Columns = Sequence[str] | Mapping[str, str] | None  # names, or name -> SQL expression that computes the column
+FORMAT = "1"  # version of the tables; raised when an older annobridge could no longer read them
 _MARK = b"annobridge.format"
 _ATTACHED = b"annobridge.samples"
 # Stable row ids carry each row's version history; 2.1 is the newest file format that Pixano's LanceDB can read.
 _OPTIONS = {"new_table_enable_stable_row_ids": "true", "new_table_data_storage_version": "2.1"}
-# Lance's own read-ahead is made for throughput alone; this halves its memory and costs little.
-_SCAN = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 32 << 20}
-_ROWS = 10_000  # in one condition
-WRITE_CACHE = 48 << 20  # bytes, of all columns; the default is 8 MiB for each
+# Lance's default read-ahead favours throughput; these values halve its memory at little cost.
+_SCAN: dict[str, Any] = {
+    "batch_size": 16_384,
+    "batch_readahead": 2,
+    "fragment_readahead": 1,
+    "io_buffer_size": 32 << 20,
+}
+_ROWS_PER_CONDITION = 10_000
+WRITE_CACHE = 48 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
+_METADATA_CACHE = 32 << 20  # bytes, of an open table
 
 RUNS = pa.schema(
     [
@@ -66,7 +73,7 @@ CHANGES = pa.schema(
         pa.field("load", pa.int32()),
     ]
 )
-LEASES = "annotation_leases"  # a table without rows; what it keeps is in its configuration, see ``lease``
+LEASES = "annotation_leases"  # a table without rows: leases are entries in its configuration, see ``lease``
 SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
 _TABLES = {
     "samples": SAMPLES,
@@ -82,9 +89,9 @@ _TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """The samples of a dataset are somebody's table: its name or URI, and its columns of ids and of media.
+    """A user's own table that serves as the samples of a dataset: its name or URI, its id column and its media column.
 
-    ``suffix`` ends the file names of media that are bytes; it is empty for paths.
+    ``suffix`` is the file extension for media stored as bytes (file names are made of id and suffix); empty for paths.
     """
 
     table: str
@@ -92,16 +99,19 @@ class Attachment:
     media: str
     suffix: str
 
-    def place(self, uri: str) -> str:
-        """Where the table lies: by its name in the database, or by its own URI."""
+    def location(self, uri: str) -> str:
+        """The URI of the table, in the database ``uri`` unless it has one of its own."""
         return self.table if self.table.endswith(".lance") else f"{uri.rstrip('/')}/{self.table}.lance"
 
 
 OWN_TABLES = tuple(_TABLES)
 
 
+_Identity = tuple[int, int]  # inode and time of the last change of a table's folder
+
+
 class Database:
-    """The tables of one dataset."""
+    """Access to the tables of one dataset. Threads may share it."""
 
     def __init__(
         self, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
@@ -109,10 +119,11 @@ class Database:
         self.uri = uri
         self.storage_options = storage_options
         self.attachment = attachment
+        self._open_tables: dict[str, tuple[_Identity, lance.LanceDataset]] = {}
 
     @property
-    def own(self) -> dict[str, pa.Schema]:
-        """The tables that are ours."""
+    def own_tables(self) -> dict[str, pa.Schema]:
+        """The tables that annobridge writes, with their schemas; not an attached table."""
         if self.attachment is None:
             return _TABLES
         return {n: s for n, s in _TABLES.items() if n != "samples"} | {"annotation_sizes": SIZES}
@@ -121,29 +132,29 @@ class Database:
     def create(
         cls, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
     ) -> Database:
-        """Make the tables of a new dataset. Raises ``DatasetExists``, and leaves what is there alone."""
+        """Create the tables of a new dataset. Raises ``DatasetExists``, and then changes nothing."""
         db = cls(uri, storage_options, attachment)
         connection = db._connect()
-        present = set(db.names())
-        missing = [name for name in db.own if name not in present]
-        if len(missing) < len(db.own) and not (missing and db._half_made(present)):
+        present = set(db.table_names())
+        missing = [name for name in db.own_tables if name not in present]
+        if len(missing) < len(db.own_tables) and not (missing and db._half_made(present)):
             raise DatasetExists(
                 f"There is a dataset at {uri!r} already; open it with load_dataset, or choose another place."
             )
         for name in missing:
-            db.make(name, connection)
+            db.create_table(name, connection)
         return db
 
-    def make(self, name: str, connection: Any = None) -> None:
-        """Make one of our tables, if it is not there."""
+    def create_table(self, name: str, connection: Any = None) -> None:
+        """Create one of annobridge's tables unless it exists."""
         connection = connection or self._connect()
         connection.create_table(name, schema=self._stored(name), storage_options=_OPTIONS, exist_ok=True)
 
     @classmethod
     def create_or_continue(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
-        """Make the tables of a new dataset where it is going to stay, or find those that an interrupted import left there.
+        """Create the tables of a new dataset, or open the empty ones that an interrupted import left.
 
-        Raises ``DatasetExists`` for a dataset that has samples or runs.
+        Raises ``DatasetExists`` for a dataset with samples or runs.
         """
         try:
             return cls.create(uri, storage_options)
@@ -155,17 +166,17 @@ class Database:
 
     @classmethod
     def open(cls, uri: str, storage_options: dict[str, str] | None = None) -> Database:
-        """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one, and touches nothing there."""
+        """Open a dataset. Raises ``DatasetNotFound`` when there is none at ``uri``, and ``StoreError`` for another format."""
         if "://" not in uri and not Path(uri).is_dir():
             raise DatasetNotFound(
                 f"There is no folder {uri!r}; make a dataset there with create_dataset, or correct the path."
             )
         db = cls(uri, storage_options)
-        names = set(db.names())
+        names = set(db.table_names())
         marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
         if _ATTACHED in marks:
             db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
-        if missing := sorted(set(db.own) - names - {LEASES}):  # which datasets of version 0.1 do not have
+        if missing := sorted(set(db.own_tables) - names - {LEASES}):  # datasets of version 0.1 lack the table of leases
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
@@ -180,8 +191,8 @@ class Database:
         return db
 
     def _half_made(self, present: set[str]) -> bool:
-        """Whether somebody was interrupted while making a dataset here: our tables, and nothing in them yet."""
-        tables = [self.table(name) for name in present & set(self.own)]
+        """Whether an earlier ``create`` was interrupted here: our tables exist, without rows."""
+        tables = [self.table(name) for name in present & set(self.own_tables)]
         return all(_MARK in (t.schema.metadata or {}) and not t.count_rows() for t in tables)
 
     def _connect(self) -> Any:
@@ -192,29 +203,58 @@ class Database:
                 f"The place {self.uri!r} cannot be opened: {first_line(e)}. Check the path and its rights."
             ) from e
 
-    def names(self) -> list[str]:
-        """All tables of the database, those of others too."""
+    def table_names(self) -> list[str]:
+        """All tables of the database, including those of other programs."""
         return sorted(self._connect().list_tables().tables)
 
-    def table(self, name: str, version: int | None = None) -> Any:
-        """A table as it is now, or as it was at a version."""
-        place = f"{self.uri.rstrip('/')}/{name}.lance"
+    def table(self, name: str, version: int | None = None) -> lance.LanceDataset:
+        """A table as it is now, or as of ``version``.
+
+        Each call sees the newest version that any process has committed. The object belongs to the caller: writing
+        through it, which moves it to a later version, changes no other.
+
+        Raises ``StoreError``; for a missing version, and for the missing table of leases, what Lance raises.
+        """
         attached = self.attachment if name == "samples" else None
-        if attached is not None:
-            place = attached.place(self.uri)
+        location = attached.location(self.uri) if attached is not None else f"{self.uri.rstrip('/')}/{name}.lance"
         try:
-            return lance.dataset(place, version=version, storage_options=self.storage_options)
+            if version is not None:  # not by way of an open table, which may remember versions that were cleaned up
+                return lance.dataset(location, version=version, storage_options=self.storage_options)
+            return self._newest(location)
         except (ValueError, OSError) as e:
             if attached is not None:
                 raise StoreError(
                     f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
                 ) from e
-            if version is not None or name == LEASES:  # which may be gone, as the caller knows
+            if version is not None or name == LEASES:  # either may be missing, and the callers handle it
                 raise
             raise unusable_table(e, self.uri, name, "opened") from e
 
+    def _newest(self, location: str) -> lance.LanceDataset:
+        """The newest version of a table.
+
+        Opening a table costs some fifteen times as much as asking an open one for its latest version, so tables on a
+        local disk stay open. The number of the version alone does not identify a table: a dataset that was overwritten
+        has a new table with the same numbers. Its folder differs, so that is compared too.
+        """
+        identity = _identity(location)
+        kept = self._open_tables.get(location)
+        if identity is None or kept is None or kept[0] != identity:
+            table = lance.dataset(
+                location, storage_options=self.storage_options, metadata_cache_size_bytes=_METADATA_CACHE
+            )
+        else:
+            table = kept[1]
+            if (latest := table.latest_version) != table.version:
+                table = table.checkout_version(latest)
+        if identity is None:
+            return table
+        if kept is None or kept[1] is not table:
+            self._open_tables[location] = identity, table
+        return table.checkout_version(table.version)  # a copy, as writes move the object to the version that they make
+
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Add rows; one version."""
+        """Add rows, in one version."""
         table = self.table(name)
         with translate_errors(self.uri, name, "written"):
             lance.write_dataset(
@@ -222,26 +262,38 @@ class Database:
             )
 
     def delete(self, name: str, where: str) -> None:
-        """Delete rows; one version."""
+        """Delete the rows that meet an SQL condition, in one version."""
         table = self.table(name)
         with translate_errors(self.uri, name, "written"):
             table.delete(where)
 
     def delete_rows(self, name: str, row_ids: np.ndarray) -> None:
-        """Delete rows by their ``_rowid``; a version for each so many."""
-        for at in range(0, len(row_ids), _ROWS):
-            self.delete(name, f"_rowid IN ({', '.join(map(str, row_ids[at : at + _ROWS].tolist()))})")
+        """Delete rows by their ``_rowid``, in batches of one version each."""
+        for at in range(0, len(row_ids), _ROWS_PER_CONDITION):
+            self.delete(name, f"_rowid IN ({', '.join(map(str, row_ids[at : at + _ROWS_PER_CONDITION].tolist()))})")
 
     def scan(
         self, name: str, columns: Columns = None, where: str | None = None, version: int | None = None,
         address: bool = False, row_id: bool = False, limit: int | None = None,
     ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-        """Stream rows in bounded memory; ``address`` adds ``_rowaddr`` and ``_rowid``, ``row_id`` the latter alone.
+        """Stream rows in bounded memory.
 
-        ``columns`` may name SQL expressions.
+        Args:
+            name: the table.
+            columns: names, or name → SQL expression; all columns by default.
+            where: an SQL condition.
+            version: the version to read; the newest by default.
+            address: add ``_rowaddr`` and ``_rowid``.
+            row_id: add ``_rowid``.
+            limit: the largest number of rows.
         """
-        table = self.table(name, version)
-        chosen = columns if columns is None or isinstance(columns, Mapping) else list(columns)
+        yield from self._scan(self.table(name, version), name, columns, where, address, row_id, limit)
+
+    def _scan(
+        self, table: lance.LanceDataset, name: str, columns: Columns, where: str | None,
+        address: bool = False, row_id: bool = False, limit: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
+        chosen = dict(columns) if isinstance(columns, Mapping) else list(columns) if columns is not None else None
         try:
             yield from table.scanner(
                 columns=chosen,
@@ -262,7 +314,7 @@ class Database:
             ) from e
 
     def count(self, name: str, where: str | None = None) -> int:
-        """How many rows there are."""
+        """The number of rows that meet an SQL condition, or of all."""
         table = self.table(name)
         try:
             return int(table.count_rows(where))
@@ -270,25 +322,40 @@ class Database:
             raise unusable_table(e, self.uri, name, "read") from e
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows as one table."""
-        schema = self.table(name).schema.remove_metadata()
+        """Rows as one Arrow table; for small tables."""
+        table = self.table(name)
+        schema = table.schema.remove_metadata()
         if columns is not None:
             schema = pa.schema([schema.field(c) for c in columns])
-        return pa.Table.from_batches(self.scan(name, columns, where), schema)
+        return pa.Table.from_batches(self._scan(table, name, columns, where), schema)
 
     def optimize(self) -> None:
-        """Put small files together, in every table; nothing that a reader sees changes."""
-        for name in self.own:
+        """Compact the small files of every table. Rows do not change."""
+        for name in self.own_tables:
             self.table(name).optimize.compact_files()
 
     def _stored(self, name: str) -> pa.Schema:
-        """A schema with what the store shall know of it: our mark, and that ids are random text, not worth compressing."""
+        """A schema with metadata for Lance: our format, the attachment, and no compression for ids, which are random text."""
         plain = {b"lance-encoding:compression": b"none"}
-        fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in self.own[name]]
+        fields = [f.with_metadata(plain) if f.name in ("label_id", "remote_id") else f for f in self.own_tables[name]]
         marks = {_MARK: FORMAT.encode()}
         if self.attachment is not None:
             marks[_ATTACHED] = json.dumps(asdict(self.attachment)).encode()
         return pa.schema(fields, marks)
+
+
+def _identity(location: str) -> _Identity | None:
+    """What tells a table's folder from one that replaced it; ``None`` where it is not on a local disk, or does not exist.
+
+    An inode may be used again after its folder was deleted, but not with the same time of change.
+    """
+    if "://" in location:
+        return None
+    try:
+        found = os.stat(location)
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 def quote(text: str) -> str:
@@ -297,5 +364,5 @@ def quote(text: str) -> str:
 
 
 def in_list(column: str, values: Sequence[str]) -> str:
-    """An ``IN`` condition."""
+    """An SQL ``IN`` condition for strings."""
     return f"{column} IN ({', '.join(map(quote, values))})"

@@ -35,7 +35,7 @@ def log_in(call: Call) -> Answer:
 
 @route("POST", "/auth/logout")
 def log_out(call: Call) -> Answer:
-    """Also with an access token it is the user's legacy key that goes."""
+    """Deletes the user's legacy key, even if the call came with an access token."""
     call.user.key = None
     call.state.sessions.pop(call.request.cookies.get("sessionid", ""), None)
     return answer({"detail": "Successfully logged out."})

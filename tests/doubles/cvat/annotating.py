@@ -42,14 +42,14 @@ def get_of_job(call: Call) -> Answer:
 
 
 def refuse_export(call: Call) -> None:
-    """Files of annotations were once asked for here."""
+    """The former call to export annotations."""
     if call.since(2, 32) and any(name in call.request.query for name in EXPORT_PARAMETERS):
         kind = call.request.path.split("/")[1]
         raise gone_export(f"/api/{kind}/id/dataset/export?save_images=False")
 
 
 def refuse_import(call: Call) -> None:
-    """And the state of an import."""
+    """The former call for the state of an import."""
     if call.since(2, 38) and ("format" in call.request.query or "rq_id" in call.request.query):
         raise TextError(
             410,

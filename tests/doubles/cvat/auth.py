@@ -1,4 +1,4 @@
-"""Who calls: token, access token, session cookie or password; and the limit for those who do not say."""
+"""Authentication by token, access token, session cookie or password, and the rate limit for anonymous calls."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def check_csrf(request: Request) -> None:
 
 
 def check_token_may(token: AccessToken | None, request: Request, reads: bool) -> None:
-    """An access token never changes the user or the tokens; a read-only one changes nothing."""
+    """Refuse what an access token may not do: change the user or the tokens, or anything if it is read-only."""
     if token is None or request.method in SAFE:
         return
     if request.path.startswith(("/auth/access_tokens", "/users")):

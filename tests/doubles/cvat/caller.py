@@ -1,4 +1,4 @@
-"""A plain client for the double's own tests: no session, no cookies, every status looked at."""
+"""A plain client for the double's own tests: no session, no cookies, every status is checked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def files(*names: str) -> dict[str, bytes]:
 
 
 class Caller:
-    """Speaks for one user, the superuser unless another's header is given."""
+    """Calls as one user: the superuser, unless the headers of another are given."""
 
     def __init__(self, server: CvatServer, authorization: str | None = None) -> None:
         self.server = server
@@ -116,7 +116,7 @@ class Caller:
     # Annotations
 
     def box(self, task: int, frame: int = 0, **fields: Json) -> Json:
-        """A rectangle, and nothing more than is needed."""
+        """A rectangle with the required fields only."""
         label = fields.pop("label_id", None) or self.label(task)["id"]
         return {"type": "rectangle", "frame": frame, "label_id": label, "points": [1, 2, 30, 40], **fields}
 

@@ -1,4 +1,4 @@
-"""What an annotation body must look like: field by field, as far as the release checks, and not further."""
+"""Validation of the bodies of annotations, field by field, exactly as far as the release checks them."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def flag(item: Json, name: str, faults: Faults) -> bool:
 
 
 def numbers(points: Json, faults: Faults) -> list[float]:
-    """A text is read letter by letter, and each is told to be no number."""
+    """A text is read as a list of letters, each of which is reported as an invalid number."""
     if not isinstance(points, list | str):
         raise crash()
     wrong = [at for at, number in enumerate(points) if type(number) not in (int, float)]
@@ -235,7 +235,7 @@ def numbers(points: Json, faults: Faults) -> list[float]:
 
 
 def attribute(item: Json, faults: Faults) -> Json:
-    """Any value becomes text: `true` is "True", and null is "None". Over a missing one the server falls."""
+    """Any value becomes a text: `true` is "True", and null is "None". A missing one crashes the server."""
     if "value" not in item:
         raise crash()
     text = str(item["value"]).strip()

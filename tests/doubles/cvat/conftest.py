@@ -1,4 +1,4 @@
-"""Who calls the doubles: servers of both versions, or of one, each test's own; media are ready as soon as they are sent."""
+"""Fixtures: callers of servers of both versions, or of one; each test has its own. Media are ready as soon as they are sent."""
 
 from __future__ import annotations
 

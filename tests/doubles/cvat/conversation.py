@@ -1,4 +1,4 @@
-"""One fixed conversation with a CVAT server, and what of its answers a double must match.
+"""A fixed conversation with a CVAT server, and which parts of its answers a double must match.
 
 The golden recordings in `tests/golden/cvat` are reduced from conversations with real CVAT 2.15.0 and 2.73.0 servers. Of each
 answer they keep what a client can rely on: status, content type, and the shape of the body – its keys, and for each value
@@ -72,7 +72,7 @@ def heard(step: str, method: str, path: str, status: int, content_type: str, bod
 
 
 def reduced(value: Json, leaf: Callable[[Json], Json]) -> Json:
-    """Keys stay, and a list becomes the set of its members, for their order means nothing."""
+    """An answer with its keys; a list becomes the set of its members, as their order has no meaning."""
     if isinstance(value, dict):
         return {key: reduced(member, leaf) for key, member in sorted(value.items())}
     if isinstance(value, list):
@@ -99,7 +99,7 @@ def read(path: Path) -> list[Heard]:
 
 
 def differences(expected: list[Heard], found: list[Heard]) -> Iterator[str]:
-    """A line for each step that is missing, too much, or answered otherwise."""
+    """A line for each step that is missing, superfluous, or has another answer."""
     by_step = {one.step: one for one in found}
     for one in expected:
         other = by_step.pop(one.step, None)
@@ -128,7 +128,7 @@ def hold(url: str, username: str, password: str) -> list[Heard]:
 
 
 class Talk:
-    """Says things to a server and notes the answers. Ids have names, and are written as `{name}` in paths."""
+    """Calls a server and records the answers. Ids have names, and are written as `{name}` in paths."""
 
     def __init__(self, url: str) -> None:
         self.api, self.recording = f"{url}/api", list[Heard]()

@@ -16,7 +16,7 @@ Json = Any
 
 
 class Failure(Exception):
-    """What the work fails with; `kind` is the class the server's traceback names."""
+    """Why the work fails; `kind` is the class of the exception in the server's traceback."""
 
     def __init__(self, text: str, kind: str = "ValueError") -> None:
         super().__init__(text)
@@ -31,7 +31,7 @@ def refused(text: str) -> Failure:
 
 
 def work(state: State) -> None:
-    """Let the background work go on as far as the time allows."""
+    """Do the background work that is due by now."""
     for task in list(state.tasks.values()):
         creation = task.creation
         if creation is None or creation.status not in ("queued", "started"):
@@ -95,7 +95,7 @@ def create(state: State, task: Task, options: dict[str, Json]) -> None:
 
 
 def sources(state: State, task: Task, options: dict[str, Json]) -> dict[str, bytes]:
-    """The files of known kinds, sent or found on the share; others are dropped without a word."""
+    """The files of known kinds, sent or on the share; others are ignored."""
     files = dict(task.files)
     for path in options.get("server_files", []):
         inside = {

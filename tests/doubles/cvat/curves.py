@@ -1,4 +1,4 @@
-"""Polygons and polylines between two keyframes: their points are paired by how far along the line they lie."""
+"""Polygons and polylines between two keyframes: their points are paired by their position along the outline."""
 
 from __future__ import annotations
 

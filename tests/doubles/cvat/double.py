@@ -1,4 +1,4 @@
-"""The server as a test holds it: start it, look into it, and have it misbehave."""
+"""The server for tests: start it, look at its state, and inject faults."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CvatServer:
         self.close()
 
     def close(self) -> None:
-        """End all connections. A second time it does nothing."""
+        """End all connections. Further calls do nothing."""
         if self._thread.is_alive():
             self._server.stop()
             self._thread.join()
@@ -82,7 +82,7 @@ class CvatServer:
             return self.state.key_of(self._user(name))
 
     def add_user(self, name: str, password: str) -> User:
-        """An ordinary user. One who is there already gets the password."""
+        """Add an ordinary user, or set the password of an existing one."""
         with self.state.lock:
             user = self.state.user_named(name) or self.state.add_user(name, password)
             user.password = password
@@ -156,12 +156,12 @@ class CvatServer:
 
     @property
     def requests(self) -> list[Record]:
-        """The calls that came, in the order of their answers."""
+        """The calls so far, in the order of their answers."""
         return self._server.records
 
     @property
     def slips(self) -> list[str]:
-        """Tracebacks of handlers that fell over what a client sent; it was answered with a bare 500."""
+        """Tracebacks of handlers that crashed on what a client sent, which got a plain 500."""
         return self.state.slips
 
     # Its ways
@@ -176,11 +176,11 @@ class CvatServer:
         self.state.limits.creation_delay = seconds
 
     def throttle(self, calls: int | None, period: float = 60.0) -> None:
-        """So many anonymous calls are let through in so many seconds; with None, all."""
+        """The number of anonymous calls that are allowed in a number of seconds; with None, all."""
         self.state.limits.anonymous_calls, self.state.limits.anonymous_period = calls, period
 
     def advance(self, seconds: float) -> None:
-        """Time passes: work gets done, results and tokens expire."""
+        """Advance the clock: work is done, results and tokens expire."""
         with self.state.lock:
             self.state.shift += timedelta(seconds=seconds)
 
@@ -211,5 +211,5 @@ class CvatServer:
         self._server.faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Nothing more goes wrong by plan."""
+        """Remove all planned faults."""
         self._server.faults.clear()

@@ -35,7 +35,7 @@ class TextError(Exception):
 
 
 def crash() -> PageError:
-    """The bare 500 the server answers to several plain mistakes of a client."""
+    """The plain 500 that the server answers to several mistakes of a client."""
     return PageError(500, "Server Error (500)", "")
 
 
@@ -61,7 +61,7 @@ def unknown_field() -> ApiError:
 
 
 def gone_export(path: str) -> TextError:
-    """Where files were once asked for."""
+    """The answer of the former export calls."""
     return TextError(
         410,
         f"This endpoint is no longer supported.\nTo initiate the export process, use POST {path}.\n"

@@ -1,4 +1,4 @@
-"""The start of an export. No file is ever made: the work stays under way."""
+"""The start of an export. No file is ever made: the request stays in progress."""
 
 from __future__ import annotations
 

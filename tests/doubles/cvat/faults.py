@@ -1,4 +1,4 @@
-"""Answers given instead of the handlers', or lost on their way: what a test plans to go wrong."""
+"""Planned faults: answers that replace those of the handlers, and answers that are lost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """What is still to go wrong, in the order of planning."""
+    """The planned faults, in order."""
 
     planned: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -54,7 +54,7 @@ class Faults:
             self.planned.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The first fault that this call is meant for."""
+        """Remove and return the first fault that applies to this call."""
         with self.lock:
             for fault in self.planned:
                 if fault.method in ("*", method) and fault.path.search(path):

@@ -43,7 +43,7 @@ def whole_number(fields: dict[str, Json], name: str, default: int) -> int:
 
 
 def user_given(call: Call, value: Json) -> User | None:
-    """The user of an id. Anything that is none makes the server fail, and not only complain."""
+    """The user with an id. Any other value crashes the server."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value not in call.state.users:

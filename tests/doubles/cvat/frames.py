@@ -1,4 +1,4 @@
-"""Media as they are read: the list of frames, single frames, chunks."""
+"""Reading media: the list of frames, single frames, chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes to a task whose jobs hold copies of ground-truth frames."""
+"""Writes to a task whose jobs have copies of ground-truth frames."""
 
 from __future__ import annotations
 

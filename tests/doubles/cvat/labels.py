@@ -1,4 +1,4 @@
-"""Labels: made and changed through their project or task, or one by one."""
+"""Labels: created and changed through their project or task, or one by one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def default_color(name: str) -> str:
 
 
 def check_labels(specs: Json, state: State, *, creating: bool = True) -> None:
-    """Field by field; a fault names the position of its label."""
+    """Validate labels field by field; an error names the position of the label."""
     if not isinstance(specs, list):
         raise ApiError(400, {"labels": [f'Expected a list of items but got type "{type(specs).__name__}".']})
     faults = [label_faults(spec, state, creating and "id" not in spec) for spec in specs]

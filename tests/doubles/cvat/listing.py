@@ -17,7 +17,7 @@ DEFAULT_PAGE_SIZE = 10
 
 
 def not_found(call: Call, kind: str) -> ApiError:
-    """The words changed between releases; the status did not."""
+    """The message differs between releases, the status does not."""
     text = f"No {kind} matches the given query." if call.since(2, 16) else "Not found."
     return ApiError(404, {"detail": text})
 

@@ -1,4 +1,4 @@
-"""What a media file is: its kind by name, its size in pixels, and a video's number of frames."""
+"""Media files: the kind by the name, the size in pixels, and the number of frames of a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The annotations of a task, put together from its jobs: objects on shared frames are matched by geometry."""
+"""The annotations of a task, merged from its jobs: objects on shared frames are matched by geometry."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FlatObjects:
 
 
 def match(new: list[Json], old: list[Json], least: float, like: Likeness) -> list[tuple[Json, Json]]:
-    """Pairs, the most alike first, each object once."""
+    """Pairs, the most similar first, with each object once."""
     scores = [(like(a, b), i, j) for i, a in enumerate(new) for j, b in enumerate(old)]
     pairs, left, right = [], set(), set()
     for score, i, j in sorted(scores, key=lambda entry: -entry[0]):

@@ -1,4 +1,4 @@
-"""A task moves into a project: its annotations get the project's labels and attributes, which are found by name."""
+"""Moving a task into a project: its annotations get the labels and attributes of the project that have the same names."""
 
 from __future__ import annotations
 

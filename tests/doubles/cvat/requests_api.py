@@ -1,4 +1,4 @@
-"""How the background work stands: the old status of a task, and the requests API."""
+"""The state of the background work: the old status of a task, and the requests API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which handler answers a method and a path, and what is checked before it: form of the call, credentials, method."""
+"""Routes calls to handlers, after checks of the form of the call, the credentials and the method."""
 
 from __future__ import annotations
 

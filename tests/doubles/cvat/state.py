@@ -1,4 +1,4 @@
-"""All that the server remembers: users, projects, labels, tasks, jobs and their annotations."""
+"""The state of the server: users, projects, labels, tasks, jobs and their annotations."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ class Limits:
 
 
 class State:
-    """The whole memory, under one lock."""
+    """The whole state, under one lock."""
 
     def __init__(self, version: Version, seed: int = 0) -> None:
         self.version, self.lock, self.limits = version, threading.RLock(), Limits()

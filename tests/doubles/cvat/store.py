@@ -1,4 +1,4 @@
-"""The annotations of a job: added, removed, and put back when a later part of the same write fails."""
+"""The annotations of a job: added, removed, and rolled back when a later part of the same write fails."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def parts_of(kind: str, item: Json) -> Iterator[tuple[str, Json]]:
 
 
 def drop_label(state: State, tasks: list[Task], label_id: int) -> None:
-    """Remove the annotations of a label that goes."""
+    """Remove the annotations of a label that is deleted."""
     journal = Journal(state)
     for job in (job for task in tasks for job in task.jobs):
         for kind in KINDS:
@@ -98,7 +98,7 @@ def drop_label(state: State, tasks: list[Task], label_id: int) -> None:
 
 
 def drop_attribute(tasks: list[Task], attribute_id: int) -> None:
-    """Remove the values of an attribute that goes."""
+    """Remove the values of an attribute that is deleted."""
     for job in (job for task in tasks for job in task.jobs):
         for kind in KINDS:
             for item in job.annotations[kind].values():
@@ -107,6 +107,6 @@ def drop_attribute(tasks: list[Task], attribute_id: int) -> None:
 
 
 def forget(state: State, task: Task) -> None:
-    """Free the ids of a task that goes."""
+    """Free the ids of a task that is deleted."""
     for job in task.jobs:
         Journal(state).clear(job)

@@ -1,4 +1,4 @@
-"""Annotations as a GET shows them: every attribute of the label has a value, and nothing comes in the order sent."""
+"""Annotations as a GET returns them: with a value for every attribute of the label, in another order than they were sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotations written to a job, or to a task and so to its jobs by frame. A write is done as a whole or not at all."""
+"""Writing annotations to a job, or to a task and so to its jobs by frame. A write is atomic."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Writer:
 
 
 def check_intervals(intervals: list[Json], job: Job) -> None:
-    """They cannot be cut: a task of several jobs takes none."""
+    """Intervals cannot be cut: a task of several jobs refuses them."""
     for interval in intervals:
         stop = interval["start"] if interval["stop"] is None else interval["stop"]
         if not (job.start <= interval["start"] <= job.stop and stop <= job.stop + 1):

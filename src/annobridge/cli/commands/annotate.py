@@ -50,7 +50,7 @@ FilterLabels = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")]
 MediaField = Annotated[str, typer.Option(help="The column with the files that are sent.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Send nothing if some labels would not be sent as they are.")]
-BackendOption = Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")]
+BackendName = Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")]
 
 
 def annotate(
@@ -73,7 +73,7 @@ def annotate(
     filter_labels: FilterLabels = None,
     limit: Limit = None,
     media_field: MediaField = "filepath",
-    backend: BackendOption = None,
+    backend: BackendName = None,
     option: BackendOptions = None,
     strict: Strict = False,
     launch: Annotated[bool, typer.Option("--launch", help="Open the tool in the browser.")] = False,

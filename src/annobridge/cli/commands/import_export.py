@@ -33,7 +33,7 @@ def import_(
         bool, typer.Option("--strict", help="Import nothing if something would be left out or changed.")
     ] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
-    coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it cannot be told.")] = None,
+    coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it is ambiguous.")] = None,
     schema: Annotated[
         str | None, typer.Option(metavar="FILE:CLASS", help="A pydantic model with the types of the attributes.")
     ] = None,

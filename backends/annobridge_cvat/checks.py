@@ -1,4 +1,4 @@
-"""What CVAT cannot hold, found before anything is sent: sentences with the cure."""
+"""Checks before anything is sent: what CVAT cannot store, as sentences that say how to correct it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 from annobridge.backend import Task
 from annobridge.backend.kit import FlatPoints, rows_problem, value_problem
 from annobridge.core import attributes as lists
-from annobridge.core.arrays import any_of, as_array, as_mask, list_lengths, not_null, points_known
+from annobridge.core.arrays import Bools, any_of, as_array, as_mask, list_lengths, not_null, points_known
 from annobridge.core.schema import Attribute, FieldSchema, LabelSchema
 
 from . import media, values
 from .config import CvatConfig
-from .vocabulary import LONGEST_NAME, VALUE, Vocabulary
+from .vocabulary import MAX_NAME, VALUE, Vocabulary
 
 _TYPES = {"occluded": ("checkbox",), "group": ("int",), "z_order": ("int",), "source": ("text", "select", "radio")}
 SOURCES = ("manual", "auto", "semi-auto", "file", "consensus")
 
 
-def of_schema(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Iterator[str]:
-    """Problems of a schema, of the options, and of both together."""
+def schema_problems(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Iterator[str]:
+    """Problems of the schema and the options."""
     yield from _options(schema, config)
     kinds = set(pc.unique(samples["media_type"]).to_pylist())
     yield from _files(samples, config, kinds)
@@ -37,8 +37,8 @@ def of_schema(schema: LabelSchema, samples: pa.Table, config: CvatConfig) -> Ite
     for entry in Vocabulary.of(schema, config.builtin()).entries:
         if entry.name != entry.name.strip():
             yield f"The label {entry.name!r} begins or ends with a space, which CVAT does not keep; leave it out."
-        if len(entry.name) > LONGEST_NAME:
-            yield f"The label {entry.name!r} has {len(entry.name)} characters, and CVAT takes {LONGEST_NAME}; shorten it."
+        if len(entry.name) > MAX_NAME:
+            yield f"The label {entry.name!r} has {len(entry.name)} characters, and CVAT takes {MAX_NAME}; shorten it."
 
 
 def _files(samples: pa.Table, config: CvatConfig, kinds: set[str]) -> Iterator[str]:
@@ -86,32 +86,31 @@ def _field(spec: FieldSchema) -> Iterator[str]:
         where = f"{spec.name}.attributes.{a.name}"
         if a.name != a.name.strip():
             yield f"{where}: begins or ends with a space, which CVAT does not keep; leave it out."
-        if len(a.name) > values.LONGEST_NAME:
-            yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.LONGEST_NAME}; shorten the name."
-        if len("\n".join(values.definition(a)["values"])) > values.LONGEST:
-            yield f"{where}: its choices are together longer than CVAT's {values.LONGEST} characters; make it a text."
+        if len(a.name) > values.MAX_NAME:
+            yield f"{where}: has {len(a.name)} characters, and CVAT takes {values.MAX_NAME}; shorten the name."
+        if len("\n".join(values.definition(a)["values"])) > values.MAX_VALUE:
+            yield f"{where}: its choices are together longer than CVAT's {values.MAX_VALUE} characters; make it a text."
         choices = [values.encode(a, None, v) for v in a.values] if values.input_type(a) in ("select", "radio") else []
         if any("\n" in choice for choice in choices) or len(set(choices)) < len(choices):
             yield f"{where}: has choices of several lines, or that only spaces tell apart, which CVAT does not keep; rename them."
-        if len(values.encode(a, None, a.default)) > values.LONGEST_DEFAULT:
-            yield f"{where}: its default is longer than CVAT's {values.LONGEST_DEFAULT} characters; shorten it."
+        if len(values.encode(a, None, a.default)) > values.MAX_DEFAULT:
+            yield f"{where}: its default is longer than CVAT's {values.MAX_DEFAULT} characters; shorten it."
 
 
-def of_task(task: Task, config: CvatConfig) -> Iterator[str]:
-    """Problems of the labels of a task."""
+def task_problems(task: Task, config: CvatConfig) -> Iterator[str]:
+    """Problems of the labels of a task: values, shapes and tracks."""
     labels = task.labels.combine_chunks()
-    yield from _attributes(task.schema, labels, config)
+    yield from _values(task.schema, labels, config)
     yield from _shapes(labels)
     yield from _skeletons(task.schema, labels)
     yield from _tracks(task.schema, labels)
 
 
-def _attributes(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> Iterator[str]:
-    sources = config.source_attr
+def _values(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> Iterator[str]:
     for spec in schema.fields.values():
         rows = labels.filter(pc.equal(labels["field"], spec.name))
         if spec.type == "scalar":
-            yield from _texts(spec.name, VALUE, rows["value"])
+            yield from _lengths(spec.name, rows["value"])
             if spec.classes:
                 yield from value_problem(spec.name, None, rows["value"], partial(values.misfit, spec.value))
         for name in spec.all_attributes():
@@ -125,43 +124,51 @@ def _attributes(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> It
                 )
             ]
             yield from found[:1]
-            if name == sources and (bad := [t for t in texts if json.loads(t) not in SOURCES]):
+            if name == config.source_attr and (bad := [t for t in texts if json.loads(t) not in SOURCES]):
                 yield f"{spec.name}: some labels have {name} = {bad[0]}; CVAT knows {', '.join(SOURCES)}."
 
 
-def _texts(field: str, name: str, texts: pa.ChunkedArray) -> Iterator[str]:
-    plain = Attribute(name, "text")
+def _lengths(field: str, texts: pa.ChunkedArray) -> Iterator[str]:
+    plain = Attribute(VALUE, "text")
     longest = max((len(values.encode(plain, t)) for t in pc.unique(texts).drop_null().to_pylist()), default=0)
-    if longest > values.LONGEST:
-        yield f"{field}: a {name} has {longest} characters, and CVAT keeps {values.LONGEST}; shorten it."
+    if longest > values.MAX_VALUE:
+        yield f"{field}: a {VALUE} has {longest} characters, and CVAT keeps {values.MAX_VALUE}; shorten it."
 
 
 def _shapes(labels: pa.Table) -> Iterator[str]:
-    points, kind = as_array(labels["points"]), labels["kind"]
-    none = as_mask(pc.equal(kind, "keypoints")) & (points_known(points) == 0)
-    yield from rows_problem(labels, none, "keypoints of which none is there; delete them, or give a point.")
-    lost = as_mask(pc.equal(kind, "skeleton")) & not_null(labels["index"]) & (points_known(points) == 0)
-    yield from rows_problem(labels, lost, "tracked skeletons of which no point is there; delete them, or give a point.")
-    one_part = pc.is_in(kind, pa.array(["keypoints", "skeleton", "cuboid"]))
-    many = as_mask(one_part) & not_null(points) & (list_lengths(points) > 1)
+    points, is_tracked = as_array(labels["points"]), not_null(labels["index"])
+    has_none, has_several = points_known(points) == 0, list_lengths(points) > 1
+
+    def is_kind(*kinds: str) -> Bools:
+        return as_mask(pc.is_in(labels["kind"], pa.array(kinds)))
+
     yield from rows_problem(
-        labels, many, "of several parts, which CVAT has for polygons and polylines only; split them."
-    )
-    eight = as_mask(pc.equal(kind, "cuboid")) & not_null(points) & (FlatPoints.of(points).counts() != 8)
-    yield from rows_problem(labels, eight, "cuboids without eight corners; give eight points.")
-    indexed = not_null(labels["index"]) & as_mask(
-        pc.is_in(kind, pa.array(["classification", "scalar", "segmentation"]))
+        labels, is_kind("keypoints") & has_none, "keypoints of which none is there; delete them, or give a point."
     )
     yield from rows_problem(
-        labels, indexed, "with an index, and CVAT has no tracks of tags or segmentations; clear the index."
-    )
-    parts = (
-        as_mask(pc.is_in(kind, pa.array(["polygon", "polyline"])))
-        & not_null(labels["index"])
-        & (list_lengths(points) > 1)
+        labels,
+        is_kind("skeleton") & is_tracked & has_none,
+        "tracked skeletons of which no point is there; delete them, or give a point.",
     )
     yield from rows_problem(
-        labels, parts, "tracked shapes of several parts, which CVAT cannot follow; send each as its own."
+        labels,
+        is_kind("keypoints", "skeleton", "cuboid") & has_several,
+        "several parts, which CVAT has for polygons and polylines only; split them.",
+    )
+    yield from rows_problem(
+        labels,
+        is_kind("cuboid") & not_null(points) & (FlatPoints.of(points).counts() != 8),
+        "cuboids without eight corners; give eight points.",
+    )
+    yield from rows_problem(
+        labels,
+        is_kind("classification", "scalar", "segmentation") & is_tracked,
+        "an index, and CVAT has no tracks of tags or segmentations; clear the index.",
+    )
+    yield from rows_problem(
+        labels,
+        is_kind("polygon", "polyline") & is_tracked & has_several,
+        "tracked shapes of several parts, which CVAT cannot follow; send each part as a label of its own.",
     )
 
 
@@ -171,7 +178,7 @@ def _skeletons(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
             size, counts = len(spec.skeleton.labels), FlatPoints.of(labels["points"]).counts()
             wrong = as_mask(pc.equal(labels["field"], spec.name)) & (counts != size)
             yield from rows_problem(
-                labels, wrong, f"skeletons that have not the {size} points of the schema; correct them."
+                labels, wrong, f"skeletons that do not have the {size} points of the schema; correct them."
             )
 
 
@@ -189,17 +196,14 @@ def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
             f"{first['field']}: the track {first['index']} has two {first['label']!r} in {where}sample {first['sample_id']!r}; "
             "give each object an index of its own."
         )
-    owner = ["field", "label", "index"] + (["sample_id"] if not_null(rows["frame_number"]).any() else [])
+    # In a video, a track is within one sample; without frame numbers, it is over the images.
+    track = ["field", "label", "index"] + (["sample_id"] if not_null(rows["frame_number"]).any() else [])
     for spec in schema.fields.values():
-        of = rows.filter(pc.equal(rows["field"], spec.name))
+        own = rows.filter(pc.equal(rows["field"], spec.name))
         for name in spec.all_attributes():
-            found = of.select(owner).append_column("value", pa.chunked_array([lists.values(of["attributes"], name)]))
-            fixed = any_of((held for a, held in lists.held(spec, name, of["label"]) if not a.mutable), of.num_rows)
-            if pc.any(pc.greater(_different(found.filter(pa.array(fixed)), owner), 1)).as_py():
+            column = pa.chunked_array([lists.values(own["attributes"], name)])
+            fixed = any_of((held for a, held in lists.held(spec, name, own["label"]) if not a.mutable), own.num_rows)
+            by_track = own.select(track).append_column("value", column).filter(pa.array(fixed)).group_by(track)
+            counts = by_track.aggregate([("value", "count_distinct", pc.CountOptions(mode="all"))])
+            if pc.any(pc.greater(counts["value_count_distinct"], 1)).as_py():
                 yield f"{spec.name}.attributes.{name}: changes within a track; give the attribute 'mutable': True."
-
-
-def _different(rows: pa.Table, key: list[str]) -> pa.ChunkedArray:
-    return rows.group_by(key).aggregate([("value", "count_distinct", pc.CountOptions(mode="all"))])[
-        "value_count_distinct"
-    ]

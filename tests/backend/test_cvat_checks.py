@@ -1,4 +1,4 @@
-"""What CVAT cannot hold is told before anything is sent, with the cure."""
+"""What CVAT cannot store is reported before anything is sent, with the cure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from annobridge.core import rows
 from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.core.schema import LabelSchema
 from annobridge.store.media import FileMedia
-from annobridge_cvat import CvatConfig, limits, media, values
+from annobridge_cvat import CvatConfig, checks, media, values
 
 DETECTIONS: dict[str, Any] = {"type": "detections", "classes": ["car"]}
 
@@ -26,7 +26,7 @@ def samples(*paths: str, media_type: str = "image") -> pa.Table:
 
 def of_schema(fields: dict[str, Any], media_type: str = "image", **options: Any) -> list[str]:
     schema = LabelSchema.parse(fields)
-    return list(limits.of_schema(schema, samples(media_type=media_type), CvatConfig(**options)))
+    return list(checks.schema_problems(schema, samples(media_type=media_type), CvatConfig(**options)))
 
 
 def with_attribute(name: str, **spec: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def of_labels(
     found = samples()
     labels = pa.Table.from_pylist(table, schema=LABELS)
     task = Task("t", LabelSchema.parse({field: spec}), found, labels, FileMedia.of(found))
-    return list(limits.of_task(task, CvatConfig(**options)))
+    return list(checks.task_problems(task, CvatConfig(**options)))
 
 
 KEYPOINTS = {"type": "keypoints", "classes": ["p"]}
@@ -148,7 +148,7 @@ def followed(frame: int, **extra: Any) -> rows.Label:
             rows.Skeleton("p", [(0, 0)]),
             {"type": "skeletons", "classes": ["p"], "skeleton": {"labels": ["a", "b"]}},
             "field",
-            "skeletons that have not the 2 points of the schema",
+            "skeletons that do not have the 2 points of the schema",
         ),
     ],
 )

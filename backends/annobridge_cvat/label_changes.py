@@ -1,4 +1,8 @@
-"""Fate: what became of labels that are not on the server as they were sent, and what that says of annotations which are missing."""
+"""Labels of CVAT's label set that were removed, renamed or made again since the upload.
+
+The server deletes all annotations of a label together with it. Those are not deletions of a person, so they must not be
+reported as such.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,20 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.core.arrays import Bools, as_mask
+from annobridge.core.arrays import as_mask
 
-from .numbers import Current
-from .vocabulary import Entry
+from .label_set import CurrentLabels
+from .vocabulary import Entry, rows_of
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """Entries without a label on the server, with all annotations gone (``removed``) or some there under other labels
-    (``relabelled``); and those whose label was made again (``remade``), without annotations that were sent.
+class LabelChanges:
+    """What happened to the labels of a vocabulary's entries.
+
+    Attributes:
+        removed: entries that have no label on the server, and no annotation either.
+        relabelled: entries that have no label on the server, but annotations, under other labels.
+        remade: entries whose label was made again, and that lack annotations which were sent.
     """
 
     removed: tuple[Entry, ...]
@@ -25,15 +33,20 @@ class Fate:
     remade: tuple[Entry, ...]
 
     @classmethod
-    def of(cls, now: Current, sent: pa.Table, labels: pa.Table, *, is_moved: bool) -> Fate:
-        """``sent`` is what was sent on the frames that are looked at, ``labels`` what is there.
+    def of(cls, now: CurrentLabels, sent: pa.Table, labels: pa.Table, *, is_moved: bool) -> LabelChanges:
+        """Compare what was sent with what is on the server, on the frames that are loaded.
 
-        The server deletes a label with its annotations, and moves a task with them: if some are there, it was moved.
+        Args:
+            now: the label set of the server.
+            sent: the baseline's rows on these frames.
+            labels: the labels that the server has there.
+            is_moved: whether the task is in another project than when it was sent. Its labels then have other ids, and
+                keep their annotations.
         """
         is_there = as_mask(pc.is_in(sent["remote_id"], value_set=labels["remote_id"].combine_chunks()))
-        of = {entry.name: of_entry(sent, entry) for entry in (*now.unknown, *now.renumbered)}
-        some = {name for name, rows in of.items() if (rows & is_there).any()}
-        all_ = {name for name, rows in of.items() if not (rows & ~is_there).any()}
+        rows = {entry.name: rows_of(sent, entry) for entry in (*now.unknown, *now.renumbered)}
+        some = {name for name, own in rows.items() if (own & is_there).any()}
+        all_ = {name for name, own in rows.items() if not (own & ~is_there).any()}
         return cls(
             tuple(e for e in now.unknown if e.name not in some),
             tuple(e for e in now.unknown if e.name in some),
@@ -42,11 +55,11 @@ class Fate:
 
     @property
     def lost(self) -> tuple[Entry, ...]:
-        """The entries of which nobody deleted what is missing."""
+        """The entries whose missing annotations were not deleted by a person."""
         return (*self.removed, *self.relabelled, *self.remade)
 
-    def notes(self, now: Current) -> Iterator[str]:
-        """A sentence for each; for labels that have another name; and for attributes that are gone."""
+    def notes(self, now: CurrentLabels) -> Iterator[str]:
+        """A sentence for each of these entries, each label that was renamed, and each attribute that was removed."""
         for entry in self.removed:
             yield f"The label {entry.name!r} was removed from CVAT, with all its annotations; they stay here as they are."
         for entry in self.relabelled:
@@ -62,10 +75,10 @@ class Fate:
         for entry in now.vocabulary.entries:
             if (name := now.names.get(entry.number, entry.name)) != entry.name:
                 yield f"The label {entry.name!r} is called {name!r} in CVAT now."
-            yield from _of_attributes(entry)
+            yield from _attribute_notes(entry)
 
 
-def _of_attributes(entry: Entry) -> Iterator[str]:
+def _attribute_notes(entry: Entry) -> Iterator[str]:
     for a in entry.definitions:
         if a.name in entry.remade:
             yield (
@@ -74,9 +87,3 @@ def _of_attributes(entry: Entry) -> Iterator[str]:
             )
         elif a.name not in entry.attributes:
             yield f"The attribute {a.name!r} of {entry.name!r} was removed from CVAT; its values stay here as they are."
-
-
-def of_entry(labels: pa.Table, entry: Entry) -> Bools:
-    """Which labels are of an entry."""
-    here = pc.is_in(labels["field"], value_set=pa.array([*entry.fields.values()], pa.string()))
-    return as_mask(here if entry.label is None else pc.and_(here, pc.equal(labels["label"], entry.label)))

@@ -1,4 +1,4 @@
-"""CVAT gives labels and attributes other numbers: a task moves into a project, a label or an attribute is made again."""
+"""Labels and attributes get other ids in CVAT: a task moves into a project, a label or an attribute is made again."""
 
 from __future__ import annotations
 
@@ -143,6 +143,7 @@ def send(server: Server, tmp_path: Path) -> Iterator[Any]:
         one.close()
 
 
+@pytest.mark.every_version
 def test_a_task_that_moves_changes_nothing_here(send: Any) -> None:
     sent = send()
     for _ in range(2):  # into a project, and into another
