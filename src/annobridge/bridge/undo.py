@@ -17,8 +17,9 @@ from ..core.arrays import as_array, as_mask, equal, not_null
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
 from ..core.merge.patch import with_columns, with_components
-from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
+from ..core.merge.reconcile import Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
 from ..spill.streams import Streams
@@ -93,7 +94,7 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
-    single = destination.singles(run.schema, load.destinations)
+    single = destination.single_label_fields(run.schema, load.destinations)
     fields: set[str] = set()
 
     def changes_with_fields() -> Iterator[pa.RecordBatch]:

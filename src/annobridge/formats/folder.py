@@ -11,15 +11,17 @@ from ..exceptions import InvalidSource
 from ..spill.tables import Tables
 from . import sniff
 from .base import Options, Part
-from .metadata import source, write
-from .metadata.common import ClassKeys
-from .metadata.finish import Finish
-from .metadata.kinds import Kinds
+from .metadata.keys import METADATA
 from .metadata.options import Reading, Writing
-from .metadata.place import METADATA, Folder, walk
-from .metadata.read import read
-from .metadata.schema import Schema
-from .metadata.source import Content, FolderSource
+from .metadata.reading import source
+from .metadata.reading.folder_files import ImageFolder, walk_files
+from .metadata.reading.label_rows import LabelRowBuilder
+from .metadata.reading.line_file import read_line_file
+from .metadata.reading.line_keys import ClassKeys
+from .metadata.reading.schema import ValueSchema
+from .metadata.reading.source import FolderContent, FolderSource
+from .metadata.reading.value_types import ValueTypes
+from .metadata.writing.writer import write
 from .unread import is_image_file, require_read
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation")
@@ -50,7 +52,7 @@ class FolderFormat:
     def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:
         """Write images and lines. Raises ``Unsupported`` for what the dialect cannot hold."""
         assert isinstance(options, Writing)  # noqa: S101 - the options of this format
-        return write.write(parts, folder, options)
+        return write(parts, folder, options)
 
 
 def _opened(path: Path, options: Reading) -> FolderSource:
@@ -60,22 +62,22 @@ def _opened(path: Path, options: Reading) -> FolderSource:
         raise InvalidSource(f"{str(path)!r} is no folder{what}; unpack it, or give the folder of the images.")
     assumptions: list[str] = []
     folders = _folders(path, options.splits, assumptions)
-    kinds, keys, tables = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
-    finish = Finish(options, kinds, keys)
+    kinds, keys, tables = ValueTypes(ValueSchema(options.schema)), ClassKeys(options.class_key), Tables()
+    finish = LabelRowBuilder(options, kinds, keys)
     contents = []
     for folder in folders:
-        file = read(folder, folder.metadata, options, kinds, keys, tables) if folder.metadata else None
-        contents.append(Content(folder, file))
-        source.gather(contents[-1], tables)
+        file = read_line_file(folder, folder.metadata, options, kinds, keys, tables) if folder.metadata else None
+        contents.append(FolderContent(folder, file))
+        source.index_images(contents[-1], tables)
     notes = _left_out(path, contents, options)
     if not any(len(c.listed) + len(c.unlisted) for c in contents):
         raise InvalidSource(" ".join([f"There is no image below {str(path)!r}; give another folder.", *notes]))
     for content in contents:
         content.folder.measure([*content.listed.tolist(), *content.unlisted.tolist()])
-    source.identify(contents, tables)
+    source.assign_ids(contents, tables)
     for content in contents:
-        notes += source.look(content, tables, finish)
-        assumptions += source.units(content, finish)
+        notes += source.check_labels(content, tables, finish)
+        assumptions += source.describe_boxes(content, finish)
         if content.file is not None and len(content.unlisted):
             assumptions.append(
                 f"{len(content.unlisted)} images of {str(content.folder.path)!r} are on no line, and have no labels."
@@ -88,7 +90,7 @@ def _holds(folder: Path, wanted: Callable[[Path, str], bool]) -> bool:
     return any(wanted(Path(place), name) for place, _, files in os.walk(folder) for name in files)
 
 
-def _left_out(path: Path, contents: Sequence[Content], options: Reading) -> list[str]:
+def _left_out(path: Path, contents: Sequence[FolderContent], options: Reading) -> list[str]:
     """What lies below a folder and was not read. Raises ``InvalidSource`` for label files."""
     images, read = set[str](), set[str]()
     for content in contents:
@@ -96,10 +98,10 @@ def _left_out(path: Path, contents: Sequence[Content], options: Reading) -> list
         prefix = "" if folder.path == path else f"{folder.path.relative_to(path).as_posix()}/"
         images.update(prefix + folder.files[at] for at in [*content.listed.tolist(), *content.unlisted.tolist()])
         read |= {f"{prefix}{METADATA}"} if content.file is not None else set()
-    return require_read(path, walk(path), images, read, options.ignore)
+    return require_read(path, walk_files(path), images, read, options.ignore)
 
 
-def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[Folder]:
+def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[ImageFolder]:
     """The folder itself, or its sub-folders, if they are splits."""
     inside = [p for p in sorted(path.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     with_lines = [p for p in inside if (p / METADATA).is_file()]
@@ -108,14 +110,14 @@ def _folders(path: Path, told: bool | None, assumptions: list[str]) -> list[Fold
             raise InvalidSource(
                 f"There is a {METADATA} in {str(path)!r} and in its folder {with_lines[0].name!r}; keep it in one of them."
             )
-        return [Folder.of(path, None)]
+        return [ImageFolder.of(path, None)]
     with_images = [p for p in inside if _holds(p, is_image_file)]
     here = [p for p in path.iterdir() if p.is_file() and is_image_file(path, p.name)]
     by_name = bool(with_images) and not here and all(p.name.lower() in _SPLITS for p in with_images)
     if not (bool(with_lines) or by_name if told is None else told):
         if told is None and with_images:
             assumptions.append(f"The sub-folders of {str(path)!r} are not taken for splits; splits=True takes them so.")
-        return [Folder.of(path, None)]
+        return [ImageFolder.of(path, None)]
     splits = [p for p in inside if p in with_lines or p in with_images]
     assumptions.append(f"The sub-folders {', '.join(p.name for p in splits)} are splits.")
-    return [Folder.of(p, p.name) for p in splits] + ([Folder.of(path, None, deep=False)] if here else [])
+    return [ImageFolder.of(p, p.name) for p in splits] + ([ImageFolder.of(path, None, deep=False)] if here else [])

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core import column_labels
+from ..core import labels_from_column
 from ..core.arrays import not_null
 from ..exceptions import InvalidMedia, StoreError
 from ..store import media
@@ -16,7 +16,7 @@ from ..store.labels import field_condition
 from ..store.stores import Stores
 
 
-def adopted(stores: Stores, column: str, field: str, form: column_labels.Form) -> Iterator[pa.Table]:
+def adopted(stores: Stores, column: str, field: str, form: labels_from_column.ColumnFormat) -> Iterator[pa.Table]:
     """The labels of samples that have none in the field, in bounded memory.
 
     Looks up the sizes of images that are not known, if boxes are in pixels.
@@ -24,14 +24,14 @@ def adopted(stores: Stores, column: str, field: str, form: column_labels.Form) -
     schema = stores.samples.schema()
     if column not in schema.names:
         raise StoreError(f"The samples have no column {column!r}; they have {', '.join(schema.names)}.")
-    column_labels.check(column, schema.field(column).type, form)
+    labels_from_column.check(column, schema.field(column).type, form)
     pixels = form.coordinates == "pixels"
     names = ["sample_id", column, *(["media_type", "filepath", "width", "height"] if pixels else [])]
     done = stores.labels.samples_with(field_condition([field]))
     for batch in stores.samples.scan(None, names):
         batch = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=done)))
         sizes = _sizes(stores, batch) if pixels else np.ones((batch.num_rows, 2))
-        yield column_labels.labels(batch["sample_id"], batch[column], sizes, form)
+        yield labels_from_column.labels(batch["sample_id"], batch[column], sizes, form)
 
 
 def _sizes(stores: Stores, batch: pa.RecordBatch) -> np.ndarray:

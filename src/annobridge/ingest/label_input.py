@@ -26,7 +26,7 @@ from .new_labels import NewLabels
 
 _PART = 65_536  # rows made ready at a time
 _IDS = ("sample_id", "label_id")
-_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACES`` looks at
+_PLACED = ("field", "frame_number", "label")  # what ``validate.PLACEMENT_CHECKS`` looks at
 _FORMS = {  # of columns whose Arrow type says little
     "attributes": "a list of {'name': …, 'type': …, 'value': JSON text}, which Detection(…) and the like write for you",
     "bounding_box": "[x, y, width, height], four numbers relative to the image",
@@ -40,7 +40,7 @@ def sample_rows(samples: Sequence[Sample]) -> pa.Table:
     """Columns of samples; width and height are read from the headers of the files that are there."""
     names = sorted({name for s in samples for name in s.columns})
     columns = {
-        "sample_id": ids.array(s.sample_id for s in samples),
+        "sample_id": ids.from_python(s.sample_id for s in samples),
         "filepath": pa.array([s.filepath for s in samples], pa.string()),
         "tags": pa.array([list(s.tags) for s in samples], pa.list_(pa.string())),
         **{name: [s.columns.get(name) for s in samples] for name in names},
@@ -87,7 +87,7 @@ def edit(stores: Stores, version: int, rows: Any) -> tuple[pa.Table, pa.Table] |
     if problems := validate.problems(new) or mask_problems(stores, new):
         raise InvalidLabels("These labels cannot be stored:", problems)
     moved = any_of((~equal_rows(as_array(now[name]), as_array(new[name])) for name in _PLACED), new.num_rows)
-    if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACES):
+    if problems := validate.problems(new.filter(pa.array(moved)), checks=validate.PLACEMENT_CHECKS):
         raise InvalidLabels("These labels cannot be stored:", problems)
     return now.select(ROW_KEYS.names), new
 
@@ -168,7 +168,7 @@ def ready(table: pa.Table, constants: Mapping[str, Any], clip: bool, refusal: st
     rows = _conformed(table, {**constants, "rev": 1})
     if clip:
         rows = validate.clip(rows)
-    if problems := validate.problems(rows, checks=validate.NEW):
+    if problems := validate.problems(rows, checks=validate.NEW_LABEL_CHECKS):
         raise InvalidLabels(refusal, problems)
     return rows
 
@@ -285,7 +285,7 @@ def _from_dictionaries(rows: list[dict[str, Any]]) -> pa.Table:
         if field.name in names:
             try:
                 values = [row.get(field.name) for row in rows]
-                columns[field.name] = ids.array(values) if field.name in _IDS else pa.array(values, field.type)
+                columns[field.name] = ids.from_python(values) if field.name in _IDS else pa.array(values, field.type)
             except _UNFIT as e:
                 raise _unfit(field.name, e) from None
     return pa.table(columns)
@@ -344,7 +344,7 @@ def check_labels(samples: Sequence[Sample], columns: pa.Table) -> None:
     ]
     labels = conform(_from_dictionaries(rows), LABELS, rev=1) if rows else LABELS.empty_table()
     sizes = with_sizes(columns, "filepath")
-    if problems := validate.problems(labels, checks=validate.NEW) or validate.mask_sizes(labels, sizes):
+    if problems := validate.problems(labels, checks=validate.NEW_LABEL_CHECKS) or validate.mask_sizes(labels, sizes):
         raise InvalidLabels("These labels cannot be stored; nothing was added:", problems)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from .. import attributes
 from ..arrays import Bools
 from ..labels import COMPONENTS
-from .diff import PREFIX
+from .diff import ATTRIBUTE_PREFIX
 
 
 def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:
@@ -26,8 +26,8 @@ def with_components(rows: pa.Table, other: pa.Table, taken: Mapping[str, Bools])
     """``rows`` with components of ``other``, each at the rows where it is taken."""
     values = {}
     for component, where in taken.items():
-        if component.startswith(PREFIX):
-            name = component.removeprefix(PREFIX)
+        if component.startswith(ATTRIBUTE_PREFIX):
+            name = component.removeprefix(ATTRIBUTE_PREFIX)
             values[name] = (where, attributes.column(other["attributes"], name))
         elif where.any():
             rows = with_columns(rows, other, COMPONENTS[component], where)

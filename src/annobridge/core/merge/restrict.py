@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from .. import attributes
 from ..arrays import Bools, any_of, as_array, equal, not_null
 from ..checks import validate
-from ..checks.validate import CLIP
+from ..checks.shape_checks import CLIP
 from ..labels import ATTRIBUTE
 from ..rows import attribute
 from ..schema import Attribute, FieldSchema, Flags, LabelSchema
 from . import findings, frames
-from .diff import PREFIX, Changes
+from .diff import ATTRIBUTE_PREFIX, Changes
 
 _FLAGS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
 _READ_ONLY = "the attribute is read-only"
@@ -100,14 +100,14 @@ class _Rules:
         """At which of the rows a component may be edited."""
         if component in _FLAGS:
             return rows & self.flag(_FLAGS[component])
-        name = component.removeprefix(PREFIX)
+        name = component.removeprefix(ATTRIBUTE_PREFIX)
         return rows & ~(self._read_only(name, self._changes.base) | self._read_only(name, self._changes.theirs))
 
     def definitions(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, Bools]]:
         """The attributes of a name, each with the rows for which it holds: a class's own one before its field's."""
         for spec in self.fields.values():
             in_field = self.per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
-            yield from ((a, in_field & rows) for a, rows in attributes.held(spec, name, labels["label"]))
+            yield from ((a, in_field & rows) for a, rows in attributes.definitions(spec, name, labels["label"]))
 
     def _read_only(self, name: str, labels: pa.Table) -> Bools:
         """Where an attribute may not change. A class that lacks it is as strict as the strictest class that has it."""
@@ -137,7 +137,7 @@ def _refuse_unstorable(allowed: Allowed, changes: Changes) -> None:
             bad[at[row]] = True
             reasons[at[row]] = f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
         for component, where in [("existence", allowed.add), *allowed.edit.items()]:
-            if component in ("existence", part) or (part == "attributes" and component.startswith(PREFIX)):
+            if component in ("existence", part) or (part == "attributes" and component.startswith(ATTRIBUTE_PREFIX)):
                 refuse(allowed, changes.theirs, where & bad, component, pa.array(reasons, pa.string()))
                 where &= ~bad
 
@@ -162,7 +162,7 @@ def _with_read_only_defaults(allowed: Allowed, rules: _Rules) -> Allowed:
             reset = allowed.add & rows & definition.read_only & typed
             if not reset.any():
                 continue
-            refuse(allowed, theirs, reset, PREFIX + name, _READ_ONLY, theirs=theirs)
+            refuse(allowed, theirs, reset, ATTRIBUTE_PREFIX + name, _READ_ONLY, theirs=theirs)
             default = attribute(name, definition.default) if definition.default is not None else None
             column = pa.repeat(pa.scalar(default, ATTRIBUTE), len(reset))
             new = attributes.replace(theirs["attributes"], {name: (reset, column)})
