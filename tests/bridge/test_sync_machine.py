@@ -196,7 +196,7 @@ class Sync(RuleBasedStateMachine):
         """For a while, people change many labels on both sides, and often the same."""
         changed, gone = {}, []
         for name, label in self.ours.items():
-            part = data.draw(st.sampled_from([*HERE, "field", *["nothing"] * 3, *["delete"] * 2]))
+            part = data.draw(st.sampled_from([*HERE, *["field"] * 2, *["nothing"] * 3, *["delete"] * 2]))
             if part == "delete":
                 gone.append(name)
             elif part != "nothing":
@@ -211,7 +211,8 @@ class Sync(RuleBasedStateMachine):
 
     def _values(self, name: str, part: str) -> st.SearchStrategy[Any]:
         home = name.partition("/")[0] if "/" in name else "f"
-        return st.sampled_from([home, ELSEWHERE]) if part == "field" else HERE[part]
+        other = ELSEWHERE if self.ours[name]["field"] == home else home
+        return st.just(other) if part == "field" else HERE[part]
 
     def _work_there(self, data: st.DataObject, run: Run) -> None:
         after: Labels = {}
