@@ -29,13 +29,16 @@ GOOD = {"file_name": "a.jpg", "objects": BOX}
             ":2 has the key 'file_name' twice in one object; keep one of them.",
         ),
         ('{"file_name": "a.jpg", "objects": {"bbox": [], "bbox": []}}', ":2 has the key 'bbox' twice"),
-        ('{"file_name": "a.jpg", "x": "\\ud800"}', ":2 has a text in 'x' that is no Unicode; mend it."),
+        ('{"file_name": "a.jpg", "x": "\\ud800"}', ":2 has a text in 'x' that is not Unicode; correct it."),
         ("[" * 100_000, ":2 cannot be read as JSON"),
-        ('{"file_name": "a.jpg", "\\uD800": 1}', ":2 has a text in '\\ud800' that is no Unicode; mend it."),
-        ('{"file_name": "a.jpg", "sample_id": "\\ud800"}', ":2 has a text in 'sample_id' that is no Unicode; mend it."),
+        ('{"file_name": "a.jpg", "\\uD800": 1}', ":2 has a text in '\\ud800' that is not Unicode; correct it."),
+        (
+            '{"file_name": "a.jpg", "sample_id": "\\ud800"}',
+            ":2 has a text in 'sample_id' that is not Unicode; correct it.",
+        ),
         (
             '{"file_name": "a.jpg", "objects": {"bbox": [[1, 2, 3, 4]], "\\ud800": [1]}}',
-            ":2 has a text in 'objects' that is no Unicode; mend it.",
+            ":2 has a text in 'objects' that is not Unicode; correct it.",
         ),
     ],
 )

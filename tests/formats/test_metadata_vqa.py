@@ -114,7 +114,7 @@ def test_messages_of_pixano_0_8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("talk", "sentence"),
     [
-        ("red", "has 'conversations' that are no list; give a list of {'question': …, 'responses': […]}."),
+        ("red", "has 'conversations' that are not a list; give a list of {'question': …, 'responses': […]}."),
         ([{"question": {"question_type": "OPEN"}}], "has no text for question 1; write {'question'"),
         ([{"answer": 3}], "has no text for question 1"),
         (
@@ -130,7 +130,7 @@ def test_messages_of_pixano_0_8(tmp_path: Path) -> None:
             [{"question": {**OPEN, "question_type": "SINGLE_CHOICE"}}],
             "asks a question of the type 'SINGLE_CHOICE' without choices;",
         ),
-        ([{"question": {**OPEN, "choices": "ab"}}], "has choices that are no list of texts; give choices="),
+        ([{"question": {**OPEN, "choices": "ab"}}], "has choices that are not a list of texts; give choices="),
         (
             [{"messages": [{"type": "REPLY", "content": "x"}]}],
             "has a message without a type (SYSTEM, QUESTION, ANSWER) or a content",

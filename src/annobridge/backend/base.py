@@ -3,8 +3,8 @@
 A backend converts and transports. It never decides what is expected, applies permissions, matches label ids, retries,
 sleeps, prompts, prints or reads configuration: the bridge does, in one way for all tools.
 
-Terms: a **task** is a part of a run, of limited size, that is uploaded at once; a **receipt** is what the backend returns for it; the
-**baseline** is the labels of the task exactly as the tool returns them while nobody has edited anything.
+Terms: a **task** is a part of a run, of limited size, that is uploaded at once; a **receipt** is what the backend returns for it;
+the **baseline** is the labels of the task exactly as the tool returns them while nobody has edited anything.
 """
 
 from __future__ import annotations

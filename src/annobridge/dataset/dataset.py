@@ -23,9 +23,19 @@ from ..exceptions import DatasetNotFound, SchemaError, StoreError
 from ..formats import opsml, registry
 from ..formats.base import Source
 from ..formats.metadata.options import Reading
-from ..ingest import additions, label_input
-from ..ingest.column_labels import adopted
-from ..ingest.importer import Importer, labels_in
+from ..ingest import add
+from ..ingest.adopt_column import labels_in_column
+from ..ingest.edit_labels import edited_labels
+from ..ingest.importer import Importer, labels_of_field
+from ..ingest.new_label_rows import clip_option
+from ..ingest.parse_labels import parse_labels
+from ..ingest.parse_samples import (
+    check_sample_labels,
+    labels_by_field,
+    parse_samples,
+    sample_table,
+    with_media_type,
+)
 from ..store import staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
@@ -54,10 +64,10 @@ class Dataset(View):
         if not isinstance(labels, Mapping):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
-        tables = {field: label_input.tables(rows) for field, rows in labels.items()}
+        tables = {field: parse_labels(rows) for field, rows in labels.items()}
         with staging.staged_database(str(uri), storage_options, replace=False) as database:
-            rows = label_input.with_media_type(pa.table(samples))
-            additions.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
+            rows = with_media_type(pa.table(samples))
+            add.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
@@ -88,20 +98,20 @@ class Dataset(View):
         whose ``sample_id`` (or, without one, whose file) the dataset already has.
         """
         if opsml.is_records(samples):
-            with self.stores.changing_samples(additions.PURPOSE, additions.WAIT):
+            with self.stores.changing_samples(add.PURPOSE, add.WAIT):
                 found = Importer(self.stores, tags=(), clip=False)
                 found.read(_records(samples, image_dir, classes), progress=False)
                 found.commit()
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
-            return additions.add_samples(self.stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
+            return add.add_samples(self.stores, with_media_type(pa.table(samples)), lambda _: {})
         self.stores.samples.require_writable()
-        given = label_input.samples(samples)
+        given = parse_samples(samples)
         if not given:
             return []
-        rows = label_input.sample_rows(given)
-        label_input.check_labels(given, rows)
-        return additions.add_samples(self.stores, rows, lambda ids: label_input.labels_by_field(given, ids))
+        rows = sample_table(given)
+        check_sample_labels(given, rows)
+        return add.add_samples(self.stores, rows, lambda ids: labels_by_field(given, ids))
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels: either both or nothing."""
@@ -109,7 +119,7 @@ class Dataset(View):
         if not ids:
             return
         self.stores.samples.require_writable()
-        with self.stores.changing_samples("is having samples deleted", additions.WAIT):
+        with self.stores.changing_samples("is having samples deleted", add.WAIT):
             self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self.stores.samples.delete(ids)
             self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))
@@ -131,10 +141,10 @@ class Dataset(View):
         ``invalid="clip"`` clips boxes and points to the image instead. opsml's records are accepted as in ``add_samples``, for
         images that the dataset has.
         """
-        tables = label_input.tables(rows)
+        tables = parse_labels(rows)
         if opsml.is_records(rows):
-            tables = labels_in(self.stores, _records(rows, image_dir, classes), "objects")
-        return additions.add_labels(self.stores, field, tables, label_type, label_input.clips(invalid))
+            tables = labels_of_field(self.stores, _records(rows, image_dir, classes), "objects")
+        return add.add_labels(self.stores, field, tables, label_type, clip_option(invalid))
 
     def adopt_labels(
         self,
@@ -156,8 +166,8 @@ class Dataset(View):
         ``"xyxy"``; ``classes`` names classes that are numbers.
         """
         form = labels_from_column.ColumnFormat(coordinates, box_format, tuple(classes))
-        tables = adopted(self.stores, column, field or column, form)
-        return additions.add_labels(self.stores, field or column, tables, None, label_input.clips(invalid))
+        tables = labels_in_column(self.stores, column, field or column, form)
+        return add.add_labels(self.stores, field or column, tables, None, clip_option(invalid))
 
     def set_labels(self, rows: Any) -> int:
         """Change labels by ``label_id``: the given columns are replaced, the others are kept. Makes one version; returns how many.
@@ -165,7 +175,7 @@ class Dataset(View):
         With a column ``rev``, each label must still have that revision; otherwise raises ``StalePlan``, and nothing is written.
         """
         version = self.stores.labels.version()
-        edit = label_input.edit(self.stores, version, rows)
+        edit = edited_labels(self.stores, version, rows)
         if edit is None:
             return 0
         before, after = edit

@@ -28,7 +28,7 @@ def repeated_texts(stream: Callable[[], Iterator[pa.Array]]) -> pa.Array:
 
 def joined_keys(*columns: pa.Array) -> pa.Array:
     """The values of several columns as one string per row."""
-    return pc.binary_join_element_wise(*(c.cast(pa.string()) for c in columns), "\x1f", null_handling="reposition")
+    return pc.binary_join_element_wise(*(c.cast(pa.string()) for c in columns), "\x1f", null_handling="replace")
 
 
 def _hashes(texts: pa.Array) -> npt.NDArray[np.uint64]:

@@ -16,17 +16,10 @@ import numpy as np
 
 from ..core.rows import Sample
 from ..exceptions import InvalidSource
-from ..spill.tables import Tables
 from .base import Part
 from .metadata.options import Reading, Writing
-from .metadata.reading import source
 from .metadata.reading.folder_files import ImageFolder
-from .metadata.reading.label_rows import LabelRowBuilder
-from .metadata.reading.line_file import read_line_file
-from .metadata.reading.line_keys import ClassKeys
-from .metadata.reading.schema import ValueSchema
-from .metadata.reading.source import FolderContent, FolderSource
-from .metadata.reading.value_types import ValueTypes
+from .metadata.reading.source import FolderReader, FolderSource
 from .metadata.writing.file_name import FileNameWriter
 from .metadata.writing.line_writer import unsupported
 from .metadata.writing.survey import survey
@@ -63,16 +56,10 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    kinds, keys, tables = ValueTypes(ValueSchema(options.schema)), ClassKeys(options.class_key), Tables()
-    folder = ImageFolder.of(root, None)
-    content = FolderContent(folder, read_line_file(folder, Path("record"), options, kinds, keys, tables, lines))
-    source.index_images(content, tables)
-    content.unlisted = np.zeros(0, np.int64)  # the records say which images are meant
-    folder.measure(content.listed.tolist())
-    source.assign_ids([content], tables)
-    finish = LabelRowBuilder(options, kinds, keys)
-    notes = source.check_labels(content, tables, finish)
-    return FolderSource([content], kinds, finish, tables, notes, source.describe_boxes(content, finish))
+    reader = FolderReader(options)
+    content = reader.add(ImageFolder.of(root, None), Path("record"), lines)
+    content.unlisted = np.zeros(0, np.int64)  # other images of the folder are not meant
+    return reader.open()
 
 
 def write_metadata(

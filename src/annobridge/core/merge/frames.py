@@ -38,9 +38,9 @@ def misplaced(base: pa.Table, theirs: pa.Table) -> Iterator[tuple[str, Bools]]:
         ("it is on a frame, and its field is not a field of frames", True),
         ("it is on no frame, and its field is a field of frames", False),
     ):
-        bad = _is_misplaced(theirs, on_frame) & ~_is_misplaced(base, on_frame)
-        if bad.any():
-            yield reason, bad
+        rows = _is_misplaced(theirs, on_frame) & ~_is_misplaced(base, on_frame)
+        if rows.any():
+            yield reason, rows
 
 
 def _is_misplaced(labels: pa.Table, on_frame: bool) -> Bools:

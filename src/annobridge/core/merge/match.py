@@ -49,8 +49,8 @@ def field_moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
     They keep their field: if a move were merged as a deletion and an addition, a label would be lost whose class the other
     field does not have.
     """
-    there, here = as_array(theirs["field"]), as_array(matched["field"])
-    moved = not_null(there) & ~equal(there, here)
+    in_tool, sent = as_array(theirs["field"]), as_array(matched["field"])
+    moved = not_null(in_tool) & ~equal(in_tool, sent)
     reason = "moved to another field in the tool; a label stays in its field"
     return findings.of(matched, moved, "field", reason, base=matched, theirs=theirs)
 

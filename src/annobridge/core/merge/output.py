@@ -20,7 +20,7 @@ _ACTION = [
     pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
 ]
 WRITES = pa.schema([*LABELS, *_ACTION])
-# What a write replaces: the label as it was, and the address of its row (null payload: there was no label).
+# What a write replaces: the label before it, and the address of its row. Of an addition, only the id, sample, field and kind.
 REPLACED = pa.schema(
     [
         *(f.with_nullable(True) for f in LABELS),
@@ -34,7 +34,7 @@ REPLACED = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which load writes, and when; and what the baselines of earlier loads stand for."""
+    """The load that writes, and when; and the versions at which earlier loads wrote."""
 
     run: str
     run_id: str
@@ -42,12 +42,12 @@ class Provenance:
     load: int
     tool: str
     time: datetime
-    versions: Mapping[int, int]  # load -> the version of ``labels`` that its part of the baseline stands for
+    versions: Mapping[int, int]  # load -> the version of ``labels`` to which its baseline rows correspond
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The result for one task. ``writes`` are rows to put, ``replaced`` the rows that they replace, and those to delete."""
+    """The result for one task: ``writes`` are the rows to write, ``replaced`` the rows that they replace and the rows to delete."""
 
     writes: pa.Table  # WRITES
     replaced: pa.Table  # REPLACED
@@ -81,13 +81,13 @@ class RowWriter:
         return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
-        """Our rows as they are, with their addresses."""
+        """Our rows before the load, with their addresses."""
         rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
         rows = rows.append_column(_ACTION[1], components)
         return conform(rows, REPLACED, action=action, task=self._provenance.task)
 
     def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
-        """An addition replaces nothing; its entry says which label an undo takes back."""
+        """Additions replace nothing; their entries tell an undo which labels to delete."""
         rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
         return conform(rows, REPLACED, action="add", task=self._provenance.task)
 

@@ -1,4 +1,4 @@
-"""Patch: rows of one table with columns or components of another, aligned with it."""
+"""Patch: replace columns or components in rows of a table with those of another, aligned table."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .diff import ATTRIBUTE_PREFIX
 
 def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:
     """``rows`` with some columns of ``other`` at the rows of ``where``."""
-    pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
+    index = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
     for name in columns:
         both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
-        rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
+        rows = rows.set_column(rows.column_names.index(name), name, both.take(index))
     return rows
 
 

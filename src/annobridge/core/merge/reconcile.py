@@ -65,7 +65,7 @@ def merge(
     sides = align(changes, allowed, ours, provenance.versions, schema)
     conflicts = _Conflicts(sides, policy, wording or Wording())
     edits = merge_components(sides, allowed, schema, conflicts)
-    different = _known(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
+    different = _of_sent_attributes(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
     case = classify(
         add=allowed.add,
         edit=changes.on_both & any_of(edits.accepted.values(), len(changes)),
@@ -107,17 +107,17 @@ def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, confli
     on_both = any_of(allowed.edit.values(), len(none))
     differs = components_differ(sides.exact, sides.ours, on_both & sides.here)
     edits = ComponentEdits({}, {})
-    class_kept = none  # the tool gave another class, which is not taken
+    class_kept = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
-        may = allowed.edit[component]
+        permitted = allowed.edit[component]
         if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
-            refuse(allowed, sides.theirs, may & class_kept, component, reason)
-            may = may & ~class_kept
-        different = may & differs.get(component, none)
+            refuse(allowed, sides.theirs, permitted & class_kept, component, reason)
+            permitted = permitted & ~class_kept
+        different = permitted & differs.get(component, none)
         conflict = different & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
-        accepted = may & ~conflict if conflicts.policy == "ours" else may
+        accepted = permitted & ~conflict if conflicts.policy == "ours" else permitted
         edits.accepted[component], edits.written[component] = accepted, accepted & different
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
@@ -128,7 +128,7 @@ def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, confli
 
 
 def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) -> None:
-    """Refuse edits with which a label could not be stored, though each side can be by itself: ours may be of another kind."""
+    """Refuse edits that together with our values would give a label that cannot be stored: ours may be of another kind."""
     size = len(sides.here)
     at = np.flatnonzero(any_of(edits.written.values(), size))
     if not len(at):
@@ -136,28 +136,30 @@ def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) ->
     wrong = validate.unstorable(with_components(sides.ours, sides.exact, edits.written).take(pa.array(at)))
     if not wrong:
         return
-    bad, reasons = np.zeros(size, bool), np.full(size, None, object)
+    is_wrong, reasons = np.zeros(size, bool), np.full(size, None, object)
     for row, sentence in wrong.items():
-        bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
+        is_wrong[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
     for component, written in edits.written.items():
-        refuse(allowed, sides.theirs, written & bad, component, pa.array(reasons, pa.string()))
-        edits.written[component] = written & ~bad
-        edits.accepted[component] = edits.accepted[component] & ~bad
+        refuse(allowed, sides.theirs, written & is_wrong, component, pa.array(reasons, pa.string()))
+        edits.written[component] = written & ~is_wrong
+        edits.accepted[component] = edits.accepted[component] & ~is_wrong
 
 
 def _refuse_occupied(
     case: np.ndarray, sides: Sides, known: pa.Table, ours: pa.Table,
     single: Collection[str], policy: str, allowed: Allowed,
 ) -> np.ndarray:  # fmt: skip
-    """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
+    """Refuse labels that would be the second one of their sample, in fields that hold one; labels that this load deletes do not
+    count.
+    """
     restored = Case.EDITED_AND_DELETED if policy == "theirs" else Case.ADD
     arriving = np.isin(case, [Case.ADD, restored])
     rows = with_columns(known.select(single_label.COLUMNS), sides.theirs, single_label.COLUMNS, case == Case.ADD)
     arriving &= as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
     if not arriving.any():
         return case
-    gone = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
-    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=gone)))
+    deleted = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
+    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=deleted)))
     occupied = single_label.occupied(rows, arriving, staying)
     reason = "the field holds one label per sample, and there is one"
     refuse(allowed, sides.theirs, occupied, "existence", reason)
@@ -237,8 +239,8 @@ def _act(
     )
 
 
-def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
-    """Without the attributes that the tool was not given: it says nothing about them."""
+def _of_sent_attributes(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
+    """The components without the attributes that were not sent: the tool cannot have changed them."""
     return {
         component: rows
         for component, rows in different.items()

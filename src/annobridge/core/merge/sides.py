@@ -24,12 +24,12 @@ class Sides(NamedTuple):
 
     base: pa.Table
     theirs: pa.Table
-    exact: pa.Table  # theirs, with the bits of ours in numbers that the tool did not change
+    exact: pa.Table  # theirs, with our exact numbers where the tool did not change them
     ours: pa.Table
     here: Bools  # the dataset has the label
     written_here: Bools  # somebody wrote our row since the baseline
     changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
-    changed_locally: Bools  # what no tool is asked about (confidence, tags, field, sample) is not as it was
+    changed_locally: Bools  # a column that loads never edit (confidence, tags, field, sample) was changed
 
 
 def align(
@@ -50,19 +50,19 @@ def align(
 
 
 def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
-    """Which of our rows were written since the baseline: by their revision, and by the version in which the store last wrote
-    them, since other programs may write rows without raising ``rev``.
+    """Which of our rows were written since the baseline, by their revision, and by the version that last wrote them: other
+    programs may write rows without increasing ``rev``.
     """
     loads = base["load"].fill_null(0).to_numpy()
-    known = np.zeros(max([0, *versions]) + 1, np.uint64)
-    known[list(versions)] = list(versions.values())
+    baseline_versions = np.zeros(max([0, *versions]) + 1, np.uint64)
+    baseline_versions[list(versions)] = list(versions.values())
     updated = ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
-    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > known[loads])
+    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > baseline_versions[loads])
     return since
 
 
 def with_all_attributes(base: pa.Table) -> pa.Table:
-    """A baseline with all attributes as they were here: those that were sent, and those that were not."""
+    """A baseline with all attributes of the labels as they were: those that were sent, and those that were not."""
     if base["unsent"].null_count == base.num_rows:
         return base
     both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]

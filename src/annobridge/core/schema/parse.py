@@ -47,11 +47,11 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
     if isinstance(schema, str):
         return {schema: {}}
     if isinstance(schema, Mapping):
-        bad = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
+        invalid = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
         problems += [
-            f"{n}: is of the type {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad
+            f"{n}: is of the type {type(schema[n]).__name__}; describe the field with a dictionary." for n in invalid
         ]
-        return {str(n): s or {} for n, s in schema.items() if n not in bad}
+        return {str(n): s or {} for n, s in schema.items() if n not in invalid}
     if isinstance(schema, Sequence):
         return {str(n): {} for n in schema}
     problems.append(

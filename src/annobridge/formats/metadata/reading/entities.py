@@ -1,4 +1,4 @@
-"""Entities: the objects of an image, each with its attributes and annotations, of Pixano's later dialects."""
+"""Entities: objects with attributes and annotations, as the lines of Pixano 0.7 and 0.8 have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALIASES = {
     "paths": "multi_path",
 }
 _UNSUPPORTED = ("text_span", "relation", "bbox3d", "keypoints3d")
-_KINDS = {
+_KINDS = {  # the kind of label for a kind of annotation
     "bbox": "box",
     "mask": "mask",
     "keypoints": "keypoints",
@@ -30,70 +30,83 @@ _KINDS = {
     "classification": "classification",
 }
 _COMMON_KEYS = frozenset({"id", "attrs", "annotations"})
-CLASSIFICATIONS = "classifications"  # the field of classes that an entity has besides its own
+CLASSIFICATIONS = "classifications"  # the label field of an entity's annotations that are classes
 
 Row = dict[str, Any]
 
 
 class Entities:
-    """Reads entities, and counts what cannot be kept of them."""
+    """Parses entities into labels, and counts what is left out.
+
+    Args:
+        field: The label field of their labels.
+        class_keys: Where the key of the class is recorded.
+
+    Attributes:
+        box_defaults: What boxes are that do not say it: ``format`` and ``is_normalized``.
+        has_lists: Whether annotations came as lists, the form of Pixano 0.8.
+        has_groups: Whether annotations came grouped by view, the form of Pixano 0.7.
+    """
 
     def __init__(self, field: str, class_keys: ClassKeys) -> None:
         self._field, self._class_keys = field, class_keys
-        self.left: Counter[str] = Counter()
-        self.defaults: Row = {}  # of boxes, by the header of a file
-        self.lists = self.groups = False  # which forms of annotations came
+        self._skipped: Counter[str] = Counter()
+        self.box_defaults: Row = {}
+        self.has_lists = self.has_groups = False
 
-    def take(
-        self, entities: list[Any], samples: dict[str, int], where: str, chunk: Chunk, field: str | None = None
+    def add_to(
+        self, chunk: Chunk, entities: list[Any], samples: dict[str, int], where: str, field: str | None = None
     ) -> None:
-        """The labels of a list of entities, put into a chunk."""
+        """Add the labels of a list of entities to a chunk.
+
+        Args:
+            chunk: The chunk.
+            entities: The entities as the line has them.
+            samples: The number of the sample in the chunk, by view.
+            where: The location of the line.
+            field: A label field other than that of the constructor.
+        """
         name = field or self._field
         for entity in entities:
             if not isinstance(entity, dict):
                 fail(where, f"has the entity {str(entity)[:60]}; an entity is an object {{…}}.")
             entity_id, extra = self._attributes(entity, where)
-            self._class_keys.see(name, extra, where)
+            self._class_keys.check(name, extra, where)
             given = entity.get("annotations")
             if type(given) is list and len(given) == 1 == len(samples) and _is_plain_box(given[0], samples):
-                self.lists = True
-                box = {
-                    "sample": next(iter(samples.values())),
-                    "kind": "box",
-                    **self._box(given[0], where),
-                    "extra": extra,
-                }
+                self.has_lists = True
+                box = {"sample": next(iter(samples.values())), "kind": "box", **self._box(given[0], where)}
+                box["extra"] = extra
                 chunk.add_labels(name, (box if entity_id is None else {**box, "label_id": entity_id},))
                 continue
-            made = list(self._labels(given, samples, where))
-            if not made:
-                self.left["entities have no shape"] += 1
-            self._add(_with_box_and_mask_joined(made), entity_id, extra, name, chunk)
+            labels = list(self._labels(given, samples, where))
+            if not labels:
+                self._skipped["entities have no shape"] += 1
+            self._add_labels(chunk, name, _with_box_and_mask_joined(labels), entity_id, extra)
 
-    def _add(self, made: list[Row], entity_id: str | None, extra: Row, name: str, chunk: Chunk) -> None:
-        alone, times = len(made) == 1, Counter[str]()
-        if not alone and made:
-            self.left[
+    def _add_labels(self, chunk: Chunk, name: str, labels: list[Row], entity_id: str | None, attributes: Row) -> None:
+        """Add the labels of one entity. Its id is that of a single label, and of several it is the prefix of their ids."""
+        alone, times = len(labels) == 1, Counter[str]()
+        if not alone and labels:
+            self._skipped[
                 "entities have several annotations; each is a label, and the attribute 'entity' says which belong together"
             ] += 1
-        for row in made:
-            kind = row["kind"]
-            if entity_id is not None:
+        for row in labels:
+            kind, own_id, own = row["kind"], row.pop("id", None), row.pop("extra", {})
+            if entity_id is not None and alone:
+                row["label_id"] = entity_id
+            elif entity_id is not None:
                 times[kind] += 1
-                suffix = "" if alone else f".{kind}" + (f".{times[kind]}" if times[kind] > 1 else "")
-                row["label_id"] = row.pop("id", None) or f"{entity_id}{suffix}" if not alone else entity_id
-            row.pop("id", None)
-            own = row.pop("extra", {})
-            together = {} if alone or entity_id is None else {"entity": entity_id}
+                row["label_id"] = own_id or f"{entity_id}.{kind}" + (f".{times[kind]}" if times[kind] > 1 else "")
+            together = {} if entity_id is None or alone else {"entity": entity_id}
             if kind == "classification":
-                row["extra"] = {**own, **together}
+                chunk.add_labels(CLASSIFICATIONS, [{**row, "extra": {**own, **together}}])
+                self._class_keys.check(CLASSIFICATIONS, own, "")
             else:
-                row["extra"] = {**extra, **own, **together}
-            chunk.add_labels(CLASSIFICATIONS if kind == "classification" else name, [row])
-            if kind == "classification":
-                self._class_keys.see(CLASSIFICATIONS, own, "")
+                chunk.add_labels(name, [{**row, "extra": {**attributes, **own, **together}}])
 
     def _attributes(self, entity: Line, where: str) -> tuple[str | None, Row]:
+        """The id of an entity, and its attributes: ``attrs``, and keys that Pixano does not have."""
         entity_id, extra = entity.get("id"), as_attributes(entity.get("attrs"), "an entity", where)
         if entity_id is not None and not isinstance(entity_id, str):
             fail(where, f"has an entity with the id {entity_id!r}; give a text.")
@@ -101,7 +114,7 @@ class Entities:
             return entity_id, extra
         for key in ("tracklets", "states", "parent_id"):
             if entity.get(key):
-                self.left[f"entities have {key!r}, which images do not have"] += 1
+                self._skipped[f"entities have {key!r}, which images do not have"] += 1
         known = {*_COMMON_KEYS, "tracklets", "states", "parent_id"}
         return entity_id, extra | {key: value for key, value in entity.items() if key not in known}
 
@@ -115,7 +128,7 @@ class Entities:
                 fail(where, "has an annotation that does not say of which view it is; add 'view'.")
             sample = next(iter(samples.values())) if view is None else samples[view]
             if kind in _UNSUPPORTED:
-                self.left[f"annotations are of the kind {kind!r}, which images do not have here"] += 1
+                self._skipped[f"annotations are of the kind {kind!r}, which images do not have here"] += 1
             elif kind not in _KINDS:
                 fail(where, f"has an annotation of the kind {kind!r}; use one of {', '.join(_KINDS)}.")
             else:
@@ -123,16 +136,16 @@ class Entities:
                     yield {"sample": sample, **row}
 
     def _annotations(self, given: Any, where: str) -> Iterator[tuple[str, Any, str | None]]:
-        """Kind, content and view of each annotation, in either form."""
+        """Kind, content and view of each annotation, which are a list, or objects by view."""
         if isinstance(given, list):
             for annotation in given:
                 if not isinstance(annotation, dict) or not isinstance(annotation.get("kind"), str):
                     fail(where, "has an annotation without a 'kind'; give one.")
-                self.lists = True
+                self.has_lists = True
                 yield annotation["kind"], annotation, annotation.get("view")
         elif isinstance(given, dict):
             for view, shapes in given.items():
-                self.groups = True
+                self.has_groups = True
                 if not isinstance(shapes or {}, dict):
                     fail(where, f"has the annotations {str(shapes)[:60]!r} of the view {view!r}; give an object {{…}}.")
                 for name, payload in (shapes or {}).items():
@@ -141,6 +154,7 @@ class Entities:
             fail(where, "has annotations that are neither a list nor an object; give a list.")
 
     def _label(self, kind: str, payload: Any, where: str) -> Iterator[Row]:
+        """The labels of one annotation; several for a classification with several classes."""
         given = payload if isinstance(payload, dict) else {}
         extra = as_attributes(given.get("attrs"), "an annotation", where)
         row: Row = {"kind": _KINDS[kind], "id": given.get("id"), "extra": extra}
@@ -155,8 +169,8 @@ class Entities:
         elif kind == "multi_path":
             yield row | _multi_path(given, where)
         else:
-            labels, sure = given.get("labels"), given.get("confidences")
-            if not isinstance(labels, list) or (sure and not _are_confidences(sure, len(labels))):
+            labels, confidences = given.get("labels"), given.get("confidences")
+            if not isinstance(labels, list) or (confidences and not _are_confidences(confidences, len(labels))):
                 fail(
                     where,
                     "has a classification without a list of labels, or with other confidences; give one for each.",
@@ -165,48 +179,48 @@ class Entities:
                 yield {
                     **row,
                     "id": None,
-                    "confidence": float(sure[n]) if sure else None,
+                    "confidence": float(confidences[n]) if confidences else None,
                     "extra": {**row["extra"], "category": label},
                 }
 
     def _box(self, payload: Any, where: str) -> Row:
         if not isinstance(payload, dict):
             return {"box": payload, "unit": boxes.UNSTATED}
-        form, normal, sure = (payload.get(key) for key in ("format", "is_normalized", "confidence"))
-        form = self.defaults.get("format") if form is None else form
-        normal = self.defaults.get("is_normalized") if normal is None else normal
-        if form not in ("xywh", "xyxy") or not isinstance(normal, bool):
+        form, normalized, confidence = (payload.get(key) for key in ("format", "is_normalized", "confidence"))
+        form = self.box_defaults.get("format") if form is None else form
+        normalized = self.box_defaults.get("is_normalized") if normalized is None else normalized
+        if form not in ("xywh", "xyxy") or not isinstance(normalized, bool):
             fail(
                 where,
                 "has a box without 'format' (xywh or xyxy) and 'is_normalized'; give both, or set them in the header.",
             )
-        if sure is not None and not _is_number(sure):
-            fail(where, f"has a box of the confidence {sure!r}; give a number from 0 to 1.")
-        unit = (boxes.NORMALIZED if normal else boxes.PIXELS) + (boxes.CORNERS if form == "xyxy" else 0)
-        confidence = None if sure is None or sure < 0 else float(sure)  # Pixano's word for none is -1
+        if confidence is not None and not _is_number(confidence):
+            fail(where, f"has a box of the confidence {confidence!r}; give a number from 0 to 1.")
+        unit = (boxes.NORMALIZED if normalized else boxes.PIXELS) + (boxes.CORNERS if form == "xyxy" else 0)
+        confidence = None if confidence is None or confidence < 0 else float(confidence)  # Pixano writes -1 for none
         return {"box": payload.get("coords"), "unit": unit, "confidence": confidence}
 
     def notes(self) -> list[str]:
-        """What was left out."""
-        return [f"{count} {what}." for what, count in self.left.items()]
+        """What was left out, a sentence each."""
+        return [f"{count} {what}." for what, count in self._skipped.items()]
 
 
 def check_view(view: Any, samples: Mapping[str, int], where: str) -> None:
-    """Raise ``InvalidSource`` for a view that its line does not have."""
+    """Raise ``InvalidSource`` for a view that the line does not have."""
     if view not in tuple(samples):  # it may be of any type
         known = ", ".join(map(repr, samples))
         fail(where, f"has an annotation of the view {view!r}; the views of the line are {known}.")
 
 
 def as_attributes(value: Any, what: str, where: str) -> Row:
-    """The value of ``attrs``."""
+    """The value of ``attrs``; empty for null. ``what`` has it, for messages."""
     if not isinstance(value, dict | None):
         fail(where, f"has {what} with the attrs {str(value)[:60]}; give an object {{…}}.")
     return value or {}
 
 
-def _are_confidences(sure: Any, count: int) -> bool:
-    return isinstance(sure, list) and len(sure) == count and all(_is_number(v) for v in sure)
+def _are_confidences(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(_is_number(v) for v in values)
 
 
 def _is_number(value: Any) -> bool:
@@ -214,16 +228,16 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_plain_box(annotation: Any, samples: dict[str, int]) -> bool:
-    """What nearly all entities have, and what is read without more ado."""
+    """Whether an annotation is a box without attributes, as nearly all are; these take a short cut."""
     plain = type(annotation) is dict and annotation.get("kind") == "bbox" and not annotation.get("attrs")
     return plain and annotation.get("view") in (None, *samples)
 
 
-def _with_box_and_mask_joined(made: list[Row]) -> list[Row]:
-    """A box and a mask of one entity, and nothing else, are one label."""
-    if sorted(row["kind"] for row in made) != ["box", "mask"] or made[0]["sample"] != made[1]["sample"]:
-        return made
-    mask, box = sorted(made, key=lambda row: row["kind"] != "mask")
+def _with_box_and_mask_joined(labels: list[Row]) -> list[Row]:
+    """The labels of an entity; a box and a mask, and nothing else, become one label."""
+    if sorted(row["kind"] for row in labels) != ["box", "mask"] or labels[0]["sample"] != labels[1]["sample"]:
+        return labels
+    mask, box = sorted(labels, key=lambda row: row["kind"] != "mask")
     extra = {**box["extra"], **mask["extra"]}
     return [{**mask, "box": box["box"], "unit": box["unit"], "confidence": box.get("confidence"), "extra": extra}]
 
@@ -236,7 +250,7 @@ def _mask(given: Row, where: str) -> Row:
         except (InvalidLabels, TypeError, ValueError, OverflowError, IndexError):
             mask = {}
         if not mask or max(mask["size"]) >= 1 << 31:
-            fail(where, "has a mask that is no RLE; give {'size': [height, width], 'counts': '…'}.")
+            fail(where, "has a mask that is not an RLE; give {'size': [height, width], 'counts': '…'}.")
         return {"mask": mask}
     if not isinstance(rings, list):
         fail(where, "has a mask without 'rle' and 'polygons'; give one of them.")
@@ -247,31 +261,32 @@ def _keypoints(given: Row, where: str) -> Row:
     points, states = _points(given.get("coords"), where), given.get("states")
     if not isinstance(states, list) or len(states) != len(points) or not all(s in KEYPOINT_STATES for s in states):
         fail(where, f"has keypoints without one state for each point ({', '.join(KEYPOINT_STATES)}); give them.")
-    seen = [KEYPOINT_STATES.index(state) for state in states]
-    gone = [v == 0 and p == [0, 0] for v, p in zip(seen, points, strict=True)]
-    placed = [[float("nan")] * 2 if g else p for g, p in zip(gone, points, strict=True)]
+    visibility = [KEYPOINT_STATES.index(state) for state in states]
+    # Pixano writes an invisible point at 0, 0 for one that is missing, which is NaN here.
+    missing = [v == 0 and point == [0, 0] for v, point in zip(visibility, points, strict=True)]
+    points = [[float("nan")] * 2 if gone else point for gone, point in zip(missing, points, strict=True)]
     extra = {"template_id": given["template_id"]} if given.get("template_id") else {}
-    return {"points": [placed], "visibility": seen, "extra": {**(given.get("attrs") or {}), **extra}}
+    return {"points": [points], "visibility": visibility, "extra": {**(given.get("attrs") or {}), **extra}}
 
 
 def _multi_path(given: Row, where: str) -> Row:
     points, counts, closed = _points(given.get("coords"), where), given.get("num_points"), given.get("is_closed")
-    if not isinstance(counts, list) or not _adds_up(counts, len(points)) or not isinstance(closed, bool):
+    if not isinstance(counts, list) or not _add_up(counts, len(points)) or not isinstance(closed, bool):
         fail(where, "has a path of which 'num_points' do not add up to its points, or without 'is_closed'; correct it.")
     ends = [sum(counts[: n + 1]) for n in range(len(counts))]
     parts = [points[end - n : end] for end, n in zip(ends, counts, strict=True)]
     return {"kind": "polygon" if closed else "polyline", "points": parts, "closed": closed, "filled": closed}
 
 
-def _adds_up(counts: list[Any], size: int) -> bool:
+def _add_up(counts: list[Any], size: int) -> bool:
     return all(type(n) is int and n > 0 for n in counts) and sum(counts) == size
 
 
 def _points(coords: Any, where: str) -> list[list[float]]:
-    """Flat coordinates as points, relative to the image."""
-    right = (
+    """Flat coordinates ``[x1, y1, x2, y2, …]``, relative to the image, as points."""
+    are_pairs = (
         isinstance(coords, list) and coords and len(coords) % 2 == 0 and all(type(v) in (int, float) for v in coords)
     )
-    if not right or not all(0 <= v <= 1 for v in coords):
+    if not are_pairs or not all(0 <= v <= 1 for v in coords):
         fail(where, "has points that are not pairs of numbers from 0 to 1, relative to the image; correct them.")
     return [[float(x), float(y)] for x, y in zip(coords[::2], coords[1::2], strict=True)]

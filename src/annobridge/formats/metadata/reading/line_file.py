@@ -1,4 +1,4 @@
-"""Read: one file of lines, its dialect found over all of them, kept on disk as tables."""
+"""One file of lines: its dialect is found, and its samples and labels are kept on disk as tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 from ....spill.tables import Tables
 from ..keys import HEADER
 from ..options import BY_VIEWS, FILE_NAME, Reading
-from . import json_lines as lines
+from . import json_lines
 from .boxes import Units
 from .chunk import LINES, Chunk
 from .folder_files import ImageFolder
@@ -23,31 +23,42 @@ from .pixano_views import ViewsReader
 from .value_types import ValueTypes
 
 _IMAGE_KEYS = ("file_name", "filepath", "views")
-_IMAGE_KEY = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}
+_IMAGE_KEY = {"file_name": "file_name", "opsml": "file_name", "opsml2": "filepath"}  # by dialect
 
 
 class LineReader(Protocol):
-    """What reads the lines of one dialect."""
+    """Reads the lines of one dialect.
+
+    Attributes:
+        title: What the lines are, for people, with ``{!r}`` for the key of the image.
+        always_pixels: Whether boxes that do not state their unit are in pixels, whatever their numbers.
+    """
 
     title: str
+    always_pixels: bool
 
-    @property
-    def pixels(self) -> bool:
-        """Whether boxes that do not say so are in pixels, whatever they look like."""
+    def add_line(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
+        """Add the samples and labels of a line to a chunk. Raises ``InvalidSource``."""
         ...
 
-    def take(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
-        """Put what a line says into a chunk."""
-        ...
-
-    def done(self) -> list[str]:
-        """What to tell at the end of the file."""
+    def finish(self) -> list[str]:
+        """Notes on all lines. Raises ``InvalidSource``."""
         ...
 
 
 @dataclass
 class LineFile:
-    """What is known of a file once its lines were read. A chunk is its samples and its labels by field, in ``tables``."""
+    """A file whose lines were read.
+
+    Attributes:
+        folder: The folder of the images.
+        path: The file.
+        title: What the lines are, for people.
+        unit: The unit of boxes that do not state theirs.
+        units: How many of these boxes have all numbers from 0 to 1, and how many have not.
+        chunks: The numbers of the tables of each chunk: its samples, and fields with their labels.
+        notes: What was left out or changed, a sentence each.
+    """
 
     folder: ImageFolder
     path: Path
@@ -57,44 +68,54 @@ class LineFile:
     chunks: list[tuple[int, list[tuple[str, int]]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def place(self, number: int) -> str:
-        """How a sentence calls a line."""
-        return lines.location(self.path, number)
+    def location(self, number: int) -> str:
+        """A line as messages name it."""
+        return json_lines.location(self.path, number)
 
 
 def read_line_file(
     folder: ImageFolder,
     path: Path,
     options: Reading,
-    kinds: ValueTypes,
-    keys: ClassKeys,
+    types: ValueTypes,
+    class_keys: ClassKeys,
     tables: Tables,
-    given: Iterable[tuple[int, Line]] | None = None,
+    lines: Iterable[tuple[int, Line]] | None = None,
 ) -> LineFile:
-    """Read the lines of a folder's file, or those that are given. Raises ``InvalidSource``."""
-    file, finder = LineFile(folder, path), _DialectFinder(folder, options, keys)
+    """Read a file of lines. Raises ``InvalidSource`` with file and line.
+
+    Args:
+        folder: The folder of the images.
+        path: The file.
+        options: What the user said of the file.
+        types: Where the types of all values are recorded.
+        class_keys: Where the keys of the class are recorded.
+        tables: Where samples and labels are kept.
+        lines: Lines with their numbers that are read instead of the file.
+    """
+    file, dialect = LineFile(folder, path), _DialectFinder(folder, options, class_keys)
     with _without_gc():
-        chunk = Chunk(path, kinds)
-        for number, line in given if given is not None else lines.read_lines(path):
-            where = file.place(number)
-            if (reader := finder.reader(line, where)) is None:
+        chunk = Chunk(path, types)
+        for number, line in lines if lines is not None else json_lines.read_lines(path):
+            where = file.location(number)
+            if (reader := dialect.reader_of(line, where)) is None:
                 continue
-            reader.take(line, number, where, chunk)
+            reader.add_line(line, number, where, chunk)
             if len(chunk.images) >= LINES:
                 _spill(chunk, file, tables)
-                chunk = Chunk(path, kinds)
+                chunk = Chunk(path, types)
         if chunk.images:
             _spill(chunk, file, tables)
-    if (last := finder.found) is not None:
-        file.title = last.title.format(finder.key)
-        file.notes = last.done()
-        file.unit = file.units.settle(last.pixels, options.coordinates, file.place)
+    if (last := dialect.reader) is not None:
+        file.title = last.title.format(dialect.key)
+        file.notes = last.finish()
+        file.unit = file.units.decide(last.always_pixels, options.coordinates, file.location)
     return file
 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Without the search for cycles, of which JSON has none, and which a third of the time would go into."""
+    """Pause garbage collection: parsed JSON has no cycles, and the search for them would take a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -105,78 +126,79 @@ def _without_gc() -> Iterator[None]:
 
 
 def _spill(chunk: Chunk, file: LineFile, tables: Tables) -> None:
-    samples = tables.add(chunk.samples())
-    file.chunks.append((samples, [(name, tables.add(table)) for name, table in chunk.fragments(file.units)]))
+    samples = tables.add(chunk.sample_table())
+    file.chunks.append((samples, [(name, tables.add(table)) for name, table in chunk.label_tables(file.units)]))
 
 
 class _DialectFinder:
-    """Finds the dialect by the first line, and holds all others to it."""
+    """Finds the dialect by the first line, and refuses lines of another."""
 
-    def __init__(self, folder: ImageFolder, options: Reading, keys: ClassKeys) -> None:
-        self._folder, self._options, self._class_keys = folder, options, keys
-        self.found: FileNameReader | QuickstartReader | ViewsReader | None = None
-        self.key = ""
-        self._where = ""
+    def __init__(self, folder: ImageFolder, options: Reading, class_keys: ClassKeys) -> None:
+        self._folder, self._options, self._class_keys = folder, options, class_keys
+        self.reader: FileNameReader | QuickstartReader | ViewsReader | None = None
+        self.key = ""  # of the image
+        self._where = ""  # the first line is
         self._views = options.image_key or ("image",)
-        self._keys = self._candidates()
-        self._known: set[tuple[str, ...]] = set()  # sets of keys that were found right
+        self._image_keys = self._image_key_filter()
+        self._checked: set[tuple[str, ...]] = set()  # the keys of lines of this dialect
 
-    def _candidates(self) -> Callable[[Line], list[str]]:
-        """The keys of a line that may name its image."""
-        told, forced = self._options.image_key, self._options.dialect
-        if forced in BY_VIEWS:
+    def _image_key_filter(self) -> Callable[[Line], list[str]]:
+        """Which keys of a line may name its image."""
+        dialect = self._options.dialect
+        if dialect in BY_VIEWS:
             return lambda line: [key for key in line if key == "views"]
-        if forced == "pixano" or told:
+        if dialect == "pixano" or self._options.image_key:
             return lambda line: [key for key in line if key in self._views]
-        if forced in _IMAGE_KEY:
-            return lambda line: [key for key in line if key == _IMAGE_KEY[forced]]
+        if dialect in _IMAGE_KEY:
+            return lambda line: [key for key in line if key == _IMAGE_KEY[dialect]]
         return lambda line: [key for key in line if key in _IMAGE_KEYS or key == "image" or key.endswith("_file_name")]
 
-    def reader(self, line: Line, where: str) -> LineReader | None:
-        """What reads this line; ``None`` for a header."""
+    def reader_of(self, line: Line, where: str) -> LineReader | None:
+        """What reads a line; ``None`` for a header, which is read here. Raises ``InvalidSource``."""
         if HEADER in line and not self._where:
-            self.found = ViewsReader(self._folder, self._options.field, self._class_keys, self._options.dialect)
-            self.key = "views"
-            self.found.header(line, where)
-            self._where = where
+            self.key, self._where = "views", where
+            self.reader = reader = self._views_reader()
+            reader.add_header(line, where)
             return None
-        if (names := tuple(line)) in self._known:
-            return self.found
-        key = self._key(line, where)
-        if self.found is None:
+        if (names := tuple(line)) in self._checked:
+            return self.reader
+        key = self._image_key(line, where)
+        if self.reader is None:
             self.key, self._where = key, where
-            self.found = self._made(key)
+            self.reader = self._reader(key)
         elif key != self.key:
             fail(
                 where,
                 f"names its image by {key!r}, and {self._where} by {self.key!r}; a file has one dialect, so make two of it.",
             )
-        self._known.add(names)
-        return self.found
+        self._checked.add(names)
+        return self.reader
 
-    def _key(self, line: Line, where: str) -> str:
-        keys = self._keys(line)
+    def _image_key(self, line: Line, where: str) -> str:
+        """The key of the image of a line. Where several views were declared, of which a line may have some, the first of them."""
+        keys = self._image_keys(line)
         if not keys:
             known = self._options.image_key or (_IMAGE_KEY.get(self._options.dialect or "", ""),)
             wanted = ", ".join(map(repr, filter(None, known))) or "'file_name', 'filepath', 'views' or 'image'"
             fail(where, f"names no image: it has no {wanted}; add it, or say which key it is with image_key=….")
-        if len(keys) > 1 and not (set(keys) <= set(self._views)):
+        if set(keys) <= set(self._views):
+            return self._views[0]
+        if len(keys) > 1:
             if all(key.endswith("_file_name") for key in keys):
                 cure = f"choose one with image_key={keys[0]!r}"
             else:
                 cure = "a line has one dialect, so rename or remove the other"
             fail(where, f"has several image keys, {' and '.join(map(repr, keys))}; {cure}.")
-        return keys[0] if len(keys) == 1 and keys[0] not in self._views else self._views_or(keys)
+        return keys[0]
 
-    def _views_or(self, keys: list[str]) -> str:
-        """One name for lines of which some have fewer of the views that were declared."""
-        return self._views[0] if set(keys) <= set(self._views) else keys[0]
-
-    def _made(self, key: str) -> FileNameReader | QuickstartReader | ViewsReader:
-        options = self._options
+    def _reader(self, key: str) -> FileNameReader | QuickstartReader | ViewsReader:
         if key == "views":
-            return ViewsReader(self._folder, options.field, self._class_keys, options.dialect)
-        named = key in ("file_name", "filepath") or key.endswith("_file_name")
-        if options.dialect in FILE_NAME or (named and options.dialect is None):
+            return self._views_reader()
+        dialect = self._options.dialect
+        is_file_name = key in ("file_name", "filepath") or key.endswith("_file_name")
+        if dialect in FILE_NAME or (is_file_name and dialect is None):
             return FileNameReader(self._folder, key, self._class_keys)
-        return QuickstartReader(self._folder, self._views, options.field, self._class_keys)
+        return QuickstartReader(self._folder, self._views, self._options.field, self._class_keys)
+
+    def _views_reader(self) -> ViewsReader:
+        return ViewsReader(self._folder, self._options.field, self._class_keys, self._options.dialect)
