@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests import cvat_servers
 from tests.doubles.cvat import CvatServer
+from tests.generated import QUICK
 from xdist.scheduler import LoadScopeScheduling
 
 # ``quick`` is what a change is checked with, ``full`` (``--hypothesis-profile=full``) what a release is. No deadline: a busy
 # machine is no mistake. A test that takes a fixture resets in each example what it changes.
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-settings.register_profile("quick", max_examples=20, deadline=None, suppress_health_check=_HEALTH)
-settings.register_profile("full", max_examples=200, deadline=None, suppress_health_check=_HEALTH)
+settings.register_profile("quick", max_examples=QUICK, deadline=None, suppress_health_check=_HEALTH)
+settings.register_profile("full", max_examples=10 * QUICK, deadline=None, suppress_health_check=_HEALTH)
 settings.load_profile("quick")
 
 
