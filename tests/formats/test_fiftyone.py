@@ -19,9 +19,10 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.generated import examples
 from tests.stored import store
 
 import annobridge as ab
@@ -344,7 +345,7 @@ def test_it_is_recognised_by_how_it_begins(images: Path, tmp_path: Path) -> None
 plain = st.dictionaries(st.sampled_from("ab$"), st.text(max_size=5) | st.integers() | st.just(0.5), max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(plain, max_size=5), st.integers(1, 40))
 def test_documents_are_the_same_however_they_are_cut(found: list[dict[str, Any]], chunk: int) -> None:
     text = json.dumps({"a": 1, "samples": found, "b": [2]}, indent=1)
@@ -668,7 +669,7 @@ labels = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12)
 @given(found=st.lists(labels, min_size=1, max_size=6), classes=st.lists(names, max_size=3))
 def test_a_dataset_comes_back_equal(found: list[ab.Label], classes: list[str], tmp_path: Path) -> None:
     root = tmp_path / f"{len(list(tmp_path.iterdir()))}"

@@ -13,8 +13,9 @@ import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from tests.backend import pixano_cases as full
+from tests.generated import examples
 
 import annobridge as ab
 from annobridge.core import rows
@@ -539,7 +540,7 @@ def test_parts_are_regrouped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 FIELDS = {n: t for n, t in strategies.FIELDS.items() if t not in ("skeletons", "ellipses", "cuboids")}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(table=strategies.tables(fields=FIELDS))
 def test_any_labels_come_back(tmp_path_factory: pytest.TempPathFactory, table: pa.Table) -> None:
     folder = tmp_path_factory.mktemp("any")
