@@ -169,7 +169,7 @@ def test_the_order_of_the_labels_of_an_image_stays(bridge, tmp_path):
     order = ["car0", "man0", "sun0", "lane0", "speed0"]
 
     def now() -> list[str]:
-        with bridge.ds._content() as content:
+        with bridge.ds.sample_parts() as content:
             (part,) = content.parts()
         return [r["label_id"] for r in part.labels.to_pylist() if r["sample_id"] == "s0"]
 
