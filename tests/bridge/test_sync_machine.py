@@ -385,8 +385,11 @@ class Sync(RuleBasedStateMachine):
             self._loaded(run, want)
 
     @precondition(lambda self: any(past.undone is None for run in self.runs.values() for past in run.loads))
-    @rule(data=st.data())
-    def undo(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), work=st.booleans(), load=st.sampled_from([None, "theirs", "ours"]))
+    def undo(self, data: st.DataObject, work: bool, load: str | None) -> None:
+        """Often after work on what was loaded, and often loaded again at once."""
+        if work:
+            self.work(data)
         done = {run.key: [p for p in run.loads if p.undone is None] for run in self.runs.values()}
         run = self.runs[one_of(data, [key for key, loads in done.items() if loads])]
         self.time += 1
@@ -396,6 +399,8 @@ class Sync(RuleBasedStateMachine):
         for write in past.writes:
             model.undo(self.ours, self._since(run, past, write))
         run.base, run.copies = past.base, past.copies
+        if load:
+            self.load(data, load)
 
     def _since(self, run: Run, past: Past, write: Write) -> Write:
         """An addition that put back what another run had deleted, and has given back since, is an edit of that."""

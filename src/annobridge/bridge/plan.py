@@ -143,7 +143,7 @@ class _Planner:
         routed = route(matched, sent, run.schema, out.options.unexpected)
         labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
 
-        ours = self._with_moved(downloaded.base, ours)
+        ours = self._with_moved(downloaded.base, matched, ours)
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
         merged = merge(sent, labels, ours, returned, run.schema, self._single, self._policy, provenance)
         if out.destinations:
@@ -212,10 +212,20 @@ class _Planner:
         self._clipped += int(cut.sum())
         return border.clip_where(theirs, cut)
 
-    def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
-        """``ours``, and labels that were sent and then moved in the dataset to another field or sample: they are edited there."""
-        known = pc.is_in(base["label_id"], value_set=as_array(ours["label_id"]))
-        missing = as_array(base["label_id"].filter(pc.invert(known)))
+    def _with_moved(self, base: pa.Table, matched: pa.Table, ours: pa.Table) -> pa.Table:
+        """With labels that were sent and were moved here since, to another field or sample: they are edited where they are.
+
+        A label that is new in the tool, or its copy, may be such a label too: when it was loaded before, moved here, and so was
+        kept when that load was undone.
+        """
+        run, label_ids = self._out.run, as_array(base["label_id"])
+        if any(load.state == "undone" for load in run.loads):
+            copies = [
+                destination.copy_ids(rows["label_id"], target, run.run_id)
+                for target in self._out.destinations.values() for rows in (base, matched)
+            ]  # fmt: skip
+            label_ids = pc.unique(pa.concat_arrays([label_ids, as_array(matched["label_id"]), *copies]))
+        missing = label_ids.filter(pc.invert(pc.is_in(label_ids, value_set=as_array(ours["label_id"]))))
         if not len(missing):
             return ours
         moved = self._stores.labels.get_by_ids(missing, self._out.version)
