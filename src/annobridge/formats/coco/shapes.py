@@ -80,6 +80,8 @@ class Shaper:
         sort_of: dict[str, list[int]] = {
             name: [] for name in ("boxes", "polygons", "masks", "skeletons", "keypoints", "classes")
         }
+        if not self._only_points and all(row.bbox and not row.segmentation and row.keypoints is None for row in rows):
+            return {"boxes": np.flatnonzero(good)}
         for k in np.flatnonzero(good).tolist():
             row = rows[k]
             has_points = row.keypoints is not None and any(row.keypoints[2::3])

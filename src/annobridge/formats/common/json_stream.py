@@ -24,8 +24,7 @@ _SPACE = b" \t\r\n"
 _QUOTE, _BACKSLASH = 34, 92
 _STEP = np.zeros(256, np.int8)  # what a bracket does to the depth
 _STEP[list(b"{[")], _STEP[list(b"}]")] = 1, -1
-_STRUCTURE = _STEP != 0
-_STRUCTURE[_QUOTE] = True
+_STRUCTURE = bytes(bool(step) or code == _QUOTE for code, step in enumerate(_STEP))
 _SCALAR = re.compile(rb"[^\s,\]}]+")
 
 
@@ -192,7 +191,7 @@ class JsonStream:
 def _brackets(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Where the brackets outside of strings are, and how deep it is after each."""
     codes = np.frombuffer(data, np.uint8)
-    places = np.flatnonzero(_STRUCTURE[codes])
+    places = np.flatnonzero(np.frombuffer(data.translate(_STRUCTURE), np.bool_))
     marks = codes[places]
     quotes = marks == _QUOTE
     if b"\\" in data:
@@ -200,7 +199,7 @@ def _brackets(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     inside = np.cumsum(quotes) & 1  # whether a string is open after each mark
     kept = (inside == 0) & (marks != _QUOTE)
     steps = _STEP[marks[kept]]
-    return places[kept], np.cumsum(steps, dtype=np.int64)
+    return places[kept], np.cumsum(steps, dtype=np.int32)
 
 
 def _escaped(data: bytes, codes: np.ndarray, quotes: np.ndarray) -> np.ndarray:
