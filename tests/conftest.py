@@ -17,12 +17,10 @@ settings.register_profile("full", max_examples=200, deadline=None, suppress_heal
 settings.load_profile("quick")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """All tests with the real Pixano server run in one worker, which starts it; the workers share out the others singly."""
-    for item in items:
-        if "pixano_url" in getattr(item, "fixturenames", ()) or item.get_closest_marker("server"):
-            item.add_marker(pytest.mark.xdist_group("pixano"))
+    if "pixano_url" in getattr(item, "fixturenames", ()) or item.get_closest_marker("server"):
+        item.add_marker(pytest.mark.xdist_group("pixano"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 BACKENDS = ROOT / "backends"
 PURE = {"pyarrow", "numpy", "pydantic", "annobridge"}
-BASE = {"exceptions", "processes"}
+BASE = {"entry_points", "exceptions", "processes"}
 ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "core": set(),
     "spill": set(),

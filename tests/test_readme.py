@@ -37,7 +37,7 @@ def test_the_first_block_is_twelve_lines() -> None:
 def test_the_table_is_current() -> None:
     text = README.read_text()
     made = table.markdown([registry.get(name) for name in registry.names()])
-    assert table.put(text, made) == text, "run: python -m annobridge.backend.table README.md"
+    assert table.replace_table(text, made) == text, "run: python -m annobridge.backend.table README.md"
 
 
 def test_every_file_that_is_linked_exists() -> None:

@@ -118,7 +118,7 @@ def _values(schema: LabelSchema, labels: pa.Table, config: CvatConfig) -> Iterat
             texts = pc.unique(column.drop_null()).to_pylist()
             found = [
                 problem
-                for a, holders in lists.held(spec, name, rows["label"])
+                for a, holders in lists.definitions(spec, name, rows["label"])
                 for problem in value_problem(
                     spec.name, name, column.filter(pa.array(holders)), partial(values.misfit, a)
                 )
@@ -202,7 +202,9 @@ def _tracks(schema: LabelSchema, labels: pa.Table) -> Iterator[str]:
         own = rows.filter(pc.equal(rows["field"], spec.name))
         for name in spec.all_attributes():
             column = pa.chunked_array([lists.values(own["attributes"], name)])
-            fixed = any_of((held for a, held in lists.held(spec, name, own["label"]) if not a.mutable), own.num_rows)
+            fixed = any_of(
+                (held for a, held in lists.definitions(spec, name, own["label"]) if not a.mutable), own.num_rows
+            )
             by_track = own.select(track).append_column("value", column).filter(pa.array(fixed)).group_by(track)
             counts = by_track.aggregate([("value", "count_distinct", pc.CountOptions(mode="all"))])
             if pc.any(pc.greater(counts["value_count_distinct"], 1)).as_py():

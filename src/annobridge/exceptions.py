@@ -1,4 +1,4 @@
-"""Every error annobridge raises on purpose. Each message says what happened, to what, and what to do next.
+"""The exceptions and warnings of annobridge. Each message says what happened, to what, and what to do next.
 
     AnnobridgeError
     ├── ConfigError(ValueError)    UnknownBackend · InvalidOption · MissingCredential
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class AnnobridgeError(Exception):
-    """The base of all of them."""
+    """The base class of all exceptions of annobridge."""
 
 
 class ConfigError(AnnobridgeError, ValueError):
@@ -34,11 +34,11 @@ class InvalidOption(ConfigError):
 
 
 class MissingCredential(ConfigError):
-    """A credential is needed, and none was given, stored or could be asked for."""
+    """A required credential was not given and is not stored, and there is no terminal to ask for it."""
 
 
 class SchemaError(AnnobridgeError, ValueError):
-    """What is to be labelled, or a label itself, is not well formed."""
+    """A label schema or a label is not valid."""
 
 
 __all__ = [
@@ -81,15 +81,15 @@ __all__ = [
 
 
 class UnsentWarning(UserWarning):
-    """Labels, attributes or samples are not sent, as the schema, the tool or the dataset leaves them out; each is counted."""
+    """Labels, attributes or samples are not sent, because of the schema, the tool or the dataset; the message counts them."""
 
 
 class EditorWarning(UserWarning):
-    """The run is sent, but people do not see all of it in the tool, or cannot do there all that the schema allows."""
+    """The run is sent, but the editor of the tool does not show all of it, or lacks something that the schema allows."""
 
 
 class RefusedTaskWarning(UserWarning):
-    """The tool refused some samples, and the others were sent, as ``on_rejected="skip"`` asks for."""
+    """The tool refused some samples, and the others were sent, because of ``on_rejected="skip"``."""
 
 
 def _listed(head: str, problems: Sequence[str]) -> str:
@@ -97,7 +97,7 @@ def _listed(head: str, problems: Sequence[str]) -> str:
 
 
 class _Problems(SchemaError):
-    """Holds *all* problems found, so that one round of corrections is enough."""
+    """An error with *all* problems found, so that they can be corrected at once."""
 
     def __init__(self, head: str, problems: Sequence[str]) -> None:
         super().__init__(_listed(head, problems))
@@ -105,7 +105,7 @@ class _Problems(SchemaError):
 
 
 class InvalidSchema(_Problems):
-    """The label schema has mistakes; ``problems`` lists each with its path."""
+    """The label schema has mistakes; ``problems`` lists them, each with its path."""
 
 
 class InvalidLabels(_Problems):
@@ -129,11 +129,11 @@ class RunNotFound(RunError):
 
 
 class RunIncomplete(RunError):
-    """Sending stopped half-way; resume or abort the run first."""
+    """Sending was interrupted; resume or abort the run first."""
 
 
 class RunBusy(RunError):
-    """Somebody is sending, loading or changing this run, or adding samples, right now."""
+    """Another process is sending, loading or changing this run, or adding samples."""
 
 
 class MergeError(AnnobridgeError):
@@ -145,15 +145,15 @@ class Conflict(MergeError):
 
 
 class UnexpectedLabels(MergeError):
-    """The tool returned labels outside the schema, and nobody said what to do with them."""
+    """The tool returned labels outside the schema, and ``unexpected`` does not say what to do with them."""
 
 
 class TooManyDeletions(MergeError):
-    """The load would delete more of the run than the guard allows."""
+    """The load would delete most of the labels of the run; ``force=True`` allows it."""
 
 
 class StalePlan(MergeError):
-    """What the plan was made from has changed since; plan again."""
+    """The labels or the work in the tool changed after the plan was made; plan again."""
 
 
 class StoreError(AnnobridgeError):
@@ -161,11 +161,11 @@ class StoreError(AnnobridgeError):
 
 
 class DatasetNotFound(StoreError):
-    """There is no annobridge dataset at that place."""
+    """There is no annobridge dataset at this path or URI."""
 
 
 class DatasetExists(StoreError):
-    """There is a dataset already at that place."""
+    """There is already a dataset at this path or URI."""
 
 
 class SampleNotFound(StoreError):
@@ -177,15 +177,16 @@ class InvalidMedia(StoreError):
 
 
 class InvalidSource(StoreError):
-    """What is to be imported is not well formed, or can be read in two ways; the message names the file and line."""
+    """The files to import are not valid, or ambiguous; the message names the file and line."""
 
 
 class BackendError(AnnobridgeError):
-    """The annotation tool, or the way to it, failed.
+    """The annotation tool, or the connection to it, failed.
 
-    ``status`` is the HTTP status, if there was one; ``detail`` is the parsed body of the refusal, for backends to look at.
-    ``samples`` are the ids of the samples that it is about, where the backend can tell: all that a refusal of some of a
-    task's samples has to say, so that the others can be sent.
+    Attributes:
+        status: the HTTP status, if there was one.
+        detail: the parsed body of the response, for backends.
+        samples: the ids of the samples that the tool refused, where the backend knows them, so that the others can be sent.
     """
 
     def __init__(
@@ -196,24 +197,24 @@ class BackendError(AnnobridgeError):
 
 
 class Unreachable(BackendError):
-    """No answer: the server is down, or the network is."""
+    """No response: the server or the network is down."""
 
 
 class Denied(BackendError):
-    """The server refuses these credentials or these rights (401, 403)."""
+    """The server refuses the credentials, or the user lacks a permission (401, 403)."""
 
 
 class Throttled(BackendError):
-    """The server asks to slow down, and did so until the retries ran out (429, 503)."""
+    """The server was still limiting requests when the retries ran out (429, 503)."""
 
 
 class Gone(BackendError):
-    """Something that annobridge made on the server is not there any more."""
+    """Something that annobridge made on the server does not exist there any more."""
 
 
 class Rejected(BackendError):
-    """The server understood the request and refuses it (other 4xx), or refuses this version of us."""
+    """The server refuses the request (other 4xx), or this version of annobridge."""
 
 
 class Broken(BackendError):
-    """The server failed (5xx), or its answer cannot be read."""
+    """The server failed (5xx), or its response cannot be parsed."""

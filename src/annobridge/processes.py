@@ -1,4 +1,8 @@
-"""Processes of this machine by a name that no other process has, now or later."""
+"""Names for processes that no other process ever has, and whether the process of a name has ended.
+
+Only Linux tells enough (``/proc``). On other systems, and for processes of other machines or containers, no process is ever known
+to have ended, and what it left is freed when its lease expires.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,20 @@ from pathlib import Path
 
 
 def current_process() -> str:
-    """The name of this process: host, start of the machine, process namespace, process number, start of the process."""
+    """The name of this process: host, boot id, process namespace, process id and start time, separated by ``|``."""
     return "|".join((socket.gethostname(), *_machine(), str(os.getpid()), start_time(os.getpid())))
 
 
-def has_ended(owner_: str) -> bool:
-    """Whether a process is known to have ended: only processes that this machine's ``/proc`` lists can be looked up."""
-    host, boot, namespace, pid, start = owner_.split("|")
+def has_ended(process: str) -> bool:
+    """Whether a process, given by name, is known to have ended."""
+    host, boot, namespace, pid, start = process.split("|")
     if not start or (host, boot, namespace) != (socket.gethostname(), *_machine()):
         return False
     return start_time(int(pid)) != start
 
 
 def _machine() -> tuple[str, str]:
-    """The start of the machine and the process namespace, by which two containers of one host name differ."""
+    """The boot id and the process namespace, which differ for containers of one host name."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return boot, os.readlink("/proc/self/ns/pid")
@@ -30,7 +34,7 @@ def _machine() -> tuple[str, str]:
 
 
 def start_time(pid: int) -> str:
-    """When a process was started, in ticks; empty when it has ended (a zombie has) or cannot be looked up."""
+    """When a process was started, in clock ticks since boot; empty if it has ended (also a zombie), or is not known."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, ValueError):

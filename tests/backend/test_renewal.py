@@ -115,14 +115,14 @@ def test_a_token_is_renewed_before_it_is_over(lifetime: float | None, renewals: 
     renewal = Renewal(lambda: Login({}, lifetime), made.append, lambda: now[0])
     for second in range(0, 401, 10):
         now[0] = second
-        renewal.fresh()
+        renewal.ensure_valid()
     assert len(made) in (renewals, renewals + 1) if lifetime == 100.0 else len(made) == renewals
 
 
 def test_threads_that_are_refused_together_log_in_once() -> None:
     made: list[Any] = []
     renewal = Renewal(lambda: Login({}), made.append)
-    number = renewal.fresh()
+    number = renewal.ensure_valid()
     threads = [threading.Thread(target=renewal.after_refusal, args=(number,)) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -217,9 +217,10 @@ def test_a_file_that_is_there_needs_an_id_to_come_twice(ds, table):
 
 
 def test_a_long_import_does_not_let_others_add_samples(ds, monkeypatch):
-    from annobridge.ingest import additions
 
-    monkeypatch.setattr(additions, "WAIT", 0.2)
+    from annobridge.ingest import add
+
+    monkeypatch.setattr(add, "WAIT", 0.2)
     with ds.stores.changing_samples("is being imported into"):
         for call in (lambda: ds.add_samples(given(1)), lambda: ds.add_samples(pa.table({"filepath": ["/x/0.jpg"]}))):
             with pytest.raises(StoreError, match="The dataset '.*' is being imported into by process .*; wait until"):

@@ -279,5 +279,5 @@ def test_links_and_odd_names_of_places(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tags", ["abc", [3]])
 def test_tags_are_texts(source: Path, tmp_path: Path, tags: Any) -> None:
-    with pytest.raises(ab.InvalidOption, match="is no list of texts; give one, as"):
+    with pytest.raises(ab.InvalidOption, match="is not a list of texts; give one, as"):
         ab.import_dataset(source, tmp_path / "ds", tags=tags)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.backend.base import Download
-from annobridge.bridge import plan
+from annobridge.bridge.download import digest_of
 from annobridge.core.digest import digest
 from annobridge.core.labels import ATTRIBUTE, MASK, POINT, REMOTE, conform
 from annobridge.testing import strategies as some
@@ -106,7 +106,7 @@ def test_a_download_has_one_digest_whatever_lies_below_its_nulls():
     for first in (b"noise", b"other"):
         counts = pa.array([first, b"xyz"])
         masks = pa.StructArray.from_arrays([size, counts], fields=list(MASK), mask=pa.array([True, False]))
-        found.append(plan._digest(Download(plain.set_column(place, REMOTE.field(place), masks), pa.array(["s0"]))))
+        found.append(digest_of(Download(plain.set_column(place, REMOTE.field(place), masks), pa.array(["s0"]))))
     assert found[0] == found[1]
 
 
@@ -118,4 +118,4 @@ def test_what_a_tool_holds_has_one_digest_in_any_order(rows, seed):
         if rows else REMOTE.empty_table()  # fmt: skip
     order = np.random.default_rng(seed).permutation(len(rows))
     samples = pa.array(["s0", "s1"], pa.string())
-    assert plan._digest(Download(table, samples)) == plan._digest(Download(table.take(pa.array(order)), samples[::-1]))
+    assert digest_of(Download(table, samples)) == digest_of(Download(table.take(pa.array(order)), samples[::-1]))

@@ -14,7 +14,7 @@ from PIL import Image
 from annobridge.exceptions import InvalidSource
 from annobridge.formats.folder import FolderFormat
 from annobridge.formats.metadata.options import Reading
-from annobridge.formats.metadata.source import FolderSource
+from annobridge.formats.metadata.reading.source import FolderSource
 
 SIZE = (64, 48)
 STREET = [

@@ -82,7 +82,7 @@ def test_all_unreadable_images_are_told_and_nothing_is_written(tmp_path: Path) -
     (root / "empty.jpg").touch()
     (root / "text.png").write_text("no image")
     with pytest.raises(
-        InvalidSource, match=r"2 files are empty, cut off or no images: 'empty.jpg', 'text.png'; replace them"
+        InvalidSource, match=r"2 files are empty, cut off or not images: 'empty.jpg', 'text.png'; replace them"
     ):
         import_dataset(root, tmp_path / "ds", format="folder", progress=False)
     assert not (tmp_path / "ds").exists()
@@ -105,7 +105,9 @@ def test_lines_in_two_levels_are_refused(tmp_path: Path) -> None:
 def test_a_source_without_images_is_refused(tmp_path: Path, make: str) -> None:
     root = tmp_path / "in"
     root.write_text("") if make == "file" else root.mkdir()
-    what = "is no folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
+    what = (
+        "is not a folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
+    )
     assert what in refused(root)
     assert not FolderFormat().recognises(root)
 
@@ -131,14 +133,15 @@ def test_pipes_are_no_images(tmp_path: Path) -> None:
     for key in ("file_name", "image"):
         said = refused(folder(root, (), [{key: "pipe.jpg"}]))
         assert (
-            "metadata.jsonl:1 names the image 'pipe.jpg', which is no regular file; put the image itself there." in said
+            "metadata.jsonl:1 names the image 'pipe.jpg', which is not a regular file; put the image itself there."
+            in said
         )
 
 
 def test_links_to_nothing_are_told(tmp_path: Path) -> None:
     root = folder(tmp_path / "in")
     os.symlink(tmp_path / "gone.jpg", root / "b.jpg")
-    assert "1 files are empty, cut off or no images: 'b.jpg'; replace them" in refused(root)
+    assert "1 files are empty, cut off or not images: 'b.jpg'; replace them" in refused(root)
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

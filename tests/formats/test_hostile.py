@@ -12,7 +12,7 @@ from proofs.imports import ROWS
 
 from annobridge.exceptions import AnnobridgeError
 from annobridge.formats import registry
-from annobridge.ingest import label_input
+from annobridge.ingest.new_label_rows import new_label_rows
 
 SOURCES = list(chain.from_iterable(sources() for sources in ROWS.values()))
 READ = {  # the others are refused
@@ -35,7 +35,7 @@ def test_it_ends_in_a_sentence(tmp_path: Path, source: hostile.Source) -> None:
     try:
         found = registry.of(place)
         for part in found.open(place, registry.options(found.reading, {}, "Reading")).parts():
-            label_input.ready(part.labels, {}, False, "These labels cannot be stored:")
+            new_label_rows(part.labels, {}, False, "These labels cannot be stored:")
     except AnnobridgeError as error:
         said = str(error)
         assert len(said) < 3_000

@@ -142,18 +142,18 @@ def test_a_dialect_is_forced_but_not_its_checks(tmp_path: Path) -> None:
             "has classes in 'categories' that are neither texts nor numbers; give names.",
         ),
         *(
-            ({"file_name": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which is no labels; give")
+            ({"file_name": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which holds no labels; give")
             for value in ("abc", 5, 0, [1], [{"bbox": BOX}, 1])
         ),
         *(
-            ({"image": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which is no labels; give")
+            ({"image": "a.jpg", "objects": value}, f"has 'objects' as {str(value)!r}, which holds no labels; give")
             for value in ("abc", 3, 0)
         ),
         ({"image": "a.jpg", "objects": [1]}, "has the entity 1; an entity is an object {…}."),
         (arrays(tags=[[1], [2**70]]), "has a number in 'tags' that is too large; write it as a text."),
         (arrays(index=[1, 2**60]), "has the index 1152921504606846976, which is beyond 32 bits; correct it, or rename"),
-        (quickstart(masks=[{"size": [2**60, 1], "counts": "0"}] * 2), "has a mask that is no RLE; give"),
-        (quickstart(masks=[{"size": [48, 64], "counts": 3}] * 2), "has a mask that is no RLE; give"),
+        (quickstart(masks=[{"size": [2**60, 1], "counts": "0"}] * 2), "has a mask that is not an RLE; give"),
+        (quickstart(masks=[{"size": [48, 64], "counts": 3}] * 2), "has a mask that is not an RLE; give"),
         (quickstart(view_ref="zz"), "has an annotation of the view 'zz'; the views of the line are 'image'."),
         (quickstart(view_ref=[3, 3]), "has an annotation of the view 3; the views of the line are 'image'."),
         (quickstart(view_ref=[["image"]] * 2), "has an annotation of the view ['image']; the views of"),
@@ -245,7 +245,7 @@ def test_a_key_that_holds_labels_is_no_column(tmp_path: Path, key: str, boxes: s
     lines = [{key: "a.jpg", "cars": {boxes: [BOX]}}, {key: "b.jpg", "cars": value}]
     said = refused(folder(tmp_path, NAMES, lines[::-1] if late else lines))
     first, second = ("1", "2") if late else ("2", "1")
-    assert f"metadata.jsonl:{first} has a value in 'cars' that is no labels, and " in said
+    assert f"metadata.jsonl:{first} has a value in 'cars' that holds no labels, and " in said
     assert f"metadata.jsonl:{second} has labels; give labels, or null." in said
 
 

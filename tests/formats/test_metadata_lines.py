@@ -29,13 +29,16 @@ GOOD = {"file_name": "a.jpg", "objects": BOX}
             ":2 has the key 'file_name' twice in one object; keep one of them.",
         ),
         ('{"file_name": "a.jpg", "objects": {"bbox": [], "bbox": []}}', ":2 has the key 'bbox' twice"),
-        ('{"file_name": "a.jpg", "x": "\\ud800"}', ":2 has a text in 'x' that is no Unicode; mend it."),
+        ('{"file_name": "a.jpg", "x": "\\ud800"}', ":2 has a text in 'x' that is not Unicode; correct it."),
         ("[" * 100_000, ":2 cannot be read as JSON"),
-        ('{"file_name": "a.jpg", "\\uD800": 1}', ":2 has a text in '\\ud800' that is no Unicode; mend it."),
-        ('{"file_name": "a.jpg", "sample_id": "\\ud800"}', ":2 has a text in 'sample_id' that is no Unicode; mend it."),
+        ('{"file_name": "a.jpg", "\\uD800": 1}', ":2 has a text in '\\ud800' that is not Unicode; correct it."),
+        (
+            '{"file_name": "a.jpg", "sample_id": "\\ud800"}',
+            ":2 has a text in 'sample_id' that is not Unicode; correct it.",
+        ),
         (
             '{"file_name": "a.jpg", "objects": {"bbox": [[1, 2, 3, 4]], "\\ud800": [1]}}',
-            ":2 has a text in 'objects' that is no Unicode; mend it.",
+            ":2 has a text in 'objects' that is not Unicode; correct it.",
         ),
     ],
 )
@@ -99,7 +102,7 @@ def test_lines_of_one_image_are_put_together(tmp_path: Path) -> None:
 
 
 def test_they_are_also_far_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.read.LINES", 2)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", 2)
     names = [f"{n}.jpg" for n in range(5)]
     lines = [{"file_name": n, "objects": BOX} for n in names] + [
         {"file_name": names[0], "note": "late", "objects": BOX}
@@ -136,7 +139,7 @@ def test_columns_take_the_type_of_all_lines(tmp_path: Path) -> None:
 
 
 def test_types_are_settled_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.read.LINES", 1)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", 1)
     names = ("a.jpg", "b.jpg", "c.jpg")
     lines = [{"file_name": n, "v": v} for n, v in zip(names, (None, 1, 2.5), strict=True)]
     assert [s["v"] for s in samples_of(folder(tmp_path / "x", names, lines))] == [None, 1.0, 2.5]
@@ -185,7 +188,7 @@ LARGE = 2**53 + 1
 def test_large_numbers_among_fractions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: tuple[Any, Any], size: int
 ) -> None:
-    monkeypatch.setattr("annobridge.formats.metadata.read.LINES", size)
+    monkeypatch.setattr("annobridge.formats.metadata.reading.line_file.LINES", size)
     names = ("a.jpg", "b.jpg")
     columns = [{"file_name": name, "n": value} for name, value in zip(names, values, strict=True)]
     boxes = [{"file_name": name, "objects": {**BOX, "n": [value]}} for name, value in zip(names, values, strict=True)]

@@ -11,7 +11,7 @@ from tests.formats.metadata_cases import contents, folder, labels_of, opened, re
 
 from annobridge.exceptions import InvalidOption
 from annobridge.formats.metadata.options import Reading
-from annobridge.formats.metadata.schema import load_model
+from annobridge.formats.metadata.reading.schema import load_model
 
 
 class Thing(BaseModel):

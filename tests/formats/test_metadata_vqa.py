@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.formats.metadata_cases import folder, image, labels_of, opened, refused
 
-from annobridge.core.schema.choices import letters_of
-from annobridge.formats.metadata.conversations import TYPES, chosen
+from annobridge.core.schema.choices import answer_as_letters
+from annobridge.formats.metadata.reading.conversations import TYPES, chosen
 
 OPEN = {"content": "What color is the car?", "question_type": "OPEN"}
 VQA = [
@@ -114,7 +114,7 @@ def test_messages_of_pixano_0_8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("talk", "sentence"),
     [
-        ("red", "has 'conversations' that are no list; give a list of {'question': …, 'responses': […]}."),
+        ("red", "has 'conversations' that are not a list; give a list of {'question': …, 'responses': […]}."),
         ([{"question": {"question_type": "OPEN"}}], "has no text for question 1; write {'question'"),
         ([{"answer": 3}], "has no text for question 1"),
         (
@@ -130,7 +130,7 @@ def test_messages_of_pixano_0_8(tmp_path: Path) -> None:
             [{"question": {**OPEN, "question_type": "SINGLE_CHOICE"}}],
             "asks a question of the type 'SINGLE_CHOICE' without choices;",
         ),
-        ([{"question": {**OPEN, "choices": "ab"}}], "has choices that are no list of texts; give choices="),
+        ([{"question": {**OPEN, "choices": "ab"}}], "has choices that are not a list of texts; give choices="),
         (
             [{"messages": [{"type": "REPLY", "content": "x"}]}],
             "has a message without a type (SYSTEM, QUESTION, ANSWER) or a content",
@@ -161,7 +161,7 @@ def test_an_open_question_with_choices_is_what_pixano_makes_of_it(tmp_path: Path
 def test_letters_and_choices(choices: list[str], why: str, data: st.DataObject) -> None:
     picked = data.draw(st.lists(st.sampled_from(choices), min_size=1, unique=True))
     content = ", ".join(picked) + (f": {why}" if why else "")
-    found = letters_of(content, choices)
+    found = answer_as_letters(content, choices)
     assert found is not None
     assert chosen(f"[[{','.join(found[0])}]] {found[1]}".rstrip(), choices) == content
     assert chosen(";".join(found[0]), choices, found[1]) == content
@@ -170,7 +170,7 @@ def test_letters_and_choices(choices: list[str], why: str, data: st.DataObject) 
 def test_free_answers_stay_as_they_are() -> None:
     assert chosen("neither", ["yes", "no"]) == "neither"
     assert chosen("Z", ["yes", "no"]) == "Z"
-    assert letters_of("neither", ["yes", "no"]) is None
+    assert answer_as_letters("neither", ["yes", "no"]) is None
 
 
 def test_messages_out_of_order_are_told(tmp_path: Path) -> None:

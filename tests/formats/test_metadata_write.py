@@ -448,7 +448,7 @@ MASK = Detection("car", mask=np.ones(SIZE[::-1], bool))
             {},
             "cannot hold messages (field 'conversations')",
         ),
-        ("file_name", {"objects": [Detection("x", [0, 0, 0.5, 0.5], rotation=10.0)]}, {}, "cannot hold turned boxes"),
+        ("file_name", {"objects": [Detection("x", [0, 0, 0.5, 0.5], rotation=10.0)]}, {}, "cannot hold rotated boxes"),
         ("pixano", {"objects": [Detection("x", [0, 0, 0.5, 0.5], rotation=1e-3)]}, {}, "or set their rotation to 0"),
         (
             "file_name",

@@ -59,7 +59,7 @@ def test_only_what_has_to_be_decoded_is_limited_and_told_truly(tmp_path: Path, m
 def test_a_limit_that_is_no_number(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(MAX_PIXELS, value)
     with pytest.raises(
-        ab.InvalidOption, match=f"ANNOBRIDGE_MAX_IMAGE_PIXELS='{value}' .* is no number of pixels; give one"
+        ab.InvalidOption, match=f"ANNOBRIDGE_MAX_IMAGE_PIXELS='{value}' .* is not a number of pixels; give one"
     ):
         images.pixel_limit()
 

@@ -1,4 +1,4 @@
-"""What a backend is, how it is found, and how it speaks HTTP."""
+"""The protocol of a backend, how backends are found, and an HTTP client for them."""
 
 from .address import WebAddress
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Media, Receipt, Status, Task

@@ -1,23 +1,23 @@
-"""JSON of a server that is not trusted: read only where the values it makes fit in a few times its own size."""
+"""Parses JSON of servers, which are not trusted: the values must fit in a few times the size of the text."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-DENSE = 8  # bytes for each list and object, on average: what real answers have at the least
-FREE = 1 << 20  # bytes in which there may be any number of them
+_MIN_BYTES = 8  # per list or object on average; real responses have more
+_ALWAYS_PARSED = 1 << 20  # bytes; a shorter text may have any number of lists and objects
 
 
 class TooDense(ValueError):
-    """So many lists and objects that they would take many times the memory of the text, and minutes to build."""
+    """The text has so many lists and objects that they would take many times its memory, and minutes to create."""
 
 
 def parse(body: bytes) -> Any:
-    """The value; ``None`` for an empty body. Raises ``ValueError`` for what is no JSON, or is too deep or too dense."""
+    """The value of a JSON text; ``None`` for an empty one. Raises ``ValueError``: not JSON, nested too deeply, or ``TooDense``."""
     if not body.strip():
         return None
-    if len(body) > FREE and DENSE * (body.count(b"[") + body.count(b"{")) > len(body):
+    if len(body) > _ALWAYS_PARSED and _MIN_BYTES * (body.count(b"[") + body.count(b"{")) > len(body):
         raise TooDense("it is mostly empty lists and objects")
     try:
         return json.loads(body.decode("utf-8-sig"))

@@ -1,7 +1,7 @@
-"""Below ``Http``: a session that carries nothing it was not given, and answers that end.
+"""The ``requests`` session of ``Http``: no implicit credentials, no cookies, and a time limit for each whole response.
 
-``trust_env`` is off, because a netrc would replace our credentials; the proxies and the CA bundle of the environment
-are read here by name instead. Cookies are never kept: they would outlive the credential and travel by host.
+``trust_env`` is off because a netrc file would replace the credentials; proxies and the CA bundle of the environment are read here
+instead. Cookies are not kept: they would outlive the credential, and be sent to every path of the host.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _PORTS = {"http": 80, "https": 443}
 
-# Seconds: between two bytes, and for all of an answer. Libraries hand on no more than one time-out, hence a variable.
+# (seconds between two bytes, seconds for the whole response). urllib3 passes on one time-out only, hence a context variable.
 patience: ContextVar[tuple[float, float]] = ContextVar("patience", default=(60.0, 600.0))
 
 
-class _ClockedStream(io.RawIOBase):
-    """A socket's bytes. Time-outs of sockets begin anew with each byte; this one counts for the whole answer."""
+class _TimedStream(io.RawIOBase):
+    """The bytes of a socket, with a time limit for all of them; the time-out of a socket begins again with each byte."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock = raw, sock
@@ -61,22 +61,22 @@ class _ClockedStream(io.RawIOBase):
         super().close()
 
 
-class _ClockedAnswer(http.client.HTTPResponse):
+class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_ClockedStream(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock))
 
 
 class _Connection(HTTPConnection):
-    response_class = _ClockedAnswer
+    response_class = _TimedResponse
 
     def connect(self) -> None:
         super().connect()
-        self.sock.settimeout(patience.get()[0])  # for sending: the time-out of connecting is too short for it
+        self.sock.settimeout(patience.get()[0])  # for sending: the time-out of connecting is too short
 
 
 class _TLSConnection(HTTPSConnection):
-    response_class = _ClockedAnswer
+    response_class = _TimedResponse
 
     def connect(self) -> None:
         super().connect()
@@ -104,11 +104,11 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None that requests should look at: it would read the whole body first, and trust the address."""
+        """``None``: ``Transport`` follows redirects. requests would read the whole body first, and trust the address."""
 
 
 def new_session(url: str, verify: bool | str) -> requests.Session:
-    """A session for one server: no retries of its own, no cookies, no netrc; proxies of the environment."""
+    """A session for one server, without retries, cookies and netrc, with the proxies of the environment."""
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -121,7 +121,7 @@ def new_session(url: str, verify: bool | str) -> requests.Session:
 
 
 def _authorities(verify: bool | str) -> bool | str:
-    """Whom to trust: the file given, or else the environment's."""
+    """``verify`` of requests: the CA file given, or else the one of the environment."""
     origin = next((n for n in CA_VARIABLES if os.environ.get(n)), None) if verify is True else None
     trusted = os.environ[origin] if origin else verify
     if isinstance(trusted, str):
@@ -134,7 +134,7 @@ def _authorities(verify: bool | str) -> bool | str:
 
 
 def origin_of(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port; ``None`` when it is not a web address."""
+    """Scheme, host and port; ``None`` if it is not an HTTP URL."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in _PORTS or not parts.hostname:
@@ -145,13 +145,13 @@ def origin_of(url: str) -> tuple[str, str, int | None] | None:
 
 
 def shown(url: str) -> str:
-    """An address without user, password, query and fragment."""
+    """A URL without user, password, query and fragment, for messages."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this machine, by name or by number."""
+    """Whether a URL is of this machine, by host name or IP address."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

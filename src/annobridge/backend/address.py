@@ -1,4 +1,4 @@
-"""Addresses of servers as settings: what cannot be one is refused where it was set, before anything is called."""
+"""The type of a server's URL in a ``Config``: a value that is not a URL is refused when settings are resolved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 
 def web_address(text: str) -> str:
-    """The address without spaces around it.
+    """Validate a URL; returns it without surrounding white space. Raises ``ValueError``.
 
     >>> web_address(" https://cvat.example:8080/ ")
     'https://cvat.example:8080/'

@@ -3,8 +3,8 @@
 A backend converts and transports. It never decides what is expected, applies permissions, matches label ids, retries,
 sleeps, prompts, prints or reads configuration: the bridge does, in one way for all tools.
 
-Words: a **task** is a bounded piece of a run that is sent at once; a **receipt** is what the backend gave back for it;
-the **baseline** is its labels exactly as the tool returns them when nobody has touched anything.
+Terms: a **task** is a part of a run, of limited size, that is uploaded at once; a **receipt** is what the backend returns for it;
+the **baseline** is the labels of the task exactly as the tool returns them while nobody has edited anything.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .pickling import refuse_pickling
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one ``upload`` sends: some samples, and the labels on them that the schema selects.
+    """What one ``upload`` sends: some samples, and their labels that the schema selects.
 
     ``name`` is unique for all runs (use it to find what an earlier, unanswered call left behind). ``samples`` has the
     columns of ``SAMPLES``, in the order of the view; ``labels`` has those of ``LABELS``, attributes narrowed to the schema.
@@ -52,8 +52,8 @@ class Receipt:
     or samples may have it too. ``upload`` must return it; ``download`` is given the baseline as it stands now; the other
     methods get an empty one.
 
-    ``unsent`` are the ids of labels that the tool is not to get, as those on frames that are not sent: they are not in
-    the baseline, and stay as they are. The bridge refuses any other receipt.
+    ``unsent`` are the ids of labels that are not sent to the tool, as those on frames that are left out: they are not in the
+    baseline, and do not change. The bridge refuses any other receipt.
 
     ``notes`` are sentences about what people will not find in the tool (columns left out, shapes that are not drawn, …); they
     are shown once, when the run is sent, and kept with it.
@@ -68,11 +68,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What the tool has now: every label found (``REMOTE``), expected or not, and the samples it really answered for.
+    """What the tool has now: every label (``REMOTE``), expected or not, and the samples for which the download is complete.
 
     A label is known by its ``remote_id`` together with its ``sample_id``; neither may be null, nor may its ``kind``. Of
-    two that bear the same, the one that the baseline does not have is a copy that somebody made, and so a new label; a row
-    that is equal in everything is taken once, with a note. ``label_id`` and ``rev`` are not looked at. ``field`` is null
+    two labels with the same ids, the one that differs from the baseline is a copy that a person made, and so a new label; rows that
+    are equal in everything count once, with a note. ``label_id`` and ``rev`` are ignored. ``field`` is null
     where the tool does not know it. Only labels of videos have a ``frame_number``.
 
     A sample that is not in ``samples`` (a string array) contributes nothing: its absent labels are not deletions.
@@ -89,9 +89,9 @@ GONE = "gone"  # the state of a task that is not on the server any more
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far the people are: counts of samples by the tool's own state names, and a word for the whole task (``GONE`` is ours).
+    """The progress of the work: the number of samples by state, in the tool's words, and the state of the task (or ``GONE``).
 
-    ``jobs`` are the pieces that a tool gives to people, where it has such: ``name``, ``state``, ``assignee`` and ``url`` of each.
+    ``jobs`` are the units that a tool assigns to people, if it has any: ``name``, ``state``, ``assignee`` and ``url`` of each.
     """
 
     state: str = "unknown"
@@ -101,9 +101,9 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a tool can represent. It drives the check before sending, the README's table and the contract suite.
+    """What a tool can represent. Used by the checks before an upload, the README's table and the contract suite.
 
-    ``editor_limits`` says what people cannot do in the tool's own page, a sentence for each label type concerned, as in
+    ``editor_limits`` says what people cannot do in the tool's editor, a sentence for each label type concerned, as in
     ``{"polygons": "The points of an existing one cannot be moved."}``. ``annotate`` warns of it, and the table lists it.
     """
 
@@ -118,7 +118,7 @@ class Capabilities:
     tracks: bool = False
     keyframes: bool = False
     status: bool = False
-    sends_media: bool = True  # it reads the files, so they are checked first
+    sends_media: bool = True  # it reads the files, so they are checked before the upload
     sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
     editor_limits: Mapping[str, str] = field(default_factory=dict)
@@ -127,14 +127,14 @@ class Capabilities:
 class AnnotationBackendConfig(BaseModel):
     """Settings of a backend: how to reach it, and options of a run. Subclass and add fields; unknown names are errors.
 
-    Fields named in ``transient`` are connection details: they are resolved anew on each call and never stored with a run.
+    Fields named in ``transient`` are connection details: they are resolved again for each call and never stored with a run.
     Use ``pydantic.SecretStr`` for secrets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     transient: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[tuple[str, ...]] = ()  # fields that the keyring and ``annobridge login`` fill
-    required: ClassVar[tuple[tuple[str, ...], ...]] = ()  # sets of credentials, of which one has to be given
+    required: ClassVar[tuple[tuple[str, ...], ...]] = ()  # sets of credentials, one of which has to be given
     variables: ClassVar[frozenset[str]] = frozenset()  # ANNOBRIDGE_<BACKEND>_<THESE> are the backend's own, not options
 
     task_size: int | None = Field(
@@ -146,13 +146,13 @@ class AnnotationBackendConfig(BaseModel):
     )
 
     def stored(self) -> dict[str, Any]:
-        """What is kept with the run: every option that was set, never a connection detail or a secret."""
+        """The options to store with a run: all that were set, without connection details and secrets."""
         names = self.model_fields_set - self.transient - set(self.credentials)
         kept = self.model_dump(mode="json", include=names)
         return {name: _without_login(value) if name == "url" else value for name, value in kept.items()}
 
     def __getstate__(self) -> dict[Any, Any]:
-        """For ``pickle``: refused where there is a secret, which it would write in the clear. Copies do not come here."""
+        """For ``pickle``, which is refused if there is a secret: it would be written in plain text. ``copy`` does not call this."""
         values = [
             v for value in self.__dict__.values() for v in (value.values() if isinstance(value, Mapping) else [value])
         ]
@@ -176,31 +176,31 @@ class AnnotationBackend(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[AnnotationBackendConfig]] = AnnotationBackendConfig
     capabilities: ClassVar[Capabilities]
-    in_process: ClassVar[bool] = False  # its tool ends with this process, so that no later one can load from it
+    in_process: ClassVar[bool] = False  # the tool ends with this process, so that a later one cannot load from it
 
     def __init__(self, config: AnnotationBackendConfig) -> None:
         self.config = config
 
     @property
     def needs_whole_files(self) -> bool:
-        """Whether the files are read from here; where the tool has them already, their headers tell all that is needed."""
+        """Whether ``upload`` reads the files. If the tool has them already, their headers are enough for the checks."""
         return True
 
     @abstractmethod
     def upload(self, task: Task) -> Receipt:
         """Send a task, and return its receipt with the baseline. Idempotent by ``task.name``: look before you send again.
 
-        Where the tool refuses some of its samples, raise ``Rejected`` with their ids as ``samples``, and leave what it has taken
+        Where the tool refuses some of its samples, raise ``Rejected`` with their ids as ``samples``, and keep what it has taken
         of the others: with ``on_rejected="skip"``, ``upload`` is called again with a task of that name that lacks them.
         """
 
     @abstractmethod
     def download(self, receipt: Receipt) -> Download:
-        """All labels the tool has for this task now. Raises ``Gone`` when the task is not there any more."""
+        """All labels the tool has for this task now. Raises ``Gone`` when the task does not exist any more."""
 
     @abstractmethod
     def delete(self, receipt: Receipt) -> None:
-        """Remove the task from the server. Already gone is not an error."""
+        """Remove the task from the server. It is not an error if it is gone already."""
 
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:  # noqa: ARG002
         """Problems that only this backend can see, each a sentence with its cure. Called before anything is sent;
@@ -217,12 +217,12 @@ class AnnotationBackend(ABC):
         return None
 
     def status(self, receipt: Receipt) -> Status:  # noqa: ARG002
-        """How far the work is. Raises ``Gone`` when the task is not there any more."""
+        """The progress of the work. Raises ``Gone`` when the task does not exist any more."""
         return Status()
 
     def editor_url(self, receipt: Receipt) -> str | None:  # noqa: ARG002
-        """Where people work on this task, which is there; ``None`` if there is no such page."""
+        """The URL of the page where people work on this task, which exists; ``None`` if there is none."""
         return None
 
     def close(self) -> None:  # noqa: B027
-        """Release connections."""
+        """Close connections."""

@@ -1,4 +1,4 @@
-"""A backend as the bridge calls it: whatever it answers or raises, what comes out is right, or an error of annobridge."""
+"""Wraps a backend so that whatever it returns or raises, the bridge gets valid values or errors of annobridge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._redactor import Redactor
 from .base import AnnotationBackend, Download, Receipt, Status, Task
 
 _UNSENT = "Nothing was sent."
-_NEXT = {  # for upload and download, the bridge says what was done, and how it goes on
+_NEXT_STEP = {  # for upload and download, the bridge says what was done, and how to continue
     "upload": "",
     "download": "",
     "delete": "What is left on the server can still be removed: once the backend is corrected, do the same again.",
@@ -29,9 +29,9 @@ _NEXT = {  # for upload and download, the bridge says what was done, and how it 
 
 
 class CheckedBackend:
-    """Calls a backend, checks its answers, and turns its mistakes into ``Broken``, with the method and the task named.
+    """Calls the methods of a backend, checks what they return, and raises ``Broken`` for faults, with the method and the task.
 
-    Errors of annobridge's own pass as they are, and so does what is no ``Exception``, as ``KeyboardInterrupt``.
+    Errors of annobridge are raised as they are, and so is what is not an ``Exception``, as ``KeyboardInterrupt``.
     """
 
     def __init__(self, backend: AnnotationBackend) -> None:
@@ -50,7 +50,7 @@ class CheckedBackend:
             return return_values.check_receipt(self._backend.upload(task), task)
 
     def download(self, receipt: Receipt) -> Download:
-        """What the tool has now; labels that it returned twice are in it once."""
+        """What the tool has now. Labels that were returned twice, equal in everything, are in it once."""
         with self._calling("download", receipt.task):
             return return_values.check_download(self._backend.download(receipt))
 
@@ -88,21 +88,21 @@ class CheckedBackend:
     @contextmanager
     def _calling(self, method: str, task: str | None = None) -> Iterator[None]:
         about = f"{method} of the task {task!r}" if task else method
-        end = f"This is a mistake in the backend. {_NEXT[method]}".rstrip()
+        end = f"This is a mistake in the backend. {_NEXT_STEP[method]}".rstrip()
         try:
             yield
         except AnnobridgeError:
             raise
         except return_values.InvalidReturnValue as e:
             raise Broken(f"The backend {self.name!r} returned from {about} {e}. {end}") from None
-        except Exception as e:  # whatever a stranger's code raises
+        except Exception as e:  # a plug-in may raise anything
             said = self._redactor_of_credentials().excerpt(str(e))
             raise Broken(
                 f"The backend {self.name!r} failed in {about} with {type(e).__name__}{': ' * bool(said)}{said}. {end}"
             ) from e
 
     def _redactor_of_credentials(self) -> Redactor:
-        """Hides the credentials of the configuration, which an error of any library may quote."""
+        """Knows the credentials of the configuration, which errors of libraries may quote."""
         redactor = Redactor()
         for name in self.config.credentials:
             secret = getattr(self.config, name, None)

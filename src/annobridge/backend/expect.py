@@ -1,4 +1,4 @@
-"""What an answer has to look like, written as a value; and the first thing in which one differs from it.
+"""Shapes that describe the expected JSON of a response, and the first difference of a value from one.
 
 {"id": int, "name": str, "owner?": {"id": int}}   an object with these members, the last one optional; it may have others
 [{"id": int}]                                    a list of such objects
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_args
 
 Shape = Any  # a type, a union of types, [shape], {"name": shape}, (shape, shape), or typing.Any
 
-_LONGEST = 40  # characters that are shown of a wrong value
+_MAX_SHOWN = 40  # characters that are shown of a wrong value
 _NAMES: dict[Any, str] = {
     int: "an integer", float: "a number", str: "a string", bool: "true or false", list: "a list", dict: "an object",
     type(None): "null",
@@ -32,11 +32,11 @@ class _Difference(NamedTuple):
 
 
 class _Absent:
-    """In the place of a member that an object does not have."""
+    """Stands for a member that an object lacks."""
 
 
 def mismatch(value: Any, shape: Shape) -> str | None:
-    """The first difference of a value from a shape, as a part of a sentence; ``None`` if there is none."""
+    """The first difference of a value from a shape, as part of a sentence; ``None`` if it has the shape."""
     found = _difference(value, shape)
     if found is None:
         return None
@@ -54,7 +54,7 @@ def _difference(value: Any, shape: Shape) -> _Difference | None:
     if isinstance(shape, list):
         return _of_list(value, shape[0])
     if isinstance(shape, tuple):
-        found = [_difference(value, one) for one in shape]
+        found = [_difference(value, alternative) for alternative in shape]
         return None if None in found else found[0]
     kinds = get_args(shape) if isinstance(shape, UnionType) else (shape,)
     return None if any(_is(value, kind) for kind in kinds) else _Difference("", value, shape)
@@ -77,16 +77,16 @@ def _of_object(value: Any, shape: Mapping[Any, Shape]) -> _Difference | None:
 def _of_list(value: Any, shape: Shape) -> _Difference | None:
     if not isinstance(value, list):
         return _Difference("", value, list)
-    if shape is float and set(map(type, value)) <= {int, float}:  # coordinates, which are many
+    if shape is float and set(map(type, value)) <= {int, float}:  # fast path for long lists of coordinates
         return None
-    for number, one in enumerate(value):
-        if found := _difference(one, shape):
-            return found.within(f"[{number}]")
+    for n, item in enumerate(value):
+        if found := _difference(item, shape):
+            return found.within(f"[{n}]")
     return None
 
 
 def _is(value: Any, kind: Any) -> bool:
-    """JSON has one kind of numbers: an integer will do for a float. True and false are no numbers."""
+    """Whether a value has a type of JSON. An integer is also a float; true and false are not numbers."""
     if kind is None or kind is type(None):
         return value is None
     if isinstance(value, bool):
@@ -100,9 +100,9 @@ def _described(shape: Shape) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A scalar itself, unless it is long; of a list or an object, what it is."""
+    """A wrong value for messages: a short scalar itself, of others the type."""
     if isinstance(value, list | Mapping):
         return f"{'a list' if isinstance(value, list) else 'an object'}{'' if value else ' without anything in it'}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return "a long string" if isinstance(value, str) and len(value) > _LONGEST else repr(value)
+    return "a long string" if isinstance(value, str) and len(value) > _MAX_SHOWN else repr(value)

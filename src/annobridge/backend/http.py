@@ -1,11 +1,11 @@
-"""The one place that speaks HTTP. Backends say what to call; this says how long, how often, and what may be shown.
+"""The HTTP client of backends, with time-outs, retries, limits, and errors without secrets.
 
     http = Http("https://cvat.example", backend="cvat", secrets={"Authorization": SecretStr("Token …")})
-    http.get("/api/tasks/5")                       # parsed JSON, repeated when the network or the server stumbles
-    http.send("POST", "/api/tasks", json={...})    # sent once: a lost answer is an unknown outcome, and said to be
+    http.get("/api/tasks/5")                       # parsed JSON; retried after errors of the network or the server
+    http.send("POST", "/api/tasks", json={...})    # sent once; if the response is lost, the error says so
     http.get("/api/tasks/5", expect={"id": int})   # parsed JSON that has a member ``id``: see ``expect``
 
-Only calls that may be repeated are repeated. What comes back is JSON, bytes of ``stream``, or a ``BackendError``.
+Only calls that may be repeated are retried. Every failure is a ``BackendError``.
 """
 
 from __future__ import annotations
@@ -31,16 +31,24 @@ from .uploads import MediaFile, Multipart
 
 T = TypeVar("T")
 
-DOWNLOAD = 8 << 30  # bytes: the cap of ``stream``
+STREAM_LIMIT = 8 << 30  # bytes
 _IDEMPOTENT = {"GET", "PUT", "DELETE"}
 
 
 class Http:
-    """One server, spoken to with care. Threads may share it.
+    """A client of one server. Threads may share it.
 
-    ``secrets`` are headers that nobody may read; ``timeout`` is for connecting and between two bytes, ``deadline`` for
-    all of an answer and for its repetitions; ``limit`` is the largest JSON answer in bytes, unpacked, and ``limit_option`` the
-    option of the backend that sets it, for messages.
+    Args:
+        url: the address of the server.
+        backend: the name of the backend, for messages.
+        headers: headers of every call.
+        secrets: headers with secrets, which never appear in messages.
+        verify: whether to verify certificates, or the file of a CA.
+        timeout: seconds to connect, and between two bytes.
+        deadline: seconds for a call with all its retries.
+        limit: the largest response body in bytes, decompressed.
+        limit_option: the option of the backend that sets ``limit``, for messages.
+        allow_insecure: allow secrets without encryption.
     """
 
     def __init__(
@@ -86,15 +94,15 @@ class Http:
 
     @property
     def url(self) -> str:
-        """The address of the server, without a slash at its end."""
+        """The address of the server, without a trailing slash."""
         return self._url
 
     def close(self) -> None:
-        """Release the connections."""
+        """Close the connections."""
         self._transport.session.close()
 
     def authorize(self, secrets: Mapping[str, SecretStr]) -> None:
-        """Send these headers too from now on (after a login, say)."""
+        """Add secret headers to all further calls."""
         for name, secret in secrets.items():
             value = self._reveal(secret).strip()
             if not (value.isascii() and value.isprintable()):
@@ -104,14 +112,14 @@ class Http:
             self._transport.secrets[name] = SecretStr(value)
 
     def log_in(self, obtain: Callable[[], Login]) -> None:
-        """Have ``obtain`` called for headers to send: before the next call, before they are over, and once after each 401.
+        """Log in with ``obtain``: before the next call, before the login expires, and once after each 401.
 
-        It may use this ``Http``. What was refused with a 401 is sent again after it.
+        ``obtain`` may use this ``Http``. A call that was refused with a 401 is sent again after it.
         """
         self._renewal = Renewal(obtain, self.authorize)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, expect: Shape = Any) -> Any:
-        """Parsed JSON of this shape; ``None`` when the answer is empty and anything is expected."""
+        """The parsed JSON of a GET; ``None`` for an empty body if ``expect`` is ``Any``. Raises ``Broken`` for another shape."""
         return self._json(Call("GET", self._path(path), self._resolve(path), params=params), expect)
 
     def send(
@@ -127,15 +135,24 @@ class Http:
         retry_on: Callable[[int, Any], bool] | None = None,
         expect: Shape = Any,
     ) -> Any:
-        """Parsed JSON of this shape; ``None`` when the answer is empty and anything is expected.
+        """Send a request; returns the parsed JSON of the response, or ``None`` for an empty body if ``expect`` is ``Any``.
 
-        ``json`` may hold ``SecretStr``. Repeated only if ``repeatable`` (GET, PUT and DELETE are), or if no connection
-        came about; and, until the deadline, whenever ``retry_on(status, detail)`` says that the server asks for it.
+        Args:
+            method: the HTTP method.
+            path: a path on the server, or a URL of the same server.
+            json: the body as JSON; it may contain ``SecretStr``.
+            data: the body as bytes or as a file.
+            headers: more headers.
+            params: the query.
+            repeatable: the server may get the request twice, so it may be retried. GET, PUT and DELETE always are. Others are
+                retried only if no connection was established.
+            retry_on: called with the status and the detail of an error; retry until the deadline if it returns true.
+            expect: the shape of the response; see ``expect``.
         """
         return self._json(self._call(method, path, json, data, headers, params, repeatable, retry_on), expect)
 
     def delete(self, path: str, params: Mapping[str, Any] | None = None) -> None:
-        """Delete something; that it is gone already is no error."""
+        """Send a DELETE. A 404 is not an error."""
         with suppress(Gone):
             self.send("DELETE", path, params=params)
 
@@ -152,9 +169,10 @@ class Http:
         retry_on: Callable[[int, Any], bool] | None = None,
         expect: Shape = Any,
     ) -> Any:
-        """Send files in one ``multipart/form-data`` body; what comes back is that of ``send``.
+        """Send files in one ``multipart/form-data`` body, read as they are sent; returns what ``send`` does.
 
-        The field of a file is ``field``, with the number of the file for ``{}``. Files are read as they are sent.
+        ``field`` is the name of each file's form field; ``{}`` in it stands for the number of the file. ``fields`` are further form
+        fields.
         """
         body = Multipart(files, fields or {}, field)
         sent = {**(headers or {}), "Content-Type": body.content_type}
@@ -170,11 +188,11 @@ class Http:
         repeatable: bool = False,
         expect: Sequence[str] = (),
     ) -> Mapping[str, str]:
-        """The headers of an answer, those that are expected among them, for protocols that speak by them (as tus does)."""
+        """The headers of a response, for protocols that use them (as tus). Raises ``Broken`` if one of ``expect`` is missing."""
         call = self._call(method, path, None, data, headers, None, repeatable or method == "HEAD", None)
         response, _ = self._with_login(call, self._transport.fetch)
         if missing := [name for name in expect if name not in response.headers]:
-            raise self._strange(call, response.status_code, f"no header {missing[0]!r}")
+            raise self._unexpected(call, response.status_code, f"no header {missing[0]!r}")
         return response.headers
 
     def _call(
@@ -205,7 +223,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         expect: Shape = Any,
     ) -> Any:
-        """The first answer that is ``ready``. Asks again and again, with growing pauses."""
+        """GET with growing pauses until ``ready`` is true for the response; returns it. ``deadline`` is in seconds."""
         allowed, pause = self._transport.deadline if deadline is None else deadline, 0.1
         due = self._transport.clock() + allowed
         while not ready(answer := self.get(path, params, expect=expect)):
@@ -229,7 +247,7 @@ class Http:
         by: Paging = Offsets(),  # noqa: B008 - a value
         expect: Shape = Any,
     ) -> Iterator[Any]:
-        """Every item of a list that is read page by page; all, or an error. ``expect`` is the shape of an item."""
+        """All items of a list that is read page by page, or an error. ``expect`` is the shape of an item."""
         page = [expect] if items is None else {items: [expect]}
 
         def get(where: str, given: Mapping[str, Any] | None) -> Any:
@@ -239,8 +257,10 @@ class Http:
         for found in by.pages(Reader(get, path, params or {}, size, items, at)):
             yield from found
 
-    def stream(self, path: str, params: Mapping[str, Any] | None = None, *, limit: int = DOWNLOAD) -> Iterator[bytes]:
-        """The bytes of a download, at most ``limit`` of them. Repeated until they begin to come."""
+    def stream(
+        self, path: str, params: Mapping[str, Any] | None = None, *, limit: int = STREAM_LIMIT
+    ) -> Iterator[bytes]:
+        """The bytes of a download, at most ``limit``. Retried until the first bytes arrive."""
         call = Call(
             "GET", self._path(path), self._resolve(path), headers={"Accept-Encoding": "identity"}, params=params
         )
@@ -254,10 +274,10 @@ class Http:
         raise failure.error
 
     def _with_login(self, call: Call, attempt: Callable[[Call], T]) -> T:
-        """What ``attempt`` returns, with a login that is renewed in time, and once more if the server does not know it."""
+        """What ``attempt`` returns, with a valid login; tried again with a new one after a 401."""
         if self._renewal is None:
             return self._transport.retry(call, attempt)
-        login = self._renewal.fresh()
+        login = self._renewal.ensure_valid()
         try:
             return self._transport.retry(call, attempt)
         except Denied as error:
@@ -282,9 +302,9 @@ class Http:
             if wrong is None:
                 return found
             what = f"JSON of another form: {self._redactor.excerpt(wrong)}" if body.strip() else "nothing in it"
-        raise self._strange(call, response.status_code, what)
+        raise self._unexpected(call, response.status_code, what)
 
-    def _strange(self, call: Call, status: int, what: str) -> Broken:
+    def _unexpected(self, call: Call, status: int, what: str) -> Broken:
         outcome = "" if call.repeatable else OUTCOME_UNKNOWN
         message = (
             f"{self._at}: {call} answers {status} with {what}. Is this the url of a {self._backend} server?{outcome}"
@@ -307,11 +327,11 @@ class Http:
         return origin_of(url) == self._origin and "@" not in urlsplit(url).netloc
 
     def _path(self, path: str) -> str:
-        """What is shown of a path or an address."""
+        """A path or URL for messages."""
         return self._redactor.redact(re.sub(r"^(\w+:)?//[^/]*", "", re.split("[?#]", path)[0]) or "/")
 
     def _resolve(self, path: str) -> str:
-        """The address of a path. An address that a server gave is welcome if it is the same server's."""
+        """The URL of a path. A URL, as servers return them, must be of the same server."""
         if path.startswith("//") or "://" in path.partition("?")[0]:
             if not self._is_same_server(path):
                 raise Rejected(f"{self._at}: {self._path(path)} is on another server, and was not fetched.")
@@ -319,7 +339,7 @@ class Http:
         return f"{self._url}/{path.lstrip('/')}"
 
     def _reveal(self, secret: Any) -> str:
-        """The secret's value, for sending only; from now on it is taken out of every message."""
+        """The value of a secret, to be sent; from now on it is redacted in messages."""
         if not isinstance(secret, SecretStr):
             raise TypeError(f"{type(secret).__name__} cannot be sent as JSON.")
         if self._url.startswith("http:") and not (self._allow_insecure or is_loopback(self._url)):
@@ -332,7 +352,7 @@ class Http:
 
 
 def _start(body: Body | None) -> int | None:
-    """Where a body begins; ``None`` if it can be read only once."""
+    """The position at which a body begins; ``None`` if it can be read only once."""
     if isinstance(body, bytes | None):
         return 0
     return body.tell() if body.seekable() else None

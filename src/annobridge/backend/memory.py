@@ -1,6 +1,6 @@
-"""The specimen: a tool that lives in this process. It shows how little a backend is, and serves demos and tests.
+"""A tool inside of this process, for tests and demos, and the smallest complete backend.
 
-It can represent everything, and gives every label an id of its own, as servers do.
+It can represent everything, and gives each label an id of its own, as servers do.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from .base import GONE, AnnotationBackend, AnnotationBackendConfig, Capabilities
 
 @dataclass
 class MemoryServer:
-    """What the tool holds: per task a ``REMOTE`` table, and the samples it answers for; people may edit both. ``sent``
-    is what it was given, which stays the baseline when an answer was lost and people were quicker than the next try.
+    """The data of a server.
+
+    Attributes:
+        labels: task → its labels (``REMOTE``), which people may edit.
+        sent: task → its labels as they were uploaded. They are the baseline, also when the response to an upload was lost, and
+            people edited labels before the retry.
+        samples: task → the ids of its samples; they may be edited too.
     """
 
     labels: dict[str, pa.Table] = field(default_factory=dict)
@@ -32,7 +37,7 @@ class MemoryServer:
     _numbers: count[int] = field(default_factory=count)
 
     def new_ids(self, size: int) -> pa.Array:
-        """Ids as this server gives them."""
+        """New ids of labels."""
         return pa.array([f"m{next(self._numbers)}" for _ in range(size)], pa.string())
 
 
@@ -46,7 +51,7 @@ class MemoryConfig(AnnotationBackendConfig):
 
 
 class MemoryBackend(AnnotationBackend):
-    """Keeps the labels in memory, and returns them as they are."""
+    """Keeps labels in memory, and returns them unchanged."""
 
     name: ClassVar[str] = "memory"
     in_process: ClassVar[bool] = True
@@ -66,12 +71,12 @@ class MemoryBackend(AnnotationBackend):
 
     @property
     def server(self) -> MemoryServer:
-        """The server that this backend talks to."""
+        """The server of this backend."""
         assert isinstance(self.config, MemoryConfig)  # noqa: S101
         return SERVERS[self.config.url]
 
     def upload(self, task: Task) -> Receipt:
-        """Keep the labels under the task's name; what is there already is left as it is."""
+        """Store the labels under the name of the task, unless they are there."""
         if task.name not in self.server.labels:
             remote = conform(task.labels, REMOTE, remote_id="")
             remote = remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), self.server.new_ids(len(remote)))
@@ -80,7 +85,7 @@ class MemoryBackend(AnnotationBackend):
         return Receipt(task.name, {}, self.server.sent[task.name])
 
     def download(self, receipt: Receipt) -> Download:
-        """All labels; the tool keeps neither our ids nor our revisions."""
+        """All labels, without the dataset's ids and revisions, as of a tool that does not store them."""
         if receipt.task not in self.server.labels:
             raise Gone(f"The memory server has no task {receipt.task!r}; it was deleted.")
         labels = self.server.labels[receipt.task]
@@ -97,11 +102,11 @@ class MemoryBackend(AnnotationBackend):
         self.server.samples.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:
-        """A task of that name, if it is here."""
+        """An empty state if the task exists."""
         return {} if task_name in self.server.labels else None
 
     def status(self, receipt: Receipt) -> Status:
-        """Whether the task is here, and how many of its samples have labels."""
+        """Whether the task exists, and how many of its samples have labels."""
         if receipt.task not in self.server.labels:
             return Status(GONE)
         labelled = pc.count_distinct(self.server.labels[receipt.task]["sample_id"]).as_py()

@@ -1,4 +1,4 @@
-"""The ways in which servers give a long list page by page. ``Http.pages`` takes one of them as ``by``.
+"""Styles of pagination, for ``Http.pages(by=…)``.
 
     http.pages("/labels")                                              limit=500&offset=0, {"items": […], "total": n}
     http.pages("/tasks", by=PageNumbers(), size=100, items="results")  page=1&page_size=100, {"results": […], "count": n}
@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from ..exceptions import Broken, Gone
 
 Params = Mapping[str, Any]
-_Page = tuple[list[Any], Mapping[str, Any]]  # the items, and the object that they are in
+_Page = tuple[list[Any], Mapping[str, Any]]  # the items, and the object that contains them
 
 
 @dataclass
 class Reader:
-    """Reads pages of ``size`` items; ``get`` gives the answer for a path and parameters. ``at`` names it in messages."""
+    """Reads pages of ``size`` items with ``get(path, params)``. ``at`` names the list in messages."""
 
     get: Callable[[str, Params | None], Any]
     path: str
@@ -34,7 +34,7 @@ class Reader:
     _marks: set[Any] = field(default_factory=set)
 
     def page(self, params: Params, path: str | None = None) -> _Page:
-        """The items of a page, and the object that they are in. Raises ``Broken`` for the page before, once more."""
+        """The items of a page, and the object that contains them. Raises ``Broken`` for the same page as before."""
         answer = self.get(self.path, {**self.params, **params}) if path is None else self.get(path, None)
         found = answer if self.items is None else answer[self.items]
         if found and found == self._before:
@@ -43,7 +43,7 @@ class Reader:
         return found, {} if self.items is None else answer
 
     def follow(self, next_: str, first: Params, following: Callable[[Any], _Page]) -> Iterator[list[Any]]:
-        """The items of each page, where a page has as its member ``next_`` what names the next one."""
+        """The items of each page, if the member ``next_`` of a page identifies the next one."""
         found, answer = self.page(first)
         yield found
         while mark := answer.get(next_):
@@ -51,19 +51,19 @@ class Reader:
             yield found
 
     def _new(self, mark: Any) -> Any:
-        """What names the next page. Raises ``Broken`` if it has named one before."""
+        """The identifier of the next page. Raises ``Broken`` if it has occurred before, which would be a loop."""
         if mark in self._marks:
             raise self.broken("comes back to a page that was read already")
         self._marks.add(mark)
         return mark
 
     def broken(self, why: str) -> Broken:
-        """The error for a list that cannot be read to its end."""
+        """The error for a list that cannot be read completely."""
         return Broken(f"{self.at} {why}; try again.")
 
 
 class Paging(Protocol):
-    """A style of paging."""
+    """A style of pagination."""
 
     def pages(self, reader: Reader) -> Iterator[list[Any]]:
         """The items of each page, to the last."""
@@ -71,7 +71,7 @@ class Paging(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """By the number of items to leave out; until there are ``total`` items or, where that is not told, to a short page."""
+    """By the number of items to skip; ends after ``total`` items or, if the server does not give it, with a short page."""
 
     limit: str = "limit"
     offset: str = "offset"
@@ -92,7 +92,7 @@ class Offsets:
 
 @dataclass(frozen=True, slots=True)
 class PageNumbers:
-    """By the number of the page; until there are ``total`` items or, where that is not told, to an empty page or a 404."""
+    """By the number of the page; ends after ``total`` items or, if the server does not give it, with an empty page or a 404."""
 
     page: str = "page"
     size: str = "page_size"
@@ -121,7 +121,7 @@ class PageNumbers:
 
 @dataclass(frozen=True, slots=True)
 class NextLinks:
-    """By the address of the next page, which is a member of each page but the last; it must be of the same server."""
+    """By the URL of the next page, a member of each page but the last. It must be of the same server."""
 
     next: str = "next"
     size: str = "page_size"
@@ -133,7 +133,7 @@ class NextLinks:
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """By a mark of the server's own: a member of each page but the last, and a parameter of the call for the next one."""
+    """By a cursor: a member of each page but the last, and a parameter of the call for the next page."""
 
     cursor: str = "cursor"
     next: str = "next"

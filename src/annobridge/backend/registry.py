@@ -1,6 +1,6 @@
-"""Which backends there are: entry points of the group ``annobridge.backends``, and ``config_cls`` of a configuration.
+"""Finds backends: entry points of the group ``annobridge.backends``, and ``config_cls`` in the settings.
 
-Nothing is imported until it is asked for, and a plug-in that cannot be imported harms nobody who does not ask for it.
+A plug-in is imported when it is used, so that a broken one does not affect the others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from ..core.did_you_mean import did_you_mean
-from ..core.entry_points import entry_points
+from ..entry_points import entry_points
 from ..exceptions import ConfigError, UnknownBackend
 from .base import AnnotationBackend, AnnotationBackendConfig
 
@@ -20,12 +20,12 @@ Custom = Mapping[str, str]  # backend name -> "your.module.Config"
 
 
 def names(custom: Custom | None = None) -> list[str]:
-    """All names, sorted. Imports nothing, so that some may prove broken."""
+    """All names, sorted. Imports nothing, so some of them may be broken."""
     return sorted({*_installed(), *(custom or {})})
 
 
 def get(name: str, custom: Custom | None = None) -> type[AnnotationBackend]:
-    """The backend of that name, imported now."""
+    """Import a backend. Raises ``UnknownBackend``, or ``ConfigError`` if it cannot be used."""
     installed, custom = _installed().get(name, []), custom or {}
     if name in custom and installed:
         raise ConfigError(
@@ -45,7 +45,7 @@ def get(name: str, custom: Custom | None = None) -> type[AnnotationBackend]:
 
 
 def broken(custom: Custom | None = None) -> dict[str, str]:
-    """The backends that cannot be used, with the reason. Imports all of them."""
+    """The backends that cannot be used: name → reason. Imports all of them."""
     reasons = {}
     for name in names(custom):
         try:
@@ -79,7 +79,7 @@ def _from_entry_point(entry: EntryPoint) -> type[AnnotationBackend]:
 
 
 def _from_config_cls(name: str, path: str) -> type[AnnotationBackend]:
-    """The AnnotationBackend of the module whose ``Config`` is the class named by ``path``."""
+    """The backend whose ``Config`` is the class at ``path``, in the same module."""
     module, _, attribute = path.rpartition(".")
     what = f"The backend {name!r}, registered by config_cls = {path!r},"
     if not module:
@@ -101,7 +101,7 @@ def _imported(module: str, attribute: str, what: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever a stranger's module raises while it is imported
+    except Exception as error:  # a plug-in may raise anything while it is imported
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{what} cannot be loaded: {reason}. Install what it needs, or uninstall it.") from error
     return found

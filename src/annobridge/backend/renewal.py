@@ -1,4 +1,4 @@
-"""Tokens that expire: got before the first call, and got again before they are over, or when the server refuses one."""
+"""Logins that expire: made before the first call, and renewed before they expire or when the server refuses them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-EARLY = 0.2  # of its lifetime: how long before its end a token is renewed
+_EARLY = 0.2  # of its lifetime: how long before its end a login is renewed
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Headers that let us in, and for how many seconds they do; ``None`` where that is not known."""
+    """Headers for authentication, and for how many seconds they are valid; ``None`` if that is not known."""
 
     headers: Mapping[str, SecretStr]
     lifetime: float | None = None
 
 
 class Renewal:
-    """Keeps a login fresh. Threads may share it: one of them logs in, the others wait.
+    """Keeps a login valid. Threads may share it: one logs in while the others wait.
 
-    ``obtain`` may use the same ``Http``: its own calls renew nothing.
+    Args:
+        obtain: logs in. It may use the same ``Http``, whose calls do not renew the login meanwhile.
+        use: gets the headers of each new login.
+        clock: the time in seconds.
     """
 
     def __init__(
@@ -38,15 +41,15 @@ class Renewal:
         self._number = 0
         self._due: float | None = 0.0
 
-    def fresh(self) -> int:
-        """Have a login that is not over; its number."""
+    def ensure_valid(self) -> int:
+        """Log in if necessary; returns the number of the valid login."""
         with self._lock:
             if not self._busy and (not self._number or (self._due is not None and self._clock() >= self._due)):
                 self._renew()
             return self._number
 
     def after_refusal(self, number: int) -> bool:
-        """Log in anew, unless that was done since the login of this number; ``False`` if it is of no use."""
+        """Renew the login of this number, unless another thread has. Returns whether it makes sense to try the call again."""
         with self._lock:
             if self._busy:
                 return False
@@ -62,4 +65,4 @@ class Renewal:
             self._busy = False
         self._use(login.headers)
         self._number += 1
-        self._due = None if login.lifetime is None else self._clock() + (1 - EARLY) * login.lifetime
+        self._due = None if login.lifetime is None else self._clock() + (1 - _EARLY) * login.lifetime

@@ -1,7 +1,7 @@
-"""What a backend answered, checked before anything of it is stored.
+"""Checks the return values of a backend before anything of them is stored.
 
-Each function returns the answer, in its exact types, or raises ``InvalidReturnValue`` with what is wrong with it, as the rest of a
-sentence that begins with "The backend returned".
+Each function returns the value, in its exact types, or raises ``InvalidReturnValue`` with what is wrong: the rest of a sentence
+that begins with "The backend returned".
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from ..core.labels import REMOTE
 from .base import Download, Receipt, Status, Task
 
 _SHOWN = 50  # characters of a wrong value
-_KEY = ("sample_id", "remote_id")  # what names a label in a task
+_KEY = ("sample_id", "remote_id")  # identifies a label in a task
 _REQUIRED = [field.name for field in REMOTE if not field.nullable]
-_TOOLS = [name for name in REMOTE.names if name not in ("label_id", "rev")]  # the columns that a tool knows
+_TOOL_COLUMNS = [
+    name for name in REMOTE.names if name not in ("label_id", "rev")
+]  # the columns that a tool has values for
 _JOB = ("name", "state", "assignee", "url")
 
 
 class InvalidReturnValue(Exception):
-    """An answer that is not what the protocol asks for."""
+    """A return value that violates the protocol."""
 
 
 def check_receipt(found: object, task: Task) -> Receipt:
-    """What ``upload`` returned for a task: each of its labels is in the baseline, or declared unsent."""
+    """Check what ``upload`` returned: each label of the task is in the baseline once, or in ``unsent``."""
     if not isinstance(found, Receipt):
         raise InvalidReturnValue(f"{_shown(found)} instead of a Receipt")
     if found.task != task.name:
@@ -43,19 +45,19 @@ def check_receipt(found: object, task: Task) -> Receipt:
     if (strange := ~as_mask(pc.is_in(unsent, value_set=as_array(sent["label_id"])))).any():
         raise InvalidReturnValue(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
     sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
-    if faults := [*_unlike_ids(baseline, as_array(sent["label_id"])), *_unlike_places(baseline, sent)]:
+    if faults := [*_id_faults(baseline, as_array(sent["label_id"])), *_value_faults(baseline, sent)]:
         raise InvalidReturnValue(f"a baseline that {' and '.join(faults)}")
     return Receipt(found.task, found.state, baseline, unsent, check_texts(found.notes, "notes"))
 
 
 def check_download(found: object) -> Download:
-    """What ``download`` returned. A label that is in it twice, equal in everything, is kept once, with a note."""
+    """Check what ``download`` returned. Of labels that are equal in everything, one is kept, with a note."""
     if not isinstance(found, Download):
         raise InvalidReturnValue(f"{_shown(found)} instead of a Download")
     labels = _labels(found.labels, "labels", _REQUIRED)
     samples = _strings(found.samples, "samples")
     notes = check_texts(found.notes, "notes")
-    twice = repeated(labels, _KEY, _TOOLS)
+    twice = repeated(labels, _KEY, _TOOL_COLUMNS)
     if twice.any():
         notes += (
             f"{int(twice.sum())} labels came from the tool more than once, equal in everything, the id of the tool too "
@@ -66,7 +68,7 @@ def check_download(found: object) -> Download:
 
 
 def check_texts(found: object, what: str) -> tuple[str, ...]:
-    """A collection of sentences."""
+    """Check an iterable of strings."""
     if isinstance(found, str) or not isinstance(found, Iterable):
         raise InvalidReturnValue(f"{what} that are {_shown(found)} instead of a sequence of texts")
     listed = tuple(found)
@@ -76,7 +78,7 @@ def check_texts(found: object, what: str) -> tuple[str, ...]:
 
 
 def check_state(found: object) -> Mapping[str, Any] | None:
-    """The state of a task that was looked for: a JSON object, or ``None``."""
+    """Check what ``find`` returned: a JSON object, or ``None``."""
     if found is None:
         return None
     _require_json(found)
@@ -84,7 +86,7 @@ def check_state(found: object) -> Mapping[str, Any] | None:
 
 
 def check_status(found: object) -> Status:
-    """How far the work is."""
+    """Check what ``status`` returned."""
     if not isinstance(found, Status):
         raise InvalidReturnValue(f"{_shown(found)} instead of a Status")
     if not isinstance(found.state, str):
@@ -104,30 +106,32 @@ def check_status(found: object) -> Status:
 
 
 def check_url(found: object) -> str | None:
-    """Where people work on a task."""
+    """Check what ``editor_url`` returned."""
     if not _optional_text(found):
         raise InvalidReturnValue(f"{_shown(found)} instead of an address or None")
     return found  # type: ignore[return-value]
 
 
 def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
-    """A table with exactly the columns of ``REMOTE``, in any order, and no null where there must be a value."""
+    """Check a table: exactly the columns of ``REMOTE``, in any order, and no null in the ``required`` ones."""
     if not isinstance(found, pa.Table):
         raise InvalidReturnValue(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
-    if faults := list(_unlike_columns(found.schema)):
+    if faults := list(_column_faults(found.schema)):
         raise InvalidReturnValue(f"{what} {' and '.join(faults)}, unlike REMOTE")
     faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
     names = pc.struct_field(pc.list_flatten(as_array(found["attributes"])), [0])
     if names.null_count:
         faults.append(f"{names.null_count} attributes without a name")
-    if (kept := as_mask(pc.starts_with(found["remote_id"], "\n"))).any():  # core.destination marks its own rows so
+    if (
+        kept := as_mask(pc.starts_with(found["remote_id"], "\n"))
+    ).any():  # reserved for rows of ``core.merge.destination``
         faults.append(f"{int(kept.sum())} with a remote_id that begins with a line break")
     if faults:
         raise InvalidReturnValue(f"{what} of {found.num_rows} rows, {' and '.join(faults)}")
     return pa.Table.from_arrays([found[name] for name in REMOTE.names], schema=REMOTE)
 
 
-def _unlike_columns(schema: pa.Schema) -> Iterator[str]:
+def _column_faults(schema: pa.Schema) -> Iterator[str]:
     if missing := [name for name in REMOTE.names if name not in schema.names]:
         yield f"without {_columns(missing)}"
     if more := [name for name in schema.names if name not in REMOTE.names]:
@@ -144,8 +148,8 @@ def _columns(names: Sequence[str]) -> str:
     return f"the column{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
 
 
-def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
-    """How the ids of a baseline differ from those of the labels that were sent."""
+def _id_faults(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
+    """Differences between the ids of a baseline and those of the labels that were sent."""
     found = as_array(baseline["label_id"])
     if not found.equals(given):
         lacks, strange = (~as_mask(pc.is_in(a, value_set=b)) for a, b in ((given, found), (found, given)))
@@ -163,8 +167,8 @@ def _unlike_ids(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
         )
 
 
-def _unlike_places(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
-    """Where a baseline says another sample, field or kind of a label than it was sent with."""
+def _value_faults(baseline: pa.Table, sent: pa.Table) -> Iterator[str]:
+    """Labels of a baseline with another sample, field or kind than they were sent with."""
     ids = as_array(baseline["label_id"])
     sent = sent.select(["label_id", "sample_id", "field", "kind"])
     if not ids.equals(as_array(sent["label_id"])):
@@ -201,7 +205,7 @@ def _require_json(found: object) -> None:
 
 
 def _not_json(value: object, path: str) -> str | None:
-    """What keeps a value from being read back from JSON as it is, with its place."""
+    """Why a value would not survive JSON, with the path to it; ``None`` if it would."""
     if isinstance(value, dict):
         if strange := [key for key in value if not isinstance(key, str)]:
             return f"{path} has the key {strange[0]!r}, which is not a text"
@@ -224,7 +228,7 @@ def _optional_text(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A wrong value in a few words; of a large one, its type."""
+    """A wrong value for messages; of a large one, its type."""
     if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHOWN):
         return repr(value)
     return f"an object of type {type(value).__name__}"

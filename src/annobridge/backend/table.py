@@ -1,6 +1,6 @@
-"""The table of what each backend can represent, for the README: made from the declarations, never by hand.
+"""Generates the README's table of what each backend can represent, from the declared capabilities.
 
-python -m annobridge.backend.table README.md      # writes it there, between its two marks
+python -m annobridge.backend.table README.md      # writes it between two marks of the file
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- capabilities: begin -->", "<!-- capabilities: end -->"
 
 
 def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
-    """A row for each thing, a column for each backend."""
+    """The table as Markdown, with a column for each backend."""
     rows = [("label type", [b.name for b in backends]), ("---", ["---"] * len(backends))]
     rows += [(f"`{t}`", [_label_type(b.capabilities, t) for b in backends]) for t in LABEL_TYPES]
     rows += [
@@ -36,15 +36,15 @@ def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
     return f"{table}\n\n{limits}" if (limits := _limits(backends)) else table
 
 
-def _label_type(can: Capabilities, label_type: str) -> str:
-    if label_type not in can.label_types:
+def _label_type(capabilities: Capabilities, label_type: str) -> str:
+    if label_type not in capabilities.label_types:
         return ""
-    bears = can.attributed_types is None or label_type in can.attributed_types
-    return ("yes" if bears else "yes, no attributes") + " (*)" * (label_type in can.editor_limits)
+    attributed = capabilities.attributed_types is None or label_type in capabilities.attributed_types
+    return ("yes" if attributed else "yes, no attributes") + " (*)" * (label_type in capabilities.editor_limits)
 
 
 def _limits(backends: Sequence[type[AnnotationBackend]]) -> str:
-    """What people cannot do in the tools, an item for each sentence; it explains the (*) of the table."""
+    """The list that explains the (*) of the table: what people cannot do in the tools."""
     lines = []
     for backend in backends:
         found: dict[str, list[str]] = {}
@@ -58,16 +58,16 @@ def _yes(value: bool) -> str:
     return "yes" if value else ""
 
 
-def put(text: str, table: str) -> str:
-    """``text`` with the table between the marks."""
+def replace_table(text: str, table: str) -> str:
+    """Replace what is between the marks in ``text``."""
     head, rest = text.split(BEGIN)
     return f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
 
 
 def main() -> None:
-    """Write the table of the installed backends into a file."""
+    """Write the table of the installed backends to the file that is the first argument."""
     path = Path(sys.argv[1])
-    path.write_text(put(path.read_text(), markdown([registry.get(name) for name in registry.names()])))
+    path.write_text(replace_table(path.read_text(), markdown([registry.get(name) for name in registry.names()])))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files of a task, sent as ``multipart/form-data`` in batches of bounded number and size, read as they are sent.
+"""Uploads the files of samples as ``multipart/form-data``, in batches of limited number and size.
 
     for batch in batches(files_of(task.media, names), count=100, size=32 << 20):
         http.upload("/api/projects/7/import", batch, expect={"file_ids": [int]})
@@ -26,7 +26,7 @@ BINARY = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A sample's file: the name that the server gets, its size in bytes, and what opens it."""
+    """The file of a sample: its name on the server, its size in bytes, and a function that opens it."""
 
     sample_id: str
     name: str
@@ -35,7 +35,7 @@ class MediaFile:
 
 
 def files_of(media: Media, names: Mapping[str, str]) -> Iterator[MediaFile]:
-    """The files of samples, by the names (sample id → name) under which they are sent."""
+    """The files of samples; ``names`` is sample id → name on the server."""
     for sample_id, name in names.items():
         yield MediaFile(sample_id, name, size_of(media, sample_id), partial(media.open, sample_id))
 
@@ -50,7 +50,7 @@ def size_of(media: Media, sample_id: str) -> int:
 
 
 def batches(files: Iterable[MediaFile], *, count: int, size: int) -> Iterator[list[MediaFile]]:
-    """At most ``count`` files and ``size`` bytes at a time; a file that is larger is alone."""
+    """Group files into batches of at most ``count`` files and ``size`` bytes; a larger file is a batch of its own."""
     batch: list[MediaFile] = []
     total = 0
     for file in files:
@@ -64,9 +64,12 @@ def batches(files: Iterable[MediaFile], *, count: int, size: int) -> Iterator[li
 
 
 class Multipart(io.RawIOBase):
-    """The body of one request: fields, then files, each opened when its turn comes. It can be sent again from its start.
+    """The body of one request: form fields, then files, which are opened one at a time. It can be read again from its start.
 
-    ``field`` is the name of each file's field; ``{}`` in it is the number of the file, from 0.
+    Args:
+        files: the files.
+        fields: the form fields.
+        field: the name of each file's form field; ``{}`` in it stands for the number of the file, from 0.
     """
 
     def __init__(self, files: Sequence[MediaFile], fields: Mapping[str, Any], field: str) -> None:
@@ -100,7 +103,7 @@ class Multipart(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Only back to the start."""
+        """Go back to the start; other positions are not supported."""
         if (offset, whence) != (0, os.SEEK_SET):
             raise io.UnsupportedOperation("a multipart body can be read again from its start only")
         self._at, self._left = 0, b""
@@ -127,7 +130,7 @@ class Multipart(io.RawIOBase):
 
 
 def _read(file: MediaFile) -> Iterator[bytes]:
-    """The bytes of a file. Raises ``InvalidMedia`` where they are not as many as was said before."""
+    """The bytes of a file. Raises ``InvalidMedia`` if their number is not the one announced."""
     left = file.size
     with file.open() as stream:
         while piece := stream.read(io.DEFAULT_BUFFER_SIZE * 8):

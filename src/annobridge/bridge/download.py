@@ -42,7 +42,7 @@ def download_all(
     def download(number: int) -> Downloaded:
         rows = bases.get(number)
         base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows)
-        sent, copies = destination.split(base)
+        sent, copies = destination.split_baseline(base)
         answer: Download | Gone
         try:
             answer = _download(backend, run, Receipt(names[number], receipts[names[number]], _remote(sent)))
@@ -73,7 +73,7 @@ def _download(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
 def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
     """The baseline of one task as it stands now (``REMOTE``), without what was copied into other fields."""
     rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
-    return _remote(destination.split(baseline.newest_rows(rows))[0])
+    return _remote(destination.split_baseline(baseline.newest_rows(rows))[0])
 
 
 def _remote(sent: pa.Table) -> pa.Table:

@@ -114,7 +114,7 @@ class PendingTasks:
         if not self._of_images and number not in self._sizes:
             self._sizes[number], _ = media.check_media(samples, files, size=media.header_size)
             samples = self.samples_of(number)
-        labels = tasks.outgoing(sort_by_insertion(self._labels.get(number)), self.run.schema)
+        labels = tasks.select_by_schema(sort_by_insertion(self._labels.get(number)), self.run.schema)
         title = f"{self.run.anno_key} of {PurePath(self.stores.database.uri).name}"
         return Task(self.todo[number][0], self.run.schema, samples, labels, files, title)
 

@@ -18,9 +18,11 @@ from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.findings import FINDINGS
-from ..core.merge.match import match, moves
-from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, merge
-from ..core.merge.route import UNEXPECTED, route
+from ..core.merge.match import field_moves, match
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
+from ..core.merge.reconcile import merge
+from ..core.merge.route import route
+from ..core.merge.unexpected import UNEXPECTED
 from ..display.progress import Progress
 from ..exceptions import Gone, RunIncomplete, SchemaError
 from ..spill.streams import Streams
@@ -109,7 +111,7 @@ class _Planner:
 
     def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome, with_digests: bool) -> None:
         self._stores, self._backend, self._out, self._with_digests = stores, backend, outcome, with_digests
-        self._single = destination.singles(outcome.run.schema, outcome.destinations)
+        self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
         self._gone = 0  # tasks that are not on the server
         self._clipped = 0  # labels that were cut back to their image
@@ -138,18 +140,18 @@ class _Planner:
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         matched = match(run.run_id, sent, theirs, run.schema)
         routed = route(matched, sent, run.schema, out.options.unexpected)
-        labels, varied = tracks.settled(routed.labels, sent, run.schema)
+        labels, varied = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
 
         ours = self._with_moved(downloaded.base, ours)
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
         merged = merge(sent, labels, ours, returned, run.schema, self._single, self._policy, provenance)
         if out.destinations:
-            merged = destination.carry(
+            merged = destination.redirect(
                 merged, sent, downloaded.copies, ours, returned, out.destinations, self._single, self._policy,
                 provenance,
             )  # fmt: skip
         for stream, rows in (
-            ("refused", moves(theirs, matched)), ("refused", routed.refused), ("refused", varied),
+            ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", varied),
             ("unexpected", routed.unexpected), ("dropped", routed.found),
         ):  # fmt: skip
             out.streams.add(stream, rows)
@@ -187,7 +189,9 @@ class _Planner:
             return theirs
         samples = as_array(pc.unique(theirs.filter(on_frame)["sample_id"]))
         kinds = self._stores.samples.rows(samples, ["media_type"])["media_type"]
-        theirs, left_out = frames.left_out(theirs, sent, samples.filter(pa.array(~equal(kinds, "video"))))
+        theirs, left_out = frames.without_frames_on_images(
+            theirs, sent, samples.filter(pa.array(~equal(kinds, "video")))
+        )
         self._out.streams.add("dropped", left_out)
         return theirs
 
@@ -205,7 +209,7 @@ class _Planner:
         cut = np.zeros(theirs.num_rows, bool)
         cut[at] = True if invalid == "clip" else border.within_a_pixel(over[at], sizes)
         self._clipped += int(cut.sum())
-        return border.clipped(theirs, cut)
+        return border.clip_where(theirs, cut)
 
     def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
         """With labels that were sent and were moved here since, to another field or sample: they are edited where they are."""

@@ -1,4 +1,4 @@
-"""Plans, and reports of loads and undos: counts and tables, for people and for programs."""
+"""Plans, and reports of loads and undos, with counts and tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .download import digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
-_SHOWN = 20  # pairs of classes, in a notebook
+_SHOWN = 20  # pairs of classes that a notebook shows
 _SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 
 
@@ -65,34 +65,34 @@ class _Summary:
 
     @property
     def refused(self) -> pa.Table:
-        """Changes that the restrictions refuse, and values that cannot be read, each with its reason."""
+        """Changes that are not allowed, and values that cannot be stored, each with its reason."""
         return self.outcome.streams.table("refused")
 
     @property
     def conflicts(self) -> pa.Table:
-        """Changes made on both sides, with the values of both, and which side is kept."""
+        """Changes of the same thing on both sides, with the values of both, and which side is kept."""
         return self.outcome.streams.table("conflicts")
 
     @property
     def unexpected(self) -> pa.Table:
-        """Labels outside the schema, as the tool returned them: which ``component`` of them, what the tool has there
+        """Labels outside the schema, as the tool returned them: the unexpected ``component``, its value in the tool
         (``theirs``), and the ``reason``.
         """
         return self.outcome.streams.table("unexpected")
 
     @property
     def unexpected_reasons(self) -> str:
-        """How often there is which reason among the unexpected, with some of the values, in one line."""
+        """One line about the unexpected labels: each reason with its count and some of the values."""
         return findings.summary(self.outcome.streams.batches("unexpected"))
 
     @property
     def dropped(self) -> pa.Table:
-        """What is unexpected, component by component, and labels of samples that are not here."""
+        """Unexpected values that are not taken, by component, and labels of samples that are not in the dataset."""
         return self.outcome.streams.table("dropped")
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What else there is to know."""
+        """Other remarks about the plan or load, as sentences."""
         return tuple(self.outcome.notes)
 
     @property
@@ -101,7 +101,7 @@ class _Summary:
         return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
     def writes(self) -> pa.Table:
-        """The labels to be put: ``LABELS`` and the columns ``action`` and ``components``."""
+        """The labels to write: ``LABELS`` and the columns ``action`` and ``components``."""
         return self.outcome.streams.table("writes")
 
     def to_arrow(self) -> pa.Table:
@@ -109,18 +109,16 @@ class _Summary:
         return _changed(self.outcome.streams)
 
     def changed(self) -> pa.Table:
-        """One row per changed label, deletions first: label_id, sample_id, field, action, and its class ``before`` and
-        ``after``.
-        """
+        """One row per changed label, deletions first: label_id, sample_id, field, action, classes ``before`` and ``after``."""
         streams = self.outcome.streams
         return changed.changed(streams.table("replaced"), streams.table("writes"))
 
     def class_pairs(self) -> pa.Table:
-        """How many ``labels`` of a ``field`` have the class ``before``, and ``after``: null where there is no label."""
+        """The number of ``labels`` for each ``field``, class ``before`` and class ``after``; null where there is no label."""
         return changed.class_pairs(self.changed())
 
     def by_sample(self) -> pa.Table:
-        """How many labels of each sample are deleted, edited and added; those with the most changes first."""
+        """The number of deleted, edited and added labels of each sample; samples with the most changes first."""
         return changed.by_sample(self.changed())
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -128,7 +126,7 @@ class _Summary:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and notes, for machines."""
+        """Counts and notes as plain data."""
         rows = self.outcome.streams.rows
         return {
             "anno_key": self.anno_key,
@@ -175,7 +173,7 @@ class LoadReport(_Summary):
         self.version = version  # of the labels table, made by this load; None when nothing was written
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and notes, for machines."""
+        """Counts and notes as plain data."""
         return {**super().to_dict(), "version": self.version}
 
 
@@ -191,7 +189,8 @@ class MergePlan(_Summary):
     def apply(self, force: bool = False) -> LoadReport:
         """Make exactly this change, in one commit.
 
-        Raises ``StalePlan`` when base, ours or theirs moved since; ``force`` lifts the guard against many deletions.
+        ``force`` allows that most of the run is deleted. Raises ``StalePlan`` if the baseline, the labels of the dataset or the
+        work in the tool changed since the plan was made.
         """
         if digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
@@ -199,7 +198,7 @@ class MergePlan(_Summary):
 
 
 class Undone:
-    """What an undo did: labels taken back by action, those kept because they were edited since, and the new version."""
+    """What an undo did: counts of reversed changes by action, labels that were kept as they are, and the new version."""
 
     def __init__(self, anno_key: str, load: int, counts: dict[str, int], streams: Streams, version: int | None) -> None:
         self.anno_key, self.load, self.counts, self.version = anno_key, load, counts, version
@@ -207,7 +206,7 @@ class Undone:
 
     @property
     def kept(self) -> pa.Table:
-        """What was not taken back, each with its reason: labels that were edited or replaced since, or have no sample."""
+        """Changes that were not reversed, each with its reason: the label was edited or replaced since, or its sample deleted."""
         return self._streams.table("kept")
 
     def to_arrow(self) -> pa.Table:
@@ -219,7 +218,7 @@ class Undone:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines."""
+        """Counts and kept labels as plain data."""
         return {
             "anno_key": self.anno_key,
             "load": self.load,
@@ -242,10 +241,10 @@ class Undone:
 
 
 def _changed(streams: Streams) -> pa.Table:
-    """What was, or would be, put and deleted: one row per label."""
+    """One row for each label that was, or would be, written or deleted."""
     columns = ["label_id", "sample_id", "field", "action", "label"]
     before = streams.table("replaced")
-    gone = before.filter(pc.equal(before["action"], "delete"))
+    deleted = before.filter(pc.equal(before["action"], "delete"))
     return pa.concat_tables(
-        [streams.table("writes").select(columns), gone.select(columns)], promote_options="permissive"
+        [streams.table("writes").select(columns), deleted.select(columns)], promote_options="permissive"
     )

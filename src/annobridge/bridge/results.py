@@ -1,4 +1,4 @@
-"""The results object of a run: its tasks, its progress, its plan and its load."""
+"""The results object of a run: status, editor, plan, load and clean-up."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class AnnotationResults:
         return replace(receipt, baseline=baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
-        """The run's state, and each task's, with counts of samples by the tool's own states; ``"gone"`` if it is not there."""
+        """The state of the run and of each task, with counts of samples by the states of the tool. The state of a task that does
+        not exist any more is ``"gone"``.
+        """
         tasks = {receipt.task: self._of_task(receipt) for receipt in self.receipts()}
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
 
@@ -56,7 +58,7 @@ class AnnotationResults:
         return {"state": found.state, "samples": dict(found.samples), "jobs": jobs, "url": url}
 
     def print_status(self) -> None:
-        """The status as a table, and where to work on it."""
+        """Print the status as a table, and the addresses of the editor."""
         from rich.console import Console
         from rich.table import Table
 
@@ -74,9 +76,9 @@ class AnnotationResults:
             Console().print(f"Work on it at {url}", soft_wrap=True, markup=False, highlight=False)
 
     def launch_editor(self) -> str | None:
-        """Open the tool at the first task that is there, and return the address; ``None`` where the tool has no page.
+        """Open the editor of the first task that exists, and return its address; ``None`` if the tool has no page.
 
-        Raises ``Gone`` when nothing of the run is on the server any more.
+        Raises ``Gone`` if no task of the run exists on the server any more.
         """
         states = []
         for receipt in self.receipts():
@@ -126,10 +128,10 @@ class AnnotationResults:
 
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, unless a new plan finds work in the tool that is not in the dataset."""
-        rest = planning.make(self._stores, self.run, self._checked, report.outcome.options)
-        taken = ("replaced", "refused", "conflicts", "dropped")
-        pending = sum(rest.streams.rows[name] for name in taken) + rest.unanswered
-        rest.streams.close()
+        new_plan = planning.make(self._stores, self.run, self._checked, report.outcome.options)
+        not_merged = ("replaced", "refused", "conflicts", "dropped")
+        pending = sum(new_plan.streams.rows[name] for name in not_merged) + new_plan.unanswered
+        new_plan.streams.close()
         if pending:
             report.outcome.notes.append(
                 f"The tasks were left on the server: {pending} changes or samples were not taken in full and exist only there. "
@@ -139,13 +141,13 @@ class AnnotationResults:
             self.cleanup()
 
     def cleanup(self) -> None:
-        """Remove the tasks of the run from the server. The run and the labels that it loaded stay here."""
+        """Remove the tasks of the run from the server. The run and its labels in the dataset are kept."""
         with self._stores.runs.hold(self.run, "is being cleaned up"):
             for receipt in self.receipts():
                 self._checked.delete(receipt)
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as data."""
+        """The run as plain data."""
         return describe(self.run)
 
     def __repr__(self) -> str:

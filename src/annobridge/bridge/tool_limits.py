@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ..backend.checked import CheckedBackend
-from ..core.column_values import is_plain
+from ..core.json_columns import is_plain_type
 from ..core.labels import SAMPLES
 from ..core.schema import LabelSchema
 from ..store.stores import Stores
@@ -16,7 +16,7 @@ from ..store.stores import Stores
 def shown_columns(stores: Stores, backend: CheckedBackend) -> list[str]:
     """The names of the users' own columns of samples that are sent, for the tool to show."""
     own = [f for f in stores.samples.schema() if f.name not in SAMPLES.names]
-    return [f.name for f in own if backend.capabilities.sample_columns and is_plain(f.type)]
+    return [f.name for f in own if backend.capabilities.sample_columns and is_plain_type(f.type)]
 
 
 def of_run(schema: LabelSchema, stores: Stores, backend: CheckedBackend) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""Undo: reverse the last load of a run, and only that. What was edited here since stays.
+"""Undo: reverse the last load of a run, and only that. Edits of the dataset since the load are kept.
 
-It is the same three-way merge: the base is what the load left, theirs is what was there before it, ours is now.
+This is the same three-way merge as a load. The base are the labels after the load, "theirs" the labels before it, and "ours"
+the labels as they are now.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from ..core.arrays import as_array, as_mask, equal, not_null
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
 from ..core.merge.patch import with_columns, with_components
-from ..core.merge.reconcile import REPLACED, WRITES, Merged, Provenance, Wording, merge
+from ..core.merge.reconcile import Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
 from ..spill.streams import Streams
@@ -33,7 +35,7 @@ from . import apply as loading
 from .reports import Undone
 
 _PROVENANCE = ("run", "tool", "annotator", "time")
-_BACK = {"add": "delete", "edit": "edit", "delete": "add"}  # an addition is taken back by a deletion, and so on
+_REVERSED = {"add": "delete", "edit": "edit", "delete": "add"}  # the action of the load -> that of the undo
 _WORDING = Wording(
     both_changed="edited here since the load",
     deleted_there="added by the load, and edited here since",
@@ -57,12 +59,12 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     streams = Streams({"writes": WRITES, "replaced": REPLACED, "kept": FINDINGS})
     found: Counter[str] = Counter()
     user_columns_version = stores.labels.version_before(load.version)
-    for merged, lost in _merged(stores, run, load, version):
+    for merged, without_sample in _merge_tasks(stores, run, load, version):
         streams.add("writes", merged.writes)
         streams.add("replaced", merged.replaced)
-        streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, lost]))
+        streams.add("kept", pa.concat_tables([merged.conflicts, merged.refused, without_sample]))
         if user_columns_version is None and stores.labels.has_user_columns():
-            streams.add("kept", _without_own_columns(merged.writes))
+            streams.add("kept", _lost_user_columns(merged.writes))
         for pair in pc.value_counts(merged.replaced["action"]).to_pylist():
             found[pair["values"]] += pair["counts"]
     streams.finish()
@@ -76,24 +78,22 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
         stores.runs.abandon_load(run, mark)
         raise
     stores.runs.end_load(run, mark, done)
-    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _BACK.items()}, streams, done)
+    return Undone(run.anno_key, load.number, {a: found[b] for a, b in _REVERSED.items()}, streams, done)
 
 
-def _without_own_columns(writes: pa.Table) -> pa.Table:
-    """Findings for labels that come back without what users had in columns of their own."""
-    back = as_mask(pc.equal(writes["action"], "add"))
+def _lost_user_columns(writes: pa.Table) -> pa.Table:
+    """Findings for labels that are restored without their values in columns that users added."""
+    restored = as_mask(pc.equal(writes["action"], "add"))
     reason = "the label is back, but the version of the labels table that held the columns added to it was cleaned away"
-    return findings.of(writes, back, "own columns", reason)
+    return findings.of(writes, restored, "own columns", reason)
 
 
-def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tuple[Merged, pa.Table]]:
-    """Task by task: base is what the load left, theirs is what was there before it, ours is now. And findings for what
-    cannot be put back, as its sample is not here any more.
-    """
+def _merge_tasks(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tuple[Merged, pa.Table]]:
+    """The merge of each task, and findings for labels that cannot be restored because their sample was deleted."""
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
-    single = destination.singles(run.schema, load.destinations)
+    single = destination.single_label_fields(run.schema, load.destinations)
     fields: set[str] = set()
 
     def changes_with_fields() -> Iterator[pa.RecordBatch]:
@@ -103,65 +103,68 @@ def _merged(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tupl
 
     with ExitStack() as files:
         changes = files.enter_context(tasks.by_name(CHANGES, changes_with_fields()))
-        left = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run, [load.number])))
-        now = stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else iter(())
-        ours = files.enter_context(tasks.by_sample(OURS, now))
+        after_load = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run, [load.number])))
+        current = stores.labels.scan_ours(field_condition(sorted(fields)), version) if fields else iter(())
+        ours = files.enter_context(tasks.by_sample(OURS, current))
         deleted = files.enter_context(tasks.by_sample(CHANGES, _deletions_undone(stores, run, load)))
         for number, task in enumerate(tasks.names):
-            part, lost = _of_samples(changes.get(number).combine_chunks(), present)
-            if part.num_rows or lost.num_rows:
+            part, without_sample = _split_by_sample(changes.get(number).combine_chunks(), present)
+            if part.num_rows or without_sample.num_rows:
                 provenance = Provenance(
                     run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions
                 )
-                part = _replacing(part, deleted.get(number))
-                here = _with_moved(stores, part, ours.get(number), version)
-                yield _of_task(part, newest_rows(left.get(number)), here, single, provenance), lost
+                part = _as_edits_of_deleted(part, deleted.get(number))
+                mine = _with_labels_elsewhere(stores, part, ours.get(number), version)
+                yield _merge_task(part, newest_rows(after_load.get(number)), mine, single, provenance), without_sample
 
 
-def _changes_of(stores: Stores, run: Run, load: Load, more: str = "true") -> Iterator[pa.RecordBatch]:
-    where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {more}"
+def _changes_of(stores: Stores, run: Run, load: Load, condition: str = "true") -> Iterator[pa.RecordBatch]:
+    where = f"run_id = {quote(run.run_id)} AND load = {load.number} AND {condition}"
     return stores.database.scan("annotation_changes", CHANGES.names, where)
 
 
 def _deletions_undone(stores: Stores, run: Run, load: Load) -> Iterator[pa.RecordBatch]:
-    """What loads of other runs had deleted before this load, and gave back after it: the newest of them first."""
+    """Labels that loads of other runs deleted before this load, and that undos of them restored after it; the newest load first."""
     loads = [
         (past, other) for other in stores.runs.all_readable() if other.run_id != run.run_id for past in other.loads
     ]
     for past, other in sorted(loads, key=lambda pair: pair[0].version or 0, reverse=True):
-        made, by = past.version, load.version
-        if past.state == "undone" and made and by and made < by <= (past.undone or 0):
+        deleted_in, loaded_in = past.version, load.version
+        if past.state == "undone" and deleted_in and loaded_in and deleted_in < loaded_in <= (past.undone or 0):
             yield from _changes_of(stores, other, past, "action = 'delete'")
 
 
-def _replacing(part: pa.Table, deleted: pa.Table) -> pa.Table:
-    """The changes of a task, in which an addition that put back what is undeleted by now counts as an edit of that:
-    taken back as an addition, it would take along a label that the other undo found here, and so left alone.
+def _as_edits_of_deleted(part: pa.Table, deleted: pa.Table) -> pa.Table:
+    """The changes of a task, with some additions as edits: those of labels that another load had deleted (``deleted``), and whose
+    deletion was undone since. If such an addition were reversed by deleting the label, the label would be lost that the other
+    undo found in the dataset, and therefore did not restore.
     """
-    back = as_mask(pc.equal(part["action"], "add")) & as_mask(
+    restored = as_mask(pc.equal(part["action"], "add")) & as_mask(
         pc.is_in(part["label_id"], value_set=as_array(deleted["label_id"]))
     )
-    if not back.any():
+    if not restored.any():
         return part
-    put = part.filter(pa.array(back))
-    was = deleted.take(pc.index_in(put["label_id"], value_set=as_array(deleted["label_id"])))
-    was = conform(was.drop_columns(["action", "components"]), CHANGES, action="edit")
+    added = part.filter(pa.array(restored))
+    before = deleted.take(pc.index_in(added["label_id"], value_set=as_array(deleted["label_id"])))
+    before = conform(before.drop_columns(["action", "components"]), CHANGES, action="edit")
     for name in ("task", "run_id", "load"):
-        was = was.set_column(was.column_names.index(name), CHANGES.field(name), put[name])
-    return pa.concat_tables([part.filter(pa.array(~back)), was]).combine_chunks()
+        before = before.set_column(before.column_names.index(name), CHANGES.field(name), added[name])
+    return pa.concat_tables([part.filter(pa.array(~restored)), before]).combine_chunks()
 
 
-def _of_samples(part: pa.Table, present: pa.Array) -> tuple[pa.Table, pa.Table]:
-    """The changes whose samples are here; and findings for the others, less additions, which went with their samples."""
-    gone = ~as_mask(pc.is_in(part["sample_id"], value_set=present))
-    was = gone & ~as_mask(pc.equal(part["action"], "add"))
-    return part.filter(pa.array(~gone)), findings.of(
-        part, was, "existence", "its sample is not in the dataset any more"
+def _split_by_sample(part: pa.Table, present: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """The changes whose samples exist, and findings for the others. Additions are not among them: they were deleted with their
+    samples.
+    """
+    no_sample = ~as_mask(pc.is_in(part["sample_id"], value_set=present))
+    to_restore = no_sample & ~as_mask(pc.equal(part["action"], "add"))
+    return part.filter(pa.array(~no_sample)), findings.of(
+        part, to_restore, "existence", "its sample is not in the dataset any more"
     )
 
 
-def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) -> pa.Table:
-    """The labels of a task as they are now; those that lie elsewhere by now are looked up by id."""
+def _with_labels_elsewhere(stores: Stores, part: pa.Table, ours: pa.Table, version: int) -> pa.Table:
+    """``ours``, the current labels of a task, with the changed labels that are on other samples or in other fields by now."""
     edited = part.filter(pc.not_equal(part["action"], "delete"))["label_id"]
     missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
     if not len(missing):
@@ -171,11 +174,13 @@ def _with_moved(stores: Stores, part: pa.Table, ours: pa.Table, version: int) ->
     ).combine_chunks()
 
 
-def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[str], provenance: Provenance) -> Merged:
+def _merge_task(
+    part: pa.Table, after_load: pa.Table, ours: pa.Table, single: Sequence[str], provenance: Provenance
+) -> Merged:
     ids = pa.concat_arrays(part["label_id"].chunks)
-    base = _left(left.filter(pc.is_in(left["label_id"], value_set=ids)).combine_chunks(), part)
-    was = part.filter(pc.not_equal(part["action"], "add"))
-    columns = [was[n] if n != "remote_id" else was["label_id"] for n in REMOTE.names]
+    base = _after_load(after_load.filter(pc.is_in(after_load["label_id"], value_set=ids)).combine_chunks(), part)
+    before = part.filter(pc.not_equal(part["action"], "add"))
+    columns = [before[n] if n != "remote_id" else before["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
     merged = merge(
         base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", provenance, _WORDING
@@ -183,32 +188,32 @@ def _of_task(part: pa.Table, left: pa.Table, ours: pa.Table, single: Sequence[st
     return _with_provenance(merged, part)
 
 
-def _left(base: pa.Table, before: pa.Table) -> pa.Table:
-    """What the load left: the label as it was, with the components that the load wrote, and those alone."""
-    place = pc.index_in(base["label_id"], value_set=before["label_id"].combine_chunks()).combine_chunks()
-    was = before.take(place)
-    edited = equal(was["action"], "edit")
-    components = was["components"].combine_chunks()
+def _after_load(base: pa.Table, before: pa.Table) -> pa.Table:
+    """The labels after the load: as they were before it, with the components that the load wrote."""
+    index = pc.index_in(base["label_id"], value_set=before["label_id"].combine_chunks()).combine_chunks()
+    old = before.take(index)
+    edited = equal(old["action"], "edit")
+    components = old["components"].combine_chunks()
     flat, rows = pc.list_flatten(components), pc.list_parent_indices(components).to_numpy(zero_copy_only=False)
-    everything = edited & ~not_null(components)
+    all_components = edited & ~not_null(components)
     written = {}
     for name in pc.unique(flat).to_pylist():
-        written[name] = everything.copy()
+        written[name] = all_components.copy()
         written[name][rows[equal(flat, name)]] = True
     names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
-    kept = with_components(with_columns(base, was, names, edited & ~everything), base, written)
+    values = with_components(with_columns(base, old, names, edited & ~all_components), base, written)
     for name in names:
-        base = base.set_column(base.column_names.index(name), BASELINE.field(name), kept[name])
-    # The attributes of these rows are those of the whole label.
-    unsent = pc.if_else(pa.array(edited & ~everything), None, as_array(base["unsent"]))
+        base = base.set_column(base.column_names.index(name), BASELINE.field(name), values[name])
+    # The attributes of these rows include those that were not sent.
+    unsent = pc.if_else(pa.array(edited & ~all_components), None, as_array(base["unsent"]))
     return base.set_column(base.column_names.index("unsent"), BASELINE.field("unsent"), unsent)
 
 
 def _with_provenance(merged: Merged, before: pa.Table) -> Merged:
-    """What is put back bears the names of those who made it, not of the undo."""
-    place = pc.index_in(merged.writes["label_id"], value_set=before["label_id"].combine_chunks())
+    """Restore the provenance that the labels had before the load, in place of that of the undo."""
+    index = pc.index_in(merged.writes["label_id"], value_set=before["label_id"].combine_chunks())
     writes = merged.writes
     for name in _PROVENANCE:
-        old = before[name].take(place) if writes.num_rows else writes[name]
+        old = before[name].take(index) if writes.num_rows else writes[name]
         writes = writes.set_column(writes.column_names.index(name), name, old)
     return Merged(writes, merged.replaced, merged.baseline, merged.refused, merged.conflicts)

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..core.entry_points import entry_points
+from ..entry_points import entry_points
 from ..exceptions import AnnobridgeError, ConfigError
 from . import show, wording
 

@@ -1,1 +1,1 @@
-"""Pure functions over Arrow: what a label is, what changed, and what a load may do about it. No I/O."""
+"""Labels, label schemas, checks and the merge: pure functions over Arrow tables, without I/O."""

@@ -1,4 +1,4 @@
-"""Arrow columns at hand for numpy: a column as one array, and which of its rows."""
+"""Helpers for Arrow columns and numpy arrays. A mask is a numpy array of booleans, one for each row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column as one array; also one of no chunks, which Arrow refuses to join."""
+    """A column as one array. (``combine_chunks`` fails for a column without chunks.)"""
     if isinstance(column, pa.Array):
         return column
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -39,13 +39,13 @@ def equal(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray | str) ->
 
 
 def is_rotated(rotations: pa.Array | pa.ChunkedArray) -> Bools:
-    """Where a rotation, in degrees, turns anything: null, zero and whole turns do not.
+    """Where a rotation, in degrees, is neither null, nor zero, nor a whole turn.
 
     >>> is_rotated(pa.array([None, 0.0, -0.0, 360.0, 12.5])).tolist()
     [False, False, False, False, True]
     """
     degrees = pc.fill_null(as_array(rotations).cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
-    with np.errstate(invalid="ignore"):  # of infinity, which counts as turned
+    with np.errstate(invalid="ignore"):  # for infinity, which counts as rotated
         result: Bools = np.fmod(degrees, 360.0) != 0
     return result
 
@@ -61,7 +61,7 @@ def index_of(values: pa.Array | pa.ChunkedArray, within: pa.Array | pa.ChunkedAr
 
 
 def choose(where: Bools, yes: pa.Array | pa.ChunkedArray, no: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """``yes`` where ``where`` is true, ``no`` elsewhere, in the type of ``yes``. ``pc.if_else`` has no nested types; this has.
+    """``yes`` where ``where`` is true, ``no`` elsewhere, in the type of ``yes``. Unlike ``pc.if_else``, for nested types too.
 
     >>> choose(np.array([True, False]), pa.array([[1], [2]]), pa.array([[3], [4]])).to_pylist()
     [[1], [4]]
@@ -73,7 +73,7 @@ def choose(where: Bools, yes: pa.Array | pa.ChunkedArray, no: pa.Array | pa.Chun
 
 
 def map_distinct(values: pa.Array | pa.ChunkedArray, function: Callable[[Any], Any], type_: pa.DataType) -> pa.Array:
-    """``function`` of every value, called once for each different one; null stays null.
+    """``function`` of every value, called once for each distinct value; null stays null.
 
     >>> map_distinct(pa.array(["a", None, "a"]), str.upper, pa.string()).to_pylist()
     ['A', None, 'A']
@@ -93,9 +93,7 @@ def list_array(lengths: Ints, flat: pa.Array) -> pa.ListArray:
 
 
 def set_columns(table: pa.Table, **columns: Any) -> pa.Table:
-    """The table with other values in some columns, cast to the types that these have. A value that is no array holds for
-    every row.
-    """
+    """``table`` with new values in some columns, cast to the types of these. A scalar is repeated for every row."""
     for name, values in columns.items():
         field = table.schema.field(name)
         if not isinstance(values, pa.Array | pa.ChunkedArray):
@@ -105,20 +103,20 @@ def set_columns(table: pa.Table, **columns: Any) -> pa.Table:
 
 
 def first_rows(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The first row of each different text (int64), in order."""
+    """The row at which each distinct text occurs first (int64), ascending."""
     texts = as_array(ids).to_numpy(zero_copy_only=False)
     return pa.array(np.sort(np.unique(texts, return_index=True)[1]) if len(ids) else [], pa.int64())
 
 
 def replace_values(values: pa.Array, rows: Ints, new: pa.Array) -> pa.Array:
-    """``values`` with those of some rows replaced, in order, by ``new``."""
+    """``values`` with ``new[i]`` at row ``rows[i]``."""
     order = np.arange(len(values))
     order[rows] = len(values) + np.arange(len(new))
     return pa.concat_arrays([values, new]).take(pa.array(order))
 
 
 def any_of(masks: Iterable[Bools], size: int) -> Bools:
-    """Where at least one of the masks holds."""
+    """The masks combined with "or"; ``size`` is their length, as there may be none."""
     out = np.zeros(size, bool)
     for mask in masks:
         out |= mask
@@ -126,18 +124,18 @@ def any_of(masks: Iterable[Bools], size: int) -> Bools:
 
 
 def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """The rows at which ``where`` holds; the table itself when that is all of them, which a filter would copy."""
+    """The rows at which ``where`` is true. If that is every row, the table itself: a filter would copy it."""
     return rows if pc.all(where, min_count=0).as_py() else rows.filter(where)
 
 
 def list_lengths(lists: pa.Array) -> Ints:
-    """The length of each list (of either kind), 0 for null: how ``lists.flatten()`` falls into rows."""
+    """The length of each list (of variable or fixed size), 0 for null: how many values of ``lists.flatten()`` each row has."""
     sizes: Ints = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
     return sizes
 
 
 def points_known(points: pa.Array) -> Ints:
-    """How many points each label has that are not missing."""
+    """The number of points of each label that are not missing (NaN)."""
     rings = points.flatten()
     owner = np.repeat(np.repeat(np.arange(len(points)), list_lengths(points)), list_lengths(rings))
     xy = rings.flatten().flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Attribute values (JSON texts) as the plain strings that tools without types hold, and back.
+"""Attribute values (JSON text) as the plain strings of tools that have no types, and back.
 
 >>> to_plain(json.dumps(True)), from_plain("checkbox", "TRUE"), from_plain("text", "007")
 ('true', 'true', '"007"')
@@ -11,13 +11,15 @@ import math
 
 
 def to_plain(text: str) -> str:
-    """The string for a JSON text: a text is itself, anything else is as JSON has it."""
+    """The string for a JSON text: the content of a JSON string; anything else stays JSON."""
     value = json.loads(text)
     return value if isinstance(value, str) else text
 
 
 def from_plain(kind: str, string: str) -> str:
-    """The JSON text for a string, by the attribute's type. What is not of that type stays a text, to be reported as such."""
+    """The JSON text for a string, by the type of its attribute. A string that is not of that type becomes a JSON string, which
+    the merge reports as unexpected.
+    """
     match kind:
         case "checkbox":
             lower = string.strip().lower()

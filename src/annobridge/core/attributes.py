@@ -1,4 +1,4 @@
-"""Attribute lists as columns: take one attribute out of ``list<struct<name, type, value>>``, and put columns back."""
+"""The column ``attributes``, of type ``list<struct<name, type, value>>``: read one attribute of every label, and write it back."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ LIST = pa.list_(ATTRIBUTE)
 
 
 def flattened(attributes: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, pa.StructArray]:
-    """The row of each attribute, and all attributes in one array."""
+    """The number of the row of each attribute, and the attributes of all rows in one array."""
     if isinstance(attributes, pa.ChunkedArray):
         attributes = attributes.combine_chunks()
-    if isinstance(attributes, pa.ChunkedArray):  # no chunks at all
+    if isinstance(attributes, pa.ChunkedArray):  # a column without chunks
         attributes = pa.array([], LIST)
     return pc.list_parent_indices(attributes).to_numpy(zero_copy_only=False), pc.list_flatten(attributes)
 
 
 def names(attributes: pa.Array | pa.ChunkedArray) -> set[str]:
-    """The names that occur."""
+    """The names of the attributes that any label has."""
     _, flat = flattened(attributes)
     return set(pc.unique(flat.field("name")).to_pylist()) if len(flat) else set()
 
 
 def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
-    """One attribute of every row, as structs; null where a row does not have it."""
+    """One attribute of every row, as structs; null where a row lacks it."""
     rows, flat = flattened(attributes)
     at = np.flatnonzero(equal(flat.field("name"), name))
     index = np.full(len(attributes), -1, np.int64)
@@ -40,14 +40,14 @@ def column(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StructArray:
 
 
 def values(attributes: pa.Array | pa.ChunkedArray, name: str) -> pa.StringArray:
-    """The JSON text of one attribute of every row."""
+    """The value of one attribute of every row, as JSON text; null where a row lacks it."""
     return pc.struct_field(column(attributes, name), [2])
 
 
 def replace(
     attributes: pa.Array | pa.ChunkedArray, changes: Mapping[str, tuple[np.ndarray, pa.StructArray]]
 ) -> pa.ListArray:
-    """``attributes`` with some set anew: name -> (which rows, new structs; a null removes the attribute there)."""
+    """``attributes`` with new values; ``changes`` is name -> (mask of rows, structs for all rows). A null struct removes one."""
     rows, flat = flattened(attributes)
     size = len(attributes)
     keep = np.ones(len(rows), bool)
@@ -64,7 +64,7 @@ def replace(
 
 
 def build(rows: np.ndarray, flat: pa.StructArray, size: int) -> pa.ListArray:
-    """A list column of ``size`` rows from attributes and the row of each, sorted by name within a row."""
+    """The column of ``size`` rows, from attributes in ``flat`` and the row of each; sorted by name within a row."""
     order = pc.sort_indices(
         pa.table({"row": pa.array(rows), "name": flat.field("name")}),
         sort_keys=[("row", "ascending"), ("name", "ascending")],
@@ -73,12 +73,19 @@ def build(rows: np.ndarray, flat: pa.StructArray, size: int) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), flat.take(order))
 
 
-def held(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Iterator[tuple[Attribute, Bools]]:
-    """The attributes of this name in a field, each with the labels that have it, by their class: its own, else the field's."""
-    rest = np.ones(len(label), bool)
+def definitions(spec: FieldSchema, name: str, label: pa.Array | pa.ChunkedArray) -> Iterator[tuple[Attribute, Bools]]:
+    """The definitions of an attribute in a field, each with the mask of labels for which it holds. The attribute of a class
+    overrides that of the field.
+
+    Args:
+        spec: the field.
+        name: of the attribute.
+        label: the class of each label.
+    """
+    others = np.ones(len(label), bool)
     for class_, own in spec.class_attributes.items():
-        if found := [a for a in own if a.name == name]:
+        if defined := [a for a in own if a.name == name]:
             rows = as_mask(pc.equal(label, class_))
-            rest &= ~rows
-            yield found[0], rows
-    yield from ((a, rest) for a in spec.attributes if a.name == name)
+            others &= ~rows
+            yield defined[0], rows
+    yield from ((a, others) for a in spec.attributes if a.name == name)

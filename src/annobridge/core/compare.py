@@ -1,4 +1,4 @@
-"""Which rows of two Arrow arrays are equal: exact, whatever the nesting, without a Python object per row.
+"""Compare the rows of two Arrow arrays of any type, nested ones too, without creating Python objects for rows.
 
 >>> a = pa.array([[1.0, float("nan")], [], None])
 >>> equal_rows(a, pa.array([[1.0, float("nan")], None, None])).tolist()
@@ -24,14 +24,14 @@ def equal_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> 
     if a.type != b.type or len(a) != len(b):
         raise ValueError(f"{len(a)} rows of {a.type} and {len(b)} of {b.type}; compare equally many rows of one type.")
     result = np.ones(len(a), bool)
-    for start, stop in _pieces(a, b):
-        result[start:stop] = _equal(_piece(a, start, stop), _piece(b, start, stop))
+    for start, stop in _common_ranges(a, b):
+        result[start:stop] = _equal(_slice(a, start, stop), _slice(b, start, stop))
     return result
 
 
 def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tolerance: float) -> Bools:
-    """Where the rows of two equally long arrays of (nested lists of) floats have the same lengths at every level, and numbers
-    that differ by ``tolerance`` at most. Null equals null and NaN equals NaN.
+    """Where the rows of two equally long arrays of floats, or of nested lists of floats, are close: lists have the same lengths at
+    every level, and numbers differ by ``tolerance`` at most. Null equals null and NaN equals NaN.
 
     >>> close_rows(pa.array([[1.0], [1.0], None]), pa.array([[1.1], [1.0, 2.0], None]), 0.2).tolist()
     [True, False, True]
@@ -50,8 +50,8 @@ def close_rows(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray, tol
     return same
 
 
-def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
-    """Ranges that lie within one chunk of both: joined into one array, masks might not fit Arrow's 32 bit offsets."""
+def _common_ranges(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> list[tuple[int, int]]:
+    """Ranges of rows within one chunk of each. Chunks are not combined, as masks might exceed Arrow's 32-bit offsets."""
     ends = {0, len(a)}
     for side in (a, b):
         if isinstance(side, pa.ChunkedArray):
@@ -60,7 +60,7 @@ def _pieces(a: pa.Array | pa.ChunkedArray, b: pa.Array | pa.ChunkedArray) -> lis
     return list(pairwise(cuts))
 
 
-def _piece(array: pa.Array | pa.ChunkedArray, start: int, stop: int) -> pa.Array:
+def _slice(array: pa.Array | pa.ChunkedArray, start: int, stop: int) -> pa.Array:
     piece = array.slice(start, stop - start)
     return next(c for c in piece.chunks if len(c)) if isinstance(piece, pa.ChunkedArray) else piece
 
@@ -79,8 +79,8 @@ def _equal(a: pa.Array, b: pa.Array) -> Bools:
             same |= as_mask(pc.is_nan(a)) & as_mask(pc.is_nan(b))
     if not a.null_count and not b.null_count:
         return same
-    null, other = as_mask(a.is_null()), as_mask(b.is_null())  # what lies below a null is noise
-    return np.where(null | other, null & other, same)
+    null, other_null = as_mask(a.is_null()), as_mask(b.is_null())  # values under a null are undefined
+    return np.where(null | other_null, null & other_null, same)
 
 
 def _equal_lists(a: pa.Array, b: pa.Array) -> Bools:

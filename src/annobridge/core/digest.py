@@ -1,5 +1,5 @@
-"""A digest of what a table says, whatever its chunks, offsets and the noise under its nulls: what ``equal_rows`` finds
-equal has one digest.
+"""A digest of the values of a table. It does not depend on chunks, offsets or the undefined values under nulls: tables whose
+rows are equal by ``equal_rows`` have the same digest.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from .arrays import as_array, as_mask, list_lengths
 
 
 def digest(rows: pa.Table) -> str:
-    """The digest of a table: names and values, in order; a column that is null throughout is as one that is not there."""
-    sink = hashlib.blake2b(digest_size=16)
+    """The digest of a table: of its column names and values, in order. Columns in which every value is null are ignored."""
+    hasher = hashlib.blake2b(digest_size=16)
     for name in rows.column_names:
         column = as_array(rows[name])
         if column.null_count < len(column):
-            sink.update(f"{name}\n{len(column)}\n".encode())
-            _feed(sink, column)
-    return sink.hexdigest()
+            hasher.update(f"{name}\n{len(column)}\n".encode())
+            _add(hasher, column)
+    return hasher.hexdigest()
 
 
-def _feed(sink: hashlib.blake2b, array: pa.Array) -> None:
-    """Which rows are null, and the values of the others, down to the leaves; what lies below a null is left out."""
+def _add(hasher: hashlib.blake2b, array: pa.Array) -> None:
+    """Add which rows are null, and recursively the values of the others."""
     kind = array.type
-    sink.update(np.packbits(as_mask(array.is_valid())).tobytes())
+    hasher.update(np.packbits(as_mask(array.is_valid())).tobytes())
     array = array.drop_null()
     if pa.types.is_struct(kind):
         for number in range(kind.num_fields):
-            _feed(sink, array.field(number))
+            _add(hasher, array.field(number))
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        sink.update(list_lengths(array).tobytes())
-        _feed(sink, array.flatten())
+        hasher.update(list_lengths(array).tobytes())
+        _add(hasher, array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-        sink.update(pc.binary_length(array).to_numpy().tobytes())
-        sink.update(_bytes(array))
+        hasher.update(pc.binary_length(array).to_numpy().tobytes())
+        hasher.update(_bytes(array))
     else:
-        sink.update(_numbers(array).tobytes())
+        hasher.update(_numbers(array).tobytes())
 
 
 def _bytes(array: pa.Array) -> memoryview:
-    """The characters of all strings, one after another."""
+    """The concatenated bytes of all strings."""
     _, offsets, data = array.buffers()
     if not len(array) or data is None:
         return memoryview(b"")
@@ -54,5 +54,7 @@ def _bytes(array: pa.Array) -> memoryview:
 def _numbers(array: pa.Array) -> np.ndarray:
     numbers: np.ndarray = array.to_numpy(zero_copy_only=False)
     if pa.types.is_floating(array.type):
-        numbers = np.where(np.isnan(numbers), np.nan, numbers + 0.0)  # one NaN of many, and 0.0 for -0.0
+        numbers = np.where(
+            np.isnan(numbers), np.nan, numbers + 0.0
+        )  # all NaNs become the same one, and -0.0 becomes 0.0
     return numbers

@@ -1,4 +1,4 @@
-"""Masks as COCO compressed RLE, and the little geometry that labels need; numpy only, no loop over pixels.
+"""Masks as COCO compressed RLE, and the geometry that labels need; with numpy, and without loops over pixels.
 
 >>> rle = encode_rle(np.array([[0, 1], [0, 1]], bool))
 >>> rle, mask_box(rle)
@@ -18,7 +18,7 @@ from ..exceptions import InvalidLabels
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-_MOST_DIGITS = 7  # base 32: 35 bits, more than any image has pixels
+_MAX_DIGITS = 7  # base 32: 35 bits, more than any image has pixels
 
 
 class Rle(TypedDict):
@@ -29,20 +29,20 @@ class Rle(TypedDict):
 
 
 def encode_rle(mask: npt.ArrayLike) -> Rle:
-    """The COCO compressed RLE of a ``height × width`` mask (any array; what is not 0 is in the mask)."""
+    """The COCO compressed RLE of a ``height × width`` mask (any array; values other than 0 are in the mask)."""
     pixels = np.asarray(mask)
     if pixels.ndim != 2 or not pixels.size:
         raise InvalidLabels("", [f"A mask has the shape {pixels.shape}; give an array of height × width pixels."])
     height, width = pixels.shape
-    flat = (pixels if pixels.dtype == np.bool_ else pixels != 0).ravel(order="F")  # COCO counts down the columns
+    flat = (pixels if pixels.dtype == np.bool_ else pixels != 0).ravel(order="F")  # COCO's order is column by column
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    first = [0, 0] if flat[0] else [0]  # the first run is of zeros, even when there is none
+    first = [0, 0] if flat[0] else [0]  # the first run is of zeros, and may be empty
     counts = np.diff(np.concatenate([first, edges, [flat.size]]))
     return {"size": [height, width], "counts": compress(counts)}
 
 
 def decode_rle(rle: Mapping[str, Any]) -> Mask:
-    """The mask of an RLE (any form that ``as_rle`` takes): the exact inverse of ``encode_rle``."""
+    """The mask of an RLE, in any form that ``as_rle`` accepts: the exact inverse of ``encode_rle``."""
     height, width = (int(n) for n in rle["size"])
     counts = runs(rle)
     if wrong := _miscounted(counts, height, width):
@@ -52,16 +52,16 @@ def decode_rle(rle: Mapping[str, Any]) -> Mask:
 
 
 def turn_rle(rle: Mapping[str, Any], orientation: int) -> Rle:
-    """The mask of an image as it is shown, from that of its stored pixels; ``orientation`` is EXIF's, from 1 to 8."""
+    """Convert a mask of the stored pixels of an image to a mask of the image as it is shown. ``orientation`` is EXIF's, 1 to 8."""
     pixels = decode_rle(rle)
     if orientation >= 5:
         pixels = pixels.T
-    across, down = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
-    return encode_rle(pixels[:: -1 if down else 1, :: -1 if across else 1])
+    flip_x, flip_y = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    return encode_rle(pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
 
 def runs(rle: Mapping[str, Any]) -> Ints:
-    """The lengths of the runs, of background and mask in turn, whatever form ``counts`` has."""
+    """The lengths of the runs, alternately of background and mask, from any form of ``counts``."""
     counts = rle["counts"]
     if isinstance(counts, str):
         counts = counts.encode("ascii", "replace")
@@ -69,34 +69,34 @@ def runs(rle: Mapping[str, Any]) -> Ints:
 
 
 def compress(counts: npt.ArrayLike) -> bytes:
-    """COCO's text for run lengths: from the fourth on, the difference to the last but one, in signed base 32."""
+    """COCO's text for run lengths. From the fourth on, each is the difference to the last but one; in signed base 32."""
     rest = np.array(counts, np.int64)
     rest[3:] -= np.asarray(counts, np.int64)[1:-2]
-    digits = np.empty((rest.size, _MOST_DIGITS), np.uint8)
+    digits = np.empty((rest.size, _MAX_DIGITS), np.uint8)
     used = np.zeros(digits.shape, bool)
     more = np.ones(rest.size, bool)
-    for place in range(_MOST_DIGITS):
+    for position in range(_MAX_DIGITS):
         if not more.any():
             break
-        used[:, place] = more
+        used[:, position] = more
         digit, rest = rest & 31, rest >> 5
-        more = more & (rest != np.where(digit & 16, -1, 0))  # stop once the sign bit says all that is left
-        digits[:, place] = digit + 48 + 32 * more
+        more = more & (rest != np.where(digit & 16, -1, 0))  # stop when the rest is only the sign
+        digits[:, position] = digit + 48 + 32 * more
     return digits[used].tobytes()
 
 
 def decompress(text: bytes) -> Ints:
-    """The run lengths that COCO's text stands for."""
+    """The run lengths of COCO's text: the inverse of ``compress``. Raises ``InvalidLabels`` for any other text."""
     codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not codes.size:
         return codes
     last = np.flatnonzero(codes < 32)
     starts = np.concatenate([[0], last[:-1] + 1])
     size = last - starts + 1 if last.size else last
-    if codes.min() < 0 or codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or size.max() > _MOST_DIGITS:
+    if codes.min() < 0 or codes.max() > 63 or not last.size or last[-1] != codes.size - 1 or size.max() > _MAX_DIGITS:
         raise InvalidLabels("", ["An RLE's counts are not COCO's compressed text; encode the mask again."])
-    place = np.arange(codes.size) - np.repeat(starts, size)
-    values = np.add.reduceat((codes & 31) << (5 * place), starts)
+    position = np.arange(codes.size) - np.repeat(starts, size)
+    values = np.add.reduceat((codes & 31) << (5 * position), starts)
     values -= np.where(codes[last] & 16, 1, 0) << (5 * size)  # two's complement
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
@@ -104,7 +104,7 @@ def decompress(text: bytes) -> Ints:
 
 
 def as_rle(mask: Any) -> Rle:
-    """An RLE from what people have: a mask array, or a dictionary with compressed or plain counts."""
+    """An RLE from a mask array, or from a dictionary with compressed or plain counts. Raises ``InvalidLabels`` for others."""
     if not isinstance(mask, Mapping):
         return encode_rle(mask)
     if "size" not in mask or "counts" not in mask:
@@ -121,7 +121,7 @@ def as_rle(mask: Any) -> Rle:
 
 
 def check_rle(rle: Mapping[str, Any], image_size: Sequence[int] | None = None) -> str | None:
-    """What is wrong with an RLE, or ``None``. ``image_size`` is the ``(width, height)`` that it should cover."""
+    """What is wrong with an RLE, as the end of a sentence; ``None`` if nothing is. ``image_size`` is ``(width, height)``."""
     height, width = (int(n) for n in rle["size"])
     if image_size is not None and (width, height) != tuple(image_size):
         return other_size((width, height), image_size)
@@ -132,17 +132,17 @@ def check_rle(rle: Mapping[str, Any], image_size: Sequence[int] | None = None) -
 
 
 def other_size(mask_size: Sequence[int], image_size: Sequence[int]) -> str:
-    """What to say of a mask that has another ``(width, height)`` than its image.
+    """The end of a sentence about a mask that has another ``(width, height)`` than its image.
 
     >>> other_size((10, 10), (64, 48))
     'covers 10×10 pixels, but the image has 64×48; resize the mask to the image.'
     """
     has, need = ("×".join(map(str, size)) for size in (mask_size, image_size))
-    told = f"covers {has} pixels, but the image has {need}; resize the mask to the image."
+    sentence = f"covers {has} pixels, but the image has {need}; resize the mask to the image."
     if tuple(mask_size) != tuple(reversed(image_size)):
-        return told
+        return sentence
     return (
-        f"{told} Its sides are swapped: give the mask of the image as it is shown, its EXIF orientation applied "
+        f"{sentence} Its sides are swapped: give the mask of the image as it is shown, its EXIF orientation applied "
         "(PIL.ImageOps.exif_transpose), and its size as [height, width]. Where the dataset has the size the wrong way round, "
         "`annobridge doctor --repair` sets it."
     )
@@ -159,7 +159,7 @@ def _miscounted(counts: Ints, height: int, width: int) -> str | None:
 
 
 def mask_box(rle: Mapping[str, Any]) -> list[float]:
-    """The box ``[x, y, width, height]`` around a mask, relative to the image; all 0 for a mask without a pixel."""
+    """The box ``[x, y, width, height]`` around a mask, relative to the image; all 0 for a mask without pixels."""
     height, width = (int(n) for n in rle["size"])
     ends = np.cumsum(runs(rle))
     start, stop = ends[:-1:2], ends[1::2]
@@ -167,7 +167,7 @@ def mask_box(rle: Mapping[str, Any]) -> list[float]:
     if not start.size:
         return [0.0, 0.0, 0.0, 0.0]
     left, right = int(start[0]) // height, int(last[-1]) // height
-    if (start // height != last // height).any():  # a run that goes on in the next column touches both edges
+    if (start // height != last // height).any():  # a run that continues in the next column touches top and bottom
         top, bottom = 0, height - 1
     else:
         top, bottom = int((start % height).min()), int((last % height).max())
@@ -175,9 +175,12 @@ def mask_box(rle: Mapping[str, Any]) -> list[float]:
 
 
 def paste(mask: npt.ArrayLike, box: Sequence[float], image_size: Sequence[int]) -> Mask:
-    """A mask that covers just its box (FiftyOne's form), over the whole image of ``(width, height)``.
+    """Convert a mask of a box (FiftyOne's form) to a mask of the whole image.
 
-    The mask is resized (nearest pixel) only if the box is not its own size in pixels.
+    Args:
+        mask: the boolean array of the box. It is resized (nearest pixel) if its size is not that of the box in pixels.
+        box: ``[x, y, width, height]``, relative to the image.
+        image_size: ``(width, height)`` in pixels.
     """
     width, height = (int(n) for n in image_size)
     pixels = np.asarray(mask, bool)
@@ -193,34 +196,38 @@ def paste(mask: npt.ArrayLike, box: Sequence[float], image_size: Sequence[int]) 
 
 
 def _resized(pixels: Mask, rows: float) -> Mask:
-    have = len(pixels)
-    if abs(have - rows) < 1:  # the box is relative, so it may be a hair off
+    size = len(pixels)
+    if abs(size - rows) < 1:  # a relative box may be off by rounding
         return pixels
-    want = max(round(rows), 1)
-    return pixels[(2 * np.arange(want) + 1) * have // (2 * want)]
+    new_size = max(round(rows), 1)
+    return pixels[(2 * np.arange(new_size) + 1) * size // (2 * new_size)]
 
 
 def polygon_mask(parts: Sequence[Sequence[Sequence[float]]], image_size: Sequence[int]) -> Mask:
-    """The pixels whose centre is inside relative rings, by the even-odd rule: a ring in a ring is a hole."""
+    """The mask of the pixels whose centres are inside relative rings, by the even-odd rule: a ring in a ring is a hole."""
     width, height = (int(n) for n in image_size)
     toggles = np.zeros((height, width + 1), np.uint8)
     for part in parts:
         ring = np.asarray(part, np.float64).reshape(-1, 2) * (width, height) - 0.5  # pixel centres on whole numbers
         if not np.isfinite(ring).all():
             raise InvalidLabels("", ["A ring has a point that is not a number; remove the point."])
-        _cross(toggles, ring, np.roll(ring, -1, axis=0))
+        _mark_crossings(toggles, ring, np.roll(ring, -1, axis=0))
     return np.bitwise_xor.accumulate(toggles[:, :width], axis=1).view(np.bool_)
 
 
-def _cross(toggles: npt.NDArray[np.uint8], start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]) -> None:
-    """Mark, in every row that an edge crosses, the first pixel centre at or right of it."""
+def _mark_crossings(
+    toggles: npt.NDArray[np.uint8], start: npt.NDArray[np.float64], end: npt.NDArray[np.float64]
+) -> None:
+    """Toggle, in every row that an edge crosses, the first pixel whose centre is on the edge or right of it."""
     height, width = toggles.shape[0], toggles.shape[1] - 1
     upper, lower = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
     first, stop = (np.clip(np.ceil(y), 0, height).astype(np.int64) for y in (upper, lower))
     rows = stop - first
     edge = np.repeat(np.arange(rows.size), rows)
     y = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
-    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])  # a crossed edge is not level
+    slope = (end[edge, 0] - start[edge, 0]) / (
+        end[edge, 1] - start[edge, 1]
+    )  # an edge that crosses a row is not horizontal
     x = start[edge, 0] + (y - start[edge, 1]) * slope
     column = np.clip(np.ceil(x), 0, width).astype(np.int64)
     np.bitwise_xor.at(toggles, (y, column), np.uint8(1))

@@ -1,4 +1,4 @@
-"""JSON values: texts read strictly, and values compared by what they are and their JSON type.
+"""JSON values: strict parsing, and comparison that respects JSON types.
 
 >>> same(1, 1.0), same(1, True), same(1, "1"), same([1], [1.0])
 (True, False, False, True)
@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-DEEPEST = 100  # lists and objects in each other; Python's own functions fail beyond some hundreds
+DEEPEST = 100  # levels of nesting; functions of the standard library fail beyond some hundreds
 
 
 def read(text: str) -> Any:
-    """The value of a JSON text. Raises ``ValueError`` for any other text, ``NaN`` and ``Infinity`` (Python's own) included."""
+    """Parse a JSON text. Raises ``ValueError`` for anything else, also for ``NaN`` and ``Infinity``, which Python accepts."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
@@ -24,12 +24,12 @@ def read(text: str) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values are equal in JSON. It has one type of number, so 1 and 1.0 are equal; True is no number."""
+    """Whether two values are equal in JSON, which has one type of numbers: 1 and 1.0 are equal, 1 and True are not."""
     return bool(a == b) and key(a) == key(b)
 
 
 def key(value: Any) -> Hashable:
-    """Equal for values that are the same in JSON. Raises ``TypeError`` for what JSON cannot hold."""
+    """A hashable key, equal for values that are the same in JSON. Raises ``TypeError`` for values that JSON does not have."""
     match value:
         case None | bool() | str():
             return (type(value).__name__, value)
@@ -54,7 +54,7 @@ def _refuse(constant: str) -> None:
 
 
 def is_deeper(value: Any, most: int = DEEPEST) -> bool:
-    """Whether lists and objects lie in each other more than so many times; without recursion, as depth is what is asked.
+    """Whether lists and objects are nested more than ``most`` levels deep. Not recursive, so that it works at any depth.
 
     >>> is_deeper([[1], {"a": [2]}], 3), is_deeper([[1], {"a": [2]}], 2)
     (False, True)

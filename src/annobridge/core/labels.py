@@ -129,13 +129,13 @@ LABELS = pa.schema(
     ]
 )
 
-# What a backend returns: LABELS, less the certainty of whose label it is, plus the tool's own id.
+# What a backend returns: LABELS, where the columns that only the dataset knows may be null, and the tool's own id.
 REMOTE = pa.schema(
     [f.with_nullable(True) if f.name in ("label_id", "field", "rev") else f for f in LABELS]
     + [pa.field("remote_id", pa.string(), nullable=False)]
 )
 
-# What the dataset has now, and what its store knows of each row: its address and id, and the version that last wrote it.
+# What the dataset has now, with the store's address and id of each row, and the version that last wrote it.
 OURS = pa.schema(
     [
         *LABELS,
@@ -145,16 +145,17 @@ OURS = pa.schema(
     ]
 )
 
-# What was sent, as the tool gives it back untouched. ``rev`` is the revision here that it equals, or -1.
+# What was sent, as the tool returned it before anybody worked on it. ``rev`` is the revision of the label in the dataset that
+# equals it; -1 if none does.
 BASELINE = pa.schema(
     [
         *LABELS,
         pa.field("remote_id", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("task", pa.string(), nullable=False),
-        pa.field("load", pa.int32(), nullable=False),  # 0 = sent; n = as the n-th load left it
-        pa.field("gone", pa.bool_(), nullable=False),  # the tool deleted it, and so did that load
-        pa.field("unsent", pa.list_(ATTRIBUTE)),  # attributes outside the schema, as they were here; null before 0.2
+        pa.field("load", pa.int32(), nullable=False),  # 0: as sent; n: as it was after the n-th load
+        pa.field("gone", pa.bool_(), nullable=False),  # it was deleted in the tool, and by that load
+        pa.field("unsent", pa.list_(ATTRIBUTE)),  # attributes outside the schema; null in runs of versions before 0.2
     ]
 )
 
@@ -210,10 +211,10 @@ COMPONENTS = {
     "index": ("index", "keyframe"),
 }
 
-# Never merged: what a tool says of them is taken with a new label, and ignored, without a finding, for one that was sent.
-UNSENT = ("confidence", "tags")
-# No component either; but a label in which any of them was changed here is not deleted without a conflict.
-LOCAL = ("sample_id", "field", *UNSENT)
+# Not merged: the tool's values are taken with a new label; for a label that was sent, they are ignored without a finding.
+NOT_MERGED = ("confidence", "tags")
+# Columns that a load never edits. If one of them was changed in the dataset, a deletion in the tool is a conflict.
+LOCAL_COLUMNS = ("sample_id", "field", *NOT_MERGED)
 
 
 def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:
@@ -236,5 +237,5 @@ def conform(table: pa.Table, schema: pa.Schema, **constants: Any) -> pa.Table:
 
 
 def empty(schema: pa.Schema) -> pa.Table:
-    """A table of no rows."""
+    """A table without rows."""
     return schema.empty_table()

@@ -21,7 +21,7 @@ class Media(Protocol):
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})  # endings of file names
 MAX_PIXELS = "ANNOBRIDGE_MAX_IMAGE_PIXELS"  # the setting: how many pixels of an image may be decoded
-# Endings of files that people take for pictures. Pillow reads some of them, and some only with more installed.
+# Endings of image files, whether or not Pillow can decode them (some need plug-ins).
 PICTURES = IMAGES | {
     *(
         ".apng",
@@ -58,7 +58,7 @@ PICTURES = IMAGES | {
     ),
     *(".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".svg", ".tga", ".wbmp", ".xbm", ".xpm", ".dcm", ".nii"),
 }
-# Of cameras: what Pillow reads of them is a small preview.
+# Raw files of cameras, of which Pillow decodes only a small preview.
 RAW = frozenset({
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef"),
     *(".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),

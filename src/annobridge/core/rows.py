@@ -1,4 +1,4 @@
-"""Samples and labels as people write them: FiftyOne's names, in and out of ``LABELS`` rows.
+"""Samples and labels as Python objects with FiftyOne's names, which become rows of ``LABELS``.
 
 >>> Detection("car", [0.1, 0.2, 0.3, 0.4], confidence=0.9, occluded=True).kind
 'box'
@@ -25,7 +25,7 @@ _SHOWN = 80  # characters of a value
 
 
 def attribute(name: str, value: Json) -> dict[str, str]:
-    """One attribute as ``LABELS`` stores it: its type, and its value as JSON text (so "007" stays text)."""
+    """One attribute as ``LABELS`` stores it: its type, and its value as JSON text, so that the text "007" stays a text."""
     value = plain(value)
     return {
         "name": name,
@@ -35,18 +35,18 @@ def attribute(name: str, value: Json) -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """A value without numpy: its scalars and arrays become Python's."""
+    """A numpy scalar or array as Python values; any other value as it is."""
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def attributes(values: Mapping[str, Json]) -> list[dict[str, str]]:
-    """All attributes of a label, sorted by name; ``None`` means that there is none, and is left out."""
+    """All attributes of a label, sorted by name; those that are ``None`` are left out."""
     return [attribute(name, values[name]) for name in sorted(values) if values[name] is not None]
 
 
 @dataclass
 class Label:
-    """One label. Use the constructors below; ``row()`` gives what the ``labels`` table holds, less its place."""
+    """One label. Use the constructors below; ``row()`` gives its row, without the field."""
 
     kind: str
     columns: dict[str, Any] = field(default_factory=dict)
@@ -63,17 +63,17 @@ class Label:
         return {name: value for name, value in row.items() if value is not None}
 
 
-_PLACE = ("label_id", "sample_id")
+_IDS = ("label_id", "sample_id")
 _COMMON = ("confidence", "index", "keyframe", "frame_number", "tags", "rotation")
 
 
 def _label(kind: str, columns: dict[str, Any], extra: dict[str, Any]) -> Label:
-    place = {name: extra.pop(name, None) for name in _PLACE}
+    given_ids = {name: extra.pop(name, None) for name in _IDS}
     common = {name: extra.pop(name) for name in _COMMON if name in extra}
     given = extra.pop("attributes", None) or {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise _wrong("'attributes'", given, "a dictionary of names to values")
-    return Label(kind, {**columns, **common, "attributes": attributes({**given, **extra})}, **place)
+    return Label(kind, {**columns, **common, "attributes": attributes({**given, **extra})}, **given_ids)
 
 
 def Classification(label: str, **extra: Any) -> Label:  # noqa: N802
@@ -123,7 +123,7 @@ def Keypoint(  # noqa: N802
 def Skeleton(  # noqa: N802
     label: str, points: Sequence[Sequence[float]], visibility: Sequence[int] | None = None, **extra: Any
 ) -> Label:
-    """Keypoints with names: the schema's ``skeleton`` says what each point is, in order. Else as ``Keypoint``."""
+    """Keypoints with names, which the ``skeleton`` of the schema gives in order. Arguments as of ``Keypoint``."""
     made = Keypoint(label, points, visibility, **extra)
     return Label("skeleton", made.columns, made.label_id, made.sample_id)
 
@@ -134,14 +134,14 @@ def Ellipse(label: str, bounding_box: Sequence[float], **extra: Any) -> Label:  
 
 
 def Cuboid(label: str, points: Sequence[Sequence[float]], **extra: Any) -> Label:  # noqa: N802
-    """A box in perspective, by its eight relative corners: the pairs (upper, lower) of its four upright edges, going round."""
+    """A box in perspective: its eight relative corners: the pairs (upper, lower) of its four upright edges, in circular order."""
     return _label("cuboid", {"label": label, "points": _parts([points])}, extra)
 
 
 def Segmentation(  # noqa: N802
     mask: Any, mask_targets: Mapping[int, str] | None = None, **extra: Any
 ) -> list[Label]:
-    """A class map of the whole image: one label per class value present; 0 is background and has none."""
+    """A map of class values for the whole image: one label for each value that occurs. 0 is the background, without a label."""
     if not isinstance(targets := mask_targets or {}, Mapping):
         raise _wrong("'mask_targets'", targets, "a dictionary from pixel value to class, as {1: 'road'}")
     pixels = _pixels(mask)
@@ -202,10 +202,10 @@ class Sample:
             self.columns[name] = value
 
 
-def _wrong(what: str, value: Any, cure: str) -> InvalidLabels:
-    """A value that no label can have."""
+def _wrong(what: str, value: Any, advice: str) -> InvalidLabels:
+    """The error for a value that no label can have."""
     shown = " ".join(repr(value).split())
-    return InvalidLabels("", [f"{what} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}; give {cure}."])
+    return InvalidLabels("", [f"{what} is {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}; give {advice}."])
 
 
 def _json(name: str, value: Any) -> str:
@@ -215,11 +215,11 @@ def _json(name: str, value: Any) -> str:
         raise _wrong(name, value, _PLAIN) from None
 
 
-def _numbers(name: str, values: Any, kind: Callable[[Any], N], cure: str) -> list[N]:
+def _numbers(name: str, values: Any, kind: Callable[[Any], N], advice: str) -> list[N]:
     try:
         return [kind(v) for v in values]
     except (TypeError, ValueError, OverflowError):
-        raise _wrong(name, values, cure) from None
+        raise _wrong(name, values, advice) from None
 
 
 def _box(values: Sequence[float] | None) -> list[float] | None:
@@ -244,12 +244,14 @@ def _rle(mask: Any, box: Sequence[float] | None, size: Any) -> geometry.Rle:
     except InvalidLabels:
         raise
     except (TypeError, ValueError, OverflowError):
-        cure = "an array of height × width pixels, or {'size': [height, width], 'counts': …}"
-        raise _wrong("'mask'", mask, cure if size is None else f"{cure}, and image_size as (width, height)") from None
+        advice = "an array of height × width pixels, or {'size': [height, width], 'counts': …}"
+        raise _wrong(
+            "'mask'", mask, advice if size is None else f"{advice}, and image_size as (width, height)"
+        ) from None
 
 
 def _pixels(mask: Any) -> np.ndarray:
-    """The numbers of a class map."""
+    """The class map as a two-dimensional array of numbers."""
     try:
         pixels = np.asarray(mask)
     except ValueError:  # rows of several lengths

@@ -1,6 +1,6 @@
-"""Unsent: what a run leaves behind here, counted by field, reason and value.
+"""Count the labels and attributes that a run does not send, by field, reason and value.
 
-A tool that does not show a label makes people draw it again, so it is told before anything is sent.
+People would draw labels again that the tool does not show, so callers report the counts before anything is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .arrays import as_array, as_mask, equal, not_null
 from .labels import KIND_TYPES
 from .schema import FieldSchema, LabelSchema
 
-_SHOWN = 5  # values that a sentence names
+_SHOWN = 5  # values that a sentence lists
 _SENTENCES = {
     "class": "{labels} of {field!r} {are} not sent, with a class that is not in the schema",
     "type": "{labels} of {field!r} {are} not sent, of another type than the field's",
@@ -36,7 +36,7 @@ class Unsent:
     values: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, labels: pa.Table, schema: LabelSchema) -> None:
-        """Count what the schema leaves out of some labels."""
+        """Count the labels that the schema does not select, and attributes that it lacks."""
         for spec in schema.fields.values():
             self._add_field(labels.filter(pa.array(equal(labels["field"], spec.name))), spec)
 
@@ -49,20 +49,20 @@ class Unsent:
             known = as_mask(pc.is_in(rows["label"], value_set=pa.array(spec.classes, pa.string())))
             self._count(spec.name, "class", as_array(rows["label"].filter(pa.array(~known))))
             rows = rows.filter(pa.array(known))
-        if spec.kind != "message":  # whose attributes are its form
+        if spec.kind != "message":  # the schema does not list the attributes of messages
             self._add_attributes(rows, spec)
 
     def _add_attributes(self, rows: pa.Table, spec: FieldSchema) -> None:
-        some = np.zeros(rows.num_rows, bool)
+        with_others = np.zeros(rows.num_rows, bool)
         for name in sorted(attributes.names(rows["attributes"]) - set(spec.all_attributes())):
             has = not_null(attributes.column(rows["attributes"], name))
             self.values[spec.name, "attribute", name] += int(has.sum())
-            some |= has
-        if some.any():
-            self.labels[spec.name, "attribute"] += int(some.sum())
+            with_others |= has
+        if with_others.any():
+            self.labels[spec.name, "attribute"] += int(with_others.sum())
 
     def add_refused(self, labels: pa.Table, label_ids: pa.Array) -> None:
-        """Count the labels for which a backend says that the tool has no place."""
+        """Count the labels that the tool cannot represent, as its backend reports."""
         rows = labels.filter(pc.is_in(labels["label_id"], value_set=label_ids))
         for name in pc.unique(as_array(rows["field"])).to_pylist():
             self._count(name, "tool", as_array(rows.filter(pc.equal(rows["field"], name))["label"]))
@@ -87,16 +87,16 @@ class Unsent:
 
 
 def sentences(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What ``Unsent.to_list`` says, a sentence for each entry."""
+    """A sentence for each entry of ``Unsent.to_list``."""
     return [_sentence(entry["field"], entry["reason"], entry["labels"], entry["values"]) for entry in entries]
 
 
 def _sentence(name: str, reason: str, labels: int, values: Mapping[str, int]) -> str:
-    said = _SENTENCES[reason].format(
+    head = _SENTENCES[reason].format(
         field=name,
         labels=f"{labels} label{'s' * (labels != 1)}",
         are="is" if labels == 1 else "are",
     )
     shown = [f"{value!r} ({count})" for value, count in list(values.items())[:_SHOWN]]
     more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return f"{said}: {', '.join(shown)}{more}."
+    return f"{head}: {', '.join(shown)}{more}."

@@ -1,4 +1,4 @@
-"""The public objects: datasets and views."""
+"""Datasets and views: the public objects."""
 
 from .dataset import Dataset, create_dataset, list_datasets, load_dataset
 from .view import View

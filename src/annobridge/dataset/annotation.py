@@ -1,4 +1,4 @@
-"""The verbs of annotation that FiftyOne's users call on a dataset or a view: annotate, load, and the list of runs."""
+"""The annotation methods of datasets and views, with FiftyOne's names: annotate, load, and manage runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..store.stores import Stores
 from ..store.views import Stage
-from .fixed import Fixed
+from .no_new_attributes import NoNewAttributes
 
 
-class AnnotationVerbs(Fixed):
-    """What ``Dataset`` and ``View`` have in common. ``annotate`` sends the samples of the view; the other verbs are about a
-    run, whatever the view.
+class AnnotationVerbs(NoNewAttributes):
+    """The annotation methods of ``Dataset`` and ``View``. ``annotate`` sends the samples of the view; the other methods are about
+    a run, and are the same on any view.
     """
 
     __slots__ = ()
@@ -60,16 +60,16 @@ class AnnotationVerbs(Fixed):
         """Send these samples and their labels to an annotation tool, and record what was sent under ``anno_key``.
 
         The arguments are FiftyOne's. Everything is checked before anything is sent: the schema, the abilities of the backend,
-        the options, the files and the labels. If sending fails half-way, ``resume_annotation`` sends the rest.
+        the options, the files and the labels. If sending is interrupted, ``resume_annotation`` sends the rest.
 
         Args:
             anno_key: the name of the run: letters, digits and ``_``.
             label_schema: field → type, classes, attributes and restrictions; or the names of fields that have labels, whose
                 schema is inferred from these.
             label_field: the field, if it is one and ``label_schema`` is not given.
-            label_type: its type, as ``"detections"``; inferred from labels that are there.
-            classes: its classes; inferred from labels that are there. Labels of other classes are not sent.
-            attributes: its attributes: ``True`` for those of labels that are there, ``False`` for none, names, or name →
+            label_type: its type, as ``"detections"``; inferred from its labels by default.
+            classes: its classes; inferred from its labels by default. Labels of other classes are not sent.
+            attributes: its attributes: ``True`` for those that its labels have, ``False`` for none, names, or name →
                 definition.
             mask_targets: of a segmentation field: pixel value → class.
             allow_additions: whether a load takes new labels.
@@ -132,12 +132,12 @@ class AnnotationVerbs(Fixed):
             unexpected: what to do with labels outside the schema: ``"prompt"`` (asks on a terminal; elsewhere an error, before
                 anything is written), ``"keep"``, ``"ignore"``, ``"return"`` (lists them in the report), a dictionary of label type
                 to field, or a function from the rows to a field name for each.
-            cleanup: whether to remove the tasks from the server afterwards. They stay if something there was not taken.
+            cleanup: whether to remove the tasks from the server afterwards. They are kept if some of the work was not taken.
             conflicts: which side wins where both changed the same thing: ``"theirs"`` (the tool), ``"ours"``, or ``"fail"``
                 for an error.
             force: whether to load even if most of the run would be deleted.
-            invalid: shapes drawn over the border of their image are cut back to it (``"clip"``), or refused and listed
-                (``"refuse"``). By default they are cut if they are up to a pixel outside.
+            invalid: shapes drawn over the border of their image are clipped to it (``"clip"``), or refused and listed
+                (``"refuse"``). By default they are clipped if they are up to a pixel outside.
             progress: as in ``annotate``.
             **load_options: settings of the backend for this load, as ``url`` or a credential.
 
@@ -146,7 +146,7 @@ class AnnotationVerbs(Fixed):
 
         Raises:
             RunError: there is no such run, it was not sent in full, or another process holds it.
-            MergeError: conflicts under ``"fail"``, unexpected labels that nobody decided on, or too many deletions.
+            MergeError: conflicts under ``"fail"``, unexpected labels under ``"prompt"`` without a terminal, or too many deletions.
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
         """
         run = self.load_annotation_results(anno_key, **load_options)
@@ -156,7 +156,7 @@ class AnnotationVerbs(Fixed):
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
-        """The results object of a run: its status, editor, plan and clean-up.
+        """The results object of a run, for its status, editor, plan and clean-up.
 
         Args:
             anno_key: the run.
@@ -170,7 +170,7 @@ class AnnotationVerbs(Fixed):
         return self.stores.runs.keys()
 
     def has_annotation_run(self, anno_key: str) -> bool:
-        """Whether there is a run of that key."""
+        """Whether there is a run with this key."""
         return anno_key in self.list_annotation_runs()
 
     def has_annotation_runs(self) -> bool:
@@ -178,20 +178,20 @@ class AnnotationVerbs(Fixed):
         return bool(self.list_annotation_runs())
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
-        """What was sent, when and how; what was not sent; and what each load did, or is doing."""
+        """The schema, options and state of a run as plain data; what was not sent; and what each load did."""
         return results.describe(self.stores.runs.get_settled(anno_key))
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
-        """Give a run another key. Raises ``RunExists`` if that one is in use."""
+        """Rename a run. Raises ``RunExists`` if the new key is in use."""
         annotate.check_key(new_anno_key)
         with self.stores.runs.hold(self.stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
             self.stores.runs.rename(run, new_anno_key)
 
     def delete_annotation_run(self, anno_key: str) -> None:
-        """Forget a run and its history. Labels here and tasks on the server stay."""
+        """Delete a run and its history. Labels in the dataset and tasks on the server are kept."""
         self.stores.runs.delete_by_key(anno_key)
 
     def delete_annotation_runs(self) -> None:
-        """Forget all runs. Labels here and tasks on the server stay."""
+        """Delete all runs. Labels in the dataset and tasks on the server are kept."""
         for key in self.list_annotation_runs():
             self.delete_annotation_run(key)

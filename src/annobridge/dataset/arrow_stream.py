@@ -1,4 +1,4 @@
-"""Rows on their way out: a stream that pandas, polars, duckdb and pyarrow take as it is."""
+"""Rows as an Arrow stream, which pandas, polars, duckdb and pyarrow read directly."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..display import html
 from ..exceptions import ConfigError
 
 _SHOWN = 10  # rows, in a notebook
-_COUNTED = 100_000  # rows that are read for their number, at most
+_COUNTED = 100_000  # up to so many rows are counted
 
 
 class ArrowStream:
-    """Rows of a table, read anew each time they are asked for, in bounded memory.
+    """Rows of a table in bounded memory. Each call reads them again.
 
     >>> import pyarrow as pa
-    >>> rows = Rows(pa.schema([("n", pa.int64())]), lambda: iter([pa.record_batch({"n": [1, 2]})]))
+    >>> rows = ArrowStream(pa.schema([("n", pa.int64())]), lambda: iter([pa.record_batch({"n": [1, 2]})]))
     >>> pa.table(rows).num_rows
     2
     """
@@ -46,7 +46,7 @@ class ArrowStream:
         return _require("polars").from_arrow(self.to_arrow())
 
     def to_pylist(self) -> list[dict[str, Any]]:
-        """All rows as dictionaries; for looking at a few."""
+        """All rows as dictionaries; for few rows."""
         rows: list[dict[str, Any]] = self.to_arrow().to_pylist()
         return rows
 
@@ -71,7 +71,7 @@ class ArrowStream:
 
 
 def _require(library: str) -> Any:
-    """A library that is not needed for anything else. Raises ``ConfigError`` where it is not installed."""
+    """Import an optional library. Raises ``ConfigError`` if it is not installed."""
     try:
         return importlib.import_module(library)
     except ImportError:

@@ -1,4 +1,4 @@
-"""Datasets: made, opened and filled. A dataset is a view of all its samples that can also be written to."""
+"""Datasets: create, open and change them. A dataset is a view of all its samples that can also be written to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..bridge import annotate, undo
 from ..bridge.connect import reconnect
 from ..bridge.reports import MergePlan, Undone
 from ..bridge.results import AnnotationResults
-from ..core import column_labels
+from ..core import labels_from_column
 from ..core.merge.route import Choice
 from ..core.nest import unnest
 from ..display.progress import ProgressChoice
@@ -23,9 +23,19 @@ from ..exceptions import DatasetNotFound, SchemaError, StoreError
 from ..formats import opsml, registry
 from ..formats.base import Source
 from ..formats.metadata.options import Reading
-from ..ingest import additions, label_input
-from ..ingest.column_labels import adopted
-from ..ingest.importer import Importer, labels_in
+from ..ingest import add
+from ..ingest.adopt_column import labels_in_column
+from ..ingest.edit_labels import edited_labels
+from ..ingest.importer import Importer, labels_of_field
+from ..ingest.new_label_rows import clip_option
+from ..ingest.parse_labels import parse_labels
+from ..ingest.parse_samples import (
+    check_sample_labels,
+    labels_by_field,
+    parse_samples,
+    sample_table,
+    with_media_type,
+)
 from ..store import staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
@@ -46,25 +56,25 @@ class Dataset(View):
         label_types: Mapping[str, str] | None = None,
         storage_options: dict[str, str] | None = None,
     ) -> Dataset:
-        """Make a dataset of samples, and of labels by field: tables, streams or frames of any library that speaks Arrow.
+        """Create a dataset from samples, and from labels by field: tables, streams or data frames with Arrow's interface.
 
-        ``labels`` may also name columns of the samples that hold lists of label structs, as ``nested()`` gives them.
-        Raises as ``create_dataset``, ``add_samples`` and ``add_labels`` do; nothing is made then.
+        ``labels`` may also name columns of the samples that hold lists of label structs, as ``nested()`` returns them.
+        Raises the errors of ``create_dataset``, ``add_samples`` and ``add_labels``; nothing is created then.
         """
         if not isinstance(labels, Mapping):
             samples, rows = unnest(pa.table(samples), labels)
             labels = {field: rows.filter(pc.equal(rows["field"], field)).drop(["field"]) for field in labels}
-        tables = {field: label_input.tables(rows) for field, rows in labels.items()}
+        tables = {field: parse_labels(rows) for field, rows in labels.items()}
         with staging.staged_database(str(uri), storage_options, replace=False) as database:
-            rows = label_input.with_media_type(pa.table(samples))
-            additions.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
+            rows = with_media_type(pa.table(samples))
+            add.add_samples(Stores.open(database), rows, lambda _: tables, label_types)
         return load_dataset(uri, storage_options)
 
     @classmethod
     def from_pandas(
         cls, uri: str | Path, samples: Any, labels: Mapping[str, Any] | Sequence[str] = (), **arguments: Any
     ) -> Dataset:
-        """``from_arrow`` of data frames; their index is left out."""
+        """As ``from_arrow``, from pandas data frames. Their index is ignored."""
         tables: Mapping[str, Any] | Sequence[str] = labels
         if isinstance(labels, Mapping):
             tables = {field: pa.Table.from_pandas(rows, preserve_index=False) for field, rows in labels.items()}
@@ -72,7 +82,7 @@ class Dataset(View):
 
     @property
     def uri(self) -> str:
-        """Where it lies."""
+        """The path or URI of the dataset."""
         return self.stores.database.uri
 
     def add_samples(
@@ -80,35 +90,36 @@ class Dataset(View):
     ) -> list[str]:
         """Add samples with their labels: ``Sample`` objects, dictionaries of columns, or any Arrow table (the fast way).
 
-        Columns that the dataset does not have are made. Returns the sample ids. opsml's ``ImageMetadata`` and
-        ``ImageRecord`` are taken too: ``image_dir`` is where their file names start, ``classes`` names classes that are numbers.
+        Columns that the dataset lacks are added. Returns the sample ids. opsml's ``ImageMetadata`` and
+        ``ImageRecord`` are accepted too: their file names are relative to ``image_dir``, and ``classes`` names
+        classes that are numbers.
 
-        All samples and labels are added, or nothing is, also if the process is killed. A sample is new if its ``sample_id`` is;
-        where none is given, if its file is. Raises ``InvalidLabels`` otherwise.
+        Either all samples and labels are added or nothing is, even if the process is killed. Raises ``InvalidLabels`` for a sample
+        whose ``sample_id`` (or, without one, whose file) the dataset already has.
         """
         if opsml.is_records(samples):
-            with self.stores.changing_samples(additions.PURPOSE, additions.WAIT):
+            with self.stores.changing_samples(add.PURPOSE, add.WAIT):
                 found = Importer(self.stores, tags=(), clip=False)
                 found.read(_records(samples, image_dir, classes), progress=False)
                 found.commit()
             return found.sample_ids
         if hasattr(samples, "__arrow_c_stream__"):
-            return additions.add_samples(self.stores, label_input.with_media_type(pa.table(samples)), lambda _: {})
+            return add.add_samples(self.stores, with_media_type(pa.table(samples)), lambda _: {})
         self.stores.samples.require_writable()
-        given = label_input.samples(samples)
+        given = parse_samples(samples)
         if not given:
             return []
-        rows = label_input.sample_rows(given)
-        label_input.check_labels(given, rows)
-        return additions.add_samples(self.stores, rows, lambda ids: label_input.labels_by_field(given, ids))
+        rows = sample_table(given)
+        check_sample_labels(given, rows)
+        return add.add_samples(self.stores, rows, lambda ids: labels_by_field(given, ids))
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
-        """Delete samples and their labels: both, or nothing."""
+        """Delete samples and their labels: either both or nothing."""
         ids = listed(sample_ids)
         if not ids:
             return
         self.stores.samples.require_writable()
-        with self.stores.changing_samples("is having samples deleted", additions.WAIT):
+        with self.stores.changing_samples("is having samples deleted", add.WAIT):
             self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self.stores.samples.delete(ids)
             self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))
@@ -126,14 +137,14 @@ class Dataset(View):
 
         ``rows`` is an Arrow table or stream with columns of ``LABELS`` (the fast way; ``sample_id`` is needed, ``kind`` follows
         from ``label_type`` or from the columns), a dictionary of sample id to labels, or an iterable of labels or dictionaries.
-        Raises ``InvalidLabels`` for values that mean nothing (NaN, an empty box, a box outside the image); ``invalid="clip"``
-        cuts boxes and points to the image. Nothing is added then. opsml's records are taken as by ``add_samples``, for images
-        that the dataset has.
+        Raises ``InvalidLabels`` for invalid values (NaN, an empty box, a box outside the image), and adds nothing then;
+        ``invalid="clip"`` clips boxes and points to the image instead. opsml's records are accepted as in ``add_samples``, for
+        images that the dataset has.
         """
-        tables = label_input.tables(rows)
+        tables = parse_labels(rows)
         if opsml.is_records(rows):
-            tables = labels_in(self.stores, _records(rows, image_dir, classes), "objects")
-        return additions.add_labels(self.stores, field, tables, label_type, label_input.clips(invalid))
+            tables = labels_of_field(self.stores, _records(rows, image_dir, classes), "objects")
+        return add.add_labels(self.stores, field, tables, label_type, clip_option(invalid))
 
     def adopt_labels(
         self,
@@ -144,27 +155,27 @@ class Dataset(View):
         classes: Sequence[str] = (),
         invalid: str = "refuse",
     ) -> int:
-        """Take over the labels that lie in a column of the samples; returns how many. The column stays as it is.
+        """Copy the labels in a column of the samples into a label field; returns how many. The column is kept.
 
-        Samples that have labels in the field are left out, so that it can be repeated when rows have come.
+        Samples that have labels in the field are skipped, so that the call can be repeated for new rows.
 
         Text becomes a classification (blank text none), a list of texts several, a number a scalar; a list of structs, or a
         struct of lists, becomes detections: ``bbox`` (or ``bounding_box``, …), ``label`` (or ``category``, …), ``score``, and all
-        else as attributes. ``field`` is the label field, if not the name of the column. ``coordinates`` are ``"relative"`` to the
-        image or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or ``"xyxy"``; ``classes`` names
-        classes that are numbers.
+        other members as attributes. ``field`` is the label field; by default, it has the name of the column. ``coordinates``
+        are ``"relative"`` to the image or ``"pixels"`` of it as it is shown (EXIF orientation applied), boxes ``"xywh"`` or
+        ``"xyxy"``; ``classes`` names classes that are numbers.
         """
-        form = column_labels.Form(coordinates, box_format, tuple(classes))
-        tables = adopted(self.stores, column, field or column, form)
-        return additions.add_labels(self.stores, field or column, tables, None, label_input.clips(invalid))
+        form = labels_from_column.ColumnFormat(coordinates, box_format, tuple(classes))
+        tables = labels_in_column(self.stores, column, field or column, form)
+        return add.add_labels(self.stores, field or column, tables, None, clip_option(invalid))
 
     def set_labels(self, rows: Any) -> int:
-        """Change labels by ``label_id``: the columns given replace, the others stay. One version; returns how many.
+        """Change labels by ``label_id``: the given columns are replaced, the others are kept. Makes one version; returns how many.
 
-        With a column ``rev``, each label must still have that revision; else ``StalePlan``, and nothing is written.
+        With a column ``rev``, each label must still have that revision; otherwise raises ``StalePlan``, and nothing is written.
         """
         version = self.stores.labels.version()
-        edit = label_input.edit(self.stores, version, rows)
+        edit = edited_labels(self.stores, version, rows)
         if edit is None:
             return 0
         before, after = edit
@@ -174,7 +185,7 @@ class Dataset(View):
     def delete_labels(
         self, label_ids: Sequence[str] | None = None, field: str | None = None, where: str | None = None
     ) -> int:
-        """Delete labels by id, of a field, or by an SQL condition; what is given must all hold. Returns how many."""
+        """Delete labels by id, of a field, or by an SQL condition, which are combined with "and". Returns how many."""
         conditions = [f"({where})"] if where else []
         if field is not None:
             conditions.append(f"field = {quote(field)}")
@@ -190,7 +201,7 @@ class Dataset(View):
     def resume_annotation(
         self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
     ) -> AnnotationResults:
-        """Send the rest of a run that stopped half-way. What arrived is not sent again.
+        """Send the rest of a run whose sending was interrupted. Tasks that were sent are not sent again.
 
         Args:
             anno_key: the run.
@@ -205,7 +216,7 @@ class Dataset(View):
         return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
 
     def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
-        """Remove what a run made on the server, and forget the run. Labels here stay as they are.
+        """Remove what a run made on the server, and delete the run. Labels in the dataset are kept.
 
         Raises:
             RunBusy: another process is sending or loading the run.
@@ -235,11 +246,11 @@ class Dataset(View):
         )  # fmt: skip
 
     def undo_annotations(self, anno_key: str) -> Undone:
-        """Reverse the last load of a run, and only that. Labels that were edited here since keep their edits."""
+        """Reverse the last load of a run, and only that. Labels that were edited in the dataset since then keep their edits."""
         return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
 
     def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
-        """Look for damage that earlier versions, crashes or other programs left, and with ``repair`` mend what can be mended.
+        """Look for damage by earlier versions, crashes or other programs; with ``repair``, repair what can be repaired.
 
         ``pixel_labels`` decides about boxes and points, made in no tool, on images whose width and height were the wrong way
         round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
@@ -248,7 +259,7 @@ class Dataset(View):
         return examine(self.stores, repair, pixel_labels)
 
     def optimize(self) -> None:
-        """Put the small files of many writes together; reading gets faster, nothing else changes."""
+        """Compact the small files of many writes, so that reading is faster. Nothing else changes."""
         self.stores.database.optimize()
 
 
@@ -258,9 +269,9 @@ def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | 
 
 
 def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
-    """Make a dataset in a new folder, or at ``s3://``, ``gs://``, ``az://``. Raises ``DatasetExists``.
+    """Create a dataset in a folder, or at ``s3://``, ``gs://``, ``az://``. Raises ``DatasetExists`` if there is one.
 
-    A folder that is there may hold tables of LanceDB and hidden files; ``StoreError`` names any other, and nothing is made.
+    An existing folder may have only LanceDB tables and hidden files; otherwise raises ``StoreError``, and creates nothing.
     """
     folder = Path(uri)
     if "://" not in str(uri) and folder.is_dir():
@@ -273,7 +284,7 @@ def create_dataset(uri: str | Path, storage_options: dict[str, str] | None = Non
 
 
 def load_dataset(uri: str | Path, storage_options: dict[str, str] | None = None) -> Dataset:
-    """Open a dataset. Raises ``DatasetNotFound`` for a place that is not one."""
+    """Open a dataset. Raises ``DatasetNotFound`` if there is none."""
     if "://" not in str(uri) and (aside := staging.find_replaced(Path(uri).resolve())) is not None:
         raise DatasetNotFound(
             f"There is no dataset at {str(uri)!r}. An import that was to replace it was interrupted. It lies at {str(aside)!r}; "

@@ -1,4 +1,4 @@
-"""Queries on labels, for views: what the SQL of ``filter_labels`` and ``sort_by`` does not say by itself."""
+"""Conditions on labels for views: by attribute, and by the number of labels of a sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..store.tables import quote
 
 @dataclass(frozen=True, slots=True)
 class LabelCount:
-    """How many labels of a field a sample has, those that meet an SQL condition on the columns of ``LABELS``.
+    """The number of labels of a field on a sample that meet an SQL condition on columns of ``LABELS``; for ``sort_by``.
 
     >>> LabelCount("predictions", has_attribute("eval", "fp")).field
     'predictions'
@@ -22,10 +22,10 @@ class LabelCount:
 
 
 def has_attribute(name: str, value: Any) -> str:
-    r"""The SQL condition that a label has an attribute of that value; for ``filter_labels``, ``match_labels``, ``LabelCount``.
+    """The SQL condition that a label has an attribute with this value; for ``filter_labels``, ``match_labels``, ``LabelCount``.
 
-    >>> has_attribute("eval", "fp")
-    "array_has(attributes, named_struct('name', 'eval', 'type', 'str', 'value', '\"fp\"'))"
+    >>> print(has_attribute("eval", "fp"))
+    array_has(attributes, named_struct('name', 'eval', 'type', 'str', 'value', '"fp"'))
     """
     parts = ", ".join(f"{quote(key)}, {quote(text)}" for key, text in attribute(name, value).items())
     return f"array_has(attributes, named_struct({parts}))"

@@ -1,4 +1,4 @@
-"""Views: a part of a dataset, lazily; and every verb of annotation, which works on any part."""
+"""Views: lazy selections of the samples of a dataset, with the annotation methods."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .queries import LabelCount
 
 
 class View(AnnotationVerbs):
-    """Samples of a dataset, chosen by a chain of stages that run in LanceDB when they are needed."""
+    """Samples of a dataset, selected by a chain of stages that LanceDB evaluates on each access."""
 
     __slots__ = ("__weakref__", "_stages", "_stores")
 
@@ -43,7 +43,7 @@ class View(AnnotationVerbs):
         """The chain of stages, as a run stores it."""
         return self._stages
 
-    # Choosing samples: every verb gives a new view.
+    # Selecting samples: every method returns a new view.
 
     def _then(self, verb: str, **arguments: Any) -> View:
         return View(self.stores, (*self._stages, {"verb": verb, **arguments}))
@@ -63,44 +63,44 @@ class View(AnnotationVerbs):
         return self._then("match_labels", field=field, where=where)
 
     def filter_labels(self, field: str, where: str) -> View:
-        """As ``match_labels``; and of that field, only the labels that meet the condition are in the view, and sent.
+        """As ``match_labels``; besides, the view has only those labels of the field that meet the condition.
 
-        Later stages see these labels only: two filters on one field leave the labels that meet both conditions.
+        Only these labels are sent, and seen by later stages: after two filters on one field, both conditions hold.
         """
         return self._then("filter_labels", field=field, where=where)
 
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
-        """Some samples by id, in the order of the view, or of the ids when ``ordered``.
+        """The samples with these ids, in the order of the view, or of the ids if ``ordered``.
 
         Raises ``SampleNotFound`` for an id that the dataset does not have.
         """
         return self._then("select", ids=self._present(sample_ids), ordered=ordered)
 
     def exclude(self, sample_ids: Sequence[str] | str) -> View:
-        """All samples but these. Raises ``SampleNotFound`` for an id that the dataset does not have."""
+        """All samples except these. Raises ``SampleNotFound`` for an id that the dataset does not have."""
         return self._then("exclude", ids=self._present(sample_ids))
 
     def _present(self, sample_ids: Sequence[str] | str) -> list[str]:
-        """The ids as a list. Looked up now and not later: the view of a run outlives samples that are deleted."""
+        """The ids as a list. They are checked here only: samples may be deleted later, and the view of a run must still work."""
         ids = listed(sample_ids)
         self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
         return ids
 
     def limit(self, count: int) -> View:
-        """The first samples."""
-        return self._then("limit", count=_whole(count))
+        """The first ``count`` samples."""
+        return self._then("limit", count=_check_count(count))
 
     def skip(self, count: int) -> View:
-        """All but the first samples."""
-        return self._then("skip", count=_whole(count))
+        """All samples except the first ``count``."""
+        return self._then("skip", count=_check_count(count))
 
     def take(self, count: int, seed: int = 51) -> View:
-        """Random samples; the same for the same seed."""
-        return self._then("take", count=_whole(count), seed=seed)
+        """``count`` random samples; the same ones for the same seed."""
+        return self._then("take", count=_check_count(count), seed=seed)
 
     def sort_by(self, by: str | LabelCount, reverse: bool = False) -> View:
-        """The samples in the order of a column, of an SQL expression on columns (``"width * height"``), or of how many
-        labels they have (``LabelCount``). Equal ones keep the order of the view; those without a value come last.
+        """The samples sorted by a column, an SQL expression on columns (``"width * height"``), or the number of labels
+        (``LabelCount``). Equal ones keep the order of the view; null comes last.
         """
         if isinstance(by, LabelCount):
             self._require_fields([by.field])
@@ -125,7 +125,7 @@ class View(AnnotationVerbs):
         return len(self._selection().sample_ids) if self._stages else self.stores.samples.count()
 
     def first(self) -> dict[str, Any]:
-        """The row of the first sample. Raises ``StoreError`` for a view of none."""
+        """The row of the first sample. Raises ``StoreError`` for an empty view."""
         rows = self.limit(1).samples().to_pylist()
         if not rows:
             raise StoreError("The view is empty, so it has no first sample; widen its conditions.")
@@ -147,9 +147,9 @@ class View(AnnotationVerbs):
             yield from self.stores.samples.rows(self._selection().sample_ids, columns).to_batches()
 
     def labels(self, field: str | Sequence[str] | None = None, where: str | None = None) -> ArrowStream:
-        """The labels of the samples: of one field, some, or all; ``where`` is an SQL condition on ``LABELS``.
+        """The labels of the samples: of one field, several, or all; ``where`` is an SQL condition on columns of ``LABELS``.
 
-        Raises ``StoreError`` for a field that neither has labels nor was ever sent, unless there are no labels at all.
+        Raises ``StoreError`` for a field that has no labels and was never sent, unless the dataset has no labels.
         """
         if field is not None:
             self._require_fields(listed(field))
@@ -184,7 +184,7 @@ class View(AnnotationVerbs):
             )
 
     def nested(self, fields: str | Sequence[str] | None = None) -> ArrowStream:
-        """The rows of the samples, with a list of label structs in a column for each field: of all fields, or of some."""
+        """The rows of the samples, with a column for each field (of some, or of all) that has lists of label structs."""
         names = self.label_fields() if fields is None else listed(fields)
         self._require_fields(names)
         schema = nested_schema(self.stores.samples.schema(), LABELS, names)
@@ -196,7 +196,7 @@ class View(AnnotationVerbs):
                 yield from nest(part.samples, part.labels, fields).to_batches()
 
     def sample_parts(self, fields: Sequence[str] | None = None) -> SampleParts:
-        """The samples with their labels, of all fields or some, part by part in bounded memory; for ``with``."""
+        """The samples with their labels, of some fields or all, in parts of bounded memory. Use it in a ``with`` statement."""
         labels = self._label_batches(fields, None, self.stores.labels.scan_with_row_id)
         return SampleParts(self.stores.samples, self._selection().sample_ids, labels)
 
@@ -209,7 +209,7 @@ class View(AnnotationVerbs):
         return sorted(found)
 
     def count_labels(self, field: str | None = None) -> int:
-        """How many labels there are."""
+        """The number of labels on the samples, of one field or all."""
         labels = self.stores.labels
         return sum(
             batch.num_rows
@@ -217,7 +217,7 @@ class View(AnnotationVerbs):
         )
 
     def load_annotation_view(self, anno_key: str) -> View:
-        """The view that was sent with a run. Samples that were deleted since are not in it."""
+        """The view that was sent with a run, without samples that were deleted since."""
         return View(self.stores, self.stores.runs.get_settled(anno_key).view)
 
     def __repr__(self) -> str:
@@ -230,22 +230,22 @@ class View(AnnotationVerbs):
         scan = self.stores.labels.scan
         found = infer.describe(self._label_batches(None, None, lambda where: scan(where, infer.COLUMNS)))
         names = ["field", "type", "labels", "classes", "attributes"]
-        table = html.table(names, infer.rows(found)) if found else html.line("no labels")
+        table = html.table(names, infer.summary_rows(found)) if found else html.line("no labels")
         return html.titled(repr(self), table)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held open; this is for ``with``."""
+        """Nothing to close; a view can be used in a ``with`` statement."""
 
 
-def _whole(count: int) -> int:
+def _check_count(count: int) -> int:
     if count < 0:
         raise StoreError(f"A view cannot hold {count} samples; give 0 or more.")
     return int(count)
 
 
 def listed(names: str | Sequence[str]) -> list[str]:
-    """One name or several as a list, each once."""
+    """One name or several as a list without duplicates."""
     return [names] if isinstance(names, str) else list(dict.fromkeys(str(n) for n in names))

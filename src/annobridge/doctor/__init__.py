@@ -1,7 +1,6 @@
-"""Doctor: damage that earlier versions, crashes or other programs left in a dataset is noticed, named, and repaired.
+"""Finds and repairs damage in a dataset that earlier versions, crashes or other programs left.
 
-An examination reads and writes nothing. A repair goes through the verbs of the stores: all that it does to labels in one check
-is one commit. Repeated, it finds nothing more to do.
+Without ``repair``, nothing is written. The repair of labels by one check is one commit, and a second repair finds nothing to do.
 """
 
 from __future__ import annotations
@@ -15,18 +14,24 @@ __all__ = ["CHECKS", "PIXEL_LABELS", "Check", "DoctorReport", "Finding", "examin
 
 PIXEL_LABELS = sizes.CHOICES
 CHECKS: tuple[Check, ...] = (
-    samples.TWICE,
-    labels.TWICE,
+    samples.DUPLICATES,
+    labels.DUPLICATES,
     labels.ORPHANS,
-    sizes.TRANSPOSED,
-    labels.UNSOUND,
+    sizes.SWAPPED_SIZES,
+    labels.UNSTORABLE,
     runs.ONE_KEY,
     runs.BASELINE,
 )
 
 
 def examine(stores: Stores, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
-    """Run all checks; with ``repair``, mend what can be mended, check by check, and look again."""
+    """Run all checks.
+
+    Args:
+        stores: the dataset.
+        repair: repair what can be repaired, and check again.
+        pixel_labels: for ``sizes``, what to do with labels that may be in pixels: "keep" or "rescale".
+    """
     if pixel_labels not in PIXEL_LABELS:
         raise InvalidOption(f"pixel_labels={pixel_labels!r} is not known; give {' or '.join(map(repr, PIXEL_LABELS))}.")
     options = Options(pixel_labels)
@@ -43,4 +48,4 @@ def examine(stores: Stores, repair: bool = False, pixel_labels: str = "keep") ->
             finding = check.find(stores)
         if finding is not None:
             left.append(finding)
-    return DoctorReport(stores.database.uri, tuple(found), repaired, tuple(left), tuple(sizes.unseen(stores)))
+    return DoctorReport(stores.database.uri, tuple(found), repaired, tuple(left), tuple(sizes.unchecked(stores)))

@@ -1,4 +1,4 @@
-"""Checks of labels: ids that are there twice, values that may not be stored, and samples that are not there."""
+"""Checks of labels: duplicate ids, invalid values, and missing samples."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .report import SHOWN, Check, Finding, Options
 
 _PROVENANCE = ("rev", "run", "tool", "annotator", "time")
 _CONTENT = [n for n in LABELS.names if n not in _PROVENANCE]
-_GIVEN_UP = 1000  # labels whose faults are kept to be named
+_MAX_KEPT = 1000  # labels of which the fault is kept
 
 
-def _twice(stores: Stores) -> pa.Array:
+def _duplicate_ids(stores: Stores) -> pa.Array:
     return repeated_texts(lambda: (batch["label_id"] for batch in stores.labels.scan(None, ["label_id"])))
 
 
-def _find_twice(stores: Stores) -> Finding | None:
-    found = _twice(stores)
+def _find_duplicates(stores: Stores) -> Finding | None:
+    found = _duplicate_ids(stores)
     if not len(found):
         return None
     first = tuple(found.slice(0, SHOWN).to_pylist())
@@ -39,15 +39,15 @@ def _find_twice(stores: Stores) -> Finding | None:
     return Finding("label ids", len(found), sentence, ids=first)
 
 
-def _repair_twice(stores: Stores, _: Options) -> str:
+def _repair_duplicates(stores: Stores, _: Options) -> str:
     version = stores.labels.version()
-    rows = stores.labels.get_by_ids(_twice(stores), version)
+    rows = stores.labels.get_by_ids(_duplicate_ids(stores), version)
     order = [(n, "ascending") for n in ("label_id", "_row_last_updated_at_version", "rev", "_rowaddr")]
     rows = rows.take(pc.sort_indices(rows, order)).combine_chunks()
     newest_first = pa.array(np.arange(rows.num_rows)[::-1])
     copies = equal_to_earlier(rows.take(newest_first), ["label_id"], _CONTENT)[::-1]
     kept = rows.filter(pa.array(~copies))
-    later = repeats(as_array(kept["label_id"]))
+    later = repeats_previous(as_array(kept["label_id"]))
     others = kept.filter(pa.array(later))
     others = others.set_column(0, OURS.field(0), ids.fresh(others.num_rows))
     gone = pa.concat_tables([others, rows.filter(pa.array(copies))]).select(ROW_KEYS.names)
@@ -55,8 +55,8 @@ def _repair_twice(stores: Stores, _: Options) -> str:
     return f"{int(copies.sum())} equal labels were removed, and {others.num_rows} that differ have new ids."
 
 
-def repeats(sorted_ids: pa.Array) -> Bools:
-    """Which rows have the id of the row before."""
+def repeats_previous(sorted_ids: pa.Array) -> Bools:
+    """Boolean array: which ids are equal to the one before."""
     found = np.zeros(len(sorted_ids), bool)
     if len(sorted_ids) > 1:
         found[1:] = pc.equal(sorted_ids[1:], sorted_ids[:-1]).to_numpy(zero_copy_only=False)
@@ -67,9 +67,9 @@ def _orphans(stores: Stores, version: int | None = None) -> Iterator[pa.RecordBa
     known = as_array(pa.chunked_array([b["sample_id"] for b in stores.samples.scan(None, ["sample_id"])], pa.string()))
     columns = ["label_id", "rev", "sample_id", "field"]
     for batch in stores.labels.scan(None, columns, version, address=True):
-        lost = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=known)))
-        if lost.num_rows:
-            yield lost
+        orphans = batch.filter(pc.invert(pc.is_in(batch["sample_id"], value_set=known)))
+        if orphans.num_rows:
+            yield orphans
 
 
 def _find_orphans(stores: Stores) -> Finding | None:
@@ -94,22 +94,22 @@ def _repair_orphans(stores: Stores, _: Options) -> str:
     return f"{rows.num_rows} labels were deleted."
 
 
-def _find_unsound(stores: Stores) -> Finding | None:
-    count, told = 0, dict[str, str]()
+def _find_unstorable(stores: Stores) -> Finding | None:
+    count, faults = 0, dict[str, str]()
     for batch in stores.labels.scan():
         wrong = validate.unstorable(pa.Table.from_batches([batch]))
         count += len(wrong)
-        for row, what in sorted(wrong.items())[: _GIVEN_UP - len(told)]:
-            told[batch["label_id"][row].as_py()] = what
+        for row, what in sorted(wrong.items())[: _MAX_KEPT - len(faults)]:
+            faults[batch["label_id"][row].as_py()] = what
     if not count:
         return None
-    listed = "; ".join(f"{label!r} {what.rstrip('.')}" for label, what in list(told.items())[:SHOWN])
+    listed = "; ".join(f"{label!r} {what.rstrip('.')}" for label, what in list(faults.items())[:SHOWN])
     more = f"; and {count - SHOWN} more" if count > SHOWN else ""
     cure = "Use set_labels to correct them, or delete_labels."
     sentence = f"{count} labels have values that may not be stored: {listed}{more}. {cure}"
-    return Finding("values", count, sentence, repairable=False, ids=tuple(told))
+    return Finding("values", count, sentence, repairable=False, ids=tuple(faults))
 
 
-TWICE = Check("label ids", _find_twice, _repair_twice)
+DUPLICATES = Check("label ids", _find_duplicates, _repair_duplicates)
 ORPHANS = Check("labels without a sample", _find_orphans, _repair_orphans)
-UNSOUND = Check("values", _find_unsound)
+UNSTORABLE = Check("values", _find_unstorable)

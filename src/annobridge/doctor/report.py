@@ -1,4 +1,4 @@
-"""What an examination found, and what was done about it."""
+"""What the checks found, and what was repaired."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Decisions that only a person can take. ``pixel_labels``: see ``sizes``."""
+    """Choices of the caller for repairs. ``pixel_labels``: see ``sizes``."""
 
     pixel_labels: str = "keep"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. ``repair`` mends what ``find`` finds, and says what it did; ``None`` where that is left to people."""
+    """One check. ``repair`` repairs what ``find`` finds, and returns what it did; ``None`` if only people can."""
 
     name: str
     find: Callable[[Stores], Finding | None]
@@ -44,9 +44,9 @@ class Check:
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What was found in a dataset, what was repaired (check → what was done), and what is left.
+    """The findings in a dataset, the repairs (name of the check → what was done), and the findings that are left.
 
-    ``notes`` say what could not be looked at.
+    ``notes`` say what could not be checked.
     """
 
     dataset: str
@@ -74,16 +74,16 @@ class DoctorReport:
     def lines(self) -> list[str]:
         """The report in sentences."""
         left = {f.name for f in self.left}
-        told = [f"{f.name} ({f.count:,}): {f.sentence}" for f in self.findings if f.name not in self.repaired]
-        told += [f"{name}: {done}" for name, done in self.repaired.items()]
-        told += [f"{f.name} ({f.count:,}), still: {f.sentence}" for f in self.left if f.name in self.repaired]
+        lines = [f"{f.name} ({f.count:,}): {f.sentence}" for f in self.findings if f.name not in self.repaired]
+        lines += [f"{name}: {done}" for name, done in self.repaired.items()]
+        lines += [f"{f.name} ({f.count:,}), still: {f.sentence}" for f in self.left if f.name in self.repaired]
         if not self.findings:
-            told = ["Nothing is wrong."]
+            lines = ["Nothing is wrong."]
         elif any(f.repairable and f.name not in self.repaired and f.name in left for f in self.findings):
-            told.append(
+            lines.append(
                 "`annobridge doctor --repair`, or doctor(repair=True) of the dataset, repairs what can be repaired."
             )
-        return [*told, *self.notes]
+        return [*lines, *self.notes]
 
     def __repr__(self) -> str:
         head = f"{self.dataset!r}: {len(self.findings)} found, {len(self.repaired)} repaired, {len(self.left)} left"

@@ -1,16 +1,16 @@
-"""Check of sizes: width and height are those of the image as it is shown, and not of the file as it is stored.
+"""Check of sizes: width and height must be those of the image as displayed, not of the file as stored.
 
-Earlier versions took the stored size of JPEG, PNG and WebP files, whatever their EXIF orientation. Where that turns an image by
-a quarter (5 to 8), its sides are the wrong way round here. What holds for the labels on it depends on where they came from:
+Earlier versions took the stored size of JPEG, PNG and WebP files whatever their EXIF orientation. Where that turns the image by
+90° (orientations 5 to 8), width and height are swapped. For the labels on such an image it matters where they came from:
 
-- Those that a tool returned (``run`` or ``tool`` is set) were drawn on the shown image and are right; so are those that were
-  given relative to the image as people see it. They are left alone.
-- Those that an import or ``adopt_labels`` took in pixels were divided by the wrong side. Nothing in the dataset says which
-  these are, so it is asked for: ``"rescale"`` multiplies them back, for pixels of the shown image; ``"keep"`` leaves them. A
-  sample of which a label would leave its image is kept in any case, for its labels cannot have been such pixels.
-- Masks of the stored size can only be of the stored pixels, and are turned with them.
+- Labels that a tool returned (``run`` or ``tool`` is set) were drawn on the displayed image and are correct, and so are labels that
+  were given relative to it. They do not change.
+- Pixel values of an import or of ``adopt_labels`` were divided by the wrong side. Nothing in the dataset says which labels these
+  are, so the caller decides: ``"rescale"`` corrects all candidates, for pixels of the displayed image; ``"keep"`` changes
+  nothing. If a rescaled label would leave its image, the labels of that sample cannot have been such pixels, and stay.
+- A mask with the stored size must be of the stored pixels, and is turned.
 
-Orientations 2 to 4 mirror or turn an image by a half: its size is the same either way, and nothing here was affected.
+Orientations 2 to 4 mirror the image or turn it by 180°, so its size is the same, and nothing was affected.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _WEB = r"^https?://"
 _PLACED = "bounding_box IS NOT NULL OR points IS NOT NULL OR mask IS NOT NULL"
 
 
-def unseen(stores: Stores) -> Iterator[str]:
-    """A note on images whose sizes cannot be checked without fetching them."""
+def unchecked(stores: Stores) -> Iterator[str]:
+    """A note on images whose sizes cannot be checked without downloading them."""
     counts = (
         pc.sum(pc.match_substring_regex(b["filepath"], _WEB)).as_py() for b in stores.samples.scan(None, ["filepath"])
     )
@@ -52,8 +52,8 @@ def unseen(stores: Stores) -> Iterator[str]:
         yield f"The sizes of {count} images on web servers were not checked."
 
 
-def _damaged(stores: Stores) -> pa.Table:
-    """``_FOUND``: samples whose size is known the wrong way round, that size, and the orientation of the file."""
+def _swapped(stores: Stores) -> pa.Table:
+    """The samples whose width and height are swapped, as ``_FOUND``: that wrong size, and the orientation of the file."""
     parts = [_FOUND.empty_table()]
     for batch in stores.samples.scan(None, _COLUMNS):
         given = pc.and_(
@@ -67,9 +67,11 @@ def _damaged(stores: Stores) -> pa.Table:
         found = _headers(stores, rows)
         sizes = np.array([h.shown if h else (0, 0) for h in found])
         known = np.stack([rows[n].to_numpy() for n in ("width", "height")], axis=1)
-        turns = pa.array([h.orientation if h else 1 for h in found], pa.int32())
+        orientations = pa.array([h.orientation if h else 1 for h in found], pa.int32())
         wrong = pa.array((known == sizes[:, ::-1]).all(axis=1))
-        parts.append(rows.select(_FOUND.names[:3]).append_column("orientation", turns).filter(wrong).cast(_FOUND))
+        parts.append(
+            rows.select(_FOUND.names[:3]).append_column("orientation", orientations).filter(wrong).cast(_FOUND)
+        )
     return pa.concat_tables(parts).combine_chunks()
 
 
@@ -85,20 +87,20 @@ def _headers(stores: Stores, rows: pa.Table) -> list[image_headers.ImageHeader |
 
 @dataclass
 class _Labels:
-    """Labels of damaged samples, part by part, and which of them are what."""
+    """A batch of labels on such samples, and boolean arrays for the three cases."""
 
     rows: pa.Table
-    sizes: npt.NDArray[np.float64]  # the wrong [width, height] of each
-    turns: npt.NDArray[np.int32]
-    masked: Bools = field(init=False)  # with a mask of the stored pixels
-    imported: Bools = field(init=False)  # with a position that no tool gave
+    sizes: npt.NDArray[np.float64]  # the wrong [width, height] for each label
+    orientations: npt.NDArray[np.int32]
+    masked: Bools = field(init=False)  # with a mask of the stored size
+    imported: Bools = field(init=False)  # with a position that did not come from a tool
     drawn: Bools = field(init=False)
 
     def __post_init__(self) -> None:
         mask = as_array(self.rows["mask"])
         size = pc.struct_field(mask, [0])
         stored = [as_mask(pc.equal(pc.list_element(size, n), pa.array(self.sizes[:, 1 - n]))) for n in (0, 1)]
-        self.masked = stored[0] & stored[1] & (self.turns > 4)
+        self.masked = stored[0] & stored[1] & (self.orientations > 4)
         placed = as_mask(mask.is_null())
         unknown = as_mask(self.rows["run"].is_null()) & as_mask(self.rows["tool"].is_null())
         self.imported, self.drawn = placed & unknown, placed & ~unknown
@@ -115,7 +117,7 @@ def _labels(stores: Stores, damaged: pa.Table, version: int | None = None) -> It
 
 
 def _find(stores: Stores) -> Finding | None:
-    damaged = _damaged(stores)
+    damaged = _swapped(stores)
     if not damaged.num_rows:
         return None
     counts = {"imported": 0, "drawn": 0, "masked": 0}
@@ -123,35 +125,38 @@ def _find(stores: Stores) -> Finding | None:
         for name in counts:
             counts[name] += int(getattr(part, name).sum())
     first = tuple(damaged["sample_id"].slice(0, SHOWN).to_pylist())
-    told = [
+    sentences = [
         f"{damaged.num_rows} samples, as {first[0]!r}, have width and height the wrong way round for the image as it is shown."
     ]
     theirs = stores.database.attachment is not None and "width" in stores.database.table("samples").schema.names
-    told.append("They are columns of the attached table: correct them there." if theirs else "--repair sets them.")
+    sentences.append("They are columns of the attached table: correct them there." if theirs else "--repair sets them.")
     if counts["imported"]:
-        told.append(
+        sentences.append(
             f"{counts['imported']} labels on them came from no tool. If these came in pixels of the shown image, --pixel-labels "
             "rescale puts them in their place; keep, the default, leaves them as they are. Decide it with the repair: "
             "afterwards nothing tells these samples from others."
         )
     if counts["drawn"]:
-        told.append(f"{counts['drawn']} labels from tools are right, and stay.")
+        sentences.append(f"{counts['drawn']} labels from tools are right, and stay.")
     if counts["masked"]:
-        told.append(f"{counts['masked']} masks of the stored pixels are turned.")
-    return Finding("sizes", damaged.num_rows, " ".join(told), repairable=not theirs, ids=first)
+        sentences.append(f"{counts['masked']} masks of the stored pixels are turned.")
+    return Finding("sizes", damaged.num_rows, " ".join(sentences), repairable=not theirs, ids=first)
 
 
 def _repair(stores: Stores, options: Options) -> str:
-    """The labels, in one commit; then the sizes. Who is killed between the two finds that commit by its token."""
-    damaged = _damaged(stores)
+    """Repair the labels in one commit, then the sizes.
+
+    If the process ends in between, the next repair finds the commit by its token, and does not rescale a second time.
+    """
+    damaged = _swapped(stores)
     ids = damaged["sample_id"].to_pylist()
-    token = f"doctor:{sha1(chr(10).join(sorted(ids)).encode()).hexdigest()}"  # noqa: S324 - a name, no secret
-    told = [f"{len(ids)} samples have the size of the shown image."]
+    token = f"doctor:{sha1(chr(10).join(sorted(ids)).encode()).hexdigest()}"  # noqa: S324 - a name, not a secret
+    sentences = [f"{len(ids)} samples have the size of the shown image."]
     if stores.labels.find_commit(token, 0) is None:
-        told += _repair_labels(stores, damaged, options.pixel_labels == "rescale", token)
+        sentences += _repair_labels(stores, damaged, options.pixel_labels == "rescale", token)
     sizes = np.stack([damaged[n].to_numpy() for n in ("height", "width")], axis=1)
     stores.samples.set_sizes(ids, sizes)
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str) -> Iterator[str]:
@@ -164,13 +169,13 @@ def _repair_labels(stores: Stores, damaged: pa.Table, rescale: bool, token: str)
         streams.add("turned", _turned(part))
     streams.finish()
     kept = pa.array(sorted(leaving), pa.string())
-    stays = streams.table("scaled").select([*ROW_KEYS.names, "sample_id"])
-    stays = stays.filter(pc.invert(pc.is_in(stays["sample_id"], value_set=kept))).drop(["sample_id"])
-    before = pa.concat_tables([stays, streams.table("turned").select(stays.column_names)])
+    scaled = streams.table("scaled").select([*ROW_KEYS.names, "sample_id"])
+    scaled = scaled.filter(pc.invert(pc.is_in(scaled["sample_id"], value_set=kept))).drop(["sample_id"])
+    before = pa.concat_tables([scaled, streams.table("turned").select(scaled.column_names)])
     if before.num_rows:
         stores.labels.commit(version, before, _writes(streams, kept), token=token)
     if rescale:
-        yield f"{stays.num_rows} labels in pixels were rescaled."
+        yield f"{scaled.num_rows} labels in pixels were rescaled."
         if leaving:
             yield f"The labels of {len(leaving)} samples, as {kept[0].as_py()!r}, stay: one of them would leave its image."
     if streams.rows["turned"]:
@@ -187,10 +192,10 @@ def _writes(streams: Streams, kept: pa.Array) -> Iterator[pa.RecordBatch]:
 
 
 def _scale(part: _Labels, streams: Streams) -> set[str]:
-    """Add the imported labels of a part, rescaled, to the stream; returns the samples of which one would leave its image."""
+    """Add the imported labels of a part, rescaled, to the stream; returns the samples of which a label would leave its image."""
     rows, sizes = part.rows.filter(pa.array(part.imported)), part.sizes[part.imported]
     bad = np.zeros(rows.num_rows, bool)
-    bad[sorted(validate.unstorable(rows))] = True  # what is no polygon cannot be moved
+    bad[sorted(validate.unstorable(rows))] = True  # an invalid shape cannot be rescaled
     unmoved = set(rows["sample_id"].filter(pa.array(bad)).to_pylist())
     rows, sizes = rows.filter(pa.array(~bad)).combine_chunks(), sizes[~bad]
     factors = sizes / sizes[:, ::-1]
@@ -222,10 +227,10 @@ def _with(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:
 
 
 def _turned(part: _Labels) -> pa.Table:
-    """The labels whose masks are of the stored pixels, turned as the image is shown."""
+    """The labels with masks of the stored pixels, turned as the image is displayed."""
     at = np.flatnonzero(part.masked)
     rows = part.rows.take(pa.array(at))
-    masks = [geometry.turn_rle(m, int(t)) for m, t in zip(rows["mask"].to_pylist(), part.turns[at], strict=True)]
+    masks = [geometry.turn_rle(m, int(t)) for m, t in zip(rows["mask"].to_pylist(), part.orientations[at], strict=True)]
     boxes = [
         geometry.mask_box(mask) if box is not None else None
         for mask, box in zip(masks, rows["bounding_box"].to_pylist(), strict=True)
@@ -237,4 +242,4 @@ def _turned(part: _Labels) -> pa.Table:
     )
 
 
-TRANSPOSED = Check("sizes", _find, _repair)
+SWAPPED_SIZES = Check("sizes", _find, _repair)

@@ -1,4 +1,4 @@
-"""The media of samples that are written: found wherever they lie, and errors that name the sample."""
+"""What formats need of media: opening them wherever they are, reading headers, and errors that name the sample."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ from ..store.media import FileMedia, Media, known_headers, read_header_of, witho
 from .base import Part
 
 __all__ = [
-    "ImageHeader", "Media", "decode_pixels", "inside", "is_image", "known_headers", "of", "open_image", "pieces", "read_header",
-    "read_header_of", "unreadable", "without_secrets",
+    "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image", "read_chunks",
+    "read_header", "read_header_of", "unreadable", "without_secrets",
 ]  # fmt: skip
-_PIECE = 1 << 20  # bytes
+_CHUNK = 1 << 20  # bytes
 
 
-def inside(part: Part) -> Media | None:
-    """What opens media that lie inside of a table, whose ``filepath`` is but a name; ``None`` where it says where they lie.
+def embedded(part: Part) -> Media | None:
+    """What opens the media of a part that are inside a table; ``None`` for files, which ``of`` finds by their paths.
 
-    A writer that puts parts by keeps this, and not what the rows say anyway.
+    A writer that keeps parts on disk keeps this beside them.
     """
     return None if isinstance(part.media, FileMedia) else part.media
 
 
-def of(samples: pa.Table, inside: Media | None) -> Media:
-    """The media of some sample rows that were put by."""
-    return FileMedia.of(samples) if inside is None else inside
+def of(samples: pa.Table, embedded: Media | None) -> Media:
+    """What opens the media of samples, given what ``embedded`` returned for their part."""
+    return FileMedia.of(samples) if embedded is None else embedded
 
 
-def pieces(media: Media, sample_id: str, place: str, cure: str) -> Iterator[bytes]:
-    """The bytes of a medium, a few at a time; what goes wrong with them outside is not caught here. Raises ``InvalidMedia``."""
+def read_chunks(media: Media, sample_id: str, place: str, cure: str) -> Iterator[bytes]:
+    """The bytes of a file, a few at a time.
+
+    Raises ``InvalidMedia`` for a file that cannot be read. What the caller does with the bytes may raise other errors.
+    """
     try:
         with media.open(sample_id) as stream:
-            while piece := stream.read(_PIECE):
-                yield piece
+            while chunk := stream.read(_CHUNK):
+                yield chunk
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(sample_id, place, error, cure) from None
 
 
 def unreadable(sample_id: str, place: str, error: Exception, cure: str) -> InvalidMedia:
-    """The sentence for a medium that cannot be read, or is none. ``place`` may be ``""``, where there is but a sample."""
-    known = without_secrets(place)
-    what = f"{known!r} of sample {sample_id!r}" if place else f"The image of sample {sample_id!r}"
+    """The error for a file that cannot be read, or is no image. ``place`` is its path; ``""`` for one inside a table."""
+    shown = without_secrets(place)
+    what = f"{shown!r} of sample {sample_id!r}" if place else f"The image of sample {sample_id!r}"
     if place and isinstance(error, FileNotFoundError):
         return InvalidMedia(f"{what} does not exist; {cure}.")
-    said = getattr(error, "strerror", None) or str(error)
-    return InvalidMedia(f"{what} cannot be read ({said.replace(place, known) if place else said}); {cure}.")
+    reason = getattr(error, "strerror", None) or str(error)
+    return InvalidMedia(f"{what} cannot be read ({reason.replace(place, shown) if place else reason}); {cure}.")

@@ -16,19 +16,13 @@ import numpy as np
 
 from ..core.rows import Sample
 from ..exceptions import InvalidSource
-from ..spill.tables import Tables
 from .base import Part
-from .metadata import source
-from .metadata.common import ClassKeys
-from .metadata.finish import Finish
-from .metadata.kinds import Kinds
 from .metadata.options import Reading, Writing
-from .metadata.out import FileNameOut, unsupported
-from .metadata.place import Folder
-from .metadata.read import read
-from .metadata.schema import Schema
-from .metadata.source import Content, FolderSource
-from .metadata.write import gathered
+from .metadata.reading.folder_files import ImageFolder
+from .metadata.reading.source import FolderReader, FolderSource
+from .metadata.writing.file_name import FileNameWriter
+from .metadata.writing.line_writer import unsupported
+from .metadata.writing.survey import survey
 
 _NAMES = ("file_name", "filepath")
 _DEFAULT = Reading()
@@ -62,16 +56,10 @@ def source_of(
         for name in _NAMES:
             if name in line:
                 line[name] = _relative(line[name], root, number, name == "filepath")
-    kinds, keys, tables = Kinds(Schema(options.schema)), ClassKeys(options.class_key), Tables()
-    folder = Folder.of(root, None)
-    content = Content(folder, read(folder, Path("record"), options, kinds, keys, tables, lines))
-    source.gather(content, tables)
-    content.unlisted = np.zeros(0, np.int64)  # the records say which images are meant
-    folder.measure(content.listed.tolist())
-    source.identify([content], tables)
-    finish = Finish(options, kinds, keys)
-    notes = source.look(content, tables, finish)
-    return FolderSource([content], kinds, finish, tables, notes, source.units(content, finish))
+    reader = FolderReader(options)
+    content = reader.add(ImageFolder.of(root, None), Path("record"), lines)
+    content.unlisted = np.zeros(0, np.int64)  # other images of the folder are not meant
+    return reader.open()
 
 
 def write_metadata(
@@ -81,14 +69,14 @@ def write_metadata(
 
     Images must be in the folder of the file. Raises ``Unsupported`` for labels that opsml cannot hold.
     """
-    put_by, facts = gathered(parts)
+    tables, found = survey(parts)
     target = Path(path).absolute()
-    writer = FileNameOut(facts, Writing(dialect="opsml" if version == 1 else "opsml2", field=field))
+    writer = FileNameWriter(found, Writing(dialect="opsml" if version == 1 else "opsml2", field=field))
     writer.check()
     draft = target.with_name(f".{target.name}.draft")
     try:
         with draft.open("w", encoding="utf-8") as file:
-            for samples, labels in put_by:
+            for samples, labels in tables:
                 names = [_below(place, target.parent) for place in samples["filepath"].to_pylist()]
                 for line in writer.lines(samples, labels, names):
                     file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")

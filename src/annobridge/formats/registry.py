@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ..core.did_you_mean import did_you_mean
-from ..core.entry_points import entry_points
+from ..entry_points import entry_points
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from .base import Format, Options
 

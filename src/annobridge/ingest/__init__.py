@@ -1,1 +1,1 @@
-"""Samples and labels on their way into a dataset: parsed, checked, given ids, and written together."""
+"""Samples and labels are added to a dataset: parsed, checked, given ids, and committed."""

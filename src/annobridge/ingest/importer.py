@@ -1,4 +1,4 @@
-"""Intake: the parts of a source on their way into the tables."""
+"""A source of samples and labels is imported: all parts are read and checked, and then written in two commits."""
 
 from __future__ import annotations
 
@@ -19,19 +19,30 @@ from ..store.labels import fill_missing_ids
 from ..store.samples import NewSampleIds
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
-from . import label_input
 from .existing_samples import ExistingSamples
+from .new_label_rows import new_label_rows
 from .new_labels import NewLabels
+from .parse_samples import image_sizes, with_media_type
 
 _REFUSAL = "These labels cannot be stored; nothing was imported:"
 
 
 class Importer:
-    """The parts of a source on their way in: the labels as they come, in one commit; then the samples, in another.
+    """Imports a source: ``read``, then ``commit``. Use it within ``Stores.changing_samples``.
 
-    What is stopped between the two leaves labels of no sample, which are not part of the dataset. The ids of samples do not
-    change from one import to the next, so a repetition replaces these labels, and adds the samples. Use it within
-    ``Stores.changing_samples``.
+    Labels are committed first, then samples. A process that is killed between the two leaves labels without samples, which are
+    not part of the dataset. The ids of samples are the same in the next import, which replaces these labels.
+
+    Args:
+        stores: The dataset.
+        tags: Tags that new samples get.
+        clip: Whether values outside the image are clipped, and not refused.
+
+    Attributes:
+        samples: How many samples are new.
+        known: How many samples the dataset has already, by their file.
+        labels: How many labels are added, by field.
+        kept: How many labels are left out, by field, as their sample has labels in the field already.
     """
 
     def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
@@ -39,90 +50,91 @@ class Importer:
         self.labels: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self._stores, self._tags, self._clip = stores, list(tags), clip
-        self._here = ExistingSamples(stores.samples)
-        self._labelled = _labelled(stores, self._here.ids)
-        self._checked = stores.samples.version()
-        self._given = NewLabels(stores)
-        self._new: list[pa.Array] = []  # the ids of the samples to be added
+        self._existing = ExistingSamples(stores.samples)
+        self._labelled = _labelled_samples(stores, self._existing.ids)
+        self._version = stores.samples.version()
+        self._new_labels = NewLabels(stores)
+        self._new_ids: list[pa.Array] = []
         self._new_samples: Streams | None = None
 
     @property
     def sample_ids(self) -> list[str]:
-        """The ids of the samples that were added."""
-        ids: list[str] = pa.chunked_array(self._new, pa.string()).to_pylist()
+        """The ids of the new samples."""
+        ids: list[str] = pa.chunked_array(self._new_ids, pa.string()).to_pylist()
         return ids
 
     @property
     def notes(self) -> list[str]:
-        """What of the source was not taken, as the dataset has it already, a sentence each."""
-        return self._here.notes()
+        """What the source has of existing samples, and was not taken, a sentence each."""
+        return self._existing.notes()
 
     def read(self, source: Source, progress: ProgressChoice) -> None:
-        """Read and check all parts. Nobody sees anything of them before ``commit``."""
+        """Read and check all parts. No reader of the dataset sees them before ``commit``. Raises ``InvalidLabels``."""
         with Progress(progress, source.count, "importing") as bar:
-            self._added = self._given.write(self._label_batches(source, bar))
+            self._label_files = self._new_labels.write(self._label_batches(source, bar))
 
     def commit(self) -> None:
-        """Add what was read to the tables."""
-        ids = pa.chunked_array(self._new, pa.string()).combine_chunks()
-        identity = NewSampleIds(ids, ids, pa.array([], pa.string()))
-        self._stores.samples.require_new(identity, self._checked)
-        self._given.commit(self._added, ids)
-        if self._new_samples is not None:
-            schema = self._new_samples.reader("samples").schema
-            self._stores.samples.append(schema, self._new_samples.batches("samples"), identity, self._checked)
-            self._new_samples.close()
+        """Add the labels and samples that were read."""
+        ids = pa.chunked_array(self._new_ids, pa.string()).combine_chunks()
+        sample_ids = NewSampleIds(ids, ids, pa.array([], pa.string()))
+        self._stores.samples.require_new(sample_ids, self._version)
+        self._new_labels.commit(self._label_files, ids)
+        if (samples := self._new_samples) is not None:
+            schema = samples.reader("samples").schema
+            self._stores.samples.append(schema, samples.batches("samples"), sample_ids, self._version)
+            samples.close()
 
     def _label_batches(self, source: Source, bar: Progress) -> Iterator[pa.RecordBatch]:
         for part in source.parts():
-            yield from self._ready(part).to_batches()
+            yield from self._read_part(part).to_batches()
             bar.advance(part.samples.num_rows)
         if self._new_samples is not None:
             self._new_samples.finish()
 
-    def _ready(self, part: Part) -> pa.Table:
-        """The labels of a part that are to be added; its new samples are kept on disk until then."""
-        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=self._here.places)
-        theirs = as_array(ids.as_texts(part.samples["sample_id"]))
-        ours = pc.if_else(place.is_valid(), self._here.ids.take(as_array(place)), theirs)
-        self._here.see(part.samples.filter(place.is_valid()), as_array(ours.filter(place.is_valid())))
-        self._here.see_new(part.samples.filter(place.is_null()))
-        self._put(part.samples.filter(place.is_null()))
-        self.known += len(place) - place.null_count
-        if "mask" in part.labels.column_names and (
-            wrong := validate.mask_sizes(part.labels, label_input.with_sizes(part.samples))
-        ):
+    def _read_part(self, part: Part) -> pa.Table:
+        """The new labels of a part; its new samples are kept on disk until ``commit``."""
+        samples = part.samples
+        index = pc.index_in(samples["filepath"].cast(pa.string()), value_set=self._existing.paths)
+        is_known, is_new = index.is_valid(), index.is_null()
+        given_ids = as_array(ids.as_texts(samples["sample_id"]))
+        sample_ids = as_array(pc.if_else(is_known, self._existing.ids.take(as_array(index)), given_ids))
+        self._existing.compare(samples.filter(is_known), as_array(pc.filter(sample_ids, as_array(is_known))))
+        self._existing.compare_new(samples.filter(is_new))
+        self._add_samples(samples.filter(is_new))
+        self.known += len(index) - index.null_count
+        if "mask" in part.labels.column_names and (wrong := validate.mask_sizes(part.labels, image_sizes(samples))):
             raise InvalidLabels(_REFUSAL, wrong)
-        labels = self._unlabelled(_of_samples(part.labels, theirs, as_array(ours)))
+        labels = self._without_labelled(_with_sample_ids(part.labels, given_ids, sample_ids))
         if "label_id" in labels.column_names:
-            self._given.add(labels["label_id"].cast(pa.string()))
-        rows = fill_missing_ids(label_input.ready(labels, {}, self._clip, _REFUSAL))
-        _count(rows["field"], self.labels)
+            self._new_labels.check_ids(labels["label_id"].cast(pa.string()))
+        rows = fill_missing_ids(new_label_rows(labels, {}, self._clip, _REFUSAL))
+        for entry in pc.value_counts(rows["field"]).to_pylist():
+            self.labels[entry["values"]] += entry["counts"]
         return rows
 
-    def _put(self, samples: pa.Table) -> None:
+    def _add_samples(self, samples: pa.Table) -> None:
         if not samples.num_rows:
             return
         self._stores.samples.require_writable()
-        rows = self._stores.samples.cast_columns(_tagged(label_input.with_media_type(samples), self._tags))
+        rows = self._stores.samples.cast_columns(_with_tags(with_media_type(samples), self._tags))
         if self._new_samples is None:
             self._new_samples = Streams({"samples": rows.schema})
         self._new_samples.add("samples", rows)
-        self._new += rows["sample_id"].chunks
+        self._new_ids += rows["sample_id"].chunks
         self.samples += rows.num_rows
 
-    def _unlabelled(self, labels: pa.Table) -> pa.Table:
-        """Less those whose sample has labels in their field already."""
+    def _without_labelled(self, labels: pa.Table) -> pa.Table:
+        """The labels without those whose sample has labels in their field already."""
         for name, samples in self._labelled.items():
-            taken = pc.and_(pc.equal(labels["field"], name), pc.is_in(labels["sample_id"], value_set=samples))
-            if dropped := pc.sum(taken).as_py():
-                self.kept[name] += dropped
-                labels = labels.filter(pc.invert(taken))
+            labelled = pc.and_(pc.equal(labels["field"], name), pc.is_in(labels["sample_id"], value_set=samples))
+            if count := pc.sum(labelled).as_py():
+                self.kept[name] += count
+                labels = labels.filter(pc.invert(labelled))
         return labels
 
 
-def _labelled(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
-    """By field, which of the samples have labels in it."""
+def _labelled_samples(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
+    """Which of the samples have labels, by field."""
     found: dict[str, list[pa.Array]] = defaultdict(list)
     for batch in filter_by_samples(stores.labels.scan(None, ["field", "sample_id"]), sample_ids):
         for name in pc.unique(batch["field"]).to_pylist():
@@ -130,39 +142,33 @@ def _labelled(stores: Stores, sample_ids: pa.Array) -> dict[str, pa.Array]:
     return {name: pc.unique(pa.chunked_array(parts)) for name, parts in found.items()}
 
 
-def _of_samples(labels: pa.Table, theirs: pa.Array, ours: pa.Array) -> pa.Table:
-    """Labels with the ids that their samples have here."""
-    if theirs.equals(ours) or not labels.num_rows:
+def _with_sample_ids(labels: pa.Table, given: pa.Array, sample_ids: pa.Array) -> pa.Table:
+    """Labels with ``sample_ids`` in place of the ids that their samples were given."""
+    if given.equals(sample_ids) or not labels.num_rows:
         return labels
-    ids = ours.take(as_array(pc.index_in(labels["sample_id"].cast(pa.string()), value_set=theirs)))
+    ids = sample_ids.take(as_array(pc.index_in(labels["sample_id"].cast(pa.string()), value_set=given)))
     return labels.set_column(labels.column_names.index("sample_id"), "sample_id", ids)
 
 
-def _tagged(samples: pa.Table, tags: list[str]) -> pa.Table:
+def _with_tags(samples: pa.Table, tags: list[str]) -> pa.Table:
     if not tags:
         return samples
-    more = pa.array([tags] * samples.num_rows, pa.list_(pa.string()))
+    column = pa.array([tags] * samples.num_rows, pa.list_(pa.string()))
     if "tags" not in samples.column_names:
-        return samples.append_column("tags", more)
+        return samples.append_column("tags", column)
     given = samples["tags"].to_pylist()
     both = pa.array([list(dict.fromkeys([*(old or []), *tags])) for old in given], pa.list_(pa.string()))
     return samples.set_column(samples.column_names.index("tags"), "tags", both)
 
 
-def _count(fields: pa.ChunkedArray, counts: Counter[str]) -> None:
-    for entry in pc.value_counts(fields).to_pylist():
-        counts[entry["values"]] += entry["counts"]
-
-
-def labels_in(stores: Stores, source: Source, field: str) -> Iterator[pa.Table]:
-    """The labels that a source has in a field, for samples that the dataset has. Raises ``SampleNotFound`` for another image."""
-    known = ExistingSamples(stores.samples)
+def labels_of_field(stores: Stores, source: Source, field: str) -> Iterator[pa.Table]:
+    """The labels that a source has in a field, for samples of the dataset. Raises ``SampleNotFound`` for other images."""
+    existing = ExistingSamples(stores.samples)
     for part in source.parts():
-        place = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=known.places)
-        if place.null_count:
-            first = part.samples["filepath"].filter(place.is_null())[0].as_py()
+        index = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=existing.paths)
+        if index.null_count:
+            first = part.samples["filepath"].filter(index.is_null())[0].as_py()
             raise SampleNotFound(f"The dataset has no sample of {first!r}; add the samples before their labels.")
         labels = part.labels.filter(pc.equal(part.labels["field"], field)).drop(["field"])
-        yield _of_samples(
-            labels, as_array(part.samples["sample_id"].cast(pa.string())), known.ids.take(as_array(place))
-        )
+        given = as_array(part.samples["sample_id"].cast(pa.string()))
+        yield _with_sample_ids(labels, given, existing.ids.take(as_array(index)))

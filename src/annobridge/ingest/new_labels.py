@@ -1,4 +1,4 @@
-"""New labels on their way into the table: what they may be called, and what they replace."""
+"""New labels are written: their ids are checked, and labels that have no sample are replaced."""
 
 from __future__ import annotations
 
@@ -16,64 +16,70 @@ from ..store.stores import Stores
 
 
 class NewLabels:
-    """Writes new labels. The ids that they came with must be new, and none given twice.
+    """Writes new labels, whose ids must be new, and distinct.
 
-    A label whose sample is not in the dataset is not part of it, and does not keep its id: it is replaced.
+    Labels whose sample is not in the dataset, as an interrupted addition leaves them, do not count: they are replaced.
+
+    Attributes:
+        count: How many labels were written.
     """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self.version = stores.labels.version()  # that the ids are looked for in
+        self._version = stores.labels.version()  # in which the ids are looked up
         self._empty = not stores.labels.count()
-        self.labels = 0  # written
-        self._parts: list[pa.Array] = []
-        self._orphans: list[pa.Table] = []
+        self.count = 0
+        self._ids: list[pa.Array] = []
+        self._replaced: list[pa.Table] = []  # labels without a sample that have one of these ids
 
-    def add(self, label_ids: pa.ChunkedArray) -> None:
-        """Look at the ids of a part; null is none."""
+    def check_ids(self, label_ids: pa.ChunkedArray) -> None:
+        """Record the ids that some labels came with; null for none. Raises ``InvalidLabels`` for one that exists already."""
         given = as_array(label_ids.drop_null())
         if not len(given):
             return
-        if not self._empty and (found := self._stores.labels.get_by_ids(given, self.version)).num_rows:
-            present = pc.is_in(found["sample_id"], value_set=self._stores.samples.existing_ids(found["sample_id"]))
-            if pc.any(present).as_py():
-                first = found["label_id"].filter(present)[0].as_py()
+        if not self._empty and (found := self._stores.labels.get_by_ids(given, self._version)).num_rows:
+            has_sample = pc.is_in(found["sample_id"], value_set=self._stores.samples.existing_ids(found["sample_id"]))
+            if pc.any(has_sample).as_py():
+                first = found["label_id"].filter(has_sample)[0].as_py()
                 raise InvalidLabels(
                     "", [f"There is a label {first!r} already; set_labels changes it, or leave label_id out."]
                 )
-            self._orphans.append(found.select(ROW_KEYS.names))
-        self._parts.append(given)
-
-    def _require_distinct(self) -> None:
-        """Each part was looked at by itself; an id may still be in two."""
-        everything = pa.chunked_array(self._parts, pa.string())
-        if len(self._parts) > 1 and pc.count_distinct(everything).as_py() < len(everything):
-            twice = next(v["values"].as_py() for v in pc.value_counts(everything) if v["counts"].as_py() > 1)
-            raise InvalidLabels("", [f"The id {twice!r} is given more than once; give every label an id of its own."])
+            self._replaced.append(found.select(ROW_KEYS.names))
+        self._ids.append(given)
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> Fragments:
-        """Write labels, whose ids are looked at on the way, into files that nobody sees before ``commit``."""
+        """Write labels, whose ids are checked while the batches are made, into files that no reader sees before ``commit``."""
 
         def counted() -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                self.labels += batch.num_rows
+                self.count += batch.num_rows
                 yield batch
-            self._require_distinct()
+            self._require_distinct_ids()
 
         return self._stores.labels.write(counted())
 
-    def commit(self, added: Fragments, new_samples: pa.Array) -> None:
-        """Add labels that were written, as one version.
+    def _require_distinct_ids(self) -> None:
+        """Raise ``InvalidLabels`` for an id in two batches; within one, the checks of its rows find it."""
+        ids = pa.chunked_array(self._ids, pa.string())
+        if len(self._ids) > 1 and pc.count_distinct(ids).as_py() < len(ids):
+            repeated = next(v["values"].as_py() for v in pc.value_counts(ids) if v["counts"].as_py() > 1)
+            raise InvalidLabels(
+                "", [f"The id {repeated!r} is given more than once; give every label an id of its own."]
+            )
 
-        ``new_samples`` are about to be added: labels that an interrupted addition or deletion left for them are replaced.
+    def commit(self, files: Fragments, new_samples: pa.Array) -> None:
+        """Add the labels that were written, as one version.
+
+        Args:
+            files: What ``write`` returned.
+            new_samples: The ids of samples that are about to be added. Labels that an interrupted addition or deletion left for
+                them are replaced.
         """
-        labels, gone = self._stores.labels, list(self._orphans)
+        labels, replaced = self._stores.labels, list(self._replaced)
         if len(new_samples) and not self._empty:
-            gone.append(labels.rows_of_samples(new_samples, self.version))
-        rows = _distinct(pa.concat_tables([ROW_KEYS.empty_table(), *gone]))
-        labels.commit(
-            self.version, rows, added=added, new_ids=lambda: self._parts, is_only_writer=lambda: not self._parts
-        )
+            replaced.append(labels.rows_of_samples(new_samples, self._version))
+        rows = _distinct(pa.concat_tables([ROW_KEYS.empty_table(), *replaced]))
+        labels.commit(self._version, rows, added=files, new_ids=lambda: self._ids, is_only_writer=lambda: not self._ids)
 
 
 def _distinct(rows: pa.Table) -> pa.Table:

@@ -1,1 +1,1 @@
-"""Whole datasets in and out: import, export, attach a table of the user."""
+"""Whole datasets in and out: import, export, and attaching an existing LanceDB table."""

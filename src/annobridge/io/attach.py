@@ -1,4 +1,4 @@
-"""Attach: a dataset whose samples are a LanceDB table that is there already. The table is read where it lies, never written."""
+"""A dataset whose samples are the rows of an existing LanceDB table, which is read in place and never written."""
 
 from __future__ import annotations
 
@@ -19,13 +19,24 @@ def attach(
     dataset: str | Path | None = None,
     storage_options: dict[str, str] | None = None,
 ) -> Dataset:
-    """Make a dataset of a table of the LanceDB database at ``uri``, or open the one that was made of it.
+    """Make a dataset of a table of a LanceDB database, or open the one that was made of it.
 
-    ``id`` is the column of the sample ids (text or whole numbers, unique), ``media`` that of the images: paths, URIs, bytes, or
-    Lance blobs. Columns named ``width``, ``height``, ``tags``, … are those of samples. annobridge's own tables lie beside it,
-    or in another folder, ``dataset``. Later changes of the table are seen by the dataset.
+    Columns named ``width``, ``height``, ``tags``, … are those of samples. The dataset sees later changes of the table.
 
-    Raises ``StoreError`` for a table or column that is not there, ids that are null or repeated, and media that are no images.
+    Args:
+        uri: the database: a folder, or ``s3://``, ``gs://``, ``az://``.
+        table: the table.
+        id: the column of the sample ids: text or whole numbers, unique.
+        media: the column of the images: paths, URIs, bytes, or Lance blobs.
+        dataset: where annobridge's own tables are made; by default, beside the table.
+        storage_options: options of the object store.
+
+    Returns:
+        The dataset. Samples cannot be added to it or deleted from it.
+
+    Raises:
+        StoreError: there is no such table or column, ids are null or repeated, or media are not images.
+        DatasetExists: there is a dataset of another table or other columns.
     """
     place = str(dataset if dataset is not None else uri)
     found = inspect_table(str(uri), table, id, media, beside=dataset is None, storage_options=storage_options)

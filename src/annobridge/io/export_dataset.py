@@ -1,4 +1,4 @@
-"""Export: a dataset, or a view of it, written in another tool's format."""
+"""A dataset, or a view of it, is written in the format of another tool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from ..store.errors import is_disk_full
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote, and where; ``notes`` say what the format could not hold, a sentence each."""
+    """What an export wrote.
+
+    Attributes:
+        folder: the new folder.
+        format: the name of the format.
+        samples: how many samples were written.
+        labels: how many labels were written.
+        notes: what the format could not hold, a sentence each.
+    """
 
     folder: Path
     format: str
@@ -40,51 +48,92 @@ def export_dataset(
     progress: ProgressChoice = None,
     **options: Any,
 ) -> ExportReport:
-    """Write the samples of a view, with their labels, into a new folder. ``options`` are those of the format.
+    """Write the samples of a view, with their labels, into a new folder.
 
-    Raises ``StoreError`` for a folder that is not empty, and ``Unsupported`` for labels that the format cannot hold; nothing
-    is left then.
+    The folder appears when it is complete; after an error, nothing is left of it.
+
+    Args:
+        view: a dataset, or a view of it.
+        folder: a folder that does not exist yet, or is empty.
+        format: the name of the format, as ``"folder"``, ``"fiftyone"`` or ``"pixano"``.
+        progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number of
+            samples that are done, and of all samples.
+        **options: the options of the format.
+
+    Returns:
+        What was written, and notes on what was left out or changed.
+
+    Raises:
+        InvalidOption: there is no such format or option.
+        StoreError: the folder is not empty, or the disk is full.
+        Unsupported: the format cannot hold some labels.
+        InvalidMedia: a file that is to be copied cannot be read.
     """
     writer = registry.get(format)
     chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
-    place = Path(folder).expanduser().resolve()
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+    target = Path(folder).expanduser().resolve()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StoreError(f"There is something at {str(folder)!r} already; give a new folder.")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    draft = beside / place.name  # writers may go by the name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))  # on the disk of the target
+    draft = temporary / target.name  # writers may use the name of the folder
     draft.mkdir()
     counts: Counter[str] = Counter()
     try:
-        with view.sample_parts() as content, Progress(progress, len(content), "exporting") as bar:
-            notes = writer.write(_counted(content.parts(), counts, bar), draft, chosen)
-        draft.rename(place)
+        with view.sample_parts() as samples, Progress(progress, len(samples), "exporting") as bar:
+            notes = writer.write(_counted(samples.parts(), counts, bar), draft, chosen)
+        draft.rename(target)
     except Exception as error:
         if is_disk_full(error):
             raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
         raise
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return ExportReport(place, writer.name, counts["samples"], counts["labels"], notes)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return ExportReport(target, writer.name, counts["samples"], counts["labels"], notes)
 
 
 def export_metadata(
     view: View, folder: str | Path, dialect: str, progress: ProgressChoice = None, **options: Any
 ) -> ExportReport:
-    """Write images and their ``metadata.jsonl`` in a dialect. See ``export_dataset``.
+    """Write images and their ``metadata.jsonl``.
 
-    An import of the folder is equal; in dialects of pixels, positions are equal to within 1e-15.
+    An import of the folder gives equal samples and labels; in dialects of pixels, positions are equal to within 1e-15.
+
+    Args:
+        view: a dataset, or a view of it.
+        folder: a folder that does not exist yet, or is empty.
+        dialect: ``"file_name"`` (Hugging Face), ``"opsml"``, ``"opsml2"``, ``"pixano"`` (its quickstart) or ``"pixano-0.8"``.
+        progress: as in ``export_dataset``.
+        **options: other options of the format ``folder``: ``media`` and ``field``.
+
+    Returns:
+        What was written, and notes on what was left out or changed.
+
+    Raises:
+        Unsupported: the dialect cannot hold some labels.
+        StoreError, InvalidOption, InvalidMedia: as in ``export_dataset``.
     """
     return export_dataset(view, folder, registry.GENERAL, progress, dialect=dialect, **options)
 
 
 def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, field: str = "objects") -> list[str]:
-    """Write the ``metadata.jsonl`` of opsml 1.x or 2.x beside the images of a view, which stay where they are; returns notes.
+    """Write the ``metadata.jsonl`` of opsml for the images of a view, which stay where they are.
 
-    Raises ``Unsupported`` for labels that opsml cannot hold, and for images that do not lie below the file's folder.
+    Args:
+        view: a dataset, or a view of it.
+        path: the file. All images must be in its folder, or in folders below.
+        version: the major version of opsml.
+        field: the label field that is written as ``objects``.
+
+    Returns:
+        Notes on what was left out.
+
+    Raises:
+        Unsupported: opsml cannot hold some labels, or an image is elsewhere.
+        InvalidMedia: the size of an image cannot be read.
     """
-    with view.sample_parts() as content:
-        return opsml.write_metadata(content.parts(), path, version, field)
+    with view.sample_parts() as samples:
+        return opsml.write_metadata(samples.parts(), path, version, field)
 
 
 def _counted(parts: Iterable[Part], counts: Counter[str], bar: Progress) -> Iterator[Part]:

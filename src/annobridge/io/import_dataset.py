@@ -1,4 +1,4 @@
-"""Import: a dataset of another tool becomes one of ours, or part of one, as a whole or not at all."""
+"""A dataset of another tool is imported as a whole, or not at all: into a new dataset, or into one that exists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..display.progress import ProgressChoice
 from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..ingest.importer import Importer
-from ..ingest.label_input import clips
+from ..ingest.new_label_rows import clip_option
 from ..store import staging
 from ..store.errors import is_disk_full
 from ..store.stores import Stores
@@ -25,9 +25,14 @@ MODES = ("create", "overwrite", "add")
 class ImportReport:
     """What an import did.
 
-    ``samples`` and ``labels`` (by field) were added; ``known`` are the samples that the dataset had already, and ``kept``
-    the labels (by field) that were left out because their sample has labels in that field. ``notes`` are what the reader
-    decided, left out or mended, a sentence each.
+    Attributes:
+        dataset: the dataset.
+        format: the name of the format.
+        samples: how many samples were added.
+        labels: how many labels were added, by field.
+        known: how many samples the dataset had already.
+        kept: how many labels were left out, by field, as their sample has labels in the field already.
+        notes: what the reader assumed, left out or corrected, a sentence each.
     """
 
     dataset: Dataset
@@ -57,58 +62,82 @@ def import_dataset(
     storage_options: dict[str, str] | None = None,
     **options: Any,
 ) -> ImportReport:
-    """Read a dataset of another tool into a LanceDB dataset. Media stay where they are.
+    """Import a dataset of another tool. Media stay where they are.
 
-    ``format`` is found by looking at the source when it is not given; ``options`` are those of the format. ``mode``:
-    ``"create"`` makes the dataset (``DatasetExists`` if there is one), ``"overwrite"`` puts it in the place of one, with all
-    its labels and runs, ``"add"`` adds to one: samples that it has stay as they are, and get the labels of those fields in
-    which they have none. ``tags`` are given to the new samples. ``invalid="clip"`` cuts boxes and points that leave their
-    image back to it; they are refused otherwise. Label files that the format does not read are an error, unless ``ignore``;
-    ``strict=True`` refuses all that would be left out or changed.
+    Everything is checked before anything is written. An import that is killed leaves the dataset as it was, and can be repeated.
 
-    Everything is checked before anything can be seen; raises ``InvalidSource`` with file and line. An import that is killed
-    leaves the dataset as it was; repeated, it goes on.
+    Args:
+        source: the folder or file to import.
+        uri: the dataset: a folder, or ``s3://``, ``gs://``, ``az://``.
+        format: the name of the format; by default, it is found by looking at the source.
+        mode: ``"create"`` makes the dataset. ``"overwrite"`` replaces one, with all its labels and runs. ``"add"`` adds to one:
+            samples that it has stay as they are, and get the labels of the fields in which they have none.
+        tags: tags that the new samples get.
+        invalid: ``"clip"`` clips boxes and points that leave their image; ``"refuse"`` refuses them.
+        ignore: leave out label files that the format does not read, which are an error otherwise.
+        strict: refuse a source of which something would be left out or changed.
+        progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number of
+            samples that are done, and of all samples.
+        storage_options: options of the object store.
+        **options: the options of the format.
+
+    Returns:
+        The dataset, with counts and notes.
+
+    Raises:
+        InvalidSource: the source cannot be read; names the file and the line.
+        InvalidLabels: some labels cannot be stored.
+        InvalidOption: there is no such format, mode or option.
+        DatasetExists: ``mode="create"``, and there is a dataset.
+        DatasetNotFound: ``mode="add"``, and there is no dataset.
+        StoreError: there is nothing at ``source``, or the disk is full.
     """
     _require_known(mode, tags)
-    clip = clips(invalid)
+    clip = clip_option(invalid)
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
-    known = reader.reading.model_fields if reader.reading is not None else {}
-    options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in known}
+    fields = reader.reading.model_fields if reader.reading is not None else {}
+    options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
-    with _enough_room(), _stores(str(uri), mode, storage_options) as stores:
+    with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores:
         opened = reader.open(path, chosen)
         with stores.changing_samples("is being imported into"):
-            if mode != "add" and stores.samples.count():  # of another import, which had the same place until now
+            if mode != "add" and stores.samples.count():  # another import into the same object store was faster
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
-            found = Importer(stores, tags, clip)
-            found.read(opened, progress)
-            left = [*opened.notes, *found.notes]
+            importer = Importer(stores, tags, clip)
+            importer.read(opened, progress)
+            notes = [*opened.notes, *importer.notes]
             if strict:
-                _require_complete(left, found.kept)
-            found.commit()
+                _require_complete(notes, importer.kept)
+            importer.commit()
     return ImportReport(
-        load_dataset(uri, storage_options), reader.name, found.samples, _sorted(found.labels), found.known, _sorted(found.kept),
-        [*left, *opened.assumptions],
-    )  # fmt: skip
+        dataset=load_dataset(uri, storage_options),
+        format=reader.name,
+        samples=importer.samples,
+        labels=dict(sorted(importer.labels.items())),
+        known=importer.known,
+        kept=dict(sorted(importer.kept.items())),
+        notes=[*notes, *opened.assumptions],
+    )
 
 
 def _require_known(mode: str, tags: Sequence[str]) -> None:
     if mode not in MODES:
         raise InvalidOption(f"mode={mode!r} is not known; give {', '.join(map(repr, MODES))}.")
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
-        raise InvalidOption(f"tags={tags!r} is no list of texts; give one, as ['train'].")
+        raise InvalidOption(f"tags={tags!r} is not a list of texts; give one, as ['train'].")
 
 
-def _require_complete(left: Sequence[str], kept: Mapping[str, int]) -> None:
-    known = [
+def _require_complete(notes: Sequence[str], kept: Mapping[str, int]) -> None:
+    already = [
         f"{n:,} labels of field {name!r} are of samples that have labels there already." for name, n in kept.items()
     ]
-    if told := [*left, *known]:
+    if left_out := [*notes, *already]:
         raise InvalidSource(
-            "Nothing was imported: strict=True was given, and not everything would be taken as it is: " + " ".join(told)
+            "Nothing was imported: strict=True was given, and not everything would be taken as it is: "
+            + " ".join(left_out)
         )
 
 
@@ -122,7 +151,7 @@ def _stores(uri: str, mode: str, storage_options: dict[str, str] | None) -> Iter
 
 
 @contextmanager
-def _enough_room() -> Iterator[None]:
+def _disk_full_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -131,7 +160,3 @@ def _enough_room() -> Iterator[None]:
                 "The disk is full, so nothing was imported; make room there and in the folder for temporary files, and repeat."
             ) from error
         raise
-
-
-def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items()))

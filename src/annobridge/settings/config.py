@@ -1,7 +1,8 @@
-"""Which backend, with which options, and who said so.
+"""Resolves the backend of a call and its options, each with its origin.
 
-Arguments of the call, then ``annotation_config`` as edited at run time, then ``ANNOBRIDGE_<BACKEND>_<OPTION>``, then
-``~/.annobridge``, then defaults. Credentials also look into the keyring, and may be asked for (``credentials``).
+The first source that has a value counts: the arguments of the call, ``annotation_config`` as edited at run time, the variables
+``ANNOBRIDGE_<BACKEND>_<OPTION>``, the file ``~/.annobridge``, the defaults. Credentials are looked up in the keyring too, and may
+be asked for (``credentials``).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ annotation_config = AnnotationConfig()
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A backend and its validated options; ``origins`` says where each was set."""
+    """A backend with its validated options. ``origins`` is option → where it was set."""
 
     name: str
     backend: type[AnnotationBackend]
@@ -68,57 +69,62 @@ class Setting(NamedTuple):
 
 
 def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
-    """The backend of that name, or the default one, configured.
+    """Resolve a backend and its options.
 
-    Raises a ``ConfigError`` that tells all that is wrong, each with where it was set; before a credential is asked for.
+    Args:
+        name: the backend; the default one if ``None``.
+        arguments: options that the caller gave.
+
+    Raises:
+        ConfigError: a sentence for each mistake, with where it was set. No credential is asked for before.
     """
     sources = _Sources()
     chosen = Value(name, "argument") if name else sources.default()
     faults = sources.faults(chosen)
     name = str(chosen.value)
     if name not in sources.names:
-        _refuse(faults)
+        _raise_all(faults)
     backend = registry.get(name, sources.custom)
     found = {**sources.options(name, backend.Config), **{k: Value(v, "argument") for k, v in arguments.items()}}
     _warn_if_exposed(backend.Config, sources.file, name)
     note = _look_further(name, backend.Config, found)
     errors = [e for e in _errors(backend.Config, found) if not _may_be_asked(backend.Config, e)]
-    _refuse([*faults, *_unknown(name, backend.Config, found), *_unusable(name, backend.Config, found, errors)])
+    _raise_all([*faults, *_unknown(name, backend.Config, found), *_unusable(name, backend.Config, found, errors)])
     _ask(name, backend.Config, found, note)
-    _refuse(_unusable(name, backend.Config, found, _errors(backend.Config, found)))
+    _raise_all(_unusable(name, backend.Config, found, _errors(backend.Config, found)))
     config = backend.Config.model_validate(_values(backend.Config, found))
     origins = {option: found[option].origin if option in found else "default" for option in backend.Config.model_fields}
     return Settings(name, backend, config, origins)
 
 
 def list_backends() -> list[str]:
-    """The names of the backends in use: installed or registered, and not left out by ``ANNOBRIDGE_BACKENDS``."""
-    return _sound().names
+    """The names of the backends that are installed or registered, and not excluded by ``ANNOBRIDGE_BACKENDS``."""
+    return _valid_sources().names
 
 
 def broken_backends() -> dict[str, str]:
-    """Those of them that cannot be loaded, with the reason."""
-    sources = _sound()
+    """The backends of ``list_backends`` that cannot be loaded: name → reason."""
+    sources = _valid_sources()
     return {name: why for name, why in registry.broken(sources.custom).items() if name in sources.names}
 
 
 def backend_class(name: str | None = None) -> type[AnnotationBackend]:
-    """The backend of that name, or the default one, not configured yet."""
+    """The class of a backend, or of the default one. Its options are not resolved."""
     sources = _Sources()
     chosen = Value(name, "argument") if name else sources.default()
-    _refuse(sources.faults(chosen))
+    _raise_all(sources.faults(chosen))
     return registry.get(str(chosen.value), sources.custom)
 
 
 def describe() -> list[Setting]:
-    """Every setting of every backend with its origin."""
+    """Every setting of every backend, with its origin."""
     return survey()[0]
 
 
 def survey() -> tuple[list[Setting], list[str]]:
-    """Every setting of every backend with its origin; and all that is wrong with them, a sentence each.
+    """Every setting of every backend with its origin, and a sentence for each mistake.
 
-    That something is not set is not wrong here, as it may still be given as an argument, or asked for.
+    A missing value is not a mistake here: it may be given as an argument, or asked for.
     """
     sources = _Sources()
     chosen = sources.default()
@@ -144,15 +150,15 @@ def survey() -> tuple[list[Setting], list[str]]:
     return rows, [str(fault) for fault in faults]
 
 
-def _sound() -> _Sources:
-    """The layers; raises all that is wrong with their form."""
+def _valid_sources() -> _Sources:
+    """The sources of settings. Raises ``ConfigError`` for mistakes of form."""
     sources = _Sources()
-    _refuse(sources.mistakes())
+    _raise_all(sources.mistakes())
     return sources
 
 
-def _refuse(faults: Iterable[ConfigError]) -> None:
-    """Raise all that is wrong as one error, of their class if they share it."""
+def _raise_all(faults: Iterable[ConfigError]) -> None:
+    """Raise the mistakes as one error, if there are any: of their class if they have the same."""
     faults = list(faults)
     kinds = {type(fault) for fault in faults}
     if faults:
@@ -160,7 +166,7 @@ def _refuse(faults: Iterable[ConfigError]) -> None:
 
 
 class _Sources:
-    """The layers as they are at the moment of a call."""
+    """The file, the environment and ``annotation_config`` at the time of a call."""
 
     def __init__(self) -> None:
         self.file = read_file()
@@ -184,7 +190,7 @@ class _Sources:
         return said[0] if said else Value(DEFAULT_BACKEND, "default")
 
     def mistakes(self) -> list[ConfigError]:
-        """What is wrong with the form of the file, and, if it could be read, with the names in the environment."""
+        """Mistakes in the form of the file; and, if it could be read, in the names of variables."""
         faults = [ConfigError(problem) for problem in self.file.problems]
         if not self.file.readable:
             return faults
@@ -196,7 +202,7 @@ class _Sources:
         return faults
 
     def faults(self, chosen: Value) -> list[ConfigError]:
-        """All mistakes, those in the names of backends too."""
+        """All mistakes, including unknown names of backends."""
         faults = self.mistakes()
         if not self.file.readable:
             return faults
@@ -228,7 +234,7 @@ def _unknown(name: str, config: type[AnnotationBackendConfig], found: Options) -
 
 
 def _errors(config: type[AnnotationBackendConfig], found: Options) -> list[ErrorDetails]:
-    """What the model has against the values, without the values themselves."""
+    """The validation errors of the values, without the values, which may be secrets."""
     try:
         config.model_validate(_values(config, found))
     except ValidationError as error:
@@ -237,7 +243,7 @@ def _errors(config: type[AnnotationBackendConfig], found: Options) -> list[Error
 
 
 def _may_be_asked(config: type[AnnotationBackendConfig], error: ErrorDetails) -> bool:
-    """Whether an error may go away when credentials have been asked for."""
+    """Whether asking for credentials may resolve an error."""
     return not error["loc"] or (error["type"] == "missing" and error["loc"][0] in config.credentials)
 
 
@@ -253,7 +259,7 @@ def _values(config: type[AnnotationBackendConfig], found: Options) -> dict[str, 
 
 
 def _parsed(info: FieldInfo, value: Value) -> Any:
-    """Texts of the environment become lists, dictionaries and booleans where expected; pydantic does the rest."""
+    """Convert a string of the environment to a list, dictionary or boolean where expected; pydantic does the rest."""
     kinds = {get_origin(a) or a for a in (info.annotation, *get_args(info.annotation))}
     if not value.origin.startswith("environment"):
         return value.value
@@ -280,7 +286,7 @@ def _problem(name: str, config: type[AnnotationBackendConfig], found: Options, e
 
 
 def is_secret(config: type[AnnotationBackendConfig], option: str) -> bool:
-    """Whether an option's value may never be shown."""
+    """Whether the value of an option must never be shown."""
     annotation = config.model_fields[option].annotation
     return SecretStr in (annotation, *get_args(annotation))
 
@@ -291,7 +297,7 @@ def _extra(config: type[AnnotationBackendConfig], option: str) -> dict[str, Any]
 
 
 def _look_further(name: str, config: type[AnnotationBackendConfig], found: Options) -> str:
-    """Add what a tool's own variables and the keyring hold; both come before the file. Says if a keyring failed."""
+    """Add values of the tool's own variables and of the keyring; both precede the file. Returns a note if the keyring failed."""
     note = ""
     for option in config.model_fields:
         if option in found and not found[option].in_file:
@@ -308,17 +314,18 @@ def _look_further(name: str, config: type[AnnotationBackendConfig], found: Optio
 
 
 def _ask(name: str, config: type[AnnotationBackendConfig], found: Options, note: str) -> None:
-    """Ask for credentials that are required, and for those marked ``{"ask": True}`` unless another kind was found.
+    """Ask for missing credentials: for required ones, and for those marked ``{"ask": True}`` unless another one was found.
 
-    Of several sets of which one is required, those that are marked are asked for, or the first set.
+    Where one of several sets is required, the set of which some are given is completed; or else the marked ones are asked for, or
+    the first set.
     """
     marked = [o for o in config.credentials if _extra(config, o).get("ask")]
     enough = any(o in found for o in config.credentials if o not in marked)
     wanted = {o for o in config.credentials if config.model_fields[o].is_required() or (o in marked and not enough)}
     if config.required and not any(all(o in found for o in options) for options in config.required):
-        begun = [options for options in config.required if any(o in found for o in options)]
+        partly_given = [options for options in config.required if any(o in found for o in options)]
         wanted |= (
-            set(*begun[:1])
+            set(*partly_given[:1])
             or {o for options in config.required for o in options if o in marked}
             or {*config.required[0]}
         )
@@ -331,7 +338,7 @@ def _ask(name: str, config: type[AnnotationBackendConfig], found: Options, note:
 
 
 def _alternatives(name: str, config: type[AnnotationBackendConfig]) -> dict[str, str]:
-    """For messages: all sets of credentials that would do, and the environment variable for the first."""
+    """Arguments for the message: the sets of credentials, one of which is needed, and the variable for the first."""
     first = config.required[0][0]
     own = _extra(config, first).get("env", ())
     needs = ", or ".join(" and ".join(options) for options in config.required)
@@ -370,5 +377,5 @@ def _default(info: FieldInfo) -> Value:
 
 
 def _masked(value: Any) -> str:
-    """A value without what addresses may hide."""
+    """A value as text, without the login and the query of URLs."""
     return "" if value is None else re.sub(r"(?<=\?).+", "***", _LOGIN.sub("***", str(value)))

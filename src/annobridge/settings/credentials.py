@@ -1,7 +1,7 @@
-"""Where a credential comes from: argument, environment, keyring, file, and a prompt on a terminal.
+"""Credentials in the keyring, and the prompt for them on a terminal. ``config`` reads the other sources.
 
-``config`` reads the arguments, the environment and the file; here are the keyring and the prompt. A keyring that is
-missing, locked or broken is no error until the credential is found nowhere; a secret is never stored in plain text.
+A keyring that is missing, locked or broken is an error only if a credential is found nowhere else. Secrets are never stored in
+plain text.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from ..exceptions import ConfigError, MissingCredential
 
 
 class ExposedSecretWarning(UserWarning):
-    """A configuration file holds a secret, and others can read it."""
+    """A configuration file contains a secret, and other users can read it."""
 
 
 def store(backend: str, url: str | None, field: str, secret: str | SecretStr) -> None:
-    """Keep a credential in the keyring, for this backend at this server. Raises if there is no safe place for it."""
+    """Store a credential of a backend at a server in the keyring. Raises ``ConfigError`` if that is not possible safely."""
     value = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     reason = _no_safe_place()
     if not reason:
         try:
             _keyring().set_password(_service(backend), _account(url, field), value)
-        except Exception as error:  # keyrings of all makers
+        except Exception as error:  # keyrings raise all kinds of errors
             reason = f"{type(error).__name__}: {error}".replace(value, "***").rstrip(": ")
     if reason:
         raise ConfigError(
@@ -42,12 +42,12 @@ def store(backend: str, url: str | None, field: str, secret: str | SecretStr) ->
 
 
 def forget(backend: str, url: str | None, field: str) -> bool:
-    """Remove a credential from the keyring; whether there was one."""
+    """Remove a credential from the keyring; returns whether there was one."""
     if lookup(backend, url, field)[0] is None:
         return False
     try:
         _keyring().delete_password(_service(backend), _account(url, field))
-    except Exception as error:  # keyrings of all makers
+    except Exception as error:  # keyrings raise all kinds of errors
         reason = type(error).__name__
     else:
         return True
@@ -55,10 +55,10 @@ def forget(backend: str, url: str | None, field: str) -> bool:
 
 
 def lookup(backend: str, url: str | None, field: str) -> tuple[SecretStr | None, str]:
-    """What the keyring has, and a sentence about the keyring if it cannot be asked."""
+    """The credential in the keyring, or ``None``; and a sentence if the keyring cannot be read."""
     try:
         value = _keyring().get_password(_service(backend), _account(url, field))
-    except Exception as error:  # keyrings of all makers: none, locked, dismissed, broken
+    except Exception as error:  # keyrings raise all kinds of errors: missing, locked, dismissed, broken
         return None, f"The keyring cannot be read ({type(error).__name__})."
     return (SecretStr(value) if value else None), ""
 
@@ -66,9 +66,19 @@ def lookup(backend: str, url: str | None, field: str) -> tuple[SecretStr | None,
 def ask(
     backend: str, url: str | None, field: str, *, hidden: bool, note: str = "", needs: str = "", name: str = ""
 ) -> SecretStr:
-    """Ask the person at the terminal. Off a terminal, or without an answer, ``MissingCredential`` says what to do.
+    """Ask for a credential on the terminal.
 
-    ``needs`` is what the backend needs, if that is more than the field; ``name`` is the environment variable to set.
+    Args:
+        backend: the name of the backend.
+        url: its server, for the prompt.
+        field: the option.
+        hidden: do not show what is typed.
+        note: a sentence to add to the error.
+        needs: what the backend needs, if that is more than ``field``; for the error.
+        name: the environment variable to name in the error.
+
+    Raises:
+        MissingCredential: there is no terminal, or no answer.
     """
     on_terminal = terminal.on_stdin() and terminal.on_stderr()
     if on_terminal:
@@ -86,7 +96,7 @@ def ask(
 
 
 def exposure(path: Path, shown: str, secrets: Sequence[str], urls: Sequence[str] = ()) -> str | None:
-    """The warning that a file deserves that others may read, with these secrets, and logins inside of these addresses."""
+    """A warning if other users can read a file with secrets; ``urls`` are options whose URL contains a login."""
     held = [*secrets, *(f"a login inside of {name}" for name in urls)]
     if not held or os.name == "nt" or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return None
@@ -118,7 +128,7 @@ def _keyring() -> Any:
 
 
 def _no_safe_place() -> str:
-    """Why nothing can be stored on this machine, or nothing."""
+    """Why no secret can be stored safely on this machine; empty if it can."""
     try:
         ring = _keyring()
     except Exception as error:

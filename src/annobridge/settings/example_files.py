@@ -1,4 +1,4 @@
-"""``config/``: the JSON Schema of the configuration file, and an example of it, made from the backends' Config classes.
+"""Generates the files of ``config/`` from the ``Config`` classes of the backends: a JSON Schema and an example of the settings.
 
 python -m annobridge.settings.example_files config
 """
@@ -38,15 +38,15 @@ _TAIL = """
 
 
 def schema(configs: Configs) -> dict[str, Any]:
-    """The JSON Schema of the file, for editors that complete and check it."""
+    """The JSON Schema of the configuration file, for completion and checks in editors."""
     by_mode, shared = models_json_schema(
         [(config, "validation") for config in configs.values()], ref_template="#/$defs/{model}"
     )
     definitions = shared.get("$defs", {})
     for definition in definitions.values():
-        definition.pop("required", None)  # what is missing in the file may come from elsewhere
+        definition.pop("required", None)  # a value that is missing in the file may come from another source
     own = {name: by_mode[config, "validation"] for name, config in configs.items()}
-    stranger = {
+    other = {
         "type": "object",
         "properties": {"config_cls": {"type": "string", "description": "the Config class, as your.module.Config"}},
         "required": ["config_cls"],
@@ -63,14 +63,14 @@ def schema(configs: Configs) -> dict[str, Any]:
                 "default": DEFAULT_BACKEND,
                 "description": "the backend of a call that names none",
             },
-            "backends": {"type": "object", "properties": own, "additionalProperties": stranger},
+            "backends": {"type": "object", "properties": own, "additionalProperties": other},
         },
         "$defs": definitions,
     }
 
 
 def example(configs: Configs) -> str:
-    """The file with every option of these backends, each with its meaning and its default."""
+    """A configuration file with every option of these backends, with its description and default, commented out."""
     sections = ("\n".join(_section(name, config)) for name, config in configs.items())
     return "\n".join([_HEAD, *sections, _TAIL.lstrip("\n")])
 
@@ -85,7 +85,7 @@ def _section(name: str, config: type[AnnotationBackendConfig]) -> Iterator[str]:
 
 
 def _written(info: FieldInfo, *, secret: bool) -> str:
-    """The default, or else an example, as TOML."""
+    """The default of an option as TOML; without one, an example."""
     default = None if info.is_required() or secret else info.get_default(call_default_factory=True, validated_data={})
     if default is not None:
         return _toml(default)
@@ -105,7 +105,7 @@ def _installed() -> Configs:
 
 
 def write(folder: Path) -> None:
-    """Write both samples there."""
+    """Write both files to a folder."""
     configs = _installed()
     text = json.dumps(schema(configs), indent=2, ensure_ascii=False, sort_keys=True)
     (folder / "config.schema.json").write_text(text + "\n", "utf-8")

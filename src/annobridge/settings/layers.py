@@ -1,4 +1,4 @@
-"""The configuration file and the environment, each value with its origin. ``config`` puts them in order."""
+"""Reads settings from the configuration file and the environment, each value with its origin. ``config`` combines them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
 BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
 _RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS}
-_TESTS = "ANNOBRIDGE_TEST_"  # variables of the tests, which no setting reads
+_TESTS = "ANNOBRIDGE_TEST_"  # prefix of variables of the test suite, which are not settings
 _KEYS = ("default_backend", "backends")
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -27,14 +27,14 @@ _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
 
 class Value(NamedTuple):
-    """A value, and where it was set."""
+    """A value, and where it was set (``origin``, for messages)."""
 
     value: Any
     origin: str
     in_file: bool = False
 
     def __repr__(self) -> str:
-        """Without the value, which may be a secret, and would be in a traceback that shows variables."""
+        """Omits the value: it may be a secret, and tracebacks may show variables."""
         return f"Value(origin={self.origin!r})"
 
 
@@ -43,8 +43,9 @@ Options = dict[str, Value]
 
 @dataclass
 class Layer:
-    """What one place says: the default backend, and options by backend. ``problems`` are names that mean nothing there, and
-    all that is wrong with its form.
+    """The settings of one source: the default backend, and the options by backend.
+
+    ``problems`` has a sentence for each unknown name and each mistake of form.
     """
 
     default_backend: Value | None = None
@@ -62,7 +63,7 @@ class File(Layer):
 
 
 def read_file() -> File:
-    """The file of ``ANNOBRIDGE_CONFIG_PATH``, ``~/.annobridge``, or ``config.toml`` in it if that is a folder."""
+    """Read the file of ``ANNOBRIDGE_CONFIG_PATH``, or ``~/.annobridge``; if that is a folder, ``config.toml`` in it."""
     named = os.environ.get(PATH_VARIABLE)
     path = Path(named).expanduser() if named else Path.home() / ".annobridge"
     if path.is_dir():
@@ -80,11 +81,13 @@ def _read(path: Path, file: File) -> None:
     is_json = False
     try:
         text = path.read_text("utf-8-sig")
-        is_json = path.suffix == ".json" or text.lstrip().startswith("{")  # as FiftyOne's; TOML never begins like that
+        is_json = path.suffix == ".json" or text.lstrip().startswith(
+            "{"
+        )  # a file of FiftyOne; TOML cannot begin like that
         parsed, lines = _parse_json(text, file.shown) if is_json else _parse_toml(text, file.shown)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        _give_up(file, f"{file.shown} cannot be read: {reason}. Mend it, or its rights.")
+        _give_up(file, f"{file.shown} cannot be read: {reason}. Correct it, or its permissions.")
     except ConfigError as error:
         _give_up(file, str(error))
     else:
@@ -126,19 +129,26 @@ def _parse_json(text: str, shown: str) -> tuple[dict[str, Any], dict[tuple[str, 
 
 def _syntax_error(text: str, shown: str, number: int, message: str) -> ConfigError:
     line = (text.splitlines() or [""])[max(min(number, len(text.splitlines())) - 1, 0)]
-    key = re.split(r"[=:'\"#]", line.strip().lstrip("\"'"))[0].strip()  # what follows may be a secret
+    key = re.split(r"[=:'\"#]", line.strip().lstrip("\"'"))[0].strip()  # the rest of the line may be a secret
     return ConfigError(f"{shown} line {number}, at {key!r}: {message}. Correct the line.")
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line on which each table and key of a TOML text first stands, as tomllib does not tell."""
+    """Path of each table and key of a valid TOML text → the number of its first line.
+
+    ``tomllib`` does not tell. Messages, and the table of ``annobridge config``, say where a value was set, and a file of several
+    backends repeats the names of options. A line of a multi-line string may look like a key; then only a number is wrong.
+    """
     table: tuple[str, ...] = ()
     lines: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         header, key = _HEADER.match(line), _KEY.match(line)
         if found := header or key:
             path = tuple(part.strip("\"'") for part in _PART.findall(found[1]))
-            path, table = (path, path) if header else ((*table, *path), table)
+            if header:
+                table = path
+            else:
+                path = (*table, *path)
             for length in range(1, len(path) + 1):
                 lines.setdefault(path[:length], number)
     return lines
@@ -175,7 +185,7 @@ def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], in
 
 
 def read_environment(known: Iterable[str]) -> Layer:
-    """``ANNOBRIDGE_<BACKEND>_<OPTION>``, for these backends and those that ``…_CONFIG_CLS`` registers."""
+    """Read ``ANNOBRIDGE_<BACKEND>_<OPTION>`` for the known backends, and those that ``…_CONFIG_CLS`` registers."""
     names = {_upper(name): name for name in known}
     for variable in os.environ:
         if variable.startswith(_PREFIX) and variable.endswith("_CONFIG_CLS"):
@@ -187,7 +197,7 @@ def read_environment(known: Iterable[str]) -> Layer:
     for variable in sorted(v for v in os.environ if v.startswith(_PREFIX) and v not in _RESERVED and os.environ[v]):
         rest = variable.removeprefix(_PREFIX)
         owners = [u for u in names if rest.startswith(f"{u}_")]
-        if owners:  # the longest: ANNOBRIDGE_CVAT_EU_URL is of cvat_eu, if there is one
+        if owners:  # the longest name: ANNOBRIDGE_CVAT_EU_URL belongs to cvat_eu if there is such a backend
             upper = max(owners, key=len)
             option = rest.removeprefix(f"{upper}_").lower()
             value = Value(os.environ[variable], f"environment {variable}")
@@ -198,11 +208,11 @@ def read_environment(known: Iterable[str]) -> Layer:
 
 
 def _unread(variable: str, names: Iterable[str]) -> str:
-    """The sentence about a variable that no setting reads. What all names begin with says nothing about likeness."""
+    """The sentence about an unknown variable. The hint compares names without the prefix that all of them share."""
     rest = variable.removeprefix(_PREFIX)
     option = rest.partition("_")[2]
     known = {name.removeprefix(_PREFIX) for name in _RESERVED} | {f"{name}_{option}" for name in names if option}
-    hint = did_you_mean(rest.removeprefix("ANNOTATION_"), known)  # as FiftyOne's have
+    hint = did_you_mean(rest.removeprefix("ANNOTATION_"), known)  # FiftyOne's variables have that
     if hint.startswith("did you mean"):
         hint = hint.replace("mean '", f"mean '{_PREFIX}")
     else:
@@ -211,7 +221,7 @@ def _unread(variable: str, names: Iterable[str]) -> str:
 
 
 def listed_backends() -> list[str] | None:
-    """``ANNOBRIDGE_BACKENDS``: the only backends to use, of which ``*`` stands for all that are installed."""
+    """The names in ``ANNOBRIDGE_BACKENDS``, the only backends to use (``*`` stands for all installed); ``None`` if unset."""
     text = os.environ.get(BACKENDS_VARIABLE, "")
     return [n for n in re.split(r"[\s,\[\]'\"]+", text) if n] or None
 

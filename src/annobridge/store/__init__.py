@@ -1,1 +1,1 @@
-"""The dataset at rest. This room knows LanceDB, and nobody else does."""
+"""The storage of a dataset: its LanceDB tables, the ledger of runs, and access to media. No other package uses LanceDB."""

@@ -1,4 +1,4 @@
-"""Attached samples: the rows of a table that somebody else owns. It is read where it lies, and never written."""
+"""Samples that are the rows of a user's own table, which is read in place and never written."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .media import Media
 from .samples import Samples, size_rows
 from .tables import SIZES, Attachment, Database, in_list, quote
 
-_SUFFIXES = {"jpeg": ".jpg", "jpeg2000": ".jp2"}  # of formats that are not called as their files
+_SUFFIXES = {"jpeg": ".jpg", "jpeg2000": ".jp2"}  # file extensions that differ from the name of the format
 
 
 class AttachedSamples(Samples):
-    """A user's table as sample rows; sizes that were learnt from the media are kept beside it.
+    """A user's table as samples. Sizes that are read from the media are kept in the table ``annotation_sizes``.
 
-    Conditions are on the columns of the table. A column of media that are bytes is not among those of the samples: they have
-    file names instead (the id, and the ending of the first image), and the bytes are read when they are sent.
+    Conditions are on the columns of the user's table. Its column of media is not among those of the samples if it holds bytes:
+    they have file names instead (the id, and the file extension of the first image), and the bytes are read on upload.
     """
 
     def __init__(self, database: Database, attachment: Attachment) -> None:
@@ -38,11 +38,11 @@ class AttachedSamples(Samples):
     def schema(self) -> pa.Schema:
         """``SAMPLES``, then the other columns of the table.
 
-        A column that is called as one of ``SAMPLES`` is that one, if its type fits.
+        A column with the name of one of ``SAMPLES`` is used for it if its type fits.
         """
-        theirs = self._theirs()
+        table = self._table_schema()
         hidden = {*SAMPLES.names, self._at.id, self._at.media}
-        return pa.schema([*SAMPLES, *(f for f in theirs if f.name not in hidden)])
+        return pa.schema([*SAMPLES, *(f for f in table if f.name not in hidden)])
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples."""
@@ -63,14 +63,14 @@ class AttachedSamples(Samples):
             yield pa.record_batch({"sample_id": batch["sample_id"].cast(pa.string()), "value": batch["value"]})
 
     def ids(self, where: str | None = None) -> pa.Array:
-        """The ids of the samples that match. Raises ``StoreError`` if rows came that repeat an id or have none."""
+        """The ids of the samples that match. Raises ``StoreError`` if ids are null or repeated by now."""
         found = super().ids(where)
         if found.null_count or pc.count_distinct(found).as_py() < len(found):
             _require_unique_ids(found, self._at.table, self._at.id)
         return found
 
     def media(self, samples: pa.Table) -> Media:
-        """The media of some sample rows; none of their bytes is read yet."""
+        """Access to the media of some samples; nothing is read yet."""
         if not self._at.suffix:
             return super().media(samples)
         table = self._database.table("samples")
@@ -84,18 +84,18 @@ class AttachedSamples(Samples):
         return self._among(pa.array([sample_id]))
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
-        """Keep width and height, learnt from the media; they hold where the table does not say them."""
+        """Store width and height of media; they are used where the user's table has none."""
         merge = self._database.table("annotation_sizes").merge_insert("sample_id")
         merge.when_matched_update_all().when_not_matched_insert_all().execute(size_rows(sample_ids, sizes))
 
     def require_writable(self) -> None:
-        """Raise ``StoreError``: the table is not ours to write."""
+        """Raise ``StoreError``."""
         raise StoreError(
             f"The samples of this dataset are the table {self._at.table!r}, which annobridge never changes; "
             "change it with LanceDB, and the dataset follows."
         )
 
-    def _theirs(self) -> pa.Schema:
+    def _table_schema(self) -> pa.Schema:
         found: pa.Schema = self._database.table("samples").schema
         if gone := [n for n in (self._at.id, self._at.media) if n not in found.names]:
             raise StoreError(
@@ -105,9 +105,9 @@ class AttachedSamples(Samples):
         return found
 
     def _sources(self, schema: pa.Schema) -> dict[str, str]:
-        """Our columns that are read from the table → theirs."""
-        theirs = self._theirs()
-        fit = {f.name for f in theirs if f.name not in SAMPLES.names or _fits(f.type, SAMPLES.field(f.name).type)}
+        """Column of the samples → column of the table from which it is read."""
+        table = self._table_schema()
+        fit = {f.name for f in table if f.name not in SAMPLES.names or _fits(f.type, SAMPLES.field(f.name).type)}
         sources = {n: n for n in schema.names if n in fit} | {"sample_id": self._at.id}
         return sources if self._at.suffix else sources | {"filepath": self._at.media}
 
@@ -117,10 +117,10 @@ class AttachedSamples(Samples):
             given["filepath"] = pc.binary_join_element_wise(ids, self._at.suffix, "")
         if "media_type" not in given and "filepath" in given:
             given["media_type"] = media_types(given["filepath"])
-        place = as_array(pc.index_in(ids, value_set=as_array(sizes["sample_id"])))
+        position = as_array(pc.index_in(ids, value_set=as_array(sizes["sample_id"])))
         for name in ("width", "height"):
-            learnt = as_array(sizes[name]).take(place)
-            given[name] = pc.coalesce(given[name].cast(learnt.type), learnt) if name in given else learnt
+            known = as_array(sizes[name]).take(position)
+            given[name] = pc.coalesce(given[name].cast(known.type), known) if name in given else known
         return pa.RecordBatch.from_arrays(
             [given[f.name].cast(f.type) if f.name in given else pa.nulls(len(ids), f.type) for f in wanted],
             schema=wanted,
@@ -128,16 +128,20 @@ class AttachedSamples(Samples):
 
     def _among(self, sample_ids: pa.Array) -> str:
         column, ids = f"`{self._at.id}`", sample_ids.to_pylist()
-        if not pa.types.is_integer(self._theirs().field(self._at.id).type):
+        if not pa.types.is_integer(self._table_schema().field(self._at.id).type):
             return in_list(column, ids)
         numbers = [i for i in ids if i.lstrip("-").isdecimal()]
         return f"{column} IN ({', '.join(numbers)})" if numbers else "false"
 
 
 class TableMedia:
-    """Media whose bytes lie in a table, read one at a time when they are opened.
+    """Media that are bytes in a table, read when they are opened.
 
-    ``rows`` are the row ids by sample. ``condition`` finds the row of a sample where Lance cannot find it by its row id.
+    Args:
+        table: the Lance table.
+        column: its column of bytes.
+        rows: sample id → row id.
+        condition: returns an SQL condition for the row of a sample; for tables that cannot be filtered by row id.
     """
 
     def __init__(
@@ -146,12 +150,12 @@ class TableMedia:
         self._table, self._column, self._rows, self._condition = table, column, rows, condition
         self._blob = is_blob(table.schema.field(column))
 
-    def path(self, sample_id: str) -> Path | None:  # noqa: ARG002 - it has none
-        """There is no file."""
+    def path(self, sample_id: str) -> Path | None:  # noqa: ARG002
+        """``None``: there is no file."""
         return None
 
     def open(self, sample_id: str) -> BinaryIO:
-        """The bytes; a Lance blob is read as far as it is needed. Raises ``FileNotFoundError``."""
+        """A stream of the bytes; a Lance blob is read as needed. Raises ``FileNotFoundError`` if there are none."""
         row = self._rows.get(sample_id)
         if row is not None and self._blob:
             blobs = self._table.take_blobs(self._column, ids=[row])
@@ -167,7 +171,7 @@ class TableMedia:
 
 
 def _stream(cell: bytes | Mapping[str, Any] | None) -> BinaryIO | None:
-    """The bytes of a cell; of Hugging Face's struct, those at the path if it holds none."""
+    """The bytes of a cell. Hugging Face's struct may have a path instead of bytes."""
     if isinstance(cell, Mapping):
         if cell["bytes"] is None and cell.get("path"):
             return Path(cell["path"]).open("rb")
@@ -176,7 +180,7 @@ def _stream(cell: bytes | Mapping[str, Any] | None) -> BinaryIO | None:
 
 
 def is_legacy(table: Any) -> bool:
-    """Whether a table lies in Lance's first file format, which cannot be filtered by row id."""
+    """Whether a table has Lance's first file format, which cannot be filtered by row id."""
     return str(table.data_storage_version) in ("0.1", "legacy")
 
 
@@ -189,14 +193,14 @@ def _fits(theirs: pa.DataType, ours: pa.DataType) -> bool:
 
 
 def is_blob(field: pa.Field) -> bool:
-    """Whether a column is one of Lance's blobs, which are read in place."""
+    """Whether a column has Lance's type for blobs, which can be read in part."""
     return (field.metadata or {}).get(b"lance-encoding:blob") == b"true" or "blob" in str(
         getattr(field.type, "extension_name", "")
     )
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
-    """Whether a column is of bytes, or of Hugging Face's images: structs of bytes and a path."""
+    """Whether a type is bytes, or Hugging Face's struct of bytes and a path."""
     if pa.types.is_struct(kind):
         at = kind.get_field_index("bytes")
         return at >= 0 and _holds_bytes(kind.field(at).type)
@@ -210,14 +214,26 @@ def _literal(value: Any) -> str:
 def inspect_table(
     uri: str, table: str, id_column: str, media: str, beside: bool, storage_options: dict[str, str] | None
 ) -> Attachment:
-    """Look at a table that is to be attached. Raises ``StoreError`` for what cannot be."""
-    if "://" not in uri and not Path(uri).is_dir():  # LanceDB would make one
+    """Check a user's table, and return the attachment for it.
+
+    Args:
+        uri: the database of the table.
+        table: its name.
+        id_column: its column of ids, text or whole numbers, unique.
+        media: its column of media: paths, URIs, bytes, Lance blobs, or structs of bytes and a path.
+        beside: the dataset is in the same database, so that the table is found by its name.
+        storage_options: options of the object store.
+
+    Raises:
+        StoreError: the table cannot be used.
+    """
+    if "://" not in uri and not Path(uri).is_dir():  # LanceDB would create it
         raise StoreError(f"There is no folder {uri!r}, and so no table to attach; correct the path.")
-    there = Database(uri, storage_options)
-    names = there.table_names()
+    database = Database(uri, storage_options)
+    names = database.table_names()
     if table not in names:
         raise StoreError(f"There is no table {table!r} at {uri!r}; {did_you_mean(table, names)}")
-    schema = there.table(table).schema
+    schema = database.table(table).schema
     for what, column in (("id", id_column), ("media", media)):
         if column not in schema.names:
             raise StoreError(
@@ -232,15 +248,15 @@ def inspect_table(
         raise StoreError(
             f"The name of the column {id_column!r} has a backtick, which conditions cannot hold; name another with id=."
         )
-    _require_unique_ids(there.read(table, [id_column])[id_column], table, id_column)
-    place = (
+    _require_unique_ids(database.read(table, [id_column])[id_column], table, id_column)
+    location = (
         table
         if beside
         else str(Path(uri).absolute() / f"{table}.lance")
         if "://" not in uri
         else f"{uri}/{table}.lance"
     )
-    return Attachment(place, id_column, media, _suffix(there, table, schema.field(media), id_column))
+    return Attachment(location, id_column, media, _suffix(database, table, schema.field(media), id_column))
 
 
 def _require_unique_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str) -> None:
@@ -254,8 +270,8 @@ def _require_unique_ids(ids: pa.Array | pa.ChunkedArray, table: str, column: str
         )
 
 
-def _suffix(there: Database, table: str, field: pa.Field, id_column: str) -> str:
-    """The ending of the file names of images that are bytes: that of the first. Nothing for paths."""
+def _suffix(database: Database, table: str, field: pa.Field, id_column: str) -> str:
+    """The file extension for images that are bytes, that of the first one; empty for paths."""
     if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
         return ""
     if not (is_blob(field) or _holds_bytes(field.type)):
@@ -263,7 +279,7 @@ def _suffix(there: Database, table: str, field: pa.Field, id_column: str) -> str
             f"The column {field.name!r} is {field.type}; media are paths, URIs, bytes, Lance blobs, or structs with bytes and a "
             "path. Add such a column with LanceDB, or name another with media=."
         )
-    rows = there.table(table)
+    rows = database.table(table)
     first = rows.scanner(
         columns=[id_column], with_row_id=True, filter=f"`{field.name}` IS NOT NULL", limit=1
     ).to_table()
@@ -281,7 +297,7 @@ def _suffix(there: Database, table: str, field: pa.Field, id_column: str) -> str
             return _SUFFIXES.get(name, f".{name}")
     except FileNotFoundError as error:
         raise StoreError(
-            f"The first row of {field.name!r} in the table {table!r} has no image ({error}); mend it, or name another column."
+            f"The first row of {field.name!r} in the table {table!r} has no image ({error}); correct it, or name another column."
         ) from None
     except image_headers.IMAGE_ERRORS:
         raise StoreError(

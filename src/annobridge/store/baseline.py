@@ -1,4 +1,7 @@
-"""The baseline: what was sent, as the tool returns it untouched, and as each load left it. Old parts stay, for undo."""
+"""The baseline of each run: its labels as the tool returns them unedited, after the upload and after each load.
+
+The rows of the upload have load 0. Each load adds rows for what it changed, and none is overwritten, so that a load can be undone.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,17 @@ from .tables import Database, in_list, quote
 
 
 class Baseline:
-    """Reading and writing baseline rows."""
+    """Reads and writes baseline rows."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def delete_tasks(self, run: Run, tasks: Sequence[str]) -> None:
-        """Forget what a broken attempt at some tasks left."""
+        """Delete the rows that an interrupted upload of some tasks left."""
         self._database.delete("annotation_baseline", f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}")
 
     def add_sent(self, run: Run, task: str, rows: pa.Table) -> None:
-        """Keep a receipt's baseline."""
+        """Add the baseline of a receipt, as ``REMOTE``."""
         self._migrate()
         rows = rows.set_column(rows.column_names.index("rev"), "rev", pc.fill_null(rows["rev"], -1))
         self._database.append(
@@ -33,18 +36,18 @@ class Baseline:
         )
 
     def add_loaded(self, rows: pa.RecordBatchReader) -> None:
-        """Add the part of one load; it counts once the ledger says that the load was applied."""
+        """Add the rows of a load, as ``BASELINE``. They count once the ledger says that the load is applied."""
         self._migrate()
         self._database.append("annotation_baseline", rows)
 
     def _migrate(self) -> None:
-        """Give the table of a dataset of version 0.1 the column that it lacks."""
+        """Add the columns that the table of a dataset of version 0.1 lacks."""
         table = self._database.table("annotation_baseline")
         if missing := [field for field in BASELINE if field.name not in table.schema.names]:
             table.add_columns(pa.schema(missing))
 
     def scan(self, run: Run, loads: list[int] | None = None, task: str | None = None) -> Iterator[pa.RecordBatch]:
-        """All rows of a run that count, or those of some loads, or of one task."""
+        """Stream rows of a run (``BASELINE``): of some loads, by default those that count; and of one task, by default of all."""
         numbers = ", ".join(map(str, loads if loads is not None else run.applied_loads))
         where = f"run_id = {quote(run.run_id)} AND load IN ({numbers})"
         if task is not None:
@@ -55,21 +58,21 @@ class Baseline:
             yield pa.RecordBatch.from_arrays(columns, schema=BASELINE)
 
     def label_ids(self, run: Run, field: str) -> pa.Array:
-        """The labels that the run ever knew in a field, undone loads included."""
+        """The ids of the labels that the run ever had in a field, also by loads that are undone."""
         where = f"run_id = {quote(run.run_id)} AND field = {quote(field)}"
         return as_array(self._database.read("annotation_baseline", ["label_id"], where)["label_id"])
 
 
 def newest_rows(rows: pa.Table) -> pa.Table:
-    """Of all generations of a task's baseline, what holds now: the newest row of each label, less those that are gone.
+    """The state of a task's baseline: the row of the latest load for each label, without the labels that are gone.
 
-    A label that is in one generation twice, as two processes that sent one task at once left it, counts once.
+    Two processes that sent a task at once left two rows of load 0 for a label; one of them counts.
     """
     if not rows.num_rows:
         return rows
-    coded = as_array(rows["label_id"]).dictionary_encode()
-    if len(coded.dictionary) < rows.num_rows:
-        codes, load = coded.indices.to_numpy(), rows["load"].to_numpy()
+    encoded = as_array(rows["label_id"]).dictionary_encode()
+    if len(encoded.dictionary) < rows.num_rows:
+        codes, load = encoded.indices.to_numpy(), rows["load"].to_numpy()
         order = np.lexsort((load, codes))
         last = np.append(codes[order][1:] != codes[order][:-1], True)
         rows = rows.take(pa.array(np.sort(order[last])))
@@ -77,7 +80,7 @@ def newest_rows(rows: pa.Table) -> pa.Table:
 
 
 def count_sent(rows: pa.Table) -> tuple[int, int]:
-    """How many labels of a task were sent, from all generations of its baseline; and how many records of them are too many."""
+    """The number of labels of a task that were sent, and the number of duplicate rows for them, from all rows of its baseline."""
     first = rows["label_id"].filter(pc.equal(rows["load"], 0))
     labels = int(pc.count_distinct(first).as_py())
     return labels, len(first) - labels

@@ -1,4 +1,4 @@
-"""Errors of LanceDB and of the file system as errors of annobridge: what happened, to which table, and the cure."""
+"""Turns errors of LanceDB and of the file system into ``StoreError``: what failed, for which table, and the cure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DAMAGE = (
 
 @contextmanager
 def translate_errors(uri: str, table: str, verb: str) -> Iterator[None]:
-    """Raise ``StoreError`` for an ``OSError`` of the block, which reads or writes (``verb``) a table of a dataset."""
+    """Raise ``StoreError`` for an ``OSError`` of the block; ``verb`` says what the block does, as "written"."""
     try:
         yield
-    except CommitConflictError:  # which is to be answered, not told
+    except CommitConflictError:  # the callers try again
         raise
     except OSError as e:
         raise unusable_table(e, uri, table, verb) from e
@@ -39,12 +39,12 @@ def unusable_table(error: Exception, uri: str, table: str, verb: str) -> StoreEr
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of Lance says, without the places in its source."""
+    """The message of an error of Lance, without positions in its source."""
     return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, of ours or of Lance, says that the disk is full."""
+    """Whether an error, or its cause, says that the disk is full."""
     text = f"{error} {error.__cause__ or ''}".lower()
     return (
         getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)

@@ -1,7 +1,7 @@
-"""Pictures as Pillow opens them: by their content, headers of any size, and pixels up to a limit that can be raised.
+"""Opens images with Pillow, recognized by content, and with a limit on the pixels that are decoded.
 
-``PIL.Image.open`` refuses a picture of more than 179 million pixels before anybody asked for a pixel of it. Here the limit is
-held where pixels are decoded, and the error says what it is.
+``PIL.Image.open`` refuses an image of more than 179 million pixels even if only its header is read. Here the limit applies when
+pixels are decoded, can be raised, and is named in the error.
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ from ..core.media import MAX_PIXELS
 from ..exceptions import InvalidOption
 
 _LOCK = threading.Lock()
-_PREFIX = 16  # bytes that Pillow tells formats by
-_OTHER = (
-    SyntaxError,
-    IndexError,
-    TypeError,
-    struct.error,
-)  # raised by a reader of Pillow's for what is of another format
-# What Pillow tells the size of, and cannot decode by itself.
+_PREFIX = 16  # bytes by which Pillow recognizes formats
+# What plug-ins of Pillow raise for a file of another format.
+_OTHER_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
+# Formats of which Pillow reads the size, but not the pixels.
 _NO_PIXELS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
 
 class TooManyPixels(ValueError):
-    """A sound picture has more pixels than may be decoded."""
+    """A valid image has more pixels than may be decoded."""
 
 
 def open_image(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
-    """A picture whose header was read, whatever its size; close it. Raises ``OSError`` or ``ValueError`` for what is none."""
+    """An image of any size, of which only the header was read; the caller closes it.
+
+    Raises ``OSError`` or ``ValueError`` for what is not an image.
+    """
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
             prefix = file.read(_PREFIX)
@@ -55,7 +54,7 @@ def open_image(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
 
 
 def decode_pixels(image: Image.Image) -> None:
-    """Decode the pixels. Raises ``TooManyPixels`` for a picture that is too large to be decoded here."""
+    """Decode the pixels. Raises ``TooManyPixels`` for more than ``pixel_limit``."""
     count, most = image.width * image.height, pixel_limit()
     if most is not None and count > most:
         raise TooManyPixels(
@@ -71,7 +70,7 @@ def decode_pixels(image: Image.Image) -> None:
 
 @contextmanager
 def _without_limit() -> Iterator[None]:
-    """Without Pillow's own limit, which holds for the whole process."""
+    """Disable Pillow's own limit, a global of the process, for the block."""
     with _LOCK:
         most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -81,24 +80,22 @@ def _without_limit() -> Iterator[None]:
 
 
 def pixel_limit() -> int | None:
-    """How many pixels may be decoded: the setting, or else what Pillow takes. Raises ``InvalidOption``."""
+    """The largest number of pixels to decode: the setting, or else Pillow's limit; ``None`` for any. Raises ``InvalidOption``."""
     text = os.environ.get(MAX_PIXELS, "").strip()
     if not text:
         return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS is not None else None
     if not text.replace("_", "").isdecimal():
         raise InvalidOption(
-            f"{MAX_PIXELS}={text!r} (environment) is no number of pixels; give one, as 500000000, or 0."
+            f"{MAX_PIXELS}={text!r} (environment) is not a number of pixels; give one, as 500000000, or 0."
         )
     return int(text) or None
 
 
 def is_image(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an image by its content; a format without a mark in its first bytes counts with its own ending."""
+    """Whether a file is an image by its content. A format without a signature also needs its file extension."""
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            open_image(path) as image,
-        ):  # Pillow warns of what is no picture of its kinds
+        # Pillow warns about some files that are not images.
+        with warnings.catch_warnings(action="ignore"), open_image(path) as image:
             name = image.format or ""
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
@@ -108,17 +105,17 @@ def is_image(path: str | os.PathLike[str]) -> bool:
 
 
 def _read(name: str, source: str | os.PathLike[str] | BinaryIO, prefix: bytes) -> Image.Image | None:
-    """What the reader of one format makes of a file; ``None`` where it is of another format."""
+    """The file as an image of one format; ``None`` if it is of another."""
     factory, accepts = Image.OPEN[name]
     try:
         answer = accepts is None or accepts(prefix)
-        if not answer or isinstance(answer, str):  # a text says why not
+        if not answer or isinstance(answer, str):  # a string is the reason for a refusal
             return None
         return _header(factory, source)
-    except Image.DecompressionBombError:  # some readers ask for the limit themselves
+    except Image.DecompressionBombError:  # some plug-ins check the limit themselves
         with _without_limit():
             return _header(factory, source)
-    except _OTHER:
+    except _OTHER_FORMAT:
         return None
 
 
@@ -131,7 +128,7 @@ def _header(factory: Any, source: str | os.PathLike[str] | BinaryIO) -> Image.Im
 
 @functools.cache
 def _prepare() -> None:
-    """Load all readers of Pillow, and that of HEIC if it is installed."""
+    """Load all plug-ins of Pillow, and the one for HEIC if it is installed."""
     Image.init()
     if importlib.util.find_spec("pillow_heif") is not None:
         importlib.import_module("pillow_heif").register_heif_opener()

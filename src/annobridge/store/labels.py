@@ -1,12 +1,12 @@
 """The ``labels`` table: one row per label of every field, and one atomic commit for all that a load changes.
 
-How the commit is made: the rows that go are marked in deletion vectors, the rows that come are streamed into new
-fragments, and one ``Update`` transaction makes both visible. Against ``merge_insert`` plus ``delete`` (``benchmarks/commit.py``)
-that is one version instead of two or more, a fraction of the memory, and Lance itself refuses the commit when
-anybody, annobridge or not, changed a touched fragment since it was read: then the rows are looked up again by id and
-revision, and the commit is redone, or the plan is stale.
+A commit marks the rows that go in deletion vectors, streams the rows that come into new fragments, and makes both visible by
+one ``Update`` transaction. Compared with ``merge_insert`` and ``delete`` (``benchmarks/commit.py``) it takes one version instead of
+two or more, and a fraction of the memory. Lance refuses it when any program changed an affected fragment since it was read.
+Then the rows are looked up again by id and revision, and the commit is repeated, or the plan is stale.
 
-A row that is replaced keeps its row id, and with it its place among the labels of its sample, and the columns that users added.
+A replaced row keeps its row id, and with it its position among the labels of its sample, and the values of columns that users
+added.
 """
 
 from __future__ import annotations
@@ -29,41 +29,39 @@ from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
 from .tables import Database, in_list, quote
 from .task_index import filter_by_samples
 
-_LOOK_UP = 20_000  # ids in one condition
-LABELS_WITH_ROW_ID = LABELS.append(
-    OURS.field("_rowid")
-)  # labels with what says their place among those of their sample
+_IDS_PER_CONDITION = 20_000
+LABELS_WITH_ROW_ID = LABELS.append(OURS.field("_rowid"))  # row ids give the order in which labels were added
 ROW_KEYS = pa.schema(
     [OURS.field(name) for name in ("label_id", "rev", "_rowaddr", "_rowid")]
-)  # rows that a commit replaces
+)  # rows to replace or delete
 
 
 class Labels:
-    """Reading and writing label rows."""
+    """Reads and writes the labels of a dataset. Conditions (``where``) are SQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._commits = Commits(database, "labels")
 
     def version(self) -> int:
-        """The version of the table now."""
+        """The newest version of the table."""
         return int(self._database.table("labels").version)
 
     def count(self, where: str | None = None) -> int:
-        """How many labels there are."""
+        """The number of labels that meet a condition, or of all."""
         return self._database.count("labels", where)
 
     def exists(self, where: str) -> bool:
-        """Whether there is a label that meets a condition."""
+        """Whether any label meets a condition."""
         return any(batch.num_rows for batch in self._database.scan("labels", ["field"], where, limit=1))
 
     def samples_with(self, where: str) -> pa.Array:
-        """The samples that have labels which meet a condition."""
+        """The ids of the samples with a label that meets a condition."""
         parts = [pc.unique(batch["sample_id"]) for batch in self.scan(where, ["sample_id"])]
         return pc.unique(pa.chunked_array(parts, pa.string()))
 
     def exists_other_than(self, label_ids: pa.Array, where: str) -> bool:
-        """Whether labels that meet a condition are there, other than these."""
+        """Whether any label that meets a condition has another id than these."""
         found = (pc.is_in(batch["label_id"], value_set=label_ids) for batch in self.scan(where, ["label_id"]))
         return any(not pc.all(known, min_count=0).as_py() for known in found)
 
@@ -74,7 +72,7 @@ class Labels:
         version: int | None = None,
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream labels."""
+        """Stream labels; see ``Database.scan``."""
         return self._database.scan("labels", columns or LABELS.names, where, version, address)
 
     def scan_with_row_id(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -89,12 +87,9 @@ class Labels:
             yield batch.select(OURS.names)
 
     def get_by_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
-        """The labels of some ids (``OURS``), wherever they are."""
-        batches = [
-            batch
-            for part in _parts(label_ids)
-            for batch in self.scan_ours(in_list("label_id", part.to_pylist()), version)
-        ]
+        """The labels with these ids, as ``OURS``."""
+        parts = [label_ids.slice(n, _IDS_PER_CONDITION) for n in range(0, len(label_ids), _IDS_PER_CONDITION)]
+        batches = [batch for part in parts for batch in self.scan_ours(in_list("label_id", part.to_pylist()), version)]
         return pa.Table.from_batches(batches, OURS)
 
     def rows_to_replace(self, where: str, version: int) -> pa.Table:
@@ -110,9 +105,12 @@ class Labels:
         return pa.Table.from_batches((batch.select(ROW_KEYS.names) for batch in batches), ROW_KEYS)
 
     def write(self, batches: Iterable[pa.RecordBatch], user_columns_version: int | None = None) -> Fragments:
-        """Write new labels (``LABELS``) into files that nobody sees before ``commit``.
+        """Write new labels to data files, which are part of no version before ``commit``.
 
-        ``user_columns_version`` is a version that had them: their values of the users' own columns are brought back from it.
+        Args:
+            batches: labels, as ``LABELS``.
+            user_columns_version: a version that contains these labels, from which the values of the columns that users
+                added are taken; by default they are null.
         """
         table, rows = self._commits.latest(), iter(batches)
         if (first := next(rows, None)) is None:
@@ -126,22 +124,22 @@ class Labels:
         return self._commits.write_fragments(whole, table, schema)
 
     def has_user_columns(self) -> bool:
-        """Whether users added columns to the labels."""
+        """Whether users added columns to the table."""
         return bool(user_columns(self._commits.latest()))
 
     def version_before(self, version: int | None) -> int | None:
-        """The version before the one that a load made, if it is still there."""
+        """The version before ``version``; ``None`` if it was cleaned up."""
         try:
             return None if version is None else int(self._database.table("labels", version - 1).version)
         except (ValueError, OSError):
             return None
 
     def require_nullable(self) -> None:
-        """Raise ``StoreError`` when a column of a user's own keeps labels from being added."""
+        """Raise ``StoreError`` when a column that a user added must not be null, so that no label can be added."""
         require_nullable(user_columns(self._commits.latest()))
 
     def delete_by_samples(self, sample_ids: pa.Array) -> None:
-        """Delete the labels of samples, whatever others do to them meanwhile."""
+        """Delete all labels of some samples, also those that others add or change at the same time."""
         for _ in range(MAX_ATTEMPTS):
             version = self.version()
             with suppress(StalePlan):
@@ -160,16 +158,21 @@ class Labels:
         new_ids: Callable[[], Iterable[pa.Array]] = tuple,
         is_only_writer: Callable[[], bool] = lambda: True,
     ) -> int:
-        """Replace, delete and add labels as one version, which is returned.
+        """Replace, delete and add labels in one version; returns it.
 
-        ``rows`` (``ROW_KEYS``, as of ``version``) are those that go. The first of them are replaced by ``edited`` (``LABELS``, in
-        the same order, with the same ids); the others are deleted. ``added`` comes from ``write``.
+        Args:
+            version: the version that ``rows`` was read from.
+            rows: the rows to replace or delete, as ``ROW_KEYS``.
+            edited: the new values (``LABELS``) of the first of ``rows``, in their order and with their ids. The other rows
+                are deleted.
+            added: new labels, from ``write``.
+            token: is stored with the commit, for ``find_commit``.
+            new_ids: returns the ids in ``added`` that must not be in use.
+            is_only_writer: asked before each attempt: whether no other process may be adding labels with the same ids. It may
+                raise to stop the commit.
 
-        ``new_ids`` gives the ids of added labels that must not be in use. ``is_only_writer`` is asked before each attempt whether
-        nobody else may be adding labels with the same ids; it may raise to stop the commit.
-
-        Raises ``StalePlan`` when a row has another revision than ``rows`` says or is gone, or when a new id was taken; nothing
-        is written then.
+        Raises:
+            StalePlan: one of ``rows`` was changed or deleted since ``version``, or a new id is in use. Nothing is written.
         """
         rows = ROW_KEYS.empty_table() if rows is None else rows
         planned = self._planned(version)
@@ -178,8 +181,8 @@ class Labels:
             return version
         table, addresses = planned, rows["_rowaddr"].to_numpy()
         for attempt in range(MAX_ATTEMPTS):
-            latest = self._latest_alone(is_only_writer, attempt)
-            if latest.version != version:
+            latest = self._latest_or_fenced(is_only_writer, attempt)
+            if latest.version != version:  # others committed since; their changes must not concern these rows
                 if latest.schema.names != planned.schema.names:
                     raise StalePlan(
                         "The columns of the labels table were changed by somebody else meanwhile; plan again."
@@ -197,19 +200,25 @@ class Labels:
                 continue
         raise self._commits.contention_error()
 
-    def _latest_alone(self, is_only_writer: Callable[[], bool], attempt: int) -> lance.LanceDataset:
-        """The table as it is now; fenced, if others may be adding labels.
+    def _latest_or_fenced(self, is_only_writer: Callable[[], bool], attempt: int) -> lance.LanceDataset:
+        """The newest version to commit on; a fenced one if others may be adding labels with the same ids.
 
-        The order matters: read, then ask. Whoever takes this process for dead says so first, and fences then.
+        Why two loads, A that skips the fence and B, cannot both add one id: B announces its load in the ledger before it
+        fences. If A asks after that announcement, it learns of B, and fences too. If A asks before, then it has read
+        its version before B's fence, so its commit comes before that fence, where B sees the new labels, or conflicts with it.
+        For this the table must be read before ``is_only_writer`` is asked.
+
+        A process that takes A for dead also changes the ledger first, and fences then. So A's commit either comes before
+        that fence, where the other finds it by its token, or conflicts, and A is stopped when it asks again.
         """
         latest = self._commits.latest()
         if not is_only_writer():
             latest = self._commits.fence(attempt)
-            is_only_writer()
+            is_only_writer()  # again, after the fence: it raises if the load was taken for dead before
         return latest
 
     def _rewritten(self, table: lance.LanceDataset, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
-        """Write the new versions of the first of ``rows``, with their row ids and the values of the users' own columns."""
+        """Write the new values of the first of ``rows``, with their row ids and the values of the users' columns."""
         own = user_columns(table)
         schema = pa.schema([*LABELS, *own])
         done = 0
@@ -232,7 +241,7 @@ class Labels:
         return fragments
 
     def fence(self) -> None:
-        """Make a version that no commit planned before it can pass."""
+        """Make a version with which every commit that was planned before it conflicts; see ``Commits``."""
         self._commits.fence()
 
     def _planned(self, version: int) -> lance.LanceDataset:
@@ -254,7 +263,7 @@ class Labels:
 
     @staticmethod
     def _found_again(table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
-        """Where the rows lie in a newer version, provided that nobody changed them since."""
+        """The addresses of the rows in a newer version. Raises ``StalePlan`` if any was changed or deleted since ``version``."""
         if not before.num_rows:
             return np.zeros(0, np.uint64)
         wanted = pa.concat_arrays(before["label_id"].chunks)
@@ -267,32 +276,32 @@ class Labels:
             raise stale
         now = pa.Table.from_batches(parts)
         rev = before["rev"].take(pc.index_in(now["label_id"], value_set=wanted))
-        moved = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
-        if pc.any(moved).as_py():
+        changed = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
+        if pc.any(changed).as_py():
             raise stale
         addresses: np.ndarray = now["_rowaddr"].to_numpy()
         return addresses
 
     def find_commit(self, token: str, since: int) -> int | None:
-        """The version whose commit has a token, looked for in the log after a version."""
+        """The version that the commit with this token made, among those after ``since``; ``None`` if there is none."""
         return self._commits.find_version(token, since)
 
 
 def sort_by_insertion(rows: pa.Table) -> pa.Table:
-    """Labels (``LABELS_WITH_ROW_ID``) in the order in which they were added, however often they were edited since."""
-    ids_ = rows["_rowid"].to_numpy()
-    if len(ids_) > 1 and (ids_[1:] < ids_[:-1]).any():
-        rows = rows.take(pa.array(np.argsort(ids_, kind="stable")))
+    """Sort ``LABELS_WITH_ROW_ID`` by when the labels were added; edits do not count. Returns ``LABELS``."""
+    row_ids = rows["_rowid"].to_numpy()
+    if len(row_ids) > 1 and (row_ids[1:] < row_ids[:-1]).any():
+        rows = rows.take(pa.array(np.argsort(row_ids, kind="stable")))
     return rows.select(LABELS.names)
 
 
 def user_columns(table: lance.LanceDataset) -> list[pa.Field]:
-    """The columns that users added to the labels. Rows keep them through every change; new labels have none of them."""
+    """The columns that users added to the table. Edited labels keep their values; in new labels they are null."""
     return [f for f in table.schema if f.name not in LABELS.names]
 
 
 def require_nullable(own: Sequence[pa.Field]) -> None:
-    """Raise ``StoreError`` for a column of a user's own that a new label cannot leave empty."""
+    """Raise ``StoreError`` for a user's column that must not be null."""
     if full := [f.name for f in own if not f.nullable]:
         raise StoreError(
             f"The labels table has the column {full[0]!r}, which was added to it and may not be null, so no label can be "
@@ -301,7 +310,7 @@ def require_nullable(own: Sequence[pa.Field]) -> None:
 
 
 def _user_values(table: lance.LanceDataset, own: Sequence[pa.Field], key: str, wanted: pa.Array) -> pa.Table:
-    """The users' own columns of some rows, in the order of their keys; null where the table does not have them."""
+    """The users' columns of the rows whose ``key`` is in ``wanted``, in its order; null where ``table`` lacks the column."""
     known = [f.name for f in own if f.name in table.schema.names]
     if not known or not len(wanted):
         return pa.table({f.name: pa.nulls(len(wanted), f.type) for f in own})
@@ -318,18 +327,13 @@ def _joined(batch: pa.RecordBatch, own: pa.Table, schema: pa.Schema) -> pa.Recor
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _parts(label_ids: pa.Array) -> Iterator[pa.Array]:
-    for at in range(0, len(label_ids), _LOOK_UP):
-        yield label_ids.slice(at, _LOOK_UP)
-
-
 def field_condition(fields: Sequence[str]) -> str:
-    """A condition for the labels of some fields."""
+    """The SQL condition for the labels of some fields."""
     return in_list("field", fields) if len(fields) != 1 else f"field = {quote(fields[0])}"
 
 
 def fill_missing_ids(rows: pa.Table) -> pa.Table:
-    """``rows`` with a new id where they have none."""
+    """The rows, with a new random id where ``label_id`` is null."""
     if not rows["label_id"].null_count:
         return rows
     filled = pc.coalesce(rows["label_id"], pa.chunked_array([ids.fresh(rows.num_rows)]))

@@ -1,9 +1,12 @@
-"""Leases: who is working on a run, or adding samples, so that no two do it at once.
+"""Leases: locks of a dataset that expire, for processes on any machine. A run has one, and so has adding or deleting samples.
 
-A lease is an entry in the configuration of a Lance table of its own. Taking, renewing and releasing one is a commit of metadata,
-which Lance refuses when the entry was changed since it was read: a compare-and-set that works on disks and object stores alike.
-The holder renews its lease in the background for as long as it works; others take it over when it has expired, or when the
-process is known to have ended. Clocks of machines that share a dataset may differ by less than ``LIFETIME``.
+A lease is an entry in the configuration of a Lance table that has no rows. Taking, renewing and releasing it are commits of
+metadata, which Lance refuses when the entry was changed since it was read: a compare-and-set on disks and on object stores. The
+holder renews its lease in the background. Another process takes it over when it has expired, or when its holder is known to
+have ended. The clocks of machines that share a dataset must differ by less than ``LIFETIME``.
+
+A lease alone does not make writes safe: a holder that was suspended may go on after another process took over. It only keeps two
+processes from doing the same work; the commits have their own checks (``Hold.check``, ``Runs.is_only_load``, revisions, fences).
 """
 
 from __future__ import annotations
@@ -27,18 +30,18 @@ from .tables import LEASES, Database
 
 LIFETIME = timedelta(minutes=2)
 RENEWAL = timedelta(seconds=30)
-_POLL = 0.1  # seconds between looks at a lease that is waited for
+_POLL = 0.1  # seconds between attempts to take a lease
 _PREFIX = "annobridge.lease."
-_HELD: set[str] = set()  # the tokens of the leases that this process holds
+_HELD: set[str] = set()  # tokens of the leases of this process
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who holds what, since when, and until when if it is not renewed."""
+    """An entry: the holder, what it does, since when, and when the lease expires unless it is renewed."""
 
     token: str
     owner: str
-    purpose: str  # as in "is being sent"
+    purpose: str  # the end of a sentence, as "is being sent"
     since: str
     expires: str
 
@@ -49,13 +52,13 @@ class Lease:
         return cls(uuid.uuid4().hex, current_process(), purpose, now.isoformat(), (now + LIFETIME).isoformat())
 
     def renewed(self) -> Lease:
-        """The same lease for longer."""
+        """The same lease, which expires later."""
         return replace(self, expires=(datetime.now(UTC) + LIFETIME).isoformat())
 
     @property
     def valid(self) -> bool:
-        """Whether the holder must be expected to be at work."""
-        if self.owner == current_process():
+        """Whether the holder may still be working."""
+        if self.owner == current_process():  # its threads take leases too, and release them without fail
             return self.token in _HELD
         return datetime.now(UTC) < datetime.fromisoformat(self.expires) and not has_ended(self.owner)
 
@@ -72,14 +75,14 @@ class Leases:
         self._commits = Commits(database, LEASES)
 
     def all(self) -> dict[str, Lease]:
-        """All entries by name, expired ones too."""
+        """All entries by name, including expired ones."""
         try:
             return _entries(self._commits.latest())
-        except ValueError:  # there is no such table
+        except ValueError:  # a dataset of version 0.1 has no such table
             return {}
 
     def find(self, name: str) -> Lease | None:
-        """The lease of that name, if somebody must be expected to hold it."""
+        """The lease of that name, unless it is free or no longer valid."""
         found = self.all().get(name)
         return found if found is not None and found.valid else None
 
@@ -87,9 +90,14 @@ class Leases:
     def hold(
         self, name: str, purpose: str, what: str, wait: float = 0, busy: type[AnnobridgeError] = RunBusy
     ) -> Iterator[Hold]:
-        """Hold a lease for the length of the block; ``wait`` for it as many seconds at most.
+        """Hold a lease for the block.
 
-        Raises ``busy`` while somebody else holds it; ``what`` begins the sentence, as in "The run 'a'".
+        Args:
+            name: the name of the lease.
+            purpose: what the holder does, for messages: the end of a sentence, as "is being sent".
+            what: the beginning of that sentence, as "The run 'a'".
+            wait: how many seconds to wait for the lease at most.
+            busy: what is raised when another holds it.
         """
         mine = self._take(name, Lease.new(purpose), time.monotonic() + wait)
         if isinstance(mine, str):
@@ -100,37 +108,39 @@ class Leases:
                 yield hold
         finally:
             _HELD.discard(mine.token)
-            with suppress(Exception):  # it expires by itself; what the block raised matters more
+            with suppress(Exception):  # an error of the block matters more, and the lease expires by itself
                 self._write(name, None, mine.token)
 
     def _take(self, name: str, mine: Lease, deadline: float) -> Lease | str:
-        """The lease, or who holds it."""
+        """The lease; or, when the time is over, a sentence about its holder."""
         while True:
-            table = self._made()
-            there = _entries(table).get(name)
-            if there is None or not there.valid:
-                _HELD.add(mine.token)
+            table = self._table()
+            found = _entries(table).get(name)
+            if found is None or not found.valid:
+                _HELD.add(
+                    mine.token
+                )  # before the commit, so that no thread takes the new entry for one that was left behind
                 with suppress(CommitConflictError):
                     self._commit(table, {name: mine})
                     return mine
                 _HELD.discard(mine.token)
             elif time.monotonic() >= deadline:
-                return str(there)
+                return str(found)
             time.sleep(_POLL)
 
-    def _made(self) -> lance.LanceDataset:
+    def _table(self) -> lance.LanceDataset:
         try:
             return self._commits.latest()
-        except ValueError:  # a dataset of version 0.1 has no such table yet
+        except ValueError:  # a dataset of version 0.1 has no such table
             self._database.create_table(LEASES)
             return self._commits.latest()
 
     def _write(self, name: str, lease: Lease | None, token: str) -> bool:
-        """Replace or remove a lease that is still the holder's; ``False`` when it is not."""
+        """Replace or remove a lease; ``False`` when it has another token, as another process took it over."""
         for _ in range(MAX_ATTEMPTS):
             table = self._commits.latest()
-            there = _entries(table).get(name)
-            if there is None or there.token != token:
+            found = _entries(table).get(name)
+            if found is None or found.token != token:
                 return False
             with suppress(CommitConflictError):
                 self._commit(table, {name: lease})
@@ -151,9 +161,9 @@ class Hold:
         self._stop = threading.Event()
 
     def check(self) -> None:
-        """Raise ``RunBusy`` unless the lease is still held."""
-        there = self._leases.all().get(self._name)
-        if there is None or there.token != self.lease.token:
+        """Raise ``RunBusy`` if another process took the lease over."""
+        found = self._leases.all().get(self._name)
+        if found is None or found.token != self.lease.token:
             raise RunBusy(
                 f"{self._what} was taken over by another process while this one did not respond; what was done so far is kept."
             )
@@ -171,7 +181,9 @@ class Hold:
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEWAL.total_seconds()):
-            with suppress(Exception):  # the store may be out of reach for a while; ``check`` says what came of it
+            with suppress(
+                Exception
+            ):  # the store may be unreachable for a while; ``check`` finds out whether the lease was lost
                 self._leases._write(self._name, self.lease.renewed(), self.lease.token)
 
 
@@ -179,7 +191,7 @@ def _entries(table: lance.LanceDataset) -> dict[str, Lease]:
     found = {}
     for key, text in table.config().items():
         if key.startswith(_PREFIX):
-            with suppress(ValueError, KeyError, TypeError):  # a damaged entry holds nothing
+            with suppress(ValueError, KeyError, TypeError):  # a damaged entry counts as free
                 entry = json.loads(text)
                 found[key.removeprefix(_PREFIX)] = Lease(**{f.name: entry[f.name] for f in fields(Lease)})
     return found

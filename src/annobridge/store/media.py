@@ -1,4 +1,4 @@
-"""The files behind the samples: opened wherever they lie, and looked at before anything is sent."""
+"""Access to the image and video files of samples, on disk or on a server, and checks of them before they are uploaded."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ _LOGIN = re.compile(r"://[^/]*@")
 _IN_MEMORY = 8 << 20  # bytes of a file from the web
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _SHOWN = 20
-_BLOCK = 256  # files
-_SLOW = 0.0005  # seconds for a header; from memory it is some 10 µs
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+_BLOCK = 256  # files that a thread reads one after the other
+_SLOW = 0.0005  # seconds per header from which threads pay off; a file in the cache takes some 10 µs
+_END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
 class FileMedia:
     """Media by path or URI (``https://``; ``s3://``, ``gs://``, … by Arrow's file systems)."""
 
-    def __init__(self, places: Mapping[str, str | None]) -> None:
-        self._places = places
+    def __init__(self, locations: Mapping[str, str | None]) -> None:
+        self._locations = locations
 
     @classmethod
     def of(cls, samples: pa.Table) -> FileMedia:
-        """The media of some sample rows."""
+        """Access to the media of samples, rows with ``sample_id`` and ``filepath``."""
         return cls(dict(zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)))
 
     def path(self, sample_id: str) -> Path | None:
         """The local file, or ``None`` for a URI."""
-        place = self._places[sample_id] or ""
-        return None if "://" in place else Path(place)
+        location = self._locations[sample_id] or ""
+        return None if "://" in location else Path(location)
 
     def open(self, sample_id: str) -> BinaryIO:
         """A binary stream; the caller closes it."""
         path = self.path(sample_id)
         if path is not None:
             return path.open("rb")
-        place = self._places[sample_id] or ""
-        if place.startswith(("http://", "https://")):
-            return _fetched(place)
-        system, inner = fs.FileSystem.from_uri(place)
+        location = self._locations[sample_id] or ""
+        if location.startswith(("http://", "https://")):
+            return _download(location)
+        system, inner = fs.FileSystem.from_uri(location)
         stream: BinaryIO = system.open_input_file(inner)
         return stream
 
 
-def _fetched(url: str) -> BinaryIO:
-    """What a web server has there; large files lie on disk. Raises ``OSError``, without the address: it may be signed."""
+def _download(url: str) -> BinaryIO:
+    """A file of a web server; a large one is kept on disk. Raises ``OSError`` without the URL, which may be signed."""
     with ExitStack() as opened:
         file: Any = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
         try:
@@ -72,12 +72,12 @@ def _fetched(url: str) -> BinaryIO:
                     raise FileNotFoundError
                 if not answer.ok:
                     raise OSError(f"the server answers {answer.status_code}")
-                for piece in answer.iter_content(1 << 16):
-                    file.write(piece)
+                for chunk in answer.iter_content(1 << 16):
+                    file.write(chunk)
         except requests.RequestException as e:
             raise OSError(f"the server does not answer ({type(e).__name__})") from None
         file.seek(0)
-        opened.pop_all()  # the caller closes it
+        opened.pop_all()  # the caller closes the file
         return file  # type: ignore[no-any-return]
 
 
@@ -87,8 +87,17 @@ def check_media(
     advance: Callable[[int], None] = lambda _: None,
     size: Callable[[BinaryIO], tuple[int, int]] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Open every image and take its ``size``, by default once it is known to be whole: ``[width, height]`` of each as it is
-    shown (0 where it is bad, and for videos, which are only looked for), and a sentence for each bad one.
+    """Open the file of each sample, in parallel.
+
+    Args:
+        samples: rows with ``sample_id``, ``media_type`` and ``filepath``.
+        media: access to their files.
+        advance: called with 1 after each file.
+        size: the width and height of an image; by default ``size_of``, which finds out whether the file is complete.
+
+    Returns:
+        ``[width, height]`` of each sample, as displayed; 0 for bad files and for videos, which are only opened. And a sentence
+        for each bad file.
     """
     sizes = np.zeros((samples.num_rows, 2), np.int32)
     faults: list[str] = []
@@ -104,7 +113,7 @@ def check_media(
 
 
 def describe_bad_files(faults: list[str], cure: str = "leave what cannot be read out of the view") -> str:
-    """One sentence for some files, a list for many."""
+    """One message for the sentences of ``check_media``, with what to do."""
     if len(faults) == 1:
         return f"{faults[0]} Mend or replace the file, or {cure}."
     shown = "\n  - ".join(faults[:_SHOWN])
@@ -113,7 +122,7 @@ def describe_bad_files(faults: list[str], cure: str = "leave what cannot be read
 
 
 def without_secrets(place: str) -> str:
-    """A path or address for messages: without its query and login, which are secrets.
+    """A path, or a URL without its query and login, which may be secrets; for messages.
 
     >>> shown("https://me:word@host/a.png?signature=s")
     'https://host/a.png'
@@ -146,20 +155,20 @@ def _look(
 
 
 def size_of(stream: BinaryIO) -> tuple[int, int]:
-    """Width and height, as shown, of a whole image: one that was cut off raises ``OSError``.
+    """Width and height of an image, as displayed. Raises ``OSError`` for a truncated file.
 
-    A JPEG or PNG with its end in place was not cut; another is decoded, which costs some milliseconds. Raises
+    A JPEG or PNG with its end marker is complete. Any other image is decoded to find out, which takes some milliseconds; raises
     ``TooManyPixels`` if it is too large for that.
     """
     header = image_headers.read_header(stream)
-    if not _ends(stream, _ENDS.get(header.format, b"")):
+    if not _ends_with(stream, _END_MARKERS.get(header.format, b"")):
         with images.open_image(stream) as image:
-            image.draft("RGB", (64, 64))  # JPEG: decode at an eighth, which still reads every byte
+            image.draft("RGB", (64, 64))  # JPEG: at an eighth of the size, which still reads every byte
             images.decode_pixels(image)
     return header.shown
 
 
-def _ends(stream: BinaryIO, end: bytes) -> bool:
+def _ends_with(stream: BinaryIO, end: bytes) -> bool:
     if not end:
         return False
     stream.seek(-len(end), os.SEEK_END)
@@ -167,12 +176,12 @@ def _ends(stream: BinaryIO, end: bytes) -> bool:
 
 
 def header_size(stream: BinaryIO) -> tuple[int, int]:
-    """Width and height, as shown, as the header says."""
+    """Width and height of an image, as displayed, from its header alone."""
     return image_headers.read_header(stream).shown
 
 
 def read_header_of(media: Media, sample_id: str) -> ImageHeader | None:
-    """Size, format and EXIF orientation of an image; ``None`` for one that cannot be read, and for a video."""
+    """The header of a sample's image; ``None`` if it cannot be read, as of a video."""
     try:
         with media.open(sample_id) as stream:
             return image_headers.read_header(stream)
@@ -181,14 +190,14 @@ def read_header_of(media: Media, sample_id: str) -> ImageHeader | None:
 
 
 def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
-    """Width and height, as shown, of the files that are there and are images."""
+    """Width and height of each image, as displayed; ``None`` for files that are missing or not images."""
     return [header and header.shown for header in known_headers(paths)]
 
 
 def known_headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
-    """The headers of the files that are there and are images.
+    """The header of each image; ``None`` for files that are missing or not images.
 
-    In parallel where files are slow to come; from memory, threads only wait for each other.
+    In parallel if the first files take long: for files in the cache, threads only wait for each other.
     """
     found: list[ImageHeader | None] = []
     start = perf_counter()
@@ -202,7 +211,7 @@ def known_headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
 
 
 def _headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
-    """Of some files, one after the other: a future for each would cost more than the reading."""
+    """The headers of a block of files. A future for each file would cost more than reading it."""
     found: list[ImageHeader | None] = []
     for path in paths:
         try:

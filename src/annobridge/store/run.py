@@ -1,4 +1,4 @@
-"""A run and its loads, as values: one row of the ledger."""
+"""A run and its loads as values, and their form in the ledger."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One load of a run. ``state``: applying, applied, undoing, undone or aborted."""
+    """One load of a run.
+
+    ``state`` is applying, then applied or aborted; and undoing, then undone (or applied again) once it is undone.
+    """
 
     number: int
     state: str
     token: str
-    since: int  # the version of ``labels`` that it was planned on
-    version: int | None = None  # the version that it made; None when it wrote no label
+    since: int  # the version of ``labels`` that the load was planned on
+    version: int | None = None  # the version of ``labels`` that it made; None when it changed no label
     owner: str = ""
     time: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
-    destinations: Mapping[str, str] = field(default_factory=dict)  # fields whose outcome went into another field
-    undone: int | None = None  # the version that its undoing made, or was planned on
+    destinations: Mapping[str, str] = field(
+        default_factory=dict
+    )  # field of the run → field that its labels went to instead
+    undone: int | None = None  # while undoing: the version that this was planned on; then the one that it made
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether it was announced and has not ended."""
+        """Whether it was announced in the ledger and its outcome is not recorded yet."""
         return self.state in UNSETTLED_STATES
 
 
@@ -57,7 +62,7 @@ class Run:
     rev: int = 1
 
     def to_row(self) -> dict[str, Any]:
-        """The columns of ``RUNS``."""
+        """The run as a row of ``RUNS``."""
         values = {
             "label_schema": json.dumps(self.schema.to_dict()),
             "options": json.dumps(dict(self.options)),
@@ -68,7 +73,7 @@ class Run:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Run:
-        """A run from its columns. Raises ``RunError`` for a row that cannot be read."""
+        """The run of a row of ``RUNS``. Raises ``RunError`` for a row that cannot be read."""
         try:
             return cls(
                 row["anno_key"], row["run_id"], row["state"], row["backend"],
@@ -84,21 +89,21 @@ class Run:
 
     @property
     def versions(self) -> dict[int, int]:
-        """For each load whose part of the baseline counts, the version of ``labels`` that it stands for."""
+        """Number of each load in ``applied_loads`` → the version of ``labels`` after it."""
         made = {load.number: load.version or load.since for load in self.loads}
         return {number: made.get(number, self.labels_version) for number in self.applied_loads}
 
     @property
     def fields(self) -> set[str]:
-        """The label fields that it sent, or brought labels to as a destination."""
+        """The label fields that were sent, and the destinations of loads."""
         return set(self.schema.fields).union(*(load.destinations.values() for load in self.loads))
 
     @property
     def applied_loads(self) -> list[int]:
-        """The loads whose part of the baseline counts; 0 is what was sent."""
+        """The numbers of the loads that count for the baseline, in order; 0 stands for the upload."""
         return [0, *(load.number for load in self.loads if load.state in ("applied", "undoing"))]
 
     @property
     def next_load_number(self) -> int:
-        """The number of the load that comes next."""
+        """The number of the next load."""
         return max([0, *(load.number for load in self.loads)]) + 1

@@ -1,11 +1,18 @@
-"""The ledger of annotation runs: what was sent where, what came back, and what each load did.
+"""The ledger of annotation runs: what was sent, the receipts of the tool, and what each load did.
 
-Whoever changes a run (sends, resumes, aborts, loads, undoes, renames or forgets it) holds its lease; see ``lease``.
+A process that changes a run (sends, resumes, aborts, loads, undoes, renames or deletes it) holds its lease; see ``lease``.
 
-A load is written ahead: its row says ``applying`` with a token before anything else is written, and the commit of the labels
-has the same token. When the holder of the lease is gone and the row still says ``applying``, the log of ``labels`` is searched
-for the token. Found, the load is finished. Not found, a fence makes sure that the commit cannot come any more, and the load never
-happened.
+A load is written ahead. Its steps, and why a process may end after any of them:
+
+1. ``begin_load`` writes the load into the ledger as ``applying``, with a token. If the process ends now, no label changed.
+2. The load's part of the baseline and the rows before the change are added. They count only for a load that is ``applied``.
+3. The commit of the labels carries the token. From here on the load has happened, whatever the ledger says.
+4. ``end_load`` writes ``applied``.
+
+When the lease of the process is gone and the ledger still says ``applying``, the next process settles the load: it looks for the
+token among the commits of the labels. If it is there, step 4 is done for it. If not, and the process may be alive after all, the
+load is disowned and a fence stops its commit, before the token is looked for once more (``_settle``). Undoing works alike: by way
+of ``undoing`` to ``undone``, or back to ``applied`` if its commit did not come.
 """
 
 from __future__ import annotations
@@ -30,7 +37,7 @@ from .lease import Hold, Leases
 from .run import Load, Run
 from .tables import RECEIPTS, RUNS, TASKS, Database, quote
 
-_OF_A_RUN = (
+_TABLES_OF_A_RUN = (
     "annotation_runs",
     "annotation_tasks",
     "annotation_receipts",
@@ -40,7 +47,7 @@ _OF_A_RUN = (
 
 
 class Runs:
-    """Reading and writing the ledger. Every change of a run is a compare-and-set on its revision."""
+    """Reads and writes the ledger. Each change of a run is a compare-and-set on its revision ``rev``."""
 
     def __init__(self, database: Database, labels: Labels) -> None:
         self._database, self.labels = database, labels
@@ -53,7 +60,7 @@ class Runs:
         return list(rows["anno_key"].to_pylist())
 
     def all_readable(self) -> list[Run]:
-        """All runs as they are written, oldest first; those that cannot be read are left out."""
+        """All runs that can be read, oldest first, with interrupted loads not settled."""
         return [run for run in self._all() if run is not None]
 
     def _all(self) -> list[Run | None]:
@@ -66,20 +73,21 @@ class Runs:
         return runs
 
     def get_settled(self, anno_key: str) -> Run:
-        """A run to look at. A load whose process is gone is settled first; where the store cannot be written, only for
-        the caller.
+        """A run, to read it. A load that was interrupted is settled first.
+
+        In a dataset that cannot be written, it is settled in the returned value only.
         """
         run = self._read(anno_key)
         for load in run.loads:
             if load.is_unsettled and self._leases.find(run.run_id) is None:
                 try:
-                    run = self._settled(run, load)
-                except StoreError:  # as it cannot be written
+                    run = self._settle(run, load)
+                except StoreError:  # the dataset is read-only
                     run = _with(run, load, _outcome(load, self._commit_of(load)))
         return run
 
     def get_idle(self, anno_key: str) -> Run:
-        """A run to work on. Raises ``RunBusy`` while somebody changes it."""
+        """A run, to change it: settled, too. Raises ``RunBusy`` while a process holds its lease."""
         run = self.get_settled(anno_key)
         if (lease := self._leases.find(run.run_id)) is not None:
             raise RunBusy(f"The run {anno_key!r} {lease}; wait until that has ended, and try again.")
@@ -87,23 +95,23 @@ class Runs:
 
     @contextmanager
     def hold(self, run: Run, purpose: str) -> Iterator[tuple[Run, Hold]]:
-        """Hold the lease of a run, with the run as it is then. Raises ``RunBusy`` when somebody has it."""
+        """Hold the lease of a run for the block; yields the run as it is then. Raises ``RunBusy`` while another process does."""
         with self._leases.hold(run.run_id, purpose, f"The run {run.anno_key!r}") as hold:
             yield self.refresh(run), hold
 
     def refresh(self, run: Run) -> Run:
-        """A run as it is now, by its id. Raises ``RunNotFound`` when it was forgotten."""
+        """The run as it is now, whatever its key is now, and settled. Raises ``RunNotFound`` if it was deleted."""
         rows = self._database.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
         if not rows:
             raise RunNotFound(f"The run {run.anno_key!r} was forgotten by another process just now.")
         now = Run.from_row(rows[0])
         for load in now.loads:
             if load.is_unsettled:
-                now = self._settled(now, load)
+                now = self._settle(now, load)
         return now
 
     def exists(self, run: Run) -> bool:
-        """Whether a run was not forgotten."""
+        """Whether the run was not deleted."""
         return bool(self._database.count("annotation_runs", f"run_id = {quote(run.run_id)}"))
 
     def _read(self, anno_key: str) -> Run:
@@ -113,7 +121,7 @@ class Runs:
         return Run.from_row(rows[0])
 
     def require_free(self, anno_key: str, table: lance.LanceDataset | None = None) -> None:
-        """Raise ``RunExists`` when a run has this key, now or in the table as it was read."""
+        """Raise ``RunExists`` when a run has this key, in the given version of the ledger or in the newest."""
         rows = (table or self._commits.latest()).to_table(columns=["anno_key"], filter=f"anno_key = {quote(anno_key)}")
         if rows.num_rows:
             raise RunExists(
@@ -123,22 +131,22 @@ class Runs:
 
     @contextmanager
     def reserve(self, run: Run) -> Iterator[Hold]:
-        """Take a key for a new run, and hold its lease. Raises ``RunExists`` when a run has the key."""
+        """Add a new run, and hold its lease for the block. Raises ``RunExists`` when a run has its key."""
         with self._leases.hold(run.run_id, "is being sent", f"The run {run.anno_key!r}") as hold:
 
-            def added(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+            def prepare_append(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
                 self.require_free(run.anno_key, table)
                 return lance.LanceOperation.Append(self._fragments(run, table))
 
-            self._commits.commit_fenced(added)
+            self._commits.commit_fenced(prepare_append)
             yield hold
 
     def rename(self, run: Run, anno_key: str) -> Run:
-        """Give a run another key. Raises ``RunExists``, also when another process takes the key at the same moment."""
+        """Give a run another key. Raises ``RunExists``, also when another process takes the key at the same time."""
         self.require_free(anno_key)
         new = _changed(run, anno_key=anno_key)
 
-        def renamed(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+        def prepare_update(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
             self.require_free(anno_key, table)
             where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
             rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
@@ -150,7 +158,7 @@ class Runs:
                 update_mode="rewrite_rows",
             )  # fmt: skip
 
-        self._commits.commit_fenced(renamed)
+        self._commits.commit_fenced(prepare_update)
         return new
 
     def _fragments(self, run: Run, table: lance.LanceDataset) -> list[lance.FragmentMetadata]:
@@ -158,7 +166,7 @@ class Runs:
         return self._commits.write_fragments(iter(rows.to_batches()), table, RUNS)
 
     def update(self, run: Run, **changes: Any) -> Run:
-        """Write changes of a run. Raises ``RunBusy`` when somebody changed it since it was read."""
+        """Change columns of a run; returns the changed run. Raises ``RunBusy`` if it was changed since it was read."""
         new = _changed(run, **changes)
         rows = pa.Table.from_pylist([new.to_row()], RUNS)
         table = self._database.table("annotation_runs")
@@ -170,11 +178,11 @@ class Runs:
         return new
 
     def delete(self, run: Run) -> None:
-        """Forget a run, its tasks, baseline and history; not the labels it brought."""
+        """Delete a run with its tasks, baseline and history. The labels that it added stay."""
         self._delete(run.run_id)
 
     def delete_by_key(self, anno_key: str) -> None:
-        """Forget a run by its key, also one whose entry cannot be read. Raises ``RunBusy`` while somebody changes it."""
+        """Delete a run by its key, even if its entry cannot be read. Raises ``RunBusy`` while a process holds its lease."""
         rows = self._database.read("annotation_runs", ["anno_key", "run_id"], f"anno_key = {quote(anno_key)}")
         if not rows.num_rows:
             raise RunNotFound(f"There is no annotation run {anno_key!r}; {did_you_mean(anno_key, self.keys())}")
@@ -183,11 +191,11 @@ class Runs:
                 self._delete(run_id)
 
     def _delete(self, run_id: str) -> None:
-        for name in _OF_A_RUN:
+        for name in _TABLES_OF_A_RUN:
             self._database.delete(name, f"run_id = {quote(run_id)}")
 
     def add_tasks(self, run: Run, tasks: Sequence[tuple[str, pa.Array]]) -> None:
-        """Write down all that is going to be sent, before the first piece is."""
+        """Record the tasks of a run (name, sample ids), before the first is sent."""
         ids = pa.ListArray.from_arrays(
             pa.array([0, *pa.compute.cumulative_sum(pa.array([len(s) for _, s in tasks])).to_pylist()], pa.int32()),
             pa.concat_arrays([s for _, s in tasks]),
@@ -197,29 +205,37 @@ class Runs:
         self._database.append("annotation_tasks", rows)
 
     def set_task(self, run: Run, task: str, sample_ids: pa.Array) -> None:
-        """Replace the samples of a task that is not sent yet; with none, the task is forgotten."""
+        """Replace the samples of a task that was not sent yet. Without samples, the task is deleted."""
         self._database.delete("annotation_tasks", f"run_id = {quote(run.run_id)} AND task = {quote(task)}")
         if len(sample_ids):
             self.add_tasks(run, [(task, sample_ids)])
 
     def tasks(self, run: Run) -> pa.Table:
-        """``TASKS`` of a run, in order."""
+        """The tasks of a run, as ``TASKS``, sorted by name."""
         return self._database.read("annotation_tasks", where=f"run_id = {quote(run.run_id)}").sort_by("task")
 
     def add_receipt(self, run: Run, task: str, state: Mapping[str, Any]) -> None:
-        """Write down that a task was sent."""
+        """Record that a task was sent, with the state of its receipt."""
         row = {"run_id": run.run_id, "task": task, "state": json.dumps(dict(state))}
         self._database.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
 
     def receipts(self, run: Run) -> dict[str, dict[str, Any]]:
-        """The state of each task that was sent; of a task that two processes sent, the last."""
+        """Task → state of its receipt. If two processes sent a task, the later receipt counts."""
         rows = self._database.read("annotation_receipts", where=f"run_id = {quote(run.run_id)}").to_pylist()
         return {row["task"]: json.loads(row["state"]) for row in rows}
 
     def begin_load(
         self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None
     ) -> tuple[Run, Load]:
-        """Announce a load, or the undoing of one, under the lease that is held for it."""
+        """Announce a load, or the undoing of one, in the ledger.
+
+        Args:
+            run: the run.
+            hold: the lease of the run, which this process holds.
+            since: the version of ``labels`` that the load was planned on.
+            undo: the load to undo.
+            destinations: field of the run → field that its labels go to instead.
+        """
         lease = hold.lease
         mark: dict[str, Any] = {"token": lease.token, "owner": lease.owner, "time": lease.since}
         if undo is not None:
@@ -231,10 +247,9 @@ class Runs:
         return self.update(run, loads=loads), load
 
     def is_only_load(self, run: Run, load: Load) -> bool:
-        """Whether no load of another run is under way, as far as the ledger knows.
+        """Whether the ledger has no unsettled load of another run; see ``Labels.commit`` for why this is safe to ask.
 
-        A load that is announced after this was asked reads the labels after this load has read them. Raises ``StalePlan`` when
-        this load was taken for dead by another process, or its run was forgotten.
+        Raises ``StalePlan`` when another process took this load for dead, or deleted its run.
         """
         every, leases = self._all(), self._leases.all()
         mine = [known for other in every if other is not None and other.run_id == run.run_id for known in other.loads]
@@ -244,7 +259,7 @@ class Runs:
                 "run; plan again."
             )
         for other in every:
-            if other is None:  # it cannot be read, so it may be under way
+            if other is None:  # an entry that cannot be read: it may have an unsettled load
                 return False
             lease = leases.get(other.run_id)
             busy = lease is not None and lease.valid and any(known.is_unsettled for known in other.loads)
@@ -255,32 +270,34 @@ class Runs:
     def end_load(
         self, run: Run, load: Load, version: int | None = None, counts: Mapping[str, int] | None = None
     ) -> Run:
-        """Write down that a load, or an undoing, was done; ``version`` is what it made of the labels, if anything."""
+        """Record that a load, or an undoing, is complete; ``version`` is the one that it made, if any."""
         if load.state == "undoing":
             return self._write(run, load, {"state": "undone", "undone": version or load.undone})
         return self._write(run, load, {"state": "applied", "version": version, "counts": dict(counts or load.counts)})
 
     def abandon_load(self, run: Run, load: Load) -> None:
-        """After an error between announcement and commit: the load did not happen, unless the commit did.
+        """Settle a load after an error between ``begin_load`` and ``end_load``: it did not happen, unless its commit did.
 
-        That error is what the caller has to hear of; should this fail too, the next look at the run settles it.
+        Never raises, as the caller raises the error that led here. If it fails, the next process settles the load.
         """
         with suppress(Exception):
             self._write(run, load, _outcome(load, self._commit_of(load)))
 
-    def _settled(self, run: Run, load: Load) -> Run:
-        """The run after a load under way, whose process does not work on it any more, was finished or aborted."""
+    def _settle(self, run: Run, load: Load) -> Run:
+        """Record the outcome of a load that was interrupted, by whether its commit is there; returns the changed run."""
         version = self._commit_of(load)
         if version is None and self._may_commit(run, load):
-            # Its process may only have been suspended. It is disowned first, which ``alone`` sees when it looks again; then
-            # the fence stops the commit of one that has looked already.
+            # The process may only be suspended, and commit at any moment. The load is disowned first: if the process asks
+            # ``is_only_load`` after that, it stops. If it has asked already, its commit either comes before the fence, and
+            # is found now, or conflicts with the fence, and the process asks again. A process that ends between these
+            # steps leaves the load unsettled, and the next one repeats them.
             run = self._write(run, load, {"owner": ""})
             self.labels.fence()
             version = self._commit_of(load)
         return self._write(run, load, _outcome(load, version))
 
     def _may_commit(self, run: Run, load: Load) -> bool:
-        """Whether the process of a load is not known to have ended."""
+        """Whether the process of a load may still be running."""
         lease = self._leases.all().get(run.run_id)
         return lease is None or lease.token != load.token or not has_ended(lease.owner)
 
@@ -288,14 +305,14 @@ class Runs:
         return self.labels.find_commit(load.token, load.since if load.undone is None else load.undone)
 
     def _write(self, run: Run, load: Load, changes: Mapping[str, Any]) -> Run:
-        """Write changes of a load that is still under way, whatever else of the run was changed meanwhile."""
+        """Change a load in the ledger if it is still unsettled, whatever else of the run others change at the same time."""
         for _ in range(MAX_ATTEMPTS):
             rows = self._database.read("annotation_runs", where=f"run_id = {quote(run.run_id)}").to_pylist()
             if not rows:
-                return run  # forgotten by somebody
+                return run  # it was deleted
             run = Run.from_row(rows[0])
             if not any(known.token == load.token and known.is_unsettled for known in run.loads):
-                return run  # settled by somebody
+                return run  # another process settled it
             try:
                 return self.update(run, loads=_with(run, load, changes).loads)
             except RunBusy:
@@ -304,7 +321,7 @@ class Runs:
 
 
 def _outcome(load: Load, version: int | None) -> dict[str, Any]:
-    """What a load that did not end comes to, by the version that it made."""
+    """The final state of an interrupted load, by the version that its commit made, if it did."""
     if version is None:
         return {"state": "aborted" if load.state == "applying" else "applied", "undone": None}
     return (

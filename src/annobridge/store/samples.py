@@ -1,4 +1,4 @@
-"""The ``samples`` table: one row per image, with the user's own columns."""
+"""The ``samples`` table: one row per image or video, with the columns of users."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ from .errors import translate_errors
 from .media import FileMedia, Media
 from .tables import SIZES, Database, in_list
 
-_LOOK_UP = 10_000
+_IDS_PER_CONDITION = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class NewSampleIds:
-    """What identifies new samples: the ids of all, those that were given, and the files of those that were given no id."""
+    """What must be unique about new samples.
+
+    Attributes:
+        ids: the ids of all of them.
+        given: the ids that the caller gave.
+        files: the paths of the samples that were given no id.
+    """
 
     ids: pa.Array
     given: pa.Array
@@ -32,22 +38,22 @@ class NewSampleIds:
 
 
 class Samples:
-    """Reading and writing sample rows."""
+    """Reads and writes samples."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._commits = Commits(database, "samples")
 
     def schema(self) -> pa.Schema:
-        """The columns, the user's among them."""
+        """The columns, including those of users."""
         return self._database.table("samples").schema.remove_metadata()
 
     def count(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return self._database.count("samples")
 
     def prepare_rows(self, given: pa.Table) -> tuple[pa.Table, NewSampleIds]:
-        """Samples as rows that can be added, ids made where there are none, and what must be new about them."""
+        """Samples as rows to append, with new ids where they have none; and what must be unique about them."""
         self.require_writable()
         if "sample_id" not in given.column_names:
             given = given.append_column("sample_id", pa.nulls(given.num_rows, pa.string()))
@@ -64,7 +70,11 @@ class Samples:
         return rows, NewSampleIds(as_array(filled), as_array(filled.filter(had)), as_array(files.drop_null()))
 
     def require_new(self, identity: NewSampleIds, version: int | None = None) -> None:
-        """Raise ``InvalidLabels`` unless the samples are new: by their id, or by their file where they were given no id."""
+        """Raise ``InvalidLabels`` for samples that the dataset has already.
+
+        A sample that was given an id is compared by it, and another by its file. ``version`` is that of the table; by default
+        the newest.
+        """
         blank = identity.given.filter(pc.equal(pc.utf8_trim_whitespace(identity.given), ""))
         if len(blank):
             raise InvalidLabels("", [f"A new sample has the sample_id {blank[0].as_py()!r}; give it a text, or none."])
@@ -84,43 +94,47 @@ class Samples:
                 raise InvalidLabels("", [f"The dataset has a {what} {found[0].as_py()!r} already; {cure}."])
 
     def cast_columns(self, rows: pa.Table) -> pa.Table:
-        """Rows with the columns that the dataset has too in its types. Raises ``SchemaError`` for values that do not fit."""
+        """Cast the columns that the dataset has to its types. Raises ``SchemaError`` for values that do not fit."""
         schema = self.schema()
         known = {f.name: f for f in schema}
         columns = {n: _fitted(rows[n], known[n]) if n in known else rows[n] for n in rows.column_names}
         return pa.table(columns)
 
     def version(self) -> int:
-        """The version of the table now."""
+        """The newest version of the table."""
         return int(self._commits.latest().version)
 
     def append(self, given: pa.Schema, batches: Iterable[pa.RecordBatch], identity: NewSampleIds, checked: int) -> None:
-        """Add rows that fit, in one version; columns that the dataset does not have are made. One stream, bounded memory.
+        """Add rows in one version, in bounded memory.
 
-        ``checked`` is the version at which ``require_new`` was satisfied; it is asked again when others wrote since.
+        Args:
+            given: the schema of the batches. Columns that the dataset does not have are added to it.
+            batches: the rows, with the types of ``cast_columns``.
+            identity: what must be unique about them.
+            checked: the version for which ``require_new`` passed; it is checked again if others wrote since.
         """
         here = set(self.schema().names)
         if new := [f.with_nullable(True) for f in given if f.name not in here]:
             self._database.table("samples").add_columns(pa.schema(new))
         schema = self.schema()
-        whole = (
+        complete = (
             pa.RecordBatch.from_arrays(
                 [b[f.name] if f.name in given.names else pa.nulls(b.num_rows, f.type) for f in schema], schema=schema
             )
             for b in batches
         )
-        fragments = self._commits.write_fragments(whole, self._commits.latest(), schema)
+        fragments = self._commits.write_fragments(complete, self._commits.latest(), schema)
 
-        def appended(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
-            if table.version > checked + 1:  # one is the fence itself
+        def prepare_append(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
+            if table.version > checked + 1:  # the fence itself is one version
                 self.require_new(identity, table.version)
             return lance.LanceOperation.Append(fragments)
 
         if fragments:
-            self._commits.commit_fenced(appended)
+            self._commits.commit_fenced(prepare_append)
 
     def existing_ids(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Those of the ids that are in the dataset."""
+        """The ids that are in the dataset."""
         if not self.count():
             return pa.array([], pa.string())
         found = [
@@ -140,7 +154,7 @@ class Samples:
             raise SampleNotFound(f"The dataset has no sample {missing[0].as_py()!r}{more}; {cure}.")
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Stream samples."""
+        """Stream samples that meet an SQL condition, or all."""
         return self._database.scan("samples", columns, where)
 
     def evaluate(self, expression: str) -> Iterator[pa.RecordBatch]:
@@ -148,7 +162,7 @@ class Samples:
         return self._database.scan("samples", {"sample_id": "sample_id", "value": expression})
 
     def ids(self, where: str | None = None) -> pa.Array:
-        """The ids of the samples that match, in the order of the table."""
+        """The ids of the samples that meet an SQL condition, in the order of the table."""
         batches = [batch["sample_id"] for batch in self.scan(where, ["sample_id"])]
         return pa.concat_arrays(batches) if batches else pa.array([], pa.string())
 
@@ -159,22 +173,22 @@ class Samples:
         names = list(dict.fromkeys(["sample_id", *wanted]))
         schema = pa.schema([everything.field(n) for n in names])
         parts = []
-        for at in range(0, len(sample_ids), _LOOK_UP):
-            some = sample_ids.slice(at, _LOOK_UP)
+        for at in range(0, len(sample_ids), _IDS_PER_CONDITION):
+            some = sample_ids.slice(at, _IDS_PER_CONDITION)
             found = pa.Table.from_batches(self.scan(self._among(some), names), schema)
             parts.append(found.take(pc.index_in(some, value_set=as_array(found["sample_id"]))))
         rows = pa.concat_tables(parts) if parts else schema.empty_table()
         return rows.select(wanted)
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
-        """Fill in width and height, learnt from the files."""
+        """Set width and height, in pixels: one row of ``sizes`` for each id."""
         rows = size_rows(sample_ids, sizes)
         table = self._database.table("samples")
         with translate_errors(self._database.uri, "samples", "written"):
             table.merge_insert("sample_id").when_matched_update_all().execute(rows)
 
     def media(self, samples: pa.Table) -> Media:
-        """The media of some sample rows."""
+        """Access to the media of some samples."""
         return FileMedia.of(samples)
 
     def delete(self, sample_ids: Sequence[str]) -> None:
@@ -182,7 +196,7 @@ class Samples:
         self._database.delete("samples", in_list("sample_id", sample_ids))
 
     def require_writable(self) -> None:
-        """Raise ``StoreError`` unless samples can be written here."""
+        """Raise ``StoreError`` if the samples are an attached table, which is never written."""
 
     def _among(self, sample_ids: pa.Array) -> str:
         """The condition for some samples."""
@@ -190,7 +204,7 @@ class Samples:
 
 
 def size_rows(sample_ids: Sequence[str], sizes: np.ndarray) -> pa.Table:
-    """``SIZES`` from ``[width, height]`` of each sample."""
+    """Rows of ``SIZES``, from one ``[width, height]`` per sample."""
     rows = pa.table({"sample_id": pa.array(sample_ids, pa.string()), "width": sizes[:, 0], "height": sizes[:, 1]})
     return rows.cast(SIZES)
 

@@ -1,4 +1,4 @@
-"""The tables of one dataset."""
+"""All stores of one dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tables import Database
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The tables of a dataset, each behind its own verbs."""
+    """The database of a dataset, and an object for each kind of its data."""
 
     database: Database
     samples: Samples
@@ -28,18 +28,25 @@ class Stores:
 
     @classmethod
     def open(cls, database: Database) -> Stores:
-        """The stores of a database."""
+        """The stores of an open database."""
         labels = Labels(database)
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
         return cls(database, samples, labels, Runs(database, labels), Baseline(database))
 
     @contextmanager
     def changing_samples(self, purpose: str, wait: float = 0) -> Iterator[Hold]:
-        """Add or delete samples, with their labels, for the length of the block, while nobody else does.
+        """Hold the lease for adding or deleting samples with their labels.
 
-        Samples and labels are two tables, so this takes two commits. What makes them one: a label whose sample is not in
-        the dataset is not part of the dataset. So labels are added before their samples, and deleted after them, and the
-        commit of the samples is the moment at which both come or go.
+        Samples and labels are two tables, so this takes two commits. They act as one because a label without its sample does
+        not count: labels are added before their samples, and deleted after them. Both appear, or disappear, with the commit of
+        the samples; a process that ends between the two leaves labels that do not count.
+
+        Args:
+            purpose: what the caller does, as "is being imported into".
+            wait: how many seconds to wait for the lease at most.
+
+        Raises:
+            StoreError: another process holds the lease.
         """
         what = f"The dataset {self.database.uri!r}"
         with Leases(self.database).hold("samples", purpose, what, wait, busy=StoreError) as hold:

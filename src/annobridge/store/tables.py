@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
-from ..core.merge.reconcile import REPLACED
+from ..core.merge.output import REPLACED
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
 

@@ -1,4 +1,7 @@
-"""Views: chains of stages that are kept as data (a run remembers its view), and run in LanceDB when they are needed."""
+"""Evaluates views: chains of stages that are plain data, as runs store them.
+
+Each stage filters or reorders the samples that the one before returned.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,23 @@ Stage = Mapping[str, Any]  # {"verb": "match", …arguments}; JSON
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a view comes to: samples in order, and per field the conditions on its labels."""
+    """The result of a view: sample ids in order, and field → SQL conditions on its labels."""
 
     sample_ids: pa.Array
     label_filters: Mapping[str, tuple[str, ...]]
 
 
 def resolve(samples: Samples, labels: Labels, stages: Sequence[Stage]) -> Selection:
-    """Run the stages, each on the samples and on the labels that the one before left."""
-    leading = 0
+    """Evaluate the stages, each on the samples and labels that the one before selected."""
+    leading = 0  # the ``match`` stages at the start, which are one SQL condition
     while leading < len(stages) and stages[leading]["verb"] == "match":
         leading += 1
     where = " AND ".join(f"({s['where']})" for s in stages[:leading]) or None
-    left = Selection(samples.ids(where), {})
+    selected = Selection(samples.ids(where), {})
     for stage in stages[leading:]:
-        found = _RUN[stage["verb"]](samples, labels, left, stage)
-        left = Selection(found, _narrowed(left.label_filters, stage))
-    return left
+        found = _RUN[stage["verb"]](samples, labels, selected, stage)
+        selected = Selection(found, _narrowed(selected.label_filters, stage))
+    return selected
 
 
 def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[str, tuple[str, ...]]:
@@ -47,7 +50,7 @@ def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[s
 
 
 def label_condition(fields: Sequence[str], filters: Mapping[str, tuple[str, ...]]) -> str:
-    """The SQL condition for the labels of some fields, within a view's filters on labels."""
+    """The SQL condition for the labels of some fields that a view's filters on labels select."""
     free = [f for f in fields if f not in filters]
     parts = [field_condition(free)] if free else []
     for field in fields:
@@ -61,52 +64,52 @@ def _keep(found: pa.Array, wanted: pa.Array, invert: bool = False) -> pa.Array:
     return found.filter(pc.invert(inside) if invert else inside)
 
 
-def _match(samples: Samples, _: Labels, left: Selection, stage: Stage) -> pa.Array:
-    return _keep(left.sample_ids, samples.ids(stage["where"]))
+def _match(samples: Samples, _: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    return _keep(selected.sample_ids, samples.ids(stage["where"]))
 
 
-def _match_tags(samples: Samples, _: Labels, left: Selection, stage: Stage) -> pa.Array:
+def _match_tags(samples: Samples, _: Labels, selected: Selection, stage: Stage) -> pa.Array:
     tags = ", ".join(map(quote, stage["tags"]))
-    return _keep(left.sample_ids, samples.ids(f"array_has_any(tags, [{tags}])"))
+    return _keep(selected.sample_ids, samples.ids(f"array_has_any(tags, [{tags}])"))
 
 
-def _condition(left: Selection, stage: Stage) -> str:
-    """The SQL condition for the labels that a stage asks for, among those that are left of its field."""
-    return f"({label_condition([stage['field']], left.label_filters)}) AND ({stage['where']})"
+def _condition(selected: Selection, stage: Stage) -> str:
+    """The SQL condition for the labels that a stage matches, among those of its field that earlier stages selected."""
+    return f"({label_condition([stage['field']], selected.label_filters)}) AND ({stage['where']})"
 
 
-def _with_labels(_: Samples, labels: Labels, left: Selection, stage: Stage) -> pa.Array:
-    return _keep(left.sample_ids, labels.samples_with(_condition(left, stage)))
+def _with_labels(_: Samples, labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    return _keep(selected.sample_ids, labels.samples_with(_condition(selected, stage)))
 
 
-def _select(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
+def _select(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
     wanted = pc.unique(pa.array(stage["ids"], pa.string()))
-    return _keep(wanted, left.sample_ids) if stage.get("ordered") else _keep(left.sample_ids, wanted)
+    return _keep(wanted, selected.sample_ids) if stage.get("ordered") else _keep(selected.sample_ids, wanted)
 
 
-def _exclude(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
-    return _keep(left.sample_ids, pa.array(stage["ids"], pa.string()), invert=True)
+def _exclude(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    return _keep(selected.sample_ids, pa.array(stage["ids"], pa.string()), invert=True)
 
 
-def _limit(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
-    return left.sample_ids.slice(0, stage["count"])
+def _limit(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    return selected.sample_ids.slice(0, stage["count"])
 
 
-def _skip(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
-    return left.sample_ids.slice(min(stage["count"], len(left.sample_ids)))
+def _skip(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    return selected.sample_ids.slice(min(stage["count"], len(selected.sample_ids)))
 
 
-def _take(_: Samples, __: Labels, left: Selection, stage: Stage) -> pa.Array:
-    found = left.sample_ids
+def _take(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    found = selected.sample_ids
     rng = np.random.default_rng(stage["seed"])
     return found.take(pa.array(rng.permutation(len(found))[: stage["count"]]))
 
 
-def _sort_by(samples: Samples, labels: Labels, left: Selection, stage: Stage) -> pa.Array:
-    found = left.sample_ids
+def _sort_by(samples: Samples, labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    found = selected.sample_ids
     if not len(found):
         return found
-    keys = _label_counts(labels, left, stage) if "field" in stage else _values(samples, found, stage["by"])
+    keys = _label_counts(labels, selected, stage) if "field" in stage else _values(samples, found, stage["by"])
     try:
         order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid):
@@ -115,7 +118,7 @@ def _sort_by(samples: Samples, labels: Labels, left: Selection, stage: Stage) ->
 
 
 def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArray:
-    """What an expression on the columns of the samples gives for each."""
+    """The value of an SQL expression on the columns of the samples, for each sample of ``found``."""
     if expression in samples.schema().names:
         batches, value = samples.scan(None, list(dict.fromkeys(["sample_id", expression]))), expression
     else:
@@ -124,13 +127,13 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     return rows[value].take(pc.index_in(found, value_set=as_array(rows["sample_id"])))
 
 
-def _label_counts(labels: Labels, left: Selection, stage: Stage) -> pa.Array:
-    """How many labels each sample has of those that a stage asks for."""
-    found = left.sample_ids
-    counts = np.zeros(len(found) + 1, np.int64)  # the last is of samples that were not asked for
-    for batch in labels.scan(_condition(left, stage), ["sample_id"]):
-        place = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
-        counts += np.bincount(place, minlength=len(counts))
+def _label_counts(labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
+    """The number of labels that a stage matches, for each sample."""
+    found = selected.sample_ids
+    counts = np.zeros(len(found) + 1, np.int64)  # the last one counts the labels of all other samples
+    for batch in labels.scan(_condition(selected, stage), ["sample_id"]):
+        position = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
+        counts += np.bincount(position, minlength=len(counts))
     return pa.array(counts[:-1])
 
 

@@ -1,1 +1,1 @@
-"""Checks of labels: which rows cannot be stored or sent, and why."""
+"""Checks of labels: ``validate`` runs them, ``value_checks`` and ``shape_checks`` hold them."""

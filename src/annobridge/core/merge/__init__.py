@@ -1,1 +1,1 @@
-"""The three-way merge of one task: match → route → diff → restrict → reconcile."""
+"""The three-way merge of one task, in the order of its steps: match, route, diff, restrict, reconcile."""

@@ -1,4 +1,4 @@
-"""Shapes that people drew over the border of their image: how far they overhang, and cut back to it."""
+"""Shapes that were drawn over the border of their image: by how much, and clipping."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import numpy as np
 import pyarrow as pa
 
 from ..arrays import Bools, as_mask, list_lengths
-from ..checks.columns import Columns, Floats
-from ..checks.validate import TOLERANCE, clip
+from ..checks.label_columns import Floats, LabelColumns
+from ..checks.shape_checks import TOLERANCE
+from ..checks.validate import clip
 
 MODES = ("clip", "refuse")
-PIXEL_OF_UNKNOWN = 0.001  # of the width or height of an image whose size is not known
+PIXEL_OF_UNKNOWN = 0.001  # a pixel, as a share of the width or height, where the size of the image is not known
 
 
 def overhang(labels: pa.Table) -> Floats:
-    """How far each label lies outside its image, horizontally and vertically, as shares of its width and height.
+    """How far each label extends beyond its image: an array of (horizontal, vertical), as shares of its width and height.
 
-    What may lie outside (turned boxes, cuboids) does not overhang, nor does what is no number at all.
+    0 for shapes that may be outside (rotated boxes, cuboids), and for values that are not finite.
     """
-    table = Columns(labels)
+    table = LabelColumns(labels)
     over = np.zeros((table.size, 2))
     rows, boxes, upright = table.boxes
     with np.errstate(invalid="ignore"):
@@ -41,15 +42,15 @@ def overhang(labels: pa.Table) -> Floats:
 
 
 def within_a_pixel(over: Floats, sizes: Floats) -> Bools:
-    """Which labels overhang by a pixel at most; ``sizes`` are the width and height of their images, NaN if unknown."""
+    """Which labels overhang by a pixel at most. ``sizes`` are the (width, height) of their images in pixels; NaN if unknown."""
     pixel = np.where(np.isfinite(sizes) & (sizes > 0), 1 / np.fmax(sizes, 1), PIXEL_OF_UNKNOWN)
-    near: Bools = np.logical_and.reduce(over <= pixel * (1 + 1e-9) + TOLERANCE, axis=1)
+    within: Bools = np.logical_and.reduce(over <= pixel * (1 + 1e-9) + TOLERANCE, axis=1)
     over_any: Bools = np.logical_or.reduce(over > 0, axis=1)
-    return near & over_any
+    return within & over_any
 
 
-def clipped(labels: pa.Table, where: Bools) -> pa.Table:
-    """``labels`` with those at which ``where`` holds cut back to their images."""
+def clip_where(labels: pa.Table, where: Bools) -> pa.Table:
+    """``labels``, of which those at which ``where`` is true are clipped to their images."""
     order = np.arange(labels.num_rows)
     order[where] = labels.num_rows + np.arange(int(where.sum()))
     both = pa.concat_tables([labels, clip(labels.filter(pa.array(where)))])

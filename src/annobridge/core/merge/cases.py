@@ -1,4 +1,4 @@
-"""Cases: what happened to each label that the tool changed, on both sides. One case for each label."""
+"""Cases: what happened on both sides to each label that the tool changed. Every label has exactly one case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Case(IntEnum):
         deleted       unchanged         DELETE              delete it           delete it
         deleted       changed           DELETED_AND_EDITED  delete it           keep ours
         deleted       deleted           DELETED_ON_BOTH     –                   –
-        any           any               REFUSED             nothing is done: a restriction, or its place is taken
+        any           any               REFUSED             nothing is done: not allowed, or a second label of its sample
 
     The baseline follows where the two sides agree afterwards. It stays as it is after REFUSED and where ours was kept, so
     that the next plan shows the difference again.

@@ -1,11 +1,11 @@
-"""What a plan comes to, counted: the changed labels one by one, the classes before and after, the images they are on."""
+"""Summaries of a plan: a row for each changed label, counts by class before and after, counts by sample."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ACTIONS = ("delete", "edit", "add")  # what is lost comes first
+ACTIONS = ("delete", "edit", "add")  # deletions are listed first
 CHANGED = pa.schema(
     [
         pa.field("label_id", pa.string()),
@@ -21,26 +21,28 @@ CHANGED = pa.schema(
 def changed(before: pa.Table, writes: pa.Table) -> pa.Table:
     """``CHANGED``, a row for each label: deletions first, then edits, then additions.
 
+    ``before`` has the labels that are replaced (``REPLACED``), ``writes`` those that are written (``WRITES``).
+
     >>> before = pa.table({"label_id": ["a"], "sample_id": ["s"], "field": ["f"], "action": ["edit"], "label": ["car"]})
     >>> changed(before, pa.table({"label_id": ["a"], "label": ["bus"]})).to_pylist()[0]["after"]
     'bus'
     """
-    place = pc.index_in(before["label_id"], value_set=writes["label_id"].combine_chunks().cast(pa.string()))
+    index = pc.index_in(before["label_id"], value_set=writes["label_id"].combine_chunks().cast(pa.string()))
     names = ["label_id", "sample_id", "field", "action", "label"]
-    rows = [*(before[name] for name in names), writes["label"].take(place)]
+    rows = [*(before[name] for name in names), writes["label"].take(index)]
     table = pa.table([column.cast(pa.string()) for column in rows], schema=CHANGED)
     return pa.concat_tables(table.filter(pc.equal(table["action"], action)) for action in ACTIONS)
 
 
 def class_pairs(rows: pa.Table) -> pa.Table:
-    """How many labels of a field had which class and have which: a confusion table, the most frequent first."""
+    """A confusion table: the number of labels for each field, class before and class after; the most frequent first."""
     counted = rows.group_by(["field", "before", "after"], use_threads=False).aggregate([([], "count_all")])
     counted = counted.rename_columns(["field", "before", "after", "labels"])
     return counted.sort_by([("labels", "descending"), ("field", "ascending")])
 
 
 def by_sample(rows: pa.Table) -> pa.Table:
-    """How many labels of a sample are deleted, edited and added; those with the most changes first."""
+    """The number of deleted, edited and added labels of each sample; samples with the most changes first."""
     ones = {action: pc.equal(rows["action"], action).cast(pa.int64()) for action in ACTIONS}
     counted = pa.table({"sample_id": rows["sample_id"], **ones})
     counted = counted.group_by("sample_id", use_threads=False).aggregate([(action, "sum") for action in ACTIONS])
@@ -50,7 +52,7 @@ def by_sample(rows: pa.Table) -> pa.Table:
 
 
 def shares(counts: list[int], limit: int) -> list[int]:
-    """How many rows of each part to show, ``limit`` in all: each part has some where that is possible, the first the most.
+    """How many rows of each list to show, ``limit`` in all: as evenly as possible, and what is left over goes to the first lists.
 
     >>> shares([40, 40, 3], 20), shares([0, 5, 100], 20), shares([2, 2, 2], 1)
     ([9, 8, 3], [0, 5, 15], [1, 0, 0])

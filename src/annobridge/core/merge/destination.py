@@ -1,8 +1,8 @@
-"""Destination: the result of a load carried into another field, while the field that was sent stays as it is.
+"""Destination: write the result of a load into another field, and leave the field that was sent as it is.
 
-The other field gets what the field itself would have become. Its labels have ids of their own, derived from those of the
-originals; restrictions and conflicts are those of the field that was sent. Loading again merges with what was done to
-the other field meanwhile, by a baseline of its own.
+The destination gets copies of the labels that the field itself would have after the load. Their ids are derived from those of
+the originals; restrictions and conflicts are those of the field that was sent. The copies have a baseline of their own, so that
+the next load merges with edits of the destination.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from .. import ids
 from ..arrays import filter_rows
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
-from .reconcile import Merged, Provenance, merge
+from .output import Merged, Provenance
+from .reconcile import merge
 
-_MARK = "\n"  # how the remote id of a carried label begins; no tool's own id does
+_COPY_PREFIX = "\n"  # the remote ids of copies start with it; those of a tool never do
 
 
 def resolve(given: str | Mapping[str, str] | None, schema: LabelSchema) -> dict[str, str]:
-    """Field → destination, from what was given: one name is enough for one field, and each must be one that can be."""
+    """Field → destination, from the option ``dest_field``: a mapping, or one name if the run has one field.
+
+    Raises:
+        SchemaError: a field is not one of the run, or a destination is not possible.
+    """
     fields = list(schema.fields)
     if isinstance(given, str):
         if len(fields) != 1:
@@ -47,69 +52,84 @@ def resolve(given: str | Mapping[str, str] | None, schema: LabelSchema) -> dict[
 
 
 def _problem(target: str, source: FieldSchema, schema: LabelSchema) -> str | None:
-    """What is wrong with a name as a destination."""
-    bare = target.removeprefix(FRAMES)
+    """Why a field cannot be the destination; ``None`` if it can."""
+    bare_name = target.removeprefix(FRAMES)
     if target in schema.fields:
         return "which is a field of the run itself; choose another."
     if not is_field_name(target):
         return "which is not a name; use letters, digits and _."
-    if source.in_video and bare == target:
+    if source.in_video and bare_name == target:
         return f"but labels of video frames need a field of frames; give {FRAMES + target!r}."
-    if not source.in_video and bare != target:
-        return f"which is a field of video frames; give {bare!r}."
+    if not source.in_video and bare_name != target:
+        return f"which is a field of video frames; give {bare_name!r}."
     return None
 
 
-def singles(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
+def single_label_fields(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
     """The fields, destinations among them, that hold one label per sample."""
     own = [spec.name for spec in schema.fields.values() if spec.type in SINGLE]
     return [*own, *(destinations[name] for name in own if name in destinations)]
 
 
-def split(base: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The baseline of what was sent, and that of what was carried into other fields."""
-    carried = pc.starts_with(base["remote_id"], _MARK)
-    return filter_rows(base, pc.invert(carried)).combine_chunks(), base.filter(carried).combine_chunks()
+def split_baseline(base: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The baseline of the labels that were sent, and that of the copies in destinations."""
+    is_copy = pc.starts_with(base["remote_id"], _COPY_PREFIX)
+    return filter_rows(base, pc.invert(is_copy)).combine_chunks(), base.filter(is_copy).combine_chunks()
 
 
-def carry(
+def redirect(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
     fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance,
 ) -> Merged:  # fmt: skip
-    """``merged`` with what concerns ``fields`` (field → destination) done there and not in the field itself."""
-    to = pa.array(list(fields))
-    result = _outcome(merged, sent, ours, to)
+    """``merged``, with the changes of some fields made in their destinations instead.
+
+    Args:
+        merged: the merge of the fields that were sent.
+        sent: the baseline of the labels that were sent.
+        copies: the baseline of the copies.
+        ours: ``OURS``, the labels of the dataset in the fields and their destinations.
+        returned: the ids of the samples that the tool returned.
+        fields: field → destination.
+        single: the fields that hold one label per sample.
+        policy: who wins a conflict in a destination.
+        provenance: as for ``merge``.
+    """
+    redirected = pa.array(list(fields))
+    result = _labels_after_load(merged, sent, ours, redirected)
     result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
-    theirs = _copies(result, fields, provenance.run_id)
-    there = merge(
+    theirs = _as_copies(result, fields, provenance.run_id)
+    in_destination = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
         theirs, ours, returned, LabelSchema({}), single, policy, provenance,
     )  # fmt: skip
-    here = {n: _without(getattr(merged, n), to) for n in ("writes", "replaced", "baseline")}
-    both = {n: pa.concat_tables([here.get(n, getattr(merged, n)), getattr(there, n)]) for n in Merged.__slots__}
+    elsewhere = {n: _without_fields(getattr(merged, n), redirected) for n in ("writes", "replaced", "baseline")}
+    both = {
+        n: pa.concat_tables([elsewhere.get(n, getattr(merged, n)), getattr(in_destination, n)])
+        for n in Merged.__slots__
+    }
     return replace(merged, **both)
 
 
-def _without(rows: pa.Table, fields: pa.Array) -> pa.Table:
+def _without_fields(rows: pa.Table, fields: pa.Array) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["field"], value_set=fields)))
 
 
-def _outcome(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
-    """The labels of the run as the load would leave them."""
-    known = pc.is_in(ours["label_id"], value_set=sent["label_id"].combine_chunks())
-    gone = pc.is_in(ours["label_id"], value_set=merged.replaced["label_id"].combine_chunks())
-    kept = ours.filter(pc.and_(known, pc.invert(gone))).select(LABELS.names)
+def _labels_after_load(merged: Merged, sent: pa.Table, ours: pa.Table, fields: pa.Array) -> pa.Table:
+    """The labels of the run as they would be after the load."""
+    was_sent = pc.is_in(ours["label_id"], value_set=sent["label_id"].combine_chunks())
+    replaced = pc.is_in(ours["label_id"], value_set=merged.replaced["label_id"].combine_chunks())
+    kept = ours.filter(pc.and_(was_sent, pc.invert(replaced))).select(LABELS.names)
     rows = pa.concat_tables([kept, merged.writes.select(LABELS.names)])
     return rows.filter(pc.is_in(rows["field"], value_set=fields)).combine_chunks()
 
 
-def _copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
+def _as_copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
     codes = pc.index_in(rows["field"], value_set=pa.array(list(fields)))
     target = pa.array(list(fields.values()), pa.string()).take(codes.combine_chunks())
-    keys = pc.binary_join_element_wise(target, rows["label_id"].combine_chunks(), _MARK)
-    remote = pc.binary_join_element_wise(pa.repeat("", rows.num_rows), rows["label_id"].combine_chunks(), _MARK)
-    bare = rows.drop_columns(["label_id", "field", "rev", "run", "tool"])
-    out = conform(bare, REMOTE, remote_id="")
+    keys = pc.binary_join_element_wise(target, rows["label_id"].combine_chunks(), _COPY_PREFIX)
+    remote = pc.binary_join_element_wise(pa.repeat("", rows.num_rows), rows["label_id"].combine_chunks(), _COPY_PREFIX)
+    others = rows.drop_columns(["label_id", "field", "rev", "run", "tool"])
+    out = conform(others, REMOTE, remote_id="")
     for name, column in (("label_id", ids.derive(run_id, keys.to_pylist())), ("field", target), ("remote_id", remote)):
         out = out.set_column(out.column_names.index(name), REMOTE.field(name), column)
     return out

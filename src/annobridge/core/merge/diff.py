@@ -1,4 +1,4 @@
-"""Diff: what the tool changed since the baseline, component by component, as columns."""
+"""Diff: what the tool changed since the baseline, component by component, as boolean columns."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ..arrays import Bools, as_array, not_null
 from ..compare import equal_rows
 from ..labels import COMPONENTS
 
-PREFIX = "attributes."
+ATTRIBUTE_PREFIX = "attributes."  # of the names of components that are attributes
+_COMPARED = (*(column for columns in COMPONENTS.values() for column in columns), "attributes")
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The labels that the tool added, edited or deleted; ``base`` and ``theirs`` are aligned, null where absent.
 
-    ``edited`` says, for each component, at which rows the two differ; rows that are on one side only differ in none.
+    ``edited`` has, for each component, the rows at which the two differ. It has no rows that are on one side only.
     """
 
     base: pa.Table
@@ -34,61 +35,67 @@ class Changes:
 
     @property
     def added(self) -> Bools:
-        """Labels that the tool has and the baseline has not."""
+        """Labels that only the tool has."""
         return self.in_theirs & ~self.in_base
 
     @property
     def deleted(self) -> Bools:
-        """Labels that the baseline has and the tool has not."""
+        """Labels that only the baseline has."""
         return self.in_base & ~self.in_theirs
 
     @property
     def on_both(self) -> Bools:
-        """Labels that both have, with other values."""
+        """Labels that both have, with different values."""
         return self.in_base & self.in_theirs
 
 
 def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
-    """Compare ``theirs`` (matched and routed) with ``base``. A label whose sample the tool did not return is not deleted."""
-    place = pc.index_in(theirs["label_id"], value_set=as_array(base["label_id"])).combine_chunks()
-    known = not_null(place)
-    t_both, b_both = np.flatnonzero(known), place.drop_null().to_numpy()
-    differ = ~same(base, theirs, b_both, t_both)
-    t_new = np.flatnonzero(~known)
-    gone = np.ones(base.num_rows, bool)
-    gone[b_both] = False
-    gone &= pc.is_in(base["sample_id"], value_set=returned).to_numpy()
-    b_gone = np.flatnonzero(gone)
-    edits, adds, deletes = int(differ.sum()), len(t_new), len(b_gone)
-    b = take(base, np.concatenate([b_both[differ], np.full(adds, -1), b_gone]))
-    t = take(theirs, np.concatenate([t_both[differ], t_new, np.full(deletes, -1)]))
-    kinds = np.repeat([0, 1, 2], [edits, adds, deletes])
-    return Changes(b, t, kinds != 1, kinds != 2, components_differ(b, t, kinds == 0))
+    """Compare the labels of the tool with the baseline.
+
+    Args:
+        base: ``BASELINE``.
+        theirs: ``REMOTE``, matched and routed.
+        returned: the ids of the samples that the tool returned; missing labels of other samples are not deleted.
+    """
+    index = pc.index_in(theirs["label_id"], value_set=as_array(base["label_id"])).combine_chunks()
+    known = not_null(index)
+    their_known, base_known = np.flatnonzero(known), index.drop_null().to_numpy()  # the rows of labels on both sides
+    differ = ~same_components(base, theirs, base_known, their_known)
+    new = np.flatnonzero(~known)
+    missing = np.ones(base.num_rows, bool)
+    missing[base_known] = False
+    missing &= pc.is_in(base["sample_id"], value_set=returned).to_numpy()
+    deleted = np.flatnonzero(missing)
+    base = take_or_null(base, np.concatenate([base_known[differ], np.full(len(new), -1), deleted]))
+    theirs = take_or_null(theirs, np.concatenate([their_known[differ], new, np.full(len(deleted), -1)]))
+    change = np.repeat(["edit", "add", "delete"], [int(differ.sum()), len(new), len(deleted)])
+    return Changes(base, theirs, change != "add", change != "delete", components_differ(base, theirs, change == "edit"))
 
 
-def take(table: pa.Table, index: np.ndarray) -> pa.Table:
-    """Rows by number; -1 gives a row of nulls."""
-    if not table.num_rows:  # nothing to point at: Arrow refuses even a null index into no chunks
+def take_or_null(table: pa.Table, index: np.ndarray) -> pa.Table:
+    """The rows with these numbers; -1 gives a row of nulls."""
+    if not table.num_rows:  # Arrow refuses even null indices into a table without chunks
         return pa.Table.from_arrays([pa.nulls(len(index), f.type) for f in table.schema], schema=table.schema)
     return table.take(pa.array(np.maximum(index, 0), mask=index < 0))
 
 
-def same(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
-    """Whether all components of some rows of ``a`` equal those of some rows of ``b``, pair by pair."""
+def same_components(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
+    """Whether rows of ``a`` equal rows of ``b`` in all components: ``a_rows[i]`` is compared with ``b_rows[i]``."""
     out = np.ones(len(a_rows), bool)
-    for name in (*(c for columns in COMPONENTS.values() for c in columns), "attributes"):
+    for name in _COMPARED:
         left, right = a[name], b[name]
-        if left.null_count < len(left) or right.null_count < len(right):  # most columns are for other kinds
+        if left.null_count < len(left) or right.null_count < len(right):  # most kinds use few of the columns
             out &= equal_rows(as_array(left).take(pa.array(a_rows)), as_array(right).take(pa.array(b_rows)))
     return out
 
 
 def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, np.ndarray]:
-    """Per component, at which rows (of those in ``among``) two aligned tables differ."""
+    """By component, the rows at which two aligned tables differ, among those where ``among`` is true. Components in which no row
+    differs are left out.
+    """
     out = {}
     at = pa.array(np.flatnonzero(among))
-    compared = [c for columns in COMPONENTS.values() for c in columns] + ["attributes"]
-    left, right = a.select(compared).take(at), b.select(compared).take(at)
+    left, right = a.select(_COMPARED).take(at), b.select(_COMPARED).take(at)
 
     def spread(differ: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(among), bool)
@@ -101,5 +108,5 @@ def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, 
         )
     for name in sorted(attributes.names(left["attributes"]) | attributes.names(right["attributes"])):
         values = (attributes.values(side["attributes"], name) for side in (left, right))
-        out[PREFIX + name] = spread(~equal_rows(*values))
+        out[ATTRIBUTE_PREFIX + name] = spread(~equal_rows(*values))
     return {c: rows for c, rows in out.items() if rows.any()}

@@ -1,4 +1,4 @@
-"""Findings: what a load did not do, each with the label it is about and the reason. Nothing is dropped without one."""
+"""Findings: what a load did not take from the tool: a row for each label and component, with the reason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from .. import attributes
 from ..labels import COMPONENTS, KIND_TYPES
-from .diff import PREFIX
+from .diff import ATTRIBUTE_PREFIX
 
-_POINTS = 3  # of a shape, shown
-_EXAMPLES, _SHOWN = 3, 80  # values of a reason, and characters of a value
+_POINTS = 3  # points of a shape that are shown
+_EXAMPLES, _SHOWN = 3, 80  # values that are shown for a reason, and characters of each
 FINDINGS = pa.schema(
     [
         pa.field("label_id", pa.string()),
@@ -22,7 +22,7 @@ FINDINGS = pa.schema(
         pa.field("field", pa.string()),
         pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME | type | field
         pa.field("reason", pa.string()),
-        pa.field("base", pa.string()),  # what was sent, where it has a short form
+        pa.field("base", pa.string()),  # the values as text, where they have a short form
         pa.field("ours", pa.string()),
         pa.field("theirs", pa.string()),
     ]
@@ -30,10 +30,14 @@ FINDINGS = pa.schema(
 
 
 def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array, **sides: pa.Table) -> pa.Table:
-    """One finding for each row of ``rows`` (with label_id, sample_id, field) at which ``where`` holds.
+    """``FINDINGS``: one for each row at which ``where`` is true.
 
-    ``reason`` is one for all, or a column as long as ``rows``. ``sides`` are tables as long, of which ``base``, ``ours``
-    and ``theirs`` show the component's value.
+    Args:
+        rows: a table with label_id, sample_id and field.
+        where: a boolean array as long as ``rows``.
+        component: the component that all of the findings are about.
+        reason: one reason for all, or a column as long as ``rows``.
+        **sides: ``base``, ``ours`` and ``theirs``: tables as long as ``rows``, whose values of the component are shown.
     """
     at = pa.array(np.flatnonzero(where))
     columns = {name: rows[name].take(at) for name in ("label_id", "sample_id", "field")}
@@ -45,12 +49,12 @@ def of(rows: pa.Table, where: np.ndarray, component: str, reason: str | pa.Array
 
 
 def by_remote_id(theirs: pa.Table) -> pa.Table:
-    """Labels of the tool that are not matched yet: in findings, they are named by the tool's own id."""
+    """Labels that are not matched yet, for findings that name them by the tool's own id."""
     return theirs.set_column(theirs.column_names.index("label_id"), "label_id", theirs["remote_id"])
 
 
 def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
-    """A short form of a component's value, for people to compare; null where it has none."""
+    """The value of a component as short text; null where it has none."""
     if component == "label":
         return pc.coalesce(rows["label"], rows["value"])
     if component == "index":
@@ -62,13 +66,13 @@ def text(rows: pa.Table, component: str) -> pa.Array | pa.ChunkedArray:
         return pa.array([KIND_TYPES.get(kind, kind) for kind in kinds], pa.string())
     if component == "spatial":
         return pa.array(map(_shape, *(rows[name] for name in COMPONENTS["spatial"])), pa.string())
-    if component.startswith(PREFIX):
-        return attributes.values(rows["attributes"], component.removeprefix(PREFIX))
+    if component.startswith(ATTRIBUTE_PREFIX):
+        return attributes.values(rows["attributes"], component.removeprefix(ATTRIBUTE_PREFIX))
     return pa.nulls(rows.num_rows, pa.string())
 
 
 def _shape(*scalars: pa.Scalar) -> str | None:
-    """Where a label lies, in few words; findings are few, so row by row."""
+    """The shape of one label as short text. Row by row, as findings are few."""
     row = dict(zip(COMPONENTS["spatial"], scalars, strict=True))
     words = [name for name in ("closed", "filled") if row[name].as_py()]
     if row["bounding_box"].is_valid:
@@ -91,7 +95,7 @@ def _numbers(values: Iterable[float]) -> str:
 
 
 def summary(batches: Iterable[pa.RecordBatch]) -> str:
-    """The reasons in unexpected rows, each with how often it occurs and some of what it is about."""
+    """One line about rows of ``UNEXPECTED``: each reason with its count and a few of the values."""
     counts: Counter[str] = Counter()
     values: dict[str, dict[str, None]] = {}
     for batch in batches:
@@ -99,10 +103,10 @@ def summary(batches: Iterable[pa.RecordBatch]) -> str:
         groups = pa.Table.from_batches([batch]).group_by(columns, use_threads=False).aggregate([([], "count_all")])
         for row in groups.to_pylist():
             counts[row["reason"]] += row["count_all"]
-            said = values.setdefault(row["reason"], {})
-            if row["theirs"] is not None and len(said) <= _EXAMPLES:
-                name = f"{row['component']} = " if row["component"].startswith(PREFIX) else ""
-                said[name + row["theirs"][:_SHOWN]] = None
+            examples = values.setdefault(row["reason"], {})
+            if row["theirs"] is not None and len(examples) <= _EXAMPLES:
+                name = f"{row['component']} = " if row["component"].startswith(ATTRIBUTE_PREFIX) else ""
+                examples[name + row["theirs"][:_SHOWN]] = None
     return ", ".join(f"{n} × {reason}{_examples(list(values[reason]))}" for reason, n in counts.most_common())
 
 

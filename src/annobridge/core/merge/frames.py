@@ -1,4 +1,4 @@
-"""Frames: a label has a frame number if it is in a field of a video's frames, and only then."""
+"""Frame numbers: labels in a field of video frames have one, and no others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import pyarrow.compute as pc
 from ..arrays import Bools, as_array, as_mask, equal, not_null
 from ..schema import FRAMES
 from . import findings
-from .match import key_of
+from .match import sample_keys
 
 
-def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
-    """``theirs`` (not matched yet) with the frame numbers on images as they were sent, and findings for those that
-    were not. An image is all there is, so the label itself is taken.
+def without_frames_on_images(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """``theirs`` (not matched yet) without frame numbers on images, and a finding for each that is removed.
+
+    A frame number that was sent is kept. The label itself is taken: it can only be about the image.
     """
     number = as_array(theirs["frame_number"])
-    sent = as_array(base["frame_number"]).take(pc.index_in(key_of(theirs), value_set=key_of(base)))
+    sent = as_array(base["frame_number"]).take(pc.index_in(sample_keys(theirs), value_set=sample_keys(base)))
     wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
     if not wrong.any():
         return theirs, findings.FINDINGS.empty_table()
@@ -30,14 +31,16 @@ def left_out(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Tab
 
 
 def misplaced(base: pa.Table, theirs: pa.Table) -> Iterator[tuple[str, Bools]]:
-    """Reasons, and the rows of ``theirs`` for which they hold and did not for the same row of ``base``."""
+    """Each reason why labels are not in a field for their frame, with the rows of ``theirs`` that have it, and of which the aligned
+    row of ``base`` does not.
+    """
     for reason, on_frame in (
         ("it is on a frame, and its field is not a field of frames", True),
         ("it is on no frame, and its field is a field of frames", False),
     ):
-        bad = _is_misplaced(theirs, on_frame) & ~_is_misplaced(base, on_frame)
-        if bad.any():
-            yield reason, bad
+        rows = _is_misplaced(theirs, on_frame) & ~_is_misplaced(base, on_frame)
+        if rows.any():
+            yield reason, rows
 
 
 def _is_misplaced(labels: pa.Table, on_frame: bool) -> Bools:

@@ -1,4 +1,4 @@
-"""Patch: rows of one table with columns or components of another, aligned with it."""
+"""Patch: replace columns or components in rows of a table with those of another, aligned table."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pyarrow as pa
 from .. import attributes
 from ..arrays import Bools
 from ..labels import COMPONENTS
-from .diff import PREFIX
+from .diff import ATTRIBUTE_PREFIX
 
 
 def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:
     """``rows`` with some columns of ``other`` at the rows of ``where``."""
-    pick = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
+    index = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
     for name in columns:
         both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
-        rows = rows.set_column(rows.column_names.index(name), name, both.take(pick))
+        rows = rows.set_column(rows.column_names.index(name), name, both.take(index))
     return rows
 
 
@@ -26,8 +26,8 @@ def with_components(rows: pa.Table, other: pa.Table, taken: Mapping[str, Bools])
     """``rows`` with components of ``other``, each at the rows where it is taken."""
     values = {}
     for component, where in taken.items():
-        if component.startswith(PREFIX):
-            name = component.removeprefix(PREFIX)
+        if component.startswith(ATTRIBUTE_PREFIX):
+            name = component.removeprefix(ATTRIBUTE_PREFIX)
             values[name] = (where, attributes.column(other["attributes"], name))
         elif where.any():
             rows = with_columns(rows, other, COMPONENTS[component], where)

@@ -1,7 +1,7 @@
-"""Precision: numbers that the tool did not change keep their bits, whatever it rounds or converts.
+"""Precision: coordinates that nobody changed in the tool keep their exact value, however the tool rounds or converts.
 
-A tool that keeps pixels or percents gives the whole box anew when one side of it was moved, and all points of a polygon when
-one was. Each number is compared with what the tool gave back for it when it was sent.
+A tool that stores pixels or percentages returns all numbers of a box when one side was moved, and all points of a polygon when
+one was. Each number is compared with the baseline: the number that the tool returned when the label was sent.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import pyarrow.compute as pc
 from ..arrays import Bools, as_array, as_mask, list_lengths, replace_values
 from ..labels import LABELS
 
-SAME = 1e-9  # of the image: far below a pixel, far above what conversions lose
+SAME = 1e-9  # relative to the image: far less than a pixel, and far more than conversions lose
 
 
 def keep_unchanged(theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bools) -> pa.Table:
-    """``theirs`` with the numbers of ``ours`` where the tool has what ``base`` says, at the rows of ``where``.
+    """At the rows of ``where``: ``theirs`` with the numbers of ``ours`` wherever those of the tool equal the baseline.
 
-    The tables are aligned. Points are compared where a shape has as many of them, in as many parts, as before.
+    The three tables are aligned. Points are compared if the shape has the same number of parts and points as before.
     """
     at = np.flatnonzero(where)
     if not len(at):
         return theirs
     rows = pa.array(at)
     for name, restored in (("bounding_box", _boxes), ("rotation", _numbers), ("points", _points)):
-        some = [as_array(side[name]).take(rows) for side in (theirs, base, ours)]
-        whole = as_mask(some[0].is_valid()) & as_mask(some[1].is_valid()) & as_mask(some[2].is_valid())
-        if whole.any():
-            keep = pa.array(np.flatnonzero(whole))
-            new = restored(*(side.take(keep) for side in some))
-            column = replace_values(as_array(theirs[name]), at[whole], new.cast(LABELS.field(name).type))
+        sides = [as_array(side[name]).take(rows) for side in (theirs, base, ours)]
+        present = np.logical_and.reduce([as_mask(side.is_valid()) for side in sides])
+        if present.any():
+            keep = pa.array(np.flatnonzero(present))
+            new = restored(*(side.take(keep) for side in sides))
+            column = replace_values(as_array(theirs[name]), at[present], new.cast(LABELS.field(name).type))
             theirs = theirs.set_column(theirs.column_names.index(name), theirs.schema.field(name), column)
     return theirs
 
@@ -51,11 +51,11 @@ def _boxes(theirs: pa.Array, base: pa.Array, ours: pa.Array) -> pa.Array:
 
 
 def _points(theirs: pa.ListArray, base: pa.ListArray, ours: pa.ListArray) -> pa.ListArray:
-    alike = _same_shape(theirs, base) & _same_shape(theirs, ours)
-    keep = pa.array(np.flatnonzero(alike))
-    leaves = [side.take(keep).flatten().flatten().flatten() for side in (theirs, base, ours)]
-    new = _nested(theirs.take(keep), _numbers(*leaves))
-    return replace_values(theirs, np.flatnonzero(alike), new.cast(theirs.type))
+    same_shape = _same_shape(theirs, base) & _same_shape(theirs, ours)
+    keep = pa.array(np.flatnonzero(same_shape))
+    numbers = [side.take(keep).flatten().flatten().flatten() for side in (theirs, base, ours)]
+    new = _nested(theirs.take(keep), _numbers(*numbers))
+    return replace_values(theirs, np.flatnonzero(same_shape), new.cast(theirs.type))
 
 
 def _same_shape(a: pa.ListArray, b: pa.ListArray) -> Bools:
@@ -66,18 +66,18 @@ def _same_shape(a: pa.ListArray, b: pa.ListArray) -> Bools:
     owner = np.repeat(np.flatnonzero(same), list_lengths(a)[same])
     same[owner[list_lengths(inner[0]) != list_lengths(inner[1])]] = False
     for side in (a, b):
-        void = as_mask(side.flatten().flatten().is_null())
+        null = as_mask(side.flatten().flatten().is_null())
         points = np.repeat(np.repeat(np.arange(len(side)), list_lengths(side)), list_lengths(side.flatten()))
-        same[points[void]] = False
+        same[points[null]] = False
     result: Bools = same
     return result
 
 
-def _nested(like: pa.ListArray, leaves: pa.Array) -> pa.ListArray:
-    points = pa.FixedSizeListArray.from_arrays(leaves, 2)
-    rings = pa.ListArray.from_arrays(_ends(like.flatten()), points)
-    return pa.ListArray.from_arrays(_ends(like), rings)
+def _nested(like: pa.ListArray, numbers: pa.Array) -> pa.ListArray:
+    points = pa.FixedSizeListArray.from_arrays(numbers, 2)
+    rings = pa.ListArray.from_arrays(_offsets(like.flatten()), points)
+    return pa.ListArray.from_arrays(_offsets(like), rings)
 
 
-def _ends(lists: pa.Array) -> pa.Array:
+def _offsets(lists: pa.Array) -> pa.Array:
     return pc.cast(pa.array(np.concatenate([[0], np.cumsum(list_lengths(lists))])), pa.int32())

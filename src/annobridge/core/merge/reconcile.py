@@ -11,57 +11,26 @@ refused, or kept against the tool, stays out of the new baseline, so that the ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import attributes
-from ..arrays import Bools, any_of, as_array, as_mask, equal
+from ..arrays import Bools, any_of, as_array, as_mask
 from ..checks import validate
 from ..compare import equal_rows
-from ..labels import BASELINE, LABELS, LOCAL, conform
 from ..schema import LabelSchema
 from . import findings, single_label
 from .cases import Case, classify
-from .diff import PREFIX, Changes, components_differ, diff, take
+from .diff import ATTRIBUTE_PREFIX, components_differ, diff
 from .findings import FINDINGS
-from .patch import component_lists, with_columns, with_components
-from .precision import keep_unchanged
+from .output import Merged, Provenance, RowWriter
+from .patch import with_columns, with_components
 from .restrict import Allowed, refuse, restrict, was_sent
-
-_ACTION = [
-    pa.field("action", pa.string()),  # add | edit | delete
-    pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
-]
-WRITES = pa.schema([*LABELS, *_ACTION])
-# What a write replaces: the label as it was, and the address of its row (null payload: there was no label).
-REPLACED = pa.schema(
-    [
-        *(f.with_nullable(True) for f in LABELS),
-        *_ACTION,
-        pa.field("task", pa.string()),
-        pa.field("_rowaddr", pa.uint64()),
-        pa.field("_rowid", pa.uint64()),
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Which load writes, and when; and what the baselines of earlier loads stand for."""
-
-    run: str
-    run_id: str
-    task: str
-    load: int
-    tool: str
-    time: datetime
-    versions: Mapping[int, int]  # load -> the version of ``labels`` that its part of the baseline stands for
+from .sides import Sides, align, with_all_attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +42,6 @@ class Wording:
     deleted_here: str = "deleted here and edited in the tool"
     present: str = "the same label is here with other values"
     kept: str = "{policy} is kept"
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The result for one task. ``writes`` are rows to put, ``replaced`` the rows that they replace, and those to delete."""
-
-    writes: pa.Table  # WRITES
-    replaced: pa.Table  # REPLACED
-    baseline: pa.Table  # BASELINE
-    refused: pa.Table  # FINDINGS
-    conflicts: pa.Table  # FINDINGS
 
 
 def merge(
@@ -104,10 +62,10 @@ def merge(
         wording: the reasons of conflicts; those of a load by default.
     """
     allowed = restrict(changes := diff(base, theirs, returned), schema)
-    sides = _align(changes, allowed, ours, provenance.versions, schema)
+    sides = align(changes, allowed, ours, provenance.versions, schema)
     conflicts = _Conflicts(sides, policy, wording or Wording())
     edits = merge_components(sides, allowed, schema, conflicts)
-    different = _known(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
+    different = _of_sent_attributes(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
     case = classify(
         add=allowed.add,
         edit=changes.on_both & any_of(edits.accepted.values(), len(changes)),
@@ -128,48 +86,6 @@ def merge(
     return _act(case, sides, written, known, policy, provenance, _Lists(allowed.refused, conflicts.found))
 
 
-class _Sides(NamedTuple):
-    """The labels that the tool changed, on all sides: one row for each, null where a side does not have it."""
-
-    base: pa.Table
-    theirs: pa.Table
-    exact: pa.Table  # theirs, with the bits of ours in numbers that the tool did not change
-    ours: pa.Table
-    here: Bools  # the dataset has the label
-    written_here: Bools  # somebody wrote our row since the baseline
-    changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
-    changed_locally: Bools  # what no tool is asked about (confidence, tags, field, sample) is not as it was
-
-
-def _align(
-    changes: Changes, allowed: Allowed, ours: pa.Table, versions: Mapping[int, int], schema: LabelSchema
-) -> _Sides:
-    base, theirs = changes.base, allowed.theirs
-    ids = pc.coalesce(base["label_id"], theirs["label_id"])
-    at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
-    mine, here = take(ours, at), at >= 0
-    written = here & _written_since(mine, base, versions)
-    changed = components_differ(_with_unsent(base), mine, written)
-    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL), len(changes))
-    exact = theirs
-    if schema.fields and "spatial" in changes.edited:
-        moved_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
-        exact = keep_unchanged(theirs, base, mine, moved_there)
-    return _Sides(base, theirs, exact, mine, here, written, changed, written & local)
-
-
-def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
-    """Which of our rows were written since the baseline: by their revision, and by the version in which the store last wrote
-    them, since other programs may write rows without raising ``rev``.
-    """
-    loads = base["load"].fill_null(0).to_numpy()
-    known = np.zeros(max([0, *versions]) + 1, np.uint64)
-    known[list(versions)] = list(versions.values())
-    updated = ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
-    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > known[loads])
-    return since
-
-
 class ComponentEdits(NamedTuple):
     """By component: at which rows the tool's value is accepted, and at which it differs from ours and is written."""
 
@@ -177,7 +93,7 @@ class ComponentEdits(NamedTuple):
     written: dict[str, Bools]
 
 
-def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts) -> ComponentEdits:
+def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts) -> ComponentEdits:
     """Decide the edits of labels that both sides have, component by component.
 
     the tool's change   our change        result
@@ -191,17 +107,17 @@ def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, confl
     on_both = any_of(allowed.edit.values(), len(none))
     differs = components_differ(sides.exact, sides.ours, on_both & sides.here)
     edits = ComponentEdits({}, {})
-    class_kept = none  # the tool gave another class, which is not taken
+    class_kept = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
-        may = allowed.edit[component]
-        if component.startswith(PREFIX):  # tools reset the attributes when the class is changed
+        permitted = allowed.edit[component]
+        if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
-            refuse(allowed, sides.theirs, may & class_kept, component, reason)
-            may = may & ~class_kept
-        different = may & differs.get(component, none)
+            refuse(allowed, sides.theirs, permitted & class_kept, component, reason)
+            permitted = permitted & ~class_kept
+        different = permitted & differs.get(component, none)
         conflict = different & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
-        accepted = may & ~conflict if conflicts.policy == "ours" else may
+        accepted = permitted & ~conflict if conflicts.policy == "ours" else permitted
         edits.accepted[component], edits.written[component] = accepted, accepted & different
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
@@ -211,8 +127,8 @@ def merge_components(sides: _Sides, allowed: Allowed, schema: LabelSchema, confl
     return edits
 
 
-def _refuse_unstorable(edits: ComponentEdits, sides: _Sides, allowed: Allowed) -> None:
-    """Refuse edits with which a label could not be stored, though each side can be by itself: ours may be of another kind."""
+def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) -> None:
+    """Refuse edits that together with our values would give a label that cannot be stored: ours may be of another kind."""
     size = len(sides.here)
     at = np.flatnonzero(any_of(edits.written.values(), size))
     if not len(at):
@@ -220,28 +136,30 @@ def _refuse_unstorable(edits: ComponentEdits, sides: _Sides, allowed: Allowed) -
     wrong = validate.unstorable(with_components(sides.ours, sides.exact, edits.written).take(pa.array(at)))
     if not wrong:
         return
-    bad, reasons = np.zeros(size, bool), np.full(size, None, object)
+    is_wrong, reasons = np.zeros(size, bool), np.full(size, None, object)
     for row, sentence in wrong.items():
-        bad[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
+        is_wrong[at[row]], reasons[at[row]] = True, f"cannot be stored with what was changed here: it {sentence}"
     for component, written in edits.written.items():
-        refuse(allowed, sides.theirs, written & bad, component, pa.array(reasons, pa.string()))
-        edits.written[component] = written & ~bad
-        edits.accepted[component] = edits.accepted[component] & ~bad
+        refuse(allowed, sides.theirs, written & is_wrong, component, pa.array(reasons, pa.string()))
+        edits.written[component] = written & ~is_wrong
+        edits.accepted[component] = edits.accepted[component] & ~is_wrong
 
 
 def _refuse_occupied(
-    case: np.ndarray, sides: _Sides, known: pa.Table, ours: pa.Table,
+    case: np.ndarray, sides: Sides, known: pa.Table, ours: pa.Table,
     single: Collection[str], policy: str, allowed: Allowed,
 ) -> np.ndarray:  # fmt: skip
-    """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
+    """Refuse labels that would be the second one of their sample, in fields that hold one; labels that this load deletes do not
+    count.
+    """
     restored = Case.EDITED_AND_DELETED if policy == "theirs" else Case.ADD
     arriving = np.isin(case, [Case.ADD, restored])
     rows = with_columns(known.select(single_label.COLUMNS), sides.theirs, single_label.COLUMNS, case == Case.ADD)
     arriving &= as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
     if not arriving.any():
         return case
-    gone = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
-    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=gone)))
+    deleted = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
+    staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=deleted)))
     occupied = single_label.occupied(rows, arriving, staying)
     reason = "the field holds one label per sample, and there is one"
     refuse(allowed, sides.theirs, occupied, "existence", reason)
@@ -259,7 +177,7 @@ def _is_deleted(case: np.ndarray, policy: str) -> Bools:
 class _Conflicts:
     """The conflicts found, and who wins them."""
 
-    def __init__(self, sides: _Sides, policy: str, wording: Wording) -> None:
+    def __init__(self, sides: Sides, policy: str, wording: Wording) -> None:
         self.policy, self.wording = policy, wording
         self.found: list[pa.Table] = []
         self._sides = sides
@@ -289,16 +207,16 @@ def _written_components(
 
 
 def _act(
-    case: np.ndarray, sides: _Sides, written: dict[str, Bools], known: pa.Table,
+    case: np.ndarray, sides: Sides, written: dict[str, Bools], known: pa.Table,
     policy: str, provenance: Provenance, lists: _Lists,
 ) -> Merged:  # fmt: skip
     """Turn cases into rows: what is written, what that replaces, and the baseline of the next load."""
     edited, deleted = any_of(written.values(), len(case)), _is_deleted(case, policy)
     restored = (case == Case.EDITED_AND_DELETED) & (policy == "theirs")
     agreed = [Case.ADD, Case.ADDED_ON_BOTH, *([Case.ADDED_DIFFERENTLY] if policy == "theirs" else [])]
-    writes = _Writer(sides, provenance)
+    writes = RowWriter(sides, provenance)
     edited_rows = writes.edited(written, edited)
-    added_rows = [writes.added(sides.theirs, case == Case.ADD), writes.added(_with_unsent(known), restored)]
+    added_rows = [writes.added(sides.theirs, case == Case.ADD), writes.added(with_all_attributes(known), restored)]
     revision = writes.revision(edited | ~sides.here)
     return Merged(
         writes=pa.concat_tables([edited_rows, *added_rows]),
@@ -321,77 +239,10 @@ def _act(
     )
 
 
-class _Writer:
-    """Rows of the results, with their provenance."""
-
-    def __init__(self, sides: _Sides, provenance: Provenance) -> None:
-        self._sides, self._provenance = sides, provenance
-
-    def edited(self, written: dict[str, Bools], where: Bools) -> pa.Table:
-        """Our rows with the components of the tool."""
-        rows = with_components(self._sides.ours, self._sides.exact, written)
-        rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
-        return self._writes(rows.filter(pa.array(where)), "edit", component_lists(written, where))
-
-    def added(self, rows: pa.Table, where: Bools) -> pa.Table:
-        """New rows."""
-        return self._writes(rows.filter(pa.array(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string())))
-
-    def _writes(self, rows: pa.Table, action: str, components: pa.Array) -> pa.Table:
-        provenance, rows = self._provenance, rows.select(LABELS.names)
-        rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
-        time = pc.fill_null(rows["time"], provenance.time)
-        rows = rows.drop_columns(["run", "tool", "rev"])
-        rows = _set(conform(rows, LABELS, run=provenance.run, tool=provenance.tool, rev=0), rev=rev, time=time)
-        return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
-
-    def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
-        """Our rows as they are, with their addresses."""
-        rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
-        rows = rows.append_column(_ACTION[1], components)
-        return conform(rows, REPLACED, action=action, task=self._provenance.task)
-
-    def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
-        """An addition replaces nothing; its entry says which label an undo takes back."""
-        rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
-        return conform(rows, REPLACED, action="add", task=self._provenance.task)
-
-    def revision(self, written: Bools) -> np.ndarray:
-        """The revision of our rows after the load that equals the baseline; -1 where somebody else changed the row."""
-        sides = self._sides
-        rev = pc.coalesce(sides.ours["rev"], sides.base["rev"], sides.theirs["rev"], pa.scalar(0, pa.int64()))
-        return np.where(sides.written_here, -1, np.maximum(rev.to_numpy(), 0) + written)
-
-    def baseline(self, rows: pa.Table, where: Bools, revision: np.ndarray, *, gone: bool) -> pa.Table:
-        """The baseline of the next load."""
-        sides, provenance = self._sides, self._provenance
-        remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(pa.array(where))
-        names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
-        of_load = {"run_id": provenance.run_id, "task": provenance.task, "load": provenance.load, "gone": gone}
-        rows = conform(rows.filter(pa.array(where)).select(names), BASELINE, rev=0, remote_id="", **of_load)
-        return _set(rows, rev=pa.array(revision[where]), remote_id=remote_id)
-
-
-def _known(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
-    """Without the attributes that the tool was not given: it says nothing about them."""
+def _of_sent_attributes(different: dict[str, Bools], schema: LabelSchema) -> dict[str, Bools]:
+    """The components without the attributes that were not sent: the tool cannot have changed them."""
     return {
         component: rows
         for component, rows in different.items()
-        if not component.startswith(PREFIX) or was_sent(component.removeprefix(PREFIX), schema)
+        if not component.startswith(ATTRIBUTE_PREFIX) or was_sent(component.removeprefix(ATTRIBUTE_PREFIX), schema)
     }
-
-
-def _with_unsent(base: pa.Table) -> pa.Table:
-    """A baseline with all attributes as they were here: those that were sent, and those that were not."""
-    if base["unsent"].null_count == base.num_rows:
-        return base
-    both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]
-    rows, values = np.concatenate([rows for rows, _ in both]), pa.concat_arrays([values for _, values in both])
-    return _set(base, attributes=attributes.build(rows, values, base.num_rows))
-
-
-def _set(table: pa.Table, **columns: pa.Array | pa.ChunkedArray) -> pa.Table:
-    for name, column in columns.items():
-        at = table.column_names.index(name)
-        table = table.set_column(at, table.schema.field(at), column)
-    return table

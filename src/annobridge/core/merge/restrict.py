@@ -1,4 +1,4 @@
-"""Restrict: which of the tool's changes are allowed? By field, by kind of change, and by read-only attribute."""
+"""Restrict: which changes of the tool are allowed, by field, by kind of change, and by read-only attribute."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from .. import attributes
 from ..arrays import Bools, any_of, as_array, equal, not_null
 from ..checks import validate
-from ..checks.validate import CLIP
+from ..checks.shape_checks import CLIP
 from ..labels import ATTRIBUTE
 from ..rows import attribute
 from ..schema import Attribute, FieldSchema, Flags, LabelSchema
 from . import findings, frames
-from .diff import PREFIX, Changes
+from .diff import ATTRIBUTE_PREFIX, Changes
 
 _FLAGS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
 _READ_ONLY = "the attribute is read-only"
@@ -28,7 +28,7 @@ _READ_ONLY = "the attribute is read-only"
 class Allowed:
     """The changes that may be made, by row of ``Changes``, and a finding for each that may not."""
 
-    theirs: pa.Table  # the tool's rows; read-only attributes of new labels have their defaults
+    theirs: pa.Table  # the rows of the tool, with the defaults of read-only attributes in new labels
     add: Bools
     delete: Bools
     edit: dict[str, Bools]  # by component
@@ -38,7 +38,7 @@ class Allowed:
 def restrict(changes: Changes, schema: LabelSchema) -> Allowed:
     """Apply the restrictions of a schema.
 
-    A schema without fields restricts nothing: so an undo, or a copy into another field, merges rows that were checked before.
+    A schema without fields restricts nothing; undos and copies into other fields use one, as their rows were checked before.
     Values that could not be stored (a box of NaN, a line without points) are refused too, whatever the schema allows.
     """
     rules = _Rules(changes, schema)
@@ -65,7 +65,7 @@ def restrict(changes: Changes, schema: LabelSchema) -> Allowed:
 def refuse(
     allowed: Allowed, rows: pa.Table, where: Bools, component: str, reason: str | pa.Array, **sides: pa.Table
 ) -> None:
-    """List changes that are not made."""
+    """Add findings for changes that are refused."""
     if where.any():
         allowed.refused.append(findings.of(rows, where, component, reason, **sides))
 
@@ -77,7 +77,7 @@ def was_sent(name: str, schema: LabelSchema) -> bool:
 
 
 class _Rules:
-    """What a schema says, for each row of the changes. A row belongs to the field from which it was sent."""
+    """The restrictions of a schema, for each row of the changes. A row belongs to the field from which it was sent."""
 
     def __init__(self, changes: Changes, schema: LabelSchema) -> None:
         self.fields = schema.fields
@@ -91,7 +91,7 @@ class _Rules:
         return table[self._codes] if len(table) else np.zeros(0, bool)
 
     def flag(self, name: str) -> Bools:
-        """A flag of the field; outside the schema, a change is allowed that any field of it allows."""
+        """A flag of the field of each row. Outside the schema, a change is allowed if any field of the schema allows it."""
         flags = [spec.flags for spec in self.fields.values()] or [Flags()]
         elsewhere = any(getattr(f, name) for f in flags)
         return self.per_field(lambda spec: getattr(spec.flags, name) if spec else elsewhere)
@@ -100,69 +100,69 @@ class _Rules:
         """At which of the rows a component may be edited."""
         if component in _FLAGS:
             return rows & self.flag(_FLAGS[component])
-        name = component.removeprefix(PREFIX)
+        name = component.removeprefix(ATTRIBUTE_PREFIX)
         return rows & ~(self._read_only(name, self._changes.base) | self._read_only(name, self._changes.theirs))
 
     def definitions(self, name: str, labels: pa.Table) -> Iterator[tuple[Attribute, Bools]]:
-        """The attributes of a name, each with the rows for which it holds: a class's own one before its field's."""
+        """The definitions of an attribute, each with the rows for which it holds: that of the class, else that of the field."""
         for spec in self.fields.values():
             in_field = self.per_field(lambda s, spec=spec: s is spec)  # type: ignore[misc]
-            yield from ((a, in_field & rows) for a, rows in attributes.held(spec, name, labels["label"]))
+            yield from ((a, in_field & rows) for a, rows in attributes.definitions(spec, name, labels["label"]))
 
     def _read_only(self, name: str, labels: pa.Table) -> Bools:
-        """Where an attribute may not change. A class that lacks it is as strict as the strictest class that has it."""
+        """Where an attribute is read-only. For a class that does not define it, it is if any class of the field says so."""
         read_only, defined = np.zeros(labels.num_rows, bool), np.zeros(labels.num_rows, bool)
         for definition, rows in self.definitions(name, labels):
             read_only |= rows & definition.read_only
             defined |= rows
-        strict = self.per_field(
+        read_only_in_a_class = self.per_field(
             lambda spec: (
                 spec is not None
                 and any(a.name == name and a.read_only for group in spec.class_attributes.values() for a in group)
             )
         )
-        return read_only | (strict & ~defined)
+        return read_only | (read_only_in_a_class & ~defined)
 
 
 def _refuse_unstorable(allowed: Allowed, changes: Changes) -> None:
-    """Refuse what could not be stored: a new label as a whole; of an edit, only the component that is wrong."""
+    """Refuse values that cannot be stored: new labels as a whole; of edits, only the invalid component."""
     at = np.flatnonzero(any_of([allowed.add, *allowed.edit.values()], len(changes)))
     rows = changes.theirs.take(pa.array(at))
     for part in validate.PARTS:
         wrong = validate.unstorable(rows, [part])
         if not wrong:
             continue
-        bad, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
+        is_wrong, reasons = np.zeros(len(changes), bool), np.full(len(changes), None, object)
         for row, sentence in wrong.items():
-            bad[at[row]] = True
+            is_wrong[at[row]] = True
             reasons[at[row]] = f"cannot be stored: it {sentence.replace(CLIP, 'correct it there')}"
         for component, where in [("existence", allowed.add), *allowed.edit.items()]:
-            if component in ("existence", part) or (part == "attributes" and component.startswith(PREFIX)):
-                refuse(allowed, changes.theirs, where & bad, component, pa.array(reasons, pa.string()))
-                where &= ~bad
+            if component in ("existence", part) or (part == "attributes" and component.startswith(ATTRIBUTE_PREFIX)):
+                refuse(allowed, changes.theirs, where & is_wrong, component, pa.array(reasons, pa.string()))
+                where &= ~is_wrong
 
 
 def _refuse_misplaced(allowed: Allowed, changes: Changes) -> None:
-    """Labels on a video's frame belong to fields of frames, and no others do."""
-    for reason, bad in frames.misplaced(changes.base, changes.theirs):
+    """Refuse labels on a frame of a video outside of fields of frames, and labels without a frame in such fields."""
+    for reason, misplaced in frames.misplaced(changes.base, changes.theirs):
         for component, where in (("existence", allowed.add), ("spatial", allowed.edit.get("spatial"))):
             if where is not None:
-                refuse(allowed, changes.theirs, where & bad, component, reason)
-                where &= ~bad
+                refuse(allowed, changes.theirs, where & misplaced, component, reason)
+                where &= ~misplaced
 
 
 def _with_read_only_defaults(allowed: Allowed, rules: _Rules) -> Allowed:
-    """A new label has the default of a read-only attribute, whatever was typed in the tool."""
+    """New labels get the defaults of read-only attributes, whatever value the tool has."""
     theirs = allowed.theirs
     groups = [g for f in rules.fields.values() for g in (f.attributes, *f.class_attributes.values())]
     for name in sorted({a.name for group in groups for a in group if a.read_only}):
         values = attributes.values(theirs["attributes"], name)
         for definition, rows in rules.definitions(name, theirs):
-            typed = not_null(values) & ~equal(values, json.dumps(definition.default))
-            reset = allowed.add & rows & definition.read_only & typed
+            other_value = not_null(values) & ~equal(values, json.dumps(definition.default))
+            reset = allowed.add & rows & definition.read_only & other_value
             if not reset.any():
                 continue
-            refuse(allowed, theirs, reset, PREFIX + name, _READ_ONLY, theirs=theirs)
+            refuse(allowed, theirs, reset, ATTRIBUTE_PREFIX + name, _READ_ONLY, theirs=theirs)
             default = attribute(name, definition.default) if definition.default is not None else None
             column = pa.repeat(pa.scalar(default, ATTRIBUTE), len(reset))
             new = attributes.replace(theirs["attributes"], {name: (reset, column)})

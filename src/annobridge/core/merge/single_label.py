@@ -1,4 +1,4 @@
-"""Places: in a field of one label per sample, a sample (of a video: a frame) has room for one label."""
+"""Fields that hold one label per sample (in fields of video frames: per frame)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ..arrays import Bools, as_array, as_mask
 COLUMNS = ("sample_id", "field", "frame_number")
 
 
-def occupied(coming: pa.Table, where: Bools, there: pa.Table) -> Bools:
-    """Which of the labels that come (the rows of ``coming`` at which ``where`` holds) find their place taken: by one
-    that is there, or by another that comes.
+def occupied(new: pa.Table, where: Bools, existing: pa.Table) -> Bools:
+    """Which of the new labels would be the second one of their sample or frame: there is one in ``existing``, or another new one
+    comes before it. New labels are the rows of ``new`` at which ``where`` is true.
     """
-    over = np.zeros(len(where), bool)
+    result = np.zeros(len(where), bool)
     at = np.flatnonzero(where)
     if len(at):
-        key = _key(coming.select(COLUMNS).take(pa.array(at)))
+        key = _key(new.select(COLUMNS).take(pa.array(at)))
         first = np.zeros(len(at), bool)
         first[np.unique(key.dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
-        over[at] = ~first | as_mask(pc.is_in(key, value_set=_key(there)))
-    return over
+        result[at] = ~first | as_mask(pc.is_in(key, value_set=_key(existing)))
+    return result
 
 
 def _key(rows: pa.Table) -> pa.Array:

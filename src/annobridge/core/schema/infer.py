@@ -1,4 +1,4 @@
-"""What a field holds, learnt by Arrow aggregation over batches of its rows: kinds, classes and attribute types."""
+"""Infer what a field holds from its labels: kinds, classes and types of attributes, by aggregation over batches."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..labels import KIND_TYPES
 
 @dataclass(slots=True)
 class FieldStats:
-    """Kinds, classes and attribute types that occur in a field. Grows with the vocabulary, not with the labels."""
+    """Kinds, classes and attribute types that occur in a field. Its size depends on the vocabulary, not on the number of labels."""
 
     kinds: set[str] = field(default_factory=set)
     classes: set[str] = field(default_factory=set)
     attributes: dict[str, set[str]] = field(default_factory=dict)
     labels: int = 0
-    most: int = 0  # labels on one sample (or frame), as far as one batch shows
+    most: int = 0  # the most labels on one sample (or frame) within one batch
 
     def types(self) -> set[str]:
-        """The label types of these rows. Classifications, of which no sample has two, are a ``classification``."""
+        """The label types of the field: ``classification`` rather than ``classifications`` if no sample has two."""
         names = {KIND_TYPES[k] for k in self.kinds}
         return {"classification" if n == "classifications" and self.most <= 1 else n for n in names}
 
@@ -32,16 +32,16 @@ COLUMNS = ("field", "sample_id", "frame_number", "kind", "label", "attributes")
 
 def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
     """Statistics of each field, from batches with the columns ``COLUMNS`` of ``LABELS``."""
-    found: dict[str, FieldStats] = {}
+    stats: dict[str, FieldStats] = {}
     for batch in batches:
         for name in pc.unique(batch["field"]).to_pylist():
             rows = batch.filter(pc.equal(batch["field"], name))
-            _add(found.setdefault(name, FieldStats()), rows)
-    return found
+            _add(stats.setdefault(name, FieldStats()), rows)
+    return stats
 
 
-def rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
-    """For people, of each field: its name, types, number of labels, classes and attributes."""
+def summary_rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
+    """A row for each field, for a table: its name, types, number of labels, classes and attributes."""
     return [
         [name, " + ".join(sorted(s.types())), s.labels, ", ".join(sorted(s.classes)), ", ".join(sorted(s.attributes))]
         for name, s in sorted(found.items())
@@ -53,8 +53,8 @@ def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:
     stats.kinds.update(pc.unique(rows["kind"]).to_pylist())
     stats.classes.update(v for v in pc.unique(rows["label"]).to_pylist() if v is not None)
     if stats.kinds == {"classification"} and rows.num_rows:
-        places = pa.table({"sample": rows["sample_id"], "frame": rows["frame_number"]})
-        counts = places.group_by(["sample", "frame"]).aggregate([([], "count_all")])
+        samples = pa.table({"sample": rows["sample_id"], "frame": rows["frame_number"]})
+        counts = samples.group_by(["sample", "frame"]).aggregate([([], "count_all")])
         stats.most = max(stats.most, pc.max(counts["count_all"]).as_py())
     flat = pc.list_flatten(rows["attributes"]).drop_null()
     if len(flat):

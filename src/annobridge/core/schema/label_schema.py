@@ -28,18 +28,24 @@ class LabelSchema:
         defaults: Mapping[str, Any] | None = None,
         existing: Mapping[str, FieldStats] | None = None,
     ) -> LabelSchema:
-        """Parse a schema. ``defaults`` holds the arguments of the call (``type, classes, attributes, mask_targets,
-        allow_*``), used where a field says nothing; ``existing`` describes the fields of the dataset, for inference.
+        """Parse a schema.
 
-        Raises ``InvalidSchema`` with all problems.
+        Args:
+            label_schema: FiftyOne's dictionary, or the names of fields that have labels.
+            defaults: values for keys that a field does not have (``type``, ``classes``, ``attributes``, ``mask_targets``,
+                ``allow_…``): the arguments of ``annotate``.
+            existing: the fields of the dataset, from which missing keys are inferred.
+
+        Raises:
+            InvalidSchema: with all problems.
         """
         return cls(parse(label_schema, defaults or {}, existing or {}))
 
     def to_dict(self) -> dict[str, Any]:
-        """The dictionary that parses to this schema; it is what a run stores."""
+        """The dictionary that a run stores; parsing it gives this schema."""
         return {name: f.to_dict() for name, f in self.fields.items()}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> LabelSchema:
-        """A schema that ``to_dict`` wrote."""
+        """The schema of a dictionary that ``to_dict`` made."""
         return cls({name: FieldSchema.from_dict(name, spec) for name, spec in stored.items()})

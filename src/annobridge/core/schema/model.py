@@ -1,4 +1,4 @@
-"""The label schema: FiftyOne's dictionaries, parsed into values, with every mistake found at once.
+"""The parts of a label schema. In FiftyOne's dictionaries, of which ``parse`` makes them, a field is described so:
 
 {"objects": {"type": "detections", "classes": ["car", {"classes": ["bus"], "attributes": {...}}],
              "attributes": {"occluded": {"type": "checkbox", "default": False, "read_only": True}}}}
@@ -19,13 +19,13 @@ NO_CLASSES = {"scalar", "messages"}
 
 
 def is_field_name(name: object) -> TypeGuard[str]:
-    """Whether a name is one that a label field can have: an identifier, after ``frames.`` for the frames of a video."""
+    """Whether a label field can have this name: an identifier, or ``frames.`` and an identifier for frames of videos."""
     return isinstance(name, str) and name.removeprefix(FRAMES).isidentifier()
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the annotators may change, in one field."""
+    """What annotators may change in one field."""
 
     allow_additions: bool = True
     allow_deletions: bool = True
@@ -53,24 +53,24 @@ class Attribute:
 
     @property
     def expects(self) -> str:
-        """What it accepts, in words."""
+        """What it accepts, as the end of a sentence."""
         choices = ", ".join(map(repr, self.values))
         if not self.values:
             return f"of the type {self.type}"
         return f"a list of {choices}, each once at most" if self.type == "list" else f"one of {choices}"
 
     def accepts(self, value: Any) -> bool:
-        """Whether a JSON value is of this attribute's type, and one of its choices, or a list of some of them.
+        """Whether a JSON value has the type of this attribute, and is one of its choices (or a list of some of them).
 
-        A choice has the JSON type of the value: True is not 1, and 1.0 is.
+        Values are compared as in JSON: 1.0 is the choice 1, and True is not.
         """
         if not self.values or not self._is_typed(value):
             return self._is_typed(value)
         if self.type == "list":
-            return all(map(self._offers, value)) and not repeated(value)
-        return self._offers(value)
+            return all(map(self._is_choice, value)) and not repeated(value)
+        return self._is_choice(value)
 
-    def _offers(self, value: Any) -> bool:
+    def _is_choice(self, value: Any) -> bool:
         return any(same(value, choice) for choice in self.values)
 
     def _is_typed(self, value: Any) -> bool:
@@ -90,7 +90,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """The points of a skeleton: their names, in order, and which of them (by place, from 0) a line connects."""
+    """The points of a skeleton: their names, in order, and which of them, by index from 0, a line connects."""
 
     labels: tuple[str, ...]
     edges: tuple[tuple[int, int], ...] = ()
@@ -134,7 +134,7 @@ class FieldSchema:
         return tuple(a for a in self.attributes if a.name not in {b.name for b in own}) + own
 
     def definitions(self) -> list[Attribute]:
-        """Every attribute, each as often as it is defined differently: two classes may have unlike ones of a name."""
+        """Every different definition of an attribute: two classes may define attributes of the same name differently."""
         found: list[Attribute] = []
         for a in (a for group in (self.attributes, *self.class_attributes.values()) for a in group):
             if a not in found:
@@ -142,12 +142,12 @@ class FieldSchema:
         return found
 
     def all_attributes(self) -> dict[str, Attribute]:
-        """Every attribute by name, whatever the class."""
+        """Every attribute by name. Of several definitions, that of the field is returned, or that of the first class."""
         groups = [self.attributes, *self.class_attributes.values()]
         return {a.name: a for group in reversed(groups) for a in group}
 
     def to_dict(self) -> dict[str, Any]:
-        """The dictionary that parses to this."""
+        """The dictionary that parses to this field."""
         out: dict[str, Any] = {"type": self.type, "existing_field": self.existing}
         if self.type not in NO_CLASSES or self.classes:
             special = self.class_attributes
@@ -164,7 +164,7 @@ class FieldSchema:
 
     @classmethod
     def from_dict(cls, name: str, stored: Mapping[str, Any]) -> FieldSchema:
-        """A field that ``to_dict`` wrote, taken as it is: what is refused in a new schema today may be in an old run."""
+        """The field of a dictionary that ``to_dict`` made. It is not checked: old runs may have what is refused in new schemas."""
         items = stored.get("classes", ())
         groups = [item for item in items if isinstance(item, Mapping)]
         targets, skeleton = stored.get("mask_targets"), stored.get("skeleton")
@@ -190,7 +190,7 @@ def _attributes_dict(attributes: Iterable[Attribute], in_video: bool) -> dict[st
     for a in attributes:
         spec = {"type": a.type, "values": list(a.values), "default": a.default}
         flags = {"mutable": a.mutable, "read_only": a.read_only}
-        # A default of False or 0 says something; a flag that is False does not, where it is the rule.
+        # A default of False or 0 is kept; flags are left out where False is what parsing would give.
         out[a.name] = {k: v for k, v in spec.items() if v is not None and v != []} | {
             k: v for k, v in flags.items() if v or (in_video and k == "mutable")
         }

@@ -1,4 +1,4 @@
-"""Parse: FiftyOne's dictionaries into the values of ``schema``, collecting every mistake with its path."""
+"""Parse FiftyOne's dictionaries into ``FieldSchema`` objects, and collect every mistake with its path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALIASES = {"str": "text", "string": "text", "integer": "int", "bool": "checkbox
     "occluded": "checkbox",  # FiftyOne's names for CVAT's two built-in attributes
     "group_id": "int",
 }
-_OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox", "json": "list"}
+_TYPE_OF_VALUES = {"str": "text", "int": "int", "float": "float", "bool": "checkbox", "json": "list"}
 
 
 def parse(label_schema: Any, defaults: Mapping[str, Any], existing: Mapping[str, FieldStats]) -> dict[str, FieldSchema]:
@@ -47,11 +47,11 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
     if isinstance(schema, str):
         return {schema: {}}
     if isinstance(schema, Mapping):
-        bad = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
+        invalid = [n for n, s in schema.items() if not isinstance(s, Mapping | None)]
         problems += [
-            f"{n}: is of the type {type(schema[n]).__name__}; describe the field with a dictionary." for n in bad
+            f"{n}: is of the type {type(schema[n]).__name__}; describe the field with a dictionary." for n in invalid
         ]
-        return {str(n): s or {} for n, s in schema.items() if n not in bad}
+        return {str(n): s or {} for n, s in schema.items() if n not in invalid}
     if isinstance(schema, Sequence):
         return {str(n): {} for n in schema}
     problems.append(
@@ -61,7 +61,7 @@ def _specs(schema: Any, problems: list[str]) -> dict[str, Mapping[str, Any]]:
 
 
 class _FieldParser:
-    """Parses one field, and adds what is wrong with it to ``problems``."""
+    """Parses one field, and adds its mistakes to ``problems``."""
 
     keys = ("type", "classes", "attributes", "mask_targets", "skeleton", "existing_field", *FLAGS)
 
@@ -206,12 +206,12 @@ class _FieldParser:
                     self.wrong(f"{path}.attributes", f"holds {name!r}; give names, or a dictionary of attributes.")
             names = list(dict.fromkeys(n for n in given if isinstance(n, str)))
             self.require_attributes(names, f"{path}.attributes")
-            return tuple(map(self.guessed, names))
+            return tuple(map(self.inferred_attribute, names))
         self.wrong(f"{path}.attributes", f"is {given!r}; give True, False, a list of names, or a dictionary.")
         return ()
 
     def require_attributes(self, names: Sequence[str], path: str) -> None:
-        """A name alone is enough only for an attribute that labels of the field have: its type is taken from them."""
+        """An attribute can be given by its name alone only if labels of the field have it: its type is inferred from them."""
         known = self.stats.attributes if self.stats else ()
         for name in names:
             if name not in known:
@@ -224,14 +224,14 @@ class _FieldParser:
                 self.wrong(path, f"names {name!r}, {why} {cure}")
 
     def inferred_attributes(self) -> tuple[Attribute, ...]:
-        return tuple(self.guessed(n) for n in sorted(self.stats.attributes)) if self.stats else ()
+        return tuple(self.inferred_attribute(n) for n in sorted(self.stats.attributes)) if self.stats else ()
 
-    def guessed(self, name: str) -> Attribute:
+    def inferred_attribute(self, name: str) -> Attribute:
         types = self.stats.attributes.get(name, {"str"}) if self.stats else {"str"}
         if types <= {"int", "float"} and len(types) > 1:
             kind = "number"
         else:
-            kind = _OF_VALUES.get(next(iter(types)), "text") if len(types) == 1 else "text"
+            kind = _TYPE_OF_VALUES.get(next(iter(types)), "text") if len(types) == 1 else "text"
         return Attribute(name, kind, mutable=self.name.startswith(FRAMES))
 
     def attribute(self, name: Any, spec: Any, path: str) -> Attribute | None:
@@ -255,7 +255,7 @@ class _FieldParser:
         values = self.values(spec.get("values") or (), f"{path}.values")
         if values is None:
             return None
-        # Over the frames of a video, an attribute may change unless it is said to be fixed.
+        # An attribute may change between the frames of a video unless the schema says that it is not mutable.
         given_flags = {"mutable": self.name.startswith(FRAMES), "read_only": False}
         flags = {key: spec.get(key, default) for key, default in given_flags.items()}
         for key, flag in flags.items():
@@ -263,24 +263,25 @@ class _FieldParser:
                 self.wrong(f"{path}.{key}", f"is {flag!r}; give True or False.")
         default = plain(spec.get("default"))
         default = list(default) if isinstance(default, tuple) else default
-        return self.choices(Attribute(name, str(kind), values, default, **flags), path)
+        return self.checked(Attribute(name, str(kind), values, default, **flags), path)
 
     def values(self, given: Any, path: str) -> tuple[Any, ...] | None:
-        """Choices: JSON values, each once."""
+        """The choices of an attribute or a scalar: JSON values, each once."""
         if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
             self.wrong(path, f"is {given!r}; give a list of choices.")
             return None
         values = tuple(map(plain, given))
         try:
-            twice = repeated(values)
+            duplicates = repeated(values)
         except TypeError as error:
             self.wrong(path, f"holds {error}; give texts, numbers, True or False.")
             return None
-        for value in twice:
+        for value in duplicates:
             self.wrong(path, f"names {value!r} more than once; name each choice once.")
-        return None if twice else values
+        return None if duplicates else values
 
-    def choices(self, a: Attribute, path: str) -> Attribute | None:
+    def checked(self, a: Attribute, path: str) -> Attribute | None:
+        """The attribute, or ``None`` if its choices or default do not fit its type."""
         if a.type in ("select", "radio") and not a.values:
             self.wrong(f"{path}.values", f"is missing; a {a.type} needs its choices.")
             return None

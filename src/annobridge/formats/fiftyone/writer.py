@@ -65,7 +65,7 @@ class _Draft:
             self._fields.update(pc.unique(labels["field"]).to_pylist())
             if self._options.fields is not None:
                 labels = labels.filter(pc.is_in(labels["field"], value_set=pa.array(self._options.fields, pa.string())))
-            self._parts.append((self._tables.add(part.samples), self._tables.add(labels), media.inside(part)))
+            self._parts.append((self._tables.add(part.samples), self._tables.add(labels), media.embedded(part)))
             self._schema = part.samples.schema
             self._media_types |= {kind or "image" for kind in pc.unique(part.samples["media_type"]).to_pylist()}
             self._ours |= not all(map(values.is_object_id, part.samples["sample_id"].to_pylist()))
@@ -236,7 +236,7 @@ class _Files:
         else:
             cure = _CURE if is_outside else "put its bytes there, or leave the sample out of the view"
             with target.open("wb") as copy:
-                copy.writelines(media.pieces(opener, sample_id, place if is_outside else "", cure))
+                copy.writelines(media.read_chunks(opener, sample_id, place if is_outside else "", cure))
         return f"data/{name}"
 
     def _free(self, name: str) -> str:

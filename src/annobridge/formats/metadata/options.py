@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, field_validator
 
 from ..base import Options
-from .schema import load_model
+from .reading.schema import load_model
 
 Dialect = Literal["file_name", "opsml", "opsml2", "pixano", "pixano-0.7", "pixano-0.8"]
 FILE_NAME = ("file_name", "opsml", "opsml2")  # the dialects with parallel arrays under ``bbox``

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....core.rows import attributes
-from ....core.schema.choices import as_text, letters_of, picked
+from ....core.schema.choices import answer_as_letters, choices_of_letters, format_answer
 from .layout import Layout
 
 Row = dict[str, Any]
@@ -29,15 +29,15 @@ _LETTERS = re.compile(r"\[\[(.*?)\]\]\s*(.*)", re.DOTALL)
 
 def to_letters(content: str, choices: Sequence[str]) -> str:
     """An answer with its choices (``a``, ``a, c`` or ``a: because``) as Pixano's letters; other content unchanged."""
-    found = letters_of(content, choices)
+    found = answer_as_letters(content, choices)
     return content if found is None else f"[[{','.join(found[0])}]] {found[1]}".rstrip()
 
 
 def from_letters(content: str, choices: Sequence[str]) -> str:
     """The inverse of ``to_letters``."""
     match = _LETTERS.fullmatch(content)
-    found = picked(match[1], choices) if match else []
-    return as_text(found, match[2]) if match and found else content
+    found = choices_of_letters(match[1], choices) if match else []
+    return format_answer(found, match[2]) if match and found else content
 
 
 def encode(labels: pa.Table, layout: Layout) -> list[Row]:

@@ -63,7 +63,7 @@ def _image_row(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]
 
 
 def _embedded(media: Media, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    data = b"".join(formats_media.pieces(media, row["sample_id"], row["filepath"], _CURE))
+    data = b"".join(formats_media.read_chunks(media, row["sample_id"], row["filepath"], _CURE))
     try:
         header = formats_media.read_header(io.BytesIO(data))
         with formats_media.open_image(io.BytesIO(data)) as image:

@@ -51,7 +51,7 @@ def write(parts: Iterator[Part], folder: Path, name: str, description: str, temp
     sidecar, survey = SidecarWriter(folder), Survey(template)
     media_in_tables = []
     for part in parts:
-        media_in_tables.append(formats_media.inside(part))
+        media_in_tables.append(formats_media.embedded(part))
         sidecar.spill(*survey.add(with_paths(part.samples, media_in_tables[-1]), part.labels))
     layout = survey.layout()
     table_schemas = schemas(layout)

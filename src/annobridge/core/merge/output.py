@@ -1,0 +1,107 @@
+"""The output of a merge: rows to write, the rows that they replace, and the next baseline, with their provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import Bools, set_columns
+from ..labels import BASELINE, LABELS, conform
+from .patch import component_lists, with_columns, with_components
+from .sides import Sides
+
+_ACTION = [
+    pa.field("action", pa.string()),  # add | edit | delete
+    pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
+]
+WRITES = pa.schema([*LABELS, *_ACTION])
+# What a write replaces: the label before it, and the address of its row. Of an addition, only the id, sample, field and kind.
+REPLACED = pa.schema(
+    [
+        *(f.with_nullable(True) for f in LABELS),
+        *_ACTION,
+        pa.field("task", pa.string()),
+        pa.field("_rowaddr", pa.uint64()),
+        pa.field("_rowid", pa.uint64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The load that writes, and when; and the versions at which earlier loads wrote."""
+
+    run: str
+    run_id: str
+    task: str
+    load: int
+    tool: str
+    time: datetime
+    versions: Mapping[int, int]  # load -> the version of ``labels`` to which its baseline rows correspond
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The result for one task: ``writes`` are the rows to write, ``replaced`` the rows that they replace and the rows to delete."""
+
+    writes: pa.Table  # WRITES
+    replaced: pa.Table  # REPLACED
+    baseline: pa.Table  # BASELINE
+    refused: pa.Table  # FINDINGS
+    conflicts: pa.Table  # FINDINGS
+
+
+class RowWriter:
+    """Rows of the results, with their provenance."""
+
+    def __init__(self, sides: Sides, provenance: Provenance) -> None:
+        self._sides, self._provenance = sides, provenance
+
+    def edited(self, written: dict[str, Bools], where: Bools) -> pa.Table:
+        """Our rows with the components of the tool."""
+        rows = with_components(self._sides.ours, self._sides.exact, written)
+        rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
+        return self._writes(rows.filter(pa.array(where)), "edit", component_lists(written, where))
+
+    def added(self, rows: pa.Table, where: Bools) -> pa.Table:
+        """New rows."""
+        return self._writes(rows.filter(pa.array(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string())))
+
+    def _writes(self, rows: pa.Table, action: str, components: pa.Array) -> pa.Table:
+        provenance, rows = self._provenance, rows.select(LABELS.names)
+        rev = pc.add(pc.max_element_wise(rows["rev"], 0), 1)
+        time = pc.fill_null(rows["time"], provenance.time)
+        rows = rows.drop_columns(["run", "tool", "rev"])
+        rows = set_columns(conform(rows, LABELS, run=provenance.run, tool=provenance.tool, rev=0), rev=rev, time=time)
+        return pa.Table.from_arrays([*rows.columns, pa.repeat(action, rows.num_rows), components], schema=WRITES)
+
+    def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
+        """Our rows before the load, with their addresses."""
+        rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
+        rows = rows.append_column(_ACTION[1], components)
+        return conform(rows, REPLACED, action=action, task=self._provenance.task)
+
+    def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
+        """Additions replace nothing; their entries tell an undo which labels to delete."""
+        rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
+        return conform(rows, REPLACED, action="add", task=self._provenance.task)
+
+    def revision(self, written: Bools) -> np.ndarray:
+        """The revision of our rows after the load that equals the baseline; -1 where somebody else changed the row."""
+        sides = self._sides
+        rev = pc.coalesce(sides.ours["rev"], sides.base["rev"], sides.theirs["rev"], pa.scalar(0, pa.int64()))
+        return np.where(sides.written_here, -1, np.maximum(rev.to_numpy(), 0) + written)
+
+    def baseline(self, rows: pa.Table, where: Bools, revision: np.ndarray, *, gone: bool) -> pa.Table:
+        """The baseline of the next load."""
+        sides, provenance = self._sides, self._provenance
+        remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(pa.array(where))
+        names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
+        of_load = {"run_id": provenance.run_id, "task": provenance.task, "load": provenance.load, "gone": gone}
+        rows = conform(rows.filter(pa.array(where)).select(names), BASELINE, rev=0, remote_id="", **of_load)
+        return set_columns(rows, rev=pa.array(revision[where]), remote_id=remote_id)

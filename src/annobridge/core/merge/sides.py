@@ -1,0 +1,70 @@
+"""The sides of a merge, aligned: for each label that the tool changed, its rows in the baseline, the tool and the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .. import attributes
+from ..arrays import Bools, any_of, as_array, equal, set_columns
+from ..compare import equal_rows
+from ..labels import LOCAL_COLUMNS
+from ..schema import LabelSchema
+from .diff import Changes, components_differ, take_or_null
+from .precision import keep_unchanged
+from .restrict import Allowed
+
+
+class Sides(NamedTuple):
+    """The labels that the tool changed, on all sides: one row for each, null where a side does not have it."""
+
+    base: pa.Table
+    theirs: pa.Table
+    exact: pa.Table  # theirs, with our exact numbers where the tool did not change them
+    ours: pa.Table
+    here: Bools  # the dataset has the label
+    written_here: Bools  # somebody wrote our row since the baseline
+    changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
+    changed_locally: Bools  # a column that loads never edit (confidence, tags, field, sample) was changed
+
+
+def align(
+    changes: Changes, allowed: Allowed, ours: pa.Table, versions: Mapping[int, int], schema: LabelSchema
+) -> Sides:
+    base, theirs = changes.base, allowed.theirs
+    ids = pc.coalesce(base["label_id"], theirs["label_id"])
+    at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
+    mine, here = take_or_null(ours, at), at >= 0
+    written = here & _written_since(mine, base, versions)
+    changed = components_differ(with_all_attributes(base), mine, written)
+    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL_COLUMNS), len(changes))
+    exact = theirs
+    if schema.fields and "spatial" in changes.edited:
+        moved_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
+        exact = keep_unchanged(theirs, base, mine, moved_there)
+    return Sides(base, theirs, exact, mine, here, written, changed, written & local)
+
+
+def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
+    """Which of our rows were written since the baseline, by their revision, and by the version that last wrote them: other
+    programs may write rows without increasing ``rev``.
+    """
+    loads = base["load"].fill_null(0).to_numpy()
+    baseline_versions = np.zeros(max([0, *versions]) + 1, np.uint64)
+    baseline_versions[list(versions)] = list(versions.values())
+    updated = ours["_row_last_updated_at_version"].fill_null(0).to_numpy()
+    since: Bools = ~equal(ours["rev"], base["rev"]) | (updated > baseline_versions[loads])
+    return since
+
+
+def with_all_attributes(base: pa.Table) -> pa.Table:
+    """A baseline with all attributes of the labels as they were: those that were sent, and those that were not."""
+    if base["unsent"].null_count == base.num_rows:
+        return base
+    both = [attributes.flattened(base[name]) for name in ("attributes", "unsent")]
+    rows, values = np.concatenate([rows for rows, _ in both]), pa.concat_arrays([values for _, values in both])
+    return set_columns(base, attributes=attributes.build(rows, values, base.num_rows))

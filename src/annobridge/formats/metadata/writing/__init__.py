@@ -1,0 +1,1 @@
+"""Writing of images with a ``metadata.jsonl`` in each of its dialects."""
