@@ -6,9 +6,11 @@ strings are, and how deep each bracket is; the values in it are decoded by ``msg
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -39,7 +41,8 @@ class Chunk:
 
     def decode(self, decoder: msgspec.json.Decoder[list[Any]]) -> list[Any]:
         """All elements, by a decoder of their list. Raises ``msgspec``'s errors."""
-        return decoder.decode(b"".join((b"[", self.data, b"]")))
+        with _no_collection():
+            return decoder.decode(b"".join((b"[", self.data, b"]")))
 
     def elements(self) -> Iterator[tuple[int, int, bytes]]:
         """Number, line and text of each element."""
@@ -51,6 +54,18 @@ class Chunk:
             line += self.data.count(b"\n", before, start)
             before = start
             yield number, line, self.data[start:end]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for cycles, which the lists of a chunk would start again and again; there are none in JSON."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class JsonStream:
