@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -94,12 +94,10 @@ class Shaper:
                 continue
             if isinstance(row.segmentation, Rle):
                 sort_of["masks"].append(k)
-            elif row.segmentation and any(len(part) >= 6 for part in row.segmentation):
+            elif row.segmentation:
                 sort_of["polygons"].append(k)
             elif row.bbox:
                 sort_of["boxes"].append(k)
-            elif row.segmentation:
-                sort_of["polygons"].append(k)
             elif not has_points and row.keypoints is None:
                 sort_of["classes"].append(k)
         return {name: np.array(at, np.int64) for name, at in sort_of.items()}
@@ -163,18 +161,29 @@ class _Batch:
         return np.where(swapped[:, None], boxes * np.tile(sizes / np.where(sizes > 0, sizes, 1)[:, ::-1], 2), boxes)
 
     def polygons(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
-        parts = [[part for part in self._parts(k) if len(part) >= 6 and not len(part) % 2] for k in at.tolist()]
-        dropped = sum(len(self._parts(k)) for k in at.tolist()) - sum(map(len, parts))
-        good = np.array([bool(some) for some in parts])
-        if dropped:
-            self._skip(at[~good], "its polygon has no part of three points")
-            if more := dropped - int(sum(len(self._parts(k)) for k in at[~good].tolist())):
-                self._report.note("parts of polygons have fewer than three points, and were left out", more)
-            more = [g for g, keep in zip(more, good.tolist(), strict=True) if keep]
-            at, parts = at[good], [some for some in parts if some]
-        rings = list(chain.from_iterable(parts))
-        points = _nested(rings, list(map(len, parts)))
-        yield self._table(at, more, "polygon", False, points=points, closed=True, filled=True)
+        parts: list[Any] = [self._rows[k].segmentation for k in at.tolist()]
+        sizes = np.fromiter(map(len, chain.from_iterable(parts)), np.int64, sum(map(len, parts)))
+        if ((sizes < 6) | (sizes % 2 == 1)).any():
+            at, more, parts = yield from self._without_stubs(at, more, parts)
+        if len(at):
+            points = _nested(list(chain.from_iterable(parts)), list(map(len, parts)))
+            yield self._table(at, more, "polygon", False, points=points, closed=True, filled=True)
+
+    def _without_stubs(
+        self, at: Ints, more: Sequence[More], parts: list[Any]
+    ) -> Generator[pa.Table, None, tuple[Ints, list[More], list[Any]]]:
+        """Polygons without the parts that have fewer than three points. Where none is left, the box is what there is."""
+        whole = [[part for part in some if len(part) >= 6 and not len(part) % 2] for some in parts]
+        if dropped := sum(0 < len(new) < len(old) for new, old in zip(whole, parts, strict=True)):
+            self._report.note("polygons have parts of fewer than three points, which were left out", dropped)
+        boxed = [n for n, new in enumerate(whole) if not new and self._rows[at[n]].bbox]
+        if boxed:
+            self._report.note("polygons have fewer than three points; their boxes were read instead", len(boxed))
+            yield from self.boxes(at[boxed], [more[n] for n in boxed])
+        nothing = [n for n, new in enumerate(whole) if not new and not self._rows[at[n]].bbox]
+        self._skip(at[nothing], "its polygon has no part of three points")
+        kept = [n for n, new in enumerate(whole) if new]
+        return at[kept], [more[n] for n in kept], [whole[n] for n in kept]
 
     def masks(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         masks, boxes, kept = [], [], []
@@ -214,10 +223,6 @@ class _Batch:
         points = _rings(xy, sizes, [1] * len(sizes))
         visibility = pa.ListArray.from_arrays(_offsets(sizes), pa.array(seen))
         yield self._table(at, more, kind, False, points=points, visibility=visibility)
-
-    def _parts(self, k: int) -> Sequence[Sequence[float]]:
-        found = self._rows[k].segmentation
-        return found if isinstance(found, list) else ()
 
     def _skip(self, at: Ints, reason: str) -> None:
         for place in self._places.take(pa.array(at)).to_pylist():
