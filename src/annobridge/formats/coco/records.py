@@ -44,6 +44,7 @@ class Annotation(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     id: Id = None
     category_id: Id = None
     bbox: list[float] | None = None
+    bbox_of: str | None = None  # "keypoints": the box is that around them, and no label of its own
     segmentation: list[list[float]] | Rle | None = None
     keypoints: list[float] | None = None
     score: float | list[float] | None = None

@@ -24,6 +24,27 @@ Ints = np.ndarray
 Lookup = Callable[[Sequence[Any]], Ints]
 
 
+class Seen:
+    """The annotations of a file, by image and id."""
+
+    def __init__(self) -> None:
+        self._keys = [np.empty(0, np.int64)]
+
+    def add(self, items: Ints, ids: Sequence[Any]) -> None:
+        """Take some annotations."""
+        self._keys.append(self._key(items, ids))
+
+    def has(self, items: Ints, ids: Sequence[Any]) -> np.ndarray:
+        """Which annotations were taken before."""
+        self._keys = [np.unique(np.concatenate(self._keys))]
+        return np.isin(self._key(items, ids), self._keys[0])
+
+    @staticmethod
+    def _key(items: Ints, ids: Sequence[Any]) -> Ints:
+        numbers = np.fromiter((hash(i) % 2**40 for i in ids), np.int64, len(ids))
+        return numbers * 2**22 + items % 2**22
+
+
 class Shaper:
     """Makes shapes of annotations.
 
@@ -33,16 +54,16 @@ class Shaper:
         classes: The name of each category.
         skeletons: The names of the points of each class that has them.
         sizes: The width and height of items, as the file says.
-        only_points: Whether boxes and masks beside keypoints are left to another file.
+        repeats: The annotations of another file, whose boxes and masks are not read again.
     """
 
     def __init__(
         self, where: str, items: Lookup, classes: Mapping[Any, str], skeletons: Mapping[str, tuple[str, ...]],
-        report: ReadReport, *, sizes: Callable[[Ints], np.ndarray], only_points: bool = False,
+        report: ReadReport, *, sizes: Callable[[Ints], np.ndarray], repeats: Seen | None = None,
     ) -> None:  # fmt: skip
         self._sizes = sizes
         self._where, self._items, self._classes, self._skeletons = where, items, classes, skeletons
-        self._report, self._only_points = report, only_points
+        self._report, self._repeats = report, repeats
 
     def tables(self, rows: Sequence[Annotation], extras: Sequence[str], first: int) -> Iterator[pa.Table]:
         """The shapes of some annotations, the first of which has this number in its file."""
@@ -64,7 +85,7 @@ class Shaper:
             self._report,
             self._sizes,
         )
-        sorts = self._sorts(rows, good & named)
+        sorts = self._sorts(rows, good & named, self._known(rows, items) if self._repeats is not None else set())
         both = np.zeros(len(rows), np.int64)
         for at in sorts.values():
             both[at] += 1
@@ -75,12 +96,12 @@ class Shaper:
                     more = [self._more(rows[k], first + k, sort, both[k] > 1) for k in at.tolist()]
                 yield from getattr(batch, sort)(at, more)
 
-    def _sorts(self, rows: Sequence[Annotation], good: np.ndarray) -> dict[str, Ints]:
+    def _sorts(self, rows: Sequence[Annotation], good: np.ndarray, elsewhere: set[int]) -> dict[str, Ints]:
         """The annotations of each sort of shape. Keypoints are beside a box or a polygon in one annotation."""
         sort_of: dict[str, list[int]] = {
             name: [] for name in ("boxes", "polygons", "masks", "skeletons", "keypoints", "classes")
         }
-        if not self._only_points and all(row.bbox and not row.segmentation and row.keypoints is None for row in rows):
+        if all(row.bbox and not row.segmentation and row.keypoints is None for row in rows):
             return {"boxes": np.flatnonzero(good)}
         for k in np.flatnonzero(good).tolist():
             row = rows[k]
@@ -88,9 +109,9 @@ class Shaper:
             if has_points:
                 named = len(self._skeletons.get(self._classes[row.category_id], ())) * 3 == len(row.keypoints or ())
                 sort_of["skeletons" if named else "keypoints"].append(k)
-                if self._only_points:
+                if row.bbox_of:
                     continue
-            elif self._only_points:
+            if k in elsewhere:
                 continue
             if isinstance(row.segmentation, Rle):
                 sort_of["masks"].append(k)
@@ -101,6 +122,10 @@ class Shaper:
             elif not has_points and row.keypoints is None:
                 sort_of["classes"].append(k)
         return {name: np.array(at, np.int64) for name, at in sort_of.items()}
+
+    def _known(self, rows: Sequence[Annotation], items: Ints) -> set[int]:
+        assert self._repeats is not None  # noqa: S101 - else it is not asked
+        return set(np.flatnonzero(self._repeats.has(items, [row.id for row in rows])).tolist())
 
     def _more(self, row: Annotation, number: int, sort: str, several: bool) -> More:
         """The number that ties the labels of one annotation together, and the names of a skeleton's points."""
