@@ -46,7 +46,7 @@ def straightened(shapes: pa.Table, sizes: np.ndarray | None) -> tuple[pa.Table, 
 
 
 def corners(boxes: np.ndarray, degrees: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The corners (n, 4, 2) of boxes, each turned by some degrees about its centre. ``sizes`` are the (width, height) of their images
+    """The corners (n, 4, 2) of boxes, each turned by some degrees about its centre. ``sizes`` are (width, height) of the images
     where the boxes are relative, and 1 where they are in pixels.
 
     >>> corners(np.array([[0.0, 0, 4, 2]]), np.array([90.0]), np.ones((1, 2))).round(9).tolist()

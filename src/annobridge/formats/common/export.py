@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array
+from ...core.arrays import as_array, is_rotated
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
+from .archive import is_safe_name
 from .fidelity import Fidelity
 from .items import ITEMS
 from .source import PIXELS, to_pixels
@@ -56,6 +57,7 @@ class ExportData:
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
+        self.rotated = False  # whether a box or an ellipse is turned
         samples = []
         count = 0
         for part in parts:
@@ -65,7 +67,8 @@ class ExportData:
                 {v["values"]: v["counts"] for v in pc.value_counts(part.labels["label"]).to_pylist() if v["values"]}
             )
             self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
-            self._media.append(media.inside(part))
+            self.rotated = self.rotated or bool(is_rotated(part.labels["rotation"]).any())
+            self._media.append(media.embedded(part))
             self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
             count += rows.num_rows
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
@@ -73,6 +76,7 @@ class ExportData:
             raise Unsupported("", ["Videos cannot be exported as label files of images; leave them out of the view."])
         self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
         self.items = _items(all_samples)
+        _require_safe(self.items)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +90,25 @@ class ExportData:
     def splits(self) -> list[str | None]:
         """The splits in the order in which they occur; ``[None]`` where there are none."""
         return list(dict.fromkeys(self.items["split"].to_pylist())) or [None]
+
+    def unique_stems(self) -> None:
+        """Rename items whose names differ only in their suffix, for formats whose label files have the name without it."""
+        taken: set[tuple[str | None, str]] = set()
+        names, renamed = [], 0
+        for name, split in zip(self.items["name"].to_pylist(), self.items["split"].to_pylist(), strict=True):
+            stem, suffix = os.path.splitext(name)
+            new, number = stem, 1
+            while (split, new) in taken:
+                number += 1
+                new = f"{stem}_{number}"
+            taken.add((split, new))
+            renamed += number > 1
+            names.append(new + suffix)
+        if renamed:
+            self.notes.append(
+                f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
+            )
+            self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
     def losses(self, fidelity: Fidelity) -> list[str]:
         """What this export would lose, a sentence for each field and kind of loss."""
@@ -109,7 +132,7 @@ class ExportData:
             labels = labels.take(order).combine_chunks()
             if self._unit == PIXELS and labels.num_rows:
                 local = pc.subtract(labels["item"], first).to_numpy()
-                labels = to_pixels(labels, _sizes(items)[local])
+                labels = to_pixels(labels, image_sizes(items)[local])
             yield ExportPart(first, items, labels)
 
     def media_of(self) -> Iterator[tuple[int, pa.Table, media.Media]]:
@@ -141,7 +164,7 @@ def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: 
                 shutil.copyfile(path, target)
             else:
                 with target.open("wb") as copy:
-                    for piece in media.pieces(files, sample_id, place or "", "leave it out of the view"):
+                    for piece in media.read_chunks(files, sample_id, place or "", "leave it out of the view"):
                         copy.write(piece)
 
 
@@ -155,8 +178,10 @@ def _samples(rows: pa.Table) -> pa.Table:
 
 def _items(samples: pa.Table) -> pa.Table:
     """The items of an export: names are the paths below the folder that all files have in common, and are unique."""
-    paths = [PurePosixPath((path or f"{sample_id}").replace("\\", "/")) for path, sample_id in
-             zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)]  # fmt: skip
+    paths = [
+        _plain(path or sample_id)
+        for path, sample_id in zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
+    ]
     splits = samples["split"].to_pylist()
     names = _names(paths, splits)
     columns = {"name": pa.array(names, pa.string()), **{n: samples[n] for n in ("split", "width", "height")}}
@@ -164,27 +189,46 @@ def _items(samples: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=ITEMS)
 
 
-def _names(paths: Sequence[PurePosixPath], splits: Sequence[str | None]) -> list[str]:
+def _require_safe(items: pa.Table) -> None:
+    """Names and splits become paths, which must stay in the folder of the export."""
+    for what in ("name", "split"):
+        for value in pc.unique(items[what].drop_null()).to_pylist():
+            if not is_safe_name(value):
+                raise Unsupported("", [f"The {what} {value!r} of a sample leads out of the export; rename it."])
+
+
+def _plain(path: str) -> str:
+    path = path.replace("\\", "/")
+    return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
+
+
+def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
     if not paths:
         return []
-    common = os.path.commonpath(sorted({str(path.parent) for path in paths}))
+    folders = sorted({path.rpartition("/")[0] for path in paths})
+    is_mixed = len({folder.startswith("/") for folder in folders}) > 1  # paths and URIs
+    common = "" if is_mixed else os.path.commonpath(folders)
+    start = len(common.rstrip("/")) + 1 if common else 0
     names = []
     taken: set[tuple[str | None, str]] = set()
     for path, split in zip(paths, splits, strict=True):
-        parts = path.relative_to(common).parts if common else path.parts
+        parts = path[start:].lstrip("/").split("/")
         if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
             parts = parts[parts.index(split) + 1 :]
         parts = parts[1:] if parts[0] == "images" and len(parts) > 1 else parts
-        name, number = "/".join(parts), 1
+        first = name = "/".join(parts)
+        number = 1
         while (split, name) in taken:
             number += 1
-            name = str(PurePosixPath("/".join(parts)).with_stem(f"{PurePosixPath(parts[-1]).stem}_{number}"))
+            stem, suffix = os.path.splitext(first)
+            name = f"{stem}_{number}{suffix}"
         taken.add((split, name))
         names.append(name)
     return names
 
 
-def _sizes(items: pa.Table) -> np.ndarray:
+def image_sizes(items: pa.Table) -> np.ndarray:
+    """Width and height of each item. Raises ``Unsupported`` if one is not known."""
     if missing := items["width"].null_count:
         raise Unsupported(
             "", [f"The sizes of {missing:,} images are not known; doctor(repair=True) of the dataset reads them."]

@@ -1,0 +1,166 @@
+"""Writing of Ultralytics YOLO: ``images/``, ``labels/`` and ``data.yaml``, for one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from ...core.arrays import as_array
+from ...exceptions import Unsupported
+from ..common.export import ExportData, ExportPart
+from ..common.fidelity import KEPT, Fidelity
+from ..common.yolo_lines import Task
+from ..common.yolo_text import (
+    Lines,
+    box_lines,
+    boxes_around,
+    corner_lines,
+    groups_of,
+    keypoints_of,
+    polygon_lines,
+    pose_lines,
+    write_texts,
+)  # fmt: skip
+from .config import NO_SPLITS
+
+AS_BOXES = "written as the boxes around them"
+AS_POLYGONS = "written as polygons"
+_POINTS = ("keypoints", "skeleton")
+_AROUND = dict.fromkeys(
+    ("polygon", "polyline", "mask", "segmentation", "keypoints", "skeleton", "ellipse", "cuboid"), AS_BOXES
+)
+FIDELITY: Mapping[str, Fidelity] = {
+    "detect": Fidelity(kinds=_AROUND | {"box": KEPT}, splits=True, parts=True),
+    "obb": Fidelity(kinds=_AROUND | {"box": KEPT}, rotation=True, splits=True, parts=True),
+    "segment": Fidelity(
+        kinds={
+            "polygon": KEPT, "box": AS_POLYGONS, "mask": AS_POLYGONS, "segmentation": AS_POLYGONS, "ellipse": AS_POLYGONS,
+        },
+        rotation=True, splits=True,
+    ),
+    "pose": Fidelity(
+        kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
+        attributes=frozenset({"group"}), visibility=True, splits=True, parts=True,
+    ),
+}  # fmt: skip
+
+
+def task_of(data: ExportData, told: Task) -> Task:
+    """What the labels of an export need."""
+    if told != "auto":
+        return told
+    if any(data.kinds[kind] for kind in _POINTS):
+        return "pose"
+    if any(data.kinds[kind] for kind in ("polygon", "mask", "segmentation")):
+        return "segment"
+    return "obb" if data.rotated else "detect"
+
+
+def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
+    """Write the label files and ``data.yaml``."""
+    count = _most_keypoints(data) if task == "pose" else 0
+    nameless = 0
+    for part in data.parts():
+        labels, without = _written(part.labels, FIDELITY[task])
+        nameless += without
+        part = ExportPart(part.first, part.items, labels)
+        write_texts(part, list(_lines(part, task, data.classes, count, scores)), lambda item: _path(data.folder, item))
+    if nameless:
+        data.notes.append(f"{nameless:,} labels without a class were left out.")
+    text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
+    (data.folder / "data.yaml").write_text(text, "utf-8")
+
+
+def require_splits(data: ExportData) -> None:
+    """Refuse splits that would be other keys of ``data.yaml``."""
+    if odd := [split for split in data.splits if split in NO_SPLITS]:
+        raise Unsupported("", [f"A split cannot be called {odd[0]!r} in data.yaml; rename it."])
+
+
+def _written(labels: pa.Table, fidelity: Fidelity) -> tuple[pa.Table, int]:
+    """The labels that are written, and how many are not because they have no class."""
+    kinds = np.array([kind in fidelity.kinds for kind in labels["kind"].to_pylist()], bool)
+    named = np.asarray(as_array(labels["label"].is_valid()).to_numpy(zero_copy_only=False), bool)
+    return labels.filter(pa.array(kinds & named)).combine_chunks(), int((kinds & ~named).sum())
+
+
+def _lines(part: ExportPart, task: Task, classes: list[str], count: int, scores: bool) -> Iterator[Lines]:
+    rows = part.labels
+    if not rows.num_rows:
+        return
+    if task == "segment":
+        yield from polygon_lines(rows, np.arange(rows.num_rows), part.items, part.first, classes, scores)
+        return
+    boxes = boxes_around(rows, part.items, part.first)
+    kinds = np.array(rows["kind"].to_pylist(), object)
+    there = np.isfinite(boxes).all(axis=1)
+    if task == "pose":
+        yield from _poses(rows, kinds, boxes, classes, count, scores)
+    elif task == "obb":
+        own = np.flatnonzero(np.isin(kinds, ("box", "ellipse")))
+        values = as_array(rows["bounding_box"]).take(pa.array(own)).flatten().to_numpy(zero_copy_only=False)
+        boxes[own] = values.reshape(-1, 4)
+        yield corner_lines(rows, np.flatnonzero(there), boxes[there], part.items, part.first, classes, scores)
+    else:
+        yield box_lines(rows, np.flatnonzero(there), boxes[there], classes, scores)
+
+
+def _poses(
+    rows: pa.Table, kinds: np.ndarray, boxes: np.ndarray, classes: list[str], count: int, scores: bool
+) -> Iterator[Lines]:
+    """Keypoints with the box of their group, else with the box around them; boxes alone have missing keypoints."""
+    at = np.flatnonzero(np.isin(kinds, _POINTS))
+    keys = list(zip(rows["item"].to_pylist(), groups_of(rows), rows["label"].to_pylist(), strict=True))
+    of_group = {key: row for row, key in enumerate(keys) if kinds[row] == "box" and key[1] is not None}
+    used = set[int]()
+    for row in at.tolist():
+        if (box := of_group.get(keys[row])) is not None and box not in used:
+            used.add(box)
+            boxes[row] = boxes[box]
+    at = at[np.isfinite(boxes[at]).all(axis=1)]
+    points = [np.vstack([p, np.zeros((count - len(p), 3))]) for p in keypoints_of(rows, at)]
+    if at.size:
+        yield pose_lines(rows, at, boxes[at], points, classes, scores)
+    alone = np.array(
+        [
+            row
+            for row in range(len(kinds))
+            if kinds[row] not in _POINTS and row not in used and np.isfinite(boxes[row]).all()
+        ],
+        np.int64,
+    )
+    if alone.size:
+        yield pose_lines(rows, alone, boxes[alone], [np.zeros((count, 3))] * len(alone), classes, scores)
+
+
+def _most_keypoints(data: ExportData) -> int:
+    most = 1
+    for part in data.parts():
+        for kind, points in zip(part.labels["kind"].to_pylist(), part.labels["points"].to_pylist(), strict=True):
+            if kind in _POINTS and points:
+                most = max(most, len(points[0]))
+    return most
+
+
+def _path(folder: Path, item: dict[str, object]) -> str:
+    split, stem = item["split"], str(item["name"]).rpartition(".")[0] or item["name"]
+    return f"{folder}/labels/{split}/{stem}.txt" if split else f"{folder}/labels/{stem}.txt"
+
+
+def _document(data: ExportData, task: Task, count: int) -> dict[str, Any]:
+    """The contents of ``data.yaml``. Ultralytics needs both ``train`` and ``val``; here, one may be the other."""
+    splits = {split: f"images/{split}" for split in data.splits if split is not None}
+    if not splits:
+        splits = {"train": "images", "val": "images"}
+    valid = next((splits[name] for name in ("val", "valid", "validation", "dev", "test") if name in splits), None)
+    first = splits.get("train") or splits.get("training") or next(iter(splits.values()))
+    document: dict[str, Any] = {"path": ".", "train": first, "val": valid or first, **splits}
+    document |= {"task": task}
+    if task == "pose":
+        document["kpt_shape"] = [count, 3]
+    return document | {"names": dict(enumerate(data.classes))}
