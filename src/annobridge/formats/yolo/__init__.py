@@ -17,7 +17,7 @@ from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.images import Context, image_names
-from ..common.items import Items
+from ..common.items import Items, frame_of
 from ..common.report import ReadReport
 from ..common.source import RELATIVE, LabelSource
 from ..common.yolo_lines import LineRules, Task, read_lines
@@ -117,7 +117,7 @@ class YoloFormat(FileFormat):
         config = read_config(archive, name) if name is not None else Config()
         rules = _rules(archive, config, options, report)
         entries = [
-            (items.add(entry.name, entry.split, file=entry.image), entry.labels)
+            (items.add(entry.name, entry.split, frame=frame_of(entry.name), file=entry.image), entry.labels)
             for entry in Layout(archive, config, report).entries()
         ]
         if not any(labels for _, labels in entries):
