@@ -52,7 +52,10 @@ class Yolo11Format(FileFormat):
                 f"{str(archive.path)!r} has no {_NAMES}; add it, with the name of a class on each line."
             )
         classes = [line.strip() for line in archive.text(layout.names).rstrip().splitlines()]
-        files = [(items.add(name, split, frame=frame_of(name), file=image), labels) for name, split, image, labels in layout.entries()]
+        files = [
+            (items.add(name, split, frame=frame_of(name), file=image), labels)
+            for name, split, image, labels in layout.entries()
+        ]
         rules = LineRules(dict(enumerate(classes)), "detect")
         yield from read_lines(archive, ((n, labels) for n, labels in files if labels is not None), rules, report)
 
