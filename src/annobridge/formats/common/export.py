@@ -68,7 +68,7 @@ class ExportData:
             )
             self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
             self.rotated = self.rotated or bool(is_rotated(part.labels["rotation"]).any())
-            self._media.append(media.inside(part))
+            self._media.append(media.embedded(part))
             self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
             count += rows.num_rows
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
@@ -164,7 +164,7 @@ def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: 
                 shutil.copyfile(path, target)
             else:
                 with target.open("wb") as copy:
-                    for piece in media.pieces(files, sample_id, place or "", "leave it out of the view"):
+                    for piece in media.read_chunks(files, sample_id, place or "", "leave it out of the view"):
                         copy.write(piece)
 
 
@@ -178,8 +178,10 @@ def _samples(rows: pa.Table) -> pa.Table:
 
 def _items(samples: pa.Table) -> pa.Table:
     """The items of an export: names are the paths below the folder that all files have in common, and are unique."""
-    paths = [PurePosixPath((path or f"{sample_id}").replace("\\", "/")) for path, sample_id in
-             zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)]  # fmt: skip
+    paths = [
+        _plain(path or sample_id)
+        for path, sample_id in zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
+    ]
     splits = samples["split"].to_pylist()
     names = _names(paths, splits)
     columns = {"name": pa.array(names, pa.string()), **{n: samples[n] for n in ("split", "width", "height")}}
@@ -195,21 +197,31 @@ def _require_safe(items: pa.Table) -> None:
                 raise Unsupported("", [f"The {what} {value!r} of a sample leads out of the export; rename it."])
 
 
-def _names(paths: Sequence[PurePosixPath], splits: Sequence[str | None]) -> list[str]:
+def _plain(path: str) -> str:
+    path = path.replace("\\", "/")
+    return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
+
+
+def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
     if not paths:
         return []
-    common = os.path.commonpath(sorted({str(path.parent) for path in paths}))
+    folders = sorted({path.rpartition("/")[0] for path in paths})
+    is_mixed = len({folder.startswith("/") for folder in folders}) > 1  # paths and URIs
+    common = "" if is_mixed else os.path.commonpath(folders)
+    start = len(common.rstrip("/")) + 1 if common else 0
     names = []
     taken: set[tuple[str | None, str]] = set()
     for path, split in zip(paths, splits, strict=True):
-        parts = path.relative_to(common).parts if common else path.parts
+        parts = path[start:].lstrip("/").split("/")
         if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
             parts = parts[parts.index(split) + 1 :]
         parts = parts[1:] if parts[0] == "images" and len(parts) > 1 else parts
-        name, number = "/".join(parts), 1
+        first = name = "/".join(parts)
+        number = 1
         while (split, name) in taken:
             number += 1
-            name = str(PurePosixPath("/".join(parts)).with_stem(f"{PurePosixPath(parts[-1]).stem}_{number}"))
+            stem, suffix = os.path.splitext(first)
+            name = f"{stem}_{number}{suffix}"
         taken.add((split, name))
         names.append(name)
     return names

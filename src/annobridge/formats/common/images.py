@@ -63,7 +63,7 @@ class Names:
 
     def find(self, name: str, split: str | None = None) -> str | None:
         """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
-        split, or the shortest if it is the name itself; ``None`` if it is not clear which.
+        split, or the one that the others lie deeper than; ``None`` if it is not clear which.
         """
         name = composed(name.replace("\\", "/")).lstrip("./")
         base = name.rpartition("/")[2]
@@ -75,7 +75,7 @@ class Names:
             if len(fits) > 1 and split is not None:
                 fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
             if len(fits) > 1:
-                fits = [path for path in fits if path.replace("\\", "/") == wanted] or fits
+                fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
             if len(fits) == 1:
                 return fits[0]
         return None
@@ -95,6 +95,15 @@ def original_name(name: str) -> str | None:
     """
     match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
     return match[1] if match else None
+
+
+def _at_the_root(paths: list[str]) -> list[str]:
+    """The path of which all others lie in folders beside it, as ``images/a.jpg`` of it and ``images/cam/a.jpg``; else all."""
+    folders = {path: path.replace("\\", "/").rpartition("/")[0] for path in paths}
+    first = min(paths, key=lambda path: len(folders[path]))
+    prefix = f"{folders[first]}/" if folders[first] else ""
+    inner = [path for path in paths if path != first]
+    return [first] if all(folders[path].startswith(prefix) and folders[path] != folders[first] for path in inner) else paths
 
 
 def _stem(name: str) -> str:

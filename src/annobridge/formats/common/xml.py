@@ -38,7 +38,7 @@ def elements(
         _refuse_doctype(archive, name, stream)
         parser = etree.iterparse(
             stream, events=("end",), tag=tuple(tags), resolve_entities=False, no_network=True, load_dtd=False,
-            huge_tree=False, remove_comments=True, remove_pis=True, remove_blank_text=True,
+            huge_tree=False, remove_comments=True, remove_pis=True,
         )  # fmt: skip
         is_first = True
         while (element := _next(archive, name, parser)) is not None:

@@ -9,12 +9,14 @@ import pyarrow as pa
 
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
+from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
-from ..common.file_format import FileFormat, ReadOptions
+from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
 from ..common.report import ReadReport
 from ..common.xml import root_name
 from .read import FileReader
+from .write import write
 
 _LOOKED_AT = 20  # files of which the beginning is read
 
@@ -55,3 +57,6 @@ class CvatFormat(FileFormat):
             raise InvalidSource(
                 f"{str(archive.path)!r} has no XML file with the root <annotations>; give another format."
             )
+
+    def write_files(self, data: ExportData, options: WriteOptions) -> None:
+        write(data)

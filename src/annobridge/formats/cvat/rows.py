@@ -17,7 +17,7 @@ from ..common.report import ReadReport
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 COMMON = ("item", "line", "label", "occluded", "z_order", "group", "source", "index", "keyframe", "rotation")
-MANY = 16_384  # rows of a batch
+MANY = 8_192  # rows of a batch
 _TEXTS = pa.array(["bool", "int", "str", "float", "json"])
 _TYPES = {name: at for at, name in enumerate(_TEXTS.to_pylist())}
 _WORDS = pa.array(["false", "true"])
@@ -154,13 +154,13 @@ def _number(text: str | None) -> float:
 _Made = tuple[dict[str, Any], Bools, str]
 
 
-def _boxes(geometry: Sequence[Any], size: int) -> _Made:
+def _boxes(geometry: Sequence[Any], _: int) -> _Made:
     values = np.stack([numbers(texts) for texts in geometry], axis=1)
     low, high = np.minimum(values[:, :2], values[:, 2:]), np.maximum(values[:, :2], values[:, 2:])
     return _four(np.hstack([low, high - low])), np.isfinite(values).all(axis=1), NOT_NUMBERS
 
 
-def _ellipses(geometry: Sequence[Any], size: int) -> _Made:
+def _ellipses(geometry: Sequence[Any], _: int) -> _Made:
     centre, radius = (np.stack([numbers(texts) for texts in pair], axis=1) for pair in (geometry[:2], geometry[2:]))
     good = np.isfinite(np.hstack([centre, radius])).all(axis=1)
     return _four(np.hstack([centre - radius, 2 * radius])), good, NOT_NUMBERS
@@ -223,7 +223,7 @@ def _masks(geometry: Sequence[Any], size: int) -> _Made:
     return {"mask": pa.array(geometry[0], MASK)}, np.ones(size, bool), ""
 
 
-def _classes(geometry: Sequence[Any], size: int) -> _Made:
+def _classes(_: Sequence[Any], size: int) -> _Made:
     return {}, np.ones(size, bool), ""
 
 
