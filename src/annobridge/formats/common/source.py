@@ -14,10 +14,11 @@ from ...core.labels import KIND_TYPES, LABELS, SAMPLES
 from ...core.merge import border
 from ...core.schema import FRAMES
 from ...spill.groups import Groups
-from ..base import PART, Part
+from ..base import Part
 from .images import Found
 from .report import ReadReport
 
+GROUP = 1_000  # items of a part; converting their shapes takes several times their own memory
 PIXELS, RELATIVE = "pixels", "relative"
 _COLUMNS = [f for f in LABELS if f.name not in ("run", "tool", "rev")]
 
@@ -43,6 +44,11 @@ class LabelSource:
         """What was left out or changed, a sentence each; complete once the parts were read."""
         return self.report.notes()
 
+    @property
+    def skipped(self) -> pa.Table:
+        """The annotations that were left out, with place and reason."""
+        return self.report.skipped
+
     def _group_by_sample(self) -> list[list[int]]:
         """The numbers of the items of each part. Items of one sample (frames of a video, an image named twice) are in the first
         part that has one of them.
@@ -51,15 +57,15 @@ class LabelSource:
         parts: list[list[int]] = []
         for at, sample_id in enumerate(self._found.sample_ids):
             if sample_id is not None and sample_id not in first:
-                if at // PART >= len(parts):
-                    parts.extend([] for _ in range(at // PART - len(parts) + 1))
-                parts[at // PART].append(at)
+                if at // GROUP >= len(parts):
+                    parts.extend([] for _ in range(at // GROUP - len(parts) + 1))
+                parts[at // GROUP].append(at)
                 first[sample_id] = at
         return parts
 
     def parts(self) -> Iterator[Part]:
         """The samples with their labels. Labels of an item whose image was not found are skipped."""
-        groups = -(-self._items.num_rows // PART)
+        groups = -(-self._items.num_rows // GROUP)
         for number in range(groups):
             new = self._parts[number] if number < len(self._parts) else []
             labels = self._labels(self._shapes.get(number).combine_chunks())
@@ -134,7 +140,7 @@ class LabelSource:
         overhang = over.any(axis=1) & ~wrong_size
         outside = np.zeros(labels.num_rows, bool)
         if overhang.any():
-            cut = border.clipped(labels, overhang)
+            cut = border.clip_where(labels, overhang)
             outside = overhang & _is_nothing(cut)
             self._skip(shapes, outside, "it is outside its image")
             self.report.note("shapes that overhang their image were cut back to it", int((overhang & ~outside).sum()))

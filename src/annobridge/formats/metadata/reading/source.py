@@ -12,7 +12,7 @@ import pyarrow as pa
 from ....core.arrays import Ints, as_array
 from ....core.labels import LABELS, SAMPLES, conform
 from ....spill.tables import Tables
-from ...base import PART, Part
+from ...base import PART, SKIPPED, Part
 from ..options import Reading
 from .chunk import PREFIX, RECORD_KEYS
 from .folder_content import SIZES, FolderContent, assign_ids, check_labels, describe_boxes, index_images
@@ -32,10 +32,10 @@ class FolderReader:
     """Reads folders with ``add``, and then makes a source of them with ``open``.
 
     Args:
-        options: What the user said of the folders.
+        options: what the user said of the folders.
 
     Attributes:
-        contents: The folders that were read.
+        contents: the folders that were read.
     """
 
     def __init__(self, options: Reading) -> None:
@@ -50,9 +50,9 @@ class FolderReader:
         """Read a folder. Raises ``InvalidSource`` with file and line.
 
         Args:
-            folder: The folder.
-            path: Its file of lines, if it has one.
-            lines: Lines with their numbers that are read instead of the file.
+            folder: the folder.
+            path: its file of lines, if it has one.
+            lines: lines with their numbers that are read instead of the file.
         """
         file = None
         if path is not None:
@@ -84,6 +84,8 @@ class FolderReader:
 
 class FolderSource:
     """A ``Source`` of folders that were read and checked."""
+
+    skipped: pa.Table = SKIPPED.empty_table()
 
     def __init__(
         self,
