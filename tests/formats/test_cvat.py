@@ -181,7 +181,8 @@ class TestExport:
 
     def test_texts_that_xml_must_escape(self, source: Path, tmp_path: Path):
         odd = (
-            '<box label="a &amp; &quot;b&quot; &lt;c&gt;" occluded="0" xtl="1" ytl="1" xbr="9" ybr="9"><attribute name="é &amp;">'
+            '<box label="a &amp; &quot;b&quot; &lt;c&gt;" occluded="0" xtl="1" ytl="1" xbr="9" ybr="9">'
+            '<attribute name="é &amp;">'
             " x&lt;y\n</attribute></box>"
         )
         files(source, {"annotations.xml": xml(on_image(odd))})

@@ -58,10 +58,10 @@ class CamvidFormat(FileFormat):
                     found = mask_images.load(archive, mask, report)
                 else:
                     report.skip(archive.where(mask), "the mask is not in the archive")
-            size = found.size if found else (None, None)
+            width, height = found.size if found else (None, None)
             file = f"{root}{image}" if f"{root}{image}" in archive else None
             name = image.removeprefix(f"{split}/")
-            item = items.add(name, None if split == "default" else split, *size, file=file)
+            item = items.add(name, None if split == "default" else split, width, height, file=file)
             if found is not None and mask is not None:
                 class_masks(
                     shapes, item, found.classes(palette), palette, archive.where(mask), report, options.semantic

@@ -66,7 +66,8 @@ class CityscapesFormat(FileFormat):
         for key in sorted({*masks, *files}, key=str):
             kind = next((kind for kind in _KINDS if kind in masks.get(key, {})), None)
             mask = mask_images.load(archive, masks[key][kind], report) if kind else None
-            item = items.add(key[1], key[0], *(mask.size if mask else (None, None)), file=files.get(key))
+            width, height = mask.size if mask else (None, None)
+            item = items.add(key[1], key[0], width, height, file=files.get(key))
             if kind is None or mask is None:
                 continue
             place = archive.where(masks[key][kind])

@@ -73,19 +73,19 @@ class KittiFormat(FileFormat):
         files = {key: name for name in image_names(archive) if self.is_image(name) and (key := _key(name, _IMAGES))}
         masks: dict[Key, dict[str, str]] = {}
         for name in archive.by_suffix.get(".png", ()):
-            for kind in _MASKS:
-                if (key := _key(name, (kind,))) is not None:
-                    masks.setdefault(key, {})[kind] = name
+            for folder in _MASKS:
+                if (key := _key(name, (folder,))) is not None:
+                    masks.setdefault(key, {})[folder] = name
         shapes = Shapes()
         for key in sorted({*texts, *files, *masks}):
             kind = next((kind for kind in _MASKS if kind in masks.get(key, {})), None)
             mask = mask_images.load(archive, masks[key][kind], report) if kind else None
             frame = int(key[1]) if key[1].isdecimal() and len(key[1]) < 10 else None
             split = key[0].rstrip("/").rpartition("/")[2]
+            width, height = mask.size if mask else (None, None)
             item = items.add(
-                key[1], split if split not in ("", "default") else None, *(mask.size if mask else (None, None)), frame=frame,
-                file=files.get(key),
-            )  # fmt: skip
+                key[1], split if split not in ("", "default") else None, width, height, frame, file=files.get(key)
+            )
             if key in texts:
                 _read_boxes(archive, texts[key], item, shapes, report)
             if kind is not None and mask is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from lxml import etree
 
 from ...exceptions import InvalidSource
 from .archive import Archive
 
-Element = etree._Element
+Element: TypeAlias = etree._Element
 _HEAD = 4096  # bytes that are looked at to tell what a file is
 _MOST = 64 << 20  # bytes of a file that is read as a whole
 _ROOT = re.compile(rb"<\s*([A-Za-z_][\w.-]*)")
