@@ -70,7 +70,7 @@ class PartRows:
             rows = self.part.labels.filter(pc.equal(kinds, kind)).combine_chunks()
             shapes = self._shared(rows, kind)
             {
-                "box": self._boxes, "polygon": self._polygons, "keypoints": self._joints, "skeleton": self._joints,
+                "box": self._boxes, "polygon": self._polygons, "keypoints": self._joints, "skeleton": self._skeletons,
                 "classification": lambda *_: None,
             }.get(kind, self._masks)(rows, shapes)  # fmt: skip
             yield TASKS[kind], shapes
@@ -159,8 +159,11 @@ class PartRows:
             record.segmentation, record.bbox_of = (), "keypoints"
             record.bbox = [*low.tolist(), *np.round(high - low, DECIMALS).tolist()]
             record.area = float(np.prod(high - low))
-            if shape.label not in self.point_names or len(self.point_names[shape.label]) != len(v):
-                self.point_names.setdefault(shape.label, point_names(None, len(v)))
+
+    def _skeletons(self, rows: pa.Table, shapes: list[Shape]) -> None:
+        self._joints(rows, shapes)
+        for shape in shapes:
+            self.point_names.setdefault(shape.label, point_names(None, len(shape.record.keypoints) // 3))
 
 
 @dataclass(frozen=True, slots=True)
