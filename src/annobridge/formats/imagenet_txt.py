@@ -15,7 +15,7 @@ from .common.archive import Archive
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.items import Items, Shapes
+from .common.items import Items, Shapes, frame_of
 from .common.report import ReadReport
 from .common.source import RELATIVE
 
@@ -51,7 +51,7 @@ class ImagenetTxtFormat(FileFormat):
                 place = f"{archive.where(file)} line {number}"
                 name, numbers = _parsed(line.strip())
                 image = next((path for path in (f"{above}images/{name}", above + name) if path in archive), None)
-                item = items.add(name, None if split == _DEFAULT else split, file=image)
+                item = items.add(name, None if split == _DEFAULT else split, frame=frame_of(name), file=image)
                 for text in numbers:
                     if not text.isdecimal() or int(text) >= len(classes):
                         report.skip(place, f"its class is not the number of a line of {_CLASSES}, from 0")

@@ -16,7 +16,7 @@ from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
-from .common.items import Items
+from .common.items import Items, frame_of
 from .common.report import ReadReport
 from .common.source import RELATIVE
 from .common.yolo_lines import LineRules, read_lines
@@ -52,7 +52,10 @@ class Yolo11Format(FileFormat):
                 f"{str(archive.path)!r} has no {_NAMES}; add it, with the name of a class on each line."
             )
         classes = [line.strip() for line in archive.text(layout.names).rstrip().splitlines()]
-        files = [(items.add(name, split, file=image), labels) for name, split, image, labels in layout.entries()]
+        files = [
+            (items.add(name, split, frame=frame_of(name), file=image), labels)
+            for name, split, image, labels in layout.entries()
+        ]
         rules = LineRules(dict(enumerate(classes)), "detect")
         yield from read_lines(archive, ((n, labels) for n, labels in files if labels is not None), rules, report)
 

@@ -117,7 +117,11 @@ def _at_the_root(paths: list[str]) -> list[str]:
     first = min(paths, key=lambda path: len(folders[path]))
     prefix = f"{folders[first]}/" if folders[first] else ""
     inner = [path for path in paths if path != first]
-    return [first] if all(folders[path].startswith(prefix) and folders[path] != folders[first] for path in inner) else paths
+    return (
+        [first]
+        if all(folders[path].startswith(prefix) and folders[path] != folders[first] for path in inner)
+        else paths
+    )
 
 
 def _stem(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +31,17 @@ SHAPES = pa.schema(
     + [pa.field("place", pa.string())]  # where it is in the source, for messages
 )
 _ROWS = 16_384  # of a batch
+_FRAME = re.compile(r"(?:frame_)?(\d{1,18})(?:\.\w+)?")
+
+
+def frame_of(name: str) -> int | None:
+    """The number of the frame in a name like those that CVAT gives to the frames of a video; ``None`` in any other.
+
+    >>> frame_of("frame_000007.jpg"), frame_of("12"), frame_of("cam 3.jpg")
+    (7, 12, None)
+    """
+    found = _FRAME.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 class Items:

@@ -39,7 +39,8 @@ class ReadReport:
 
     def note(self, what: str, count: int = 1) -> None:
         """Something that was changed, as ``"shapes were cut to their image"``."""
-        self._notes[what] += count
+        if count:
+            self._notes[what] += count
 
     @property
     def skipped(self) -> pa.Table:

@@ -24,8 +24,8 @@ def without_holes(parts: Sequence[Ring]) -> list[Ring]:
     )
     depth = inside.sum(axis=1)
     rings = {i: parts[i] for i in range(len(parts)) if depth[i] % 2 == 0}
-    for i in np.flatnonzero(depth % 2):
-        owner = next((j for j in np.flatnonzero(inside[i]) if depth[j] == depth[i] - 1), None)
+    for i in np.flatnonzero(depth % 2).tolist():
+        owner = next((j for j in np.flatnonzero(inside[i]).tolist() if depth[j] == depth[i] - 1), None)
         if owner in rings:
             rings[owner] = _bridged(rings[owner], parts[i])
     return list(rings.values())

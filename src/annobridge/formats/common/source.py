@@ -135,7 +135,7 @@ class LabelSource:
         overhang = over.any(axis=1) & ~wrong_size
         outside = np.zeros(labels.num_rows, bool)
         if overhang.any():
-            cut = border.clipped(labels, overhang)
+            cut = border.clip_where(labels, overhang)
             outside = overhang & _is_nothing(cut)
             self._skip(shapes, outside, "it is outside its image")
             self.report.note("shapes that overhang their image were cut back to it", int((overhang & ~outside).sum()))

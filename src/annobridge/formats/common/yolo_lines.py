@@ -89,13 +89,10 @@ def _shapes(
     forms, scored = _forms(lines.counts, rules)
     reasons = _reasons(lines, forms, scored, rules)
     where = places(archive, names, lines)
-    if reasons:
-        for at in sorted(reasons):
-            report.skip(where[at].as_py(), reasons[at])
-        keep = np.ones(len(lines), bool)
-        keep[list(reasons)] = False
-    else:
-        keep = np.ones(len(lines), bool)
+    for line in sorted(reasons):
+        report.skip(where[line].as_py(), reasons[line])
+    keep = np.ones(len(lines), bool)
+    keep[list(reasons)] = False
     common = {
         "item": pa.array(np.array(items, np.int32)[lines.files]),
         "label": _labels(lines.values[lines.starts], keep, rules.classes),
@@ -109,8 +106,7 @@ def _shapes(
         flat = lines.values[_ranges(lines.starts[at] + 1, coordinates)]
         if form == _QUAD:
             alike = _are_parallelograms(flat.reshape(-1, 4, 2))
-        numbers = lines.numbers[at]
-        for columns in _built(int(form), flat, coordinates, numbers, rules):
+        for columns in _built(int(form), flat, coordinates, lines.numbers[at], rules):
             shared = {name: column.take(pa.array(at)) for name, column in common.items()}
             tables.append(_table(len(at), shared | columns))
             order.append(at)

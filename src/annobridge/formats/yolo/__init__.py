@@ -17,7 +17,7 @@ from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.images import Context, image_names
-from ..common.items import Items
+from ..common.items import Items, frame_of
 from ..common.report import ReadReport
 from ..common.source import RELATIVE, LabelSource
 from ..common.yolo_lines import LineRules, Task, read_lines
@@ -89,7 +89,7 @@ class YoloFormat(FileFormat):
         if not labels:
             stems = {name.rpartition(".")[0] for name in image_names(archive)}
             labels = [name for name in texts if name.rpartition(".")[0] in stems]
-        heads = [(name, archive.open(name).read(4096)) for name in labels[:_LOOKED_AT]]
+        heads = [(name, _head(archive, name)) for name in labels[:_LOOKED_AT]]
         full = [(name, head) for name, head in heads if head.strip()]
         if full and all(is_label_text(head) for _, head in full):
             return f"{full[0][0]} has lines of a class and relative positions"
@@ -111,13 +111,13 @@ class YoloFormat(FileFormat):
         """Read the label file of each image."""
         assert isinstance(options, YoloReading)  # noqa: S101 - the options of this format
         if options.task == "classify":
-            yield from ImagenetFormat().read(archive, items, ReadOptions(), report)
+            yield from ImagenetFormat().read(archive, items, options, report)
             return
         name = find_config(archive)
         config = read_config(archive, name) if name is not None else Config()
         rules = _rules(archive, config, options, report)
         entries = [
-            (items.add(entry.name, entry.split, file=entry.image), entry.labels)
+            (items.add(entry.name, entry.split, frame=frame_of(entry.name), file=entry.image), entry.labels)
             for entry in Layout(archive, config, report).entries()
         ]
         if not any(labels for _, labels in entries):
@@ -163,6 +163,11 @@ def _rules(archive: Archive, config: Config, options: YoloReading, report: ReadR
     if task == "auto" and keypoints is not None:
         task = "pose"
     return LineRules(classes, task, keypoints)  # type: ignore[arg-type]
+
+
+def _head(archive: Archive, name: str) -> bytes:
+    with archive.open(name) as stream:
+        return stream.read(4096)
 
 
 def _folder_of(source: Path) -> Path:

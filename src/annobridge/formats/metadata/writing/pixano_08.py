@@ -52,7 +52,7 @@ class Pixano08Writer(PixanoWriter):
         samples: pa.Table,
         labels: pa.Table,
         names: Sequence[str],
-        files: Media | None = None,  # noqa: ARG002 - boxes are relative, so the images need not be opened
+        files: Media | None = None,
     ) -> Iterator[Line]:
         """A line for each sample."""
         for ids in (samples["sample_id"], labels["label_id"]):

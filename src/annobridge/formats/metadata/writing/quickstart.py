@@ -58,7 +58,7 @@ class QuickstartWriter(PixanoWriter):
         samples: pa.Table,
         labels: pa.Table,
         names: Sequence[str],
-        files: Media | None = None,  # noqa: ARG002 - boxes are relative, so the images need not be opened
+        files: Media | None = None,
     ) -> Iterator[Line]:
         """A line for each sample."""
         columns = self.columns(samples)
