@@ -13,7 +13,7 @@ from tests import datagym_servers
 from tests.contract import datagym_hands
 from tests.doubles.cvat import CvatServer
 from tests.doubles.pixano_items import PixanoItems
-from tests.doubles.pixano_items.hands import Hands
+from tests.doubles.pixano_items.annotator import ScriptedAnnotator
 
 from . import cvat as cvat_double
 from .target import HEIGHT
@@ -92,12 +92,12 @@ def pixano(folder: Path) -> Iterator[Server]:
     with PixanoItems(folder / "pixano") as server:
 
         def there() -> dict[Any, int]:
-            names = [d["id"] for d in Hands(server.url, "").api.datasets()]
-            return {name: len(Hands(server.url, name).rows("bboxes")) for name in names}
+            names = [d["id"] for d in ScriptedAnnotator(server.url, "").api.datasets()]
+            return {name: len(ScriptedAnnotator(server.url, name).rows("bboxes")) for name in names}
 
         def work(states: Sequence[State]) -> None:
             for one in states:
-                hands = Hands(server.url, one["dataset"])
+                hands = ScriptedAnnotator(server.url, one["dataset"])
                 by_item: dict[str, list[Any]] = {}
                 for row in hands.rows("bboxes").values():
                     by_item.setdefault(row["data"]["item_ref"]["id"], []).append(row)

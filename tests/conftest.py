@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests import cvat_servers
 from tests.doubles.cvat import CvatServer
+from tests.generated import QUICK
+from xdist.scheduler import LoadScopeScheduling
 
 # ``quick`` is what a change is checked with, ``full`` (``--hypothesis-profile=full``) what a release is. No deadline: a busy
 # machine is no mistake. A test that takes a fixture resets in each example what it changes.
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-settings.register_profile("quick", max_examples=20, deadline=None, suppress_health_check=_HEALTH)
-settings.register_profile("full", max_examples=200, deadline=None, suppress_health_check=_HEALTH)
+settings.register_profile("quick", max_examples=QUICK, deadline=None, suppress_health_check=_HEALTH)
+settings.register_profile("full", max_examples=10 * QUICK, deadline=None, suppress_health_check=_HEALTH)
 settings.load_profile("quick")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """All tests with the real Pixano server run in one worker, which starts it; the workers share out the others singly."""
-    if "pixano_url" in getattr(item, "fixturenames", ()) or item.get_closest_marker("server"):
-        item.add_marker(pytest.mark.xdist_group("pixano"))
+# Beginnings of node ids. pytest-xdist gives all tests of a group to one worker, which starts what they share once.
+_TOGETHER = {
+    "tests/backend/test_pixano_page.py": "pixano",
+    "tests/backend/test_pixano_server.py": "pixano",
+    "tests/backend/test_pixano_shown.py": "pixano",
+    "tests/bridge/test_attached.py::test_through_a_real_server_and_back": "pixano",
+    "tests/bridge/test_attached.py::test_media_outside_of_the_view_are_not_read": "pixano",
+    "tests/contract/test_pixano.py": "pixano",
+    "tests/formats/test_pixano_library.py": "pixano",
+    "tests/formats/test_seeds_on_pixano.py": "pixano",
+    "tests/bridge/test_crash.py": "children",
+    "tests/bridge/test_imports.py": "children",
+    "tests/test_proofs.py": "children",
+    "tests/doubles/pixano_items/test_wire.py": "wire",
+    "tests/test_demo.py": "demo",
+}
+
+
+class _Shares(LoadScopeScheduling):
+    """Groups first, the largest first; then each test to the worker that is free. (``--dist loadgroup`` needs an older pytest.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for start, group in _TOGETHER.items() if nodeid.startswith(start)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return _Shares(config, log) if config.option.dist == "load" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    with_server = [item.nodeid for item in items if "pixano_url" in getattr(item, "fixturenames", ())]
+    if strangers := [name for name in with_server if not name.startswith(tuple(_TOGETHER))]:
+        raise pytest.UsageError(f"{strangers[0]} uses the real Pixano server: add it to _TOGETHER in tests/conftest.py")
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend.kit import FlatPoints
-from annobridge.backend.kit.points import POINTS
 from annobridge.core.arrays import as_array
+from annobridge.core.flat_points import POINTS
 from annobridge.core.geometry import mask_box
 
 from . import masks

@@ -137,7 +137,7 @@ def table(items: list[tuple[str, str, Label]]) -> pa.Table:
 
 
 def task(schema: dict[str, Any] | None = None, items: list[tuple[str, str, Label]] | None = None) -> Task:
-    """A task of its own name, with everything in it unless told otherwise."""
+    """A task of its own name, with everything in it unless a parameter says otherwise."""
     samples = [
         {"sample_id": s, "media_type": "image", "filepath": f"/img/{s}.png", "width": WIDTH, "height": HEIGHT}
         for s in SAMPLE_IDS

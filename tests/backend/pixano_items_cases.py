@@ -17,7 +17,7 @@ def labels() -> list[tuple[str, str, Label]]:
 
 
 def task(schema: dict[str, Any] | None = None, items: list[tuple[str, str, Label]] | None = None) -> Task:
-    """A task of its own name, with everything in it unless told otherwise."""
+    """A task of its own name, with everything in it unless a parameter says otherwise."""
     return cases.task(SCHEMA if schema is None else schema, labels() if items is None else items)
 
 

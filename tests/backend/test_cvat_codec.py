@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 
 from annobridge.core.compare import equal_rows
 from annobridge.core.labels import LABELS, REMOTE
@@ -122,7 +123,7 @@ def tables(draw: strategies.Draw, label_type: str) -> pa.Table:
 
 
 @pytest.mark.parametrize("label_type", TYPES)
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@examples(40)
 @given(data=st.data())
 def test_untouched_labels_come_back_to_the_bit(label_type: str, data: st.DataObject) -> None:
     table = data.draw(tables(label_type))

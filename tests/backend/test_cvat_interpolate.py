@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 
 from annobridge_cvat.interpolate import Bools, VisibleFrames, needed_keyframes, visible_frames
 
@@ -243,7 +244,7 @@ def check(kind: str, dense: VisibleFrames, flagged: Bools) -> Bools:
 
 @pytest.mark.parametrize("kind", [*LINEAR, "polygon", "polyline", "mask"])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_what_is_sent_as_keyframes_comes_back_whole(kind: str, data: st.DataObject) -> None:
     dense = data.draw(sparse(kind))
     wild = data.draw(st.lists(st.booleans(), min_size=dense.frames.size, max_size=dense.frames.size))
@@ -256,7 +257,6 @@ def test_what_is_sent_as_keyframes_comes_back_whole(kind: str, data: st.DataObje
 
 
 @given(st.lists(st.tuples(numbers, numbers, st.floats(0, 360)), min_size=1, max_size=30))
-@settings(deadline=None)
 def test_a_track_without_any_pattern_comes_back_too(rows: list[tuple[float, float, float]]) -> None:
     frames = np.arange(len(rows))
     points = [np.array([x, y, x + 5, y + 5]) for x, y, _ in rows]

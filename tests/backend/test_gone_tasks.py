@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from proofs import tools
+from proofs import servers
 
 import annobridge as ab
 from annobridge.exceptions import Gone
@@ -16,12 +16,12 @@ from annobridge.exceptions import Gone
 SCHEMA = {"objects": {"type": "detections", "classes": ["car"]}}
 
 
-@pytest.fixture(params=tools.SERVERS)
+@pytest.fixture(params=servers.SERVERS)
 def sent(request, tmp_path: Path, monkeypatch) -> Iterator[ab.AnnotationResults]:
     """Two images, sent in a task each."""
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    with tools.SERVERS[request.param](tmp_path) as running:
+    with servers.SERVERS[request.param](tmp_path) as running:
         ds = ab.create_dataset(tmp_path / "set.lancedb")
         for number in range(2):
             Image.new("RGB", (64, 48)).save(tmp_path / f"{number}.png")

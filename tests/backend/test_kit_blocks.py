@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annobridge.backend import Task, kit
-from annobridge.backend.kit import attributes, choices, pairing, points, problems, scalars
-from annobridge.core import arrays, attr_text, compare
+from annobridge.backend.kit import attributes, choices, scalars
+from annobridge.core import arrays, attr_text, compare, flat_points, pairing
+from annobridge.core.checks import problems
 from annobridge.core.labels import LABELS, REMOTE, SAMPLES
 from annobridge.core.rows import attributes as attribute_list
 from annobridge.core.schema import LabelSchema
 
 
 @pytest.mark.parametrize(
-    "module", [choices, pairing, points, problems, scalars, attributes, arrays, compare, attr_text]
+    "module", [choices, pairing, flat_points, problems, scalars, attributes, arrays, compare, attr_text]
 )
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
@@ -122,7 +123,7 @@ labels_of_points = st.lists(
 class TestPoints:
     @given(labels_of_points)
     def test_there_and_back(self, labels: list[list[list[list[float]]]]) -> None:
-        column = pa.array(labels, points.POINTS)
+        column = pa.array(labels, flat_points.POINTS)
         flat = kit.FlatPoints.of(column)
         assert flat.to_array() == column
         assert kit.FlatPoints.of_lists(flat.to_lists()).to_array() == column
@@ -130,7 +131,7 @@ class TestPoints:
         assert flat.to_lists() == [[[v for xy in part for v in xy] for part in parts] for parts in labels]
 
     def test_pixels_are_those_of_the_labels_image(self) -> None:
-        column = pa.array([[[[0.5, 0.5]]], None, [[[0.5, 0.5]], [[1.0, 0.0]]]], points.POINTS)
+        column = pa.array([[[[0.5, 0.5]]], None, [[[0.5, 0.5]], [[1.0, 0.0]]]], flat_points.POINTS)
         sizes = np.array([[10, 20], [7, 7], [100, 200]])
         flat = kit.FlatPoints.of(pa.chunked_array([column])).to_pixels(sizes)
         assert flat.to_lists() == [[[5.0, 10.0]], [], [[50.0, 100.0], [100.0, 0.0]]]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import responses
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 
 from annobridge.backend.http import Http
 from annobridge.backend.paging import Cursors, NextLinks, Offsets, PageNumbers
@@ -79,7 +80,7 @@ STYLES: dict[str, tuple[Any, str, Callable[[list[Any], int], Any]]] = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@examples(25)
 @given(size=st.integers(0, 23), most=st.integers(1, 9))
 def test_every_item_comes_once_and_in_order(http: Http, style: str, size: int, most: int) -> None:
     by, items, server = STYLES[style]

@@ -48,7 +48,7 @@ def sent() -> list[dict[str, Any]]:
 
 
 def check_golden(name: str, text: str) -> None:
-    """Compare with the golden file. ANNOBRIDGE_TEST_GOLDEN=1 writes it anew; look at the difference before you keep it."""
+    """Compare with the golden file. ANNOBRIDGE_TEST_GOLDEN=1 rewrites it; look at the difference before you keep it."""
     path = GOLDEN / name
     if os.environ.get("ANNOBRIDGE_TEST_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,10 +199,10 @@ def test_sentences_about_values() -> None:
         ("s0", "f", rows.Classification("twice")),
         ("s0", "f", rows.Scalar(float("nan"))),
     ]
-    told = "\n".join(checks.label_problems(cases.table(wrong)))
+    found = "\n".join(checks.label_problems(cases.table(wrong)))
     for word in ("turned", "wide", "ring", "left", "robot", "HARD", "'twice'", "NaN"):
-        assert word in told
-    assert len(told.splitlines()) == 8
+        assert word in found
+    assert len(found.splitlines()) == 8
     assert list(checks.label_problems(cases.table([]))) == []
 
 
@@ -218,8 +218,8 @@ def test_sentences_about_schemas() -> None:
         "b": {"type": "polygons", "classes": ["c"], "attributes": {"x": {"type": "text"}}},
         "q": {"type": "messages", "attributes": {"mood": {"type": "text"}}},
     }
-    told = list(schema_problems(LabelSchema.parse(schema)))
-    assert [t.split(":")[0] for t in told] == ["b.attributes.x", "q.attributes.mood"]
+    found = list(schema_problems(LabelSchema.parse(schema)))
+    assert [t.split(":")[0] for t in found] == ["b.attributes.x", "q.attributes.mood"]
 
 
 def test_keypoints_that_are_not_of_the_template() -> None:

@@ -172,9 +172,9 @@ def test_the_template_is_the_one_of_as_many_points(points: int, template: str) -
     _, states = encode.keypoints(pose)
     assert encode.templates(states, AUTO).to_pylist() == [template]
     assert encode.templates(states, "cow").to_pylist() == ["cow"]
-    told = list(checks.undrawn_notes(pose, AUTO))
-    assert bool(told) == (template == NOT_DRAWN)
-    assert all("lists them without drawing them" in sentence for sentence in told)
+    found = list(checks.undrawn_notes(pose, AUTO))
+    assert bool(found) == (template == NOT_DRAWN)
+    assert all("lists them without drawing them" in sentence for sentence in found)
     assert "the option `template` names another one" in next(checks.undrawn_notes(pose, NOT_DRAWN))
 
 

@@ -42,7 +42,7 @@ def blank_items(layout: Layout) -> list[dict[str, Any]]:
 
 
 def check_golden(name: str, text: str) -> None:
-    """Compare with the golden file. ANNOBRIDGE_TEST_GOLDEN=1 writes it anew; look at the difference before you keep it."""
+    """Compare with the golden file. ANNOBRIDGE_TEST_GOLDEN=1 rewrites it; look at the difference before you keep it."""
     if os.environ.get("ANNOBRIDGE_TEST_GOLDEN"):
         (GOLDEN / name).write_text(text, "utf-8")
     assert text == (GOLDEN / name).read_text("utf-8")

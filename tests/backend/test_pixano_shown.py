@@ -87,8 +87,8 @@ def test_choices_are_known_to_the_running_server(backend: PixanoBackend, disk: u
     task = boxes()
     receipt = backend.upload(task)
     assert receipt.notes == ()
-    told = backend._http.get(f"/datasets/{receipt.state['dataset']}")["feature_values"]
-    assert [c["values"] for c in told["entities"]["entities"]] == [["car", "bus"], ["left", "right"]]
+    choices = backend._http.get(f"/datasets/{receipt.state['dataset']}")["feature_values"]
+    assert [c["values"] for c in choices["entities"]["entities"]] == [["car", "bus"], ["left", "right"]]
     assert backend._api.dataset(id=receipt.state["dataset"])["bookmarks"] == []  # type: ignore[index]
     file = disk.library / receipt.state["name"] / offered_choices.FILE
     theirs = json.loads(file.read_text()) | {
@@ -169,7 +169,7 @@ def killed(backend: PixanoBackend, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 def named(folders: list[Path]) -> list[str]:
-    return [uploads._name(f) or "" for f in folders]
+    return [uploads._dataset_name(f) or "" for f in folders]
 
 
 def test_the_next_try_removes_what_the_one_before_it_left(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from proofs import tools
+from proofs import servers
 from proofs.faults import Fault, answer
 from proofs.gateway import Gateway
 
@@ -30,7 +30,7 @@ class Place:
     """A server, a gateway before it, and datasets of one image."""
 
     folder: Path
-    running: tools.Running
+    running: servers.Running
     count: int = 0
 
     def dataset(self) -> ab.Dataset:
@@ -50,9 +50,9 @@ class Place:
         ds.annotate(key, label_schema=SCHEMA, backend=self.running.backend, **self.options(gateway))
 
 
-@pytest.fixture(params=tools.SERVERS)
+@pytest.fixture(params=servers.SERVERS)
 def place(request, tmp_path) -> Iterator[Place]:
-    with tools.SERVERS[request.param](tmp_path) as running:
+    with servers.SERVERS[request.param](tmp_path) as running:
         yield Place(tmp_path, running)
 
 

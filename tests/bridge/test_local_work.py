@@ -169,7 +169,7 @@ def test_the_order_of_the_labels_of_an_image_stays(bridge, tmp_path):
     order = ["car0", "man0", "sun0", "lane0", "speed0"]
 
     def now() -> list[str]:
-        with bridge.ds._content() as content:
+        with bridge.ds.sample_parts() as content:
             (part,) = content.parts()
         return [r["label_id"] for r in part.labels.to_pylist() if r["sample_id"] == "s0"]
 
@@ -204,3 +204,37 @@ def test_an_edited_row_is_an_update_in_the_history_of_the_table(sent):
     rows = now.scanner(columns=columns, with_row_id=True).to_table().to_pylist()
     assert all(row["_rowid"] == ids[row["label_id"]] for row in rows if row["label_id"] in ids)
     assert sum(row["_row_created_at_version"] > before.version for row in rows) == 1
+
+
+def test_a_new_label_that_was_moved_here_is_not_added_twice(bridge):
+    """The undo keeps it, as it was changed here; the load after that finds it in its other field."""
+    bridge.annotate()
+    bridge.hands.add("s0")
+    before = bridge.labels()
+    bridge.load(dest_field={"objects": "checked"})
+    for label in bridge.new(before, "checked"):
+        bridge.ds.set_labels([{"label_id": label["label_id"], "field": "elsewhere"}])
+    bridge.ds.undo_annotations("r")
+    bridge.load()
+    (new,) = (row for row in bridge.new(before) if row["field"] == "objects")
+    bridge.ds.set_labels([{"label_id": new["label_id"], "field": "elsewhere"}])
+    bridge.ds.undo_annotations("r")
+    assert bridge.load().added == 0
+    assert bridge.label(new["label_id"])["field"] == "elsewhere"
+    moved = len(bridge.labels("elsewhere"))
+    bridge.load(dest_field={"objects": "checked"})
+    assert len(bridge.labels("elsewhere")) == moved  # no copy of a label that is not in its field any more
+    bridge.labels()  # all ids are unique
+
+
+def test_an_undone_deletion_does_not_restore_what_is_here_again_in_another_field(bridge):
+    bridge.annotate("r")
+    bridge.annotate("q")
+    bridge.hands_of("r").delete("car0")
+    bridge.load("r")
+    bridge.hands_of("q").set("car0", label="person")
+    bridge.load("q")  # which restores it
+    bridge.ds.set_labels([{"label_id": "car0", "field": "elsewhere"}])
+    kept = bridge.ds.undo_annotations("r").kept
+    assert bridge.label("car0")["field"] == "elsewhere"
+    assert kept["label_id"].to_pylist() == ["car0"]

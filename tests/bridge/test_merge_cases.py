@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 
 import annobridge as ab
 from annobridge.core.labels import LABEL_TYPES
@@ -762,7 +763,7 @@ def test_a_destination_that_got_labels_of_another_type_makes_the_plan_stale(sent
 # Exact values, D1 and D3 to D7
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(data=st.data())
 def test_d01_every_kind_of_label_comes_back_bit_equal_and_writes_nothing(fresh_bridge, data):
     bridge = fresh_bridge()
@@ -862,7 +863,7 @@ def test_d11_cleanup_leaves_nothing_on_the_server(bridge):
 # are in tests/backend: nothing here speaks HTTP. D15 (ground-truth jobs) is for a backend: this tool has no jobs.
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(data=st.data())
 def test_untouched_there_writes_nothing_whatever_was_done_here(fresh_bridge, data):
     bridge = fresh_bridge()

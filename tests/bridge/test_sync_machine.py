@@ -21,11 +21,12 @@ from typing import Any
 import lance
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.bridge import merge_model as model
 from tests.bridge.merge_model import ASKED, Allowed, Label, Labels, Outcome, Write
+from tests.generated import examples
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
@@ -196,7 +197,7 @@ class Sync(RuleBasedStateMachine):
         """For a while, people change many labels on both sides, and often the same."""
         changed, gone = {}, []
         for name, label in self.ours.items():
-            part = data.draw(st.sampled_from([*HERE, "field", *["nothing"] * 3, *["delete"] * 2]))
+            part = data.draw(st.sampled_from([*HERE, *["field"] * 2, *["nothing"] * 3, *["delete"] * 2]))
             if part == "delete":
                 gone.append(name)
             elif part != "nothing":
@@ -211,7 +212,8 @@ class Sync(RuleBasedStateMachine):
 
     def _values(self, name: str, part: str) -> st.SearchStrategy[Any]:
         home = name.partition("/")[0] if "/" in name else "f"
-        return st.sampled_from([home, ELSEWHERE]) if part == "field" else HERE[part]
+        other = ELSEWHERE if self.ours[name]["field"] == home else home
+        return st.just(other) if part == "field" else HERE[part]
 
     def _work_there(self, data: st.DataObject, run: Run) -> None:
         after: Labels = {}
@@ -383,8 +385,11 @@ class Sync(RuleBasedStateMachine):
             self._loaded(run, want)
 
     @precondition(lambda self: any(past.undone is None for run in self.runs.values() for past in run.loads))
-    @rule(data=st.data())
-    def undo(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), work=st.booleans(), load=st.sampled_from([None, "theirs", "ours"]))
+    def undo(self, data: st.DataObject, work: bool, load: str | None) -> None:
+        """Often after work on what was loaded, and often loaded again at once."""
+        if work:
+            self.work(data)
         done = {run.key: [p for p in run.loads if p.undone is None] for run in self.runs.values()}
         run = self.runs[one_of(data, [key for key, loads in done.items() if loads])]
         self.time += 1
@@ -394,6 +399,8 @@ class Sync(RuleBasedStateMachine):
         for write in past.writes:
             model.undo(self.ours, self._since(run, past, write))
         run.base, run.copies = past.base, past.copies
+        if load:
+            self.load(data, load)
 
     def _since(self, run: Run, past: Past, write: Write) -> Write:
         """An addition that put back what another run had deleted, and has given back since, is an edit of that."""
@@ -452,10 +459,7 @@ class Everything(Sync):
     restricted, runs_at_most, kills, besides = True, 2, True, (False, True)
 
 
-SETTINGS = settings(
-    max_examples=max(4, settings.default.max_examples // 5), stateful_step_count=12, deadline=None,
-    suppress_health_check=list(HealthCheck), print_blob=True,
-)  # fmt: skip
+SETTINGS = examples(4, stateful_step_count=12, suppress_health_check=list(HealthCheck), print_blob=True)
 TestSync, TestRestrictions, TestBeside = Sync.TestCase, Restrictions.TestCase, Beside.TestCase
 TestKills, TestTwoRuns, TestEverything = Kills.TestCase, TwoRuns.TestCase, Everything.TestCase
 TestSync.settings = TestRestrictions.settings = TestBeside.settings = SETTINGS

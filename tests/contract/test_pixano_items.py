@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from tests.doubles.pixano_items import places
+from tests.doubles.pixano_items import servers
 from tests.doubles.pixano_items.annotator import ScriptedAnnotator
 
 from annobridge.bridge.results import AnnotationResults
@@ -50,10 +50,10 @@ class TestPixanoItems(BackendContract):
     any_class = True
     people: list[AtThePage]
 
-    @pytest.fixture(autouse=True, params=places.KINDS)
+    @pytest.fixture(autouse=True, params=servers.KINDS)
     def _server(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         self.people = []
-        with places.options(request.param, tmp_path_factory.mktemp("pixano")) as options:
+        with servers.options(request.param, tmp_path_factory.mktemp("pixano")) as options:
             self.given = options
             yield
         for person in self.people:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 
 from annobridge.core.nest import nest, nested_schema, unnest
 from annobridge.exceptions import SchemaError
@@ -57,7 +58,7 @@ def test_no_list_is_no_label() -> None:
     assert unnest(SAMPLES, [])[1].num_rows == 0
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["cars", "people"])), max_size=20), st.integers(1, 3))
 def test_what_was_nested_part_by_part_comes_out_again(places: list[tuple[str, str]], size: int) -> None:
     labels = pa.table(

@@ -19,9 +19,10 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.generated import examples
 from tests.stored import store
 
 import annobridge as ab
@@ -29,7 +30,7 @@ from annobridge.core.geometry import decode_rle, encode_rle
 from annobridge.core.labels import LABELS
 from annobridge.exceptions import InvalidMedia, InvalidOption, InvalidSource, SchemaError, Unsupported
 from annobridge.formats.base import Part
-from annobridge.formats.fiftyone import FiftyOneFormat, documents, values
+from annobridge.formats.fiftyone import FiftyOneFormat, documents, extended_json
 from annobridge.formats.fiftyone.layout import Reading
 from annobridge.formats.fiftyone.writer import Writing
 
@@ -294,14 +295,14 @@ def test_a_bad_document_is_an_error_with_its_place(fields: dict[str, Any], sente
 def test_bad_json_is_an_error_with_its_line(text: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "samples.json").write_text(text)
     with pytest.raises(InvalidSource) as caught:
-        list(documents.stream(tmp_path / "samples.json", "samples"))
+        list(documents.read_documents(tmp_path / "samples.json", "samples"))
     assert sentence in str(caught.value)
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "samples.json").write_bytes(b'{"samples": [{"a": "\xff"}]}')
     with pytest.raises(InvalidSource, match="it is not UTF-8"):
-        list(documents.stream(tmp_path / "samples.json", "samples"))
+        list(documents.read_documents(tmp_path / "samples.json", "samples"))
 
 
 def test_a_folder_without_samples_is_an_error(tmp_path: Path) -> None:
@@ -344,7 +345,7 @@ def test_it_is_recognised_by_how_it_begins(images: Path, tmp_path: Path) -> None
 plain = st.dictionaries(st.sampled_from("ab$"), st.text(max_size=5) | st.integers() | st.just(0.5), max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(plain, max_size=5), st.integers(1, 40))
 def test_documents_are_the_same_however_they_are_cut(found: list[dict[str, Any]], chunk: int) -> None:
     text = json.dumps({"a": 1, "samples": found, "b": [2]}, indent=1)
@@ -377,7 +378,7 @@ def test_ids_that_are_not_mongos_are_kept_beside(tmp_path: Path) -> None:
     sample, _ = exported(ds, tmp_path)
     (label,) = sample["cars"]["detections"]
     assert (sample["annobridge_id"], label["annobridge_id"]) == ("first sample", "my label")
-    assert values.is_object_id(sample["_id"]["$oid"])
+    assert extended_json.is_object_id(sample["_id"]["$oid"])
     again = ab.import_dataset(tmp_path / "out", tmp_path / "again").dataset
     assert (again.sample_ids(), rows(again)[0]["label_id"]) == (["first sample"], "my label")
 
@@ -396,7 +397,7 @@ def test_an_instance_is_cut_to_its_box_and_a_box_that_is_too_small_grows(tmp_pat
     small = ab.Detection("small", [0.25, 0.25, 0.1, 0.1], mask)
     sample, notes = exported(street(tmp_path, x=[fit, small]), tmp_path)
     found = {d["label"]: d for d in sample["x"]["detections"]}
-    crop = values.array(base64.b64decode(found["fit"]["mask"]["$binary"]["base64"]))
+    crop = extended_json.decode_array(base64.b64decode(found["fit"]["mask"]["$binary"]["base64"]))
     assert (crop.shape, int(crop.sum())) == ((24, 32), 12 * 16)
     assert found["small"]["bounding_box"] == [0.25, 0.25, 0.25, 0.25]
     assert notes == ["1 instances had pixels outside their box; the box was made that of the mask."]
@@ -668,7 +669,7 @@ labels = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12)
 @given(found=st.lists(labels, min_size=1, max_size=6), classes=st.lists(names, max_size=3))
 def test_a_dataset_comes_back_equal(found: list[ab.Label], classes: list[str], tmp_path: Path) -> None:
     root = tmp_path / f"{len(list(tmp_path.iterdir()))}"

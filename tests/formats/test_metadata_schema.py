@@ -72,7 +72,7 @@ def test_a_model_is_loaded_from_a_file(tmp_path: Path) -> None:
     [
         (None, "schema.py:Thing", "There is no file '{root}/schema.py' to take the schema from; correct the path."),
         ("", "schema.py", "A schema is given as path/to/file.py:Class, not '{root}/schema.py'."),
-        ("class Thing: ...", "schema.py:Thing", "'Thing' is no pydantic model ({root}/schema.py); there is none."),
+        ("class Thing: ...", "schema.py:Thing", "'Thing' is not a pydantic model ({root}/schema.py); there is none."),
         ("import pydantic\nclass Things(pydantic.BaseModel): ...", "schema.py:Thing", "did you mean 'Things'?"),
         ("import no_such_module", "schema.py:Thing", "install it, or write the same fields as a pydantic.BaseModel."),
         ("1 / 0", "schema.py:Thing", "cannot be run: ZeroDivisionError: division by zero; mend it."),

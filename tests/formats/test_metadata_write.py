@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.formats.metadata_cases import attributes, folder, image, opened, street_objects
+from tests.generated import examples
 
 from annobridge.core import geometry
 from annobridge.core.labels import LABELS, SAMPLES
@@ -147,7 +148,7 @@ def two(labels: st.SearchStrategy[Label]) -> st.SearchStrategy[list[list[Label]]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(data=st.data())
 def test_boxes_come_back(dialect: str, data: st.DataObject) -> None:
     attrs = {"pixano": whole, "opsml": st.just({}), "opsml2": st.just({})}.get(dialect, typed)
@@ -171,7 +172,7 @@ def test_boxes_come_back(dialect: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["pixano", "pixano-0.8"])
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(data=st.data())
 def test_shapes_come_back(dialect: str, data: st.DataObject) -> None:
     drawn = {

@@ -1,4 +1,4 @@
-"""Pixano libraries: what lies in their tables is read, what was exported comes back exactly, and a real server opens it."""
+"""Pixano libraries: their tables are read, exports come back exactly, and a real server opens it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from tests.backend import pixano_cases as full
+from tests.generated import examples
 
 import annobridge as ab
 from annobridge.core import rows
@@ -336,7 +337,7 @@ def test_images_that_cannot_be_told_apart(tmp_path: Path) -> None:
         read(one_image(tmp_path / "d", images=images))
 
 
-# --- where images lie
+# --- where images are
 
 
 def embedded(folder: Path) -> Path:
@@ -539,7 +540,7 @@ def test_parts_are_regrouped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 FIELDS = {n: t for n, t in strategies.FIELDS.items() if t not in ("skeletons", "ellipses", "cuboids")}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(table=strategies.tables(fields=FIELDS))
 def test_any_labels_come_back(tmp_path_factory: pytest.TempPathFactory, table: pa.Table) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -617,7 +618,7 @@ def test_an_image_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("blob", [False, True])
 def test_images_that_lie_inside_of_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blob: bool) -> None:
-    """An id may look like an address, and a file of the name that is made of it may lie in the working directory."""
+    """An id may look like an address, and a file of the name that is made of it may exist in the working directory."""
     ids = ["a", "http://images/b"]
     kind = pa.field("image", pa.large_binary(), metadata={"lance-encoding:blob": "true"} if blob else None)
     table = pa.table(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.generated import examples
 from tests.stored import store
 
 import annobridge as ab
@@ -31,7 +32,7 @@ def rows(ds: ab.Dataset) -> list[dict[str, Any]]:
     return sorted(ds.labels().to_pylist(), key=lambda r: r["label_id"])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(15)
 @given(data=st.data())
 def test_every_kind_comes_out_as_it_went_in(ds, data):
     ds.delete_labels(where="true")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.generated import examples
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
@@ -294,7 +295,7 @@ def modelled(left: dict[str, list[dict[str, Any]]], step: tuple[Any, ...]) -> di
     raise AssertionError(step)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     st.lists(st.lists(label_rows, max_size=4), min_size=1, max_size=5),
     st.lists(st.lists(of_labels | of_samples, min_size=1, max_size=5), min_size=1, max_size=8),
@@ -302,16 +303,18 @@ def modelled(left: dict[str, list[dict[str, Any]]], step: tuple[Any, ...]) -> di
 def test_each_stage_works_on_what_the_one_before_left(contents, chains):
     with tempfile.TemporaryDirectory() as folder:
         ds = ab.create_dataset(Path(folder) / "ds")
-        ds.add_samples([{"filepath": f"{n}.jpg", "sample_id": f"s{n}", "number": n} for n in range(len(contents))])
-        for field in FIELDS:  # a label of each on a sample outside of all views, so that both fields exist
-            ds.add_samples([{"filepath": f"{field}.jpg", "sample_id": field, "number": 9}])
-            ds.add_labels(field, {field: ab.Classification("car")})
+        numbered = [{"filepath": f"{n}.jpg", "sample_id": f"s{n}", "number": n} for n in range(len(contents))]
+        ds.add_samples([*numbered, *({"filepath": f"{f}.jpg", "sample_id": f, "number": 9} for f in FIELDS)])
+        # a label of each field on a sample outside of all views, so that both fields exist
+        given = {f: [{"sample_id": f, "kind": "classification", "label": "car"}] for f in FIELDS}
         everything: dict[str, list[dict[str, Any]]] = {}
         for n, rows in enumerate(contents):
             everything[f"s{n}"] = [{**row, "label_id": f"{n}-{k}"} for k, row in enumerate(rows)]
             for row in everything[f"s{n}"]:
                 plain = {name: value for name, value in row.items() if name != "field"}
-                ds.add_labels(row["field"], [{**plain, "sample_id": f"s{n}", "kind": "classification"}])
+                given[row["field"]].append({**plain, "sample_id": f"s{n}", "kind": "classification"})
+        for field, labels in given.items():
+            ds.add_labels(field, labels)
         for chain in chains:
             view, left = ds.exclude(FIELDS), everything
             for step in chain:

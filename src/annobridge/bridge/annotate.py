@@ -63,31 +63,40 @@ def send(
     schema = resolve_schema(stores, arguments)
     if found := unsupported(schema, backend.capabilities, backend.name):
         raise Unsupported(f"The backend {backend.name!r} cannot do this:", found)
+    created = datetime.now(UTC)
     run = Run(
-        anno_key, str(uuid.uuid4()), "sending", backend.name, schema, {**backend.config.stored(), MEDIA_FIELD_OPTION: media_field},
-        [dict(s) for s in stages], stores.labels.version(), _now(), _now(),
-    )  # fmt: skip
+        anno_key=anno_key,
+        run_id=str(uuid.uuid4()),
+        state="sending",
+        backend=backend.name,
+        schema=schema,
+        options={**backend.config.stored(), MEDIA_FIELD_OPTION: media_field},
+        view=[dict(stage) for stage in stages],
+        labels_version=stores.labels.version(),
+        created=created,
+        updated=created,
+    )
     per_task = tasks.size(backend.config.task_size, backend.capabilities.largest_task)
     parts = tasks.split(selection.sample_ids, per_task)
     todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
     stores.labels.require_nullable()
-    with PendingTasks(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as outgoing:
-        outgoing.check(backend, progress)
-        run = _with_unsent(run, outgoing.unsent.to_list(), strict)
-        outgoing.keep_sizes()
+    with PendingTasks(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as pending:
+        pending.check(backend, progress)
+        run = _with_unsent(run, pending.unsent.to_list(), strict)
+        pending.keep_sizes()
         with stores.runs.reserve(run) as hold:
             stores.runs.add_tasks(run, todo)
-            return Uploader(stores, run, hold, backend, outgoing).send(progress)
+            return Uploader(stores, run, hold, backend, pending).send(progress)
 
 
 def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
     """The run with a record of the labels that are not sent. Warns of them; with ``strict``, raises ``InvalidLabels``."""
     if not entries:
         return run
-    told = sentences(entries)
+    messages = sentences(entries)
     if strict:
-        raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", told)
-    warnings.warn("\n".join(told), UnsentWarning, stacklevel=4)
+        raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", messages)
+    warnings.warn("\n".join(messages), UnsentWarning, stacklevel=4)
     return replace(run, options={**run.options, NOT_SENT_OPTION: entries})
 
 
@@ -104,36 +113,36 @@ def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: Progress
 
     Raises ``RunBusy`` while another process is sending the run.
     """
-    with stores.runs.hold(run, "is being sent") as (now, hold):
-        return now if now.state == "sent" else _resume(stores, now, hold, backend, progress)
+    with stores.runs.hold(run, "is being sent") as (current, hold):
+        return current if current.state == "sent" else _resume(stores, current, hold, backend, progress)
 
 
 def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progress: ProgressChoice) -> Run:
-    done, tasks_ = stores.runs.receipts(run), stores.runs.tasks(run)
-    if not tasks_.num_rows:
+    done, task_rows = stores.runs.receipts(run), stores.runs.tasks(run)
+    if not task_rows.num_rows:
         raise RunError(
             f"The run {run.anno_key!r} stopped before its tasks were written down; abort it, and annotate again."
         )
-    todo = _still_here(stores, run, [
+    todo = _drop_deleted_samples(stores, run, [
         (name, ids.values)
-        for name, ids in zip(tasks_["task"].to_pylist(), tasks_["sample_ids"], strict=True)
+        for name, ids in zip(task_rows["task"].to_pylist(), task_rows["sample_ids"], strict=True)
         if name not in done
     ])  # fmt: skip
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.delete_tasks(run, [name for name, _ in todo])
     filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
-    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend)) as outgoing:
-        outgoing.check_files(backend, progress)
-        return Uploader(stores, run, hold, backend, outgoing).send(progress)
+    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend)) as pending:
+        pending.check_files(backend, progress)
+        return Uploader(stores, run, hold, backend, pending).send(progress)
 
 
-def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
-    """The tasks without samples that were deleted since the run began. A run without any sample is deleted, and ``StoreError``
+def _drop_deleted_samples(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
+    """The tasks, with only the samples that still exist. A run without any sample is deleted, and ``StoreError``
     raised.
     """
-    everyone = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
-    present = stores.samples.existing_ids(everyone)
-    lost = len(everyone) - len(present)
+    sample_ids = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
+    present = stores.samples.existing_ids(sample_ids)
+    lost = len(sample_ids) - len(present)
     if not lost:
         return todo
     left = [(name, ids.filter(pc.is_in(ids, value_set=present))) for name, ids in todo]
@@ -154,7 +163,7 @@ def _still_here(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> l
 
 
 def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
-    """Delete all tasks of the run from the server, those with lost answers too, then the run from the ledger.
+    """Delete all tasks of the run from the server, including those whose answer was lost, then the run from the ledger.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
@@ -178,7 +187,3 @@ def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
     labels = filter_by_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
     existing = infer.describe(labels)
     return LabelSchema.parse(given, defaults, existing)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

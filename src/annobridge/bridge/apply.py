@@ -17,9 +17,9 @@ from ..store.run import Load, Run
 from ..store.stores import Stores
 from ..store.tables import CHANGES
 from .outcome import Outcome
-from .plan import require_open
+from .plan import require_usable_destinations
 
-REPLANS = 3  # how often a load plans again when others keep changing the labels
+MAX_PLANS = 3  # of one load, while others keep changing the labels
 
 
 def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
@@ -34,13 +34,13 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         force: whether any number of deletions is allowed.
 
     Returns:
-        The new version of ``labels``; ``None`` when there was nothing to write.
+        The new version of ``labels``; ``None`` when no label changed.
 
     Raises:
-        MergeError: the plan must not be applied as it is (see ``Outcome.guard``), or is stale.
+        MergeError: the plan must not be applied as it is (see ``Outcome.require_applicable``), or is stale.
         RunBusy: another process holds the run.
     """
-    outcome.guard(force)
+    outcome.require_applicable(force)
     rows = outcome.streams.rows
     if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
         return None
@@ -48,7 +48,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         if run.rev != outcome.run.rev:
             raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
         require_samples(stores, outcome.streams, run)
-        _require_open(stores, outcome)
+        _require_usable_destinations(stores, outcome)
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
         version = None
         try:
@@ -73,9 +73,9 @@ def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
         raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
 
 
-def _require_open(stores: Stores, outcome: Outcome) -> None:
+def _require_usable_destinations(stores: Stores, outcome: Outcome) -> None:
     try:
-        require_open(stores, outcome.run, outcome.destinations)
+        require_usable_destinations(stores, outcome.run, outcome.destinations)
     except SchemaError as e:
         raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
 
@@ -92,7 +92,7 @@ def commit(
         streams: ``replaced`` and ``writes`` of the plan.
         version: of ``labels``, on which it was planned.
         run: the run.
-        load: the load, whose token the commit bears.
+        load: the load, whose token the commit carries.
         user_columns_version: the version from which labels that an undo restores get the users' own columns.
     """
 

@@ -81,7 +81,7 @@ class Outcome:
         """How many labels, of all fields, are added, edited or deleted."""
         return sum(n for (_, a), n in self.counts.items() if a == action)
 
-    def guard(self, force: bool = False) -> None:
+    def require_applicable(self, force: bool = False) -> None:
         """Raise the ``MergeError`` that forbids to apply this: undecided unexpected labels, conflicts under ``"fail"``, or
         deletions of most of the run, unless ``force`` is given.
         """

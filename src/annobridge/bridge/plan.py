@@ -1,6 +1,6 @@
 """Plan: what a load would do, task by task, with nothing written but temporary files.
 
-For each task: download → keep what concerns it → match → route → merge, and add the results to the outcome.
+For each task: download → leave out other samples → clip → match → route → restore fixed attributes → merge → add to the outcome.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def make(
             f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
         )
     destinations = destination.resolve(options.dest_field, run.schema)
-    require_open(stores, run, destinations)
+    require_usable_destinations(stores, run, destinations)
     outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
     planner = _Planner(stores, backend, outcome, with_digests)
     rows = stores.runs.tasks(run)
@@ -90,11 +90,11 @@ def make(
         with Progress(progress, len(tasks.all_sample_ids), f"loading from {backend.name}") as bar:
             for number, downloaded in enumerate(downloads):
                 sample_ids = tasks.sample_ids[number]
-                here = _both(sample_ids, present) if lost else sample_ids
+                here = _intersection(sample_ids, present) if lost else sample_ids
                 planner.plan_task(tasks.names[number], here, downloaded, ours.get(number).combine_chunks())
                 bar.advance(len(sample_ids))
     outcome.streams.finish()
-    planner.add_notes(len(tasks))
+    planner.finish(len(tasks))
     require_unique(outcome.streams)
     return outcome
 
@@ -112,16 +112,17 @@ class _Planner:
     def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome, with_digests: bool) -> None:
         self._stores, self._backend, self._out, self._with_digests = stores, backend, outcome, with_digests
         self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
+        # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
         self._gone = 0  # tasks that are not on the server
         self._clipped = 0  # labels that were cut back to their image
-        self._doubled = 0  # labels that the baseline has twice
+        self._duplicates = 0  # labels that the baseline has twice
 
     def plan_task(self, name: str, sample_ids: pa.Array, downloaded: Downloaded, ours: pa.Table) -> None:
         """Plan one task. ``sample_ids`` are its samples that are in the dataset, ``ours`` (``OURS``) their labels."""
         out, run, sent = self._out, self._out.run, downloaded.sent
         out.sent += downloaded.labels
-        self._doubled += downloaded.doubled
+        self._duplicates += downloaded.doubled
         answer = downloaded.download
         if isinstance(answer, Gone):
             self._gone += 1
@@ -132,7 +133,7 @@ class _Planner:
         if self._with_digests:
             out.digests.append(digest_of(answer))
         out.notes += answer.notes
-        returned = _both(sample_ids, answer.samples)
+        returned = _intersection(sample_ids, answer.samples)
         out.unanswered += len(sample_ids) - len(returned)
 
         theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
@@ -140,9 +141,9 @@ class _Planner:
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         matched = match(run.run_id, sent, theirs, run.schema)
         routed = route(matched, sent, run.schema, out.options.unexpected)
-        labels, varied = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
+        labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
 
-        ours = self._with_moved(downloaded.base, ours)
+        ours = self._with_moved(downloaded.base, matched, ours)
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
         merged = merge(sent, labels, ours, returned, run.schema, self._single, self._policy, provenance)
         if out.destinations:
@@ -151,13 +152,13 @@ class _Planner:
                 provenance,
             )  # fmt: skip
         for stream, rows in (
-            ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", varied),
+            ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", refused_attributes),
             ("unexpected", routed.unexpected), ("dropped", routed.found),
         ):  # fmt: skip
             out.streams.add(stream, rows)
-        self._keep(merged)
+        self._store(merged)
 
-    def add_notes(self, tasks: int) -> None:
+    def finish(self, tasks: int) -> None:
         """What holds for the load as a whole. Raises ``Gone`` if no task is on the server."""
         out = self._out
         if self._gone == tasks:
@@ -165,9 +166,9 @@ class _Planner:
                 f"Nothing of the run {out.run.anno_key!r} is on the server any more; its labels here are untouched. "
                 f"delete_annotation_run({out.run.anno_key!r}) forgets it."
             )
-        if self._doubled:
+        if self._duplicates:
             out.notes.append(
-                f"Two processes sent this run at once, and recorded {self._doubled} labels twice; each counts once."
+                f"Two processes sent this run at once, and recorded {self._duplicates} labels twice; each counts once."
             )
         if self._clipped:
             out.notes.append(
@@ -211,16 +212,26 @@ class _Planner:
         self._clipped += int(cut.sum())
         return border.clip_where(theirs, cut)
 
-    def _with_moved(self, base: pa.Table, ours: pa.Table) -> pa.Table:
-        """With labels that were sent and were moved here since, to another field or sample: they are edited where they are."""
-        known = pc.is_in(base["label_id"], value_set=as_array(ours["label_id"]))
-        missing = as_array(base["label_id"].filter(pc.invert(known)))
+    def _with_moved(self, base: pa.Table, matched: pa.Table, ours: pa.Table) -> pa.Table:
+        """With labels that were sent and were moved here since, to another field or sample: they are edited where they are.
+
+        A label that is new in the tool, or its copy, may be such a label too: when it was loaded before, moved here, and so was
+        kept when that load was undone.
+        """
+        run, label_ids = self._out.run, as_array(base["label_id"])
+        if any(load.state == "undone" for load in run.loads):
+            copies = [
+                destination.copy_ids(rows["label_id"], target, run.run_id)
+                for target in self._out.destinations.values() for rows in (base, matched)
+            ]  # fmt: skip
+            label_ids = pc.unique(pa.concat_arrays([label_ids, as_array(matched["label_id"]), *copies]))
+        missing = label_ids.filter(pc.invert(pc.is_in(label_ids, value_set=as_array(ours["label_id"]))))
         if not len(missing):
             return ours
         moved = self._stores.labels.get_by_ids(missing, self._out.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
 
-    def _keep(self, merged: Merged) -> None:
+    def _store(self, merged: Merged) -> None:
         out = self._out
         for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.streams.add(name, getattr(merged, name))
@@ -229,11 +240,11 @@ class _Planner:
                 out.counts[row["field"], row["action"]] += row["count_all"]
 
 
-def _both(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _intersection(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:
     return a.filter(pc.is_in(a, value_set=as_array(b)))
 
 
-def require_open(stores: Stores, run: Run, destinations: Mapping[str, str]) -> None:
+def require_usable_destinations(stores: Stores, run: Run, destinations: Mapping[str, str]) -> None:
     """Raise ``SchemaError`` for a destination that holds labels of another type; and, where a sample has room for one
     label, for any labels but those that this run itself brought there, whatever its key was then.
     """

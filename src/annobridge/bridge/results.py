@@ -110,7 +110,7 @@ class AnnotationResults:
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
         """Plan and apply. Options are those of ``Dataset.load_annotations``; ``ask`` decides on unexpected labels."""
-        for attempt in range(1, loading.REPLANS + 1):
+        for attempt in range(1, loading.MAX_PLANS + 1):
             plan = self._plan(options, with_digests=False)
             if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options["unexpected"] = ask(plan)
@@ -119,7 +119,7 @@ class AnnotationResults:
                 report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
                 break
             except StalePlan:
-                if attempt == loading.REPLANS:
+                if attempt == loading.MAX_PLANS:
                     raise
         self.run = self._stores.runs.get_idle(self.anno_key)
         if cleanup:

@@ -165,8 +165,8 @@ def _split_by_sample(part: pa.Table, present: pa.Array) -> tuple[pa.Table, pa.Ta
 
 def _with_labels_elsewhere(stores: Stores, part: pa.Table, ours: pa.Table, version: int) -> pa.Table:
     """``ours``, the current labels of a task, with the changed labels that are on other samples or in other fields by now."""
-    edited = part.filter(pc.not_equal(part["action"], "delete"))["label_id"]
-    missing = edited.filter(pc.invert(pc.is_in(edited, value_set=ours["label_id"].combine_chunks())))
+    changed = part["label_id"]  # a label that was deleted may be back: another run restored it
+    missing = changed.filter(pc.invert(pc.is_in(changed, value_set=ours["label_id"].combine_chunks())))
     if not len(missing):
         return ours.combine_chunks()
     return pa.concat_tables(

@@ -22,7 +22,7 @@ from . import tool_limits
 from .pending_tasks import PendingTasks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Uploader:
     """Sends the tasks of a run, under its lease."""
 
@@ -31,7 +31,7 @@ class Uploader:
     hold: Hold
     backend: CheckedBackend
     tasks: PendingTasks
-    unsupported: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
+    not_taken: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
     notes: list[str] = field(default_factory=list)  # of the receipts
 
     def send(self, progress: ProgressChoice) -> Run:
@@ -53,14 +53,14 @@ class Uploader:
                     self.notes.extend(receipt.notes)
                 bar.advance(task.samples.num_rows)
         if refused.reasons:
-            refused.report(self.stores, self.run, self.tasks.samples)
+            refused.finish(self.stores, self.run, self.tasks.samples)
         return self.stores.runs.update(self.run, state="sent", options=self._options())
 
     def _options(self) -> dict[str, Any]:
         """The options to store with the run: also which labels the tool does not take, and notes on what it does not show. Warns
         of both.
         """
-        entries = self.unsupported.to_list()
+        entries = self.not_taken.to_list()
         if entries:
             warnings.warn("\n".join(sentences(entries)), UnsentWarning, stacklevel=5)
         notes = list(dict.fromkeys([*tool_limits.of_run(self.run.schema, self.stores, self.backend), *self.notes]))
@@ -87,7 +87,7 @@ class Uploader:
                 task = refused.without(task, e)
                 self.stores.runs.set_task(self.run, task.name, as_array(task.samples["sample_id"]))
                 continue
-            self.unsupported.add_refused(task.labels, receipt.unsent)
+            self.not_taken.add_refused(task.labels, receipt.unsent)
             return receipt
         return None
 
@@ -115,16 +115,16 @@ class _Refused:
         self.samples = 0
 
     def without(self, task: Task, error: Rejected) -> Task:
-        """The task without the samples that an error names; without any when it names none, or none of the task."""
+        """The task without the samples that an error names; without all its samples if the error names none of them."""
         named = pc.is_in(task.samples["sample_id"], value_set=pa.array(error.samples, pa.string()))
-        gone = named if pc.any(named).as_py() else pc.is_valid(task.samples["sample_id"])
-        left = task.samples.filter(pc.invert(gone))
+        refused = named if pc.any(named).as_py() else pc.is_valid(task.samples["sample_id"])
+        left = task.samples.filter(pc.invert(refused))
         self.samples += task.samples.num_rows - left.num_rows
         self.reasons.append(str(error))
         labels = task.labels.filter(pc.is_in(task.labels["sample_id"], value_set=as_array(left["sample_id"])))
         return replace(task, samples=left, labels=labels)
 
-    def report(self, stores: Stores, run: Run, total: int) -> None:
+    def finish(self, stores: Stores, run: Run, total: int) -> None:
         """Warn of the samples that were left out. A run without any sample is deleted, and ``Rejected`` raised."""
         reasons = "\n  - ".join(self.reasons)
         if not stores.runs.tasks(run).num_rows:

@@ -1,7 +1,7 @@
 """What a format is: how it is recognised, read and written. Formats are found by the entry points ``annobridge.formats``.
 
-A reader looks at the whole of a source before it gives the first part, so that what holds for all of it (a dialect, the unit
-of its boxes, the types of its columns) is decided once, and so that whatever is wrong is said before anything is written.
+A reader reads the whole source before it returns the first part: what holds for all of it (a dialect, the unit of its boxes, the
+types of its columns) is decided once, and all errors are raised before anything is written.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from pydantic import BaseModel, ConfigDict
 
 from ..store.media import Media
 
-PART = 5_000  # samples that a part holds at most
+PART = 5_000  # samples of a part, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some samples with all their labels.
 
-    ``samples`` has ``sample_id`` and ``filepath``, other columns of ``SAMPLES`` that are known, and columns of its own; the
-    same columns in every part of a source. ``labels`` has columns of ``LABELS``, at least ``sample_id``, ``field`` and
-    ``kind`` (``label_id`` only where the source has ids); positions are relative to the image as it is shown, as everywhere.
-    ``media`` opens the files of samples that are to be written, wherever they lie; a reader gives none.
+    Attributes:
+        samples: ``sample_id`` and ``filepath``, other columns of ``SAMPLES`` that are known, and columns of the source; the same
+            columns in every part.
+        labels: columns of ``LABELS``, at least ``sample_id``, ``field`` and ``kind``; ``label_id`` only where the source has
+            ids. Positions are relative to the image as it is shown, its EXIF orientation applied.
+        media: what opens the files of samples that are written; a reader sets none.
     """
 
     samples: pa.Table
@@ -35,7 +37,7 @@ class Part:
 
 
 class Source(Protocol):
-    """A dataset of another tool, opened: whatever can be wrong in it is known to be right, or was raised."""
+    """A dataset of another tool that was read and checked."""
 
     @property
     def count(self) -> int:
@@ -44,12 +46,12 @@ class Source(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was left out or changed, a sentence each; complete once the parts were read."""
+        """What was left out or changed, a sentence each; complete once all parts were read."""
         ...
 
     @property
     def assumptions(self) -> Sequence[str]:
-        """How the source was read where it could be read in another way too, a sentence each."""
+        """How the source was read where it could be read in other ways, a sentence each."""
         ...
 
     def parts(self) -> Iterator[Part]:
@@ -58,13 +60,20 @@ class Source(Protocol):
 
 
 class Options(BaseModel):
-    """The options of a format; one that it does not have is refused."""
+    """The options of a format; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Format(Protocol):
-    """One format. ``reading`` and ``writing`` are the options that it takes; ``None`` where it cannot do that."""
+    """One format.
+
+    Attributes:
+        name: its name, as users give it.
+        title: what a source is, for people, as ``"a folder of images"``.
+        reading: the options of reading; ``None`` if it cannot be read.
+        writing: the options of writing; ``None`` if it cannot be written.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -72,16 +81,16 @@ class Format(Protocol):
     writing: ClassVar[type[Options] | None]
 
     def recognises(self, source: Path) -> bool:
-        """Whether the folder or file is of this format; cheap, and never raises."""
+        """Whether a folder or file is of this format, by a quick look. Never raises."""
         ...
 
     def open(self, source: Path, options: Options) -> Source:
-        """Look at a source. Raises ``InvalidSource`` with file and line."""
+        """Read and check a source. Raises ``InvalidSource`` with file and line."""
         ...
 
     def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:
-        """Write samples and labels into a new, empty folder; returns notes on what could not be said in this format.
+        """Write samples and labels into an empty folder.
 
-        Raises ``Unsupported`` for labels that it cannot hold.
+        Returns notes on what the format cannot hold, a sentence each. Raises ``Unsupported`` for labels that it cannot hold.
         """
         ...

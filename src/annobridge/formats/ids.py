@@ -1,4 +1,4 @@
-"""Ids of samples that come without one: the same image has the same id in every import, so that an import can be repeated."""
+"""Ids for samples that have none, derived from their paths, so that an import can be repeated."""
 
 from __future__ import annotations
 

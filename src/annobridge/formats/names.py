@@ -1,4 +1,4 @@
-"""Names of files as other systems write them: with backslashes, or in the other form of Unicode."""
+"""Paths as other systems write them: with backslashes, or in another form of Unicode."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import unicodedata
 
 
 def composed(name: str) -> str:
-    """A name in one form of Unicode: a Mac writes an accent as a character of its own, and it looks the same."""
+    """A name in composed Unicode (NFC). macOS decomposes accented characters, which look the same."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def on_disk(path: str) -> str:
-    """A path as the disk has it, if it differs in backslashes or the form of its Unicode only; else the path as it is."""
+    """The path of an existing file that differs in backslashes or the form of Unicode only; else the path as it is given."""
     if os.path.exists(path):
         return path
     plain = path.replace("\\", "/")

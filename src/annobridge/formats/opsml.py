@@ -1,6 +1,6 @@
-"""opsml's records: objects with the fields of ``ImageRecord`` and ``BBox``, of either major version, read and written.
+"""opsml's records, read, and its ``metadata.jsonl``, written, for both major versions.
 
-Nothing of opsml is imported: a record is whatever has ``file_name`` (1.x) or ``filepath`` (2.x), and perhaps ``caption``,
+opsml is not imported: a record is any object that has ``file_name`` (1.x) or ``filepath`` (2.x), and perhaps ``caption``,
 ``categories`` and ``objects`` with ``bbox`` and ``categories``; a dictionary with these keys serves as well.
 """
 
@@ -29,7 +29,7 @@ _DEFAULT = Reading()
 
 
 def is_records(value: Any) -> bool:
-    """Whether it is a record of opsml, an ``ImageMetadata``, or a list of records."""
+    """Whether a value is a record of opsml, an ``ImageMetadata``, or a list of records."""
     if isinstance(value, list | tuple):
         return bool(value) and all(map(_is_record, value))
     return _is_record(value) or (not isinstance(value, Mapping) and hasattr(value, "records"))
@@ -44,10 +44,15 @@ def _is_record(value: Any) -> bool:
 def source_of(
     records: Any, image_dir: str | os.PathLike[str] | None = None, options: Reading = _DEFAULT
 ) -> FolderSource:
-    """The samples and labels of an ``ImageMetadata``, or of records, by the rules of the ``file_name`` dialect.
+    """The samples and labels of records, read as lines of the ``file_name`` dialect: boxes are in pixels.
 
-    ``image_dir`` is what file names are relative to; the paths of 2.x are relative to the working directory, or absolute.
-    Boxes are in pixels; records of one image are put together. Raises ``InvalidSource`` with the number of the record.
+    Args:
+        records: an ``ImageMetadata``, a record, or a list of records. Records of one image become one sample.
+        image_dir: the folder that file names (1.x) are relative to. Paths (2.x) are absolute, or relative to the working directory.
+        options: options of reading.
+
+    Raises:
+        InvalidSource: names the number of the record.
     """
     found = list(getattr(records, "records", None) or ([records] if _is_record(records) else records))
     lines = [(number, _line(record, number)) for number, record in enumerate(found, 1)]
@@ -65,9 +70,16 @@ def source_of(
 def write_metadata(
     parts: Iterable[Part], path: str | Path, version: Literal[1, 2] = 1, field: str = "objects"
 ) -> list[str]:
-    """Write the lines that opsml reads, beside images that stay where they are; returns notes.
+    """Write the lines that opsml reads, for images that stay where they are; returns notes on what was left out.
 
-    Images must be in the folder of the file. Raises ``Unsupported`` for labels that opsml cannot hold.
+    Args:
+        parts: the samples and labels.
+        path: the file. All images must be in its folder, or in folders below.
+        version: the major version of opsml.
+        field: the label field that is written as ``objects``.
+
+    Raises:
+        Unsupported: opsml cannot hold some labels, or an image is elsewhere.
     """
     tables, found = survey(parts)
     target = Path(path).absolute()
@@ -91,7 +103,7 @@ def _get(record: Any, name: str) -> Any:
 
 
 def _line(record: Any, number: int) -> dict[str, Any]:
-    """A record as a line of ``metadata.jsonl`` has it."""
+    """A record as a line of ``metadata.jsonl``."""
     names = [n for n in _NAMES if _get(record, n) is not None]
     if len(names) != 1:
         raise InvalidSource(f"record:{number} has not one of file_name and filepath; give one of them.")
@@ -113,8 +125,8 @@ def _root(lines: list[tuple[int, dict[str, Any]]], given: str | os.PathLike[str]
     return root
 
 
-def _relative(name: str, root: Path, number: int, from_here: bool) -> str:
-    if not from_here or (not os.path.isabs(name) and (root / name).is_file()):
+def _relative(name: str, root: Path, number: int, to_working_directory: bool) -> str:
+    if not to_working_directory or (not os.path.isabs(name) and (root / name).is_file()):
         return name
     path = os.path.abspath(name)
     if not path.startswith(f"{root}{os.sep}"):

@@ -1,4 +1,4 @@
-"""Which formats there are, and which one a source has."""
+"""The installed formats, and the format of a source."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .base import Format, Options
 
 Chosen = TypeVar("Chosen", bound=Options)
 GROUP = "annobridge.formats"
-GENERAL = "folder"  # what a source has that no other format claims
+GENERAL = "folder"  # the format of a source that no other recognises
 
 
 def names() -> list[str]:
-    """All names, sorted; imports nothing."""
+    """The names of all formats, sorted. Imports none of them."""
     return sorted(_installed())
 
 
 def get(name: str) -> Format:
-    """The format of that name."""
+    """The format with a name. Raises ``InvalidOption``, or ``ConfigError`` for one that cannot be imported."""
     installed = _installed()
     if name not in installed:
         raise InvalidOption(f"There is no format {name!r}; {did_you_mean(name, sorted(installed))}")
@@ -41,20 +41,26 @@ def get(name: str) -> Format:
 
 
 def of(source: Path) -> Format:
-    """The format of a source."""
+    """The format of a source. Raises ``InvalidSource`` if several recognise it."""
     if not source.exists():
         raise StoreError(f"There is no folder {str(source)!r}; correct the path.")
-    claims = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
-    if len(claims) > 1:
+    found = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
+    if len(found) > 1:
         raise InvalidSource(
-            f"{str(source)!r} looks like {' and like '.join(f.title for f in claims)}; "
-            f"say which with format={claims[0].name!r} or format={claims[1].name!r}."
+            f"{str(source)!r} looks like {' and like '.join(f.title for f in found)}; "
+            f"say which with format={found[0].name!r} or format={found[1].name!r}."
         )
-    return claims[0] if claims else get(GENERAL)
+    return found[0] if found else get(GENERAL)
 
 
 def options(kind: type[Chosen] | None, given: Mapping[str, Any], what: str) -> Chosen:
-    """The options of reading or writing a format. Raises ``InvalidOption`` with all that is wrong with them."""
+    """The options of reading or writing a format. Raises ``InvalidOption`` with all that is wrong with them.
+
+    Args:
+        kind: the model of the options; ``None`` if the format cannot do this.
+        given: the options by name.
+        what: what is done, for messages, as ``"Reading a folder of images"``.
+    """
     if kind is None:
         raise InvalidOption(f"{what} is not possible; choose another format.")
     fields = sorted(kind.model_fields)

@@ -1,7 +1,7 @@
-"""Sniff: which files beside images are labels in another tool's format, told by what is in them.
+"""Recognises files with labels in other formats by their content.
 
-A file is looked at in its first and last bytes only. What is neither a known format nor a list of these images is no label file:
-a README, a licence, what a desktop leaves in a folder.
+Only the first and last bytes of a file are read. A file that is neither of a known format nor names images of the folder is not a
+label file, as a README, a licence, or what a desktop leaves in a folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-_PIECE = 1 << 16  # bytes of the head and of the tail
+_CHUNK = 1 << 16  # bytes at the start and at the end of a file
 _NUMBER = r"-?\d+(\.\d+)?([eE][-+]?\d+)?"
 _ROW = re.compile(rf"\s*{_NUMBER}([\s,;]+{_NUMBER}){{4,}}\s*")  # a class and a box, or the like
 _COLUMNS = re.compile(
@@ -30,7 +30,7 @@ _MARKS = r"[\s\"'<>,;:|\\]+"
 _MARKS_OF_CELLS = r"[\"<>,;|\t\r\n\\]+"  # a name may have spaces
 _KEY = re.compile(r'"((?:[^"\\]|\\.){1,40})"\s*:')
 _ROOT = re.compile(r"<\s*([A-Za-z_][\w.-]*)")
-# The keys by which formats of JSON are known, the most telling first.
+# Formats of JSON by their keys, the most specific first.
 _JSON = (
     ("VGG Image Annotator", {"_via_img_metadata"}),
     ("VGG Image Annotator", {"regions", "filename"}),
@@ -62,7 +62,12 @@ Names = Collection[str]
 
 
 def title(path: Path, images: Names) -> str | None:
-    """What a file is, if it holds labels; ``images`` are the base names of the images that it may name. Never raises."""
+    """What a file is, if it holds labels; else ``None``. Never raises.
+
+    Args:
+        path: the file.
+        images: the base names of the images that it may name.
+    """
     name = path.name.lower()
     packed = name.endswith(".gz")
     suffix = Path(name.removesuffix(".gz")).suffix
@@ -80,19 +85,19 @@ def title(path: Path, images: Names) -> str | None:
 
 
 def is_data(name: str) -> bool:
-    """Whether a file may hold labels, by its ending."""
+    """Whether a file may hold labels, by its suffix."""
     lower = name.lower().removesuffix(".gz")
     return any(lower.endswith(ending) for ending in _LOOK)
 
 
 def _text(path: Path, packed: bool) -> str:
-    """The head and the tail of a file."""
+    """The start and the end of a file."""
     with gzip.open(path, "rb") if packed else path.open("rb") as file:
-        head = file.read(_PIECE)
+        head = file.read(_CHUNK)
         tail = b""
-        if not packed and len(head) == _PIECE:
-            file.seek(max(_PIECE, path.stat().st_size - _PIECE))
-            tail = file.read(_PIECE)
+        if not packed and len(head) == _CHUNK:
+            file.seek(max(_CHUNK, path.stat().st_size - _CHUNK))
+            tail = file.read(_CHUNK)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return head.decode("utf-16", "replace")
     return (head + b"\n" + tail).decode("utf-8-sig", "replace")
@@ -106,7 +111,7 @@ def _names(text: str, images: Names) -> bool:
 
 def _json(text: str, images: Names) -> str | None:
     keys = set(_KEY.findall(text))
-    if {"features", "splits"} <= keys:  # what Hugging Face says of a data set, not its labels
+    if {"features", "splits"} <= keys:  # the description of a data set of Hugging Face, not its labels
         return None
     found = next((name for name, wanted in _JSON if wanted <= keys), None)
     return found or ("JSON of labels" if _names(text, images) else None)
@@ -133,7 +138,7 @@ def _csv(text: str, images: Names) -> str | None:
 
 
 def _txt(text: str, images: Names) -> str | None:
-    """Rows of numbers as YOLO and MOT have them, or a list of these images; but no prose."""
+    """Rows of numbers as YOLO and MOT have them, or a list of these images; but not prose."""
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(map(_ROW.fullmatch, lines[:50])):
         return "YOLO" if len(lines[0].split()) >= 5 else "rows of numbers"

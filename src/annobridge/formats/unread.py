@@ -1,4 +1,4 @@
-"""Unread: the files of a folder that an import leaves out. Label files stop it unless they are ignored; the rest is noted."""
+"""The files of a folder that an import does not read. Label files stop it unless they are ignored; others are noted."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..store.images import is_image
 from . import sniff
 
 _SHOWN = 3
-# What may hold the labels of an image of the same name; cameras and editors have other companions.
+# Suffixes of files that may hold the labels of an image with the same name; cameras and editors write other suffixes.
 _COMPANIONS = frozenset({
     ".txt", ".xml", ".json", ".jsonl", ".ndjson", ".geojson", ".csv", ".tsv", ".yaml", ".yml", ".caption", ".npy", ".npz",
     ".mat", ".pts",
 })  # fmt: skip
-_LOOKED_AT = 5  # files of a kind, to say what they are
+_SNIFFED = 5  # files with one suffix whose content is looked at
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file, or a folder on the way to it, is hidden, or left there by a Mac's archive."""
+    """Whether a file, or a folder on its path, is hidden, or of an archive that macOS made."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def is_image_file(root: Path, name: str) -> bool:
-    """Whether a file is an image, by its ending or by its content."""
+    """Whether a file is an image, by its suffix or its content."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in IMAGES:
         return True
@@ -41,10 +41,17 @@ def is_image_file(root: Path, name: str) -> bool:
 def require_read(
     root: Path, names: Iterable[str], images: Collection[str], read: Collection[str], ignore: bool
 ) -> list[str]:
-    """See that nothing with labels is left out of what lies below a folder; returns notes on what is.
+    """Notes on the files of a folder that an import leaves out.
 
-    ``images`` are the files that become samples, and ``read`` others that were read. Raises ``InvalidSource`` for label files,
-    unless they are to be ignored.
+    Args:
+        root: the folder.
+        names: all its files, relative to it.
+        images: the files that become samples.
+        read: other files that were read.
+        ignore: whether label files are left out too.
+
+    Raises:
+        InvalidSource: label files would be left out, and ``ignore`` is not set.
     """
     left = [name for name in names if name not in images and name not in read and not is_hidden(name)]
     notes = [*_pictures(left), *_videos(left)]
@@ -64,11 +71,11 @@ def require_read(
 
 
 def _labels(root: Path, left: Sequence[str], images: Collection[str]) -> Mapping[str, list[str]]:
-    """The label files by what they are. A file that is called as an image is one of them, whatever is in it."""
+    """The label files by what they are. A file with the name of an image counts as one, whatever its content."""
     bases = {PurePosixPath(name).name for name in images}
     stems = {PurePosixPath(base).stem for base in bases}
     found: dict[str, list[str]] = defaultdict(list)
-    known: dict[tuple[str, str], list[str]] = defaultdict(list)  # companions by folder and ending
+    known: dict[tuple[str, str], list[str]] = defaultdict(list)  # files with the name of an image, by folder and suffix
     for name in left:
         path = PurePosixPath(name)
         if path.suffix.lower() in _COMPANIONS and (path.stem in stems or path.stem in bases):
@@ -76,7 +83,7 @@ def _labels(root: Path, left: Sequence[str], images: Collection[str]) -> Mapping
         elif title := sniff.title(root / name, bases):
             found[title].append(name)
     for (_, suffix), names in known.items():
-        titles = (sniff.title(root / name, bases) for name in names[:_LOOKED_AT])
+        titles = (sniff.title(root / name, bases) for name in names[:_SNIFFED])
         found[next(filter(None, titles), f"{suffix} files that are called as the images")] += names
     return found
 

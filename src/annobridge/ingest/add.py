@@ -25,13 +25,13 @@ def add_samples(
     """Add samples and their labels; returns the ids of the samples.
 
     Args:
-        stores: The dataset.
-        samples: The columns of the samples.
-        labels: Returns the labels by field, given the ids of the samples.
-        label_types: The types of the labels by field, where the columns do not tell them.
+        stores: the dataset.
+        samples: the columns of the samples.
+        labels: returns the labels by field, given the ids of the samples.
+        label_types: the types of the labels by field, where the columns do not tell them.
 
     Raises:
-        InvalidLabels: Labels cannot be stored, or an id is not new. Nothing was added.
+        InvalidLabels: labels cannot be stored, or an id is not new. Nothing was added.
     """
     with stores.changing_samples(PURPOSE, WAIT):
         rows, sample_ids = stores.samples.prepare_rows(samples)
@@ -62,15 +62,15 @@ def add_labels(stores: Stores, field: str, tables: Iterable[pa.Table], label_typ
     """Add labels to samples of the dataset, as one version; returns how many.
 
     Args:
-        stores: The dataset.
-        field: The field of the labels.
-        tables: Their columns.
-        label_type: Their type, or ``None`` where the columns tell it.
-        clip: Whether values outside the image are clipped, and not refused.
+        stores: the dataset.
+        field: the field of the labels.
+        tables: their columns.
+        label_type: their type, or ``None`` where the columns tell it.
+        clip: whether values outside the image are clipped, and not refused.
 
     Raises:
-        InvalidLabels: Labels cannot be stored, or an id is not new. Nothing was added.
-        SampleNotFound: A label is of a sample that the dataset does not have.
+        InvalidLabels: labels cannot be stored, or an id is not new. Nothing was added.
+        SampleNotFound: a label is of a sample that the dataset does not have.
     """
     new_labels = NewLabels(stores)
     rows = FieldRows(stores, field, label_type, clip, stores.samples.ids(), new_labels)

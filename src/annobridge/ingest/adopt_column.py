@@ -22,15 +22,15 @@ def labels_in_column(
     """The labels in a column, of samples that have none in the field, in bounded memory.
 
     Args:
-        stores: The dataset.
-        column: The column of the samples.
-        field: The field that the labels are for.
-        form: What the values of the column mean. If boxes are in pixels, image sizes that are not known are read from the files,
+        stores: the dataset.
+        column: the column of the samples.
+        field: the field that the labels are for.
+        form: what the values of the column mean. If boxes are in pixels, image sizes that are not known are read from the files,
             and stored.
 
     Raises:
-        StoreError: There is no such column.
-        InvalidMedia: An image whose size is needed cannot be read.
+        StoreError: there is no such column.
+        InvalidMedia: an image whose size is needed cannot be read.
     """
     schema = stores.samples.schema()
     if column not in schema.names:

@@ -27,13 +27,13 @@ def edited_labels(stores: Stores, version: int, given: Any) -> tuple[pa.Table, p
     """The rows that ``set_labels`` replaces (``ROW_KEYS``), and the labels as they will be; ``None`` if no rows are given.
 
     Args:
-        stores: The dataset.
-        version: The version of its labels that the changes are made to.
-        given: Labels in any form that ``parse_labels`` takes, each with a ``label_id``.
+        stores: the dataset.
+        version: the version of its labels that the changes are made to.
+        given: labels in any form that ``parse_labels`` takes, each with a ``label_id``.
 
     Raises:
-        InvalidLabels: An id is missing, unknown or given twice, or a changed label cannot be stored.
-        StalePlan: A label has another revision than the column ``rev`` says.
+        InvalidLabels: an id is missing, unknown or given twice, or a changed label cannot be stored.
+        StalePlan: a label has another revision than the column ``rev`` says.
     """
     changes, has_value = _parse_changes(given)
     if not changes.num_rows:

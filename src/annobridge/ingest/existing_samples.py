@@ -20,8 +20,8 @@ class ExistingSamples:
     """The samples of a dataset before an import, and what the import has that is not taken.
 
     Attributes:
-        ids: The ids of the samples.
-        paths: Their files, in the same order.
+        ids: the ids of the samples.
+        paths: their files, in the same order.
     """
 
     def __init__(self, samples: Samples) -> None:

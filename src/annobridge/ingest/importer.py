@@ -34,15 +34,15 @@ class Importer:
     not part of the dataset. The ids of samples are the same in the next import, which replaces these labels.
 
     Args:
-        stores: The dataset.
-        tags: Tags that new samples get.
-        clip: Whether values outside the image are clipped, and not refused.
+        stores: the dataset.
+        tags: tags that new samples get.
+        clip: whether values outside the image are clipped, and not refused.
 
     Attributes:
-        samples: How many samples are new.
-        known: How many samples the dataset has already, by their file.
-        labels: How many labels are added, by field.
-        kept: How many labels are left out, by field, as their sample has labels in the field already.
+        samples: how many samples are new.
+        known: how many samples the dataset has already, by their file.
+        labels: how many labels are added, by field.
+        kept: how many labels are left out, by field, as their sample has labels in the field already.
     """
 
     def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:

@@ -30,13 +30,13 @@ def new_label_rows(table: pa.Table, constants: Mapping[str, Any], clip: bool, re
     """Rows of ``LABELS`` with the revision 1, of which ids may be null.
 
     Args:
-        table: Columns of ``LABELS``.
-        constants: Values of columns that are the same for all rows.
-        clip: Whether values outside the image are clipped, and not refused.
-        refusal: What precedes the problems in an error.
+        table: columns of ``LABELS``.
+        constants: values of columns that are the same for all rows.
+        clip: whether values outside the image are clipped, and not refused.
+        refusal: what precedes the problems in an error.
 
     Raises:
-        InvalidLabels: Labels cannot be stored.
+        InvalidLabels: labels cannot be stored.
     """
     require_columns(table.column_names)
     if "sample_id" not in table.column_names:
@@ -57,13 +57,13 @@ class FieldRows:
     """New labels of one field as rows, table by table.
 
     Args:
-        stores: The dataset.
-        field: The field.
-        label_type: The type of the labels, or ``None`` where the columns tell it. Raises ``SchemaError`` if it is unknown.
-        clip: Whether values outside the image are clipped, and not refused.
-        sample_ids: The samples that may have labels.
-        new_labels: What checks the ids of the labels.
-        sizes: The sizes of new samples (``parse_samples.image_sizes``); by default, those of the dataset count.
+        stores: the dataset.
+        field: the field.
+        label_type: the type of the labels, or ``None`` where the columns tell it. Raises ``SchemaError`` if it is unknown.
+        clip: whether values outside the image are clipped, and not refused.
+        sample_ids: the samples that may have labels.
+        new_labels: what checks the ids of the labels.
+        sizes: the sizes of new samples (``parse_samples.image_sizes``); by default, those of the dataset count.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class NewLabels:
     Labels whose sample is not in the dataset, as an interrupted addition leaves them, do not count: they are replaced.
 
     Attributes:
-        count: How many labels were written.
+        count: how many labels were written.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -71,8 +71,8 @@ class NewLabels:
         """Add the labels that were written, as one version.
 
         Args:
-            files: What ``write`` returned.
-            new_samples: The ids of samples that are about to be added. Labels that an interrupted addition or deletion left for
+            files: what ``write`` returned.
+            new_samples: the ids of samples that are about to be added. Labels that an interrupted addition or deletion left for
                 them are replaced.
         """
         labels, replaced = self._stores.labels, list(self._replaced)

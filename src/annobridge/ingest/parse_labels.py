@@ -28,11 +28,11 @@ def parse_labels(given: Any) -> Iterator[pa.Table]:
     """Labels as tables of bounded size.
 
     Args:
-        given: An Arrow table or stream, a dictionary of columns (with ``sample_id``), a dictionary of labels by sample id, or
+        given: an Arrow table or stream, a dictionary of columns (with ``sample_id``), a dictionary of labels by sample id, or
             an iterable of labels or dictionaries.
 
     Raises:
-        InvalidLabels: It is none of these, or a value is of another type than its column.
+        InvalidLabels: it is none of these, or a value is of another type than its column.
     """
     if isinstance(given, Mapping) and "sample_id" in given:
         given = _table_of_columns(given)

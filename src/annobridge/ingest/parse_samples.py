@@ -73,8 +73,8 @@ def check_sample_labels(samples: Sequence[Sample], columns: pa.Table) -> None:
     """Raise ``InvalidLabels`` for labels of new samples that cannot be stored, naming samples by their files.
 
     Args:
-        samples: The samples.
-        columns: What ``sample_table`` made of them.
+        samples: the samples.
+        columns: what ``sample_table`` made of them.
     """
     labels = [(s, name, label) for s in samples for name, labels in s.fields.items() for label in labels]
     rows = []

@@ -17,7 +17,7 @@ class Groups(Spilled):
     """Rows by the number of their group: ``add`` batches in any order, then ``get`` one group after another.
 
     Args:
-        schema: The columns of the rows.
+        schema: the columns of the rows.
     """
 
     def __init__(self, schema: pa.Schema) -> None:

@@ -14,10 +14,10 @@ class Streams(Spilled):
     """Rows by the name of their stream: ``add`` them, call ``finish``, then read.
 
     Args:
-        schemas: The columns of each stream.
+        schemas: the columns of each stream.
 
     Attributes:
-        rows: How many rows each stream has.
+        rows: how many rows each stream has.
     """
 
     def __init__(self, schemas: Mapping[str, pa.Schema]) -> None:

@@ -214,8 +214,8 @@ class PixanoItems:
         wrong += [f"- An id is not defined in table {table}." for r in rows if not r["id"]]
         wrong += dataset.wrong_refs(table, rows)
         if wrong:
-            told = "\n".join(["Integrity check errors:", *wrong])
-            raise refuse(400, f"Dataset integrity compromised.\n{told}\n")
+            errors = "\n".join(["Integrity check errors:", *wrong])
+            raise refuse(400, f"Dataset integrity compromised.\n{errors}\n")
 
 
 def _handler(double: PixanoItems) -> type[BaseHTTPRequestHandler]:

@@ -15,7 +15,7 @@ import pytest
 import requests
 from PIL import Image
 
-from . import places
+from . import servers
 
 SCHEMA = """
 from pixano.datasets.workspaces import DefaultVQADatasetItem
@@ -77,9 +77,9 @@ def make(source: Path, lines: list[dict[str, Any]]) -> Path:
     return source
 
 
-@pytest.fixture(scope="module", params=places.KINDS)
+@pytest.fixture(scope="module", params=servers.KINDS)
 def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    with places.options(request.param, tmp_path_factory.mktemp("wire") / "pixano") as given:
+    with servers.options(request.param, tmp_path_factory.mktemp("wire") / "pixano") as given:
         yield given
 
 
@@ -87,9 +87,9 @@ def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def wire(options: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     name = f"Wire {uuid.uuid4().hex[:8]}"
     found = Wire(options["url"], options["executable"], Path(options["folder"]), name)
-    told = found.load(make(tmp_path_factory.mktemp("made") / "source", LINES), "--name", name, "--type", "vqa")
+    output = found.load(make(tmp_path_factory.mktemp("made") / "source", LINES), "--name", name, "--type", "vqa")
     shown = [d for d in found.rows("/datasets/info") if d["name"] == name]
-    assert shown, told
+    assert shown, output
     found.dataset = shown[0]["id"]
     yield found
     for home in ("library", "media"):
@@ -125,8 +125,8 @@ def test_an_import_keeps_spaces_guesses_and_skips(wire: Wire) -> None:
 
 
 def test_an_import_into_what_is_there_is_refused(wire: Wire, tmp_path: Path) -> None:
-    told = wire.load(make(tmp_path / "source", LINES), "--name", wire.name, "--type", "vqa")
-    assert "already exists" in told
+    output = wire.load(make(tmp_path / "source", LINES), "--name", wire.name, "--type", "vqa")
+    assert "already exists" in output
 
 
 def test_an_import_without_a_type_asks_and_ends(wire: Wire, tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_an_import_without_a_type_asks_and_ends(wire: Wire, tmp_path: Path) -> N
 
 def test_texts_that_look_like_dates_fail(wire: Wire, tmp_path: Path) -> None:
     name = f"{wire.name} dates"
-    told = wire.load(
+    output = wire.load(
         make(tmp_path / "s", [{"image": "a.png", "weather": "2024-01-01"}]), "--name", name, "--type", "vqa"
     )
-    assert "ValidationError" in told
+    assert "ValidationError" in output
     for home in ("library", "media"):
         assert (wire.folder / home / name).exists()  # what it began stays
         shutil.rmtree(wire.folder / home / name)

@@ -1,26 +1,27 @@
 """Building blocks for backends: what most tools need to check, encode and decode labels. Nothing in here is obligatory.
 
-============  ==========================================================================================================
-module        for
-============  ==========================================================================================================
-problems      the sentences of ``check_task``: which labels, or which values, the tool cannot hold
-scalars       the type of a scalar field, told from its values, where a tool stores texts only
-choices       choices as the plain strings that tools show, and back to JSON texts
-attributes    the ``attributes`` of a single label, from JSON texts
-points        the ``points`` column as one array of coordinates, in pixels or relative, and back
-pairing       which of the tool's objects is which of those that were sent, by content
-baseline      values that nobody changed, kept exactly as they were sent
-============  ==========================================================================================================
+===============================  =======================================================================================
+names                            for
+===============================  =======================================================================================
+rows_problem, value_problem      the sentences of ``check_task``: which labels, or which values, the tool cannot hold
+value_types, attribute_type      the type of a scalar field, told from its values, where a tool stores texts only
+choice_text, choices_text        choices as the plain strings that tools show (``plain``), and back to JSON texts
+attribute_row,                   the ``attributes`` of a single label, from JSON texts
+changed_attributes
+FlatPoints                       the ``points`` column as one array of coordinates, in pixels or relative, and back
+pair                             which of the tool's objects is which of those that were sent, by content
+sent_of, keep_sent               values that nobody changed, kept exactly as they were sent
+===============================  =======================================================================================
 
-Everything can be imported from here.
+Those that formats need as well are in ``annobridge.core``. Import them all from here.
 """
 
+from ...core.checks.problems import rows_problem, value_problem
+from ...core.flat_points import FlatPoints
+from ...core.pairing import pair
+from ...core.unchanged import keep_sent, sent_of
 from .attributes import attribute_row, changed_attributes
-from .baseline import keep_sent, sent_of
 from .choices import choice_text, choices_text, plain
-from .pairing import pair
-from .points import FlatPoints
-from .problems import rows_problem, value_problem
 from .scalars import attribute_type, value_types
 
 __all__ = [

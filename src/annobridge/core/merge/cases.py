@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,8 @@ class Case(IntEnum):
         deleted       deleted           DELETED_ON_BOTH     –                   –
         any           any               REFUSED             nothing is done: not allowed, or a second label of its sample
 
-    The baseline follows where the two sides agree afterwards. It stays as it is after REFUSED and where ours was kept, so
-    that the next plan shows the difference again.
+    A label gets a new baseline row if the tool and the dataset agree after the merge. There is none after REFUSED, and where ours
+    was kept, so that the next plan shows the difference again. ``decide`` applies the policy.
     """
 
     REFUSED = 0
@@ -67,3 +68,29 @@ def classify(
         (delete & ~here, Case.DELETED_ON_BOTH),
     ]
     return np.select([where for where, _ in table], [int(case) for _, case in table], int(Case.REFUSED))
+
+
+class Decisions(NamedTuple):
+    """What the merge does, by row."""
+
+    add: Bools  # write the tool's new label
+    restore: Bools  # write a label again that was deleted here
+    overwrite: Bools  # write the tool's values into a label of ours that has its id
+    delete: Bools
+    agreed: Bools  # new labels that both sides have afterwards, with the same values
+    settled: Bools  # labels that neither side has afterwards
+
+
+def decide(case: npt.NDArray[np.int64], policy: str) -> Decisions:
+    """Who wins: the columns of the table in ``Case``. ``policy`` is ``"theirs"`` or ``"ours"``. Edits are decided by component."""
+    theirs_wins = policy == "theirs"
+    overwrite = (case == Case.ADDED_DIFFERENTLY) & theirs_wins
+    delete = (case == Case.DELETE) | ((case == Case.DELETED_AND_EDITED) & theirs_wins)
+    return Decisions(
+        add=case == Case.ADD,
+        restore=(case == Case.EDITED_AND_DELETED) & theirs_wins,
+        overwrite=overwrite,
+        delete=delete,
+        agreed=(case == Case.ADD) | (case == Case.ADDED_ON_BOTH) | overwrite,
+        settled=delete | (case == Case.DELETED_ON_BOTH),
+    )

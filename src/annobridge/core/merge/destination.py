@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ...exceptions import SchemaError
 from .. import ids
-from ..arrays import filter_rows
+from ..arrays import as_array, filter_rows
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 from .output import Merged, Provenance
@@ -123,13 +123,19 @@ def _labels_after_load(merged: Merged, sent: pa.Table, ours: pa.Table, fields: p
     return rows.filter(pc.is_in(rows["field"], value_set=fields)).combine_chunks()
 
 
+def copy_ids(label_ids: pa.Array | pa.ChunkedArray, target: str | pa.Array, run_id: str) -> pa.Array:
+    """The ids of the copies of labels in the field ``target`` (one for all, or one for each)."""
+    keys = pc.binary_join_element_wise(target, as_array(label_ids), _COPY_PREFIX)
+    return ids.derive(run_id, keys.to_pylist())
+
+
 def _as_copies(rows: pa.Table, fields: Mapping[str, str], run_id: str) -> pa.Table:
     codes = pc.index_in(rows["field"], value_set=pa.array(list(fields)))
     target = pa.array(list(fields.values()), pa.string()).take(codes.combine_chunks())
-    keys = pc.binary_join_element_wise(target, rows["label_id"].combine_chunks(), _COPY_PREFIX)
+    label_id = copy_ids(rows["label_id"], target, run_id)
     remote = pc.binary_join_element_wise(pa.repeat("", rows.num_rows), rows["label_id"].combine_chunks(), _COPY_PREFIX)
     others = rows.drop_columns(["label_id", "field", "rev", "run", "tool"])
     out = conform(others, REMOTE, remote_id="")
-    for name, column in (("label_id", ids.derive(run_id, keys.to_pylist())), ("field", target), ("remote_id", remote)):
+    for name, column in (("label_id", label_id), ("field", target), ("remote_id", remote)):
         out = out.set_column(out.column_names.index(name), REMOTE.field(name), column)
     return out

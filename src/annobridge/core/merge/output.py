@@ -15,16 +15,16 @@ from ..labels import BASELINE, LABELS, conform
 from .patch import component_lists, with_columns, with_components
 from .sides import Sides
 
-_ACTION = [
+_CHANGE = [
     pa.field("action", pa.string()),  # add | edit | delete
     pa.field("components", pa.list_(pa.string())),  # of an edit; null: all
 ]
-WRITES = pa.schema([*LABELS, *_ACTION])
+WRITES = pa.schema([*LABELS, *_CHANGE])
 # What a write replaces: the label before it, and the address of its row. Of an addition, only the id, sample, field and kind.
 REPLACED = pa.schema(
     [
         *(f.with_nullable(True) for f in LABELS),
-        *_ACTION,
+        *_CHANGE,
         pa.field("task", pa.string()),
         pa.field("_rowaddr", pa.uint64()),
         pa.field("_rowid", pa.uint64()),
@@ -56,7 +56,7 @@ class Merged:
     conflicts: pa.Table  # FINDINGS
 
 
-class RowWriter:
+class RowBuilder:
     """Rows of the results, with their provenance."""
 
     def __init__(self, sides: Sides, provenance: Provenance) -> None:
@@ -83,7 +83,7 @@ class RowWriter:
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         """Our rows before the load, with their addresses."""
         rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
-        rows = rows.append_column(_ACTION[1], components)
+        rows = rows.append_column(_CHANGE[1], components)
         return conform(rows, REPLACED, action=action, task=self._provenance.task)
 
     def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:

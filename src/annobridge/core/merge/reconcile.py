@@ -24,10 +24,10 @@ from ..checks import validate
 from ..compare import equal_rows
 from ..schema import LabelSchema
 from . import findings, single_label
-from .cases import Case, classify
+from .cases import Case, Decisions, classify, decide
 from .diff import ATTRIBUTE_PREFIX, components_differ, diff
 from .findings import FINDINGS
-from .output import Merged, Provenance, RowWriter
+from .output import Merged, Provenance, RowBuilder
 from .patch import with_columns, with_components
 from .restrict import Allowed, refuse, restrict, was_sent
 from .sides import Sides, align, with_all_attributes
@@ -61,7 +61,8 @@ def merge(
         provenance: what is written into ``run``, ``tool`` and ``time``, and into the baseline.
         wording: the reasons of conflicts; those of a load by default.
     """
-    allowed = restrict(changes := diff(base, theirs, returned), schema)
+    changes = diff(base, theirs, returned)
+    allowed = restrict(changes, schema)
     sides = align(changes, allowed, ours, provenance.versions, schema)
     conflicts = _Conflicts(sides, policy, wording or Wording())
     edits = merge_components(sides, allowed, schema, conflicts)
@@ -74,16 +75,15 @@ def merge(
         changed_here=any_of([*sides.changed_here.values(), sides.changed_locally], len(changes)),
         different=any_of(different.values(), len(changes)),
     )
-    known = with_components(sides.base, sides.theirs, edits.accepted)  # the baseline with what was accepted
-    case = _refuse_occupied(case, sides, known, ours, single, policy, allowed)
+    accepted_base = with_components(sides.base, sides.theirs, edits.accepted)
+    case = _refuse_occupied(case, sides, accepted_base, ours, single, policy, allowed)
     for conflict, reason in (
         (Case.ADDED_DIFFERENTLY, conflicts.wording.present),
         (Case.EDITED_AND_DELETED, conflicts.wording.deleted_here),
         (Case.DELETED_AND_EDITED, conflicts.wording.deleted_there),
     ):
         conflicts.add(case == conflict, "existence", reason)
-    written = _written_components(case, edits, different, policy)
-    return _act(case, sides, written, known, policy, provenance, _Lists(allowed.refused, conflicts.found))
+    return _build(case, decide(case, policy), sides, edits, different, accepted_base, provenance, allowed, conflicts)
 
 
 class ComponentEdits(NamedTuple):
@@ -104,16 +104,16 @@ def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, confli
     allowed             another           a conflict: the policy decides
     """
     none = np.zeros(len(sides.here), bool)
-    on_both = any_of(allowed.edit.values(), len(none))
-    differs = components_differ(sides.exact, sides.ours, on_both & sides.here)
+    edited = any_of(allowed.edit.values(), len(none))
+    differs = components_differ(sides.exact, sides.ours, edited & sides.here)
     edits = ComponentEdits({}, {})
-    class_kept = none  # rows at which the class in the tool is not taken
+    our_class_stays = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
         permitted = allowed.edit[component]
         if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
-            refuse(allowed, sides.theirs, permitted & class_kept, component, reason)
-            permitted = permitted & ~class_kept
+            refuse(allowed, sides.theirs, permitted & our_class_stays, component, reason)
+            permitted = permitted & ~our_class_stays
         different = permitted & differs.get(component, none)
         conflict = different & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
@@ -121,7 +121,7 @@ def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, confli
         edits.accepted[component], edits.written[component] = accepted, accepted & different
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
-            class_kept = on_both & ~accepted & class_edited
+            our_class_stays = edited & ~accepted & class_edited
     if schema.fields:
         _refuse_unstorable(edits, sides, allowed)
     return edits
@@ -146,32 +146,22 @@ def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) ->
 
 
 def _refuse_occupied(
-    case: np.ndarray, sides: Sides, known: pa.Table, ours: pa.Table,
+    case: np.ndarray, sides: Sides, accepted_base: pa.Table, ours: pa.Table,
     single: Collection[str], policy: str, allowed: Allowed,
 ) -> np.ndarray:  # fmt: skip
-    """Refuse labels that would be the second one of their sample, in fields that hold one; labels that this load deletes do not
-    count.
-    """
-    restored = Case.EDITED_AND_DELETED if policy == "theirs" else Case.ADD
-    arriving = np.isin(case, [Case.ADD, restored])
-    rows = with_columns(known.select(single_label.COLUMNS), sides.theirs, single_label.COLUMNS, case == Case.ADD)
-    arriving &= as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
+    """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
+    decisions, columns = decide(case, policy), single_label.COLUMNS
+    rows = with_columns(accepted_base.select(columns), sides.theirs, columns, decisions.add)
+    in_single = as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
+    arriving = (decisions.add | decisions.restore) & in_single
     if not arriving.any():
         return case
-    deleted = as_array(sides.ours["label_id"].filter(pa.array(_is_deleted(case, policy))))
+    deleted = as_array(sides.ours["label_id"].filter(pa.array(decisions.delete)))
     staying = ours.filter(pc.invert(pc.is_in(ours["label_id"], value_set=deleted)))
     occupied = single_label.occupied(rows, arriving, staying)
     reason = "the field holds one label per sample, and there is one"
     refuse(allowed, sides.theirs, occupied, "existence", reason)
     return np.where(occupied, int(Case.REFUSED), case)
-
-
-def _is_deleted(case: np.ndarray, policy: str) -> Bools:
-    """Which of our labels the load deletes."""
-    deleted: Bools = case == Case.DELETE
-    if policy == "theirs":
-        deleted |= case == Case.DELETED_AND_EDITED
-    return deleted
 
 
 class _Conflicts:
@@ -190,52 +180,43 @@ class _Conflicts:
             self.found.append(findings.of(rows, where, component, text, base=base, ours=ours, theirs=theirs))
 
 
-class _Lists(NamedTuple):
-    refused: list[pa.Table]
-    conflicts: list[pa.Table]
-
-
-def _written_components(
-    case: np.ndarray, edits: ComponentEdits, different: dict[str, Bools], policy: str
-) -> dict[str, Bools]:
-    """By component: at which of our rows the tool's value is written."""
-    written = {component: rows & (case == Case.EDIT) for component, rows in edits.written.items()}
-    if policy == "theirs":
-        for component, rows in different.items():
-            written[component] = (rows & (case == Case.ADDED_DIFFERENTLY)) | written.get(component, False)
-    return written
-
-
-def _act(
-    case: np.ndarray, sides: Sides, written: dict[str, Bools], known: pa.Table,
-    policy: str, provenance: Provenance, lists: _Lists,
+def _build(
+    case: np.ndarray, decisions: Decisions, sides: Sides, edits: ComponentEdits, different: dict[str, Bools],
+    accepted_base: pa.Table, provenance: Provenance, allowed: Allowed, conflicts: _Conflicts,
 ) -> Merged:  # fmt: skip
-    """Turn cases into rows: what is written, what that replaces, and the baseline of the next load."""
-    edited, deleted = any_of(written.values(), len(case)), _is_deleted(case, policy)
-    restored = (case == Case.EDITED_AND_DELETED) & (policy == "theirs")
-    agreed = [Case.ADD, Case.ADDED_ON_BOTH, *([Case.ADDED_DIFFERENTLY] if policy == "theirs" else [])]
-    writes = RowWriter(sides, provenance)
-    edited_rows = writes.edited(written, edited)
-    added_rows = [writes.added(sides.theirs, case == Case.ADD), writes.added(with_all_attributes(known), restored)]
-    revision = writes.revision(edited | ~sides.here)
+    """Turn decisions into rows: what is written, what that replaces, and the baseline of the next load."""
+    is_edit = case == Case.EDIT
+    components = {name: rows & is_edit for name, rows in edits.written.items()}
+    for name, rows in different.items():
+        components[name] = (rows & decisions.overwrite) | components.get(name, False)
+    edited = any_of(components.values(), len(case))
+    build = RowBuilder(sides, provenance)
+    edited_rows = build.edited(components, edited)
+    added_rows = [
+        build.added(sides.theirs, decisions.add),
+        build.added(with_all_attributes(accepted_base), decisions.restore),
+    ]
+    revision = build.revision(edited | ~sides.here)
     return Merged(
         writes=pa.concat_tables([edited_rows, *added_rows]),
         replaced=pa.concat_tables(
             [
-                writes.replaced(edited, "edit", edited_rows["components"]),
-                writes.replaced(deleted, "delete", pa.nulls(int(deleted.sum()), pa.list_(pa.string()))),
-                writes.nothing_replaced(added_rows),
+                build.replaced(edited, "edit", edited_rows["components"]),
+                build.replaced(
+                    decisions.delete, "delete", pa.nulls(int(decisions.delete.sum()), pa.list_(pa.string()))
+                ),
+                build.nothing_replaced(added_rows),
             ]
         ),
         baseline=pa.concat_tables(
             [
-                writes.baseline(known, (case == Case.EDIT) | restored, revision, gone=False),
-                writes.baseline(sides.theirs, np.isin(case, agreed), revision, gone=False),
-                writes.baseline(sides.base, deleted | (case == Case.DELETED_ON_BOTH), revision, gone=True),
+                build.baseline(accepted_base, is_edit | decisions.restore, revision, gone=False),
+                build.baseline(sides.theirs, decisions.agreed, revision, gone=False),
+                build.baseline(sides.base, decisions.settled, revision, gone=True),
             ]
         ),
-        refused=pa.concat_tables([FINDINGS.empty_table(), *lists.refused]),
-        conflicts=pa.concat_tables([FINDINGS.empty_table(), *lists.conflicts]),
+        refused=pa.concat_tables([FINDINGS.empty_table(), *allowed.refused]),
+        conflicts=pa.concat_tables([FINDINGS.empty_table(), *conflicts.found]),
     )
 
 

@@ -35,18 +35,21 @@ class Sides(NamedTuple):
 def align(
     changes: Changes, allowed: Allowed, ours: pa.Table, versions: Mapping[int, int], schema: LabelSchema
 ) -> Sides:
+    """Align the tool's changes with the labels of the dataset. ``allowed`` has the tool's rows with read-only attributes reset."""
     base, theirs = changes.base, allowed.theirs
     ids = pc.coalesce(base["label_id"], theirs["label_id"])
     at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
-    mine, here = take_or_null(ours, at), at >= 0
-    written = here & _written_since(mine, base, versions)
-    changed = components_differ(with_all_attributes(base), mine, written)
-    local = any_of((~equal_rows(as_array(base[name]), as_array(mine[name])) for name in LOCAL_COLUMNS), len(changes))
+    ours_aligned, here = take_or_null(ours, at), at >= 0
+    written = here & _written_since(ours_aligned, base, versions)
+    changed = components_differ(with_all_attributes(base), ours_aligned, written)
+    local = any_of(
+        (~equal_rows(as_array(base[name]), as_array(ours_aligned[name])) for name in LOCAL_COLUMNS), len(changes)
+    )
     exact = theirs
     if schema.fields and "spatial" in changes.edited:
-        moved_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
-        exact = keep_unchanged(theirs, base, mine, moved_there)
-    return Sides(base, theirs, exact, mine, here, written, changed, written & local)
+        moved_only_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
+        exact = keep_unchanged(theirs, base, ours_aligned, moved_only_there)
+    return Sides(base, theirs, exact, ours_aligned, here, written, changed, written & local)
 
 
 def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:

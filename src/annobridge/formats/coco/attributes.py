@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ...core.labels import ATTRIBUTE
 from ...core.rows import attributes as attribute_list
-from .records import EXTRA, Annotation
+from .records import EXTRA, NOTHING, Annotation
 
 _DECODER = msgspec.json.Decoder()
 _INT32 = 2**31
@@ -35,7 +35,11 @@ class Attributes:
         self._lists: list[list[dict[str, str]] | None] = []
         self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._rows = rows
-        self._code = np.array([self._code_of(row, ()) for row in rows], np.int64)
+        if extras or any(row.attributes is not NOTHING or row.iscrowd or row.score is not None for row in rows):
+            self._code = np.fromiter((self._code_of(row, ()) for row in rows), np.int64, len(rows))
+        else:  # as in most files of boxes
+            self._code = np.zeros(len(rows), np.int64)
+            self._parse(Annotation(), (), turns=True)
 
     def columns(self, at: np.ndarray, more: Sequence[More], *, turns: bool) -> dict[str, pa.Array]:
         """Columns of ``SHAPES`` for the annotations at these places.
@@ -63,15 +67,15 @@ class Attributes:
         score = row.score
         key = (
             bytes(row.attributes), row.iscrowd, None if score is None else str(score), more, turns,
-            *(bytes(getattr(row, name)) for name, _ in self._extras),
+            *[bytes(getattr(row, name)) for name, _ in self._extras],
         )  # fmt: skip
         code = self._codes.get(key)
         if code is None:
             code = self._codes[key] = len(self._lists)
-            self._parse(row, more, turns)
+            self._parse(row, more, turns=turns)
         return code
 
-    def _parse(self, row: Annotation, more: More, turns: bool) -> None:
+    def _parse(self, row: Annotation, more: More, *, turns: bool) -> None:
         values = {key: json.loads(text) for name, key in self._extras
                   if (text := bytes(getattr(row, name))) not in _NULL}  # fmt: skip
         if bytes(row.attributes) not in _NULL:

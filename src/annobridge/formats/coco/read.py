@@ -17,7 +17,7 @@ from .document import Catalogue, Document
 from .files import CocoFile, choose, find, none_found
 from .panoptic import Panoptic
 from .records import Annotations
-from .shapes import Shaper
+from .shapes import Seen, Shaper
 
 _NO_CLASSES = "categories are not in the source; their numbers are the classes"
 
@@ -35,6 +35,7 @@ class Reader:
         self._archive, self._items, self._report = archive, items, report
         self._catalogue = Catalogue(archive, items)
         self._documents: list[Document] = []
+        self._seen: Seen | None = None
 
     def tables(self, names: str | None, predictions: bool, ground_truth: Path | None) -> Iterator[pa.Table]:
         """The shapes of all files that are to be read."""
@@ -43,6 +44,8 @@ class Reader:
             raise none_found(self._archive)
         results = [file for file in files if file.is_results]
         with_objects = {file.split for file in files if file.task in ("instances", "") and not file.is_results}
+        if any(file.task == "person_keypoints" and file.split in with_objects for file in files):
+            self._seen = Seen()
         if ground_truth is not None:
             self._read_ground_truth(ground_truth)
         for file in files:
@@ -61,22 +64,24 @@ class Reader:
                 continue
             rows = annotations.of(chunk)
             if shaper is None or panoptic is None:
-                only_points = file.task == "person_keypoints" and objects_elsewhere
-                shaper = self._shaper(document, only_points)
+                repeats = file.task == "person_keypoints" and objects_elsewhere
+                shaper = self._shaper(document, self._seen if repeats else None)
                 panoptic = Panoptic(self._archive, file.name, document.classes, self._report)
+            if self._seen is not None and file.task in ("instances", ""):
+                self._seen.add(document.ids.find([row.image_id for row in rows]), [row.id for row in rows])
             if any(row.segments_info is not None for row in rows):
                 yield from panoptic.tables(rows, document.ids.find([row.image_id for row in rows]))
             else:
                 yield from shaper.tables(rows, annotations.extras, chunk.first)
 
-    def _shaper(self, document: Document, only_points: bool) -> Shaper:
+    def _shaper(self, document: Document, repeats: Seen | None) -> Shaper:
         classes: Any = document.classes
         if not classes:
             self._report.note(_NO_CLASSES)
             classes = _Numbers()
         return Shaper(
             document.where, document.ids.find, classes, document.point_names, self._report,
-            sizes=self._catalogue.sizes, only_points=only_points,
+            sizes=self._catalogue.sizes, repeats=repeats,
         )  # fmt: skip
 
     def _results(self, file: CocoFile) -> Iterator[pa.Table]:

@@ -18,6 +18,7 @@ from ..common.report import ReadReport
 _UNKNOWN = re.compile(r"unknown field `(.*?)` - at `\$\[", re.DOTALL)
 _MOST_EXTRAS = 200  # keys beside COCO's own
 Id = int | str | None
+NOTHING = msgspec.Raw(b"")  # the value of a key that is not there
 
 
 class Rle(msgspec.Struct, gc=False):
@@ -33,7 +34,7 @@ class Segment(msgspec.Struct):
     id: int
     category_id: Id = None
     iscrowd: int | bool = 0
-    attributes: msgspec.Raw = msgspec.Raw(b"")
+    attributes: msgspec.Raw = NOTHING
 
 
 class Annotation(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -43,17 +44,18 @@ class Annotation(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     id: Id = None
     category_id: Id = None
     bbox: list[float] | None = None
+    bbox_of: str | None = None  # "keypoints": the box is that around them, and no label of its own
     segmentation: list[list[float]] | Rle | None = None
     keypoints: list[float] | None = None
     score: float | list[float] | None = None
     iscrowd: int | bool | None = None
-    attributes: msgspec.Raw = msgspec.Raw(b"")
-    area: msgspec.Raw = msgspec.Raw(b"")
-    num_keypoints: msgspec.Raw = msgspec.Raw(b"")
-    caption: msgspec.Raw = msgspec.Raw(b"")
-    file_name: msgspec.Raw = msgspec.Raw(b"")
+    attributes: msgspec.Raw = NOTHING
+    area: msgspec.Raw = NOTHING
+    num_keypoints: msgspec.Raw = NOTHING
+    caption: msgspec.Raw = NOTHING
+    file_name: msgspec.Raw = NOTHING
     segments_info: list[Segment] | None = None
-    category_name: msgspec.Raw = msgspec.Raw(b"")
+    category_name: msgspec.Raw = NOTHING
 
 
 class Image(msgspec.Struct):
@@ -79,7 +81,7 @@ EXTRA = "extra_"  # what the fields for other keys begin with
 
 @cache
 def _decoder(extras: tuple[str, ...]) -> msgspec.json.Decoder[list[Annotation]]:
-    fields = [(f"{EXTRA}{n}", msgspec.Raw, msgspec.Raw(b"")) for n in range(len(extras))]
+    fields = [(f"{EXTRA}{n}", msgspec.Raw, NOTHING) for n in range(len(extras))]
     kind: Any = Annotation
     if extras:
         kind = msgspec.defstruct(

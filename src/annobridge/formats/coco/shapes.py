@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ...core.labels import MASK, POINT
 from ..common.report import ReadReport
-from ..common.skeletons import POINT_NAMES
+from ..common.skeletons import POINT_NAMES, point_names
 from .attributes import Attributes, More
 from .masks import checked
 from .records import Annotation, Rle
@@ -24,6 +24,27 @@ Ints = np.ndarray
 Lookup = Callable[[Sequence[Any]], Ints]
 
 
+class Seen:
+    """The annotations of a file, by image and id."""
+
+    def __init__(self) -> None:
+        self._keys = [np.empty(0, np.int64)]
+
+    def add(self, items: Ints, ids: Sequence[Any]) -> None:
+        """Take some annotations."""
+        self._keys.append(self._key(items, ids))
+
+    def has(self, items: Ints, ids: Sequence[Any]) -> np.ndarray:
+        """Which annotations were taken before."""
+        self._keys = [np.unique(np.concatenate(self._keys))]
+        return np.isin(self._key(items, ids), self._keys[0])
+
+    @staticmethod
+    def _key(items: Ints, ids: Sequence[Any]) -> Ints:
+        numbers = np.fromiter((hash(i) % 2**40 for i in ids), np.int64, len(ids))
+        return numbers * 2**22 + items % 2**22
+
+
 class Shaper:
     """Makes shapes of annotations.
 
@@ -33,16 +54,16 @@ class Shaper:
         classes: The name of each category.
         skeletons: The names of the points of each class that has them.
         sizes: The width and height of items, as the file says.
-        only_points: Whether boxes and masks beside keypoints are left to another file.
+        repeats: The annotations of another file, whose boxes and masks are not read again.
     """
 
     def __init__(
         self, where: str, items: Lookup, classes: Mapping[Any, str], skeletons: Mapping[str, tuple[str, ...]],
-        report: ReadReport, *, sizes: Callable[[Ints], np.ndarray], only_points: bool = False,
+        report: ReadReport, *, sizes: Callable[[Ints], np.ndarray], repeats: Seen | None = None,
     ) -> None:  # fmt: skip
         self._sizes = sizes
         self._where, self._items, self._classes, self._skeletons = where, items, classes, skeletons
-        self._report, self._only_points = report, only_points
+        self._report, self._repeats = report, repeats
 
     def tables(self, rows: Sequence[Annotation], extras: Sequence[str], first: int) -> Iterator[pa.Table]:
         """The shapes of some annotations, the first of which has this number in its file."""
@@ -64,7 +85,7 @@ class Shaper:
             self._report,
             self._sizes,
         )
-        sorts = self._sorts(rows, good & named)
+        sorts = self._sorts(rows, good & named, self._known(rows, items) if self._repeats is not None else set())
         both = np.zeros(len(rows), np.int64)
         for at in sorts.values():
             both[at] += 1
@@ -75,32 +96,36 @@ class Shaper:
                     more = [self._more(rows[k], first + k, sort, both[k] > 1) for k in at.tolist()]
                 yield from getattr(batch, sort)(at, more)
 
-    def _sorts(self, rows: Sequence[Annotation], good: np.ndarray) -> dict[str, Ints]:
+    def _sorts(self, rows: Sequence[Annotation], good: np.ndarray, elsewhere: set[int]) -> dict[str, Ints]:
         """The annotations of each sort of shape. Keypoints are beside a box or a polygon in one annotation."""
         sort_of: dict[str, list[int]] = {
             name: [] for name in ("boxes", "polygons", "masks", "skeletons", "keypoints", "classes")
         }
+        if all(row.bbox and not row.segmentation and row.keypoints is None for row in rows):
+            return {"boxes": np.flatnonzero(good)}
         for k in np.flatnonzero(good).tolist():
             row = rows[k]
             has_points = row.keypoints is not None and any(row.keypoints[2::3])
             if has_points:
                 named = len(self._skeletons.get(self._classes[row.category_id], ())) * 3 == len(row.keypoints or ())
                 sort_of["skeletons" if named else "keypoints"].append(k)
-                if self._only_points:
+                if row.bbox_of:
                     continue
-            elif self._only_points:
+            if k in elsewhere:
                 continue
             if isinstance(row.segmentation, Rle):
                 sort_of["masks"].append(k)
-            elif row.segmentation and any(len(part) >= 6 for part in row.segmentation):
+            elif row.segmentation:
                 sort_of["polygons"].append(k)
             elif row.bbox:
                 sort_of["boxes"].append(k)
-            elif row.segmentation:
-                sort_of["polygons"].append(k)
             elif not has_points and row.keypoints is None:
                 sort_of["classes"].append(k)
         return {name: np.array(at, np.int64) for name, at in sort_of.items()}
+
+    def _known(self, rows: Sequence[Annotation], items: Ints) -> set[int]:
+        assert self._repeats is not None  # noqa: S101 - else it is not asked
+        return set(np.flatnonzero(self._repeats.has(items, [row.id for row in rows])).tolist())
 
     def _more(self, row: Annotation, number: int, sort: str, several: bool) -> More:
         """The number that ties the labels of one annotation together, and the names of a skeleton's points."""
@@ -108,7 +133,9 @@ class Shaper:
         if several:
             more.append(("group", row.id if isinstance(row.id, int) else number + 1))
         if sort == "skeletons":
-            more.append((POINT_NAMES, self._skeletons[self._classes[row.category_id]]))
+            names = self._skeletons[self._classes[row.category_id]]
+            if names != point_names(None, len(names)):  # numbers say nothing
+                more.append((POINT_NAMES, names))
         return tuple(more)
 
     def _places(self, rows: Sequence[Annotation], first: int) -> pa.Array:
@@ -161,18 +188,29 @@ class _Batch:
         return np.where(swapped[:, None], boxes * np.tile(sizes / np.where(sizes > 0, sizes, 1)[:, ::-1], 2), boxes)
 
     def polygons(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
-        parts = [[part for part in self._parts(k) if len(part) >= 6 and not len(part) % 2] for k in at.tolist()]
-        dropped = sum(len(self._parts(k)) for k in at.tolist()) - sum(map(len, parts))
-        good = np.array([bool(some) for some in parts])
-        if dropped:
-            self._skip(at[~good], "its polygon has no part of three points")
-            if more := dropped - int(sum(len(self._parts(k)) for k in at[~good].tolist())):
-                self._report.note("parts of polygons have fewer than three points, and were left out", more)
-            more = [g for g, keep in zip(more, good.tolist(), strict=True) if keep]
-            at, parts = at[good], [some for some in parts if some]
-        rings = list(chain.from_iterable(parts))
-        points = _nested(rings, list(map(len, parts)))
-        yield self._table(at, more, "polygon", False, points=points, closed=True, filled=True)
+        parts: list[Any] = [self._rows[k].segmentation for k in at.tolist()]
+        sizes = np.fromiter(map(len, chain.from_iterable(parts)), np.int64, sum(map(len, parts)))
+        if ((sizes < 6) | (sizes % 2 == 1)).any():
+            at, more, parts = yield from self._without_stubs(at, more, parts)
+        if len(at):
+            points = _nested(list(chain.from_iterable(parts)), list(map(len, parts)))
+            yield self._table(at, more, "polygon", False, points=points, closed=True, filled=True)
+
+    def _without_stubs(
+        self, at: Ints, more: Sequence[More], parts: list[Any]
+    ) -> Generator[pa.Table, None, tuple[Ints, list[More], list[Any]]]:
+        """Polygons without the parts that have fewer than three points. Where none is left, the box is what there is."""
+        whole = [[part for part in some if len(part) >= 6 and not len(part) % 2] for some in parts]
+        if dropped := sum(0 < len(new) < len(old) for new, old in zip(whole, parts, strict=True)):
+            self._report.note("polygons have parts of fewer than three points, which were left out", dropped)
+        boxed = [n for n, new in enumerate(whole) if not new and self._rows[at[n]].bbox]
+        if boxed:
+            self._report.note("polygons have fewer than three points; their boxes were read instead", len(boxed))
+            yield from self.boxes(at[boxed], [more[n] for n in boxed])
+        nothing = [n for n, new in enumerate(whole) if not new and not self._rows[at[n]].bbox]
+        self._skip(at[nothing], "its polygon has no part of three points")
+        kept = [n for n, new in enumerate(whole) if new]
+        return at[kept], [more[n] for n in kept], [whole[n] for n in kept]
 
     def masks(self, at: Ints, more: Sequence[More]) -> Iterator[pa.Table]:
         masks, boxes, kept = [], [], []
@@ -212,10 +250,6 @@ class _Batch:
         points = _rings(xy, sizes, [1] * len(sizes))
         visibility = pa.ListArray.from_arrays(_offsets(sizes), pa.array(seen))
         yield self._table(at, more, kind, False, points=points, visibility=visibility)
-
-    def _parts(self, k: int) -> Sequence[Sequence[float]]:
-        found = self._rows[k].segmentation
-        return found if isinstance(found, list) else ()
 
     def _skip(self, at: Ints, reason: str) -> None:
         for place in self._places.take(pa.array(at)).to_pylist():

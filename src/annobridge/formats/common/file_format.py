@@ -16,7 +16,7 @@ from pydantic import Field
 from ...core.arrays import as_array
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
-from ..base import PART, Options, Part
+from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
 from .export import ExportData, place_images
@@ -24,7 +24,7 @@ from .fidelity import Fidelity
 from .images import Context, Found, image_names, resolve
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
-from .source import PIXELS, RELATIVE, LabelSource, field_names, item_sizes
+from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 
 _MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|instances?|panoptic\w*|depth)(/|$)")
 
@@ -126,7 +126,7 @@ class FileFormat(ABC):
                 for table in self.read(archive, items, options, report):
                     kinds.update(pc.unique(table["kind"]).to_pylist())
                     for batch in _conformed(table).to_batches():
-                        shapes.add(batch, batch["item"].to_numpy() // PART)
+                        shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 found, listed = self._images(archive, items, options, context)
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
@@ -200,7 +200,7 @@ def _straighten(
     """The shapes with boxes in the place of those that were given by their corners, and all kinds."""
     new, kinds = Groups(SHAPES), set[str]()
     try:
-        for group in range(-(-items.num_rows // PART)):
+        for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
             if rows.num_rows:
                 sizes = item_sizes(items, found, rows["item"].to_numpy())[0] if unit == RELATIVE else None

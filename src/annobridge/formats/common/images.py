@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -53,13 +54,22 @@ class Names:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_base: dict[str, list[str]] = defaultdict(list)
-        self._by_stem: dict[str, list[str]] = defaultdict(list)
-        self._by_upload: dict[str, list[str]] = defaultdict(list)
         for path in paths:
-            base = composed(path.replace("\\", "/")).rpartition("/")[2]
-            self._by_base[base].append(path)
-            self._by_stem[_stem(base)].append(path)
-            self._by_upload[base.replace(" ", "_")].append(path)
+            self._by_base[composed(path.replace("\\", "/")).rpartition("/")[2]].append(path)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return self._by(_stem)
+
+    @cached_property
+    def _by_upload(self) -> dict[str, list[str]]:
+        return self._by(lambda base: base.replace(" ", "_"))
+
+    def _by(self, key: Callable[[str], str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for base, paths in self._by_base.items():
+            found.setdefault(key(base), []).extend(paths)
+        return found
 
     def find(self, name: str, split: str | None = None) -> str | None:
         """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
@@ -67,7 +77,11 @@ class Names:
         """
         name = composed(name.replace("\\", "/")).lstrip("./")
         base = name.rpartition("/")[2]
-        for paths, wanted, cut in ((self._by_base[base], name, False), (self._by_stem[_stem(base)], _stem(name), True)):
+        for cut in (False, True):
+            wanted = _stem(name) if cut else name
+            paths = self._by_stem.get(_stem(base), ()) if cut else self._by_base.get(base, ())
+            if len(paths) == 1 and paths[0] == wanted:
+                return paths[0]
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
                 # The item may have folders that the files lack: of a machine where the labels were made.
@@ -148,13 +162,13 @@ def resolve(
             found.paths[at] = _on_disk(archive, member, context)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
-            found.paths[at] = str(beside[base])
+            found.paths[at] = beside[base]
             _count(found, "in image_dir")
         elif video is not None and frame is not None and (member := videos.find(video, split)) is not None:
             found.paths[at], found.frames[at] = _on_disk(archive, member, context), frame + 1
             _count(found, "as frames of a video in the source")
         elif video is not None and frame is not None and (base := outside.find(video, split)) is not None:
-            found.paths[at], found.frames[at] = str(beside[base]), frame + 1
+            found.paths[at], found.frames[at] = beside[base], frame + 1
             _count(found, "as frames of a video in image_dir")
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
@@ -165,7 +179,7 @@ def resolve(
 
 
 def _find_uploads(
-    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, Path], here: _Known,
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
     archive: Archive, context: Context,
 ) -> None:  # fmt: skip
     """The images of items that are named as Label Studio names uploads. Two of one name are left: which is which is not clear."""
@@ -178,7 +192,7 @@ def _find_uploads(
         if (member := inside.find_upload(name)) is not None:
             found.paths[at] = _on_disk(archive, member, context)
         elif (base := outside.find_upload(name)) is not None:
-            found.paths[at] = str(beside[base])
+            found.paths[at] = beside[base]
         elif (row := here.find_upload(name)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = row
         else:
@@ -206,14 +220,17 @@ def _count(found: Found, how: str) -> None:
     found.how[how] = found.how.get(how, 0) + 1
 
 
-def _folder_names(folder: Path) -> dict[str, Path]:
+def _folder_names(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise InvalidSource(f"image_dir={str(folder)!r} is no folder; correct the path.")
-    return {
-        path.relative_to(folder).as_posix(): path.absolute()
-        for path in sorted(folder.rglob("*"))
-        if (path.suffix.lower() in PICTURES or _VIDEO.search(path.name)) and path.is_file()
-    }
+    root, found = str(folder.absolute()), {}
+    for place, folders, files in os.walk(root):
+        folders.sort()
+        within = place[len(root) + 1 :].replace(os.sep, "/")
+        for name in sorted(files):
+            if os.path.splitext(name)[1].lower() in PICTURES or _VIDEO.search(name):
+                found[f"{within}/{name}" if within else name] = os.path.join(place, name)
+    return found
 
 
 def _on_disk(archive: Archive, name: str, context: Context) -> str:

@@ -6,9 +6,11 @@ strings are, and how deep each bracket is; the values in it are decoded by ``msg
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -24,8 +26,7 @@ _SPACE = b" \t\r\n"
 _QUOTE, _BACKSLASH = 34, 92
 _STEP = np.zeros(256, np.int8)  # what a bracket does to the depth
 _STEP[list(b"{[")], _STEP[list(b"}]")] = 1, -1
-_STRUCTURE = _STEP != 0
-_STRUCTURE[_QUOTE] = True
+_STRUCTURE = bytes(bool(step) or code == _QUOTE for code, step in enumerate(_STEP))
 _SCALAR = re.compile(rb"[^\s,\]}]+")
 
 
@@ -40,7 +41,8 @@ class Chunk:
 
     def decode(self, decoder: msgspec.json.Decoder[list[Any]]) -> list[Any]:
         """All elements, by a decoder of their list. Raises ``msgspec``'s errors."""
-        return decoder.decode(b"".join((b"[", self.data, b"]")))
+        with _no_collection():
+            return decoder.decode(b"".join((b"[", self.data, b"]")))
 
     def elements(self) -> Iterator[tuple[int, int, bytes]]:
         """Number, line and text of each element."""
@@ -52,6 +54,18 @@ class Chunk:
             line += self.data.count(b"\n", before, start)
             before = start
             yield number, line, self.data[start:end]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the search for cycles, which the lists of a chunk would start again and again; there are none in JSON."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class JsonStream:
@@ -192,7 +206,7 @@ class JsonStream:
 def _brackets(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Where the brackets outside of strings are, and how deep it is after each."""
     codes = np.frombuffer(data, np.uint8)
-    places = np.flatnonzero(_STRUCTURE[codes])
+    places = np.flatnonzero(np.frombuffer(data.translate(_STRUCTURE), np.bool_))
     marks = codes[places]
     quotes = marks == _QUOTE
     if b"\\" in data:
@@ -200,7 +214,7 @@ def _brackets(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     inside = np.cumsum(quotes) & 1  # whether a string is open after each mark
     kept = (inside == 0) & (marks != _QUOTE)
     steps = _STEP[marks[kept]]
-    return places[kept], np.cumsum(steps, dtype=np.int64)
+    return places[kept], np.cumsum(steps, dtype=np.int32)
 
 
 def _escaped(data: bytes, codes: np.ndarray, quotes: np.ndarray) -> np.ndarray:

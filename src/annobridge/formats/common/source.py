@@ -14,10 +14,11 @@ from ...core.labels import KIND_TYPES, LABELS, SAMPLES
 from ...core.merge import border
 from ...core.schema import FRAMES
 from ...spill.groups import Groups
-from ..base import PART, Part
+from ..base import Part
 from .images import Found
 from .report import ReadReport
 
+GROUP = 1_000  # items of a part; converting their shapes takes several times their own memory
 PIXELS, RELATIVE = "pixels", "relative"
 _COLUMNS = [f for f in LABELS if f.name not in ("run", "tool", "rev")]
 
@@ -51,15 +52,15 @@ class LabelSource:
         parts: list[list[int]] = []
         for at, sample_id in enumerate(self._found.sample_ids):
             if sample_id is not None and sample_id not in first:
-                if at // PART >= len(parts):
-                    parts.extend([] for _ in range(at // PART - len(parts) + 1))
-                parts[at // PART].append(at)
+                if at // GROUP >= len(parts):
+                    parts.extend([] for _ in range(at // GROUP - len(parts) + 1))
+                parts[at // GROUP].append(at)
                 first[sample_id] = at
         return parts
 
     def parts(self) -> Iterator[Part]:
         """The samples with their labels. Labels of an item whose image was not found are skipped."""
-        groups = -(-self._items.num_rows // PART)
+        groups = -(-self._items.num_rows // GROUP)
         for number in range(groups):
             new = self._parts[number] if number < len(self._parts) else []
             labels = self._labels(self._shapes.get(number).combine_chunks())

@@ -1,4 +1,4 @@
-"""FiftyOne datasets, in and out by their JSON export, without FiftyOne."""
+"""FiftyOne datasets, read from and written as their JSON export. FiftyOne need not be installed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .layout import Reading
 from .source import FiftyOneSource
 from .writer import Writing, write
 
-_HEAD = 65_536
+_HEAD = 65_536  # bytes
 _SAMPLES = rb'\A\s*\{\s*"samples"\s*:'
-_ABOUT = rb'"sample_fields"\s*:'
+_METADATA = rb'"sample_fields"\s*:'
 
 
 class FiftyOneFormat:
@@ -26,16 +26,16 @@ class FiftyOneFormat:
     writing: ClassVar[type[Options]] = Writing
 
     def recognises(self, source: Path) -> bool:
-        """Whether it begins as FiftyOne's files do."""
+        """Whether the first bytes of its files are those of a FiftyOne export."""
         folder = source.parent if source.name == "samples.json" else source
         if not folder.is_dir():
-            return source.suffix == ".json" and _has(source, _ABOUT)
+            return source.suffix == ".json" and _has(source, _METADATA)
         if (folder / "samples").is_dir():
-            return _has(folder / "metadata.json", _ABOUT)
+            return _has(folder / "metadata.json", _METADATA)
         return _has(folder / "samples.json", _SAMPLES)
 
     def open(self, source: Path, options: Options) -> FiftyOneSource:
-        """Read it through. Raises ``InvalidSource`` with file and place."""
+        """Read and check all of it. Raises ``InvalidSource`` with the file and the document."""
         return FiftyOneSource(source, Reading.model_validate(options.model_dump()))
 
     def write(self, parts: Iterator[Part], folder: Path, options: Options) -> list[str]:

@@ -1,4 +1,4 @@
-"""Documents of a JSON file, one at a time: ``{"samples": [{…}, {…}]}`` may be larger than memory."""
+"""The documents of a JSON file ``{"samples": [{…}, {…}]}``, parsed one at a time, as the file may be larger than memory."""
 
 from __future__ import annotations
 
@@ -13,62 +13,64 @@ import pyarrow as pa
 
 from ...core.json_values import DEEPEST, is_deeper
 from ...exceptions import AnnobridgeError, InvalidSource
-from .values import plain
+from .extended_json import decode_value
 
 _CHUNK = 1 << 20
-_MARGIN = 16  # characters before the end of the window in which a mistake may only be that the rest is not read yet
-_UNFIT = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError, pa.ArrowException)
-_DECODER = json.JSONDecoder(object_hook=plain)
+_MARGIN = (
+    16  # characters before the end of the window in which a syntax error may be due to the part that is not read yet
+)
+_WRONG_TYPE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError, pa.ArrowException)
+_DECODER = json.JSONDecoder(object_hook=decode_value)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON object, and where it is, as a sentence names it."""
+    """A JSON object, and its location as messages name it."""
 
-    place: str
+    location: str
     values: dict[str, Any]
 
 
-def stream(path: Path, key: str) -> Iterator[Document]:
+def read_documents(path: Path, key: str) -> Iterator[Document]:
     """The documents of the list ``key`` of a JSON file, or of a folder with one in each file.
 
     Raises ``InvalidSource`` with file and line.
     """
     if path.is_dir():
         for file in sorted(path.glob("*.json")):
-            yield Document(str(file), whole(file))
+            yield Document(str(file), read_document(file))
         return
     with path.open(encoding="utf-8-sig") as text:
         window = _Window(text, path)
         yield from (d for name, d in window.members(key) if name == key)
 
 
-def whole(path: Path, less: str = "") -> dict[str, Any]:
-    """A JSON file that is one document, without the members of the list ``less``. Raises ``InvalidSource``."""
+def read_document(path: Path, without: str = "") -> dict[str, Any]:
+    """A JSON file that is one document, without the list ``without``. Raises ``InvalidSource``."""
     with path.open(encoding="utf-8-sig") as text:
-        return {name: value for name, value in _Window(text, path).members(less) if name != less}
+        return {name: value for name, value in _Window(text, path).members(without) if name != without}
 
 
 @contextmanager
-def reading(place: str) -> Iterator[None]:
-    """Turn what a value of another type than FiftyOne writes leads to into ``InvalidSource`` for a place.
+def naming_errors(location: str) -> Iterator[None]:
+    """Raise the errors of the block that values of unexpected types cause as ``InvalidSource`` with a location.
 
-    Documents may hold anything anywhere, so there are as many such errors as there are uses of a value.
+    A document may hold anything anywhere, so any use of a value may raise.
     """
     try:
         yield
     except AnnobridgeError:
         raise
-    except _UNFIT as error:
+    except _WRONG_TYPE as error:
         said = str(error).partition("\n")[0][:200].rstrip(".")
         raise InvalidSource(
-            f"{place} has a value where FiftyOne writes one of another type ({type(error).__name__}: {said}); correct it, or "
+            f"{location} has a value where FiftyOne writes one of another type ({type(error).__name__}: {said}); correct it, or "
             "export the dataset again."
         ) from error
 
 
 class _Window:
-    """The part of a file that is in memory: what was read, and not yet used."""
+    """The part of a file that was read, and is not parsed yet."""
 
     def __init__(self, file: TextIO, path: Path) -> None:
         self._file, self._path = file, path
@@ -77,7 +79,7 @@ class _Window:
         self._chunk = _CHUNK
 
     def members(self, key: str) -> Iterator[tuple[str, Any]]:
-        """The members of the object that the file is; of the list ``key``, each of its documents by itself."""
+        """The members of the object in the file; the list ``key`` as a member for each of its documents."""
         self._expect("{")
         for _ in self._items("}"):
             name = self._value("a name")
@@ -92,14 +94,14 @@ class _Window:
 
     def _documents(self, noun: str) -> Iterator[Document]:
         for number in self._items("]"):
-            place = f"{self._path}:{self._count(self._at)}, {noun} {number}"
+            location = f"{self._path}:{self._count(self._at)}, {noun} {number}"
             values = self._value(f"{noun} {number}")
             if not isinstance(values, dict):
-                raise InvalidSource(f"{place} is {repr(values)[:80]}, where an object is needed; export it again.")
-            yield Document(place, values)
+                raise InvalidSource(f"{location} is {repr(values)[:80]}, where an object is needed; export it again.")
+            yield Document(location, values)
 
     def _items(self, end: str) -> Iterator[int]:
-        """Stand before each item of a list or object, numbered from 1, until it ends."""
+        """Yield the number of each item of a list or object, from 1, with the position before the item."""
         number = 0
         while self._peek() != end:
             if number:
@@ -138,7 +140,7 @@ class _Window:
         self._at += 1
 
     def _peek(self) -> str:
-        """The next character that is not space; nothing at the end of the file."""
+        """The next character that is not white space; ``""`` at the end of the file."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
                 self._at += 1
@@ -148,7 +150,7 @@ class _Window:
                 return ""
 
     def _more(self) -> bool:
-        """Forget what was used, and read on: twice as much each time one value needs it, so that it is parsed seldom."""
+        """Drop what was parsed, and read more: twice as much each time a value needs it, so that it is parsed again seldom."""
         self._chunk = _CHUNK if self._at else 2 * self._chunk
         self._count(self._at)
         self._text, self._at, self._counted = self._text[self._at :], 0, 0
@@ -160,7 +162,7 @@ class _Window:
         return bool(read)
 
     def _count(self, to: int) -> int:
-        """The number of the line at a place of the window, not before the last one asked for."""
+        """The line number of a position in the window, which must not be before that of the last call."""
         self._line += self._text.count("\n", self._counted, to)
         self._counted = to
         return self._line

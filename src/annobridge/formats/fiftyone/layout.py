@@ -1,4 +1,4 @@
-"""The files of a FiftyOne dataset, and what it says of itself."""
+"""The files of a FiftyOne export, and the document of the dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from . import documents
 
 
 class Reading(Options):
-    """``rel_dir`` is where relative paths of images start (the folder of the export). ``omit_fields`` are left out."""
+    """Options of reading.
+
+    Attributes:
+        rel_dir: the folder that paths of images are relative to; by default, that of the export.
+        omit_fields: fields that are left out.
+    """
 
     rel_dir: Path | None = None
     omit_fields: tuple[str, ...] = ()
@@ -28,7 +33,14 @@ _UNUSED = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a dataset, and what it says of itself."""
+    """The files of an export.
+
+    Attributes:
+        folder: the folder of the export.
+        samples: the file, or folder of files, with the samples.
+        frames: the file, or folder of files, with the frames of videos.
+        about: the document of the dataset.
+    """
 
     folder: Path
     samples: Path
@@ -37,21 +49,21 @@ class Layout:
 
     @classmethod
     def of(cls, source: Path) -> Layout:
-        """The layout of an export, or of the one file that ``write_json`` makes. Raises ``InvalidSource``."""
+        """The files of an export, or of the single file that ``write_json`` writes. Raises ``InvalidSource``."""
         if source.is_file() and source.name != "samples.json":
-            return cls(source.parent, source, None, documents.whole(source, "samples"))
+            return cls(source.parent, source, None, documents.read_document(source, "samples"))
         folder = source.parent if source.is_file() else source
         samples = next((p for n in ("samples.json", "samples") if (p := folder / n).exists()), None)
         if samples is None:
             raise InvalidSource(
                 f"The folder {str(folder)!r} has no samples.json; give the folder of a FiftyOne export."
             )
-        about = documents.whole(path) if (path := folder / "metadata.json").exists() else {}
+        about = documents.read_document(path) if (path := folder / "metadata.json").exists() else {}
         frames = next((p for n in ("frames.json", "frames") if (p := folder / n).exists()), None)
         return cls(folder, samples, frames if "version" in about or not (frames and frames.is_dir()) else None, about)
 
     def check(self) -> None:
-        """Use what the dataset says of itself, so that a value of another type raises before a sample was read."""
+        """Use the document of the dataset, so that a value of an unexpected type raises before a sample is read."""
         self.targets("")
         if not isinstance(self.about.get("media_type"), str | None):
             raise TypeError(f"media_type is {self.about['media_type']!r:.80}")
@@ -59,18 +71,18 @@ class Layout:
     def targets(self, field: str) -> dict[int, str]:
         """The classes of a segmentation field by pixel value."""
         info = self.about.get("info") or {}
-        for home in (self.about, info):
-            for found in ((home.get("mask_targets") or {}).get(field), home.get("default_mask_targets")):
+        for document in (self.about, info):
+            for found in ((document.get("mask_targets") or {}).get(field), document.get("default_mask_targets")):
                 if found:
                     return {int(v): str(name) for v, name in found.items() if re.fullmatch(r"\d+", str(v))}
         return {}
 
     def unused(self) -> list[str]:
-        """What the dataset says of itself and has no place here."""
+        """The keys of the document that have a value and are not read."""
         return [name for name in _UNUSED if self.about.get(name)]
 
     def dates(self) -> set[str]:
-        """The fields that hold days, which look like moments in the documents."""
+        """The fields that hold dates, which documents write as timestamps."""
         fields = self.about.get("sample_fields") or []
         kinds = fields if isinstance(fields, dict) else {f.get("name"): f.get("ftype") for f in fields}
         return {name for name, kind in kinds.items() if str(kind).endswith(".DateField")}

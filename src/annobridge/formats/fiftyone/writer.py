@@ -1,4 +1,4 @@
-"""A dataset written as FiftyOne exports its own."""
+"""Writes a dataset as FiftyOne exports its own."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from ...spill.tables import Tables
 from ...store.media import Media
 from .. import media
 from ..base import Options, Part
-from . import columns, encode, plan, schema, values
-from .decode import OURS
+from . import dataset_document, encode, extended_json, sample_columns, target_fields
+from .decode import ID_KEY
 
-_DATASET = values.object_id("dataset")
+_DATASET = extended_json.object_id("dataset")
 _CURE = "put it there, or write the paths only with export_media=False"
-Grouped = dict[str, dict[int, dict[plan.Slot, list[encode.Row]]]]
+Grouped = dict[str, dict[int, dict[target_fields.TargetField, list[encode.Row]]]]
 
 
 class Writing(Options):
-    """``export_media``: copy the media (``True``), link to them (``"symlink"``), or only say where they are (``False``).
+    """Options of writing.
 
-    ``fields``: the label fields to write; all, by default.
+    Attributes:
+        export_media: copy the media (``True``), link to them (``"symlink"``), or write their paths only (``False``).
+        fields: the label fields to write; by default, all.
     """
 
     export_media: bool | Literal["symlink"] = True
@@ -39,36 +41,36 @@ class Writing(Options):
 
 
 def write(parts: Iterable[Part], folder: Path, options: Writing) -> list[str]:
-    """Write the parts into a folder; returns notes.
+    """Write the parts into a folder; returns notes on what was left out or changed.
 
     Raises ``Unsupported``, ``InvalidOption`` for a field that is not there, ``InvalidMedia`` for media that cannot be read.
     """
     draft = _Draft(folder, options)
-    return draft.write(plan.slots(*plan.look(draft.labels(parts))))
+    return draft.write(target_fields.choose(*target_fields.survey(draft.labels(parts))))
 
 
 class _Draft:
-    """The parts, put by while they are looked at, and then written."""
+    """The parts: kept on disk while their labels are surveyed, and then written."""
 
     def __init__(self, folder: Path, options: Writing) -> None:
         self._folder, self._options = folder, options
         self._tables, self._parts = Tables(), list[tuple[int, int, Media | None]]()
         self._fields = set[str]()
-        self._schema, self._media_types, self._ours = pa.schema([]), set[str](), False
+        self._schema, self._media_types, self._has_ids = pa.schema([]), set[str](), False
         self._notes: Counter[str] = Counter()
         self._files = _Files(folder, options.export_media)
 
     def labels(self, parts: Iterable[Part]) -> Iterator[pa.RecordBatch]:
-        """The labels of the parts, which are put by."""
+        """The labels of the parts, which are kept on disk."""
         for part in parts:
-            labels = part.labels.select(encode.COLUMNS)
+            labels = part.labels.select(encode.LABEL_COLUMNS)
             self._fields.update(pc.unique(labels["field"]).to_pylist())
             if self._options.fields is not None:
                 labels = labels.filter(pc.is_in(labels["field"], value_set=pa.array(self._options.fields, pa.string())))
             self._parts.append((self._tables.add(part.samples), self._tables.add(labels), media.embedded(part)))
             self._schema = part.samples.schema
             self._media_types |= {kind or "image" for kind in pc.unique(part.samples["media_type"]).to_pylist()}
-            self._ours |= not all(map(values.is_object_id, part.samples["sample_id"].to_pylist()))
+            self._has_ids |= not all(map(extended_json.is_object_id, part.samples["sample_id"].to_pylist()))
             yield from labels.combine_chunks().to_batches()
         if unknown := [name for name in self._options.fields or () if name not in self._fields]:
             raise InvalidOption(
@@ -83,27 +85,28 @@ class _Draft:
                 ],
             )
 
-    def write(self, slots: Mapping[tuple[str, str], plan.Slot]) -> list[str]:
-        """Write all files; returns the notes."""
+    def write(self, targets: Mapping[tuple[str, str], target_fields.TargetField]) -> list[str]:
+        """Write all files; returns notes."""
         (media_type,) = self._media_types or {"image"}
-        chosen = self._columns({slot.name for slot in slots.values() if not slot.is_frame})
-        for name, slot in sorted({(name, slot.name) for (name, _), slot in slots.items()}):
-            if slot != name.removeprefix("frames."):
-                self._notes[f"Labels of {name!r} are in the field {slot!r} there"] = 0
-        about = schema.dataset(media_type, chosen, dict.fromkeys(slots.values()), self._ours)
+        chosen = self._columns({target.name for target in targets.values() if not target.is_frame})
+        for name, target in sorted({(name, target.name) for (name, _), target in targets.items()}):
+            if target != name.removeprefix("frames."):
+                self._notes[f"Labels of {name!r} are in the field {target!r} there"] = 0
+        about = dataset_document.build(media_type, chosen, dict.fromkeys(targets.values()), self._has_ids)
         (self._folder / "metadata.json").write_text(json.dumps(about), encoding="utf-8")
         with ExitStack() as stack:
-            samples = stack.enter_context(_List(self._folder / "samples.json", "samples"))
+            samples = stack.enter_context(_ListFile(self._folder / "samples.json", "samples"))
             is_video = media_type == "video"
-            frames = stack.enter_context(_List(self._folder / "frames.json", "frames")) if is_video else None
-            for rows, labels, inside in self._parts:
-                found, about_samples = self._grouped(self._tables.get(labels), slots), self._tables.get(rows)
-                opener = media.of(about_samples, inside)
+            frames = stack.enter_context(_ListFile(self._folder / "frames.json", "frames")) if is_video else None
+            for samples_table, labels_table, embedded in self._parts:
+                found = self._grouped(self._tables.get(labels_table), targets)
+                about_samples = self._tables.get(samples_table)
+                opener = media.of(about_samples, embedded)
                 for row in about_samples.to_pylist():
-                    place = self._files.put(row["sample_id"], row["filepath"], opener, inside is None)
+                    place = self._files.add(row["sample_id"], row["filepath"], opener, embedded is None)
                     document = _sample(row, place, media_type, chosen)
                     for number, fields in sorted(found.get(row["sample_id"], {}).items()):
-                        content = {s.name: encode.value(s, labels_, self._notes) for s, labels_ in fields.items()}
+                        content = {t.name: encode.value(t, rows, self._notes) for t, rows in fields.items()}
                         if number and frames is not None:
                             frames.add(_frame(document["_id"]["$oid"], number) | content)
                         else:
@@ -111,26 +114,28 @@ class _Draft:
                     samples.add(document)
         return [f"{count} {what}." if count else f"{what}." for what, count in self._notes.items()]
 
-    def _grouped(self, labels: pa.Table, slots: Mapping[tuple[str, str], plan.Slot]) -> Grouped:
-        """The labels by sample, frame (0: none) and field there."""
+    def _grouped(self, labels: pa.Table, targets: Mapping[tuple[str, str], target_fields.TargetField]) -> Grouped:
+        """The labels by sample, frame (0 for none) and target field."""
         found: Grouped = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         for row in labels.to_pylist():
-            slot, number = slots[row["field"], row["kind"]], row["frame_number"] or 0
-            if slot.is_frame != bool(number) or (number and "video" not in self._media_types):
+            target, number = targets[row["field"], row["kind"]], row["frame_number"] or 0
+            if target.is_frame != bool(number) or (number and "video" not in self._media_types):
                 self._notes[
                     f"labels of {row['field']!r} were left out: there, frames.… of videos have a frame_number, and no other"
                 ] += 1
                 continue
-            found[row["sample_id"]][number][slot].append(row)
+            found[row["sample_id"]][number][target].append(row)
         return found
 
     def _columns(self, taken: Collection[str]) -> dict[str, pa.Field]:
-        """The columns of the samples that become fields, by their names there; those that are taken are of labels."""
+        """The columns that become fields of samples, by the names of these. ``taken`` are names of label fields."""
         fields = {f.name: f for f in self._schema if f.name not in SAMPLES.names}
-        for field in [f for f in fields.values() if schema.type_of(f.type) is None]:
+        for field in [f for f in fields.values() if dataset_document.type_of(f.type) is None]:
             self._notes[f"The column {field.name!r} was left out: FiftyOne has no field for {field.type}"] = 0
             del fields[field.name]
-        names = plan.fitting({name: name for name in fields}, {*columns.OWN, *SAMPLES.names, *taken})
+        names = target_fields.legal_names(
+            {name: name for name in fields}, {*sample_columns.RESERVED, *SAMPLES.names, *taken}
+        )
         for name in fields:
             if names[name] != name:
                 self._notes[f"The column {name!r} is called {names[name]!r} there"] = 0
@@ -138,7 +143,7 @@ class _Draft:
 
 
 def _sample(row: Mapping[str, Any], place: str, media_type: str, chosen: Mapping[str, pa.Field]) -> dict[str, Any]:
-    oid = values.object_id(row["sample_id"])
+    oid = extended_json.object_id(row["sample_id"])
     document: dict[str, Any] = {
         "_id": oid,
         "filepath": place,
@@ -148,7 +153,7 @@ def _sample(row: Mapping[str, Any], place: str, media_type: str, chosen: Mapping
         "_dataset_id": _DATASET,
     }
     if oid["$oid"] != row["sample_id"]:
-        document[OURS] = row["sample_id"]
+        document[ID_KEY] = row["sample_id"]
     document["metadata"] = _metadata(row, media_type)
     return document | {name: _cell(row[field.name]) for name, field in chosen.items()}
 
@@ -164,7 +169,7 @@ def _metadata(row: Mapping[str, Any], media_type: str) -> dict[str, Any] | None:
 
 def _frame(sample: str, number: int) -> dict[str, Any]:
     return {
-        "_id": values.object_id(f"{sample}/{number}"),
+        "_id": extended_json.object_id(f"{sample}/{number}"),
         "frame_number": number,
         "_sample_id": {"$oid": sample},
         "_dataset_id": _DATASET,
@@ -174,17 +179,17 @@ def _frame(sample: str, number: int) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     match value:
         case float():
-            return values.number(value)
+            return extended_json.encode_number(value)
         case list():
             return [_cell(v) for v in value]
         case datetime():
-            return values.date(value if value.tzinfo else value.replace(tzinfo=UTC))
+            return extended_json.encode_date(value if value.tzinfo else value.replace(tzinfo=UTC))
         case date():
-            return values.date(datetime.combine(value, time(), UTC))
+            return extended_json.encode_date(datetime.combine(value, time(), UTC))
     return value
 
 
-class _List:
+class _ListFile:
     """A JSON file ``{key: [document, …]}``, written one document at a time."""
 
     def __init__(self, path: Path, key: str) -> None:
@@ -192,7 +197,7 @@ class _List:
         self._file: TextIO
         self._next = ""
 
-    def __enter__(self) -> _List:
+    def __enter__(self) -> _ListFile:
         self._file = self._path.open("w", encoding="utf-8")
         self._file.write(f'{{"{self._key}": [')
         return self
@@ -207,7 +212,7 @@ class _List:
 
 
 class _Files:
-    """The media in ``data/``, each under a name of its own."""
+    """Copies or links the media into ``data/``, each under a name of its own."""
 
     def __init__(self, folder: Path, mode: bool | str) -> None:
         self._folder, self._mode = folder, mode
@@ -215,8 +220,8 @@ class _Files:
         if mode:
             (folder / "data").mkdir()
 
-    def put(self, sample_id: str, place: str | None, opener: Media, is_outside: bool) -> str:
-        """Where the medium of a sample is, as a document says it."""
+    def add(self, sample_id: str, place: str | None, opener: Media, is_outside: bool) -> str:
+        """Copy or link the file of a sample, if media are exported; returns the path that its document has."""
         if place is None:
             raise InvalidMedia(f"The sample {sample_id!r} has no filepath, and FiftyOne needs one.")
         path = opener.path(sample_id)

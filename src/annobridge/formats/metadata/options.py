@@ -16,7 +16,7 @@ BY_VIEWS = ("pixano-0.7", "pixano-0.8")
 
 
 def _names(value: Any) -> Any:
-    """A list as a command line has it: ``car,person``."""
+    """A list as it is written on a command line: ``car,person``."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) and value != "text" else value
 
 
@@ -28,14 +28,20 @@ with warnings.catch_warnings():
 
 
 class Reading(_Schema):
-    """How to read a folder, where looking at it does not tell.
+    """Options of reading a folder, where its content does not tell.
 
-    ``dialect`` forces a dialect. ``image_key`` names the key (or keys: one sample for each) that holds the image, ``class_key``
-    the one that holds the class of a label. ``field`` is the label field of Pixano's entities. ``classes`` are the names that
-    numbers stand for, from 0; ``"text"`` keeps the numbers, as texts. ``schema`` is a pydantic model, or ``file.py:Class``.
-    ``splits`` says whether sub-folders are splits. With ``ignore``, label files of
-    other formats are left out, and told. With ``clip``, boxes that leave their image are not refused; the import cuts
-    them.
+    Attributes:
+        dialect: the dialect, if it is not to be found by the lines.
+        image_key: the key of the image, or the keys, with a sample for each.
+        class_key: the key of the class of a label.
+        field: the label field of Pixano's entities.
+        classes: the names that numbers stand for, from 0; ``"text"`` keeps the numbers as texts.
+        schema: a pydantic model, or ``file.py:Class``, with the types of attributes and columns.
+        coordinates: the unit of boxes.
+        box_format: ``"xywh"``, or ``"xyxy"`` for boxes that are corners.
+        splits: whether sub-folders are splits.
+        ignore: leave label files of other formats out, with a note.
+        clip: accept boxes that leave their image; the import clips them.
     """
 
     dialect: Dialect | None = None
@@ -63,12 +69,13 @@ class Reading(_Schema):
 
 
 class Writing(Options):
-    """How to write a folder.
+    """Options of writing a folder.
 
-    ``dialect``: ``"file_name"`` (Hugging Face), ``"opsml"`` and ``"opsml2"`` (opsml's keys and no other), ``"pixano"`` (the
-    quickstart's, with its ``schema.py``) or ``"pixano-0.8"``. ``media``: images are copied, hard-linked where the disk can, or
-    left out, so that only the lines are written. ``field`` is the label field that is written as ``objects`` where a dialect has
-    one field only.
+    Attributes:
+        dialect: ``"file_name"`` (Hugging Face), ``"opsml"`` and ``"opsml2"`` (the keys of opsml and no others), ``"pixano"`` (the
+            quickstart, with its ``schema.py``) or ``"pixano-0.8"``.
+        media: copy images, hard-link them where the disk can, or write the lines only.
+        field: the label field that is written as ``objects``, where a dialect has one field only.
     """
 
     dialect: Literal["file_name", "opsml", "opsml2", "pixano", "pixano-0.8"] = "file_name"

@@ -30,8 +30,8 @@ def parse_boxes(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
     """Boxes as an array with a row of four numbers for each.
 
     Args:
-        boxes: The boxes as the file has them.
-        where: The location of the n-th box. ``InvalidSource`` names it for a box that is not four finite numbers.
+        boxes: the boxes as the file has them.
+        where: the location of the n-th box. ``InvalidSource`` names it for a box that is not four finite numbers.
     """
     try:
         numbers = list(chain.from_iterable(boxes))
@@ -75,9 +75,9 @@ class Units:
         """The unit of the file. Raises ``InvalidSource`` if the boxes can be read in two ways.
 
         Args:
-            always_pixels: Whether boxes of the dialect are in pixels.
-            option: The unit that the user stated, ``"pixels"`` or ``"normalized"``.
-            location: The location of a line.
+            always_pixels: whether boxes of the dialect are in pixels.
+            option: the unit that the user stated, ``"pixels"`` or ``"normalized"``.
+            location: the location of a line.
         """
         if option is not None:
             return NORMALIZED if option == "normalized" else PIXELS
@@ -99,10 +99,10 @@ def to_relative(boxes: Floats, flags: Ints, sizes: Floats, default: int) -> Floa
     """Boxes as ``[x, y, width, height]`` relative to the image.
 
     Args:
-        boxes: Boxes in the form that their flags say.
-        flags: What each box says of its numbers.
+        boxes: boxes in the form that their flags say.
+        flags: what each box says of its numbers.
         sizes: ``[width, height]`` of the image of each box, in pixels.
-        default: The flags of boxes that say nothing.
+        default: the flags of boxes that say nothing.
     """
     flags = np.where(flags == UNSTATED, default, flags)
     relative = boxes.copy()
@@ -118,9 +118,9 @@ class BoxCheck:
     """Compares the boxes of one file with the sizes of their images, and counts what is wrong.
 
     Attributes:
-        location: The location of a line.
-        default: The flags of boxes that say nothing.
-        clip: Whether boxes that leave their image are clipped, and not refused.
+        location: the location of a line.
+        default: the flags of boxes that say nothing.
+        clip: whether boxes that leave their image are clipped, and not refused.
     """
 
     location: Location

@@ -41,14 +41,14 @@ class Chunk:
     """The samples and labels of some lines. Labels name their sample by its number in the chunk.
 
     Attributes:
-        path: The file of the lines, for messages.
-        types: Where the types of all values are recorded.
-        images: The number of each sample's image among the files of the folder.
-        lines: The number of each sample's line.
-        record_keys: The values of ``RECORD_KEYS`` by sample.
-        metadata: All other columns by sample.
-        parallel: Labels with a box each, by field.
-        labels: Labels of any kind by field: rows with ``sample``, columns of ``LABELS``, ``box``, ``unit`` and, for
+        path: the file of the lines, for messages.
+        types: where the types of all values are recorded.
+        images: the number of each sample's image among the files of the folder.
+        lines: the number of each sample's line.
+        record_keys: the values of ``RECORD_KEYS`` by sample.
+        metadata: all other columns by sample.
+        parallel: labels with a box each, by field.
+        labels: labels of any kind by field: rows with ``sample``, columns of ``LABELS``, ``box``, ``unit`` and, for
             attributes, ``extra``.
     """
 

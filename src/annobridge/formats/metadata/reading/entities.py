@@ -39,13 +39,13 @@ class Entities:
     """Parses entities into labels, and counts what is left out.
 
     Args:
-        field: The label field of their labels.
-        class_keys: Where the key of the class is recorded.
+        field: the label field of their labels.
+        class_keys: where the key of the class is recorded.
 
     Attributes:
-        box_defaults: What boxes are that do not say it: ``format`` and ``is_normalized``.
-        has_lists: Whether annotations came as lists, the form of Pixano 0.8.
-        has_groups: Whether annotations came grouped by view, the form of Pixano 0.7.
+        box_defaults: what boxes are that do not say it: ``format`` and ``is_normalized``.
+        has_lists: whether annotations came as lists, the form of Pixano 0.8.
+        has_groups: whether annotations came grouped by view, the form of Pixano 0.7.
     """
 
     def __init__(self, field: str, class_keys: ClassKeys) -> None:
@@ -60,11 +60,11 @@ class Entities:
         """Add the labels of a list of entities to a chunk.
 
         Args:
-            chunk: The chunk.
-            entities: The entities as the line has them.
-            samples: The number of the sample in the chunk, by view.
-            where: The location of the line.
-            field: A label field other than that of the constructor.
+            chunk: the chunk.
+            entities: the entities as the line has them.
+            samples: the number of the sample in the chunk, by view.
+            where: the location of the line.
+            field: a label field other than that of the constructor.
         """
         name = field or self._field
         for entity in entities:

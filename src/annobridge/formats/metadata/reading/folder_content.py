@@ -33,14 +33,14 @@ class FolderContent:
     """A folder with what its file says of it. Each sample is an image, named by its number in ``folder.files``.
 
     Attributes:
-        folder: The folder.
-        file: Its file of lines, if it has one.
-        listed: The images that lines name, in the order of the lines.
-        unlisted: The other images.
-        ids: The sample ids by image, once ``assign_ids`` was called.
-        first_chunk: The chunk of each image's first line, by image; -1 for images without one.
-        merged: The columns of images with several lines, by image.
-        moved_labels: Labels of later lines (field and number of the table), by the chunk of their image's first line.
+        folder: the folder.
+        file: its file of lines, if it has one.
+        listed: the images that lines name, in the order of the lines.
+        unlisted: the other images.
+        ids: the sample ids by image, once ``assign_ids`` was called.
+        first_chunk: the chunk of each image's first line, by image; -1 for images without one.
+        merged: the columns of images with several lines, by image.
+        moved_labels: labels of later lines (field and number of the table), by the chunk of their image's first line.
     """
 
     folder: ImageFolder

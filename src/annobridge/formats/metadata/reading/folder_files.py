@@ -29,9 +29,9 @@ class ImageFolder:
     """A folder with images. Files are named by their number in ``files``.
 
     Attributes:
-        path: The folder.
-        split: The name of the split, if the folder is one.
-        files: The files, relative to the folder, with ``/``.
+        path: the folder.
+        split: the name of the split, if the folder is one.
+        files: the files, relative to the folder, with ``/``.
         sizes: ``[width, height]`` in pixels of each image, once ``read_sizes`` was called; 0 for other files.
     """
 
@@ -65,12 +65,12 @@ class ImageFolder:
         """The file that a line names.
 
         Args:
-            name: The path that the line has. It may differ from that of the file in backslashes and in its form of Unicode.
-            where: The location of the line.
-            or_above: Whether the path may begin with the name of the folder.
+            name: the path that the line has. It may differ from that of the file in backslashes and in its form of Unicode.
+            where: the location of the line.
+            or_above: whether the path may begin with the name of the folder.
 
         Raises:
-            InvalidSource: The path is not that of a file in the folder, or could be that of several.
+            InvalidSource: the path is not that of a file in the folder, or could be that of several.
         """
         if not isinstance(name, str) or not name:
             fail(where, f"names the image {name!r}; give its path, a text.")

@@ -38,9 +38,9 @@ class LabelRowBuilder:
     """Builds the rows of all labels of a source. ``check`` looks at all of them before ``rows`` builds the first.
 
     Attributes:
-        options: What the user said of the source.
-        types: The types of all values.
-        class_keys: The key of the class in each field.
+        options: what the user said of the source.
+        types: the types of all values.
+        class_keys: the key of the class in each field.
     """
 
     options: Reading

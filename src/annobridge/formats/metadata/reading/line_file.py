@@ -30,8 +30,8 @@ class LineReader(Protocol):
     """Reads the lines of one dialect.
 
     Attributes:
-        title: What the lines are, for people, with ``{!r}`` for the key of the image.
-        always_pixels: Whether boxes that do not state their unit are in pixels, whatever their numbers.
+        title: what the lines are, for people, with ``{!r}`` for the key of the image.
+        always_pixels: whether boxes that do not state their unit are in pixels, whatever their numbers.
     """
 
     title: str
@@ -51,13 +51,13 @@ class LineFile:
     """A file whose lines were read.
 
     Attributes:
-        folder: The folder of the images.
-        path: The file.
-        title: What the lines are, for people.
-        unit: The unit of boxes that do not state theirs.
-        units: How many of these boxes have all numbers from 0 to 1, and how many have not.
-        chunks: The numbers of the tables of each chunk: its samples, and fields with their labels.
-        notes: What was left out or changed, a sentence each.
+        folder: the folder of the images.
+        path: the file.
+        title: what the lines are, for people.
+        unit: the unit of boxes that do not state theirs.
+        units: how many of these boxes have all numbers from 0 to 1, and how many have not.
+        chunks: the numbers of the tables of each chunk: its samples, and fields with their labels.
+        notes: what was left out or changed, a sentence each.
     """
 
     folder: ImageFolder
@@ -85,13 +85,13 @@ def read_line_file(
     """Read a file of lines. Raises ``InvalidSource`` with file and line.
 
     Args:
-        folder: The folder of the images.
-        path: The file.
-        options: What the user said of the file.
-        types: Where the types of all values are recorded.
-        class_keys: Where the keys of the class are recorded.
-        tables: Where samples and labels are kept.
-        lines: Lines with their numbers that are read instead of the file.
+        folder: the folder of the images.
+        path: the file.
+        options: what the user said of the file.
+        types: where the types of all values are recorded.
+        class_keys: where the keys of the class are recorded.
+        tables: where samples and labels are kept.
+        lines: lines with their numbers that are read instead of the file.
     """
     file, dialect = LineFile(folder, path), _DialectFinder(folder, options, class_keys)
     with _without_gc():

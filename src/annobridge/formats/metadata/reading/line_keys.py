@@ -59,10 +59,10 @@ class ClassKeys:
     """Which key of the labels holds their class, in each field.
 
     Args:
-        option: The key that the user named, if any.
+        option: the key that the user named, if any.
 
     Attributes:
-        by_field: The keys that were found.
+        by_field: the keys that were found.
     """
 
     def __init__(self, option: str | None) -> None:

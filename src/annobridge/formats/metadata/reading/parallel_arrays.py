@@ -27,9 +27,9 @@ class FileNameReader:
     """Reads the lines of Hugging Face's imagefolder and of opsml.
 
     Args:
-        folder: The folder of the images.
-        key: The key of the image.
-        class_keys: Where the key of the class is recorded.
+        folder: the folder of the images.
+        key: the key of the image.
+        class_keys: where the key of the class is recorded.
     """
 
     title = "lines with {!r}"
@@ -163,10 +163,10 @@ class QuickstartReader:
     """Reads the lines of Pixano's quickstart: an image under the name of its view, entities under the name of their field.
 
     Args:
-        folder: The folder of the images.
-        views: The keys of the images.
-        field: The label field of entities that are listed under ``entities`` or ``objects``.
-        class_keys: Where the key of the class is recorded.
+        folder: the folder of the images.
+        views: the keys of the images.
+        field: the label field of entities that are listed under ``entities`` or ``objects``.
+        class_keys: where the key of the class is recorded.
     """
 
     title = "Pixano's lines with {!r}"

@@ -1,7 +1,7 @@
-"""Declared: a schema of Pixano's, read from the source of its classes.
+"""Schemas of Pixano's quickstart, parsed from the source of their classes.
 
-Pixano 0.8 has no longer the classes that such a file imports (``Entity``, ``DefaultImageDatasetItem``, …), and nobody needs to
-have Pixano installed to import a folder. The fields and their types are all that matters, so the file is parsed and never run.
+Pixano 0.8 no longer has the classes that such a file imports (``Entity``, ``DefaultImageDatasetItem``, …), and Pixano need not be
+installed to import a folder. Only the fields and their types are needed, so the file is parsed and never run.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from ....core.did_you_mean import did_you_mean
 from ....exceptions import InvalidOption
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "Any": Any, "object": Any, "None": None}
-_ITEM = "DatasetItem"  # ends the names of the classes that describe a line
+_ITEM = "DatasetItem"  # the end of the names of Pixano's classes that describe a line
 _LISTS = frozenset({"list", "List", "Sequence", "tuple", "Tuple"})
-_ITEM_FIELDS = {"objects": "Entity"}  # what Pixano's own items have, of what concerns labels
+_ITEM_FIELDS = {"objects": "Entity"}  # the label fields that Pixano's own items have
 _CONFIG = ConfigDict(protected_namespaces=())
 
 
 class PixanoClasses:
-    """The classes of a file that is Python, as far as they are written in it."""
+    """The classes of a Python file, as pydantic models."""
 
     def __init__(self, text: str, file: str) -> None:
         tree = ast.parse(text)
         self._file = file
         self._classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-        self._pixano = dict(_pixano_imports(tree))  # what names of Pixano's are called in the file, and there
+        self._pixano = dict(_pixano_imports(tree))  # names in the file, and the names that Pixano has for them
         self._made: dict[str, type[BaseModel]] = {}
 
     def model(self, name: str) -> type[BaseModel] | None:
-        """The model of a class that derives from one of Pixano's; ``None`` for any other. Raises ``InvalidOption``."""
+        """The model of a class that derives from one of Pixano's; ``None`` for other classes. Raises ``InvalidOption``."""
         if name not in self._classes and self._pixano:
             raise InvalidOption(
                 f"There is no class {name!r} in the schema file {self._file!r}; {did_you_mean(name, self._classes)}"
@@ -46,25 +46,25 @@ class PixanoClasses:
         return self._made[name]
 
     def _base(self, name: str, below: tuple[str, ...]) -> str | None:
-        """The class of Pixano's that a class derives from, by the name that it has there."""
+        """The name of Pixano's class that a class derives from."""
         if name not in self._classes or name in below:
             return None
         for base in self._classes[name].bases:
             text = ast.unparse(base)
-            found = self._theirs(text) or self._base(text, (*below, name))
+            found = self._pixano_name(text) or self._base(text, (*below, name))
             if found is not None:
                 return found
         return None
 
-    def _theirs(self, name: str) -> str | None:
-        """The name in Pixano of what the file calls so; ``None`` for what is not Pixano's."""
+    def _pixano_name(self, name: str) -> str | None:
+        """Pixano's name for a name in the file; ``None`` if it is not Pixano's."""
         root, dot, rest = name.partition(".")
         return (rest if dot else self._pixano[root]).rpartition(".")[2] if root in self._pixano else None
 
     def _fields(self, name: str, below: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        """The fields of a class and of those above it, which it may declare anew."""
-        if (theirs := self._theirs(name)) is not None:
-            if theirs.endswith(_ITEM):
+        """The fields of a class and of its base classes; a later one replaces an earlier one of the same name."""
+        if (pixano_name := self._pixano_name(name)) is not None:
+            if pixano_name.endswith(_ITEM):
                 empty = create_model("Entity", __config__=_CONFIG)
                 yield from ((field, (list[empty], ...)) for field in _ITEM_FIELDS)  # type: ignore[valid-type]
             return
@@ -79,7 +79,7 @@ class PixanoClasses:
                     yield node.target.id, (kind, ...)
 
     def _type(self, node: ast.expr, field: str) -> Any:
-        """The type that an annotation means; ``_Theirs`` for what Pixano keeps in tables of its own."""
+        """The type that an annotation means; ``_PixanoType`` for types that Pixano stores in other tables."""
         if isinstance(node, ast.Constant):
             return self._type(ast.parse(node.value, mode="eval").body, field) if isinstance(node.value, str) else None
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -91,7 +91,7 @@ class PixanoClasses:
         if name in self._classes:
             found = self.model(name)
             return found if found is not None else self._unknown(name, field)
-        if self._theirs(name) is not None:
+        if self._pixano_name(name) is not None:
             return _PixanoType
         if last in _TYPES:
             return _TYPES[last]

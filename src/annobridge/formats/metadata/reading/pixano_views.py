@@ -21,10 +21,10 @@ class ViewsReader:
     """Reads the lines of Pixano 0.7 and 0.8. Which of them wrote the file is known at its end.
 
     Args:
-        folder: The folder of the images.
-        field: The label field of the entities.
-        class_keys: Where the key of the class is recorded.
-        option: The dialect that the user named, if any.
+        folder: the folder of the images.
+        field: the label field of the entities.
+        class_keys: where the key of the class is recorded.
+        option: the dialect that the user named, if any.
     """
 
     title = "Pixano's lines with {!r}"

@@ -1,4 +1,4 @@
-"""Schema: the types of columns and attributes by a pydantic model, instead of what the values look like."""
+"""The types of columns and attributes by a pydantic model, where they are not to be found by the values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ....core.did_you_mean import did_you_mean
 from ....exceptions import InvalidOption, InvalidSource
 from .pixano_classes import PixanoClasses
 
-Fitting = Callable[[Any, str], Any]  # a value and its place -> the value as the model has it
+Fitting = Callable[[Any, str], Any]  # a value and its location -> the value as the model has it
 _PIXANO_FIELDS = frozenset(
     {"id", "created_at", "updated_at", "item_ref", "view_ref", "parent_ref"}
 )  # of Pixano's own models
 
 
 class ValueSchema:
-    """The types that a model gives.
+    """The types that a model declares.
 
     A model whose fields are models (or lists of one) describes lines: those fields are label fields, and the others
     columns of the samples. Any other model describes the labels of every field.
@@ -37,7 +37,14 @@ class ValueSchema:
         self._known: dict[tuple[int, type, Any], Any] = {}
 
     def fitting(self, space: str, name: str) -> Fitting | None:
-        """What makes a value of a name fit, if the model has the name. An attribute that it does not have is refused."""
+        """A function that converts the values of a name; ``None`` if the model does not say their type.
+
+        The function raises ``InvalidSource`` for values of another type, and for attributes that the model does not have.
+
+        Args:
+            space: the label field; ``""`` for columns of the samples.
+            name: the attribute, or the column.
+        """
         adapters = self._labels.get(space, self._any) if space else self._samples
         if adapters is None or (not space and name not in adapters):
             return None
@@ -68,7 +75,7 @@ class ValueSchema:
 def load_model(specifier: str) -> type[BaseModel]:
     """The model that ``path/to/file.py:Class`` names. Raises ``InvalidOption``.
 
-    What derives from a class of Pixano's is read from the source; any other file is run.
+    A class that derives from one of Pixano's is parsed, as Pixano need not be installed; any other file is run.
     """
     file, colon, name = specifier.rpartition(":")
     if not colon or not file or not name:
@@ -80,7 +87,7 @@ def load_model(specifier: str) -> type[BaseModel]:
 
 
 def _declared(path: Path, file: str, name: str) -> type[BaseModel] | None:
-    """The model of a class that derives from one of Pixano's, without running the file."""
+    """The model of a class that derives from one of Pixano's, by parsing the file; ``None`` for other classes."""
     try:
         return PixanoClasses(path.read_text(encoding="utf-8"), file).model(name)
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
@@ -90,7 +97,7 @@ def _declared(path: Path, file: str, name: str) -> type[BaseModel] | None:
 
 
 def _run_file(path: Path, file: str, name: str) -> type[BaseModel]:
-    """The model that a file makes when it is run."""
+    """The model in a file, by running it."""
     spec = importlib.util.spec_from_file_location("annobridge_schema", path)
     if spec is None or spec.loader is None:
         raise InvalidOption(f"The file {file!r} is not Python; give a file that ends in .py.")
@@ -108,7 +115,7 @@ def _run_file(path: Path, file: str, name: str) -> type[BaseModel]:
         ) from error
     models = {n: m for n, m in vars(module).items() if isinstance(m, type) and issubclass(m, BaseModel)}
     if name not in models:
-        what = "is no pydantic model" if hasattr(module, name) else "is not in it"
+        what = "is not a pydantic model" if hasattr(module, name) else "is not in it"
         raise InvalidOption(f"{name!r} {what} ({file}); {did_you_mean(name, set(models) - {'BaseModel'})}")
     return models[name]
 

@@ -32,10 +32,10 @@ class FolderReader:
     """Reads folders with ``add``, and then makes a source of them with ``open``.
 
     Args:
-        options: What the user said of the folders.
+        options: what the user said of the folders.
 
     Attributes:
-        contents: The folders that were read.
+        contents: the folders that were read.
     """
 
     def __init__(self, options: Reading) -> None:
@@ -50,9 +50,9 @@ class FolderReader:
         """Read a folder. Raises ``InvalidSource`` with file and line.
 
         Args:
-            folder: The folder.
-            path: Its file of lines, if it has one.
-            lines: Lines with their numbers that are read instead of the file.
+            folder: the folder.
+            path: its file of lines, if it has one.
+            lines: lines with their numbers that are read instead of the file.
         """
         file = None
         if path is not None:

@@ -40,7 +40,7 @@ class ValueTypes:
     """The types of all names. A name has one type in a whole source; whole numbers among fractions become floats.
 
     Args:
-        schema: The types that the user declared.
+        schema: the types that the user declared.
     """
 
     def __init__(self, schema: ValueSchema) -> None:
@@ -53,13 +53,13 @@ class ValueTypes:
         """Record the type of some values, and return them as a column of that type.
 
         Args:
-            field: The label field; ``""`` for a column of the samples.
-            name: The attribute, or the column.
-            values: The values; ``None`` where there is none.
-            where: The location of the n-th value.
+            field: the label field; ``""`` for a column of the samples.
+            name: the attribute, or the column.
+            values: the values; ``None`` where there is none.
+            where: the location of the n-th value.
 
         Raises:
-            InvalidSource: The values are of several types, or of another type than earlier ones. Names both locations.
+            InvalidSource: the values are of several types, or of another type than earlier ones. Names both locations.
         """
         if fit := self._schema.fitting(field, name):
             values = [None if v is None else fit(v, where(n)) for n, v in enumerate(values)]

@@ -20,12 +20,12 @@ class FieldLabels:
     """The labels of a field, in the order of the samples.
 
     Args:
-        samples: The samples of the part.
-        labels: All labels of the part.
-        name: The field.
+        samples: the samples of the part.
+        labels: all labels of the part.
+        name: the field.
 
     Attributes:
-        rows: The labels of the field.
+        rows: the labels of the field.
     """
 
     def __init__(self, samples: pa.Table, labels: pa.Table, name: str) -> None:

@@ -17,9 +17,9 @@ class LineWriter(Protocol):
     """Writes the lines of one dialect.
 
     Attributes:
-        needs_splits: Whether each image must be in the folder of a split.
-        header: The first line of each file, if there is one.
-        notes: What was left out or changed, a sentence each.
+        needs_splits: whether each image must be in the folder of a split.
+        header: the first line of each file, if there is one.
+        notes: what was left out or changed, a sentence each.
     """
 
     needs_splits: bool

@@ -25,13 +25,13 @@ class Survey:
     """What is in all parts.
 
     Attributes:
-        fields: Kinds of labels and types of attributes by label field.
-        label_columns: The columns of ``LABELS`` that have a value, by label field.
-        without_class: Label fields with labels that have no class.
-        sample_columns: The types of the samples' columns that are written.
-        has_splits: Whether the samples have a column ``split``.
-        notes: What is left out, a sentence each.
-        media: What opens the images of each part; ``None`` for files at the paths of the samples.
+        fields: kinds of labels and types of attributes by label field.
+        label_columns: the columns of ``LABELS`` that have a value, by label field.
+        without_class: label fields with labels that have no class.
+        sample_columns: the types of the samples' columns that are written.
+        has_splits: whether the samples have a column ``split``.
+        notes: what is left out, a sentence each.
+        media: what opens the images of each part; ``None`` for files at the paths of the samples.
     """
 
     fields: dict[str, infer.FieldStats] = field(default_factory=dict)

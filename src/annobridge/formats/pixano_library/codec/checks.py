@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ....core import attributes
 from ....core.arrays import Bools, as_array, as_mask, equal, is_rotated, list_lengths
+from ....core.checks.problems import rows_problem
 from ...media import ImageHeader
 from . import encode, messages
 from .layout import SPATIAL
@@ -18,7 +19,6 @@ from .tables import TEMPLATES
 
 TOLERANCE = 1e-6  # coordinates that are less than this outside of the image are rounding errors, and clipped
 _TURNED_BY_PAGE = ("JPEG", "MPO", "WEBP")
-_NAMED = 3  # labels whose ids are in a sentence
 
 
 def is_shown_unturned(header: ImageHeader | None) -> bool:
@@ -33,9 +33,7 @@ def label_problems(labels: pa.Table) -> Iterator[str]:
     """Labels that Pixano cannot hold, whatever the layout."""
     labels = labels.combine_chunks()
     for where, what in _geometry_problems(labels):
-        if n := int(where.sum()):
-            ids = labels["label_id"].filter(pa.array(where)).slice(0, _NAMED).to_pylist()
-            yield f"{n} label{'s' * (n > 1)} ({', '.join(ids)}{' …' * (n > _NAMED)}): {what}"
+        yield from rows_problem(labels, where, what)
     yield from _class_problems(labels)
     yield from _value_problems(labels)
 

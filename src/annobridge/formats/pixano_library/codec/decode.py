@@ -28,13 +28,14 @@ from ....core.arrays import (
     set_columns,
 )
 from ....core.compare import equal_rows
+from ....core.flat_points import FlatPoints
 from ....core.labels import REMOTE
+from ....core.unchanged import sent_of
 from . import encode, messages, values
 from .layout import Column, Layout
 from .tables import INTS, KEYPOINT_STATES
 
 _SET_BY_BRIDGE = ("run", "tool", "annotator", "time", "rev")
-_POINTS = REMOTE.field("points").type
 _BOX = REMOTE.field("bounding_box").type
 Tables = Mapping[str, pa.Table]
 
@@ -135,11 +136,11 @@ class _Decoder:
 
     def matched(self, rows: pa.Table) -> _Rows:
         """The label as it was sent, and the entity, of each annotation."""
-        at = index_of(rows["id"], self.reference["remote_id"])
+        sent, known = sent_of(rows["id"], self.reference)
         samples = encode.sample_ids(as_array(rows["record_id"]), self.layout)
-        sent = set_columns(self.reference.take(at), remote_id=rows["id"], sample_id=samples)
+        sent = set_columns(sent, remote_id=rows["id"], sample_id=samples)
         entity = self.tables["entities"].take(index_of(rows["entity_id"], self.tables["entities"]["id"]))
-        return _Rows(sent, entity.combine_chunks(), not_null(at))
+        return _Rows(sent, entity.combine_chunks(), known)
 
     def labels(self, rows: _Rows, kind: pa.Array, **columns: pa.Array) -> pa.Table:
         """Labels with the class and attributes of their entity, and the columns given. ``kind`` is that of new ones."""
@@ -278,10 +279,10 @@ class _Decoder:
             ids = pc.binary_join_element_wise(records, name, now, "/")
             once = first_rows(ids)  # a class that is in a list twice is one label
             records, now, ids = records.take(once), now.take(once), ids.take(once)
-        at = index_of(ids, self.reference["remote_id"])
+        sent, known = sent_of(ids, self.reference)
         samples = encode.sample_ids(records, self.layout)
-        sent = set_columns(self.reference.take(at), remote_id=ids, sample_id=samples, field=name, kind=column.kinds[0])
-        rows = _Rows(sent, pa.table({}), not_null(at))
+        sent = set_columns(sent, remote_id=ids, sample_id=samples, field=name, kind=column.kinds[0])
+        rows = _Rows(sent, pa.table({}), known)
         if column.kinds == ("classification",):
             unchanged = rows.unchanged(now, pc.fill_null(as_array(sent["label"]), ""))
             found = set_columns(sent, label=choose(unchanged, sent["label"], now))
@@ -337,9 +338,9 @@ def _xywh(rows: pa.Table) -> pa.Array:
 
 def _points(coords: pa.Array, num_points: pa.Array) -> pa.Array:
     """The inverse of ``encode.paths``."""
-    pairs = pa.FixedSizeListArray.from_arrays(coords.flatten(), 2)
-    parts = list_array(num_points.flatten().to_numpy(zero_copy_only=False).astype(np.int64), pairs)
-    return list_array(list_lengths(num_points), parts).cast(_POINTS)
+    xy = coords.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    part_sizes = num_points.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
+    return FlatPoints(xy, part_sizes, list_lengths(num_points)).to_array()
 
 
 def _keypoints(coords: pa.Array, states: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ....core.arrays import Ints, as_array, as_mask, choose, equal, list_array, list_lengths, map_distinct
+from ....core.arrays import as_array, as_mask, choose, equal, list_array, list_lengths, map_distinct
+from ....core.flat_points import FlatPoints
 from . import values
 from .layout import SAFE_ID, SPATIAL, Layout
 from .tables import AUTO, FLOATS, KEYPOINT_STATES, NOT_DRAWN, TEMPLATES
@@ -94,12 +95,9 @@ def paths(labels: pa.Table, *, clip: bool = True) -> tuple[pa.Array, pa.Array]:
 
     ``clip`` as in ``boxes``.
     """
-    points = as_array(labels["points"])
-    parts = points.flatten()
-    num_points = list_array(list_lengths(points), pa.array(list_lengths(parts)))
-    flat = parts.flatten().flatten().cast(pa.float64())
-    coords = list_array(2 * _sums(num_points), flat)
-    return (_clipped(coords) if clip else coords), num_points
+    flat = FlatPoints.of(labels["points"])
+    coords = list_array(2 * flat.counts(), pa.array(flat.xy.ravel()))
+    return (_clipped(coords) if clip else coords), list_array(flat.parts, pa.array(flat.part_sizes))
 
 
 def closed(labels: pa.Table) -> pa.Array:
@@ -130,13 +128,6 @@ def templates(states: pa.Array, template: str) -> pa.Array:
         return pa.repeat(pa.scalar(template), len(states))
     by_size = {size: name for name, size in TEMPLATES.items()}
     return pa.array([by_size.get(size, NOT_DRAWN) for size in list_lengths(states).tolist()], pa.string())
-
-
-def _sums(lists: pa.Array) -> Ints:
-    """The sum of each list of integers."""
-    rows = np.repeat(np.arange(len(lists)), list_lengths(lists))
-    weights = lists.flatten().to_numpy(zero_copy_only=False)
-    return np.bincount(rows, weights=weights, minlength=len(lists)).astype(np.int64)
 
 
 # --- labels of whole images -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ....core.pairing import pair
 from ....core.rows import attributes
 from ....core.schema.choices import answer_as_letters, choices_of_letters, format_answer
 from .layout import Layout
@@ -90,16 +91,10 @@ def _thread(record: str, thread: str, rows: list[Row]) -> Iterator[Row]:
 _CONTENT = ("record_id", "conversation_id", "number", "type", "content")
 
 
-def match_ids(sent: Iterable[Row], found: Iterable[Row]) -> dict[str, str]:
+def match_ids(sent: Sequence[Row], found: Iterable[Row]) -> dict[str, str]:
     """Pixano's id of each message that was sent, by its ``remote_id``. Messages of equal content are taken in order."""
-    ids: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-    for row in found:
-        ids[tuple(row[k] for k in _CONTENT)].append(row["id"])
-    out = {}
-    for row in sent:
-        if same := ids.get(tuple(row[k] for k in _CONTENT)):
-            out[row["remote_id"]] = same.pop(0)
-    return out
+    found_of_sent = pair(sent, found, lambda row: tuple(row[name] for name in _CONTENT))
+    return {ours["remote_id"]: theirs["id"] for ours, theirs in zip(sent, found_of_sent, strict=True) if theirs}
 
 
 def decode(found: Sequence[Row], known: Mapping[str, Row], sent: Mapping[str, Row]) -> list[Row]:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ...core.arrays import Ints, as_array, list_array, list_lengths
-from ...core.labels import LABELS, POINT
+from .arrays import Ints, as_array, list_array, list_lengths
+from .labels import LABELS, POINT
 
 Floats = npt.NDArray[np.float64]
 POINTS = LABELS.field("points").type

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ...core.arrays import Bools, choose, index_of, not_null, set_columns
+from .arrays import Bools, choose, index_of, not_null, set_columns
 
 
 def sent_of(remote_ids: pa.Array | pa.ChunkedArray, baseline: pa.Table) -> tuple[pa.Table, Bools]:

@@ -1,4 +1,4 @@
-"""Values of MongoDB's extended JSON, in which FiftyOne writes what JSON has no word for: ids, dates, arrays, NaN."""
+"""Values of MongoDB's extended JSON, in which FiftyOne writes ids, dates, arrays and NaN."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-_HEAD = 1 << 16  # bytes in which the head of an array is
-_MOST = 1 << 30  # bytes of an array; more is taken for a mistake
+_HEAD = 1 << 16  # bytes in which the header of an array is
+_MOST = 1 << 30  # bytes of an array; a larger one is refused as damaged
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
 
-def plain(document: dict[str, Any]) -> Any:
-    """A JSON object, or the value that it stands for; a hook for ``json``. Raises ``ValueError``.
+def decode_value(document: dict[str, Any]) -> Any:
+    """The value of an object of extended JSON; any other object as it is. An ``object_hook`` of ``json``. Raises ``ValueError``.
 
-    >>> plain({"$oid": "5f3b"}), plain({"$numberDouble": "NaN"}), plain({"label": "car"})
+    >>> decode_value({"$oid": "5f3b"}), decode_value({"$numberDouble": "NaN"}), decode_value({"label": "car"})
     ('5f3b', nan, {'label': 'car'})
     """
     if not document or len(document) > 2:
@@ -49,10 +49,10 @@ def _date(value: Any) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(value))
 
 
-def array(data: bytes) -> np.ndarray:
-    """The numpy array in a binary value: zlib around the ``.npy`` format. Raises ``ValueError``.
+def decode_array(data: bytes) -> np.ndarray:
+    """The numpy array in a binary value, which is the ``.npy`` format compressed by zlib. Raises ``ValueError``.
 
-    The head says how much is to be unpacked; what is longer, or says more than it has, is no array.
+    The header is read first, and no more is decompressed than it says, so that a small file cannot fill the memory.
     """
     stream = zlib.decompressobj()
     try:
@@ -71,23 +71,23 @@ def array(data: bytes) -> np.ndarray:
 
 
 def _header(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
-    """The type, the shape, the order and the place of the values, as the head of an array says. Raises ``ValueError``."""
+    """The type, the shape, whether the order is Fortran's, and the offset of the values. Raises ``ValueError``."""
     stream = io.BytesIO(head)
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, kind = read(stream)
-    except Exception as error:  # numpy parses the head as Python, which raises many kinds for what is garbled
+    except Exception as error:  # numpy parses the header as Python, which raises many types of errors
         raise ValueError(f"is not an array of numpy ({str(error).partition(chr(10))[0]})") from None
     if kind.hasobject or any(n < 0 for n in shape):
         raise ValueError("is not an array of numpy that holds numbers")
     return kind, shape, fortran, stream.tell()
 
 
-def binary(values: np.ndarray) -> dict[str, Any]:
+def encode_array(values: np.ndarray) -> dict[str, Any]:
     """An array as a binary value.
 
-    >>> array(plain(binary(np.array([1, 2])))).tolist()
+    >>> decode_array(decode_value(encode_array(np.array([1, 2])))).tolist()
     [1, 2]
     """
     content = io.BytesIO()
@@ -96,23 +96,23 @@ def binary(values: np.ndarray) -> dict[str, Any]:
     return {"$binary": {"base64": text, "subType": "00"}}
 
 
-def number(value: float) -> Any:
+def encode_number(value: float) -> Any:
     """A number, which may be NaN or infinite."""
     if math.isfinite(value):
         return value
     return {"$numberDouble": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
 
 
-def date(value: datetime) -> dict[str, str]:
-    """A date, to the millisecond, which is as much as MongoDB keeps."""
+def encode_date(value: datetime) -> dict[str, str]:
+    """A timestamp in milliseconds, the precision of MongoDB."""
     return {"$date": value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"}
 
 
 def is_object_id(text: str) -> bool:
-    """Whether MongoDB takes a text as an id."""
+    """Whether a text is an id of MongoDB."""
     return _OBJECT_ID.fullmatch(text) is not None
 
 
 def object_id(text: str) -> dict[str, str]:
-    """The id itself if MongoDB takes it, else one that is always the same for the same text."""
+    """The text itself if it is an id of MongoDB, or else an id that is derived from it."""
     return {"$oid": text if is_object_id(text) else blake2b(text.encode(), digest_size=12).hexdigest()}

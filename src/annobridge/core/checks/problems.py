@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import Bools
+from ..arrays import Bools
 
 _NAMED = 3  # labels whose ids are in the sentence
 
