@@ -55,7 +55,12 @@ class KittiFormat(FileFormat):
 
     def detect(self, archive: Archive) -> str | None:
         for name in archive.by_suffix.get(".txt", ())[:_LOOKED_AT]:
-            if _key(name, _TEXTS) and any(_parsed(line) for _, line in list(archive.lines(name))[:1]):
+            if _key(name, _TEXTS) is None:
+                continue
+            first = next(iter(archive.lines(name)), (0, ""))[1]
+            if (found := _parsed(first)) is not None and _number(
+                found[0]
+            ) is None:  # a class that is a number is YOLO's
                 return f"{name} has lines of KITTI"
         for name in archive.by_suffix.get(".png", ()):
             if _key(name, ("instance", "semantic_rgb")):

@@ -52,6 +52,7 @@ class CocoFormat(FileFormat):
             "segmentation": "written as masks of single objects", "ellipse": "written as masks",
         },
         attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, parts=True, splits=True, decimals=9,
+        without_holes="painted: these polygons will be masks",
         notes=("A rotation is an attribute of its box, as CVAT writes it; other readers see the box upright.",),
     )  # fmt: skip
     reading: ClassVar[type[ReadOptions]] = CocoReading

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ...core.labels import MASK, POINT
 from ..common.report import ReadReport
-from ..common.skeletons import POINT_NAMES
+from ..common.skeletons import POINT_NAMES, point_names
 from .attributes import Attributes, More
 from .masks import checked
 from .records import Annotation, Rle
@@ -133,7 +133,9 @@ class Shaper:
         if several:
             more.append(("group", row.id if isinstance(row.id, int) else number + 1))
         if sort == "skeletons":
-            more.append((POINT_NAMES, self._skeletons[self._classes[row.category_id]]))
+            names = self._skeletons[self._classes[row.category_id]]
+            if names != point_names(None, len(names)):  # numbers say nothing
+                more.append((POINT_NAMES, names))
         return tuple(more)
 
     def _places(self, rows: Sequence[Annotation], first: int) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, is_rotated
 from ...core.labels import KIND_TYPES
+from .paint import has_holes
 
 KEPT = "kept"  # a kind that is written as it is
 
@@ -30,6 +31,7 @@ class Fidelity:
     ids: bool = False  # ``label_id``
     visibility: bool = False  # of keypoints
     holes: bool = False  # parts of a polygon inside another part
+    without_holes: str = "lost"  # what becomes of them, as it completes "holes, which are …"
     parts: bool = False  # several parts of one polygon or polyline
     empty_images: bool = True  # images without labels
     splits: bool = False
@@ -59,6 +61,8 @@ class Fidelity:
             yield "track indexes are lost", rows.num_rows - rows["index"].null_count
         if not self.visibility and kind in ("keypoints", "skeleton"):
             yield "visibilities are lost", rows.num_rows - rows["visibility"].null_count
+        if not self.holes and kind == "polygon":
+            yield f"polygons have holes, which are {self.without_holes}", _count_holes(rows["points"])
         if not self.parts and kind in ("polygon", "polyline"):
             parts = pc.greater(pc.list_value_length(rows["points"]), 1)
             yield "labels of several parts become several labels", pc.sum(parts).as_py() or 0
@@ -66,3 +70,9 @@ class Fidelity:
             for lost in sorted(attributes.names(rows["attributes"]) - self.attributes):
                 values = as_array(attributes.values(rows["attributes"], lost))
                 yield f"values of the attribute {lost!r} are lost", len(values) - values.null_count
+
+
+def _count_holes(points: pa.ChunkedArray) -> int:
+    """How many polygons have a part in another part."""
+    several = as_array(points.filter(pc.greater(pc.list_value_length(points), 1)))
+    return sum(map(has_holes, several.to_pylist()))
