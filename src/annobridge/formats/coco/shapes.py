@@ -37,12 +37,14 @@ class Seen:
     def has(self, items: Ints, ids: Sequence[Any]) -> np.ndarray:
         """Which annotations were taken before."""
         self._keys = [np.unique(np.concatenate(self._keys))]
-        return np.isin(self._key(items, ids), self._keys[0])
+        found: np.ndarray = np.isin(self._key(items, ids), self._keys[0])
+        return found
 
     @staticmethod
     def _key(items: Ints, ids: Sequence[Any]) -> Ints:
         numbers = np.fromiter((hash(i) % 2**40 for i in ids), np.int64, len(ids))
-        return numbers * 2**22 + items % 2**22
+        keys: Ints = numbers * 2**22 + items % 2**22
+        return keys
 
 
 class Shaper:
