@@ -24,6 +24,7 @@ from .common.source import PIXELS
 _FILE = "_annotations.createml.json"
 _IMAGE_KEYS = ("image", "imagefilename", "imageURL", "image_name")
 _LABEL_KEYS = ("annotations", "annotation")
+_NOT_KEYS = (b'"data"', b'"from_name"', b'"annotator"', b'"shapes"', b'"bbox"')  # of other lists of images
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 _HEAD = 8_192  # bytes by which a file is recognised
 
@@ -46,10 +47,9 @@ class CreateMLFormat(FileFormat):
                 return f"{name} is called so"
             with archive.open(name) as stream:
                 head = stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
-            keys = (b'"coordinates"' in head or b'"annotation' in head) and any(
-                f'"{key}"'.encode() in head for key in _IMAGE_KEYS
-            )
-            if head.startswith(b"[") and keys and b'"data"' not in head:
+            named = [f'"{key}"'.encode() in head for key in (*_IMAGE_KEYS, *_LABEL_KEYS)]
+            is_list = any(named[: len(_IMAGE_KEYS)]) and any(named[len(_IMAGE_KEYS) :])
+            if head.startswith(b"[") and is_list and not any(key in head for key in _NOT_KEYS):
                 return f"{name} is a list of images with annotations"
         return None
 

@@ -70,6 +70,11 @@ class Yolo11Format(FileFormat):
         if None in data.splits and _DEFAULT in data.splits:
             column = pa.array([split or _DEFAULT for split in data.items["split"].to_pylist()], pa.string())
             data.items = data.items.set_column(1, data.items.schema.field("split"), column)
+        names = [
+            name.removeprefix(f"obj_{split or _DEFAULT}_data/")
+            for name, split in zip(data.items["name"].to_pylist(), data.items["split"].to_pylist(), strict=True)
+        ]
+        data.items = data.items.set_column(0, data.items.schema.field("name"), pa.array(names, pa.string()))
         data.unique_stems()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:

@@ -121,9 +121,7 @@ def _require_plain(text: str, where: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader)):
         if isinstance(event, yaml.AliasEvent):
-            raise InvalidSource(
-                f"{where} has the reference *{event.anchor}, line {event.start_mark.line + 1}; write it out."
-            )
+            raise InvalidSource(f"{where} has the reference *{event.anchor}; write out what it stands for.")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise InvalidSource(f"{where} is nested deeper than {_DEEPEST} levels; it is no list of classes.")
