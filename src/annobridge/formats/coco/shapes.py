@@ -15,7 +15,7 @@ from ..common.report import ReadReport
 from ..common.skeletons import POINT_NAMES, point_names
 from .attributes import Attributes, More
 from .masks import checked
-from .records import Annotation, Rle
+from .records import NOTHING, Annotation, Rle
 
 _POINTS = pa.list_(pa.list_(POINT))
 _NO_IMAGE = "its image is not in the file"
@@ -77,7 +77,9 @@ class Shaper:
         good = items >= 0
         self._skip(places, ~good, _NO_IMAGE)
         named = np.fromiter((label is not None for label in labels), bool, len(rows))
-        self._skip(places, good & ~named, _NO_CLASS)
+        captions = np.fromiter((row.caption is not NOTHING for row in rows), bool, len(rows)) & ~named
+        self._skip(places, good & captions, "it is a caption, and captions are not read")
+        self._skip(places, good & ~named & ~captions, _NO_CLASS)
         batch = _Batch(
             rows,
             items,
