@@ -57,15 +57,7 @@ def test_a_bad_annotation_is_left_out_with_its_place(tmp_path: Path, annotation:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
         ("[{", "in the middle of its JSON"),
-        ("[{]", "not valid JSON|not JSON"),
-        ("{}", "no list of images"),
-        ("[" * 100_000, "nested more than"),
-    ],
-)
         ("[{]", "not valid JSON|not JSON"),
         ("{}", "no list of images"),
         ("[" * 100_000, "nested more than"),
