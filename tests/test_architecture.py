@@ -145,7 +145,7 @@ def of_itself(value: ast.expr) -> bool:
     return isinstance(name, ast.Name) and name.id in ("self", "cls", "super")
 
 
-THIRD_PARTY = {"_asdict", "_fields", "_replace"}  # of named tuples
+THIRD_PARTY = {"_asdict", "_fields", "_replace", "_Element"}  # of named tuples; the type of lxml's elements
 
 
 def is_private(name: str) -> bool:

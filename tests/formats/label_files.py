@@ -61,7 +61,9 @@ def tidy(row: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """A label's row without nulls and ids, with attributes as a dictionary."""
     given = {a["name"]: json.loads(a["value"]) for a in row.pop("attributes", None) or ()}
     row["image"] = names[row.pop("sample_id")]
-    return {name: value for name, value in row.items() if value is not None and name != "label_id"} | {"attributes": given}
+    return {name: value for name, value in row.items() if value is not None and name != "label_id"} | {
+        "attributes": given
+    }
 
 
 def parts(found: LabelSource) -> Iterator[Part]:
@@ -70,7 +72,9 @@ def parts(found: LabelSource) -> Iterator[Part]:
 
     for part in found.parts():
         columns = {
-            f.name: part.labels[f.name] if f.name in part.labels.column_names else pa.nulls(part.labels.num_rows, f.type)
+            f.name: part.labels[f.name]
+            if f.name in part.labels.column_names
+            else pa.nulls(part.labels.num_rows, f.type)
             for f in LABELS
         }
         yield Part(part.samples, pa.table(columns))

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from annobridge.exceptions import InvalidSource, Unsupported
-from annobridge.formats.base import Options, Part
+from annobridge.formats.base import Context, Options, Part
 
 from .source import DocumentSource
 
@@ -39,7 +39,7 @@ class DocumentFormat:
         """Whether it is such a file, or a folder with one."""
         return bool(_label_files(source))
 
-    def open(self, source: Path, options: Options) -> DocumentSource:
+    def open(self, source: Path, options: Options, context: Context | None = None) -> DocumentSource:  # noqa: ARG002 - has its images beside it
         """Read all of the file and the headers of its images. Raises ``InvalidSource``."""
         chosen = ReadOptions.model_validate(options.model_dump())
         found = _label_files(source) if source.is_dir() else [source]

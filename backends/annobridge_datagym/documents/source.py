@@ -15,7 +15,7 @@ from annobridge.core.labels import LABELS
 from annobridge.core.rows import Label, attributes
 from annobridge.exceptions import Broken, InvalidOption, InvalidSource
 from annobridge.formats import ids
-from annobridge.formats.base import PART, Part
+from annobridge.formats.base import PART, SKIPPED, Part
 from annobridge.formats.media import known_headers
 
 from ..classifications import CHECKLIST, FREETEXT, Answer
@@ -41,6 +41,8 @@ _NO_VOCABULARY = Vocabulary([], {}, {})
 
 class DocumentSource:
     """The images and labels of a file. Raises ``InvalidSource`` for a file that is not in DataGym's form and for missing images."""
+
+    skipped: pa.Table = SKIPPED.empty_table()
 
     assumptions: Sequence[str] = ()
 

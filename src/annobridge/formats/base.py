@@ -36,6 +36,21 @@ class Part:
     media: Media | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an import knows beside the source.
+
+    ``known`` are the samples of the dataset, if the import adds to one: sample_id, filepath, media_type, width, height, frames.
+    ``media_folder`` is where images that are inside an archive are unpacked; they stay there.
+    """
+
+    known: pa.Table | None = None
+    media_folder: Path | None = None
+
+
+SKIPPED = pa.schema([pa.field("place", pa.string()), pa.field("reason", pa.string())])
+
+
 class Source(Protocol):
     """A dataset of another tool that was read and checked."""
 
@@ -47,6 +62,11 @@ class Source(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """What was left out or changed, a sentence each; complete once all parts were read."""
+        ...
+
+    @property
+    def skipped(self) -> pa.Table:
+        """The annotations that were left out, with ``place`` and ``reason`` (``SKIPPED``); complete once the parts were read."""
         ...
 
     @property
@@ -84,7 +104,7 @@ class Format(Protocol):
         """Whether a folder or file is of this format, by a quick look. Never raises."""
         ...
 
-    def open(self, source: Path, options: Options) -> Source:
+    def open(self, source: Path, options: Options, context: Context) -> Source:
         """Read and check a source. Raises ``InvalidSource`` with file and line."""
         ...
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ..exceptions import InvalidSource
 from . import sniff
-from .base import Options, Part
+from .base import Context, Options, Part
 from .metadata.keys import METADATA
 from .metadata.options import Reading, Writing
 from .metadata.reading.folder_content import FolderContent
@@ -38,7 +38,7 @@ class FolderFormat:
         except OSError:
             return False
 
-    def open(self, source: Path, options: Options) -> FolderSource:
+    def open(self, source: Path, options: Options, context: Context | None = None) -> FolderSource:
         """Read and check all of it. Raises ``InvalidSource`` with file and line."""
         assert isinstance(options, Reading)  # noqa: S101 - the options of this format
         return _opened(source, options)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from ..core.labels import SAMPLES
 from ..dataset import Dataset, load_dataset
 from ..display.progress import ProgressChoice
 from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
+from ..formats.base import Context, Source
 from ..ingest.importer import Importer
 from ..ingest.new_label_rows import clip_option
 from ..store import staging
@@ -33,6 +38,7 @@ class ImportReport:
         known: how many samples the dataset had already.
         kept: how many labels were left out, by field, as their sample has labels in the field already.
         notes: what the reader assumed, left out or corrected, a sentence each.
+        skipped: the annotations that were left out, with place and reason; of formats of label files.
     """
 
     dataset: Dataset
@@ -42,11 +48,12 @@ class ImportReport:
     known: int
     kept: dict[str, int]
     notes: list[str]
+    skipped: pa.Table
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
         plain = {name: getattr(self, name) for name in ("format", "samples", "labels", "known", "kept", "notes")}
-        return {"dataset": self.dataset.uri, **plain}
+        return {"dataset": self.dataset.uri, **plain, "skipped": self.skipped.to_pylist()}
 
 
 def import_dataset(
@@ -62,7 +69,7 @@ def import_dataset(
     storage_options: dict[str, str] | None = None,
     **options: Any,
 ) -> ImportReport:
-    """Import a dataset of another tool. Media stay where they are.
+    """Import a dataset of another tool. Media stay where they are; those inside a zip are unpacked beside the dataset.
 
     Everything is checked before anything is written. An import that is killed leaves the dataset as it was, and can be repeated.
 
@@ -101,8 +108,9 @@ def import_dataset(
     fields = reader.reading.model_fields if reader.reading is not None else {}
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
-    with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores:
-        opened = reader.open(path, chosen)
+    with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
+        context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))
+        opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):
             if mode != "add" and stores.samples.count():  # another import into the same object store was faster
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
@@ -120,6 +128,7 @@ def import_dataset(
         known=importer.known,
         kept=dict(sorted(importer.kept.items())),
         notes=[*notes, *opened.assumptions],
+        skipped=opened.skipped,
     )
 
 
@@ -139,6 +148,33 @@ def _require_complete(notes: Sequence[str], kept: Mapping[str, int]) -> None:
             "Nothing was imported: strict=True was given, and not everything would be taken as it is: "
             + " ".join(left_out)
         )
+
+
+def _known_samples(stores: Stores) -> pa.Table:
+    names = [f.name for f in SAMPLES if f.name != "tags"]
+    batches = list(stores.samples.scan(None, names))
+    return pa.Table.from_batches(batches) if batches else SAMPLES.empty_table()
+
+
+def _media_folder(uri: str, source: Path) -> Path | None:
+    """Where images inside an archive go: beside the dataset. A dataset in an object store has no such place."""
+    if "://" in uri or source.is_dir():
+        return None
+    place = Path(uri).absolute()
+    return place.with_name(f"{place.stem}-media") / source.stem
+
+
+@contextmanager
+def _unpacked(context: Context, open_source: Callable[[], Source]) -> Iterator[Source]:
+    """Open a source. If the import fails, images that it unpacked are removed, unless they were there before."""
+    folder = context.media_folder
+    new = [place for place in (folder.parent, folder) if not place.exists()] if folder is not None else []
+    try:
+        yield open_source()
+    except BaseException:
+        for place in new:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 @contextmanager

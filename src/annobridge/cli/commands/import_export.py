@@ -15,11 +15,11 @@ from ..wording import to_cli
 
 def import_(
     source: Annotated[
-        Path, typer.Argument(help="A folder of images, with or without metadata.jsonl, or a dataset of another tool.")
+        Path, typer.Argument(help="A folder of images, label files in a folder or zip, or a dataset of another tool.")
     ],
     dataset: Annotated[str, typer.Argument(help="The dataset to make, or to add to.")],
     format: Annotated[  # noqa: A002 - the word that everybody looks for
-        str | None, typer.Option("--format", "-f", help="folder, fiftyone, pixano, …; found by looking if not given.")
+        str | None, typer.Option("--format", "-f", help="folder, coco, yolo, cvat, …; found by looking if not given.")
     ] = None,
     mode: Annotated[str, typer.Option(help="create, overwrite or add.")] = "create",
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
@@ -32,6 +32,13 @@ def import_(
     strict: Annotated[
         bool, typer.Option("--strict", help="Import nothing if something would be left out or changed.")
     ] = False,
+    image_dir: Annotated[
+        Path | None, typer.Option("--image-dir", help="The folder of the images, where label files are without them.")
+    ] = None,
+    field: Annotated[str | None, typer.Option(help="The label field; each type has its own by default.")] = None,
+    as_predictions: Annotated[
+        bool, typer.Option("--as-predictions", help="The labels are a model's: into the field predictions.")
+    ] = False,
     classes: Annotated[str | None, typer.Option(metavar="A,B,…", help="The names of classes that are numbers.")] = None,
     coordinates: Annotated[str | None, typer.Option(help="pixels or normalized, where it is ambiguous.")] = None,
     schema: Annotated[
@@ -40,13 +47,16 @@ def import_(
     option: FormatOptions = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a dataset of a folder of images or of a dataset of another tool. The files stay where they are."""
+    """Make a dataset of images, label files (COCO, YOLO, CVAT, …) or a dataset of another tool. Images stay where they are."""
     from ...io.import_dataset import import_dataset
 
     named = {
         "coordinates": coordinates,
         "schema": schema,
         "classes": classes,
+        "image_dir": image_dir,
+        "field": field,
+        "as_predictions": as_predictions or None,
     }
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     invalid = "clip" if clip else "refuse"
@@ -67,7 +77,7 @@ def _imported(data: dict[str, Any]) -> Iterator[Any]:
 
 def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="folder, fiftyone, pixano, …")],  # noqa: A002 - as above
+    format: Annotated[str, typer.Option("--format", "-f", help="folder, coco, yolo, cvat, fiftyone, …")],  # noqa: A002 - as above
     dataset: DatasetOption = None,
     dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
     option: FormatOptions = None,

@@ -89,22 +89,38 @@ class PartRows:
         return shapes
 
     def _add_attributes(self, rows: pa.Table, shapes: list[Shape], *, turns: bool) -> None:
-        columns = {name: as_array(rows[name]) for name in ("attributes", "confidence", "index", "rotation")}
-        columns = {name: column.to_pylist() for name, column in columns.items() if column.null_count < len(column)}
-        if not turns:
-            columns.pop("rotation", None)
-        for k, score in enumerate(columns.pop("confidence", ())):
+        columns = {name: as_array(rows[name]) for name in ("confidence", "index", "rotation")}
+        given = {name: column.to_pylist() for name, column in columns.items() if column.null_count < len(column)}
+        for shape, score in zip(shapes, given.get("confidence", ()), strict=False):
             if score is not None:
-                shapes[k].record.score = score
-        memo: dict[tuple[str, str], Any] = {}
-        for name, values in columns.items():
-            for shape, value in zip(shapes, values, strict=True):
-                if value is not None and name == "attributes":
-                    _put_attributes(shape, value, memo, self.point_names)
-                elif value:
-                    _attributes_of(shape.record)["track_id" if name == "index" else name] = value
-                elif value is not None and name == "index":
-                    _attributes_of(shape.record)["track_id"] = value
+                shape.record.score = score
+        self._put_attributes(as_array(rows["attributes"]), shapes)
+        for shape, index in zip(shapes, given.get("index", ()), strict=False):
+            if index is not None:
+                _attributes_of(shape.record)["track_id"] = index
+        for shape, rotation in zip(shapes, given.get("rotation", ()) if turns else (), strict=False):
+            if rotation:
+                _attributes_of(shape.record)["rotation"] = rotation
+
+    def _put_attributes(self, column: pa.Array, shapes: list[Shape]) -> None:
+        """Attributes in their places: a crowd is one of the annotation, the names of points are the category's."""
+        if column.null_count == len(column):
+            return
+        flat = column.flatten()
+        owners = np.repeat(np.arange(len(column)), list_lengths(column)).tolist()
+        raws: dict[str, msgspec.Raw] = {}
+        for at, name, text in zip(owners, *(flat.field(n).to_pylist() for n in ("name", "value")), strict=True):
+            shape = shapes[at]
+            if name in ("iscrowd", "is_crowd"):
+                shape.record.iscrowd = int(bool(json.loads(text)))
+            elif name == POINT_NAMES and text.startswith("["):
+                self.point_names.setdefault(shape.label, tuple(map(str, json.loads(text))))
+            else:
+                if (raw := raws.get(text)) is None:
+                    raw = raws[text] = msgspec.Raw(text.encode())
+                _attributes_of(shape.record)[name] = raw
+                if name == "group":
+                    shape.group = text
 
     def _boxes(self, rows: pa.Table, shapes: list[Shape]) -> None:
         boxes = as_array(rows["bounding_box"]).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
@@ -220,25 +236,3 @@ def _attributes_of(record: Record) -> dict[str, Any]:
         record.attributes = {}
     found: dict[str, Any] = record.attributes
     return found
-
-
-def _put_attributes(
-    shape: Shape, values: Sequence[Mapping[str, str]], memo: dict[tuple[str, str], Any], names: dict[str, Sequence[str]]
-) -> None:
-    """Attributes in their places: a crowd is one of the annotation, the names of points are the category's."""
-    found = {}
-    for value in values:
-        name, text = value["name"], value["value"]
-        if name in ("iscrowd", "is_crowd"):
-            shape.record.iscrowd = int(bool(json.loads(text)))
-        elif name == POINT_NAMES and value["type"] == "json":
-            names.setdefault(shape.label, tuple(map(str, json.loads(text))))
-        else:
-            key = (name, text)
-            if key not in memo:
-                memo[key] = msgspec.Raw(text.encode())
-            found[name] = memo[key]
-            if name == "group":
-                shape.group = text
-    if found:
-        _attributes_of(shape.record).update(found)

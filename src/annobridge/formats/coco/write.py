@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from ..common.export import ExportData
+from ..common.json_stream import no_collection
 from .rows import INSTANCES, KEYPOINTS, LABELS, TASKS, PartRows, Record, Shape
 
 _LICENSES = [{"name": "", "id": 0, "url": ""}]
@@ -44,7 +45,8 @@ class Writer:
                     self._begin(files[split, task], split)
             splits = self._data.items["split"].to_pylist()
             for part in self._data.parts():
-                self._add(PartRows(part, self._categories, self._names), files, splits)
+                with no_collection():
+                    self._add(PartRows(part, self._categories, self._names), files, splits)
             for (_, task), file in files.items():
                 file.end_list()
                 file.member("categories", self._category_list(task))

@@ -25,6 +25,7 @@ from .fidelity import Fidelity
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
+_IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
 _SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
 
 
@@ -215,7 +216,8 @@ def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
         parts = path[start:].lstrip("/").split("/")
         if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
             parts = parts[parts.index(split) + 1 :]
-        parts = parts[1:] if parts[0] == "images" and len(parts) > 1 else parts
+        while parts[0] in _IMAGES and len(parts) > 1:  # where formats have their images
+            parts = parts[1:]
         first = name = "/".join(parts)
         number = 1
         while (split, name) in taken:

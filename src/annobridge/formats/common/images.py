@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ...core.media import IMAGES, PICTURES, VIDEO
 from ...exceptions import InvalidSource
+from ..base import Context as Context
 from ..ids import of_paths
 from ..media import known_headers
 from ..names import composed
@@ -24,18 +25,6 @@ KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an import knows beside the source.
-
-    ``known`` are the samples of the dataset, if the import adds to one: columns ``KNOWN``. ``media_folder`` is where images that
-    are inside a zip are unpacked; they stay there.
-    """
-
-    known: pa.Table | None = None
-    media_folder: Path | None = None
 
 
 @dataclass(slots=True)

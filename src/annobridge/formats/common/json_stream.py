@@ -41,7 +41,7 @@ class Chunk:
 
     def decode(self, decoder: msgspec.json.Decoder[list[Any]]) -> list[Any]:
         """All elements, by a decoder of their list. Raises ``msgspec``'s errors."""
-        with _no_collection():
+        with no_collection():
             return decoder.decode(b"".join((b"[", self.data, b"]")))
 
     def elements(self) -> Iterator[tuple[int, int, bytes]]:
@@ -57,8 +57,8 @@ class Chunk:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the search for cycles, which the lists of a chunk would start again and again; there are none in JSON."""
+def no_collection() -> Iterator[None]:
+    """Without the search for cycles, which many small lists would start again and again; there are none in JSON."""
     enabled = gc.isenabled()
     gc.disable()
     try:

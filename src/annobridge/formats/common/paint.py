@@ -107,3 +107,25 @@ def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _turn(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+class Canvas:
+    """What was painted of an image: the class of each pixel, 0 where there is none, and the label, by its place in ``rows``."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], size: tuple[int, int], numbers: Mapping[str, int]) -> None:
+        self.rows = in_order(rows)
+        self.classes = np.zeros((size[1], size[0]), np.int64)
+        self.labels = np.full((size[1], size[0]), -1, np.int64)
+        self.covered = 0  # labels that lost pixels to others above them
+        areas = np.zeros(len(self.rows), np.int64)
+        for at, row in enumerate(self.rows):
+            where = pixels(row, size)
+            if where is not None:
+                self.classes[where], self.labels[where] = numbers[row["label"]], at
+                areas[at] = where.sum()
+        left = np.bincount(self.labels[self.labels >= 0], minlength=len(self.rows))
+        self.covered = int((left < areas).sum())
+
+    def instances(self) -> npt.NDArray[np.int64]:
+        """The number of each pixel's label, from 1 in the order of painting; 0 where there is none."""
+        return self.labels + 1

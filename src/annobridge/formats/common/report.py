@@ -6,12 +6,8 @@ from collections import Counter
 
 import pyarrow as pa
 
-SKIPPED = pa.schema(
-    [
-        pa.field("place", pa.string()),  # file and line, file and id, or file and element
-        pa.field("reason", pa.string()),
-    ]
-)
+from ..base import SKIPPED
+
 _KEPT = 100_000  # rows of the table; the counts are of all
 _SHOWN = 3
 

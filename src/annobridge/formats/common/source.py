@@ -44,6 +44,11 @@ class LabelSource:
         """What was left out or changed, a sentence each; complete once the parts were read."""
         return self.report.notes()
 
+    @property
+    def skipped(self) -> pa.Table:
+        """The annotations that were left out, with place and reason."""
+        return self.report.skipped
+
     def _group_by_sample(self) -> list[list[int]]:
         """The numbers of the items of each part. Items of one sample (frames of a video, an image named twice) are in the first
         part that has one of them.

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from lxml import etree
 
 from ...exceptions import InvalidSource
 from .archive import Archive
 
-Element = etree._Element
+Element: TypeAlias = etree._Element
 _HEAD = 4096  # bytes that are looked at to tell what a file is
 _MOST = 64 << 20  # bytes of a file that is read as a whole
 _ROOT = re.compile(rb"<\s*([A-Za-z_][\w.-]*)")
+_DOCTYPE = re.compile(rb"<!DOCTYPE\s+([\w.-]+)[^\[>]*(\[.*?\]\s*)?>?", re.DOTALL | re.IGNORECASE)
 _PROLOG = re.compile(rb"(\xef\xbb\xbf)?(\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 
 
 def root_name(archive: Archive, name: str) -> str | None:
-    """The name of the root element, by the first bytes of a file; ``None`` if it has none there."""
+    """The name of the root element, by the first bytes of a file; ``None`` if it has none there. A document type is passed over
+    here, and refused when the file is read.
+    """
     with archive.open(name) as stream:
         head = _ascii(stream.read(_HEAD))
-    found = _ROOT.match(head, _prolog(head))
-    return found[1].decode() if found else None
+    doctype = _DOCTYPE.match(head, _prolog(head))
+    if doctype is not None:
+        head = head[doctype.end() :]
+    found = _ROOT.match(head, _prolog(head)) or doctype
+    return found[1].decode("ascii", "replace") if found else None
 
 
 def elements(

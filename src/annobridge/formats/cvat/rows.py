@@ -129,9 +129,10 @@ def numbers(texts: Sequence[str | None]) -> npt.NDArray[np.float64]:
     """Texts as numbers; NaN for what is none."""
     column = pa.array(texts, pa.string())
     try:
-        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        found: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return np.array([_number(text) for text in texts], np.float64)
+    return found
 
 
 def integers(texts: Sequence[str | None]) -> pa.Array:
@@ -142,6 +143,12 @@ def integers(texts: Sequence[str | None]) -> pa.Array:
         values = np.array([_number(text) for text in texts], np.float64)
         whole = np.isfinite(values) & (np.abs(values) < 2**53) & (np.floor(values) == values)
         return pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
+
+
+def _finite(values: npt.NDArray[np.float64]) -> Bools:
+    """Which rows are all numbers."""
+    finite: Bools = np.logical_and.reduce(np.isfinite(values), axis=1)
+    return finite
 
 
 def _number(text: str | None) -> float:
@@ -157,12 +164,12 @@ _Made = tuple[dict[str, Any], Bools, str]
 def _boxes(geometry: Sequence[Any], _: int) -> _Made:
     values = np.stack([numbers(texts) for texts in geometry], axis=1)
     low, high = np.minimum(values[:, :2], values[:, 2:]), np.maximum(values[:, :2], values[:, 2:])
-    return _four(np.hstack([low, high - low])), np.isfinite(values).all(axis=1), NOT_NUMBERS
+    return _four(np.hstack([low, high - low])), _finite(values), NOT_NUMBERS
 
 
 def _ellipses(geometry: Sequence[Any], _: int) -> _Made:
     centre, radius = (np.stack([numbers(texts) for texts in pair], axis=1) for pair in (geometry[:2], geometry[2:]))
-    good = np.isfinite(np.hstack([centre, radius])).all(axis=1)
+    good = _finite(np.hstack([centre, radius]))
     return _four(np.hstack([centre - radius, 2 * radius])), good, NOT_NUMBERS
 
 
@@ -210,7 +217,7 @@ def _cuboids(geometry: Sequence[Any], size: int) -> _Made:
     values = np.stack([numbers(texts) for texts in geometry], axis=1)
     points = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 2)
     lists = list_array(np.ones(size, np.int64), list_array(np.full(size, 8), points))
-    return {"points": lists}, np.isfinite(values).all(axis=1), NOT_NUMBERS
+    return {"points": lists}, _finite(values), NOT_NUMBERS
 
 
 def _skeletons(geometry: Sequence[Any], size: int) -> _Made:

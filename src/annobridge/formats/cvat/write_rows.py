@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from ..common.skeletons import POINT_NAMES, point_names
 from ..common.xml_text import decimals, escape, escaped, plain_values
 from .read import CUBOID
 
-Texts = pa.Array
-Floats = npt.NDArray[np.float64]
+Texts: TypeAlias = pa.Array
+Floats: TypeAlias = npt.NDArray[np.float64]
 SOURCES = ("manual", "auto", "semi-auto", "file")
 SCORE = "score"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from ..base import Options, Part
+from ..base import Context, Options, Part
 from .layout import Reading
 from .source import FiftyOneSource
 from .writer import Writing, write
@@ -34,7 +34,7 @@ class FiftyOneFormat:
             return _has(folder / "metadata.json", _METADATA)
         return _has(folder / "samples.json", _SAMPLES)
 
-    def open(self, source: Path, options: Options) -> FiftyOneSource:
+    def open(self, source: Path, options: Options, context: Context | None = None) -> FiftyOneSource:
         """Read and check all of it. Raises ``InvalidSource`` with the file and the document."""
         return FiftyOneSource(source, Reading.model_validate(options.model_dump()))
 

@@ -16,7 +16,7 @@ from ...spill.groups import Groups
 from ...spill.tables import Tables
 from ...store import media
 from .. import ids
-from ..base import Part
+from ..base import SKIPPED, Part
 from ..names import on_disk
 from . import documents, sample_columns
 from .decode import ID_KEY
@@ -33,6 +33,8 @@ _LONGEST_SIDE = 2**31
 
 class FiftyOneSource:
     """The samples and labels of a dataset. Raises ``InvalidSource`` with the file and the document."""
+
+    skipped: pa.Table = SKIPPED.empty_table()
 
     assumptions = ("Of what FiftyOne finds out by itself, the sizes, frames and frame rates were kept.",)
 

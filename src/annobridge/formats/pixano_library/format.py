@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..base import Options, Part
+from ..base import Context, Options, Part
 from .reading import column_roles, dataset_folder, image_files
 from .reading.source import LibrarySource
 from .sidecar import Sidecar
@@ -51,7 +51,7 @@ class LibraryFormat:
         """Whether a folder is a Pixano dataset, or a library of them."""
         return dataset_folder.has_dataset(source)
 
-    def open(self, source: Path, options: Options) -> LibrarySource:
+    def open(self, source: Path, options: Options, context: Context | None = None) -> LibrarySource:
         """Open the one dataset in ``source``."""
         chosen = Reading.model_validate(options.model_dump())
         dataset = dataset_folder.open_dataset(source)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ....core.arrays import Ints, as_array
 from ....core.labels import LABELS, SAMPLES, conform
 from ....spill.tables import Tables
-from ...base import PART, Part
+from ...base import PART, SKIPPED, Part
 from ..options import Reading
 from .chunk import PREFIX, RECORD_KEYS
 from .folder_content import SIZES, FolderContent, assign_ids, check_labels, describe_boxes, index_images
@@ -84,6 +84,8 @@ class FolderReader:
 
 class FolderSource:
     """A ``Source`` of folders that were read and checked."""
+
+    skipped: pa.Table = SKIPPED.empty_table()
 
     def __init__(
         self,

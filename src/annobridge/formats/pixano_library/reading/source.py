@@ -16,7 +16,7 @@ from ....core.labels import REMOTE
 from ....exceptions import InvalidSource
 from ....spill.groups import Groups
 from ... import media
-from ...base import Part
+from ...base import SKIPPED, Part
 from ..codec import values
 from ..codec.layout import Column
 from ..codec.tables import ANNOTATIONS, FLOATS, MESSAGES, STRINGS
@@ -51,6 +51,8 @@ _NOT_READ = {
 
 class LibrarySource:
     """A dataset. ``notes`` and ``assumptions`` are complete when all parts have been read."""
+
+    skipped: pa.Table = SKIPPED.empty_table()
 
     def __init__(self, dataset: DatasetFolder, roles: ColumnRoles, sidecar: Sidecar | None, media_folder: Path) -> None:
         self._dataset, self._roles, self._sidecar = dataset, roles, sidecar
