@@ -458,3 +458,10 @@ def test_a_file_that_is_too_large_for_labels(tmp_path: Path, monkeypatch: pytest
     source = dataset(tmp_path / "x", {"data.yaml": YAML, "labels/train/a.txt": BOX * 200}, ("images/train/a.jpg",))
     with pytest.raises(InvalidSource, match=r"a\.txt' has more than .* take it out"):
         read(YOLO, source)
+
+
+def test_tracks_are_whole_numbers_after_the_box(tmp_path: Path) -> None:
+    texts = {"data.yaml": "names: [car]\n", "labels/a.txt": f"{BOX.strip()} 1\n{BOX.strip()} 12\n"}
+    _, rows, found = read(YOLO, dataset(tmp_path / "x", texts, ("images/a.jpg",)))
+    assert [(row["index"], row.get("confidence")) for row in rows] == [(1, None), (12, None)]
+    assert not found.notes
