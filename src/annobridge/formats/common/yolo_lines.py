@@ -179,7 +179,7 @@ def _labels(classes: np.ndarray, keep: np.ndarray, names: Mapping[int, str] | No
 
 
 def _tracked(lines: NumberLines, forms: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """Which lines have the number of a track after their box, as CVAT writes it for videos: all boxes have a whole number there, and
+    """Which lines have the number of a track after their box, as CVAT writes it for videos: each has a whole number there, and
     one is above 1.
     """
     six = scored & (forms == _BOX)
