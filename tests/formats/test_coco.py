@@ -300,6 +300,7 @@ class TestBadInput:
             ({"image_id": 6, "bbox": [0, 0, 1, 1]}, "its image is not in the file"),
             ({"category_id": 3, "bbox": [0, 0, 1, 1]}, "its category is not in the file"),
             ({"category_id": None, "bbox": [0, 0, 1, 1]}, "its category is not in the file"),
+            ({"category_id": None, "caption": "A boat."}, "it is a caption, and captions are not read"),
             ({"bbox": [1, 2, 3]}, "its bbox is not [x, y, width, height]"),
             ({"bbox": [1, float("nan"), 3, 4]}, "it has a number that is not finite"),
             ({"bbox": [1, 2, 3, "wide"]}, "it is not as COCO has it: Expected 'float', got 'str' - at 'bbox[3]'"),

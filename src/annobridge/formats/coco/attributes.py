@@ -103,7 +103,8 @@ def lift(values: dict[str, Any], turns: bool) -> dict[str, Any]:
     ({'confidence': 0.5, 'index': 3, 'rotation': 30.0}, {'color': 'red'})
     """
     found: dict[str, Any] = {}
-    score, track, rotation = values.get("score"), values.get("track_id"), values.get("rotation")
+    score: Any = values.get("score")
+    track, rotation = values.get("track_id"), values.get("rotation")
     if _is_number(score) and 0 <= score <= 1:
         found["confidence"] = float(values.pop("score"))
     if isinstance(track, int) and not isinstance(track, bool) and 0 <= track < _INT32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class Reader:
         for chunk in document.results():
             yield from shaper.tables(annotations.of(chunk), annotations.extras, chunk.first)
 
-    def _items_of_results(self, ids: list[Any]) -> np.ndarray:
+    def _items_of_results(self, ids: Sequence[Any]) -> np.ndarray:
         """The items of the image ids of results: in a document of the source, or named after the id as COCO's own images are."""
         if not self._documents:
             return np.array([self._catalogue.numbered(i) for i in ids], np.int64)

@@ -102,7 +102,7 @@ class Annotations:
         """The annotations of a chunk; those that cannot be read are skipped. Raises ``InvalidSource`` for broken JSON."""
         while True:
             try:
-                return chunk.decode(_decoder(self.extras))  # type: ignore[arg-type]
+                return chunk.decode(_decoder(self.extras))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if not self._add_extra(error):
                     return list(self._one_by_one(chunk))

@@ -15,7 +15,7 @@ from ..common.report import ReadReport
 from ..common.skeletons import POINT_NAMES, point_names
 from .attributes import Attributes, More
 from .masks import checked
-from .records import Annotation, Rle
+from .records import NOTHING, Annotation, Rle
 
 _POINTS = pa.list_(pa.list_(POINT))
 _NO_IMAGE = "its image is not in the file"
@@ -37,12 +37,14 @@ class Seen:
     def has(self, items: Ints, ids: Sequence[Any]) -> np.ndarray:
         """Which annotations were taken before."""
         self._keys = [np.unique(np.concatenate(self._keys))]
-        return np.isin(self._key(items, ids), self._keys[0])
+        found: np.ndarray = np.isin(self._key(items, ids), self._keys[0])
+        return found
 
     @staticmethod
     def _key(items: Ints, ids: Sequence[Any]) -> Ints:
         numbers = np.fromiter((hash(i) % 2**40 for i in ids), np.int64, len(ids))
-        return numbers * 2**22 + items % 2**22
+        keys: Ints = numbers * 2**22 + items % 2**22
+        return keys
 
 
 class Shaper:
@@ -75,7 +77,9 @@ class Shaper:
         good = items >= 0
         self._skip(places, ~good, _NO_IMAGE)
         named = np.fromiter((label is not None for label in labels), bool, len(rows))
-        self._skip(places, good & ~named, _NO_CLASS)
+        captions = np.fromiter((row.caption is not NOTHING for row in rows), bool, len(rows)) & ~named
+        self._skip(places, good & captions, "it is a caption, and captions are not read")
+        self._skip(places, good & ~named & ~captions, _NO_CLASS)
         batch = _Batch(
             rows,
             items,

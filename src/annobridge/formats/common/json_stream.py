@@ -219,7 +219,7 @@ def _brackets(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 def _escaped(data: bytes, codes: np.ndarray, quotes: np.ndarray) -> np.ndarray:
     """Which quotes have an odd number of backslashes before them."""
-    escaped = (quotes > 0) & (codes[np.maximum(quotes - 1, 0)] == _BACKSLASH)
+    escaped: np.ndarray = (quotes > 0) & (codes[np.maximum(quotes - 1, 0)] == _BACKSLASH)
     for at in np.flatnonzero(escaped).tolist():
         end = int(quotes[at])
         start = end
