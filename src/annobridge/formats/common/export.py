@@ -121,6 +121,11 @@ class ExportData:
                     counts[name, what] += count
         return [f"{name}: {count:,} {what}." for (name, what), count in counts.items()]
 
+    def label_tables(self) -> Iterator[pa.Table]:
+        """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
+        for _, _, number in self._numbers:
+            yield self._tables.get(number)
+
     def parts(self) -> Iterator[ExportPart]:
         """The parts, one in memory at a time."""
         for first, samples_number, labels_number in self._numbers:

@@ -49,8 +49,7 @@ def decimals(numbers: pa.Array) -> pa.Array:
     >>> decimals(pa.array([40.0, 0.1 + 0.2])).to_pylist()
     ['40', '0.3']
     """
-    rounded = pc.add(pc.round(numbers, _DECIMALS), 0.0)  # -0.0 is 0
-    return pc.replace_substring_regex(rounded.cast(pa.string()), r"\.0$", "")
+    return pc.add(pc.round(numbers, _DECIMALS), 0.0).cast(pa.string())  # -0.0 is 0
 
 
 def plain_values(values: pa.Array) -> pa.Array:

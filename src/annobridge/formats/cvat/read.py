@@ -85,12 +85,12 @@ class FileReader:
         frame = _FRAME_NAME.fullmatch(name)  # of a video; other images are known by their names alone, not by their ids
         number = int(frame[1]) - task.shift if frame else None
         item = self._items.add(name, split, width, height, number, video=task.video if frame else None)
-        kind = self._rows.kind
+        boxes = self._rows.kind("box")
+        add = boxes.add
         for shape in image:
             get = shape.get
             if shape.tag == "box" and (label := get("label")):  # nearly all shapes are boxes
-                boxes = kind("box")
-                boxes.add((
+                add((
                     item, shape.sourceline, label, get("occluded"), get("z_order"), get("group_id"), get("source"), None, None,
                     get("rotation"), get("xtl"), get("ytl"), get("xbr"), get("ybr"),
                 ))  # fmt: skip

@@ -57,8 +57,7 @@ class _Declared:
         self.skeletons: dict[str, tuple[str, ...]] = {}
         self.kinds: dict[str, set[str]] = defaultdict(set)
         self.group = 0
-        for part in data.parts():
-            labels = part.labels
+        for labels in data.label_tables():
             if not labels.num_rows:
                 continue
             self._see_kinds(labels)
