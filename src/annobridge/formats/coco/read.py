@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Reader:
                 panoptic = Panoptic(self._archive, file.name, document.classes, self._report)
             if self._seen is not None and file.task in ("instances", ""):
                 self._seen.add(document.ids.find([row.image_id for row in rows]), [row.id for row in rows])
-            if any(row.segments_info is not None for row in rows):
+            if file.task == "panoptic" or any(map(attrgetter("segments_info"), rows)):
                 yield from panoptic.tables(rows, document.ids.find([row.image_id for row in rows]))
             else:
                 yield from shaper.tables(rows, annotations.extras, chunk.first)
