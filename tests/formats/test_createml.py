@@ -55,7 +55,13 @@ def test_a_bad_annotation_is_left_out_with_its_place(tmp_path: Path, annotation:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[{", "is not JSON"), ("{}", "no list of images"), ("[" * 100_000, "is not JSON")]
+    ("text", "message"),
+    [
+        ("[{", "in the middle of its JSON"),
+        ("[{]", "not valid JSON|not JSON"),
+        ("{}", "no list of images"),
+        ("[" * 100_000, "nested more than"),
+    ],
 )
 def test_a_bad_file(tmp_path: Path, text: str, message: str) -> None:
     image(tmp_path / "x/a.jpg")

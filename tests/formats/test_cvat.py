@@ -146,6 +146,18 @@ class TestVideo:
         assert len(samples) == 3
         assert [row["index"] for row in labels if row["image"] == "frame_000001.PNG"] == [7, 8]
 
+    def test_frames_are_images_in_their_order_where_these_have_other_names(self, tmp_path: Path):
+        for name in ("one.jpg", "three.jpg", "two.jpg"):
+            image(tmp_path / "images" / name)
+        meta = self.META.replace("<name>v</name>", "<name>v</name><size>3</size>").replace(
+            "<source>clip.mp4</source>", ""
+        )
+        files(tmp_path, {"annotations.xml": xml(self.TRACKS, meta)})
+        _, labels, _ = read(CVAT, tmp_path)
+        assert {(row["image"], row["index"]) for row in labels} == {
+            ("one.jpg", 7), ("one.jpg", 9), ("three.jpg", 7), ("three.jpg", 8),
+        }  # fmt: skip
+
     def test_frames_of_a_projects_tasks_are_counted_in_each_video(self, tmp_path: Path):
         tasks = "".join(
             f"<task><id>{n}</id><name>t{n}</name><size>10</size><subset>s</subset><start_frame>0</start_frame>"

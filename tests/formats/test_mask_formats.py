@@ -225,6 +225,11 @@ class TestKitti:
         assert skipped["place"].endswith("000030.txt', line 3")
 
 
+def test_lines_of_yolo_are_not_kitti(tmp_path: Path):
+    files(tmp_path, {"labels/a.txt": "0 " + "0.1 " * 16})
+    assert not KITTI.recognises(tmp_path)
+
+
 @pytest.mark.parametrize("format_", [MASKS, CAMVID, CITYSCAPES, KITTI])
 def test_shapes_are_painted_and_that_is_told(format_: FileFormat, tmp_path: Path):
     source = tree(tmp_path / "in", box(10, 5, 40, 30), box(20, 5, 30, 30, name="bus"))

@@ -439,3 +439,29 @@ def test_boxes_survive(tmp_path_factory: pytest.TempPathFactory, values: list[tu
     assert [row["label"] for row in found] == [row["label"] for row in rows]
     for row, given_row in zip(found, rows, strict=True):
         assert row["bounding_box"] == pytest.approx(given_row["bounding_box"], abs=1e-12)
+
+
+def test_lists_may_name_images_that_are_not_there(tmp_path: Path) -> None:
+    texts = {
+        "data.yaml": "train: train.txt\nnames: [car]\n",
+        "train.txt": "./images/a.jpg\n/old/images/b.jpg\n./images/a.jpg\n",
+    }
+    texts |= {"labels/a.txt": BOX, "labels/b.txt": BOX}
+    samples, rows, found = read(YOLO, dataset(tmp_path / "x", texts, ("images/a.jpg",)))
+    assert [row["image"] for row in rows] == ["a.jpg"]
+    assert len(samples) == 1
+    assert any("its image was not found" in note and "b.txt' line 1" in note for note in found.notes)
+
+
+def test_a_file_that_is_too_large_for_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("annobridge.formats.common.number_lines._LARGEST", 1 << 10)
+    source = dataset(tmp_path / "x", {"data.yaml": YAML, "labels/train/a.txt": BOX * 200}, ("images/train/a.jpg",))
+    with pytest.raises(InvalidSource, match=r"a\.txt' has more than .* take it out"):
+        read(YOLO, source)
+
+
+def test_tracks_are_whole_numbers_after_the_box(tmp_path: Path) -> None:
+    texts = {"data.yaml": "names: [car]\n", "labels/a.txt": f"{BOX.strip()} 1\n{BOX.strip()} 12\n"}
+    _, rows, found = read(YOLO, dataset(tmp_path / "x", texts, ("images/a.jpg",)))
+    assert [(row["index"], row.get("confidence")) for row in rows] == [(1, None), (12, None)]
+    assert not found.notes

@@ -18,6 +18,7 @@ from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes
+from .common.json_stream import JsonStream
 from .common.report import ReadReport
 from .common.source import PIXELS
 
@@ -26,6 +27,7 @@ _IMAGE_KEYS = ("image", "imagefilename", "imageURL", "image_name")
 _LABEL_KEYS = ("annotations", "annotation")
 _NOT_KEYS = (b'"data"', b'"from_name"', b'"annotator"', b'"shapes"', b'"bbox"')  # of other lists of images
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+_LIST = msgspec.json.Decoder(list[Any])
 _HEAD = 8_192  # bytes by which a file is recognised
 
 
@@ -59,7 +61,7 @@ class CreateMLFormat(FileFormat):
         for file in _files(archive):
             folder = file.rpartition("/")[0]
             split = folder.rpartition("/")[2]
-            for number, entry in enumerate(_entries(archive, file)):
+            for number, entry in _entries(archive, file):
                 place = f"{archive.where(file)} image {number}"
                 name = next(
                     (entry[k] for k in _IMAGE_KEYS if isinstance(entry, dict) and isinstance(entry.get(k), str)), ""
@@ -101,14 +103,27 @@ def _files(archive: Archive) -> list[str]:
     return [name for name in names if name.endswith(".createml.json")] or list(names)
 
 
-def _entries(archive: Archive, file: str) -> list[Any]:
-    try:
-        document = msgspec.json.decode(archive.read(file).removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidSource(f"{archive.where(file)} is not JSON ({error}); export it again.") from None
-    if not isinstance(document, list):
-        raise InvalidSource(f"{archive.where(file)} is no list of images; choose the format that it has with format=….")
-    return document
+def _entries(archive: Archive, file: str) -> Iterator[tuple[int, Any]]:
+    """The entries of a list, each with its number from 0."""
+    where = archive.where(file)
+    number, is_list = 0, False
+    with archive.open(file) as stream:
+        for key, chunks in JsonStream(stream, where).members():
+            if key or isinstance(chunks, bytes):
+                break
+            is_list = True
+            for chunk in chunks:
+                try:
+                    entries = chunk.decode(_LIST)
+                except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+                    raise InvalidSource(
+                        f"{where} is not JSON from line {chunk.line} on ({error}); export it again."
+                    ) from None
+                for entry in entries:
+                    yield number, entry
+                    number += 1
+    if not is_list:
+        raise InvalidSource(f"{where} is no list of images; choose the format that it has with format=….")
 
 
 def _add(shapes: Shapes, item: int, annotation: Any, place: str, report: ReadReport) -> None:

@@ -57,10 +57,9 @@ class KittiFormat(FileFormat):
         for name in archive.by_suffix.get(".txt", ())[:_LOOKED_AT]:
             if _key(name, _TEXTS) is None:
                 continue
-            first = next(iter(archive.lines(name)), (0, ""))[1]
-            if (found := _parsed(first)) is not None and _number(
-                found[0]
-            ) is None:  # a class that is a number is YOLO's
+            found = _parsed(next(iter(archive.lines(name)), (0, ""))[1])
+            # What begins with a number is a line of YOLO.
+            if found is not None and _number(found[0].split()[0]) is None:
                 return f"{name} has lines of KITTI"
         for name in archive.by_suffix.get(".png", ()):
             if _key(name, ("instance", "semantic_rgb")):

@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...exceptions import InvalidSource
 from .archive import Archive
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE, _NEWLINE = 32, 10
 _BYTES = 1 << 20  # of the files of a block
 _FILES = 4_096
+_LARGEST = 64 << 20  # bytes of one file
 
 Ints = npt.NDArray[np.int64]
 
@@ -61,7 +63,12 @@ def blocks(archive: Archive, files: Iterable[tuple[int, str]]) -> Iterator[tuple
     """Label files, each with the number of its item, read some thousands at a time: items, names and lines."""
     items, names, texts, size = list[int](), list[str](), list[bytes](), 0
     for item, name in files:
-        text = archive.read(name)
+        with archive.open(name) as stream:
+            text = stream.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise InvalidSource(
+                f"{archive.where(name)} has more than {_LARGEST >> 20} MiB, and is no file of labels of an image; take it out."
+            )
         if not text:
             continue
         items.append(item)

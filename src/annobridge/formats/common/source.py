@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,11 @@ import pyarrow.compute as pc
 
 from ...core.arrays import as_array, as_mask, list_lengths, replace_values
 from ...core.checks import validate
+from ...core.geometry import mask_box
 from ...core.labels import KIND_TYPES, LABELS, SAMPLES
 from ...core.merge import border
 from ...core.schema import FRAMES
+from ...exceptions import InvalidLabels
 from ...spill.groups import Groups
 from ..base import Part
 from .images import Found
@@ -93,7 +96,7 @@ class LabelSource:
             return pa.schema(_COLUMNS).empty_table()
         labels, known = self._in_samples(shapes, items)
         self._skip(shapes, ~known, "the size of its image is not known")
-        labels = labels.filter(pa.array(known)).combine_chunks()
+        labels = _with_boxes(labels.filter(pa.array(known)).combine_chunks())
         return self._storable(labels, shapes.filter(pa.array(known)).combine_chunks())
 
     def _in_samples(self, shapes: pa.Table, items: np.ndarray) -> tuple[pa.Table, np.ndarray]:
@@ -171,6 +174,25 @@ def item_sizes(table: pa.Table, found: Found, items: np.ndarray) -> tuple[np.nda
     both = np.isfinite(declared).all(axis=1) & np.isfinite(shown).all(axis=1)
     differ = both & (declared != shown).any(axis=1)
     return np.where(np.isfinite(declared), declared, shown), int(differ.sum())
+
+
+def _with_boxes(labels: pa.Table) -> pa.Table:
+    """The labels with the box around each mask of an object that has none; an empty mask has no box."""
+    boxes = as_array(labels["bounding_box"])
+    lacks = as_mask(pc.equal(labels["kind"], "mask")) & ~as_mask(boxes.is_valid()) & as_mask(labels["mask"].is_valid())
+    at = np.flatnonzero(lacks)
+    if not at.size:
+        return labels
+    made = [_box_of(mask) for mask in labels["mask"].take(pa.array(at)).to_pylist()]
+    return _set(labels, "bounding_box", replace_values(boxes, at, pa.array(made, boxes.type)))
+
+
+def _box_of(mask: dict[str, Any]) -> list[float] | None:
+    try:
+        box = mask_box(mask)
+    except (InvalidLabels, ValueError, IndexError, ZeroDivisionError):
+        return None  # told when the label is checked
+    return box if box[2] > 0 and box[3] > 0 else None
 
 
 def field_names(kinds: Sequence[str], field: str | None) -> dict[str, str]:

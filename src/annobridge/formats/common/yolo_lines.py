@@ -36,7 +36,8 @@ class LineRules:
 # What the values of a line are; each is followed by a confidence where the line has one more.
 _BOX, _QUAD, _POLYGON, _POSE = 1, 2, 3, 4
 _COLUMNS = (
-    "item", "kind", "label", "confidence", "bounding_box", "points", "closed", "filled", "visibility", "attributes", "place",
+    "item", "kind", "label", "confidence", "index", "bounding_box", "points", "closed", "filled", "visibility", "attributes",
+    "place",
 )  # fmt: skip
 
 
@@ -87,7 +88,8 @@ def _shapes(
 ) -> tuple[pa.Table, np.ndarray]:
     """The shapes of some lines, in their order; and of those with four corners, which are parallelograms."""
     forms, scored = _forms(lines.counts, rules)
-    reasons = _reasons(lines, forms, scored, rules)
+    tracked = _tracked(lines, forms, scored)
+    reasons = _reasons(lines, forms, scored & ~tracked, rules)
     where = places(archive, names, lines)
     for line in sorted(reasons):
         report.skip(where[line].as_py(), reasons[line])
@@ -96,7 +98,8 @@ def _shapes(
     common = {
         "item": pa.array(np.array(items, np.int32)[lines.files]),
         "label": _labels(lines.values[lines.starts], keep, rules.classes),
-        "confidence": _scores(lines, scored),
+        "confidence": _lasts(lines, scored & ~tracked).cast(pa.float64()),
+        "index": _lasts(lines, tracked).cast(pa.int32()),
         "place": where,
     }
     tables, order, alike = list[pa.Table](), list[np.ndarray](), np.zeros(0, bool)
@@ -175,10 +178,23 @@ def _labels(classes: np.ndarray, keep: np.ndarray, names: Mapping[int, str] | No
     return pa.array([names[int(n)] for n in numbers], pa.string()).take(pa.array(at, mask=~keep))
 
 
-def _scores(lines: NumberLines, scored: np.ndarray) -> pa.Array:
-    if not scored.any():
+def _tracked(lines: NumberLines, forms: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """Which lines have the number of a track after their box, as CVAT writes it for videos: each has a whole number there, and
+    one is above 1.
+    """
+    six = scored & (forms == _BOX)
+    last = lines.values[lines.starts[six] + 5]
+    with np.errstate(invalid="ignore"):
+        whole = (last >= 0) & (last < 1 << 31) & (last == np.floor(last))
+    all_boxes = six.any() and (six == (forms == _BOX)).all()
+    return six if all_boxes and whole.all() and last.max() > 1 else np.zeros(len(six), bool)
+
+
+def _lasts(lines: NumberLines, where: np.ndarray) -> pa.Array:
+    """The last value of some lines."""
+    if not where.any():
         return pa.nulls(len(lines), pa.float64())
-    return pa.array(lines.values[lines.starts + lines.counts - 1], mask=~scored)
+    return pa.array(np.where(where, lines.values[lines.starts + lines.counts - 1], 0), mask=~where)
 
 
 def _built(

@@ -12,6 +12,7 @@ from ..common.archive import Archive
 from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
+from ..common.images import image_names
 from ..common.items import Items
 from ..common.report import ReadReport
 from ..common.xml import root_name
@@ -49,10 +50,11 @@ class CvatFormat(FileFormat):
 
     def read(self, archive: Archive, items: Items, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
         found = False
+        images = sorted(filter(self.is_image, image_names(archive)))
         for name in archive.by_suffix.get(".xml", ()):
             if root_name(archive, name) == "annotations":
                 found = True
-                yield from FileReader(archive, name, items, report, PurePosixPath(name).stem).read()
+                yield from FileReader(archive, name, items, report, PurePosixPath(name).stem, images).read()
         if not found:
             raise InvalidSource(
                 f"{str(archive.path)!r} has no XML file with the root <annotations>; give another format."

@@ -29,6 +29,7 @@ class Task:
     size: tuple[int, int] | None  # of a video's frames
     video: str | None  # its name
     shift: int  # what a project adds to the task's frame numbers
+    count: int | None = None  # of frames
 
 
 @dataclass(slots=True)
@@ -92,7 +93,8 @@ def _task(element: Element, around: Element, shift: int) -> Task:
     name = text(element, "name")
     video = source or (name if _VIDEO.search(name) else None)
     size = (width, height) if width and height else None
-    return Task(text(element, "id") or None, subset_of(text(element, "subset")), size, video or None, shift)
+    return Task(text(element, "id") or None, subset_of(text(element, "subset")), size, video or None, shift,
+                _integer(text(element, "size")))  # fmt: skip
 
 
 def subset_of(name: str | None) -> str | None:

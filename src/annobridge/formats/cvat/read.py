@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -29,15 +29,20 @@ _GEOMETRY = {
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "trainval", "dev"})
 _MOST = 2**31 - 2
 _INTEGER = re.compile(r"\s*-?\d{1,10}\s*")
+_FRAME = re.compile(r"(^|/)frame_\d{6}\.")
 _SCORES = ("score", "confidence")
 
 
 class FileReader:
-    """One file. ``split`` is what its name says of the images that name no subset."""
+    """One file. ``stem`` is its name without suffix, and ``images`` are those of the archive, in order."""
 
-    def __init__(self, archive: Archive, name: str, items: Items, report: ReadReport, stem: str) -> None:
+    def __init__(
+        self, archive: Archive, name: str, items: Items, report: ReadReport, stem: str, images: Sequence[str] = ()
+    ) -> None:
         self._archive, self._name, self._items, self._report, self._stem = archive, name, items, report, stem
         self._meta = Meta()
+        # Tracks name no images. Frames of a video are called frame_000000; other images are in the order of the frames.
+        self._images = () if any(_FRAME.search(image) for image in images) else images
         self._rows = Rows(archive.where(name), report)
         self._frames: dict[tuple[str | None, str | None, int], int] = {}  # task, split, frame → item
 
@@ -115,8 +120,10 @@ class FileReader:
         key = (task.id, split, frame)
         if key not in self._frames:
             width, height = task.size or (None, None)
+            at = frame - task.shift
+            file = self._images[at] if task.count == len(self._images) and at < len(self._images) else None
             self._frames[key] = self._items.add(
-                f"frame_{frame:06d}", split, width, height, frame - task.shift, video=task.video or f"{self._stem}.mp4"
+                f"frame_{frame:06d}", split, width, height, at, file, task.video or f"{self._stem}.mp4"
             )
         return self._frames[key]
 
