@@ -44,6 +44,8 @@ class Reader:
         if not files:
             raise none_found(self._archive)
         results = [file for file in files if file.is_results]
+        if len(results) == len(files) and names is not None:  # their images and classes are in the other files
+            files = [*(file for file in find(self._archive) if not file.is_results), *results]
         with_objects = {file.split for file in files if file.task in ("instances", "") and not file.is_results}
         if any(file.task == "person_keypoints" and file.split in with_objects for file in files):
             self._seen = Seen()
