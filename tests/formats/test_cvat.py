@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import ClassVar
 
+import pyarrow as pa
 import pytest
 from tests.formats.label_files import files, image, packed, read, rewritten
 
-from annobridge.exceptions import InvalidSource
+from annobridge.core.geometry import decode_rle
+from annobridge.core.labels import LABELS
+from annobridge.exceptions import InvalidSource, Unsupported
+from annobridge.formats.base import Part
 from annobridge.formats.common.archive import Archive
+from annobridge.formats.common.images import Context
 from annobridge.formats.cvat import CvatFormat
 
 CVAT = CvatFormat()
-LABELS = """<labels>
+DECLARED = """<labels>
 <label><name>car</name><type>any</type><attributes>
 <attribute><name>plate</name><mutable>True</mutable><input_type>text</input_type><values></values></attribute>
 <attribute><name>doors</name><input_type>number</input_type><values>0\n9\n1</values></attribute>
@@ -24,7 +31,7 @@ LABELS = """<labels>
 <attribute><name>open</name><input_type>checkbox</input_type></attribute></attributes><parent>pose</parent></label>
 <label><name>day</name><type>tag</type><attributes></attributes></label>
 </labels>"""
-TASK = f"<meta><task><id>5</id><name>t</name><subset>default</subset>{LABELS}</task></meta>"
+TASK = f"<meta><task><id>5</id><name>t</name><subset>default</subset>{DECLARED}</task></meta>"
 
 
 def xml(body: str, meta: str = TASK) -> str:
@@ -93,7 +100,7 @@ class TestImages:
         assert repr(folder) == repr(zipped) == repr(alone)
 
     def test_a_project_has_images_of_one_name_and_id_in_its_subsets(self, tmp_path: Path):
-        meta = f"<meta><project><id>3</id>{LABELS}<tasks></tasks></project></meta>"
+        meta = f"<meta><project><id>3</id>{DECLARED}<tasks></tasks></project></meta>"
         body = ""
         for split, x in (("train", 10), ("val", 20)):
             image(tmp_path / "images" / split / "a.jpg")
@@ -114,7 +121,7 @@ class TestImages:
 
 class TestVideo:
     META = (
-        f"<meta><task><id>1</id><name>v</name>{LABELS}<original_size><width>100</width><height>50</height></original_size>\
+        f"<meta><task><id>1</id><name>v</name>{DECLARED}<original_size><width>100</width><height>50</height></original_size>\
 <source>clip.mp4</source></task></meta>"
     )
     TRACKS = """
@@ -164,7 +171,7 @@ class TestVideo:
             f"<original_size><width>100</width><height>50</height></original_size><source>{n}.mp4</source></task>"
             for n in (1, 2)
         )
-        meta = f"<meta><project><id>3</id><tasks>{tasks}</tasks>{LABELS}</project></meta>"
+        meta = f"<meta><project><id>3</id><tasks>{tasks}</tasks>{DECLARED}</project></meta>"
         box = '<box frame="{}" keyframe="1" outside="0" occluded="0" xtl="10" ytl="5" xbr="40" ybr="30"></box>'
         body = "".join(
             f'<track id="{n}" label="car" task_id="{n}" subset="s">{box.format(frame)}</track>'
@@ -219,6 +226,77 @@ class TestExport:
             ("train", "train"),
             ("val", "val"),
         ]
+
+
+def test_images_of_a_video_task_are_frames_of_the_datasets_video(tmp_path: Path):
+    body = on_image('<box label="car" occluded="0" xtl="10" ytl="5" xbr="40" ybr="30"></box>', "frame_000003")
+    body += on_image('<box label="car" occluded="0" xtl="1" ytl="5" xbr="40" ybr="30"></box>', "other.jpg")
+    files(tmp_path, {"annotations.xml": xml(body, TestVideo.META)})
+    known = {
+        "sample_id": "v",
+        "filepath": "/videos/clip.mp4",
+        "media_type": "video",
+        "width": 100,
+        "height": 50,
+        "frames": 9,
+    }
+    found = CVAT.open(tmp_path, CVAT.reading(), Context(pa.Table.from_pylist([known])))
+    labels = [row for part in found.parts() for row in part.labels.to_pylist()]
+    assert [(row["sample_id"], row["frame_number"]) for row in labels] == [("v", 4)]
+    assert "its image was not found" in found.notes[0]
+
+
+class TestLosses:
+    def written(self, folder: Path, *rows: dict, **options: bool) -> tuple[list, list[str]]:
+        """Labels of one image after an export, and its notes."""
+        path = image(folder / "a.jpg")
+        sample = {"sample_id": "s", "filepath": str(path), "width": 100, "height": 50}
+        given = [
+            {"label_id": str(n), "sample_id": "s", "field": "f", "rev": 1, "label": "car", **row}
+            for n, row in enumerate(rows)
+        ]
+        part = Part(pa.Table.from_pylist([sample]), pa.Table.from_pylist(given, schema=LABELS))
+        out = folder / "out"
+        out.mkdir()
+        notes = CVAT.write([part], out, CVAT.writing(**options))
+        return read(CVAT, out)[1], notes
+
+    OUTER: ClassVar[list] = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.9], [0.1, 0.9]]
+    HOLE: ClassVar[list] = [[0.2, 0.2], [0.4, 0.2], [0.4, 0.8], [0.2, 0.8]]
+
+    def test_a_polygon_with_a_hole_is_a_mask(self, tmp_path: Path):
+        (label,), notes = self.written(
+            tmp_path, {"kind": "polygon", "points": [self.OUTER, self.HOLE], "closed": True, "filled": True}
+        )
+        assert label["kind"] == "mask"
+        assert decode_rle(label["mask"]).sum() == 40 * 40 - 20 * 30
+        assert any("with holes are written as masks" in note for note in notes)
+
+    def test_a_polygon_of_two_parts_is_two_of_a_group(self, tmp_path: Path):
+        apart = [[x + 0.45, y] for x, y in self.OUTER]
+        labels, _ = self.written(
+            tmp_path, {"kind": "polygon", "points": [self.OUTER, apart], "closed": True, "filled": True}
+        )
+        assert [row["attributes"]["group"] for row in labels] == [1, 1]
+
+    def test_missing_points_are_left_out_and_told(self, tmp_path: Path):
+        (label,), notes = self.written(
+            tmp_path,
+            {"kind": "keypoints", "points": [[[0.1, 0.1], [math.nan, math.nan], [0.3, 0.3]]], "visibility": [2, 0, 1]},
+        )
+        assert len(label["points"][0]) == 2
+        assert notes[0].startswith("1 keypoints have points that are missing")
+
+    def test_scores_and_classes_of_images(self, tmp_path: Path):
+        labels, _ = self.written(
+            tmp_path, {"kind": "classification", "confidence": 0.25},
+            {"kind": "box", "bounding_box": [0.1, 0.1, 0.2, 0.2], "confidence": 1.0},
+        )  # fmt: skip
+        assert [(row["kind"], row["confidence"]) for row in labels] == [("box", 1.0), ("classification", 0.25)]
+
+    def test_what_it_cannot_hold_is_refused_where_that_is_asked_for(self, tmp_path: Path):
+        with pytest.raises(Unsupported, match="scalars? cannot be written"):
+            self.written(tmp_path, {"kind": "scalar", "label": None, "value": "7"}, strict=True)
 
 
 BOX = '<box label="car" occluded="0" xtl="{}" ytl="5" xbr="40" ybr="30"></box>'

@@ -18,7 +18,6 @@ from annobridge.formats.cityscapes import CityscapesFormat
 from annobridge.formats.common.file_format import FileFormat
 from annobridge.formats.common.paint import Canvas, has_holes
 from annobridge.formats.common.palette import voc_colour
-from annobridge.formats.cvat import CvatFormat
 from annobridge.formats.kitti import KittiFormat
 from annobridge.formats.segmentation_mask import SegmentationMaskFormat
 from annobridge.formats.voc import VocFormat
@@ -247,11 +246,10 @@ def test_shapes_are_painted_and_that_is_told(format_: FileFormat, tmp_path: Path
         assert areas(labels) == [("bus", 250), ("car", 500)]
 
 
-def test_polygons_with_a_hole_are_masks_in_cvat(tmp_path: Path):
-    rows = [[[0, 0], [20, 0], [20, 20], [0, 20]], [[5, 5], [15, 5], [15, 15], [5, 15]]]
-    assert has_holes(rows)
-    assert not has_holes([rows[0], [[30, 30], [40, 30], [40, 40]]])
-    assert CvatFormat.fidelity.kinds["segmentation"] == "written as masks"
+def test_a_ring_in_a_ring_is_a_hole():
+    outer = [[0, 0], [20, 0], [20, 20], [0, 20]]
+    assert has_holes([outer, [[5, 5], [15, 5], [15, 15], [5, 15]]])
+    assert not has_holes([outer, [[30, 30], [40, 30], [40, 40]]])
 
 
 def test_the_upper_covers_the_lower():

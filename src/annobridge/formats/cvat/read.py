@@ -30,6 +30,7 @@ _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", 
 _MOST = 2**31 - 2
 _INTEGER = re.compile(r"\s*-?\d{1,10}\s*")
 _FRAME = re.compile(r"(^|/)frame_\d{6}\.")
+_FRAME_NAME = re.compile(r"frame_(\d{6,9})(\.\w+)?")
 _SCORES = ("score", "confidence")
 
 
@@ -79,8 +80,11 @@ class FileReader:
             return
         width, height = _size(image.get("width")), _size(image.get("height"))
         size = (width, height) if width and height else None
-        split = self._split(image.get("subset"), self._meta.task(image.get("task_id")))
-        item = self._items.add(name, split, width, height, _integer(image.get("id")))
+        task = self._meta.task(image.get("task_id"))
+        split = self._split(image.get("subset"), task)
+        frame = _FRAME_NAME.fullmatch(name)  # of a video; other images are known by their names alone, not by their ids
+        number = int(frame[1]) - task.shift if frame else None
+        item = self._items.add(name, split, width, height, number, video=task.video if frame else None)
         kind = self._rows.kind
         for shape in image:
             get = shape.get

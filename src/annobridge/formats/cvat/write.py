@@ -37,7 +37,9 @@ def write(data: ExportData) -> None:
                        part.items["height"].to_pylist(), texts, strict=True)  # fmt: skip
             for name, split, width, height, text in rows:
                 subset = f' subset="{escape(split or "default")}"' if has_splits else ""
-                file.write(f'  <image id="{ids[split]}" name="{name}"{subset} width="{width}" height="{height}">\n')
+                file.write(
+                    f'  <image id="{ids[split]}" name="{name}"{subset} width="{width or 0}" height="{height or 0}">\n'
+                )
                 file.write(text)
                 file.write("  </image>\n")
                 ids[split] += 1
@@ -72,6 +74,14 @@ class _Declared:
         pairs = labels.select(["label", "kind"]).group_by(["label", "kind"]).aggregate([])
         for name, kind in zip(pairs["label"].to_pylist(), pairs["kind"].to_pylist(), strict=True):
             self.kinds[name or ""].add(kind)
+        loose = labels.filter(pc.equal(labels["kind"], "keypoints")).combine_chunks()
+        if loose.num_rows:
+            seen = as_array(loose["visibility"])
+            owner = np.repeat(np.arange(loose.num_rows), list_lengths(seen))
+            shown = pc.fill_null(seen.flatten(), 2).to_numpy(zero_copy_only=False) == 2
+            if changed := np.unique(owner[~shown]).size:
+                what = "keypoints have points that are missing, which are left out, or hidden, which CVAT has for skeletons only"
+                self.notes[what] += changed
         for row in labels.filter(pc.equal(labels["kind"], "skeleton")).to_pylist():
             given = {a["name"]: a["value"] for a in row["attributes"] or ()}
             self.skeletons.setdefault(row["label"], tuple(point_names(given.get(POINT_NAMES), len(row["points"][0]))))
