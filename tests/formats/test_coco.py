@@ -281,6 +281,12 @@ class TestTasks:
         assert (label["label"], label["confidence"], label["field"]) == ("car", 0.75, "predictions")
         assert not found.notes
 
+    def test_results_that_are_asked_for_by_name(self, tmp_path: Path) -> None:
+        result = {"image_id": 5, "category_id": 0, "bbox": [0, 0, 50, 25], "score": 0.75}
+        source = files(dataset(tmp_path, BOX), {"results.json": json.dumps([result])})
+        _, [label], _ = read(COCO, source, files="results.json")
+        assert (label["label"], label["confidence"], label["image"]) == ("car", 0.75, "a.jpg")
+
     def test_results_without_their_images(self, tmp_path: Path) -> None:
         result = {"image_id": 139, "category_id": 7, "bbox": [0, 0, 50, 25], "score": 0.75}
         source = files(tmp_path / "in", {"results.json": json.dumps([result])}) / "results.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ _DECODER = msgspec.json.Decoder()
 _INT32 = 2**31
 _COLUMNS = ("confidence", "index", "rotation")
 _NULL = (b"", b"null")
+_CROWD, _SCORE, _GIVEN = attrgetter("iscrowd"), attrgetter("score"), attrgetter("attributes")
 More = tuple[tuple[str, Any], ...]  # attributes that are not in the annotation itself
 
 
@@ -35,7 +37,7 @@ class Attributes:
         self._lists: list[list[dict[str, str]] | None] = []
         self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._rows = rows
-        if extras or any(row.attributes is not NOTHING or row.iscrowd or row.score is not None for row in rows):
+        if extras or any(map(_CROWD, rows)) or any(map(_SCORE, rows)) or {*map(id, map(_GIVEN, rows))} - {id(NOTHING)}:
             self._code = np.fromiter((self._code_of(row, ()) for row in rows), np.int64, len(rows))
         else:  # as in most files of boxes
             self._code = np.zeros(len(rows), np.int64)

@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -45,7 +46,7 @@ class Ids:
 
     def find(self, ids: Sequence[Any]) -> np.ndarray:
         """The item of each id; -1 where there is none. ``"17"`` finds 17, and 17 finds ``"17"``, if there is no other."""
-        found = np.fromiter((self._items.get(i, -1) for i in ids), np.int64, len(ids))
+        found = np.fromiter(map(self._items.get, ids, repeat(-1)), np.int64, len(ids))
         for k in np.flatnonzero(found < 0).tolist():
             found[k] = self._items.get(_other_spelling(ids[k]), -1)
         return found

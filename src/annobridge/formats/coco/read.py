@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Reader:
         if not files:
             raise none_found(self._archive)
         results = [file for file in files if file.is_results]
+        if len(results) == len(files) and names is not None:  # their images and classes are in the other files
+            files = [*(file for file in find(self._archive) if not file.is_results), *results]
         with_objects = {file.split for file in files if file.task in ("instances", "") and not file.is_results}
         if any(file.task == "person_keypoints" and file.split in with_objects for file in files):
             self._seen = Seen()
@@ -69,7 +72,7 @@ class Reader:
                 panoptic = Panoptic(self._archive, file.name, document.classes, self._report)
             if self._seen is not None and file.task in ("instances", ""):
                 self._seen.add(document.ids.find([row.image_id for row in rows]), [row.id for row in rows])
-            if any(row.segments_info is not None for row in rows):
+            if file.task == "panoptic" or any(map(attrgetter("segments_info"), rows)):
                 yield from panoptic.tables(rows, document.ids.find([row.image_id for row in rows]))
             else:
                 yield from shaper.tables(rows, annotations.extras, chunk.first)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...core.arrays import as_mask
 from ...core.labels import MASK, POINT
 from ..common.report import ReadReport
 from ..common.skeletons import POINT_NAMES, point_names
@@ -21,6 +23,7 @@ _POINTS = pa.list_(pa.list_(POINT))
 _NO_IMAGE = "its image is not in the file"
 _NO_CLASS = "its category is not in the file"
 Ints = np.ndarray
+_BOX, _SEGMENTATION, _KEYPOINTS = map(attrgetter, ("bbox", "segmentation", "keypoints"))
 Lookup = Callable[[Sequence[Any]], Ints]
 
 
@@ -72,23 +75,17 @@ class Shaper:
         if not rows:
             return
         items = self._items([row.image_id for row in rows])
-        labels = [self._classes.get(row.category_id) for row in rows]
+        labels = pa.array([self._classes.get(row.category_id) for row in rows], pa.string())
         places = self._places(rows, first)
-        good = items >= 0
+        good, named = items >= 0, as_mask(labels.is_valid())
         self._skip(places, ~good, _NO_IMAGE)
-        named = np.fromiter((label is not None for label in labels), bool, len(rows))
-        captions = np.fromiter((row.caption is not NOTHING for row in rows), bool, len(rows)) & ~named
-        self._skip(places, good & captions, "it is a caption, and captions are not read")
-        self._skip(places, good & ~named & ~captions, _NO_CLASS)
-        batch = _Batch(
-            rows,
-            items,
-            pa.array(labels, pa.string()),
-            places,
-            Attributes(rows, extras),
-            self._report,
-            self._sizes,
-        )
+        if not named.all():
+            captions = np.fromiter((row.caption is not NOTHING for row in rows), bool, len(rows)) & ~named
+            self._skip(places, good & captions, "it is a caption, and captions are not read")
+            void = np.fromiter((row.segments_info is not None for row in rows), bool, len(rows))
+            self._skip(places, good & ~named & ~captions & ~void, _NO_CLASS)
+        extra = Attributes(rows, extras)
+        batch = _Batch(rows, items, labels, places, extra, self._report, self._sizes)
         sorts = self._sorts(rows, good & named, self._known(rows, items) if self._repeats is not None else set())
         both = np.zeros(len(rows), np.int64)
         for at in sorts.values():
@@ -105,7 +102,7 @@ class Shaper:
         sort_of: dict[str, list[int]] = {
             name: [] for name in ("boxes", "polygons", "masks", "skeletons", "keypoints", "classes")
         }
-        if all(row.bbox and not row.segmentation and row.keypoints is None for row in rows):
+        if all(map(_BOX, rows)) and not any(map(_SEGMENTATION, rows)) and not any(map(_KEYPOINTS, rows)):
             return {"boxes": np.flatnonzero(good)}
         for k in np.flatnonzero(good).tolist():
             row = rows[k]
@@ -143,7 +140,11 @@ class Shaper:
         return tuple(more)
 
     def _places(self, rows: Sequence[Annotation], first: int) -> pa.Array:
-        ids = pa.array([str(row.id) if row.id is not None else None for row in rows], pa.string())
+        given = [row.id for row in rows]
+        try:
+            ids = pa.array(given, pa.int64()).cast(pa.string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # texts
+            ids = pa.array([None if i is None else str(i) for i in given], pa.string())
         if ids.null_count:
             numbers = pa.array([f"number {k}" for k in range(first + 1, first + 1 + len(rows))])
             ids = pc.coalesce(ids, numbers)

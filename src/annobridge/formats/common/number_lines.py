@@ -17,6 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _SPACE, _NEWLINE = 32, 10
 _BYTES = 1 << 20  # of the files of a block
 _FILES = 4_096
+_PIECE = 1 << 14
 _LARGEST = 64 << 20  # bytes of one file
 
 Ints = npt.NDArray[np.int64]
@@ -64,7 +65,9 @@ def blocks(archive: Archive, files: Iterable[tuple[int, str]]) -> Iterator[tuple
     items, names, texts, size = list[int](), list[str](), list[bytes](), 0
     for item, name in files:
         with archive.open(name) as stream:
-            text = stream.read(_LARGEST + 1)
+            text = stream.read(_PIECE)
+            if len(text) == _PIECE:
+                text += stream.read(_LARGEST)  # a buffer of that size is allocated, whatever the file has
         if len(text) > _LARGEST:
             raise InvalidSource(
                 f"{archive.where(name)} has more than {_LARGEST >> 20} MiB, and is no file of labels of an image; take it out."
