@@ -18,7 +18,8 @@ SOURCES = list(chain.from_iterable(sources() for sources in ROWS.values()))
 READ = {  # the others are refused
     "nothing", "10,000 keys", "a key of a megabyte", "50,000 × 50,000 pixels in a header", "20,000 × 20,000 pixels in 400 kB",
     "a BMP of 2³¹ pixels", "a pipe", "a folder called as an image", "a link to the folder above", "metadata.jsonl is a folder",
-    "beside an image: labels.json.gz", "a sample: a confidence that is a list", "a sample: a path that leads out",
+    "beside an image: labels.json.gz", "beside an image: _annotations.coco.json",
+    "beside an image: labels/a.txt", "a sample: a confidence that is a list", "a sample: a path that leads out",
 }  # fmt: skip
 
 

@@ -17,8 +17,6 @@ from annobridge.formats.names import on_disk
 
 COCO = {"images": [{"file_name": "a.jpg"}], "annotations": [], "categories": []}
 LABELS = {
-    "_annotations.coco.json": (json.dumps(COCO), "COCO"),
-    "annotations/instances.json": (json.dumps(COCO), "COCO"),
     "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "Label Studio"),
     "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "LabelMe"),
     "via.json": ('{"_via_img_metadata": {}}', "VGG"),
@@ -30,12 +28,15 @@ LABELS = {
     "metadata.csv": ("file_name,caption\na.jpg,hello\n", "spelt or placed otherwise"),
     "boxes.csv": ("filename;xmin;ymin\na.jpg;1;2\n", "a table"),
     "Annotations/a.xml": ("<?xml version='1.0'?><annotation><object/></annotation>", "Pascal VOC"),
-    "annotations.xml": ("<annotations><image id='0' name='a.jpg'/></annotations>", "CVAT"),
-    "labels/a.txt": ("0 0.5 0.5 0.25 0.25\n", "YOLO"),
     "a.txt": ("a photo of a car, in the rain\n", ".txt files that are called as the images"),
     "train.txt": ("images/a.jpg\n", "a list of images"),
-    "data.yaml": ("path: .\ntrain: images\nnames:\n  0: car\n", "YOLO"),
     "a.npy": ("junk", ".npy files that are called as the images"),
+}
+READ = {  # by a format of their own
+    "_annotations.coco.json": (json.dumps(COCO), "coco"),
+    "annotations/instances.json": (json.dumps(COCO), "coco"),
+    "annotations.xml": ("<annotations><image id='0' name='a.jpg' width='8' height='8'/></annotations>", "cvat"),
+    "labels/a.txt": ("0 0.5 0.5 0.25 0.25\n", "yolo"),
 }
 ORDINARY = {
     "README.txt": "The photos of our trip. The first one, a.jpg, is the best.\n" * 3 + "Ask me.\nBye.\n",
@@ -52,6 +53,16 @@ ORDINARY = {
     "__MACOSX/a.json": json.dumps(COCO),
     "script.py": "print('a.jpg')",
 }
+
+
+@pytest.mark.parametrize("name", READ)
+def test_label_files_of_a_format_are_read_by_it(tmp_path: Path, name: str) -> None:
+    text, format_ = READ[name]
+    root = folder(tmp_path / "in")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+    report = ab.import_dataset(root, tmp_path / "ds")
+    assert (report.format, report.samples) == (format_, 1)
 
 
 @pytest.mark.parametrize("name", LABELS)

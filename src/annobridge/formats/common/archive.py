@@ -47,6 +47,7 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
+        self.opened: set[str] = set()  # the names of the files that were read
         if path.is_dir():
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
@@ -103,6 +104,7 @@ class Archive:
         """A file for reading. No more bytes come out of it than its entry says, and than the limits allow."""
         if name not in self:
             raise InvalidSource(f"{str(self.path)!r} has no file {name!r}.")
+        self.opened.add(name)
         if self.size(name) > self.limits.max_file_bytes:
             raise InvalidSource(
                 f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "

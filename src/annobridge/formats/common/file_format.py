@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from ...core.arrays import as_array
+from ...core.media import PICTURES
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
 from ..base import Options, Part
@@ -27,6 +28,9 @@ from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 
 _MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|instances?|panoptic\w*|depth)(/|$)")
+
+
+_SHOWN = 3  # names in a sentence
 
 
 class ReadOptions(Options):
@@ -128,6 +132,7 @@ class FileFormat(ABC):
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 found, listed = self._images(archive, items, options, context)
+                unread = _unread(archive)
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
@@ -136,7 +141,13 @@ class FileFormat(ABC):
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(sorted(kinds), name)
         return LabelSource(
-            listed, shapes, found, fields, self.unit, report, [*report.assumptions, *_assumptions(found, listed)]
+            listed,
+            shapes,
+            found,
+            fields,
+            self.unit,
+            report,
+            [*report.assumptions, *_assumptions(found, listed), *unread],
         )
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
@@ -215,6 +226,21 @@ def _straighten(
         raise
     shapes.close()
     return new, kinds
+
+
+def _unread(archive: Archive) -> list[str]:
+    """A sentence about files that are neither images nor were read, as labels of another format may be in them."""
+    names = [
+        name
+        for suffix, group in archive.by_suffix.items()
+        if suffix not in PICTURES
+        for name in group
+        if name not in archive.opened
+    ]
+    if not names:
+        return []
+    what = "1 other file was" if len(names) == 1 else f"{len(names):,} other files were"
+    return [f"{what} not read: {', '.join(map(repr, sorted(names)[:_SHOWN]))}{', …' * (len(names) > _SHOWN)}."]
 
 
 def _assumptions(found: Found, listed: pa.Table) -> list[str]:
