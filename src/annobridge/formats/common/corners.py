@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ...core.arrays import as_array, equal, replace_values
+from ...core.arrays import as_array, as_mask, equal, replace_values
 
 CORNERS = "corners"  # a kind of ``SHAPES``: ``points`` has one part of four points, the corners of a box, going round
 _PIXELS = 1.0  # how far a corner may be from the rectangle, as many formats round to whole pixels
@@ -67,6 +68,22 @@ def around(boxes: np.ndarray, degrees: np.ndarray, sizes: np.ndarray) -> np.ndar
     points = corners(boxes, degrees, sizes)
     low, high = points.min(axis=1), points.max(axis=1)
     return np.hstack([low, high - low])
+
+
+def upright(labels: pa.Table, sizes: np.ndarray | None = None) -> pa.Table:
+    """Labels with the upright boxes around turned ones. ``sizes`` (width, height of each row) as ``around`` takes them; ``None``
+    where positions are pixels.
+    """
+    degrees = pc.fill_null(labels["rotation"], 0.0).to_numpy()
+    boxes = as_array(labels["bounding_box"])
+    at = np.flatnonzero((degrees % 360 != 0) & as_mask(boxes.is_valid()))
+    if not at.size:
+        return labels
+    values = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    turned = around(values, degrees[at], np.ones((at.size, 2)) if sizes is None else sizes[at])
+    new = pa.FixedSizeListArray.from_arrays(pa.array(turned.ravel()), 4).cast(boxes.type)
+    column = replace_values(boxes, at, new)
+    return labels.set_column(labels.column_names.index("bounding_box"), "bounding_box", column)
 
 
 def _fitted(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

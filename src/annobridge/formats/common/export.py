@@ -26,6 +26,7 @@ from .items import ITEMS
 from .source import PIXELS, to_pixels
 
 _IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
+_OF_SPLIT = ("{}", "WIDER_{}", "bounding_box_{}")  # folders of a split
 _SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
 
 
@@ -50,6 +51,7 @@ class ExportData:
 
     def __init__(self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = ()) -> None:
         self.folder, self.notes, self._unit = folder, list[str](), unit
+        self.lost: list[str] = []  # what ``prepare`` found that the format cannot hold, a sentence each
         self._tables, self._numbers = (
             Tables(),
             list[tuple[int, int, int]](),
@@ -92,6 +94,10 @@ class ExportData:
         """The splits in the order in which they occur; ``[None]`` where there are none."""
         return list(dict.fromkeys(self.items["split"].to_pylist())) or [None]
 
+    def rename(self, names: Sequence[str]) -> None:
+        """Give every item a new name."""
+        self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
+
     def unique_stems(self) -> None:
         """Rename items whose names differ only in their suffix, for formats whose label files have the name without it."""
         taken: set[tuple[str | None, str]] = set()
@@ -109,7 +115,7 @@ class ExportData:
             self.notes.append(
                 f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
             )
-            self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
+            self.rename(names)
 
     def losses(self, fidelity: Fidelity) -> list[str]:
         """What this export would lose, a sentence for each field and kind of loss."""
@@ -119,7 +125,7 @@ class ExportData:
             if labels.num_rows:
                 for name, what, count in fidelity.losses(labels):
                     counts[name, what] += count
-        return [f"{name}: {count:,} {what}." for (name, what), count in counts.items()]
+        return [*(f"{name}: {count:,} {what}." for (name, what), count in counts.items()), *self.lost]
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
@@ -219,8 +225,9 @@ def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
     taken: set[tuple[str | None, str]] = set()
     for path, split in zip(paths, splits, strict=True):
         parts = path[start:].lstrip("/").split("/")
-        if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
-            parts = parts[parts.index(split) + 1 :]
+        if split is not None:  # the split is a folder of its own in the export
+            at = next((parts.index(f) for n in _OF_SPLIT if (f := n.format(split)) in parts[:-1]), -1)
+            parts = parts[at + 1 :]
         while parts[0] in _IMAGES and len(parts) > 1:  # where formats have their images
             parts = parts[1:]
         first = name = "/".join(parts)

@@ -70,6 +70,9 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
+    scales_masks: ClassVar[bool] = (
+        False  # whether masks of another size than their image are resized; else they are skipped
+    )
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 
@@ -148,6 +151,7 @@ class FileFormat(ABC):
             self.unit,
             report,
             [*report.assumptions, *_assumptions(found, listed), *unread],
+            self.scales_masks,
         )
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:

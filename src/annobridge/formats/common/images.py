@@ -76,7 +76,7 @@ class Names:
                 # The item may have folders that the files lack: of a machine where the labels were made.
                 fits = [path for path in paths if _ends_with(wanted, _stem(path) if cut else path, False)]
             if len(fits) > 1 and split is not None:
-                fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
+                fits = [path for path in fits if _is_of_split(path, split)] or fits
             if len(fits) > 1:
                 fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
             if len(fits) == 1:
@@ -98,6 +98,11 @@ def original_name(name: str) -> str | None:
     """
     match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
     return match[1] if match else None
+
+
+def _is_of_split(path: str, split: str) -> bool:
+    """Whether a folder of a path is called as a split, or ends so, as ``WIDER_train``."""
+    return any(part == split or part.endswith(f"_{split}") for part in PurePosixPath(path).parts[:-1])
 
 
 def _at_the_root(paths: list[str]) -> list[str]:

@@ -1,0 +1,70 @@
+"""Folders of classes: formats that put the class of an image in front of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...exceptions import Unsupported
+from .archive import is_safe_name
+from .export import ExportData
+
+NO_LABEL = "no_label"  # the folder of images without a class
+_SHOWN = 20
+
+
+def split_name(name: str) -> tuple[str | None, str]:
+    """The first folder of a name, and the rest.
+
+    >>> split_name("car/cam 1/a.jpg"), split_name("a.jpg")
+    (('car', 'cam 1/a.jpg'), (None, 'a.jpg'))
+    """
+    folder, slash, rest = name.partition("/")
+    return (folder, rest) if slash else (None, name)
+
+
+def first_classes(data: ExportData, kinds: Sequence[str]) -> list[str | None]:
+    """The class of each item: that of its first label of the first of these kinds, then of the second, and so on."""
+    found: list[list[str | None]] = [[None] * data.items.num_rows for _ in kinds]
+    for part in data.parts():
+        for kind, classes in zip(kinds, found, strict=True):
+            rows = part.labels.filter(pc.and_(pc.equal(part.labels["kind"], kind), part.labels["label"].is_valid()))
+            for item, label in zip(rows["item"].to_pylist(), rows["label"].to_pylist(), strict=True):
+                if classes[item] is None:
+                    classes[item] = label
+    return [next((c for c in some if c is not None), None) for some in zip(*found, strict=True)]
+
+
+def further(labels: pa.Table) -> np.ndarray:
+    """Which labels are not the first of their item, of a table that is sorted by item."""
+    items = labels["item"].to_numpy()
+    result: np.ndarray = np.diff(items, prepend=-1) == 0
+    return result
+
+
+def require_folder_names(classes: Collection[str]) -> None:
+    """Raises ``Unsupported`` for classes that cannot be the name of a folder."""
+    odd = [c for c in classes if not is_safe_name(c) or "/" in c or ":" in c or c in (".", NO_LABEL) or "\n" in c]
+    if odd:
+        raise Unsupported(
+            "", [f"The class {name!r} cannot be the name of a folder; rename it." for name in odd[:_SHOWN]]
+        )
+
+
+def unique(names: Sequence[str], splits: Sequence[str | None]) -> list[str]:
+    """Names of which none is twice in one split, whatever their suffix: of two, the second gets a number."""
+    taken: set[tuple[str | None, str]] = set()
+    found = []
+    for name, split in zip(names, splits, strict=True):
+        folder, slash, base = name.rpartition("/")
+        stem, dot, suffix = base.rpartition(".") if "." in base[1:] else (base, "", "")
+        new, number = stem, 1
+        while (split, f"{folder}/{new}") in taken:
+            number += 1
+            new = f"{stem}_{number}"
+        taken.add((split, f"{folder}/{new}"))
+        found.append(f"{folder}{slash}{new}{dot}{suffix}")
+    return found
