@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ...exceptions import Unsupported
 from .archive import is_safe_name
 from .export import ExportData
+from .images import stem
 
 NO_LABEL = "no_label"  # the folder of images without a class
 _SHOWN = 20
@@ -59,12 +60,11 @@ def unique(names: Sequence[str], splits: Sequence[str | None]) -> list[str]:
     taken: set[tuple[str | None, str]] = set()
     found = []
     for name, split in zip(names, splits, strict=True):
-        folder, slash, base = name.rpartition("/")
-        stem, dot, suffix = base.rpartition(".") if "." in base[1:] else (base, "", "")
-        new, number = stem, 1
-        while (split, f"{folder}/{new}") in taken:
+        first = new = stem(name)
+        number = 1
+        while (split, new) in taken:
             number += 1
-            new = f"{stem}_{number}"
-        taken.add((split, f"{folder}/{new}"))
-        found.append(f"{folder}{slash}{new}{dot}{suffix}")
+            new = f"{first}_{number}"
+        taken.add((split, new))
+        found.append(new + name[len(first) :])
     return found

@@ -1,0 +1,208 @@
+"""VGGFace2 1.0: tables with one box and five landmarks for each image, in folders that are named after a class."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..exceptions import InvalidSource
+from .common import csv_rows
+from .common.archive import Archive
+from .common.class_folders import NO_LABEL, first_classes, further, require_folder_names, split_name, unique
+from .common.corners import upright
+from .common.export import ExportData, ExportPart
+from .common.fidelity import KEPT, Fidelity
+from .common.file_format import FileFormat, ReadOptions, WriteOptions
+from .common.images import image_names, stem
+from .common.items import Items, Shapes, frame_of
+from .common.report import ReadReport
+
+_FOLDER, _CLASSES = "bb_landmark", "labels.txt"
+_TABLE = re.compile(r"loose_(bb|landmark)_(.+)\.csv")
+_ID = "NAME_ID"
+_BOX = ("X", "Y", "W", "H")
+_POINTS = tuple(f"P{n}{axis}" for n in range(1, 6) for axis in "XY")
+_DEFAULT = "default"  # the subset of images without one
+_KINDS = ("box", "keypoints", "skeleton", "classification")  # in the order in which they give an image its class
+
+
+class VggFace2Format(FileFormat):
+    """Tables of boxes and of landmarks."""
+
+    name: ClassVar[str] = "vggface2"
+    title: ClassVar[str] = "VGGFace2"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        kinds={"box": KEPT, "keypoints": KEPT, "classification": KEPT, "skeleton": "written as keypoints"}, splits=True,
+        notes=(
+            "An image has one box, one set of five landmarks and one class, that of its folder; further ones are lost.",
+            "A rotated box is written as the upright one around it.",
+        ),
+    )  # fmt: skip
+
+    def detect(self, archive: Archive) -> str | None:
+        """Tables by their names."""
+        name = next(iter(_tables(archive)), None)
+        return f"{name[2]} is called as a table of VGGFace2" if name else None
+
+    def is_image(self, name: str) -> bool:
+        """All are: a class may be called "masks"."""
+        return True
+
+    def read(self, archive: Archive, items: Items, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """Each row of each table."""
+        tables = _tables(archive)
+        if not tables:
+            raise InvalidSource(
+                f"{str(archive.path)!r} has no {_FOLDER}/loose_bb_NAME.csv and no {_FOLDER}/loose_landmark_NAME.csv; "
+                "add them, or choose another format."
+            )
+        rows = _Rows(archive, items, report)
+        for what, split, name in tables:
+            yield from rows.read(name, split, what == "bb")
+
+    def image_folder(self, split: str | None) -> str:
+        """The folder of a subset; of its classes, the names of the items have the folders."""
+        return split or _DEFAULT
+
+    def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        """Put the class in front of the name of each item, and count what does not fit."""
+        classes = first_classes(data, _KINDS)
+        require_folder_names({name for name in classes if name is not None})
+        names = [
+            _in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)
+        ]
+        data.rename(unique(names, data.items["split"].to_pylist()))
+        data.lost += _losses(data, classes)
+
+    def write_files(self, data: ExportData, options: WriteOptions) -> None:
+        """Write two tables for each subset, and ``labels.txt``."""
+        (data.folder / _CLASSES).write_text("".join(f"{name}\n" for name in data.classes), "utf-8")
+        folder = data.folder / _FOLDER
+        folder.mkdir(exist_ok=True)
+        for split in data.splits:
+            with (
+                (folder / f"loose_bb_{split or _DEFAULT}.csv").open("w", encoding="utf-8", newline="") as box_file,
+                (folder / f"loose_landmark_{split or _DEFAULT}.csv").open("w", encoding="utf-8", newline="") as file,
+            ):
+                boxes, landmarks = csv.writer(box_file, lineterminator="\n"), csv.writer(file, lineterminator="\n")
+                boxes.writerow([_ID, *_BOX])
+                landmarks.writerow([_ID, *_POINTS])
+                for part in data.parts():
+                    for _, item, rows in ExportPart(part.first, part.items, upright(part.labels)).by_item():
+                        if item["split"] == split:
+                            _write_item(stem(str(item["name"])), _of_kinds(rows), boxes, landmarks)
+
+
+class _Rows:
+    """The rows of all tables. Rows of one image are of one item, whatever table they are in."""
+
+    def __init__(self, archive: Archive, items: Items, report: ReadReport) -> None:
+        self._archive, self._items, self._report = archive, items, report
+        self._files = {stem(name): name for name in image_names(archive)}
+        self._known: dict[tuple[str, str], int] = {}
+        self._shapes = Shapes()
+
+    def read(self, name: str, split: str, is_box: bool) -> Iterator[pa.Table]:
+        root = name.rpartition("/")[0].removesuffix(_FOLDER)
+        self._archive.opened.add(f"{root}{_CLASSES}")  # the classes are the folders
+        columns = _BOX if is_box else _POINTS
+        for places, texts in csv_rows.batches(self._archive, name, (_ID, *columns), self._report):
+            values = np.stack([csv_rows.floats(texts[column]) for column in columns], axis=1)
+            is_empty = np.all([pc.equal(texts[column], "").to_numpy(zero_copy_only=False) for column in columns], axis=0)
+            ids = texts[_ID].to_pylist()
+            for place, name_id, row, empty in zip(places.to_pylist(), ids, values, is_empty.tolist(), strict=True):
+                if name_id:
+                    self._add(root, split, name_id.replace("\\", "/"), None if empty else row, is_box, place)
+                else:
+                    self._report.skip(place, f"it has no {_ID}")
+            yield from self._shapes.take_full()
+        yield self._shapes.take()
+
+    def _add(
+        self, root: str, split: str, path: str, row: np.ndarray | None, is_box: bool, place: str
+    ) -> None:
+        folder, rest = split_name(path)
+        label = None if folder == NO_LABEL else folder
+        item = self._known.get((split, path))
+        if item is None:
+            file = next((self._files[p] for p in (f"{root}{split}/{path}", root + path) if p in self._files), None)
+            item = self._items.add(rest, None if split == _DEFAULT else split, frame=frame_of(rest), file=file)
+            self._known[split, path] = item
+        if row is None:
+            if not is_box and label is not None:
+                self._shapes.add(item, "classification", label, place=place)
+        elif not np.isfinite(row).all():
+            self._report.skip(place, "its numbers are not all there, or are no numbers")
+        elif is_box:
+            self._shapes.add(item, "box", label, bounding_box=row.tolist(), place=place)
+        else:
+            self._shapes.add(item, "keypoints", label, points=[row.reshape(5, 2).tolist()], place=place)
+
+
+def _write_item(name_id: str, rows: Mapping[str, pa.Table], boxes: Any, landmarks: Any) -> None:
+    if rows["boxes"].num_rows:
+        boxes.writerow([name_id, *rows["boxes"]["bounding_box"][0].as_py()])
+    # The row of the class comes first: readers refuse one that follows landmarks.
+    if rows["classes"].num_rows or not any(table.num_rows for table in rows.values()):
+        landmarks.writerow([name_id, *[""] * len(_POINTS)])
+    if rows["landmarks"].num_rows:
+        landmarks.writerow([name_id, *np.ravel(rows["landmarks"]["points"][0].as_py()[0]).tolist()])
+
+
+def _losses(data: ExportData, classes: Sequence[str | None]) -> list[str]:
+    """What does not fit in one row of each table for each image; ``classes`` are those of the images."""
+    lost = dict.fromkeys(("boxes", "landmarks", "classes", "others"), 0)
+    for part in data.parts():
+        for what, rows in _of_kinds(part.labels).items():
+            first = rows.filter(pa.array(~further(rows)))
+            lost[what] += rows.num_rows - first.num_rows
+            given = zip(first["item"].to_pylist(), first["label"].to_pylist(), strict=True)
+            lost["others"] += sum(classes[item] != label for item, label in given)
+        lost["landmarks"] += _unfit(part.labels)
+    sentences = {
+        "boxes": "boxes of images that have another one are lost.",
+        "landmarks": "sets of landmarks of images that have another one, or of other than five points, are lost.",
+        "classes": "classes of images that have another one are lost.",
+        "others": "labels get the class of another label of their image.",
+    }
+    return [f"{lost[what]:,} {said}" for what, said in sentences.items() if lost[what]]
+
+
+def _of_kinds(labels: pa.Table) -> dict[str, pa.Table]:
+    """The labels that go into each table."""
+    kinds = labels["kind"]
+    return {
+        "boxes": labels.filter(pc.equal(kinds, "box")),
+        "landmarks": _five(labels.filter(pc.is_in(kinds, pa.array(["keypoints", "skeleton"])))),
+        "classes": labels.filter(pc.and_(pc.equal(kinds, "classification"), labels["label"].is_valid())),
+    }
+
+
+def _five(labels: pa.Table) -> pa.Table:
+    """The labels of five points, none of which is missing."""
+    points = labels["points"].to_pylist()
+    return labels.filter(pa.array([len(p[0]) == 5 and bool(np.isfinite(p).all()) for p in points], pa.bool_()))
+
+
+def _unfit(labels: pa.Table) -> int:
+    rows = labels.filter(pc.is_in(labels["kind"], pa.array(["keypoints", "skeleton"])))
+    return int(rows.num_rows - _five(rows).num_rows)
+
+
+def _tables(archive: Archive) -> list[tuple[str, str, str]]:
+    """What, the subset and the name of each table; landmarks first."""
+    matches = [(_TABLE.fullmatch(name.rpartition("/")[2]), name) for name in archive.by_suffix.get(".csv", ())]
+    return sorted(((m[1], m[2], name) for m, name in matches if m), reverse=True)
+
+
+def _in_folder(name: str, class_: str | None) -> str:
+    """A name in the folder of its class; one that is there, or in that of no class, stays."""
+    folder, rest = split_name(name)
+    wanted = class_ or NO_LABEL
+    return f"{wanted}/{rest if folder in (wanted, NO_LABEL) else name}"
