@@ -1,0 +1,70 @@
+"""The format Open Images V6: how it is recognised, and what survives in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pyarrow as pa
+
+from ...exceptions import InvalidSource
+from ..common.archive import Archive
+from ..common.export import ExportData
+from ..common.fidelity import KEPT, Fidelity
+from ..common.file_format import FileFormat, ReadOptions, WriteOptions
+from ..common.items import Items
+from ..common.report import ReadReport
+from ..common.source import RELATIVE
+from ..common.voc_write import flat_names
+from .read import Reader
+from .tables import DEFAULT, FLAGS, tables
+from .write import AS_MASKS, write
+
+
+class OpenImagesFormat(FileFormat):
+    """Tables of boxes, classes and masks."""
+
+    name: ClassVar[str] = "open-images"
+    title: ClassVar[str] = "Open Images V6"
+    unit: ClassVar[str] = RELATIVE
+    scales_masks: ClassVar[bool] = True  # those of the original are smaller than their images
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        kinds={"box": KEPT, "classification": KEPT, "mask": KEPT, **dict.fromkeys(AS_MASKS, "painted as masks")},
+        attributes=frozenset({*FLAGS.values(), "source", "box_id", "predicted_iou", "clicks"}), confidence=True, splits=True,
+        holes=True, parts=True,
+        notes=(
+            "Boxes and classes without a confidence are read back with 1, and masks without one.",
+            "Boxes and classes have the attribute source, boxes those that begin with \"is\", occluded and truncated, masks the others.",
+            "Masks without a box_id get one. The attribute group ties masks to boxes, with other numbers when it is read back.",
+            "A rotated box is written as the upright one around it.",
+        ),
+    )  # fmt: skip
+
+    def detect(self, archive: Archive) -> str | None:
+        """A table by its header."""
+        found = next(iter(tables(archive)), None)
+        return f"{found.name} has the columns of Open Images' {found.kind}" if found else None
+
+    def read(self, archive: Archive, items: Items, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
+        """The tables of images, masks, boxes and classes."""
+        if not tables(archive):
+            raise InvalidSource(
+                f"{str(archive.path)!r} has no table with the columns of Open Images, as ImageID and LabelName; "
+                "add it, or choose another format."
+            )
+        yield from Reader(archive, items, report).read()
+
+    def image_folder(self, split: str | None) -> str:
+        """The folder of a subset."""
+        return f"images/{split or DEFAULT}"
+
+    def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        """Give images ids that are unique in all subsets, and count what cannot be written."""
+        flat_names(data)
+        lost = sum(table["label"].null_count for table in data.label_tables())
+        if lost:
+            data.lost.append(f"{lost:,} labels without a class cannot be written, and are left out.")
+
+    def write_files(self, data: ExportData, options: WriteOptions) -> None:
+        """Write the tables and the masks."""
+        write(data)
