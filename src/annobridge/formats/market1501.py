@@ -27,7 +27,9 @@ _BOXES, _QUERY = "bounding_box_", "query"
 _LIST = re.compile(r"images_(.+)\.txt")
 _NAME = re.compile(r"(-?\d{1,18})_c(\d{1,9})s(\d{1,9})_(\d{1,18})_(\d{1,9})(.*)")
 _NUMBERS = ("camera_id", "track_id", "frame_id", "bbox_id")
-_LEFT_OUT = frozenset({"gt_bbox", "gt_query"})  # further folders of the original, with the same images in other sections
+_LEFT_OUT = frozenset(
+    {"gt_bbox", "gt_query"}
+)  # further folders of the original, with the same images in other sections
 _DEFAULT = "default"  # the subset of images without one
 
 
@@ -51,7 +53,7 @@ class MarketFormat(FileFormat):
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"classification": KEPT}, attributes=frozenset({"person_id", "query", *_NUMBERS}), splits=True,
         notes=(
-            f"A class of an image with the attribute person_id is written; it is read back as {LABEL!r}, with all of the attributes.",
+            f"Classes of images with a person_id are written; they are read back as {LABEL!r}, with all of these attributes.",
             "Images get the names of Market-1501, with their own name at the end.",
         ),
     )  # fmt: skip
@@ -94,9 +96,7 @@ class MarketFormat(FileFormat):
             folder = _folder_of(name)
             if name not in named and folder is not None and self.is_image(name):
                 path = name[name.index(f"{folder}/") :]
-                _add(
-                    items, shapes, path, folder.removeprefix(_BOXES), name, archive.where(name), options.first_camera
-                )
+                _add(items, shapes, path, folder.removeprefix(_BOXES), name, archive.where(name), options.first_camera)
             yield from shapes.take_full()
         yield shapes.take()
 
@@ -145,9 +145,7 @@ def _folder_of(name: str) -> str | None:
     return next((f for f in folders if f == _QUERY or (f.startswith(_BOXES) and f != _BOXES)), None)
 
 
-def _add(
-    items: Items, shapes: Shapes, path: str, split: str, file: str | None, place: str, first_camera: int
-) -> None:
+def _add(items: Items, shapes: Shapes, path: str, split: str, file: str | None, place: str, first_camera: int) -> None:
     """Add an image by its path from the folder of its subset on."""
     folder, rest = split_name(path)
     inside, slash, base = rest.rpartition("/")

@@ -74,9 +74,7 @@ class VggFace2Format(FileFormat):
         """Put the class in front of the name of each item, and count what does not fit."""
         classes = first_classes(data, _KINDS)
         require_folder_names({name for name in classes if name is not None})
-        names = [
-            _in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)
-        ]
+        names = [_in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)]
         data.rename(unique(names, data.items["split"].to_pylist()))
         data.lost += _losses(data, classes)
 
@@ -114,7 +112,7 @@ class _Rows:
         columns = _BOX if is_box else _POINTS
         for places, texts in csv_rows.batches(self._archive, name, (_ID, *columns), self._report):
             values = np.stack([csv_rows.floats(texts[column]) for column in columns], axis=1)
-            is_empty = np.all([pc.equal(texts[column], "").to_numpy(zero_copy_only=False) for column in columns], axis=0)
+            is_empty = csv_rows.is_empty([texts[column] for column in columns])
             ids = texts[_ID].to_pylist()
             for place, name_id, row, empty in zip(places.to_pylist(), ids, values, is_empty.tolist(), strict=True):
                 if name_id:
@@ -124,9 +122,7 @@ class _Rows:
             yield from self._shapes.take_full()
         yield self._shapes.take()
 
-    def _add(
-        self, root: str, split: str, path: str, row: np.ndarray | None, is_box: bool, place: str
-    ) -> None:
+    def _add(self, root: str, split: str, path: str, row: np.ndarray | None, is_box: bool, place: str) -> None:
         folder, rest = split_name(path)
         label = None if folder == NO_LABEL else folder
         item = self._known.get((split, path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,9 +19,12 @@ from .report import ReadReport
 
 _HEAD = 1 << 16  # bytes in which the header is looked for
 _BLOCK = 1 << 20  # bytes of a batch, and most of a row
+_RAGGED = 100_000  # rows that are kept
+_WRONG_COUNT = "its row has another number of cells than the header"
 _DELIMITERS = ",;\t"
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 def header(archive: Archive, name: str) -> tuple[list[str], str]:
@@ -54,11 +57,13 @@ def cells(line: str) -> tuple[list[str], str]:
 
 
 def batches(
-    archive: Archive, name: str, wanted: Sequence[str], report: ReadReport, columns: Sequence[str] | None = None
-) -> Iterator[tuple[pa.StringArray, dict[str, pa.StringArray]]]:
+    archive: Archive, name: str, wanted: Sequence[str], report: ReadReport, columns: Sequence[str] | None = None,
+    ragged: bool = False,
+) -> Iterator[tuple[pa.StringArray, dict[str, pa.StringArray]]]:  # fmt: skip
     """The rows of a file, some thousands at a time: where each row is, for messages, and the wanted columns as texts.
 
-    A column that the file lacks is all ``""``. Rows with another number of cells than the header are skipped in the report.
+    A column that the file lacks is all ``""``. Rows with another number of cells than the header are skipped in the report, if
+    they are not ``ragged``.
 
     Args:
         archive: The archive.
@@ -66,6 +71,7 @@ def batches(
         wanted: The names of columns.
         report: Where skipped rows go.
         columns: The names of all columns, in a file without a header.
+        ragged: Whether a row may lack cells behind the wanted columns, or have more of them.
     """
     where = archive.where(name)
     found, delimiter = header(archive, name)
@@ -79,13 +85,17 @@ def batches(
             )
         return
     kept = [column for column in wanted if column in named]
-    lines = _Lines(where, 1 if columns is not None else 2, report)
+    lines = _Lines(where, 1 if columns is not None else 2, report, ragged)
     with archive.open(name) as stream:
         try:
             for batch in _reader(stream, named, kept, delimiter, lines):
                 texts = {column: batch.column(column) for column in kept}
                 empty = pa.repeat("", batch.num_rows)
                 yield lines.take(batch.num_rows), {column: texts.get(column, empty) for column in wanted}
+            if lines.ragged:
+                yield lines.parsed(
+                    [named.index(column) if column in kept else -1 for column in wanted], delimiter, wanted
+                )
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
                 raise InvalidSource(
@@ -112,15 +122,36 @@ def _reader(
 class _Lines:
     """The numbers of the lines of a file, without those that were skipped."""
 
-    def __init__(self, where: str, first: int, report: ReadReport) -> None:
-        self.next, self._where, self._report = first, where, report
+    def __init__(self, where: str, first: int, report: ReadReport, keeps: bool) -> None:
+        self.next, self._where, self._report, self._keeps = first, where, report, keeps
         self._skipped: list[int] = []
+        self.ragged: list[tuple[str, str]] = []  # place and text of rows that are to be parsed by themselves
 
     def skip(self, row: Any) -> str:
         """Called for a row with a wrong number of cells."""
-        self._report.skip(f"{self._where} line {row.number}", "its row has another number of cells than the header")
+        place = f"{self._where} line {row.number}"
+        if self._keeps and len(self.ragged) < _RAGGED:
+            self.ragged.append((place, row.text))
+        else:
+            self._report.skip(place, _WRONG_COUNT)
         self._skipped.append(row.number)
         return "skip"
+
+    def parsed(
+        self, at: Sequence[int], delimiter: str, wanted: Sequence[str]
+    ) -> tuple[pa.StringArray, dict[str, pa.StringArray]]:
+        """The ragged rows, as a batch."""
+        places, rows = [], []
+        for place, text in self.ragged:
+            found = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+            if max(at) < len(found):
+                places.append(place)
+                rows.append([found[n] if n >= 0 else "" for n in at])
+            else:
+                self._report.skip(place, _WRONG_COUNT)
+        columns = zip(*rows, strict=True) if rows else [()] * len(wanted)
+        texts = {name: pa.array(values, pa.string()) for name, values in zip(wanted, columns, strict=True)}
+        return pa.array(places, pa.string()), texts
 
     def take(self, count: int) -> pa.StringArray:
         """Where the next rows are."""
@@ -143,6 +174,29 @@ def floats(texts: pa.StringArray) -> Floats:
     except pa.ArrowInvalid:
         values = np.array([_float(text) for text in filled.to_pylist()], np.float64)
     return values
+
+
+def good_rows(places: pa.StringArray, wrong: Mapping[str, Bools], report: ReadReport) -> Bools:
+    """Which rows of a batch are good. The others are skipped in the report, each with the first reason that holds; those for
+    which the reason is ``""``, in silence.
+    """
+    good = np.ones(len(places), bool)
+    for reason, where in wrong.items():
+        for at in np.flatnonzero(where & good).tolist() if reason else ():
+            report.skip(places[at].as_py(), reason)
+        good &= ~where
+    return good
+
+
+def not_finite(values: Floats) -> Bools:
+    """Which rows of an array have a value that is no finite number."""
+    return np.asarray((~np.isfinite(values)).any(axis=1))
+
+
+def is_empty(texts: Sequence[pa.StringArray]) -> Bools:
+    """Which rows have nothing but empty cells."""
+    result: Bools = np.logical_and.reduce([pc.equal(column, "").to_numpy(zero_copy_only=False) for column in texts])
+    return result
 
 
 def _float(text: str | None) -> float:

@@ -34,7 +34,7 @@ class OpenImagesFormat(FileFormat):
         holes=True, parts=True,
         notes=(
             "Boxes and classes without a confidence are read back with 1, and masks without one.",
-            "Boxes and classes have the attribute source, boxes those that begin with \"is\", occluded and truncated, masks the others.",
+            "Boxes have the attributes of flags and source, classes have source, masks the others.",
             "Masks without a box_id get one. The attribute group ties masks to boxes, with other numbers when it is read back.",
             "A rotated box is written as the upright one around it.",
         ),

@@ -35,8 +35,7 @@ from .tables import (
 )
 
 _APART = "\x1f"  # between texts that are looked at together
-_DIGITS = 6  # of the boxes of masks in the original
-_EXACT = 5  # decimals by which they are compared
+_DECIMALS = 5  # by which the boxes of masks are compared; the original has 6
 _BOXES_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence", *BOX, *FLAGS)
 _LABELS_COLUMNS = ("ImageID", "Source", "LabelName", "Confidence")
 _MASKS_COLUMNS = ("ImageID", "LabelName", "MaskPath", "BoxID", *MASK_BOX, "PredictedIoU", "Clicks")
@@ -58,21 +57,23 @@ class Reader:
         self._pngs: dict[str, list[str]] = defaultdict(list)
         for name in archive.by_suffix.get(".png", ()):
             self._pngs[name.rpartition("/")[2]].append(name)
-        archive.opened.update(name for name in archive.names if name.endswith(HIERARCHY))  # classes have no parents here
+        archive.opened.update(
+            name for name in archive.names if name.endswith(HIERARCHY)
+        )  # classes have no parents here
 
     def read(self) -> Iterator[pa.Table]:
         """All shapes."""
         verbs = {IMAGES: self._images, MASKS: self._masks, BOXES: self._boxes, LABELS: self._labels}
         columns = {IMAGES: ("ImageID", "Subset"), MASKS: _MASKS_COLUMNS, BOXES: _BOXES_COLUMNS, LABELS: _LABELS_COLUMNS}
         for table in tables(self._archive):
-            rows = csv_rows.batches(self._archive, table.name, columns.get(table.kind, ("ImageID",)), self._report)
+            wanted = columns.get(table.kind, ("ImageID",))
+            is_list = table.kind == IMAGES  # titles may have commas
+            rows = csv_rows.batches(self._archive, table.name, wanted, self._report, ragged=is_list)
             for places, texts in rows:
                 if table.kind in verbs:
                     yield from verbs[table.kind](table, places, texts)
                 else:
-                    self._report.skip(
-                        self._archive.where(table.name), "relationships are not read", len(places)
-                    )
+                    self._report.skip(self._archive.where(table.name), "relationships are not read", len(places))
 
     def _images(self, table: Table, places: pa.StringArray, texts: Texts) -> Iterator[pa.Table]:
         has_subsets = "Subset" in table.columns
@@ -114,24 +115,15 @@ class Reader:
             self._report.note("labels have a class that is not among the class descriptions", at.null_count)
         return pc.coalesce(shown.take(at), pc.if_else(pc.equal(texts, ""), None, texts))
 
-    def _kept(self, places: pa.StringArray, wrong: dict[str, np.ndarray]) -> np.ndarray:
-        """Which rows are kept; the others are skipped with the reason."""
-        good = np.ones(len(places), bool)
-        for reason, where in wrong.items():
-            for at in np.flatnonzero(where & good).tolist():
-                self._report.skip(places[at].as_py(), reason)
-            good &= ~where
-        return good
-
     def _boxes(self, table: Table, places: pa.StringArray, texts: Texts) -> Iterator[pa.Table]:
         items, labels = self._numbers(table, texts["ImageID"]), self._label(texts["LabelName"])
         left, right, top, bottom = (csv_rows.floats(texts[name]) for name in BOX)
         boxes = np.stack([left, top, right - left, bottom - top], axis=1)
-        good = self._kept(places, {
+        good = csv_rows.good_rows(places, {
             "it has no ImageID": items < 0,
             "it has no LabelName": labels.is_null().to_numpy(zero_copy_only=False),
-            "a coordinate is no finite number": ~np.isfinite(boxes).all(axis=1),
-        })  # fmt: skip
+            "a coordinate is no finite number": csv_rows.not_finite(boxes),
+        }, self._report)  # fmt: skip
         groups = self._group_numbers(items, labels, np.stack([left, right, top, bottom], axis=1))
         confidence, score = _confidence(texts["Confidence"])
         flags = [texts[name] for name in FLAGS]
@@ -146,7 +138,9 @@ class Reader:
     def _labels(self, table: Table, places: pa.StringArray, texts: Texts) -> Iterator[pa.Table]:
         items, labels = self._numbers(table, texts["ImageID"]), self._label(texts["LabelName"])
         missing = labels.is_null().to_numpy(zero_copy_only=False)
-        good = self._kept(places, {"it has no ImageID": items < 0, "it has no LabelName": missing})
+        good = csv_rows.good_rows(
+            places, {"it has no ImageID": items < 0, "it has no LabelName": missing}, self._report
+        )
         confidence, score = _confidence(texts["Confidence"])
         absent = pc.sum(pc.equal(confidence, 0.0).cast(pa.int64())).as_py() or 0
         self._report.note("classes of images have a confidence of 0: they are not on the image", absent)
@@ -207,7 +201,7 @@ class Reader:
 
 
 def _key(item: int, label: str, box: Sequence[float]) -> tuple[Any, ...]:
-    return (int(item), label, *(round(value, _EXACT) for value in box))
+    return (int(item), label, *(round(value, _DECIMALS) for value in box))
 
 
 def _confidence(texts: pa.StringArray) -> tuple[pa.Array, pa.StringArray]:
@@ -232,7 +226,5 @@ def _made(texts: Sequence[str]) -> list[dict[str, str]] | None:
         values["score"] = float(number) if np.isfinite(number) else score
     if rest:
         values["group"] = int(rest[0]) if rest[0] else None
-        values |= {
-            name: _FLAG.get(text.lower()) for name, text in zip(FLAGS.values(), rest[1:], strict=True)
-        }
+        values |= {name: _FLAG.get(text.lower()) for name, text in zip(FLAGS.values(), rest[1:], strict=True)}
     return attribute_list(values) or None
