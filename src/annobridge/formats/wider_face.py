@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from ..core.media import PICTURES
+from ..core.rows import attributes as attribute_list
 from ..exceptions import InvalidSource
 from .common.archive import Archive
 from .common.class_folders import NO_LABEL, first_classes, further, require_folder_names, split_name, unique
@@ -126,6 +128,7 @@ class _List:
         self._split, self._images = split, f"{root}WIDER_{split or _DEFAULT}/images/"
         classes = f"{root}{_CLASSES}"
         self._classes = [line.strip() for _, line in archive.lines(classes)] if classes in archive else None
+        self._described = lru_cache(4_096)(self._describe)  # few combinations are in a file
         self._shapes = Shapes()
         self._item: int | None = None
         self._left = 0  # boxes that the count says are still to come
@@ -175,8 +178,12 @@ class _List:
         if not all(map(math.isfinite, box)):
             self._report.skip(place, "a coordinate is not a finite number")
             return
-        attributes, label = _described(words[4:], self._classes or ())
+        attributes, label = self._described(" ".join(words[4:]))
         self._shapes.add(item, "box", label, attributes, bounding_box=box, place=place)
+
+    def _describe(self, text: str) -> tuple[list[dict[str, str]], str]:
+        attributes, label = _described(text.split(), self._classes or ())
+        return attribute_list(attributes), label
 
 
 def _lists(archive: Archive) -> dict[str, str | None]:
