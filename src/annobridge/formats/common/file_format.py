@@ -70,9 +70,7 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
-    scales_masks: ClassVar[bool] = (
-        False  # whether masks of another size than their image are resized; else they are skipped
-    )
+    scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 
