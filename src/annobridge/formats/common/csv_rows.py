@@ -33,16 +33,21 @@ def header(archive: Archive, name: str) -> tuple[list[str], str]:
 
 
 def head(archive: Archive, name: str, count: int) -> list[tuple[list[str], str]]:
-    """The cells of the first lines that are not blank, each with the delimiter."""
+    """The cells of the first lines that are not blank, each with the delimiter; up to the first that is no text."""
     with archive.open(name) as stream:
         data = stream.read(_HEAD)
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     whole = lines if len(data) < _HEAD else lines[:-1]
-    try:
-        texts = [line.decode() for line in [line for line in whole if line.strip()][:count]]
-    except UnicodeDecodeError:
-        return []
-    return [] if any("\0" in text for text in texts) else [cells(text) for text in texts]
+    found = []
+    for line in [line for line in whole if line.strip()][:count]:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            break
+        if "\0" in text:
+            break
+        found.append(cells(text))
+    return found
 
 
 def cells(line: str) -> tuple[list[str], str]:
