@@ -74,7 +74,9 @@ def test_classes_and_attributes_of_cvat(tmp_path: Path, line: str, label: str, a
 def test_images_without_a_count_and_a_plain_list(tmp_path: Path) -> None:
     image(tmp_path / "WIDER_test/images/no_label/a.jpg")
     image(tmp_path / "WIDER_test/images/car/b.jpg")
-    files(tmp_path, {"wider_face_split/wider_face_test_filelist.txt": "no_label/a.jpg\ncar\\b.jpg\n", "labels.txt": "car"})
+    files(
+        tmp_path, {"wider_face_split/wider_face_test_filelist.txt": "no_label/a.jpg\ncar\\b.jpg\n", "labels.txt": "car"}
+    )
     samples, (row,), _ = read(WIDER, tmp_path)
     assert len(samples) == 2
     assert (row["kind"], row["label"], row["image"]) == ("classification", "car", "b.jpg")
