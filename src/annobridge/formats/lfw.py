@@ -81,10 +81,11 @@ class LfwFormat(FileFormat):
         """Put the person in front of the name of each item, and count what does not fit."""
         classes = first_classes(data, ["classification"])
         require_folder_names({name for name in classes if name is not None})
-        names = [
-            _in_folder(name, person, set(data.classes))
-            for name, person in zip(data.items["name"].to_pylist(), classes, strict=True)
-        ]
+        people, before = set(data.classes), data.items["name"].to_pylist()
+        names = [_in_folder(name, person, people) for name, person in zip(before, classes, strict=True)]
+        moved = sum(person is None and old != new for old, new, person in zip(before, names, classes, strict=True))
+        if moved:
+            data.notes.append(f"{moved:,} images without a person are in a folder of its name; they were renamed.")
         data.rename(unique(names, data.items["split"].to_pylist()))
         lost = dict.fromkeys(_LOST, 0)
         for part in data.parts():
@@ -156,11 +157,12 @@ class _Subset:
 
     def _lines(self, base: str) -> Iterator[tuple[str, list[str]]]:
         """Place and cells of each line but those that count, at the beginning."""
-        name = self._folder + base
+        name, most = self._folder + base, 2 if base == _PAIRS else 1  # numbers in a line that counts
         if name in self._archive:
             for number, line in self._archive.lines(name):
                 cells = [cell.strip() for cell in line.strip("\r\n").rstrip().split("\t")]
-                if number > 2 or not all(map(str.isdecimal, cells)):
+                is_count = number <= 2 and all(map(str.isdecimal, cells)) and len(cells) <= most
+                if not is_count:
                     yield f"{self._archive.where(name)} line {number}", cells
 
     def _read_people(self) -> set[str] | None:
@@ -185,7 +187,7 @@ class _Subset:
         if not all(cells):
             self._report.skip(place, "it has an empty cell")
         elif len(cells) == 1:
-            self._image(*self._person(cells[0]), place)
+            self._image(*self._person(stem(cells[0])), place)
         elif len(cells) == 3:
             person, first, second = cells
             image = self._image(person, _numbered(person, first), place)
@@ -245,9 +247,9 @@ class _Lists:
                 second = f"{folder}\t{_counted(folder, rest)}" if folder in self._classes else f"{_NOBODY}\t{other}"
                 self._negative.append(f"{person}\t{own}\t{second}")
             if not any(pairs.values()):
-                self._plain.append(path)
+                self._plain.append(_apart(path))
         else:
-            self._plain.append(path)
+            self._plain.append(_apart(path))
         for points in _of_kinds(labels, "keypoints", "skeleton")["points"].to_pylist():
             numbers = np.ravel(points[0]).tolist()
             if np.isfinite(numbers).all():
@@ -286,16 +288,22 @@ def _from_person(path: str, people: set[str] | None) -> str:
 def _numbered(person: str, name: str) -> str:
     """The name of an image that a number stands for.
 
-    >>> _numbered("Ann_Lee", "7"), _numbered("Ann_Lee", "party")
-    ('Ann_Lee_0007', 'party')
+    >>> _numbered("Ann_Lee", "7"), _numbered("Ann_Lee", "party"), _numbered("Ann_Lee", "7.jpg")
+    ('Ann_Lee_0007', 'party', '7')
     """
-    return f"{person}_{int(name):04d}" if name.isdecimal() and len(name) < 10 else name
+    return f"{person}_{int(name):04d}" if name.isdecimal() and len(name) < 10 else stem(name)
 
 
 def _counted(person: str | None, name: str) -> str:
-    """The opposite: a number for a name that it stands for."""
+    """The opposite: a number for a name that it stands for. A name that is a number itself gets a suffix."""
     match = re.fullmatch(rf"{re.escape(person or '')}_(\d{{4,9}})", name)
-    return str(int(match[1])) if match and _numbered(person or "", str(int(match[1]))) == name else name
+    if match and _numbered(person or "", str(int(match[1]))) == name:
+        return str(int(match[1]))
+    return _apart(name)
+
+
+def _apart(name: str) -> str:
+    return f"{name}.jpg" if name.isdecimal() else name
 
 
 def _references(value: Any) -> list[str]:
@@ -314,13 +322,9 @@ def _of_kinds(labels: pa.Table, *kinds: str) -> pa.Table:
 
 
 def _in_folder(name: str, person: str | None, people: set[str]) -> str:
-    """A name in the folder of its person. One without a person is in no folder that is called as a person, and no name is a
-    number, which would stand for another name.
-    """
+    """A name in the folder of its person. One without a person is in no folder that is called as a person."""
     name = _BREAKS.sub(" ", name)
     folder, rest = split_name(name)
     if person is None:
         return name.replace("/", "_", 1) if folder in people else name
-    if folder == person:
-        name = rest
-    return f"{person}/{person}_{name}" if stem(name).isdecimal() else f"{person}/{name}"
+    return f"{person}/{rest if folder == person else name}"

@@ -108,7 +108,7 @@ class MarketFormat(FileFormat):
         """Give the items the names that say what their labels say."""
         assert isinstance(options, MarketWriteOptions)  # noqa: S101 - the options of this format
         used: Counter[tuple[str, int, int]] = Counter()
-        names, nobody, further = [], 0, 0
+        names, nobody, further, renamed = [], 0, 0, 0
         for part in data.parts():
             for _, item, labels in part.by_item():
                 rows = labels.filter(pc.equal(labels["kind"], "classification")).to_pylist()
@@ -119,8 +119,15 @@ class MarketFormat(FileFormat):
                     is_query = attribute_of(persons[0], "query") is True
                     folder = _QUERY if is_query else folder
                     name = _named(name, persons[0], options.first_camera, used)
+                elif _NAME.fullmatch(stem(name.rpartition("/")[2])):
+                    inside, slash, base = name.rpartition("/")
+                    name, renamed = f"{inside}{slash}_{base}", renamed + 1
                 names.append(f"{folder}/{name}")
         data.rename(unique(names, [None] * len(names)))  # queries of all splits are in one folder
+        if renamed:
+            data.notes.append(
+                f"{renamed:,} images without a person have a name that says who is on them; they were renamed."
+            )
         if nobody:
             data.lost.append(f"{nobody:,} classes of images have no person_id, and are left out.")
         if further:
@@ -171,11 +178,10 @@ def _named(name: str, row: Mapping[str, Any], first_camera: int, used: Counter[t
     frame = _whole(row, "frame_id", used[key])
     used[key] = max(used[key], frame + 1)
     new = f"{person}_c{camera}s{track}_{frame:06d}_{_whole(row, 'bbox_id', 0):02d}"
-    match = _NAME.fullmatch(own)
-    if match is not None:
-        new += match[6]
-    else:  # the name stays at the end; an underscore keeps it apart from the numbers
-        new += f"_{own}" if own[:1] == "_" or own[:1].isdecimal() else own
+    if own.startswith(new):
+        return name
+    # The name stays at the end; an underscore keeps it apart from the numbers.
+    new += f"_{own}" if own[:1] in "_-" or own[:1].isdecimal() else own
     return f"{folder}{slash}{new}{suffix}"
 
 

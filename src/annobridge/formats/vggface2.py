@@ -72,7 +72,7 @@ class VggFace2Format(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Put the class in front of the name of each item, and count what does not fit."""
-        classes = first_classes(data, _KINDS)
+        classes = first_classes(data, _KINDS, _fitting)
         require_folder_names({name for name in classes if name is not None})
         names = [_in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)]
         data.rename(unique(names, data.items["split"].to_pylist()))
@@ -160,7 +160,7 @@ def _losses(data: ExportData, classes: Sequence[str | None]) -> list[str]:
             lost[what] += rows.num_rows - first.num_rows
             given = zip(first["item"].to_pylist(), first["label"].to_pylist(), strict=True)
             lost["others"] += sum(classes[item] != label for item, label in given)
-        lost["landmarks"] += _unfit(part.labels)
+        lost["landmarks"] += part.labels.num_rows - _fitting(part.labels).num_rows
     sentences = {
         "boxes": "boxes of images that have another one are lost.",
         "landmarks": "sets of landmarks of images that have another one, or of other than five points, are lost.",
@@ -172,23 +172,21 @@ def _losses(data: ExportData, classes: Sequence[str | None]) -> list[str]:
 
 def _of_kinds(labels: pa.Table) -> dict[str, pa.Table]:
     """The labels that go into each table."""
+    labels = _fitting(labels)
     kinds = labels["kind"]
     return {
         "boxes": labels.filter(pc.equal(kinds, "box")),
-        "landmarks": _five(labels.filter(pc.is_in(kinds, pa.array(["keypoints", "skeleton"])))),
+        "landmarks": labels.filter(pc.is_in(kinds, pa.array(["keypoints", "skeleton"]))),
         "classes": labels.filter(pc.and_(pc.equal(kinds, "classification"), labels["label"].is_valid())),
     }
 
 
-def _five(labels: pa.Table) -> pa.Table:
-    """The labels of five points, none of which is missing."""
+def _fitting(labels: pa.Table) -> pa.Table:
+    """The labels without sets of other than five points, or of which one is missing."""
     points = labels["points"].to_pylist()
-    return labels.filter(pa.array([len(p[0]) == 5 and bool(np.isfinite(p).all()) for p in points], pa.bool_()))
-
-
-def _unfit(labels: pa.Table) -> int:
-    rows = labels.filter(pc.is_in(labels["kind"], pa.array(["keypoints", "skeleton"])))
-    return int(rows.num_rows - _five(rows).num_rows)
+    is_set = pc.is_in(labels["kind"], pa.array(["keypoints", "skeleton"])).to_pylist()
+    good = [not s or (len(p[0]) == 5 and bool(np.isfinite(p).all())) for s, p in zip(is_set, points, strict=True)]
+    return labels.filter(pa.array(good, pa.bool_()))
 
 
 def _tables(archive: Archive) -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +27,21 @@ def split_name(name: str) -> tuple[str | None, str]:
     return (folder, rest) if slash else (None, name)
 
 
-def first_classes(data: ExportData, kinds: Sequence[str]) -> list[str | None]:
-    """The class of each item: that of its first label of the first of these kinds, then of the second, and so on."""
+def first_classes(
+    data: ExportData, kinds: Sequence[str], fitting: Callable[[pa.Table], pa.Table] = lambda labels: labels
+) -> list[str | None]:
+    """The class of each item: that of its first label of the first of these kinds, then of the second, and so on.
+
+    Args:
+        data: The export.
+        kinds: The kinds of labels that count.
+        fitting: Gives those of some labels that are written; all by default.
+    """
     found: list[list[str | None]] = [[None] * data.items.num_rows for _ in kinds]
     for part in data.parts():
+        labels = fitting(part.labels)
         for kind, classes in zip(kinds, found, strict=True):
-            rows = part.labels.filter(pc.and_(pc.equal(part.labels["kind"], kind), part.labels["label"].is_valid()))
+            rows = labels.filter(pc.and_(pc.equal(labels["kind"], kind), labels["label"].is_valid()))
             for item, label in zip(rows["item"].to_pylist(), rows["label"].to_pylist(), strict=True):
                 if classes[item] is None:
                     classes[item] = label
