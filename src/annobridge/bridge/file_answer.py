@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
-from ..core.labels import LABELS, REMOTE, conform
-from ..core.merge.partial_answer import Completed, complete
+from ..core.labels import REMOTE
+from ..core.merge.partial_answer import Completed, attribute_types, complete
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
+from ..formats.common.answer import ANSWER, labels_of
 from ..formats.common.file_format import FileFormat
 from ..formats.common.images import KNOWN
-from ..formats.common.source import LabelSource
 from ..settings import config
 from ..store.by_task import ByTask
 from ..store.run import Run
@@ -73,7 +73,9 @@ class FileAnswer:
                 f"None of the images of {str(self._path)!r} is one of the run {self._run.anno_key!r}, so nothing was loaded; "
                 "give the export of this run, with the names that the images were sent with."
             )
-        self._labels = self._tasks.by_sample(_ROWS, _batches(source))
+        self._labels = self._tasks.by_sample(
+            ANSWER, (batch for rows in labels_of(source) for batch in rows.to_batches())
+        )
         self._source_notes = [*source.assumptions, *source.notes]
         self._completed: dict[str, Completed] = {}
 
@@ -86,8 +88,10 @@ class FileAnswer:
         ids = self._tasks.sample_ids[number]
         there = ids.filter(pc.is_in(ids, value_set=self._samples))
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
-        theirs = conform(self._labels.get(number), _LOOSE, remote_id=None)
-        found = complete(base, theirs, self._format.fidelity.holds(), self._run.schema, self._sizes(theirs))
+        theirs = self._labels.get(number).combine_chunks()
+        found = complete(
+            base, theirs, self._format.fidelity.holds(), attribute_types(self._run.schema), self._sizes(theirs)
+        )
         self._completed[receipt.task] = found
         return Download(found.labels, there)
 
@@ -98,20 +102,18 @@ class FileAnswer:
         for found in self._completed.values():
             counts += found.counts
             ambiguous += found.ambiguous
+        total = Completed(REMOTE.empty_table(), counts, ambiguous)
         return [
             f"The answer was read from {str(self._path)!r} as {self._format.title}.",
             *self._source_notes,
-            *Completed(REMOTE.empty_table(), counts, ambiguous).notes(),
+            total.summary(),
+            *total.notes(),
         ]
 
     def _sizes(self, theirs: pa.Table) -> np.ndarray:
         at = index_of(theirs["sample_id"], self._known["sample_id"])
         columns = [as_array(self._known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
         return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
-
-
-_ROWS = pa.schema([f.with_nullable(True) for f in LABELS])
-_LOOSE = pa.schema([f.with_nullable(True) for f in REMOTE])
 
 
 def _format_of(path: Path, name: str | None) -> FileFormat:
@@ -142,12 +144,6 @@ def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
     at = index_of(pa.array(names.values(), pa.string()), known["sample_id"])
     rows = known.take(at).combine_chunks()
     return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid())
-
-
-def _batches(source: LabelSource) -> Iterator[pa.RecordBatch]:
-    for part in source.parts():
-        rows = part.labels.append_column("rev", pa.nulls(part.labels.num_rows, pa.int64()))
-        yield from conform(rows, _ROWS, field=None).to_batches()
 
 
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,14 +51,18 @@ class Completed:
     counts: Counter[str] = field(default_factory=Counter)
     ambiguous: list[str] = field(default_factory=list)
 
-    def notes(self) -> Iterable[str]:
-        """How the labels were matched, a sentence each."""
+    def summary(self) -> str:
+        """How the labels were matched, as a sentence."""
         c = self.counts
         found = [f"{c[how]:,} by {how}" for how in ("id", "place and class") if c[how]]
-        yield (
+        return (
             f"Labels in the file: {', '.join(found) or 'none'} matched with those that were sent, {c['new']:,} new; "
             f"{c['absent']:,} that were sent are not in it."
         )
+
+    def notes(self) -> Iterable[str]:
+        """What was not taken, and what was not clear, a sentence each."""
+        c = self.counts
         if c["kept"]:
             yield f"{c['kept']:,} labels are of kinds that the format cannot hold; they stay as they are."
         if c["rough"]:
@@ -74,14 +78,21 @@ class Completed:
             )
 
 
-def complete(base: pa.Table, theirs: pa.Table, holds: Holds, schema: LabelSchema, sizes: Floats) -> Completed:
+def attribute_types(schema: LabelSchema) -> dict[str, str]:
+    """The type of each attribute that any field of a schema has, by its name."""
+    return {name: a.type for spec in schema.fields.values() for name, a in spec.all_attributes().items()}
+
+
+def complete(
+    base: pa.Table, theirs: pa.Table, holds: Holds, attribute_types: Mapping[str, str], sizes: Floats
+) -> Completed:
     """The labels of a file as a tool would have returned them.
 
     Args:
         base: what was sent, of the samples that are in the file (``REMOTE``).
         theirs: the labels of the file, with columns of ``REMOTE``.
         holds: what the format can say.
-        schema: of the run; attributes that it does not have are left out.
+        attribute_types: the types of the attributes that were sent, by name; others are left out.
         sizes: width and height of the image of each row of ``theirs``; NaN where they are not known.
     """
     found = assign(base, theirs)
@@ -89,7 +100,7 @@ def complete(base: pa.Table, theirs: pa.Table, holds: Holds, schema: LabelSchema
     known = found.rows >= 0
     sent = base.take(pa.array(np.maximum(found.rows, 0), mask=~known)).combine_chunks()
     differs = _differs_in_shape(sent, theirs, rough)
-    labels = _completed(theirs, sent, known, rough, holds, schema, sizes)
+    labels = _completed(theirs, sent, known, rough, holds, attribute_types, sizes)
     labels = set_columns(labels, remote_id=pc.coalesce(as_array(sent["remote_id"]), _new_ids(theirs, known)))
     labels = set_columns(labels, field=pc.coalesce(as_array(sent["field"]), as_array(theirs["field"])))
     matched = np.zeros(base.num_rows, bool)
@@ -152,7 +163,7 @@ def _differs_in_shape(sent: pa.Table, theirs: pa.Table, rough: Bools) -> int:
 
 
 def _completed(
-    theirs: pa.Table, sent: pa.Table, known: Bools, rough: Bools, holds: Holds, schema: LabelSchema, sizes: Floats
+    theirs: pa.Table, sent: pa.Table, known: Bools, rough: Bools, holds: Holds, types: Mapping[str, str], sizes: Floats
 ) -> pa.Table:
     silent = [name for name in ("rotation", "confidence", "index", "visibility") if name not in holds.columns]
     columns = {name: choose(known, as_array(sent[name]), as_array(theirs[name])) for name in silent}
@@ -160,20 +171,19 @@ def _completed(
         columns[name] = choose(known & ~as_mask(theirs[name].is_valid()), as_array(sent[name]), as_array(theirs[name]))
     for name in ("kind", *_SHAPE):
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
-    columns["attributes"] = _attributes(theirs, sent, holds, schema)
+    columns["attributes"] = _attributes(theirs, sent, holds, types)
     labels = set_columns(theirs, **columns)
     with np.errstate(divide="ignore", invalid="ignore"):
         tolerance = np.nan_to_num(holds.pixels / sizes, nan=0.0, posinf=0.0)
     return keep_unchanged(labels, sent, sent, known & ~rough, tolerance)
 
 
-def _attributes(theirs: pa.Table, sent: pa.Table, holds: Holds, schema: LabelSchema) -> pa.Array:
+def _attributes(theirs: pa.Table, sent: pa.Table, holds: Holds, types: Mapping[str, str]) -> pa.Array:
     """Those that the format holds and the schema has, as the answer has them; others as they were sent."""
-    defined = {name: a.type for spec in schema.fields.values() for name, a in spec.all_attributes().items()}
-    said = [name for name in defined if holds.attributes is None or name in holds.attributes]
+    said = [name for name in types if holds.attributes is None or name in holds.attributes]
     rows, flat = _only(theirs["attributes"], said, True)
     sent_rows, sent_flat = _only(sent["attributes"], said, False)
-    typed = _typed(flat, defined)
+    typed = _typed(flat, types)
     both = pa.concat_arrays([typed.cast(sent_flat.type), sent_flat])
     return attributes.build(np.concatenate([rows, sent_rows]), both, theirs.num_rows)
 
@@ -184,7 +194,7 @@ def _only(column: pa.ChunkedArray, names: Collection[str], wanted: bool) -> tupl
     return rows[keep], flat.filter(pa.array(keep))
 
 
-def _typed(flat: pa.StructArray, types: dict[str, str]) -> pa.StructArray:
+def _typed(flat: pa.StructArray, types: Mapping[str, str]) -> pa.StructArray:
     """Texts as values of the type that the schema has, for formats that know texts only."""
     if not len(flat):
         return flat

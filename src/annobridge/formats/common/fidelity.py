@@ -50,7 +50,7 @@ class Fidelity:
             columns=frozenset(name for name, is_held in columns.items() if is_held),
             attributes=self.attributes,
             parts=self.parts and self.holes,
-            pixels=max(_ROUNDING, 0.0 if self.decimals is None else 0.6 * 10.0**-self.decimals),
+            pixels=max(_ROUNDING, 0.0 if self.decimals is None else 2.1 * 10.0**-self.decimals),
         )
 
     def losses(self, labels: pa.Table) -> Iterator[tuple[str, str, int]]:
