@@ -27,7 +27,9 @@ from annobridge.exceptions import (
     UnexpectedLabels,
 )
 
-from ..formats.label_files import packed
+from annobridge.formats import registry
+from tests.formats.label_files import image, packed
+
 from .conftest import Bridge
 
 FORMATS = ("coco", "cvat", "yolo", "voc", "datumaro", "createml", "segmentation-mask", "kitti")
@@ -110,11 +112,66 @@ def exported(desk: ab.Dataset, target: Path, format_: str, view: ab.View | None 
     return packed(folder, target)
 
 
-def test_probe(street: Bridge, tmp_path: Path) -> None:
+# --- nothing was edited ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_that_nobody_edited_changes_nothing(street: Bridge, tmp_path: Path, format_: str) -> None:
     street.annotate(schema=SCHEMA)
-    for f in FORMATS:
-        path = exported(copied(street), tmp_path / f"{f}.zip", f)
-        plan = street.plan(path=path, unexpected="ignore")
-        print(f, plan)
-        for w in plan.writes().to_pylist():
-            print("   W", w["action"], w["label_id"], w["field"], w["components"])
+    before = street.labels()
+    report = street.again_is_nothing(path=exported(copied(street), tmp_path / "a.zip", format_))
+    assert street.labels() == before
+    notes = "\n".join(report.notes)
+    assert f"{tmp_path / 'a.zip'}' as {registry.get(format_).title}." in notes
+    assert "4 images were found in the dataset, by name." in notes
+    assert "by place and class matched with those that were sent, 0 new; 0 that were sent are not in it." in notes
+    if format_ == "createml":  # boxes and classes of images
+        assert "4 polygons that were sent stay as they are, as the file does not hold such labels" in notes
+
+
+HARD: dict[str, Any] = {
+    "objects": {"type": "detections", "classes": ["car"], "attributes": {"occluded": {"type": "checkbox"}}},
+    "areas": {"type": "polygons", "classes": ["road"]},
+    "lanes": {"type": "polylines", "classes": ["lane"]},
+    "rings": {"type": "ellipses", "classes": ["ring"]},
+    "parts": {"type": "keypoints", "classes": ["hand"]},
+}
+HOLE = [(0.6, 0.6), (0.9, 0.6), (0.9, 0.95), (0.6, 0.95)], [(0.7, 0.7), (0.8, 0.7), (0.8, 0.8), (0.7, 0.8)]
+TWO = [(0.05, 0.6), (0.1, 0.6), (0.1, 0.9)], [(0.4, 0.6), (0.45, 0.6), (0.45, 0.9)]
+
+
+@pytest.fixture
+def hard(tmp_path: Path) -> Any:
+    """One image with labels of which most formats lose something: turned, in parts, with holes, tracks, hidden points."""
+    image(tmp_path / "images" / "a.png", *SIZE)
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples([ab.Sample(
+        str(tmp_path / "images" / "a.png"), sample_id="s0",
+        objects=[
+            ab.Detection("car", [0.3, 0.1, 0.3, 0.1], label_id="turned", rotation=33.3333, confidence=0.5),
+            ab.Detection("car", [0.7, 0.1, 0.05, 1 / 3], label_id="steep", rotation=90.0, index=7),
+            ab.Detection("car", [0.05, 0.1, 0.1, 0.2], label_id="plain", index=3, tags=["mine"]),
+        ],
+        areas=[ab.Polyline("road", list(HOLE), filled=True, label_id="hole"),
+               ab.Polyline("road", list(TWO), filled=True, label_id="two")],
+        lanes=[ab.Polyline("lane", [[(0.2, 0.5), (0.4, 0.55), (0.5, 0.4)]], closed=True, label_id="closed")],
+        rings=[ab.Ellipse("ring", [0.2, 0.2, 0.1, 0.1], rotation=20.0, label_id="ring")],
+        parts=[ab.Keypoint("hand", [(0.6, 0.3), (0.65, 0.5), (0.62, 0.55)], visibility=[2, 1, 2], label_id="hand")],
+    )])  # fmt: skip
+    bridge = Bridge(tmp_path / "ds", ds)
+    yield bridge
+    SERVERS.pop(bridge.url, None)
+
+
+@pytest.mark.parametrize("field", HARD)
+@pytest.mark.parametrize("format_", [*FORMATS, "yolo-1.1", "dota"])
+def test_what_a_format_cannot_hold_is_no_change(hard: Bridge, tmp_path: Path, format_: str, field: str) -> None:
+    hard.annotate(schema={field: HARD[field]})
+    desk = copied(hard)
+    for other in HARD.keys() - {field}:
+        desk.delete_labels(field=other)
+    path = exported(desk, tmp_path / "a.zip", format_)
+    before = hard.labels()
+    report = hard.load(path=path, format=format_, unexpected="ignore")
+    assert (report.changes, len(report.refused), len(report.unexpected)) == (0, 0, 0), report
+    assert hard.labels() == before

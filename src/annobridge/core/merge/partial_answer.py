@@ -17,7 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attr_text, attributes, similarity
-from ..arrays import Bools, Ints, as_array, as_mask, choose, index_of, is_rotated, list_array, map_distinct, set_columns
+from ..arrays import (
+    Bools,
+    Ints,
+    as_array,
+    as_mask,
+    choose,
+    index_of,
+    is_rotated,
+    list_array,
+    list_lengths,
+    map_distinct,
+    replace_values,
+    set_columns,
+)
 from ..compare import equal_rows
 from ..flat_points import FlatPoints
 from ..labels import KIND_TYPES, REMOTE
@@ -31,9 +44,10 @@ from .precision import keep_unchanged
 
 FILE_ID = "file-"  # how the ids of labels begin that came from a file
 _SHAPE = ("bounding_box", "rotation", "points", "closed", "filled", "mask")
-_SPOKEN = ("rotation", "index", "visibility", "closed")  # columns about which files of some kinds of labels are silent
-_UNHELD = ("confidence", "keyframe", "value", "tags", "annotator", "time")  # of matched labels, where the file has none
-_PARTS = "parts"  # in ``Seen.columns``: shapes of several parts
+_SPOKEN = ("rotation", "index", "closed")  # columns about which files of some kinds of labels are silent
+_UNHELD = ("confidence", "keyframe", "value", "visibility", "tags", "annotator", "time")  # of matched labels, where the file has none
+_PARTS, _HIDDEN = "parts", "hidden"  # in ``Seen.columns``: shapes of several parts, points that are hidden
+_HIDDEN_POINT, _VISIBLE_POINT = pa.scalar(1, pa.int8()), 2  # in ``visibility``
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
 _DIGITS = (0, 1, 2)  # after the point, of pixels; what has more is taken as exact to two
 _RELATIVE = 1.1e-6  # the same for positions that are shares of the image, which are written with six
@@ -41,6 +55,7 @@ _DEGREES = 0.01
 _NOISE = 1e-4  # of a digit, by which conversions blur it
 _NOTHING = ("false", "0", "0.0", '""', "null", "[]")  # values (JSON text) that formats write where there is none
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
+_GROUP = "group"  # the attribute of labels that are one object
 _LISTED = 20
 
 
@@ -52,7 +67,7 @@ class Seen:
         kinds: those that the format writes as they are.
         holes: whether it writes holes.
         found: the kinds of labels that are in the file.
-        columns: (kind, column) for columns that any label of the kind has.
+        columns: (kind, column) for columns that any label of the kind has; or (kind, "parts"), (kind, "hidden").
         attributes: (kind, name) for attributes that any label of the kind has.
     """
 
@@ -67,7 +82,8 @@ class Seen:
         for kind in pc.unique(labels["kind"]).to_pylist():
             rows = labels.filter(pc.equal(labels["kind"], kind))
             self.found.add(kind)
-            self.columns |= {(kind, name) for name in ("index", "visibility") if rows[name].null_count < len(rows)}
+            self.columns |= {(kind, "index")} if rows["index"].null_count < len(rows) else set()
+            self.columns |= {(kind, _HIDDEN)} if _HIDDEN_POINT in pc.unique(pc.list_flatten(rows["visibility"])) else set()
             self.columns |= {(kind, "rotation")} if is_rotated(rows["rotation"]).any() else set()
             self.columns |= {(kind, "closed")} if pc.any(rows["closed"], min_count=0).as_py() else set()
             if pc.any(pc.greater(pc.list_value_length(rows["points"]), 1), min_count=0).as_py():
@@ -131,7 +147,7 @@ def complete(
     found = assign(base, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
     _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
-    pieces = _pieces(base, theirs, found, cannot)
+    pieces = _pieces(base, theirs, found, cannot) | _around_points(theirs, found, schema)
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(*(side[~pieces] for side in found))
 
@@ -206,10 +222,12 @@ def _assign_rough(
     base: pa.Table, theirs: pa.Table, found: Assignment, cannot: Bools, sizes: tuple[Floats, Floats]
 ) -> None:
     """Assign also labels that are in the file as another kind, by the boxes around them."""
-    left, rest = np.flatnonzero(cannot & ~_matched(base, found)), np.flatnonzero(found.rows < 0)
-    if left.size and rest.size:
+    for is_turned in (True, False):  # the box around a turned box, or the box before it was turned
+        left, rest = np.flatnonzero(cannot & ~_matched(base, found)), np.flatnonzero(found.rows < 0)
+        if not left.size or not rest.size:
+            return
         sides = [set_columns(t.take(pa.array(at)), kind="box") for t, at in ((base, left), (theirs, rest))]
-        more = assign(*sides, (sizes[0][left], sizes[1][rest]))
+        more = assign(*sides, (sizes[0][left], sizes[1][rest]) if is_turned else None)
         at = np.flatnonzero(more.rows >= 0)
         found.rows[rest[at]], found.how[rest[at]] = left[more.rows[at]], BY_PLACE
 
@@ -226,6 +244,26 @@ def _pieces(base: pa.Table, theirs: pa.Table, found: Assignment, cannot: Bools) 
         parts = set_columns(rows, points=list_array(np.ones(len(rings), np.int64), rings), kind="box", label_id=None)
         pieces[rest] = assign(parts, set_columns(theirs.take(pa.array(rest)), kind="box", label_id=None)).rows >= 0
     return pieces
+
+
+def _around_points(theirs: pa.Table, found: Assignment, schema: LabelSchema) -> Bools:
+    """New boxes that belong to the points of one object, which many formats write with a box around them."""
+    derived = np.zeros(theirs.num_rows, bool)
+    boxes = np.flatnonzero((found.rows < 0) & as_mask(pc.equal(theirs["kind"], "box")))
+    points = np.flatnonzero(as_mask(pc.is_in(theirs["kind"], value_set=pa.array(["keypoints", "skeleton"]))))
+    if not boxes.size or not points.size:
+        return derived
+    group = attributes.values(theirs["attributes"], _GROUP)
+    columns = [as_array(theirs[name]).cast(pa.string()) for name in ("sample_id", "frame_number", "label")]
+    keys = pc.binary_join_element_wise(*(pc.fill_null(c, "") for c in columns), group, "\0")  # null without a group
+    partner = index_of(keys.take(pa.array(boxes)), keys.take(pa.array(points)).drop_null())
+    points = points[as_mask(keys.take(pa.array(points)).is_valid())]
+    partner = pc.if_else(keys.take(pa.array(boxes)).is_valid(), partner, None)
+    boxes, points = boxes[as_mask(partner.is_valid())], points[partner.drop_null().to_numpy()]
+    extents = [similarity.extents(set_columns(theirs.take(pa.array(at)), kind="box")) for at in (boxes, points)]
+    takes_boxes = any(spec.kind == "box" for spec in schema.fields.values())
+    derived[boxes] = ~np.full(len(boxes), takes_boxes) | (similarity.overlaps(*extents) >= _ALIKE)
+    return derived
 
 
 def _count_different(sent: pa.Table, theirs: pa.Table, rough: Bools) -> int:
@@ -249,6 +287,7 @@ def _completed(
         columns[name] = choose(known & ~as_mask(theirs[name].is_valid()), as_array(sent[name]), as_array(theirs[name]))
     for name in ("kind", *_SHAPE):
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
+    columns["visibility"] = _visibility(as_array(columns["visibility"]), sent, theirs["kind"], known, seen)
     labels = set_columns(theirs, **columns)
     labels = set_columns(labels, attributes=_attributes(theirs, sent, labels["kind"], seen, schema))
     exact = known & ~rough
@@ -256,6 +295,21 @@ def _completed(
     with np.errstate(divide="ignore", invalid="ignore"):
         tolerance = np.maximum(np.nan_to_num(pixels / sizes, nan=0.0, posinf=0.0), _RELATIVE)
     return _with_sent_boxes(keep_unchanged(labels, sent, sent, exact, tolerance, _DEGREES), sent, exact, sizes, pixels)
+
+
+def _visibility(there: pa.Array, sent: pa.Table, kinds: pa.ChunkedArray, known: Bools, seen: Seen) -> pa.Array:
+    """The visibility of points, where those that were sent as hidden stay so if the file has no hidden points."""
+    spoken = [kind for kind, column in seen.columns if column == _HIDDEN]
+    silent = known & ~as_mask(pc.is_in(kinds, value_set=pa.array(spoken, pa.string())))
+    before = as_array(sent["visibility"])
+    at = np.flatnonzero(silent & (list_lengths(there) == list_lengths(before)) & (list_lengths(there) > 0))
+    if not at.size:
+        return there
+    rows = there.take(pa.array(at))
+    told, old = (side.flatten().to_numpy() for side in (rows, before.take(pa.array(at))))
+    hidden = _HIDDEN_POINT.as_py()
+    new = list_array(list_lengths(rows), pa.array(np.where((told == _VISIBLE_POINT) & (old == hidden), hidden, told)))
+    return replace_values(there, at, new.cast(there.type))
 
 
 def _precision(theirs: pa.Table, sizes: Floats) -> float:
