@@ -25,7 +25,7 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "ingest": {"core", "display", "formats", "spill", "store"},
     "bridge": {"backend", "core", "display", "formats", "settings", "spill", "store"},
     "doctor": {"core", "spill", "store"},
-    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "settings", "store"},
+    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
     "demo": {"backend", "core", "dataset"},
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..backend.checked import CheckedBackend
 from ..bridge import annotate, prompt, results
 from ..bridge.connect import connect, reconnect
+from ..bridge.file_answer import reads_file
 from ..bridge.loads import FileLoads
 from ..bridge.reports import LoadReport
 from ..bridge.results import AnnotationResults
@@ -17,7 +18,6 @@ from ..core.merge.route import Choice
 from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
-from ..settings import config
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
@@ -175,18 +175,15 @@ class AnnotationVerbs(NoNewAttributes):
         format_name: str | None,
         options: dict[str, Any],
     ) -> AnnotationResults | FileLoads:
-        """What loads a run: from the tool, or from a file. A tool that works by files has these options itself."""
-        given = {name: value for name, value in (("path", path), ("format", format_name)) if value is not None}
-        if given and not self._are_options(anno_key, given):
-            if path is None:
-                raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
-            return FileLoads(self.stores, self.stores.runs.get_settled(anno_key), path, format_name, options)
-        return self.load_annotation_results(anno_key, **given, **options)
-
-    def _are_options(self, anno_key: str, names: Iterable[str]) -> bool:
-        """Whether the tool of a run has options of these names."""
-        config_class = config.backend_class(self.stores.runs.get_settled(anno_key).backend).Config
-        return all(name in config_class.model_fields for name in names)
+        """What loads a run: from the tool, or from a file."""
+        if path is None and format_name is not None:
+            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+        if path is not None:
+            run = self.stores.runs.get_settled(anno_key)
+            if reads_file(run, format_name):
+                return FileLoads(self.stores, run, path, format_name, options)
+            options |= {"path": str(path)}
+        return self.load_annotation_results(anno_key, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run, for its status, editor, plan and clean-up.

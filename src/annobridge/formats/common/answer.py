@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ...core.labels import REMOTE, conform
+from ...core.merge.partial_answer import Seen
 from .source import LabelSource
 
 ANSWER = pa.schema([f.with_nullable(True) for f in REMOTE])
 
 
-def labels_of(source: LabelSource) -> Iterator[pa.Table]:
-    """The labels, part by part. They have no field: which it is, the schema of the run says."""
+def labels_of(source: LabelSource, seen: Seen) -> Iterator[pa.RecordBatch]:
+    """The labels (``ANSWER``), which are also shown to ``seen``. They have no field: which it is, the schema of the run says."""
     for part in source.parts():
-        yield conform(part.labels, ANSWER, field=None)
+        seen.add(part.labels)
+        yield from conform(part.labels, ANSWER, field=None).to_batches()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -125,8 +125,10 @@ class FileFormat(ABC):
             context = Context(context.known, options.media_dir)
         return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
 
-    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
-        """As ``open``, for labels of samples that are known (as in ``Context``). Images in the source are not looked at."""
+    def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
+        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        in the source are not looked at.
+        """
         return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
 
     def _open(
