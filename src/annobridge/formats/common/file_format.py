@@ -157,10 +157,9 @@ class FileFormat(ABC):
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
-            told = len(data.lost)
             place_images(data, self.image_folder, options.save_media)
             self.write_files(data, options)
-            more = data.lost[told:]
+            more = [loss for loss in data.lost if loss not in losses]
             if more and options.strict:
                 raise self._refused(more)
             return [*map(str, [*losses, *more]), *data.notes]
