@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
-from ..core.merge.partial_answer import Completed, Seen, complete, sentences
+from ..core.merge.partial_answer import Completed, complete, sentences
 from ..core.similarity import Floats
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
@@ -176,8 +176,12 @@ def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when a file, or a file of a folder, is written. Raises ``StoreError`` if there is none."""
     try:
-        files = [path] if not path.is_dir() else [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        files = (
+            [path] if not path.is_dir() else [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        )
         stats = [(str(file), file.stat()) for file in sorted(files)]
     except OSError as error:
-        raise StoreError(f"There is no file or folder {str(path)!r} that can be read ({error.strerror}); correct the path.") from None
+        raise StoreError(
+            f"There is no file or folder {str(path)!r} that can be read ({error.strerror}); correct the path."
+        ) from None
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

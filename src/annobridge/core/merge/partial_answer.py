@@ -45,7 +45,15 @@ from .precision import keep_unchanged
 FILE_ID = "file-"  # how the ids of labels begin that came from a file
 _SHAPE = ("bounding_box", "rotation", "points", "closed", "filled", "mask")
 _SPOKEN = ("rotation", "index", "closed")  # columns about which files of some kinds of labels are silent
-_UNHELD = ("confidence", "keyframe", "value", "visibility", "tags", "annotator", "time")  # of matched labels, where the file has none
+_UNHELD = (
+    "confidence",
+    "keyframe",
+    "value",
+    "visibility",
+    "tags",
+    "annotator",
+    "time",
+)  # of matched labels, where the file has none
 _PARTS, _HIDDEN = "parts", "hidden"  # in ``Seen.columns``: shapes of several parts, points that are hidden
 _HIDDEN_POINT, _VISIBLE_POINT = pa.scalar(1, pa.int8()), 2  # in ``visibility``
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
@@ -83,7 +91,9 @@ class Seen:
             rows = labels.filter(pc.equal(labels["kind"], kind))
             self.found.add(kind)
             self.columns |= {(kind, "index")} if rows["index"].null_count < len(rows) else set()
-            self.columns |= {(kind, _HIDDEN)} if _HIDDEN_POINT in pc.unique(pc.list_flatten(rows["visibility"])) else set()
+            self.columns |= (
+                {(kind, _HIDDEN)} if _HIDDEN_POINT in pc.unique(pc.list_flatten(rows["visibility"])) else set()
+            )
             self.columns |= {(kind, "rotation")} if is_rotated(rows["rotation"]).any() else set()
             self.columns |= {(kind, "closed")} if pc.any(rows["closed"], min_count=0).as_py() else set()
             if pc.any(pc.greater(pc.list_value_length(rows["points"]), 1), min_count=0).as_py():
@@ -340,7 +350,9 @@ def _with_sent_boxes(labels: pa.Table, sent: pa.Table, known: Bools, sizes: Floa
         quads = [_corners(side.take(pa.array(at)), sizes[at]) for side in (labels, sent)]
         off = [np.abs(quads[0] - np.roll(quads[1], shift, axis=1)).max(axis=(1, 2)) for shift in range(4)]
         same[at] = np.minimum.reduce(off) <= 4 * pixels
-    columns = {name: choose(same, as_array(sent[name]), as_array(labels[name])) for name in ("bounding_box", "rotation")}
+    columns = {
+        name: choose(same, as_array(sent[name]), as_array(labels[name])) for name in ("bounding_box", "rotation")
+    }
     return set_columns(labels, **columns)
 
 
@@ -349,16 +361,12 @@ def _corners(rows: pa.Table, sizes: Floats) -> Floats:
     return corners(boxes, rows["rotation"].fill_null(0.0).to_numpy(), sizes) * sizes[:, None]
 
 
-def _attributes(
-    theirs: pa.Table, sent: pa.Table, kinds: pa.ChunkedArray, seen: Seen, schema: LabelSchema
-) -> pa.Array:
+def _attributes(theirs: pa.Table, sent: pa.Table, kinds: pa.ChunkedArray, seen: Seen, schema: LabelSchema) -> pa.Array:
     """Of the attributes of the schema, those that the file speaks of are as it has them; all others are as they were sent.
 
     A label that was sent without an attribute, and has its default or nothing in the file, has none: many formats write these.
     """
-    definitions = {
-        (spec.kind, name): a for spec in schema.fields.values() for name, a in spec.all_attributes().items()
-    }
+    definitions = {(spec.kind, name): a for spec in schema.fields.values() for name, a in spec.all_attributes().items()}
     rows, flat = attributes.flattened(as_array(theirs["attributes"]).cast(attributes.LIST))
     sent_rows, sent_flat = attributes.flattened(as_array(sent["attributes"]).cast(attributes.LIST))
     kinds_there = as_array(theirs["kind"])
@@ -372,7 +380,9 @@ def _attributes(
     before = index_of(_places(rows, flat), _places(sent_rows, sent_flat))
     flat = _typed(_keys(as_array(kinds), rows, flat), flat, sent_flat.take(before), definitions)
     known = as_mask(sent["label_id"].is_valid())
-    nothing = as_mask(before.is_null()) & known[rows] & _is_nothing(_keys(as_array(kinds), rows, flat), flat, definitions)
+    nothing = (
+        as_mask(before.is_null()) & known[rows] & _is_nothing(_keys(as_array(kinds), rows, flat), flat, definitions)
+    )
     both = pa.concat_arrays([flat.filter(pa.array(~nothing)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
     return attributes.build(np.concatenate([rows[~nothing], sent_rows[~said]]), both, theirs.num_rows)
 
@@ -407,9 +417,7 @@ def _typed(
         found = attr_text.from_plain(types[_key(kind, name)], told) if isinstance(told, str) else value
         return old if old and _means(found, value, old) else found
 
-    values = map_distinct(
-        pc.binary_join_element_wise(keys, value, pc.fill_null(old, ""), "\0"), parse, pa.string()
-    )
+    values = map_distinct(pc.binary_join_element_wise(keys, value, pc.fill_null(old, ""), "\0"), parse, pa.string())
     kinds = map_distinct(values, lambda text: VALUE_TYPES.get(type(json.loads(text)), "json"), pa.string())
     kinds = pc.if_else(pc.equal(values, value), flat.field("type"), kinds)
     kinds = pc.if_else(pc.fill_null(pc.equal(values, old), False), pc.struct_field(before, "type"), kinds)
@@ -432,9 +440,7 @@ def _is_nothing(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[st
         kind, name, value = text.split("\0")
         return value in _NOTHING or value == defaults.get(_key(kind, name))
 
-    return as_mask(
-        map_distinct(pc.binary_join_element_wise(keys, flat.field("value"), "\0"), check, pa.bool_())
-    )
+    return as_mask(map_distinct(pc.binary_join_element_wise(keys, flat.field("value"), "\0"), check, pa.bool_()))
 
 
 def _new_ids(theirs: pa.Table, known: Bools) -> pa.Array:
