@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidSource
 from .common.archive import Archive
-from .common.class_folders import first_classes, further, require_folder_names, split_name, unique
+from .common.class_folders import first_classes, require_folder_names, split_name, unique
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
@@ -30,11 +30,7 @@ _FOLDER, _IMAGES = "annotations", "images"
 _POSITIVE, _NEGATIVE = "positive_pairs", "negative_pairs"
 _NOBODY = "-"  # in the place of a person
 _DEFAULT = "default"  # the subset of images without one
-_LOST = {
-    "further": "classes of images that have another one are lost.",
-    "others": "sets of landmarks get the class of their image.",
-    "missing": "sets of landmarks with missing points are lost.",
-}
+_WITH_PERSON = "written with the class of their image, where all points are there"
 _BREAKS = re.compile(r"[\t\r\n]+")
 
 
@@ -45,9 +41,10 @@ class LfwFormat(FileFormat):
     title: ClassVar[str] = "LFW"
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"classification": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
-        attributes=frozenset({_POSITIVE, _NEGATIVE}), splits=True,
+        attributes=frozenset({_POSITIVE, _NEGATIVE}), only={"attributes": {"classification"}}, splits=True,
+        several_classes=False,
         notes=(
-            "An image has one class, the person, whose the landmarks are; further ones are lost.",
+            "The class of an image is the person; the landmarks of an image have no other.",
             f"{_POSITIVE} and {_NEGATIVE} are lists of images, as PERSON/NAME without suffix.",
         ),
     )  # fmt: skip
@@ -81,20 +78,26 @@ class LfwFormat(FileFormat):
         """Put the person in front of the name of each item, and count what does not fit."""
         classes = first_classes(data, ["classification"])
         require_folder_names({name for name in classes if name is not None})
+        data.refuse_classes(
+            lambda name: name != _NOBODY and name == name.strip() and len(name.splitlines()) == 1,
+            "in a line of people.txt",
+        )
         people, before = set(data.classes), data.items["name"].to_pylist()
         names = [_in_folder(name, person, people) for name, person in zip(before, classes, strict=True)]
         moved = sum(person is None and old != new for old, new, person in zip(before, names, classes, strict=True))
         if moved:
             data.notes.append(f"{moved:,} images without a person are in a folder of its name; they were renamed.")
         data.rename(unique(names, data.items["split"].to_pylist()))
-        lost = dict.fromkeys(_LOST, 0)
+
+    def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
+        """Keypoints survive if they have the class of their image, and no point is missing."""
+        classes = first_classes(data, ["classification"])
         for part in data.parts():
-            lost["further"] += int(further(_of_kinds(part.labels, "classification")).sum())
             rows = _of_kinds(part.labels, "keypoints", "skeleton")
-            given = zip(rows["item"].to_pylist(), rows["label"].to_pylist(), strict=True)
-            lost["others"] += sum(classes[item] != label for item, label in given)
-            lost["missing"] += sum(not np.isfinite(points[0]).all() for points in rows["points"].to_pylist())
-        data.lost += [f"{lost[what]:,} {said}" for what, said in _LOST.items() if lost[what]]
+            given = zip(*(rows[name].to_pylist() for name in ("item", "label", "points")), strict=True)
+            if any(classes[item] != label or not np.isfinite(points[0]).all() for item, label, points in given):
+                return replace(self.fidelity, kinds={**self.fidelity.kinds, "keypoints": _WITH_PERSON})
+        return self.fidelity
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write three lists for each subset."""

@@ -128,10 +128,8 @@ class MarketFormat(FileFormat):
             data.notes.append(
                 f"{renamed:,} images without a person have a name that says who is on them; they were renamed."
             )
-        if nobody:
-            data.lost.append(f"{nobody:,} classes of images have no person_id, and are left out.")
-        if further:
-            data.lost.append(f"{further:,} persons on images that have another one are lost.")
+        data.lose("classes of images have no person_id, and are left out", nobody)
+        data.lose("persons on images that have another one are lost", further)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write a list for each subset."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from ..exceptions import InvalidSource
 from .common import csv_rows
 from .common.archive import Archive
-from .common.class_folders import NO_LABEL, first_classes, further, require_folder_names, split_name, unique
+from .common.class_folders import NO_LABEL, first_classes, require_folder_names, split_name, unique
 from .common.corners import upright
 from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
@@ -29,7 +30,7 @@ _ID = "NAME_ID"
 _BOX = ("X", "Y", "W", "H")
 _POINTS = tuple(f"P{n}{axis}" for n in range(1, 6) for axis in "XY")
 _DEFAULT = "default"  # the subset of images without one
-_KINDS = ("box", "keypoints", "skeleton", "classification")  # in the order in which they give an image its class
+_FIVE = "written, where they have five points that are all there"
 
 
 class VggFace2Format(FileFormat):
@@ -38,11 +39,9 @@ class VggFace2Format(FileFormat):
     name: ClassVar[str] = "vggface2"
     title: ClassVar[str] = "VGGFace2"
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"box": KEPT, "keypoints": KEPT, "classification": KEPT, "skeleton": "written as keypoints"}, splits=True,
-        notes=(
-            "An image has one box, one set of five landmarks and one class, that of its folder; further ones are lost.",
-            "A rotated box is written as the upright one around it.",
-        ),
+        kinds={"box": KEPT, "keypoints": KEPT, "classification": KEPT},
+        splits=True, single=frozenset({"box", "keypoints", "classification"}), one_class=True,
+        notes=("Keypoints have five points.", "The class of the labels of an image is its folder.",),
     )  # fmt: skip
 
     def detect(self, archive: Archive) -> str | None:
@@ -70,19 +69,28 @@ class VggFace2Format(FileFormat):
         """The folder of a subset; of its classes, the names of the items have the folders."""
         return split or _DEFAULT
 
+    def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
+        """Keypoints survive if they have five points."""
+        has_five = [bool(fits) for table in data.label_tables() for fits in _have_five(table)]
+        if all(has_five):
+            return self.fidelity
+        kinds = {kind: fate for kind, fate in self.fidelity.kinds.items() if kind != "keypoints"}
+        return replace(self.fidelity, kinds=kinds | {"keypoints": _FIVE} if any(has_five) else kinds)
+
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
-        """Put the class in front of the name of each item, and count what does not fit."""
-        classes = first_classes(data, _KINDS, _fitting)
+        """Put the class in front of the name of each item."""
+        fidelity = self.fidelity_of(data, options)
+        classes = first_classes(data, list(fidelity.kinds), lambda labels: _kept(labels, fidelity))
         require_folder_names({name for name in classes if name is not None})
         names = [_in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)]
         data.rename(unique(names, data.items["split"].to_pylist()))
-        data.lost += _losses(data, classes)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write two tables for each subset, and ``labels.txt``."""
         (data.folder / _CLASSES).write_text("".join(f"{name}\n" for name in data.classes), "utf-8")
         folder = data.folder / _FOLDER
         folder.mkdir(exist_ok=True)
+        fidelity = self.fidelity_of(data, options)
         for split in data.splits:
             with (
                 (folder / f"loose_bb_{split or _DEFAULT}.csv").open("w", encoding="utf-8", newline="") as box_file,
@@ -92,7 +100,8 @@ class VggFace2Format(FileFormat):
                 boxes.writerow([_ID, *_BOX])
                 landmarks.writerow([_ID, *_POINTS])
                 for part in data.parts():
-                    for _, item, rows in ExportPart(part.first, part.items, upright(part.labels)).by_item():
+                    labels = upright(_kept(part.labels, fidelity))
+                    for _, item, rows in ExportPart(part.first, part.items, labels).by_item():
                         if item["split"] == split:
                             _write_item(stem(str(item["name"])), _of_kinds(rows), boxes, landmarks)
 
@@ -141,52 +150,30 @@ class _Rows:
             self._shapes.add(item, "keypoints", label, points=[row.reshape(5, 2).tolist()], place=place)
 
 
-def _write_item(name_id: str, rows: Mapping[str, pa.Table], boxes: Any, landmarks: Any) -> None:
-    if rows["boxes"].num_rows:
-        boxes.writerow([name_id, *rows["boxes"]["bounding_box"][0].as_py()])
+def _write_item(name_id: str, rows: pa.Table, boxes: Any, landmarks: Any) -> None:
+    by_kind = {kind: rows.filter(pc.equal(rows["kind"], kind)) for kind in ("box", "keypoints", "classification")}
+    for box in by_kind["box"]["bounding_box"].to_pylist():
+        boxes.writerow([name_id, *box])
     # The row of the class comes first: readers refuse one that follows landmarks.
-    if rows["classes"].num_rows or not any(table.num_rows for table in rows.values()):
+    if by_kind["classification"].num_rows or not rows.num_rows:
         landmarks.writerow([name_id, *[""] * len(_POINTS)])
-    if rows["landmarks"].num_rows:
-        landmarks.writerow([name_id, *np.ravel(rows["landmarks"]["points"][0].as_py()[0]).tolist()])
+    for points in by_kind["keypoints"]["points"].to_pylist():
+        landmarks.writerow([name_id, *np.ravel(points[0]).tolist()])
 
 
-def _losses(data: ExportData, classes: Sequence[str | None]) -> list[str]:
-    """What does not fit in one row of each table for each image; ``classes`` are those of the images."""
-    lost = dict.fromkeys(("boxes", "landmarks", "classes", "others"), 0)
-    for part in data.parts():
-        for what, rows in _of_kinds(part.labels).items():
-            first = rows.filter(pa.array(~further(rows)))
-            lost[what] += rows.num_rows - first.num_rows
-            given = zip(first["item"].to_pylist(), first["label"].to_pylist(), strict=True)
-            lost["others"] += sum(classes[item] != label for item, label in given)
-        lost["landmarks"] += part.labels.num_rows - _fitting(part.labels).num_rows
-    sentences = {
-        "boxes": "boxes of images that have another one are lost.",
-        "landmarks": "sets of landmarks of images that have another one, or of other than five points, are lost.",
-        "classes": "classes of images that have another one are lost.",
-        "others": "labels get the class of another label of their image.",
-    }
-    return [f"{lost[what]:,} {said}" for what, said in sentences.items() if lost[what]]
+def _have_five(labels: pa.Table) -> list[bool]:
+    """Whether each of the keypoints has five points that are all there."""
+    points = labels.filter(pc.equal(labels["kind"], "keypoints"))["points"].to_pylist()
+    return [len(p[0]) == 5 and bool(np.isfinite(p).all()) for p in points]
 
 
-def _of_kinds(labels: pa.Table) -> dict[str, pa.Table]:
-    """The labels that go into each table."""
-    labels = _fitting(labels)
-    kinds = labels["kind"]
-    return {
-        "boxes": labels.filter(pc.equal(kinds, "box")),
-        "landmarks": labels.filter(pc.is_in(kinds, pa.array(["keypoints", "skeleton"]))),
-        "classes": labels.filter(pc.and_(pc.equal(kinds, "classification"), labels["label"].is_valid())),
-    }
-
-
-def _fitting(labels: pa.Table) -> pa.Table:
-    """The labels without sets of other than five points, or of which one is missing."""
-    points = labels["points"].to_pylist()
-    is_set = pc.is_in(labels["kind"], pa.array(["keypoints", "skeleton"])).to_pylist()
-    good = [not s or (len(p[0]) == 5 and bool(np.isfinite(p).all())) for s, p in zip(is_set, points, strict=True)]
-    return labels.filter(pa.array(good, pa.bool_()))
+def _kept(labels: pa.Table, fidelity: Fidelity) -> pa.Table:
+    """The labels that are written: those for which their image has room, without keypoints of another number of points."""
+    room = [not said for said in fidelity.surplus(labels, "item")]
+    kinds = labels["kind"].to_pylist()
+    five = iter(_have_five(labels))
+    good = [next(five) if kind == "keypoints" else kind in fidelity.kinds for kind in kinds]
+    return labels.filter(pa.array([a and b for a, b in zip(room, good, strict=True)], pa.bool_()))
 
 
 def _tables(archive: Archive) -> list[tuple[str, str, str]]:

@@ -17,7 +17,7 @@ from ..core.media import PICTURES
 from ..core.rows import attributes as attribute_list
 from ..exceptions import InvalidSource
 from .common.archive import Archive
-from .common.class_folders import NO_LABEL, first_classes, further, require_folder_names, split_name, unique
+from .common.class_folders import NO_LABEL, first_classes, require_folder_names, split_name, unique
 from .common.corners import upright
 from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
@@ -51,8 +51,9 @@ class WiderFaceFormat(FileFormat):
     title: ClassVar[str] = "WIDER Face"
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"box": KEPT, "classification": KEPT}, attributes=frozenset({*_ATTRIBUTES, _OCCLUSION}), splits=True,
+        several_classes=False, only={"attributes": {"box"}},
         notes=(
-            "An image has one class, that of its folder; further ones are lost.",
+            "The class of an image is its folder.",
             "A rotated box is written as the upright one around it.",
             "A box without a class is read back as a face.",
         ),
@@ -89,16 +90,12 @@ class WiderFaceFormat(FileFormat):
         numbers = {name: number for number, name in enumerate(data.classes)}
         classes = first_classes(data, ["classification"])
         require_folder_names({name for name in classes if name is not None})
+        data.refuse_classes(lambda name: name == _one_line(name), "in a line of a list")
         names = [
             _in_folder(name, class_, numbers)
             for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)
         ]
         data.rename(unique(names, data.items["split"].to_pylist()))
-        lost = 0
-        for part in data.parts():
-            lost += int(further(part.labels.filter(pc.equal(part.labels["kind"], "classification"))).sum())
-        if lost:
-            data.lost.append(f"{lost:,} classes of images that have another one are lost.")
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write the lists and ``labels.txt``."""

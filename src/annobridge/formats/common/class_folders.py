@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -48,20 +47,18 @@ def first_classes(
     return [next((c for c in some if c is not None), None) for some in zip(*found, strict=True)]
 
 
-def further(labels: pa.Table) -> np.ndarray:
-    """Which labels are not the first of their item, of a table that is sorted by item."""
-    items = labels["item"].to_numpy()
-    result: np.ndarray = np.diff(items, prepend=-1) == 0
-    return result
-
-
 def require_folder_names(classes: Collection[str]) -> None:
     """Raises ``Unsupported`` for classes that cannot be the name of a folder."""
-    odd = [c for c in classes if not is_safe_name(c) or "/" in c or ":" in c or c in (".", NO_LABEL) or "\n" in c]
+    odd = sorted(c for c in classes if not _is_folder_name(c))
     if odd:
         raise Unsupported(
             "", [f"The class {name!r} cannot be the name of a folder; rename it." for name in odd[:_SHOWN]]
         )
+
+
+def _is_folder_name(name: str) -> bool:
+    is_line = name == name.strip() and len(name.splitlines()) == 1
+    return is_safe_name(name) and is_line and not any(c in name for c in "/:") and name not in (".", NO_LABEL)
 
 
 def unique(names: Sequence[str], splits: Sequence[str | None]) -> list[str]:

@@ -20,6 +20,11 @@ from .read import Reader
 from .tables import DEFAULT, FLAGS, tables
 from .write import AS_MASKS, write
 
+_KINDS_OF = {  # attribute → kinds that keep it
+    **dict.fromkeys(FLAGS.values(), ("box",)), "source": ("box", "classification"),
+    **dict.fromkeys(("box_id", "predicted_iou", "clicks"), ("mask",)),
+}  # fmt: skip
+
 
 class OpenImagesFormat(FileFormat):
     """Tables of boxes, classes and masks."""
@@ -30,12 +35,10 @@ class OpenImagesFormat(FileFormat):
     scales_masks: ClassVar[bool] = True  # those of the original are smaller than their images
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"box": KEPT, "classification": KEPT, "mask": KEPT, **dict.fromkeys(AS_MASKS, "painted as masks")},
-        attributes=frozenset({*FLAGS.values(), "source", "box_id", "predicted_iou", "clicks"}), confidence=True, splits=True,
-        holes=True, parts=True,
+        attributes=frozenset(_KINDS_OF), only={**_KINDS_OF, "confidence": ("box", "classification")}, confidence=True,
+        default_confidence=1.0, groups_renumbered=True, splits=True, holes=True, parts=True,
         notes=(
-            "Boxes and classes without a confidence are read back with 1, and masks without one.",
-            "Boxes have the attributes of flags and source, classes have source, masks the others.",
-            "Masks without a box_id get one. The attribute group ties masks to boxes, with other numbers when it is read back.",
+            "The attribute group ties masks to boxes, with other numbers when it is read back.",
             "A rotated box is written as the upright one around it.",
         ),
     )  # fmt: skip
@@ -62,8 +65,7 @@ class OpenImagesFormat(FileFormat):
         """Give images ids that are unique in all subsets, and count what cannot be written."""
         flat_names(data)
         lost = sum(table["label"].null_count for table in data.label_tables())
-        if lost:
-            data.lost.append(f"{lost:,} labels without a class cannot be written, and are left out.")
+        data.lose("labels have no class, and are left out", lost)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write the tables and the masks."""

@@ -26,6 +26,7 @@ from .tables import (
     HIERARCHY,
     IMAGES,
     LABELS,
+    MADE_ID,
     MASK_BOX,
     MASKS,
     Table,
@@ -170,7 +171,8 @@ class Reader:
             mask = mask_images.load(self._archive, file, self._report)
             if mask is None:
                 continue
-            values: dict[str, Any] = {"box_id": box_id or None, "clicks": clicks or None}
+            values: dict[str, Any] = {"box_id": None if MADE_ID.fullmatch(box_id) else box_id or None}
+            values["clicks"] = clicks or None
             values["predicted_iou"] = iou if np.isfinite(iou) else None
             if np.isfinite(box).all():
                 key = _key(item, label, box)

@@ -26,6 +26,7 @@ FLAGS = {  # column and attribute
 DEFAULT = "default"  # the subset of images without one
 _OF_CLASSES = re.compile(r"(oidv\d+-)?class-descriptions.*\.csv|classes\.csv")
 _SUBSET = re.compile(r"(?:oidv\d+-)?(.+?)-(?:annotations-.+|images-.+|image_ids.*)\.csv")
+MADE_ID = re.compile(r"x\d{7}")  # ids of masks that have none, made when they are written
 _MACHINE_ID = re.compile(r"/[mgt]/[0-9a-z_]{3,}")
 
 
@@ -81,7 +82,7 @@ def class_names(archive: Archive) -> dict[str, str]:
         if _OF_CLASSES.fullmatch(name.rpartition("/")[2]):
             for row in csv.reader(io.StringIO(archive.text(name))):
                 if row and row[0].strip() and row[0] != "LabelName":
-                    found.setdefault(row[0].strip(), row[1].strip() if len(row) > 1 else "")
+                    found.setdefault(row[0], row[1].strip() if len(row) > 1 else "")
     shown = Counter(found.values())
     return {
         name: text if text and shown[text] == 1 and _MACHINE_ID.fullmatch(name) else name

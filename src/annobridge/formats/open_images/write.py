@@ -127,9 +127,9 @@ class _Masks:
 
     def free_id(self, taken: set[Any]) -> str:
         """An id that no mask of the image has, which is taken then."""
-        number = next(number for number in count() if f"{number:08x}" not in taken)
-        taken.add(f"{number:08x}")
-        return f"{number:08x}"
+        found = next(text for text in map("x{:07d}".format, count()) if text not in taken)
+        taken.add(found)
+        return found
 
     def save(self, row: Mapping[str, Any], size: tuple[int, int], image: str, box_id: str) -> str:
         """Write a mask; returns the name of its file."""
