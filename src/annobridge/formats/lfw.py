@@ -88,6 +88,7 @@ class LfwFormat(FileFormat):
         if moved:
             data.notes.append(f"{moved:,} images without a person are in a folder of its name; they were renamed.")
         data.rename(unique(names, data.items["split"].to_pylist()))
+        data.lose_pointless()
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """Keypoints survive if they have the class of their image, and no point is missing."""
@@ -175,7 +176,8 @@ class _Subset:
     def _person(self, path: str) -> tuple[str | None, str]:
         """Person and name of an image that may be in the folder of a person."""
         folder, rest = split_name(path)
-        return (folder, rest) if folder is not None and folder in (self._people or {folder}) else (None, path)
+        is_person = folder is not None and (self._people is None or folder in self._people)
+        return (folder, rest) if is_person else (None, path)
 
     def _image(self, person: str | None, name: str, place: str) -> _Image:
         found = self._images.get((person, name))

@@ -84,6 +84,7 @@ class VggFace2Format(FileFormat):
         require_folder_names({name for name in classes if name is not None})
         names = [_in_folder(name, class_) for name, class_ in zip(data.items["name"].to_pylist(), classes, strict=True)]
         data.rename(unique(names, data.items["split"].to_pylist()))
+        data.lose_pointless()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write two tables for each subset, and ``labels.txt``."""
@@ -103,7 +104,7 @@ class VggFace2Format(FileFormat):
                     labels = upright(_kept(part.labels, fidelity))
                     for _, item, rows in ExportPart(part.first, part.items, labels).by_item():
                         if item["split"] == split:
-                            _write_item(stem(str(item["name"])), _of_kinds(rows), boxes, landmarks)
+                            _write_item(stem(str(item["name"])), rows, boxes, landmarks)
 
 
 class _Rows:

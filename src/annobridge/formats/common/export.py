@@ -22,7 +22,7 @@ from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
+from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, SPLITS, WITH_POINTS, Fidelity, Loss
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
@@ -122,6 +122,12 @@ class ExportData:
         """Tell of a loss that only the writer knows; ``what`` completes "12 …", as "masks have no pixel, and are left out"."""
         if count:
             self._lost[field, what] += count
+
+    def lose_pointless(self) -> None:
+        """Tell of keypoints and skeletons all of whose points are missing, in a format that cannot write them."""
+        for labels in self.label_tables():
+            points = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))["points"].to_pylist()
+            self.lose(NOTHING, sum(not np.isfinite(parts[0]).any() for parts in points))
 
     @property
     def lost(self) -> list[Loss]:

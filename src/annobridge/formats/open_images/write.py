@@ -19,7 +19,7 @@ from ..common.corners import around
 from ..common.export import ExportData
 from ..common.images import stem
 from ..common.paint import attribute_of, pixels
-from ..common.voc_write import size_of
+from ..common.painter import size_of
 from .tables import BOX, CLASSES, DEFAULT, FLAGS, HIERARCHY, MASK_BOX, SIZES
 
 FOLDER = "annotations"
