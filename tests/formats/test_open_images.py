@@ -216,14 +216,14 @@ def test_what_is_painted_and_lost_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     notes = OPEN_IMAGES.write([part], tmp_path / "out", OPEN_IMAGES.writing())
     assert "f: 1 polygons will be painted as masks." in notes
-    assert "1 labels without a class cannot be written, and are left out." in notes
+    assert "1 labels have no class, and are left out." in notes
     _, rows, _ = read(OPEN_IMAGES, tmp_path / "out")
     assert [(row["kind"], row["attributes"].get("box_id")) for row in rows] == [
-        ("mask", "00000001"), ("mask", "00000000"), ("box", None)
+        ("mask", None), ("mask", "00000000"), ("box", None)
     ]  # fmt: skip
     assert np.array_equal(decode_rle(rows[0]["mask"]), mask() > 0)
     assert rows[2]["bounding_box"] == pytest.approx([0.45, 0.3, 0.1, 0.4])
-    with pytest.raises(Unsupported, match="without a class"):
+    with pytest.raises(Unsupported, match="have no class"):
         OPEN_IMAGES.write([part], tmp_path / "strict", OPEN_IMAGES.writing(strict=True))
 
 

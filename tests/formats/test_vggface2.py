@@ -105,16 +105,23 @@ def test_what_is_lost_is_told(tmp_path: Path) -> None:
     sample = {"sample_id": "s", "filepath": str(image(tmp_path / "a.jpg")), "width": 100, "height": 50}
     box = {"kind": "box", "bounding_box": [0.1, 0.1, 0.2, 0.2]}
     points = {"kind": "keypoints", "label": "car", "points": [[[0.1, 0.1]] * 4]}
-    five = {"kind": "keypoints", "label": "bus", "points": [[[0.1, 0.1]] * 5]}
-    rows = [box | {"label": "car"}, box | {"label": "bus"}, points, five]
-    labels = [{"label_id": str(n), "sample_id": "s", "field": "f", "rev": 0, **row} for n, row in enumerate(rows)]
-    part = Part(pa.Table.from_pylist([sample], schema=SAMPLES), pa.Table.from_pylist(labels, schema=LABELS))
+    five = {"kind": "keypoints", "label": "car", "points": [[[0.1, 0.1]] * 5]}
+    rows = [box | {"label": "car"}, box | {"label": "bus"}, box | {"label": "car"}, five, points]
+
+    def part(*rows: dict[str, Any]) -> Part:
+        labels = [{"label_id": str(n), "sample_id": "s", "field": "f", "rev": 0, **row} for n, row in enumerate(rows)]
+        return Part(pa.Table.from_pylist([sample], schema=SAMPLES), pa.Table.from_pylist(labels, schema=LABELS))
+
     (tmp_path / "out").mkdir()
-    assert VGG.write([part], tmp_path / "out", VGG.writing()) == [
-        "1 boxes of images that have another one are lost.",
-        "1 sets of landmarks of images that have another one, or of other than five points, are lost.",
-        "1 labels get the class of another label of their image.",
+    assert VGG.write([part(*rows)], tmp_path / "out", VGG.writing()) == [
+        "f: 2 keypoints will be written, where they have five points that are all there.",
+        "1 labels have another class than the first label of their image, and are left out.",
+        "1 detections of images that have another one are lost.",
+        "1 keypoints of images that have another one are lost.",
     ]
-    assert [row["kind"] for row in read(VGG, tmp_path / "out")[1]] == ["keypoints", "box"]
-    with pytest.raises(Unsupported, match="1 boxes of images"):
-        VGG.write([part], tmp_path / "strict", VGG.writing(strict=True))
+    assert [(row["kind"], row["label"]) for row in read(VGG, tmp_path / "out")[1]] == [
+        ("keypoints", "car"),
+        ("box", "car"),
+    ]
+    with pytest.raises(Unsupported, match="1 keypoints cannot be written"):
+        VGG.write([part(points)], tmp_path / "strict", VGG.writing(strict=True))

@@ -169,12 +169,11 @@ def _have_five(labels: pa.Table) -> list[bool]:
 
 
 def _kept(labels: pa.Table, fidelity: Fidelity) -> pa.Table:
-    """The labels that are written: those for which their image has room, without keypoints of another number of points."""
-    room = [not said for said in fidelity.surplus(labels, "item")]
-    kinds = labels["kind"].to_pylist()
+    """The labels that are written: of those without keypoints of another number of points, those for which their image has room."""
     five = iter(_have_five(labels))
-    good = [next(five) if kind == "keypoints" else kind in fidelity.kinds for kind in kinds]
-    return labels.filter(pa.array([a and b for a, b in zip(room, good, strict=True)], pa.bool_()))
+    fits = [next(five) if kind == "keypoints" else kind in fidelity.kinds for kind in labels["kind"].to_pylist()]
+    labels = labels.filter(pa.array(fits, pa.bool_()))
+    return labels.filter(pa.array([not said for said in fidelity.surplus(labels, "item")], pa.bool_()))
 
 
 def _tables(archive: Archive) -> list[tuple[str, str, str]]:

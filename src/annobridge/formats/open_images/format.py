@@ -22,7 +22,7 @@ from .write import AS_MASKS, write
 
 _KINDS_OF = {  # attribute → kinds that keep it
     **dict.fromkeys(FLAGS.values(), ("box",)), "source": ("box", "classification"),
-    **dict.fromkeys(("box_id", "predicted_iou", "clicks"), ("mask",)),
+    **dict.fromkeys(("box_id", "predicted_iou", "clicks"), ("mask", *AS_MASKS)),
 }  # fmt: skip
 
 
