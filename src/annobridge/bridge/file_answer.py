@@ -128,13 +128,9 @@ class FileAnswer:
 
 
 def reads_file(run: Run, format_name: str | None) -> bool:
-    """Whether ``path=`` of a load names a file with labels in a format, and not an option of the run's backend, as with those
-    that only exchange files with people.
-    """
-    if format_name is not None:
-        return True
+    """Whether ``path=`` of a load names a file that is read by its format, and is not an option of the run's backend."""
     try:
-        return not config.backend_class(run.backend).reads_path(run.options)
+        return not config.backend_class(run.backend).reads_path(run.options, format_name)
     except (ConfigError, InvalidOption):  # it is not installed here
         return True
 

@@ -176,14 +176,14 @@ class AnnotationVerbs(NoNewAttributes):
         options: dict[str, Any],
     ) -> AnnotationResults | FileLoads:
         """What loads a run: from the tool, or from a file."""
-        if path is None and format_name is not None:
-            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
-        if path is not None:
+        given = {name: str(value) for name, value in (("path", path), ("format", format_name)) if value is not None}
+        if given:
             run = self.stores.runs.get_settled(anno_key)
             if reads_file(run, format_name):
+                if path is None:
+                    raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
                 return FileLoads(self.stores, run, path, format_name, options)
-            options |= {"path": str(path)}
-        return self.load_annotation_results(anno_key, **options)
+        return self.load_annotation_results(anno_key, **given, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run, for its status, editor, plan and clean-up.
