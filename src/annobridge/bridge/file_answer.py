@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
 from ..core.labels import LABELS, REMOTE, conform
-from ..core.merge.partial_answer import Completed, Seen, complete, sentences
+from ..core.merge.partial_answer import Completed, complete, sentences
+from ..core.merge.seen import Seen
 from ..core.similarity import Floats
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
@@ -59,7 +60,8 @@ class FileAnswer:
         self._format = _format_of(self._path, format_name)
         if useless := sorted(_USELESS & set(options)):
             raise InvalidOption(
-                f"{useless[0]} is an option of imports; labels of a run belong to the samples and fields that were sent. Leave it out."
+                f"{useless[0]} is an option of imports, and labels of a run belong to the samples and fields that were sent; "
+                "leave it out."
             )
         self._options = registry.options(self._format.reading, options, f"Reading {self._format.title}")
         self._run = run
@@ -187,8 +189,12 @@ def _batches(source: LabelSource, seen: Seen) -> Iterator[pa.RecordBatch]:
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes when a file, or a file of a folder, is written. Raises ``StoreError`` if there is none."""
     try:
-        files = [path] if not path.is_dir() else [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        files = (
+            [path] if not path.is_dir() else [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        )
         stats = [(str(file), file.stat()) for file in sorted(files)]
     except OSError as error:
-        raise StoreError(f"There is no file or folder {str(path)!r} that can be read ({error.strerror}); correct the path.") from None
+        raise StoreError(
+            f"There is no file or folder {str(path)!r} that can be read ({error.strerror}); correct the path."
+        ) from None
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

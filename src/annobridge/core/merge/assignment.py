@@ -90,9 +90,7 @@ def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
     return rows
 
 
-def _candidates(
-    base: pa.Table, theirs: pa.Table, extents: list[Floats], base_rows: Ints, their_rows: Ints
-) -> _Pairs:
+def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_rows: Ints, their_rows: Ints) -> _Pairs:
     """All pairs that could be one label."""
     groups = _codes(base, theirs, ("sample_id", "frame_number", "kind"))
     classes = _codes(base, theirs, ("label",))

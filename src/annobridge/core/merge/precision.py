@@ -23,7 +23,12 @@ SAME = 1e-9  # relative to the image: far less than a pixel, and far more than c
 
 
 def keep_unchanged(
-    theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bools, tolerance: Floats | None = None, degrees: float = SAME
+    theirs: pa.Table,
+    base: pa.Table,
+    ours: pa.Table,
+    where: Bools,
+    tolerance: Floats | None = None,
+    degrees: float = SAME,
 ) -> pa.Table:
     """At the rows of ``where``: ``theirs`` with the numbers of ``ours`` wherever those of the tool equal the baseline.
 
@@ -66,9 +71,7 @@ def _rotations(degrees: float, theirs: pa.Array, base: pa.Array, ours: pa.Array,
 
 
 def _boxes(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats) -> pa.Array:
-    told, before, here = (
-        side.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4) for side in (theirs, base, ours)
-    )
+    told, before, here = (side.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4) for side in (theirs, base, ours))
     same = _equal(told, before, SAME)
     near = _equal(told[:, :2], before[:, :2], tolerance)
     far = _equal(told[:, :2] + told[:, 2:], before[:, :2] + before[:, 2:], tolerance)

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.arrays import as_array, equal, replace_values
-from ...core.turned_boxes import around as around, corners as corners
+from ...core.turned_boxes import around as around
+from ...core.turned_boxes import corners as corners
 
 CORNERS = "corners"  # a kind of ``SHAPES``: ``points`` has one part of four points, the corners of a box, going round
 _PIXELS = 1.0  # how far a corner may be from the rectangle, as many formats round to whole pixels

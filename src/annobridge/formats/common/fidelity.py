@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, is_rotated
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .paint import has_holes
 
 KEPT = "kept"  # a kind that is written as it is
