@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attr_text, attributes
-from ..arrays import Bools, Ints, as_array, as_mask, index_of, map_distinct
+from ..arrays import Bools, Ints, as_array, as_mask, choose, index_of, list_lengths, map_distinct, not_null
 from ..rows import VALUE_TYPES
 from ..schema import Attribute, LabelSchema
 from .seen import Seen
@@ -42,7 +42,8 @@ def merged_attributes(
         as_mask(before.is_null()) & known[rows] & _is_nothing(_keys(as_array(kinds), rows, flat), flat, definitions)
     )
     both = pa.concat_arrays([flat.filter(pa.array(~nothing)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
-    return attributes.build(np.concatenate([rows[~nothing], sent_rows[~said]]), both, theirs.num_rows)
+    built = attributes.build(np.concatenate([rows[~nothing], sent_rows[~said]]), both, theirs.num_rows)
+    return choose((list_lengths(built) == 0) & known & ~not_null(sent["attributes"]), as_array(sent["attributes"]), built)
 
 
 def _key(kind: str, name: str) -> str:
