@@ -691,7 +691,7 @@ def test_options_that_do_not_go_together(street: Bridge, tmp_path: Path) -> None
     with pytest.raises(InvalidOption, match="format='coco' is the format of a file; give its path=, too."):
         street.load(format="coco")
     with pytest.raises(
-        InvalidOption, match=r"cleanup=True removes the tasks .*load_annotation_results\('r'\).cleanup\(\)"
+        InvalidOption, match=r"cleanup=True removes the tasks .*them with results\.cleanup\(\)"
     ):
         street.load(path=path, cleanup=True)
     with pytest.raises(InvalidOption, match="unexpected='sometimes' is not known"):
