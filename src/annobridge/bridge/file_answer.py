@@ -58,7 +58,8 @@ class FileAnswer:
         self._format = _format_of(self._path, format_name)
         if useless := sorted(_USELESS & set(options)):
             raise InvalidOption(
-                f"{useless[0]} is an option of imports; labels of a run belong to the samples and fields that were sent. Leave it out."
+                f"{useless[0]} is an option of imports, and labels of a run belong to the samples and fields that were sent; "
+                "leave it out."
             )
         self._options = registry.options(self._format.reading, options, f"Reading {self._format.title}")
         self._run = run

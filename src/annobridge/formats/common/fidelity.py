@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .paint import has_holes
 
 KEPT = "kept"  # a kind that is written as it is
