@@ -84,8 +84,8 @@ class FilesBackend(AnnotationBackend):
             names = [name for name in spec.all_attributes() if not fidelity.keeps(name, spec.kind)]
             if names:
                 yield (
-                    f"{spec.name}: {self.format.title} has no place for the attributes {', '.join(names)} of {spec.type}; leave them "
-                    "out with attributes=, or choose another format."
+                    f"{spec.name}: {self.format.title} has no place for the attributes {', '.join(names)} of {spec.type}; leave "
+                    "them out with attributes=, or choose another format."
                 )
 
     def check_task(self, task: Task) -> Iterable[str]:
