@@ -83,7 +83,8 @@ def _lacks_missing_points(theirs: pa.Table, sent: pa.Table, known: Bools) -> Boo
     """Keypoints of which the file has just the points that were not sent as missing (NaN)."""
     old, new = (FlatPoints.of(side["points"]) for side in (sent, theirs))
     there = np.bincount(old.rows()[np.isfinite(old.xy).all(axis=1)], minlength=len(known))
-    return known & equal(theirs["kind"], "keypoints") & (there == new.counts()) & (there < old.counts())
+    lacks: Bools = known & equal(theirs["kind"], "keypoints") & (there == new.counts()) & (there < old.counts())
+    return lacks
 
 
 def _with_missing_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Array:
