@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .paint import has_holes
 
 KEPT = "kept"  # a kind that is written as it is
@@ -109,6 +109,15 @@ class Fidelity:
         """What a file in this format can say, before it is read."""
         return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
 
+    def written(self, labels: pa.Table) -> Seen:
+        """What a file can say into which these labels (``LABELS``) were written."""
+        seen = self.seen()
+        seen.add(labels)
+        seen.found &= seen.kinds
+        seen.columns = {(kind, column) for kind, column in seen.columns if self.keeps(_COLUMNS[column], kind)}
+        seen.attributes = {(kind, name) for kind, name in seen.attributes if self.keeps(name, kind)}
+        return seen
+
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
         if name in _FLAGS:
@@ -191,7 +200,8 @@ class Fidelity:
                 yield text_values(name), int((as_mask(is_text) & as_mask(found.is_valid())).sum())
 
 
-_FLAGS = frozenset({"rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+_COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
+_FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
 
 
 def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:
