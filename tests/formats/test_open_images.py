@@ -160,6 +160,11 @@ def test_bad_files(tmp_path: Path, text: str | bytes, message: str) -> None:
         read(OPEN_IMAGES, files(tmp_path / "y", {"a.csv": "x\n"}))
 
 
+def test_other_tables_are_named(tmp_path: Path) -> None:
+    _, _, found = read(OPEN_IMAGES, source(tmp_path, **{"prices.csv": "item,price\n"}))
+    assert "1 other file was not read: 'prices.csv'." in found.assumptions
+
+
 def test_the_same_id_in_two_subsets(tmp_path: Path) -> None:
     for split in ("train", "val"):
         image(tmp_path / f"images/{split}/a.jpg")

@@ -34,8 +34,11 @@ def header(archive: Archive, name: str) -> tuple[list[str], str]:
 
 def head(archive: Archive, name: str, count: int) -> list[tuple[list[str], str]]:
     """The cells of the first lines that are not blank, each with the delimiter; up to the first that is no text."""
+    was_read = name in archive.opened
     with archive.open(name) as stream:
         data = stream.read(_HEAD)
+    if not was_read:
+        archive.opened.discard(name)  # a look at the header is no reading
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     whole = lines if len(data) < _HEAD else lines[:-1]
     found = []
