@@ -43,6 +43,14 @@ def _csv_boxes(folder: Path) -> Path:
     )
 
 
+def _via(folder: Path) -> Path:
+    image(folder / "a.jpg")
+    shape = {"name": "rect", "x": 10, "y": 5, "width": 20, "height": 10}
+    regions = [{"shape_attributes": shape, "region_attributes": {"label": "car", "colour": "red"}}]
+    about = {"filename": "a.jpg", "size": 1, "regions": regions, "file_attributes": {}}
+    return files(folder, {"via.json": json.dumps({"_via_settings": {}, "_via_img_metadata": {"a.jpg1": about}})})
+
+
 def _market_1501(folder: Path) -> Path:
     for name in ("bounding_box_train/0002_c1s3_000151_00.jpg", "query/0002_c2s3_000111_00.jpg"):
         image(folder / name)
@@ -53,5 +61,5 @@ def _market_1501(folder: Path) -> Path:
 
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "segment-anything": _segment_anything, "mvtec": _mvtec, "fiftyone-csv": _fiftyone_csv, "csv-boxes": _csv_boxes,
-    "market-1501": _market_1501,
+    "via": _via, "market-1501": _market_1501,
 }  # fmt: skip
