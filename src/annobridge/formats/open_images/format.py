@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
@@ -64,7 +65,9 @@ class OpenImagesFormat(FileFormat):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Give images ids that are unique in all subsets, and count what cannot be written."""
         flat_names(data)
-        lost = sum(table["label"].null_count for table in data.label_tables())
+        kinds = pa.array(list(self.fidelity.kinds))
+        written = (table.filter(pc.is_in(table["kind"], value_set=kinds)) for table in data.label_tables())
+        lost = sum(table["label"].null_count for table in written)
         data.lose("labels have no class, and are left out", lost)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
