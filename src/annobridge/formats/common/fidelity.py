@@ -35,6 +35,7 @@ class Fidelity:
     parts: bool = False  # several parts of one polygon or polyline
     empty_images: bool = True  # images without labels
     splits: bool = False
+    only_class: str | None = None  # the class that all labels have when they are read, of formats without classes
     decimals: int | None = None  # of pixels; None: exact to floating point
     notes: tuple[str, ...] = field(default=())  # for the docs
 
@@ -55,6 +56,9 @@ class Fidelity:
     def _lost(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
         if not self.rotation and kind in ("box", "ellipse"):
             yield "rotations are lost", int(is_rotated(rows["rotation"]).sum())
+        if self.only_class is not None:
+            other = pc.and_(rows["label"].is_valid(), pc.not_equal(rows["label"], self.only_class))
+            yield f"classes other than {self.only_class!r} are lost", pc.sum(other).as_py() or 0
         if not self.confidence:
             yield "confidences are lost", rows.num_rows - rows["confidence"].null_count
         if not self.tracks and kind != "message":
