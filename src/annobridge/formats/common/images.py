@@ -73,8 +73,10 @@ class Names:
                 return paths[0]
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
-                # The item may have folders that the files lack: of a machine where the labels were made.
+                # The item may have folders that the files lack: of a machine where the labels were made. Each of these paths is
+                # the end of the name, and the longest says most.
                 fits = [path for path in paths if _ends_with(wanted, _stem(path) if cut else path, False)]
+                fits = [max(fits, key=len)] if fits else []
             if len(fits) > 1 and split is not None:
                 fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
             if len(fits) > 1:
