@@ -104,6 +104,10 @@ class Archive:
         if name not in self and is_safe_name(name):
             self._embedded[name] = size, read
 
+    def is_embedded(self, name: str) -> bool:
+        """Whether a file is inside another one."""
+        return name in self._embedded
+
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
         if name in self._embedded:

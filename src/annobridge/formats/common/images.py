@@ -149,7 +149,8 @@ def resolve(
     outside = Names(beside)
     here = _Known(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
-        if (member := file if file in archive else inside.find(name, split)) is not None:
+        is_inside = file in archive and not archive.is_embedded(file or "")
+        if (member := file if is_inside else inside.find(name, split)) is not None:
             found.paths[at] = _on_disk(archive, member, context)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
@@ -164,6 +165,9 @@ def resolve(
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
+        elif file is not None and archive.is_embedded(file):  # last, as it may be a copy of an image that is elsewhere too
+            found.paths[at] = _on_disk(archive, file, context)
+            _count(found, "in the label files")
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
     return found
