@@ -210,7 +210,7 @@ def field_names(pairs: Iterable[tuple[str | None, str]], field: str | None) -> F
     found: dict[tuple[str | None, str], str] = {}
     ordered = sorted(set(pairs), key=lambda pair: (pair[0] is not None, pair[0] or "", pair[1]))
     for role, kind in ordered:
-        name = field if role is None else "_".join(filter(None, (field, role)))
+        name = field if role is None or role == field else "_".join(filter(None, (field, role)))
         type_ = KIND_TYPES.get(kind, kind)
         is_alone = sum(other == role for other, _ in ordered) == 1
         chosen = type_ if name is None else name if is_alone else f"{name}_{type_}"

@@ -16,7 +16,9 @@ _MOST = 1 << 20  # characters of a text that is read
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The attributes of a text. A word without a value is true; after a text, it is the rest of that text, as nobody escapes commas. Values that look like JSON strings, lists and objects are read as such: so this module writes what is not plain.
+    """The attributes of a text. A word without a value is true; after a text, it is the rest of that text, as nobody
+    escapes commas. Values that look like JSON strings, lists and objects are read as such: so
+    this module writes what is not plain.
 
     >>> parse("color=red, blue, n=2.0"), parse("parked, n=2.0, wet")
     ({'color': 'red, blue', 'n': 2.0}, {'parked': True, 'n': 2.0, 'wet': True})
