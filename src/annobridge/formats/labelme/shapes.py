@@ -165,10 +165,10 @@ def _mask(entry: _Entry) -> Found:
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except _ERRORS as error:
         return f"its mask cannot be decoded ({type(error).__name__})"
-    pixels = (pixels != 0) if pixels.ndim == 2 else pixels[..., :3].any(axis=2)
-    if left >= size[0] or top >= size[1] or left + pixels.shape[1] <= 0 or top + pixels.shape[0] <= 0:
+    inside = (pixels != 0) if pixels.ndim == 2 else pixels[..., :3].any(axis=2)
+    if left >= size[0] or top >= size[1] or left + inside.shape[1] <= 0 or top + inside.shape[0] <= 0:
         return "it is outside its image"
-    return "mask", {"mask": paste(pixels, left, top, size)}
+    return "mask", {"mask": paste(inside, left, top, size)}
 
 
 _READERS: dict[str, Callable[[_Entry], Found]] = {

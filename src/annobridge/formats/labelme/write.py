@@ -54,7 +54,7 @@ def write(data: ExportData, embed: bool) -> None:
 
 def is_circle(row: Mapping[str, Any]) -> bool:
     """Whether an ellipse, in pixels, is a circle."""
-    return abs(row["bounding_box"][2] - row["bounding_box"][3]) <= _ROUND
+    return bool(abs(row["bounding_box"][2] - row["bounding_box"][3]) <= _ROUND)
 
 
 def _classes_of_images(data: ExportData) -> list[str]:

@@ -83,8 +83,9 @@ class File:
         split, folder = self._layout.place(self._name, self._writer)
         image = self._image(split, folder)
         width, height = (_integer(text(self._root, f"imagesize/{side}")) for side in ("ncols", "nrows"))
-        size = (width, height) if width and height else (None, None)
-        item = items.add(image, split or None, *size, frame_of(image.rpartition("/")[2]))
+        if not width or not height:
+            width, height = None, None
+        item = items.add(image, split or None, width, height, frame_of(image.rpartition("/")[2]))
         elements = self._root.findall("object")
         groups = _groups(elements)
         for at, element in enumerate(elements):

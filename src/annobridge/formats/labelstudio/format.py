@@ -18,6 +18,7 @@ from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.json_stream import JsonStream
 from ..common.report import ReadReport
+from ..common.source import LabelSource
 from . import brush_png, label_config, minimal
 from .tasks import Reader, Which, as_task, split_of_file
 from .write import write
@@ -92,6 +93,12 @@ class LabelStudioFormat(FileFormat):
                     return f"{name} has annotations in rows"
         pictures = brush_png.names(archive)
         return f"{pictures[0]} is a picture of a brush" if pictures else None
+
+    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
+        """As an answer to labels that were sent: what people submitted last, with the ids of its regions."""
+        answer = {"results": "annotations", "annotations": "latest", "keep_ids": True}
+        chosen = {name: value for name, value in answer.items() if name not in options.model_fields_set}
+        return super().open_onto(source, options.model_copy(update=chosen), known)
 
     def is_image(self, name: str) -> bool:
         return not brush_png.NAME.fullmatch(name.rpartition("/")[2]) and super().is_image(name)
