@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import os
 import posixpath
-import re
 from typing import Any
 
 import msgspec
@@ -14,13 +13,13 @@ from ...core.media import IMAGES
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.items import Items, Shapes, frame_of
+from ..common.json_stream import decode_whole
 from ..common.report import ReadReport
 from ..common.voc_tree import SPLITS
 from .shapes import Size, shape_of
 
 HEAD = 1 << 16  # bytes by which a file is recognised
 _MARKS = (b'"imagePath"', b'"shape_type"', b'"imageData"', b'"imageHeight"')
-_BYTE = re.compile(r"byte (\d+)")
 _SIGNATURES = {
     b"\x89PNG": ".png",
     b"\xff\xd8\xff": ".jpg",
@@ -77,17 +76,11 @@ class File:
         """The file's object; ``None`` for another kind of file. Raises ``InvalidSource`` for a damaged one."""
         data = self._archive.read(self._name)
         try:
-            content: Any = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if not is_head(data[:HEAD]):
-                self._report.skip(self._where, "it is no JSON of labelme")
-                return None
-            at = _BYTE.search(str(error))
-            before = data[: int(at[1])] if at else b""
-            line = f", line {len(before.splitlines()) or 1}," if at else ""
-            raise InvalidSource(
-                f"{self._where}{line} is not valid JSON ({error}); save it again with labelme."
-            ) from None
+            content = decode_whole(data, self._where, "save it again with labelme")
+        except InvalidSource:
+            if is_head(data[:HEAD]):
+                raise
+            content = None
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
             self._report.skip(self._where, "it is no JSON of labelme")
             return None

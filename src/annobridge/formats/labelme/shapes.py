@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .. import media
-from ..common.boxed_masks import paste
+from ..common.boxed_masks import Bools, paste
 from ..common.corners import CORNERS
 
 Size = tuple[int, int]  # width and height
@@ -165,7 +165,7 @@ def _mask(entry: _Entry) -> Found:
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except _ERRORS as error:
         return f"its mask cannot be decoded ({type(error).__name__})"
-    inside = (pixels != 0) if pixels.ndim == 2 else pixels[..., :3].any(axis=2)
+    inside: Bools = np.asarray(pixels if pixels.ndim == 2 else pixels[..., :3].any(axis=2), bool)
     if left >= size[0] or top >= size[1] or left + inside.shape[1] <= 0 or top + inside.shape[0] <= 0:
         return "it is outside its image"
     return "mask", {"mask": paste(inside, left, top, size)}

@@ -16,7 +16,7 @@ from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
-from ..common.json_stream import JsonStream
+from ..common.json_stream import JsonStream, decode_whole
 from ..common.report import ReadReport
 from ..common.source import LabelSource
 from . import brush_png, label_config, minimal
@@ -195,10 +195,7 @@ def _one(archive: Archive, name: str) -> Any:
     where = archive.where(name)
     if archive.size(name) > _ONE:
         raise InvalidSource(f"{where} has {archive.size(name):,} bytes, and is one task; {_ONE:,} are the most.")
-    try:
-        return msgspec.json.decode(archive.read(name).removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidSource(f"{where} is not valid JSON ({error}); export it again.") from None
+    return decode_whole(archive.read(name), where, "export it again")
 
 
 def _read_pictures(
