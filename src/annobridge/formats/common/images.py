@@ -24,6 +24,7 @@ from .archive import Archive
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
+_BY_BASE = "by their base names, in other folders than the labels say"
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
@@ -84,6 +85,12 @@ class Names:
             if len(fits) == 1:
                 return fits[0]
         return None
+
+    def find_base(self, name: str) -> str | None:
+        """The only path with the base name of a name, whatever its folders; ``None`` if there are several, or none."""
+        base = composed(name.replace("\\", "/")).rpartition("/")[2]
+        fits = self._by_base.get(base) or self._by_stem.get(_stem(base)) or []
+        return fits[0] if len(fits) == 1 else None
 
     def find_upload(self, name: str) -> str | None:
         """The path whose file was uploaded to Label Studio under a name: its base name after 8 digits, spaces made ``_``."""
@@ -165,10 +172,13 @@ def resolve(
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
-        elif file is not None and archive.is_embedded(file):  # last, as it may be a copy of an image that is elsewhere too
+        elif file is not None and archive.is_embedded(
+            file
+        ):  # last, as it may be a copy of an image that is elsewhere too
             found.paths[at] = _on_disk(archive, file, context)
             _count(found, "in the label files")
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
+    _find_bases(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
     return found
 
@@ -186,6 +196,12 @@ def resolve_known(items: pa.Table, known: pa.Table) -> Found:
         elif (upload := here.find_upload(name)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
             _count(found, "by the name that they had before they were uploaded")
+    taken = set(found.paths)
+    for name, numbers in _alone(found, items["name"].to_pylist()).items():
+        if (row := here.find_base(name)) is not None and row[0] not in taken:
+            for at in numbers:
+                found.paths[at], found.sample_ids[at], found.sizes[at] = row
+                _count(found, _BY_BASE)
     return found
 
 
@@ -209,6 +225,42 @@ def _find_uploads(
         else:
             continue
         _count(found, "by the name that they had before they were uploaded")
+
+
+def _find_bases(
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
+    archive: Archive, context: Context,
+) -> None:  # fmt: skip
+    """The images of items whose folders are other ones than those of the files, where base names are unique on both sides."""
+    taken = set(found.paths)
+    for name, numbers in _alone(found, names).items():
+        if (member := inside.find_base(name)) is not None:
+            path, sample_id, size = _on_disk(archive, member, context), None, None
+        elif (base := outside.find_base(name)) is not None:
+            path, sample_id, size = beside[base], None, None
+        elif (row := here.find_base(name)) is not None:
+            path, sample_id, size = row
+        else:
+            continue
+        for at in numbers if path not in taken else ():
+            found.paths[at], found.sample_ids[at], found.sizes[at] = path, sample_id, size
+            _count(found, _BY_BASE)
+
+
+def _alone(found: Found, names: Sequence[str]) -> dict[str, list[int]]:
+    """The items without an image by name, where no other name has the same base name."""
+    missing: dict[str, list[int]] = {}
+    for at, path in enumerate(found.paths):
+        if path is None:
+            missing.setdefault(names[at], []).append(at)
+    if not missing:
+        return {}
+    counts = Counter(_base(name) for name in set(names))
+    return {name: numbers for name, numbers in missing.items() if counts[_base(name)] == 1}
+
+
+def _base(name: str) -> str:
+    return composed(name.replace("\\", "/")).rpartition("/")[2]
 
 
 def _measure(found: Found) -> None:
@@ -299,6 +351,11 @@ class _Known:
     def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
         """Path, id and size of the image that was uploaded under a name."""
         path = self._names.find_upload(name)
+        return None if path is None else self._row(path)
+
+    def find_base(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
+        """Path, id and size of the only image with a base name."""
+        path = self._names.find_base(name)
         return None if path is None else self._row(path)
 
     def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:

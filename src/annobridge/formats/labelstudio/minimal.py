@@ -19,7 +19,7 @@ from ..common.archive import Archive
 from ..common.items import Shapes, frame_of
 from . import answers, regions, results
 from .tasks import Reader, person, split_of, time_of
-from .urls import image_key, image_name
+from .urls import image_key, image_name, is_picture
 
 _COLUMNS = frozenset({
     "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "split", "subset", "agreement", "review_result",
@@ -75,7 +75,8 @@ def add(
         return set()
     found, guessed = list[dict[str, Any]](), set[str]()
     for column, value in row.items():
-        if column == key or column in _COLUMNS:
+        is_data = bool(controls) and column not in controls and not isinstance(value, list | dict)
+        if column == key or column in _COLUMNS or is_data:
             continue
         made = list(_results(column, value, controls.get(column)))
         if made and column not in controls and isinstance(value, str):
@@ -121,9 +122,9 @@ def _result(column: str, value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_answer(value: str) -> bool:
-    """Whether a text can be a choice or a text that a person wrote: no address, no time, no number."""
+    """Whether a text can be a choice or a text that a person wrote: no address, no image, no time, no number."""
     is_data = "://" in value or value.startswith("/") or _TIME.fullmatch(value) or _NUMBER.fullmatch(value)
-    return bool(value.strip()) and not is_data
+    return bool(value.strip()) and not is_data and not is_picture(value)
 
 
 def _cell(text: str) -> Any:

@@ -177,9 +177,9 @@ def _add_answers(
             continue
         control = str(result.get("from_name") or kind)
         role = field_name("_".join(filter(None, (annotation.role, control))))
-        common = _common(annotation, _Region(result=result, attributes=_own_attributes(result)), id_) | {"role": role}
         texts = answers.names(kind, value) if kind in ("choices", "taxonomy") else []
         if texts and not _own(result).get("scalar"):
+            common = _common_answer(annotation, result, id_, role)
             for at, text in enumerate(texts):
                 if text.strip():
                     shapes.add(
@@ -196,7 +196,7 @@ def _add_answers(
         elif not annotation.with_scalars:
             report.skip(place, "an image has one value of a kind, and that of another annotation was taken")
         else:
-            shapes.add(item, "scalar", None, value=scalar, place=place, **common)
+            shapes.add(item, "scalar", None, value=scalar, place=place, **_common_answer(annotation, result, id_, role))
 
 
 def field_name(text: str) -> str:
@@ -227,6 +227,11 @@ def _common(annotation: Annotation, region: _Region, id_: str) -> dict[str, Any]
         annotation.seen.add(hash(id_))
         found["label_id"] = id_
     return {**found, "attributes": attributes}
+
+
+def _common_answer(annotation: Annotation, result: Mapping[str, Any], id_: str, role: str) -> dict[str, Any]:
+    """Columns of a label of the whole image."""
+    return _common(annotation, _Region(result=result, attributes=_own_attributes(result)), id_) | {"role": role}
 
 
 def _without_id(values: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def image_key(data: Mapping[str, Any], known: Iterable[str] = ()) -> str | None:
     for key in (*known, *_KEYS):
         if is_address(data.get(key)):
             return key
-    return next((key for key, value in data.items() if isinstance(value, str) and _is_picture(value)), None)
+    return next((key for key, value in data.items() if isinstance(value, str) and is_picture(value)), None)
 
 
 def is_address(value: Any) -> bool:
@@ -59,7 +59,8 @@ def is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_picture(value: str) -> bool:
+def is_picture(value: str) -> bool:
+    """Whether a text is the address of a file with the suffix of an image."""
     name = image_name(value) if len(value) < 4096 else None
     return name is not None and os.path.splitext(name)[1].lower() in PICTURES
 

@@ -131,7 +131,12 @@ def _results(item: Mapping[str, Any], rows: list[dict[str, Any]], survey: _Surve
         if row["kind"] == "scalar":
             value = json.loads(row["value"])
             control = survey.scalars.get(row["field"], "textarea")
-            yield {**_result(row, _region_id(row, number), row["field"], control), "value": _answer(control, value)}
+            own = {"meta": {OWN: {"scalar": True}}} if control == "choices" else {}  # else it would be a class
+            yield {
+                **_result(row, _region_id(row, number), row["field"], control),
+                "value": _answer(control, value),
+                **own,
+            }
         elif row["kind"] in _CONTROL:
             yield from _regions(row, number, size, survey)
 
