@@ -396,6 +396,28 @@ def test_a_configuration_tells_answers_from_data(tmp_path: Path) -> None:
     assert not any("were read as answers" in text for text in found.assumptions)
 
 
+def test_answers_about_regions_in_rows(tmp_path: Path) -> None:
+    """Texts say nothing about their region: those of a row with one region are its; numbers repeat its place."""
+    sides = {"original_width": 100, "original_height": 50}
+    one = {**XYWH, "rectanglelabels": ["car"], **sides}
+    two = {**one, "x": 60.0}
+    rows = [
+        {"image": "a.png", "annotator": 1, "annotation_id": 1, "rect": [one], "colour": "red", "scene": "day"},
+        {
+            "image": "a.png", "annotator": 2, "annotation_id": 2, "rect": [one, two], "colour": ["red", "blue"],
+            "doors": [{**XYWH, "x": 60.0, "number": 4}],
+        },
+    ]  # fmt: skip
+    _, found, source = read(STUDIO, dataset(tmp_path, *rows))
+    assert [(row["kind"], row["attributes"]) for row in found] == [
+        ("box", {"colour": "red"}), ("classification", {}), ("box", {}), ("box", {"doors": 4}),
+    ]  # fmt: skip
+    assert source.notes[0].startswith(
+        "2 annotations were left out: the region that it is about is not there, or not named"
+    )
+    assert "Texts in 'scene' were" in source.assumptions[0]
+
+
 def test_a_large_brush_in_a_cell(tmp_path: Path) -> None:
     image(tmp_path / "images/a.png")
     noise = np.random.default_rng(0).random((500, 600)) > 0.5

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -88,9 +89,13 @@ class Names:
 
     def find_base(self, name: str) -> str | None:
         """The only path with the base name of a name, whatever its folders; ``None`` if there are several, or none."""
-        base = composed(name.replace("\\", "/")).rpartition("/")[2]
-        fits = self._by_base.get(base) or self._by_stem.get(_stem(base)) or []
-        return fits[0] if len(fits) == 1 else None
+        for base in dict.fromkeys(
+            (_base(name), composed(unquote(_base(name))))
+        ):  # some tools keep names as URLs have them
+            fits = self._by_base.get(base) or self._by_stem.get(_stem(base)) or []
+            if fits:
+                return fits[0] if len(fits) == 1 else None
+        return None
 
     def find_upload(self, name: str) -> str | None:
         """The path whose file was uploaded to Label Studio under a name: its base name after 8 digits, spaces made ``_``."""

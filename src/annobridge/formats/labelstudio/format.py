@@ -27,6 +27,7 @@ _HEAD = 1 << 16  # bytes by which a file is recognised
 _LOOKED_AT = 20
 _ONE = 256 << 20  # bytes of a file with one task
 _LIST = msgspec.json.Decoder(list[Any])
+_ROWS = "rows of Label Studio"
 _TABLES = (".csv", ".tsv")
 
 
@@ -114,11 +115,13 @@ class LabelStudioFormat(FileFormat):
             options.keep_ids,
             tuple(controls.image_keys),
         )
+        rows = (entry for *_, entry in _entries(archive, ReadReport(), only_rows=True) if minimal.is_row(entry))
+        controls.of_regions |= minimal.columns_of_regions(rows)
         shapes, guessed, count = Shapes(), set[str](), 0
         for name, place, entry in _entries(archive, report):
             split, count = split_of_file(name), count + 1
             if minimal.is_row(entry):
-                guessed |= minimal.add(reader, entry, place, split, shapes, controls.tags)
+                guessed |= minimal.add(reader, entry, place, split, shapes, controls)
             else:
                 reader.add(entry, place, split, shapes, archive)
             yield from shapes.take_full()
@@ -146,18 +149,20 @@ def _what(head: bytes) -> str | None:
     if b'"from_name"' in head and b'"to_name"' in head:
         return "results of Label Studio"
     if head[:1] == b"[" and all(f'"{mark}"'.encode() in head for mark in minimal.MARKS):
-        return "rows of Label Studio"
+        return _ROWS
     has_answers = any(mark in head for mark in (b'"annotations"', b'"predictions"', b'"completions"'))
     is_task = head[:1] == b"[" or b'"result"' in head
     return "tasks of Label Studio" if b'"data"' in head and has_answers and is_task else None
 
 
-def _entries(archive: Archive, report: ReadReport) -> Iterator[tuple[str, str, Any]]:
-    """The tasks and rows of all files: file, place and content."""
+def _entries(archive: Archive, report: ReadReport, only_rows: bool = False) -> Iterator[tuple[str, str, Any]]:
+    """The tasks and rows of all files: file, place and content. ``only_rows`` passes over files that have tasks."""
     for name in archive.by_suffix.get(".json", ()):
         where, is_list = archive.where(name), False
         with archive.open(name) as stream:
             head = stream.read(_HEAD)
+        if only_rows and _what(head) != _ROWS:
+            continue
         if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
             entry = _one(archive, name)
             if as_task(entry) is not None:

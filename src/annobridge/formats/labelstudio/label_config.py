@@ -22,9 +22,16 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 @dataclass
 class Controls:
-    """What a configuration declares: the tag of each control by its name, in lower case, and the keys of images."""
+    """What a configuration declares.
+
+    Attributes:
+        tags: the tag of each control by its name, in lower case, as ``"choices"``; empty where there is no configuration.
+        image_keys: the keys of images in the data of tasks.
+        of_regions: the controls that ask about regions.
+    """
 
     tags: dict[str, str] = field(default_factory=dict)
+    of_regions: set[str] = field(default_factory=set)
     image_keys: list[str] = field(default_factory=list)
 
 
@@ -43,6 +50,8 @@ def read(archive: Archive) -> Controls:
             tag, control = str(element.tag), element.get("name")
             if control and element.get("toName"):
                 found.tags[control] = tag.lower()
+                if (element.get("perRegion") or "").lower() == "true":
+                    found.of_regions.add(control)
             elif tag in ("Image", "Ocr") and (element.get("value") or element.get("valueList") or "").startswith("$"):
                 found.image_keys.append((element.get("value") or element.get("valueList") or "")[1:])
     return found
@@ -65,7 +74,10 @@ def text_of(
     root = etree.Element("View")
     etree.SubElement(root, "Image", name=IMAGE, value=f"${IMAGE}")
     for name, classes in shapes.items():
-        _control(root, SHAPES[name], name, classes, "Label")
+        control = _control(root, SHAPES[name], name, classes, "Label")
+        if name == "keypoint":  # the order of points in COCO and YOLO files that Label Studio exports
+            for number, element in enumerate(control):
+                element.set("model_index", str(number))
     for name, classes in choices.items():
         _control(root, "Choices", name, classes, "Choice").set("choice", "multiple")
     for name, kind in scalars.items():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.items import Shapes, frame_of
 from . import answers, regions, results
+from .label_config import Controls
 from .tasks import Reader, person, split_of, time_of
 from .urls import image_key, image_name, is_picture
 
@@ -29,6 +31,7 @@ _CELL = 1 << 28  # characters of a cell
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 _CHOICE = 100  # characters of a choice; what is longer is a text
+_NOWHERE = {"x": None, "y": None}  # of an answer about a region that is not named
 
 
 def is_row(entry: Any) -> bool:
@@ -54,8 +57,13 @@ def rows(archive: Archive, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         csv.field_size_limit(limit)
 
 
+def columns_of_regions(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The columns of controls that ask about regions: a row with several regions has a list of texts there."""
+    return {column for row in entries for column, value in row.items() if _is_list_of_texts(value)}
+
+
 def add(
-    reader: Reader, row: Mapping[str, Any], place: str, split: str | None, shapes: Shapes, controls: Mapping[str, str]
+    reader: Reader, row: Mapping[str, Any], place: str, split: str | None, shapes: Shapes, controls: Controls
 ) -> set[str]:
     """Add the image and the labels of a row; returns the columns whose texts were read as answers without being declared.
 
@@ -65,7 +73,7 @@ def add(
         place: where the row is, for messages.
         split: that of the file.
         shapes: what the labels are added to.
-        controls: the controls of a labelling configuration, name → tag in lower case, as ``"choices"``; empty where there is none.
+        controls: those of a labelling configuration.
     """
     key = image_key(row, reader.image_keys)
     address = row[key] if key is not None else None
@@ -75,15 +83,16 @@ def add(
         return set()
     found, guessed = list[dict[str, Any]](), set[str]()
     for column, value in row.items():
-        is_data = bool(controls) and column not in controls and not isinstance(value, list | dict)
+        tag = controls.tags.get(column)
+        is_data = bool(controls.tags) and tag is None and not isinstance(value, list | dict)
         if column == key or column in _COLUMNS or is_data:
             continue
-        made = list(_results(column, value, controls.get(column)))
-        if made and column not in controls and isinstance(value, str):
+        made = list(_results(column, value, tag, column in controls.of_regions))
+        if made and tag is None and isinstance(value, str) and column not in controls.of_regions:
             guessed.add(column)
         found += made
-    size = results.size_of(found)
-    width, height = size or (None, None)
+    _tie(found)
+    width, height = results.size_of(found) or (None, None)
     item = reader.items.add(name, split_of(row) or split, width, height, frame_of(name.rpartition("/")[2]))
     time = time_of(row.get("updated_at") or row.get("created_at"))
     # A task that several people annotated is a row for each; which of them is the last one is not known here.
@@ -92,24 +101,54 @@ def add(
     return guessed
 
 
-def _results(column: str, value: Any, tag: str | None) -> Iterator[dict[str, Any]]:
+def _tie(found: list[dict[str, Any]]) -> None:
+    """Give answers about a region the id of the region, which rows do not have: that of the same place, or the only one."""
+    shapes = [entry for entry in found if regions.shape_name(entry["type"], entry["value"])]
+    places: dict[str, list[str]] = {}
+    for number, entry in enumerate(shapes):
+        entry["id"] = f"region {number}"
+        places.setdefault(_place_of(entry["value"]), []).append(entry["id"])
+    counts = Counter(entry["from_name"] for entry in found)
+    for entry in found:
+        if "id" in entry or not regions.is_of_region(entry["value"]):
+            continue
+        same = places.get(_place_of(entry["value"]), [])
+        is_only = len(shapes) == 1 and counts[entry["from_name"]] == 1 and _NOWHERE.items() <= entry["value"].items()
+        if len(same) == 1 or is_only:
+            entry["id"] = same[0] if len(same) == 1 else shapes[0]["id"]
+
+
+def _place_of(value: Mapping[str, Any]) -> str:
+    keys = ("x", "y", "width", "height", "radiusX", "radiusY", "rotation", "points", "vertices")
+    return repr([value.get(key) for key in keys])
+
+
+def _results(column: str, value: Any, tag: str | None, of_region: bool) -> Iterator[dict[str, Any]]:
     """A column's value as results of the JSON export."""
+    about = _NOWHERE if of_region else {}
     if isinstance(value, list):
-        if value and all(isinstance(entry, str) for entry in value) and tag is not None:
-            kind = answers.kind_of(tag, {}) or "choices"
-            yield {"from_name": column, "type": kind, "value": {"text" if kind == "textarea" else kind: value, "x": 0}}
         for entry in value:
-            if isinstance(entry, dict):
+            if isinstance(entry, str):
+                yield _text_result(column, entry, tag, _NOWHERE)
+            elif isinstance(entry, dict):
                 yield from _result(column, entry)
     elif isinstance(value, dict):
         yield from _result(column, value)
-    elif isinstance(value, str) and (tag is not None or _is_answer(value)):
-        kind = tag if tag in ("choices", "textarea", "datetime") else "choices"
-        if tag is None and (len(value) > _CHOICE or "\n" in value):
-            kind = "textarea"
-        yield {"from_name": column, "type": kind, "value": {"text" if kind == "textarea" else kind: [value]}}
+    elif isinstance(value, str) and (tag is not None or of_region or _is_answer(value)):
+        yield _text_result(column, value, tag, about)
     elif isinstance(value, int | float) and not isinstance(value, bool) and tag in ("number", "rating"):
-        yield {"from_name": column, "type": tag, "value": {tag: value}}
+        yield {"from_name": column, "type": tag, "value": {tag: value, **about}}
+
+
+def _text_result(column: str, text: str, tag: str | None, about: Mapping[str, Any]) -> dict[str, Any]:
+    kind = tag if tag in ("choices", "textarea", "datetime") else "choices"
+    if tag is None and (len(text) > _CHOICE or "\n" in text):
+        kind = "textarea"
+    return {"from_name": column, "type": kind, "value": {"text" if kind == "textarea" else kind: [text], **about}}
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, str) for entry in value)
 
 
 def _result(column: str, value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,11 @@ def shape_name(type_: str | None, value: Value) -> str | None:
     return None
 
 
+def is_of_region(value: Value) -> bool:
+    """Whether an answer is about a region, whose place it repeats."""
+    return any(key in value for key in ("x", "points", "vertices", "rle"))
+
+
 def classes(type_: str | None, shape: str, value: Value) -> list[str]:
     """The classes of a shape."""
     for key in (type_ or "", f"{shape}labels", "labels"):

@@ -172,8 +172,8 @@ def _add_answers(
     for kind, result in region.answers:
         value, place = result["value"], f"{annotation.place} result {id_.strip(chr(0))}"
         item = _item(result, items)
-        if item is None or "x" in value or "points" in value or "rle" in value:
-            report.skip(place, "the region that it is about is not there")
+        if item is None or regions.is_of_region(value):
+            report.skip(place, "the region that it is about is not there, or not named")
             continue
         control = str(result.get("from_name") or kind)
         role = field_name("_".join(filter(None, (annotation.role, control))))
