@@ -334,10 +334,10 @@ def test_what_is_no_shape_of_labelme(tmp_path: Path) -> None:
     )
     assert notes == [
         "f: 1 polygons have holes, which are bridged into the ring around them.",
-        "f: 2 labels of several parts become several labels.",
+        "f: 1 labels of several parts become several labels.",
         "f: 1 ellipses will be written as polygons where they are no circles.",
         "f: 1 skeletons will be written as keypoints.",
-        "1 mask labels have no point or pixel, and were left out.",
+        "1 labels have no pixel or no point, and are left out.",
     ]
     assert [s["shape_type"] for s in written] == ["polygon"] * 4 + ["point"]
     assert written[1]["group_id"] == written[2]["group_id"] == 1

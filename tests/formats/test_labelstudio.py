@@ -268,7 +268,7 @@ def test_as_an_answer(tmp_path: Path) -> None:
         "sample_id": ["s"], "filepath": ["/data/a.png"], "media_type": ["image"], "width": pa.array([100], pa.int32()),
         "height": pa.array([50], pa.int32()), "frames": pa.array([None], pa.int32()),
     })  # fmt: skip
-    (part,) = STUDIO.open_onto(people(tmp_path), STUDIO.reading(), known).parts()
+    (part,) = STUDIO.open_onto(people(tmp_path), STUDIO.reading(), [known]).parts()
     assert part.labels["label"].to_pylist() == ["new", None]
     assert part.labels["label_id"].to_pylist() == ["r1", "n"]
 
@@ -615,7 +615,6 @@ def test_what_is_no_shape_of_label_studio(tmp_path: Path) -> None:
     )
     assert notes == [
         "f: 1 polygons have holes, which are bridged into the ring around them.",
-        "f: 1 labels of several parts become several labels.",
         "f: 1 segmentation will be written as masks.",
         "f: 1 messages cannot be written, and are left out.",
     ]

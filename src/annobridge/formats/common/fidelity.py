@@ -97,6 +97,8 @@ class Fidelity:
     empty_images: bool = True  # images without labels
     splits: bool = False
     only_class: str | None = None  # the class that all labels are read back with, of formats without classes
+    named_fields: frozenset[str] = frozenset()  # kinds whose fields are read back with their names
+    own_fields: tuple[str, ...] = ()  # fields, and beginnings of their names, that are read back so for all kinds
     default_split: str | None = None  # in which images without a split are read back
     decimals: int | None = None  # of pixels; None: exact to floating point
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -106,6 +108,10 @@ class Fidelity:
         """What a file in this format can say, before it is read."""
         kinds = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
         return Seen(kinds, self.holes, only_class=self.only_class)
+
+    def keeps_field(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind are read back into a field of the same name."""
+        return kind in self.named_fields or any(name == own or name.startswith(f"{own}_") for own in self.own_fields)
 
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""

@@ -177,9 +177,7 @@ def resolve(
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
-        elif file is not None and archive.is_embedded(
-            file
-        ):  # last, as it may be a copy of an image that is elsewhere too
+        elif file is not None and archive.is_embedded(file):  # last: it may be a copy of an image that is elsewhere
             found.paths[at] = _on_disk(archive, file, context)
             _count(found, "in the label files")
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
@@ -203,12 +201,13 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
         elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
             _count(found, "by the name that they had before they were uploaded")
-    taken = set(found.paths)
-    for name, numbers in _alone(found, items["name"].to_pylist()).items():
-        if (row := here.find_base(name)) is not None and row[0] not in taken:
-            for at in numbers:
-                found.paths[at], found.sample_ids[at], found.sizes[at] = row
-                _count(found, _BY_BASE)
+    taken = set(found.sample_ids)
+    for name, numbers in _alone(found, columns[0]).items():
+        base = next(filter(None, (here.find_base(name) for here in tables)), None)
+        for at in numbers if base is not None and base[1] not in taken else ():
+            assert base is not None  # noqa: S101 - as the loop says
+            found.paths[at], found.sample_ids[at], found.sizes[at] = base
+            _count(found, _BY_BASE)
     return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.paint import PAINTED, attributes_of
@@ -34,7 +35,8 @@ class LocalizationFormat(FileFormat):
             "box": KEPT, "polygon": KEPT, "ellipse": "written as polygons", "cuboid": "written as the polygons around them",
             **dict.fromkeys(("mask", "segmentation"), "written as polygons along the edges of their pixels"),
         },
-        attributes=frozenset({"text"}), only_class=LABEL, without_holes="bridged into the ring around them", splits=True,
+        attributes=frozenset({"text"}), attribute_types=frozenset({"str"}), only_class=LABEL,
+        without_holes="bridged into the ring around them", splits=True,
         decimals=_DECIMALS, notes=("Turned boxes are written as polygons of four corners.",),
     )  # fmt: skip
 
@@ -75,6 +77,13 @@ class LocalizationFormat(FileFormat):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         data.unique_stems()
 
+    def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
+        """Boxes survive if none is turned."""
+        if not data.rotated:
+            return self.fidelity
+        kinds = {**self.fidelity.kinds, "box": "written as polygons where they are turned"}
+        return replace(self.fidelity, kinds=kinds, rotation=True)
+
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         for part in data.parts():
             for _, item, labels in part.by_item():
@@ -83,8 +92,9 @@ class LocalizationFormat(FileFormat):
                     data.folder / str(item["split"] or "default") / folder / f"{_PREFIX}{os.path.splitext(base)[0]}.txt"
                 )
                 path.parent.mkdir(parents=True, exist_ok=True)
-                lines = [line for row in labels.to_pylist() if row["kind"] in PAINTED for line in _lines(data, row)]
-                path.write_text("".join(lines), "utf-8", newline="\n")
+                made = [list(_lines(data, row)) for row in labels.to_pylist() if row["kind"] in PAINTED]
+                data.lose(NOTHING, made.count([]))
+                path.write_text("".join(line for lines in made for line in lines), "utf-8", newline="\n")
 
 
 def _files(archive: Archive) -> list[str]:
@@ -111,7 +121,7 @@ def _checked(values: list[float], text: str | None) -> tuple[list[float], str | 
 
 
 def _lines(data: ExportData, row: Mapping[str, Any]) -> Iterator[str]:
-    text = text_of(data, attributes_of(row), ("text", "caption")) or ""
+    text = text_of(data, attributes_of(row), ("text",)) or ""
     if row["kind"] == "box" and not (row["rotation"] or 0.0) % 360:
         x, y, width, height = row["bounding_box"]
         yield f'{" ".join(map(_text, (x, y, x + width, y + height)))} "{text}"\n'

@@ -29,8 +29,9 @@ class RecognitionFormat(FileFormat):
     name = "icdar-recognition"
     title = "ICDAR Recognition"
     fidelity = Fidelity(
-        kinds={"classification": KEPT}, attributes=frozenset({_CAPTION}), only_class=LABEL, splits=True,
-        notes=("The text is the attribute caption, else the attribute text, else the class.",),
+        kinds={"classification": KEPT}, attribute_types=frozenset({"str"}),
+        attributes=frozenset({_CAPTION}), only_class=LABEL, splits=True,
+        notes=("The text is the attribute caption; lines without a text are labels without a caption.",),
     )  # fmt: skip
 
     def detect(self, archive: Archive) -> str | None:
@@ -56,7 +57,8 @@ class RecognitionFormat(FileFormat):
                     continue
                 item = layout.add(items, folder, found[0])
                 if found[1] is not None:
-                    shapes.add(item, "classification", LABEL, {_CAPTION: found[1]}, place=place)
+                    caption = {_CAPTION: found[1]} if found[1] else None
+                    shapes.add(item, "classification", LABEL, caption, place=place)
                 yield from shapes.take_full()
         yield shapes.take()
 
@@ -74,8 +76,8 @@ class RecognitionFormat(FileFormat):
                             continue
                         rows = [row for row in labels.to_pylist() if row["kind"] == "classification"]
                         for row in rows:
-                            text = text_of(data, attributes_of(row), (_CAPTION, "text"))
-                            file.write(f'{item["name"]}, "{row["label"] if text is None else text}"\n')
+                            text = text_of(data, attributes_of(row), (_CAPTION,))
+                            file.write(f'{item["name"]}, "{text or ""}"\n')
                         if not rows:
                             file.write(f"{item['name']}, \n")
 

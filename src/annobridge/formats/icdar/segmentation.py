@@ -6,29 +6,33 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
+from ...core import attributes
 from ...core.geometry import encode_rle
 from ..common import mask_images
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import COVERED, KEPT, NOTHING, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.paint import PAINTED, Canvas, attributes_of
+from ..common.painter import size_of
 from ..common.palette import Colour, code, voc_colour
 from ..common.report import ReadReport
-from ..common.voc_write import size_of
 from .layout import LABEL, Layout, image_folder, numbers_of, quoted, text_of
 
 _SUFFIX = "_GT"
 _PICTURES = (".bmp", ".png")
 _LOOKED_AT = 20
 _COLUMNS = 9  # red, green, blue, the centre's x and y, the box's left, top, right and bottom
+_ADDED = ("index", "color", "center")  # attributes that all labels have when they are read
 _WHITE = (255, 255, 255)  # what is no character
 _COLOUR = re.compile(r"\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})\s*")
 
@@ -43,10 +47,10 @@ class SegmentationFormat(FileFormat):
             "mask": KEPT, "segmentation": "written as masks",
             **dict.fromkeys(("box", "polygon", "ellipse", "cuboid"), "painted as masks"),
         },
-        attributes=frozenset({"index", "text", "color", "center"}), only_class=LABEL, holes=True, parts=True, splits=True,
+        attributes=frozenset({*_ADDED, "text"}), overlaps=False, only_class=LABEL, holes=True, parts=True, splits=True,
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
-            "Labels without index, color and center are read back with them; colours that are not unique are replaced.",
+            "Labels are numbered anew by their attribute index, from 0; colours that are not unique are replaced.",
         ),
     )  # fmt: skip
 
@@ -80,8 +84,16 @@ class SegmentationFormat(FileFormat):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         data.unique_stems()
 
+    def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
+        """Masks survive if they have all attributes."""
+        for labels in data.label_tables():
+            rows = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(PAINTED)))
+            if any(attributes.values(rows["attributes"], name).null_count for name in _ADDED):
+                kinds = {**self.fidelity.kinds, "mask": "given an index, a colour and a centre"}
+                return replace(self.fidelity, kinds=kinds)
+        return self.fidelity
+
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
-        covered = 0
         for part in data.parts():
             for _, item, labels in part.by_item():
                 stem = os.path.splitext(str(item["name"]))[0]
@@ -91,14 +103,13 @@ class SegmentationFormat(FileFormat):
                 lines: list[str] = []
                 if rows:
                     canvas = Canvas(rows, size_of(item), defaultdict(lambda: 1))
-                    covered += canvas.covered
-                    colours = _colours([attributes_of(row) for row in canvas.rows])
+                    data.lose(COVERED, canvas.covered)
+                    data.lose(NOTHING, canvas.empty)
+                    colours = _colours(canvas.rows)
                     table = np.array([_WHITE, *colours], np.uint8)
                     Image.fromarray(table[canvas.instances()]).save(path.with_suffix(".bmp"), "BMP")
                     lines = _lines(data, canvas, colours)
                 path.write_text("".join(lines), "utf-8", newline="\n")
-        if covered:
-            data.notes.append(f"{covered:,} labels lie below others, and lost the pixels that these cover.")
 
 
 def _files(archive: Archive) -> list[str]:
@@ -109,8 +120,8 @@ def _read_file(archive: Archive, name: str, item: int, shapes: Shapes, report: R
     """Add the characters of one image: masks, or boxes where the file of the pixels is missing."""
     masks = [f"{name.removesuffix('.txt')}{suffix}" for suffix in _PICTURES]
     mask = next((found for found in masks if found in archive), None)
-    values = None if mask is None else mask_images.load(archive, mask, report)
-    pixels = None if values is None else _colour_codes(values)
+    picture = None if mask is None else mask_images.load(archive, mask, report)
+    pixels = None if picture is None else _colour_codes(picture)
     if mask is not None and pixels is None:
         return
     index, groups = 0, _groups(archive, name)
@@ -122,17 +133,18 @@ def _read_file(archive: Archive, name: str, item: int, shapes: Shapes, report: R
             report.skip(place, found)
             continue
         numbers, text = found
-        attributes: dict[str, Any] = {
-            "index": index, "color": " ".join(map(str, numbers[:3])), "center": " ".join(map(str, numbers[3:5])), "text": text,
-        }  # fmt: skip
+        values: dict[str, Any] = {"index": index}
+        values |= {"color": " ".join(map(str, numbers[:3])), "center": " ".join(map(str, numbers[3:5]))}
+        if text:
+            values["text"] = text
         if groups:
-            attributes["group"] = groups[number]
+            values["group"] = groups[number]
         index += 1
         if pixels is not None:
-            shapes.add(item, "mask", LABEL, attributes, mask=encode_rle(pixels == code(numbers[:3])), place=place)
+            shapes.add(item, "mask", LABEL, values, mask=encode_rle(pixels == code(numbers[:3])), place=place)
         else:
             x1, y1, x2, y2 = map(float, numbers[5:])
-            shapes.add(item, "box", LABEL, attributes, bounding_box=[x1, y1, x2 - x1, y2 - y1], place=place)
+            shapes.add(item, "box", LABEL, values, bounding_box=[x1, y1, x2 - x1, y2 - y1], place=place)
     if mask is None and index:
         report.note("lists of characters have no picture with their pixels; their boxes were read")
 
@@ -168,9 +180,9 @@ def _parsed(line: str) -> tuple[list[int], str] | str:
     return [int(value) for value in values], found[1]
 
 
-def _colours(attributes: Sequence[Mapping[str, Any]]) -> list[Colour]:
+def _colours(rows: Sequence[Mapping[str, Any]]) -> list[Colour]:
     """A colour for each label: its own, if no label before has it."""
-    given = [_COLOUR.fullmatch(str(values.get("color", ""))) for values in attributes]
+    given = [_COLOUR.fullmatch(str(attributes_of(row).get("color", ""))) for row in rows]
     wanted = [tuple(map(int, match.groups())) if match else None for match in given]
     taken: set[tuple[int, ...]] = {_WHITE}
     found: list[Colour | None] = []
@@ -195,12 +207,14 @@ def _lines(data: ExportData, canvas: Canvas, colours: Sequence[Colour]) -> list[
     for at, (row, colour) in enumerate(zip(canvas.rows, colours, strict=True)):
         values = attributes_of(row)
         y, x = np.nonzero(canvas.labels == at)
-        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1) if x.size else (0, 0, 0, 0)
+        if not x.size:  # nothing of it is left
+            continue
+        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
         centre = numbers_of(str(values.get("center", "")).split()) or []
         if len(centre) != 2:
             centre = [(box[0] + box[2]) // 2, (box[1] + box[3]) // 2]
         numbers = (*colour, *map(int, centre), *box)
-        text = text_of(data, values, ("text", "caption")) or ""
+        text = text_of(data, values, ("text",)) or ""
         index = values.get("index")
         place = float(index) if isinstance(index, int | float) else float("inf")
         found.append((place, values.get("group"), f'{" ".join(map(str, numbers))} "{text}"\n'))

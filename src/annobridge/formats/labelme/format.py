@@ -19,6 +19,7 @@ from .read import HEAD, File, is_head
 from .write import LISTS, is_circle, write
 
 _LOOKED_AT = 20
+_SHAPED = frozenset({"box", "polygon", "polyline", "keypoints", "mask", "segmentation", "skeleton", "ellipse", "cuboid"})
 
 
 class LabelmeWriteOptions(WriteOptions):
@@ -38,7 +39,8 @@ class LabelmeFormat(FileFormat):
             "segmentation": "written as masks", "skeleton": "written as keypoints",
             "ellipse": "written as polygons where they are no circles", "cuboid": "written as the polygons around them",
         },
-        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True,
+        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, closed=True,
+        only=dict.fromkeys(("attributes", "confidence", "tracks"), _SHAPED),
         without_holes="bridged into the ring around them", splits=True,
         notes=(
             "Classes of the whole image are flags of it, and have no attributes and no confidence.",

@@ -51,7 +51,7 @@ def shape_of(given: Any, size: Size | None) -> Shape | str:
         columns["confidence"] = float(attributes.pop("score"))
     if isinstance(track, int) and not isinstance(track, bool) and 0 <= track < 2**31:
         columns["index"] = attributes.pop("track_id")
-    return kind, label.strip() or None, attributes, columns
+    return kind, label if label.strip() else None, attributes, columns
 
 
 def _points(given: Any) -> Points | str:

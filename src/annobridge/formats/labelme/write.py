@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -15,6 +14,7 @@ from PIL import Image, ImageOps
 
 from ..common.boxed_masks import crop
 from ..common.export import ExportData
+from ..common.fidelity import NOTHING
 from ..common.paint import attributes_of, turned
 from ..common.single_rings import single_rings
 from ..media import open_image, unreadable
@@ -29,7 +29,6 @@ def write(data: ExportData, embed: bool) -> None:
     """Write a file for each item, and the list of classes."""
     flags = _classes_of_images(data)
     _write_lists(data, flags)
-    lost: Counter[str] = Counter()
     images = _images(data) if embed else {}
     for part in data.parts():
         for number, item, labels in part.by_item():
@@ -38,7 +37,7 @@ def write(data: ExportData, embed: bool) -> None:
             content = {
                 "version": _VERSION,
                 "flags": {name: name in own for name in flags},
-                "shapes": list(_shapes(rows, lost)),
+                "shapes": list(_shapes(rows, data)),
                 "imagePath": str(item["name"]).rpartition("/")[2],
                 "imageData": images[number]() if embed else None,
                 "imageHeight": item["height"],
@@ -49,7 +48,6 @@ def write(data: ExportData, embed: bool) -> None:
             path = data.folder / str(item["split"] or ".") / f"{os.path.splitext(str(item['name']))[0]}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content, ensure_ascii=False, indent=2), "utf-8")
-    data.notes += [f"{count:,} {what}." for what, count in lost.items()]
 
 
 def is_circle(row: Mapping[str, Any]) -> bool:
@@ -73,7 +71,7 @@ def _write_lists(data: ExportData, flags: list[str]) -> None:
             (data.folder / file).write_text("".join(f"{name}\n" for name in listed), "utf-8")
 
 
-def _shapes(rows: list[dict[str, Any]], lost: Counter[str]) -> Iterator[dict[str, Any]]:
+def _shapes(rows: list[dict[str, Any]], data: ExportData) -> Iterator[dict[str, Any]]:
     """The shapes of an image. The parts of one label have the same ``group_id``."""
     groups = [value for row in rows if isinstance(value := attributes_of(row).get("group"), int)]
     free = max(groups, default=0) + 1
@@ -83,7 +81,7 @@ def _shapes(rows: list[dict[str, Any]], lost: Counter[str]) -> Iterator[dict[str
         if len(made) > 1 and common["group_id"] is None:
             common["group_id"], free = free, free + 1
         if not made and row["kind"] in _WRITERS:
-            lost[f"{row['kind']} labels have no point or pixel, and were left out"] += 1
+            data.lose(NOTHING, 1)
         for own in made:
             yield {"label": row["label"] or "", **own, **common, "mask": own.get("mask")}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][-+]?\d+)?|-?[1-9](\.\d+)?[eE][-+]?\d+")
+_NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _WORDS = {"true": True, "false": False}
 _DECODER = json.JSONDecoder()
 _MOST = 1 << 20  # characters of a text that is read
@@ -93,11 +94,21 @@ def _typed(text: str) -> Any:
 
 def _plain(value: Any) -> str:
     if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _dumped(value)
     is_plain = "," not in value and value == value.strip() and _json(value, 0) is None and _typed(value) == value
-    return value if is_plain else json.dumps(value, ensure_ascii=False)
+    return value if is_plain and is_xml(value) else _dumped(value)
 
 
 def _plain_name(name: str) -> str:
     is_plain = not any(mark in name for mark in '=,"') and name == name.strip()
-    return name if is_plain else json.dumps(name, ensure_ascii=False)
+    return name if is_plain and is_xml(name) else _dumped(name)
+
+
+def _dumped(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if is_xml(text) else json.dumps(value)
+
+
+def is_xml(text: str) -> bool:
+    """Whether XML can hold a text as it is."""
+    return _NOT_XML.search(text) is None

@@ -15,6 +15,7 @@ from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.report import ReadReport
 from ..common.xml import document
+from .attributes import is_xml
 from .read import File, Layout, has_folder
 from .write import write
 
@@ -73,6 +74,7 @@ class Labelme3Format(FileFormat):
         return split or "default"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(lambda name: is_xml(name) and name == name.strip(), "in an element of XML")
         data.unique_stems()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:

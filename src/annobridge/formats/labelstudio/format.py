@@ -20,7 +20,7 @@ from ..common.json_stream import JsonStream, decode_whole
 from ..common.report import ReadReport
 from ..common.source import LabelSource
 from . import brush_png, label_config, minimal
-from .tasks import Reader, Which, as_task, split_of_file
+from .tasks import PREDICTIONS, Reader, Which, as_task, split_of_file
 from .write import write
 
 _HEAD = 1 << 16  # bytes by which a file is recognised
@@ -71,8 +71,9 @@ class LabelStudioFormat(FileFormat):
             ),
             "segmentation": "written as masks", "cuboid": "written as the polygons around them",
         },
-        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True,
+        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, closed=True,
         without_holes="bridged into the ring around them", splits=True,
+        named_fields=frozenset({"classification", "scalar"}), own_fields=(PREDICTIONS,),
         notes=(
             "Label ids are written as ids of regions, and read with keep_ids=True.",
             "Keypoints are a region for each point; open lines are polygons that are not closed.",
@@ -95,7 +96,7 @@ class LabelStudioFormat(FileFormat):
         pictures = brush_png.names(archive)
         return f"{pictures[0]} is a picture of a brush" if pictures else None
 
-    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
+    def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
         """As an answer to labels that were sent: what people submitted last, with the ids of its regions."""
         answer = {"results": "annotations", "annotations": "latest", "keep_ids": True}
         chosen = {name: value for name, value in answer.items() if name not in options.model_fields_set}

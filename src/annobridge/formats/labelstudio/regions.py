@@ -40,7 +40,7 @@ def classes(type_: str | None, shape: str, value: Value) -> list[str]:
     for key in (type_ or "", f"{shape}labels", "labels"):
         found = value.get(key)
         if isinstance(found, list):
-            return [name.strip() for name in found if isinstance(name, str) and name.strip()]
+            return [name for name in found if isinstance(name, str) and name.strip()]
     return []
 
 

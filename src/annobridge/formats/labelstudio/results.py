@@ -130,6 +130,8 @@ def _add_region(
     if region.result.get("image_rotation"):
         report.note("regions are on images that were turned in the editor; they were read as if these were not turned")
     kind, values = columns
+    if kind == "polyline" and _own(region.result).get("closed") is True:
+        values["closed"] = True
     if len(region.classes) > 1:
         report.note("regions have several classes; they are a label for each")
     for at, name in enumerate(region.classes or [None]):
@@ -185,7 +187,7 @@ def _add_answers(
                     shapes.add(
                         item,
                         "classification",
-                        text.strip(),
+                        text,
                         place=place,
                         **(common if at == 0 else _without_id(common)),
                     )
@@ -196,7 +198,10 @@ def _add_answers(
         elif not annotation.with_scalars:
             report.skip(place, "an image has one value of a kind, and that of another annotation was taken")
         else:
-            shapes.add(item, "scalar", None, value=scalar, place=place, **_common_answer(annotation, result, id_, role))
+            label = _own(result).get("label")
+            label = label if isinstance(label, str) and label.strip() else None
+            values = _common_answer(annotation, result, id_, role)
+            shapes.add(item, "scalar", label, value=scalar, place=place, **values)
 
 
 def field_name(text: str) -> str:

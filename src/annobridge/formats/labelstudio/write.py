@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.geometry import decode_rle
 from ..common.export import ExportData
+from ..common.fidelity import NOTHING
 from ..common.paint import attributes_of
 from ..common.single_rings import single_rings
 from . import brush_rle
@@ -56,11 +57,11 @@ def write(
                 task: dict[str, Any] = {"data": values}
                 said, guessed = ([row for row in rows if row["is_prediction"] is wanted] for wanted in (False, True))
                 if not is_prediction:
-                    results = list(_results(item, said, survey))
+                    results = list(_results(data, item, said, survey))
                     task["annotations"] = [{"result": results, "ground_truth": False, "was_cancelled": False}]
                 if is_prediction or guessed:
                     task["predictions"] = [
-                        {"model_version": model_version, "result": list(_results(item, guessed, survey))}
+                        {"model_version": model_version, "result": list(_results(data, item, guessed, survey))}
                     ]
                 file.write(f"{before}\n{json.dumps(task, ensure_ascii=False)}")
                 before = ","
@@ -122,7 +123,9 @@ def _control_of(value: Any) -> str | None:
     return "textarea" if isinstance(value, str) else None
 
 
-def _results(item: Mapping[str, Any], rows: list[dict[str, Any]], survey: _Survey) -> Iterator[Region]:
+def _results(
+    data: ExportData, item: Mapping[str, Any], rows: list[dict[str, Any]], survey: _Survey
+) -> Iterator[Region]:
     size = {}
     if item["width"] and item["height"]:
         size = {"original_width": item["width"], "original_height": item["height"], "image_rotation": 0}
@@ -130,15 +133,15 @@ def _results(item: Mapping[str, Any], rows: list[dict[str, Any]], survey: _Surve
     for number, row in enumerate(rows):
         if row["kind"] == "scalar":
             value = json.loads(row["value"])
-            control = survey.scalars.get(row["field"], "textarea")
-            own = {"meta": {OWN: {"scalar": True}}} if control == "choices" else {}  # else it would be a class
-            yield {
-                **_result(row, _region_id(row, number), row["field"], control),
-                "value": _answer(control, value),
-                **own,
-            }
+            control = _control_of(value) or "textarea"
+            own: dict[str, Any] = {"scalar": True} if control == "choices" else {}  # else it would be a class
+            own |= {"label": row["label"]} if row["label"] else {}
+            result = {**_result(row, _region_id(row, number), row["field"], control), "value": _answer(control, value)}
+            yield _with_own(result, own, _attributes(row))
         elif row["kind"] in _CONTROL:
-            yield from _regions(row, number, size, survey)
+            made = list(_regions(row, number, size, survey))
+            data.lose(NOTHING, not made)
+            yield from made
 
 
 def _choices(rows: list[dict[str, Any]]) -> Iterator[Region]:
@@ -147,12 +150,12 @@ def _choices(rows: list[dict[str, Any]]) -> Iterator[Region]:
     for number, row in enumerate(rows):
         if row["kind"] != "classification" or not row["label"]:
             continue
-        attributes, id_ = attributes_of(row), _region_id(row, number)
+        attributes, id_ = _attributes(row), _region_id(row, number)
         if not attributes and row["confidence"] is None:
             plain.setdefault(row["field"], (id_, []))[1].append(row["label"])
             continue
-        own = {"meta": {OWN: {"attributes": attributes}}} if attributes else {}
-        yield {**_result(row, id_, row["field"], "choices"), "value": {"choices": [row["label"]]}, **own}
+        result = {**_result(row, id_, row["field"], "choices"), "value": {"choices": [row["label"]]}}
+        yield _with_own(result, {}, attributes)
     for field, (id_, names) in plain.items():
         yield {"id": id_, "from_name": field, "to_name": IMAGE, "type": "choices", "value": {"choices": names}}
 
@@ -161,9 +164,7 @@ def _regions(row: dict[str, Any], number: int, size: Mapping[str, Any], survey: 
     """The regions of a label, each with the answers about it."""
     control = _CONTROL[row["kind"]]
     classes = {_TYPES[control]: [row["label"]] if row["label"] else []}
-    attributes = attributes_of(row)
-    if row["index"] is not None:
-        attributes["track_id"] = row["index"]
+    attributes = _attributes(row)
     base = _region_id(row, number)
     for at, (value, own) in enumerate(_values(row, size, base)):
         id_ = base if at == 0 else f"{base}-{at + 1}"
@@ -176,6 +177,8 @@ def _regions(row: dict[str, Any], number: int, size: Mapping[str, Any], survey: 
         )
         if own is not None:
             meta["keypoints"] = own
+        if row["kind"] == "polyline" and row["closed"]:
+            meta["closed"] = True
         region = {**_result(row, id_, control, _TYPES[control]), **size, "value": {**value, **classes}}
         yield {**region, "meta": {OWN: meta}} if meta else region
         shape = {key: entry for key, entry in value.items() if key not in ("format", "rle")}
@@ -214,10 +217,9 @@ def _values(
                 own = None if is_one else {"of": id_, "number": at, "kind": kind, "visibility": seen}
                 yield {"x": 100 * x, "y": 100 * y, "width": _POINT_SIZE}, own
     else:
-        is_open = kind == "polyline" and not row["closed"]
         rings = [np.array(part, float) for part in row["points"]] if kind == "polyline" else single_rings(row)
         for ring in rings:
-            yield {"points": (100 * ring).tolist(), "closed": not is_open}, None
+            yield {"points": (100 * ring).tolist(), "closed": kind != "polyline"}, None
 
 
 def _box(row: Mapping[str, Any], size: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,6 +247,18 @@ def _result(row: Mapping[str, Any], id_: str, control: str, type_: str) -> Regio
     if row["confidence"] is not None:
         found["score"] = row["confidence"]
     return found
+
+
+def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a label, and the number of its track as one."""
+    values = attributes_of(row)
+    return values if row["index"] is None else values | {"track_id": row["index"]}
+
+
+def _with_own(result: Region, own: dict[str, Any], attributes: dict[str, Any]) -> Region:
+    """A result with what it has no place for in its ``meta``."""
+    own = own | ({"attributes": attributes} if attributes else {})
+    return {**result, "meta": {OWN: own}} if own else result
 
 
 def _region_id(row: Mapping[str, Any], number: int) -> str:
