@@ -158,7 +158,8 @@ class ExportData:
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
         found = [Loss(field, what, count) for (field, what), count in counts.items() if count]
-        for kind, fields in by_kind.items():
+        for kind, counted in by_kind.items():
+            fields = Counter({name: count for name, count in counted.items() if not fidelity.keeps_field(name, kind)})
             if len(fields) > 1:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))

@@ -44,6 +44,11 @@ def further(kind: str) -> str:
     return f"{KIND_TYPES.get(kind, kind)} of images that have another one are lost"
 
 
+def lost_classes(name: str) -> str:
+    """What is said of classes in a format whose labels all have one."""
+    return f"classes other than {name!r} are lost"
+
+
 def text_values(name: str) -> str:
     """What is said of an attribute whose values become text."""
     return f"values of the attribute {name!r} become text"
@@ -100,6 +105,9 @@ class Fidelity:
     one_class: bool = False  # whether all labels of an image have one class: that of the first; others are left out
     empty_images: bool = True  # images without labels
     splits: bool = False
+    only_class: str | None = None  # the class that all labels are read back with, of formats without classes
+    named_fields: frozenset[str] = frozenset()  # kinds whose fields are read back with their names
+    own_fields: tuple[str, ...] = ()  # fields, and beginnings of their names, that are read back so for all kinds
     default_split: str | None = None  # in which images without a split are read back
     decimals: int | None = None  # of pixels; None: exact to floating point
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -108,7 +116,7 @@ class Fidelity:
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
         kept = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
-        return Seen(kept, self.holes, self.default_confidence)
+        return Seen(kept, self.holes, self.default_confidence, self.only_class)
 
     def written(self, labels: pa.Table) -> Seen:
         """What a file can say into which these labels (``LABELS``) were written."""
@@ -118,6 +126,10 @@ class Fidelity:
         seen.columns = {(kind, column) for kind, column in seen.columns if self.keeps(_COLUMNS[column], kind)}
         seen.attributes = {(kind, name) for kind, name in seen.attributes if self.keeps(name, kind)}
         return seen
+
+    def keeps_field(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind are read back into a field of the same name."""
+        return kind in self.named_fields or any(name == own or name.startswith(f"{own}_") for own in self.own_fields)
 
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
@@ -163,6 +175,8 @@ class Fidelity:
                 yield from (Loss(name, what, n) for what, n in self._lost(some, kind) if n)
 
     def _lost(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
+        if self.only_class is not None:
+            yield lost_classes(self.only_class), int(as_mask(pc.not_equal(rows["label"], self.only_class)).sum())
         yield from self._lost_columns(rows, kind)
         if kind in ("polygon", "polyline"):
             several = list_lengths(as_array(rows["points"])) > 1

@@ -28,7 +28,10 @@ _LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
 SHAPES = pa.schema(
     [pa.field("item", pa.int32(), nullable=False)]
     + [f.with_nullable(f.name != "kind") for f in LABELS if f.name not in _LEFT_OUT]
-    + [pa.field("place", pa.string())]  # where it is in the source, for messages
+    + [
+        pa.field("place", pa.string()),  # where it is in the source, for messages
+        pa.field("role", pa.string()),  # of labels that get a field of their own, as "predictions": the field's name
+    ]
 )
 _INT32 = 1 << 31
 _ROWS = 16_384  # of a batch

@@ -83,6 +83,8 @@ def _kept(row: Row, fidelity: Fidelity) -> Row:
     for name, column in (("rotation", "rotation"), ("confidence", "confidence"), ("tracks", "index")):
         if not fidelity.keeps(name, kind):
             kept[column] = None
+    if fidelity.only_class is not None:
+        kept["label"] = fidelity.only_class
     kept["was_turned"] = bool(row["rotation"]) and kept["rotation"] is None  # it may become the box around it
     if not fidelity.keeps("tags", kind):
         kept["tags"] = None
@@ -127,6 +129,8 @@ def losses(rows: Sequence[Row], fidelity: Fidelity, images: int, split: bool) ->
 
 def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
     kind = row["kind"]
+    if fidelity.only_class is not None and row["label"] not in (None, fidelity.only_class):
+        yield told.lost_classes(fidelity.only_class)
     if kind in ("box", "ellipse") and row["rotation"] and not fidelity.keeps("rotation", kind):
         yield told.ROTATIONS
     if row["confidence"] is not None and not fidelity.keeps("confidence", kind):
