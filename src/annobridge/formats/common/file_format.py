@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,9 +20,9 @@ from ...spill.groups import Groups
 from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
-from .export import ExportData, place_images
+from .export import ExportData, place_media
 from .fidelity import Fidelity
-from .images import Context, Found, image_names, resolve
+from .images import Context, Found, image_names, resolve, video_names
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
@@ -70,6 +70,7 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
+    video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 
@@ -94,6 +95,10 @@ class FileFormat(ABC):
     def image_folder(self, split: str | None) -> str:
         """Where images of a split are in an export, relative to its folder; ``"."`` for the folder itself."""
         return f"images/{split}" if split else "images"
+
+    def video_folder(self, split: str | None) -> str | None:
+        """Where videos of a split are in an export; ``None`` if they have no place there. Frames are never decoded."""
+        return None
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """What survives in one export, where that depends on its options or on what is in it."""
@@ -132,7 +137,7 @@ class FileFormat(ABC):
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 found, listed = self._images(archive, items, options, context)
-                unread = _unread(archive)
+                unread = _unread(archive, video_names(archive) if self.video else ())
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
@@ -153,12 +158,12 @@ class FileFormat(ABC):
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes) as data:
+        with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
             self.prepare(data, options)
             losses = data.losses(self.fidelity_of(data, options))
             if losses and options.strict:
                 raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
-            place_images(data, self.image_folder, options.save_media)
+            place_media(data, self.image_folder, self.video_folder, options.save_media)
             self.write_files(data, options)
             return [*losses, *data.notes]
 
@@ -167,7 +172,7 @@ class FileFormat(ABC):
         return not _MASKS.search(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
-        """The images of the items, and the items; images that no item names are items without labels."""
+        """The images of the items, and the items; images and videos that no item names are items without labels."""
         images = [name for name in image_names(archive) if self.is_image(name)]
         table = items.table()
         found = resolve(archive, table, images, options.image_dir, context)
@@ -181,7 +186,8 @@ class FileFormat(ABC):
                 f"None of the {table.num_rows:,} images of {str(archive.path)!r} (as {first!r}) is in it{''.join(places)}; "
                 "give image_dir= for the folder of the images, or mode='add' to add the labels to a dataset that has them."
             )
-        extra = [name for name in images if _path_of(archive, name, context) not in named]
+        media = [*images, *video_names(archive)] if self.video else images
+        extra = [name for name in media if _path_of(archive, name, context) not in named]
         if not extra:
             return found, table
         more = pa.table({"name": extra, "file": extra})
@@ -228,14 +234,14 @@ def _straighten(
     return new, kinds
 
 
-def _unread(archive: Archive) -> list[str]:
-    """A sentence about files that are neither images nor were read, as labels of another format may be in them."""
+def _unread(archive: Archive, videos: Sequence[str]) -> list[str]:
+    """A sentence about files that are neither media nor were read, as labels of another format may be in them."""
     names = [
         name
         for suffix, group in archive.by_suffix.items()
         if suffix not in PICTURES
         for name in group
-        if name not in archive.opened
+        if name not in archive.opened and name not in videos
     ]
     if not names:
         return []

@@ -115,7 +115,7 @@ def _at_the_root(paths: list[str]) -> list[str]:
 
 def _stem(name: str) -> str:
     root, suffix = os.path.splitext(name)
-    return root if suffix.lower() in PICTURES else name
+    return root if suffix.lower() in PICTURES or _VIDEO.search(suffix) else name
 
 
 def _ends_with(path: str, wanted: str, cut: bool) -> bool:
@@ -134,6 +134,11 @@ def image_names(archive: Archive) -> list[str]:
     ]
 
 
+def video_names(archive: Archive) -> list[str]:
+    """The videos in an archive, by their suffixes."""
+    return [name for name in archive.names if _VIDEO.search(name)]
+
+
 def resolve(
     archive: Archive, items: pa.Table, images: Sequence[str], image_dir: Path | None, context: Context
 ) -> Found:
@@ -142,7 +147,8 @@ def resolve(
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
     rows = list(zip(*(items[name].to_pylist() for name in ("name", "split", "frame", "file", "video")), strict=True))
     inside = Names(images)
-    videos = Names([name for name in archive.names if _VIDEO.search(name)])
+    videos = Names(video_names(archive))
+    sides = (items["width"].to_pylist(), items["height"].to_pylist())
     beside = _folder_names(image_dir) if image_dir is not None else {}
     outside = Names(beside)
     here = _Known(context.known)
@@ -164,6 +170,9 @@ def resolve(
             _count(found, how)
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
+    for at, (number, width, height) in enumerate(zip(found.frames, *sides, strict=True)):
+        if number is not None and found.sizes[at] is None and width and height:
+            found.sizes[at] = (width, height)  # a video is not opened; the format knows its size
     return found
 
 
@@ -247,13 +256,13 @@ class _Known:
         rows = [] if known is None else known.select(KNOWN).to_pylist()
         self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
-        self._videos = [row for row in rows if row["media_type"] == "video"]
-        self._names = Names(images)
-        self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
-        self._by_frame: dict[int, list[str]] = defaultdict(list)
+        self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
+        self._names, self._video_names = Names(images), Names(self._videos)
+        self._by_number: dict[int, list[str]] = defaultdict(list)
         for path in images:
             if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
-                self._by_frame[int(number[1])].append(path)
+                self._by_number[int(number[1])].append(path)
+        self._first = 1 if 1 in self._by_number and 0 not in self._by_number else 0
 
     def find(
         self, name: str, split: str | None, frame: int | None, video: str | None = None
@@ -265,14 +274,20 @@ class _Known:
             return None
         if video is not None and (path := self._video_names.find(video, split)) is not None:
             return (*self._row(path), frame + 1, "in the dataset's videos, by their names")
-        if len(self._videos) == 1 and (self._videos[0]["frames"] or frame + 1) > frame:
-            return (
-                *self._row(self._videos[0]["filepath"].replace("\\", "/")),
-                frame + 1,
-                "in the dataset's video, by frame number",
-            )
-        paths = self._by_frame.get(frame, [])
-        return (*self._row(paths[0]), None, "in the dataset, by frame number") if len(paths) == 1 else None
+        if len(self._videos) == 1 and (self._rows[self._videos[0]]["frames"] or frame + 1) > frame:
+            return (*self._row(self._videos[0]), frame + 1, "in the dataset's video, by frame number")
+        path = self._by_frame(frame, video)
+        return (*self._row(path), None, "in the dataset, by frame number") if path is not None else None
+
+    def _by_frame(self, frame: int, video: str | None) -> str | None:
+        """The image with a number in its name. Frames of a video are counted from 0, and images perhaps from 1. Of several images
+        with one number, that in the folder called as the video.
+        """
+        paths = self._by_number.get(frame if video is None else frame + self._first, [])
+        if len(paths) > 1 and video is not None:
+            folder = composed(_stem(video).rpartition("/")[2])
+            paths = [path for path in paths if folder in composed(path).split("/")[:-1]]
+        return paths[0] if len(paths) == 1 else None
 
     def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
         """Path, id and size of the image that was uploaded under a name."""
