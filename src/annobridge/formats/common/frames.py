@@ -59,7 +59,8 @@ class FrameKeys:
 
     def items(self) -> Ints:
         """The item of each label, from 0."""
-        return np.searchsorted(self.keys, self._labels)
+        found: Ints = np.searchsorted(self.keys, self._labels)
+        return found
 
 
 def frame_items(samples: pa.Table, labels: pa.Table) -> tuple[Ints, Ints]:

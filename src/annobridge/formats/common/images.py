@@ -151,6 +151,7 @@ def resolve(
     sides = (items["width"].to_pylist(), items["height"].to_pylist())
     beside = _folder_names(image_dir) if image_dir is not None else {}
     outside = Names(beside)
+    numbered = _Numbers(path for path in beside if not _VIDEO.search(path))
     here = _Known(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
         if (member := file if file in archive else inside.find(name, split)) is not None:
@@ -165,6 +166,9 @@ def resolve(
         elif video is not None and frame is not None and (base := outside.find(video, split)) is not None:
             found.paths[at], found.frames[at] = beside[base], frame + 1
             _count(found, "as frames of a video in image_dir")
+        elif frame is not None and (base := numbered.find(frame, video)) is not None:
+            found.paths[at] = beside[base]
+            _count(found, "in image_dir, by frame number")
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
@@ -249,6 +253,27 @@ def _on_disk(archive: Archive, name: str, context: Context) -> str:
     return str(target.absolute())
 
 
+class _Numbers:
+    """Images by the last number in their names."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths: dict[int, list[str]] = defaultdict(list)
+        for path in paths:
+            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
+                self._paths[int(number[1])].append(path)
+        self._first = 1 if 1 in self._paths and 0 not in self._paths else 0
+
+    def find(self, frame: int, video: str | None) -> str | None:
+        """The image of a frame. Frames of a video are counted from 0, and images perhaps from 1. Of several images with one number,
+        that in the folder called as the video.
+        """
+        paths = self._paths.get(frame if video is None else frame + self._first, [])
+        if len(paths) > 1 and video is not None:
+            folder = composed(_stem(video).rpartition("/")[2])
+            paths = [path for path in paths if folder in composed(path).split("/")[:-1]]
+        return paths[0] if len(paths) == 1 else None
+
+
 class _Known:
     """The samples of the dataset, by path, name, stem and frame number."""
 
@@ -258,11 +283,7 @@ class _Known:
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
         self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
         self._names, self._video_names = Names(images), Names(self._videos)
-        self._by_number: dict[int, list[str]] = defaultdict(list)
-        for path in images:
-            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
-                self._by_number[int(number[1])].append(path)
-        self._first = 1 if 1 in self._by_number and 0 not in self._by_number else 0
+        self._numbers = _Numbers(images)
 
     def find(
         self, name: str, split: str | None, frame: int | None, video: str | None = None
@@ -276,18 +297,8 @@ class _Known:
             return (*self._row(path), frame + 1, "in the dataset's videos, by their names")
         if len(self._videos) == 1 and (self._rows[self._videos[0]]["frames"] or frame + 1) > frame:
             return (*self._row(self._videos[0]), frame + 1, "in the dataset's video, by frame number")
-        path = self._by_frame(frame, video)
+        path = self._numbers.find(frame, video)
         return (*self._row(path), None, "in the dataset, by frame number") if path is not None else None
-
-    def _by_frame(self, frame: int, video: str | None) -> str | None:
-        """The image with a number in its name. Frames of a video are counted from 0, and images perhaps from 1. Of several images
-        with one number, that in the folder called as the video.
-        """
-        paths = self._by_number.get(frame if video is None else frame + self._first, [])
-        if len(paths) > 1 and video is not None:
-            folder = composed(_stem(video).rpartition("/")[2])
-            paths = [path for path in paths if folder in composed(path).split("/")[:-1]]
-        return paths[0] if len(paths) == 1 else None
 
     def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
         """Path, id and size of the image that was uploaded under a name."""
