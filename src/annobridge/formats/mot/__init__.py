@@ -94,12 +94,12 @@ class MotFormat(FileFormat):
             )
 
     def image_folder(self, split: str | None) -> str:
-        """Names of images have the rest of the path."""
-        return split or "."
+        """Names of images have all of the path."""
+        return "."
 
     def video_folder(self, split: str | None) -> str | None:
-        """A video is in the folder of its sequence."""
-        return split or "."
+        """A video is in the folder of its sequence, which its name has."""
+        return "."
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """Detections have confidences, and no attributes."""

@@ -115,7 +115,7 @@ class SequenceReader:
         })  # fmt: skip
 
     def _class_numbers(self, values: Floats, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Bools]:
-        """The class of each line, 0 for the default; and which are known. Of ten numbers, the last three may be a place in the world."""
+        """The class of each line, 0 for the default; and which are known. Ten numbers may end with a place in the world."""
         number = values[:, 7]
         has = (counts >= 8) & (number > 0)
         in_world = has & (counts == 10) & ~(_whole(number, 1) & (values[:, 8] <= 1))

@@ -29,14 +29,14 @@ _FPS = 30  # where it is not known; readers want a number
 
 
 def rename(data: ExportData) -> None:
-    """Give images and videos the places that they have in the layout: ``img1/000001.jpg``, or ``NAME/img1/000001.jpg``."""
+    """Give images and videos the places that they have in the layout: ``img1/000001.jpg``, or ``train/NAME/img1/000001.jpg``."""
     sequences = Sequences(data, digits=True)
     alone = len(sequences.all) == 1 and data.splits == [None]
     folders = [""] if alone else _folders(sequences.all)
     names, videos = data.items["name"].to_pylist(), {}
     renamed = 0
     for folder, sequence in zip(folders, sequences.all, strict=True):
-        prefix = f"{folder}/" if folder else ""
+        prefix = "".join(f"{part}/" for part in (sequence.split, folder) if part)
         if sequence.video is not None:
             videos[sequence.split, sequence.video] = prefix + sequence.video.rpartition("/")[2]
             continue
@@ -81,14 +81,15 @@ def write(data: ExportData, detections: bool) -> None:
         for part in data.parts():
             _add_lines(rows, part, data, sequences, detections)
         for number, sequence in enumerate(sequences.all):
-            folder = data.folder / (sequence.split or "") / _folder_of(sequence)
+            folder = data.folder / folder_of(sequence)
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / CLASSES).write_text(classes, "utf-8", newline="\n")
             _write_lines(folder / kind / f"{kind}.txt", rows.get(number))
-            _write_info(folder / INFO, data, sequence)
+            write_info(folder / INFO, data, sequence)
 
 
-def _folder_of(sequence: FrameSequence) -> str:
+def folder_of(sequence: FrameSequence) -> str:
+    """The folder of a sequence in the export, after ``rename``."""
     return sequence.name if sequence.video is None else sequence.name.rpartition("/")[0]
 
 
@@ -150,7 +151,8 @@ def _write_lines(path: Path, rows: pa.Table) -> None:
             file.write("".join(f"{line}\n" for line in batch.to_pylist()))
 
 
-def _write_info(path: Path, data: ExportData, sequence: FrameSequence) -> None:
+def write_info(path: Path, data: ExportData, sequence: FrameSequence) -> None:
+    """Write ``seqinfo.ini``; nothing where the size of the images is not known."""
     if sequence.size is None:
         return
     suffix = ".jpg"
