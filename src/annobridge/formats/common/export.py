@@ -97,6 +97,7 @@ class ExportData:
         self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
         self.items, self.videos = _items(all_samples, np.concatenate([*owners, []]), np.concatenate([*numbers, []]))
+        self.given_names = as_array(self.items["name"])  # before a format renames its items
         _require_safe(self.items)
         _require_safe(self.videos)
         if whole:

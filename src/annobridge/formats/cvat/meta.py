@@ -33,6 +33,7 @@ class Task:
     name: str = ""
     last: int | None = None  # the number of the last frame in the file
     step: int = 1  # between the numbers of frames
+    has_tracks: bool = False
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def _task(element: Element, around: Element, shift: int) -> Task:
         stop = (_integer(text(element, "start_frame")) or 0) + (count - 1) * _step(element)
     return Task(
         text(element, "id") or None, text(element, "subset") or None, size, video or None, shift, count, name,
-        None if stop is None else stop + shift, _step(element),
+        None if stop is None else stop + shift, _step(element), text(element, "mode") == "interpolation",
     )  # fmt: skip
 
 

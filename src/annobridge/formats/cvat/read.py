@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -33,6 +34,7 @@ _MOST = 2**31 - 2
 _INTEGER = re.compile(r"\s*-?\d{1,10}\s*")
 _FRAME_NAME = re.compile(r"frame_(\d{6,9})(\.\w+)?")
 _SCORES = ("score", "confidence")
+Size: TypeAlias = tuple[int, int] | None
 
 
 class FileReader:
@@ -47,7 +49,7 @@ class FileReader:
         self._files = FrameFiles(images, stem)
         self._fill = fill
         self._rows = Rows(archive.where(name), report)
-        self._frames: dict[tuple[str | None, str | None, int], int] = {}  # task, split, frame → item
+        self._frames: dict[tuple[str | None, str | None, int], tuple[int, Size]] = {}  # task, split, frame → item
 
     def read(self) -> Iterator[pa.Table]:
         """Add the items, and yield the shapes."""
@@ -88,6 +90,8 @@ class FileReader:
         frame = _FRAME_NAME.fullmatch(name)  # of a video; other images are known by their names alone, not by their ids
         number = int(frame[1]) - task.shift if frame else None
         item = self._items.add(name, split, width, height, number, video=task.video if frame else None)
+        if task.has_tracks and (at := _integer(image.get("id"))) is not None:
+            self._frames[task.id, split, at] = item, size
         boxes = self._rows.kind("box")
         add = boxes.add
         for shape in image:
@@ -121,18 +125,19 @@ class FileReader:
                 continue
             for attribute in shared:
                 shape.append(attribute.__copy__())
-            item = self._frame(frame, split, task)
-            self._shape(shape, item, task.size, label, group, source, index, shape.get("keyframe") == "1")
+            item, size = self._frame(frame, split, task)
+            self._shape(shape, item, size, label, group, source, index, shape.get("keyframe") == "1")
 
-    def _frame(self, frame: int, split: str | None, task: Task) -> int:
+    def _frame(self, frame: int, split: str | None, task: Task) -> tuple[int, Size]:
         key = (task.id, split, frame)
         if key not in self._frames:
             width, height = task.size or (None, None)
             at = frame - task.shift
-            self._frames[key] = self._items.add(
+            item = self._items.add(
                 f"frame_{frame:06d}", split, width, height, at, self._files.find(task, at),
                 task.video or f"{self._stem}.mp4", task.count if task.video else None,
             )  # fmt: skip
+            self._frames[key] = item, task.size
         return self._frames[key]
 
     def _shape(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TextIO
@@ -17,7 +17,7 @@ from ...core.labels import LABELS
 from ...spill.groups import Groups
 from ..common.export import ExportData
 from ..common.sequences import FrameSequence, Sequences
-from ..common.xml_text import escape, escaped
+from ..common.xml_text import escape
 from .declared import Declared, write_labels
 from .track_rows import TrackRows
 from .write import HEAD, written
@@ -108,8 +108,8 @@ def _write_body(
     """Write the tags of the frames and the tracks; returns how many labels are of no track."""
     is_tag = pc.equal(labels["kind"], "classification")
     tags = labels.filter(is_tag).combine_chunks()
-    if tags.num_rows:
-        _write_tags(file, data, sequence, tags.sort_by("frame"))
+    if sequence.video is None or tags.num_rows:
+        _write_images(file, data, sequence, tags)
     shapes = labels.filter(pc.invert(is_tag)).combine_chunks()
     if not shapes.num_rows:
         return 0
@@ -121,18 +121,15 @@ def _write_body(
     return tracks.untracked
 
 
-def _write_tags(file: IO[str], data: ExportData, sequence: FrameSequence, tags: pa.Table) -> None:
-    """Tags cannot be in tracks: each frame that has some is an element ``image``."""
-    names = [f"frame_{frame:06d}" for frame in tags["frame"].to_pylist()]
-    if sequence.video is None:
-        names = data.items["name"].take(tags["item"]).to_pylist()
-    width, height = sequence.size or (0, 0)
-    last = None
-    texts = elements(tags, "classification").to_pylist()
-    for frame, name, text in zip(tags["frame"].to_pylist(), escaped(pa.array(names)).to_pylist(), texts, strict=True):
-        if frame != last:
-            file.write("  </image>\n" if last is not None else "")
-            file.write(f'  <image id="{frame}" name="{name}" width="{width}" height="{height}">\n')
-            last = frame
-        file.write(text)
-    file.write("  </image>\n")
+def _write_images(file: IO[str], data: ExportData, sequence: FrameSequence, tags: pa.Table) -> None:
+    """Write an element for each image, with its name and tags; of a video, for each frame that has tags. Tracks have neither."""
+    by_item: dict[int, list[str]] = defaultdict(list)
+    for item, text in zip(tags["item"].to_pylist(), elements(tags, "classification").to_pylist(), strict=True):
+        by_item[item].append(text)
+    rows = data.items.take(pa.array(sequence.items)).to_pylist()
+    for item, frame, row in zip(sequence.items.tolist(), sequence.frames.tolist(), rows, strict=True):
+        if sequence.video is not None and item not in by_item:
+            continue
+        name = row["name"] if sequence.video is None else f"frame_{frame:06d}"
+        size = f'width="{row["width"] or 0}" height="{row["height"] or 0}"'
+        file.write(f'  <image id="{frame}" name="{escape(name)}" {size}>\n{"".join(by_item[item])}  </image>\n')

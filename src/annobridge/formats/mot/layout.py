@@ -11,6 +11,7 @@ from ..common.archive import Archive
 from ..common.images import image_names, video_names
 
 GT, DET, INFO, IMAGES, CLASSES = "gt", "det", "seqinfo.ini", "img1", "labels.txt"
+NAMES = "names.txt"  # the names that images had before they were renamed after their frames: ours alone
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _LAST_NUMBER = re.compile(r"(\d{1,9})\D*$")
 _HEAD = 4096
@@ -29,18 +30,21 @@ class Info:
 
 @dataclass(slots=True)
 class MotSequence:
-    """The files of one sequence. ``images`` are its frames, counted from 1."""
+    """The files of one sequence. ``images`` are its frames, counted from 1, and ``names`` those that they had elsewhere."""
 
     folder: str
     gt: str | None = None
     det: str | None = None
     info: Info = field(default_factory=Info)
     images: dict[int, str] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     split: str | None = None
     video: str = ""
 
     def item_name(self, frame: int) -> str:
-        """The name of a frame, as its image has it without suffix."""
+        """The name of a frame, as its image has it, with or without suffix."""
+        if (name := self.names.get(frame)) is not None:
+            return name
         folder = self.folder.rpartition("/")[2]
         return f"{folder}/{self.info.images}/{frame:06d}" if folder else f"{frame:06d}"
 
@@ -82,9 +86,23 @@ def find_sequences(archive: Archive, files: Iterable[str]) -> list[MotSequence]:
     sequences = [found[folder] for folder in sorted(found)]
     for sequence in sequences:
         sequence.images = numbered(by_folder.get(_below(sequence.folder, sequence.info.images), ()))
+        sequence.names = _read_names(archive, sequence)
     _name_videos(archive, sequences)
     _name_splits(sequences)
     return sequences
+
+
+def _read_names(archive: Archive, sequence: MotSequence) -> dict[int, str]:
+    """The names of images by frame, where ``names.txt`` is beside the labels."""
+    found: dict[int, str] = {}
+    for file in filter(None, (sequence.gt, sequence.det)):
+        name = _below(file.rpartition("/")[0], NAMES)
+        if name in archive:
+            for _, line in archive.lines(name):
+                number, _, rest = line.partition(" ")
+                if (frame := _integer(number)) is not None and rest:
+                    found.setdefault(frame, rest)
+    return found
 
 
 def _folder_of(name: str, stem: str) -> str:
@@ -144,10 +162,11 @@ def _name_videos(archive: Archive, sequences: Sequence[MotSequence]) -> None:
 def _name_splits(sequences: Sequence[MotSequence]) -> None:
     """The split of each: its folder, or the folder that it is in, if that is called as a split is, or differs between them."""
     parents = {sequence.folder.rpartition("/")[0] for sequence in sequences}
+    is_level = len({parent.count("/") for parent in parents if parent}) == 1 and "" not in parents
     for sequence in sequences:
         parent, _, folder = sequence.folder.rpartition("/")
         above = parent.rpartition("/")[2]
         if folder.lower() in SPLITS and above.lower() not in SPLITS:
             sequence.split = folder
-        elif above and (above.lower() in SPLITS or len(parents) > 1):
+        elif above and (above.lower() in SPLITS or (len(parents) > 1 and is_level)):
             sequence.split = above

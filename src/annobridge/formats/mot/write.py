@@ -22,7 +22,7 @@ from ..common.sequences import FrameSequence, Sequences
 from ..common.source import to_relative
 from ..common.xml_text import decimals
 from ..common.yolo_text import boxes_around
-from .layout import CLASSES, DET, GT, IMAGES, INFO
+from .layout import CLASSES, DET, GT, IMAGES, INFO, NAMES
 
 _ROWS = pa.schema([("frame", pa.int64()), ("track", pa.int64()), ("text", pa.string())])
 _FPS = 30  # where it is not known; readers want a number
@@ -84,6 +84,7 @@ def write(data: ExportData, detections: bool) -> None:
             folder = data.folder / folder_of(sequence)
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / CLASSES).write_text(classes, "utf-8", newline="\n")
+            write_names(folder / kind, data, sequence)
             _write_lines(folder / kind / f"{kind}.txt", rows.get(number))
             write_info(folder / INFO, data, sequence)
 
@@ -142,6 +143,20 @@ def _visibilities(labels: pa.Table) -> pa.Array:
     given = attributes.column(labels["attributes"], "visibility")
     is_number = pc.is_in(given.field("type"), value_set=pa.array(["int", "float"]))
     return pc.if_else(pc.fill_null(is_number, False), given.field("value"), pc.if_else(occluded, "0.0", "1.0"))
+
+
+def write_names(folder: Path, data: ExportData, sequence: FrameSequence) -> None:
+    """Write the names that images had, where they are not those of their frames."""
+    if sequence.video is not None or not sequence.items.size:
+        return
+    at = pa.array(sequence.items)
+    given, now = data.given_names.take(at).to_pylist(), data.items["name"].take(at).to_pylist()
+    if all(old.rpartition("/")[2] == new.rpartition("/")[2] for old, new in zip(given, now, strict=True)):
+        return
+    lines = (
+        f"{frame + 1} {name}\n" for frame, name in zip(sequence.frames.tolist(), given, strict=True) if "\n" not in name
+    )
+    (folder / NAMES).write_text("".join(lines), "utf-8", newline="\n")
 
 
 def _write_lines(path: Path, rows: pa.Table) -> None:

@@ -23,7 +23,7 @@ from ..common.paint import PAINTED, Canvas
 from ..common.sequences import Sequences
 from ..common.voc_write import size_of
 from ..mot.layout import CLASSES, GT, INFO
-from ..mot.write import folder_of, write_info
+from ..mot.write import folder_of, write_info, write_names
 from .read import BASE, INSTANCES
 
 _MOST_CLASSES = 64  # class * 1000 + object has to fit in 16 bits
@@ -149,6 +149,7 @@ def write_texts(data: ExportData) -> None:
             folder = data.folder / folder_of(sequence)
             (folder / GT).mkdir(parents=True, exist_ok=True)
             (folder / GT / CLASSES).write_text(classes, "utf-8", newline="\n")
+            write_names(folder / GT, data, sequence)
             found = rows.get(number).sort_by([("frame", "ascending"), ("value", "ascending")])
             text = "".join(f"{line}\n" for line in found["text"].to_pylist())
             (folder / GT / f"{GT}.txt").write_text(text, "utf-8", newline="\n")
