@@ -19,7 +19,7 @@ from ..common.report import ReadReport
 from ..mot.write import rename
 from ..segmentation_mask import PAINTED
 from . import write
-from .read import INSTANCES, instance_images, read_images, read_texts, text_files
+from .read import INSTANCES, instance_images, is_empty, read_images, read_texts, text_files
 
 _PNG_16 = b"\x10\x00"  # bits and kind of colour: 16, grey
 _LOOKED_AT = 5
@@ -74,7 +74,7 @@ class MotsFormat(FileFormat):
             yield from read_images(archive, items, options.classes, report)
         elif text_files(archive):
             yield from read_texts(archive, items, options.classes, report)
-        else:
+        elif not is_empty(archive):
             raise InvalidSource(
                 f"{str(archive.path)!r} has no masks in a folder {INSTANCES}, and no lines of MOTS; give another format."
             )

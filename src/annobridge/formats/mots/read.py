@@ -52,6 +52,12 @@ def text_files(archive: Archive) -> list[str]:
     return [name for name in named or texts if is_line(first_line(archive, name))]
 
 
+def is_empty(archive: Archive) -> bool:
+    """Whether an archive has the files of MOTS, and no label in them."""
+    lists = (name.split("/")[-2:] for name in archive.by_suffix.get(".txt", ()))
+    return [INSTANCES, CLASSES] in lists or any(archive.size(name) == 0 for name in label_files(archive))
+
+
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The classes by their numbers, from 1."""
