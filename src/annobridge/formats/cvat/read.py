@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -113,7 +113,7 @@ class FileReader:
         if index is not None and not 0 <= index <= _MOST:
             index = None
         shared = [child for child in track if child.tag == "attribute"]
-        shapes = (shape for shape in track if shape.tag != "attribute")
+        shapes: Iterable[Element] = (shape for shape in track if shape.tag != "attribute")
         if self._fill is not None:
             shapes = self._fill.filled(list(shapes), task, self._rows.place(track.sourceline))
         for shape in shapes:

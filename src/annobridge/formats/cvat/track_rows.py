@@ -118,7 +118,8 @@ class TrackRows:
         following[self._ends - 1] = -1
         is_shown = following == self._frames + 1
         is_last = np.zeros(len(is_shown), bool) if self._length is None else self._frames + 1 >= self._length
-        return ~is_shown & ~is_last
+        found: Bools = ~is_shown & ~is_last
+        return found
 
     def _keyframes(self) -> Bools:
         """The rows that are written as keyframes: all; or, in tracks where some are flagged as such, these and as many others as
@@ -139,7 +140,9 @@ def _tracks(labels: pa.Table, index: Ints, frames: Ints) -> Ints:
     """A number for each label, the same for those of one track."""
     named = [pc.fill_null(as_array(labels[name]), "") for name in ("label", "kind")]
     named += [pc.fill_null(attributes.values(labels["attributes"], name), "") for name in ("group", "source")]
-    alike = pc.binary_join_element_wise(*named, "\0").dictionary_encode().indices.to_numpy().astype(np.int64)
+    joined = pc.binary_join_element_wise(*named, "\0").dictionary_encode()
+    rank = np.argsort(pc.sort_indices(joined.dictionary).to_numpy())  # so that tracks are in the order of their classes
+    alike = rank[joined.indices.to_numpy()]
     alone = (index < 0) | as_mask(pc.is_in(labels["kind"], value_set=pa.array(_MASKS)))
     pairs = np.stack([index, alike, np.where(alone, np.arange(1, len(index) + 1), 0)], axis=1)
     track = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
