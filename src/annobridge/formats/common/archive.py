@@ -52,6 +52,8 @@ class Archive:
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
+        elif _begins_as_zip(path):
+            raise InvalidSource(f"{str(path)!r} is the beginning of a zip; its end is missing. Download it again.")
         else:
             self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
@@ -223,6 +225,14 @@ def is_safe_name(name: str) -> bool:
     if not name or "\\" in name or "\0" in name or name.startswith("/") or name[1:2] == ":":
         return False
     return ".." not in name.split("/")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4" or path.suffix.lower() == ".zip"
+    except OSError as error:
+        raise InvalidSource(f"{str(path)!r} cannot be read ({error.strerror}); correct the path.") from None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core.arrays import as_array, is_rotated
+from ...core.labels import KIND_TYPES
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import Fidelity
+from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
 from .items import ITEMS
 from .source import PIXELS, to_pixels
@@ -71,7 +72,9 @@ class ExportData:
         self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = (), has_frames: bool = False,
         title: str = "this format",
     ) -> None:  # fmt: skip
-        self.folder, self.notes, self._unit = folder, list[str](), unit
+        self.folder, self._unit = folder, unit
+        self.notes = list[str]()  # what was changed, or should be known
+        self.lost = list[Loss]()  # what is lost beside what the fidelity says: see ``lose``
         self._tables, self._parts = Tables(), list[_Kept]()
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
@@ -140,15 +143,38 @@ class ExportData:
             )
             self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
-    def losses(self, fidelity: Fidelity) -> list[str]:
-        """What this export would lose, a sentence for each field and kind of loss."""
+    def lose(self, what: str, count: int, field: str = "") -> None:
+        """Tell of a loss that only the writer knows; ``what`` completes "12 …", as "masks have no pixel, and are left out"."""
+        if count:
+            self.lost.append(Loss(field, what, count))
+
+    def losses(self, fidelity: Fidelity) -> list[Loss]:
+        """What this export would lose, by field and kind of loss; the last of it is what ``lose`` was told so far."""
         counts: Counter[tuple[str, str]] = Counter()
-        for kept in self._parts:
-            labels = self._tables.get(kept.labels)
-            if labels.num_rows:
-                for name, what, count in fidelity.losses(labels):
-                    counts[name, what] += count
-        return [f"{name}: {count:,} {what}." for (name, what), count in counts.items()]
+        by_kind: dict[str, Counter[str]] = {}
+        with_labels = more_classes = 0
+        for labels in self.label_tables():
+            if not labels.num_rows:
+                continue
+            for loss in fidelity.losses(labels):
+                counts[loss.field, loss.what] += loss.count
+            written = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(list(fidelity.kinds), pa.string())))
+            with_labels += len(pc.unique(written["sample_id"]))
+            for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
+                by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
+            classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
+            more_classes += len(classes) - len(pc.unique(classes))
+        found = [Loss(field, what, count) for (field, what), count in counts.items()]
+        for kind, fields in by_kind.items():
+            if len(fields) > 1:
+                what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
+                found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
+        of_images = {
+            EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
+            SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
+            FURTHER: 0 if fidelity.several_classes else more_classes,
+        }
+        return [*found, *(Loss("", what, count) for what, count in of_images.items() if count), *self.lost]
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""

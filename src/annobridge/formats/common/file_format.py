@@ -21,7 +21,7 @@ from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
 from .export import ExportData, place_media
-from .fidelity import Fidelity
+from .fidelity import Fidelity, Loss
 from .images import Context, Found, image_names, resolve, resolve_known, video_names
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
@@ -161,13 +161,32 @@ class FileFormat(ABC):
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
         with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
-            self.prepare(data, options)
-            losses = data.losses(self.fidelity_of(data, options))
+            losses = self._losses(data, options)
             if losses and options.strict:
-                raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
+                raise self._refused(losses)
+            told = len(data.lost)
             place_media(data, self.image_folder, self.video_folder, options.save_media)
             self.write_files(data, options)
-            return [*losses, *data.notes]
+            more = data.lost[told:]
+            if more and options.strict:
+                raise self._refused(more)
+            return [*map(str, [*losses, *more]), *data.notes]
+
+    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
+
+        ``folder`` is where ``write`` would write.
+        """
+        assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
+        with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
+            return self._losses(data, options)
+
+    def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
+        self.prepare(data, options)
+        return data.losses(self.fidelity_of(data, options))
+
+    def _refused(self, losses: Iterable[Loss]) -> Unsupported:
+        return Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", list(map(str, losses)))
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
