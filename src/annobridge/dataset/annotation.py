@@ -10,6 +10,7 @@ from typing import Any
 from ..backend.checked import CheckedBackend
 from ..bridge import annotate, prompt, results
 from ..bridge.connect import connect, reconnect
+from ..bridge.file_answer import reads_file
 from ..bridge.loads import FileLoads
 from ..bridge.reports import LoadReport
 from ..bridge.results import AnnotationResults
@@ -175,10 +176,13 @@ class AnnotationVerbs(NoNewAttributes):
         options: dict[str, Any],
     ) -> AnnotationResults | FileLoads:
         """What loads a run: from the tool, or from a file."""
-        if path is not None:
-            return FileLoads(self.stores, self.stores.runs.get_settled(anno_key), path, format_name, options)
-        if format_name is not None:
+        if path is None and format_name is not None:
             raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+        if path is not None:
+            run = self.stores.runs.get_settled(anno_key)
+            if reads_file(run, format_name):
+                return FileLoads(self.stores, run, path, format_name, options)
+            options |= {"path": str(path)}
         return self.load_annotation_results(anno_key, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -22,6 +23,9 @@ from ...exceptions import InvalidSource
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
+_UNPACKING = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
 _GIB = 1 << 30
 
@@ -212,7 +216,7 @@ class _Translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
+        if isinstance(error, _UNPACKING):
             raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
 
 

@@ -74,7 +74,7 @@ class ExportData:
     ) -> None:  # fmt: skip
         self.folder, self._unit = folder, unit
         self.notes = list[str]()  # what was changed, or should be known
-        self.lost = list[Loss]()  # what is lost beside what the fidelity says: see ``lose``
+        self._lost: Counter[tuple[str, str]] = Counter()
         self._tables, self._parts = Tables(), list[_Kept]()
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
@@ -146,10 +146,20 @@ class ExportData:
     def lose(self, what: str, count: int, field: str = "") -> None:
         """Tell of a loss that only the writer knows; ``what`` completes "12 …", as "masks have no pixel, and are left out"."""
         if count:
-            self.lost.append(Loss(field, what, count))
+            self._lost[field, what] += count
+
+    @property
+    def lost(self) -> list[Loss]:
+        """What ``lose`` was told so far."""
+        return [Loss(field, what, count) for (field, what), count in self._lost.items()]
+
+    def refuse_classes(self, fits: Callable[[str], bool], where: str) -> None:
+        """Refuse classes that would be read back as others. ``where`` completes "does not fit", as "in a line of obj.names"."""
+        if odd := [name for name in self.classes if not fits(name)]:
+            raise Unsupported("", [f"The class {name!r} does not fit {where}; rename it." for name in odd[:20]])
 
     def losses(self, fidelity: Fidelity) -> list[Loss]:
-        """What this export would lose, by field and kind of loss; the last of it is what ``lose`` was told so far."""
+        """What this export would lose, by field and kind of loss, and what ``lose`` was told so far."""
         counts: Counter[tuple[str, str]] = Counter()
         by_kind: dict[str, Counter[str]] = {}
         with_labels = more_classes = 0
@@ -306,6 +316,11 @@ def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
         taken.add((split, name))
         names.append(name)
     return names
+
+
+def is_line(name: str) -> bool:
+    """Whether a name can be a line of a text, without spaces around it."""
+    return name == name.strip() and name.splitlines() == [name]
 
 
 def image_sizes(items: pa.Table) -> np.ndarray:

@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Holds
+from ...core.merge.partial_answer import Seen
 from .paint import has_holes
 
-_ROUNDING = 0.01  # pixels: numbers that differ by less were not changed, but written with two decimals
 KEPT = "kept"  # a kind that is written as it is
 WITH_POINTS = ("keypoints", "skeleton")
 # What is lost, as it completes "12 …". ``annobridge.testing`` counts by these.
@@ -97,18 +96,9 @@ class Fidelity:
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())  # for the docs
 
-    def holds(self) -> Holds:
-        """What a file in this format says of a label; of the rest it is silent."""
-        columns = {
-            "rotation": self.rotation, "confidence": self.confidence, "index": self.tracks, "visibility": self.visibility
-        }  # fmt: skip
-        return Holds(
-            kinds=frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT),
-            columns=frozenset(name for name, is_held in columns.items() if is_held),
-            attributes=self.attributes,
-            parts=self.parts and self.holes,
-            pixels=max(_ROUNDING, 0.0 if self.decimals is None else 0.6 * 10.0**-self.decimals),
-        )
+    def seen(self) -> Seen:
+        """What a file in this format can say, before it is read."""
+        return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
 
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""

@@ -130,8 +130,10 @@ class FileFormat(ABC):
             context = Context(context.known, options.media_dir)
         return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
 
-    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
-        """As ``open``, for labels of samples that are known (as in ``Context``). Images in the source are not looked at."""
+    def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
+        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        in the source are not looked at.
+        """
         return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
 
     def _open(
@@ -164,10 +166,9 @@ class FileFormat(ABC):
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
-            told = len(data.lost)
             place_media(data, self.image_folder, self.video_folder, options.save_media)
             self.write_files(data, options)
-            more = data.lost[told:]
+            more = [loss for loss in data.lost if loss not in losses]
             if more and options.strict:
                 raise self._refused(more)
             return [*map(str, [*losses, *more]), *data.notes]

@@ -63,6 +63,10 @@ class CvatFormat(FileFormat):
         splits=True,
         visibility=True,
         decimals=6,
+        attribute_types=frozenset({"bool", "int", "float", "str"}),
+        defaults={"occluded": False},
+        only={"visibility": ("skeleton",)},
+        without_holes="painted: these polygons will be masks",
         notes=("With tracks=True, track indexes survive, and labels of no track get one.",),
     )
 

@@ -46,7 +46,7 @@ class ExportLaws(Laws):
             )
 
     def test_a_folder_of_images_alone_is_not_recognised(self) -> None:
-        for source in (self.images, self.packed(self.images)):
+        for source in (self.images / "whole", self.packed(self.images / "whole")):
             assert not self.format.recognises(source), self.expected("leave plain images alone", "it takes them")
 
     def test_a_zip_reads_as_its_folder(self) -> None:
@@ -81,7 +81,7 @@ class ExportLaws(Laws):
         if how is False:
             assert not images, self.expected("leave images out", f"{images[0].name!r} is there" if images else "")
             wanted = self.read(self.write(scene)[0])[1]
-            found = self.read(folder, image_dir=self.images)
+            found = self.read(folder, image_dir=self.images / "split")
             labels, splits = found[1], found[0]
             is_same = splits.keys() == set(UNLIKE) and len(labels) == len(wanted)
             assert is_same, self.expected(

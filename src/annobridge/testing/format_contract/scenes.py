@@ -30,6 +30,7 @@ IMAGES = (
     ("val", "été/日本 1.png", (33, 25)),
     ("val", "night/b c.bmp", (20, 20)),
 )
+_WHOLE = {"train": "north", "val": "south 1"}
 CLASSES = ("car", "traffic light", "Fußgänger")
 FIGURE = "figure"  # the class of skeletons
 JOINTS = 3  # points of a skeleton
@@ -60,14 +61,21 @@ class Scene:
 
 
 def make_images(folder: Path) -> dict[str, int]:
-    """Write all images into ``folder/SPLIT/NAME``; returns the number of each by the digest of its bytes."""
+    """Write all images below a folder; returns the number of each by the digest of its bytes."""
     digests = {}
-    for number, (split, name, size) in enumerate(IMAGES):
-        path = folder / split / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", size, (40 * number, 90, 120)).save(path)
+    for number, (_, _, size) in enumerate(IMAGES):
+        for is_split in (True, False):
+            path = place(folder, number, is_split)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (40 * number, 90, 120)).save(path)
         digests[digest(path)] = number
     return digests
+
+
+def place(folder: Path, number: int, is_split: bool) -> Path:
+    """Where an image is: in the folder of its split; or, for a dataset without splits, in one of another name."""
+    split, name, _ = IMAGES[number]
+    return folder / "split" / split / name if is_split else folder / "whole" / _WHOLE[split] / name
 
 
 def digest(path: Path) -> str:
@@ -81,8 +89,8 @@ def parts(scene: Scene, folder: Path, size: int = 5_000) -> Iterator[Part]:
         numbers = scene.images[start : start + size]
         samples = []
         for number in numbers:
-            split, name, (width, height) = IMAGES[number]
-            path = str(folder / split / name)
+            split, _, (width, height) = IMAGES[number]
+            path = str(place(folder, number, scene.split))
             samples.append(
                 {"sample_id": f"s{number}", "media_type": "image", "filepath": path, "width": width, "height": height}
                 | ({"split": split} if scene.split else {})

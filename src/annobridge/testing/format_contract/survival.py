@@ -210,8 +210,9 @@ class Comparison:
             given.pop("group", None)
             wanted.pop("group", None)
         for name, value in self._fidelity.defaults.items():
-            if name not in wanted and given.get(name) == value:
-                given.pop(name, None)
+            for one, other in ((wanted, given), (given, wanted)):
+                if name not in one and other.get(name) == value:
+                    other.pop(name, None)
         texts = [name for name, value in wanted.items() if value is None and isinstance(given.get(name), str)]
         for name in texts:
             wanted[name] = given[name]
@@ -240,7 +241,7 @@ def _same_boxes(row: Row, other: Row, size: np.ndarray, near: float) -> bool:
     if not (row["rotation"] or 0) and not (other["rotation"] or 0):
         difference = (np.array(row["bounding_box"]) - other["bounding_box"]) * np.tile(size, 2)
         if row.get("was_turned"):
-            return bool((difference[:2] >= -near).all())
+            return bool(np.abs(difference[:2] + difference[2:] / 2).max() <= near)
         return bool(np.abs(difference).max() <= near)
     ours, theirs = (_corners(r, size) for r in (row, other))
     around = [
