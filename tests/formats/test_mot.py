@@ -306,5 +306,5 @@ class TestExport:
 
     def test_a_class_of_two_lines_is_refused(self, tmp_path: Path):
         samples = sequence(tmp_path / "in", ["000001.jpg"])
-        with pytest.raises(Unsupported, match=r"The class 'a\\nb' does not fit in a line"):
+        with pytest.raises(Unsupported, match=r"The class 'a\\nb' does not fit in a line of labels.txt"):
             written(MOT, tmp_path / "out", part(samples, [label(samples[0], label="a\nb")]))

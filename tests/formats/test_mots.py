@@ -201,8 +201,8 @@ class TestExport:
                   label(samples[0], bounding_box=[0.0, 0.0, 0.4, 0.2], index=3),
                   label(samples[0], bounding_box=[0.8, 0.0, 0.2, 0.2], index=3)]  # fmt: skip
         notes = written(MOTS, tmp_path / "out", part(samples, labels))
-        assert "1 labels lie below others, and lost the pixels that these cover." in notes
-        assert "1 labels became one mask with another of the same class and track on their image." in notes
+        assert "1 labels lie below others, and lose the pixels that these cover." in notes
+        assert "1 labels become one mask with another of the same class and track on their image." in notes
         _, rows, _ = read(MOTS, tmp_path / "out")
         assert {r["index"]: int(decode_rle(r["mask"]).sum()) for r in rows} == {2: 20 * 10, 3: 20 * 10 * 2}
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from ...exceptions import Unsupported
 from .archive import Archive
 
 
@@ -25,7 +24,5 @@ def read_classes(archive: Archive, name: str) -> tuple[str, ...]:
 
 
 def classes_text(classes: Sequence[str]) -> str:
-    """The text of such a file. Raises ``Unsupported`` for a class that does not fit in a line."""
-    if odd := [name for name in classes if name != " ".join(name.splitlines()).strip()]:
-        raise Unsupported("", [f"The class {odd[0]!r} does not fit in a line of a list of classes; rename it."])
+    """The text of such a file."""
     return "".join(f"{name}\n" for name in classes)

@@ -75,10 +75,11 @@ class Fidelity:
     attribute_types: frozenset[str] | None = None  # the types that are kept, others become text; None: all
     defaults: Mapping[str, object] = field(
         default_factory=dict
-    )  # attributes that labels without them are read back with
+    )  # attributes that labels without them are read back with; a tuple of values: with one of these
     rotation: bool = False  # of boxes and ellipses
     confidence: bool = False
     tracks: bool = False  # ``index``
+    tracks_numbered: bool = False  # labels of no track are read back with a number of their own
     ids: bool = False  # ``label_id``
     tags: bool = False
     groups_renumbered: bool = False  # the attribute ``group`` ties the same labels together, but may have other numbers

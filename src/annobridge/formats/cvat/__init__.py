@@ -95,7 +95,9 @@ class CvatFormat(FileFormat):
         return f"data/{split}" if split else "data"
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
-        return replace(self.fidelity, tracks=True) if _has_tracks(data, options) else self.fidelity
+        return (
+            replace(self.fidelity, tracks=True, tracks_numbered=True) if _has_tracks(data, options) else self.fidelity
+        )
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         if data.videos.num_rows and not _has_tracks(data, options):

@@ -12,18 +12,17 @@ from pydantic import Field
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.class_list import ClassList
-from ..common.export import ExportData
+from ..common.export import ExportData, is_line
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
 from ..common.report import ReadReport
 from .layout import find_sequences, first_line, label_files
-from .lines import is_line
+from .lines import is_mot_line
 from .read import Classes, SequenceReader
-from .write import rename, write
+from .write import KINDS, rename, write
 
 _AS_BOXES = "written as the boxes around them"
-_KINDS = ("polygon", "polyline", "mask", "segmentation", "keypoints", "skeleton", "ellipse", "cuboid")
 
 
 class MotReading(ReadOptions):
@@ -51,8 +50,9 @@ class MotFormat(FileFormat):
     reading: ClassVar[type[ReadOptions]] = MotReading
     writing: ClassVar[type[WriteOptions] | None] = MotWriting
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT},
+        kinds=dict.fromkeys(KINDS, _AS_BOXES) | {"box": KEPT},
         attributes=frozenset({"visibility", "occluded", "ignored"}), tracks=True, splits=True, parts=True, decimals=6,
+        defaults={"visibility": (0.0, 1.0), "occluded": False, "ignored": False},
         notes=(
             "All boxes are read back with visibility, ignored and occluded, which is true where visibility is 0.",
             "Images are renamed after the numbers of their frames.",
@@ -62,7 +62,7 @@ class MotFormat(FileFormat):
     def detect(self, archive: Archive) -> str | None:
         """``gt.txt`` or ``det.txt`` with lines of MOT."""
         for name in label_files(archive):
-            if is_line(first_line(archive, name)):
+            if is_mot_line(first_line(archive, name)):
                 return f"{name} has lines of MOT"
         return None
 
@@ -71,7 +71,7 @@ class MotFormat(FileFormat):
         assert isinstance(options, MotReading)  # noqa: S101 - the options of this format
         files = label_files(archive)
         if not files:  # what trackers write: a file for each sequence
-            files = [name for name in archive.by_suffix.get(".txt", ()) if is_line(first_line(archive, name))]
+            files = [name for name in archive.by_suffix.get(".txt", ()) if is_mot_line(first_line(archive, name))]
             scores = True
         else:
             scores = not any(name.rpartition("/")[2] == "gt.txt" for name in files)
@@ -104,10 +104,13 @@ class MotFormat(FileFormat):
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """Detections have confidences, and no attributes."""
         assert isinstance(options, MotWriting)  # noqa: S101 - the options of this format
-        return replace(self.fidelity, confidence=True, attributes=frozenset()) if options.detections else self.fidelity
+        if options.detections:
+            return replace(self.fidelity, confidence=True, attributes=frozenset(), defaults={})
+        return self.fidelity
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Name images after their frames."""
+        data.refuse_classes(is_line, "in a line of labels.txt")
         rename(data)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:

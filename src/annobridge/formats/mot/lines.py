@@ -36,10 +36,10 @@ class Lines:
         return found
 
 
-def is_line(text: str) -> bool:
+def is_mot_line(text: str) -> bool:
     """Whether a line is one of MOT: 6 to 10 numbers, of which the first two are whole.
 
-    >>> is_line("1,-1,0,4,4,8,1,3,1.0"), is_line("1 2002 2 1080 1920 Wde3b0"), is_line("0 0.5 0.5 1 1")
+    >>> is_mot_line("1,-1,0,4,4,8,1,3,1.0"), is_mot_line("1 2002 2 1080 1920 Wde3b0"), is_mot_line("0 0.5 0.5 1 1")
     (True, False, False)
     """
     words = text.replace(",", " ").split()

@@ -64,7 +64,7 @@ class SequenceReader:
         self._archive, self._sequence, self._classes = archive, sequence, classes
         self._items, self._report, self._scores = items, report, scores
         self._by_frame: dict[int, int] = {}  # frame → item
-        for frame in sequence.images:
+        for frame in sorted({*sequence.images, *sequence.names}):
             self._add(frame)
 
     def read(self, name: str) -> Iterator[pa.Table]:

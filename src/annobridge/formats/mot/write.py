@@ -16,15 +16,17 @@ from ...core.media import PICTURES
 from ...spill.groups import Groups
 from ..common.class_list import classes_text
 from ..common.export import ExportData, ExportPart, image_sizes
+from ..common.fidelity import NOTHING
 from ..common.frames import VIDEOS
 from ..common.items import ITEMS
 from ..common.sequences import FrameSequence, Sequences
 from ..common.source import to_relative
 from ..common.xml_text import decimals
-from ..common.yolo_text import boxes_around
+from ..common.yolo_text import boxes_around, with_area
 from .layout import CLASSES, DET, GT, IMAGES, INFO, NAMES
 
 _ROWS = pa.schema([("frame", pa.int64()), ("track", pa.int64()), ("text", pa.string())])
+KINDS = ("box", "polygon", "polyline", "mask", "segmentation", "keypoints", "skeleton", "ellipse", "cuboid")
 _FPS = 30  # where it is not known; readers want a number
 
 
@@ -95,13 +97,15 @@ def folder_of(sequence: FrameSequence) -> str:
 
 
 def _add_lines(rows: Groups, part: ExportPart, data: ExportData, sequences: Sequences, detections: bool) -> None:
-    labels = part.labels.filter(part.labels["label"].is_valid()).combine_chunks()
+    keep = pc.and_(pc.is_in(part.labels["kind"], value_set=pa.array(KINDS)), part.labels["label"].is_valid())
+    labels = part.labels.filter(keep).combine_chunks()
     if not labels.num_rows:
         return
     items = labels["item"].to_numpy()
     sizes = image_sizes(part.items)[items - part.first]
     boxes = boxes_around(to_relative(labels, sizes), part.items, part.first) * np.tile(sizes, 2)
-    at = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+    at = np.flatnonzero(with_area(boxes))
+    data.lose(NOTHING, len(boxes) - at.size)
     labels, items, boxes = labels.take(pa.array(at)).combine_chunks(), items[at], boxes[at]
     if not at.size:
         return

@@ -11,7 +11,7 @@ from pydantic import Field
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.class_list import ClassList
-from ..common.export import ExportData
+from ..common.export import ExportData, is_line
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
@@ -50,7 +50,8 @@ class MotsFormat(FileFormat):
     reading: ClassVar[type[ReadOptions]] = MotsReading
     writing: ClassVar[type[WriteOptions] | None] = MotsWriting
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED}, tracks=True, holes=True, parts=True, splits=True,
+        kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED}, tracks=True, tracks_numbered=True, holes=True, parts=True, splits=True,
+        overlaps=False,
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
             "Tracks have numbers from 0 to 999 in their class; labels of no track get one.",
@@ -91,6 +92,7 @@ class MotsFormat(FileFormat):
         """Name images as the layout wants it."""
         assert isinstance(options, MotsWriting)  # noqa: S101 - the options of this format
         write.require_few_classes(data)
+        data.refuse_classes(is_line, "in a line of labels.txt")
         if options.layout == "txt":
             rename(data)
         else:

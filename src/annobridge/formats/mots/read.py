@@ -29,10 +29,10 @@ _MOST_SIDE = 1 << 20
 _DIGITS = re.compile(r"\d{1,9}")
 
 
-def is_line(text: str) -> bool:
+def is_mots_line(text: str) -> bool:
     """Whether a line is one of MOTS: frame, object, class, height, width, RLE.
 
-    >>> is_line("1 2002 2 1080 1920 Wde3b0"), is_line("1 2 3 4 5 6")
+    >>> is_mots_line("1 2002 2 1080 1920 Wde3b0"), is_mots_line("1 2 3 4 5 6")
     (True, False)
     """
     found = _LINE.fullmatch(text[:4096].strip())
@@ -49,7 +49,7 @@ def text_files(archive: Archive) -> list[str]:
     texts = archive.by_suffix.get(".txt", ())
     named = [name for name in label_files(archive) if name.endswith("gt.txt")]
     named += [name for name in texts if TEXTS in name.split("/")[:-1]]
-    return [name for name in named or texts if is_line(first_line(archive, name))]
+    return [name for name in named or texts if is_mots_line(first_line(archive, name))]
 
 
 def is_empty(archive: Archive) -> bool:
@@ -190,7 +190,7 @@ class _Text:
         folder = (sequence.gt or "").rpartition("/")[0]
         self._classes = Classes.of(archive, (folder, sequence.folder, folder.rpartition("/")[0], ""), given)
         self._by_frame: dict[int, int] = {}  # frame from 0 → item
-        for number in sequence.images:
+        for number in sorted({*sequence.images, *sequence.names}):
             self._add(number - 1, sequence.info.size)
 
     def _add(self, frame: int, size: tuple[int, int] | None) -> int:

@@ -17,15 +17,17 @@ from ...spill.groups import Groups
 from ..common import mask_images
 from ..common.class_list import classes_text
 from ..common.export import ExportData
+from ..common.fidelity import COVERED, NOTHING
 from ..common.frames import VIDEOS
 from ..common.items import ITEMS
 from ..common.paint import PAINTED, Canvas
+from ..common.painter import size_of
 from ..common.sequences import Sequences
-from ..common.voc_write import size_of
 from ..mot.layout import CLASSES, GT, INFO
 from ..mot.write import folder_of, write_info, write_names
 from .read import BASE, INSTANCES
 
+JOINED = "labels become one mask with another of the same class and track on their image"
 _MOST_CLASSES = 64  # class * 1000 + object has to fit in 16 bits
 _LINES = pa.schema([("frame", pa.int64()), ("value", pa.int64()), ("text", pa.string())])
 
@@ -121,27 +123,27 @@ def write_images(data: ExportData) -> None:
         folder = data.folder / (split or "default") / INSTANCES
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CLASSES).write_text(text, "utf-8", newline="\n")
-    notes = _Painted(numbers)
+    painted = _Painted(data, numbers)
     for part in data.parts():
         for _, item, labels in part.by_item():
             root = f"{item['split'] or 'default'}/"
             inner = os.path.splitext(str(item["name"]).removeprefix(f"{root}images/"))[0]
-            pixels = notes.paint(labels.to_pylist(), size_of(item))
+            pixels = painted.paint(labels.to_pylist(), size_of(item))
             mask_images.save_numbers(data.folder / root / INSTANCES / f"{inner}.png", pixels, 16)
-    data.notes += [*numbers.notes(), *notes.sentences()]
+    data.notes += numbers.notes()
 
 
 def write_texts(data: ExportData) -> None:
     """Write ``gt/gt.txt`` of each sequence, and ``seqinfo.ini``. Masks of one frame do not overlap."""
     sequences = Sequences(data, digits=True)
     numbers = _Numbers(data, sequences)
-    notes = _Painted(numbers)
+    painted = _Painted(data, numbers)
     classes = classes_text(data.classes)
     with Groups(_LINES) as rows:
         for part in data.parts():
             for number, item, labels in part.by_item():
                 size = size_of(item)
-                lines = list(_lines(notes.paint(labels.to_pylist(), size), int(sequences.frame[number])))
+                lines = list(_lines(painted.paint(labels.to_pylist(), size), int(sequences.frame[number])))
                 if lines:
                     batch = pa.RecordBatch.from_pylist(lines, schema=_LINES)
                     rows.add(batch, np.full(len(lines), sequences.number[number]))
@@ -154,7 +156,7 @@ def write_texts(data: ExportData) -> None:
             text = "".join(f"{line}\n" for line in found["text"].to_pylist())
             (folder / GT / f"{GT}.txt").write_text(text, "utf-8", newline="\n")
             write_info(folder / INFO, data, sequence)
-    data.notes += [*numbers.notes(), *notes.sentences()]
+    data.notes += numbers.notes()
 
 
 def _lines(pixels: npt.NDArray[np.int64], frame: int) -> Iterator[dict[str, Any]]:
@@ -167,11 +169,10 @@ def _lines(pixels: npt.NDArray[np.int64], frame: int) -> Iterator[dict[str, Any]
 
 
 class _Painted:
-    """Paints the labels of items, and counts what that loses."""
+    """Paints the labels of items, and tells what that loses."""
 
-    def __init__(self, numbers: _Numbers) -> None:
-        self._numbers = numbers
-        self._covered = self._joined = 0
+    def __init__(self, data: ExportData, numbers: _Numbers) -> None:
+        self._data, self._numbers = data, numbers
 
     def paint(self, labels: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> npt.NDArray[np.int64]:
         """The pixels of an item."""
@@ -181,15 +182,9 @@ class _Painted:
             return pixels
         canvas = Canvas(rows, size, dict.fromkeys((row["label"] for row in rows), 1))
         values = np.array([self._numbers.value(row) for row in canvas.rows], np.int64)
-        self._covered += canvas.covered
-        self._joined += len(values) - len(set(values.tolist()))
+        self._data.lose(COVERED, canvas.covered)
+        self._data.lose(NOTHING, canvas.empty)
+        self._data.lose(JOINED, len(values) - len(set(values.tolist())))
         shown = canvas.labels >= 0
         pixels[shown] = values[canvas.labels[shown]]
         return pixels
-
-    def sentences(self) -> Iterator[str]:
-        """What was lost, a sentence each."""
-        if self._covered:
-            yield f"{self._covered:,} labels lie below others, and lost the pixels that these cover."
-        if self._joined:
-            yield f"{self._joined:,} labels became one mask with another of the same class and track on their image."

@@ -170,7 +170,9 @@ class Comparison:
 
     def differences(self, row: Row, other: Row) -> list[str]:
         """The columns that differ."""
-        found = [name for name in ("image", "kind", "label", "index") if row[name] != other[name]]
+        found = [name for name in ("image", "kind", "label") if row[name] != other[name]]
+        if row["index"] != other["index"] and not (row["index"] is None and self._fidelity.tracks_numbered):
+            found.append("index")
         if (row["confidence"] is None) != (other["confidence"] is None) or (
             row["confidence"] is not None and abs(row["confidence"] - other["confidence"]) > _EXACT
         ):
@@ -211,7 +213,7 @@ class Comparison:
             wanted.pop("group", None)
         for name, value in self._fidelity.defaults.items():
             for one, other in ((wanted, given), (given, wanted)):
-                if name not in one and other.get(name) == value:
+                if name not in one and other.get(name) in (value if isinstance(value, tuple) else (value,)):
                     other.pop(name, None)
         texts = [name for name, value in wanted.items() if value is None and isinstance(given.get(name), str)]
         for name in texts:
