@@ -15,14 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, is_rotated
+from ...core import attributes
+from ...core.arrays import as_array, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
+from .fidelity import EMPTY, FIELDS, FURTHER, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
@@ -133,6 +134,7 @@ class ExportData:
         counts: Counter[tuple[str, str]] = Counter()
         by_kind: dict[str, Counter[str]] = {}
         with_labels = more_classes = 0
+        points, types = Counter[tuple[str, int]](), Counter[tuple[str, str, str]]()
         for labels in self.label_tables():
             if not labels.num_rows:
                 continue
@@ -142,6 +144,10 @@ class ExportData:
             with_labels += len(pc.unique(written["sample_id"]))
             for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
                 by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
+            if fidelity.same_points:
+                points.update(_counts_of_points(written))
+            if fidelity.one_type:
+                types.update(_types_of_attributes(written))
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
         found = [Loss(field, what, count) for (field, what), count in counts.items()]
@@ -149,6 +155,10 @@ class ExportData:
             if len(fields) > 1:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
+        most = max((count for _, count in points), default=0)
+        fewer = Counter({field: n for (field, count), n in points.items() if count < most})
+        found += [Loss(field, PADDED, count) for field, count in fewer.items()]
+        found += [Loss("", text_values(name), count) for name, count in _mixed(types).items()]
         of_images = {
             EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
             SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
@@ -181,6 +191,35 @@ class ExportData:
         for (first, number, _), inside in zip(self._numbers, self._media, strict=True):
             samples = self._tables.get(number)
             yield first, samples, media.of(samples, inside)
+
+
+def _counts_of_points(labels: pa.Table) -> Counter[tuple[str, int]]:
+    """Field and number of points of keypoints and skeletons → how many labels."""
+    rows = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))
+    counts = list_lengths(as_array(rows["points"]).flatten()).tolist()
+    return Counter(zip(rows["field"].to_pylist(), counts, strict=True))
+
+
+def _types_of_attributes(labels: pa.Table) -> Counter[tuple[str, str, str]]:
+    """Class, attribute and type → how many values."""
+    rows, flat = attributes.flattened(labels["attributes"])
+    table = pa.table({
+        "label": as_array(labels["label"]).take(pa.array(rows)), "name": flat.field("name"), "type": flat.field("type"),
+    })  # fmt: skip
+    found = table.group_by(["label", "name", "type"]).aggregate([([], "count_all")])
+    return Counter({(r["label"] or "", r["name"], r["type"]): r["count_all"] for r in found.to_pylist()})
+
+
+def _mixed(types: Counter[tuple[str, str, str]]) -> Counter[str]:
+    """Attribute → how many values are neither text nor of the type that all values of their class have."""
+    forms: dict[tuple[str, str], set[str]] = {}
+    for label, name, type_ in types:
+        forms.setdefault((label, name), set()).add("number" if type_ in ("int", "float") else type_)
+    found: Counter[str] = Counter()
+    for (label, name, type_), count in types.items():
+        if len(forms[label, name]) > 1 and type_ in ("bool", "int", "float"):
+            found[name] += count
+    return found
 
 
 def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: bool | str) -> None:

@@ -16,6 +16,7 @@ from ..common.images import image_names
 from ..common.items import Items
 from ..common.report import ReadReport
 from ..common.xml import root_name
+from ..common.xml_text import is_xml
 from .read import FileReader
 from .write import write
 
@@ -40,6 +41,8 @@ class CvatFormat(FileFormat):
         visibility=True,
         decimals=6,
         attribute_types=frozenset({"bool", "int", "float", "str"}),
+        one_type=True,
+        xml=True,
         defaults={"occluded": False},
         only={"visibility": ("skeleton",)},
         without_holes="painted: these polygons will be masks",
@@ -63,6 +66,9 @@ class CvatFormat(FileFormat):
             raise InvalidSource(
                 f"{str(archive.path)!r} has no XML file with the root <annotations>; give another format."
             )
+
+    def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(is_xml, "in XML")
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         write(data)

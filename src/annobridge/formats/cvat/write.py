@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.arrays import as_array, list_array, list_lengths
+from ...core.arrays import as_array, equal, list_array, list_lengths, points_known
 from ...core.geometry import encode_rle, polygon_mask
 from ..common.export import ExportData, ExportPart
+from ..common.fidelity import NOTHING
 from ..common.paint import has_holes
 from ..common.skeletons import POINT_NAMES, point_names
 from ..common.xml_text import escape, escaped
@@ -44,15 +45,13 @@ def write(data: ExportData) -> None:
                 file.write("  </image>\n")
                 ids[split] += 1
         file.write("</annotations>\n")
-    for what, count in declared.notes.items():
-        data.notes.append(f"{count:,} {what}.")
 
 
 class _Declared:
     """What the labels of an export have: attributes by class, skeletons, the largest group."""
 
     def __init__(self, data: ExportData) -> None:
-        self.notes: Counter[str] = Counter()
+        self.lose = data.lose
         self.types: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.skeletons: dict[str, tuple[str, ...]] = {}
         self.kinds: dict[str, set[str]] = defaultdict(set)
@@ -73,14 +72,6 @@ class _Declared:
         pairs = labels.select(["label", "kind"]).group_by(["label", "kind"]).aggregate([])
         for name, kind in zip(pairs["label"].to_pylist(), pairs["kind"].to_pylist(), strict=True):
             self.kinds[name or ""].add(kind)
-        loose = labels.filter(pc.equal(labels["kind"], "keypoints")).combine_chunks()
-        if loose.num_rows:
-            seen = as_array(loose["visibility"])
-            owner = np.repeat(np.arange(loose.num_rows), list_lengths(seen))
-            shown = pc.fill_null(seen.flatten(), 2).to_numpy(zero_copy_only=False) == 2
-            if changed := np.unique(owner[~shown]).size:
-                what = "keypoints have points that are missing, which are left out, or hidden, which CVAT has for skeletons only"
-                self.notes[what] += changed
         for row in labels.filter(pc.equal(labels["kind"], "skeleton")).to_pylist():
             given = {a["name"]: a["value"] for a in row["attributes"] or ()}
             self.skeletons.setdefault(row["label"], tuple(point_names(given.get(POINT_NAMES), len(row["points"][0]))))
@@ -113,15 +104,23 @@ def _write_meta(file: TextIO, data: ExportData, declared: _Declared) -> None:
         points = declared.skeletons.get(name)
         only = declared.kinds.get(name, set()) == {"skeleton"}
         own = {} if points is None else _of_points(declared.types[name], points)
-        _write_label(file, name, "skeleton" if only else "any", _of_label(declared.types.get(name, {}), points), None)
+        _write_label(
+            file,
+            name,
+            "skeleton" if only else "any",
+            _of_label(declared.types.get(name, {}), points, declared.kinds[name]),
+            None,
+        )
         for point in points or ():
             _write_label(file, point, "points", own.get(point, {}), name)
     file.write(f"      </labels>\n    </{kind}>\n  </meta>\n")
 
 
-def _of_label(types: dict[str, set[str]], points: tuple[str, ...] | None) -> dict[str, set[str]]:
-    """The attributes of a class itself that CVAT has no property for."""
-    hidden = {"occluded": {"bool"}, "z_order": {"int"}, "group": {"int"}}
+def _of_label(types: dict[str, set[str]], points: tuple[str, ...] | None, kinds: set[str]) -> dict[str, set[str]]:
+    """The attributes of a class itself that CVAT has no property for; tags and skeletons have fewer of these."""
+    hidden = {"group": {"int"}}
+    if "classification" not in kinds:
+        hidden |= {"z_order": {"int"}} | ({"occluded": {"bool"}} if "skeleton" not in kinds else {})
     given = {name: found for name, found in types.items() if hidden.get(name) != found and name != "source"}
     if points is None:
         return given
@@ -183,6 +182,10 @@ def _texts(part: ExportPart, declared: _Declared) -> pa.Array:
 def _written(part: ExportPart, declared: _Declared) -> pa.Table:
     """The labels with each part of polygons and polylines a row of its own; polygons with holes are masks."""
     labels = part.labels
+    nothing = equal(labels["kind"], "keypoints") & (points_known(as_array(labels["points"])) == 0)
+    if nothing.any():
+        declared.lose(NOTHING, int(nothing.sum()))
+        labels = labels.filter(pa.array(~nothing)).combine_chunks()
     counts = list_lengths(as_array(labels["points"]))
     several = (counts > 1) & np.isin(labels["kind"].to_numpy(), ["polygon", "polyline"])
     if not several.any():
@@ -198,7 +201,6 @@ def _split(row: dict[str, Any], part: ExportPart, declared: _Declared) -> Iterat
         item = part.items.slice(row["item"] - part.first, 1).to_pylist()[0]
         size = (item["width"], item["height"])
         rings = [np.asarray(ring, float) / size for ring in row["points"]]
-        declared.notes["polygons with holes are written as masks"] += 1
         yield row | {
             "kind": "mask",
             "points": None,
