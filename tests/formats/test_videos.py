@@ -41,7 +41,7 @@ class TestExport:
     def test_labels_of_a_whole_video_are_left_out_and_told(self, tmp_path: Path):
         labels = [label("v", 1), label("v", kind="classification", bounding_box=None)]
         notes = written(MOT, tmp_path / "out", part([video(tmp_path / "clip.mp4")], labels))
-        assert any("1 labels of whole videos were left out" in note for note in notes)
+        assert any("1 labels are of whole videos, and are left out" in note for note in notes)
 
     @pytest.mark.parametrize("how", [True, "link"])
     def test_a_video_is_placed_once(self, tmp_path: Path, how: bool | str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, is_rotated
+from ...core import attributes
+from ...core.arrays import as_array, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...exceptions import InvalidMedia, Unsupported
+from ...exceptions import Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
+from .fidelity import EMPTY, FIELDS, FURTHER, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
 from .items import ITEMS
 from .source import PIXELS, to_pixels
@@ -103,8 +103,7 @@ class ExportData:
         self.given_names = as_array(self.items["name"])  # before a format renames its items
         _require_safe(self.items)
         _require_safe(self.videos)
-        if whole:
-            self.notes.append(f"{whole:,} labels of whole videos were left out, as {title} has labels of frames only.")
+        self.lose("labels are of whole videos, and are left out", whole)
 
     def _count_classes(self, labels: pa.Table, found: Counter[str]) -> None:
         found.update({v["values"]: v["counts"] for v in pc.value_counts(labels["label"]).to_pylist() if v["values"]})
@@ -163,6 +162,7 @@ class ExportData:
         counts: Counter[tuple[str, str]] = Counter()
         by_kind: dict[str, Counter[str]] = {}
         with_labels = more_classes = 0
+        points, types = Counter[tuple[str, int]](), Counter[tuple[str, str, str]]()
         for labels in self.label_tables():
             if not labels.num_rows:
                 continue
@@ -172,6 +172,10 @@ class ExportData:
             with_labels += len(pc.unique(written["sample_id"]))
             for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
                 by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
+            if fidelity.same_points:
+                points.update(_counts_of_points(written))
+            if fidelity.one_type:
+                types.update(_types_of_attributes(written))
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
         found = [Loss(field, what, count) for (field, what), count in counts.items()]
@@ -179,6 +183,10 @@ class ExportData:
             if len(fields) > 1:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
+        most = max((count for _, count in points), default=0)
+        fewer = Counter({field: n for (field, count), n in points.items() if count < most})
+        found += [Loss(field, PADDED, count) for field, count in fewer.items()]
+        found += [Loss("", text_values(name), count) for name, count in _mixed(types).items()]
         of_images = {
             EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
             SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
@@ -214,42 +222,33 @@ class ExportData:
             yield rows, samples, media.of(samples, inside)
 
 
-FolderOf = Callable[[str | None], str]
+def _counts_of_points(labels: pa.Table) -> Counter[tuple[str, int]]:
+    """Field and number of points of keypoints and skeletons → how many labels."""
+    rows = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))
+    counts = list_lengths(as_array(rows["points"]).flatten()).tolist()
+    return Counter(zip(rows["field"].to_pylist(), counts, strict=True))
 
 
-def place_media(
-    data: ExportData, folder_of: FolderOf, video_folder_of: Callable[[str | None], str | None], how: bool | str
-) -> None:
-    """Copy or link the images and videos into the export; with ``False``, nothing. Videos without a folder are counted."""
-    if how is False:
-        return
-    left_out = 0
-    for rows, samples, files in data.media_of():
-        places = zip(rows, samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
-        for row, sample_id, place in places:
-            folder = video_folder_of(row["split"]) if "fps" in row else folder_of(row["split"])
-            if folder is None:
-                left_out += 1
-                continue
-            target = data.folder / folder / row["name"]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _place(files, sample_id, place or "", target, how)
-    if left_out:
-        data.notes.append(f"{left_out:,} videos were not copied, as the format has no place for them.")
+def _types_of_attributes(labels: pa.Table) -> Counter[tuple[str, str, str]]:
+    """Class, attribute and type → how many values."""
+    rows, flat = attributes.flattened(labels["attributes"])
+    table = pa.table({
+        "label": as_array(labels["label"]).take(pa.array(rows)), "name": flat.field("name"), "type": flat.field("type"),
+    })  # fmt: skip
+    found = table.group_by(["label", "name", "type"]).aggregate([([], "count_all")])
+    return Counter({(r["label"] or "", r["name"], r["type"]): r["count_all"] for r in found.to_pylist()})
 
 
-def _place(files: media.Media, sample_id: str, place: str, target: Path, how: bool | str) -> None:
-    path = files.path(sample_id)
-    if how == "link" and path is not None:
-        if not path.is_file():
-            raise InvalidMedia(f"{str(path)!r} of sample {sample_id!r} does not exist; leave it out of the view.")
-        os.symlink(path.absolute(), target)
-    elif path is not None and path.is_file():
-        shutil.copyfile(path, target)
-    else:
-        with target.open("wb") as copy:
-            for piece in media.read_chunks(files, sample_id, place, "leave it out of the view"):
-                copy.write(piece)
+def _mixed(types: Counter[tuple[str, str, str]]) -> Counter[str]:
+    """Attribute → how many values are neither text nor of the type that all values of their class have."""
+    forms: dict[tuple[str, str], set[str]] = {}
+    for label, name, type_ in types:
+        forms.setdefault((label, name), set()).add("number" if type_ in ("int", "float") else type_)
+    found: Counter[str] = Counter()
+    for (label, name, type_), count in types.items():
+        if len(forms[label, name]) > 1 and type_ in ("bool", "int", "float"):
+            found[name] += count
+    return found
 
 
 def _samples(rows: pa.Table) -> pa.Table:

@@ -20,10 +20,11 @@ from ...spill.groups import Groups
 from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
-from .export import ExportData, place_media
+from .export import ExportData
 from .fidelity import Fidelity, Loss
 from .images import Context, Found, image_names, resolve, resolve_known, video_names
 from .items import ITEMS, SHAPES, Items
+from .place_media import place_media
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 

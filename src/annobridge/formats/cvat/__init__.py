@@ -18,6 +18,7 @@ from ..common.images import image_names
 from ..common.items import Items
 from ..common.report import ReadReport
 from ..common.xml import root_name
+from ..common.xml_text import is_xml
 from .fill_tracks import Fill
 from .read import FileReader
 from .write import write
@@ -64,6 +65,8 @@ class CvatFormat(FileFormat):
         visibility=True,
         decimals=6,
         attribute_types=frozenset({"bool", "int", "float", "str"}),
+        one_type=True,
+        xml=True,
         defaults={"occluded": False},
         only={"visibility": ("skeleton",)},
         without_holes="painted: these polygons will be masks",
@@ -100,6 +103,7 @@ class CvatFormat(FileFormat):
         )
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(is_xml, "in XML")
         if data.videos.num_rows and not _has_tracks(data, options):
             raise InvalidOption("Frames of videos are written as tracks; leave tracks=False out.")
 

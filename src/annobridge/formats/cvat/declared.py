@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection
 from typing import TextIO
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.arrays import as_array, list_lengths
+from ...core.arrays import as_array
 from ..common.export import ExportData
 from ..common.skeletons import POINT_NAMES, point_names
 from ..common.xml_text import escape
@@ -22,7 +22,7 @@ class Declared:
     """What the labels of an export have: attributes by class, skeletons, the largest group."""
 
     def __init__(self, data: ExportData) -> None:
-        self.notes: Counter[str] = Counter()
+        self.lose = data.lose
         self.types: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.skeletons: dict[str, tuple[str, ...]] = {}
         self.kinds: dict[str, set[str]] = defaultdict(set)
@@ -44,14 +44,6 @@ class Declared:
         pairs = labels.select(["label", "kind"]).group_by(["label", "kind"]).aggregate([])
         for name, kind in zip(pairs["label"].to_pylist(), pairs["kind"].to_pylist(), strict=True):
             self.kinds[name or ""].add(kind)
-        loose = labels.filter(pc.equal(labels["kind"], "keypoints")).combine_chunks()
-        if loose.num_rows:
-            seen = as_array(loose["visibility"])
-            owner = np.repeat(np.arange(loose.num_rows), list_lengths(seen))
-            shown = pc.fill_null(seen.flatten(), 2).to_numpy(zero_copy_only=False) == 2
-            if changed := np.unique(owner[~shown]).size:
-                what = "keypoints have points that are missing, which are left out, or hidden, which CVAT has for skeletons only"
-                self.notes[what] += changed
         for row in labels.filter(pc.equal(labels["kind"], "skeleton")).to_pylist():
             given = {a["name"]: a["value"] for a in row["attributes"] or ()}
             self.skeletons.setdefault(row["label"], tuple(point_names(given.get(POINT_NAMES), len(row["points"][0]))))
@@ -72,20 +64,22 @@ def write_labels(file: TextIO, classes: Collection[str], declared: Declared) -> 
     """Write the element ``labels``."""
     file.write("      <labels>\n")
     for name in classes:
-        points = declared.skeletons.get(name)
-        only = declared.kinds.get(name, set()) == {"skeleton"}
+        points, kinds = declared.skeletons.get(name), declared.kinds.get(name, set())
         types, mutable = declared.types.get(name, {}), declared.mutable.get(name, set())
         own = {} if points is None else _of_points(types, points)
-        _write_label(file, name, "skeleton" if only else "any", _of_label(types, points), None, mutable)
+        shape = "skeleton" if kinds == {"skeleton"} else "any"
+        _write_label(file, name, shape, _of_label(types, points, kinds), None, mutable)
         for point in points or ():
             inner = {attribute.removeprefix(f"{point}.") for attribute in mutable if attribute.startswith(f"{point}.")}
             _write_label(file, point, "points", own.get(point, {}), name, inner)
     file.write("      </labels>\n")
 
 
-def _of_label(types: dict[str, set[str]], points: tuple[str, ...] | None) -> dict[str, set[str]]:
-    """The attributes of a class itself that CVAT has no property for."""
-    hidden = {"occluded": {"bool"}, "z_order": {"int"}, "group": {"int"}}
+def _of_label(types: dict[str, set[str]], points: tuple[str, ...] | None, kinds: set[str]) -> dict[str, set[str]]:
+    """The attributes of a class itself that CVAT has no property for; tags and skeletons have fewer of these."""
+    hidden = {"group": {"int"}}
+    if "classification" not in kinds:
+        hidden |= {"z_order": {"int"}} | ({"occluded": {"bool"}} if "skeleton" not in kinds else {})
     given = {name: found for name, found in types.items() if hidden.get(name) != found and name != "source"}
     if points is None:
         return given

@@ -13,7 +13,7 @@ from ..common.archive import Archive
 from ..common.boxed_masks import from_rows
 from ..common.items import Items
 from ..common.report import ReadReport
-from ..common.skeletons import POINT_NAMES, points_attribute
+from ..common.skeletons import POINT_NAMES, point_names, points_attribute
 from ..common.xml import Element, elements
 from .fill_tracks import Fill, is_outside
 from .frame_files import FrameFiles
@@ -205,7 +205,8 @@ class FileReader:
             visibility.append(seen)
         row = kind.count
         kind.add((*common, points, visibility))
-        kind.attributes.add(row, POINT_NAMES, points_attribute(names))
+        if tuple(names) != point_names(None, len(names)):  # numbers say nothing
+            kind.attributes.add(row, POINT_NAMES, points_attribute(names))
         for name, child in found.items():
             if len(child):
                 self._attributes(kind, child, (label, name), f"{name}.")

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, list_array, list_lengths
+from ...core.arrays import as_array, equal, list_array, list_lengths, points_known
 from ...core.geometry import encode_rle, polygon_mask
 from ..common.export import ExportData, ExportPart
+from ..common.fidelity import NOTHING
 from ..common.paint import has_holes
 from ..common.xml_text import escape, escaped
 from .declared import Declared, write_labels
@@ -43,8 +44,6 @@ def write(data: ExportData) -> None:
                 file.write("  </image>\n")
                 ids[split] += 1
         file.write("</annotations>\n")
-    for what, count in declared.notes.items():
-        data.notes.append(f"{count:,} {what}.")
 
 
 def _write_meta(file: TextIO, data: ExportData, declared: Declared) -> None:
@@ -82,6 +81,10 @@ def _texts(part: ExportPart, declared: Declared) -> pa.Array:
 def written(part: ExportPart, declared: Declared) -> pa.Table:
     """The labels with each part of polygons and polylines a row of its own; polygons with holes are masks."""
     labels = part.labels
+    nothing = equal(labels["kind"], "keypoints") & (points_known(as_array(labels["points"])) == 0)
+    if nothing.any():
+        declared.lose(NOTHING, int(nothing.sum()))
+        labels = labels.filter(pa.array(~nothing)).combine_chunks()
     counts = list_lengths(as_array(labels["points"]))
     several = (counts > 1) & np.isin(labels["kind"].to_numpy(), ["polygon", "polyline"])
     if not several.any():
@@ -97,7 +100,6 @@ def _split(row: dict[str, Any], part: ExportPart, declared: Declared) -> Iterato
         item = part.items.slice(row["item"] - part.first, 1).to_pylist()[0]
         size = (item["width"], item["height"])
         rings = [np.asarray(ring, float) / size for ring in row["points"]]
-        declared.notes["polygons with holes are written as masks"] += 1
         yield row | {
             "kind": "mask",
             "points": None,

@@ -47,8 +47,6 @@ def write_tracks(data: ExportData) -> None:
                 untracked += _write_body(file, data, sequence, rows.get(number).combine_chunks(), declared)
         for name, sequence, body in zip(_names(sequences.all), sequences.all, bodies, strict=True):
             _write_file(data, name, sequence, body, declared)
-    for what, count in declared.notes.items():
-        data.notes.append(f"{count:,} {what}.")
     if untracked:
         data.notes.append(f"{untracked:,} labels of no track became tracks of one frame, with numbers of their own.")
 

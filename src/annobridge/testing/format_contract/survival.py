@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,20 +14,37 @@ from ...core.labels import KIND_TYPES
 from ...core.rows import attributes as attribute_list
 from ...formats.common import fidelity as told
 from ...formats.common.fidelity import KEPT, WITH_POINTS, Fidelity
+from ...formats.common.paint import PAINTED
 from .scenes import IMAGES, Row
 
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _EXACT = 1e-9  # pixels that sums of floating point numbers are off
 
 
 def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels that come back, as they come back."""
-    found = []
+    found: list[Row] = []
+    rows = list(rows)
+    mixed, most = mixed_attributes(rows, fidelity), _most_points(rows)
+    painted = Counter(row["image"] for row in rows if row["kind"] in PAINTED and row["kind"] in fidelity.kinds)
+    classed = set()
     for row in rows:
         if fidelity.kinds.get(row["kind"]) != KEPT:
             continue
         if row["kind"] == "polygon" and not fidelity.holes and has_hole(row):
             continue
+        if row["kind"] == "mask" and not fidelity.overlaps and painted[row["image"]] > 1:
+            continue  # others may cover it
+        if row["kind"] == "classification" and not fidelity.several_classes:
+            if row["image"] in classed:
+                continue
+            classed.add(row["image"])
         kept = _kept(row, fidelity)
+        kept["attributes"] |= {name: None for name in kept["attributes"] if (row["label"], name) in mixed}
+        if fidelity.same_points and kept["kind"] in WITH_POINTS:
+            missing = most - len(kept["visibility"])
+            kept["points"] = [[*kept["points"][0], *[[np.nan] * 2] * missing]]
+            kept["visibility"] = [*kept["visibility"], *[0] * missing]
         if len(row["points"] or ()) > 1 and not fidelity.parts:
             found += [kept | {"points": [part], "split": True} for part in row["points"]]
         else:
@@ -37,7 +55,11 @@ def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
 def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels without what the format loses, so that all of what is left survives."""
     found, classed = [], set()
+    rows = list(rows)
+    mixed, most = mixed_attributes(rows, fidelity), _most_points(rows)
     for row in rows:
+        if fidelity.same_points and row["kind"] in WITH_POINTS and len(row["visibility"]) < most:
+            continue
         if fidelity.kinds.get(row["kind"]) != KEPT or (
             row["kind"] == "polygon" and not fidelity.holes and has_hole(row)
         ):
@@ -49,10 +71,11 @@ def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
         kept = _kept(row, fidelity)
         if len(row["points"] or ()) > 1 and not fidelity.parts:
             kept["points"] = kept["points"][:1]
+        regrouped = fidelity.groups_renumbered
         kept["attributes"] = {
             name: value
             for name, value in kept["attributes"].items()
-            if _keeps_type(fidelity, value) or isinstance(value, str)
+            if value is not None and (row["label"], name) not in mixed and not (name == "group" and regrouped)
         }
         found.append(kept)
     return found
@@ -73,7 +96,7 @@ def _kept(row: Row, fidelity: Fidelity) -> Row:
         there = [point for point, seen in zip(row["points"][0], row["visibility"], strict=True) if seen]
         kept |= {"points": [there], "visibility": [2] * len(there)}
     kept["attributes"] = {
-        name: value if _keeps_type(fidelity, value) else None  # some text
+        name: _stripped(value, fidelity) if _keeps_type(fidelity, value) else None  # some text
         for name, value in row["attributes"].items()
         if fidelity.keeps(name, kind)
     }
@@ -97,6 +120,17 @@ def losses(rows: Sequence[Row], fidelity: Fidelity, images: int, split: bool) ->
         for what in _losses_of(row, fidelity):
             found[field, what] += 1
     written = [row for row in rows if row["kind"] in fidelity.kinds]
+    if fidelity.one_type:
+        mixed = mixed_attributes(written, fidelity)
+        for row in written:
+            for name, value in row["attributes"].items():
+                found["", told.text_values(name)] += (row["label"], name) in mixed and isinstance(
+                    value, bool | int | float
+                )
+    if fidelity.same_points:
+        most = _most_points(written)
+        for row in written:
+            found[row["field"], told.PADDED] += row["kind"] in WITH_POINTS and len(row["visibility"]) < most
     if not fidelity.empty_images:
         found["", told.EMPTY] = images - len({row["image"] for row in written})
     if not fidelity.splits and split:
@@ -131,6 +165,26 @@ def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
             yield told.lost_values(name)
         elif not _keeps_type(fidelity, value):
             yield told.text_values(name)
+        elif _stripped(value, fidelity) != value:
+            yield told.stripped_values(name)
+
+
+def mixed_attributes(rows: Iterable[Row], fidelity: Fidelity) -> set[tuple[Any, str]]:
+    """Class and attribute of which the values become text, as they are of several types."""
+    forms: dict[tuple[Any, str], set[str]] = defaultdict(set)
+    for row in rows if fidelity.one_type else ():
+        for name, value in row["attributes"].items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            forms[row["label"], name].add("number" if is_number else type(value).__name__)
+    return {key for key, found in forms.items() if len(found) > 1}
+
+
+def _most_points(rows: Iterable[Row]) -> int:
+    return max((len(row["visibility"]) for row in rows if row["kind"] in WITH_POINTS), default=0)
+
+
+def _stripped(value: Any, fidelity: Fidelity) -> Any:
+    return _NOT_XML.sub("", value) if fidelity.xml and isinstance(value, str) else value
 
 
 def has_hole(row: Row) -> bool:
