@@ -98,9 +98,10 @@ class CvatFormat(FileFormat):
         return f"data/{split}" if split else "data"
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
-        return (
-            replace(self.fidelity, tracks=True, tracks_numbered=True) if _has_tracks(data, options) else self.fidelity
-        )
+        if not _has_tracks(data, options):
+            return self.fidelity
+        tracked = [kind for kind in self.fidelity.kinds if kind != "classification"]
+        return replace(self.fidelity, tracks=True, tracks_numbered=True, only={**self.fidelity.only, "tracks": tracked})
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         data.refuse_classes(is_xml, "in XML")

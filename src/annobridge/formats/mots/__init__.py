@@ -50,8 +50,8 @@ class MotsFormat(FileFormat):
     reading: ClassVar[type[ReadOptions]] = MotsReading
     writing: ClassVar[type[WriteOptions] | None] = MotsWriting
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED}, tracks=True, tracks_numbered=True, holes=True, parts=True, splits=True,
-        overlaps=False,
+        kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED}, tracks=True, tracks_numbered=True,
+        holes=True, parts=True, splits=True, overlaps=False,
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
             "Tracks have numbers from 0 to 999 in their class; labels of no track get one.",
@@ -73,9 +73,9 @@ class MotsFormat(FileFormat):
         assert isinstance(options, MotsReading)  # noqa: S101 - the options of this format
         if instance_images(archive):
             yield from read_images(archive, items, options.classes, report)
-        elif text_files(archive):
+        elif text_files(archive) or is_empty(archive):
             yield from read_texts(archive, items, options.classes, report)
-        elif not is_empty(archive):
+        else:
             raise InvalidSource(
                 f"{str(archive.path)!r} has no masks in a folder {INSTANCES}, and no lines of MOTS; give another format."
             )

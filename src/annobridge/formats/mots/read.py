@@ -151,11 +151,11 @@ def _read_mask(
 def read_texts(archive: Archive, items: Items, given: Sequence[str], report: ReadReport) -> Iterator[pa.Table]:
     """Read the text files: of MOTSChallenge's sequences, whose frames count from 1, and of ``instances_txt``, from 0."""
     files = text_files(archive)
-    own = [name for name in files if TEXTS not in name.split("/")[:-1]]
-    sequences = [(sequence, 1) for sequence in find_sequences(archive, own)] if own else []
-    for name in files:
-        if name not in own:
-            sequences.append((_kitti(archive, name), 0))
+    kitti = [name for name in files if TEXTS in name.split("/")[:-1]]
+    own = {name for name in files if name not in kitti}
+    own |= {name for name in label_files(archive) if name.endswith("gt.txt") and not first_line(archive, name)}
+    sequences = [(sequence, 1) for sequence in find_sequences(archive, sorted(own))] if own else []
+    sequences += [(_kitti(archive, name), 0) for name in kitti]
     for sequence, first in sequences:
         if sequence.gt is not None or sequence.images:
             yield from _Text(archive, sequence, first, given, items, report).read()

@@ -123,10 +123,10 @@ def scenes(draw: Draw, kinds: Sequence[str], most: int = 8, images: Sequence[int
         if row["mask"] is not None and masks == MASKS:
             continue
         taken.add(key)
-        if row["kind"] != "message" and (track := (row["image"], row["label"], row["index"])) in taken:
+        track = (row["image"], row["label"], row["index"])
+        if row["kind"] != "message" and track in taken:
             row["index"] = None
-        else:
-            taken.add(track)
+        taken.add(track)
         if row["mask"] is not None:
             row["mask"] = mask(IMAGES[row["image"]][2], masks, row["mask"])
         found.append(row | {"label_id": f"{len(found):032x}"})

@@ -208,7 +208,7 @@ class Comparison:
         self.rest = list(found)  # that nothing was expected like
         self.missing: list[Row] = []
         self.pairs: list[tuple[Row, Row]] = []
-        for row in expected:
+        for row in sorted(expected, key=lambda row: row["index"] is None):  # those of no track may be like any
             at = next((n for n, other in enumerate(self.rest) if self._is_same(row, other)), None)
             if at is None:
                 self.missing.append(row)
