@@ -216,14 +216,17 @@ class Editor:
 
     @contextmanager
     def _open(self, sample_id: str) -> Iterator[tuple[list[Entry], tuple[int, int]]]:
-        path = Path(self._results.backend.config.path)  # type: ignore[attr-defined]
-        for number, receipt in enumerate(self._results.receipts()):
+        for receipt in self._results.receipts():
             if sample_id in receipt.state["samples"]:
                 at = receipt.state["samples"].index(sample_id)
                 size = tuple(receipt.state["sizes"][at])
-                folder = path if not number else path.with_name(f"{path.name}-{number + 1}")
+                folder = self._folder(receipt.task)
                 with self._files.open(folder, receipt.state["names"][at], size) as entries:
                     yield entries, size
+
+    def _folder(self, task: str) -> Path:
+        path, number = Path(self._results.backend.config.path), int(task[-5:])  # type: ignore[attr-defined]
+        return path.with_name(f"{path.name}-{number + 1}") if number else path
 
 
 def _in_pixels(box: Box, size: tuple[int, int]) -> Box:

@@ -232,9 +232,9 @@ class AnnotationBackend(ABC):
         return {}
 
     @classmethod
-    def reads_path(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        """Whether ``path`` is an option of this backend for loads of a run with these options: it reads the file itself. By default,
-        ``load_annotations(path=…)`` reads the file by its format, and the backend is not asked.
+    def reads_path(cls, options: Mapping[str, Any], format_name: str | None) -> bool:  # noqa: ARG003
+        """Whether a load of a run with these options, with ``path=`` and perhaps ``format=``, is the backend's: these are options
+        of it then. By default, the file is read by its format, and the backend is not asked.
         """
         return False
 

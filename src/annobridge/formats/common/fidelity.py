@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .paint import has_holes
 from .skeletons import POINT_NAMES
 
@@ -114,6 +114,15 @@ class Fidelity:
         """What a file in this format can say, before it is read."""
         return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
 
+    def written(self, labels: pa.Table) -> Seen:
+        """What a file can say into which these labels (``LABELS``) were written."""
+        seen = self.seen()
+        seen.add(labels)
+        seen.found &= seen.kinds
+        seen.columns = {(kind, column) for kind, column in seen.columns if self.keeps(_COLUMNS[column], kind)}
+        seen.attributes = {(kind, name) for kind, name in seen.attributes if self.keeps(name, kind)}
+        return seen
+
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
         if name in _FLAGS:
@@ -175,10 +184,8 @@ class Fidelity:
                 yield lost_values(name), len(found) - found.null_count
                 continue
             types, values = pc.struct_field(found, [1]), pc.struct_field(found, [2])
-            if self.attribute_types is not None and (name, kind) != (
-                POINT_NAMES,
-                "skeleton",
-            ):  # which are no attribute there
+            is_attribute = name != POINT_NAMES or kind != "skeleton"
+            if self.attribute_types is not None and is_attribute:
                 is_other = pc.invert(pc.is_in(types, value_set=pa.array(sorted(self.attribute_types))))
                 yield text_values(name), int((as_mask(is_other) & as_mask(found.is_valid())).sum())
             if self.xml:
@@ -188,7 +195,8 @@ class Fidelity:
 
 # In JSON text: escaped controls that are neither a tab nor the end of a line, and two characters that Unicode leaves out.
 _NOT_XML = r"(^|[^\\])(\\\\)*\\(u00[01]|u[fF]{3}[eEfF]|[bf])|[\x{fffe}\x{ffff}]"
-_FLAGS = frozenset({"rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+_COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
+_FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
 
 
 def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:

@@ -132,7 +132,7 @@ class FileFormat(ABC):
         return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
 
     def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
-        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        """As ``open``, for labels of samples that are known (tables as in ``Context``; the first that has a name counts). Images
         in the source are not looked at.
         """
         return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))

@@ -181,7 +181,7 @@ def resolve(
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (each table as in ``Context``). The first table that has
+    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has
     it counts.
     """
     count = items.num_rows
