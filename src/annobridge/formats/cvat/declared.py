@@ -28,10 +28,12 @@ class Declared:
         self.kinds: dict[str, set[str]] = defaultdict(set)
         self.mutable: dict[str, set[str]] = defaultdict(set)  # class → attributes that change within a track
         self.group = 0
+        self.has_tracks = False
         for labels in data.label_tables():
             if not labels.num_rows:
                 continue
             self._see_kinds(labels)
+            self.has_tracks |= labels["index"].null_count < labels.num_rows
             rows, flat = attributes.flattened(labels["attributes"])
             if len(flat):
                 self._see_attributes(labels, rows, flat)

@@ -28,7 +28,7 @@ class FrameFiles:
     def _of(self, task: Task) -> dict[int, str]:
         """Images called ``frame_000007`` are that frame; others are the frames in their order, if there are as many."""
         images = self._in_folder(task)
-        numbered = {int(found[1]): image for image in images if (found := _FRAME.search(image))}
+        numbered = {int(found[1]) - task.shift: image for image in images if (found := _FRAME.search(image))}
         if numbered:
             return numbered if len(numbered) == len(images) else {}
         return dict(enumerate(images)) if len(images) == task.count else {}

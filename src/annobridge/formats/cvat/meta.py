@@ -34,6 +34,7 @@ class Task:
     last: int | None = None  # the number of the last frame in the file
     step: int = 1  # between the numbers of frames
     has_tracks: bool = False
+    frames: int | None = None  # of its video; a job says nothing of it
 
 
 @dataclass(slots=True)
@@ -107,6 +108,7 @@ def _task(element: Element, around: Element, shift: int) -> Task:
     return Task(
         text(element, "id") or None, text(element, "subset") or None, size, video or None, shift, count, name,
         None if stop is None else stop + shift, _step(element), text(element, "mode") == "interpolation",
+        None if stop is None or element.tag == "job" else stop + 1,
     )  # fmt: skip
 
 

@@ -135,7 +135,7 @@ class FileReader:
             at = frame - task.shift
             item = self._items.add(
                 f"frame_{frame:06d}", split, width, height, at, self._files.find(task, at),
-                task.video or f"{self._stem}.mp4", task.count if task.video else None,
+                task.video or f"{self._stem}.mp4", task.frames if task.video else None,
             )  # fmt: skip
             self._frames[key] = item, task.size
         return self._frames[key]

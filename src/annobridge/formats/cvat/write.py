@@ -44,6 +44,8 @@ def write(data: ExportData) -> None:
                 file.write("  </image>\n")
                 ids[split] += 1
         file.write("</annotations>\n")
+    if declared.has_tracks:
+        data.notes.append("Track indexes are kept with tracks=True, which writes CVAT for video.")
 
 
 def _write_meta(file: TextIO, data: ExportData, declared: Declared) -> None:

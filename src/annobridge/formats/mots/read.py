@@ -139,11 +139,11 @@ def _read_mask(
     if mask.numbers is None:
         report.skip(place, "the mask has colours, and not numbers of objects")
         return
-    for value, _, found in mask_images.regions(mask.numbers):
+    for value, found in mask_images.objects(mask.numbers):
         number, track = divmod(value, BASE)
-        if value and number not in classes.names:
+        if number not in classes.names:
             report.skip(place, "an object of a class that labels.txt does not have")
-        elif value:
+        else:
             index = None if value == IGNORED_CLASS * BASE and classes.names[number] == _IGNORED else track
             shapes.add(item, "mask", classes.names[number], mask=found, index=index, place=place)
 
