@@ -187,6 +187,12 @@ class TestWriting:
         assert any("track indexes are lost" in note for note in notes)
         assert not written(CVAT, tmp_path / "b", part(samples, [label(samples[0], index=1)]), tracks=True)
 
+    def test_what_has_no_place_is_left_out_and_told(self, tmp_path: Path):
+        scalar = {"kind": "scalar", "label": None, "value": "7", "bounding_box": None}
+        out, notes = clip(tmp_path, label("v", 1, **scalar), label("v", 1, index=1))
+        assert notes == ["frames.objects: 1 scalar cannot be written, and are left out."]
+        assert len(read(CVAT, out)[1]) == 1
+
     def test_a_video_has_tracks(self, tmp_path: Path):
         with pytest.raises(InvalidOption, match="Frames of videos are written as tracks; leave tracks=False out"):
             written(CVAT, tmp_path / "out", part([video(tmp_path / "clip.mp4")], []), tracks=False)

@@ -21,11 +21,12 @@ from ..common.xml_text import escape
 from .declared import Declared, write_labels
 from .track_rows import TrackRows
 from .write import HEAD, written
-from .write_rows import elements
+from .write_rows import KINDS, elements
 
 _ROWS = pa.schema(
     [*(f.with_nullable(True) for f in LABELS), pa.field("item", pa.int32()), pa.field("frame", pa.int64())]
 )
+_SHAPES = pa.array([kind for kind in KINDS if kind != "classification"])
 
 
 def write_tracks(data: ExportData) -> None:
@@ -108,7 +109,7 @@ def _write_body(
     tags = labels.filter(is_tag).combine_chunks()
     if sequence.video is None or tags.num_rows:
         _write_images(file, data, sequence, tags)
-    shapes = labels.filter(pc.invert(is_tag)).combine_chunks()
+    shapes = labels.filter(pc.is_in(labels["kind"], value_set=_SHAPES)).combine_chunks()
     if not shapes.num_rows:
         return 0
     tracks = TrackRows(shapes, sequence.length)
