@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 from ..dataset import View
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import StoreError
+from ..exceptions import InvalidOption, StoreError
 from ..formats import opsml, registry
 from ..formats.base import Part
+from ..formats.common.fidelity import Loss
+from ..formats.common.file_format import FileFormat
 from ..store.errors import is_disk_full
 
 
@@ -90,6 +92,32 @@ def export_dataset(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return ExportReport(target, writer.name, counts["samples"], counts["labels"], notes)
+
+
+def export_losses(view: View, format: str, **options: Any) -> list[Loss]:  # noqa: A002 - as above
+    """What an export would lose, counted before anything is written.
+
+    What is only known once masks are painted, pixels that other labels cover, is told by the export itself.
+
+    Args:
+        view: a dataset, or a view of it.
+        format: the name of a format of label files, as ``"coco"`` or ``"yolo"``.
+        **options: the options of the format that the export would have.
+
+    Returns:
+        Field, what happens, and to how many labels or images; ``str`` of one is the sentence that is in the notes of the export.
+        An empty list if all survives.
+
+    Raises:
+        InvalidOption: there is no such format or option, or the format tells its losses only when it is written.
+        Unsupported: the export would be refused.
+    """
+    writer = registry.get(format)
+    if not isinstance(writer, FileFormat):
+        raise InvalidOption(f"What {writer.title} cannot hold is told when it is written, in the notes of the export.")
+    chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
+    with view.sample_parts() as samples:
+        return writer.losses(samples.parts(), chosen)
 
 
 def export_metadata(

@@ -13,6 +13,7 @@ from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
 from .paint import has_holes
+from .skeletons import POINT_NAMES
 
 KEPT = "kept"  # a kind that is written as it is
 WITH_POINTS = ("keypoints", "skeleton")
@@ -164,7 +165,7 @@ class Fidelity:
                 yield lost_values(name), len(found) - found.null_count
                 continue
             types, values = pc.struct_field(found, [1]), pc.struct_field(found, [2])
-            if self.attribute_types is not None:
+            if self.attribute_types is not None and name != POINT_NAMES:  # which have a place of their own
                 is_other = pc.invert(pc.is_in(types, value_set=pa.array(sorted(self.attribute_types))))
                 yield text_values(name), int((as_mask(is_other) & as_mask(found.is_valid())).sum())
             if self.xml:

@@ -91,7 +91,7 @@ class Laws:
 
     def losses(self, scene: Scene, **options: Any) -> list[Loss]:
         """What an export of a scene says it would lose."""
-        return self.format.losses(scenes.parts(scene, self.images), self.new_folder(), self.write_options(**options))
+        return self.format.losses(scenes.parts(scene, self.images), self.write_options(**options))
 
     def fidelity(self, scene: Scene) -> Fidelity:
         """What survives of a scene, as the format declares."""
