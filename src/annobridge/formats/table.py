@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import registry
 from .common.fidelity import KEPT, Fidelity
@@ -21,7 +22,7 @@ _KINDS = (
 
 def installed() -> list[FileFormat]:
     """The installed formats of label files that can be written, by their names."""
-    found = [registry.get(name) for name in registry.names()]
+    found: list[Any] = [registry.get(name) for name in registry.names()]
     return [one for one in found if isinstance(one, FileFormat) and type(one).write_files is not FileFormat.write_files]
 
 

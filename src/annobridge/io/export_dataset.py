@@ -112,12 +112,13 @@ def export_losses(view: View, format: str, **options: Any) -> list[Loss]:  # noq
         InvalidOption: there is no such format or option, or the format tells its losses only when it is written.
         Unsupported: the export would be refused.
     """
-    writer = registry.get(format)
+    writer: Any = registry.get(format)
     if not isinstance(writer, FileFormat):
         raise InvalidOption(f"What {writer.title} cannot hold is told when it is written, in the notes of the export.")
     chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
     with view.sample_parts() as samples:
-        return writer.losses(samples.parts(), chosen)
+        found: list[Loss] = writer.losses(samples.parts(), chosen)
+    return found
 
 
 def export_metadata(

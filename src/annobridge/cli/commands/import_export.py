@@ -93,8 +93,8 @@ def export(
     """Write a dataset in another tool's format."""
     from ...io.export_dataset import export_dataset, export_losses
 
-    given = {name: value for name, value in (("dialect", dialect), ("strict", strict or None)) if value is not None}
-    given |= parse_options(option)
+    named: dict[str, Any] = {"dialect": dialect, "strict": strict or None}
+    given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     if dry_run:
         losses = export_losses(open_dataset(dataset), format, **given)
         data = {"format": format, "losses": [asdict(loss) for loss in losses], "notes": list(map(str, losses))}

@@ -74,10 +74,10 @@ class Writer:
             by_task[task] += shapes
         if KEYPOINTS in by_task:
             by_task[INSTANCES] = _joined(by_task[KEYPOINTS], by_task[INSTANCES])
-        shapes = [(task, shape) for task in (INSTANCES, KEYPOINTS, LABELS) for shape in by_task[task]]
-        shapes.sort(key=lambda pair: pair[1].item)  # so that ids do not depend on how the samples are cut into parts
+        pairs = [(task, shape) for task in (INSTANCES, KEYPOINTS, LABELS) for shape in by_task[task]]
+        pairs.sort(key=lambda pair: pair[1].item)  # so that ids do not depend on how the samples are cut into parts
         lists: dict[Key, list[Record]] = defaultdict(list)
-        for task, shape in shapes:
+        for task, shape in pairs:
             split = splits[shape.item]
             if task != LABELS and shape.record.bbox is msgspec.UNSET:
                 self._data.lose(NOTHING, 1)
