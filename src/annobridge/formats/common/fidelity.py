@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
+from ...core.merge.seen import Seen
 from .paint import has_holes
 from .skeletons import POINT_NAMES
 
@@ -108,6 +109,19 @@ class Fidelity:
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())  # for the docs
 
+    def seen(self) -> Seen:
+        """What a file in this format can say, before it is read."""
+        return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
+
+    def written(self, labels: pa.Table) -> Seen:
+        """What a file can say into which these labels (``LABELS``) were written."""
+        seen = self.seen()
+        seen.add(labels)
+        seen.found &= seen.kinds
+        seen.columns = {(kind, column) for kind, column in seen.columns if self.keeps(_COLUMNS[column], kind)}
+        seen.attributes = {(kind, name) for kind, name in seen.attributes if self.keeps(name, kind)}
+        return seen
+
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
         if name in _FLAGS:
@@ -175,7 +189,8 @@ class Fidelity:
 
 # In JSON text: escaped controls that are neither a tab nor the end of a line, and two characters that Unicode leaves out.
 _NOT_XML = r"(^|[^\\])(\\\\)*\\(u00[01]|u[fF]{3}[eEfF]|[bf])|[\x{fffe}\x{ffff}]"
-_FLAGS = frozenset({"rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+_COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
+_FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
 
 
 def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:
