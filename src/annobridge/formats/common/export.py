@@ -184,8 +184,10 @@ class ExportData:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
         most = max((count for _, count in points), default=0)
-        fewer = Counter({field: n for (field, count), n in points.items() if count < most})
-        found += [Loss(field, PADDED, count) for field, count in fewer.items()]
+        fewer: Counter[str] = Counter()
+        for (field, count), labels_of in points.items():
+            fewer[field] += labels_of * (count < most)
+        found += [Loss(field, PADDED, count) for field, count in fewer.items() if count]
         found += [Loss("", text_values(name), count) for name, count in _mixed(types).items()]
         of_images = {
             EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,

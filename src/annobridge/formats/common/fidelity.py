@@ -184,8 +184,7 @@ class Fidelity:
                 yield lost_values(name), len(found) - found.null_count
                 continue
             types, values = pc.struct_field(found, [1]), pc.struct_field(found, [2])
-            is_attribute = name != POINT_NAMES or kind != "skeleton"
-            if self.attribute_types is not None and is_attribute:
+            if self.attribute_types is not None and name != POINT_NAMES:  # which have a place of their own
                 is_other = pc.invert(pc.is_in(types, value_set=pa.array(sorted(self.attribute_types))))
                 yield text_values(name), int((as_mask(is_other) & as_mask(found.is_valid())).sum())
             if self.xml:

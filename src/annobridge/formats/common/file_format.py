@@ -174,13 +174,10 @@ class FileFormat(ABC):
                 raise self._refused(more)
             return [*map(str, [*losses, *more]), *data.notes]
 
-    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
-        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
-
-        ``folder`` is where ``write`` would write.
-        """
+    def losses(self, parts: Iterable[Part], options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only writing finds (pixels that other labels cover) is not in it."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
+        with ExportData(parts, Path(), self.unit, options.classes, self.video, self.title) as data:
             return self._losses(data, options)
 
     def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:

@@ -33,10 +33,7 @@ def examples(count: int) -> settings:
     """So many examples where the profile has 20, and more where it has more."""
     usual = settings.default.max_examples if settings.default is not None else _USUAL
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
-    number = max(1, count * usual // _USUAL)
-    return settings(
-        max_examples=number, deadline=None, suppress_health_check=checks, derandomize=settings.default.derandomize
-    )
+    return settings(max_examples=max(1, count * usual // _USUAL), deadline=None, suppress_health_check=checks)
 
 
 class Laws:
@@ -91,7 +88,7 @@ class Laws:
 
     def losses(self, scene: Scene, **options: Any) -> list[Loss]:
         """What an export of a scene says it would lose."""
-        return self.format.losses(scenes.parts(scene, self.images), self.new_folder(), self.write_options(**options))
+        return self.format.losses(scenes.parts(scene, self.images), self.write_options(**options))
 
     def fidelity(self, scene: Scene) -> Fidelity:
         """What survives of a scene, as the format declares."""

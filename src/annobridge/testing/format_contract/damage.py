@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from . import scenes
 from .base import Laws
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _DEEP = 100_000
 _DOCTYPES = (
     b'<!DOCTYPE a [<!ENTITY b "' + b"x" * 1_000 + b'"><!ENTITY c "' + b"&b;" * 100 + b'">]>',
@@ -116,9 +119,24 @@ def _words(data: bytes, chance: random.Random) -> Iterator[bytes]:
         yield b" ".join(words[:at] + words[at + 1 :])
 
 
+def _huge(data: bytes, _: random.Random) -> Iterator[bytes]:
+    """Pictures of very many pixels in few bytes, in the place of a mask."""
+    if data.startswith(_PNG):
+        yield _png(100_000, b"")
+        yield _png(20_000, zlib.compress(bytes(1 << 20)) * 2)
+        yield _png(0, b"")
+
+
+def _png(side: int, pixels: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+    parts = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in chunks)
+    return _PNG + b"".join(parts)
+
+
 _CHANGES: dict[str, _Change] = {
     "cut": _cut, "flipped": _flipped, "replaced": _replaced, "deep": _deep, "with a document type": _doctype,
-    "with other numbers": _numbers, "with other words": _words,
+    "a huge picture": _huge, "with other numbers": _numbers, "with other words": _words,
 }  # fmt: skip
 
 
