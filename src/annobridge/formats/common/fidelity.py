@@ -96,7 +96,7 @@ class Fidelity:
     groups_renumbered: bool = False  # the attribute ``group`` ties the same labels together, but may have other numbers
     visibility: bool = False  # of keypoints
     same_points: bool = False  # all keypoints have as many points, missing ones at the end
-    boxes_of_points: bool = False  # keypoints are read back with the box around them as another label
+    boxes_of_points: bool = False  # keypoints are read back with the box around them, and boxes with missing keypoints
     holes: bool = False  # parts of a polygon inside another part
     without_holes: str = "lost"  # what becomes of them, as it completes "holes, which are …"
     parts: bool = False  # several parts of one polygon or polyline

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, list_array, points_known
+from ...core.arrays import list_array
 from ...core.rows import attribute
 from .archive import Archive
 from .corners import CORNERS
@@ -111,11 +111,7 @@ def _shapes(
             alike = _are_parallelograms(flat.reshape(-1, 4, 2))
         for columns in _built(int(form), flat, coordinates, lines.numbers[at], rules):
             shared = {name: column.take(pa.array(at)) for name, column in common.items()}
-            table = _table(len(at), shared | columns)
-            if "visibility" in columns:  # a box without keypoints has missing ones in its line
-                there = points_known(as_array(table["points"])) > 0
-                table, at = table.filter(pa.array(there)), at[there]
-            tables.append(table)
+            tables.append(_table(len(at), shared | columns))
             order.append(at)
     if not tables:
         return _table(0, {}), alike

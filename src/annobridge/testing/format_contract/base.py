@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import shutil
@@ -9,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ from ...formats.common.export import ExportData
 from ...formats.common.fidelity import KEPT, Fidelity, Loss
 from ...formats.common.file_format import FileFormat, ReadOptions, WriteOptions
 from ...formats.common.source import LabelSource
+from ...spill import temporary
 from . import scenes
 from .scenes import IMAGES, Row, Scene
 
@@ -51,8 +54,8 @@ class Laws:
     @pytest.fixture(autouse=True)
     def _make_folders(self, tmp_path: Path) -> None:
         self.folder = tmp_path
-        self.images = tmp_path / "images"
-        self._digests = scenes.make_images(self.images)
+        self.images = shared_images()
+        self._digests = scenes.digests(self.images)
         self._numbers = itertools.count()
 
     # Conditions
@@ -185,6 +188,15 @@ class Laws:
             except InvalidSource:
                 return
         raise AssertionError(self.expected(f"refuse {what} as an InvalidSource", "it reads it"))
+
+
+@cache
+def shared_images() -> Path:
+    """The folder of the images, made once for each process; no test changes it."""
+    folder = temporary.make()
+    atexit.register(temporary.remove, folder)
+    scenes.make_images(folder)
+    return folder
 
 
 def plain_label(kind: str) -> Row:

@@ -31,7 +31,7 @@ _ODD_CLASSES = (
 class WrittenLaws(Laws):
     """Round trips."""
 
-    @examples(12)
+    @examples(8)
     @given(st.data())
     def test_what_is_declared_survives_and_nothing_is_lost(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -45,7 +45,7 @@ class WrittenLaws(Laws):
         self.require_labels(scene.rows, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(10)
+    @examples(7)
     @given(st.data())
     def test_what_is_lost_is_told_with_its_count(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -67,7 +67,7 @@ class WrittenLaws(Laws):
         self._require_classes(scene, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(4)
+    @examples(3)
     @given(st.data())
     def test_strict_refuses_a_loss_and_writes_nothing(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -94,12 +94,11 @@ class WrittenLaws(Laws):
             many = (len(UNLIKE) - 1) * scenes.MASKS if kind == "mask" else len(_ODD_CLASSES)
             for start in range(0, len(_ODD_CLASSES), many):
                 some = _ODD_CLASSES[start : start + many]
-                if not self._keeps_classes(kind, some):
-                    for class_ in some:
-                        self._keeps_classes(kind, (class_, "car"), class_)
+                while some and (refused := self._refused_classes(kind, some)):
+                    some = tuple(class_ for class_ in some if class_ not in refused)
 
-    def _keeps_classes(self, kind: str, classes: Sequence[str], odd: str | None = None) -> bool:
-        """Whether labels with these classes are written; asserts that they then survive. ``odd`` is the one that may be refused."""
+    def _refused_classes(self, kind: str, classes: Sequence[str]) -> list[str]:
+        """The classes that an export names as it refuses them; asserts that all survive if it is written."""
         rows = []
         for number, class_ in enumerate(classes):
             image = UNLIKE[number % (len(UNLIKE) - 1)]
@@ -112,16 +111,15 @@ class WrittenLaws(Laws):
         try:
             folder, notes = self.write(scene)
         except Unsupported as error:
-            said = error.problems
-            if odd is not None and not any(odd in problem or repr(odd) in problem for problem in said):
-                raise AssertionError(
-                    self.expected(f"name the class {odd!r} that it cannot hold", f"it says {said}")
-                ) from error
-            return False
+            named = [class_ for class_ in classes if any(repr(class_) in problem for problem in error.problems)]
+            if not named:
+                what = "name the class that it cannot hold"
+                raise AssertionError(self.expected(what, f"it says {error.problems}")) from error
+            return named
         told_of = [class_ for class_ in classes if any(repr(class_) in note for note in notes)]
-        rows = [row for row in scene.rows if row["label"] not in told_of]
-        self.require_labels(rows, self.read(folder)[1], self.fidelity(scene), more=bool(told_of))
-        return True
+        kept = [row for row in scene.rows if row["label"] not in told_of]
+        self.require_labels(kept, self.read(folder)[1], self.fidelity(scene), more=bool(told_of))
+        return []
 
     def test_labels_without_a_pixel_or_a_point_are_counted(self) -> None:
         self.require_writing()
@@ -212,7 +210,7 @@ class WrittenLaws(Laws):
         """Assert that these labels came back, and no others, except what others were changed into (``more``)."""
         compared = survival.Comparison(expected, found, fidelity)
         if fidelity.boxes_of_points:
-            compared.rest = [row for row in compared.rest if row["kind"] != "box"]
+            compared.rest = [row for row in compared.rest if row["kind"] != "box" and any(row["visibility"] or (1,))]
         if compared.missing:
             row = compared.missing[0]
             near = compared.nearest(row)
