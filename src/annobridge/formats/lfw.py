@@ -235,7 +235,7 @@ class _Subset:
             return
         person, name = self._person(stem(cells[0].replace("\\", "/")))
         # Datumaro has names without the person, whatever the image has.
-        fits = [] if person is not None else self._by_name.get(name, [])
+        fits = [] if (person, name) in self._images or person is not None else self._by_name.get(name, [])
         if len(fits) > 1:
             self._report.skip(place, "images of several persons have this name")
             return
