@@ -68,6 +68,8 @@ def merged_values(
         made = is_default & ~not_null(sent["confidence"])
         columns["confidence"] = choose(known & made, as_array(sent["confidence"]), columns["confidence"])
     columns["visibility"] = choose(lacking, as_array(sent["visibility"]), columns["visibility"])
+    if seen.only_class is not None:
+        columns["label"] = choose(known, as_array(sent["label"]), as_array(theirs["label"]))
     for name in _SHAPE:
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
     silent = known & seen.silent(theirs["kind"], HIDDEN)

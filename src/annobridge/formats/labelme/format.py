@@ -19,7 +19,9 @@ from .read import HEAD, File, is_head
 from .write import LISTS, is_circle, write
 
 _LOOKED_AT = 20
-_SHAPED = frozenset({"box", "polygon", "polyline", "keypoints", "mask", "segmentation", "skeleton", "ellipse", "cuboid"})
+_SHAPED = frozenset(
+    {"box", "polygon", "polyline", "keypoints", "mask", "segmentation", "skeleton", "ellipse", "cuboid"}
+)
 
 
 class LabelmeWriteOptions(WriteOptions):
