@@ -55,8 +55,6 @@ def merged_values(
     columns = {}
     for name in _SPOKEN:
         columns[name] = choose(known & seen.silent(theirs["kind"], name), as_array(sent[name]), as_array(theirs[name]))
-    if seen.only_class is not None:
-        columns["label"] = choose(known, as_array(sent["label"]), as_array(theirs["label"]))
     upright = known & ~is_rotated(columns["rotation"]) & ~is_rotated(sent["rotation"])  # 0 and null are the same
     columns["rotation"] = choose(upright, as_array(sent["rotation"]), columns["rotation"])
     lacking = _lacks_missing_points(theirs, sent, known)

@@ -26,7 +26,6 @@ class Seen:
         found: the kinds of labels that are in the file.
         columns: (kind, column) for columns that any label of the kind has; or (kind, "parts"), (kind, "hidden").
         attributes: (kind, name) for attributes that any label of the kind has.
-        only_class: the class that all labels have there, of formats without classes.
     """
 
     kinds: frozenset[str]
@@ -36,7 +35,6 @@ class Seen:
     found: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     attributes: set[tuple[str, str]] = field(default_factory=set)
-    only_class: str | None = None
 
     def add(self, labels: pa.Table) -> None:
         """Look at labels of the file."""
