@@ -17,8 +17,6 @@ from annobridge.formats.names import on_disk
 
 COCO = {"images": [{"file_name": "a.jpg"}], "annotations": [], "categories": []}
 LABELS = {
-    "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "Label Studio"),
-    "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "LabelMe"),
     "via.json": ('{"_via_img_metadata": {}}', "VGG"),
     "notes.json": ('{"a.jpg": "a sunny day"}', "JSON of labels"),
     "captions.jsonl": ('{"image": "a.jpg"}\n', "lines of JSON"),
