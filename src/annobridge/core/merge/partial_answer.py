@@ -81,11 +81,11 @@ def complete(
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
     """
-    classless = base if seen.only_class is None else set_columns(base, label=seen.only_class)
-    found = assign(classless, theirs, (base_sizes, sizes))
+    classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
+    found = assign(classed, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
-    _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
-    pieces = _pieces(base, theirs, found, cannot) | _around_points(theirs, found, schema)
+    _assign_rough(classed, theirs, found, cannot, (base_sizes, sizes))
+    pieces = _pieces(classed, theirs, found, cannot) | _around_points(theirs, found, schema)
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 
