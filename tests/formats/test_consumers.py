@@ -1,6 +1,7 @@
 """Exports are read by the programs that they are for, without changes.
 
-Each test needs one of them: ``pip install pycocotools supervision datumaro datasets labelme``. Those that are not installed are skipped.
+Each test needs one of them: ``pip install pycocotools supervision datumaro datasets labelme motmetrics``. Those that are not
+installed are skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from PIL import Image
 import annobridge as ab
 from annobridge.core.geometry import decode_rle, encode_rle
 
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 
 SIZE = (64, 48)
 CLASSES = ["bus", "car"]
@@ -36,7 +40,9 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> ab.Dataset:
         box = {"kind": "box", "bounding_box": [0.125, 0.25, 0.25, 0.5]}
         ring = [[0.25, 0.25], [0.75, 0.25], [0.5, 0.75]]
         polygon = {"kind": "polygon", "points": [ring], "closed": True, "filled": True}
-        ds.add_labels("boxes", [{**label, **box}, {**label, **box, "label": "car", "bounding_box": [0.5, 0.5, 0.25, 0.25]}])
+        ds.add_labels(
+            "boxes", [{**label, **box}, {**label, **box, "label": "car", "bounding_box": [0.5, 0.5, 0.25, 0.25]}]
+        )
         ds.add_labels("polygons", [{**label, **polygon}])
         ds.add_labels("masks", [{**label, "kind": "mask", "mask": encode_rle(mask)}])
         ds.add_labels("classes", [{**label, "kind": "classification"}])
@@ -50,9 +56,10 @@ def test_pycocotools_reads_boxes_and_masks(street: ab.Dataset, tmp_path: Path) -
     assert [c["name"] for c in found.loadCats(found.getCatIds())] == ["car", "bus"]
     assert len(found.getImgIds()) == 3
     annotations = found.loadAnns(found.getAnnIds())
-    assert sorted(a["bbox"] for a in annotations if not a.get("segmentation")) == [[8.0, 12.0, 16.0, 24.0]] * 2 + [
-        [32.0, 24.0, 16.0, 12.0]
-    ] * 2
+    assert (
+        sorted(a["bbox"] for a in annotations if not a.get("segmentation"))
+        == [[8.0, 12.0, 16.0, 24.0]] * 2 + [[32.0, 24.0, 16.0, 12.0]] * 2
+    )
     (mask,) = street.labels("masks").to_arrow().slice(0, 1)["mask"].to_pylist()
     segmented = [found.annToMask(a) for a in annotations if a.get("segmentation")]
     assert len(segmented) == 2
@@ -130,6 +137,8 @@ DATUMARO = {  # format → (its name in datumaro, fields, annotations that it fi
     "imagenet": ("imagenet_with_subset_dirs", "classes", {"bus": 1, "car": 1, "no_label": 1}),
     "camvid": ("camvid", "masks", {"bus": 1, "car": 1}),
     "segmentation-mask": ("voc_segmentation", "masks", {"bus": 1, "car": 1}),
+    "mot": ("mot_seq", "boxes", {"bus": 1, "car": 3}),
+    "mots": ("mots", "masks", {"bus": 1, "car": 1}),
 }
 
 
@@ -148,7 +157,18 @@ def test_datumaro_reads_it(street: ab.Dataset, tmp_path: Path, format_name: str)
     assert counts == wanted
 
 
-def test_hugging_face_reads_folders_of_classes(street: ab.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_motmetrics_reads_tracks(street: ab.Dataset, tmp_path: Path) -> None:
+    motmetrics = pytest.importorskip("motmetrics")
+    street.export(tmp_path / "out", "mot", fields="boxes")
+    (path,) = (tmp_path / "out").rglob("gt.txt")
+    found = motmetrics.io.loadtxt(path, fmt="mot16", min_confidence=-1)
+    assert sorted(zip(found["ClassId"], found["Width"], strict=True)) == [(1, 16), (2, 16), (2, 16), (2, 16)]
+    assert found.index.get_level_values("FrameId").tolist() == [1, 1, 2, 2]
+
+
+def test_hugging_face_reads_folders_of_classes(
+    street: ab.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     datasets = pytest.importorskip("datasets", exc_type=ImportError)
