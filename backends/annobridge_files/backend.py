@@ -171,9 +171,10 @@ class FilesBackend(AnnotationBackend):
         return Status("written" if self._place(receipt.task).exists() else GONE)
 
     @classmethod
-    def reads_path(cls, options: Mapping[str, Any], format_name: str | None) -> bool:
-        """It is where the files are now; labels in another format than theirs are not the backend's."""
-        return format_name in (None, options.get("format", FilesConfig.model_fields["format"].default))
+    def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:
+        """It is where the files are now, if they have the README; other labels are read by their format."""
+        own = options.get("format", FilesConfig.model_fields["format"].default)
+        return format_name in (None, own) and (not path.exists() or _task_of(path) is not None)
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:

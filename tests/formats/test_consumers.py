@@ -1,7 +1,7 @@
 """Exports are read by the programs that they are for, without changes.
 
-Each test needs one of them: ``pip install pycocotools supervision datumaro datasets labelme motmetrics``. Those that are not
-installed are skipped.
+Each test needs one of them, and is skipped without it:
+``pip install pycocotools supervision datumaro datasets labelme motmetrics``.
 """
 
 from __future__ import annotations

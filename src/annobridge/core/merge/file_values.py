@@ -61,7 +61,13 @@ def merged_values(
     columns["points"] = _with_missing_points(as_array(theirs["points"]), as_array(sent["points"]), lacking)
     for name in _UNHELD:
         columns[name] = choose(known & ~not_null(theirs[name]), as_array(sent[name]), as_array(theirs[name]))
+    if seen.default_confidence is not None:
+        is_default = as_array(columns["confidence"]).to_numpy(zero_copy_only=False) == seen.default_confidence
+        made = is_default & ~not_null(sent["confidence"])
+        columns["confidence"] = choose(known & made, as_array(sent["confidence"]), columns["confidence"])
     columns["visibility"] = choose(lacking, as_array(sent["visibility"]), columns["visibility"])
+    if seen.only_class is not None:
+        columns["label"] = choose(known, as_array(sent["label"]), as_array(theirs["label"]))
     for name in _SHAPE:
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
     silent = known & seen.silent(theirs["kind"], HIDDEN)
