@@ -94,7 +94,7 @@ def _flag(fidelity: Fidelity, name: str) -> str:
 
 def _of(fidelity: Fidelity, name: str) -> str:
     kinds = fidelity.only.get(name)
-    return f" ({', '.join(kinds)})" if kinds else ""
+    return f" ({', '.join(sorted(kinds))})" if kinds else ""
 
 
 def replace_table(text: str, table: str) -> str:
