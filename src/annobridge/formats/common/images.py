@@ -21,9 +21,9 @@ from ..ids import of_paths
 from ..media import known_headers
 from ..names import composed
 from .archive import Archive
+from .frame_numbers import FrameNumbers
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
-_LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
 _BY_BASE = "by their base names, in other folders than the labels say"
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
@@ -175,7 +175,7 @@ def resolve(
     sides = (items["width"].to_pylist(), items["height"].to_pylist())
     beside = _folder_names(image_dir) if image_dir is not None else {}
     outside = Names(beside)
-    numbered = _Numbers(path for path in beside if not _VIDEO.search(path))
+    numbered = FrameNumbers((path for path in beside if not _VIDEO.search(path)), stem)
     here = _Known(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
         is_inside = file in archive and not archive.is_embedded(file or "")
@@ -343,27 +343,6 @@ def _on_disk(archive: Archive, name: str, context: Context) -> str:
     return str(target.absolute())
 
 
-class _Numbers:
-    """Images by the last number in their names."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths: dict[int, list[str]] = defaultdict(list)
-        for path in paths:
-            if number := _LAST_NUMBER.search(stem(path.rpartition("/")[2])):
-                self._paths[int(number[1])].append(path)
-        self._first = 1 if 1 in self._paths and 0 not in self._paths else 0
-
-    def find(self, frame: int, video: str | None) -> str | None:
-        """The image of a frame. Frames of a video are counted from 0, and images perhaps from 1. Of several images with one number,
-        that in the folder called as the video.
-        """
-        paths = self._paths.get(frame if video is None else frame + self._first, [])
-        if len(paths) > 1 and video is not None:
-            folder = composed(stem(video).rpartition("/")[2])
-            paths = [path for path in paths if folder in composed(path).split("/")[:-1]]
-        return paths[0] if len(paths) == 1 else None
-
-
 class _Known:
     """The samples of the dataset, by path, name, stem and frame number."""
 
@@ -373,7 +352,7 @@ class _Known:
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
         self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
         self._names, self._video_names = Names(images), Names(self._videos)
-        self._numbers = _Numbers(images)
+        self._numbers = FrameNumbers(images, stem)
 
     def find(
         self, name: str, split: str | None, frame: int | None, video: str | None = None
