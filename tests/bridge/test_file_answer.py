@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def hard(tmp_path: Path) -> Any:
                ab.Polyline("road", list(TWO), filled=True, label_id="two")],
         lanes=[ab.Polyline("lane", [[(0.2, 0.5), (0.4, 0.55), (0.5, 0.4)]], closed=True, label_id="closed")],
         rings=[ab.Ellipse("ring", [0.2, 0.2, 0.1, 0.1], rotation=20.0, label_id="ring")],
-        parts=[ab.Keypoint("hand", [(0.6, 0.3), (0.65, 0.5), (0.62, 0.55)], visibility=[2, 1, 2], label_id="hand")],
+        parts=[ab.Keypoint("hand", [(0.6, 0.3), (0.65, 0.5), (0.62, 0.55)], visibility=[2, 1, 2], label_id="hand"),
+               ab.Keypoint("hand", [(0.3, 0.3), (nan, nan), (0.32, 0.55)], visibility=[2, 0, 2], label_id="half")],
     )])  # fmt: skip
     bridge = Bridge(tmp_path / "ds", ds)
     yield bridge
@@ -180,7 +182,7 @@ def test_what_a_format_cannot_hold_is_no_change(hard: Bridge, tmp_path: Path, fo
     before = hard.labels()
     report = hard.load(path=path, format=format_, unexpected="ignore")
     assert (report.changes, len(report.refused), len(report.unexpected)) == (0, 0, 0), report
-    assert hard.labels() == before
+    assert repr(hard.labels()) == repr(before)  # missing points are NaN, which equals nothing
 
 
 # --- the same as over the tool's API --------------------------------------------------------------------------------
@@ -690,9 +692,7 @@ def test_options_that_do_not_go_together(street: Bridge, tmp_path: Path) -> None
     path = exported(copied(street), tmp_path / "a.zip", "coco")
     with pytest.raises(InvalidOption, match="format='coco' is the format of a file; give its path=, too."):
         street.load(format="coco")
-    with pytest.raises(
-        InvalidOption, match=r"cleanup=True removes the tasks .*them with results\.cleanup\(\)"
-    ):
+    with pytest.raises(InvalidOption, match=r"cleanup=True removes the tasks .*them with results\.cleanup\(\)"):
         street.load(path=path, cleanup=True)
     with pytest.raises(InvalidOption, match="unexpected='sometimes' is not known"):
         street.load(path=path, unexpected="sometimes")

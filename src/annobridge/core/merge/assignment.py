@@ -168,7 +168,7 @@ def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pai
         windows = np.hstack([np.fmin(a[:, :2], b[:, :2]), np.fmax(a[:, 2:], b[:, 2:])])
         rows_a, rows_b = (_rows(table, rows[shaped]) for table, rows in sides)
         finer = [similarity.refined(*pair) for pair in zip(rows_a, rows_b, windows, strict=True)]
-        scores[shaped] += np.array(finer) - pairs.overlap[shaped]
+        scores[shaped] += np.nan_to_num(np.array(finer) - pairs.overlap[shaped], nan=0.0)
     result: Floats = scores
     return result
 

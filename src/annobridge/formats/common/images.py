@@ -20,6 +20,7 @@ from ..ids import of_paths
 from ..media import known_headers
 from ..names import composed
 from .archive import Archive
+from .items import frame_of
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -168,12 +169,12 @@ def resolve(
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has
-    it counts.
+    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has it
+    counts. Of items with different names or splits that fit one sample, the one that fits best is found, and no other.
     """
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
-    tables = [_Known(table) for table in known]
+    tables = [_Known(table, frame_of) for table in known]
     columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
     for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
         if (row := next(filter(None, (here.find(name, split, frame, video) for here in tables)), None)) is not None:
@@ -182,7 +183,29 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
         elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
             _count(found, "by the name that they had before they were uploaded")
+    _drop_rivals(found, items)
     return found
+
+
+def _drop_rivals(found: Found, items: pa.Table) -> None:
+    """Forget the samples of items that another item fits better: ``val/a.jpg`` is not the sample ``train/a.jpg``."""
+    fits: dict[str, dict[tuple[str, str | None], list[int]]] = defaultdict(dict)
+    names, splits = items["name"].to_pylist(), items["split"].to_pylist()
+    for at, (sample_id, frame) in enumerate(zip(found.sample_ids, found.frames, strict=True)):
+        if sample_id is not None and frame is None:
+            fits[sample_id].setdefault((names[at], splits[at]), []).append(at)
+    for rivals in fits.values():
+        if len(rivals) > 1:
+            best = max(rivals, key=lambda key: _closeness(key[0], key[1], found.paths[rivals[key][0]] or ""))
+            for at in (at for key, group in rivals.items() if key != best for at in group):
+                found.paths[at] = found.sample_ids[at] = found.sizes[at] = None
+
+
+def _closeness(name: str, split: str | None, path: str) -> tuple[bool, int]:
+    """How well an item fits a path: by its split, and by how many folders they share before the name."""
+    wanted, there = (PurePosixPath(composed(text.replace("\\", "/"))).parts for text in (name, path))
+    shared = next((n for n, (a, b) in enumerate(zip(wanted[::-1], there[::-1], strict=False)) if a != b), len(wanted))
+    return split in there, shared
 
 
 def _find_uploads(
@@ -258,10 +281,15 @@ def _on_disk(archive: Archive, name: str, context: Context) -> str:
     return str(target.absolute())
 
 
-class _Known:
-    """The samples of the dataset, by path, name, stem and frame number."""
+def _last_number(name: str) -> int | None:
+    number = _LAST_NUMBER.search(_stem(name))
+    return int(number[1]) if number else None
 
-    def __init__(self, known: pa.Table | None) -> None:
+
+class _Known:
+    """The samples of the dataset, by path, name, stem and frame number: that of ``number_of``, or the last number of the name."""
+
+    def __init__(self, known: pa.Table | None, number_of: Callable[[str], int | None] | None = None) -> None:
         rows = [] if known is None else known.select(KNOWN).to_pylist()
         self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
@@ -270,8 +298,8 @@ class _Known:
         self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
         self._by_frame: dict[int, list[str]] = defaultdict(list)
         for path in images:
-            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
-                self._by_frame[int(number[1])].append(path)
+            if (number := (number_of or _last_number)(path.rpartition("/")[2])) is not None:
+                self._by_frame[number].append(path)
 
     def find(
         self, name: str, split: str | None, frame: int | None, video: str | None = None
