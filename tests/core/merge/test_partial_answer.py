@@ -366,6 +366,13 @@ def test_nothing_where_nothing_was_sent_is_no_change(there):
     assert with_values({"parked": True, "wheels": 4, "color": "red", "state": "old"}, there) != {}  # but an edit here
 
 
+def test_an_empty_text_is_no_value():
+    assert with_values({"state": "old", "color": "red"}, {"state": "", "color": "blue"}) == {"color": '"blue"'}
+    assert with_values({"color": ""}, {"color": ""}) == {"color": '""'}
+    new = completed(sent(), told({**BOX, "attributes": {"state": "", "color": "blue"}}))
+    assert values(one(new)) == {"color": '"blue"'}
+
+
 def test_attributes_outside_the_schema_are_left_out():
     assert with_values({}, {"occluded": True, "z_order": 3, "color": "red"}) == {"color": '"red"'}
 
