@@ -91,6 +91,12 @@ def test_a_file_of_boxes_alone_changes_nothing_else():
     assert one(completed(base, told(BOX))) == one(Completed(base))
 
 
+def test_keyframes_are_taken_where_the_dataset_has_them():
+    assert one(completed(sent(BOX), told({**BOX, "keyframe": True})))["keyframe"] is None
+    assert one(completed(sent({**BOX, "keyframe": False}), told({**BOX, "keyframe": True})))["keyframe"] is True
+    assert one(completed(sent(), told({**BOX, "keyframe": True})))["keyframe"] is True
+
+
 @pytest.mark.parametrize(
     ("column", "value"), [("confidence", 0.9), ("index", 8), ("tags", ["x"]), ("annotator", "bob")]
 )

@@ -55,6 +55,9 @@ def merged_values(
         columns[name] = choose(known & seen.silent(theirs["kind"], name), as_array(sent[name]), as_array(theirs[name]))
     for name in _UNHELD:
         columns[name] = choose(known & ~not_null(theirs[name]), as_array(sent[name]), as_array(theirs[name]))
+    # A dataset without keyframes has none after a format that always says so.
+    without = known & ~not_null(sent["keyframe"])
+    columns["keyframe"] = choose(without, as_array(sent["keyframe"]), as_array(columns["keyframe"]))
     for name in _SHAPE:
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
     labels = _with_missing_points(set_columns(theirs, **columns), sent, known)
