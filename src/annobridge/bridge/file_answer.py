@@ -14,15 +14,13 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
-from ..core.labels import LABELS, REMOTE, conform
 from ..core.merge.partial_answer import Completed, complete, sentences
-from ..core.merge.seen import Seen
 from ..core.similarity import Floats
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
+from ..formats.common.answer import ANSWER, labels_of
 from ..formats.common.file_format import FileFormat
-from ..formats.common.images import KNOWN
-from ..formats.common.source import LabelSource
+from ..formats.common.path_lookup import KNOWN
 from ..settings import config
 from ..store.by_task import ByTask
 from ..store.run import Run
@@ -82,7 +80,7 @@ class FileAnswer:
                 "give the export of this run, with the names that the images were sent with."
             )
         self._seen = self._format.fidelity.seen()
-        self._labels = self._tasks.by_sample(_ROWS, _batches(source, self._seen))
+        self._labels = self._tasks.by_sample(ANSWER, labels_of(source, self._seen))
         self._source_notes = [*source.assumptions, *source.notes]
         self._completed: dict[str, Completed] = {}
 
@@ -96,7 +94,7 @@ class FileAnswer:
         ids = self._tasks.sample_ids[number]
         there = ids.filter(pc.is_in(ids, value_set=self._samples))
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
-        theirs = conform(self._labels.get(number), _LOOSE, remote_id=None)
+        theirs = self._labels.get(number).combine_chunks()
         found = complete(base, theirs, self._seen, self._run.schema, self._sizes(base), self._sizes(theirs))
         self._completed[receipt.task] = found
         return Download(found.labels, there)
@@ -130,21 +128,15 @@ class FileAnswer:
         return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
-def reads_file(run: Run, format_name: str | None) -> bool:
-    """Whether ``path=`` of a load names a file with labels in a format, and not an option of the run's backend, as with those
-    that only exchange files with people.
-    """
-    if format_name is not None:
-        return True
+def reads_file(run: Run, path: Path, format_name: str | None) -> bool:
+    """Whether ``path=`` of a load names a file that is read by its format, and is not an option of the run's backend."""
     try:
-        return not config.backend_class(run.backend).reads_path(run.options)
+        return not config.backend_class(run.backend).reads_path(run.options, path, format_name)
     except (ConfigError, InvalidOption):  # it is not installed here
         return True
 
 
 _USELESS = frozenset({"field", "image_dir", "media_dir"})  # options of reading that say where images and labels go
-_ROWS = pa.schema([f.with_nullable(True) for f in LABELS])
-_LOOSE = pa.schema([f.with_nullable(True) for f in REMOTE])
 
 
 def _format_of(path: Path, name: str | None) -> FileFormat:
@@ -176,14 +168,6 @@ def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
     at = index_of(pa.array(names.values(), pa.string()), known["sample_id"])
     rows = known.take(at).combine_chunks()
     return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid())
-
-
-def _batches(source: LabelSource, seen: Seen) -> Iterator[pa.RecordBatch]:
-    """The labels of a source (``LABELS``, with nulls), which are also shown to ``seen``."""
-    for part in source.parts():
-        seen.add(part.labels)
-        rows = part.labels.append_column("rev", pa.nulls(part.labels.num_rows, pa.int64()))
-        yield from conform(rows, _ROWS, field=None).to_batches()
 
 
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:

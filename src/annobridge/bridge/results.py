@@ -145,10 +145,12 @@ def loads_of(
     run = stores.runs.get_settled(anno_key)
     if path is None and format_name is not None:
         raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
-    if path is not None and reads_file(run, format_name):
+    if path is None:
+        return AnnotationResults(stores, run, reconnect(run, options))
+    if reads_file(run, Path(path).expanduser(), format_name):
         return FileLoads(stores, run, path, format_name, options)
-    given = {**options, "path": str(path)} if path is not None else options
-    return AnnotationResults(stores, run, reconnect(run, given))
+    given = {"path": str(path)} | ({"format": format_name} if format_name is not None else {})
+    return AnnotationResults(stores, run, reconnect(run, {**options, **given}))
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -61,10 +61,10 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def completed(
     base: pa.Table, theirs: pa.Table, size: tuple[float, float] = (1000, 500), others: pa.Table | None = None,
-    kinds: tuple[str, ...] = KINDS, holes: bool = True,
+    kinds: tuple[str, ...] = KINDS, holes: bool = True, default_confidence: float | None = None,
 ) -> Completed:  # fmt: skip
     """``others`` are labels of the file that are elsewhere."""
-    seen = Seen(frozenset(kinds), holes)
+    seen = Seen(frozenset(kinds), holes, default_confidence)
     for rows in (theirs, others):
         if rows is not None:
             seen.add(rows)
@@ -450,3 +450,13 @@ def test_one_label_of_another_precision_hides_no_rounding():
     by_id = {row["remote_id"]: row["bounding_box"] for row in found.labels.to_pylist()}
     assert [by_id[f"m{n}"][0] for n in range(9)] == [box[0] for box in boxes[:9]]
     assert by_id["m9"][0] == there[9][0]
+
+
+@pytest.mark.parametrize(
+    ("before", "told_of", "after"), [(None, 1.0, None), (None, 0.5, 0.5), (0.5, 1.0, 1.0), (1.0, 1.0, 1.0)]
+)
+def test_a_confidence_that_the_format_makes_up_is_no_change(
+    before: float | None, told_of: float, after: float | None
+) -> None:
+    found = completed(sent({**BOX, "confidence": before}), told({**BOX, "confidence": told_of}), default_confidence=1.0)
+    assert one(found)["confidence"] == after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,6 +11,7 @@ from ..arrays import (
     Bools,
     as_array,
     choose,
+    equal,
     is_rotated,
     list_array,
     list_lengths,
@@ -53,20 +56,28 @@ def merged_values(
     columns = {}
     for name in _SPOKEN:
         columns[name] = choose(known & seen.silent(theirs["kind"], name), as_array(sent[name]), as_array(theirs[name]))
+    upright = known & ~is_rotated(columns["rotation"]) & ~is_rotated(sent["rotation"])  # 0 and null are the same
+    columns["rotation"] = choose(upright, as_array(sent["rotation"]), columns["rotation"])
+    lacking = _lacks_missing_points(theirs, sent, known)
+    columns["points"] = _with_missing_points(as_array(theirs["points"]), as_array(sent["points"]), lacking)
     for name in _UNHELD:
         columns[name] = choose(known & ~not_null(theirs[name]), as_array(sent[name]), as_array(theirs[name]))
     # A dataset without keyframes has none after a format that always says so.
     without = known & ~not_null(sent["keyframe"])
     columns["keyframe"] = choose(without, as_array(sent["keyframe"]), as_array(columns["keyframe"]))
+    if seen.default_confidence is not None:
+        is_default = as_array(columns["confidence"]).to_numpy(zero_copy_only=False) == seen.default_confidence
+        made = is_default & ~not_null(sent["confidence"])
+        columns["confidence"] = choose(known & made, as_array(sent["confidence"]), columns["confidence"])
+    columns["visibility"] = choose(lacking, as_array(sent["visibility"]), columns["visibility"])
+    if seen.only_class is not None:
+        columns["label"] = choose(known, as_array(sent["label"]), as_array(theirs["label"]))
     for name in _SHAPE:
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
-    labels = _with_missing_points(set_columns(theirs, **columns), sent, known)
     silent = known & seen.silent(theirs["kind"], HIDDEN)
-    labels = set_columns(
-        labels,
-        visibility=_with_hidden_points(as_array(labels["visibility"]), as_array(sent["visibility"]), silent),
-        attributes=merged_attributes(theirs, sent, labels["kind"], seen, schema),
-    )
+    columns["visibility"] = _with_hidden_points(columns["visibility"], as_array(sent["visibility"]), silent)
+    labels = set_columns(theirs, **columns)
+    labels = set_columns(labels, attributes=merged_attributes(theirs, sent, labels["kind"], seen, schema))
     exact = known & ~rough
     pixels = _precision(theirs, sizes)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -78,6 +89,25 @@ def merged_values(
     )
 
 
+def _lacks_missing_points(theirs: pa.Table, sent: pa.Table, known: Bools) -> Bools:
+    """Keypoints of which the file has just the points that were not sent as missing (NaN)."""
+    old, new = (FlatPoints.of(side["points"]) for side in (sent, theirs))
+    there = np.bincount(old.rows()[np.isfinite(old.xy).all(axis=1)], minlength=len(known))
+    lacks: Bools = known & equal(theirs["kind"], "keypoints") & (there == new.counts()) & (there < old.counts())
+    return lacks
+
+
+def _with_missing_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Array:
+    """The points, with those that were sent as missing at their places."""
+    at = np.flatnonzero(where)
+    if not at.size:
+        return there
+    old, new = (FlatPoints.of(side.take(pa.array(at))) for side in (sent, there))
+    xy = old.xy.copy()
+    xy[np.isfinite(xy).all(axis=1)] = new.xy
+    return replace_values(there, at, replace(old, xy=xy).to_array().cast(there.type))
+
+
 def _with_hidden_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Array:
     """The visibility of points, where those that were sent as hidden stay so: the file does not tell hidden from visible ones."""
     counts = list_lengths(there)
@@ -87,32 +117,6 @@ def _with_hidden_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Arr
     told, old = (side.take(pa.array(at)).flatten().to_numpy() for side in (there, sent))
     new = np.where((told == VISIBLE_POINT) & (old == HIDDEN_POINT), HIDDEN_POINT, told)
     return replace_values(there, at, list_array(counts[at], pa.array(new)).cast(there.type))
-
-
-def _with_missing_points(labels: pa.Table, sent: pa.Table, known: Bools) -> pa.Table:
-    """The labels with the missing points that were sent, of which the file has only the others, in their order."""
-    there, before = (FlatPoints.of(side["points"]) for side in (labels, sent))
-    missing: Bools = np.logical_or.reduce(np.isnan(before.xy), axis=1)
-    size = labels.num_rows
-    total, left_out = before.counts(), np.bincount(before.rows()[missing], minlength=size)
-    one_part = (there.parts == 1) & (before.parts == 1)
-    at = np.flatnonzero(known & one_part & (left_out > 0) & (there.counts() == total - left_out))
-    if not at.size:
-        return labels
-    chosen, rows = np.isin(before.rows(), at), pa.array(at)
-    xy, points = before.xy[chosen], there.xy[np.isin(there.rows(), at)]
-    xy[~missing[chosen]] = points
-    ones = np.ones(at.size, np.int64)
-    columns = {"points": FlatPoints(xy, total[at], ones).to_array()}
-    seen = as_array(labels["visibility"]).take(rows)
-    if (list_lengths(seen) == total[at] - left_out[at]).all():
-        shown = np.zeros(len(xy), np.int8)
-        shown[~missing[chosen]] = seen.flatten().to_numpy()
-        columns["visibility"] = list_array(total[at], pa.array(shown))
-    for name, values in columns.items():
-        column = as_array(labels[name])
-        labels = set_columns(labels, **{name: replace_values(column, at, values.cast(column.type))})
-    return labels
 
 
 def _precision(theirs: pa.Table, sizes: Floats) -> Floats:

@@ -21,6 +21,8 @@ class Seen:
     Attributes:
         kinds: those that the format writes as they are.
         holes: whether it writes holes.
+        default_confidence: what it writes for labels without a confidence; None: nothing.
+        only_class: the class that all labels have in it, of formats without classes.
         found: the kinds of labels that are in the file.
         columns: (kind, column) for columns that any label of the kind has; or (kind, "parts"), (kind, "hidden").
         attributes: (kind, name) for attributes that any label of the kind has.
@@ -28,6 +30,8 @@ class Seen:
 
     kinds: frozenset[str]
     holes: bool
+    default_confidence: float | None = None
+    only_class: str | None = None
     found: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     attributes: set[tuple[str, str]] = field(default_factory=set)

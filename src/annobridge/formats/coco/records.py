@@ -100,6 +100,8 @@ class Annotations:
 
     def of(self, chunk: Chunk) -> list[Annotation]:
         """The annotations of a chunk; those that cannot be read are skipped. Raises ``InvalidSource`` for broken JSON."""
+        if b"NaN" in chunk.data or b"Infinity" in chunk.data:  # texts that are decoded later may hold them
+            return list(self._one_by_one(chunk))
         while True:
             try:
                 return chunk.decode(_decoder(self.extras))
@@ -123,7 +125,7 @@ class Annotations:
                 continue
             try:
                 yield self.of_one(record)
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 self._report.skip(place, f"it is not as COCO has it: {_path(error)}")
 
     def of_one(self, record: dict[str, Any]) -> Annotation:
@@ -132,7 +134,7 @@ class Annotations:
         while True:
             try:
                 return _decoder(self.extras).decode(text)[0]
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 if not self._add_extra(error):
                     raise
 
@@ -148,7 +150,7 @@ def decode(chunk: Chunk, decoder: msgspec.json.Decoder[list[Any]], what: str, re
         record = load(text, chunk.where, line)
         try:
             found += decoder.decode(json.dumps([record]).encode())
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             report.skip(f"{chunk.where} {what} {record.get('id', number)}", f"it is not as COCO has it: {_path(error)}")
     return found
 

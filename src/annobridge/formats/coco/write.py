@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from ..common.export import ExportData
+from ..common.fidelity import NOTHING
 from ..common.json_stream import no_collection
 from .rows import INSTANCES, KEYPOINTS, LABELS, TASKS, PartRows, Record, Shape
 
@@ -73,17 +74,19 @@ class Writer:
             by_task[task] += shapes
         if KEYPOINTS in by_task:
             by_task[INSTANCES] = _joined(by_task[KEYPOINTS], by_task[INSTANCES])
-        for task in (INSTANCES, KEYPOINTS, LABELS):
-            lists: dict[str | None, list[Record]] = defaultdict(list)
-            for shape in sorted(by_task[task], key=lambda shape: shape.item):
-                split = splits[shape.item]
-                if task != LABELS and shape.record.bbox is msgspec.UNSET:
-                    continue  # a shape without a pixel
-                shape.record.id = self._next[split]
-                self._next[split] += 1
-                lists[split].append(shape.record)
-            for split, records in lists.items():
-                files[split, task].add(records)
+        pairs = [(task, shape) for task in (INSTANCES, KEYPOINTS, LABELS) for shape in by_task[task]]
+        pairs.sort(key=lambda pair: pair[1].item)  # so that ids do not depend on how the samples are cut into parts
+        lists: dict[Key, list[Record]] = defaultdict(list)
+        for task, shape in pairs:
+            split = splits[shape.item]
+            if task != LABELS and shape.record.bbox is msgspec.UNSET:
+                self._data.lose(NOTHING, 1)
+                continue
+            shape.record.id = self._next[split]
+            self._next[split] += 1
+            lists[split, task].append(shape.record)
+        for key, records in lists.items():
+            files[key].add(records)
 
     def _category_list(self, task: str) -> list[dict[str, Any]]:
         categories: list[dict[str, Any]] = []

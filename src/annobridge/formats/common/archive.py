@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,11 @@ from ...exceptions import InvalidSource
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
+_UNPACKING = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
+_SAID = 200  # characters of a message of zipfile, which may quote what it read
 _GIB = 1 << 30
 
 
@@ -47,11 +52,14 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
+        self._embedded: dict[str, tuple[int, Callable[[], bytes]]] = {}
         self.opened: set[str] = set()  # the names of the files that were read
         if path.is_dir():
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
+        elif _begins_as_zip(path):
+            raise InvalidSource(f"{str(path)!r} is the beginning of a zip; its end is missing. Download it again.")
         else:
             self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
@@ -73,7 +81,7 @@ class Archive:
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members or name in self._files
+        return name in self._members or name in self._files or name in self._embedded
 
     def __enter__(self) -> Self:
         return self
@@ -96,8 +104,21 @@ class Archive:
         """The absolute path of a file on disk, as text, which costs less than a ``Path``; ``None`` inside a zip."""
         return self._files.get(name)
 
+    def embed(self, name: str, size: int, read: Callable[[], bytes]) -> None:
+        """Add a file that is inside another one, as an image in a JSON file; ``read`` returns its ``size`` bytes when it is
+        opened. Its name is not in ``names``.
+        """
+        if name not in self and is_safe_name(name):
+            self._embedded[name] = size, read
+
+    def is_embedded(self, name: str) -> bool:
+        """Whether a file is inside another one."""
+        return name in self._embedded
+
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
+        if name in self._embedded:
+            return self._embedded[name][0]
         return self._members[name].file_size if self._zip else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
@@ -110,6 +131,8 @@ class Archive:
                 f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
+        if name in self._embedded:
+            return io.BytesIO(self._embedded[name][1]())
         if self._zip is None:
             return Path(self._files[name]).open("rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
@@ -192,6 +215,8 @@ class _Member(io.RawIOBase):
         self._left -= len(piece)
         if self._left < 0:
             raise InvalidSource(f"{self._where} is larger than its entry in the archive says; the archive is damaged.")
+        if not piece and len(buffer) and self._left > 0:
+            raise InvalidSource(f"{self._where} is smaller than its entry in the archive says; the archive is damaged.")
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -210,8 +235,10 @@ class _Translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
-            raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
+        if isinstance(error, _UNPACKING):
+            raise InvalidSource(
+                f"{self._where} cannot be unpacked ({str(error)[:_SAID]}); the archive is damaged."
+            ) from error
 
 
 def is_safe_name(name: str) -> bool:
@@ -223,6 +250,14 @@ def is_safe_name(name: str) -> bool:
     if not name or "\\" in name or "\0" in name or name.startswith("/") or name[1:2] == ":":
         return False
     return ".." not in name.split("/")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4" or path.suffix.lower() == ".zip"
+    except OSError as error:
+        raise InvalidSource(f"{str(path)!r} cannot be read ({error.strerror}); correct the path.") from None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:

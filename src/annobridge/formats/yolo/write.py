@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from ...core.arrays import as_array
 from ...exceptions import Unsupported
 from ..common.export import ExportData, ExportPart
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity, lost_values
 from ..common.yolo_lines import Task
 from ..common.yolo_text import (
     Lines,
@@ -24,6 +25,7 @@ from ..common.yolo_text import (
     keypoints_of,
     polygon_lines,
     pose_lines,
+    with_area,
     write_texts,
 )  # fmt: skip
 from .config import NO_SPLITS
@@ -45,7 +47,8 @@ FIDELITY: Mapping[str, Fidelity] = {
     ),
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
-        attributes=frozenset({"group"}), visibility=True, splits=True, parts=True,
+        attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, parts=True,
+        same_points=True, boxes_of_points=True,
     ),
 }  # fmt: skip
 
@@ -69,11 +72,29 @@ def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
         labels, without = _written(part.labels, FIDELITY[task])
         nameless += without
         part = ExportPart(part.first, part.items, labels)
-        write_texts(part, list(_lines(part, task, data.classes, count, scores)), lambda item: _path(data.folder, item))
+        write_texts(part, list(_lines(part, task, data, count, scores)), lambda item: _path(data.folder, item))
     if nameless:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
     (data.folder / "data.yaml").write_text(text, "utf-8")
+
+
+def lose_groups(data: ExportData) -> None:
+    """Tell of groups that are no box with its keypoints, which poses have no place for."""
+    lost = 0
+    for labels in data.label_tables():
+        if not labels.num_rows:
+            continue
+        kinds = labels["kind"].to_pylist()
+        keys = list(zip(labels["sample_id"].to_pylist(), groups_of(labels), labels["label"].to_pylist(), strict=True))
+        boxes = {key for kind, key in zip(kinds, keys, strict=True) if kind == "box"}
+        points = Counter(key for kind, key in zip(kinds, keys, strict=True) if kind in _POINTS)
+        pairs = sum(count > 0 and key in boxes for key, count in points.items() if key[1] is not None)
+        lost += (
+            sum(key[1] is not None and kind in FIDELITY["pose"].kinds for kind, key in zip(kinds, keys, strict=True))
+            - 2 * pairs
+        )
+    data.lose(lost_values("group"), lost)
 
 
 def require_splits(data: ExportData) -> None:
@@ -89,17 +110,23 @@ def _written(labels: pa.Table, fidelity: Fidelity) -> tuple[pa.Table, int]:
     return labels.filter(pa.array(kinds & named)).combine_chunks(), int((kinds & ~named).sum())
 
 
-def _lines(part: ExportPart, task: Task, classes: list[str], count: int, scores: bool) -> Iterator[Lines]:
-    rows = part.labels
+def _lines(part: ExportPart, task: Task, data: ExportData, count: int, scores: bool) -> Iterator[Lines]:
+    rows, classes = part.labels, data.classes
     if not rows.num_rows:
         return
     if task == "segment":
-        yield from polygon_lines(rows, np.arange(rows.num_rows), part.items, part.first, classes, scores)
+        found = list(polygon_lines(rows, np.arange(rows.num_rows), part.items, part.first, classes, scores))
+        data.lose(NOTHING, rows.num_rows - len({row for at, _ in found for row in at.tolist()}))
+        yield from found
         return
     boxes = boxes_around(rows, part.items, part.first)
     kinds = np.array(rows["kind"].to_pylist(), object)
-    there = np.isfinite(boxes).all(axis=1)
+    there = with_area(boxes)
+    if task == "pose":  # keypoints may be on one line
+        there |= np.isin(kinds, _POINTS) & np.isfinite(boxes).all(axis=1)
+    data.lose(NOTHING, int((~there).sum()))
     if task == "pose":
+        boxes[~there] = np.nan
         yield from _poses(rows, kinds, boxes, classes, count, scores)
     elif task == "obb":
         own = np.flatnonzero(np.isin(kinds, ("box", "ellipse")))
