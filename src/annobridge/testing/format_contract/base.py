@@ -52,11 +52,13 @@ class Laws:
         return self.write(self.plain_scene(), folder)[0]
 
     @pytest.fixture(autouse=True)
-    def _make_folders(self, tmp_path: Path) -> None:
+    def _make_folders(self, tmp_path: Path) -> Iterator[None]:
         self.folder = tmp_path
         self.images = shared_images()
         self._digests = scenes.digests(self.images)
         self._numbers = itertools.count()
+        yield
+        shutil.rmtree(tmp_path, ignore_errors=True)  # many small files
 
     # Conditions
 

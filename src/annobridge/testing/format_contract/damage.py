@@ -191,14 +191,13 @@ class DamageLaws(Laws):
             self.open(folder)
 
     def _label_files(self, folder: Path) -> list[Path]:
-        """One file of each kind: those that are in the same folder and have the same suffix are read alike."""
-        found: dict[tuple[Path, str], Path] = {}
+        """One file of each kind, the largest: files with one suffix are read alike, if only the split or the image differs."""
+        own = {name for split, path, _ in scenes.IMAGES for name in (split, *path.split("/")[:-1])}
+        found: dict[tuple[str, ...], Path] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file() and scenes.digest(path) not in self._digests:
-                kept = found.setdefault((path.parent, path.suffix), path)
-                if path.stat().st_size > kept.stat().st_size:
-                    found[path.parent, path.suffix] = path
-        by_name: dict[str, Path] = {}
-        for path in found.values():
-            by_name.setdefault(f"{path.parent.name}/{path.suffix}", path)
-        return list(by_name.values())
+                folders = [part for part in path.relative_to(folder).parts[:-1] if part not in own]
+                kind = (*folders, path.suffix)
+                if kind not in found or path.stat().st_size > found[kind].stat().st_size:
+                    found[kind] = path
+        return list(found.values())
