@@ -25,6 +25,7 @@ from .diff import take_or_null
 from .file_ids import new_ids
 from .file_values import merged_values
 from .seen import PARTS, Seen
+from .track_numbers import numbers_as_sent
 
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
@@ -89,6 +90,7 @@ def complete(
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 
+    theirs = set_columns(theirs, index=numbers_as_sent(base, theirs, found.rows))
     known = found.rows >= 0
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]
