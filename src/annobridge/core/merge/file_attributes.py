@@ -14,7 +14,8 @@ from ..rows import VALUE_TYPES
 from ..schema import Attribute, LabelSchema
 from .seen import Seen
 
-_NOTHING = ("false", "0", "0.0", '""', "null", "[]")  # values (JSON text) that formats write where there is none
+_EMPTY = '""'
+_NOTHING = ("false", "0", "0.0", _EMPTY, "null", "[]")  # values (JSON text) that formats write where there is none
 
 
 def merged_attributes(
@@ -23,6 +24,7 @@ def merged_attributes(
     """Of the attributes of the schema, those that the file speaks of are as it has them; all others are as they were sent.
 
     A label that was sent without an attribute, and has its default or nothing in the file, has none: many formats write these.
+    An empty text is no value, as it is not where the work comes over the API of a tool.
     """
     definitions = {(spec.kind, name): a for spec in schema.fields.values() for name, a in spec.all_attributes().items()}
     rows, flat = attributes.flattened(as_array(theirs["attributes"]).cast(attributes.LIST))
@@ -36,11 +38,11 @@ def merged_attributes(
     said &= as_mask(pc.is_in(_keys(as_array(kinds), sent_rows, sent_flat), value_set=defined))
 
     before = index_of(_places(rows, flat), _places(sent_rows, sent_flat))
-    flat = _typed(_keys(as_array(kinds), rows, flat), flat, sent_flat.take(before), definitions)
+    old, keys = sent_flat.take(before), _keys(as_array(kinds), rows, flat)
+    flat = _typed(keys, flat, old, definitions)
     known = as_mask(sent["label_id"].is_valid())
-    nothing = (
-        as_mask(before.is_null()) & known[rows] & _is_nothing(_keys(as_array(kinds), rows, flat), flat, definitions)
-    )
+    nothing = as_mask(before.is_null()) & known[rows] & _is_nothing(keys, flat, definitions)
+    nothing |= _is_not_set(keys, flat, definitions) & ~as_mask(pc.equal(pc.struct_field(old, "value"), _EMPTY))
     both = pa.concat_arrays([flat.filter(pa.array(~nothing)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
     built = attributes.build(np.concatenate([rows[~nothing], sent_rows[~said]]), both, theirs.num_rows)
     return choose(
@@ -76,6 +78,8 @@ def _typed(
         kind, name, value, old = text.split("\0")
         told = json.loads(value)
         found = attr_text.from_plain(types[_key(kind, name)], told) if isinstance(told, str) else value
+        if types[_key(kind, name)] == "int":
+            found = _whole(found)
         return old if old and _means(found, value, old) else found
 
     values = map_distinct(pc.binary_join_element_wise(keys, value, pc.fill_null(old, ""), "\0"), parse, pa.string())
@@ -85,12 +89,33 @@ def _typed(
     return pa.StructArray.from_arrays([flat.field("name"), kinds, values], names=["name", "type", "value"])
 
 
+def _whole(text: str) -> str:
+    """A number without a decimal point if nothing is behind it: many formats have one type of numbers only.
+
+    >>> _whole("3.0"), _whole("2.5"), _whole('"3.0"')
+    ('3', '2.5', '"3.0"')
+    """
+    value = json.loads(text)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else text
+
+
 def _means(found: str, value: str, old: str) -> bool:
     """Whether a value of the file is the one that was sent, in another type."""
     numbers = [json.loads(text) for text in (found, old)]
     if all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
         return bool(numbers[0] == numbers[1])
     return attr_text.to_plain(value) == attr_text.to_plain(old) or found == old
+
+
+def _is_not_set(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[str, str], Attribute]) -> Bools:
+    """Which values are empty texts, which tools give to attributes that nobody has set, and which the schema does not know."""
+    choices = {_key(*key) for key, a in definitions.items() if "" in a.values}
+
+    def check(text: str) -> bool:
+        kind, name, value = text.split("\0")
+        return value == _EMPTY and _key(kind, name) not in choices
+
+    return as_mask(map_distinct(pc.binary_join_element_wise(keys, flat.field("value"), "\0"), check, pa.bool_()))
 
 
 def _is_nothing(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[str, str], Attribute]) -> Bools:
