@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
+from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences
 from ..core.similarity import Floats
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
@@ -80,7 +81,7 @@ class FileAnswer:
                 "give the export of this run, with the names that the images were sent with."
             )
         self._seen = self._format.fidelity.seen()
-        self._labels = self._tasks.by_sample(ANSWER, labels_of(source, self._seen))
+        self._labels = self._tasks.by_sample(ANSWER, labels_of(source, self._seen, Expected(self._run.schema)))
         self._source_notes = [*source.assumptions, *source.notes]
         self._completed: dict[str, Completed] = {}
 

@@ -98,7 +98,8 @@ class Fidelity:
 
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
-        return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
+        kinds = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
+        return Seen(kinds, self.holes, self.overlaps)
 
     def written(self, labels: pa.Table) -> Seen:
         """What a file can say into which these labels (``LABELS``) were written."""
