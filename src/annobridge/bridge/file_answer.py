@@ -129,10 +129,10 @@ class FileAnswer:
         return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
-def reads_file(run: Run, format_name: str | None) -> bool:
+def reads_file(run: Run, path: Path, format_name: str | None) -> bool:
     """Whether ``path=`` of a load names a file that is read by its format, and is not an option of the run's backend."""
     try:
-        return not config.backend_class(run.backend).reads_path(run.options, format_name)
+        return not config.backend_class(run.backend).reads_path(run.options, path, format_name)
     except (ConfigError, InvalidOption):  # it is not installed here
         return True
 

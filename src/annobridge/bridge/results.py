@@ -143,11 +143,13 @@ def loads_of(
         options: those of the backend, or of the format.
     """
     run = stores.runs.get_settled(anno_key)
-    given = {name: str(value) for name, value in (("path", path), ("format", format_name)) if value is not None}
-    if given and reads_file(run, format_name):
-        if path is None:
-            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+    if path is None and format_name is not None:
+        raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+    if path is None:
+        return AnnotationResults(stores, run, reconnect(run, options))
+    if reads_file(run, Path(path).expanduser(), format_name):
         return FileLoads(stores, run, path, format_name, options)
+    given = {"path": str(path)} | ({"format": format_name} if format_name is not None else {})
     return AnnotationResults(stores, run, reconnect(run, {**options, **given}))
 
 

@@ -61,10 +61,10 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def completed(
     base: pa.Table, theirs: pa.Table, size: tuple[float, float] = (1000, 500), others: pa.Table | None = None,
-    kinds: tuple[str, ...] = KINDS, holes: bool = True,
+    kinds: tuple[str, ...] = KINDS, holes: bool = True, default_confidence: float | None = None,
 ) -> Completed:  # fmt: skip
     """``others`` are labels of the file that are elsewhere."""
-    seen = Seen(frozenset(kinds), holes)
+    seen = Seen(frozenset(kinds), holes, default_confidence)
     for rows in (theirs, others):
         if rows is not None:
             seen.add(rows)
@@ -401,3 +401,13 @@ def test_ambiguous_labels_are_told_with_their_sample():
         in text
     )
     assert text.endswith("car on 'a.jpg', and 5 more.")
+
+
+@pytest.mark.parametrize(
+    ("before", "told_of", "after"), [(None, 1.0, None), (None, 0.5, 0.5), (0.5, 1.0, 1.0), (1.0, 1.0, 1.0)]
+)
+def test_a_confidence_that_the_format_makes_up_is_no_change(
+    before: float | None, told_of: float, after: float | None
+) -> None:
+    found = completed(sent({**BOX, "confidence": before}), told({**BOX, "confidence": told_of}), default_confidence=1.0)
+    assert one(found)["confidence"] == after

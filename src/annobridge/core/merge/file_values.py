@@ -57,9 +57,17 @@ def merged_values(
         columns[name] = choose(known & seen.silent(theirs["kind"], name), as_array(sent[name]), as_array(theirs[name]))
     upright = known & ~is_rotated(columns["rotation"]) & ~is_rotated(sent["rotation"])  # 0 and null are the same
     columns["rotation"] = choose(upright, as_array(sent["rotation"]), columns["rotation"])
-    columns["points"] = _with_missing_points(theirs, sent, known)
+    lacking = _lacks_missing_points(theirs, sent, known)
+    columns["points"] = _with_missing_points(as_array(theirs["points"]), as_array(sent["points"]), lacking)
     for name in _UNHELD:
         columns[name] = choose(known & ~not_null(theirs[name]), as_array(sent[name]), as_array(theirs[name]))
+    if seen.default_confidence is not None:
+        is_default = as_array(columns["confidence"]).to_numpy(zero_copy_only=False) == seen.default_confidence
+        made = is_default & ~not_null(sent["confidence"])
+        columns["confidence"] = choose(known & made, as_array(sent["confidence"]), columns["confidence"])
+    columns["visibility"] = choose(lacking, as_array(sent["visibility"]), columns["visibility"])
+    if seen.only_class is not None:
+        columns["label"] = choose(known, as_array(sent["label"]), as_array(theirs["label"]))
     for name in _SHAPE:
         columns[name] = choose(rough, as_array(sent[name]), as_array(columns.get(name, theirs[name])))
     silent = known & seen.silent(theirs["kind"], HIDDEN)
@@ -77,21 +85,23 @@ def merged_values(
     )
 
 
-def _with_missing_points(theirs: pa.Table, sent: pa.Table, known: Bools) -> pa.Array:
-    """The points, with those that were sent as missing (NaN) where the file has only the others."""
-    points, before = as_array(theirs["points"]), as_array(sent["points"])
-    old = FlatPoints.of(before)
+def _lacks_missing_points(theirs: pa.Table, sent: pa.Table, known: Bools) -> Bools:
+    """Keypoints of which the file has just the points that were not sent as missing (NaN)."""
+    old, new = (FlatPoints.of(side["points"]) for side in (sent, theirs))
     there = np.bincount(old.rows()[np.isfinite(old.xy).all(axis=1)], minlength=len(known))
-    lacks = (
-        known & equal(theirs["kind"], "keypoints") & (there == FlatPoints.of(points).counts()) & (there < old.counts())
-    )
-    at = np.flatnonzero(lacks)
+    lacks: Bools = known & equal(theirs["kind"], "keypoints") & (there == new.counts()) & (there < old.counts())
+    return lacks
+
+
+def _with_missing_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Array:
+    """The points, with those that were sent as missing at their places."""
+    at = np.flatnonzero(where)
     if not at.size:
-        return points
-    old, new = (FlatPoints.of(side.take(pa.array(at))) for side in (before, points))
+        return there
+    old, new = (FlatPoints.of(side.take(pa.array(at))) for side in (sent, there))
     xy = old.xy.copy()
     xy[np.isfinite(xy).all(axis=1)] = new.xy
-    return replace_values(points, at, replace(old, xy=xy).to_array().cast(points.type))
+    return replace_values(there, at, replace(old, xy=xy).to_array().cast(there.type))
 
 
 def _with_hidden_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Array:

@@ -89,7 +89,8 @@ def complete(
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
     """
-    found = assign(base, theirs, (base_sizes, sizes))
+    classless = base if seen.only_class is None else set_columns(base, label=seen.only_class)
+    found = assign(classless, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
     _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
     if not seen.overlaps:

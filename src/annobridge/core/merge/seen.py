@@ -21,6 +21,8 @@ class Seen:
     Attributes:
         kinds: those that the format writes as they are.
         holes: whether it writes holes.
+        default_confidence: what it writes for labels without a confidence; None: nothing.
+        only_class: the class that all labels have in it, of formats without classes.
         overlaps: whether masks keep pixels that other labels cover.
         is_empty: whether no labels were in it so far.
         found: the kinds of labels that are in the file.
@@ -30,6 +32,8 @@ class Seen:
 
     kinds: frozenset[str]
     holes: bool
+    default_confidence: float | None = None
+    only_class: str | None = None
     overlaps: bool = True
     is_empty: bool = True
     found: set[str] = field(default_factory=set)
