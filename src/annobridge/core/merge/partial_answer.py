@@ -177,7 +177,7 @@ def _unheld(
     if not seen.overlaps:  # a format of pixels, in which shapes that it holds can be masks as well, as turned boxes
         is_mask = as_mask(pc.equal(theirs["kind"], "mask"))
         rough |= expected.of_nothing(theirs) | (is_mask & expected.of_kinds_outside(theirs, frozenset({"mask"})))
-    rough &= ~expected.where(theirs)
+    rough &= ~expected.where(theirs) & (seen.only_class is None)
     left = base.filter(pa.array(cannot & ~_matched(base, found)))
     keys = [_class_on_image(side) for side in (theirs, left)]
     is_joined = ~as_mask(pc.is_in(theirs["kind"], value_set=pa.array(sorted(kinds), pa.string())))

@@ -21,5 +21,5 @@ def labels_of(source: LabelSource, seen: Seen, expected: Expected) -> Iterator[p
     """
     for part in source.parts():
         labels = fitted(part.labels, expected)
-        seen.add(labels, expected.where(labels))
+        seen.add(labels, None if seen.only_class is not None else expected.where(labels))
         yield from conform(labels, ANSWER, field=None).to_batches()
