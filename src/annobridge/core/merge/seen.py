@@ -61,7 +61,7 @@ class Seen:
             self.attributes |= {(kind, name) for name in attributes.names(rows["attributes"])}
 
     def holds(self, kind: str) -> bool:
-        """Whether labels of a kind would be in the file as they are. In a file without labels, all that the format writes would be."""
+        """Whether labels of a kind would be in the file as they are; in a file without labels, all that the format writes."""
         return kind in self.kinds and (kind in self.found or self.is_empty)
 
     def silent(self, kinds: pa.ChunkedArray, column: str) -> Bools:

@@ -81,10 +81,10 @@ def read_config(archive: Archive, name: str) -> Config:
 
 
 def task_comment(task: str) -> str:
-    """The line of a YAML file that says what its label files are for. It is a comment, as CVAT takes all keys for splits.
+    r"""The line of a YAML file that says what its label files are for. It is a comment, as CVAT takes all keys for splits.
 
-    >>> task_comment("obb"), _task_in_comment("# task: obb\\npath: .\\n")
-    ('# task: obb\\n', 'obb')
+    >>> task_comment("obb"), _task_in_comment("# task: obb\npath: .\n")
+    ('# task: obb\n', 'obb')
     """
     return f"# task: {task}\n"
 
