@@ -20,9 +20,10 @@ from .common.class_folders import first_classes, require_folder_names, split_nam
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes, frame_of
 from .common.paint import attribute_of
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 _PAIRS, _PEOPLE, _LANDMARKS = "pairs.txt", "people.txt", "landmarks.txt"

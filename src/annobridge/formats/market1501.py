@@ -17,9 +17,10 @@ from .common.class_folders import split_name, unique
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes
 from .common.paint import attribute_of
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 LABEL = "market-1501"  # the class whose attributes the names are, as CVAT has it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from ...core.arrays import as_array
 from ...exceptions import Unsupported
 from ..common.export import ExportData, ExportPart
-from ..common.fidelity import KEPT, NOTHING, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity, lost_values
 from ..common.yolo_lines import Task
 from ..common.yolo_text import (
     Lines,
@@ -47,6 +48,7 @@ FIDELITY: Mapping[str, Fidelity] = {
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
         attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, parts=True,
+        same_points=True, boxes_of_points=True,
     ),
 }  # fmt: skip
 
@@ -75,6 +77,24 @@ def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
     (data.folder / "data.yaml").write_text(task_comment(task) + text, "utf-8")
+
+
+def lose_groups(data: ExportData) -> None:
+    """Tell of groups that are no box with its keypoints, which poses have no place for."""
+    lost = 0
+    for labels in data.label_tables():
+        if not labels.num_rows:
+            continue
+        kinds = labels["kind"].to_pylist()
+        keys = list(zip(labels["sample_id"].to_pylist(), groups_of(labels), labels["label"].to_pylist(), strict=True))
+        boxes = {key for kind, key in zip(kinds, keys, strict=True) if kind == "box"}
+        points = Counter(key for kind, key in zip(kinds, keys, strict=True) if kind in _POINTS)
+        pairs = sum(count > 0 and key in boxes for key, count in points.items() if key[1] is not None)
+        lost += (
+            sum(key[1] is not None and kind in FIDELITY["pose"].kinds for kind, key in zip(kinds, keys, strict=True))
+            - 2 * pairs
+        )
+    data.lose(lost_values("group"), lost)
 
 
 def require_splits(data: ExportData) -> None:
