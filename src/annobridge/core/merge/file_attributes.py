@@ -40,7 +40,7 @@ def merged_attributes(
     keys, old = _keys(own_kinds, rows, flat), sent_flat.take(before)
     flat = _typed(keys, flat, old, definitions)
     known = not_null(sent["label_id"])
-    absent = equal(flat.field("value"), _EMPTY) & ~equal(flat.field("value"), pc.struct_field(old, "value"))
+    absent = _is_not_set(keys, flat, definitions) & ~equal(flat.field("value"), pc.struct_field(old, "value"))
     absent |= as_mask(before.is_null()) & known[rows] & _is_nothing(keys, flat, definitions)
     both = pa.concat_arrays([flat.filter(pa.array(~absent)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
     built = attributes.build(np.concatenate([rows[~absent], sent_rows[~said]]), both, theirs.num_rows)
@@ -77,6 +77,8 @@ def _typed(
         kind, name, value, old = text.split("\0")
         told = json.loads(value)
         found = attr_text.from_plain(types[_key(kind, name)], told) if isinstance(told, str) else value
+        if types[_key(kind, name)] == "int":
+            found = _whole(found)
         return old if old and _means(found, value, old) else found
 
     values = map_distinct(pc.binary_join_element_wise(keys, value, pc.fill_null(old, ""), "\0"), parse, pa.string())
@@ -86,12 +88,33 @@ def _typed(
     return pa.StructArray.from_arrays([flat.field("name"), kinds, values], names=["name", "type", "value"])
 
 
+def _whole(text: str) -> str:
+    """A number without a decimal point if nothing is behind it: many formats have one type of numbers only.
+
+    >>> _whole("3.0"), _whole("2.5"), _whole('"3.0"')
+    ('3', '2.5', '"3.0"')
+    """
+    value = json.loads(text)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else text
+
+
 def _means(found: str, value: str, old: str) -> bool:
     """Whether a value of the file is the one that was sent, in another type."""
     numbers = [json.loads(text) for text in (found, old)]
     if all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
         return bool(numbers[0] == numbers[1])
     return attr_text.to_plain(value) == attr_text.to_plain(old) or found == old
+
+
+def _is_not_set(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[str, str], Attribute]) -> Bools:
+    """Which values are empty texts, which tools give to attributes that nobody has set, and which the schema does not know."""
+    choices = {_key(*key) for key, a in definitions.items() if "" in a.values}
+
+    def check(text: str) -> bool:
+        kind, name, value = text.split("\0")
+        return value == _EMPTY and _key(kind, name) not in choices
+
+    return as_mask(map_distinct(pc.binary_join_element_wise(keys, flat.field("value"), "\0"), check, pa.bool_()))
 
 
 def _is_nothing(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[str, str], Attribute]) -> Bools:

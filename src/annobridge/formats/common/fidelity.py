@@ -130,7 +130,7 @@ class Fidelity:
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
         kept = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
-        return Seen(kept, self.holes, self.default_confidence, self.only_class)
+        return Seen(kept, self.holes, self.default_confidence, self.only_class, self.overlaps)
 
     def written(self, labels: pa.Table) -> Seen:
         """What a file can say into which these labels (``LABELS``) were written."""

@@ -101,7 +101,10 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
     """
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
-    tables = [KnownSamples(table) for table in known]
+    first = next(
+        (at for at, table in enumerate(known) if table.num_rows), 0
+    )  # of which numbers of frames are those of names
+    tables = [KnownSamples(table, at == first) for at, table in enumerate(known)]
     columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
     how: list[str | None] = [None] * count
     for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):

@@ -18,6 +18,7 @@ from ..names import composed
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")  # columns of known samples
 BY_NUMBER = "in the dataset, by frame number"  # how an image was found
 IS_VIDEO = re.compile(VIDEO, re.IGNORECASE)
+_FRAME = re.compile(r"frame_\d{6,9}")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
@@ -146,10 +147,12 @@ def closeness(name: str, split: str | None, path: str) -> tuple[bool, int]:
 
 
 class Numbers:
-    """Images by the last number in their names."""
+    """Images by the last number in their names. Where some are called as frames of videos, others have no number."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths: dict[int, list[str]] = defaultdict(list)
+        paths = list(paths)
+        paths = [path for path in paths if _FRAME.fullmatch(stem(path.rpartition("/")[2]))] or paths
         for path in paths:
             if number := _LAST_NUMBER.search(stem(path.rpartition("/")[2])):
                 self._paths[int(number[1])].append(path)
@@ -169,13 +172,13 @@ class Numbers:
 class KnownSamples:
     """The samples of the dataset, by path, name, stem and frame number."""
 
-    def __init__(self, known: pa.Table | None) -> None:
+    def __init__(self, known: pa.Table | None, has_numbers: bool = True) -> None:
         rows = [] if known is None else known.select(KNOWN).to_pylist()
         self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
         self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
         self._names, self._video_names = Names(images), Names(self._videos)
-        self._numbers = Numbers(images)
+        self._numbers = Numbers(images if has_numbers else ())
 
     def find(
         self, name: str, split: str | None, frame: int | None, video: str | None = None
