@@ -153,7 +153,9 @@ class FilesBackend(AnnotationBackend):
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
         seen = self.format.fidelity.written(base)
         schema = LabelSchema.from_dict(receipt.state["schema"])
-        theirs = pa.Table.from_batches(labels_of(source, seen, Expected(schema), Terms({}, {})), ANSWER).combine_chunks()
+        theirs = pa.Table.from_batches(
+            labels_of(source, seen, Expected(schema), Terms({}, {})), ANSWER
+        ).combine_chunks()
         answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
         return Download(answer.labels, there, tuple(source.notes))
 
