@@ -157,8 +157,8 @@ def _known_samples(stores: Stores) -> pa.Table:
 
 
 def _media_folder(uri: str, source: Path) -> Path | None:
-    """Where images inside an archive go: beside the dataset. A dataset in an object store has no such place."""
-    if "://" in uri or source.is_dir():
+    """Where images inside an archive, or inside tables, go: beside the dataset. One in an object store has no such place."""
+    if "://" in uri:
         return None
     place = Path(uri).absolute()
     return place.with_name(f"{place.stem}-media") / source.stem

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from ...exceptions import InvalidSource
+from ...spill import temporary
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
@@ -42,8 +45,10 @@ class Archive:
     Raises ``InvalidSource`` for an archive that is damaged, or holds what no label archive holds.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None, media_folder: Path | None = None) -> None:
         self.path, self.limits = (path := path.absolute()), limits or Limits()
+        self._media_folder = media_folder  # where ``put`` writes
+        self._put = self._put_bytes = 0
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
@@ -62,7 +67,7 @@ class Archive:
     @cached_property
     def names(self) -> list[str]:
         """The names of all files, sorted. Hidden files and what a Mac adds are left out."""
-        return sorted(name for name in (self._members or self._files) if not _is_hidden(name))
+        return sorted(name for name in (self._members or tuple(self._files)) if not _is_hidden(name))
 
     @cached_property
     def by_suffix(self) -> Mapping[str, list[str]]:
@@ -98,7 +103,7 @@ class Archive:
 
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
-        return self._members[name].file_size if self._zip else os.stat(self._files[name]).st_size
+        return self._members[name].file_size if name in self._members else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
         """A file for reading. No more bytes come out of it than its entry says, and than the limits allow."""
@@ -110,7 +115,7 @@ class Archive:
                 f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
-        if self._zip is None:
+        if self._zip is None or name not in self._members:
             return Path(self._files[name]).open("rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
@@ -131,6 +136,50 @@ class Archive:
         for number, line in enumerate(self.text(name).splitlines(), 1):
             if line.strip():
                 yield number, line
+
+    @contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """A file as one on disk that can be read at any place; of what is inside a zip, a temporary copy."""
+        if (path := self.file(name)) is not None:
+            self.open(name).close()
+            yield path
+            return
+        with temporary.folder() as folder:
+            copy = folder / name.rpartition("/")[2]
+            with self.open(name) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            yield copy
+
+    def put(self, name: str, data: bytes) -> None:
+        """Add an image that is inside another file (a table, a tar): it is written to the folder of unpacked images, and is from
+        then on a file of the archive. Raises ``InvalidSource`` for a name that leads out of the folder, and beyond the limits.
+        """
+        if self._media_folder is None:
+            raise InvalidSource(
+                f"The images of {str(self.path)!r} are inside its files; give media_dir= for the folder to unpack them into."
+            )
+        if not is_safe_name(name):
+            raise InvalidSource(
+                f"{str(self.path)!r} has an image with the name {name!r}, which leads out of the archive."
+            )
+        self._put += 1
+        self._put_bytes += len(data)
+        if self._put > self.limits.max_files or self._put_bytes > self.limits.max_bytes:
+            limit = "max_files" if self._put > self.limits.max_files else "max_bytes"
+            raise InvalidSource(
+                f"{str(self.path)!r} holds more images than {limit}={getattr(self.limits, limit):,} allows; raise that limit."
+            )
+        target = self._media_folder / name
+        try:
+            if not target.exists() or target.stat().st_size != len(data) or target.read_bytes() != data:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise InvalidSource(
+                f"The image {name!r} of {str(self.path)!r} cannot be unpacked to {str(target)!r} ({error.strerror}); give "
+                "another folder with media_dir=."
+            ) from None
+        self._files[name] = str(target.absolute())
 
     def where(self, name: str) -> str:
         """How to speak of a file in a message."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core.arrays import as_array, is_rotated
+from ...core.labels import SAMPLES
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
@@ -36,6 +37,7 @@ class ExportPart:
     first: int  # the number of the first item
     items: pa.Table  # ITEMS
     labels: pa.Table
+    columns: pa.Table | None = None  # the dataset's own columns of the samples, a row for each item
 
     def by_item(self) -> Iterator[tuple[int, dict[str, object], pa.Table]]:
         """Number, item and labels, one item after another."""
@@ -52,8 +54,8 @@ class ExportData:
         self.folder, self.notes, self._unit = folder, list[str](), unit
         self._tables, self._numbers = (
             Tables(),
-            list[tuple[int, int, int]](),
-        )  # first item, number of samples and of labels
+            list[tuple[int, int, int, int]](),
+        )  # first item, number of samples, of labels and of other columns
         self._losses: list[pa.Table] = []
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
@@ -70,7 +72,8 @@ class ExportData:
             self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
             self.rotated = self.rotated or bool(is_rotated(part.labels["rotation"]).any())
             self._media.append(media.embedded(part))
-            self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
+            tables = (rows, part.labels, _own_columns(part.samples))
+            self._numbers.append((count, *map(self._tables.add, tables)))  # type: ignore[arg-type]
             count += rows.num_rows
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
         if "video" in all_samples["media_type"].to_pylist():
@@ -114,7 +117,7 @@ class ExportData:
     def losses(self, fidelity: Fidelity) -> list[str]:
         """What this export would lose, a sentence for each field and kind of loss."""
         counts: Counter[tuple[str, str]] = Counter()
-        for _, _, number in self._numbers:
+        for _, _, number, _ in self._numbers:
             labels = self._tables.get(number)
             if labels.num_rows:
                 for name, what, count in fidelity.losses(labels):
@@ -123,12 +126,12 @@ class ExportData:
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
-        for _, _, number in self._numbers:
+        for _, _, number, _ in self._numbers:
             yield self._tables.get(number)
 
     def parts(self) -> Iterator[ExportPart]:
         """The parts, one in memory at a time."""
-        for first, samples_number, labels_number in self._numbers:
+        for first, samples_number, labels_number, columns_number in self._numbers:
             samples, labels = self._tables.get(samples_number), self._tables.get(labels_number)
             items = self.items.slice(first, samples.num_rows)
             at = pc.index_in(labels["sample_id"], value_set=as_array(samples["sample_id"]))
@@ -139,11 +142,11 @@ class ExportData:
             if self._unit == PIXELS and labels.num_rows:
                 local = pc.subtract(labels["item"], first).to_numpy()
                 labels = to_pixels(labels, image_sizes(items)[local])
-            yield ExportPart(first, items, labels)
+            yield ExportPart(first, items, labels, self._tables.get(columns_number))
 
     def media_of(self) -> Iterator[tuple[int, pa.Table, media.Media]]:
         """The samples of each part and what opens their media, with the number of the first item."""
-        for (first, number, _), inside in zip(self._numbers, self._media, strict=True):
+        for (first, number, _, _), inside in zip(self._numbers, self._media, strict=True):
             samples = self._tables.get(number)
             yield first, samples, media.of(samples, inside)
 
@@ -172,6 +175,17 @@ def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: 
                 with target.open("wb") as copy:
                     for piece in media.read_chunks(files, sample_id, place or "", "leave it out of the view"):
                         copy.write(piece)
+
+
+def image_bytes(files: media.Media, sample_id: str, place: str | None) -> bytes:
+    """The file of an image, for formats that have it inside another file. Raises ``InvalidMedia``."""
+    return b"".join(media.read_chunks(files, sample_id, place or "", "leave it out of the view"))
+
+
+def _own_columns(samples: pa.Table) -> pa.Table:
+    """The columns of samples that are of the dataset, and not of annobridge."""
+    names = [name for name in samples.column_names if name not in (*SAMPLES.names, *_SAMPLES) and name[:1] != "_"]
+    return samples.select(names)
 
 
 def _samples(rows: pa.Table) -> pa.Table:

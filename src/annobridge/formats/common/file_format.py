@@ -102,6 +102,10 @@ class FileFormat(ABC):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:  # noqa: B027 - most formats need nothing
         """Look at an export before an image is copied: rename its items, or refuse it. Does nothing by default."""
 
+    def place_images(self, data: ExportData, options: WriteOptions) -> None:
+        """Copy or link the images. A format that has them in files of its own overrides this, and writes them itself."""
+        place_images(data, self.image_folder, options.save_media)
+
     # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
 
     def recognises(self, source: Path) -> bool:
@@ -126,7 +130,7 @@ class FileFormat(ABC):
         report, items, kinds = ReadReport(), Items(), set[str]()
         shapes = Groups(SHAPES)
         try:
-            with Archive(source, options.limits) as archive:
+            with Archive(source, options.limits, context.media_folder) as archive:
                 for table in self.read(archive, items, options, report):
                     kinds.update(pc.unique(table["kind"]).to_pylist())
                     for batch in _conformed(table).to_batches():
@@ -148,6 +152,7 @@ class FileFormat(ABC):
             self.unit,
             report,
             [*report.assumptions, *_assumptions(found, listed), *unread],
+            items.columns(),
         )
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
@@ -158,7 +163,7 @@ class FileFormat(ABC):
             losses = data.losses(self.fidelity_of(data, options))
             if losses and options.strict:
                 raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
-            place_images(data, self.image_folder, options.save_media)
+            self.place_images(data, options)
             self.write_files(data, options)
             return [*losses, *data.notes]
 

@@ -64,12 +64,17 @@ def load(archive: Archive, name: str, report: ReadReport) -> MaskImage | None:
     if archive.size(name) > _MOST:
         report.skip(archive.where(name), "the mask has more bytes than a mask needs")
         return None
+    return decode(archive.read(name), archive.where(name), report)
+
+
+def decode(data: bytes, place: str, report: ReadReport) -> MaskImage | None:
+    """Decode a mask, given its file; what cannot be decoded is skipped."""
     try:
-        with media.open_image(io.BytesIO(archive.read(name))) as image:
+        with media.open_image(io.BytesIO(data)) as image:
             media.decode_pixels(image)
             return _pixels(image)
     except _ERRORS as error:
-        report.skip(archive.where(name), f"the mask cannot be decoded ({type(error).__name__})")
+        report.skip(place, f"the mask cannot be decoded ({type(error).__name__})")
         return None
 
 

@@ -31,8 +31,9 @@ class LabelSource:
 
     def __init__(
         self, items: pa.Table, shapes: Groups, found: Found, fields: Mapping[str, str], unit: str,
-        report: ReadReport, assumptions: Sequence[str],
+        report: ReadReport, assumptions: Sequence[str], columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
+        self._columns = columns  # more of the samples, a row for each item
         self._items, self._shapes, self._found, self._fields = items, shapes, found, fields
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
         self._parts = self._group_by_sample()
@@ -85,6 +86,8 @@ class LabelSource:
         }
         if self._items["split"].null_count < self._items.num_rows:
             columns["split"] = as_array(self._items["split"]).take(index)
+        if self._columns is not None:
+            columns |= {name: as_array(self._columns[name]).take(index) for name in self._columns.column_names}
         return pa.table(columns)
 
     def _labels(self, shapes: pa.Table) -> pa.Table:
