@@ -106,7 +106,7 @@ def test_a_source_without_images_is_refused(tmp_path: Path, make: str) -> None:
     root = tmp_path / "in"
     root.write_text("") if make == "file" else root.mkdir()
     what = (
-        "is not a folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
+        "is not a folder; unpack it, or give the folder of the images, or a zip with images." if make == "file" else "There is no image below"
     )
     assert what in refused(root)
     assert not FolderFormat().recognises(root)

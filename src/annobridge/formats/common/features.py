@@ -7,7 +7,7 @@ at the beginning of ``README.md``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,15 +73,25 @@ def of_yaml(features: Any) -> Features:
 
 def of_folder(archive: Archive, folder: str) -> Features:
     """What the descriptions in a folder of an archive say (``""`` or a name with ``/`` at its end)."""
+
+    def get(name: str) -> bytes | None:
+        name = folder + name
+        return archive.read(name) if name in archive and archive.size(name) <= _MOST else None
+
+    return of_files(get)
+
+
+def of_files(get: Callable[[str], bytes | None]) -> Features:
+    """What the descriptions of a dataset say; ``get`` returns the content of a file by its name, if it is there."""
     found = Features()
-    for name in (f"{folder}{file}" for file in _INFO):
-        if name in archive and archive.size(name) <= _MOST:
-            info = _json(archive.read(name))
+    for name in _INFO:
+        if (text := get(name)) is not None:
+            info = _json(text)
             for part in (info, *(info.values() if isinstance(info, dict) else ())):
                 if isinstance(part, dict) and "features" in part:
                     found |= of_json(part["features"])
-    if (name := f"{folder}README.md") in archive and archive.size(name) <= _MOST:
-        found |= _of_readme(archive.read(name))
+    if (text := get("README.md")) is not None:
+        found |= _of_readme(text)
     return found
 
 
