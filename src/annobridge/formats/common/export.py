@@ -26,7 +26,7 @@ from .fidelity import Fidelity
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
-_IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
+_IMAGES = frozenset({"images", "img", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
 _SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
 
 
@@ -112,6 +112,27 @@ class ExportData:
             self.notes.append(
                 f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
             )
+            self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
+
+    def without_folders(self, replace: Callable[[str], str] = lambda name: name) -> None:
+        """Rename items so that their names have no folders and are unique in their split, for formats that have none.
+
+        ``replace`` changes names first, as for characters that the format cannot have in them.
+        """
+        taken: set[tuple[str | None, str]] = set()
+        names, renamed = [], 0
+        for name, split in zip(self.items["name"].to_pylist(), self.items["split"].to_pylist(), strict=True):
+            flat = replace(name.replace("/", "_"))
+            stem, suffix = os.path.splitext(flat)
+            number = 1
+            while (split, flat) in taken:
+                number += 1
+                flat = f"{stem}_{number}{suffix}"
+            taken.add((split, flat))
+            renamed += flat != name
+            names.append(flat)
+        if renamed:
+            self.notes.append(f"{renamed:,} images were renamed, as the format cannot have their names.")
             self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
     def losses(self, fidelity: Fidelity) -> list[str]:

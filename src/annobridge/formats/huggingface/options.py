@@ -30,5 +30,5 @@ class HuggingFaceWriting(WriteOptions):
     layout: Literal["parquet", "imagefolder"] = Field(
         "parquet", description="tables with the images inside, or folders of images with a metadata file"
     )
-    metadata: Literal["jsonl", "parquet"] = Field("jsonl", description="the metadata file of a folder of images")
+    metadata: Literal["parquet", "jsonl"] = Field("parquet", description="the metadata file of a folder of images")
     shard_bytes: int = Field(500_000_000, gt=0, description="how many bytes of images a file has, about")

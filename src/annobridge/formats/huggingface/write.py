@@ -22,6 +22,7 @@ from .options import HuggingFaceWriting
 _GROUP = 100  # rows of a row group: few, as images are large
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _OWN = frozenset({"image", "objects", "label", "labels", "width", "height", "file_name"})
+_KEYS = {"category": "categories", "score": "confidence", "track_id": "index"}  # of a metadata file
 _VALUES = {pa.bool_(): "bool", pa.int64(): "int64", pa.float64(): "float64", pa.string(): "string"}
 
 
@@ -161,22 +162,31 @@ def write_imagefolder(data: ExportData, options: HuggingFaceWriting) -> None:
 
 def _append_lines(path: Path, rows: pa.Table) -> None:
     with path.open("a", encoding="utf-8") as file:
-        for row in _struct_of_lists(rows).to_pylist():
+        for row in rows.to_pylist():
+            if "objects" in row:
+                # Each object has the keys for which it has a value: pyarrow 26 moves the values of a list that begins with null.
+                row["objects"] = [
+                    {
+                        _KEYS.get(key, key): value
+                        for key, value in entry.items()
+                        if value is not None and key != "rotation"
+                    }
+                    for entry in row["objects"]
+                ]
             file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
 def _struct_of_lists(rows: pa.Table) -> pa.Table:
-    """The rows with objects as a struct of lists, with the keys of ``metadata.jsonl``."""
+    """The rows with objects as a struct of lists, with the keys that ``folder`` reads."""
     if "objects" not in rows.column_names:
         return rows
     lists = as_array(rows["objects"])
     offsets = lists.offsets
-    names = {"category": "categories", "score": "confidence", "track_id": "index"}
     fields = [f.name for f in lists.type.value_type]
     columns = [pa.ListArray.from_arrays(offsets, values) for values in lists.values.flatten()]
     kept = [at for at, name in enumerate(fields) if name != "rotation"]
     struct = pa.StructArray.from_arrays(
-        [columns[at] for at in kept], [names.get(fields[at], fields[at]) for at in kept]
+        [columns[at] for at in kept], [_KEYS.get(fields[at], fields[at]) for at in kept]
     )
     return rows.set_column(rows.column_names.index("objects"), "objects", struct)
 
