@@ -13,8 +13,8 @@ from ..store.media import FileMedia, Media, known_headers, read_header_of, witho
 from .base import Part
 
 __all__ = [
-    "IMAGE_ERRORS", "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image", "read_chunks",
-    "read_header", "read_header_of", "unreadable", "without_secrets",
+    "IMAGE_ERRORS", "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image",
+    "read_chunks", "read_header", "read_header_of", "unreadable", "without_secrets",
 ]  # fmt: skip
 _CHUNK = 1 << 20  # bytes
 

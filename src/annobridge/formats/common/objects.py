@@ -66,8 +66,8 @@ def objects_of_columns(columns: Mapping[str, pa.Array]) -> Objects | None:
     key = _box_key(list(lists))
     if key is None or not _is_list(lists[key].type.value_type):
         return None
-    others = {name: values for name, values in lists.items()
-              if name in CLASSES or name in _SCORES or name in _FLAGS or name in _POLYGONS or name in ("area", "areas")}  # fmt: skip
+    known = {*CLASSES, *_SCORES, *_FLAGS, *_POLYGONS, "area", "areas"}
+    others = {name: values for name, values in lists.items() if name in known}
     return _of_lists({key: lists[key], **others}, key)
 
 
@@ -249,7 +249,7 @@ def shapes_of(
         "item": pa.array(items[owner], pa.int32()),
         "label": labels.take(rows),
         "place": pa.array(list(places), pa.string()).take(pa.array(owner)),
-        **_geometry(columns, values[good], form.relative, sizes[owner], report),
+        **_geometry(columns, values[good], form.relative, sizes[owner]),
         **_other_columns({n: c for n, c in columns.items() if n != key and n not in BOXES and n not in _POLYGONS}),
     }
     return pa.table(found)
@@ -260,9 +260,7 @@ def _skip(where: Bools, objects: Objects, places: Sequence[str], reason: str, re
         report.skip(places[row], reason)
 
 
-def _geometry(
-    columns: Mapping[str, pa.Array], boxes: Floats, relative: bool, sizes: Floats, report: ReadReport
-) -> dict[str, pa.Array]:
+def _geometry(columns: Mapping[str, pa.Array], boxes: Floats, relative: bool, sizes: Floats) -> dict[str, pa.Array]:
     """Kind, box and points: an object with rings is a polygon, any other a box."""
     count = len(boxes)
     box = pa.FixedSizeListArray.from_arrays(pa.array(boxes.ravel()), 4)

@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +13,15 @@ import pyarrow.compute as pc
 
 from ...core import json_columns
 from ...core.arrays import Ints, as_array, as_mask, list_lengths
-from ...core.media import PICTURES
 from ...exceptions import InvalidSource
 from .. import media
-from ..common import mask_images, objects
-from ..common.archive import Archive, is_safe_name
+from ..common import objects
+from ..common.archive import Archive
 from ..common.items import ITEMS, Items, Shapes
+from ..common.mask_images import add_mask
 from ..common.objects import BoxForm, Floats, Objects
 from ..common.report import ReadReport
+from ..common.shard_names import Unpacked, plain_name
 from .options import HuggingFaceReading
 from .shards import Shard, Table, find, opened
 
@@ -30,8 +30,6 @@ _MASKS = re.compile(r"(?i).*(mask|annotation|label|segment|panoptic|instance|tar
 _CLASS_COLUMNS = ("label", "labels")
 _OWN = frozenset({"sample_id", "media_type", "filepath", "width", "height", "frames", "fps", "split", "tags"})
 _COLUMN = re.compile(r"[^_.][^.]*")
-_SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp", b"II*\0": ".tif",
-             b"MM\0*": ".tif"}  # fmt: skip
 
 
 @dataclass
@@ -62,7 +60,7 @@ class TableReader:
 
     def __init__(self, archive: Archive, items: Items, options: HuggingFaceReading, report: ReadReport) -> None:
         self._archive, self._items, self._options, self._report = archive, items, options, report
-        self._taken: dict[str, bytes] = {}  # names of unpacked images, with digests of their content
+        self._unpacked = Unpacked(archive)
         self._left: set[str] = set()
 
     def read(self) -> Iterator[pa.Table]:
@@ -139,7 +137,7 @@ class TableReader:
         given = [batch[name].to_pylist() for name in ("width", "height")] if len(columns.sizes) == 2 else None
         declared: list[tuple[int | None, int | None]] = []
         for n, (path, data) in enumerate(zip(paths, contents, strict=True)):
-            name = _plain_name(path) or f"{first_row + n:08d}"
+            name = plain_name(path) or f"{first_row + n:08d}"
             file, shown = (None, None) if data is None else self._unpack(shard, name, data)
             said = (given[0][n], given[1][n]) if given is not None else (None, None)
             if shown is not None:
@@ -166,28 +164,24 @@ class TableReader:
         for name in columns.masks:
             for n, data in enumerate(_images(batch[name])[1]):
                 if data is not None:
-                    self._add_mask(
-                        shapes, first + n, data, f"{where} row {first_row + n} {name!r}", len(columns.masks) > 1, name
+                    add_mask(
+                        shapes,
+                        first + n,
+                        data,
+                        f"{where} row {first_row + n} {name!r}",
+                        self._options.classes,
+                        self._report,
+                        name if len(columns.masks) > 1 else None,
                     )
         return sizes
 
     def _unpack(self, shard: Shard, name: str, data: bytes) -> tuple[str, tuple[int, int] | None]:
         """Write an image beside the others; returns its name in the archive, and its size."""
-        stem, dot, suffix = name.rpartition(".")
-        if f".{suffix.lower()}" not in PICTURES or not dot:
-            stem, suffix = name, next((s[1:] for head, s in _SUFFIXES.items() if data.startswith(head)), "img")
-        name, number, digest = f"{stem}.{suffix}", 1, blake2b(data, digest_size=16).digest()
-        prefix = f"{shard.split or 'images'}/"
-        while self._taken.get(prefix + name, digest) != digest:
-            number += 1
-            name = f"{stem}_{number}.{suffix}"
-        if prefix + name not in self._taken:
-            self._taken[prefix + name] = digest
-            self._archive.put(prefix + name, data)
+        name = self._unpacked.add(shard.split or "images", name, data)
         try:
-            return prefix + name, media.read_header(io.BytesIO(data)).shown
+            return name, media.read_header(io.BytesIO(data)).shown
         except media.IMAGE_ERRORS:
-            return prefix + name, None
+            return name, None
 
     def _add_classes(
         self,
@@ -221,21 +215,6 @@ class TableReader:
 
     def _names(self, table: Table, path: Sequence[str]) -> Sequence[str] | None:
         return self._options.classes or table.features.names.get(tuple(path))
-
-    def _add_mask(self, shapes: Shapes, item: int, data: bytes, place: str, several: bool, column: str) -> None:
-        mask = mask_images.decode(data, place, self._report)
-        if mask is None:
-            return
-        values = mask.numbers if mask.numbers is not None else mask.values
-        if len(np.unique(values)) > 1024:
-            self._report.skip(place, "it has more than 1,024 values, so it is no mask of classes")
-            return
-        names = self._options.classes
-        for value, _, found in mask_images.regions(values):
-            if value == 0:
-                continue
-            label = f"#{value:06x}" if mask.numbers is None else names[value] if value < len(names) else str(value)
-            shapes.add(item, "mask", label, {"column": column} if several else None, mask=found, place=place)
 
     def _objects(self, done: Sequence[_Read]) -> Iterator[tuple[_Read, Ints, Objects, Mapping[str, Sequence[str]]]]:
         """The objects of all tables, some rows at a time: file, numbers of the rows, objects, names of classes."""
@@ -281,13 +260,3 @@ def _images(column: pa.Array) -> tuple[list[str | None], list[bytes | None]]:
     values = column.to_pylist()
     is_text = pa.types.is_string(column.type)
     return [v if is_text else None for v in values], [None if is_text else v for v in values]
-
-
-def _plain_name(path: str | None) -> str | None:
-    """The path of an image as a name that stays in its folder; of an absolute one, its last part."""
-    if not path:
-        return None
-    path = path.replace("\\", "/")
-    name = path if is_safe_name(path) else path.rpartition("/")[2]
-    name = "/".join(part for part in name.split("/") if part not in ("", "."))
-    return name if is_safe_name(name) and not name.startswith(".") and len(name) < 1024 else None

@@ -16,10 +16,8 @@ from ...exceptions import InvalidSource
 from ..common import features
 from ..common.archive import Archive
 from ..common.features import Features
+from ..common.shard_names import SPLITS, split_of
 
-_SHARD = re.compile(r"(?P<split>.*?)[-_.]?(\d{1,6})([-_]of[-_](\d{1,6}))?")
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"})
-_NO_SPLITS = frozenset({"", "data", "dataset", "default", "part", "shard"})
 _METADATA = "metadata.parquet"  # of a folder of images
 _SMALL = 1 << 26  # bytes of a file in a zip that is unpacked to look at it
 _STRUCT = {"bytes", "path"}  # the members of an image
@@ -35,9 +33,7 @@ class Shard:
 
 def find(archive: Archive) -> list[Shard]:
     """The files of all tables, in their order."""
-    parquets = [
-        Shard(name, _split_of(name)) for name in archive.by_suffix.get(".parquet", ()) if not _is_metadata(name)
-    ]
+    parquets = [Shard(name, split_of(name)) for name in archive.by_suffix.get(".parquet", ()) if not _is_metadata(name)]
     folders = sorted({name.rpartition("/")[0] for name in archive.by_suffix.get(".arrow", ())})
     return parquets + [shard for folder in folders for shard in _saved(archive, folder)]
 
@@ -50,7 +46,10 @@ def _saved(archive: Archive, folder: str) -> Iterator[Shard]:
     """The files of a folder that ``save_to_disk`` wrote, or of the cache of ``datasets``."""
     prefix = f"{folder}/" if folder else ""
     parent, _, base = folder.rpartition("/")
-    is_split = f"{parent}/dataset_dict.json".lstrip("/") in archive or base in _SPLITS
+    splits = f"{parent}/dataset_dict.json".lstrip("/")
+    is_split = splits in archive or base in SPLITS
+    if splits in archive:
+        archive.open(splits).close()  # it is known by its name
     state = f"{prefix}state.json"
     if state in archive:
         try:
@@ -69,22 +68,7 @@ def _saved(archive: Archive, folder: str) -> Iterator[Shard]:
         return
     for name in archive.by_suffix[".arrow"]:
         if name.rpartition("/")[0] == folder and not name.rpartition("/")[2].startswith("cache-"):
-            yield Shard(name, base if is_split else _split_of(name))
-
-
-def _split_of(name: str) -> str | None:
-    """The split that the name of a file says, as ``data/train-00000-of-00002.parquet``; ``None`` if it says none.
-
-    >>> [_split_of(name) for name in ("data/val-00000-of-00001.parquet", "default/test/0000.parquet", "data/0.parquet", "all.parquet")]
-    ['val', 'test', None, None]
-    """
-    *folders, base = name.split("/")
-    stem = base.rpartition(".")[0]
-    if (numbered := _SHARD.fullmatch(stem)) and numbered["split"].lower() not in _NO_SPLITS:
-        return numbered["split"].rpartition("-")[2] if numbered[4] is None else numbered["split"]
-    if (last := re.split(r"[-_.]", stem)[-1]).lower() in _SPLITS:
-        return last
-    return next((folder for folder in reversed(folders) if folder.lower() in _SPLITS), None)
+            yield Shard(name, base if is_split else split_of(name))
 
 
 def holds_images(archive: Archive, name: str) -> bool:

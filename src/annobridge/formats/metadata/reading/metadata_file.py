@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Parse = Callable[[str], Any]
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Line]]:
-    """The rows with their numbers, from 1; of CSV, the number is that of the line at which the row ends. Raises ``InvalidSource``."""
+    """The rows with their numbers, from 1; of CSV, that of the line at which the row ends. Raises ``InvalidSource``."""
     if path.suffix == ".csv":
         return _read_csv(path)
     return _read_parquet(path) if path.suffix == ".parquet" else read_lines(path)
@@ -35,18 +36,18 @@ def read_rows(path: Path) -> Iterator[tuple[int, Line]]:
 
 def features_of(path: Path) -> Features:
     """What a metadata file, and descriptions in its folder and the one above, say of the columns."""
-
-    def get(name: str) -> bytes | None:
-        file = folder / name
-        return file.read_bytes() if file.is_file() and file.stat().st_size <= _MOST else None
-
     found = Features()
     for folder in (path.parent.parent, path.parent):
-        found |= features.of_files(get)
+        found |= features.of_files(partial(_description, folder))
     if path.suffix == ".parquet":
         with _opened(path) as file:
             found |= features.of_schema(file.schema_arrow)
     return found
+
+
+def _description(folder: Path, name: str) -> bytes | None:
+    file = folder / name
+    return file.read_bytes() if file.is_file() and file.stat().st_size <= _MOST else None
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, Line]]:
