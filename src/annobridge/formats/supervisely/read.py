@@ -12,7 +12,7 @@ from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.items import Items, Shapes
 from ..common.report import ReadReport
-from .geometry import Wrong, as_list, bitmap, cuboid, graph, hashable, nodes, rectangle
+from .geometry import Wrong, as_list, bitmap, cuboid, graph, hashable, nodes, positions, rectangle
 
 CLASS_TAG = "class"  # the tag that an export gives to images
 Row = Mapping[str, Any]
