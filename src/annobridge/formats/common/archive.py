@@ -48,7 +48,10 @@ class Archive:
     def __init__(self, path: Path, limits: Limits | None = None, media_folder: Path | None = None) -> None:
         self.path, self.limits = (path := path.absolute()), limits or Limits()
         self._media_folder = media_folder  # where ``put`` writes
+        self._media_folder_text = str(media_folder.absolute()) if media_folder is not None else ""
         self._put = self._put_bytes = 0
+        self._made: set[str] = set()  # folders
+        self.sizes: dict[str, tuple[int, int]] = {}  # of images that were put, as they are shown
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
@@ -150,9 +153,10 @@ class Archive:
                 shutil.copyfileobj(source, target, 1 << 20)
             yield copy
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes, size: tuple[int, int] | None = None) -> None:
         """Add an image that is inside another file (a table, a tar): it is written to the folder of unpacked images, and is from
-        then on a file of the archive. Raises ``InvalidSource`` for a name that leads out of the folder, and beyond the limits.
+        then on a file of the archive. ``size`` is (width, height) as it is shown, where it is known. Raises ``InvalidSource`` for a
+        name that leads out of the folder, and beyond the limits.
         """
         if self._media_folder is None:
             raise InvalidSource(
@@ -169,17 +173,20 @@ class Archive:
             raise InvalidSource(
                 f"{str(self.path)!r} holds more images than {limit}={getattr(self.limits, limit):,} allows; raise that limit."
             )
-        target = self._media_folder / name
+        target = os.path.join(self._media_folder_text, name)
         try:
-            if not target.exists() or target.stat().st_size != len(data) or target.read_bytes() != data:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+            if (folder := os.path.dirname(target)) not in self._made:
+                os.makedirs(folder, exist_ok=True)
+                self._made.add(folder)
+            _write(target, data)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise InvalidSource(
-                f"The image {name!r} of {str(self.path)!r} cannot be unpacked to {str(target)!r} ({error.strerror}); give "
+                f"The image {name!r} of {str(self.path)!r} cannot be unpacked to {target!r} ({error.strerror}); give "
                 "another folder with media_dir=."
             ) from None
-        self._files[name] = str(target.absolute())
+        self._files[name] = target
+        if size is not None:
+            self.sizes[name] = size
 
     def where(self, name: str) -> str:
         """How to speak of a file in a message."""
@@ -261,6 +268,23 @@ class _Translated:
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
             raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file, unless it is there with that content."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except FileExistsError:
+        there = Path(path)
+        if there.stat().st_size != len(data) or there.read_bytes() != data:
+            there.write_bytes(data)
+        return
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(file, data[written:] if written else data)
+    finally:
+        os.close(file)
 
 
 def is_safe_name(name: str) -> bool:

@@ -148,7 +148,7 @@ def resolve(
     here = _Known(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
         if (member := file if file in archive else inside.find(name, split)) is not None:
-            found.paths[at] = _on_disk(archive, member, context)
+            found.paths[at], found.sizes[at] = _on_disk(archive, member, context), archive.sizes.get(member)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
             found.paths[at] = beside[base]

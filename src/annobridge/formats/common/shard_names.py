@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from hashlib import blake2b
 
 from ...core.media import PICTURES
+from .. import media
 from .archive import Archive, is_safe_name
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"})
@@ -52,8 +54,10 @@ class Unpacked:
         self._archive = archive
         self._taken: dict[str, bytes] = {}  # names with digests of the content
 
-    def add(self, folder: str, name: str, data: bytes) -> str:
-        """Write an image; returns its name in the archive. Of two with one name and other content, the second gets a number."""
+    def add(self, folder: str, name: str, data: bytes) -> tuple[str, tuple[int, int] | None]:
+        """Write an image; returns its name in the archive, and its size if it is one. Of two with one name and other content, the
+        second gets a number.
+        """
         stem, dot, suffix = name.rpartition(".")
         if f".{suffix.lower()}" not in PICTURES or not dot:
             stem, suffix = name, next((suffix for head, suffix in _HEADS.items() if data.startswith(head)), "img")
@@ -63,5 +67,12 @@ class Unpacked:
             name = f"{folder}/{stem}_{number}.{suffix}"
         if name not in self._taken:
             self._taken[name] = digest
-            self._archive.put(name, data)
-        return name
+            self._archive.put(name, data, _size(data))
+        return name, self._archive.sizes.get(name)
+
+
+def _size(data: bytes) -> tuple[int, int] | None:
+    try:
+        return media.read_header(io.BytesIO(data)).shown
+    except media.IMAGE_ERRORS:
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ import pyarrow.compute as pc
 from ...core import json_columns
 from ...core.arrays import Ints, as_array, as_mask, list_lengths
 from ...exceptions import InvalidSource
-from .. import media
 from ..common import objects
 from ..common.archive import Archive
 from ..common.items import ITEMS, Items, Shapes
@@ -138,7 +136,7 @@ class TableReader:
         declared: list[tuple[int | None, int | None]] = []
         for n, (path, data) in enumerate(zip(paths, contents, strict=True)):
             name = plain_name(path) or f"{first_row + n:08d}"
-            file, shown = (None, None) if data is None else self._unpack(shard, name, data)
+            file, shown = (None, None) if data is None else self._unpacked.add(shard.split or "images", name, data)
             said = (given[0][n], given[1][n]) if given is not None else (None, None)
             if shown is not None:
                 said = (None, None) if said in (shown, shown[::-1]) else said  # as shown, or as stored
@@ -174,14 +172,6 @@ class TableReader:
                         name if len(columns.masks) > 1 else None,
                     )
         return sizes
-
-    def _unpack(self, shard: Shard, name: str, data: bytes) -> tuple[str, tuple[int, int] | None]:
-        """Write an image beside the others; returns its name in the archive, and its size."""
-        name = self._unpacked.add(shard.split or "images", name, data)
-        try:
-            return name, media.read_header(io.BytesIO(data)).shown
-        except media.IMAGE_ERRORS:
-            return name, None
 
     def _add_classes(
         self,

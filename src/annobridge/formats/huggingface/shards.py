@@ -89,7 +89,7 @@ class Table:
 
     def __init__(self, path: Path, where: str, features_: Features) -> None:
         self._path, self._where = path, where
-        self._parquet = parquet.ParquetFile(path, memory_map=True) if path.suffix == ".parquet" else None
+        self._parquet = parquet.ParquetFile(path) if path.suffix == ".parquet" else None
         if self._parquet is not None:
             self.schema = self._parquet.schema_arrow
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections import Counter
@@ -16,7 +15,6 @@ import pyarrow as pa
 from ...core.media import PICTURES
 from ...exceptions import InvalidSource
 from ...spill.tables import Tables
-from .. import media
 from ..common import objects
 from ..common.archive import Archive
 from ..common.items import ITEMS, Items, Shapes
@@ -121,11 +119,7 @@ class Reader:
         file, shown = None, None
         if image is not None:
             data = parts.pop(image)
-            file = self._unpacked.add(split or "images", name, data)
-            try:
-                shown = media.read_header(io.BytesIO(data)).shown
-            except media.IMAGE_ERRORS:
-                shown = None
+            file, shown = self._unpacked.add(split or "images", name, data)
         if shown is not None and (width, height) in (shown, shown[::-1]):
             width, height = None, None  # as shown, or as stored
         self._sizes.append(np.array([(width, height) if width else shown or (np.nan, np.nan)], float))
