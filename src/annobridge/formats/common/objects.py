@@ -223,6 +223,7 @@ def shapes_of(
     for row in objects.uneven.tolist():
         report.skip(places[row], "the lists of its objects differ in length")
     values, good, corners = boxes_of(objects)
+    values = values.copy()  # Arrow's own memory cannot be written to
     _skip(~good, objects, places, "its box is not four numbers", report)
     if form.corners if corners is None else corners:
         values[:, 2:] -= values[:, :2]

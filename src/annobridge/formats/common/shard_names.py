@@ -29,9 +29,10 @@ def split_of(name: str) -> str | None:
     stem = base.partition(".")[0]
     numbered = _NUMBERED.fullmatch(stem)
     stem = numbered["stem"] if numbered else stem
-    if (last := re.split(r"[-_]", stem)[-1]).lower() in SPLITS:
+    of = bool(numbered and numbered["of"])  # then the split is all of it, unless a name is before it
+    if (last := re.split("-" if of else "[-_]", stem)[-1]).lower() in SPLITS:
         return last
-    if numbered and numbered["of"] and stem.lower() not in _NO_SPLITS:
+    if of and stem.lower() not in _NO_SPLITS:
         return stem
     return next((folder for folder in reversed(folders) if folder.lower() in SPLITS), None)
 

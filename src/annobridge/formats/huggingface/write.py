@@ -212,7 +212,11 @@ def _file_split(split: str | None, data: ExportData) -> str:
     """A split as the name of a file may have it: ``data`` for none, as then all is one split."""
     if split is None:
         return "data" if data.splits == [None] else "default"
-    return re.sub(r"[^\w.]+", "_", split)
+    name = re.sub(r"[^\w.]+", "_", split)
+    note = f"The split {split!r} is written as {name!r}, as the name of a file says it."
+    if name != split and note not in data.notes:
+        data.notes.append(note)
+    return name
 
 
 def _feature(kind: pa.DataType) -> Any:
