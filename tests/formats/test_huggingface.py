@@ -302,12 +302,7 @@ def dataset(folder: Path) -> ab.Dataset:
             "lines": [Polyline("road", [[[0.1, 0.1], [0.5, 0.6]]])],
             "masks": [Detection("bus è", mask=inside)],
             "people": [Skeleton("person", [[0.1, 0.2], [math.nan] * 2, [0.5, 0.4]], [2, 0, 1])],
-            "cuboids": [
-                Cuboid(
-                    "car",
-                    [[0.1, 0.2], [0.1, 0.6], [0.4, 0.2], [0.4, 0.6], [0.5, 0.1], [0.5, 0.5], [0.2, 0.1], [0.2, 0.5]],
-                )
-            ],
+            "cuboids": [Cuboid("car", corners)],
             "scene": Classification("day"),
         }
         samples.append(

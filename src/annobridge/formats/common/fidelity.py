@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,6 +13,7 @@ from ...core import attributes
 from ...core.arrays import as_array, is_rotated
 from ...core.labels import KIND_TYPES
 from .paint import has_holes
+from .rings import with_holes
 
 KEPT = "kept"  # a kind that is written as it is
 
@@ -64,12 +66,19 @@ class Fidelity:
         if not self.holes and kind == "polygon":
             yield f"polygons have holes, which are {self.without_holes}", _count_holes(rows["points"])
         if not self.parts and kind in ("polygon", "polyline"):
-            parts = pc.greater(pc.list_value_length(rows["points"]), 1)
-            yield "labels of several parts become several labels", pc.sum(parts).as_py() or 0
+            yield "labels of several parts become several labels", _count_parts(rows["points"], kind, self.holes)
         if self.attributes is not None:
             for lost in sorted(attributes.names(rows["attributes"]) - self.attributes):
                 values = as_array(attributes.values(rows["attributes"], lost))
                 yield f"values of the attribute {lost!r} are lost", len(values) - values.null_count
+
+
+def _count_parts(points: pa.ChunkedArray, kind: str, holes: bool) -> int:
+    """How many labels have several parts; of polygons, holes that are kept do not count."""
+    several = as_array(points.filter(pc.greater(pc.list_value_length(points), 1)))
+    if kind != "polygon" or not holes:
+        return len(several)
+    return sum(len(with_holes([np.array(ring) for ring in parts])) > 1 for parts in several.to_pylist())
 
 
 def _count_holes(points: pa.ChunkedArray) -> int:

@@ -71,7 +71,17 @@ def members(archive: Archive, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose extended headers, which tarfile reads as a whole, are small."""
+    """A member whose extended headers, which tarfile reads as a whole, are small.
+
+    A damaged header is an error: tarfile takes it for the end of the archive, and the members behind it would be lost.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:  # type: ignore[override]
+        try:
+            return super().frombuf(buf, encoding, errors)  # type: ignore[return-value]
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise tarfile.ReadError(f"a header is damaged: {error}") from None
 
     def _proc_member(self, tar: tarfile.TarFile) -> Self:
         if self.size < 0 or (self.type in _EXTENDED and self.size > _HEADER):

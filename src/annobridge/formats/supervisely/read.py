@@ -118,7 +118,7 @@ class Reader:
                 return {"kind": "mask", "mask": bitmap(entry["bitmap"], size)}
             if kind in ("cuboid", "cuboid_2d"):
                 return {"kind": "cuboid", "points": [cuboid(entry)]}
-        except (LookupError, TypeError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError):
             self._report.skip(place, f"its geometry {kind!r} is not complete")
         except Wrong as wrong:
             self._report.skip(place, str(wrong))
