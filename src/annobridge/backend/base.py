@@ -224,5 +224,19 @@ class AnnotationBackend(ABC):
         """The URL of the page where people work on this task, which exists; ``None`` if there is none."""
         return None
 
+    @classmethod
+    def file_names(cls, receipt: Receipt) -> Mapping[str, str]:  # noqa: ARG003
+        """The sample of each file of a task, by the name that the file has in the tool, where that is not its own. Archives that
+        the tool exports have these names. Asks nobody.
+        """
+        return {}
+
+    @classmethod
+    def reads_path(cls, options: Mapping[str, Any], format_name: str | None) -> bool:  # noqa: ARG003
+        """Whether a load of a run with these options, with ``path=`` and perhaps ``format=``, is the backend's: these are options
+        of it then. By default, the file is read by its format, and the backend is not asked.
+        """
+        return False
+
     def close(self) -> None:  # noqa: B027
         """Close connections."""

@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -25,6 +26,9 @@ from ...spill import temporary
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
+_UNPACKING = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
 _GIB = 1 << 30
 
@@ -45,9 +49,11 @@ class Archive:
     Raises ``InvalidSource`` for an archive that is damaged, or holds what no label archive holds.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None, media_folder: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, limits: Limits | None = None, media_folder: Path | None = None, unpacks: bool = True
+    ) -> None:
         self.path, self.limits = (path := path.absolute()), limits or Limits()
-        self._media_folder = media_folder  # where ``put`` writes
+        self._media_folder, self._unpacks = media_folder, unpacks  # where ``put`` writes, if it does
         self._media_folder_text = str(media_folder.absolute()) if media_folder is not None else ""
         self._put = self._put_bytes = 0
         self._made: set[str] = set()  # folders
@@ -60,6 +66,8 @@ class Archive:
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
+        elif _begins_as_zip(path):
+            raise InvalidSource(f"{str(path)!r} is the beginning of a zip; its end is missing. Download it again.")
         else:
             self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
@@ -158,6 +166,10 @@ class Archive:
         then on a file of the archive. ``size`` is (width, height) as it is shown, where it is known. Raises ``InvalidSource`` for a
         name that leads out of the folder, and beyond the limits.
         """
+        if size is not None:
+            self.sizes[name] = size
+        if not self._unpacks:
+            return
         if self._media_folder is None:
             raise InvalidSource(
                 f"The images of {str(self.path)!r} are inside its files; give media_dir= for the folder to unpack them into."
@@ -185,8 +197,6 @@ class Archive:
                 "another folder with media_dir=."
             ) from None
         self._files[name] = target
-        if size is not None:
-            self.sizes[name] = size
 
     def where(self, name: str) -> str:
         """How to speak of a file in a message."""
@@ -266,7 +276,7 @@ class _Translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
+        if isinstance(error, _UNPACKING):
             raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
 
 
@@ -296,6 +306,14 @@ def is_safe_name(name: str) -> bool:
     if not name or "\\" in name or "\0" in name or name.startswith("/") or name[1:2] == ":":
         return False
     return ".." not in name.split("/")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4" or path.suffix.lower() == ".zip"
+    except OSError as error:
+        raise InvalidSource(f"{str(path)!r} cannot be read ({error.strerror}); correct the path.") from None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:

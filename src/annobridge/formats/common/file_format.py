@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -21,8 +21,8 @@ from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
 from .export import ExportData, place_images
-from .fidelity import Fidelity
-from .images import Context, Found, image_names, resolve
+from .fidelity import Fidelity, Loss
+from .images import Context, Found, image_names, resolve, resolve_known
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
@@ -72,6 +72,9 @@ class FileFormat(ABC):
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
+    has_images_inside: ClassVar[bool] = (
+        False  # whether images are inside the label files; then ``place_images`` is overridden
+    )
 
     @abstractmethod
     def detect(self, archive: Archive) -> str | None:
@@ -127,15 +130,40 @@ class FileFormat(ABC):
         context = context or Context()
         if options.media_dir is not None:
             context = Context(context.known, options.media_dir)
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, context.media_folder),
+            lambda archive, items: self._images(archive, items, options, context),
+        )
+
+    def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
+        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        in the source are not looked at.
+        """
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, unpacks=False),
+            lambda _, items: (resolve_known(items.table(), known), items.table()),
+        )
+
+    def _open(
+        self,
+        source: Path,
+        options: ReadOptions,
+        archive_of: Callable[[Path], Archive],
+        find_images: Callable[[Archive, Items], tuple[Found, pa.Table]],
+    ) -> LabelSource:
         report, items, kinds = ReadReport(), Items(), set[str]()
         shapes = Groups(SHAPES)
         try:
-            with Archive(source, options.limits, context.media_folder) as archive:
+            with archive_of(source) as archive:
                 for table in self.read(archive, items, options, report):
                     kinds.update(pc.unique(table["kind"]).to_pylist())
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
-                found, listed = self._images(archive, items, options, context)
+                found, listed = find_images(archive, items)
                 unread = _unread(archive)
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
@@ -144,28 +172,38 @@ class FileFormat(ABC):
             raise
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(sorted(kinds), name)
-        return LabelSource(
-            listed,
-            shapes,
-            found,
-            fields,
-            self.unit,
-            report,
-            [*report.assumptions, *_assumptions(found, listed), *unread],
-            items.columns(),
-        )
+        notes = [*report.assumptions, *_assumptions(found, listed), *unread]
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, items.columns())
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
         with ExportData(parts, folder, self.unit, options.classes) as data:
-            self.prepare(data, options)
-            losses = data.losses(self.fidelity_of(data, options))
+            losses = self._losses(data, options)
             if losses and options.strict:
-                raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
+                raise self._refused(losses)
             self.place_images(data, options)
             self.write_files(data, options)
-            return [*losses, *data.notes]
+            more = [loss for loss in data.lost if loss not in losses]
+            if more and options.strict:
+                raise self._refused(more)
+            return [*map(str, [*losses, *more]), *data.notes]
+
+    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
+
+        ``folder`` is where ``write`` would write.
+        """
+        assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
+        with ExportData(parts, folder, self.unit, options.classes) as data:
+            return self._losses(data, options)
+
+    def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
+        self.prepare(data, options)
+        return data.losses(self.fidelity_of(data, options))
+
+    def _refused(self, losses: Iterable[Loss]) -> Unsupported:
+        return Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", list(map(str, losses)))
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""

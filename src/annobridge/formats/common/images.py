@@ -167,6 +167,24 @@ def resolve(
     return found
 
 
+def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
+    """Find the sample of each item (``ITEMS``) among samples that are known (each table as in ``Context``). The first table that has
+    it counts.
+    """
+    count = items.num_rows
+    found = Found([None] * count, [None] * count, [None] * count, [None] * count)
+    tables = [_Known(table) for table in known]
+    columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
+    for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
+        if (row := next(filter(None, (here.find(name, split, frame, video) for here in tables)), None)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
+            _count(found, how)
+        elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at] = upload
+            _count(found, "by the name that they had before they were uploaded")
+    return found
+
+
 def _find_uploads(
     found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
     archive: Archive, context: Context,

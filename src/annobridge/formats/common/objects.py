@@ -9,9 +9,10 @@ have them. Such a column is a list of structs, or a struct of lists; which of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,6 +20,8 @@ import pyarrow.compute as pc
 
 from ...core import attributes, json_columns
 from ...core.arrays import Bools, Ints, as_array, as_mask, list_lengths
+from ...core.labels import ATTRIBUTE
+from ...core.rows import attribute
 from .report import ReadReport
 
 Floats = npt.NDArray[np.float64]
@@ -323,7 +326,11 @@ def _other_columns(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
             continue
         numbers = _floats(column)
         given = numbers[~np.isnan(numbers)]
-        if name in _SCORES and "confidence" not in found and given.size and ((given >= 0) & (given <= 1)).all():
+        if name == "attributes" and pa.types.is_string(column.type):
+            for row, one in _json_attributes(column):
+                rows.append(np.array([row]))
+                values.append(pa.array([one], ATTRIBUTE))
+        elif name in _SCORES and "confidence" not in found and given.size and ((given >= 0) & (given <= 1)).all():
             found["confidence"] = pa.array(numbers, mask=np.isnan(numbers))
         elif name in _TRACKS and "index" not in found and pa.types.is_integer(column.type) and _fits(given):
             found["index"] = column.cast(pa.int32())
@@ -341,6 +348,17 @@ def _other_columns(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         size = len(next(iter(columns.values())))
         found["attributes"] = attributes.build(np.concatenate(rows), pa.concat_arrays(values), size)
     return found
+
+
+def _json_attributes(texts: pa.Array) -> Iterator[tuple[int, dict[str, str]]]:
+    """The attributes in texts that are JSON objects: row and attribute."""
+    for row, text in enumerate(texts.to_pylist()):
+        try:
+            found = msgspec.json.decode(text) if text else None
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield from ((row, attribute(name, value)) for name, value in found.items() if value is not None)
 
 
 def _fits(numbers: Floats) -> bool:

@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from ...exceptions import InvalidOption
 from ..common.archive import Archive
 from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
-from ..common.object_table import BOXED, OUTLINED
+from ..common.object_table import BOXED, OF_OBJECTS, OUTLINED
 from ..common.report import ReadReport
 from .options import HuggingFaceReading, HuggingFaceWriting
 from .read import TableReader
@@ -23,7 +24,7 @@ _LOOKED_AT = 3  # files of tables
 _IN_FOLDERS = Fidelity(
     kinds={"box": KEPT, "classification": KEPT, "polygon": "written as the boxes around them",
            **dict.fromkeys(OUTLINED, "written as the boxes around them"), **BOXED},
-    attributes=None, confidence=True, tracks=True, splits=True, parts=True,
+    attributes=None, confidence=True, tracks=True, splits=True, parts=True, only=OF_OBJECTS,
 )  # fmt: skip
 
 
@@ -35,8 +36,9 @@ class HuggingFaceFormat(FileFormat):
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"box": KEPT, "polygon": KEPT, "classification": KEPT, **OUTLINED, **BOXED},
         attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True,
-        notes=("Attributes of lists, or of several types, are written as text.",),
+        only=OF_OBJECTS, notes=("Attributes of lists, or of several types, are JSON text in one column.",),
     )  # fmt: skip
+    has_images_inside: ClassVar[bool] = True
     reading: ClassVar[type[ReadOptions]] = HuggingFaceReading
     writing: ClassVar[type[WriteOptions] | None] = HuggingFaceWriting
 
@@ -75,6 +77,8 @@ class HuggingFaceFormat(FileFormat):
         assert isinstance(options, HuggingFaceWriting)  # noqa: S101 - the options of this format
         if options.layout == "imagefolder":
             super().place_images(data, options)
+        elif options.save_media == "link":
+            raise InvalidOption("Tables have the images inside, which cannot be links; give save_media=True or False.")
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write the tables, or the metadata files."""

@@ -52,7 +52,7 @@ class TableWriter:
         if self._classes is not None:
             found[self._classes] = self._image_classes(part)
         if self._has_objects:
-            found["objects"] = object_lists(part, self.objects, names)
+            found["objects"] = object_lists(self.data, part, self.objects, names)
         return pa.table(found)
 
     def _image_classes(self, part: ExportPart) -> pa.Array:
@@ -119,19 +119,35 @@ class _Shards:
         self._paths: list[Path] = []
         self._bytes = 0
         self._schema: pa.Schema | None = None
+        self._waiting: list[pa.Table] = []  # rows of a group that is not full
 
     def write(self, table: pa.Table) -> None:
+        """Take rows; groups are full, however the rows come, so that the file is always the same."""
         self._schema = self._schema or table.schema
+        self._waiting.append(table.cast(self._schema))
+        while sum(map(len, self._waiting)) >= _GROUP:
+            rows = pa.concat_tables(self._waiting)
+            self._waiting = [rows.slice(_GROUP)]
+            self._write(rows.slice(0, _GROUP))
+
+    def _write(self, table: pa.Table) -> None:
         if self._writer is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._paths.append(self._folder / f"{self._key}-{len(self._paths):05d}.part")
             self._writer = parquet.ParquetWriter(self._paths[-1], self._schema)
-        self._writer.write_table(table.cast(self._schema), _GROUP)
+        self._writer.write_table(table.combine_chunks(), _GROUP)
         self._bytes += table.nbytes
         if self._bytes >= self._most:
-            self.close()
+            self._finish()
 
     def close(self) -> None:
+        """Write what is left."""
+        if rows := sum(map(len, self._waiting)):
+            self._write(pa.concat_tables(self._waiting).slice(0, rows))
+        self._waiting = []
+        self._finish()
+
+    def _finish(self) -> None:
         if self._writer is not None:
             self._writer.close()
         self._writer, self._bytes = None, 0

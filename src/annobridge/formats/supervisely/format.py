@@ -13,13 +13,13 @@ import pyarrow as pa
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.images import image_names
 from ..common.items import Items, Shapes
+from ..common.painter import size_of
 from ..common.report import ReadReport
-from ..common.voc_write import size_of
-from .read import CLASS_TAG, Reader
+from .read import CLASS_TAG, NAME, Reader
 from .write import SHAPES, Meta
 
 _ANNOTATION = re.compile(r"(?P<dataset>(?:.*/)?[^/]+)/ann/(?P<image>[^/]+)\.json")
@@ -36,11 +36,11 @@ class SuperviselyFormat(FileFormat):
         kinds={"box": KEPT, "polygon": KEPT, "polyline": KEPT, "mask": KEPT, "skeleton": KEPT, "cuboid": KEPT,
                "classification": KEPT, "segmentation": "written as masks", "ellipse": "painted as masks",
                "keypoints": "written as skeletons"},
-        attributes=None, rotation=True, confidence=True, holes=True, visibility=True, splits=True, decimals=0,
+        attributes=None, rotation=True, confidence=True, tracks=True, holes=True, visibility=True, splits=True, decimals=0,
+        only={name: frozenset(SHAPES) for name in ("attributes", "confidence", "tracks")},
         notes=(
             "Positions are rounded to whole pixels.",
             "Missing points of skeletons are left out, and come back as missing.",
-            "Attributes of lists are written as text.",
         ),
     )  # fmt: skip
 
@@ -92,13 +92,14 @@ class SuperviselyFormat(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Images have no folders."""
+        self._names = data.items["name"].to_pylist()
         data.without_folders()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write ``meta.json``, and a file for each image."""
         meta = Meta(data)
         for part in data.parts():
-            for _, item, labels in part.by_item():
+            for number, item, labels in part.by_item():
                 rows = labels.to_pylist()
                 found: dict[str, Any] = {"description": "", "size": dict(zip(("width", "height"), size_of(item), strict=True)),
                          "tags": [], "objects": []}  # fmt: skip
@@ -107,7 +108,11 @@ class SuperviselyFormat(FileFormat):
                         found["tags"].append({"name": CLASS_TAG, "value": row["label"]})
                         meta.add_class(row["label"])
                     elif row["kind"] in SHAPES and row["label"] is not None:
-                        found["objects"] += meta.objects(row, size_of(item))
+                        objects = list(meta.objects(row, size_of(item)))
+                        data.lose(NOTHING, not objects)
+                        found["objects"] += objects
+                if self._names[number] != item["name"]:
+                    found[NAME] = self._names[number]
                 path = data.folder / str(item["split"] or _NO_SPLIT) / "ann" / f"{item['name']}.json"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(found, ensure_ascii=False), "utf-8")

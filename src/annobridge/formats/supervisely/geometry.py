@@ -87,7 +87,8 @@ def graph(given: Any, template: Mapping[str, str]) -> dict[str, Any]:
         points.append([math.nan, math.nan] if node is None else positions([node["loc"]], 1)[0])
         seen.append(0 if node is None else 1 if node.get("disabled") else 2)
     names = [template.get(key, key) for key in keys]
-    more = {POINT_NAMES: names} if len(set(names)) == len(names) else {}
+    is_named = len(set(names)) == len(names) and names != [str(number) for number in range(1, len(names) + 1)]
+    more = {POINT_NAMES: names} if is_named else {}
     return {"kind": "skeleton", "points": [points], "visibility": seen, "more": more}
 
 

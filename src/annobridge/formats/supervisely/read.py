@@ -12,9 +12,13 @@ from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.items import Items, Shapes
 from ..common.report import ReadReport
+from ..common.shard_names import plain_name
 from .geometry import Wrong, as_list, bitmap, cuboid, graph, hashable, nodes, positions, rectangle
 
 CLASS_TAG = "class"  # the tag that an export gives to images
+# Keys of our own exports, which others pass over: the attributes of an object whose types its tags do not keep, and the name of
+# an image that was renamed.
+ATTRIBUTES, NAME = "attributes", "originalName"
 Row = Mapping[str, Any]
 
 
@@ -39,7 +43,11 @@ class Reader:
         self._titles = {c["id"]: c["title"] for c in classes if isinstance(c.get("id"), int)}
         self._nodes = {c["title"]: nodes(c.get("geometry_config")) for c in classes}
         self._tag_names = {t["id"]: t["name"] for t in tags if isinstance(t.get("id"), int)}
-        self._flags = {t["name"] for t in tags if set(map(str, as_list(t.get("values")))) == {"true", "false"}}
+        self._flags = {
+            t["name"]
+            for t in tags
+            if t["name"] != CLASS_TAG and set(map(str, as_list(t.get("values")))) == {"true", "false"}
+        }
 
     def read(self, name: str, image: tuple[str, str | None, str], items: Items, shapes: Shapes) -> None:
         """Read the annotation of an image."""
@@ -51,7 +59,8 @@ class Reader:
         sides = [size.get(key) if isinstance(size, dict) else None for key in ("width", "height")]
         known = all(type(side) is int and 0 < side < 1 << 31 for side in sides)
         width, height = sides if known else (None, None)
-        item = items.add(image[0], image[1], width, height, file=image[2])
+        given = plain_name(found[NAME]) if isinstance(found.get(NAME), str) else None
+        item = items.add(given or image[0], image[1], width, height, file=image[2])
         for tag, value in self._tags(found.get("tags"), where):
             label = tag if value is True else value if isinstance(value, str) else json.dumps(value)
             more = {} if value is True or tag == CLASS_TAG else {"tag": tag}
@@ -75,6 +84,11 @@ class Reader:
         score = attributes.get("score")
         if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
             geometry["confidence"] = float(attributes.pop("score"))
+        own = entry.get(ATTRIBUTES)
+        attributes |= own if isinstance(own, dict) else {}
+        track = attributes.get("track_id")
+        if type(track) is int and abs(track) < 1 << 31:
+            geometry["index"] = attributes.pop("track_id")
         if entry.get("description"):
             attributes["description"] = str(entry["description"])
         if isinstance(entry.get("labelerLogin"), str):

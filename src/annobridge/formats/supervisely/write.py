@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 from PIL import Image
 
+from ...core import attributes
 from ..common.export import ExportData
 from ..common.paint import pixels
 from ..common.rings import with_holes
 from ..common.skeletons import POINT_NAMES, point_names
 from .geometry import VERTICES
-from .read import CLASS_TAG
+from .read import ATTRIBUTES, CLASS_TAG
 
 SHAPES = {"box": "rectangle", "polygon": "polygon", "polyline": "line", "mask": "bitmap", "segmentation": "bitmap",
            "ellipse": "bitmap", "keypoints": "graph", "skeleton": "graph", "cuboid": "cuboid_2d"}  # fmt: skip
+_TAG_TYPES = {"bool": "oneof_string", "int": "any_number", "float": "any_number", "str": "any_string"}
 Row = Mapping[str, Any]
 
 
@@ -32,7 +35,8 @@ class Meta:
     def __init__(self, data: ExportData) -> None:
         self._shapes: dict[str, set[str]] = {name: set() for name in data.classes}
         self._nodes: dict[str, dict[str, None]] = {}
-        self._tags: dict[str, set[str]] = {}
+        self._tags: dict[str, str] = {}  # name → type
+        self._types = _attribute_types(data)
         self._classes: dict[str, None] = {}
 
     def add_class(self, label: str) -> None:
@@ -41,24 +45,32 @@ class Meta:
 
     def objects(self, row: Row, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
         """A label as one object, or several for one of several parts."""
-        tags = self._object_tags(row)
+        tags, own = self._object_tags(row)
         for shape in self._geometries(row, size):
             self._shapes[row["label"]].add(shape["geometryType"])
-            yield {"classTitle": row["label"], "description": "", "tags": tags, **shape, "shape": shape["geometryType"]}
+            yield {
+                "classTitle": row["label"], "description": "", "tags": tags, **shape, "shape": shape["geometryType"],
+                **({ATTRIBUTES: own} if own else {}),
+            }  # fmt: skip
 
-    def _object_tags(self, row: Row) -> list[dict[str, Any]]:
+    def _object_tags(self, row: Row) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Tags, and the attributes whose types these do not keep."""
         values = {a["name"]: (a["type"], json.loads(a["value"])) for a in row["attributes"] or ()}
         values.pop(POINT_NAMES if row["kind"] in ("keypoints", "skeleton") else "", None)
         if row["confidence"] is not None:
             values["score"] = ("float", row["confidence"])
-        found = []
+        if row["index"] is not None:
+            values["track_id"] = ("int", row["index"])
+        found, own = [], {}
         for name, (type_, value) in values.items():
-            kind = "any_number" if type_ in ("int", "float") else "oneof_string" if type_ == "bool" else "any_string"
-            self._tags.setdefault(name, set()).add(kind)
-            found.append(
-                {"name": name, "value": value if isinstance(value, str) or kind == "any_number" else json.dumps(value)}
-            )
-        return found
+            if type_ != self._types.get(name):
+                own[name] = value
+            kind = _TAG_TYPES.get(self._types.get(name, ""), "any_string")
+            if kind == "oneof_string" or (kind == "any_string" and not isinstance(value, str)):
+                value = json.dumps(value)
+            self._tags[name] = kind
+            found.append({"name": name, "value": value})
+        return found, own
 
     def _geometries(self, row: Row, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
         kind, shape = row["kind"], SHAPES[row["kind"]]
@@ -78,13 +90,13 @@ class Meta:
                 }
         elif kind == "polyline":
             for part in row["points"]:
-                closed = [*part, part[0]] if row["closed"] else part
-                yield {"geometryType": shape, "points": {"exterior": _whole(closed), "interior": []}}
+                yield {"geometryType": shape, "points": {"exterior": _whole(part), "interior": []}}
         elif kind == "cuboid":
             yield {"geometryType": shape, "vertices": {
                 key: {"loc": loc} for key, loc in zip(VERTICES, _whole(row["points"][0]), strict=True)}}  # fmt: skip
         elif kind in ("keypoints", "skeleton"):
-            yield {"geometryType": shape, "nodes": self._graph_nodes(row)}
+            if nodes := self._graph_nodes(row):
+                yield {"geometryType": shape, "nodes": nodes}
         elif (inside := pixels(row, size)) is not None and inside.any():
             yield {"geometryType": shape, "bitmap": _packed(inside)}
 
@@ -116,11 +128,21 @@ class Meta:
                 config |= {"vertices": corners, "edges": []}
             classes.append({"title": title, "shape": "any" if shape == "cuboid_2d" else shape, "color": _colour(number),
                             "geometry_config": config, "hotkey": ""})  # fmt: skip
-        tags = [_tag(name, next(iter(kinds)) if len(kinds) == 1 else "any_string", ["true", "false"])
-                for name, kinds in sorted(self._tags.items())]  # fmt: skip
+        tags = [_tag(name, kind, ["true", "false"]) for name, kind in sorted(self._tags.items())]
         if self._classes:
             tags.insert(0, _tag(CLASS_TAG, "oneof_string", list(self._classes)))
         return {"classes": classes, "tags": tags, "projectType": "images"}
+
+
+def _attribute_types(data: ExportData) -> dict[str, str]:
+    """The types of the attributes that have one type in all labels, which a tag holds."""
+    types: dict[str, set[str]] = {"score": {"float"}, "track_id": {"int"}}
+    for labels in data.label_tables():
+        _, flat = attributes.flattened(labels["attributes"])
+        pairs = pc.unique(pc.binary_join_element_wise(flat.field("name"), flat.field("type"), "\0")).to_pylist()
+        for name, kind in (pair.split("\0") for pair in pairs):
+            types.setdefault(name, set()).add(kind)
+    return {name: next(iter(kinds)) for name, kinds in types.items() if len(kinds) == 1 and kinds <= _TAG_TYPES.keys()}
 
 
 def _tag(name: str, kind: str, values: Sequence[str]) -> dict[str, Any]:

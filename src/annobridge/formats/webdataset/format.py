@@ -10,12 +10,13 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from ...exceptions import InvalidOption
 from ..common.archive import Archive
 from ..common.export import ExportData, image_bytes
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
-from ..common.object_table import BOXED, OUTLINED, ObjectColumns
+from ..common.object_table import BOXED, OF_OBJECTS, OUTLINED, ObjectColumns
 from ..common.report import ReadReport
 from ..common.tar import members, tar_names
 from .options import WebDatasetReading, WebDatasetWriting
@@ -33,8 +34,9 @@ class WebDatasetFormat(FileFormat):
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds={"box": KEPT, "polygon": KEPT, "classification": KEPT, **OUTLINED, **BOXED},
         attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True,
-        notes=("Attributes of lists, or of several types, are written as text.",),
+        only=OF_OBJECTS, notes=("Attributes of lists, or of several types, are JSON text.",),
     )  # fmt: skip
+    has_images_inside: ClassVar[bool] = True
     reading: ClassVar[type[ReadOptions]] = WebDatasetReading
     writing: ClassVar[type[WriteOptions] | None] = WebDatasetWriting
 
@@ -72,6 +74,8 @@ class WebDatasetFormat(FileFormat):
 
     def place_images(self, data: ExportData, options: WriteOptions) -> None:
         """Images are in the tars."""
+        if options.save_media == "link":
+            raise InvalidOption("Tars have the images inside, which cannot be links; give save_media=True or False.")
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write the tars of each split, and the names of the classes."""
@@ -81,7 +85,9 @@ class WebDatasetFormat(FileFormat):
         try:
             for part, (_, samples, files) in zip(data.parts(), data.media_of(), strict=True):
                 ids, places = samples["sample_id"].to_pylist(), samples["filepath"].to_pylist()
-                for n, (item, found) in enumerate(zip(part.items.to_pylist(), json_of(part, columns), strict=True)):
+                for n, (item, found) in enumerate(
+                    zip(part.items.to_pylist(), json_of(data, part, columns), strict=True)
+                ):
                     stem, suffix = os.path.splitext(item["name"])
                     found["file_name"] = self._original[part.first + n]
                     content: Parts = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ..common.export import ExportPart
+from ..common.export import ExportData, ExportPart
 from ..common.object_table import ObjectColumns, object_lists
 from .options import WebDatasetWriting
 from .read import CLASS_KEYS, OWN
@@ -18,7 +18,7 @@ from .read import CLASS_KEYS, OWN
 Parts = dict[str, bytes]
 
 
-def json_of(part: ExportPart, columns: ObjectColumns) -> Iterator[dict[str, Any]]:
+def json_of(data: ExportData, part: ExportPart, columns: ObjectColumns) -> Iterator[dict[str, Any]]:
     """The JSON of each item."""
     classes = part.labels.filter(pc.equal(part.labels["kind"], "classification"))
     own: dict[int, list[str]] = {}
@@ -26,7 +26,7 @@ def json_of(part: ExportPart, columns: ObjectColumns) -> Iterator[dict[str, Any]
         own.setdefault(item - part.first, []).append(label)
     rows = part.columns.to_pylist() if part.columns is not None and part.columns.num_columns else None
     for n, (item, found) in enumerate(
-        zip(part.items.to_pylist(), object_lists(part, columns, None).to_pylist(), strict=True)
+        zip(part.items.to_pylist(), object_lists(data, part, columns, None).to_pylist(), strict=True)
     ):
         more = rows[n] if rows is not None else {}
         labels = own.get(n, [])
