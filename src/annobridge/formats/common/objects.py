@@ -156,7 +156,7 @@ def boxes_of(objects: Objects) -> tuple[Floats, Bools, bool | None]:
         for names, corners in (*((n, True) for n in _CORNERS), *((n, False) for n in _SIDES)):
             if all(name in given for name in names):
                 found = np.stack([_floats(given[name]) for name in names], axis=1)
-                return found, np.isfinite(found).all(axis=1), corners
+                return found, np.asarray(np.isfinite(found).all(axis=1)), corners
         return np.zeros((count, 4)), np.zeros(count, bool), None
     if not _is_list(column.type):
         return np.zeros((count, 4)), np.zeros(count, bool), None
@@ -232,7 +232,7 @@ def shapes_of(
         values[:, 2:] -= values[:, :2]
     if form.relative and corners is None:
         size = sizes[objects.owner]
-        known = np.isfinite(size).all(axis=1)
+        known = np.asarray(np.isfinite(size).all(axis=1))
         _skip(good & ~known, objects, places, "the size of its image is not known", report)
         good = good & known
         values *= np.tile(np.where(known[:, None], size, 1), 2)

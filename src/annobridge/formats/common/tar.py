@@ -23,6 +23,7 @@ _EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+_DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]
 _ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, RecursionError, OverflowError)
 
 
@@ -41,7 +42,7 @@ def members(archive: Archive, name: str) -> Iterator[tuple[str, bytes]]:
         try:
             with _opened(name, raw) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
                 while (entry := tar.next()) is not None:
-                    tar.members.clear()  # which tarfile would keep
+                    tar.members.clear()  # type: ignore[attr-defined]  # which tarfile would keep
                     if problem := _problem(entry):
                         raise InvalidSource(f"The member {entry.name!r} of {where} {problem}; the archive is refused.")
                     if entry.isdir():
@@ -79,8 +80,8 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> Self:  # type: ignore[override]
         try:
-            return super().frombuf(buf, encoding, errors)  # type: ignore[return-value]
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            return super().frombuf(buf, encoding, errors)
+        except _DAMAGED as error:
             raise tarfile.ReadError(f"a header is damaged: {error}") from None
 
     def _proc_member(self, tar: tarfile.TarFile) -> Self:
@@ -94,7 +95,7 @@ def _opened(name: str, raw: BinaryIO) -> BinaryIO:
     if lower.endswith((".gz", ".tgz")):
         return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
     if lower.endswith(".bz2"):
-        return bz2.BZ2File(raw)
+        return bz2.BZ2File(raw)  # type: ignore[return-value]
     return lzma.LZMAFile(raw) if lower.endswith(".xz") else raw  # type: ignore[return-value]
 
 

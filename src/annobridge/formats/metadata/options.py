@@ -62,10 +62,10 @@ class Reading(_Schema):
     ignore: bool = False
     clip: bool = False
     media_dir: Path | None = None
-    max_files: int = Field(Limits.max_files, gt=0)
-    max_bytes: int = Field(Limits.max_bytes, gt=0)
-    max_file_bytes: int = Field(Limits.max_file_bytes, gt=0)
-    max_ratio: int = Field(Limits.max_ratio, gt=0)
+    max_files: Annotated[int, Field(gt=0)] = Limits.max_files
+    max_bytes: Annotated[int, Field(gt=0)] = Limits.max_bytes
+    max_file_bytes: Annotated[int, Field(gt=0)] = Limits.max_file_bytes
+    max_ratio: Annotated[int, Field(gt=0)] = Limits.max_ratio
 
     @property
     def limits(self) -> Limits:

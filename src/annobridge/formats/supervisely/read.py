@@ -71,13 +71,13 @@ class Reader:
             if not isinstance(entry, dict):
                 self._report.skip(place, "it is no JSON object")
                 continue
-            label = entry.get("classTitle") or self._titles.get(hashable(entry.get("classId")))
-            if not isinstance(label, str):
+            title: Any = entry.get("classTitle") or self._titles.get(hashable(entry.get("classId")))
+            if not isinstance(title, str):
                 self._report.skip(place, "it has no class")
                 continue
-            geometry = self._geometry(entry, label, (width, height), place)
+            geometry = self._geometry(entry, title, (width, height), place)
             if geometry is not None:
-                self._add(shapes, item, label, entry, geometry, place)
+                self._add(shapes, item, title, entry, geometry, place)
 
     def _add(self, shapes: Shapes, item: int, label: str, entry: Row, geometry: dict[str, Any], place: str) -> None:
         attributes = dict(self._tags(entry.get("tags"), place))
