@@ -189,13 +189,13 @@ def test_detection(tmp_path: Path) -> None:
 
 def test_writing(tmp_path: Path) -> None:
     report = ab.export_dataset(dataset(tmp_path), tmp_path / "out", "supervisely", progress=False)
-    assert report.notes == ["boxes: 2 track indexes are lost."]
+    assert report.notes == []
     meta = json.loads((tmp_path / "out/meta.json").read_text())
     assert {c["title"]: c["shape"] for c in meta["classes"]} == {
         "bus è": "any", "car": "any", "person": "graph", "road": "line",
     }  # fmt: skip
     kinds = {tag["name"]: tag["value_type"] for tag in meta["tags"]}
-    assert kinds == {"class": "oneof_string", "n": "any_number", "part": "any_number", "score": "any_number",
+    assert kinds == {"class": "oneof_string", "n": "any_number", "part": "any_number", "score": "any_number", "track_id": "any_number",
                      "seen": "oneof_string", "text": "any_string"}  # fmt: skip
     written = json.loads((tmp_path / "out/my val/ann/b.v1.png.json").read_text())
     assert written["size"] == {"width": 100, "height": 50}
