@@ -40,7 +40,7 @@ from annobridge.formats import registry
 from annobridge.formats.base import Part
 from annobridge.formats.common.answer import ANSWER, labels_of
 from annobridge.formats.common.archive import Archive
-from annobridge.formats.common.fidelity import KEPT
+from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
 from annobridge.formats.output import new_output
 
@@ -56,7 +56,6 @@ class FilesBackend(AnnotationBackend):
 
     name: ClassVar[str] = "files"
     Config = FilesConfig
-    capabilities = Capabilities(label_types=frozenset(LABEL_TYPES), attribute_types=frozenset(ATTRIBUTE_TYPES))
 
     def __new__(cls, config: AnnotationBackendConfig) -> FilesBackend:
         assert isinstance(config, FilesConfig)  # noqa: S101
@@ -84,8 +83,8 @@ class FilesBackend(AnnotationBackend):
             names = [name for name in spec.all_attributes() if not fidelity.keeps(name, spec.kind)]
             if names:
                 yield (
-                    f"{spec.name}: {self.format.title} has no place for the attributes {', '.join(names)} of {spec.type}; leave them "
-                    "out with attributes=, or choose another format."
+                    f"{spec.name}: {self.format.title} has no place for the attributes {', '.join(names)} of {spec.type}; leave "
+                    "them out with attributes=, or choose another format."
                 )
 
     def check_task(self, task: Task) -> Iterable[str]:
@@ -172,9 +171,10 @@ class FilesBackend(AnnotationBackend):
         return Status("written" if self._place(receipt.task).exists() else GONE)
 
     @classmethod
-    def reads_path(cls, options: Mapping[str, Any], format_name: str | None) -> bool:
-        """It is where the files are now; labels in another format than theirs are not the backend's."""
-        return format_name in (None, options.get("format", FilesConfig.model_fields["format"].default))
+    def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:
+        """It is where the files are now, if they have the README; other labels are read by their format."""
+        own = options.get("format", FilesConfig.model_fields["format"].default)
+        return format_name in (None, own) and (not path.exists() or _task_of(path) is not None)
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
@@ -203,18 +203,22 @@ class _Renamed:
 
 @cache
 def backend_of(format_name: str) -> type[FilesBackend]:
-    """The backend of one format: its capabilities are what an annotator can change in such files. Raises ``InvalidOption``."""
-    fidelity = _format(format_name).fidelity
+    """The backend of one format. Raises ``InvalidOption`` for one that cannot be written and read."""
+    can = _capabilities(_format(format_name).fidelity)
+    return type("FilesBackend", (FilesBackend,), {"capabilities": can, "__module__": __name__})
+
+
+def _capabilities(fidelity: Fidelity) -> Capabilities:
+    """What an annotator can change in files of a format."""
     kinds = {kind for kind, fate in fidelity.kinds.items() if fate == KEPT}
-    attributed = {kind for kind in kinds if fidelity.attributes is None and fidelity.keeps("attributes", kind)}
-    can = Capabilities(
+    attributed = kinds.intersection(fidelity.only.get("attributes", kinds))
+    return Capabilities(
         label_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in kinds),
         attribute_types=frozenset(ATTRIBUTE_TYPES) if fidelity.attributes != frozenset() else frozenset(),
         attributed_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in attributed),
         class_attributes=True,
         status=True,
     )
-    return type("FilesBackend", (FilesBackend,), {"capabilities": can, "__module__": __name__})
 
 
 def _format(name: str) -> FileFormat:
@@ -269,3 +273,6 @@ def _sizes(known: pa.Table, labels: pa.Table) -> Floats:
     at = index_of(labels["sample_id"], known["sample_id"])
     columns = [as_array(known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
     return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
+
+
+FilesBackend.capabilities = _capabilities(_format(FilesConfig.model_fields["format"].default).fidelity)

@@ -42,7 +42,7 @@ class Coco(Files):
     def open(self, folder: Path, image: str, size: tuple[int, int]) -> Iterator[list[Entry]]:
         path = next(folder.glob("annotations/*.json"))
         data = json.loads(path.read_text("utf-8"))
-        number = next(i["id"] for i in data["images"] if i["file_name"].endswith(image))
+        number = next(i["id"] for i in data["images"] if Path(i["file_name"]).name == image)
         names = {c["id"]: c["name"] for c in data["categories"]}
         own = [a for a in data["annotations"] if a["image_id"] == number]
         entries = [Entry(names[a["category_id"]], a["bbox"], a.get("attributes", {}), a) for a in own]
@@ -65,7 +65,7 @@ class CvatXml(Files):
     def open(self, folder: Path, image: str, size: tuple[int, int]) -> Iterator[list[Entry]]:
         path = folder / "annotations.xml"
         tree = ElementTree.parse(path)
-        (element,) = (e for e in tree.iter("image") if e.get("name", "").endswith(image))
+        (element,) = (e for e in tree.iter("image") if Path(e.get("name", "")).name == image)
         entries = [
             Entry(e.get("label", ""), _box_of(e), {a.get("name"): a.text or "" for a in e.iter("attribute")}, e)
             for e in element

@@ -10,14 +10,11 @@ from typing import Any
 from ..backend.checked import CheckedBackend
 from ..bridge import annotate, prompt, results
 from ..bridge.connect import connect, reconnect
-from ..bridge.file_answer import reads_file
-from ..bridge.loads import FileLoads
 from ..bridge.reports import LoadReport
 from ..bridge.results import AnnotationResults
 from ..core.merge.route import Choice
 from ..display import terminal
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
@@ -162,28 +159,11 @@ class AnnotationVerbs(NoNewAttributes):
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
         """
-        run = self._loads(anno_key, path, format, load_options)
+        run = results.loads_of(self.stores, anno_key, path, format, load_options)
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
-
-    def _loads(
-        self,
-        anno_key: str,
-        path: str | Path | None,
-        format_name: str | None,
-        options: dict[str, Any],
-    ) -> AnnotationResults | FileLoads:
-        """What loads a run: from the tool, or from a file."""
-        given = {name: str(value) for name, value in (("path", path), ("format", format_name)) if value is not None}
-        if given:
-            run = self.stores.runs.get_settled(anno_key)
-            if reads_file(run, format_name):
-                if path is None:
-                    raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
-                return FileLoads(self.stores, run, path, format_name, options)
-        return self.load_annotation_results(anno_key, **given, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run, for its status, editor, plan and clean-up.

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.checked import CheckedBackend
-from ..bridge import annotate, undo
+from ..bridge import annotate, results, undo
 from ..bridge.connect import reconnect
 from ..bridge.reports import MergePlan, Undone
 from ..bridge.results import AnnotationResults
@@ -242,7 +242,7 @@ class Dataset(View):
         Returns:
             The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
         """
-        return self._loads(anno_key, path, format, load_options).plan(
+        return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress,
         )  # fmt: skip

@@ -70,6 +70,7 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
+    scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
     has_images_inside: ClassVar[bool] = (
@@ -138,7 +139,7 @@ class FileFormat(ABC):
         )
 
     def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
-        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        """As ``open``, for labels of samples that are known (tables as in ``Context``; the first that has a name counts). Images
         in the source are not looked at.
         """
         return self._open(
@@ -173,7 +174,7 @@ class FileFormat(ABC):
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(sorted(kinds), name)
         notes = [*report.assumptions, *_assumptions(found, listed), *unread]
-        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, items.columns())
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks, items.columns())
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""

@@ -48,7 +48,7 @@ class Names:
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        return self._by(_stem)
+        return self._by(stem)
 
     @cached_property
     def _by_upload(self) -> dict[str, list[str]]:
@@ -67,16 +67,16 @@ class Names:
         name = composed(name.replace("\\", "/")).lstrip("./")
         base = name.rpartition("/")[2]
         for cut in (False, True):
-            wanted = _stem(name) if cut else name
-            paths = self._by_stem.get(_stem(base), ()) if cut else self._by_base.get(base, ())
+            wanted = stem(name) if cut else name
+            paths = self._by_stem.get(stem(base), ()) if cut else self._by_base.get(base, ())
             if len(paths) == 1 and paths[0] == wanted:
                 return paths[0]
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
                 # The item may have folders that the files lack: of a machine where the labels were made.
-                fits = [path for path in paths if _ends_with(wanted, _stem(path) if cut else path, False)]
+                fits = [path for path in paths if _ends_with(wanted, stem(path) if cut else path, False)]
             if len(fits) > 1 and split is not None:
-                fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
+                fits = [path for path in fits if _is_of_split(path, split)] or fits
             if len(fits) > 1:
                 fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
             if len(fits) == 1:
@@ -100,6 +100,11 @@ def original_name(name: str) -> str | None:
     return match[1] if match else None
 
 
+def _is_of_split(path: str, split: str) -> bool:
+    """Whether a folder of a path is called as a split, or ends so, as ``WIDER_train``."""
+    return any(part == split or part.endswith(f"_{split}") for part in PurePosixPath(path).parts[:-1])
+
+
 def _at_the_root(paths: list[str]) -> list[str]:
     """The path of which all others lie in folders beside it, as ``images/a.jpg`` of it and ``images/cam/a.jpg``; else all."""
     folders = {path: path.replace("\\", "/").rpartition("/")[0] for path in paths}
@@ -113,14 +118,19 @@ def _at_the_root(paths: list[str]) -> list[str]:
     )
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A name without the suffix of a picture; other suffixes stay.
+
+    >>> stem("a.b.jpg"), stem("a.b")
+    ('a.b', 'a.b')
+    """
     root, suffix = os.path.splitext(name)
     return root if suffix.lower() in PICTURES else name
 
 
 def _ends_with(path: str, wanted: str, cut: bool) -> bool:
     if cut:
-        path = _stem(path)
+        path = stem(path)
     return path == wanted or path.endswith(f"/{wanted}")
 
 
@@ -168,7 +178,7 @@ def resolve(
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (each table as in ``Context``). The first table that has
+    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has
     it counts.
     """
     count = items.num_rows
@@ -270,7 +280,7 @@ class _Known:
         self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
         self._by_frame: dict[int, list[str]] = defaultdict(list)
         for path in images:
-            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
+            if number := _LAST_NUMBER.search(stem(path.rpartition("/")[2])):
                 self._by_frame[int(number[1])].append(path)
 
     def find(

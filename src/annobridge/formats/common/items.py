@@ -159,12 +159,19 @@ class Shapes:
         return len(self._columns["item"])
 
     def add(
-        self, item: int, kind: str, label: str | None = None, attributes: dict[str, Any] | None = None, **values: Any
+        self,
+        item: int,
+        kind: str,
+        label: str | None = None,
+        attributes: dict[str, Any] | list[dict[str, str]] | None = None,
+        **values: Any,
     ) -> None:
-        """Add a label of an item. ``attributes`` are name → value; ``values`` are columns of ``SHAPES``."""
+        """Add a label of an item. ``attributes`` are name → value, or what ``core.rows.attributes`` made of them; ``values`` are
+        columns of ``SHAPES``.
+        """
         values |= {"item": item, "kind": kind, "label": label}
         if attributes:
-            values["attributes"] = attribute_list(attributes)
+            values["attributes"] = attributes if isinstance(attributes, list) else attribute_list(attributes)
         for name, column in self._columns.items():
             column.append(values.get(name))
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ...core.arrays import as_array, as_mask, list_lengths, replace_values
 from ...core.checks import validate
-from ...core.geometry import mask_box
+from ...core.geometry import decode_rle, encode_rle, mask_box, paste
 from ...core.labels import KIND_TYPES, LABELS, SAMPLES
 from ...core.merge import border
 from ...core.schema import FRAMES
@@ -31,10 +31,11 @@ class LabelSource:
 
     def __init__(
         self, items: pa.Table, shapes: Groups, found: Found, fields: Mapping[str, str], unit: str,
-        report: ReadReport, assumptions: Sequence[str], columns: pa.Table | None = None,
+        report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False, columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
         self._columns = columns  # more of the samples, a row for each item
         self._items, self._shapes, self._found, self._fields = items, shapes, found, fields
+        self._scales_masks = scales_masks
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
         self._parts = self._group_by_sample()
 
@@ -146,6 +147,9 @@ class LabelSource:
                for k, n in enumerate(("width", "height"))},
         })  # fmt: skip
         wrong_size = validate.other_size(labels, samples)
+        if self._scales_masks and wrong_size.any():
+            labels = _with_scaled_masks(labels, np.flatnonzero(wrong_size), samples)
+            wrong_size = validate.other_size(labels, samples)
         self._skip(shapes, wrong_size, "its mask is not of the size of the image")
         over = border.overhang(labels)
         overhang = over.any(axis=1) & ~wrong_size
@@ -193,6 +197,24 @@ def _with_boxes(labels: pa.Table) -> pa.Table:
         return labels
     made = [_box_of(mask) for mask in labels["mask"].take(pa.array(at)).to_pylist()]
     return _set(labels, "bounding_box", replace_values(boxes, at, pa.array(made, boxes.type)))
+
+
+def _with_scaled_masks(labels: pa.Table, at: np.ndarray, samples: pa.Table) -> pa.Table:
+    """The labels with some masks resized to their images, to the nearest pixel. An RLE that is wrong stays as it is."""
+    rows = pa.array(at)
+    sizes = zip(*(samples[name].take(rows).to_pylist() for name in ("width", "height")), strict=True)
+    masks = [_scaled_mask(mask, size) for mask, size in zip(labels["mask"].take(rows).to_pylist(), sizes, strict=True)]
+    column = as_array(labels["mask"])
+    labels = _set(labels, "mask", replace_values(column, at, pa.array(masks, column.type)))
+    boxes = as_array(labels["bounding_box"])
+    return _set(labels, "bounding_box", replace_values(boxes, at, pa.array([_box_of(m) for m in masks], boxes.type)))
+
+
+def _scaled_mask(mask: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    try:
+        return dict(encode_rle(paste(decode_rle(mask), [0, 0, 1, 1], size)))
+    except (InvalidLabels, ValueError):
+        return mask  # told when the label is checked
 
 
 def _box_of(mask: dict[str, Any]) -> list[float] | None:
