@@ -55,6 +55,8 @@ class Archive:
         self.path, self.limits = (path := path.absolute()), limits or Limits()
         self._media_folder, self._unpacks = media_folder, unpacks  # where ``put`` writes, if it does
         self._media_folder_text = str(media_folder.absolute()) if media_folder is not None else ""
+        self._copies: dict[str, Path] = {}  # of what is inside a zip, on disk
+        self._copy_folder: Path | None = None
         self._put = self._put_bytes = 0
         self._made: set[str] = set()  # folders
         self.sizes: dict[str, tuple[int, int]] = {}  # of images that were put, as they are shown
@@ -97,6 +99,8 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         if self._zip is not None:
             self._zip.close()
+        if self._copy_folder is not None:
+            temporary.remove(self._copy_folder)
 
     @property
     def is_folder(self) -> bool:
@@ -150,16 +154,20 @@ class Archive:
 
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """A file as one on disk that can be read at any place; of what is inside a zip, a temporary copy."""
+        """A file as one on disk that can be read at any place; of what is inside a zip, a copy that is there as long as the archive
+        is open.
+        """
         if (path := self.file(name)) is not None:
             self.open(name).close()
             yield path
             return
-        with temporary.folder() as folder:
-            copy = folder / name.rpartition("/")[2]
+        if name not in self._copies:
+            self._copy_folder = self._copy_folder or temporary.make()
+            copy = self._copy_folder / f"{len(self._copies)}{os.path.splitext(name)[1]}"
             with self.open(name) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
-            yield copy
+            self._copies[name] = copy
+        yield self._copies[name]
 
     def put(self, name: str, data: bytes, size: tuple[int, int] | None = None) -> None:
         """Add an image that is inside another file (a table, a tar): it is written to the folder of unpacked images, and is from
