@@ -24,7 +24,8 @@ _LOOKED_AT = 3  # files of tables
 _IN_FOLDERS = Fidelity(
     kinds={"box": KEPT, "classification": KEPT, "polygon": "written as the boxes around them",
            **dict.fromkeys(OUTLINED, "written as the boxes around them"), **BOXED},
-    attributes=None, confidence=True, tracks=True, splits=True, parts=True, only=OF_OBJECTS,
+    attributes=None, attribute_types=frozenset({"bool", "int", "float", "str"}), confidence=True, tracks=True, splits=True,
+    parts=True, only=OF_OBJECTS,
 )  # fmt: skip
 
 
