@@ -161,7 +161,7 @@ def _media_folder(uri: str, source: Path) -> Path | None:
     if "://" in uri:
         return None
     place = Path(uri).absolute()
-    return place.with_name(f"{place.stem}-media") / source.stem
+    return place.with_name(f"{place.stem}-media") / (source.name if source.is_dir() else source.stem)
 
 
 @contextmanager

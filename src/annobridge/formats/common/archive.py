@@ -14,7 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ _UNPACKING = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
 )  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
+_SAID = 200  # characters of a message of zipfile, which may quote what it read
 _GIB = 1 << 30
 
 
@@ -63,6 +64,7 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
+        self._embedded: dict[str, tuple[int, Callable[[], bytes]]] = {}
         self.opened: set[str] = set()  # the names of the files that were read
         if path.is_dir():
             self._files = dict(_walk(path))
@@ -91,7 +93,7 @@ class Archive:
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members or name in self._files
+        return name in self._members or name in self._files or name in self._embedded
 
     def __enter__(self) -> Self:
         return self
@@ -116,8 +118,21 @@ class Archive:
         """The absolute path of a file on disk, as text, which costs less than a ``Path``; ``None`` inside a zip."""
         return self._files.get(name)
 
+    def embed(self, name: str, size: int, read: Callable[[], bytes]) -> None:
+        """Add a file that is inside another one, as an image in a JSON file; ``read`` returns its ``size`` bytes when it is
+        opened. Its name is not in ``names``.
+        """
+        if name not in self and is_safe_name(name):
+            self._embedded[name] = size, read
+
+    def is_embedded(self, name: str) -> bool:
+        """Whether a file is inside another one."""
+        return name in self._embedded
+
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
+        if name in self._embedded:
+            return self._embedded[name][0]
         return self._members[name].file_size if name in self._members else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
@@ -130,6 +145,8 @@ class Archive:
                 f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
+        if name in self._embedded:
+            return io.BytesIO(self._embedded[name][1]())
         if self._zip is None or name not in self._members:
             return Path(self._files[name]).open("rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
@@ -266,6 +283,8 @@ class _Member(io.RawIOBase):
         self._left -= len(piece)
         if self._left < 0:
             raise InvalidSource(f"{self._where} is larger than its entry in the archive says; the archive is damaged.")
+        if not piece and len(buffer) and self._left > 0:
+            raise InvalidSource(f"{self._where} is smaller than its entry in the archive says; the archive is damaged.")
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -285,7 +304,9 @@ class _Translated:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, _UNPACKING):
-            raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
+            raise InvalidSource(
+                f"{self._where} cannot be unpacked ({str(error)[:_SAID]}); the archive is damaged."
+            ) from error
 
 
 def _write(path: str, data: bytes) -> None:

@@ -20,10 +20,11 @@ from ...spill.groups import Groups
 from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
-from .export import ExportData, place_images
+from .export import ExportData
 from .fidelity import Fidelity, Loss
-from .images import Context, Found, image_names, resolve, resolve_known
+from .images import Context, Found, image_names, resolve, resolve_known, video_names
 from .items import ITEMS, SHAPES, Items
+from .place_media import place_media
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 
@@ -31,6 +32,7 @@ _MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|inst
 
 
 _SHOWN = 3  # names in a sentence
+Pair = tuple[str | None, str]  # role and kind of labels
 
 
 class ReadOptions(Options):
@@ -71,6 +73,7 @@ class FileFormat(ABC):
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
     scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
+    video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
     has_images_inside: ClassVar[bool] = (
@@ -99,6 +102,10 @@ class FileFormat(ABC):
         """Where images of a split are in an export, relative to its folder; ``"."`` for the folder itself."""
         return f"images/{split}" if split else "images"
 
+    def video_folder(self, split: str | None) -> str | None:
+        """Where videos of a split are in an export; ``None`` if they have no place there. Frames are never decoded."""
+        return None
+
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """What survives in one export, where that depends on its options or on what is in it."""
         return self.fidelity
@@ -108,7 +115,7 @@ class FileFormat(ABC):
 
     def place_images(self, data: ExportData, options: WriteOptions) -> None:
         """Copy or link the images. A format that has them in files of its own overrides this, and writes them itself."""
-        place_images(data, self.image_folder, options.save_media)
+        place_media(data, self.image_folder, self.video_folder, options.save_media)
 
     # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
 
@@ -156,30 +163,31 @@ class FileFormat(ABC):
         archive_of: Callable[[Path], Archive],
         find_images: Callable[[Archive, Items], tuple[Found, pa.Table]],
     ) -> LabelSource:
-        report, items, kinds = ReadReport(), Items(), set[str]()
+        report, items, pairs = ReadReport(), Items(), set[Pair]()
         shapes = Groups(SHAPES)
         try:
             with archive_of(source) as archive:
                 for table in self.read(archive, items, options, report):
-                    kinds.update(pc.unique(table["kind"]).to_pylist())
-                    for batch in _conformed(table).to_batches():
+                    rows = _conformed(table)
+                    pairs |= _pairs(rows)
+                    for batch in rows.to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 found, listed = find_images(archive, items)
-                unread = _unread(archive)
-            if CORNERS in kinds:
-                shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
+                unread = _unread(archive, video_names(archive) if self.video else ())
+            if any(kind == CORNERS for _, kind in pairs):
+                shapes, pairs = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
             shapes.close()
             raise
         name = options.field or ("predictions" if options.as_predictions else None)
-        fields = field_names(sorted(kinds), name)
+        fields = field_names(pairs, name)
         notes = [*report.assumptions, *_assumptions(found, listed), *unread]
         return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks, items.columns())
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes) as data:
+        with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
@@ -190,13 +198,10 @@ class FileFormat(ABC):
                 raise self._refused(more)
             return [*map(str, [*losses, *more]), *data.notes]
 
-    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
-        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
-
-        ``folder`` is where ``write`` would write.
-        """
+    def losses(self, parts: Iterable[Part], options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only writing finds (pixels that other labels cover) is not in it."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes) as data:
+        with ExportData(parts, Path(), self.unit, options.classes, self.video, self.title) as data:
             return self._losses(data, options)
 
     def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
@@ -211,7 +216,7 @@ class FileFormat(ABC):
         return not _MASKS.search(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
-        """The images of the items, and the items; images that no item names are items without labels."""
+        """The images of the items, and the items; images and videos that no item names are items without labels."""
         images = [name for name in image_names(archive) if self.is_image(name)]
         table = items.table()
         found = resolve(archive, table, images, options.image_dir, context)
@@ -225,7 +230,8 @@ class FileFormat(ABC):
                 f"None of the {table.num_rows:,} images of {str(archive.path)!r} (as {first!r}) is in it{''.join(places)}; "
                 "give image_dir= for the folder of the images, or mode='add' to add the labels to a dataset that has them."
             )
-        extra = [name for name in images if _path_of(archive, name, context) not in named]
+        media = [*images, *video_names(archive)] if self.video else images
+        extra = [name for name in media if _path_of(archive, name, context) not in named]
         if not extra:
             return found, table
         more = pa.table({"name": extra, "file": extra})
@@ -249,11 +255,18 @@ def _conformed(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SHAPES).combine_chunks()
 
 
+def _pairs(rows: pa.Table) -> set[Pair]:
+    """The roles and kinds of some shapes."""
+    if rows["role"].null_count == rows.num_rows:
+        return {(None, kind) for kind in pc.unique(rows["kind"]).to_pylist()}
+    return set(zip(rows["role"].to_pylist(), rows["kind"].to_pylist(), strict=True))
+
+
 def _straighten(
     shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
-) -> tuple[Groups, set[str]]:
-    """The shapes with boxes in the place of those that were given by their corners, and all kinds."""
-    new, kinds = Groups(SHAPES), set[str]()
+) -> tuple[Groups, set[Pair]]:
+    """The shapes with boxes in the place of those that were given by their corners, and all roles and kinds."""
+    new, pairs = Groups(SHAPES), set[Pair]()
     try:
         for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
@@ -262,24 +275,24 @@ def _straighten(
                 rows, others = straightened(rows, sizes)
                 if others:
                     report.note("shapes of four corners are no rectangles; they are polygons", others)
-                kinds.update(pc.unique(rows["kind"]).to_pylist())
+                pairs |= _pairs(rows)
                 for batch in rows.combine_chunks().to_batches():
                     new.add(batch, np.full(batch.num_rows, group))
     except BaseException:
         new.close()
         raise
     shapes.close()
-    return new, kinds
+    return new, pairs
 
 
-def _unread(archive: Archive) -> list[str]:
-    """A sentence about files that are neither images nor were read, as labels of another format may be in them."""
+def _unread(archive: Archive, videos: Sequence[str]) -> list[str]:
+    """A sentence about files that are neither media nor were read, as labels of another format may be in them."""
     names = [
         name
         for suffix, group in archive.by_suffix.items()
         if suffix not in PICTURES
         for name in group
-        if name not in archive.opened
+        if name not in archive.opened and name not in videos
     ]
     if not names:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from .report import ReadReport
 
 GROUP = 1_000  # items of a part; converting their shapes takes several times their own memory
 PIXELS, RELATIVE = "pixels", "relative"
+Fields = Mapping[tuple[str | None, str], str]  # role and kind → field
 _COLUMNS = [f for f in LABELS if f.name not in ("run", "tool", "rev")]
 
 
@@ -30,7 +31,7 @@ class LabelSource:
     """What ``FileFormat.open`` returns; a ``Source``. Shapes are kept on disk, one part of them in memory at a time."""
 
     def __init__(
-        self, items: pa.Table, shapes: Groups, found: Found, fields: Mapping[str, str], unit: str,
+        self, items: pa.Table, shapes: Groups, found: Found, fields: Fields, unit: str,
         report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False, columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
         self._columns = columns  # more of the samples, a row for each item
@@ -92,6 +93,8 @@ class LabelSource:
         }
         if self._items["split"].null_count < self._items.num_rows:
             columns["split"] = as_array(self._items["split"]).take(index)
+        if self._items["frames"].null_count < self._items.num_rows:
+            columns["frames"] = as_array(self._items["frames"]).take(index)
         if self._columns is not None:
             columns |= {name: as_array(self._columns[name]).take(index) for name in self._columns.column_names}
         return pa.table(columns)
@@ -119,7 +122,9 @@ class LabelSource:
             shapes = to_relative(shapes, np.where(known[:, None], sizes, 1.0))
         frames = pa.array([found.frames[n] for n in items.tolist()], pa.int32())
         kinds = as_array(shapes["kind"])
-        fields = pa.array([self._fields[kind] for kind in kinds.to_pylist()], pa.string())
+        roles = as_array(shapes["role"]).to_pylist()
+        names = [self._fields[pair] for pair in zip(roles, kinds.to_pylist(), strict=True)]
+        fields = pa.array(names, pa.string())
         fields = pc.if_else(frames.is_valid(), pc.binary_join_element_wise(FRAMES, fields, ""), fields)
         columns = {f.name: as_array(shapes[f.name]) for f in _COLUMNS if f.name in shapes.column_names}
         columns |= {
@@ -225,17 +230,24 @@ def _box_of(mask: dict[str, Any]) -> list[float] | None:
     return box if box[2] > 0 and box[3] > 0 else None
 
 
-def field_names(kinds: Sequence[str], field: str | None) -> dict[str, str]:
-    """Kind → field. Without a name, each is named after its type; with one, it is that name, or, if there are several kinds, the
-    name and the type.
+def field_names(pairs: Iterable[tuple[str | None, str]], field: str | None) -> Fields:
+    """The field of each pair of role and kind. Without a name, the fields of labels without a role are named after their type;
+    with one, they are that name, or, if there are several kinds, the name and the type. Those with a role have the role as name.
 
-    >>> field_names(["box", "polygon"], None), field_names(["box"], "objects"), field_names(["box", "mask"], "gt")
-    ({'box': 'detections', 'polygon': 'polygons'}, {'box': 'objects'}, {'box': 'gt_detections', 'mask': 'gt_instances'})
+    >>> field_names([(None, "box"), (None, "polygon")], None)
+    {(None, 'box'): 'detections', (None, 'polygon'): 'polygons'}
+    >>> field_names([(None, "box"), ("predictions", "box"), ("predictions", "mask")], "gt")
+    {(None, 'box'): 'gt', ('predictions', 'box'): 'gt_predictions_detections', ('predictions', 'mask'): 'gt_predictions_instances'}
     """
-    types = {kind: KIND_TYPES.get(kind, kind) for kind in kinds}
-    if field is None:
-        return types
-    return {kind: field if len(types) == 1 else f"{field}_{name}" for kind, name in types.items()}
+    found: dict[tuple[str | None, str], str] = {}
+    ordered = sorted(set(pairs), key=lambda pair: (pair[0] is not None, pair[0] or "", pair[1]))
+    for role, kind in ordered:
+        name = field if role is None or role == field else "_".join(filter(None, (field, role)))
+        type_ = KIND_TYPES.get(kind, kind)
+        is_alone = sum(other == role for other, _ in ordered) == 1
+        chosen = type_ if name is None else name if is_alone else f"{name}_{type_}"
+        found[role, kind] = chosen if chosen not in found.values() else f"{chosen}_{type_}"
+    return found
 
 
 def to_relative(shapes: pa.Table, sizes: np.ndarray) -> pa.Table:
