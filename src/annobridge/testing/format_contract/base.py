@@ -53,12 +53,16 @@ class Laws:
 
     @pytest.fixture(autouse=True)
     def _make_folders(self, tmp_path: Path) -> Iterator[None]:
-        self.folder = tmp_path
+        self.use(tmp_path)
+        yield
+        shutil.rmtree(tmp_path, ignore_errors=True)  # many small files
+
+    def use(self, folder: Path) -> None:
+        """Begin a test in an empty folder."""
+        self.folder = folder
         self.images = shared_images()
         self._digests = scenes.digests(self.images)
         self._numbers = itertools.count()
-        yield
-        shutil.rmtree(tmp_path, ignore_errors=True)  # many small files
 
     # Conditions
 
