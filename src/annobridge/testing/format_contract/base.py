@@ -39,6 +39,11 @@ def examples(count: int) -> settings:
     return settings(max_examples=max(1, count * usual // _USUAL), deadline=None, suppress_health_check=checks)
 
 
+def is_quick() -> bool:
+    """Whether Hypothesis's profile asks for few examples: then every other damage is tried, by the name of the format."""
+    return settings.default is not None and settings.default.max_examples <= _USUAL
+
+
 class Laws:
     """The settings of a format's tests, and what the laws share."""
 
