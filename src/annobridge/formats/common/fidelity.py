@@ -41,11 +41,6 @@ def lost_values(name: str) -> str:
     return f"values of the attribute {name!r} are lost"
 
 
-def stripped_values(name: str) -> str:
-    """What is said of an attribute whose values lose characters."""
-    return f"values of the attribute {name!r} have characters that XML cannot hold, and lose them"
-
-
 def further(kind: str) -> str:
     """What is said of labels of a kind that are not the first of their image."""
     return f"{KIND_TYPES.get(kind, kind)} of images that have another one are lost"
@@ -54,6 +49,11 @@ def further(kind: str) -> str:
 def lost_classes(name: str) -> str:
     """What is said of classes in a format whose labels all have one."""
     return f"classes other than {name!r} are lost"
+
+
+def stripped_values(name: str) -> str:
+    """What is said of an attribute whose values lose characters."""
+    return f"values of the attribute {name!r} have characters that XML cannot hold, and lose them"
 
 
 def text_values(name: str) -> str:
@@ -97,11 +97,12 @@ class Fidelity:
     xml: bool = False  # texts lose the characters that XML cannot hold
     defaults: Mapping[str, object] = field(
         default_factory=dict
-    )  # attributes that labels without them are read back with
+    )  # attributes that labels without them are read back with; a tuple of values: with one of these
     rotation: bool = False  # of boxes and ellipses
     confidence: bool = False
     default_confidence: float | None = None  # that labels without one are read back with
     tracks: bool = False  # ``index``
+    tracks_numbered: bool = False  # labels of no track are read back with a number of their own
     ids: bool = False  # ``label_id``
     tags: bool = False
     groups_renumbered: bool = False  # the attribute ``group`` ties the same labels together, but may have other numbers
@@ -129,7 +130,7 @@ class Fidelity:
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
         kept = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
-        return Seen(kept, self.holes, self.default_confidence, self.only_class)
+        return Seen(kept, self.holes, self.default_confidence, self.only_class, self.overlaps)
 
     def written(self, labels: pa.Table) -> Seen:
         """What a file can say into which these labels (``LABELS``) were written."""
@@ -148,6 +149,10 @@ class Fidelity:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
         if name in _FLAGS:
             return bool(getattr(self, name)) and kind in self.only.get(name, (kind,))
+        return self.keeps_attribute(name, kind)
+
+    def keeps_attribute(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind keep an attribute, which may be called as a field of this class is."""
         if kind not in self.only.get("attributes", (kind,)) or kind not in self.only.get(name, (kind,)):
             return False
         return self.attributes is None or name in self.attributes
@@ -220,7 +225,7 @@ class Fidelity:
             return
         for name in sorted(attributes.names(rows["attributes"])):
             found = attributes.column(rows["attributes"], name)
-            if not self.keeps(name, kind):
+            if not self.keeps_attribute(name, kind):
                 yield lost_values(name), len(found) - found.null_count
                 continue
             types, values = pc.struct_field(found, [1]), pc.struct_field(found, [2])

@@ -28,7 +28,7 @@ from ..common.yolo_text import (
     with_area,
     write_texts,
 )  # fmt: skip
-from .config import NO_SPLITS
+from .config import NO_SPLITS, task_comment
 
 AS_BOXES = "written as the boxes around them"
 AS_POLYGONS = "written as polygons"
@@ -76,7 +76,7 @@ def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
     if nameless:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
-    (data.folder / "data.yaml").write_text(text, "utf-8")
+    (data.folder / "data.yaml").write_text(task_comment(task) + text, "utf-8")
 
 
 def lose_groups(data: ExportData) -> None:
@@ -187,7 +187,6 @@ def _document(data: ExportData, task: Task, count: int) -> dict[str, Any]:
     valid = next((splits[name] for name in ("val", "valid", "validation", "dev", "test") if name in splits), None)
     first = splits.get("train") or splits.get("training") or next(iter(splits.values()))
     document: dict[str, Any] = {"path": ".", "train": first, "val": valid or first, **splits}
-    document |= {"task": task}
     if task == "pose":
         document["kpt_shape"] = [count, 3]
     return document | {"names": dict(enumerate(data.classes))}

@@ -113,7 +113,9 @@ def _stored(row: Row) -> Row:
 
 @st.composite
 def scenes(draw: Draw, kinds: Sequence[str], most: int = 8, images: Sequence[int] = range(len(IMAGES))) -> Scene:
-    """Scenes with labels of some kinds. Masks lie side by side on an image; classes of images do not repeat on it."""
+    """Scenes with labels of some kinds. Masks lie side by side on an image; classes of images do not repeat on it, and a track has
+    one label there.
+    """
     found: list[Row] = []
     taken: set[tuple[Any, ...]] = set()
     for _ in range(draw(st.integers(1, most))):
@@ -125,6 +127,10 @@ def scenes(draw: Draw, kinds: Sequence[str], most: int = 8, images: Sequence[int
         if row["mask"] is not None and masks == MASKS:
             continue
         taken.add(key)
+        track = (row["image"], row["label"], row["index"])
+        if row["kind"] != "message" and track in taken:
+            row["index"] = None
+        taken.add(track)
         if row["mask"] is not None:
             row["mask"] = mask(IMAGES[row["image"]][2], masks, row["mask"])
         found.append(row | {"label_id": f"{len(found):032x}"})

@@ -225,7 +225,7 @@ class Comparison:
         self.rest = list(found)  # that nothing was expected like
         self.missing: list[Row] = []
         self.pairs: list[tuple[Row, Row]] = []
-        for row in expected:
+        for row in sorted(expected, key=lambda row: row["index"] is None):  # those of no track may be like any
             at = next((n for n, other in enumerate(self.rest) if self._is_same(row, other)), None)
             if at is None:
                 self.missing.append(row)
@@ -241,7 +241,9 @@ class Comparison:
 
     def differences(self, row: Row, other: Row) -> list[str]:
         """The columns that differ."""
-        found = [name for name in ("image", "kind", "label", "index") if row[name] != other[name]]
+        found = [name for name in ("image", "kind", "label") if row[name] != other[name]]
+        if row["index"] != other["index"] and not (row["index"] is None and self._fidelity.tracks_numbered):
+            found.append("index")
         if not self._same_confidence(row, other):
             found.append("confidence")
         if (row["tags"] or []) != (other["tags"] or []):
@@ -288,7 +290,7 @@ class Comparison:
             wanted.pop("group", None)
         for name, value in self._fidelity.defaults.items():
             for one, other in ((wanted, given), (given, wanted)):
-                if name not in one and other.get(name) == value:
+                if name not in one and other.get(name) in (value if isinstance(value, tuple) else (value,)):
                     other.pop(name, None)
         texts = [name for name, value in wanted.items() if value is None and isinstance(given.get(name), str)]
         for name in texts:
