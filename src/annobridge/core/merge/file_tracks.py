@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,14 +45,18 @@ def with_sent_tracks(base: pa.Table, theirs: pa.Table, rows: Ints) -> tuple[pa.T
 
 
 def without_short_tracks(theirs: pa.Table, sent: pa.Table) -> pa.Table:
-    """Labels of images, where a track of one label is none if none was sent: formats of tracks make each shape one."""
-    index = as_array(theirs["index"])
+    """Labels that are tracked as far as they were sent so: formats of tracks make each shape of an image a track of one label, and
+    flag keyframes where nobody did.
+    """
+    index, keyframe = as_array(theirs["index"]), as_array(theirs["keyframe"])
     counts = pc.value_counts(index.drop_null())
     single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
-    shape = as_mask(pc.is_in(index, value_set=single)) & as_mask(theirs["frame_number"].is_null())
-    shape &= as_mask(index.is_valid()) & as_mask(sent["index"].is_null())
-    if not np.any(shape):
-        return theirs
-    columns = {name: as_array(theirs[name]) for name in ("index", "keyframe")}
-    nothing = {name: pa.nulls(len(index), column.type) for name, column in columns.items()}
-    return set_columns(theirs, **{name: choose(shape, nothing[name], column) for name, column in columns.items()})
+    shape = as_mask(pc.is_in(index, value_set=single)) & as_mask(index.is_valid())
+    shape &= as_mask(theirs["frame_number"].is_null()) & as_mask(sent["index"].is_null())
+    flagged = as_mask(keyframe.is_valid()) & as_mask(sent["keyframe"].is_null())
+    flagged &= shape | as_mask(sent["remote_id"].is_valid())
+    return set_columns(
+        theirs,
+        index=choose(shape, pa.nulls(len(index), index.type), index),
+        keyframe=choose(flagged, pa.nulls(len(index), keyframe.type), keyframe),
+    )
