@@ -48,12 +48,8 @@ def test_words_of_cvat_are_ours_in_an_answer() -> None:
         {"label": "van", "attributes": []},
         {"label": None, "attributes": None},
     ]
-    schema = pa.schema(
-        [
-            ("label", pa.string()),
-            ("attributes", pa.list_(pa.struct([(n, pa.string()) for n in ("name", "type", "value")]))),
-        ]
-    )
+    attribute = pa.struct([(name, pa.string()) for name in ("name", "type", "value")])
+    schema = pa.schema([("label", pa.string()), ("attributes", pa.list_(attribute))])
     found = translated(pa.Table.from_pylist(rows, schema), Terms({"car (others)": "car"}, {"occluded": "hidden"}))
     assert found["label"].to_pylist() == ["car", "van", None]
     assert [[a["name"] for a in row or ()] for row in found["attributes"].to_pylist()] == [["age", "hidden"], [], []]

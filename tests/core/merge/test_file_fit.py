@@ -18,8 +18,9 @@ from annobridge.core.schema import LabelSchema
 
 from .test_partial_answer import sent, told
 
+ATTRIBUTES = {"age": {"type": "int"}, "side": {"type": "select", "values": ["l"]}}
 SCHEMA = LabelSchema.parse({
-    "objects": {"type": "detections", "classes": ["car"], "attributes": {"age": {"type": "int"}, "side": {"type": "select", "values": ["l"]}}},
+    "objects": {"type": "detections", "classes": ["car"], "attributes": ATTRIBUTES},
     "cut": {"type": "instances", "classes": ["hat"]},
     "ground": {"type": "segmentation", "classes": ["grass"]},
     "pose": {"type": "skeletons", "classes": ["body"], "skeleton": {"labels": ["nose", "hand"], "edges": [[0, 1]]}},
@@ -70,12 +71,8 @@ class TestKinds:
         seen = Seen(frozenset({"box", "keypoints", "skeleton"}), holes=False)
         expected = Expected(SCHEMA)
         body = {"kind": "skeleton", "label": "body", **PAIR, "attributes": {"group": 1}}
-        table = fitted(
-            told(
-                body, {"kind": "box", "label": "body", "bounding_box": [0.1, 0.1, 0.4, 0.5], "attributes": {"group": 1}}
-            ),
-            expected,
-        )
+        box = {"kind": "box", "label": "body", "bounding_box": [0.1, 0.1, 0.4, 0.5], "attributes": {"group": 1}}
+        table = fitted(told(body, box), expected)
         seen.add(table, expected.where(table))
         base = sent(CAR, {**body, "field": "pose", "attributes": {}})
         done = complete(base, table, seen, SCHEMA, np.full((2, 2), 100.0), np.full((1, 2), 100.0))

@@ -91,9 +91,7 @@ def test_a_file_of_boxes_alone_changes_nothing_else():
     assert one(completed(base, told(BOX))) == one(Completed(base))
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("confidence", 0.9), ("index", 8), ("tags", ["x"]), ("annotator", "bob")]
-)
+@pytest.mark.parametrize(("column", "value"), [("confidence", 0.9), ("tags", ["x"]), ("annotator", "bob")])
 def test_what_the_file_has_is_taken(column, value):
     assert one(completed(sent(FULL), told({**BOX, column: value})))[column] == value
 
