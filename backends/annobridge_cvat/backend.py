@@ -216,6 +216,12 @@ class CvatBackend(AnnotationBackend):
     def _job_url(self, job: Json) -> str:
         return f"{self.config.url.rstrip('/')}/tasks/{job['task_id']}/jobs/{job['id']}"
 
+    @classmethod
+    def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
+        """The names that files got when they were sent; runs of earlier versions did not record them."""
+        tasks = receipt.state["tasks"]
+        return {name: sample for t in tasks for name, sample in zip(t.get("names", ()), t["samples"], strict=False)}
+
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The CVAT tasks and the project that an upload without a receipt has created."""
         title, run = self._title(task_name), _run_of(task_name)
@@ -248,6 +254,7 @@ def _stored(part: UploadedPart) -> Json:
         "task": part.task,
         "project": part.project,
         "samples": part.samples,
+        "names": part.names,
         "vocabulary": part.vocabulary.to_dict(),
     }
 

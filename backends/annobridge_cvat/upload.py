@@ -43,6 +43,7 @@ class UploadedPart:
         task: its id.
         project: the id of its project.
         samples: the ids of the samples in the order of its frames; that of a video once.
+        names: the names of their files there.
         vocabulary: the vocabulary with the ids of its labels.
         baseline: the labels that were sent, as ``REMOTE``.
         unsent: the ids of the labels on frames that it does not have.
@@ -51,6 +52,7 @@ class UploadedPart:
     task: int
     project: int | None
     samples: list[str]
+    names: list[str]
     vocabulary: Vocabulary
     baseline: pa.Table
     unsent: pa.Array
@@ -90,10 +92,12 @@ def upload_part(
     if config.job_assignees:
         jobs.assign(api, api.jobs(task), [users[name] for name in config.job_assignees])
     samples = list(dict.fromkeys(frames.samples.to_pylist()))
+    names = {file.sample_id: file.name for file in files}
     unsent = as_array(part.labels["label_id"]).filter(pa.array(frames.index_of(part.labels) < 0))
     return UploadedPart(
-        task, label_set.project_of(labels), samples, vocabulary, remote_ids.with_remote_ids(part.labels, ids), unsent
-    )
+        task, label_set.project_of(labels), samples, [names[i] for i in samples], vocabulary,
+        remote_ids.with_remote_ids(part.labels, ids), unsent,
+    )  # fmt: skip
 
 
 def _has_annotations(api: Api, task: int) -> bool:

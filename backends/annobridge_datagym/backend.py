@@ -179,6 +179,11 @@ class DatagymBackend(AnnotationBackend):
             return None
         return f"{self.config.url.rstrip('/')}/projects/details/{receipt.state['project']}/tasks"
 
+    @classmethod
+    def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
+        """The names that images got when they were sent."""
+        return dict(zip(receipt.state.get("names", ()), receipt.state.get("samples", ()), strict=False))
+
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The state of a task whose upload was interrupted, as ``delete`` needs it."""
         if self._by_files:

@@ -643,7 +643,9 @@ def test_columns_and_fields_whose_names_are_changed_are_all_there(tmp_path: Path
 
 
 unit = st.floats(0, 1)
-names = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=5).filter(str.strip)  # a class is not blank
+names = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=5).filter(
+    str.strip
+)  # a class is not blank
 boxes = st.tuples(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.01, 0.5), st.floats(0.01, 0.5)).map(list)
 extras = st.fixed_dictionaries(
     {},

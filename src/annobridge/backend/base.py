@@ -224,5 +224,12 @@ class AnnotationBackend(ABC):
         """The URL of the page where people work on this task, which exists; ``None`` if there is none."""
         return None
 
+    @classmethod
+    def file_names(cls, receipt: Receipt) -> Mapping[str, str]:  # noqa: ARG003
+        """The sample of each file of a task, by the name that the file has in the tool, where that is not its own. Archives that
+        the tool exports have these names. Asks nobody.
+        """
+        return {}
+
     def close(self) -> None:  # noqa: B027
         """Close connections."""

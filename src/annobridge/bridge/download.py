@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
-from ..backend.checked import CheckedBackend
 from ..core.digest import digest
 from ..core.labels import BASELINE, REMOTE
 from ..core.merge import destination
@@ -21,6 +20,16 @@ from ..store.run import Run
 from ..store.stores import Stores
 
 GONE = "gone"  # in place of the digest of a task that is not on the server
+
+
+class Answers(Protocol):
+    """Where the work on a run is: a backend, or a file."""
+
+    name: str
+
+    def download(self, receipt: Receipt) -> Download:
+        """All labels of a task. Raises ``Gone`` if it does not exist any more."""
+        ...
 
 
 class Downloaded(NamedTuple):
@@ -35,7 +44,7 @@ class Downloaded(NamedTuple):
 
 
 def download_all(
-    backend: CheckedBackend, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
+    answers: Answers, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
 ) -> Iterator[Downloaded]:
     """Every task in order. The next one is downloaded while the caller works on this one."""
 
@@ -45,7 +54,7 @@ def download_all(
         sent, copies = destination.split_baseline(base)
         answer: Download | Gone
         try:
-            answer = _download(backend, run, Receipt(names[number], receipts[names[number]], _remote(sent)))
+            answer = _download(answers, run, Receipt(names[number], receipts[names[number]], _remote(sent)))
         except Gone as e:
             answer = e
         return Downloaded(base.combine_chunks(), sent, copies, labels, doubled, answer)
@@ -59,10 +68,10 @@ def download_all(
             yield answer
 
 
-def _download(backend: CheckedBackend, run: Run, receipt: Receipt) -> Download:
+def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:
     """What the tool has for a task. An error says how to go on."""
     try:
-        return backend.download(receipt)
+        return answers.download(receipt)
     except Gone:
         raise
     except BackendError as e:
@@ -80,14 +89,14 @@ def _remote(sent: pa.Table) -> pa.Table:
     return sent.select(REMOTE.names).cast(REMOTE)
 
 
-def digests(stores: Stores, run: Run, backend: CheckedBackend) -> list[str]:
+def digests(stores: Stores, run: Run, answers: Answers) -> list[str]:
     """What the tool holds now, as one digest per task; compared before a plan that was made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = []
     for name in stores.runs.tasks(run)["task"].to_pylist():
         try:
             receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
-            found.append(digest_of(_download(backend, run, receipt)))
+            found.append(digest_of(_download(answers, run, receipt)))
         except Gone:
             found.append(GONE)
     return found

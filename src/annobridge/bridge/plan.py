@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.checked import CheckedBackend
 from ..core.arrays import as_array, as_mask, equal, filter_rows
 from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
 from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
+from ..core.merge.partial_answer import with_ids_of_files
 from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
@@ -31,7 +31,7 @@ from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.stores import Stores
 from ..store.tables import quote
-from .download import GONE, Downloaded, digest_of, download_all
+from .download import GONE, Answers, Downloaded, digest_of, download_all
 from .outcome import Options, Outcome, require_unique
 
 _STREAMS = {
@@ -43,7 +43,7 @@ _STREAMS = {
 def make(
     stores: Stores,
     run: Run,
-    backend: CheckedBackend,
+    answers: Answers,
     options: Options,
     progress: Any = None,
     with_digests: bool = False,
@@ -53,7 +53,7 @@ def make(
     Args:
         stores: the dataset. Nothing is written to it.
         run: as the ledger has it now.
-        backend: where the work is.
+        answers: where the work is.
         options: what the caller asked for.
         progress: as in ``annotate``.
         with_digests: whether to note what the tool had, for a plan that may be applied later.
@@ -73,7 +73,7 @@ def make(
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
-    planner = _Planner(stores, backend, outcome, with_digests)
+    planner = _Planner(stores, outcome, with_digests)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
@@ -86,8 +86,8 @@ def make(
         bases,
         tasks.by_sample(OURS, stores.labels.scan_ours(field_condition(sorted(fields)), outcome.version)) as ours,
     ):
-        downloads = download_all(backend, run, tasks.names, stores.runs.receipts(run), bases)
-        with Progress(progress, len(tasks.all_sample_ids), f"loading from {backend.name}") as bar:
+        downloads = download_all(answers, run, tasks.names, stores.runs.receipts(run), bases)
+        with Progress(progress, len(tasks.all_sample_ids), f"loading from {answers.name}") as bar:
             for number, downloaded in enumerate(downloads):
                 sample_ids = tasks.sample_ids[number]
                 here = _intersection(sample_ids, present) if lost else sample_ids
@@ -109,8 +109,8 @@ def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator
 class _Planner:
     """Plans one task after another into an outcome."""
 
-    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome, with_digests: bool) -> None:
-        self._stores, self._backend, self._out, self._with_digests = stores, backend, outcome, with_digests
+    def __init__(self, stores: Stores, outcome: Outcome, with_digests: bool) -> None:
+        self._stores, self._out, self._with_digests = stores, outcome, with_digests
         self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
         # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
@@ -139,6 +139,7 @@ class _Planner:
         theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
+        sent = with_ids_of_files(sent, theirs)
         matched = match(run.run_id, sent, theirs, run.schema)
         routed = route(matched, sent, run.schema, out.options.unexpected)
         labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)

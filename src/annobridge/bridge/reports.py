@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.checked import CheckedBackend
 from ..core.merge import changed, findings
 from ..core.unsent import sentences
 from ..display import html
@@ -16,7 +15,7 @@ from ..spill.streams import Streams
 from ..store.run import NOT_SENT_OPTION
 from ..store.stores import Stores
 from . import apply as loading
-from .download import digests
+from .download import Answers, digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
@@ -182,9 +181,9 @@ class MergePlan(_Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome) -> None:
+    def __init__(self, stores: Stores, answers: Answers, outcome: Outcome) -> None:
         super().__init__(outcome)
-        self._stores, self._backend = stores, backend
+        self._stores, self._answers = stores, answers
 
     def apply(self, force: bool = False) -> LoadReport:
         """Make exactly this change, in one commit.
@@ -192,7 +191,7 @@ class MergePlan(_Summary):
         ``force`` allows that most of the run is deleted. Raises ``StalePlan`` if the baseline, the labels of the dataset or the
         work in the tool changed since the plan was made.
         """
-        if digests(self._stores, self.outcome.run, self._backend) != self.outcome.digests:
+        if digests(self._stores, self.outcome.run, self._answers) != self.outcome.digests:
             raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
         return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 

@@ -9,29 +9,23 @@ from typing import Any
 
 from ..backend.base import GONE, AnnotationBackend, Receipt, Status
 from ..backend.checked import CheckedBackend
-from ..core.did_you_mean import did_you_mean
 from ..display import html
-from ..exceptions import Gone, InvalidOption, StalePlan
+from ..exceptions import Gone
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
-from . import apply as loading
 from . import plan as planning
 from .download import baseline_of
-from .outcome import Options
+from .loads import Loads
 from .reports import LoadReport, MergePlan
 
 
-class AnnotationResults:
+class AnnotationResults(Loads):
     """A run, and the work on it in the tool: status, editor, plan, load and clean-up."""
 
     def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
-        self._stores, self.run, self.backend = stores, run, backend
         self._checked = CheckedBackend(backend)
-
-    @property
-    def anno_key(self) -> str:
-        """The run's key."""
-        return self.run.anno_key
+        super().__init__(stores, run, self._checked)
+        self.backend = backend
 
     def receipts(self) -> list[Receipt]:
         """The receipt of each task that was sent, without its baseline."""
@@ -94,34 +88,9 @@ class AnnotationResults:
             )
         return None
 
-    def plan(self, **options: Any) -> MergePlan:
-        """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
-        return self._plan(options, with_digests=True)
-
-    def _plan(self, options: dict[str, Any], with_digests: bool) -> MergePlan:
-        options = dict(options)
-        progress = options.pop("progress", None)
-        for name in options:
-            if name not in Options.__slots__:
-                raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
-        self.run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self._checked, Options(**options), progress, with_digests)
-        return MergePlan(self._stores, self._checked, outcome)
-
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
         """Plan and apply. Options are those of ``Dataset.load_annotations``; ``ask`` decides on unexpected labels."""
-        for attempt in range(1, loading.MAX_PLANS + 1):
-            plan = self._plan(options, with_digests=False)
-            if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
-                options["unexpected"] = ask(plan)
-                plan = self._plan(options, with_digests=False)
-            try:
-                report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
-                break
-            except StalePlan:
-                if attempt == loading.MAX_PLANS:
-                    raise
-        self.run = self._stores.runs.get_idle(self.anno_key)
+        report = self._load(ask, options)
         if cleanup:
             self._cleanup_after(report)
         return report

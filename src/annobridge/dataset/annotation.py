@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..backend.checked import CheckedBackend
 from ..bridge import annotate, prompt, results
 from ..bridge.connect import connect, reconnect
+from ..bridge.loads import FileLoads
 from ..bridge.reports import LoadReport
 from ..bridge.results import AnnotationResults
 from ..core.merge.route import Choice
 from ..display import terminal
 from ..display.progress import ProgressChoice
+from ..exceptions import InvalidOption
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
@@ -121,9 +124,15 @@ class AnnotationVerbs(NoNewAttributes):
         force: bool = False,
         invalid: str | None = None,
         progress: ProgressChoice = None,
+        path: str | Path | None = None,
+        format: str | None = None,  # noqa: A002
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work on a run into the dataset, in one atomic commit.
+
+        With ``path``, the answer is a file instead of the tool, which is not asked: an archive that a person exported there, or
+        labels that another program wrote for the same images. All else is the same. Labels without an id that is known are
+        matched by sample, frame, class and shape; the report says how. What the format cannot hold stays as it is.
 
         Args:
             anno_key: the run.
@@ -139,7 +148,9 @@ class AnnotationVerbs(NoNewAttributes):
             invalid: shapes drawn over the border of their image are clipped to it (``"clip"``), or refused and listed
                 (``"refuse"``). By default they are clipped if they are up to a pixel outside.
             progress: as in ``annotate``.
-            **load_options: settings of the backend for this load, as ``url`` or a credential.
+            path: a zip, a folder or a file with labels.
+            format: the name of its format, as ``"cvat"``; by default it is found by looking.
+            **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 
         Returns:
             What was added, edited and deleted; what was refused, and why; the conflicts; and the new version of the labels.
@@ -148,12 +159,27 @@ class AnnotationVerbs(NoNewAttributes):
             RunError: there is no such run, it was not sent in full, or another process holds it.
             MergeError: conflicts under ``"fail"``, unexpected labels under ``"prompt"`` without a terminal, or too many deletions.
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
+            InvalidSource: the file cannot be read, or has no image of the run.
         """
-        run = self.load_annotation_results(anno_key, **load_options)
+        run = self._loads(anno_key, path, format, load_options)
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
+
+    def _loads(
+        self,
+        anno_key: str,
+        path: str | Path | None,
+        format_name: str | None,
+        options: dict[str, Any],
+    ) -> AnnotationResults | FileLoads:
+        """What loads a run: from the tool, or from a file."""
+        if path is not None:
+            return FileLoads(self.stores, self.stores.runs.get_settled(anno_key), path, format_name, options)
+        if format_name is not None:
+            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+        return self.load_annotation_results(anno_key, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run, for its status, editor, plan and clean-up.

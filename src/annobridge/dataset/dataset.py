@@ -233,6 +233,8 @@ class Dataset(View):
         force: bool = False,
         invalid: str | None = None,
         progress: ProgressChoice = None,
+        path: str | Path | None = None,
+        format: str | None = None,  # noqa: A002
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do with the same arguments. Nothing is written.
@@ -240,7 +242,7 @@ class Dataset(View):
         Returns:
             The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
         """
-        return self.load_annotation_results(anno_key, **load_options).plan(
+        return self._loads(anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress,
         )  # fmt: skip

@@ -6,55 +6,71 @@ one was. Each number is compared with the baseline: the number that the tool ret
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Bools, as_array, as_mask, list_lengths, replace_values
 from ..labels import LABELS
 
+Floats = npt.NDArray[np.float64]
+
 SAME = 1e-9  # relative to the image: far less than a pixel, and far more than conversions lose
 
 
-def keep_unchanged(theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bools) -> pa.Table:
+def keep_unchanged(
+    theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bools, tolerance: Floats | None = None
+) -> pa.Table:
     """At the rows of ``where``: ``theirs`` with the numbers of ``ours`` wherever those of the tool equal the baseline.
 
     The three tables are aligned. Points are compared if the shape has the same number of parts and points as before.
+    ``tolerance`` has for each row by how much equal numbers may differ, as shares of width and height, shape (rows, 2);
+    ``SAME`` by default, and for rotations always.
     """
     at = np.flatnonzero(where)
     if not len(at):
         return theirs
     rows = pa.array(at)
-    for name, restored in (("bounding_box", _boxes), ("rotation", _numbers), ("points", _points)):
+    allowed = np.full((len(where), 2), SAME) if tolerance is None else tolerance
+    restoring: dict[str, Callable[..., pa.Array]] = {"bounding_box": _boxes, "rotation": _rotations, "points": _points}
+    for name, restored in restoring.items():
         sides = [as_array(side[name]).take(rows) for side in (theirs, base, ours)]
         present = np.logical_and.reduce([as_mask(side.is_valid()) for side in sides])
         if present.any():
             keep = pa.array(np.flatnonzero(present))
-            new = restored(*(side.take(keep) for side in sides))
+            new = restored(*(side.take(keep) for side in sides), allowed[at][present])
             column = replace_values(as_array(theirs[name]), at[present], new.cast(LABELS.field(name).type))
             theirs = theirs.set_column(theirs.column_names.index(name), theirs.schema.field(name), column)
     return theirs
 
 
-def _chosen(theirs: np.ndarray, base: np.ndarray, ours: np.ndarray) -> np.ndarray:
+def _numbers(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats | float) -> pa.Array:
+    values = [side.to_numpy(zero_copy_only=False) for side in (theirs, base, ours)]
     with np.errstate(invalid="ignore"):
-        same = (np.abs(theirs - base) <= SAME) | (np.isnan(theirs) & np.isnan(base))
-    return np.where(same, ours, theirs)
+        same = (np.abs(values[0] - values[1]) <= tolerance) | (np.isnan(values[0]) & np.isnan(values[1]))
+    return pa.array(np.where(same, values[2], values[0]))
 
 
-def _numbers(theirs: pa.Array, base: pa.Array, ours: pa.Array) -> pa.Array:
-    return pa.array(_chosen(*(side.to_numpy(zero_copy_only=False) for side in (theirs, base, ours))))
+def _rotations(theirs: pa.Array, base: pa.Array, ours: pa.Array, _: Floats) -> pa.Array:
+    return _numbers(theirs, base, ours, SAME)
 
 
-def _boxes(theirs: pa.Array, base: pa.Array, ours: pa.Array) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(_numbers(theirs.flatten(), base.flatten(), ours.flatten()), 4)
+def _boxes(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats) -> pa.Array:
+    numbers = _numbers(theirs.flatten(), base.flatten(), ours.flatten(), np.tile(tolerance, 2).ravel())
+    return pa.FixedSizeListArray.from_arrays(numbers, 4)
 
 
-def _points(theirs: pa.ListArray, base: pa.ListArray, ours: pa.ListArray) -> pa.ListArray:
+def _points(theirs: pa.ListArray, base: pa.ListArray, ours: pa.ListArray, tolerance: Floats) -> pa.ListArray:
     same_shape = _same_shape(theirs, base) & _same_shape(theirs, ours)
     keep = pa.array(np.flatnonzero(same_shape))
-    numbers = [side.take(keep).flatten().flatten().flatten() for side in (theirs, base, ours)]
-    new = _nested(theirs.take(keep), _numbers(*numbers))
+    theirs_kept = theirs.take(keep)
+    rings = theirs_kept.flatten()
+    owner = np.repeat(np.repeat(np.flatnonzero(same_shape), list_lengths(theirs_kept)), list_lengths(rings))
+    told, before, here = (side.take(keep).flatten().flatten().flatten() for side in (theirs, base, ours))
+    new = _nested(theirs_kept, _numbers(told, before, here, tolerance[owner].ravel()))
     return replace_values(theirs, np.flatnonzero(same_shape), new.cast(theirs.type))
 
 

@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, is_rotated
 from ...core.labels import KIND_TYPES
+from ...core.merge.partial_answer import Holds
 from .paint import has_holes
 
+_ROUNDING = 0.01  # pixels: numbers that differ by less were not changed, but written with two decimals
 KEPT = "kept"  # a kind that is written as it is
 
 
@@ -37,6 +39,19 @@ class Fidelity:
     splits: bool = False
     decimals: int | None = None  # of pixels; None: exact to floating point
     notes: tuple[str, ...] = field(default=())  # for the docs
+
+    def holds(self) -> Holds:
+        """What a file in this format says of a label; of the rest it is silent."""
+        columns = {
+            "rotation": self.rotation, "confidence": self.confidence, "index": self.tracks, "visibility": self.visibility
+        }  # fmt: skip
+        return Holds(
+            kinds=frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT),
+            columns=frozenset(name for name, is_held in columns.items() if is_held),
+            attributes=self.attributes,
+            parts=self.parts and self.holes,
+            pixels=max(_ROUNDING, 0.0 if self.decimals is None else 0.6 * 10.0**-self.decimals),
+        )
 
     def losses(self, labels: pa.Table) -> Iterator[tuple[str, str, int]]:
         """What of these labels (``LABELS``) would not survive: field, what happens, how many."""

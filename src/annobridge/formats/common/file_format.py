@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -22,7 +22,7 @@ from .archive import Archive, Limits
 from .corners import CORNERS, straightened
 from .export import ExportData, place_images
 from .fidelity import Fidelity
-from .images import Context, Found, image_names, resolve
+from .images import Context, Found, image_names, resolve, resolve_known
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
@@ -123,6 +123,15 @@ class FileFormat(ABC):
         context = context or Context()
         if options.media_dir is not None:
             context = Context(context.known, options.media_dir)
+        return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
+
+    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
+        """As ``open``, for labels of samples that are known (as in ``Context``). Images in the source are not looked at."""
+        return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
+
+    def _open(
+        self, source: Path, options: ReadOptions, find_images: Callable[[Archive, Items], tuple[Found, pa.Table]]
+    ) -> LabelSource:
         report, items, kinds = ReadReport(), Items(), set[str]()
         shapes = Groups(SHAPES)
         try:
@@ -131,7 +140,7 @@ class FileFormat(ABC):
                     kinds.update(pc.unique(table["kind"]).to_pylist())
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
-                found, listed = self._images(archive, items, options, context)
+                found, listed = find_images(archive, items)
                 unread = _unread(archive)
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
@@ -140,15 +149,8 @@ class FileFormat(ABC):
             raise
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(sorted(kinds), name)
-        return LabelSource(
-            listed,
-            shapes,
-            found,
-            fields,
-            self.unit,
-            report,
-            [*report.assumptions, *_assumptions(found, listed), *unread],
-        )
+        notes = [*report.assumptions, *_assumptions(found, listed), *unread]
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes)
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""

@@ -167,6 +167,22 @@ def resolve(
     return found
 
 
+def resolve_known(items: pa.Table, known: pa.Table) -> Found:
+    """Find the sample of each item (``ITEMS``) among samples that are known (as in ``Context``)."""
+    count = items.num_rows
+    found = Found([None] * count, [None] * count, [None] * count, [None] * count)
+    here = _Known(known)
+    columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
+    for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
+        if (row := here.find(name, split, frame, video)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
+            _count(found, how)
+        elif (upload := here.find_upload(name)) is not None:
+            found.paths[at], found.sample_ids[at], found.sizes[at] = upload
+            _count(found, "by the name that they had before they were uploaded")
+    return found
+
+
 def _find_uploads(
     found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
     archive: Archive, context: Context,

@@ -43,6 +43,11 @@ class LabelSource:
         return sum(map(len, self._parts))
 
     @property
+    def sample_ids(self) -> set[str]:
+        """The ids of the samples whose images were found."""
+        return {sample_id for sample_id in self._found.sample_ids if sample_id is not None}
+
+    @property
     def notes(self) -> list[str]:
         """What was left out or changed, a sentence each; complete once the parts were read."""
         return self.report.notes()

@@ -1,0 +1,184 @@
+"""Assignment: which label of the baseline is each label of an answer that has no ids of the tool, as a file of labels?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .. import similarity
+from ..arrays import Bools, Ints, as_array, as_mask, not_null
+from ..similarity import Floats
+from .match import sample_keys
+
+NEW, BY_ID, BY_PLACE = 0, 1, 2  # how a label was found
+
+SAME_CLASS, OTHER_CLASS = 0.5, 0.75  # the overlap from which labels can be one, if it kept its class or not
+_TRACK, _CLASS = 0.5, 0.25  # what the same track adds to the similarity of a pair, and what another class takes away
+_CLOSE = 0.05  # two candidates whose scores differ by less are about as good
+_PAIRS = 1_000_000  # compared at a time
+_NO_SHAPE = ("classification", "segmentation", "scalar", "message")  # compared by class, or not at all
+
+
+class Assignment(NamedTuple):
+    """For each label of the answer: the row of the baseline that it is, or -1; how it was found; and whether another row would
+    have fitted about as well.
+    """
+
+    rows: Ints
+    how: Ints
+    is_ambiguous: Bools
+
+
+class _Pairs(NamedTuple):
+    """Labels that could be one: rows of the baseline, rows of the answer, and how well they fit."""
+
+    base: Ints
+    theirs: Ints
+    overlap: Floats
+    is_same_class: Bools
+    is_same_track: Bools
+
+    def take(self, at: Ints | Bools) -> _Pairs:
+        return _Pairs(self.base[at], self.theirs[at], self.overlap[at], self.is_same_class[at], self.is_same_track[at])
+
+
+def assign(base: pa.Table, theirs: pa.Table) -> Assignment:
+    """Find the labels of an answer in the baseline.
+
+    A label with a ``label_id`` is the one with that id on the same sample. Others are compared with those of the same sample,
+    frame and kind. Two labels can be one if they overlap by half and have the same class, or by three quarters, or have the same
+    class and track. Where a label fits several, the assignment is the one whose similarities have the largest sum.
+
+    Args:
+        base: what was sent (``REMOTE``).
+        theirs: the answer, with columns of ``REMOTE``.
+    """
+    rows = _by_id(base, theirs)
+    how = np.where(rows >= 0, BY_ID, NEW)
+    ambiguous = np.zeros(theirs.num_rows, bool)
+    free = np.ones(base.num_rows, bool)
+    free[rows[rows >= 0]] = False
+    pairs = _candidates(base, theirs, np.flatnonzero(free), np.flatnonzero(rows < 0))
+    if len(pairs.base):
+        chosen, ambiguous_theirs = _best(base, theirs, pairs)
+        rows[chosen.theirs], how[chosen.theirs] = chosen.base, BY_PLACE
+        ambiguous[ambiguous_theirs] = True
+    return Assignment(rows, how, ambiguous)
+
+
+def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
+    rows = np.full(theirs.num_rows, -1, np.int64)
+    at = np.flatnonzero(not_null(theirs["label_id"]))
+    if at.size:
+        found = pc.index_in(sample_keys(theirs, "label_id").take(pa.array(at)), sample_keys(base, "label_id"))
+        rows[at] = as_array(found).fill_null(-1).to_numpy()
+        first = np.zeros(theirs.num_rows, bool)
+        first[np.unique(rows, return_index=True)[1]] = True
+        rows[~first] = -1  # a copy that a person made of a label
+    return rows
+
+
+def _candidates(base: pa.Table, theirs: pa.Table, base_rows: Ints, their_rows: Ints) -> _Pairs:
+    """All pairs that could be one label."""
+    extents = [similarity.extents(side) for side in (base, theirs)]
+    groups = _codes(base, theirs, ("sample_id", "frame_number", "kind"))
+    classes = _codes(base, theirs, ("label",))
+    tracks = [side["index"].fill_null(-1).to_numpy() for side in (base, theirs)]
+    shapeless = [as_mask(pc.is_in(side["kind"], pa.array(_NO_SHAPE))) for side in (base, theirs)]
+    found = []
+    for i, j in _in_groups(groups[0], groups[1], base_rows, their_rows):
+        overlap = np.where(shapeless[0][i], 1.0, similarity.overlaps(extents[0][i], extents[1][j]))
+        same_class = classes[0][i] == classes[1][j]
+        same_track = (tracks[0][i] == tracks[1][j]) & (tracks[0][i] >= 0) & same_class
+        fits = (overlap >= np.where(same_class, SAME_CLASS, OTHER_CLASS)) & (same_class | ~shapeless[0][i])
+        keep = fits | same_track
+        found.append(_Pairs(i, j, overlap, same_class, same_track).take(keep))
+    return _Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _Pairs(*(np.zeros(0, int),) * 5)
+
+
+def _codes(base: pa.Table, theirs: pa.Table, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
+    """A number for each distinct combination of values, on both sides."""
+    codes = np.zeros(base.num_rows + theirs.num_rows, np.int64)
+    for name in columns:
+        both = pa.chunked_array([*base[name].chunks, *theirs[name].chunks], base.schema.field(name).type)
+        column = as_array(both).dictionary_encode(null_encoding="encode")
+        codes = codes * (len(column.dictionary) + 1) + column.indices.to_numpy()
+        codes = np.unique(codes, return_inverse=True)[1]
+    return codes[: base.num_rows], codes[base.num_rows :]
+
+
+def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """All pairs of rows of the same group, some at a time."""
+    base_rows = base_rows[np.argsort(base[base_rows], kind="stable")]
+    keys = base[base_rows]
+    start = np.searchsorted(keys, theirs[their_rows], "left")
+    count = np.searchsorted(keys, theirs[their_rows], "right") - start
+    total = int(count.sum())
+    ends = np.searchsorted(np.cumsum(count), np.arange(_PAIRS, total, _PAIRS))
+    for block in np.split(np.arange(len(their_rows)), ends):
+        sizes = count[block]
+        j = np.repeat(their_rows[block], sizes)
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        yield base_rows[np.repeat(start[block], sizes) + within], j
+
+
+def _best(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> tuple[_Pairs, list[int]]:
+    """The pairs of the best assignment, and the labels of the answer of which another pair is about as good."""
+    nodes = base.num_rows + theirs.num_rows
+    edges = coo_array(
+        (np.ones(len(pairs.base), np.int8), (pairs.base, pairs.theirs + base.num_rows)), shape=(nodes, nodes)
+    )
+    component = connected_components(edges, directed=False)[1][pairs.base]
+    size = np.bincount(component)[component]
+    chosen, ambiguous = [np.flatnonzero(size == 1)], list[int]()
+    rest = np.flatnonzero(size > 1)
+    rest = rest[np.argsort(component[rest], kind="stable")]
+    for at in np.split(rest, np.flatnonzero(np.diff(component[rest])) + 1) if rest.size else ():
+        some = pairs.take(at)
+        picked, unsure = _solve(some, _scores(base, theirs, some))
+        chosen.append(at[picked])
+        ambiguous += some.theirs[unsure].tolist()
+    return pairs.take(np.concatenate(chosen)), ambiguous
+
+
+def _scores(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> Floats:
+    """How well pairs that compete fit."""
+    scores = pairs.overlap.copy()
+    columns = ["kind", "points", "mask"]
+    sides = []
+    for table, rows in ((base, pairs.base), (theirs, pairs.theirs)):
+        unique, place = np.unique(rows, return_inverse=True)
+        some = table.select([*columns, "bounding_box"]).take(pa.array(unique))
+        sides.append((some.select(columns).to_pylist(), similarity.extents(some), place))
+    (rows_a, extents_a, at_a), (rows_b, extents_b, at_b) = sides
+    for n, (a, b) in enumerate(zip(at_a.tolist(), at_b.tolist(), strict=True)):
+        window = np.concatenate(
+            [np.fmin(extents_a[a, :2], extents_b[b, :2]), np.fmax(extents_a[a, 2:], extents_b[b, 2:])]
+        )
+        if (finer := similarity.refined(rows_a[a], rows_b[b], window)) is not None:
+            scores[n] = finer
+    result: Floats = scores + _TRACK * pairs.is_same_track - _CLASS * ~pairs.is_same_class
+    return result
+
+
+def _solve(pairs: _Pairs, scores: Floats) -> tuple[Ints, Ints]:
+    """Of pairs that compete: those that are taken, and those of them of which another pair is about as good."""
+    base, i = np.unique(pairs.base, return_inverse=True)
+    theirs, j = np.unique(pairs.theirs, return_inverse=True)
+    gain = np.zeros((len(base), len(theirs)))
+    gain[i, j] = scores + 1.0  # any pair is better than none
+    row, column = linear_sum_assignment(gain, maximize=True)
+    partner = np.full(len(base), -1)
+    partner[row] = column
+    taken = np.flatnonzero(partner[i] == j)
+    rival = gain.copy()
+    rival[i[taken], j[taken]] = 0.0
+    best_other = np.maximum(rival.max(axis=1)[i[taken]], rival.max(axis=0)[j[taken]])
+    return taken, taken[best_other > gain[i[taken], j[taken]] - _CLOSE]
