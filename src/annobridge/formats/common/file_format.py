@@ -211,12 +211,12 @@ def _straighten(
     shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
 ) -> tuple[Groups, set[str]]:
     """The shapes with boxes in the place of those that were given by their corners, and all kinds."""
-    new, kinds = Groups(SHAPES), set[str]()
+    new, kinds, images = Groups(SHAPES), set[str](), found.table()
     try:
         for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
             if rows.num_rows:
-                sizes = item_sizes(items, found, rows["item"].to_numpy())[0] if unit == RELATIVE else None
+                sizes = item_sizes(items, images, rows["item"].to_numpy())[0] if unit == RELATIVE else None
                 rows, others = straightened(rows, sizes)
                 if others:
                     report.note("shapes of four corners are no rectangles; they are polygons", others)

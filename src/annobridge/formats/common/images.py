@@ -37,6 +37,16 @@ class Found:
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
 
+    def table(self) -> pa.Table:
+        """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
+        sides = list(zip(*(size or (None, None) for size in self.sizes), strict=True)) or [(), ()]
+        return pa.table({
+            "sample_id": pa.array(self.sample_ids, pa.string()),
+            "filepath": pa.array(self.paths, pa.string()),
+            **{name: pa.array(side, pa.int32()) for name, side in zip(("width", "height"), sides, strict=True)},
+            "frame_number": pa.array(self.frames, pa.int32()),
+        })  # fmt: skip
+
 
 class Names:
     """Paths that can be looked up by less than the whole path, where that is unambiguous."""
