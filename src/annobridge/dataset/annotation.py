@@ -5,21 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backend.checked import CheckedBackend
-from ..bridge import annotate, prompt, results
-from ..bridge.connect import connect, reconnect
-from ..bridge.loads import FileLoads
-from ..bridge.reports import LoadReport
-from ..bridge.results import AnnotationResults
-from ..core.merge.route import Choice
 from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
+
+if TYPE_CHECKING:
+    # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
+    from ..bridge.loads import FileLoads
+    from ..bridge.reports import LoadReport
+    from ..bridge.results import AnnotationResults
+    from ..core.merge.route import Choice
 
 
 class AnnotationVerbs(NoNewAttributes):
@@ -105,6 +105,11 @@ class AnnotationVerbs(NoNewAttributes):
             "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import connect
+        from ..bridge.results import AnnotationResults
+
         tool = connect(backend, backend_options)
         run = annotate.send(
             self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
@@ -161,6 +166,8 @@ class AnnotationVerbs(NoNewAttributes):
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
         """
+        from ..bridge import prompt
+
         run = self._loads(anno_key, path, format, load_options)
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
@@ -176,6 +183,8 @@ class AnnotationVerbs(NoNewAttributes):
     ) -> AnnotationResults | FileLoads:
         """What loads a run: from the tool, or from a file."""
         if path is not None:
+            from ..bridge.loads import FileLoads
+
             return FileLoads(self.stores, self.stores.runs.get_settled(anno_key), path, format_name, options)
         if format_name is not None:
             raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
@@ -188,6 +197,9 @@ class AnnotationVerbs(NoNewAttributes):
             anno_key: the run.
             **backend_options: settings of the backend that replace those which the run stored.
         """
+        from ..bridge.connect import reconnect
+        from ..bridge.results import AnnotationResults
+
         run = self.stores.runs.get_settled(anno_key)
         return AnnotationResults(self.stores, run, reconnect(run, backend_options))
 
@@ -205,10 +217,14 @@ class AnnotationVerbs(NoNewAttributes):
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
         """The schema, options and state of a run as plain data; what was not sent; and what each load did."""
+        from ..bridge import results
+
         return results.describe(self.stores.runs.get_settled(anno_key))
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Rename a run. Raises ``RunExists`` if the new key is in use."""
+        from ..bridge import annotate
+
         annotate.check_key(new_anno_key)
         with self.stores.runs.hold(self.stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
             self.stores.runs.rename(run, new_anno_key)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ..dataset import View
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import StoreError
-from ..formats import opsml, registry
+from ..formats import registry
 from ..formats.base import Part
 from ..store.errors import is_disk_full
 
@@ -132,6 +132,8 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
         Unsupported: opsml cannot hold some labels, or an image is elsewhere.
         InvalidMedia: the size of an image cannot be read.
     """
+    from ..formats import opsml
+
     with view.sample_parts() as samples:
         return opsml.write_metadata(samples.parts(), path, version, field)
 
