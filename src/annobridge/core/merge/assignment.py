@@ -8,9 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null
@@ -131,6 +128,9 @@ def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> I
 
 def _best(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> tuple[_Pairs, list[int]]:
     """The pairs of the best assignment, and the labels of the answer of which another pair is about as good."""
+    from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
+    from scipy.sparse.csgraph import connected_components
+
     nodes = base.num_rows + theirs.num_rows
     edges = coo_array(
         (np.ones(len(pairs.base), np.int8), (pairs.base, pairs.theirs + base.num_rows)), shape=(nodes, nodes)
@@ -170,6 +170,8 @@ def _scores(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> Floats:
 
 def _solve(pairs: _Pairs, scores: Floats) -> tuple[Ints, Ints]:
     """Of pairs that compete: those that are taken, and those of them of which another pair is about as good."""
+    from scipy.optimize import linear_sum_assignment
+
     base, i = np.unique(pairs.base, return_inverse=True)
     theirs, j = np.unique(pairs.theirs, return_inverse=True)
     gain = np.zeros((len(base), len(theirs)))
