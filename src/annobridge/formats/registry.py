@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ..core.collection import no_collection
 from ..core.did_you_mean import did_you_mean
 from ..entry_points import entry_points
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
@@ -31,7 +32,8 @@ def get(name: str) -> Format:
         raise InvalidOption(f"There is no format {name!r}; {did_you_mean(name, sorted(installed))}")
     entry = installed[name]
     try:
-        found: Format = entry.load()()
+        with no_collection():
+            found: Format = entry.load()()
     except Exception as error:  # whatever a stranger's module raises while it is imported
         raise ConfigError(
             f"The format {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}. "

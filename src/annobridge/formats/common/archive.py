@@ -69,7 +69,9 @@ class Archive:
         """The names by their suffix in lower case, as ``".json"``."""
         found: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(os.path.splitext(name)[1].lower(), []).append(name)
+            start = name.rfind("/") + 2  # a name that begins with a dot has no suffix there
+            at = name.rfind(".", start)
+            found.setdefault(name[at:].lower() if at >= 0 else "", []).append(name)
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -111,7 +113,7 @@ class Archive:
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
         if self._zip is None:
-            return Path(self._files[name]).open("rb")
+            return open(self._files[name], "rb")  # noqa: SIM115, PTH123 - the caller closes it; a Path costs more than the call
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
     def read(self, name: str) -> bytes:
@@ -226,13 +228,16 @@ def is_safe_name(name: str) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    top = len(str(folder).rstrip(os.sep)) + 1
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
-        inner = Path(place).relative_to(folder).as_posix()
-        prefix = "" if inner == "." else f"{inner}/"
+        inner, above = place[top:].replace(os.sep, "/"), os.path.join(place, "")
+        prefix = f"{inner}/" if inner else ""
         for name in files:
-            yield prefix + name, os.path.join(place, name)
+            yield prefix + name, above + name
 
 
 def _is_hidden(name: str) -> bool:
+    if not name.startswith(".") and "/." not in name and "__MACOSX" not in name:
+        return False
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from ...core.arrays import as_array
+from ...core.collection import no_collection
 from ...core.media import PICTURES
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
@@ -136,11 +138,12 @@ class FileFormat(ABC):
         shapes = Groups(SHAPES)
         try:
             with Archive(source, options.limits) as archive:
-                for table in self.read(archive, items, options, report):
+                for table in _uncollected(self.read(archive, items, options, report)):
                     kinds.update(pc.unique(table["kind"]).to_pylist())
                     for batch in _conformed(table).to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
-                found, listed = find_images(archive, items)
+                with no_collection():
+                    found, listed = find_images(archive, items)
                 unread = _unread(archive)
             if CORNERS in kinds:
                 shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
@@ -166,7 +169,7 @@ class FileFormat(ABC):
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
-        return not _MASKS.search(name.rpartition("/")[0])
+        return not _is_of_masks(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
         """The images of the items, and the items; images that no item names are items without labels."""
@@ -195,8 +198,23 @@ class FileFormat(ABC):
         return found, both
 
 
+@lru_cache(10_000)
+def _is_of_masks(folder: str) -> bool:
+    return bool(_MASKS.search(folder))
+
+
 def _path_of(archive: Archive, name: str, context: Context) -> str:
     return archive.file_text(name) or str(((context.media_folder or Path()) / name).absolute())
+
+
+def _uncollected(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, each read without the search for cycles."""
+    while True:
+        with no_collection():
+            table = next(tables, None)
+        if table is None:
+            return
+        yield table
 
 
 def _conformed(table: pa.Table) -> pa.Table:
