@@ -113,7 +113,7 @@ class Archive:
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
         if self._zip is None:
-            return open(self._files[name], "rb")  # noqa: SIM115, PTH123 - the caller closes it; a Path costs more than the call
+            return open(self._files[name], "rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
     def read(self, name: str) -> bytes:
