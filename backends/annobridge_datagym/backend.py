@@ -184,6 +184,11 @@ class DatagymBackend(AnnotationBackend):
         """The names that images got when they were sent."""
         return dict(zip(receipt.state.get("names", ()), receipt.state.get("samples", ()), strict=False))
 
+    @classmethod
+    def reads_path(cls, options: Mapping[str, Any]) -> bool:
+        """With files as the transport, it is the export of the project."""
+        return options.get("transport") == "files"
+
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The state of a task whose upload was interrupted, as ``delete`` needs it."""
         if self._by_files:

@@ -227,6 +227,17 @@ def test_a_new_label_that_was_moved_here_is_not_added_twice(bridge):
     bridge.labels()  # all ids are unique
 
 
+def test_an_edit_of_a_label_that_was_moved_here_is_undone_also_if_the_load_had_a_destination(sent):
+    sent.ds.set_labels([{"label_id": "car0", "field": "elsewhere"}])
+    before = sent.label("car0")["label"]
+    sent.hands.set("car0", label="person")
+    assert sent.load(dest_field={"objects": "checked"}).edited == 1
+    assert sent.label("car0")["label"] == "person"
+    assert sent.load(dest_field={"objects": "checked"}).changes == 0
+    assert not sent.ds.undo_annotations("r").kept.num_rows
+    assert sent.label("car0")["label"] == before
+
+
 def test_an_undone_deletion_does_not_restore_what_is_here_again_in_another_field(bridge):
     bridge.annotate("r")
     bridge.annotate("q")

@@ -231,5 +231,12 @@ class AnnotationBackend(ABC):
         """
         return {}
 
+    @classmethod
+    def reads_path(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Whether ``path`` is an option of this backend for loads of a run with these options: it reads the file itself. By default,
+        ``load_annotations(path=…)`` reads the file by its format, and the backend is not asked.
+        """
+        return False
+
     def close(self) -> None:  # noqa: B027
         """Close connections."""

@@ -34,6 +34,8 @@ class CheckedBackend:
     Errors of annobridge are raised as they are, and so is what is not an ``Exception``, as ``KeyboardInterrupt``.
     """
 
+    is_file = False
+
     def __init__(self, backend: AnnotationBackend) -> None:
         self._backend = backend
         self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities

@@ -26,6 +26,7 @@ class Answers(Protocol):
     """Where the work on a run is: a backend, or a file."""
 
     name: str
+    is_file: bool
 
     def download(self, receipt: Receipt) -> Download:
         """All labels of a task. Raises ``Gone`` if it does not exist any more."""

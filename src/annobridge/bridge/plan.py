@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import as_array, as_mask, equal, filter_rows
+from ..core.arrays import as_array, as_mask, equal, filter_rows, set_columns
 from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
 from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
-from ..core.merge.partial_answer import with_ids_of_files
+from ..core.merge.partial_answer import file_labels, with_ids_of_tool
 from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
@@ -73,7 +73,7 @@ def make(
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
-    planner = _Planner(stores, outcome, with_digests)
+    planner = _Planner(stores, outcome, answers.is_file, with_digests)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
@@ -109,18 +109,21 @@ def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator
 class _Planner:
     """Plans one task after another into an outcome."""
 
-    def __init__(self, stores: Stores, outcome: Outcome, with_digests: bool) -> None:
-        self._stores, self._out, self._with_digests = stores, outcome, with_digests
+    def __init__(self, stores: Stores, outcome: Outcome, is_file: bool, with_digests: bool) -> None:
+        self._stores, self._out, self._is_file, self._with_digests = stores, outcome, is_file, with_digests
         self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
         # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
         self._gone = 0  # tasks that are not on the server
         self._clipped = 0  # labels that were cut back to their image
         self._duplicates = 0  # labels that the baseline has twice
+        self._learned = BASELINE.empty_table()  # rows of this task for which the tool has ids now
+        self._of_files = 0  # labels that came from a file, and are not in the tool
 
     def plan_task(self, name: str, sample_ids: pa.Array, downloaded: Downloaded, ours: pa.Table) -> None:
         """Plan one task. ``sample_ids`` are its samples that are in the dataset, ``ours`` (``OURS``) their labels."""
         out, run, sent = self._out, self._out.run, downloaded.sent
+        self._learned = BASELINE.empty_table()
         out.sent += downloaded.labels
         self._duplicates += downloaded.doubled
         answer = downloaded.download
@@ -139,7 +142,8 @@ class _Planner:
         theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
-        sent = with_ids_of_files(sent, theirs)
+        if not self._is_file:
+            sent = self._as_tool_knows_it(sent, theirs)
         matched = match(run.run_id, sent, theirs, run.schema)
         routed = route(matched, sent, run.schema, out.options.unexpected)
         labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
@@ -171,10 +175,28 @@ class _Planner:
             out.notes.append(
                 f"Two processes sent this run at once, and recorded {self._duplicates} labels twice; each counts once."
             )
+        if self._of_files:
+            out.notes.append(
+                f"{self._of_files} labels that came from a file are not in {out.run.backend}; they stay as they are."
+            )
         if self._clipped:
             out.notes.append(
                 f"{self._clipped} labels that lie over the border of their image in the tool were cut back to it."
             )
+
+    def _as_tool_knows_it(self, sent: pa.Table, theirs: pa.Table) -> pa.Table:
+        """The baseline without labels that came from a file and are not in the tool: they cannot have been deleted there. Those that
+        it has by now get its ids, also for later loads.
+        """
+        of_files = file_labels(sent)
+        if not of_files.any():
+            return sent
+        sent = with_ids_of_tool(sent, theirs)
+        unknown = file_labels(sent)
+        self._of_files += int(unknown.sum())
+        learned = sent.filter(pa.array(of_files & ~unknown))
+        self._learned = set_columns(learned, load=self._out.load)
+        return sent.filter(pa.array(~unknown)).combine_chunks()
 
     def _within(self, theirs: pa.Table, samples: pa.Array, reason: str) -> pa.Table:
         """The labels of these samples; a finding for each of the others."""
@@ -236,6 +258,8 @@ class _Planner:
         out = self._out
         for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.streams.add(name, getattr(merged, name))
+        is_old = pc.is_in(self._learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
+        out.streams.add("baseline", self._learned.filter(pc.invert(is_old)))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
             for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
                 out.counts[row["field"], row["action"]] += row["count_all"]

@@ -192,7 +192,9 @@ class MergePlan(_Summary):
         work in the tool changed since the plan was made.
         """
         if digests(self._stores, self.outcome.run, self._answers) != self.outcome.digests:
-            raise StalePlan(f"The work in the tool went on since the plan of {self.anno_key!r} was made; plan again.")
+            raise StalePlan(
+                f"The work in {self._answers.name} went on since the plan of {self.anno_key!r} was made; plan again."
+            )
         return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 
 

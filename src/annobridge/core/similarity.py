@@ -9,14 +9,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrays import Ints, as_array, as_mask
+from .arrays import Ints, as_array, as_mask, is_rotated
 from .flat_points import FlatPoints
 from .geometry import mask_box, polygon_mask, runs
+from .turned_boxes import around
 
 Floats = npt.NDArray[np.float64]
 
 POINT_KINDS = ("keypoints", "skeleton", "cuboid")  # compared point by point
 AREA_KINDS = ("polygon", "mask")  # compared by the area that they share
+REFINED = (*POINT_KINDS, *AREA_KINDS, "polyline")  # those of which ``refined`` knows more than their extents tell
 _MARGIN = 0.1  # of the size of shapes without an area, by which their extents are widened
 _MIN_SIZE = 0.02  # of an image: the least size that distances of points are compared with
 _FALLOFF = 0.1  # of the size of a shape: the distance of points that counts as far, as in COCO's keypoint similarity
@@ -24,10 +26,11 @@ _GRID = 64  # cells per side in which areas are compared
 _STEPS = 32  # points at which lines are compared
 
 
-def extents(labels: pa.Table) -> Floats:
+def extents(labels: pa.Table, sizes: Floats | None = None) -> Floats:
     """Left, top, right and bottom of each label (``LABELS``), relative to the image; NaN for labels without a shape.
 
-    Those of shapes without an area are a little wider than the shape, so that they can overlap.
+    Those of shapes without an area are a little wider than the shape, so that they can overlap. ``sizes`` are width and height of
+    the image of each label, which turned boxes need; those on images of unknown size (NaN) are taken as they were before the turn.
     """
     found = np.full((labels.num_rows, 4), np.nan)
     points = FlatPoints.of(labels["points"])
@@ -44,6 +47,11 @@ def extents(labels: pa.Table) -> Floats:
     boxes = as_array(labels["bounding_box"])
     at = np.flatnonzero(as_mask(boxes.is_valid()) & np.isnan(found[:, 0]))
     xywh = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    if sizes is not None:
+        turned = np.flatnonzero(is_rotated(labels["rotation"])[at] & np.isfinite(sizes[at]).all(axis=1))
+        degrees = labels["rotation"].take(pa.array(at[turned])).to_numpy()
+        xywh = xywh.copy()  # it was Arrow's
+        xywh[turned] = around(xywh[turned], degrees, sizes[at[turned]])
     found[at] = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
     for row in np.flatnonzero(np.isnan(found[:, 0]) & as_mask(labels["mask"].is_valid())).tolist():
         x, y, width, height = mask_box(labels["mask"][row].as_py())
@@ -64,20 +72,18 @@ def overlaps(a: Floats, b: Floats) -> Floats:
     return np.where(np.isfinite(share), share, 0.0)
 
 
-def refined(a: dict[str, Any], b: dict[str, Any], window: Floats) -> float | None:
-    """How alike two shapes of one kind are, more exactly than their extents tell; ``None`` for boxes, whose extents tell all.
+def refined(a: dict[str, Any], b: dict[str, Any], window: Floats) -> float:
+    """How alike two shapes of one of the kinds ``REFINED`` are, more exactly than their extents tell.
 
     Args:
         a: a label (a row of ``LABELS``).
         b: another one.
         window: left, top, right and bottom of what both cover.
     """
-    if a["kind"] in AREA_KINDS and b["kind"] in AREA_KINDS:
+    if a["kind"] in AREA_KINDS:
         cells_a, cells_b = (_cells(row, window) for row in (a, b))
         union = int((cells_a | cells_b).sum())
         return int((cells_a & cells_b).sum()) / union if union else 0.0
-    if a["kind"] != b["kind"] or a["kind"] not in (*POINT_KINDS, "polyline"):
-        return None
     size = np.maximum(window[2:] - window[:2], _MIN_SIZE)
     lines = [np.asarray(row["points"][0], float) for row in (a, b)]
     if a["kind"] == "polyline":

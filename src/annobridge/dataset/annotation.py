@@ -182,12 +182,16 @@ class AnnotationVerbs(NoNewAttributes):
         options: dict[str, Any],
     ) -> AnnotationResults | FileLoads:
         """What loads a run: from the tool, or from a file."""
+        if path is None and format_name is not None:
+            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
         if path is not None:
+            from ..bridge.file_answer import reads_file
             from ..bridge.loads import FileLoads
 
-            return FileLoads(self.stores, self.stores.runs.get_settled(anno_key), path, format_name, options)
-        if format_name is not None:
-            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+            run = self.stores.runs.get_settled(anno_key)
+            if reads_file(run, format_name):
+                return FileLoads(self.stores, run, path, format_name, options)
+            options |= {"path": str(path)}
         return self.load_annotation_results(anno_key, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

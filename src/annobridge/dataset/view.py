@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from ..core.labels import LABELS
 from ..core.nest import nest, nested_schema
 from ..core.schema import infer
 from ..display import html
+from ..display.progress import ProgressChoice
 from ..exceptions import StoreError
 from ..formats.parts import SampleParts
 from ..store.labels import field_condition
@@ -21,6 +23,7 @@ from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
 from .annotation import AnnotationVerbs
 from .arrow_stream import ArrowStream
+from .export import ExportReport, write
 from .queries import LabelCount
 
 
@@ -199,6 +202,39 @@ class View(AnnotationVerbs):
         """The samples with their labels, of some fields or all, in parts of bounded memory. Use it in a ``with`` statement."""
         labels = self._label_batches(fields, None, self.stores.labels.scan_with_row_id)
         return SampleParts(self.stores.samples, self._selection().sample_ids, labels)
+
+    def export(
+        self,
+        path: str | Path,
+        format: str,  # noqa: A002 - the word that everybody looks for
+        fields: Sequence[str] | str | None = None,
+        progress: ProgressChoice = None,
+        **options: Any,
+    ) -> ExportReport:
+        """Write the samples with their labels in the format of another tool. It appears when it is complete, or not at all.
+
+        Args:
+            path: a folder that does not exist yet, or is empty; or a name that ends with ``.zip``.
+            format: the name of the format, as ``"coco"``, ``"yolo"``, ``"cvat"``, ``"folder"`` or ``"fiftyone"``.
+            fields: the label fields that are written; all by default.
+            progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number
+                of samples that are done, and of all samples.
+            **options: the options of the format, as ``save_media=False`` (or ``"link"``), ``classes=[…]`` for the order of the
+                classes, ``strict=True`` for an error where something would be lost.
+
+        Returns:
+            What was written, and notes on what was left out or changed.
+
+        Raises:
+            InvalidOption: there is no such format or option.
+            StoreError: the folder is not empty, there is no such field, or the disk is full.
+            Unsupported: the format cannot hold some labels.
+            InvalidMedia: a file that is to be copied cannot be read.
+        """
+        names = listed(fields) if fields is not None else None
+        self._require_fields(names or ())
+        with self.sample_parts(names) as samples:
+            return write(samples, path, format, progress, options)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""

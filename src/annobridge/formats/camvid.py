@@ -15,11 +15,11 @@ from .common.export import ExportData
 from .common.fidelity import Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes
-from .common.paint import PAINTED, Canvas
-from .common.palette import Colour, Palette, code, colours_text, read_colours, with_background
+from .common.paint import PAINTED
+from .common.painter import Painter
+from .common.palette import Colour, Palette, code, colours_text, fits_colours, read_colours
 from .common.report import ReadReport
 from .common.street_scenes import CAMVID, class_masks, palette_file, to_class_masks
-from .common.voc_write import size_of
 from .segmentation_mask import MaskOptions
 
 _ANNOT = "annot"
@@ -34,7 +34,8 @@ class CamvidFormat(FileFormat):
     title = "CamVid"
     fidelity = Fidelity(
         kinds={"segmentation": "written as masks", **to_class_masks(), "mask": "joined with those of its class"},
-        holes=True, parts=True, splits=True, notes=("A pixel is of one class: that of the label with the highest z_order.",),
+        holes=True, parts=True, splits=True, overlaps=False,
+        notes=("A pixel is of one class: that of the label with the highest z_order.",),
     )  # fmt: skip
     reading = MaskOptions
 
@@ -81,11 +82,12 @@ class CamvidFormat(FileFormat):
         return split or "default"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(fits_colours, "in a line of label_colors.txt")
         data.unique_stems()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
-        palette = with_background(data.classes)
-        numbers = {name: number for number, name in enumerate(palette.names)}
+        painter = Painter(data)
+        palette = painter.palette
         (data.folder / "label_colors.txt").write_text(colours_text(palette), "utf-8")
         lines: dict[str, list[str]] = {split or "default": [] for split in data.splits}
         for part in data.parts():
@@ -95,7 +97,7 @@ class CamvidFormat(FileFormat):
                 mask = ""
                 if rows:
                     mask = f"{split}{_ANNOT}/{os.path.splitext(name)[0]}.png"
-                    mask_images.save_colours(data.folder / mask, Canvas(rows, size_of(item), numbers).classes, palette)
+                    mask_images.save_colours(data.folder / mask, painter.canvas(rows, item).classes, palette)
                 lines[split].append(f"{_quoted(f'/{split}/{name}')} {_quoted(mask)}\n")
         for split, rows_of in lines.items():
             (data.folder / f"{split}.txt").write_text("".join(rows_of), "utf-8")

@@ -16,11 +16,11 @@ from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
 from .common.items import ITEMS, Items, Shapes
 from .common.paint import PAINTED, Canvas, attribute_of
-from .common.palette import BACKGROUND, colours_text, read_colours, with_background
+from .common.painter import Painter
+from .common.palette import BACKGROUND, colours_text, fits_colours, read_colours
 from .common.report import ReadReport
 from .common.street_scenes import CITYSCAPES, class_masks, instance_masks, palette_file
 from .common.voc_tree import SPLITS
-from .common.voc_write import size_of
 from .segmentation_mask import PAINTED as PAINTED_AS_MASKS
 from .segmentation_mask import MaskOptions
 
@@ -38,7 +38,7 @@ class CityscapesFormat(FileFormat):
     title = "Cityscapes"
     fidelity = Fidelity(
         kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED_AS_MASKS}, attributes=frozenset({"iscrowd"}),
-        holes=True, parts=True, splits=True,
+        holes=True, parts=True, splits=True, overlaps=False, defaults={"iscrowd": False},
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
             "Masks without iscrowd are read back with it, as false.",
@@ -88,6 +88,7 @@ class CityscapesFormat(FileFormat):
         return f"imgsFine/leftImg8bit/{split or 'default'}"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(fits_colours, "in a line of label_colors.txt")
         data.unique_stems()
         names = [
             name if os.path.splitext(name)[0].endswith(_LEFT) else _LEFT.join(os.path.splitext(name))
@@ -96,14 +97,15 @@ class CityscapesFormat(FileFormat):
         data.items = data.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
-        palette = with_background(data.classes, UNLABELED)
-        numbers = {name: number for number, name in enumerate(palette.names)}
+        painter = Painter(data, UNLABELED)
+        palette = painter.palette
         (data.folder / "label_colors.txt").write_text(colours_text(palette), "utf-8")
         for part in data.parts():
             for _, item, labels in part.by_item():
                 rows = [row for row in labels.to_pylist() if row["kind"] in PAINTED]
-                if rows:
-                    canvas = Canvas(rows, size_of(item), numbers)
+                # A mask without labels tells of an image where no image is written.
+                if rows or (options.save_media is False and item["width"] is not None):
+                    canvas = painter.canvas(rows, item)
                     stem = str(item["name"]).rpartition(_LEFT)[0]
                     place = data.folder / "gtFine" / str(item["split"] or "default") / f"{stem}{_GT}"
                     mask_images.save_colours(place.with_name(f"{place.name}color.png"), canvas.classes, palette)
@@ -112,7 +114,7 @@ class CityscapesFormat(FileFormat):
                         canvas.classes,
                         8 if len(palette.names) < 257 else 16,
                     )
-                    values = instance_values(canvas, numbers, BASE)
+                    values = instance_values(canvas, painter.numbers, BASE)
                     mask_images.save_numbers(place.with_name(f"{place.name}instanceIds.png"), values, 16)
 
 

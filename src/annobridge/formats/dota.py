@@ -12,17 +12,16 @@ import pyarrow.compute as pc
 
 from ..core import attributes
 from ..core.arrays import as_array
-from ..exceptions import Unsupported
 from .common.archive import Archive
 from .common.corners import CORNERS, corners
 from .common.export import ExportData, ExportPart
-from .common.fidelity import KEPT, Fidelity
+from .common.fidelity import KEPT, NOTHING, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
 from .common.items import Items, Shapes
 from .common.report import ReadReport
 from .common.source import PIXELS
-from .common.yolo_text import boxes_around, turns, write_texts
+from .common.yolo_text import boxes_around, turns, with_area, write_texts
 
 _AS_BOXES = "written as the boxes around them"
 _KINDS = ("polygon", "polyline", "keypoints", "skeleton", "ellipse", "cuboid")
@@ -40,7 +39,7 @@ class DotaFormat(FileFormat):
     unit: ClassVar[str] = PIXELS
     fidelity: ClassVar[Fidelity] = Fidelity(
         kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT},
-        attributes=frozenset({"difficult"}), rotation=True, splits=True, parts=True,
+        attributes=frozenset({"difficult"}), rotation=True, splits=True, parts=True, defaults={"difficult": False},
         notes=("Labels without the attribute `difficult` have it as False after a round trip.",),
     )  # fmt: skip
 
@@ -86,8 +85,7 @@ class DotaFormat(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Give each image a label file of its own."""
-        if odd := [name for name in data.classes if "\n" in name or name != " ".join(name.split())]:
-            raise Unsupported("", [f"The class {odd[0]!r} does not fit in a line; rename it."])
+        data.refuse_classes(lambda name: _parsed(f"1 1 5 1 5 5 1 5 {name} 0")[1:2] == (name,), "in a line of DOTA")
         if spaced := [name for name in data.classes if " " in name]:
             data.notes.append(
                 f"{len(spaced)} classes have spaces in their names, as {spaced[0]!r}; many readers of DOTA stop at the first space."
@@ -100,6 +98,7 @@ class DotaFormat(FileFormat):
             keep = pc.and_(pc.is_in(part.labels["kind"], pa.array(["box", *_KINDS])), part.labels["label"].is_valid())
             rows = part.labels.filter(keep).combine_chunks()
             lines = [_lines(rows, part)] if rows.num_rows else []
+            data.lose(NOTHING, rows.num_rows - sum(at.size for at, _ in lines))
             write_texts(ExportPart(part.first, part.items, rows), lines, lambda item: _label_file(data, item))
 
 
@@ -114,7 +113,7 @@ def _lines(rows: pa.Table, part: ExportPart) -> tuple[np.ndarray, pa.Array]:
     columns = [pa.array(np.ascontiguousarray(column)).cast(pa.string()) for column in quads.T]
     difficult = pc.if_else(pc.equal(attributes.values(rows["attributes"], "difficult"), "true"), "1", "0")
     texts = pc.binary_join_element_wise(*columns, as_array(rows["label"]), pc.fill_null(difficult, "0"), " ")
-    there = np.isfinite(boxes).all(axis=1)
+    there = with_area(boxes)
     return at[there], texts.filter(pa.array(there))
 
 

@@ -34,7 +34,7 @@ class ImagenetFormat(FileFormat):
     title: ClassVar[str] = "folders of classes (ImageNet)"
     unit: ClassVar[str] = RELATIVE
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"classification": KEPT}, splits=True,
+        kinds={"classification": KEPT}, splits=True, several_classes=False,
         notes=("An image is in the folder of its first class; further classes are lost.",),
     )  # fmt: skip
 
@@ -91,14 +91,12 @@ class ImagenetFormat(FileFormat):
             raise InvalidOption(
                 "Folders of classes have no labels without their images; write the images, or choose format='imagenet-txt'."
             )
-        classes, further = first_classes(data)
+        classes = first_classes(data)
         odd = sorted({name for name in classes if name is not None and not _is_folder_name(name)})
         if odd:
             raise Unsupported(
                 "", [f"The class {name!r} cannot be the name of a folder; rename it." for name in odd[:20]]
             )
-        if further:
-            data.notes.append(f"{further:,} classes of images that have another one are lost.")
         names = [
             _in_folder(class_ or NO_LABEL, name)
             for class_, name in zip(classes, data.items["name"].to_pylist(), strict=True)
@@ -109,18 +107,14 @@ class ImagenetFormat(FileFormat):
         """Nothing: the folders of the images say it all."""
 
 
-def first_classes(data: ExportData) -> tuple[list[str | None], int]:
-    """The class of each item, and how many further classes there are."""
+def first_classes(data: ExportData) -> list[str | None]:
+    """The class of each item."""
     classes: list[str | None] = [None] * data.items.num_rows
-    further = 0
     for part in data.parts():
         rows = part.labels.filter(pc.equal(part.labels["kind"], "classification"))
         for item, label in zip(rows["item"].to_pylist(), rows["label"].to_pylist(), strict=True):
-            if classes[item] is None:
-                classes[item] = label
-            else:
-                further += 1
-    return classes, further
+            classes[item] = classes[item] or label
+    return classes
 
 
 def _below_common(paths: Sequence[list[str]]) -> list[list[str]]:

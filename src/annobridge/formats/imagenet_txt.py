@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -10,14 +9,15 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..exceptions import InvalidSource, Unsupported
+from ..exceptions import InvalidSource
 from .common.archive import Archive
-from .common.export import ExportData
+from .common.export import ExportData, is_line
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes, frame_of
 from .common.report import ReadReport
 from .common.source import RELATIVE
+from .common.voc_write import flat_names
 
 _CLASSES = "synsets.txt"
 _DEFAULT = "default"  # the subset of images without one
@@ -65,21 +65,13 @@ class ImagenetTxtFormat(FileFormat):
         return "images"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
-        """Refuse names that two subsets share, as all images are in one folder."""
-        name, count = Counter(data.items["name"].to_pylist()).most_common(1)[0] if data.items.num_rows else ("", 0)
-        if count > 1:
-            raise Unsupported(
-                "",
-                [
-                    f"The image {name!r} is in two subsets, and all images are in one folder; export each subset by itself."
-                ],
-            )
+        """Give images of two subsets different names, as all images are in one folder."""
+        data.refuse_classes(is_line, f"in a line of {_CLASSES}")
+        flat_names(data)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write the lists and ``synsets.txt``."""
         numbers = {name: number for number, name in enumerate(data.classes)}
-        if odd := [name for name in data.classes if "\n" in name or name != name.strip()]:
-            raise Unsupported("", [f"The class {name!r} does not fit in a line; rename it." for name in odd[:20]])
         (data.folder / _CLASSES).write_text("".join(f"{name}\n" for name in data.classes), "utf-8")
         lines: dict[str, list[str]] = {split or _DEFAULT: [] for split in data.splits}
         for part in data.parts():

@@ -18,11 +18,11 @@ from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
 from .common.items import Items, Shapes
-from .common.paint import PAINTED, Canvas, attribute_of
-from .common.palette import BACKGROUND, Palette, colours_text, read_colours, with_background
+from .common.paint import PAINTED, attribute_of
+from .common.painter import Painter
+from .common.palette import BACKGROUND, Palette, colours_text, fits_colours, read_colours
 from .common.report import ReadReport
 from .common.street_scenes import CITYSCAPES, class_masks, instance_masks, palette_file
-from .common.voc_write import size_of
 from .segmentation_mask import PAINTED as PAINTED_AS_MASKS
 from .segmentation_mask import MaskOptions
 
@@ -45,7 +45,9 @@ class KittiFormat(FileFormat):
         kinds={"box": KEPT, "mask": KEPT, "segmentation": "written as masks",
                **{kind: fate for kind, fate in PAINTED_AS_MASKS.items() if kind != "box"}},
         attributes=frozenset({"truncated", "occluded", "iscrowd"}), confidence=True, holes=True, parts=True, splits=True,
-        decimals=6,
+        decimals=6, overlaps=False, defaults=dict.fromkeys(("truncated", "occluded", "iscrowd"), False),
+        only={"confidence": ("box",), "truncated": ("box",), "occluded": ("box",),
+              "iscrowd": ("mask", "segmentation", *(kind for kind in PAINTED_AS_MASKS if kind != "box"))},
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
             "Boxes without truncated and occluded, and masks without iscrowd, are read back with them, as false.",
@@ -101,11 +103,12 @@ class KittiFormat(FileFormat):
         return f"{split or 'default'}/image_2"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(lambda name: _fits(name) and fits_colours(name), "in a line of KITTI")
         data.unique_stems()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
-        palette = with_background(data.classes, UNLABELED)
-        numbers = {name: number for number, name in enumerate(palette.names)}
+        painter = Painter(data, UNLABELED)
+        palette = painter.palette
         (data.folder / "label_colors.txt").write_text(colours_text(palette), "utf-8")
         (data.folder / "labels.txt").write_text("".join(f"{name}\n" for name in data.classes), "utf-8")
         for part in data.parts():
@@ -117,9 +120,9 @@ class KittiFormat(FileFormat):
                 text.write_text("".join(_line(row) for row in rows if row["kind"] == "box"), "utf-8")
                 painted = [row for row in rows if row["kind"] in PAINTED and row["kind"] != "box"]
                 if painted:
-                    canvas = Canvas(painted, size_of(item), numbers)
+                    canvas = painter.canvas(painted, item)
                     mask_images.save_numbers(
-                        folder / "instance" / f"{stem}.png", instance_values(canvas, numbers, BASE), 16
+                        folder / "instance" / f"{stem}.png", instance_values(canvas, painter.numbers, BASE), 16
                     )
                     mask_images.save_numbers(folder / "semantic" / f"{stem}.png", canvas.classes, 16)
                     mask_images.save_colours(folder / "semantic_rgb" / f"{stem}.png", canvas.classes, palette)
@@ -192,6 +195,12 @@ def _read_mask(
     if kind == "instance" and mask.numbers is not None:
         classes = np.where(mask.numbers // BASE < len(palette.names), mask.numbers // BASE, mask_images.UNKNOWN)
     class_masks(shapes, item, classes, palette, place, report, semantic)
+
+
+def _fits(name: str) -> bool:
+    """Whether a class is read back as it is: numbers at its end would be columns."""
+    found = _parsed(f"{name} 0.0 0 -1 0 0 1 1 -1 -1 -1 -1 -1 -1 -1")
+    return found is not None and found[0] == name and name.splitlines() == [name]
 
 
 def _line(row: dict[str, Any]) -> str:

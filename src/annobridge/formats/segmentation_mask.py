@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,7 +15,7 @@ from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
 from .common.items import Items, Shapes
-from .common.palette import read_labelmap
+from .common.palette import fits_labelmap, read_labelmap
 from .common.report import ReadReport
 from .common.voc_tree import CLASSES, Tree, palette_of, read_image_sets, read_masks, split_path
 from .common.voc_write import flat_names, write_lists, write_masks
@@ -59,6 +59,7 @@ class SegmentationMaskFormat(FileFormat):
     title = "segmentation masks"
     fidelity = Fidelity(
         kinds={"mask": KEPT, "segmentation": "written as masks", **PAINTED}, holes=True, parts=True, splits=True,
+        overlaps=False,
         notes=("A pixel is of one label: the one with the highest z_order.",),
     )  # fmt: skip
     reading = MaskOptions
@@ -114,6 +115,7 @@ class SegmentationMaskFormat(FileFormat):
         yield shapes.take()
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(fits_labelmap, "in a line of labelmap.txt")
         flat_names(data)
 
     def image_folder(self, split: str | None) -> str:
@@ -121,5 +123,5 @@ class SegmentationMaskFormat(FileFormat):
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         write_masks(data)
-        stems = [str(PurePosixPath(name).with_suffix("")) for name in data.items["name"].to_pylist()]
+        stems = [os.path.splitext(name)[0] for name in data.items["name"].to_pylist()]
         write_lists(data, "Segmentation", stems)

@@ -18,6 +18,7 @@ from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes
+from .common.palette import fits_labelmap
 from .common.report import ReadReport
 from .common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
 from .common.xml import Element, document, text
@@ -52,6 +53,8 @@ class VocFormat(FileFormat):
         kinds={"box": KEPT, "classification": KEPT, "mask": KEPT, "segmentation": "written as masks",
                **{kind: fate for kind, fate in PAINTED.items() if kind != "box"}},
         attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True, decimals=6,
+        overlaps=False, attribute_types=frozenset({"bool", "int", "float", "str"}),
+        only=dict.fromkeys(("attributes", "confidence", "tracks"), ("box",)),
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
             "Only boxes have attributes, a confidence and a track's index.",
@@ -102,6 +105,7 @@ class VocFormat(FileFormat):
             )
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
+        data.refuse_classes(fits_labelmap, "in a line of labelmap.txt")
         voc_write.flat_names(data)
 
     def image_folder(self, split: str | None) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from .common.export import ExportData
 from .common.mask_images import save_colours, save_indexed
-from .common.paint import PAINTED, Canvas
-from .common.palette import labelmap_text, with_background
+from .common.paint import PAINTED
+from .common.painter import Painter
+from .common.palette import labelmap_text
 from .common.voc_tree import CLASSES, OBJECTS
-from .common.voc_write import size_of, write_lists
+from .common.voc_write import write_lists
 from .common.xml_text import escape
 
 _PLAIN = ("truncated", "occluded", "difficult")
@@ -21,13 +22,11 @@ _MASKS = tuple(kind for kind in PAINTED if kind != "box")
 
 def write(data: ExportData) -> None:
     """Write all files. Boxes stay boxes; other labels with an inside are painted."""
-    palette = with_background(data.classes)
-    numbers = {name: number for number, name in enumerate(palette.names)}
-    (data.folder / "labelmap.txt").write_text(labelmap_text(palette), "utf-8")
+    painter = Painter(data)
+    (data.folder / "labelmap.txt").write_text(labelmap_text(painter.palette), "utf-8")
     stems = [os.path.splitext(name)[0] for name in data.items["name"].to_pylist()]
     tagged: dict[str, set[int]] = defaultdict(set)
     painted: list[bool] = []
-    covered = lost = 0
     for part in data.parts():
         for number, item, labels in part.by_item():
             rows = labels.to_pylist()
@@ -38,15 +37,9 @@ def write(data: ExportData) -> None:
                     tagged[row["label"]].add(number)
             painted.append(bool(masks))
             if masks:
-                canvas = Canvas(masks, size_of(item), numbers)
-                covered += canvas.covered
-                lost += sum(bool(row["attributes"]) for row in masks)
-                save_colours(data.folder / CLASSES / f"{stems[number]}.png", canvas.classes, palette)
+                canvas = painter.canvas(masks, item)
+                save_colours(data.folder / CLASSES / f"{stems[number]}.png", canvas.classes, painter.palette)
                 save_indexed(data.folder / OBJECTS / f"{stems[number]}.png", canvas.instances(), len(canvas.rows) + 1)
-    if covered:
-        data.notes.append(f"{covered:,} labels lie below others, and lost the pixels that these cover.")
-    if lost:
-        data.notes.append(f"{lost:,} masks have attributes, which Pascal VOC has for boxes only; they are lost.")
     write_lists(data, "Main", stems)
     if any(painted):
         write_lists(data, "Segmentation", stems, painted)

@@ -8,20 +8,22 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..core.arrays import as_array
 from ..exceptions import InvalidSource, Unsupported
 from .common.archive import Archive
-from .common.export import ExportData, ExportPart
-from .common.fidelity import KEPT, Fidelity
+from .common.export import ExportData, ExportPart, is_line
+from .common.fidelity import KEPT, NOTHING, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.images import image_names
 from .common.items import Items, frame_of
 from .common.report import ReadReport
 from .common.source import RELATIVE
 from .common.yolo_lines import LineRules, read_lines
-from .common.yolo_text import box_lines, boxes_around, write_texts
+from .common.yolo_text import box_lines, boxes_around, with_area, write_texts
 
+_DEEPEST = 64  # parts of a path that are looked up
 _AS_BOXES = "written as the boxes around them"
 _KINDS = ("polygon", "polyline", "mask", "segmentation", "keypoints", "skeleton", "ellipse", "cuboid")
 _NAMES, _DATA = "obj.names", "obj.data"
@@ -36,7 +38,7 @@ class Yolo11Format(FileFormat):
     title: ClassVar[str] = "YOLO 1.1 (Darknet)"
     unit: ClassVar[str] = RELATIVE
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT}, splits=True, parts=True,
+        kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT}, splits=True, parts=True, default_split=_DEFAULT,
         notes=("Images without a split are in the subset train.",),
     )  # fmt: skip
 
@@ -67,6 +69,7 @@ class Yolo11Format(FileFormat):
         """Give each image a label file of its own."""
         if odd := [split for split in data.splits if split in _NO_SPLITS or (split and "/" in split)]:
             raise Unsupported("", [f"A split cannot be called {odd[0]!r} in {_DATA}; rename it."])
+        data.refuse_classes(is_line, f"in a line of {_NAMES}")
         if None in data.splits and _DEFAULT in data.splits:
             column = pa.array([split or _DEFAULT for split in data.items["split"].to_pylist()], pa.string())
             data.items = data.items.set_column(1, data.items.schema.field("split"), column)
@@ -79,13 +82,13 @@ class Yolo11Format(FileFormat):
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write label files, lists, ``obj.names`` and ``obj.data``, without a prefix on which only CVAT could rely."""
-        if odd := [name for name in data.classes if "\n" in name or name != name.strip()]:
-            raise Unsupported("", [f"The class {odd[0]!r} does not fit in a line of {_NAMES}; rename it."])
         lists: dict[str, list[str]] = {split or _DEFAULT: [] for split in data.splits}
         for part in data.parts():
-            rows = part.labels.filter(part.labels["label"].is_valid()).combine_chunks()
+            keep = pc.and_(pc.is_in(part.labels["kind"], pa.array(["box", *_KINDS])), part.labels["label"].is_valid())
+            rows = part.labels.filter(keep).combine_chunks()
             boxes = boxes_around(rows, part.items, part.first)
-            at = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+            at = np.flatnonzero(with_area(boxes))
+            data.lose(NOTHING, len(boxes) - at.size)
             lines = [box_lines(rows, at, boxes[at], data.classes, scores=False)] if at.size else []
             write_texts(ExportPart(part.first, part.items, rows), lines, lambda item: _label_file(data, item))
             for split, name in zip(
@@ -154,7 +157,7 @@ class _Layout:
     def _within(self, path: str) -> str:
         """The name in the archive of a path in a list: without what is in front of it elsewhere."""
         parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        for start in range(len(parts)):
+        for start in range(max(len(parts) - _DEEPEST, 0), len(parts)):
             name = self._root + "/".join(parts[start:])
             if name in self._archive or f"{name.rpartition('.')[0]}.txt" in self._archive:
                 return name

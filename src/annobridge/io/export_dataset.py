@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..dataset import View
-from ..display.progress import Progress, ProgressChoice
-from ..exceptions import StoreError
+from ..dataset import ExportReport, View
+from ..display.progress import ProgressChoice
 from ..formats import registry
-from ..formats.base import Part
-from ..store.errors import is_disk_full
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """What an export wrote.
-
-    Attributes:
-        folder: the new folder.
-        format: the name of the format.
-        samples: how many samples were written.
-        labels: how many labels were written.
-        notes: what the format could not hold, a sentence each.
-    """
-
-    folder: Path
-    format: str
-    samples: int
-    labels: int
-    notes: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain data."""
-        return {**vars(self), "folder": str(self.folder)}
 
 
 def export_dataset(
@@ -48,48 +17,8 @@ def export_dataset(
     progress: ProgressChoice = None,
     **options: Any,
 ) -> ExportReport:
-    """Write the samples of a view, with their labels, into a new folder.
-
-    The folder appears when it is complete; after an error, nothing is left of it.
-
-    Args:
-        view: a dataset, or a view of it.
-        folder: a folder that does not exist yet, or is empty.
-        format: the name of the format, as ``"folder"``, ``"fiftyone"`` or ``"pixano"``.
-        progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number of
-            samples that are done, and of all samples.
-        **options: the options of the format.
-
-    Returns:
-        What was written, and notes on what was left out or changed.
-
-    Raises:
-        InvalidOption: there is no such format or option.
-        StoreError: the folder is not empty, or the disk is full.
-        Unsupported: the format cannot hold some labels.
-        InvalidMedia: a file that is to be copied cannot be read.
-    """
-    writer = registry.get(format)
-    chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
-    target = Path(folder).expanduser().resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StoreError(f"There is something at {str(folder)!r} already; give a new folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))  # on the disk of the target
-    draft = temporary / target.name  # writers may use the name of the folder
-    draft.mkdir()
-    counts: Counter[str] = Counter()
-    try:
-        with view.sample_parts() as samples, Progress(progress, len(samples), "exporting") as bar:
-            notes = writer.write(_counted(samples.parts(), counts, bar), draft, chosen)
-        draft.rename(target)
-    except Exception as error:
-        if is_disk_full(error):
-            raise StoreError("The disk is full, so nothing was exported; make room, and repeat.") from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return ExportReport(target, writer.name, counts["samples"], counts["labels"], notes)
+    """Write a dataset or view in the format of another tool: ``view.export(folder, format, …)``, which see."""
+    return view.export(folder, format, progress=progress, **options)
 
 
 def export_metadata(
@@ -138,8 +67,4 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
         return opsml.write_metadata(samples.parts(), path, version, field)
 
 
-def _counted(parts: Iterable[Part], counts: Counter[str], bar: Progress) -> Iterator[Part]:
-    for part in parts:
-        yield part
-        counts.update(samples=part.samples.num_rows, labels=part.labels.num_rows)
-        bar.advance(part.samples.num_rows)
+__all__ = ["ExportReport", "export_dataset", "export_metadata", "write_metadata"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null
+from ..compare import equal_rows
 from ..similarity import Floats
 from .match import sample_keys
 
@@ -18,6 +20,7 @@ NEW, BY_ID, BY_PLACE = 0, 1, 2  # how a label was found
 
 SAME_CLASS, OTHER_CLASS = 0.5, 0.75  # the overlap from which labels can be one, if it kept its class or not
 _TRACK, _CLASS = 0.5, 0.25  # what the same track adds to the similarity of a pair, and what another class takes away
+_ATTRIBUTES = 0.001  # what equal attributes add, which decides between labels of one shape
 _CLOSE = 0.05  # two candidates whose scores differ by less are about as good
 _PAIRS = 1_000_000  # compared at a time
 _NO_SHAPE = ("classification", "segmentation", "scalar", "message")  # compared by class, or not at all
@@ -46,7 +49,7 @@ class _Pairs(NamedTuple):
         return _Pairs(self.base[at], self.theirs[at], self.overlap[at], self.is_same_class[at], self.is_same_track[at])
 
 
-def assign(base: pa.Table, theirs: pa.Table) -> Assignment:
+def assign(base: pa.Table, theirs: pa.Table, sizes: tuple[Floats, Floats] | None = None) -> Assignment:
     """Find the labels of an answer in the baseline.
 
     A label with a ``label_id`` is the one with that id on the same sample. Others are compared with those of the same sample,
@@ -56,15 +59,17 @@ def assign(base: pa.Table, theirs: pa.Table) -> Assignment:
     Args:
         base: what was sent (``REMOTE``).
         theirs: the answer, with columns of ``REMOTE``.
+        sizes: width and height of the image of each row of both, for turned boxes.
     """
     rows = _by_id(base, theirs)
     how = np.where(rows >= 0, BY_ID, NEW)
     ambiguous = np.zeros(theirs.num_rows, bool)
     free = np.ones(base.num_rows, bool)
     free[rows[rows >= 0]] = False
-    pairs = _candidates(base, theirs, np.flatnonzero(free), np.flatnonzero(rows < 0))
+    extents = [similarity.extents(side, size) for side, size in zip((base, theirs), sizes or (None, None), strict=True)]
+    pairs = _candidates(base, theirs, extents, np.flatnonzero(free), np.flatnonzero(rows < 0))
     if len(pairs.base):
-        chosen, ambiguous_theirs = _best(base, theirs, pairs)
+        chosen, ambiguous_theirs = _best(base, theirs, extents, pairs)
         rows[chosen.theirs], how[chosen.theirs] = chosen.base, BY_PLACE
         ambiguous[ambiguous_theirs] = True
     return Assignment(rows, how, ambiguous)
@@ -82,9 +87,8 @@ def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
     return rows
 
 
-def _candidates(base: pa.Table, theirs: pa.Table, base_rows: Ints, their_rows: Ints) -> _Pairs:
+def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_rows: Ints, their_rows: Ints) -> _Pairs:
     """All pairs that could be one label."""
-    extents = [similarity.extents(side) for side in (base, theirs)]
     groups = _codes(base, theirs, ("sample_id", "frame_number", "kind"))
     classes = _codes(base, theirs, ("label",))
     tracks = [side["index"].fill_null(-1).to_numpy() for side in (base, theirs)]
@@ -126,7 +130,7 @@ def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> I
         yield base_rows[np.repeat(start[block], sizes) + within], j
 
 
-def _best(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> tuple[_Pairs, list[int]]:
+def _best(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> tuple[_Pairs, Ints]:
     """The pairs of the best assignment, and the labels of the answer of which another pair is about as good."""
     from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
     from scipy.sparse.csgraph import connected_components
@@ -136,48 +140,56 @@ def _best(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> tuple[_Pairs, list
         (np.ones(len(pairs.base), np.int8), (pairs.base, pairs.theirs + base.num_rows)), shape=(nodes, nodes)
     )
     component = connected_components(edges, directed=False)[1][pairs.base]
-    size = np.bincount(component)[component]
-    chosen, ambiguous = [np.flatnonzero(size == 1)], list[int]()
-    rest = np.flatnonzero(size > 1)
+    competes = np.bincount(component)[component] > 1
+    rest = np.flatnonzero(competes)
     rest = rest[np.argsort(component[rest], kind="stable")]
-    for at in np.split(rest, np.flatnonzero(np.diff(component[rest])) + 1) if rest.size else ():
-        some = pairs.take(at)
-        picked, unsure = _solve(some, _scores(base, theirs, some))
-        chosen.append(at[picked])
-        ambiguous += some.theirs[unsure].tolist()
-    return pairs.take(np.concatenate(chosen)), ambiguous
+    rivals = pairs.take(rest)
+    scores = _scores(base, theirs, extents, rivals)
+    chosen, unsure = [np.flatnonzero(~competes)], [np.zeros(0, np.int64)]
+    ends = [*(np.flatnonzero(np.diff(component[rest])) + 1).tolist(), len(rest)]
+    for start, end in pairwise([0, *ends] if len(rest) else []):
+        some = slice(start, end)
+        picked, doubtful = _solve(rivals.base[some], rivals.theirs[some], scores[some])
+        chosen.append(rest[some][picked])
+        unsure.append(rivals.theirs[some][doubtful])
+    return pairs.take(np.concatenate(chosen)), np.concatenate(unsure)
 
 
-def _scores(base: pa.Table, theirs: pa.Table, pairs: _Pairs) -> Floats:
+def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> Floats:
     """How well pairs that compete fit."""
-    scores = pairs.overlap.copy()
-    columns = ["kind", "points", "mask"]
-    sides = []
-    for table, rows in ((base, pairs.base), (theirs, pairs.theirs)):
-        unique, place = np.unique(rows, return_inverse=True)
-        some = table.select([*columns, "bounding_box"]).take(pa.array(unique))
-        sides.append((some.select(columns).to_pylist(), similarity.extents(some), place))
-    (rows_a, extents_a, at_a), (rows_b, extents_b, at_b) = sides
-    for n, (a, b) in enumerate(zip(at_a.tolist(), at_b.tolist(), strict=True)):
-        window = np.concatenate(
-            [np.fmin(extents_a[a, :2], extents_b[b, :2]), np.fmax(extents_a[a, 2:], extents_b[b, 2:])]
-        )
-        if (finer := similarity.refined(rows_a[a], rows_b[b], window)) is not None:
-            scores[n] = finer
-    result: Floats = scores + _TRACK * pairs.is_same_track - _CLASS * ~pairs.is_same_class
+    scores = pairs.overlap + _TRACK * pairs.is_same_track - _CLASS * ~pairs.is_same_class
+    sides = list(zip((base, theirs), (pairs.base, pairs.theirs), strict=True))
+    same = equal_rows(*(as_array(table["attributes"]).take(pa.array(rows)) for table, rows in sides))
+    scores += _ATTRIBUTES * same
+    has_shape = as_mask(pc.is_in(base["kind"], pa.array(similarity.REFINED))) & np.isfinite(extents[0][:, 0])
+    shaped = np.flatnonzero(has_shape[pairs.base] & np.isfinite(extents[1][pairs.theirs, 0]))
+    if shaped.size:
+        a, b = (extents[n][rows[shaped]] for n, (_, rows) in enumerate(sides))
+        windows = np.hstack([np.fmin(a[:, :2], b[:, :2]), np.fmax(a[:, 2:], b[:, 2:])])
+        rows_a, rows_b = (_rows(table, rows[shaped]) for table, rows in sides)
+        finer = [similarity.refined(*pair) for pair in zip(rows_a, rows_b, windows, strict=True)]
+        scores[shaped] += np.array(finer) - pairs.overlap[shaped]
+    result: Floats = scores
     return result
 
 
-def _solve(pairs: _Pairs, scores: Floats) -> tuple[Ints, Ints]:
+def _rows(table: pa.Table, rows: Ints) -> list[dict[str, Any]]:
+    """The shapes of some rows, which may repeat; the same object for the same row."""
+    unique, place = np.unique(rows, return_inverse=True)
+    found = table.select(["kind", "points", "mask"]).take(pa.array(unique)).to_pylist()
+    return [found[n] for n in place.tolist()]
+
+
+def _solve(base: Ints, theirs: Ints, scores: Floats) -> tuple[Ints, Ints]:
     """Of pairs that compete: those that are taken, and those of them of which another pair is about as good."""
     from scipy.optimize import linear_sum_assignment
 
-    base, i = np.unique(pairs.base, return_inverse=True)
-    theirs, j = np.unique(pairs.theirs, return_inverse=True)
-    gain = np.zeros((len(base), len(theirs)))
+    i = np.unique(base, return_inverse=True)[1]
+    j = np.unique(theirs, return_inverse=True)[1]
+    gain = np.zeros((int(i.max()) + 1, int(j.max()) + 1))
     gain[i, j] = scores + 1.0  # any pair is better than none
     row, column = linear_sum_assignment(gain, maximize=True)
-    partner = np.full(len(base), -1)
+    partner = np.full(len(gain), -1)
     partner[row] = column
     taken = np.flatnonzero(partner[i] == j)
     rival = gain.copy()

@@ -102,7 +102,13 @@ def redirect(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
         theirs, ours, returned, LabelSchema({}), single, policy, provenance,
     )  # fmt: skip
-    elsewhere = {n: _without_fields(getattr(merged, n), redirected) for n in ("writes", "replaced", "baseline")}
+    elsewhere = {n: _without_fields(getattr(merged, n), redirected) for n in ("writes", "replaced")}
+    # A label that was moved here to another field is edited there, so what the tool has now is its baseline.
+    moved = as_array(_without_fields(ours, redirected)["label_id"])
+    others = pc.invert(pc.is_in(merged.baseline["field"], value_set=redirected))
+    elsewhere["baseline"] = merged.baseline.filter(
+        pc.or_(others, pc.is_in(merged.baseline["label_id"], value_set=moved))
+    )
     both = {
         n: pa.concat_tables([elsewhere.get(n, getattr(merged, n)), getattr(in_destination, n)])
         for n in Merged.__slots__

@@ -7,6 +7,7 @@ one was. Each number is compared with the baseline: the number that the tool ret
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,20 +23,27 @@ SAME = 1e-9  # relative to the image: far less than a pixel, and far more than c
 
 
 def keep_unchanged(
-    theirs: pa.Table, base: pa.Table, ours: pa.Table, where: Bools, tolerance: Floats | None = None
+    theirs: pa.Table,
+    base: pa.Table,
+    ours: pa.Table,
+    where: Bools,
+    tolerance: Floats | None = None,
+    degrees: float = SAME,
 ) -> pa.Table:
     """At the rows of ``where``: ``theirs`` with the numbers of ``ours`` wherever those of the tool equal the baseline.
 
     The three tables are aligned. Points are compared if the shape has the same number of parts and points as before.
-    ``tolerance`` has for each row by how much equal numbers may differ, as shares of width and height, shape (rows, 2);
-    ``SAME`` by default, and for rotations always.
+    ``tolerance`` has for each row by how much equal positions may differ, as shares of width and height, shape (rows, 2); for
+    boxes, these are the positions of their edges. ``degrees`` is the same for rotations. Both are ``SAME`` by default.
     """
     at = np.flatnonzero(where)
     if not len(at):
         return theirs
     rows = pa.array(at)
     allowed = np.full((len(where), 2), SAME) if tolerance is None else tolerance
-    restoring: dict[str, Callable[..., pa.Array]] = {"bounding_box": _boxes, "rotation": _rotations, "points": _points}
+    restoring: dict[str, Callable[..., pa.Array]] = {
+        "bounding_box": _boxes, "rotation": partial(_rotations, degrees), "points": _points
+    }  # fmt: skip
     for name, restored in restoring.items():
         sides = [as_array(side[name]).take(rows) for side in (theirs, base, ours)]
         present = np.logical_and.reduce([as_mask(side.is_valid()) for side in sides])
@@ -47,20 +55,28 @@ def keep_unchanged(
     return theirs
 
 
-def _numbers(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats | float) -> pa.Array:
-    values = [side.to_numpy(zero_copy_only=False) for side in (theirs, base, ours)]
+def _equal(told: Floats, before: Floats, tolerance: Floats | float) -> Bools:
     with np.errstate(invalid="ignore"):
-        same = (np.abs(values[0] - values[1]) <= tolerance) | (np.isnan(values[0]) & np.isnan(values[1]))
-    return pa.array(np.where(same, values[2], values[0]))
+        same: Bools = (np.abs(told - before) <= tolerance) | (np.isnan(told) & np.isnan(before))
+    return same
 
 
-def _rotations(theirs: pa.Array, base: pa.Array, ours: pa.Array, _: Floats) -> pa.Array:
-    return _numbers(theirs, base, ours, SAME)
+def _numbers(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats | float) -> pa.Array:
+    told, before, here = (side.to_numpy(zero_copy_only=False) for side in (theirs, base, ours))
+    return pa.array(np.where(_equal(told, before, tolerance), here, told))
+
+
+def _rotations(degrees: float, theirs: pa.Array, base: pa.Array, ours: pa.Array, _: Floats) -> pa.Array:
+    return _numbers(theirs, base, ours, degrees)
 
 
 def _boxes(theirs: pa.Array, base: pa.Array, ours: pa.Array, tolerance: Floats) -> pa.Array:
-    numbers = _numbers(theirs.flatten(), base.flatten(), ours.flatten(), np.tile(tolerance, 2).ravel())
-    return pa.FixedSizeListArray.from_arrays(numbers, 4)
+    told, before, here = (side.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4) for side in (theirs, base, ours))
+    same = _equal(told, before, SAME)
+    near = _equal(told[:, :2], before[:, :2], tolerance)
+    far = _equal(told[:, :2] + told[:, 2:], before[:, :2] + before[:, 2:], tolerance)
+    same |= np.hstack([near, near & far])  # a width is the difference of two numbers that may both be rounded
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.where(same, here, told).ravel()), 4)
 
 
 def _points(theirs: pa.ListArray, base: pa.ListArray, ours: pa.ListArray, tolerance: Floats) -> pa.ListArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -78,10 +77,10 @@ class Attributes:
         return code
 
     def _parse(self, row: Annotation, more: More, *, turns: bool) -> None:
-        values = {key: json.loads(text) for name, key in self._extras
+        values = {key: _decoded(text) for name, key in self._extras
                   if (text := bytes(getattr(row, name))) not in _NULL}  # fmt: skip
         if bytes(row.attributes) not in _NULL:
-            given = _DECODER.decode(row.attributes)
+            given = _decoded(bytes(row.attributes))
             values |= given if isinstance(given, dict) else {"attributes": given}
         if values.get("ignore") in (0, False):
             del values["ignore"]  # what every annotation of the tools that write it has
@@ -95,6 +94,14 @@ class Attributes:
         self._lists.append(attribute_list(values) or None)
         for name in _COLUMNS:
             self._columns[name].append(lifted.get(name))
+
+
+def _decoded(text: bytes) -> Any:
+    """A value. Of one that is no JSON, as numbers that are not finite, the text is kept."""
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text.decode("utf-8", "replace")
 
 
 def lift(values: dict[str, Any], turns: bool) -> dict[str, Any]:

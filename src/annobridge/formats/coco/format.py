@@ -51,7 +51,8 @@ class CocoFormat(FileFormat):
             "box": KEPT, "polygon": KEPT, "mask": KEPT, "keypoints": KEPT, "skeleton": KEPT, "classification": KEPT,
             "segmentation": "written as masks of single objects", "ellipse": "written as masks",
         },
-        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, parts=True, splits=True, decimals=9,
+        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, parts=True, splits=True,
+        decimals=9, defaults={"iscrowd": False},
         without_holes="painted: these polygons will be masks",
         notes=("A rotation is an attribute of its box, as CVAT writes it; other readers see the box upright.",),
     )  # fmt: skip

@@ -100,6 +100,8 @@ class Annotations:
 
     def of(self, chunk: Chunk) -> list[Annotation]:
         """The annotations of a chunk; those that cannot be read are skipped. Raises ``InvalidSource`` for broken JSON."""
+        if b"NaN" in chunk.data or b"Infinity" in chunk.data:  # texts that are decoded later may hold them
+            return list(self._one_by_one(chunk))
         while True:
             try:
                 return chunk.decode(_decoder(self.extras))

@@ -152,8 +152,10 @@ class PartRows:
         if rle is None:
             return
         record = shape.record
+        if not (area := float(runs(rle)[1::2].sum())):
+            return
         record.segmentation = {"size": rle["size"], "counts": bytes(rle["counts"]).decode("ascii")}
-        record.area = float(runs(rle)[1::2].sum())
+        record.area = area
         record.bbox = np.round(np.array(mask_box(rle)) * np.tile(rle["size"][::-1], 2)).tolist()
 
     def _painted(self, rows: pa.Table, k: int, item: int) -> Mapping[str, Any] | None:
@@ -169,9 +171,11 @@ class PartRows:
             v = np.where(np.isnan(xy).any(axis=1), 0, 2 if visible is None else np.array(visible))
             xy = np.where(v[:, None] > 0, xy, 0.0)
             record, there = shape.record, xy[v > 0]
+            if not len(there):
+                continue
             record.keypoints = [n for (x, y), s in zip(xy.tolist(), v.tolist(), strict=True) for n in (x, y, s)]
             record.num_keypoints = int((v > 0).sum())
-            low, high = (there.min(axis=0), there.max(axis=0)) if len(there) else (np.zeros(2), np.zeros(2))
+            low, high = there.min(axis=0), there.max(axis=0)
             record.segmentation, record.bbox_of = (), "keypoints"
             record.bbox = [*low.tolist(), *np.round(high - low, DECIMALS).tolist()]
             record.area = float(np.prod(high - low))
@@ -179,7 +183,7 @@ class PartRows:
     def _skeletons(self, rows: pa.Table, shapes: list[Shape]) -> None:
         self._joints(rows, shapes)
         for shape in shapes:
-            self.point_names.setdefault(shape.label, point_names(None, len(shape.record.keypoints) // 3))
+            self.point_names.setdefault(shape.label, point_names(None, len(shape.record.keypoints or ()) // 3))
 
 
 @dataclass(frozen=True, slots=True)

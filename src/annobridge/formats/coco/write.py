@@ -12,6 +12,7 @@ import msgspec
 
 from ...core.collection import no_collection
 from ..common.export import ExportData
+from ..common.fidelity import NOTHING
 from .rows import INSTANCES, KEYPOINTS, LABELS, TASKS, PartRows, Record, Shape
 
 _LICENSES = [{"name": "", "id": 0, "url": ""}]
@@ -31,7 +32,7 @@ class Writer:
         self._data, self._skeletons = data, skeletons
         self._categories = {name: number for number, name in enumerate(data.classes, 1)}
         self._names: dict[str, Sequence[str]] = {name: tuple(s["labels"]) for name, s in skeletons.items()}
-        self._next: dict[str | None, int] = defaultdict(lambda: 1)  # the id of the next annotation, by split
+        self._next: dict[Key, int] = defaultdict(lambda: 1)  # the id of the next annotation of each file
 
     def write(self) -> None:
         """Write the files; annotations are written part by part."""
@@ -78,9 +79,10 @@ class Writer:
             for shape in sorted(by_task[task], key=lambda shape: shape.item):
                 split = splits[shape.item]
                 if task != LABELS and shape.record.bbox is msgspec.UNSET:
-                    continue  # a shape without a pixel
-                shape.record.id = self._next[split]
-                self._next[split] += 1
+                    self._data.lose(NOTHING, 1)
+                    continue
+                shape.record.id = self._next[split, task]
+                self._next[split, task] += 1
                 lists[split].append(shape.record)
             for split, records in lists.items():
                 files[split, task].add(records)

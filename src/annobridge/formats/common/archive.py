@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -22,6 +23,9 @@ from ...exceptions import InvalidSource
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
+_UNPACKING = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
 _GIB = 1 << 30
 
@@ -52,6 +56,8 @@ class Archive:
             self._files = dict(_walk(path))
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
+        elif _begins_as_zip(path):
+            raise InvalidSource(f"{str(path)!r} is the beginning of a zip; its end is missing. Download it again.")
         else:
             self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
@@ -212,7 +218,7 @@ class _Translated:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)):
+        if isinstance(error, _UNPACKING):
             raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
 
 
@@ -225,6 +231,14 @@ def is_safe_name(name: str) -> bool:
     if not name or "\\" in name or "\0" in name or name.startswith("/") or name[1:2] == ":":
         return False
     return ".." not in name.split("/")
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4" or path.suffix.lower() == ".zip"
+    except OSError as error:
+        raise InvalidSource(f"{str(path)!r} cannot be read ({error.strerror}); correct the path.") from None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.arrays import as_array, equal, replace_values
+from ...core.turned_boxes import around as around
+from ...core.turned_boxes import corners as corners
 
 CORNERS = "corners"  # a kind of ``SHAPES``: ``points`` has one part of four points, the corners of a box, going round
 _PIXELS = 1.0  # how far a corner may be from the rectangle, as many formats round to whole pixels
@@ -43,30 +45,6 @@ def straightened(shapes: pa.Table, sizes: np.ndarray | None) -> tuple[pa.Table, 
         new = replace_values(column, rows, values.cast(column.type))
         shapes = shapes.set_column(shapes.column_names.index(name), shapes.schema.field(name), new)
     return shapes, int((~good).sum())
-
-
-def corners(boxes: np.ndarray, degrees: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The corners (n, 4, 2) of boxes, each turned by some degrees about its centre. ``sizes`` are (width, height) of the images
-    where the boxes are relative, and 1 where they are in pixels.
-
-    >>> corners(np.array([[0.0, 0, 4, 2]]), np.array([90.0]), np.ones((1, 2))).round(9).tolist()
-    [[[3.0, -1.0], [3.0, 3.0], [1.0, 3.0], [1.0, -1.0]]]
-    """
-    pixels = boxes * np.tile(sizes, 2)
-    centre, half = pixels[:, :2] + pixels[:, 2:] / 2, pixels[:, 2:] / 2
-    angle = np.radians(degrees)[:, None]
-    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-    dx, dy = half[:, :1] * signs[:, 0], half[:, 1:] * signs[:, 1]
-    turned = np.stack([dx * np.cos(angle) - dy * np.sin(angle), dx * np.sin(angle) + dy * np.cos(angle)], axis=-1)
-    result: np.ndarray = (centre[:, None] + turned) / sizes[:, None]
-    return result
-
-
-def around(boxes: np.ndarray, degrees: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The upright boxes around turned ones, as ``corners`` takes them."""
-    points = corners(boxes, degrees, sizes)
-    low, high = points.min(axis=1), points.max(axis=1)
-    return np.hstack([low, high - low])
 
 
 def _fitted(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

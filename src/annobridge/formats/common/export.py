@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core.arrays import as_array, is_rotated
+from ...core.labels import KIND_TYPES
 from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import Fidelity
+from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
@@ -49,12 +50,13 @@ class ExportData:
     """The samples and labels of an export. They wait in temporary files, since class numbers and names need all of them."""
 
     def __init__(self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = ()) -> None:
-        self.folder, self.notes, self._unit = folder, list[str](), unit
+        self.folder, self._unit = folder, unit
+        self.notes = list[str]()  # what was changed, or should be known
+        self._lost: Counter[tuple[str, str]] = Counter()
         self._tables, self._numbers = (
             Tables(),
             list[tuple[int, int, int]](),
         )  # first item, number of samples and of labels
-        self._losses: list[pa.Table] = []
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
@@ -111,15 +113,48 @@ class ExportData:
             )
             self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
 
-    def losses(self, fidelity: Fidelity) -> list[str]:
-        """What this export would lose, a sentence for each field and kind of loss."""
+    def lose(self, what: str, count: int, field: str = "") -> None:
+        """Tell of a loss that only the writer knows; ``what`` completes "12 …", as "masks have no pixel, and are left out"."""
+        if count:
+            self._lost[field, what] += count
+
+    @property
+    def lost(self) -> list[Loss]:
+        """What ``lose`` was told so far."""
+        return [Loss(field, what, count) for (field, what), count in self._lost.items()]
+
+    def refuse_classes(self, fits: Callable[[str], bool], where: str) -> None:
+        """Refuse classes that would be read back as others. ``where`` completes "does not fit", as "in a line of obj.names"."""
+        if odd := [name for name in self.classes if not fits(name)]:
+            raise Unsupported("", [f"The class {name!r} does not fit {where}; rename it." for name in odd[:20]])
+
+    def losses(self, fidelity: Fidelity) -> list[Loss]:
+        """What this export would lose, by field and kind of loss, and what ``lose`` was told so far."""
         counts: Counter[tuple[str, str]] = Counter()
-        for _, _, number in self._numbers:
-            labels = self._tables.get(number)
-            if labels.num_rows:
-                for name, what, count in fidelity.losses(labels):
-                    counts[name, what] += count
-        return [f"{name}: {count:,} {what}." for (name, what), count in counts.items()]
+        by_kind: dict[str, Counter[str]] = {}
+        with_labels = more_classes = 0
+        for labels in self.label_tables():
+            if not labels.num_rows:
+                continue
+            for loss in fidelity.losses(labels):
+                counts[loss.field, loss.what] += loss.count
+            written = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(list(fidelity.kinds), pa.string())))
+            with_labels += len(pc.unique(written["sample_id"]))
+            for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
+                by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
+            classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
+            more_classes += len(classes) - len(pc.unique(classes))
+        found = [Loss(field, what, count) for (field, what), count in counts.items()]
+        for kind, fields in by_kind.items():
+            if len(fields) > 1:
+                what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
+                found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
+        of_images = {
+            EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
+            SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
+            FURTHER: 0 if fidelity.several_classes else more_classes,
+        }
+        return [*found, *(Loss("", what, count) for what, count in of_images.items() if count), *self.lost]
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
@@ -232,6 +267,11 @@ def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
         taken.add((split, name))
         names.append(name)
     return names
+
+
+def is_line(name: str) -> bool:
+    """Whether a name can be a line of a text, without spaces around it."""
+    return name == name.strip() and name.splitlines() == [name]
 
 
 def image_sizes(items: pa.Table) -> np.ndarray:

@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.arrays import as_array, is_rotated
+from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Holds
+from ...core.merge.partial_answer import Seen
 from .paint import has_holes
 
-_ROUNDING = 0.01  # pixels: numbers that differ by less were not changed, but written with two decimals
 KEPT = "kept"  # a kind that is written as it is
+WITH_POINTS = ("keypoints", "skeleton")
+# What is lost, as it completes "12 …". ``annobridge.testing`` counts by these.
+ROTATIONS = "rotations are lost"
+CONFIDENCES = "confidences are lost"
+TRACKS = "track indexes are lost"
+TAGS = "labels have tags, which are lost"
+VISIBILITIES = "labels have hidden or missing points, which are lost"
+CLOSED = "polylines are closed, and will be open"
+PARTS = "labels of several parts become several labels"
+COVERED = "labels lie below others, and lose the pixels that these cover"
+EMPTY = "images without labels are left out"
+SPLITS = "images are in splits, which are lost"
+FURTHER = "classes of images that have another one are lost"
+NOTHING = "labels have no pixel or no point, and are left out"
+FIELDS = "are written together with those of other fields, and without the names of the fields"
+
+
+def lost_values(name: str) -> str:
+    """What is said of an attribute that is lost."""
+    return f"values of the attribute {name!r} are lost"
+
+
+def text_values(name: str) -> str:
+    """What is said of an attribute whose values become text."""
+    return f"values of the attribute {name!r} become text"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What an export loses: of which field (``""``: of the images), what happens, and to how many."""
+
+    field: str
+    what: str
+    count: int
+
+    def __str__(self) -> str:
+        said = f"{self.count:,} {self.what}."
+        return f"{self.field}: {said}" if self.field else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,71 +61,119 @@ class Fidelity:
     """What an export in this format keeps. An import of the export has exactly that; the rest is lost, and counted before.
 
     ``kinds`` has ``KEPT``, or what happens to it as it completes "12 polygons will be …"; a kind that is not in it is left out.
+    ``only`` restricts what survives to labels of some kinds: ``{"confidence": {"box"}}``, ``{"attributes": {"box"}}``,
+    ``{"iscrowd": {"mask"}}``; its keys are the names of fields here, or of attributes.
+
+    The attributes ``score``, ``track_id`` and ``rotation`` belong to the columns of these, a ``group`` of 0 is no group, and the
+    flags ``occluded``, ``truncated``, ``difficult`` and ``iscrowd`` are booleans in every format: of other values of theirs
+    nothing is promised. What is said to be lost without a count (ids of labels, who made a label) is in the docs only, as every
+    export in the format loses it.
     """
 
     kinds: Mapping[str, str]
     attributes: frozenset[str] | None = frozenset()  # the names that are kept; None: all
+    attribute_types: frozenset[str] | None = None  # the types that are kept, others become text; None: all
+    defaults: Mapping[str, object] = field(
+        default_factory=dict
+    )  # attributes that labels without them are read back with
     rotation: bool = False  # of boxes and ellipses
     confidence: bool = False
     tracks: bool = False  # ``index``
     ids: bool = False  # ``label_id``
+    tags: bool = False
+    groups_renumbered: bool = False  # the attribute ``group`` ties the same labels together, but may have other numbers
     visibility: bool = False  # of keypoints
     holes: bool = False  # parts of a polygon inside another part
     without_holes: str = "lost"  # what becomes of them, as it completes "holes, which are …"
     parts: bool = False  # several parts of one polygon or polyline
+    closed: bool = False  # of polylines
+    overlaps: bool = True  # whether masks keep pixels that other labels cover
+    several_classes: bool = True  # of one image
     empty_images: bool = True  # images without labels
     splits: bool = False
+    default_split: str | None = None  # in which images without a split are read back
     decimals: int | None = None  # of pixels; None: exact to floating point
+    only: Mapping[str, Collection[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())  # for the docs
 
-    def holds(self) -> Holds:
-        """What a file in this format says of a label; of the rest it is silent."""
-        columns = {
-            "rotation": self.rotation, "confidence": self.confidence, "index": self.tracks, "visibility": self.visibility
-        }  # fmt: skip
-        return Holds(
-            kinds=frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT),
-            columns=frozenset(name for name, is_held in columns.items() if is_held),
-            attributes=self.attributes,
-            parts=self.parts and self.holes,
-            pixels=max(_ROUNDING, 0.0 if self.decimals is None else 0.6 * 10.0**-self.decimals),
-        )
+    def seen(self) -> Seen:
+        """What a file in this format can say, before it is read."""
+        return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
 
-    def losses(self, labels: pa.Table) -> Iterator[tuple[str, str, int]]:
-        """What of these labels (``LABELS``) would not survive: field, what happens, how many."""
+    def keeps(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
+        if name in _FLAGS:
+            return bool(getattr(self, name)) and kind in self.only.get(name, (kind,))
+        if kind not in self.only.get("attributes", (kind,)) or kind not in self.only.get(name, (kind,)):
+            return False
+        return self.attributes is None or name in self.attributes
+
+    def losses(self, labels: pa.Table) -> Iterator[Loss]:
+        """What of these labels (``LABELS``) would not survive."""
         for name in pc.unique(labels["field"]).to_pylist():
             rows = labels.filter(pc.equal(labels["field"], name)).combine_chunks()
             for kind in pc.unique(rows["kind"]).to_pylist():
                 some = rows.filter(pc.equal(rows["kind"], kind)).combine_chunks()
                 fate = self.kinds.get(kind)
                 if fate is None:
-                    yield name, f"{KIND_TYPES.get(kind, kind)} cannot be written, and are left out", some.num_rows
+                    yield Loss(name, f"{KIND_TYPES.get(kind, kind)} cannot be written, and are left out", some.num_rows)
                     continue
                 if fate != KEPT:
-                    yield name, f"{KIND_TYPES.get(kind, kind)} will be {fate}", some.num_rows
-                yield from ((name, what, n) for what, n in self._lost(some, kind) if n)
+                    yield Loss(name, f"{KIND_TYPES.get(kind, kind)} will be {fate}", some.num_rows)
+                yield from (Loss(name, what, n) for what, n in self._lost(some, kind) if n)
 
     def _lost(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
-        if not self.rotation and kind in ("box", "ellipse"):
-            yield "rotations are lost", int(is_rotated(rows["rotation"]).sum())
-        if not self.confidence:
-            yield "confidences are lost", rows.num_rows - rows["confidence"].null_count
-        if not self.tracks and kind != "message":
-            yield "track indexes are lost", rows.num_rows - rows["index"].null_count
-        if not self.visibility and kind in ("keypoints", "skeleton"):
-            yield "visibilities are lost", rows.num_rows - rows["visibility"].null_count
-        if not self.holes and kind == "polygon":
-            yield f"polygons have holes, which are {self.without_holes}", _count_holes(rows["points"])
-        if not self.parts and kind in ("polygon", "polyline"):
-            parts = pc.greater(pc.list_value_length(rows["points"]), 1)
-            yield "labels of several parts become several labels", pc.sum(parts).as_py() or 0
-        if self.attributes is not None:
-            for lost in sorted(attributes.names(rows["attributes"]) - self.attributes):
-                values = as_array(attributes.values(rows["attributes"], lost))
-                yield f"values of the attribute {lost!r} are lost", len(values) - values.null_count
+        yield from self._lost_columns(rows, kind)
+        if kind in ("polygon", "polyline"):
+            several = list_lengths(as_array(rows["points"])) > 1
+            if several.any() and kind == "polygon" and not self.holes:
+                holes = _with_holes(rows["points"], several)
+                yield f"polygons have holes, which are {self.without_holes}", int(holes.sum())
+                several &= ~holes
+            if not self.parts:
+                yield PARTS, int(several.sum())
+        yield from self._lost_attributes(rows, kind)
+
+    def _lost_columns(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
+        if kind in ("box", "ellipse") and not self.keeps("rotation", kind):
+            yield ROTATIONS, int(is_rotated(rows["rotation"]).sum())
+        if not self.keeps("confidence", kind):
+            yield CONFIDENCES, rows.num_rows - rows["confidence"].null_count
+        if kind != "message" and not self.keeps("tracks", kind):
+            yield TRACKS, rows.num_rows - rows["index"].null_count
+        if not self.keeps("tags", kind):
+            yield TAGS, int(as_mask(pc.greater(pc.list_value_length(rows["tags"]), 0)).sum())
+        if kind in WITH_POINTS and not self.keeps("visibility", kind):
+            yield VISIBILITIES, _with_hidden_points(rows["visibility"])
+        if kind == "polyline" and not self.keeps("closed", kind):
+            yield CLOSED, int(as_mask(rows["closed"]).sum())
+
+    def _lost_attributes(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
+        if self.attributes is None and self.attribute_types is None and not self.only:
+            return
+        for name in sorted(attributes.names(rows["attributes"])):
+            found = attributes.column(rows["attributes"], name)
+            if not self.keeps(name, kind):
+                yield lost_values(name), len(found) - found.null_count
+            elif self.attribute_types is not None:
+                types = pa.array(sorted(self.attribute_types))
+                is_text = pc.invert(pc.is_in(pc.struct_field(found, [1]), value_set=types))
+                yield text_values(name), int((as_mask(is_text) & as_mask(found.is_valid())).sum())
 
 
-def _count_holes(points: pa.ChunkedArray) -> int:
-    """How many polygons have a part in another part."""
-    several = as_array(points.filter(pc.greater(pc.list_value_length(points), 1)))
-    return sum(map(has_holes, several.to_pylist()))
+_FLAGS = frozenset({"rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+
+
+def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:
+    """Which polygons have a part in another part."""
+    holes = np.zeros(len(several), bool)
+    at = np.flatnonzero(several)
+    holes[at] = [has_holes(parts) for parts in as_array(points).take(pa.array(at)).to_pylist()]
+    return holes
+
+
+def _with_hidden_points(visibility: pa.ChunkedArray) -> int:
+    """How many labels have a point that is not visible."""
+    seen = as_array(visibility)
+    owner = np.repeat(np.arange(len(seen)), list_lengths(seen))
+    return int(np.unique(owner[as_mask(pc.not_equal(seen.flatten(), 2))]).size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -23,7 +23,7 @@ from ..base import Options, Part
 from .archive import Archive, Limits
 from .corners import CORNERS, straightened
 from .export import ExportData, place_images
-from .fidelity import Fidelity
+from .fidelity import Fidelity, Loss
 from .images import Context, Found, image_names, resolve, resolve_known
 from .items import ITEMS, SHAPES, Items
 from .report import ReadReport
@@ -127,8 +127,10 @@ class FileFormat(ABC):
             context = Context(context.known, options.media_dir)
         return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
 
-    def open_onto(self, source: Path, options: ReadOptions, known: pa.Table) -> LabelSource:
-        """As ``open``, for labels of samples that are known (as in ``Context``). Images in the source are not looked at."""
+    def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
+        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        in the source are not looked at.
+        """
         return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
 
     def _open(
@@ -159,13 +161,31 @@ class FileFormat(ABC):
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
         with ExportData(parts, folder, self.unit, options.classes) as data:
-            self.prepare(data, options)
-            losses = data.losses(self.fidelity_of(data, options))
+            losses = self._losses(data, options)
             if losses and options.strict:
-                raise Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", losses)
+                raise self._refused(losses)
             place_images(data, self.image_folder, options.save_media)
             self.write_files(data, options)
-            return [*losses, *data.notes]
+            more = [loss for loss in data.lost if loss not in losses]
+            if more and options.strict:
+                raise self._refused(more)
+            return [*map(str, [*losses, *more]), *data.notes]
+
+    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
+
+        ``folder`` is where ``write`` would write.
+        """
+        assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
+        with ExportData(parts, folder, self.unit, options.classes) as data:
+            return self._losses(data, options)
+
+    def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
+        self.prepare(data, options)
+        return data.losses(self.fidelity_of(data, options))
+
+    def _refused(self, losses: Iterable[Loss]) -> Unsupported:
+        return Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", list(map(str, losses)))
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""

@@ -182,17 +182,19 @@ def resolve(
     return found
 
 
-def resolve_known(items: pa.Table, known: pa.Table) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (as in ``Context``)."""
+def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
+    """Find the sample of each item (``ITEMS``) among samples that are known (each table as in ``Context``). The first table that has
+    it counts.
+    """
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
-    here = _Known(known)
+    tables = [_Known(table) for table in known]
     columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
     for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
-        if (row := here.find(name, split, frame, video)) is not None:
+        if (row := next(filter(None, (here.find(name, split, frame, video) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
-        elif (upload := here.find_upload(name)) is not None:
+        elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
             _count(found, "by the name that they had before they were uploaded")
     return found

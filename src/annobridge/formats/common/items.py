@@ -30,6 +30,7 @@ SHAPES = pa.schema(
     + [f.with_nullable(f.name != "kind") for f in LABELS if f.name not in _LEFT_OUT]
     + [pa.field("place", pa.string())]  # where it is in the source, for messages
 )
+_INT32 = 1 << 31
 _ROWS = 16_384  # of a batch
 _FRAME = re.compile(r"(?:frame_)?(\d{1,18})(?:\.\w+)?")
 
@@ -65,7 +66,9 @@ class Items:
         file: str | None = None,
         video: str | None = None,
     ) -> int:
-        """Add an item; returns its number."""
+        """Add an item; returns its number. A size or a frame that cannot be one is left out."""
+        width, height = (n if n is not None and 0 < n < _INT32 else None for n in (width, height))
+        frame = frame if frame is not None and 0 <= frame < _INT32 else None
         for column, value in zip(self._columns.values(), (name, split, width, height, frame, file, video), strict=True):
             column.append(value)
         self._count += 1

@@ -116,15 +116,15 @@ class Canvas:
         self.rows = in_order(rows)
         self.classes = np.zeros((size[1], size[0]), np.int64)
         self.labels = np.full((size[1], size[0]), -1, np.int64)
-        self.covered = 0  # labels that lost pixels to others above them
         areas = np.zeros(len(self.rows), np.int64)
         for at, row in enumerate(self.rows):
             where = pixels(row, size)
             if where is not None:
                 self.classes[where], self.labels[where] = numbers[row["label"]], at
                 areas[at] = where.sum()
+        self.empty = int((areas == 0).sum())  # labels without a pixel
         left = np.bincount(self.labels[self.labels >= 0], minlength=len(self.rows))
-        self.covered = int((left < areas).sum())
+        self.covered = int((left < areas).sum())  # labels that lost pixels to others above them
 
     def instances(self) -> npt.NDArray[np.int64]:
         """The number of each pixel's label, from 1 in the order of painting; 0 where there is none."""

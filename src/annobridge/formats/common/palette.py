@@ -84,8 +84,7 @@ def read_labelmap(archive: Archive, name: str) -> Palette:
     for number, line in archive.lines(name):
         if line.lstrip().startswith("#"):
             continue
-        plain = re.sub(r"\s#.*$", "", line).strip()
-        found = _LABEL.match(plain)
+        plain, found = _label(line)
         if found is None:
             raise InvalidSource(
                 f"{archive.where(name)}, line {number}, is {plain[:80]!r}; write name:r,g,b:parts:actions, as car:128,0,0::."
@@ -94,6 +93,23 @@ def read_labelmap(archive: Archive, name: str) -> Palette:
         colours.append(_colour(archive, name, number, found["colour"].split(",")) if found["colour"] else None)
     made = [given if given is not None else voc_colour(at) for at, given in enumerate(colours)]
     return Palette(tuple(names), tuple(made))
+
+
+def _label(line: str) -> tuple[str, re.Match[str] | None]:
+    plain = re.sub(r"\s#.*$", "", line).strip()
+    return plain, _LABEL.match(plain)
+
+
+def fits_labelmap(name: str) -> bool:
+    """Whether a class is read back from a ``labelmap.txt`` as it is."""
+    found = _label(f"{name}:0,0,0::")[1]
+    return found is not None and found["name"] == name and not name.startswith("#") and name.splitlines() == [name]
+
+
+def fits_colours(name: str) -> bool:
+    """Whether a class is read back from a list of colours as it is."""
+    found = _COLOURED.match(f"0 0 0 {name}")
+    return found is not None and found[4] == name and name.splitlines() == [name]
 
 
 def read_colours(archive: Archive, name: str) -> Palette:
@@ -106,6 +122,8 @@ def read_colours(archive: Archive, name: str) -> Palette:
         found = _COLOURED.match(line)
         names.append(found[4] if found else line.strip())
         colours.append(_colour(archive, name, number, found.groups()[:3]) if found else voc_colour(len(colours) + 1))
+    if not names:
+        raise InvalidSource(f"{archive.where(name)} has no line; write r, g, b and the name of a class in each.")
     return Palette(tuple(names), tuple(colours))
 
 

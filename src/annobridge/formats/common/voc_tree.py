@@ -16,7 +16,7 @@ from .report import ReadReport
 
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "trainval", "dev")
-_FLAGGED = re.compile(r"^(.*\S)\s+(-1|0|1)$")
+FLAGGED = re.compile(r"^(.*\S)\s+(-1|0|1)$")
 _FRAME = re.compile(r"(?:frame_)?(\d{1,9})")
 Key = tuple[str, str]  # the folder of the tree, with its "/", and the name of the image in it, without suffix
 
@@ -76,13 +76,13 @@ def read_image_sets(tree: Tree) -> dict[str, list[tuple[Key, str]]]:
         flagged = _flagged(tree.archive, files)
         for stem in sorted(set(files) - set(flagged), key=lambda s: (s == "trainval", s)):
             for _, line in tree.archive.lines(files[stem]):
-                image = _FLAGGED.sub(r"\1", line.strip()) if folder != "Main" else line.strip()
+                image = FLAGGED.sub(r"\1", line.strip()) if folder != "Main" else line.strip()
                 key = (root, _unquoted(image))
                 split = stem if stem != "default" else None
                 tree.splits.setdefault(key, split)
         for stem, class_ in flagged.items():
             for _, line in tree.archive.lines(files[stem]):
-                found = _FLAGGED.match(line.strip())
+                found = FLAGGED.match(line.strip())
                 if found is not None and found[2] == "1" and folder == "Main":
                     classes.setdefault(root, []).append(((root, _unquoted(found[1])), class_))
     return classes
@@ -97,7 +97,7 @@ def _flagged(archive: Archive, files: dict[str, str]) -> dict[str, str]:
     found = {}
     for stem in files:
         subset = next((other for other in files if other != stem and stem.endswith(f"_{other}")), None)
-        if subset is not None and all(_FLAGGED.match(line.strip()) for _, line in archive.lines(files[stem])):
+        if subset is not None and all(FLAGGED.match(line.strip()) for _, line in archive.lines(files[stem])):
             found[stem] = stem.removesuffix(f"_{subset}")
     return found
 

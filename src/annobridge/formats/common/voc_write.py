@@ -10,9 +10,10 @@ import pyarrow as pa
 from .export import ExportData
 from .items import ITEMS
 from .mask_images import save_colours, save_indexed
-from .paint import PAINTED, Canvas
-from .palette import labelmap_text, with_background
-from .voc_tree import CLASSES, OBJECTS
+from .paint import PAINTED
+from .painter import Painter
+from .palette import labelmap_text
+from .voc_tree import CLASSES, FLAGGED, OBJECTS
 
 
 def flat_names(data: ExportData) -> None:
@@ -36,37 +37,21 @@ def flat_names(data: ExportData) -> None:
 
 def write_masks(data: ExportData, folder: str = "") -> list[bool]:
     """Paint the labels that have an inside, and write the label map; returns which items have a mask."""
-    palette = with_background(data.classes)
-    numbers = {name: number for number, name in enumerate(palette.names)}
+    painter = Painter(data)
     root = data.folder / folder
     root.mkdir(parents=True, exist_ok=True)
-    (root / "labelmap.txt").write_text(labelmap_text(palette), "utf-8")
-    painted, covered = [], 0
+    (root / "labelmap.txt").write_text(labelmap_text(painter.palette), "utf-8")
+    painted = []
     for part in data.parts():
         for _, item, labels in part.by_item():
             rows = [row for row in labels.to_pylist() if row["kind"] in PAINTED]
             painted.append(bool(rows))
             if rows:
-                canvas = Canvas(rows, size_of(item), numbers)
-                covered += canvas.covered
+                canvas = painter.canvas(rows, item)
                 name = f"{os.path.splitext(str(item['name']))[0]}.png"
-                save_colours(root / CLASSES / name, canvas.classes, palette)
+                save_colours(root / CLASSES / name, canvas.classes, painter.palette)
                 save_indexed(root / OBJECTS / name, canvas.instances(), len(canvas.rows) + 1)
-    if covered:
-        data.notes.append(f"{covered:,} labels lie below others, and lost the pixels that these cover.")
     return painted
-
-
-def size_of(item: dict[str, object]) -> tuple[int, int]:
-    """The size of an image, which masks need. Raises ``Unsupported`` where it is not known."""
-    from ...exceptions import Unsupported
-
-    width, height = item["width"], item["height"]
-    if not isinstance(width, int) or not isinstance(height, int):
-        raise Unsupported(
-            "", [f"The size of the image {item['name']!r} is not known; doctor(repair=True) of the dataset reads it."]
-        )
-    return width, height
 
 
 def write_lists(data: ExportData, folder: str, stems: Sequence[str], wanted: Sequence[bool] | None = None) -> None:
@@ -76,4 +61,6 @@ def write_lists(data: ExportData, folder: str, stems: Sequence[str], wanted: Seq
     splits = data.items["split"].to_pylist()
     for split in data.splits:
         chosen = [s for at, s in enumerate(stems) if splits[at] == split and (wanted is None or wanted[at])]
+        if folder != "Main":  # a number at the end would be a flag
+            chosen = [f'"{stem}"' if FLAGGED.match(stem) else stem for stem in chosen]
         (place / f"{split or 'default'}.txt").write_text("".join(f"{stem}\n" for stem in chosen), "utf-8")

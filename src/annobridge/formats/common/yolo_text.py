@@ -114,6 +114,13 @@ def groups_of(rows: pa.Table) -> list[str | None]:
     return values
 
 
+def with_area(boxes: np.ndarray) -> np.ndarray:
+    """Which boxes are there and have an area."""
+    with np.errstate(invalid="ignore"):
+        there: np.ndarray = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    return there
+
+
 def write_texts(part: ExportPart, found: Sequence[Lines], path_of: Callable[[dict[str, object]], str]) -> None:
     """Write a text file for each item of a part, an empty one where it has no lines."""
     order = np.argsort(np.concatenate([at for at, _ in found]), kind="stable") if found else np.zeros(0, int)

@@ -39,6 +39,10 @@ class CvatFormat(FileFormat):
         splits=True,
         visibility=True,
         decimals=6,
+        attribute_types=frozenset({"bool", "int", "float", "str"}),
+        defaults={"occluded": False},
+        only={"visibility": ("skeleton",)},
+        without_holes="painted: these polygons will be masks",
     )
 
     def detect(self, archive: Archive) -> str | None:

@@ -20,7 +20,7 @@ from ..common.archive import Archive
 from ..common.items import Items, Shapes
 from ..common.json_stream import Chunk, JsonStream
 from ..common.report import ReadReport
-from ..common.skeletons import POINT_NAMES
+from ..common.skeletons import POINT_NAMES, point_names
 from .records import Categories, Item
 
 _ITEMS = msgspec.json.Decoder(list[Item])
@@ -103,7 +103,7 @@ class _Reader:
         height, width = medium.size[:2] if medium and medium.size and len(medium.size) >= 2 else (0, 0)
         frame = item.attr.get("frame")
         number = self._items.add(
-            name, self._split, int(width) or None, int(height) or None,
+            name, self._split, _whole(width), _whole(height),
             frame if isinstance(frame, int) and not isinstance(frame, bool) else None, self._member(path, name),
         )  # fmt: skip
         for annotation in item.annotations:
@@ -210,7 +210,8 @@ class _Reader:
             return "none of its points is there"
         shown = [p if v else _VOID for p, v in zip(points, visibility, strict=True)]
         names = self._points.get(label_id, [])
-        more = {POINT_NAMES: names} if names and len(names) == len(points) else {}
+        are_names = len(names) == len(points) and tuple(names) != point_names(None, len(names))
+        more = {POINT_NAMES: names} if are_names else {}
         return {"kind": kind, "points": [shown], "visibility": visibility, "more": more}
 
 
@@ -226,6 +227,10 @@ def _numbers(values: Any, count: int | None = None) -> list[float]:
     if (count is not None and len(found) != count) or not all(map(math.isfinite, found)):
         raise ValueError(json.dumps(values))
     return found
+
+
+def _whole(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None
 
 
 def _pairs(values: Any) -> list[list[float]]:

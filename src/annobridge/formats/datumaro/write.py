@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ...core.geometry import encode_rle
+from ...core.geometry import encode_rle, runs
 from ..coco.rows import DECIMALS
 from ..coco.write import JsonFile
 from ..common.export import ExportData
+from ..common.fidelity import NOTHING
 from ..common.paint import has_holes, pixels
 from ..common.skeletons import POINT_NAMES, point_names
 
 _TYPES = {"box": "bbox", "classification": "label", "keypoints": "points"}
+KINDS = ("box", "polygon", "polyline", "keypoints", "skeleton", "mask", "classification", "ellipse", "segmentation")
 _OWN = ("z_order", "group", POINT_NAMES)
 
 
@@ -79,7 +81,9 @@ class Writer:
         image: dict[str, Any] = {"path": name}
         if item["width"] is not None:
             image["size"] = [item["height"], item["width"]]
-        annotations = [a for row in rows for a in self._annotations(row, item)]
+        made = [list(self._annotations(row, item)) for row in rows if row["kind"] in KINDS]
+        self._data.lose(NOTHING, sum(not some for some in made))
+        annotations = [a for some in made for a in some]
         for at, annotation in enumerate(annotations):
             annotation["id"] = at
         return {"id": stem, "annotations": annotations, "attr": {"frame": number}, "image": image}
@@ -110,7 +114,8 @@ class Writer:
         elif kind == "box":
             yield {**base, "bbox": np.round(row["bounding_box"], DECIMALS).tolist()}
         elif kind in ("keypoints", "skeleton"):
-            yield {**base, **_joints(row)}
+            if any(row["visibility"] or (1,)):
+                yield {**base, **_joints(row)}
         elif kind == "classification":
             yield base
         elif (mask := _mask(row, item)) is not None:
@@ -137,5 +142,9 @@ def _mask(row: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any] | N
     rle: Any = row["mask"]
     if rle is None:
         found = pixels(row, (item["width"], item["height"]))
-        rle = encode_rle(found) if found is not None and found.any() else None
-    return None if rle is None else {"counts": bytes(rle["counts"]).decode("ascii"), "size": list(rle["size"])}
+        rle = encode_rle(found) if found is not None else None
+    return (
+        None
+        if rle is None or not runs(rle)[1::2].any()
+        else {"counts": bytes(rle["counts"]).decode("ascii"), "size": list(rle["size"])}
+    )

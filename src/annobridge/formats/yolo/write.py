@@ -13,7 +13,7 @@ import yaml
 from ...core.arrays import as_array
 from ...exceptions import Unsupported
 from ..common.export import ExportData, ExportPart
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity
 from ..common.yolo_lines import Task
 from ..common.yolo_text import (
     Lines,
@@ -24,6 +24,7 @@ from ..common.yolo_text import (
     keypoints_of,
     polygon_lines,
     pose_lines,
+    with_area,
     write_texts,
 )  # fmt: skip
 from .config import NO_SPLITS
@@ -45,7 +46,7 @@ FIDELITY: Mapping[str, Fidelity] = {
     ),
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
-        attributes=frozenset({"group"}), visibility=True, splits=True, parts=True,
+        attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, parts=True,
     ),
 }  # fmt: skip
 
@@ -69,7 +70,7 @@ def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
         labels, without = _written(part.labels, FIDELITY[task])
         nameless += without
         part = ExportPart(part.first, part.items, labels)
-        write_texts(part, list(_lines(part, task, data.classes, count, scores)), lambda item: _path(data.folder, item))
+        write_texts(part, list(_lines(part, task, data, count, scores)), lambda item: _path(data.folder, item))
     if nameless:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
@@ -89,17 +90,23 @@ def _written(labels: pa.Table, fidelity: Fidelity) -> tuple[pa.Table, int]:
     return labels.filter(pa.array(kinds & named)).combine_chunks(), int((kinds & ~named).sum())
 
 
-def _lines(part: ExportPart, task: Task, classes: list[str], count: int, scores: bool) -> Iterator[Lines]:
-    rows = part.labels
+def _lines(part: ExportPart, task: Task, data: ExportData, count: int, scores: bool) -> Iterator[Lines]:
+    rows, classes = part.labels, data.classes
     if not rows.num_rows:
         return
     if task == "segment":
-        yield from polygon_lines(rows, np.arange(rows.num_rows), part.items, part.first, classes, scores)
+        found = list(polygon_lines(rows, np.arange(rows.num_rows), part.items, part.first, classes, scores))
+        data.lose(NOTHING, rows.num_rows - len({row for at, _ in found for row in at.tolist()}))
+        yield from found
         return
     boxes = boxes_around(rows, part.items, part.first)
     kinds = np.array(rows["kind"].to_pylist(), object)
-    there = np.isfinite(boxes).all(axis=1)
+    there = with_area(boxes)
+    if task == "pose":  # keypoints may be on one line
+        there |= np.isin(kinds, _POINTS) & np.isfinite(boxes).all(axis=1)
+    data.lose(NOTHING, int((~there).sum()))
     if task == "pose":
+        boxes[~there] = np.nan
         yield from _poses(rows, kinds, boxes, classes, count, scores)
     elif task == "obb":
         own = np.flatnonzero(np.isin(kinds, ("box", "ellipse")))

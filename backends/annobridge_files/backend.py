@@ -1,0 +1,257 @@
+"""A tool that is reached by files: ``upload`` writes a folder or a zip that people open in it, ``download`` reads what they saved.
+
+The formats of ``annobridge.formats`` write and read the files. Few of them keep ids, so labels are matched with those that were
+sent by sample, frame, class and shape; what a format cannot hold stays as it was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annobridge.backend import (
+    AnnotationBackend,
+    AnnotationBackendConfig,
+    Capabilities,
+    Download,
+    Media,
+    Receipt,
+    Status,
+    Task,
+)
+from annobridge.backend.base import GONE
+from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
+from annobridge.core.merge.partial_answer import attribute_types, complete
+from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
+from annobridge.exceptions import Gone, InvalidOption, InvalidSource, Rejected
+from annobridge.formats import registry
+from annobridge.formats.base import Part
+from annobridge.formats.common.answer import ANSWER, labels_of
+from annobridge.formats.common.archive import Archive
+from annobridge.formats.common.file_format import FileFormat
+from annobridge.formats.output import new_output
+
+from .config import FilesConfig
+
+README = "README.md"  # says for which task the files are
+_TASK = re.compile(r"^Task: (.+)$", re.MULTILINE)
+_SAVE_MEDIA: dict[str, bool | str] = {"copy": True, "link": "link", "none": False}
+
+
+class FilesBackend(AnnotationBackend):
+    """Files in one of the formats. An instance is of the class of its format, whose capabilities are what that format holds."""
+
+    name: ClassVar[str] = "files"
+    Config = FilesConfig
+    capabilities = Capabilities(label_types=frozenset(LABEL_TYPES), attribute_types=frozenset(ATTRIBUTE_TYPES))
+
+    def __new__(cls, config: AnnotationBackendConfig) -> FilesBackend:
+        assert isinstance(config, FilesConfig)  # noqa: S101
+        return super().__new__(backend_of(config.format) if cls is FilesBackend else cls)
+
+    @property
+    def format(self) -> FileFormat:
+        """The format of the files."""
+        return _format(self._config.format)
+
+    @property
+    def _config(self) -> FilesConfig:
+        assert isinstance(self.config, FilesConfig)  # noqa: S101
+        return self.config
+
+    @property
+    def needs_whole_files(self) -> bool:
+        """Whether images are copied."""
+        return self._config.media == "copy"
+
+    def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:  # noqa: ARG002
+        """Attributes that the format has no place for."""
+        held = self.format.fidelity.attributes
+        if held is None:
+            return
+        for spec in schema.fields.values():
+            for name in spec.all_attributes().keys() - held:
+                yield (
+                    f"{spec.name}: {self.format.title} has no attribute {name!r} (it has {', '.join(sorted(held))}); leave it out "
+                    "with attributes=."
+                )
+
+    def check_task(self, task: Task) -> Iterable[str]:
+        """Whether something else is where the files go."""
+        place = self._place(task.name)
+        if place.exists() and not _is_empty(place) and _task_of(place) != task.name:
+            yield f"There is something else at path={str(place)!r}; give another path, or remove it."
+
+    def upload(self, task: Task) -> Receipt:
+        """Write the files, unless they are there."""
+        place = self._place(task.name)
+        names = _names(task.samples)
+        notes: list[str] = []
+        if not place.exists() or _is_empty(place):
+            notes = self._write(task, names, place)
+        elif _task_of(place) != task.name:
+            raise Rejected(f"files: there is something else at {str(place)!r}; move it away, then resume the run.")
+        samples = task.samples
+        state = {
+            "samples": samples["sample_id"].to_pylist(),
+            "names": names,
+            "attributes": attribute_types(task.schema),
+            "sizes": list(zip(samples["width"].to_pylist(), samples["height"].to_pylist(), strict=True)),
+        }
+        labels = conform(task.labels, ANSWER, remote_id=None)
+        at = labels.column_names.index("remote_id")
+        baseline = labels.set_column(at, REMOTE.field("remote_id"), labels["label_id"])
+        return Receipt(task.name, state, baseline.cast(REMOTE), notes=tuple(notes))
+
+    def _write(self, task: Task, names: list[str], place: Path) -> list[str]:
+        classes = list(dict.fromkeys(name for spec in task.schema.fields.values() for name in spec.classes))
+        options = {"save_media": _SAVE_MEDIA[self._config.media], "classes": classes}
+        chosen = registry.options(self.format.writing, options, f"Writing {self.format.title}")
+        samples = task.samples.set_column(
+            task.samples.column_names.index("filepath"), SAMPLES.field("filepath"), pa.array(names, pa.string())
+        )
+        with new_output(place) as folder:
+            losses = self.format.write(
+                [Part(samples, task.labels.select(LABELS.names), _Renamed(task.media))], folder, chosen
+            )
+            (folder / README).write_text(self._readme(task), "utf-8")
+        return [f"Not in the files, and unchanged by a load: {loss}" for loss in losses]
+
+    def _readme(self, task: Task) -> str:
+        return (
+            f"{task.title or task.name}: {task.samples.num_rows} images and their labels as {self.format.title}.\n"
+            "Edit the labels in a tool that reads this format, and save them here; then load the run with annobridge.\n"
+            f"Task: {task.name}\n"
+        )
+
+    def download(self, receipt: Receipt) -> Download:
+        """The labels that are in the files now."""
+        place = self._place(receipt.task)
+        if not place.exists() or _is_empty(place):
+            raise Gone(f"There is nothing at {str(place)!r}; give the path= of the files, if they were moved.")
+        if (found := _task_of(place)) not in (None, receipt.task):
+            raise InvalidSource(
+                f"{str(place)!r} has the files of the task {found!r}, not of {receipt.task!r}; give its path=."
+            )
+        known = _known(receipt.state)
+        options = registry.options(self.format.reading, {}, f"Reading {self.format.title}")
+        source = self.format.open_onto(place, options, known)
+        theirs = pa.concat_tables([ANSWER.empty_table(), *labels_of(source)]).combine_chunks()
+        there = pa.array([i for i in receipt.state["samples"] if i in source.sample_ids], pa.string())
+        base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
+        row = pc.index_in(theirs["sample_id"], value_set=pa.array(receipt.state["samples"], pa.string())).to_numpy()
+        sizes = np.array(receipt.state["sizes"], float).reshape(-1, 2)[row]
+        found_labels = complete(base, theirs, self.format.fidelity.holds(), receipt.state["attributes"], sizes)
+        return Download(found_labels.labels, there, (*source.notes, *found_labels.notes()))
+
+    def delete(self, receipt: Receipt) -> None:
+        """Remove the files, unless they are of another task by now."""
+        place = self._place(receipt.task)
+        if place.exists() and _task_of(place) == receipt.task:
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    def find(self, task_name: str) -> Mapping[str, Any] | None:
+        """An empty state if the files are there."""
+        place = self._place(task_name)
+        return {} if place.exists() and _task_of(place) == task_name else None
+
+    def status(self, receipt: Receipt) -> Status:
+        """Whether the files are there."""
+        return Status("written" if self._place(receipt.task).exists() else GONE)
+
+    @classmethod
+    def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
+        """The names of the images in the files."""
+        return dict(zip(receipt.state.get("names", ()), receipt.state.get("samples", ()), strict=True))
+
+    def _place(self, task_name: str) -> Path:
+        """The folder or zip of a task: the path itself for the first one."""
+        path = Path(self._config.path).expanduser()
+        number = int(task_name.rpartition("-")[2])
+        return path if not number else path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Renamed:
+    """The media of samples whose paths in the export are not those of their files."""
+
+    media: Media
+
+    def open(self, sample_id: str) -> BinaryIO:
+        return self.media.open(sample_id)
+
+    def path(self, sample_id: str) -> Path | None:
+        return self.media.path(sample_id)
+
+
+@cache
+def backend_of(format_name: str) -> type[FilesBackend]:
+    """The backend of one format: its capabilities are what an annotator can change in such files. Raises ``InvalidOption``."""
+    fidelity = _format(format_name).fidelity
+    holds = fidelity.holds()
+    can = Capabilities(
+        label_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in holds.kinds),
+        attribute_types=frozenset(ATTRIBUTE_TYPES)
+        if fidelity.attributes is None or fidelity.attributes
+        else frozenset(),
+        class_attributes=fidelity.attributes is None,
+        status=True,
+    )
+    return type("FilesBackend", (FilesBackend,), {"capabilities": can, "__module__": __name__})
+
+
+def _format(name: str) -> FileFormat:
+    found: Any = registry.get(name)
+    if not isinstance(found, FileFormat) or found.writing is None:
+        raise InvalidOption(f"format={name!r}: {found.title} cannot be written and read back; choose another format.")
+    return found
+
+
+def _is_empty(place: Path) -> bool:
+    return place.is_dir() and not any(place.iterdir())
+
+
+def _task_of(place: Path) -> str | None:
+    """The task that the README in a folder or zip names; ``None`` if there is none."""
+    try:
+        with Archive(place) as archive:
+            text = archive.read(README).decode("utf-8", "replace") if README in archive else ""
+    except InvalidSource:
+        return None
+    found = _TASK.search(text)
+    return found[1].strip() if found else None
+
+
+def _names(samples: pa.Table) -> list[str]:
+    """A file name for each sample, of which no two are equal without their suffix: formats name label files so."""
+    names, taken = list[str](), set[str]()
+    for number, path in enumerate(samples["filepath"].to_pylist()):
+        stem, suffix = os.path.splitext((path or "").replace("\\", "/").rpartition("/")[2])
+        stem = stem or "image"
+        if stem.lower() in taken:
+            stem = f"{number:06d}_{stem}"
+        taken.add(stem.lower())
+        names.append(stem + (suffix or ".png"))
+    return names
+
+
+def _known(state: Mapping[str, Any]) -> pa.Table:
+    """The samples of a task under the names of their files, as formats look them up."""
+    count = len(state["samples"])
+    sizes = np.array(state["sizes"], object).reshape(-1, 2)
+    columns = {
+        "sample_id": pa.array(state["samples"], pa.string()), "filepath": pa.array(state["names"], pa.string()),
+        "media_type": pa.array(["image"] * count, pa.string()), "width": pa.array(sizes[:, 0].tolist(), pa.int32()),
+        "height": pa.array(sizes[:, 1].tolist(), pa.int32()), "frames": pa.nulls(count, pa.int32()),
+    }  # fmt: skip
+    return pa.table(columns)

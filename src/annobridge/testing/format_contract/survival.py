@@ -1,0 +1,259 @@
+"""What a format's declaration says of labels: which of them come back as they were, and what is lost of the others."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.labels import KIND_TYPES
+from ...core.rows import attributes as attribute_list
+from ...formats.common import fidelity as told
+from ...formats.common.fidelity import KEPT, WITH_POINTS, Fidelity
+from .scenes import IMAGES, Row
+
+_EXACT = 1e-9  # pixels that sums of floating point numbers are off
+
+
+def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
+    """The labels that come back, as they come back."""
+    found = []
+    for row in rows:
+        if fidelity.kinds.get(row["kind"]) != KEPT:
+            continue
+        if row["kind"] == "polygon" and not fidelity.holes and has_hole(row):
+            continue
+        kept = _kept(row, fidelity)
+        if len(row["points"] or ()) > 1 and not fidelity.parts:
+            found += [kept | {"points": [part], "split": True} for part in row["points"]]
+        else:
+            found.append(kept)
+    return found
+
+
+def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
+    """The labels without what the format loses, so that all of what is left survives."""
+    found, classed = [], set()
+    for row in rows:
+        if fidelity.kinds.get(row["kind"]) != KEPT or (
+            row["kind"] == "polygon" and not fidelity.holes and has_hole(row)
+        ):
+            continue
+        if row["kind"] == "classification" and not fidelity.several_classes:
+            if row["image"] in classed:
+                continue
+            classed.add(row["image"])
+        kept = _kept(row, fidelity)
+        if len(row["points"] or ()) > 1 and not fidelity.parts:
+            kept["points"] = kept["points"][:1]
+        kept["attributes"] = {
+            name: value
+            for name, value in kept["attributes"].items()
+            if _keeps_type(fidelity, value) or isinstance(value, str)
+        }
+        found.append(kept)
+    return found
+
+
+def _kept(row: Row, fidelity: Fidelity) -> Row:
+    kind = row["kind"]
+    kept = dict(row)
+    for name, column in (("rotation", "rotation"), ("confidence", "confidence"), ("tracks", "index")):
+        if not fidelity.keeps(name, kind):
+            kept[column] = None
+    kept["was_turned"] = bool(row["rotation"]) and kept["rotation"] is None  # it may become the box around it
+    if not fidelity.keeps("tags", kind):
+        kept["tags"] = None
+    if kind == "polyline" and not fidelity.keeps("closed", kind):
+        kept["closed"] = False
+    if kind in WITH_POINTS and not fidelity.keeps("visibility", kind):
+        there = [point for point, seen in zip(row["points"][0], row["visibility"], strict=True) if seen]
+        kept |= {"points": [there], "visibility": [2] * len(there)}
+    kept["attributes"] = {
+        name: value if _keeps_type(fidelity, value) else None  # some text
+        for name, value in row["attributes"].items()
+        if fidelity.keeps(name, kind)
+    }
+    return kept
+
+
+def losses(rows: Sequence[Row], fidelity: Fidelity, images: int, split: bool) -> Counter[tuple[str, str]]:
+    """Field and loss → how often, counted label by label."""
+    found: Counter[tuple[str, str]] = Counter()
+    fields: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        kind, field = row["kind"], row["field"]
+        name = KIND_TYPES.get(kind, kind)
+        fate = fidelity.kinds.get(kind)
+        if fate is None:
+            found[field, f"{name} cannot be written, and are left out"] += 1
+            continue
+        fields[kind].add(field)
+        if fate != KEPT:
+            found[field, f"{name} will be {fate}"] += 1
+        for what in _losses_of(row, fidelity):
+            found[field, what] += 1
+    written = [row for row in rows if row["kind"] in fidelity.kinds]
+    if not fidelity.empty_images:
+        found["", told.EMPTY] = images - len({row["image"] for row in written})
+    if not fidelity.splits and split:
+        found["", told.SPLITS] = images
+    if not fidelity.several_classes:
+        classed = [row["image"] for row in written if row["kind"] == "classification"]
+        found["", told.FURTHER] = len(classed) - len(set(classed))
+    return +found
+
+
+def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
+    kind = row["kind"]
+    if kind in ("box", "ellipse") and row["rotation"] and not fidelity.keeps("rotation", kind):
+        yield told.ROTATIONS
+    if row["confidence"] is not None and not fidelity.keeps("confidence", kind):
+        yield told.CONFIDENCES
+    if row["index"] is not None and kind != "message" and not fidelity.keeps("tracks", kind):
+        yield told.TRACKS
+    if row["tags"] and not fidelity.keeps("tags", kind):
+        yield told.TAGS
+    if kind in WITH_POINTS and set(row["visibility"]) != {2} and not fidelity.keeps("visibility", kind):
+        yield told.VISIBILITIES
+    if kind == "polyline" and row["closed"] and not fidelity.keeps("closed", kind):
+        yield told.CLOSED
+    holes = kind == "polygon" and has_hole(row)
+    if holes and not fidelity.holes:
+        yield f"polygons have holes, which are {fidelity.without_holes}"
+    elif kind in ("polygon", "polyline") and len(row["points"]) > 1 and not fidelity.parts:
+        yield told.PARTS
+    for name, value in row["attributes"].items():
+        if not fidelity.keeps(name, kind):
+            yield told.lost_values(name)
+        elif not _keeps_type(fidelity, value):
+            yield told.text_values(name)
+
+
+def has_hole(row: Row) -> bool:
+    """Whether the second part of a polygon is in the first: those that are side by side leave the middle free."""
+    if len(row["points"]) < 2:
+        return False
+    first, second = (np.array(part) for part in row["points"][:2])
+    return bool(second[:, 0].min() > first[:, 0].min() and second[:, 0].max() < first[:, 0].max())
+
+
+def _keeps_type(fidelity: Fidelity, value: Any) -> bool:
+    type_ = attribute_list({"x": value})[0]["type"]
+    return fidelity.attribute_types is None or type_ in fidelity.attribute_types
+
+
+class Comparison:
+    """Compares labels that came back with those that were expected, one to one."""
+
+    def __init__(self, expected: Sequence[Row], found: Sequence[Row], fidelity: Fidelity) -> None:
+        self._fidelity = fidelity
+        self.rest = list(found)  # that nothing was expected like
+        self.missing: list[Row] = []
+        self.pairs: list[tuple[Row, Row]] = []
+        for row in expected:
+            at = next((n for n, other in enumerate(self.rest) if self._is_same(row, other)), None)
+            if at is None:
+                self.missing.append(row)
+            else:
+                self.pairs.append((row, self.rest.pop(at)))
+
+    def nearest(self, row: Row) -> Row | None:
+        """Of what came back on the same image with the same kind and class, the one that most columns are equal of."""
+        alike = [
+            o for o in self.rest if (o["image"], o["kind"], o["label"]) == (row["image"], row["kind"], row["label"])
+        ]
+        return min(alike, key=lambda o: len(self.differences(row, o)), default=None)
+
+    def differences(self, row: Row, other: Row) -> list[str]:
+        """The columns that differ."""
+        found = [name for name in ("image", "kind", "label", "index") if row[name] != other[name]]
+        if (row["confidence"] is None) != (other["confidence"] is None) or (
+            row["confidence"] is not None and abs(row["confidence"] - other["confidence"]) > _EXACT
+        ):
+            found.append("confidence")
+        if (row["tags"] or []) != (other["tags"] or []):
+            found.append("tags")
+        if row["kind"] == "polyline" and bool(row["closed"]) != bool(other["closed"]):
+            found.append("closed")
+        if (
+            row["visibility"] != (other["visibility"] or [2] * len(row["visibility"] or ()))
+            and row["kind"] in WITH_POINTS
+        ):
+            found.append("visibility")
+        if not self._same_geometry(row, other):
+            found.append("points" if row["points"] else "mask" if row["mask"] else "bounding_box")
+        if not self._same_attributes(row, other):
+            found.append("attributes")
+        return found
+
+    def groups_differ(self) -> bool:
+        """Whether labels that had one group on an image have several, or the other way round."""
+        pairs = [(a, b) for a, b in self.pairs if "group" in a["attributes"]]
+        ours: dict[Any, set[Any]] = defaultdict(set)
+        theirs: dict[Any, set[Any]] = defaultdict(set)
+        for a, b in pairs:
+            here, there = (a["image"], a["attributes"]["group"]), (b["image"], b["attributes"].get("group"))
+            ours[here].add(there)
+            theirs[there].add(here)
+        return any(len(s) > 1 for s in (*ours.values(), *theirs.values()))
+
+    def _is_same(self, row: Row, other: Row) -> bool:
+        return not self.differences(row, other)
+
+    def _same_attributes(self, row: Row, other: Row) -> bool:
+        wanted, given = dict(row["attributes"]), dict(other["attributes"])
+        if self._fidelity.groups_renumbered or row.get("split"):
+            given.pop("group", None)
+            wanted.pop("group", None)
+        for name, value in self._fidelity.defaults.items():
+            for one, other in ((wanted, given), (given, wanted)):
+                if name not in one and other.get(name) == value:
+                    other.pop(name, None)
+        texts = [name for name, value in wanted.items() if value is None and isinstance(given.get(name), str)]
+        for name in texts:
+            wanted[name] = given[name]
+        return json.dumps(wanted, sort_keys=True) == json.dumps(given, sort_keys=True)
+
+    def _same_geometry(self, row: Row, other: Row) -> bool:
+        size = np.array(IMAGES[row["image"]][2], float)
+        decimals = self._fidelity.decimals
+        near = _EXACT if decimals is None else 2 * 10.0**-decimals
+        if row["kind"] in ("mask", "segmentation"):
+            return bool(row["mask"] == other["mask"])
+        if row["kind"] in ("box", "ellipse"):
+            return _same_boxes(row, other, size, near)
+        ours, theirs = row["points"] or [], other["points"] or []
+        if [len(part) for part in ours] != [len(part) for part in theirs]:
+            return False
+        return all(
+            np.allclose(np.array(a) * size, np.array(b) * size, rtol=0, atol=near, equal_nan=True)
+            for a, b in zip(ours, theirs, strict=True)
+        )
+
+
+def _same_boxes(row: Row, other: Row, size: np.ndarray, near: float) -> bool:
+    if other["bounding_box"] is None:
+        return False
+    if not (row["rotation"] or 0) and not (other["rotation"] or 0):
+        difference = (np.array(row["bounding_box"]) - other["bounding_box"]) * np.tile(size, 2)
+        if row.get("was_turned"):
+            return bool(np.abs(difference[:2] + difference[2:] / 2).max() <= near)
+        return bool(np.abs(difference).max() <= near)
+    ours, theirs = (_corners(r, size) for r in (row, other))
+    around = [
+        np.roll(theirs, turn, axis=0) for turn in range(4)
+    ]  # 90 degrees may be told as width and height exchanged
+    return any(np.abs(ours - corners).max() <= max(10 * near, 1e-6) for corners in around)
+
+
+def _corners(row: Row, size: np.ndarray) -> np.ndarray:
+    x, y, width, height = np.array(row["bounding_box"]) * np.tile(size, 2)
+    angle = np.radians(row["rotation"] or 0)
+    flat = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    result: np.ndarray = flat @ turn + (x + width / 2, y + height / 2)
+    return result

@@ -1,0 +1,42 @@
+"""The contract tests of the files backend, in the formats that people use most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tests.contract.file_hands import Editor
+
+from annobridge.bridge.results import AnnotationResults
+from annobridge.testing import BackendContract, Tool
+from annobridge_files import backend_of
+
+
+class _Laws(BackendContract):
+    format: ClassVar[str]
+
+    def options(self) -> Mapping[str, Any]:
+        return {"path": str(self.folder / "files"), "format": self.format}
+
+    def tool(self, results: AnnotationResults) -> Tool:
+        return Editor(results, self.format)
+
+
+class TestCoco(_Laws):
+    format = "coco"
+    backend = backend_of("coco")
+
+
+class TestCvatImages(_Laws):
+    format = "cvat"
+    backend = backend_of("cvat")
+
+
+class TestYolo(_Laws):
+    format = "yolo"
+    backend = backend_of("yolo")
+
+
+class TestVoc(_Laws):
+    format = "voc"
+    backend = backend_of("voc")
