@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @contextmanager
 def system_memory() -> Iterator[None]:
-    """Arrow's memory is from the allocator of the system, which gives back what was freed. Arrow's own keeps some times of what is in
+    """Arrow takes memory from the allocator of the system, which gives back what was freed. Its own keeps some times of what is in
     use, which counts where batches come and go. Arrays that exist do not change; other threads use the same allocator meanwhile.
     """
     before = pa.default_memory_pool()
