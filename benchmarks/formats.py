@@ -43,7 +43,7 @@ if what == "write":
     out = measured(start)
 print(json.dumps({**out, "labels": labels}))
 """
-_DATUMARO_NAMES = {"coco": "coco_instances", "cvat": "cvat", "yolo": "yolo_ultralytics"}
+_DATUMARO_NAMES = {"coco": "coco_instances", "cvat": "cvat", "yolo": "yolo"}
 
 
 @contextmanager
@@ -92,14 +92,15 @@ def _write_alone(uri: Path, scratch: Path, out: dict[str, Any]) -> int:
     if not all(path.exists() for path in tables.values()):  # in another process, so that reading them does not count
         code = "import sys; sys.path.insert(0, sys.argv[1]); import formats; formats.spill(*sys.argv[2:])"
         subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent), str(uri), str(scratch)], check=True)
-    count = 0
     with figures(out):
         dataset = ab.create_dataset(scratch / "empty.lancedb")
         for name, path in tables.items():
             reader = pa.ipc.open_stream(pa.OSFile(str(path)))
+            table = dataset.stores.database.table(name)
+            if new := [field for field in reader.schema if field.name not in table.schema.names]:
+                table.add_columns(pa.schema(new))
             dataset.stores.database.append(name, pa.RecordBatchReader.from_batches(reader.schema, reader))
-            count = dataset.stores.database.count("labels")
-    return count
+    return dataset.stores.labels.count()
 
 
 def spill(uri: str, scratch: str) -> None:
