@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import typer
 from PIL import Image
+from tests.formats.label_files import packed
 from typer.testing import CliRunner, Result
 
 import annobridge as ab
@@ -409,6 +412,61 @@ def test_load_may_clean_up(uri: str) -> None:
     send(uri)
     data("load", "r1", "-d", uri, *MEMORY, "--cleanup")
     assert not SERVERS[URL].labels
+
+
+@pytest.fixture
+def edited(uri: str, tmp_path: Path) -> Path:
+    """An export of the dataset as COCO, in which the car of the first image became a person; as a zip."""
+    desk = ab.load_dataset(shutil.copytree(uri, tmp_path / "desk"))
+    for n in range(4):
+        Image.new("RGB", (100, 50)).save(tmp_path / f"{n}.jpg")
+    sizes = [(f"s{n}", 100, 50) for n in range(4)]
+    desk.stores.samples.set_sizes([name for name, *_ in sizes], np.array([size for _, *size in sizes]))
+    desk.set_labels(pa.table({"label_id": ["c0"], "label": ["person"]}))
+    desk.set_labels(pa.table({"label_id": ["p1"], "bounding_box": [[0.5, 0.5, 0.1, 0.1]]}))
+    ab.export_dataset(desk, tmp_path / "out", format="coco", save_media=False)
+    return packed(tmp_path / "out", tmp_path / "export.zip")
+
+
+@pytest.fixture
+def measured(uri: str) -> str:
+    """The dataset, whose images have sizes."""
+    ab.load_dataset(uri).stores.samples.set_sizes([f"s{n}" for n in range(4)], np.array([[100, 50]] * 4))
+    return uri
+
+
+def test_a_file_may_take_the_place_of_the_tool(measured: str, edited: Path) -> None:
+    send(measured)
+    plan = data("plan", "r1", "-d", measured, "--path", str(edited), code=2)
+    assert (plan["added"], plan["edited"], plan["deleted"]) == (1, 1, 1)
+    assert any(note.endswith("export.zip' as a COCO dataset.") for note in plan["notes"])
+    shown = run("plan", "r1", measured, "--path", str(edited), "-f", "coco", "-o", "files=*.json")
+    assert shown.exit_code == 2
+    assert "Plan of r1: 3 changes, nothing written yet" in shown.stdout
+    loaded = data("load", "r1", measured, "--path", str(edited), "--format", "coco", "-o", "max_files=10")
+    assert (loaded["added"], loaded["edited"], loaded["deleted"]) == (1, 1, 1)
+    assert data("load", "r1", measured, "--path", str(edited))["version"] is None
+    assert "there was nothing to change" in run("load", "r1", measured, "--path", str(edited)).stdout
+    assert data("undo", "r1", measured)["taken_back"] == {"add": 1, "edit": 1, "delete": 1}
+
+
+def test_what_is_wrong_with_a_file_is_said_in_options(measured: str, edited: Path, tmp_path: Path) -> None:
+    send(measured)
+
+    def error(*arguments: str) -> str:
+        result = run("load", "r1", "-d", measured, *arguments)
+        assert result.exit_code == 1
+        return " ".join(result.stderr.split())
+
+    path = ("--path", str(edited))
+    assert "--format coco is the format of a file; give its --path, too." in error("--format", "coco")
+    assert "--cleanup removes the tasks from the tool" in error(*path, "--cleanup")
+    assert "remove them with annobridge cleanup when" in error(*path, "--cleanup")
+    assert "has no option 'url'" in error(*path, *MEMORY)
+    assert "There is no format 'cooc'; did you mean 'coco'" in error(*path, "-f", "cooc")
+    assert "There is no file or folder" in error("--path", str(tmp_path / "nowhere.zip"))
+    (tmp_path / "x.bin").write_text("hello")
+    assert "was not recognised; say which it is with --format, one of" in error("--path", str(tmp_path / "x.bin"))
 
 
 # --- errors, and plug-ins -------------------------------------------------------------------------------------------

@@ -185,9 +185,9 @@ class DatagymBackend(AnnotationBackend):
         return dict(zip(receipt.state.get("names", ()), receipt.state.get("samples", ()), strict=False))
 
     @classmethod
-    def reads_path(cls, options: Mapping[str, Any]) -> bool:
+    def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:  # noqa: ARG003
         """With files as the transport, it is the export of the project."""
-        return options.get("transport") == "files"
+        return options.get("transport") == "files" and format_name is None
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The state of a task whose upload was interrupted, as ``delete`` needs it."""

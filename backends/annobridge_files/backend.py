@@ -30,14 +30,17 @@ from annobridge.backend import (
     Task,
 )
 from annobridge.backend.base import GONE
+from annobridge.core.arrays import as_array, index_of
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
-from annobridge.core.merge.partial_answer import attribute_types, complete
+from annobridge.core.merge.partial_answer import complete
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
+from annobridge.core.similarity import Floats
 from annobridge.exceptions import Gone, InvalidOption, InvalidSource, Rejected
 from annobridge.formats import registry
 from annobridge.formats.base import Part
 from annobridge.formats.common.answer import ANSWER, labels_of
 from annobridge.formats.common.archive import Archive
+from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
 from annobridge.formats.output import new_output
 
@@ -53,7 +56,6 @@ class FilesBackend(AnnotationBackend):
 
     name: ClassVar[str] = "files"
     Config = FilesConfig
-    capabilities = Capabilities(label_types=frozenset(LABEL_TYPES), attribute_types=frozenset(ATTRIBUTE_TYPES))
 
     def __new__(cls, config: AnnotationBackendConfig) -> FilesBackend:
         assert isinstance(config, FilesConfig)  # noqa: S101
@@ -76,14 +78,13 @@ class FilesBackend(AnnotationBackend):
 
     def check(self, schema: LabelSchema, samples: pa.Table) -> Iterable[str]:  # noqa: ARG002
         """Attributes that the format has no place for."""
-        held = self.format.fidelity.attributes
-        if held is None:
-            return
+        fidelity = self.format.fidelity
         for spec in schema.fields.values():
-            for name in spec.all_attributes().keys() - held:
+            names = [name for name in spec.all_attributes() if not fidelity.keeps(name, spec.kind)]
+            if names:
                 yield (
-                    f"{spec.name}: {self.format.title} has no attribute {name!r} (it has {', '.join(sorted(held))}); leave it out "
-                    "with attributes=."
+                    f"{spec.name}: {self.format.title} has no place for the attributes {', '.join(names)} of {spec.type}; leave "
+                    "them out with attributes=, or choose another format."
                 )
 
     def check_task(self, task: Task) -> Iterable[str]:
@@ -95,22 +96,21 @@ class FilesBackend(AnnotationBackend):
     def upload(self, task: Task) -> Receipt:
         """Write the files, unless they are there."""
         place = self._place(task.name)
-        names = _names(task.samples)
+        samples, names = task.samples, _names(task.samples)
         notes: list[str] = []
         if not place.exists() or _is_empty(place):
             notes = self._write(task, names, place)
         elif _task_of(place) != task.name:
             raise Rejected(f"files: there is something else at {str(place)!r}; move it away, then resume the run.")
-        samples = task.samples
         state = {
             "samples": samples["sample_id"].to_pylist(),
             "names": names,
-            "attributes": attribute_types(task.schema),
             "sizes": list(zip(samples["width"].to_pylist(), samples["height"].to_pylist(), strict=True)),
+            "schema": task.schema.to_dict(),
         }
-        labels = conform(task.labels, ANSWER, remote_id=None)
-        at = labels.column_names.index("remote_id")
-        baseline = labels.set_column(at, REMOTE.field("remote_id"), labels["label_id"])
+        baseline = conform(task.labels, ANSWER)
+        at = baseline.column_names.index("remote_id")
+        baseline = baseline.set_column(at, REMOTE.field("remote_id"), baseline["label_id"])
         return Receipt(task.name, state, baseline.cast(REMOTE), notes=tuple(notes))
 
     def _write(self, task: Task, names: list[str], place: Path) -> list[str]:
@@ -120,10 +120,9 @@ class FilesBackend(AnnotationBackend):
         samples = task.samples.set_column(
             task.samples.column_names.index("filepath"), SAMPLES.field("filepath"), pa.array(names, pa.string())
         )
+        part = Part(samples, task.labels.select(LABELS.names), _Renamed(task.media))
         with new_output(place) as folder:
-            losses = self.format.write(
-                [Part(samples, task.labels.select(LABELS.names), _Renamed(task.media))], folder, chosen
-            )
+            losses = self.format.write([part], folder, chosen)
             (folder / README).write_text(self._readme(task), "utf-8")
         return [f"Not in the files, and unchanged by a load: {loss}" for loss in losses]
 
@@ -143,16 +142,18 @@ class FilesBackend(AnnotationBackend):
             raise InvalidSource(
                 f"{str(place)!r} has the files of the task {found!r}, not of {receipt.task!r}; give its path=."
             )
-        known = _known(receipt.state)
         options = registry.options(self.format.reading, {}, f"Reading {self.format.title}")
-        source = self.format.open_onto(place, options, known)
-        theirs = pa.concat_tables([ANSWER.empty_table(), *labels_of(source)]).combine_chunks()
-        there = pa.array([i for i in receipt.state["samples"] if i in source.sample_ids], pa.string())
+        known = _known(receipt.state)
+        source = self.format.open_onto(place, options, [known])
+        there = as_array(known["sample_id"]).filter(
+            pa.array([i in source.sample_ids for i in receipt.state["samples"]], pa.bool_())
+        )
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
-        row = pc.index_in(theirs["sample_id"], value_set=pa.array(receipt.state["samples"], pa.string())).to_numpy()
-        sizes = np.array(receipt.state["sizes"], float).reshape(-1, 2)[row]
-        found_labels = complete(base, theirs, self.format.fidelity.holds(), receipt.state["attributes"], sizes)
-        return Download(found_labels.labels, there, (*source.notes, *found_labels.notes()))
+        seen = self.format.fidelity.written(base)
+        theirs = pa.Table.from_batches(labels_of(source, seen), ANSWER).combine_chunks()
+        schema = LabelSchema.from_dict(receipt.state["schema"])
+        answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
+        return Download(answer.labels, there, tuple(source.notes))
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the files, unless they are of another task by now."""
@@ -168,6 +169,12 @@ class FilesBackend(AnnotationBackend):
     def status(self, receipt: Receipt) -> Status:
         """Whether the files are there."""
         return Status("written" if self._place(receipt.task).exists() else GONE)
+
+    @classmethod
+    def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:
+        """It is where the files are now, if they have the README; other labels are read by their format."""
+        own = options.get("format", FilesConfig.model_fields["format"].default)
+        return format_name in (None, own) and (not path.exists() or _task_of(path) is not None)
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
@@ -196,18 +203,22 @@ class _Renamed:
 
 @cache
 def backend_of(format_name: str) -> type[FilesBackend]:
-    """The backend of one format: its capabilities are what an annotator can change in such files. Raises ``InvalidOption``."""
-    fidelity = _format(format_name).fidelity
-    holds = fidelity.holds()
-    can = Capabilities(
-        label_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in holds.kinds),
-        attribute_types=frozenset(ATTRIBUTE_TYPES)
-        if fidelity.attributes is None or fidelity.attributes
-        else frozenset(),
-        class_attributes=fidelity.attributes is None,
+    """The backend of one format. Raises ``InvalidOption`` for one that cannot be written and read."""
+    can = _capabilities(_format(format_name).fidelity)
+    return type("FilesBackend", (FilesBackend,), {"capabilities": can, "__module__": __name__})
+
+
+def _capabilities(fidelity: Fidelity) -> Capabilities:
+    """What an annotator can change in files of a format."""
+    kinds = {kind for kind, fate in fidelity.kinds.items() if fate == KEPT}
+    attributed = kinds.intersection(fidelity.only.get("attributes", kinds))
+    return Capabilities(
+        label_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in kinds),
+        attribute_types=frozenset(ATTRIBUTE_TYPES) if fidelity.attributes != frozenset() else frozenset(),
+        attributed_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in attributed),
+        class_attributes=True,
         status=True,
     )
-    return type("FilesBackend", (FilesBackend,), {"capabilities": can, "__module__": __name__})
 
 
 def _format(name: str) -> FileFormat:
@@ -255,3 +266,13 @@ def _known(state: Mapping[str, Any]) -> pa.Table:
         "height": pa.array(sizes[:, 1].tolist(), pa.int32()), "frames": pa.nulls(count, pa.int32()),
     }  # fmt: skip
     return pa.table(columns)
+
+
+def _sizes(known: pa.Table, labels: pa.Table) -> Floats:
+    """Width and height of the image of each label."""
+    at = index_of(labels["sample_id"], known["sample_id"])
+    columns = [as_array(known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
+    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
+
+
+FilesBackend.capabilities = _capabilities(_format(FilesConfig.model_fields["format"].default).fidelity)

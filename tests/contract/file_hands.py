@@ -42,7 +42,7 @@ class Coco(Files):
     def open(self, folder: Path, image: str, size: tuple[int, int]) -> Iterator[list[Entry]]:
         path = next(folder.glob("annotations/*.json"))
         data = json.loads(path.read_text("utf-8"))
-        number = next(i["id"] for i in data["images"] if i["file_name"].endswith(image))
+        number = next(i["id"] for i in data["images"] if Path(i["file_name"]).name == image)
         names = {c["id"]: c["name"] for c in data["categories"]}
         own = [a for a in data["annotations"] if a["image_id"] == number]
         entries = [Entry(names[a["category_id"]], a["bbox"], a.get("attributes", {}), a) for a in own]
@@ -65,7 +65,7 @@ class CvatXml(Files):
     def open(self, folder: Path, image: str, size: tuple[int, int]) -> Iterator[list[Entry]]:
         path = folder / "annotations.xml"
         tree = ElementTree.parse(path)
-        (element,) = (e for e in tree.iter("image") if e.get("name", "").endswith(image))
+        (element,) = (e for e in tree.iter("image") if Path(e.get("name", "")).name == image)
         entries = [
             Entry(e.get("label", ""), _box_of(e), {a.get("name"): a.text or "" for a in e.iter("attribute")}, e)
             for e in element
@@ -216,14 +216,17 @@ class Editor:
 
     @contextmanager
     def _open(self, sample_id: str) -> Iterator[tuple[list[Entry], tuple[int, int]]]:
-        path = Path(self._results.backend.config.path)  # type: ignore[attr-defined]
-        for number, receipt in enumerate(self._results.receipts()):
+        for receipt in self._results.receipts():
             if sample_id in receipt.state["samples"]:
                 at = receipt.state["samples"].index(sample_id)
                 size = tuple(receipt.state["sizes"][at])
-                folder = path if not number else path.with_name(f"{path.name}-{number + 1}")
+                folder = self._folder(receipt.task)
                 with self._files.open(folder, receipt.state["names"][at], size) as entries:
                     yield entries, size
+
+    def _folder(self, task: str) -> Path:
+        path, number = Path(self._results.backend.config.path), int(task[-5:])  # type: ignore[attr-defined]
+        return path.with_name(f"{path.name}-{number + 1}") if number else path
 
 
 def _in_pixels(box: Box, size: tuple[int, int]) -> Box:

@@ -14,6 +14,7 @@ from annobridge_files import backend_of
 
 class _Laws(BackendContract):
     format: ClassVar[str]
+    moved_box = None  # files keep no ids, so a box is known by its place
 
     def options(self) -> Mapping[str, Any]:
         return {"path": str(self.folder / "files"), "format": self.format}

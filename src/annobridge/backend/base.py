@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -232,9 +233,9 @@ class AnnotationBackend(ABC):
         return {}
 
     @classmethod
-    def reads_path(cls, options: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        """Whether ``path`` is an option of this backend for loads of a run with these options: it reads the file itself. By default,
-        ``load_annotations(path=…)`` reads the file by its format, and the backend is not asked.
+    def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:  # noqa: ARG003
+        """Whether a load of a run with these options, with ``path=`` and perhaps ``format=``, is the backend's: these are options
+        of it then. By default, the file is read by its format, and the backend is not asked.
         """
         return False
 

@@ -58,7 +58,8 @@ class FileAnswer:
         self._format = _format_of(self._path, format_name)
         if useless := sorted(_USELESS & set(options)):
             raise InvalidOption(
-                f"{useless[0]} is an option of imports; labels of a run belong to the samples and fields that were sent. Leave it out."
+                f"{useless[0]} is an option of imports, and labels of a run belong to the samples and fields that were sent; "
+                "leave it out."
             )
         self._options = registry.options(self._format.reading, options, f"Reading {self._format.title}")
         self._run = run
@@ -127,14 +128,10 @@ class FileAnswer:
         return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
-def reads_file(run: Run, format_name: str | None) -> bool:
-    """Whether ``path=`` of a load names a file with labels in a format, and not an option of the run's backend, as with those
-    that only exchange files with people.
-    """
-    if format_name is not None:
-        return True
+def reads_file(run: Run, path: Path, format_name: str | None) -> bool:
+    """Whether ``path=`` of a load names a file that is read by its format, and is not an option of the run's backend."""
     try:
-        return not config.backend_class(run.backend).reads_path(run.options)
+        return not config.backend_class(run.backend).reads_path(run.options, path, format_name)
     except (ConfigError, InvalidOption):  # it is not installed here
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class FileLoads(Loads):
         run: Run,
         path: str | Path,
         format_name: str | None,
-        options: dict[str, Any],
+        options: Mapping[str, Any],
     ) -> None:
         self._file = FileAnswer(stores, run, path, format_name, options)
         super().__init__(stores, run, self._file)
@@ -85,7 +85,7 @@ class FileLoads(Loads):
         """As ``AnnotationResults.load``. ``cleanup`` is refused, as the tool may have more than the file."""
         if cleanup:
             raise InvalidOption(
-                "cleanup=True removes the tasks from the tool, which is not asked when a file is loaded; "
-                f"call load_annotation_results({self.anno_key!r}).cleanup() when nothing there is needed any more."
+                "cleanup=True removes the tasks from the tool, which is not asked when a file is loaded; leave it out, and remove "
+                "them with results.cleanup() when nothing there is needed any more."
             )
         return self._load(ask, options)

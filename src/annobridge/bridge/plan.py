@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from ..core.arrays import as_array, as_mask, equal, filter_rows, set_columns
 from ..core.labels import BASELINE, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
+from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
 from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
-from ..core.merge.partial_answer import file_labels, with_ids_of_tool
 from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
@@ -185,8 +185,8 @@ class _Planner:
             )
 
     def _as_tool_knows_it(self, sent: pa.Table, theirs: pa.Table) -> pa.Table:
-        """The baseline without labels that came from a file and are not in the tool: they cannot have been deleted there. Those that
-        it has by now get its ids, also for later loads.
+        """The baseline without labels that came from a file and are not in the tool: they cannot have been deleted there. Those
+        that it has by now get its ids, also for later loads.
         """
         of_files = file_labels(sent)
         if not of_files.any():

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..backend.base import GONE, AnnotationBackend, Receipt, Status
 from ..backend.checked import CheckedBackend
 from ..display import html
-from ..exceptions import Gone
+from ..exceptions import Gone, InvalidOption
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import plan as planning
+from .connect import reconnect
 from .download import baseline_of
-from .loads import Loads
+from .file_answer import reads_file
+from .loads import FileLoads, Loads
 from .reports import LoadReport, MergePlan
 
 
@@ -125,6 +128,29 @@ class AnnotationResults(Loads):
 
     def _repr_html_(self) -> str:
         return html.line(repr(self))
+
+
+def loads_of(
+    stores: Stores, anno_key: str, path: str | Path | None, format_name: str | None, options: Mapping[str, Any]
+) -> AnnotationResults | FileLoads:
+    """What loads a run: from its tool, or from a file in a format.
+
+    Args:
+        stores: the dataset.
+        anno_key: the run.
+        path: the file; some backends read it themselves.
+        format_name: its format; ``None`` to find it by looking.
+        options: those of the backend, or of the format.
+    """
+    run = stores.runs.get_settled(anno_key)
+    if path is None and format_name is not None:
+        raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
+    if path is None:
+        return AnnotationResults(stores, run, reconnect(run, options))
+    if reads_file(run, Path(path).expanduser(), format_name):
+        return FileLoads(stores, run, path, format_name, options)
+    given = {"path": str(path)} | ({"format": format_name} if format_name is not None else {})
+    return AnnotationResults(stores, run, reconnect(run, {**options, **given}))
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..display import terminal
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
 
 if TYPE_CHECKING:
     # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
-    from ..bridge.loads import FileLoads
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
@@ -166,33 +164,13 @@ class AnnotationVerbs(NoNewAttributes):
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
         """
-        from ..bridge import prompt
+        from ..bridge import prompt, results
 
-        run = self._loads(anno_key, path, format, load_options)
+        run = results.loads_of(self.stores, anno_key, path, format, load_options)
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
         )  # fmt: skip
-
-    def _loads(
-        self,
-        anno_key: str,
-        path: str | Path | None,
-        format_name: str | None,
-        options: dict[str, Any],
-    ) -> AnnotationResults | FileLoads:
-        """What loads a run: from the tool, or from a file."""
-        if path is None and format_name is not None:
-            raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")
-        if path is not None:
-            from ..bridge.file_answer import reads_file
-            from ..bridge.loads import FileLoads
-
-            run = self.stores.runs.get_settled(anno_key)
-            if reads_file(run, format_name):
-                return FileLoads(self.stores, run, path, format_name, options)
-            options |= {"path": str(path)}
-        return self.load_annotation_results(anno_key, **options)
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:
         """The results object of a run, for its status, editor, plan and clean-up.

@@ -253,7 +253,9 @@ class Dataset(View):
         Returns:
             The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
         """
-        return self._loads(anno_key, path, format, load_options).plan(
+        from ..bridge import results
+
+        return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress,
         )  # fmt: skip

@@ -98,13 +98,14 @@ class CamvidFormat(FileFormat):
                 if rows:
                     mask = f"{split}{_ANNOT}/{os.path.splitext(name)[0]}.png"
                     mask_images.save_colours(data.folder / mask, painter.canvas(rows, item).classes, palette)
-                lines[split].append(f"{_quoted(f'/{split}/{name}')} {_quoted(mask)}\n")
+                lines[split].append(_line(f"/{split}/{name}", mask))
         for split, rows_of in lines.items():
             (data.folder / f"{split}.txt").write_text("".join(rows_of), "utf-8")
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"' if not name or re.search(r"\s", name) else name
+def _line(image: str, mask: str) -> str:
+    """A line of a list. Readers take both names in quotes, or neither."""
+    return f'"{image}" "{mask}"\n' if re.search(r"\s", image + mask) else f"{image} {mask}".rstrip() + "\n"
 
 
 def _mask_split(name: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidSource
 from .common.archive import Archive
-from .common.corners import around
+from .common.corners import upright
 from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
@@ -150,16 +150,7 @@ def _upright(labels: pa.Table) -> pa.Table:
     rows = labels.filter(
         pc.and_(pc.is_in(labels["kind"], pa.array(["box", "classification"])), labels["label"].is_valid())
     )
-    degrees = pc.fill_null(rows["rotation"], 0.0).to_numpy()
-    at = np.flatnonzero(degrees % 360)
-    if not at.size:
-        return rows
-    boxes = rows["bounding_box"].to_pylist()
-    turned = around(np.array([boxes[row] for row in at]), degrees[at], np.ones((at.size, 2)))
-    for row, box in zip(at.tolist(), turned.tolist(), strict=True):
-        boxes[row] = box
-    column = pa.array(boxes, rows.schema.field("bounding_box").type)
-    return rows.set_column(rows.column_names.index("bounding_box"), "bounding_box", column)
+    return upright(rows)
 
 
 def _annotations(rows: pa.Table) -> list[dict[str, Any]]:

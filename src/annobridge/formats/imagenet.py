@@ -119,7 +119,8 @@ def first_classes(data: ExportData) -> list[str | None]:
 
 def _below_common(paths: Sequence[list[str]]) -> list[list[str]]:
     """Paths without a folder that holds everything, but not without the only class."""
-    while min(map(len, paths)) > 2 and len({path[0] for path in paths}) == 1 and paths[0][0].lower() not in _SPLITS:
+    kept = {*_SPLITS, NO_LABEL}
+    while min(map(len, paths)) > 2 and len({path[0] for path in paths}) == 1 and paths[0][0].lower() not in kept:
         paths = [path[1:] for path in paths]
     return list(paths)
 

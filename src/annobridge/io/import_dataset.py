@@ -159,11 +159,13 @@ def _known_samples(stores: Stores) -> pa.Table:
 
 
 def _media_folder(uri: str, source: Path) -> Path | None:
-    """Where images inside an archive go: beside the dataset. A dataset in an object store has no such place."""
-    if "://" in uri or source.is_dir():
+    """Where images inside an archive, or inside label files, go: beside the dataset. A dataset in an object store has no such
+    place.
+    """
+    if "://" in uri:
         return None
     place = Path(uri).absolute()
-    return place.with_name(f"{place.stem}-media") / source.stem
+    return place.with_name(f"{place.stem}-media") / (source.name if source.is_dir() else source.stem)
 
 
 @contextmanager

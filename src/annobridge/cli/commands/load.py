@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ from ...display import terminal
 from .. import show
 from ..changes import ROWS, Filter, findings, list_changes, short_id
 from ..options import (
-    BackendOptions,
     DatasetOption,
     JsonOption,
     KeyArgument,
@@ -53,6 +53,20 @@ Invalid = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")]
 Cleanup = Annotated[bool, typer.Option("--cleanup", help="Afterwards, remove the tasks from the tool.")]
+PathOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Take the labels from a zip, folder or file instead of the tool."),
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", metavar="NAME", help="Its format, as coco; by default found by looking.")
+]
+LoadOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", "-o", metavar="NAME=VALUE",
+        help="An option of the backend, as url=http://…, or with --path of the format; repeatable.",
+    ),
+]  # fmt: skip
 RowsOption = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
 OfField = Annotated[list[str] | None, typer.Option("--field", help="List only changes of this field; repeatable.")]
 OfAction = Annotated[
@@ -79,7 +93,9 @@ def plan(
     action: OfAction = None,
     label: OfClass = None,
     sample: OfSample = None,
-    option: BackendOptions = None,
+    path: PathOption = None,
+    format: FormatOption = None,  # noqa: A002 - the word that everybody looks for
+    option: LoadOptions = None,
     as_json: JsonOption = False,
 ) -> None:
     """What a load would change; nothing is written. Exits with 2 when changes are pending.
@@ -90,7 +106,7 @@ def plan(
     choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
     merge_plan = ds.plan_annotations(
         key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        invalid=invalid, **parse_options(option),
+        invalid=invalid, path=path, format=format, **parse_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
@@ -213,14 +229,17 @@ def load(
     force: Force = False,
     invalid: Invalid = None,
     cleanup: Cleanup = False,
-    option: BackendOptions = None,
+    path: PathOption = None,
+    format: FormatOption = None,  # noqa: A002 - as above
+    option: LoadOptions = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge the work of a run back, as one version of the labels."""
+    """Merge the work of a run back, as one version of the labels: from the tool, or from a file that was exported there."""
     from ...bridge import prompt
+    from ...bridge.results import loads_of
 
     ds = open_dataset(dataset)
-    results = ds.load_annotation_results(key, **parse_options(option))
+    loads = loads_of(ds.stores, key, path, format, parse_options(option))
     choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
 
     def ask(merge_plan: MergePlan) -> str:
@@ -228,7 +247,7 @@ def load(
         choice = prompt.choose(merge_plan)
         return choice
 
-    report = results.load(
+    report = loads.load(
         cleanup, ask if terminal.on_stdin() and not as_json else None,
         dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
         invalid=invalid,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ...core.labels import REMOTE, conform
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .source import LabelSource
 
 ANSWER = pa.schema([f.with_nullable(True) for f in REMOTE])

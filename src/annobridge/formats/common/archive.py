@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,7 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
+        self._embedded: dict[str, tuple[int, Callable[[], bytes]]] = {}
         self.opened: set[str] = set()  # the names of the files that were read
         if path.is_dir():
             self._files = dict(_walk(path))
@@ -81,7 +82,7 @@ class Archive:
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members or name in self._files
+        return name in self._members or name in self._files or name in self._embedded
 
     def __enter__(self) -> Self:
         return self
@@ -104,8 +105,21 @@ class Archive:
         """The absolute path of a file on disk, as text, which costs less than a ``Path``; ``None`` inside a zip."""
         return self._files.get(name)
 
+    def embed(self, name: str, size: int, read: Callable[[], bytes]) -> None:
+        """Add a file that is inside another one, as an image in a JSON file; ``read`` returns its ``size`` bytes when it is
+        opened. Its name is not in ``names``.
+        """
+        if name not in self and is_safe_name(name):
+            self._embedded[name] = size, read
+
+    def is_embedded(self, name: str) -> bool:
+        """Whether a file is inside another one."""
+        return name in self._embedded
+
     def size(self, name: str) -> int:
         """How many bytes a file has, unpacked."""
+        if name in self._embedded:
+            return self._embedded[name][0]
         return self._members[name].file_size if self._zip else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
@@ -118,6 +132,8 @@ class Archive:
                 f"{name!r} in {str(self.path)!r} has {self.size(name):,} bytes, more than "
                 f"max_file_bytes={self.limits.max_file_bytes:,}; raise that limit."
             )
+        if name in self._embedded:
+            return io.BytesIO(self._embedded[name][1]())
         if self._zip is None:
             return open(self._files[name], "rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)

@@ -21,7 +21,7 @@ def paste(pixels: Bools, left: int, top: int, size: tuple[int, int]) -> Rle:
     """The RLE of an image of ``(width, height)`` whose pixels from ``(left, top)`` are these; what is outside is cut off.
 
     >>> paste(np.array([[True, False], [True, True]]), 1, 0, (3, 2))
-    {'size': [2, 3], 'counts': b'231'}
+    {'size': [2, 3], 'counts': b'221O'}
     """
     width, height = size
     pixels = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ...core.arrays import as_array, equal, replace_values
+from ...core.arrays import as_array, as_mask, equal, replace_values
 from ...core.turned_boxes import around as around
 from ...core.turned_boxes import corners as corners
 
@@ -45,6 +46,22 @@ def straightened(shapes: pa.Table, sizes: np.ndarray | None) -> tuple[pa.Table, 
         new = replace_values(column, rows, values.cast(column.type))
         shapes = shapes.set_column(shapes.column_names.index(name), shapes.schema.field(name), new)
     return shapes, int((~good).sum())
+
+
+def upright(labels: pa.Table, sizes: np.ndarray | None = None) -> pa.Table:
+    """Labels with the upright boxes around turned ones. ``sizes`` (width, height of each row) as ``around`` takes them; ``None``
+    where positions are pixels.
+    """
+    degrees = pc.fill_null(labels["rotation"], 0.0).to_numpy()
+    boxes = as_array(labels["bounding_box"])
+    at = np.flatnonzero((degrees % 360 != 0) & as_mask(boxes.is_valid()))
+    if not at.size:
+        return labels
+    values = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+    turned = around(values, degrees[at], np.ones((at.size, 2)) if sizes is None else sizes[at])
+    new = pa.FixedSizeListArray.from_arrays(pa.array(turned.ravel()), 4).cast(boxes.type)
+    column = replace_values(boxes, at, new)
+    return labels.set_column(labels.column_names.index("bounding_box"), "bounding_box", column)
 
 
 def _fitted(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

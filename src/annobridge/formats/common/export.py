@@ -22,11 +22,12 @@ from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, SPLITS, Fidelity, Loss
+from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, SPLITS, WITH_POINTS, Fidelity, Loss
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
 _IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
+_OF_SPLIT = ("{}", "WIDER_{}", "bounding_box_{}")  # folders of a split
 _SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
 
 
@@ -94,6 +95,10 @@ class ExportData:
         """The splits in the order in which they occur; ``[None]`` where there are none."""
         return list(dict.fromkeys(self.items["split"].to_pylist())) or [None]
 
+    def rename(self, names: Sequence[str]) -> None:
+        """Give every item a new name."""
+        self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
+
     def unique_stems(self) -> None:
         """Rename items whose names differ only in their suffix, for formats whose label files have the name without it."""
         taken: set[tuple[str | None, str]] = set()
@@ -111,12 +116,18 @@ class ExportData:
             self.notes.append(
                 f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
             )
-            self.items = self.items.set_column(0, ITEMS.field("name"), pa.array(names, pa.string()))
+            self.rename(names)
 
     def lose(self, what: str, count: int, field: str = "") -> None:
         """Tell of a loss that only the writer knows; ``what`` completes "12 …", as "masks have no pixel, and are left out"."""
         if count:
             self._lost[field, what] += count
+
+    def lose_pointless(self) -> None:
+        """Tell of keypoints and skeletons all of whose points are missing, in a format that cannot write them."""
+        for labels in self.label_tables():
+            points = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))["points"].to_pylist()
+            self.lose(NOTHING, sum(not np.isfinite(parts[0]).any() for parts in points))
 
     @property
     def lost(self) -> list[Loss]:
@@ -138,14 +149,17 @@ class ExportData:
                 continue
             for loss in fidelity.losses(labels):
                 counts[loss.field, loss.what] += loss.count
+            for what in fidelity.surplus(labels, "sample_id"):
+                counts["", what] += bool(what)
             written = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(list(fidelity.kinds), pa.string())))
             with_labels += len(pc.unique(written["sample_id"]))
             for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
                 by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
-        found = [Loss(field, what, count) for (field, what), count in counts.items()]
-        for kind, fields in by_kind.items():
+        found = [Loss(field, what, count) for (field, what), count in counts.items() if count]
+        for kind, counted in by_kind.items():
+            fields = Counter({name: count for name, count in counted.items() if not fidelity.keeps_field(name, kind)})
             if len(fields) > 1:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
@@ -254,8 +268,9 @@ def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
     taken: set[tuple[str | None, str]] = set()
     for path, split in zip(paths, splits, strict=True):
         parts = path[start:].lstrip("/").split("/")
-        if split is not None and split in parts[:-1]:  # the split is a folder of its own in the export
-            parts = parts[parts.index(split) + 1 :]
+        if split is not None:  # the split is a folder of its own in the export
+            at = next((parts.index(f) for n in _OF_SPLIT if (f := n.format(split)) in parts[:-1]), -1)
+            parts = parts[at + 1 :]
         while parts[0] in _IMAGES and len(parts) > 1:  # where formats have their images
             parts = parts[1:]
         first = name = "/".join(parts)

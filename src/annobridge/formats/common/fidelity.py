@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ...core import attributes
 from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...core.merge.partial_answer import Seen
+from ...core.merge.seen import Seen
 from .paint import has_holes
 
 KEPT = "kept"  # a kind that is written as it is
@@ -29,6 +29,7 @@ COVERED = "labels lie below others, and lose the pixels that these cover"
 EMPTY = "images without labels are left out"
 SPLITS = "images are in splits, which are lost"
 FURTHER = "classes of images that have another one are lost"
+OTHER_CLASS = "labels have another class than the first label of their image, and are left out"
 NOTHING = "labels have no pixel or no point, and are left out"
 FIELDS = "are written together with those of other fields, and without the names of the fields"
 
@@ -36,6 +37,16 @@ FIELDS = "are written together with those of other fields, and without the names
 def lost_values(name: str) -> str:
     """What is said of an attribute that is lost."""
     return f"values of the attribute {name!r} are lost"
+
+
+def further(kind: str) -> str:
+    """What is said of labels of a kind that are not the first of their image."""
+    return f"{KIND_TYPES.get(kind, kind)} of images that have another one are lost"
+
+
+def lost_classes(name: str) -> str:
+    """What is said of classes in a format whose labels all have one."""
+    return f"classes other than {name!r} are lost"
 
 
 def text_values(name: str) -> str:
@@ -78,6 +89,7 @@ class Fidelity:
     )  # attributes that labels without them are read back with
     rotation: bool = False  # of boxes and ellipses
     confidence: bool = False
+    default_confidence: float | None = None  # that labels without one are read back with
     tracks: bool = False  # ``index``
     ids: bool = False  # ``label_id``
     tags: bool = False
@@ -89,8 +101,13 @@ class Fidelity:
     closed: bool = False  # of polylines
     overlaps: bool = True  # whether masks keep pixels that other labels cover
     several_classes: bool = True  # of one image
+    single: frozenset[str] = frozenset()  # kinds of which an image keeps the first label only
+    one_class: bool = False  # whether all labels of an image have one class: that of the first; others are left out
     empty_images: bool = True  # images without labels
     splits: bool = False
+    only_class: str | None = None  # the class that all labels are read back with, of formats without classes
+    named_fields: frozenset[str] = frozenset()  # kinds whose fields are read back with their names
+    own_fields: tuple[str, ...] = ()  # fields, and beginnings of their names, that are read back so for all kinds
     default_split: str | None = None  # in which images without a split are read back
     decimals: int | None = None  # of pixels; None: exact to floating point
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -98,7 +115,21 @@ class Fidelity:
 
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
-        return Seen(frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT), self.holes)
+        kept = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
+        return Seen(kept, self.holes, self.default_confidence, self.only_class)
+
+    def written(self, labels: pa.Table) -> Seen:
+        """What a file can say into which these labels (``LABELS``) were written."""
+        seen = self.seen()
+        seen.add(labels)
+        seen.found &= seen.kinds
+        seen.columns = {(kind, column) for kind, column in seen.columns if self.keeps(_COLUMNS[column], kind)}
+        seen.attributes = {(kind, name) for kind, name in seen.attributes if self.keeps(name, kind)}
+        return seen
+
+    def keeps_field(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind are read back into a field of the same name."""
+        return kind in self.named_fields or any(name == own or name.startswith(f"{own}_") for own in self.own_fields)
 
     def keeps(self, name: str, kind: str) -> bool:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
@@ -107,6 +138,27 @@ class Fidelity:
         if kind not in self.only.get("attributes", (kind,)) or kind not in self.only.get(name, (kind,)):
             return False
         return self.attributes is None or name in self.attributes
+
+    def surplus(self, labels: pa.Table, owner: str) -> list[str]:
+        """What is said of each label that is lost because of others of its image (``single``, ``one_class``); ``""`` of those
+        that are not. ``owner`` is the column that tells images apart.
+        """
+        said = [""] * labels.num_rows
+        if not self.single and not self.one_class:
+            return said
+        classes: dict[object, str | None] = {}
+        seen: set[tuple[object, str]] = set()
+        for at, (image, kind, label) in enumerate(
+            zip(*(labels[name].to_pylist() for name in (owner, "kind", "label")), strict=True)
+        ):
+            if kind not in self.kinds:
+                continue
+            if self.one_class and classes.setdefault(image, label) != label:
+                said[at] = OTHER_CLASS
+            elif kind in self.single and (image, kind) in seen:
+                said[at] = further(kind)
+            seen.add((image, kind))
+        return said
 
     def losses(self, labels: pa.Table) -> Iterator[Loss]:
         """What of these labels (``LABELS``) would not survive."""
@@ -123,6 +175,8 @@ class Fidelity:
                 yield from (Loss(name, what, n) for what, n in self._lost(some, kind) if n)
 
     def _lost(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
+        if self.only_class is not None:
+            yield lost_classes(self.only_class), int(as_mask(pc.not_equal(rows["label"], self.only_class)).sum())
         yield from self._lost_columns(rows, kind)
         if kind in ("polygon", "polyline"):
             several = list_lengths(as_array(rows["points"])) > 1
@@ -161,7 +215,8 @@ class Fidelity:
                 yield text_values(name), int((as_mask(is_text) & as_mask(found.is_valid())).sum())
 
 
-_FLAGS = frozenset({"rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+_COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
+_FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
 
 
 def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ _MASKS = re.compile(r"(?i)(^|/)(masks?|labels?|segmentation\w*|annotations?|inst
 
 
 _SHOWN = 3  # names in a sentence
+Pair = tuple[str | None, str]  # role and kind of labels
 
 
 class ReadOptions(Options):
@@ -72,6 +73,7 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
+    scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 
@@ -128,7 +130,7 @@ class FileFormat(ABC):
         return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
 
     def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
-        """As ``open``, for labels of samples that are known (each table as in ``Context``; the first that has a name counts). Images
+        """As ``open``, for labels of samples that are known (tables as in ``Context``; the first that has a name counts). Images
         in the source are not looked at.
         """
         return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
@@ -136,26 +138,27 @@ class FileFormat(ABC):
     def _open(
         self, source: Path, options: ReadOptions, find_images: Callable[[Archive, Items], tuple[Found, pa.Table]]
     ) -> LabelSource:
-        report, items, kinds = ReadReport(), Items(), set[str]()
+        report, items, pairs = ReadReport(), Items(), set[Pair]()
         shapes = Groups(SHAPES)
         try:
             with Archive(source, options.limits) as archive:
                 for table in _uncollected(self.read(archive, items, options, report)):
-                    kinds.update(pc.unique(table["kind"]).to_pylist())
-                    for batch in _conformed(table).to_batches():
+                    rows = _conformed(table)
+                    pairs |= _pairs(rows)
+                    for batch in rows.to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 with no_collection():
                     found, listed = find_images(archive, items)
                 unread = _unread(archive)
-            if CORNERS in kinds:
-                shapes, kinds = _straighten(shapes, found, listed, self.unit, report)
+            if any(kind == CORNERS for _, kind in pairs):
+                shapes, pairs = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
             shapes.close()
             raise
         name = options.field or ("predictions" if options.as_predictions else None)
-        fields = field_names(sorted(kinds), name)
+        fields = field_names(pairs, name)
         notes = [*report.assumptions, *_assumptions(found, listed), *unread]
-        return LabelSource(listed, shapes, found, fields, self.unit, report, notes)
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks)
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
@@ -245,11 +248,18 @@ def _conformed(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SHAPES).combine_chunks()
 
 
+def _pairs(rows: pa.Table) -> set[Pair]:
+    """The roles and kinds of some shapes."""
+    if rows["role"].null_count == rows.num_rows:
+        return {(None, kind) for kind in pc.unique(rows["kind"]).to_pylist()}
+    return set(zip(rows["role"].to_pylist(), rows["kind"].to_pylist(), strict=True))
+
+
 def _straighten(
     shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
-) -> tuple[Groups, set[str]]:
-    """The shapes with boxes in the place of those that were given by their corners, and all kinds."""
-    new, kinds, images = Groups(SHAPES), set[str](), found.table()
+) -> tuple[Groups, set[Pair]]:
+    """The shapes with boxes in the place of those that were given by their corners, and all roles and kinds."""
+    new, pairs, images = Groups(SHAPES), set[Pair](), found.table()
     try:
         for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
@@ -258,14 +268,14 @@ def _straighten(
                 rows, others = straightened(rows, sizes)
                 if others:
                     report.note("shapes of four corners are no rectangles; they are polygons", others)
-                kinds.update(pc.unique(rows["kind"]).to_pylist())
+                pairs |= _pairs(rows)
                 for batch in rows.combine_chunks().to_batches():
                     new.add(batch, np.full(batch.num_rows, group))
     except BaseException:
         new.close()
         raise
     shapes.close()
-    return new, kinds
+    return new, pairs
 
 
 def _unread(archive: Archive) -> list[str]:

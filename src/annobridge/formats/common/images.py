@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -24,6 +25,7 @@ from .archive import Archive
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _VIDEO = re.compile(VIDEO, re.IGNORECASE)
+_BY_BASE = "by their base names, in other folders than the labels say"
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
@@ -63,7 +65,7 @@ class Names:
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        return self._by(_stem)
+        return self._by(stem)
 
     @cached_property
     def _by_upload(self) -> dict[str, list[str]]:
@@ -82,20 +84,32 @@ class Names:
         name = composed(name.replace("\\", "/")).lstrip("./")
         base = name.rpartition("/")[2]
         for cut in (False, True):
-            wanted = _stem(name) if cut else name
-            paths = self._by_stem.get(_stem(base), ()) if cut else self._by_base.get(base, ())
+            wanted = stem(name) if cut else name
+            paths = self._by_stem.get(stem(base), ()) if cut else self._by_base.get(base, ())
             if len(paths) == 1 and paths[0] == wanted:
                 return paths[0]
             fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
             if not fits:
-                # The item may have folders that the files lack: of a machine where the labels were made.
-                fits = [path for path in paths if _ends_with(wanted, _stem(path) if cut else path, False)]
+                # The item may have folders that the files lack: of a machine where the labels were made. Each of these paths is
+                # the end of the name, and the longest says most.
+                fits = [path for path in paths if _ends_with(wanted, stem(path) if cut else path, False)]
+                fits = [max(fits, key=len)] if fits else []
             if len(fits) > 1 and split is not None:
-                fits = [path for path in fits if split in PurePosixPath(path).parts] or fits
+                fits = [path for path in fits if _is_of_split(path, split)] or fits
             if len(fits) > 1:
                 fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
             if len(fits) == 1:
                 return fits[0]
+        return None
+
+    def find_base(self, name: str) -> str | None:
+        """The only path with the base name of a name, whatever its folders; ``None`` if there are several, or none."""
+        for base in dict.fromkeys(
+            (_base(name), composed(unquote(_base(name))))
+        ):  # some tools keep names as URLs have them
+            fits = self._by_base.get(base) or self._by_stem.get(stem(base)) or []
+            if fits:
+                return fits[0] if len(fits) == 1 else None
         return None
 
     def find_upload(self, name: str) -> str | None:
@@ -115,6 +129,11 @@ def original_name(name: str) -> str | None:
     return match[1] if match else None
 
 
+def _is_of_split(path: str, split: str) -> bool:
+    """Whether a folder of a path is called as a split, or ends so, as ``WIDER_train``."""
+    return any(part == split or part.endswith(f"_{split}") for part in PurePosixPath(path).parts[:-1])
+
+
 def _at_the_root(paths: list[str]) -> list[str]:
     """The path of which all others lie in folders beside it, as ``images/a.jpg`` of it and ``images/cam/a.jpg``; else all."""
     folders = {path: path.replace("\\", "/").rpartition("/")[0] for path in paths}
@@ -128,14 +147,19 @@ def _at_the_root(paths: list[str]) -> list[str]:
     )
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A name without the suffix of a picture; other suffixes stay.
+
+    >>> stem("a.b.jpg"), stem("a.b")
+    ('a.b', 'a.b')
+    """
     root, suffix = os.path.splitext(name)
     return root if suffix.lower() in PICTURES else name
 
 
 def _ends_with(path: str, wanted: str, cut: bool) -> bool:
     if cut:
-        path = _stem(path)
+        path = stem(path)
     return path == wanted or path.endswith(f"/{wanted}")
 
 
@@ -162,7 +186,8 @@ def resolve(
     outside = Names(beside)
     here = _Known(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
-        if (member := file if file in archive else inside.find(name, split)) is not None:
+        is_inside = file in archive and not archive.is_embedded(file or "")
+        if (member := file if is_inside else inside.find(name, split)) is not None:
             found.paths[at] = _on_disk(archive, member, context)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
@@ -177,13 +202,17 @@ def resolve(
         elif (row := here.find(name, split, frame, video)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
             _count(found, how)
+        elif file is not None and archive.is_embedded(file):  # last: it may be a copy of an image that is elsewhere
+            found.paths[at] = _on_disk(archive, file, context)
+            _count(found, "in the label files")
     _find_uploads(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
+    _find_bases(found, [row[0] for row in rows], inside, outside, beside, here, archive, context)
     _measure(found)
     return found
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (each table as in ``Context``). The first table that has
+    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has
     it counts.
     """
     count = items.num_rows
@@ -197,6 +226,13 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
         elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
             _count(found, "by the name that they had before they were uploaded")
+    taken = set(found.sample_ids)
+    for name, numbers in _alone(found, columns[0]).items():
+        base = next(filter(None, (here.find_base(name) for here in tables)), None)
+        for at in numbers if base is not None and base[1] not in taken else ():
+            assert base is not None  # noqa: S101 - as the loop says
+            found.paths[at], found.sample_ids[at], found.sizes[at] = base
+            _count(found, _BY_BASE)
     return found
 
 
@@ -220,6 +256,42 @@ def _find_uploads(
         else:
             continue
         _count(found, "by the name that they had before they were uploaded")
+
+
+def _find_bases(
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
+    archive: Archive, context: Context,
+) -> None:  # fmt: skip
+    """The images of items whose folders are other ones than those of the files, where base names are unique on both sides."""
+    taken = set(found.paths)
+    for name, numbers in _alone(found, names).items():
+        if (member := inside.find_base(name)) is not None:
+            path, sample_id, size = _on_disk(archive, member, context), None, None
+        elif (base := outside.find_base(name)) is not None:
+            path, sample_id, size = beside[base], None, None
+        elif (row := here.find_base(name)) is not None:
+            path, sample_id, size = row
+        else:
+            continue
+        for at in numbers if path not in taken else ():
+            found.paths[at], found.sample_ids[at], found.sizes[at] = path, sample_id, size
+            _count(found, _BY_BASE)
+
+
+def _alone(found: Found, names: Sequence[str]) -> dict[str, list[int]]:
+    """The items without an image by name, where no other name has the same base name."""
+    missing: dict[str, list[int]] = {}
+    for at, path in enumerate(found.paths):
+        if path is None:
+            missing.setdefault(names[at], []).append(at)
+    if not missing:
+        return {}
+    counts = Counter(_base(name) for name in set(names))
+    return {name: numbers for name, numbers in missing.items() if counts[_base(name)] == 1}
+
+
+def _base(name: str) -> str:
+    return composed(name.replace("\\", "/")).rpartition("/")[2]
 
 
 def _measure(found: Found) -> None:
@@ -285,7 +357,7 @@ class _Known:
         self._video_names = Names([path for path, row in self._rows.items() if row["media_type"] == "video"])
         self._by_frame: dict[int, list[str]] = defaultdict(list)
         for path in images:
-            if number := _LAST_NUMBER.search(_stem(path.rpartition("/")[2])):
+            if number := _LAST_NUMBER.search(stem(path.rpartition("/")[2])):
                 self._by_frame[int(number[1])].append(path)
 
     def find(
@@ -310,6 +382,11 @@ class _Known:
     def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
         """Path, id and size of the image that was uploaded under a name."""
         path = self._names.find_upload(name)
+        return None if path is None else self._row(path)
+
+    def find_base(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
+        """Path, id and size of the only image with a base name."""
+        path = self._names.find_base(name)
         return None if path is None else self._row(path)
 
     def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:

@@ -28,7 +28,10 @@ _LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
 SHAPES = pa.schema(
     [pa.field("item", pa.int32(), nullable=False)]
     + [f.with_nullable(f.name != "kind") for f in LABELS if f.name not in _LEFT_OUT]
-    + [pa.field("place", pa.string())]  # where it is in the source, for messages
+    + [
+        pa.field("place", pa.string()),  # where it is in the source, for messages
+        pa.field("role", pa.string()),  # of labels that get a field of their own, as "predictions": the field's name
+    ]
 )
 _INT32 = 1 << 31
 _ROWS = 16_384  # of a batch
@@ -113,12 +116,19 @@ class Shapes:
         return len(self._columns["item"])
 
     def add(
-        self, item: int, kind: str, label: str | None = None, attributes: dict[str, Any] | None = None, **values: Any
+        self,
+        item: int,
+        kind: str,
+        label: str | None = None,
+        attributes: dict[str, Any] | list[dict[str, str]] | None = None,
+        **values: Any,
     ) -> None:
-        """Add a label of an item. ``attributes`` are name → value; ``values`` are columns of ``SHAPES``."""
+        """Add a label of an item. ``attributes`` are name → value, or what ``core.rows.attributes`` made of them; ``values`` are
+        columns of ``SHAPES``.
+        """
         values |= {"item": item, "kind": kind, "label": label}
         if attributes:
-            values["attributes"] = attribute_list(attributes)
+            values["attributes"] = attributes if isinstance(attributes, list) else attribute_list(attributes)
         for name, column in self._columns.items():
             column.append(values.get(name))
 

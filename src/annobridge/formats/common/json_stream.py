@@ -26,6 +26,8 @@ _QUOTE, _BACKSLASH = 34, 92
 _STEP = np.zeros(256, np.int8)  # what a bracket does to the depth
 _STEP[list(b"{[")], _STEP[list(b"}]")] = 1, -1
 _STRUCTURE = bytes(bool(step) or code == _QUOTE for code, step in enumerate(_STEP))
+_BYTE = re.compile(r"byte (\d+)")  # in msgspec's messages
+_NEW_LINE = b"\n"
 _SCALAR = re.compile(rb"[^\s,\]}]+")
 
 
@@ -53,6 +55,17 @@ class Chunk:
             line += self.data.count(b"\n", before, start)
             before = start
             yield number, line, self.data[start:end]
+
+
+def decode_whole(data: bytes, where: str, cure: str) -> Any:
+    """A document that is decoded as a whole. Raises ``InvalidSource`` with the line of a mistake, and what to do about it."""
+    try:
+        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = _BYTE.search(str(error))
+        before = data[: int(found[1])] if found else data if "truncated" in str(error) else b""
+        line = f", line {before.count(_NEW_LINE) + 1}," if before else ""
+        raise InvalidSource(f"{where}{line} is not valid JSON ({error}); {cure}.") from None
 
 
 class JsonStream:

@@ -33,6 +33,11 @@ def attribute_of(row: Mapping[str, Any], name: str) -> Any:
     return next((json.loads(a["value"]) for a in row["attributes"] or () if a["name"] == name), None)
 
 
+def attributes_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a label, name → value."""
+    return {a["name"]: json.loads(a["value"]) for a in row["attributes"] or ()}
+
+
 def pixels(row: Mapping[str, Any], size: tuple[int, int]) -> Mask | None:
     """The pixels of a label (``LABELS`` in pixels) of an image of ``(width, height)``; ``None`` for a mask of another size."""
     if row["mask"] is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ...core.arrays import as_array, as_mask, list_lengths, map_distinct, not_null, replace_values
 from ...core.checks import validate
-from ...core.geometry import mask_box
+from ...core.geometry import decode_rle, encode_rle, mask_box, paste
 from ...core.labels import KIND_TYPES, LABELS
 from ...core.merge import border
 from ...core.schema import FRAMES
@@ -23,6 +23,7 @@ from .report import ReadReport
 
 GROUP = 1_000  # items of a part; converting their shapes takes several times their own memory
 PIXELS, RELATIVE = "pixels", "relative"
+Fields = Mapping[tuple[str | None, str], str]  # role and kind → field
 _COLUMNS = [f for f in LABELS if f.name not in ("run", "tool", "rev")]
 
 
@@ -30,10 +31,11 @@ class LabelSource:
     """What ``FileFormat.open`` returns; a ``Source``. Shapes are kept on disk, one part of them in memory at a time."""
 
     def __init__(
-        self, items: pa.Table, shapes: Groups, found: Found, fields: Mapping[str, str], unit: str,
-        report: ReadReport, assumptions: Sequence[str],
+        self, items: pa.Table, shapes: Groups, found: Found, fields: Fields, unit: str,
+        report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False,
     ) -> None:  # fmt: skip
         self._items, self._shapes, self._images, self._fields = items, shapes, found.table(), fields
+        self._scales_masks = scales_masks
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
         self._new = _first_rows(as_array(self._images["sample_id"]))
 
@@ -91,7 +93,7 @@ class LabelSource:
         if self._unit == PIXELS:
             needs = as_mask(shapes["bounding_box"].is_valid()) | as_mask(shapes["points"].is_valid())
             shapes = to_relative(shapes, np.where(known[:, None], sizes, 1.0))
-        frames, fields = as_array(images["frame_number"]), map_distinct(shapes["kind"], self._fields.get, pa.string())
+        frames, fields = as_array(images["frame_number"]), self._field_column(shapes)
         if frames.null_count < len(frames):
             fields = pc.if_else(frames.is_valid(), pc.binary_join_element_wise(FRAMES, fields, ""), fields)
         columns = {f.name: as_array(shapes[f.name]) for f in _COLUMNS if f.name in shapes.column_names}
@@ -99,6 +101,13 @@ class LabelSource:
         arrays = [columns[f.name].cast(f.type) for f in _COLUMNS]
         schema = pa.schema([f.with_nullable(True) for f in _COLUMNS])
         return pa.Table.from_arrays(arrays, schema=schema), known | ~needs
+
+    def _field_column(self, shapes: pa.Table) -> pa.Array:
+        roles, kinds = as_array(shapes["role"]), as_array(shapes["kind"])
+        if roles.null_count == len(roles):
+            return map_distinct(kinds, lambda kind: self._fields[None, kind], pa.string())
+        pairs = zip(roles.to_pylist(), kinds.to_pylist(), strict=True)
+        return pa.array([self._fields[pair] for pair in pairs], pa.string())
 
     def _sizes(self, items: np.ndarray) -> np.ndarray:
         sizes, differ = item_sizes(self._items, self._images, items)
@@ -113,6 +122,9 @@ class LabelSource:
         sizes = self._images.select(["width", "height"]).take(shapes["item"])
         samples = pa.table([labels["sample_id"], *sizes.columns], ["sample_id", *sizes.column_names])
         wrong_size = validate.other_size(labels, samples)
+        if self._scales_masks and wrong_size.any():
+            labels = _with_scaled_masks(labels, np.flatnonzero(wrong_size), samples)
+            wrong_size = validate.other_size(labels, samples)
         self._skip(shapes, wrong_size, "its mask is not of the size of the image")
         over = border.overhang(labels)
         overhang = over.any(axis=1) & ~wrong_size
@@ -176,6 +188,24 @@ def _with_boxes(labels: pa.Table) -> pa.Table:
     return _set(labels, "bounding_box", replace_values(boxes, at, pa.array(made, boxes.type)))
 
 
+def _with_scaled_masks(labels: pa.Table, at: np.ndarray, samples: pa.Table) -> pa.Table:
+    """The labels with some masks resized to their images, to the nearest pixel. An RLE that is wrong stays as it is."""
+    rows = pa.array(at)
+    sizes = zip(*(samples[name].take(rows).to_pylist() for name in ("width", "height")), strict=True)
+    masks = [_scaled_mask(mask, size) for mask, size in zip(labels["mask"].take(rows).to_pylist(), sizes, strict=True)]
+    column = as_array(labels["mask"])
+    labels = _set(labels, "mask", replace_values(column, at, pa.array(masks, column.type)))
+    boxes = as_array(labels["bounding_box"])
+    return _set(labels, "bounding_box", replace_values(boxes, at, pa.array([_box_of(m) for m in masks], boxes.type)))
+
+
+def _scaled_mask(mask: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    try:
+        return dict(encode_rle(paste(decode_rle(mask), [0, 0, 1, 1], size)))
+    except (InvalidLabels, ValueError):
+        return mask  # told when the label is checked
+
+
 def _box_of(mask: dict[str, Any]) -> list[float] | None:
     try:
         box = mask_box(mask)
@@ -184,17 +214,24 @@ def _box_of(mask: dict[str, Any]) -> list[float] | None:
     return box if box[2] > 0 and box[3] > 0 else None
 
 
-def field_names(kinds: Sequence[str], field: str | None) -> dict[str, str]:
-    """Kind → field. Without a name, each is named after its type; with one, it is that name, or, if there are several kinds, the
-    name and the type.
+def field_names(pairs: Iterable[tuple[str | None, str]], field: str | None) -> Fields:
+    """The field of each pair of role and kind. Without a name, the fields of labels without a role are named after their type;
+    with one, they are that name, or, if there are several kinds, the name and the type. Those with a role have the role as name.
 
-    >>> field_names(["box", "polygon"], None), field_names(["box"], "objects"), field_names(["box", "mask"], "gt")
-    ({'box': 'detections', 'polygon': 'polygons'}, {'box': 'objects'}, {'box': 'gt_detections', 'mask': 'gt_instances'})
+    >>> field_names([(None, "box"), (None, "polygon")], None)
+    {(None, 'box'): 'detections', (None, 'polygon'): 'polygons'}
+    >>> field_names([(None, "box"), ("predictions", "box"), ("predictions", "mask")], "gt")
+    {(None, 'box'): 'gt', ('predictions', 'box'): 'gt_predictions_detections', ('predictions', 'mask'): 'gt_predictions_instances'}
     """
-    types = {kind: KIND_TYPES.get(kind, kind) for kind in kinds}
-    if field is None:
-        return types
-    return {kind: field if len(types) == 1 else f"{field}_{name}" for kind, name in types.items()}
+    found: dict[tuple[str | None, str], str] = {}
+    ordered = sorted(set(pairs), key=lambda pair: (pair[0] is not None, pair[0] or "", pair[1]))
+    for role, kind in ordered:
+        name = field if role is None or role == field else "_".join(filter(None, (field, role)))
+        type_ = KIND_TYPES.get(kind, kind)
+        is_alone = sum(other == role for other, _ in ordered) == 1
+        chosen = type_ if name is None else name if is_alone else f"{name}_{type_}"
+        found[role, kind] = chosen if chosen not in found.values() else f"{chosen}_{type_}"
+    return found
 
 
 def to_relative(shapes: pa.Table, sizes: np.ndarray) -> pa.Table:

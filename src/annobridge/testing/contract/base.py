@@ -74,6 +74,7 @@ class Laws:
     precision: ClassVar[float] = 2e-3  # of the image: how far the tool may move what it stores
     many: ClassVar[int] = 120  # labels in one task: more than a page of the tool's answers
     draws: ClassVar[frozenset[str]] = frozenset({"detections"})  # what ``add`` can make; "classifications" is the other
+    moved_box: ClassVar[list[float] | None] = MOVED  # where a box is moved; None: a fifth of its width to the right
     any_class: ClassVar[bool] = False  # whether ``edit`` can give a label a class that the schema does not have
 
     def options(self) -> Mapping[str, Any]:
@@ -183,7 +184,7 @@ class Laws:
         tool, rows = self.tool(results), self.labels_in_tool(results, label_type, 3)
         tool.edit(rows[0], **examples.change(label_type, 0))
         if moves := label_type == "detections":
-            tool.edit(rows[1], bounding_box=MOVED)
+            tool.edit(rows[1], bounding_box=self.moved_box or _beside(rows[1]["bounding_box"]))
         tool.delete(rows[2])
         if adds := label_type in self.draws & set(_DRAWN):
             self.draw(tool, "s0", label_type, "car")
@@ -265,6 +266,10 @@ def _template(label_type: str, attribute_types: frozenset[str], which: int) -> P
     made = create_dataset(folder / "dataset")
     made.add_samples(examples.samples(folder / "images", label_type, examples.attributes(attribute_types, which)))
     return folder / "dataset"
+
+
+def _beside(box: list[float]) -> list[float]:
+    return [box[0] + box[2] / 5, *box[1:]]
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -21,7 +21,7 @@ _EXACT = 1e-9  # pixels that sums of floating point numbers are off
 def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels that come back, as they come back."""
     found = []
-    for row in rows:
+    for row in _without_surplus(rows, fidelity)[0]:
         if fidelity.kinds.get(row["kind"]) != KEPT:
             continue
         if row["kind"] == "polygon" and not fidelity.holes and has_hole(row):
@@ -36,16 +36,12 @@ def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
 
 def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels without what the format loses, so that all of what is left survives."""
-    found, classed = [], set()
-    for row in rows:
+    found = []
+    for row in _without_surplus(rows, fidelity)[0]:
         if fidelity.kinds.get(row["kind"]) != KEPT or (
             row["kind"] == "polygon" and not fidelity.holes and has_hole(row)
         ):
             continue
-        if row["kind"] == "classification" and not fidelity.several_classes:
-            if row["image"] in classed:
-                continue
-            classed.add(row["image"])
         kept = _kept(row, fidelity)
         if len(row["points"] or ()) > 1 and not fidelity.parts:
             kept["points"] = kept["points"][:1]
@@ -58,12 +54,37 @@ def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     return found
 
 
+def _without_surplus(rows: Iterable[Row], fidelity: Fidelity) -> tuple[list[Row], Counter[str]]:
+    """The labels for which their image has room, and what is said of the others, with their counts."""
+    kept, lost = list[Row](), Counter[str]()
+    classes: dict[int, Any] = {}
+    seen: set[tuple[int, str]] = set()
+    for row in rows:
+        kind, image = row["kind"], row["image"]
+        if kind in fidelity.kinds:
+            if fidelity.one_class and classes.setdefault(image, row["label"]) != row["label"]:
+                lost[told.OTHER_CLASS] += 1
+                continue
+            is_further = (image, kind) in seen
+            seen.add((image, kind))
+            if is_further and kind in fidelity.single:
+                lost[told.further(kind)] += 1
+                continue
+            if is_further and kind == "classification" and not fidelity.several_classes:
+                lost[told.FURTHER] += 1
+                continue
+        kept.append(row)
+    return kept, lost
+
+
 def _kept(row: Row, fidelity: Fidelity) -> Row:
     kind = row["kind"]
     kept = dict(row)
     for name, column in (("rotation", "rotation"), ("confidence", "confidence"), ("tracks", "index")):
         if not fidelity.keeps(name, kind):
             kept[column] = None
+    if fidelity.only_class is not None:
+        kept["label"] = fidelity.only_class
     kept["was_turned"] = bool(row["rotation"]) and kept["rotation"] is None  # it may become the box around it
     if not fidelity.keeps("tags", kind):
         kept["tags"] = None
@@ -101,14 +122,15 @@ def losses(rows: Sequence[Row], fidelity: Fidelity, images: int, split: bool) ->
         found["", told.EMPTY] = images - len({row["image"] for row in written})
     if not fidelity.splits and split:
         found["", told.SPLITS] = images
-    if not fidelity.several_classes:
-        classed = [row["image"] for row in written if row["kind"] == "classification"]
-        found["", told.FURTHER] = len(classed) - len(set(classed))
+    for what, count in _without_surplus(rows, fidelity)[1].items():
+        found["", what] = count
     return +found
 
 
 def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
     kind = row["kind"]
+    if fidelity.only_class is not None and row["label"] not in (None, fidelity.only_class):
+        yield told.lost_classes(fidelity.only_class)
     if kind in ("box", "ellipse") and row["rotation"] and not fidelity.keeps("rotation", kind):
         yield told.ROTATIONS
     if row["confidence"] is not None and not fidelity.keeps("confidence", kind):
@@ -171,9 +193,7 @@ class Comparison:
     def differences(self, row: Row, other: Row) -> list[str]:
         """The columns that differ."""
         found = [name for name in ("image", "kind", "label", "index") if row[name] != other[name]]
-        if (row["confidence"] is None) != (other["confidence"] is None) or (
-            row["confidence"] is not None and abs(row["confidence"] - other["confidence"]) > _EXACT
-        ):
+        if not self._same_confidence(row, other):
             found.append("confidence")
         if (row["tags"] or []) != (other["tags"] or []):
             found.append("tags")
@@ -189,6 +209,14 @@ class Comparison:
         if not self._same_attributes(row, other):
             found.append("attributes")
         return found
+
+    def _same_confidence(self, row: Row, other: Row) -> bool:
+        has_default = self._fidelity.keeps("confidence", row["kind"])
+        ours = row["confidence"]
+        if ours is None and has_default:
+            ours = self._fidelity.default_confidence
+        theirs = other["confidence"]
+        return ours == theirs or (ours is not None and theirs is not None and abs(ours - theirs) <= _EXACT)
 
     def groups_differ(self) -> bool:
         """Whether labels that had one group on an image have several, or the other way round."""

@@ -1,0 +1,5 @@
+"""The JSON files of labelme, the desktop tool: one beside each image."""
+
+from .format import LabelmeFormat
+
+__all__ = ["LabelmeFormat"]

@@ -1,0 +1,165 @@
+"""The files backend beside its contract: where files go, what is refused before one is written, and files that were moved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import annobridge as ab
+from annobridge.core.rows import attributes
+
+
+@pytest.fixture
+def ds(tmp_path: Path) -> ab.Dataset:
+    """Two images of one name in two folders, each with a car and a bus."""
+    for folder in ("a", "b"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        Image.new("RGB", (100, 80)).save(tmp_path / "images" / folder / "im 1.png")
+    ds = ab.import_dataset(tmp_path / "images", tmp_path / "data.lancedb").dataset
+    for n, sample_id in enumerate(ds.sample_ids()):
+        ds.add_labels("objects", [
+            {"label_id": f"car{n}", "sample_id": sample_id, "kind": "box", "label": "car", "bounding_box": [0.1, 0.1, 0.2, 0.2],
+             "attributes": attributes({"colour": "red"})},
+            {"label_id": f"bus{n}", "sample_id": sample_id, "kind": "box", "label": "bus", "bounding_box": [0.5, 0.5, 1 / 3, 0.3]},
+        ])  # fmt: skip
+    return ds
+
+
+def send(ds: ab.Dataset, path: Path, **options: object) -> ab.AnnotationResults:
+    return ds.annotate("run", label_field="objects", backend="files", path=str(path), progress=False, **options)
+
+
+def edit_coco(folder: Path) -> None:
+    """Delete a car and move a bus a little, in each image."""
+    file = folder / "annotations" / "instances_default.json"
+    data = json.loads(file.read_text())
+    cars = {c["id"] for c in data["categories"] if c["name"] == "car"}
+    data["annotations"] = [a for a in data["annotations"] if a["category_id"] not in cars]
+    for annotation in data["annotations"]:
+        annotation["bbox"][0] += 4
+    file.write_text(json.dumps(data))
+
+
+def test_a_folder_has_images_labels_and_a_readme(ds: ab.Dataset, tmp_path: Path) -> None:
+    results = send(ds, tmp_path / "work")
+    names = sorted(p.relative_to(tmp_path / "work").as_posix() for p in (tmp_path / "work").rglob("*") if p.is_file())
+    assert names == ["README.md", "annotations/instances_default.json", "images/000001_im 1.png", "images/im 1.png"]
+    assert f"Task: {results.receipts()[0].task}" in (tmp_path / "work" / "README.md").read_text()
+    assert results.status()["tasks"][results.receipts()[0].task]["state"] == "written"
+    report = ds.load_annotations("run")
+    assert (report.changes, report.version) == (0, None)
+
+
+def test_edits_are_loaded_and_the_exact_numbers_of_the_rest_are_kept(ds: ab.Dataset, tmp_path: Path) -> None:
+    before = ds.labels("objects").to_arrow().to_pylist()
+    send(ds, tmp_path / "work")
+    edit_coco(tmp_path / "work")
+    report = ds.load_annotations("run")
+    assert (report.added, report.edited, report.deleted) == (0, 2, 2)
+    boxes = {row["label_id"]: row["bounding_box"] for row in ds.labels("objects").to_arrow().to_pylist()}
+    assert boxes["bus0"] == pytest.approx([0.54, 0.5, 1 / 3, 0.3])
+    assert boxes["bus0"][2:] == [1 / 3, 0.3]
+    ds.undo_annotations("run")
+    without = ("rev", "run", "tool", "time")
+    after = ds.labels("objects").to_arrow().to_pylist()
+    assert [
+        {k: v for k, v in row.items() if k not in without} for row in sorted(after, key=lambda r: r["label_id"])
+    ] == [{k: v for k, v in row.items() if k not in without} for row in sorted(before, key=lambda r: r["label_id"])]
+
+
+def test_a_zip_for_each_task(ds: ab.Dataset, tmp_path: Path) -> None:
+    results = send(ds, tmp_path / "work.zip", format="cvat", task_size=1, media="none")
+    assert sorted(p.name for p in tmp_path.glob("*.zip")) == ["work-2.zip", "work.zip"]
+    with zipfile.ZipFile(tmp_path / "work.zip") as archive:
+        assert sorted(archive.namelist()) == ["README.md", "annotations.xml"]
+    assert ds.load_annotations("run").changes == 0
+    results.cleanup()
+    assert not list(tmp_path.glob("*.zip"))
+    with pytest.raises(ab.exceptions.Gone, match="is on the server any more"):
+        ds.load_annotations("run")
+
+
+def test_images_are_linked(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work", media="link")
+    assert all(p.is_symlink() for p in (tmp_path / "work" / "images").iterdir())
+    assert ds.load_annotations("run").changes == 0
+
+
+def test_the_files_may_be_moved(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    shutil.move(tmp_path / "work", tmp_path / "moved")
+    with pytest.raises(ab.exceptions.Gone):
+        ds.load_annotations("run")
+    edit_coco(tmp_path / "moved")
+    assert ds.load_annotations("run", path=tmp_path / "moved").deleted == 2
+
+
+def test_labels_in_another_format_are_an_answer_too(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    copy = ab.import_dataset(tmp_path / "work", tmp_path / "copy.lancedb").dataset
+    copy.delete_labels([i for i, c in zip(*copy.labels("detections").to_arrow().select(["label_id", "label"]).to_pydict().values(),
+                                          strict=True) if c == "car"])  # fmt: skip
+    copy.export(tmp_path / "voc", "voc")
+    report = ds.load_annotations("run", path=tmp_path / "voc", format="voc")
+    assert (report.added, report.edited, report.deleted) == (0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"format": "nope"}, ab.exceptions.ConfigError, "There is no format 'nope'"),
+        ({"format": "folder"}, ab.exceptions.ConfigError, "cannot be written and read back"),
+        ({"format": "imagenet"}, ab.exceptions.Unsupported, "cannot label detections"),
+        ({"format": "kitti", "attributes": ["colour"]}, ab.exceptions.Unsupported, "no place for the attributes colour"),
+        ({"media": "move"}, ab.exceptions.ConfigError, "media"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_refused_before_a_file_is_written(ds, tmp_path, options, error, message):  # type: ignore[no-untyped-def]
+    with pytest.raises(error, match=message):
+        send(ds, tmp_path / "work", **options)
+    assert not (tmp_path / "work").exists()
+    assert ds.list_annotation_runs() == []
+
+
+def test_a_folder_in_use_is_refused(ds: ab.Dataset, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "mine.txt").write_text("keep")
+    with pytest.raises(ab.exceptions.InvalidLabels, match="There is something else at path="):
+        send(ds, tmp_path / "work")
+    assert ds.list_annotation_runs() == []
+    assert [p.name for p in (tmp_path / "work").iterdir()] == ["mine.txt"]
+
+
+def test_files_of_another_task_are_not_loaded_and_not_deleted(ds: ab.Dataset, tmp_path: Path) -> None:
+    results = send(ds, tmp_path / "work")
+    ds.annotate("other", label_field="objects", backend="files", path=str(tmp_path / "other"), progress=False)
+    with pytest.raises(ab.exceptions.InvalidSource, match="has the files of the task 'other-"):
+        ds.load_annotations("run", path=tmp_path / "other")
+    shutil.rmtree(tmp_path / "work")
+    shutil.move(tmp_path / "other", tmp_path / "work")
+    results.cleanup()
+    assert (tmp_path / "work" / "README.md").exists()
+
+
+def test_what_a_format_lacks_stays_as_it_was_sent(ds: ab.Dataset, tmp_path: Path) -> None:
+    with pytest.warns(ab.exceptions.UnsentWarning, match="colour"):
+        send(ds, tmp_path / "work", format="yolo", attributes=False)
+    labels = next((tmp_path / "work" / "labels").glob("im 1.txt"))
+    labels.write_text(labels.read_text().replace("\n", "\n", 1))
+    assert ds.load_annotations("run").changes == 0
+    rows = {row["label_id"]: row["attributes"] for row in ds.labels("objects").to_arrow().to_pylist()}
+    assert rows["car0"] == attributes({"colour": "red"})
+
+
+def test_a_broken_file_is_named_and_nothing_changes(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    before = ds.labels("objects").to_arrow()
+    (tmp_path / "work" / "annotations" / "instances_default.json").write_text('{"images": [')
+    with pytest.raises(ab.exceptions.InvalidSource, match="instances_default.json"):
+        ds.load_annotations("run")
+    assert ds.labels("objects").to_arrow().equals(before)
