@@ -41,11 +41,13 @@ class Found:
 
     def table(self) -> pa.Table:
         """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
-        sides = list(zip(*(size or (None, None) for size in self.sizes), strict=True)) or [(), ()]
+        widths = [size and size[0] for size in self.sizes]
+        heights = [size and size[1] for size in self.sizes]
         return pa.table({
             "sample_id": pa.array(self.sample_ids, pa.string()),
             "filepath": pa.array(self.paths, pa.string()),
-            **{name: pa.array(side, pa.int32()) for name, side in zip(("width", "height"), sides, strict=True)},
+            "width": pa.array(widths, pa.int32()),
+            "height": pa.array(heights, pa.int32()),
             "frame_number": pa.array(self.frames, pa.int32()),
         })  # fmt: skip
 
