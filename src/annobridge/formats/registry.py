@@ -14,6 +14,7 @@ from ..core.did_you_mean import did_you_mean
 from ..entry_points import entry_points
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from .base import Format, Options
+from .common.archive import looking
 
 Chosen = TypeVar("Chosen", bound=Options)
 GROUP = "annobridge.formats"
@@ -46,7 +47,8 @@ def of(source: Path) -> Format:
     """The format of a source. Raises ``InvalidSource`` if several recognise it."""
     if not source.exists():
         raise StoreError(f"There is no folder {str(source)!r}; correct the path.")
-    found = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
+    with looking():
+        found = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
     if len(found) > 1:
         raise InvalidSource(
             f"{str(source)!r} looks like {' and like '.join(f.title for f in found)}; "

@@ -14,6 +14,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -197,6 +199,33 @@ class Archive:
             ratio = entry.file_size // max(entry.compress_size, 1)
             return f"unpacks to {ratio:,} times its size, more than max_ratio={self.limits.max_ratio}"
         return None
+
+
+_KEPT: ContextVar[dict[Path, Archive] | None] = ContextVar("kept", default=None)
+
+
+def look(path: Path) -> AbstractContextManager[Archive]:
+    """An archive that is looked at, and not read: within ``looking``, the same for all that look at it."""
+    kept = _KEPT.get()
+    if kept is None:
+        return Archive(path)
+    if path not in kept:
+        kept[path] = Archive(path)
+    return nullcontext(kept[path])
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """While many formats look at a source: its files are listed once."""
+    kept: dict[Path, Archive] = {}
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        with ExitStack() as stack:
+            for archive in kept.values():
+                stack.enter_context(archive)
 
 
 class _Member(io.RawIOBase):

@@ -20,7 +20,7 @@ from ...core.media import PICTURES
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
 from ..base import Options, Part
-from .archive import Archive, Limits
+from .archive import Archive, Limits, look
 from .corners import CORNERS, straightened
 from .export import ExportData, place_images
 from .fidelity import Fidelity, Loss
@@ -111,14 +111,14 @@ class FileFormat(ABC):
     def recognises(self, source: Path) -> bool:
         """Whether ``detect`` knows it; never raises."""
         try:
-            with Archive(source) as archive:
+            with look(source) as archive:
                 return self.detect(archive) is not None
         except (InvalidSource, OSError, ValueError):
             return False
 
     def reason(self, source: Path) -> str | None:
         """What ``detect`` says of it."""
-        with Archive(source) as archive:
+        with look(source) as archive:
             return self.detect(archive)
 
     def open(self, source: Path, options: Options, context: Context | None = None) -> LabelSource:
