@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task, Terms
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.arrays import as_mask
+from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
@@ -27,6 +28,7 @@ from .upload import TaskPart, UploadedPart, upload_part
 from .vocabulary import Vocabulary
 
 Json = dict[str, Any]
+_VIDEO = re.compile(VIDEO, re.IGNORECASE)
 _PLAIN = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _TYPES = {
     "classification", "classifications", "detections", "instances", "polygons", "polylines", "keypoints", "skeletons",
@@ -218,9 +220,26 @@ class CvatBackend(AnnotationBackend):
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
-        """The names that files got when they were sent; runs of earlier versions did not record them."""
+        """The names that files got when they were sent (runs of earlier versions did not record them), and those of the frames of
+        tasks of images, which "CVAT for video" has instead. A frame of two tasks is nobody's.
+        """
         tasks = receipt.state["tasks"]
-        return {name: sample for t in tasks for name, sample in zip(t.get("names", ()), t["samples"], strict=False)}
+        names = {name: sample for t in tasks for name, sample in zip(t.get("names", ()), t["samples"], strict=False)}
+        images = [t["samples"] for t in tasks if not _VIDEO.search((t.get("names") or [""])[0])]
+        if len(images) == 1:
+            names |= {f"frame_{frame:06d}": sample for frame, sample in enumerate(images[0])}
+        return names
+
+    @classmethod
+    def file_terms(cls, receipt: Receipt) -> Terms:
+        """The names of CVAT's labels for classes of several fields, and its properties that are attributes here."""
+        classes, attributes = dict[str, str](), dict[str, str]()
+        for t in receipt.state["tasks"]:
+            for entry in Vocabulary.from_dict(t["vocabulary"]).entries if "vocabulary" in t else ():
+                if entry.label is not None and entry.name != entry.label:
+                    classes[entry.name] = entry.label
+                attributes |= {key: name for name, key in entry.builtin.items() if key != name}
+        return Terms(classes, attributes)
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """The CVAT tasks and the project that an upload without a receipt has created."""

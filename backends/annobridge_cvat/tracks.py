@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import interpolate
+from annobridge.formats.common import interpolate
+
 from .vocabulary import Entry
 
 Json = dict[str, Any]

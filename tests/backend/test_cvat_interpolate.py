@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.generated import examples
 
-from annobridge_cvat.interpolate import Bools, VisibleFrames, needed_keyframes, visible_frames
+from annobridge.formats.common.interpolate import Bools, VisibleFrames, needed_keyframes, visible_frames
 
 BOX = [0.0, 0.0, 4.0, 2.0]
 LINEAR = {"rectangle": 4, "ellipse": 4, "cuboid": 16, "points": 2, "skeleton": 0}

@@ -270,7 +270,7 @@ class TestLosses:
         )
         assert label["kind"] == "mask"
         assert decode_rle(label["mask"]).sum() == 40 * 40 - 20 * 30
-        assert any("with holes are written as masks" in note for note in notes)
+        assert any("polygons have holes, which are painted" in note for note in notes)
 
     def test_a_polygon_of_two_parts_is_two_of_a_group(self, tmp_path: Path):
         apart = [[x + 0.45, y] for x, y in self.OUTER]
@@ -285,7 +285,7 @@ class TestLosses:
             {"kind": "keypoints", "points": [[[0.1, 0.1], [math.nan, math.nan], [0.3, 0.3]]], "visibility": [2, 0, 1]},
         )
         assert len(label["points"][0]) == 2
-        assert notes[0].startswith("1 keypoints have points that are missing")
+        assert notes[0] == "f: 1 labels have hidden or missing points, which are lost."
 
     def test_scores_and_classes_of_images(self, tmp_path: Path):
         labels, _ = self.written(

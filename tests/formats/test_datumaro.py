@@ -62,6 +62,32 @@ class TestLayouts:
         assert "split" not in samples[0]
         assert label["attributes"] == {"z_order": 2}
 
+    def test_an_export_of_cvat_without_images(self, tmp_path: Path) -> None:
+        """CVAT writes an empty point cloud for each image then."""
+        items = [{"id": "a", "annotations": [BOX], "attr": {"frame": 0}, "point_cloud": {"path": ""}}]
+        text = json.dumps({"info": {}, "categories": CATEGORIES, "items": items})
+        source = packed(files(tmp_path / "in", {"annotations/default.json": text}), tmp_path / "x.zip")
+        image(tmp_path / "images" / "a.jpg")
+        _, [label], found = read(DATUMARO, source, image_dir=tmp_path / "images")
+        assert label["bounding_box"] == WIDE
+        assert not found.skipped.num_rows
+
+    @pytest.mark.parametrize("cloud", [{"path": "a.pcd"}, {"path": ""}])
+    def test_point_clouds_are_left_out(self, tmp_path: Path, cloud: dict[str, str]) -> None:
+        solid = {
+            "id": 0,
+            "type": "cuboid_3d",
+            "label_id": 0,
+            "position": [0, 0, 0],
+            "rotation": [0, 0, 0],
+            "scale": [1, 1, 1],
+        }
+        items = [{"id": "a", "annotations": [solid], "point_cloud": cloud}]
+        text = json.dumps({"info": {}, "categories": CATEGORIES, "items": items})
+        _, labels, found = read(DATUMARO, files(tmp_path, {"annotations/default.json": text}))
+        assert labels == []
+        assert found.skipped["reason"].to_pylist() == ["it is a point cloud"]
+
     def test_subsets_are_splits(self, tmp_path: Path) -> None:
         for split in ("train", "val"):
             image(tmp_path / "images" / split / "a.jpg")

@@ -88,6 +88,18 @@ class TestReading:
             ("box", "car", "a.jpg"), ("classification", "day", "a.jpg"),
         ]  # fmt: skip
 
+    @pytest.mark.parametrize(("line", "expected"), [("a 1", "a 1.jpg"), ("a  1", "a.jpg"), ("a 1\nb", "a 1.jpg")])
+    def test_names_that_end_like_a_flag(self, tmp_path: Path, line: str, expected: str):
+        """Lists of actions and layouts have a number behind each name; CVAT's list of masks has names only."""
+        image(tmp_path / "JPEGImages" / expected)
+        source = files(tmp_path, {
+            f"Annotations/{Path(expected).stem}.xml": xml(box(10, 5, 40, 30), name=expected),
+            "ImageSets/Main/train.txt": f"{Path(expected).stem}\n", "ImageSets/Segmentation/train.txt": f"{line}\n",
+        })  # fmt: skip
+        samples, _, found = read(VOC, source)
+        assert [Path(row["filepath"]).name for row in samples] == [expected]
+        assert not [said for said in found.assumptions if "not found" in said and "a'" in said]
+
     def test_folders_of_splits(self, tmp_path: Path):
         for split in ("train", "val"):
             image(tmp_path / split / "images" / "a.jpg")

@@ -1,7 +1,17 @@
 """The protocol of a backend, how backends are found, and an HTTP client for them."""
 
 from .address import WebAddress
-from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Media, Receipt, Status, Task
+from .base import (
+    AnnotationBackend,
+    AnnotationBackendConfig,
+    Capabilities,
+    Download,
+    Media,
+    Receipt,
+    Status,
+    Task,
+    Terms,
+)
 
 __all__ = [
     "AnnotationBackend",
@@ -12,5 +22,6 @@ __all__ = [
     "Receipt",
     "Status",
     "Task",
+    "Terms",
     "WebAddress",
 ]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ..core.labels import REMOTE
 from ..core.media import Media as Media  # for those who write backends
 from ..core.schema import LabelSchema
+from ..core.terms import Terms as Terms  # for those who write backends
 from .pickling import refuse_pickling
 
 
@@ -224,6 +225,13 @@ class AnnotationBackend(ABC):
     def editor_url(self, receipt: Receipt) -> str | None:  # noqa: ARG002
         """The URL of the page where people work on this task, which exists; ``None`` if there is none."""
         return None
+
+    @classmethod
+    def file_terms(cls, receipt: Receipt) -> Terms:  # noqa: ARG003
+        """The words that the labels of a task have in the tool, where they are not their own. Archives that the tool exports have
+        these. Asks nobody.
+        """
+        return Terms({}, {})
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:  # noqa: ARG003

@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 
 from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
+from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences
 from ..core.similarity import Floats
+from ..core.terms import Terms
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..formats.common.answer import ANSWER, labels_of
 from ..formats.common.file_format import FileFormat
-from ..formats.common.images import KNOWN
+from ..formats.common.path_lookup import KNOWN
 from ..settings import config
 from ..store.by_task import ByTask
 from ..store.run import Run
@@ -68,6 +70,7 @@ class FileAnswer:
         known = stores.samples.rows(self._tasks.all_sample_ids, KNOWN)
         self._known = known.filter(known["sample_id"].is_valid()).combine_chunks()
         self._aliases = _aliases(self._known, stores, run)
+        self._terms = _terms(stores, run)
         self.name = self._path.name
         self._read()
 
@@ -80,7 +83,9 @@ class FileAnswer:
                 "give the export of this run, with the names that the images were sent with."
             )
         self._seen = self._format.fidelity.seen()
-        self._labels = self._tasks.by_sample(ANSWER, labels_of(source, self._seen))
+        self._labels = self._tasks.by_sample(
+            ANSWER, labels_of(source, self._seen, Expected(self._run.schema), self._terms)
+        )
         self._source_notes = [*source.assumptions, *source.notes]
         self._completed: dict[str, Completed] = {}
 
@@ -168,6 +173,20 @@ def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
     at = index_of(pa.array(names.values(), pa.string()), known["sample_id"])
     rows = known.take(at).combine_chunks()
     return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid())
+
+
+def _terms(stores: Stores, run: Run) -> Terms:
+    """What the words of the tool are here."""
+    classes, names = dict[str, str](), dict[str, str]()
+    try:
+        backend = config.backend_class(run.backend)
+    except (ConfigError, InvalidOption):  # it is not installed here
+        return Terms(classes, names)
+    for task, state in stores.runs.receipts(run).items():
+        found = backend.file_terms(Receipt(task, state))
+        classes |= found.classes
+        names |= found.attributes
+    return Terms(classes, names)
 
 
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:

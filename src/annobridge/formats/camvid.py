@@ -88,7 +88,9 @@ class CamvidFormat(FileFormat):
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         painter = Painter(data)
         palette = painter.palette
-        (data.folder / "label_colors.txt").write_text(colours_text(palette), "utf-8")
+        # Without the background, which CVAT would take for a class of the task.
+        listed = Palette(palette.names[1:], palette.colours[1:])
+        (data.folder / "label_colors.txt").write_text(colours_text(listed), "utf-8")
         lines: dict[str, list[str]] = {split or "default": [] for split in data.splits}
         for part in data.parts():
             for _, item, labels in part.by_item():

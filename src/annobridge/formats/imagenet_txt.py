@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import ClassVar
@@ -78,7 +79,8 @@ class ImagenetTxtFormat(FileFormat):
             for _, item, labels in part.by_item():
                 kept = labels.filter(pc.equal(labels["kind"], "classification"))["label"].to_pylist()
                 name = str(item["name"])
-                spoken = f'"{name}"' if " " in name else name
+                stem, suffix = os.path.splitext(name)
+                spoken = f'"{stem}"{suffix}' if " " in name else name  # CVAT takes no suffix in quotes
                 lines[str(item["split"] or _DEFAULT)].append(
                     " ".join([spoken, *dict.fromkeys(str(numbers[label]) for label in kept if label is not None)])
                 )

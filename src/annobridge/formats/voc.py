@@ -22,6 +22,7 @@ from .common.palette import fits_labelmap
 from .common.report import ReadReport
 from .common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
 from .common.xml import Element, document, text
+from .common.xml_text import is_xml
 from .segmentation_mask import PAINTED, MaskOptions
 from .voc_write import write
 
@@ -53,7 +54,7 @@ class VocFormat(FileFormat):
         kinds={"box": KEPT, "classification": KEPT, "mask": KEPT, "segmentation": "written as masks",
                **{kind: fate for kind, fate in PAINTED.items() if kind != "box"}},
         attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True, decimals=6,
-        overlaps=False, attribute_types=frozenset({"bool", "int", "float", "str"}),
+        overlaps=False, xml=True, attribute_types=frozenset({"bool", "int", "float", "str"}),
         only=dict.fromkeys(("attributes", "confidence", "tracks"), ("box",)),
         notes=(
             "A pixel is of one label: the one with the highest z_order.",
@@ -105,7 +106,9 @@ class VocFormat(FileFormat):
             )
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
-        data.refuse_classes(fits_labelmap, "in a line of labelmap.txt")
+        data.refuse_classes(lambda name: fits_labelmap(name) and is_xml(name), "in XML and a line of labelmap.txt")
+        if data.kinds["classification"]:
+            data.refuse_classes(lambda name: "/" not in name and name[0] != ".", "in the name of a file")
         voc_write.flat_names(data)
 
     def image_folder(self, split: str | None) -> str:

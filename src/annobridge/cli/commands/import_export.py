@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,13 +81,25 @@ def export(
     format: Annotated[str, typer.Option("--format", "-f", help="folder, coco, yolo, cvat, fiftyone, …")],  # noqa: A002 - as above
     dataset: DatasetOption = None,
     dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Write nothing if the format cannot hold all labels as they are.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what the format would lose, and write nothing.")
+    ] = False,
     option: FormatOptions = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset in another tool's format."""
-    from ...io.export_dataset import export_dataset
+    from ...io.export_dataset import export_dataset, export_losses
 
-    given = ({"dialect": dialect} if dialect is not None else {}) | parse_options(option)
+    named: dict[str, Any] = {"dialect": dialect, "strict": strict or None}
+    given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
+    if dry_run:
+        losses = export_losses(open_dataset(dataset), format, **given)
+        data = {"format": format, "losses": [asdict(loss) for loss in losses], "notes": list(map(str, losses))}
+        show.emit(_with_notes(data), as_json, _would_lose)
+        return
     report = export_dataset(open_dataset(dataset), folder, format, **given)
     show.emit(_with_notes(report.to_dict()), as_json, _exported)
 
@@ -99,6 +112,14 @@ def _with_notes(data: dict[str, Any]) -> dict[str, Any]:
 def _exported(data: dict[str, Any]) -> Iterator[Any]:
     yield f"Wrote {show.plural(data['samples'], 'sample')} and {show.plural(data['labels'], 'label')} to {data['folder']}."
     yield from (f"Note: {note}" for note in data["notes"])
+
+
+def _would_lose(data: dict[str, Any]) -> Iterator[Any]:
+    if not data["losses"]:
+        yield f"An export as {data['format']} would lose nothing."
+        return
+    yield f"An export as {data['format']} would change or lose:"
+    yield from (f"- {note}" for note in data["notes"])
 
 
 def attach(

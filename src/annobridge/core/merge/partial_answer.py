@@ -15,21 +15,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, similarity
-from ..arrays import Bools, as_array, as_mask, index_of, is_rotated, list_array, replace_values, set_columns
+from ..arrays import Bools, as_array, as_mask, choose, index_of, is_rotated, list_array, replace_values, set_columns
 from ..flat_points import FlatPoints
 from ..labels import KIND_TYPES, REMOTE
 from ..schema import LabelSchema
 from ..similarity import Floats
 from .assignment import BY_ID, BY_PLACE, Assignment, assign
+from .covered import uncover
 from .diff import take_or_null
+from .file_fit import Expected
 from .file_ids import new_ids
 from .file_values import merged_values
 from .seen import PARTS, Seen
+from .track_numbers import numbers_as_sent
 
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
 _GROUP = "group"  # the attribute of labels that are one object
 _LISTED = 20
+_FITTED = ("segmentation", "skeleton", "keypoints")  # kinds that labels of other kinds of the file become
 
 
 @dataclass
@@ -57,6 +61,11 @@ def sentences(counts: Counter[str], ambiguous: list[str]) -> Iterable[str]:
         yield (
             f"The shapes of {counts['rough']:,} labels were changed, but the file holds them only roughly; they stay as they are."
         )
+    if counts["unheld"]:
+        yield (
+            f"{counts['unheld']:,} labels of the file are new, or were changed beyond recognition, but it holds labels of their "
+            "classes only roughly; they are left out."
+        )
     if counts["pieces"]:
         yield f"{counts['pieces']:,} labels are parts of labels that were sent, which the file holds only part by part."
     if ambiguous:
@@ -81,19 +90,24 @@ def complete(
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
     """
-    classless = base if seen.only_class is None else set_columns(base, label=seen.only_class)
-    found = assign(classless, theirs, (base_sizes, sizes))
+    classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
+    found = assign(classed, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
-    _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
-    pieces = _pieces(base, theirs, found, cannot) | _around_points(theirs, found, schema)
+    _assign_rough(classed, theirs, found, cannot, (base_sizes, sizes))
+    if not seen.overlaps:
+        theirs, hidden = uncover(base, theirs, found)
+        cannot |= hidden
+    unheld = _unheld(base, theirs, found, cannot, seen, Expected(schema))
+    pieces = unheld | _pieces(classed, theirs, found, cannot) | _around_points(theirs, found, schema)
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 
+    theirs = set_columns(theirs, index=numbers_as_sent(base, theirs, found.rows))
     known = found.rows >= 0
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]
     sent = take_or_null(base, found.rows).combine_chunks()
-    labels = merged_values(theirs, sent, known, rough, seen, schema, sizes)
+    labels = merged_values(_without_short_tracks(theirs, sent), sent, known, rough, seen, schema, sizes)
     labels = set_columns(
         labels,
         remote_id=replace_values(
@@ -105,7 +119,8 @@ def complete(
     kept = base.filter(pa.array(missing & cannot))
     counts = Counter({
         "id": int((found.how == BY_ID).sum()), "place and class": int((found.how == BY_PLACE).sum()),
-        "new": int((~known).sum()), "absent": int((missing & ~cannot).sum()), "pieces": int(pieces.sum()),
+        "new": int((~known).sum()), "absent": int((missing & ~cannot).sum()), "pieces": int((pieces & ~unheld).sum()),
+        "unheld": int(unheld.sum()),
         "rough": _count_different(sent, theirs, rough),
     })  # fmt: skip
     counts.update(f"{_KEPT}{KIND_TYPES.get(kind, kind)}" for kind in kept["kind"].to_pylist())
@@ -127,7 +142,7 @@ def _cannot_hold(base: pa.Table, seen: Seen, matched: Bools) -> Bools:
     turned = is_rotated(base["rotation"])
     for kind in pc.unique(base["kind"]).to_pylist():
         of_kind = as_mask(pc.equal(base["kind"], kind))
-        if not seen.holds(kind):
+        if not seen.holds(kind) and not (kind in _FITTED and kind in seen.found):
             cannot |= of_kind
         if (kind, "rotation") not in seen.columns:
             cannot |= of_kind & turned
@@ -150,6 +165,40 @@ def _assign_rough(
         more = assign(sides[0], sides[1], (sizes[0][left], sizes[1][rest]) if is_turned else None)
         at = np.flatnonzero(more.rows >= 0)
         found.rows[rest[at]], found.how[rest[at]] = left[more.rows[at]], BY_PLACE
+
+
+def _unheld(
+    base: pa.Table, theirs: pa.Table, found: Assignment, cannot: Bools, seen: Seen, expected: Expected
+) -> Bools:
+    """New labels that are not what a person made: of classes that the format writes as other kinds only, of the background, and
+    of classes whose labels it joins, where one of them was sent.
+    """
+    new = found.rows < 0
+    kinds = seen.kinds | {"segmentation"} if "mask" in seen.kinds else seen.kinds
+    rough = expected.of_kinds_outside(theirs, kinds)
+    if not seen.overlaps:  # a format of pixels, in which shapes that it holds can be masks as well, as turned boxes
+        is_mask = as_mask(pc.equal(theirs["kind"], "mask"))
+        rough |= expected.of_nothing(theirs) | (is_mask & expected.of_kinds_outside(theirs, frozenset({"mask"})))
+    rough &= ~expected.where(theirs) & (seen.only_class is None)
+    left = base.filter(pa.array(cannot & ~_matched(base, found)))
+    keys = [_class_on_image(side) for side in (theirs, left)]
+    is_joined = ~as_mask(pc.is_in(theirs["kind"], value_set=pa.array(sorted(kinds), pa.string())))
+    return new & (rough | (is_joined & as_mask(pc.is_in(keys[0], value_set=keys[1]))))
+
+
+def _without_short_tracks(theirs: pa.Table, sent: pa.Table) -> pa.Table:
+    """Labels of images, where a track of one label is none if none was sent: formats of tracks make each shape one."""
+    index = as_array(theirs["index"])
+    counts = pc.value_counts(index.drop_null())
+    single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    shape = as_mask(pc.is_in(index, value_set=single)) & as_mask(theirs["frame_number"].is_null())
+    shape &= as_mask(index.is_valid()) & as_mask(sent["index"].is_null())
+    return set_columns(theirs, index=choose(shape, pa.nulls(len(index), index.type), index)) if shape.any() else theirs
+
+
+def _class_on_image(labels: pa.Table) -> pa.Array:
+    columns = [as_array(labels[name]).cast(pa.string()) for name in ("sample_id", "frame_number", "kind", "label")]
+    return pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), "\0")
 
 
 def _pieces(base: pa.Table, theirs: pa.Table, found: Assignment, cannot: Bools) -> Bools:

@@ -23,6 +23,8 @@ class Seen:
         holes: whether it writes holes.
         default_confidence: what it writes for labels without a confidence; None: nothing.
         only_class: the class that all labels have in it, of formats without classes.
+        overlaps: whether masks keep pixels that other labels cover.
+        is_empty: whether no labels were in it so far.
         found: the kinds of labels that are in the file.
         columns: (kind, column) for columns that any label of the kind has; or (kind, "parts"), (kind, "hidden").
         attributes: (kind, name) for attributes that any label of the kind has.
@@ -32,12 +34,17 @@ class Seen:
     holes: bool
     default_confidence: float | None = None
     only_class: str | None = None
+    overlaps: bool = True
+    is_empty: bool = True
     found: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     attributes: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, labels: pa.Table) -> None:
-        """Look at labels of the file."""
+    def add(self, labels: pa.Table, where: Bools | None = None) -> None:
+        """Look at labels of the file, or at some of them."""
+        self.is_empty &= not labels.num_rows
+        if where is not None:
+            labels = labels.filter(pa.array(where))
         for kind in pc.unique(labels["kind"]).to_pylist():
             rows = labels.filter(pc.equal(labels["kind"], kind))
             self.found.add(kind)
@@ -54,8 +61,8 @@ class Seen:
             self.attributes |= {(kind, name) for name in attributes.names(rows["attributes"])}
 
     def holds(self, kind: str) -> bool:
-        """Whether labels of a kind would be in the file. In a file without labels, all that the format writes would be."""
-        return kind in self.kinds and (kind in self.found or not self.found)
+        """Whether labels of a kind would be in the file as they are; in a file without labels, all that the format writes."""
+        return kind in self.kinds and (kind in self.found or self.is_empty)
 
     def silent(self, kinds: pa.ChunkedArray, column: str) -> Bools:
         """Which labels are of a kind of which no label in the file has a column."""

@@ -36,7 +36,12 @@ class Attributes:
         self._lists: list[list[dict[str, str]] | None] = []
         self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._rows = rows
-        if extras or any(map(_CROWD, rows)) or any(map(_SCORE, rows)) or {*map(id, map(_GIVEN, rows))} - {id(NOTHING)}:
+        if (
+            extras
+            or any(map(_CROWD, rows))
+            or [*map(_SCORE, rows)].count(None) < len(rows)
+            or {*map(id, map(_GIVEN, rows))} - {id(NOTHING)}
+        ):
             self._code = np.fromiter((self._code_of(row, ()) for row in rows), np.int64, len(rows))
         else:  # as in most files of boxes
             self._code = np.zeros(len(rows), np.int64)

@@ -125,7 +125,7 @@ class Annotations:
                 continue
             try:
                 yield self.of_one(record)
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 self._report.skip(place, f"it is not as COCO has it: {_path(error)}")
 
     def of_one(self, record: dict[str, Any]) -> Annotation:
@@ -134,7 +134,7 @@ class Annotations:
         while True:
             try:
                 return _decoder(self.extras).decode(text)[0]
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 if not self._add_extra(error):
                     raise
 
@@ -150,7 +150,7 @@ def decode(chunk: Chunk, decoder: msgspec.json.Decoder[list[Any]], what: str, re
         record = load(text, chunk.where, line)
         try:
             found += decoder.decode(json.dumps([record]).encode())
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             report.skip(f"{chunk.where} {what} {record.get('id', number)}", f"it is not as COCO has it: {_path(error)}")
     return found
 

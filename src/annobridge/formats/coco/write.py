@@ -32,7 +32,7 @@ class Writer:
         self._data, self._skeletons = data, skeletons
         self._categories = {name: number for number, name in enumerate(data.classes, 1)}
         self._names: dict[str, Sequence[str]] = {name: tuple(s["labels"]) for name, s in skeletons.items()}
-        self._next: dict[Key, int] = defaultdict(lambda: 1)  # the id of the next annotation of each file
+        self._next: dict[str | None, int] = defaultdict(lambda: 1)  # the id of the next annotation, by split
 
     def write(self) -> None:
         """Write the files; annotations are written part by part."""
@@ -74,18 +74,19 @@ class Writer:
             by_task[task] += shapes
         if KEYPOINTS in by_task:
             by_task[INSTANCES] = _joined(by_task[KEYPOINTS], by_task[INSTANCES])
-        for task in (INSTANCES, KEYPOINTS, LABELS):
-            lists: dict[str | None, list[Record]] = defaultdict(list)
-            for shape in sorted(by_task[task], key=lambda shape: shape.item):
-                split = splits[shape.item]
-                if task != LABELS and shape.record.bbox is msgspec.UNSET:
-                    self._data.lose(NOTHING, 1)
-                    continue
-                shape.record.id = self._next[split, task]
-                self._next[split, task] += 1
-                lists[split].append(shape.record)
-            for split, records in lists.items():
-                files[split, task].add(records)
+        pairs = [(task, shape) for task in (INSTANCES, KEYPOINTS, LABELS) for shape in by_task[task]]
+        pairs.sort(key=lambda pair: pair[1].item)  # so that ids do not depend on how the samples are cut into parts
+        lists: dict[Key, list[Record]] = defaultdict(list)
+        for task, shape in pairs:
+            split = splits[shape.item]
+            if task != LABELS and shape.record.bbox is msgspec.UNSET:
+                self._data.lose(NOTHING, 1)
+                continue
+            shape.record.id = self._next[split]
+            self._next[split] += 1
+            lists[split, task].append(shape.record)
+        for key, records in lists.items():
+            files[key].add(records)
 
     def _category_list(self, task: str) -> list[dict[str, Any]]:
         categories: list[dict[str, Any]] = []

@@ -29,6 +29,7 @@ _UNPACKING = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError,
 )  # fmt: skip
 _SMALL = 1 << 20  # bytes of a member that may have any ratio
+_SAID = 200  # characters of a message of zipfile, which may quote what it read
 _GIB = 1 << 30
 
 
@@ -245,6 +246,8 @@ class _Member(io.RawIOBase):
         self._left -= len(piece)
         if self._left < 0:
             raise InvalidSource(f"{self._where} is larger than its entry in the archive says; the archive is damaged.")
+        if not piece and len(buffer) and self._left > 0:
+            raise InvalidSource(f"{self._where} is smaller than its entry in the archive says; the archive is damaged.")
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -264,7 +267,9 @@ class _Translated:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, _UNPACKING):
-            raise InvalidSource(f"{self._where} cannot be unpacked ({error}); the archive is damaged.") from error
+            raise InvalidSource(
+                f"{self._where} cannot be unpacked ({str(error)[:_SAID]}); the archive is damaged."
+            ) from error
 
 
 def is_safe_name(name: str) -> bool:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, is_rotated
+from ...core import attributes
+from ...core.arrays import as_array, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
-from ...exceptions import InvalidMedia, Unsupported
+from ...exceptions import Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, SPLITS, WITH_POINTS, Fidelity, Loss
+from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
+from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
-_IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit"})
+_IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit", "img1"})
 _OF_SPLIT = ("{}", "WIDER_{}", "bounding_box_{}")  # folders of a split
-_SAMPLES = ("sample_id", "filepath", "width", "height", "split", "media_type")
+_SAMPLES = {
+    "sample_id": pa.string(), "filepath": pa.string(), "width": pa.int32(), "height": pa.int32(), "split": pa.string(),
+    "media_type": pa.string(), "frames": pa.int32(), "fps": pa.float64(),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +51,65 @@ class ExportPart:
             yield self.first + at, item, self.labels.slice(start, end - start)
 
 
-class ExportData:
-    """The samples and labels of an export. They wait in temporary files, since class numbers and names need all of them."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A part on disk: its first item, how many it has, and the numbers of its tables."""
 
-    def __init__(self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = ()) -> None:
+    first: int
+    count: int
+    samples: int
+    labels: int
+
+
+class ExportData:
+    """The samples and labels of an export. They wait in temporary files, since class numbers and names need all of them.
+
+    An item is an image, or a frame of a video that has labels: its ``video`` is the name of the video, its ``frame`` is counted
+    from 0. ``videos`` are the videos themselves (``frames.VIDEOS``). ``has_frames`` says whether the format can hold them, and
+    ``title`` is its name for the error that says that it cannot.
+    """
+
+    def __init__(
+        self, parts: Iterable[Part], folder: Path, unit: str, classes: Sequence[str] = (), has_frames: bool = False,
+        title: str = "this format",
+    ) -> None:  # fmt: skip
         self.folder, self._unit = folder, unit
         self.notes = list[str]()  # what was changed, or should be known
         self._lost: Counter[tuple[str, str]] = Counter()
-        self._tables, self._numbers = (
-            Tables(),
-            list[tuple[int, int, int]](),
-        )  # first item, number of samples and of labels
+        self._tables, self._parts = Tables(), list[_Kept]()
         self._media: list[media.Media | None] = []
         found: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.rotated = False  # whether a box or an ellipse is turned
-        samples = []
-        count = 0
+        samples, owners, numbers = list[pa.Table](), list[np.ndarray](), list[np.ndarray]()
+        count = rows_before = whole = 0
         for part in parts:
             rows = _samples(part.samples)
+            if not has_frames and is_video(rows).any():
+                raise Unsupported("", [f"Videos cannot be written as {title}, which has no frames; leave them out of the view, or "
+                                       "choose a format of tracks, as 'cvat', 'mot' or 'mots'."])  # fmt: skip
+            labels = of_frames(rows, part.labels)
+            whole += part.labels.num_rows - labels.num_rows
+            self._count_classes(labels, found)
+            owner, frames = frame_items(rows, labels)
             samples.append(rows)
-            found.update(
-                {v["values"]: v["counts"] for v in pc.value_counts(part.labels["label"]).to_pylist() if v["values"]}
-            )
-            self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(part.labels["kind"]).to_pylist()})
-            self.rotated = self.rotated or bool(is_rotated(part.labels["rotation"]).any())
+            owners.append(owner + rows_before)
+            numbers.append(frames)
             self._media.append(media.embedded(part))
-            self._numbers.append((count, self._tables.add(rows), self._tables.add(part.labels)))
-            count += rows.num_rows
-        all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
-        if "video" in all_samples["media_type"].to_pylist():
-            raise Unsupported("", ["Videos cannot be exported as label files of images; leave them out of the view."])
+            self._parts.append(_Kept(count, len(owner), self._tables.add(rows), self._tables.add(labels)))
+            count, rows_before = count + len(owner), rows_before + rows.num_rows
         self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
-        self.items = _items(all_samples)
+        all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
+        self.items, self.videos = _items(all_samples, np.concatenate([*owners, []]), np.concatenate([*numbers, []]))
+        self.given_names = as_array(self.items["name"])  # before a format renames its items
         _require_safe(self.items)
+        _require_safe(self.videos)
+        self.lose("labels are of whole videos, and are left out", whole)
+
+    def _count_classes(self, labels: pa.Table, found: Counter[str]) -> None:
+        found.update({v["values"]: v["counts"] for v in pc.value_counts(labels["label"]).to_pylist() if v["values"]})
+        self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(labels["kind"]).to_pylist()})
+        self.rotated = self.rotated or bool(is_rotated(labels["rotation"]).any())
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +173,7 @@ class ExportData:
         counts: Counter[tuple[str, str]] = Counter()
         by_kind: dict[str, Counter[str]] = {}
         with_labels = more_classes = 0
+        points, types = Counter[tuple[str, int]](), Counter[tuple[str, str, str]]()
         for labels in self.label_tables():
             if not labels.num_rows:
                 continue
@@ -155,6 +185,10 @@ class ExportData:
             with_labels += len(pc.unique(written["sample_id"]))
             for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
                 by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
+            if fidelity.same_points:
+                points.update(_counts_of_points(written))
+            if fidelity.one_type:
+                types.update(_types_of_attributes(written))
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
         found = [Loss(field, what, count) for (field, what), count in counts.items() if count]
@@ -163,6 +197,12 @@ class ExportData:
             if len(fields) > 1:
                 what = f"{KIND_TYPES.get(kind, kind)} {FIELDS}"
                 found.append(Loss(", ".join(sorted(fields)), what, fields.total()))
+        most = max((count for _, count in points), default=0)
+        fewer: Counter[str] = Counter()
+        for (field, count), labels_of in points.items():
+            fewer[field] += labels_of * (count < most)
+        found += [Loss(field, PADDED, count) for field, count in fewer.items() if count]
+        found += [Loss("", text_values(name), count) for name, count in _mixed(types).items()]
         of_images = {
             EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
             SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
@@ -172,76 +212,86 @@ class ExportData:
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
-        for _, _, number in self._numbers:
-            yield self._tables.get(number)
+        for kept in self._parts:
+            yield self._tables.get(kept.labels)
 
     def parts(self) -> Iterator[ExportPart]:
         """The parts, one in memory at a time."""
-        for first, samples_number, labels_number in self._numbers:
-            samples, labels = self._tables.get(samples_number), self._tables.get(labels_number)
-            items = self.items.slice(first, samples.num_rows)
-            at = pc.index_in(labels["sample_id"], value_set=as_array(samples["sample_id"]))
-            numbers = as_array(at).cast(pa.int32())
-            labels = labels.append_column("item", pc.add(numbers, pa.scalar(first, pa.int32())))
+        for kept in self._parts:
+            samples, labels = self._tables.get(kept.samples), self._tables.get(kept.labels)
+            items = self.items.slice(kept.first, kept.count)
+            numbers = FrameKeys(samples, labels).items()
+            labels = labels.append_column("item", pa.array(numbers + kept.first, pa.int32()))
             order = pc.sort_indices(labels, [("item", "ascending")])
             labels = labels.take(order).combine_chunks()
             if self._unit == PIXELS and labels.num_rows:
-                local = pc.subtract(labels["item"], first).to_numpy()
-                labels = to_pixels(labels, image_sizes(items)[local])
-            yield ExportPart(first, items, labels)
+                labels = to_pixels(labels, image_sizes(items)[labels["item"].to_numpy() - kept.first])
+            yield ExportPart(kept.first, items, labels)
 
-    def media_of(self) -> Iterator[tuple[int, pa.Table, media.Media]]:
-        """The samples of each part and what opens their media, with the number of the first item."""
-        for (first, number, _), inside in zip(self._numbers, self._media, strict=True):
-            samples = self._tables.get(number)
-            yield first, samples, media.of(samples, inside)
+    def media_of(self) -> Iterator[tuple[list[dict[str, Any]], pa.Table, media.Media]]:
+        """The samples of each part, what opens their media, and what each of them is in the export: an item, or a video."""
+        videos = {row["sample_id"]: row for row in self.videos.to_pylist()}
+        for kept, inside in zip(self._parts, self._media, strict=True):
+            samples = self._tables.get(kept.samples)
+            images = (row for row in self.items.slice(kept.first, kept.count).to_pylist() if row["video"] is None)
+            rows = [videos.get(sample_id) or next(images) for sample_id in samples["sample_id"].to_pylist()]
+            yield rows, samples, media.of(samples, inside)
 
 
-def place_images(data: ExportData, folder_of: Callable[[str | None], str], how: bool | str) -> None:
-    """Copy or link the images into the export; with ``False``, nothing."""
-    if how is False:
-        return
-    for first, samples, files in data.media_of():
-        rows = data.items.slice(first, samples.num_rows).to_pylist()
-        for item, sample_id, place in zip(
-            rows, samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True
-        ):
-            target = data.folder / folder_of(item["split"]) / item["name"]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path = files.path(sample_id)
-            if how == "link" and path is not None:
-                if not path.is_file():
-                    raise InvalidMedia(
-                        f"{str(path)!r} of sample {sample_id!r} does not exist; leave it out of the view."
-                    )
-                os.symlink(path.absolute(), target)
-            elif path is not None and path.is_file():
-                shutil.copyfile(path, target)
-            else:
-                with target.open("wb") as copy:
-                    for piece in media.read_chunks(files, sample_id, place or "", "leave it out of the view"):
-                        copy.write(piece)
+def _counts_of_points(labels: pa.Table) -> Counter[tuple[str, int]]:
+    """Field and number of points of keypoints and skeletons → how many labels."""
+    rows = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))
+    counts = list_lengths(as_array(rows["points"]).flatten()).tolist()
+    return Counter(zip(rows["field"].to_pylist(), counts, strict=True))
+
+
+def _types_of_attributes(labels: pa.Table) -> Counter[tuple[str, str, str]]:
+    """Class, attribute and type → how many values."""
+    rows, flat = attributes.flattened(labels["attributes"])
+    table = pa.table({
+        "label": as_array(labels["label"]).take(pa.array(rows)), "name": flat.field("name"), "type": flat.field("type"),
+    })  # fmt: skip
+    found = table.group_by(["label", "name", "type"]).aggregate([([], "count_all")])
+    return Counter({(r["label"] or "", r["name"], r["type"]): r["count_all"] for r in found.to_pylist()})
+
+
+def _mixed(types: Counter[tuple[str, str, str]]) -> Counter[str]:
+    """Attribute → how many values are neither text nor of the type that all values of their class have."""
+    forms: dict[tuple[str, str], set[str]] = {}
+    for label, name, type_ in types:
+        forms.setdefault((label, name), set()).add("number" if type_ in ("int", "float") else type_)
+    found: Counter[str] = Counter()
+    for (label, name, type_), count in types.items():
+        if len(forms[label, name]) > 1 and type_ in ("bool", "int", "float"):
+            found[name] += count
+    return found
 
 
 def _samples(rows: pa.Table) -> pa.Table:
     columns = {}
-    for name in _SAMPLES:
-        type_ = pa.int32() if name in ("width", "height") else pa.string()
+    for name, type_ in _SAMPLES.items():
         columns[name] = rows[name].cast(type_) if name in rows.column_names else pa.nulls(rows.num_rows, type_)
     return pa.table(columns)
 
 
-def _items(samples: pa.Table) -> pa.Table:
-    """The items of an export: names are the paths below the folder that all files have in common, and are unique."""
+def _items(samples: pa.Table, owners: np.ndarray, frames: np.ndarray) -> tuple[pa.Table, pa.Table]:
+    """The items of an export, given the sample of each and its frame from 1 (0 for images), and its videos. The names of images
+    and videos are the paths below the folder that all files have in common, and are unique.
+    """
     paths = [
         _plain(path or sample_id)
         for path, sample_id in zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
     ]
-    splits = samples["split"].to_pylist()
-    names = _names(paths, splits)
-    columns = {"name": pa.array(names, pa.string()), **{n: samples[n] for n in ("split", "width", "height")}}
-    arrays = [as_array(columns[f.name]) if f.name in columns else pa.nulls(len(names), f.type) for f in ITEMS]
-    return pa.Table.from_arrays(arrays, schema=ITEMS)
+    names = pa.array(_names(paths, samples["split"].to_pylist()), pa.string())
+    rows = samples.append_column("name", names)
+    videos = video_rows(rows)
+    if not videos.num_rows:
+        arrays = [
+            as_array(rows[f.name]) if f.name in rows.column_names else pa.nulls(len(names), f.type) for f in ITEMS
+        ]
+        return pa.Table.from_arrays(arrays, schema=ITEMS), videos
+    rows = rows.take(pa.array(owners.astype(np.int64)))
+    return frames_of(rows, frames.astype(np.int64)), videos
 
 
 def _require_safe(items: pa.Table) -> None:
@@ -292,6 +342,10 @@ def is_line(name: str) -> bool:
 def image_sizes(items: pa.Table) -> np.ndarray:
     """Width and height of each item. Raises ``Unsupported`` if one is not known."""
     if missing := items["width"].null_count:
+        if items["video"].null_count < items.num_rows:
+            raise Unsupported(
+                "", ["The sizes of some videos are not known; set the width and height of these samples."]
+            )
         raise Unsupported(
             "", [f"The sizes of {missing:,} images are not known; doctor(repair=True) of the dataset reads them."]
         )

@@ -14,6 +14,7 @@ from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
 from ...core.merge.seen import Seen
 from .paint import has_holes
+from .skeletons import POINT_NAMES
 
 KEPT = "kept"  # a kind that is written as it is
 WITH_POINTS = ("keypoints", "skeleton")
@@ -24,6 +25,7 @@ TRACKS = "track indexes are lost"
 TAGS = "labels have tags, which are lost"
 VISIBILITIES = "labels have hidden or missing points, which are lost"
 CLOSED = "polylines are closed, and will be open"
+PADDED = "labels have fewer points than others, and get missing ones"
 PARTS = "labels of several parts become several labels"
 COVERED = "labels lie below others, and lose the pixels that these cover"
 EMPTY = "images without labels are left out"
@@ -47,6 +49,11 @@ def further(kind: str) -> str:
 def lost_classes(name: str) -> str:
     """What is said of classes in a format whose labels all have one."""
     return f"classes other than {name!r} are lost"
+
+
+def stripped_values(name: str) -> str:
+    """What is said of an attribute whose values lose characters."""
+    return f"values of the attribute {name!r} have characters that XML cannot hold, and lose them"
 
 
 def text_values(name: str) -> str:
@@ -84,17 +91,24 @@ class Fidelity:
     kinds: Mapping[str, str]
     attributes: frozenset[str] | None = frozenset()  # the names that are kept; None: all
     attribute_types: frozenset[str] | None = None  # the types that are kept, others become text; None: all
+    one_type: bool = (
+        False  # an attribute of a class has one type, a flag, a number or text; values of several become text
+    )
+    xml: bool = False  # texts lose the characters that XML cannot hold
     defaults: Mapping[str, object] = field(
         default_factory=dict
-    )  # attributes that labels without them are read back with
+    )  # attributes that labels without them are read back with; a tuple of values: with one of these
     rotation: bool = False  # of boxes and ellipses
     confidence: bool = False
     default_confidence: float | None = None  # that labels without one are read back with
     tracks: bool = False  # ``index``
+    tracks_numbered: bool = False  # labels of no track are read back with a number of their own
     ids: bool = False  # ``label_id``
     tags: bool = False
     groups_renumbered: bool = False  # the attribute ``group`` ties the same labels together, but may have other numbers
     visibility: bool = False  # of keypoints
+    same_points: bool = False  # all keypoints have as many points, missing ones at the end
+    boxes_of_points: bool = False  # keypoints are read back with the box around them, and boxes with missing keypoints
     holes: bool = False  # parts of a polygon inside another part
     without_holes: str = "lost"  # what becomes of them, as it completes "holes, which are …"
     parts: bool = False  # several parts of one polygon or polyline
@@ -116,7 +130,7 @@ class Fidelity:
     def seen(self) -> Seen:
         """What a file in this format can say, before it is read."""
         kept = frozenset(kind for kind, fate in self.kinds.items() if fate == KEPT)
-        return Seen(kept, self.holes, self.default_confidence, self.only_class)
+        return Seen(kept, self.holes, self.default_confidence, self.only_class, self.overlaps)
 
     def written(self, labels: pa.Table) -> Seen:
         """What a file can say into which these labels (``LABELS``) were written."""
@@ -135,6 +149,10 @@ class Fidelity:
         """Whether labels of a kind keep something: a field of this class that is true or false, or an attribute."""
         if name in _FLAGS:
             return bool(getattr(self, name)) and kind in self.only.get(name, (kind,))
+        return self.keeps_attribute(name, kind)
+
+    def keeps_attribute(self, name: str, kind: str) -> bool:
+        """Whether labels of a kind keep an attribute, which may be called as a field of this class is."""
         if kind not in self.only.get("attributes", (kind,)) or kind not in self.only.get(name, (kind,)):
             return False
         return self.attributes is None or name in self.attributes
@@ -203,18 +221,24 @@ class Fidelity:
             yield CLOSED, int(as_mask(rows["closed"]).sum())
 
     def _lost_attributes(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
-        if self.attributes is None and self.attribute_types is None and not self.only:
+        if self.attributes is None and self.attribute_types is None and not self.only and not self.xml:
             return
         for name in sorted(attributes.names(rows["attributes"])):
             found = attributes.column(rows["attributes"], name)
-            if not self.keeps(name, kind):
+            if not self.keeps_attribute(name, kind):
                 yield lost_values(name), len(found) - found.null_count
-            elif self.attribute_types is not None:
-                types = pa.array(sorted(self.attribute_types))
-                is_text = pc.invert(pc.is_in(pc.struct_field(found, [1]), value_set=types))
-                yield text_values(name), int((as_mask(is_text) & as_mask(found.is_valid())).sum())
+                continue
+            types, values = pc.struct_field(found, [1]), pc.struct_field(found, [2])
+            if self.attribute_types is not None and name != POINT_NAMES:  # which have a place of their own
+                is_other = pc.invert(pc.is_in(types, value_set=pa.array(sorted(self.attribute_types))))
+                yield text_values(name), int((as_mask(is_other) & as_mask(found.is_valid())).sum())
+            if self.xml:
+                odd = pc.and_(pc.equal(types, "str"), pc.match_substring_regex(values, _NOT_XML))
+                yield stripped_values(name), int(as_mask(odd).sum())
 
 
+# In JSON text: escaped controls that are neither a tab nor the end of a line, and two characters that Unicode leaves out.
+_NOT_XML = r"(^|[^\\])(\\\\)*\\(u00[01]|u[fF]{3}[eEfF]|[bf])|[\x{fffe}\x{ffff}]"
 _COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
 _FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
 

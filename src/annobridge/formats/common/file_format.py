@@ -22,10 +22,11 @@ from ...spill.groups import Groups
 from ..base import Options, Part
 from .archive import Archive, Limits, look
 from .corners import CORNERS, straightened
-from .export import ExportData, place_images
+from .export import ExportData
 from .fidelity import Fidelity, Loss
-from .images import Context, Found, image_names, resolve, resolve_known
+from .images import Context, Found, image_names, resolve, resolve_known, video_names
 from .items import ITEMS, SHAPES, Items
+from .place_media import place_media
 from .report import ReadReport
 from .source import GROUP, PIXELS, RELATIVE, LabelSource, field_names, item_sizes
 
@@ -74,6 +75,7 @@ class FileFormat(ABC):
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
     scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
+    video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 
@@ -98,6 +100,10 @@ class FileFormat(ABC):
     def image_folder(self, split: str | None) -> str:
         """Where images of a split are in an export, relative to its folder; ``"."`` for the folder itself."""
         return f"images/{split}" if split else "images"
+
+    def video_folder(self, split: str | None) -> str | None:
+        """Where videos of a split are in an export; ``None`` if they have no place there. Frames are never decoded."""
+        return None
 
     def fidelity_of(self, data: ExportData, options: WriteOptions) -> Fidelity:
         """What survives in one export, where that depends on its options or on what is in it."""
@@ -149,7 +155,7 @@ class FileFormat(ABC):
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
                 with no_collection():
                     found, listed = find_images(archive, items)
-                unread = _unread(archive)
+                unread = _unread(archive, video_names(archive) if self.video else ())
             if any(kind == CORNERS for _, kind in pairs):
                 shapes, pairs = _straighten(shapes, found, listed, self.unit, report)
         except BaseException:
@@ -163,24 +169,21 @@ class FileFormat(ABC):
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes) as data:
+        with ExportData(parts, folder, self.unit, options.classes, self.video, self.title) as data:
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
-            place_images(data, self.image_folder, options.save_media)
+            place_media(data, self.image_folder, self.video_folder, options.save_media)
             self.write_files(data, options)
             more = [loss for loss in data.lost if loss not in losses]
             if more and options.strict:
                 raise self._refused(more)
             return [*map(str, [*losses, *more]), *data.notes]
 
-    def losses(self, parts: Iterable[Part], folder: Path, options: Options) -> list[Loss]:
-        """What ``write`` would lose; nothing is written. What only painting finds (pixels that other labels cover) is not in it.
-
-        ``folder`` is where ``write`` would write.
-        """
+    def losses(self, parts: Iterable[Part], options: Options) -> list[Loss]:
+        """What ``write`` would lose; nothing is written. What only writing finds (pixels that other labels cover) is not in it."""
         assert isinstance(options, WriteOptions)  # noqa: S101 - the options of this format
-        with ExportData(parts, folder, self.unit, options.classes) as data:
+        with ExportData(parts, Path(), self.unit, options.classes, self.video, self.title) as data:
             return self._losses(data, options)
 
     def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
@@ -195,7 +198,7 @@ class FileFormat(ABC):
         return not _is_of_masks(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
-        """The images of the items, and the items; images that no item names are items without labels."""
+        """The images of the items, and the items; images and videos that no item names are items without labels."""
         images = [name for name in image_names(archive) if self.is_image(name)]
         table = items.table()
         found = resolve(archive, table, images, options.image_dir, context)
@@ -209,7 +212,8 @@ class FileFormat(ABC):
                 f"None of the {table.num_rows:,} images of {str(archive.path)!r} (as {first!r}) is in it{''.join(places)}; "
                 "give image_dir= for the folder of the images, or mode='add' to add the labels to a dataset that has them."
             )
-        extra = [name for name in images if _path_of(archive, name, context) not in named]
+        media = [*images, *video_names(archive)] if self.video else images
+        extra = [name for name in media if _path_of(archive, name, context) not in named]
         if not extra:
             return found, table
         more = pa.table({"name": extra, "file": extra})
@@ -278,14 +282,14 @@ def _straighten(
     return new, pairs
 
 
-def _unread(archive: Archive) -> list[str]:
-    """A sentence about files that are neither images nor were read, as labels of another format may be in them."""
+def _unread(archive: Archive, videos: Sequence[str]) -> list[str]:
+    """A sentence about files that are neither media nor were read, as labels of another format may be in them."""
     names = [
         name
         for suffix, group in archive.by_suffix.items()
         if suffix not in PICTURES
         for name in group
-        if name not in archive.opened
+        if name not in archive.opened and name not in videos
     ]
     if not names:
         return []

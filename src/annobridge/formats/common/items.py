@@ -17,9 +17,10 @@ ITEMS = pa.schema(
         pa.field("split", pa.string()),  # the subset
         pa.field("width", pa.int32()),  # as the format says; pixels
         pa.field("height", pa.int32()),
-        pa.field("frame", pa.int64()),  # its number, where the format counts frames
+        pa.field("frame", pa.int64()),  # its number, where the format counts frames; of a video, from 0
         pa.field("file", pa.string()),  # the archive's file of the image, where the reader knows it
         pa.field("video", pa.string()),  # the name of the video that it is a frame of, where the format has videos
+        pa.field("frames", pa.int32()),  # how many frames that video has, where the format says
     ]
 )
 _LEFT_OUT = ("sample_id", "field", "run", "tool", "rev")
@@ -68,11 +69,13 @@ class Items:
         frame: int | None = None,
         file: str | None = None,
         video: str | None = None,
+        frames: int | None = None,
     ) -> int:
         """Add an item; returns its number. A size or a frame that cannot be one is left out."""
-        width, height = (n if n is not None and 0 < n < _INT32 else None for n in (width, height))
+        width, height, frames = (n if n is not None and 0 < n < _INT32 else None for n in (width, height, frames))
         frame = frame if frame is not None and 0 <= frame < _INT32 else None
-        for column, value in zip(self._columns.values(), (name, split, width, height, frame, file, video), strict=True):
+        values = (name, split, width, height, frame, file, video, frames)
+        for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
         self._count += 1
         if len(self._columns["name"]) >= _ROWS:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ...core.geometry import encode_rle
+from ...core.geometry import compress, encode_rle
 from .. import media
 from .archive import Archive
 from .palette import Palette
@@ -91,6 +91,26 @@ def regions(values: Codes) -> Iterator[tuple[int, npt.NDArray[np.bool_], dict[st
     for value in np.unique(values).tolist():
         where = values == value
         yield value, where, dict(encode_rle(where))
+
+
+def objects(values: Codes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each value that is in an image but 0, and its mask. Faster than ``regions`` where there are many.
+
+    >>> [(value, mask["counts"]) for value, mask in objects(np.array([[0, 7], [9, 7]]))]
+    [(7, b'22'), (9, b'112')]
+    """
+    height, width = values.shape
+    flat = values.T.ravel()
+    order = np.argsort(flat, kind="stable")
+    starts = np.flatnonzero(np.diff(flat[order], prepend=-1))
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(flat)], strict=True):
+        places, value = order[start:end], int(flat[order[start]])
+        if value:
+            breaks = np.flatnonzero(np.diff(places) > 1)
+            first, last = places[np.append(0, breaks + 1)], places[np.append(breaks, -1)] + 1
+            edges = np.concatenate([[0], np.stack([first, last], axis=1).ravel(), [len(flat)]])
+            counts = np.diff(edges)
+            yield value, {"size": [height, width], "counts": compress(counts[: -1 if counts[-1] == 0 else None])}
 
 
 def save_colours(path: Path, classes: Codes, palette: Palette) -> None:

@@ -73,6 +73,8 @@ class LabelSource:
         columns = {name: as_array(self._images[name]).take(index) for name in names}
         if self._items["split"].null_count < self._items.num_rows:
             columns["split"] = as_array(self._items["split"]).take(index)
+        if self._items["frames"].null_count < self._items.num_rows:
+            columns["frames"] = as_array(self._items["frames"]).take(index)
         return pa.table(columns)
 
     def _labels(self, shapes: pa.Table) -> pa.Table:

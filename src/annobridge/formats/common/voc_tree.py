@@ -75,17 +75,31 @@ def read_image_sets(tree: Tree) -> dict[str, list[tuple[Key, str]]]:
     for (root, folder), files in sorted(lists.items(), key=lambda entry: entry[0][1] != "Main"):
         flagged = _flagged(tree.archive, files)
         for stem in sorted(set(files) - set(flagged), key=lambda s: (s == "trainval", s)):
-            for _, line in tree.archive.lines(files[stem]):
-                image = FLAGGED.sub(r"\1", line.strip()) if folder != "Main" else line.strip()
-                key = (root, _unquoted(image))
-                split = stem if stem != "default" else None
-                tree.splits.setdefault(key, split)
+            split = stem if stem != "default" else None
+            for image in _images(tree.archive, root, files[stem], folder != "Main"):
+                tree.splits.setdefault((root, _unquoted(image)), split)
         for stem, class_ in flagged.items():
             for _, line in tree.archive.lines(files[stem]):
                 found = FLAGGED.match(line.strip())
                 if found is not None and found[2] == "1" and folder == "Main":
                     classes.setdefault(root, []).append(((root, _unquoted(found[1])), class_))
     return classes
+
+
+def _images(archive: Archive, root: str, name: str, may_be_flagged: bool) -> Iterator[str]:
+    """The images of a list. Lists of actions and of parts have a number behind each; but ``street 1`` can be a name, too."""
+    lines = [line.strip() for _, line in archive.lines(name)]
+    if not may_be_flagged or not all(map(FLAGGED.match, lines)):
+        yield from lines
+        return
+    for line in lines:
+        yield line if _has(archive, root, _unquoted(line)) else FLAGGED.sub(r"\1", line)
+
+
+def _has(archive: Archive, root: str, image: str) -> bool:
+    """Whether an archive has an annotation, a mask or the file of an image."""
+    places = [f"{root}{folder}/{image}" for folder in ("Annotations", CLASSES, OBJECTS, "JPEGImages")]
+    return any(f"{place}{suffix}" in archive for place in places for suffix in (".xml", ".png", ".jpg", ".jpeg"))
 
 
 def _unquoted(name: str) -> str:

@@ -61,6 +61,6 @@ def write_lists(data: ExportData, folder: str, stems: Sequence[str], wanted: Seq
     splits = data.items["split"].to_pylist()
     for split in data.splits:
         chosen = [s for at, s in enumerate(stems) if splits[at] == split and (wanted is None or wanted[at])]
-        if folder != "Main":  # a number at the end would be a flag
-            chosen = [f'"{stem}"' if FLAGGED.match(stem) else stem for stem in chosen]
+        if folder != "Main" and all(map(FLAGGED.match, chosen)):  # their numbers would be flags; CVAT takes no quotes
+            chosen = [f'"{stem}"' for stem in chosen]
         (place / f"{split or 'default'}.txt").write_text("".join(f"{stem}\n" for stem in chosen), "utf-8")

@@ -37,6 +37,11 @@ def escaped(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_substring_regex(texts, _NOT_XML, "")
 
 
+def is_xml(text: str) -> bool:
+    """Whether XML can hold a text."""
+    return not pc.match_substring_regex(pa.scalar(text), _NOT_XML).as_py()
+
+
 def escape(text: str) -> str:
     """One text as ``escaped`` has it."""
     found: str = escaped(pa.array([text]))[0].as_py()

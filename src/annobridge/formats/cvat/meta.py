@@ -25,11 +25,16 @@ class Task:
     """What tracks of a task need to know of it."""
 
     id: str | None
-    subset: str | None
+    subset: str | None  # as the file has it
     size: tuple[int, int] | None  # of a video's frames
     video: str | None  # its name
     shift: int  # what a project adds to the task's frame numbers
     count: int | None = None  # of frames
+    name: str = ""
+    last: int | None = None  # the number of the last frame in the file
+    step: int = 1  # between the numbers of frames
+    has_tracks: bool = False
+    frames: int | None = None  # of its video; a job says nothing of it
 
 
 @dataclass(slots=True)
@@ -80,9 +85,13 @@ def _project_tasks(project: Element) -> Iterator[Task]:
         if text(element, "subset") != subset:
             shift, subset = 0, text(element, "subset")
         yield _task(element, element, shift)
-        step = re.search(r"step\s*=\s*(\d+)", text(element, "frame_filter"))
-        frames = (_integer(text(element, "size")) or 0) * (int(step[1]) if step else 1)
+        frames = (_integer(text(element, "size")) or 0) * _step(element)
         shift += frames + (_integer(text(element, "start_frame")) or 0)
+
+
+def _step(element: Element) -> int:
+    found = re.search(r"step\s*=\s*(\d{1,9})", text(element, "frame_filter"))
+    return max(int(found[1]), 1) if found else 1
 
 
 def _task(element: Element, around: Element, shift: int) -> Task:
@@ -93,8 +102,14 @@ def _task(element: Element, around: Element, shift: int) -> Task:
     name = text(element, "name")
     video = source or (name if _VIDEO.search(name) else None)
     size = (width, height) if width and height else None
-    return Task(text(element, "id") or None, subset_of(text(element, "subset")), size, video or None, shift,
-                _integer(text(element, "size")))  # fmt: skip
+    count, stop = _integer(text(element, "size")), _integer(text(element, "stop_frame"))
+    if stop is None and count is not None:
+        stop = (_integer(text(element, "start_frame")) or 0) + (count - 1) * _step(element)
+    return Task(
+        text(element, "id") or None, text(element, "subset") or None, size, video or None, shift, count, name,
+        None if stop is None else stop + shift, _step(element), text(element, "mode") == "interpolation",
+        None if stop is None or element.tag == "job" else stop + 1,
+    )  # fmt: skip
 
 
 def subset_of(name: str | None) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -12,8 +13,10 @@ from ..common.archive import Archive
 from ..common.boxed_masks import from_rows
 from ..common.items import Items
 from ..common.report import ReadReport
-from ..common.skeletons import POINT_NAMES, points_attribute
+from ..common.skeletons import POINT_NAMES, point_names, points_attribute
 from ..common.xml import Element, elements
+from .fill_tracks import Fill, is_outside
+from .frame_files import FrameFiles
 from .meta import Meta, Task, read_meta, subset_of, typed
 from .rows import NOT_NUMBERS, Kind, Rows
 
@@ -29,23 +32,24 @@ _GEOMETRY = {
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "trainval", "dev"})
 _MOST = 2**31 - 2
 _INTEGER = re.compile(r"\s*-?\d{1,10}\s*")
-_FRAME = re.compile(r"(^|/)frame_\d{6}\.")
 _FRAME_NAME = re.compile(r"frame_(\d{6,9})(\.\w+)?")
 _SCORES = ("score", "confidence")
+Size: TypeAlias = tuple[int, int] | None
 
 
 class FileReader:
-    """One file. ``stem`` is its name without suffix, and ``images`` are those of the archive, in order."""
+    """One file. ``stem`` is its name without suffix, and ``images`` are those of the archive, in order. ``fill`` interpolates."""
 
     def __init__(
-        self, archive: Archive, name: str, items: Items, report: ReadReport, stem: str, images: Sequence[str] = ()
-    ) -> None:
+        self, archive: Archive, name: str, items: Items, report: ReadReport, stem: str, images: Sequence[str] = (),
+        fill: Fill | None = None,
+    ) -> None:  # fmt: skip
         self._archive, self._name, self._items, self._report, self._stem = archive, name, items, report, stem
         self._meta = Meta()
-        # Tracks name no images. Frames of a video are called frame_000000; other images are in the order of the frames.
-        self._images = () if any(_FRAME.search(image) for image in images) else images
+        self._files = FrameFiles(images, stem)
+        self._fill = fill
         self._rows = Rows(archive.where(name), report)
-        self._frames: dict[tuple[str | None, str | None, int], int] = {}  # task, split, frame → item
+        self._frames: dict[tuple[str | None, str | None, int], tuple[int, Size]] = {}  # task, split, frame → item
 
     def read(self) -> Iterator[pa.Table]:
         """Add the items, and yield the shapes."""
@@ -69,9 +73,10 @@ class FileReader:
         self._report.skip(self._rows.place(element.sourceline), reason, count)
 
     def _split(self, subset: str | None, task: Task) -> str | None:
-        if subset or task.subset:
-            return subset_of(subset) if subset else task.subset
-        return self._stem if self._stem == self._meta.name or self._stem.lower() in _SPLITS else None
+        given = subset or task.subset
+        if (split := subset_of(given)) is not None or self._stem.lower() in _SPLITS:
+            return split or self._stem
+        return self._stem if given is None and self._stem == self._meta.name else None
 
     def _image(self, image: Element) -> None:
         name = image.get("name")
@@ -85,6 +90,8 @@ class FileReader:
         frame = _FRAME_NAME.fullmatch(name)  # of a video; other images are known by their names alone, not by their ids
         number = int(frame[1]) - task.shift if frame else None
         item = self._items.add(name, split, width, height, number, video=task.video if frame else None)
+        if task.has_tracks and (at := _integer(image.get("id"))) is not None:
+            self._frames[task.id, split, at] = item, size
         boxes = self._rows.kind("box")
         add = boxes.add
         for shape in image:
@@ -106,10 +113,11 @@ class FileReader:
         if index is not None and not 0 <= index <= _MOST:
             index = None
         shared = [child for child in track if child.tag == "attribute"]
-        for shape in track:
-            if shape.tag == "attribute" or shape.get("outside") == "1":
-                continue
-            if shape.tag == "skeleton" and len(shape) and all(p.get("outside") == "1" for p in shape.iter("points")):
+        shapes: Iterable[Element] = (shape for shape in track if shape.tag != "attribute")
+        if self._fill is not None:
+            shapes = self._fill.filled(list(shapes), task, self._rows.place(track.sourceline))
+        for shape in shapes:
+            if is_outside(shape):
                 continue
             frame = _integer(shape.get("frame"))
             if frame is None or not 0 <= frame - task.shift <= _MOST:
@@ -117,18 +125,19 @@ class FileReader:
                 continue
             for attribute in shared:
                 shape.append(attribute.__copy__())
-            item = self._frame(frame, split, task)
-            self._shape(shape, item, task.size, label, group, source, index, shape.get("keyframe") == "1")
+            item, size = self._frame(frame, split, task)
+            self._shape(shape, item, size, label, group, source, index, shape.get("keyframe") == "1")
 
-    def _frame(self, frame: int, split: str | None, task: Task) -> int:
+    def _frame(self, frame: int, split: str | None, task: Task) -> tuple[int, Size]:
         key = (task.id, split, frame)
         if key not in self._frames:
             width, height = task.size or (None, None)
             at = frame - task.shift
-            file = self._images[at] if task.count == len(self._images) and at < len(self._images) else None
-            self._frames[key] = self._items.add(
-                f"frame_{frame:06d}", split, width, height, at, file, task.video or f"{self._stem}.mp4"
-            )
+            item = self._items.add(
+                f"frame_{frame:06d}", split, width, height, at, self._files.find(task, at),
+                task.video or f"{self._stem}.mp4", task.frames if task.video else None,
+            )  # fmt: skip
+            self._frames[key] = item, task.size
         return self._frames[key]
 
     def _shape(
@@ -196,7 +205,8 @@ class FileReader:
             visibility.append(seen)
         row = kind.count
         kind.add((*common, points, visibility))
-        kind.attributes.add(row, POINT_NAMES, points_attribute(names))
+        if tuple(names) != point_names(None, len(names)):  # numbers say nothing
+            kind.attributes.add(row, POINT_NAMES, points_attribute(names))
         for name, child in found.items():
             if len(child):
                 self._attributes(kind, child, (label, name), f"{name}.")

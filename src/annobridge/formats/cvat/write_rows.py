@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,26 +28,53 @@ SCORE = "score"
 class Properties:
     """What shapes have beside their geometry, as texts of attributes; and the elements of their other attributes."""
 
-    head: Texts  # of the class and the source
+    head: Texts  # of the class and the source; in a track, of the frame
     occluded: Texts
     tail: Texts  # of z-order and group
     children: Texts
+    keyframes: Texts | None = None  # in a track: whether each is a keyframe, for the points of skeletons
 
 
 def elements(labels: pa.Table, kind: str) -> Texts:
     """The elements of labels of one kind (``LABELS`` in pixels), one for each."""
-    made = _properties(labels, kind)
-    return _WRITERS[kind](labels, made)
+    return _WRITERS[kind](labels, _properties(labels, kind))
 
 
-def _properties(labels: pa.Table, kind: str) -> Properties:
+def track_elements(labels: pa.Table, kind: str, frames: Texts, keyframes: Texts, outside: Texts) -> Texts:
+    """The elements of labels in their tracks, which have the class, source and group. The last three are texts: a number, and
+    ``0`` or ``1``.
+    """
+    made = _properties(labels, kind, in_track=True)
+    placed = [' frame="', frames, '" keyframe="', keyframes]
+    placed += ['"'] if kind == "skeleton" else ['" outside="', outside, '"']
+    head = pc.binary_join_element_wise(*placed, "")
+    return _WRITERS[kind](labels, replace(made, head=head, keyframes=keyframes))
+
+
+def track_heads(labels: pa.Table, ids: Texts) -> Texts:
+    """The start tags of the tracks of which these labels are the first."""
+    named, source = _source(labels["attributes"])
+    grouped, group = _own(labels["attributes"], "group", "int")
+    source = pc.if_else(pa.array(named), source, "manual")
+    return pc.binary_join_element_wise(
+        '  <track id="', ids, '" label="', escaped(labels["label"]), '" source="', source, '"',
+        _optional(' group_id="', group, grouped), ">\n", "",
+    )  # fmt: skip
+
+
+def _source(lists: pa.ChunkedArray) -> tuple[npt.NDArray[np.bool_], Texts]:
+    """Which labels have a source that CVAT knows, and the source."""
+    named, source = _own(lists, "source", "str")
+    source = pc.utf8_slice_codeunits(source, 1, -1)
+    return named & as_mask(pc.is_in(source, pa.array(SOURCES))), source
+
+
+def _properties(labels: pa.Table, kind: str, in_track: bool = False) -> Properties:
     lists, size = labels["attributes"], labels.num_rows
     flags, occluded = _own(lists, "occluded", "bool")
     ordered, z_order = _own(lists, "z_order", "int")
     grouped, group = _own(lists, "group", "int")
-    named, source = _own(lists, "source", "str")
-    source = pc.utf8_slice_codeunits(source, 1, -1)
-    named &= as_mask(pc.is_in(source, pa.array(SOURCES)))
+    named, source = _source(lists)
     is_shape = kind != "classification"
     own = {"source": named, "group": grouped}
     if is_shape:
@@ -58,7 +85,8 @@ def _properties(labels: pa.Table, kind: str) -> Properties:
     head = pc.binary_join_element_wise(' label="', escaped(labels["label"]), '" source="', source, '"', "")
     hidden = pc.if_else(pc.and_(pa.array(flags), pc.equal(occluded, "true")), '"1"', '"0"')
     tail = [_optional(' z_order="', z_order, ordered)] if is_shape else []
-    tail.append(_optional(' group_id="', group, grouped))
+    if not in_track:
+        tail.append(_optional(' group_id="', group, grouped))
     children = _children(labels, own, kind)
     return Properties(
         head,
@@ -203,24 +231,26 @@ def _names_and_counts(labels: pa.Table) -> list[tuple[str | None, int]]:
 
 def _skeletons(labels: pa.Table, made: Properties) -> Texts:
     texts = []
-    for row, pair in zip(labels.to_pylist(), _names_and_counts(labels), strict=True):
+    keys = made.keyframes.to_pylist() if made.keyframes is not None else [None] * labels.num_rows
+    for row, pair, key in zip(labels.to_pylist(), _names_and_counts(labels), keys, strict=True):
         seen = row["visibility"] or [2] * pair[1]
         given = {a["name"]: a["value"] for a in row["attributes"] or ()}
         texts.append("".join(
-            _joint(name, point, shown, given)
+            _joint(name, point, shown, given, key)
             for name, point, shown in zip(_names(*pair), row["points"][0], seen, strict=True)
         ))  # fmt: skip
     inner = pc.binary_join_element_wise(pa.array(texts, pa.string()), made.children, "")
     return _element("skeleton", Properties(made.head, made.occluded, made.tail, inner), occluded=False)
 
 
-def _joint(name: str, point: list[float], shown: int, given: Mapping[str, Any]) -> str:
+def _joint(name: str, point: list[float], shown: int, given: Mapping[str, Any], key: str | None) -> str:
     is_missing = point[0] != point[0] or point[1] != point[1]
     x, y = decimals(pa.array([0.0, 0.0] if is_missing else point)).to_pylist()
     own = {n.removeprefix(f"{name}."): v for n, v in given.items() if n.startswith(f"{name}.")}
     inner = "".join(_attribute_elements(pa.array(list(own)), pa.array(list(own.values()))).to_pylist()) if own else ""
     flags = f'outside="{int(is_missing or shown == 0)}" occluded="{int(shown == 1)}"'
-    return f'      <points label="{escape(name)}" source="manual" {flags} points="{x},{y}">\n{inner}      </points>\n'
+    placed = f'keyframe="{key}"' if key is not None else 'source="manual"'
+    return f'      <points label="{escape(name)}" {placed} {flags} points="{x},{y}">\n{inner}      </points>\n'
 
 
 _WRITERS: dict[str, Callable[[pa.Table, Properties], Texts]] = {

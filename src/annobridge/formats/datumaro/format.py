@@ -35,7 +35,7 @@ class DatumaroFormat(FileFormat):
             "box": KEPT, "polygon": KEPT, "polyline": KEPT, "keypoints": KEPT, "skeleton": KEPT, "mask": KEPT,
             "classification": KEPT, "ellipse": "written as masks", "segmentation": "written as masks of single objects",
         },
-        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, splits=True, decimals=9,
+        attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, closed=True, splits=True, decimals=9,
         without_holes="painted: these polygons will be masks",
     )  # fmt: skip
 

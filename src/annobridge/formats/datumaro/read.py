@@ -72,6 +72,13 @@ def _decode(chunk: Chunk, report: ReadReport) -> list[Item]:
     return found
 
 
+def _is_point_cloud(item: Item) -> bool:
+    """Whether an item is one. CVAT writes an empty ``point_cloud`` for every image of an export without images."""
+    if isinstance(item.point_cloud, dict) and not item.point_cloud.get("path"):
+        return any(annotation.get("type") == "cuboid_3d" for annotation in item.annotations)
+    return item.point_cloud is not None
+
+
 class _Reader:
     """Reads the items of one file."""
 
@@ -91,7 +98,7 @@ class _Reader:
 
     def add(self, item: Item) -> None:
         """Add an item and its shapes."""
-        if item.point_cloud is not None:
+        if _is_point_cloud(item):
             self._report.skip(f"{self._where} item {item.id!r}", "it is a point cloud", max(len(item.annotations), 1))
             return
         medium = item.image or item.media

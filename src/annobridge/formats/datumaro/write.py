@@ -92,7 +92,8 @@ class Writer:
         """The annotations of a label: one, or one for each part of a polygon or polyline."""
         kind = row["kind"]
         values = {a["name"]: a["value"] for a in row["attributes"] or ()}
-        attributes: dict[str, Any] = {n: msgspec.Raw(v.encode()) for n, v in values.items() if n not in _OWN}
+        own = ("group",) if kind == "classification" else _OWN
+        attributes: dict[str, Any] = {n: msgspec.Raw(v.encode()) for n, v in values.items() if n not in own}
         for name, column in (("score", "confidence"), ("track_id", "index"), ("rotation", "rotation")):
             if row[column] or (row[column] is not None and column != "rotation"):
                 attributes[name] = row[column]

@@ -136,6 +136,9 @@ class YoloFormat(FileFormat):
         """Give each image a label file of its own."""
         write.require_splits(data)
         data.unique_stems()
+        assert isinstance(options, YoloWriting)  # noqa: S101 - the options of this format
+        if write.task_of(data, options.task) == "pose":
+            write.lose_groups(data)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write ``labels/`` and ``data.yaml``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -21,6 +22,9 @@ _DEEPEST = 20
 _PREFERRED = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 # Keys whose values are no images. Others are splits if their values are folders or lists in the archive.
 NO_SPLITS = frozenset({"path", "names", "nc", "kpt_shape", "flip_idx", "kpt_names", "download", "task", "channels"})
+
+
+_TASK = re.compile(r"# task: (\w+)\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,22 @@ def read_config(archive: Archive, name: str) -> Config:
         path=document["path"] if isinstance(document.get("path"), str) else "",
         splits={key: paths for key, value in document.items() if key not in NO_SPLITS and (paths := _paths(value))},
         keypoints=None if shape is None else _shape(shape, where),
-        task=document["task"] if isinstance(document.get("task"), str) else None,
+        task=document["task"] if isinstance(document.get("task"), str) else _task_in_comment(archive.text(name)),
     )
+
+
+def task_comment(task: str) -> str:
+    r"""The line of a YAML file that says what its label files are for. It is a comment, as CVAT takes all keys for splits.
+
+    >>> task_comment("obb"), _task_in_comment("# task: obb\npath: .\n")
+    ('# task: obb\n', 'obb')
+    """
+    return f"# task: {task}\n"
+
+
+def _task_in_comment(text: str) -> str | None:
+    found = _TASK.match(text)
+    return found[1] if found else None
 
 
 def read_class_list(archive: Archive) -> tuple[str, dict[int, str]] | None:

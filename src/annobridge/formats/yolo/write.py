@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from ...core.arrays import as_array
 from ...exceptions import Unsupported
 from ..common.export import ExportData, ExportPart
-from ..common.fidelity import KEPT, NOTHING, Fidelity
+from ..common.fidelity import KEPT, NOTHING, Fidelity, lost_values
 from ..common.yolo_lines import Task
 from ..common.yolo_text import (
     Lines,
@@ -27,7 +28,7 @@ from ..common.yolo_text import (
     with_area,
     write_texts,
 )  # fmt: skip
-from .config import NO_SPLITS
+from .config import NO_SPLITS, task_comment
 
 AS_BOXES = "written as the boxes around them"
 AS_POLYGONS = "written as polygons"
@@ -47,6 +48,7 @@ FIDELITY: Mapping[str, Fidelity] = {
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
         attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, parts=True,
+        same_points=True, boxes_of_points=True,
     ),
 }  # fmt: skip
 
@@ -74,7 +76,25 @@ def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
     if nameless:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
-    (data.folder / "data.yaml").write_text(text, "utf-8")
+    (data.folder / "data.yaml").write_text(task_comment(task) + text, "utf-8")
+
+
+def lose_groups(data: ExportData) -> None:
+    """Tell of groups that are no box with its keypoints, which poses have no place for."""
+    lost = 0
+    for labels in data.label_tables():
+        if not labels.num_rows:
+            continue
+        kinds = labels["kind"].to_pylist()
+        keys = list(zip(labels["sample_id"].to_pylist(), groups_of(labels), labels["label"].to_pylist(), strict=True))
+        boxes = {key for kind, key in zip(kinds, keys, strict=True) if kind == "box"}
+        points = Counter(key for kind, key in zip(kinds, keys, strict=True) if kind in _POINTS)
+        pairs = sum(count > 0 and key in boxes for key, count in points.items() if key[1] is not None)
+        lost += (
+            sum(key[1] is not None and kind in FIDELITY["pose"].kinds for kind, key in zip(kinds, keys, strict=True))
+            - 2 * pairs
+        )
+    data.lose(lost_values("group"), lost)
 
 
 def require_splits(data: ExportData) -> None:
@@ -167,7 +187,6 @@ def _document(data: ExportData, task: Task, count: int) -> dict[str, Any]:
     valid = next((splits[name] for name in ("val", "valid", "validation", "dev", "test") if name in splits), None)
     first = splits.get("train") or splits.get("training") or next(iter(splits.values()))
     document: dict[str, Any] = {"path": ".", "train": first, "val": valid or first, **splits}
-    document |= {"task": task}
     if task == "pose":
         document["kpt_shape"] = [count, 3]
     return document | {"names": dict(enumerate(data.classes))}

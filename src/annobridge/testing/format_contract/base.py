@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import shutil
@@ -9,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +23,7 @@ from ...formats.common.export import ExportData
 from ...formats.common.fidelity import KEPT, Fidelity, Loss
 from ...formats.common.file_format import FileFormat, ReadOptions, WriteOptions
 from ...formats.common.source import LabelSource
+from ...spill import temporary
 from . import scenes
 from .scenes import IMAGES, Row, Scene
 
@@ -33,10 +36,7 @@ def examples(count: int) -> settings:
     """So many examples where the profile has 20, and more where it has more."""
     usual = settings.default.max_examples if settings.default is not None else _USUAL
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
-    number = max(1, count * usual // _USUAL)
-    return settings(
-        max_examples=number, deadline=None, suppress_health_check=checks, derandomize=settings.default.derandomize
-    )
+    return settings(max_examples=max(1, count * usual // _USUAL), deadline=None, suppress_health_check=checks)
 
 
 class Laws:
@@ -52,11 +52,13 @@ class Laws:
         return self.write(self.plain_scene(), folder)[0]
 
     @pytest.fixture(autouse=True)
-    def _make_folders(self, tmp_path: Path) -> None:
+    def _make_folders(self, tmp_path: Path) -> Iterator[None]:
         self.folder = tmp_path
-        self.images = tmp_path / "images"
-        self._digests = scenes.make_images(self.images)
+        self.images = shared_images()
+        self._digests = scenes.digests(self.images)
         self._numbers = itertools.count()
+        yield
+        shutil.rmtree(tmp_path, ignore_errors=True)  # many small files
 
     # Conditions
 
@@ -91,7 +93,7 @@ class Laws:
 
     def losses(self, scene: Scene, **options: Any) -> list[Loss]:
         """What an export of a scene says it would lose."""
-        return self.format.losses(scenes.parts(scene, self.images), self.new_folder(), self.write_options(**options))
+        return self.format.losses(scenes.parts(scene, self.images), self.write_options(**options))
 
     def fidelity(self, scene: Scene) -> Fidelity:
         """What survives of a scene, as the format declares."""
@@ -188,6 +190,15 @@ class Laws:
             except InvalidSource:
                 return
         raise AssertionError(self.expected(f"refuse {what} as an InvalidSource", "it reads it"))
+
+
+@cache
+def shared_images() -> Path:
+    """The folder of the images, made once for each process; no test changes it."""
+    folder = temporary.make()
+    atexit.register(temporary.remove, folder)
+    scenes.make_images(folder)
+    return folder
 
 
 def plain_label(kind: str) -> Row:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from . import scenes
 from .base import Laws
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _DEEP = 100_000
 _DOCTYPES = (
     b'<!DOCTYPE a [<!ENTITY b "' + b"x" * 1_000 + b'"><!ENTITY c "' + b"&b;" * 100 + b'">]>',
@@ -97,29 +100,48 @@ def _numbers(data: bytes, chance: random.Random) -> Iterator[bytes]:
         if places:
             start, end = chance.choice(places)
             yield data[:start] + number + data[end:]
+    for number in _NUMBERS[:4]:
         yield _NUMBER.sub(number, data)
 
 
 def _words(data: bytes, chance: random.Random) -> Iterator[bytes]:
     places = [match.span() for match in _QUOTED.finditer(data)]
     for new in (b'"unknown"', b'""', b"7", b"null", b"[]", b"{}", b'"\\ud800"', b'"../../x.png"', b'"/etc/passwd"'):
-        for start, end in chance.sample(places, min(3, len(places))):
+        for start, end in chance.sample(places, min(2, len(places))):
             yield data[:start] + new + data[end:]
     lines = data.splitlines(keepends=True)
-    for _ in range(4 if len(lines) > 1 else 0):
+    for _ in range(2 if len(lines) > 1 else 0):
         line = chance.randrange(len(lines))
         yield b"".join(lines[:line] + lines[line + 1 :])
         yield b"".join(lines[: line + 1] + lines[line:])
     words = data.split(b" ")
-    for _ in range(3 if len(words) > 1 else 0):
+    for _ in range(2 if len(words) > 1 else 0):
         at = chance.randrange(len(words))
         yield b" ".join(words[:at] + words[at + 1 :])
 
 
+def _huge(data: bytes, _: random.Random) -> Iterator[bytes]:
+    """Pictures of very many pixels in few bytes, in the place of a mask."""
+    if data.startswith(_PNG):
+        yield _png(100_000, b"")
+        yield _png(20_000, zlib.compress(bytes(1 << 20)) * 2)
+        yield _png(0, b"")
+
+
+def _png(side: int, pixels: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+    parts = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in chunks)
+    return _PNG + b"".join(parts)
+
+
 _CHANGES: dict[str, _Change] = {
     "cut": _cut, "flipped": _flipped, "replaced": _replaced, "deep": _deep, "with a document type": _doctype,
-    "with other numbers": _numbers, "with other words": _words,
+    "a huge picture": _huge, "with other numbers": _numbers, "with other words": _words,
 }  # fmt: skip
+
+
+_OF_ALL, _OF_PICTURES = ("cut", "flipped"), ("a huge picture",)  # the others are of texts
 
 
 class DamageLaws(Laws):
@@ -134,6 +156,8 @@ class DamageLaws(Laws):
         for path in self._label_files(folder):
             data = path.read_bytes()
             name = path.relative_to(folder).as_posix()
+            if data.startswith(_PNG) != (change in _OF_PICTURES) and change not in _OF_ALL:
+                continue
             for number, changed in enumerate(_CHANGES[change](data, random.Random(7))):  # noqa: S311 - not for secrets
                 path.write_bytes(changed)
                 self.format.recognises(folder)
@@ -167,14 +191,13 @@ class DamageLaws(Laws):
             self.open(folder)
 
     def _label_files(self, folder: Path) -> list[Path]:
-        """One file of each kind: those that are in the same folder and have the same suffix are read alike."""
-        found: dict[tuple[Path, str], Path] = {}
+        """One file of each kind, the largest: files with one suffix are read alike, if only the split or the image differs."""
+        own = {name for split, path, _ in scenes.IMAGES for name in (split, *path.split("/")[:-1])}
+        found: dict[tuple[str, ...], Path] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file() and scenes.digest(path) not in self._digests:
-                kept = found.setdefault((path.parent, path.suffix), path)
-                if path.stat().st_size > kept.stat().st_size:
-                    found[path.parent, path.suffix] = path
-        by_name: dict[str, Path] = {}
-        for path in found.values():
-            by_name.setdefault(f"{path.parent.name}/{path.suffix}", path)
-        return list(by_name.values())
+                folders = [part for part in path.relative_to(folder).parts[:-1] if part not in own]
+                kind = (*folders, path.suffix)
+                if kind not in found or path.stat().st_size > found[kind].stat().st_size:
+                    found[kind] = path
+        return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,20 +14,32 @@ from ...core.labels import KIND_TYPES
 from ...core.rows import attributes as attribute_list
 from ...formats.common import fidelity as told
 from ...formats.common.fidelity import KEPT, WITH_POINTS, Fidelity
+from ...formats.common.paint import PAINTED
 from .scenes import IMAGES, Row
 
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _EXACT = 1e-9  # pixels that sums of floating point numbers are off
 
 
 def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels that come back, as they come back."""
-    found = []
-    for row in _without_surplus(rows, fidelity)[0]:
+    found: list[Row] = []
+    rows = _without_surplus(rows, fidelity)[0]
+    mixed, most = mixed_attributes(rows, fidelity), _most_points(rows)
+    painted = Counter(row["image"] for row in rows if row["kind"] in PAINTED and row["kind"] in fidelity.kinds)
+    for row in rows:
         if fidelity.kinds.get(row["kind"]) != KEPT:
             continue
         if row["kind"] == "polygon" and not fidelity.holes and has_hole(row):
             continue
+        if row["kind"] == "mask" and not fidelity.overlaps and painted[row["image"]] > 1:
+            continue  # others may cover it
         kept = _kept(row, fidelity)
+        kept["attributes"] |= {name: None for name in kept["attributes"] if (row["label"], name) in mixed}
+        if fidelity.same_points and kept["kind"] in WITH_POINTS:
+            missing = most - len(kept["visibility"])
+            kept["points"] = [[*kept["points"][0], *[[np.nan] * 2] * missing]]
+            kept["visibility"] = [*kept["visibility"], *[0] * missing]
         if len(row["points"] or ()) > 1 and not fidelity.parts:
             found += [kept | {"points": [part], "split": True} for part in row["points"]]
         else:
@@ -37,7 +50,11 @@ def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
 def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
     """The labels without what the format loses, so that all of what is left survives."""
     found = []
-    for row in _without_surplus(rows, fidelity)[0]:
+    rows = _without_surplus(rows, fidelity)[0]
+    mixed, most = mixed_attributes(rows, fidelity), _most_points(rows)
+    for row in rows:
+        if fidelity.same_points and row["kind"] in WITH_POINTS and len(row["visibility"]) < most:
+            continue
         if fidelity.kinds.get(row["kind"]) != KEPT or (
             row["kind"] == "polygon" and not fidelity.holes and has_hole(row)
         ):
@@ -45,10 +62,11 @@ def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
         kept = _kept(row, fidelity)
         if len(row["points"] or ()) > 1 and not fidelity.parts:
             kept["points"] = kept["points"][:1]
+        regrouped = fidelity.groups_renumbered
         kept["attributes"] = {
             name: value
             for name, value in kept["attributes"].items()
-            if _keeps_type(fidelity, value) or isinstance(value, str)
+            if value is not None and (row["label"], name) not in mixed and not (name == "group" and regrouped)
         }
         found.append(kept)
     return found
@@ -94,7 +112,7 @@ def _kept(row: Row, fidelity: Fidelity) -> Row:
         there = [point for point, seen in zip(row["points"][0], row["visibility"], strict=True) if seen]
         kept |= {"points": [there], "visibility": [2] * len(there)}
     kept["attributes"] = {
-        name: value if _keeps_type(fidelity, value) else None  # some text
+        name: _stripped(value, fidelity) if _keeps_type(fidelity, value) else None  # some text
         for name, value in row["attributes"].items()
         if fidelity.keeps(name, kind)
     }
@@ -118,6 +136,17 @@ def losses(rows: Sequence[Row], fidelity: Fidelity, images: int, split: bool) ->
         for what in _losses_of(row, fidelity):
             found[field, what] += 1
     written = [row for row in rows if row["kind"] in fidelity.kinds]
+    if fidelity.one_type:
+        mixed = mixed_attributes(written, fidelity)
+        for row in written:
+            for name, value in row["attributes"].items():
+                found["", told.text_values(name)] += (row["label"], name) in mixed and isinstance(
+                    value, bool | int | float
+                )
+    if fidelity.same_points:
+        most = _most_points(written)
+        for row in written:
+            found[row["field"], told.PADDED] += row["kind"] in WITH_POINTS and len(row["visibility"]) < most
     if not fidelity.empty_images:
         found["", told.EMPTY] = images - len({row["image"] for row in written})
     if not fidelity.splits and split:
@@ -153,6 +182,26 @@ def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
             yield told.lost_values(name)
         elif not _keeps_type(fidelity, value):
             yield told.text_values(name)
+        elif _stripped(value, fidelity) != value:
+            yield told.stripped_values(name)
+
+
+def mixed_attributes(rows: Iterable[Row], fidelity: Fidelity) -> set[tuple[Any, str]]:
+    """Class and attribute of which the values become text, as they are of several types."""
+    forms: dict[tuple[Any, str], set[str]] = defaultdict(set)
+    for row in rows if fidelity.one_type else ():
+        for name, value in row["attributes"].items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            forms[row["label"], name].add("number" if is_number else type(value).__name__)
+    return {key for key, found in forms.items() if len(found) > 1}
+
+
+def _most_points(rows: Iterable[Row]) -> int:
+    return max((len(row["visibility"]) for row in rows if row["kind"] in WITH_POINTS), default=0)
+
+
+def _stripped(value: Any, fidelity: Fidelity) -> Any:
+    return _NOT_XML.sub("", value) if fidelity.xml and isinstance(value, str) else value
 
 
 def has_hole(row: Row) -> bool:
@@ -176,7 +225,7 @@ class Comparison:
         self.rest = list(found)  # that nothing was expected like
         self.missing: list[Row] = []
         self.pairs: list[tuple[Row, Row]] = []
-        for row in expected:
+        for row in sorted(expected, key=lambda row: row["index"] is None):  # those of no track may be like any
             at = next((n for n, other in enumerate(self.rest) if self._is_same(row, other)), None)
             if at is None:
                 self.missing.append(row)
@@ -192,7 +241,9 @@ class Comparison:
 
     def differences(self, row: Row, other: Row) -> list[str]:
         """The columns that differ."""
-        found = [name for name in ("image", "kind", "label", "index") if row[name] != other[name]]
+        found = [name for name in ("image", "kind", "label") if row[name] != other[name]]
+        if row["index"] != other["index"] and not (row["index"] is None and self._fidelity.tracks_numbered):
+            found.append("index")
         if not self._same_confidence(row, other):
             found.append("confidence")
         if (row["tags"] or []) != (other["tags"] or []):
@@ -239,7 +290,7 @@ class Comparison:
             wanted.pop("group", None)
         for name, value in self._fidelity.defaults.items():
             for one, other in ((wanted, given), (given, wanted)):
-                if name not in one and other.get(name) == value:
+                if name not in one and other.get(name) in (value if isinstance(value, tuple) else (value,)):
                     other.pop(name, None)
         texts = [name for name, value in wanted.items() if value is None and isinstance(given.get(name), str)]
         for name in texts:

@@ -19,17 +19,19 @@ from . import scenes, survival
 from .base import UNLIKE, Laws, examples, plain_label
 from .scenes import IMAGES, Row, Scene
 
+_OTHER = (told.NOTHING, told.COVERED, told.lost_values("group"))  # that are counted by what is found when it is written
 _AREAS = ("box", "polygon", "mask", "segmentation", "ellipse")
 _ODD_CLASSES = (
     "0 été", "a, b", "10", "-1", 'a "b" c', "x & <y>", "tab\there", "a 1", "日本", "#c", "a:b", "a/b", "..", "x" * 120, "a  b",
     "null", "background", "car'", "default", "é", "e\u0301", "a\\b", "a=b", "[a]", "{a}", "a;b", "true", "1e5", "a.b", "Car", "%20",
+    "a\x01b",
 )  # fmt: skip
 
 
 class WrittenLaws(Laws):
     """Round trips."""
 
-    @examples(12)
+    @examples(8)
     @given(st.data())
     def test_what_is_declared_survives_and_nothing_is_lost(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -43,7 +45,7 @@ class WrittenLaws(Laws):
         self.require_labels(scene.rows, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(10)
+    @examples(7)
     @given(st.data())
     def test_what_is_lost_is_told_with_its_count(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -51,9 +53,10 @@ class WrittenLaws(Laws):
         fidelity = self.fidelity(scene)
         found = Counter({(loss.field, loss.what): loss.count for loss in self.losses(scene)})
         wanted = survival.losses(scene.rows, fidelity, len(scene.images), scene.split)
-        extra = Counter({key: n for key, n in found.items() if key[1] in (told.NOTHING, told.COVERED)})
-        assert found - extra == wanted, self.expected(
-            f"count as lost {sorted(wanted.items())}", f"`losses` counts {sorted((found - extra).items())}"
+        extra = Counter({key: n for key, n in found.items() if key[0] == "" and key[1] in _OTHER})
+        found -= extra
+        assert found == wanted, self.expected(
+            f"count as lost {dict(wanted - found)}, and not {dict(found - wanted)}", "`losses` counts otherwise"
         )
         folder, notes = self.write(scene)
         missing = [str(loss) for loss in self.losses(scene) if str(loss) not in notes]
@@ -64,12 +67,12 @@ class WrittenLaws(Laws):
         self._require_classes(scene, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(4)
+    @examples(3)
     @given(st.data())
     def test_strict_refuses_a_loss_and_writes_nothing(self, data: st.DataObject) -> None:
         self.require_writing()
         scene = data.draw(scenes.scenes(tuple(self.format.fidelity.kinds) + KINDS))
-        lost = [loss for loss in self.losses(scene) if loss.what not in (told.NOTHING, told.COVERED)]
+        lost = [loss for loss in self.losses(scene) if loss.field or loss.what not in _OTHER]
         folder = self.new_folder()
         if not lost:
             return
@@ -88,36 +91,35 @@ class WrittenLaws(Laws):
         if not (kinds := [kind for kind in self.kept_kinds() if kind != "skeleton"]):
             pytest.skip(f"{self.format.title} keeps no label as it is")
         for kind in kinds:
-            if not self._keeps_classes(kind, _ODD_CLASSES):
-                for class_ in _ODD_CLASSES:
-                    self._keeps_classes(kind, (class_, "car"), class_)
+            many = (len(UNLIKE) - 1) * scenes.MASKS if kind == "mask" else len(_ODD_CLASSES)
+            for start in range(0, len(_ODD_CLASSES), many):
+                some = _ODD_CLASSES[start : start + many]
+                while some and (refused := self._refused_classes(kind, some)):
+                    some = tuple(class_ for class_ in some if class_ not in refused)
 
-    def _keeps_classes(self, kind: str, classes: Sequence[str], odd: str | None = None) -> bool:
-        """Whether labels with these classes are written; asserts that they then survive. ``odd`` is the one that may be refused."""
+    def _refused_classes(self, kind: str, classes: Sequence[str]) -> list[str]:
+        """The classes that an export names as it refuses them; asserts that all survive if it is written."""
         rows = []
         for number, class_ in enumerate(classes):
             image = UNLIKE[number % (len(UNLIKE) - 1)]
             row = plain_label(kind) | {"image": image, "label": class_, "label_id": f"{number:032x}"}
             if kind == "mask":
-                row["mask"] = scenes.mask(IMAGES[image][2], 0, 0)
-                if number >= scenes.MASKS:
-                    break
+                row["mask"] = scenes.mask(IMAGES[image][2], number // (len(UNLIKE) - 1), 0)
             rows.append(row)
         scene = Scene(tuple(rows), True, UNLIKE)
         scene = scene.only(survival.declared(rows, self.fidelity(scene)))
         try:
             folder, notes = self.write(scene)
         except Unsupported as error:
-            said = error.problems
-            if odd is not None and not any(odd in problem or repr(odd) in problem for problem in said):
-                raise AssertionError(
-                    self.expected(f"name the class {odd!r} that it cannot hold", f"it says {said}")
-                ) from error
-            return False
+            named = [class_ for class_ in classes if any(repr(class_) in problem for problem in error.problems)]
+            if not named:
+                what = "name the class that it cannot hold"
+                raise AssertionError(self.expected(what, f"it says {error.problems}")) from error
+            return named
         told_of = [class_ for class_ in classes if any(repr(class_) in note for note in notes)]
-        rows = [row for row in scene.rows if row["label"] not in told_of]
-        self.require_labels(rows, self.read(folder)[1], self.fidelity(scene), more=bool(told_of))
-        return True
+        kept = [row for row in scene.rows if row["label"] not in told_of]
+        self.require_labels(kept, self.read(folder)[1], self.fidelity(scene), more=bool(told_of))
+        return []
 
     def test_labels_without_a_pixel_or_a_point_are_counted(self) -> None:
         self.require_writing()
@@ -209,6 +211,8 @@ class WrittenLaws(Laws):
     ) -> None:
         """Assert that these labels came back, and no others, except what others were changed into (``more``)."""
         compared = survival.Comparison(expected, found, fidelity)
+        if fidelity.boxes_of_points:
+            compared.rest = [row for row in compared.rest if row["kind"] != "box" and any(row["visibility"] or (1,))]
         if compared.missing:
             row = compared.missing[0]
             near = compared.nearest(row)
@@ -227,6 +231,8 @@ class WrittenLaws(Laws):
     def _changed(scene: Scene, fidelity: Fidelity) -> bool:
         """Whether labels were changed into others."""
         holes = not fidelity.holes and any(row["kind"] == "polygon" and survival.has_hole(row) for row in scene.rows)
+        if not fidelity.overlaps:
+            return True  # others may be covered
         return holes or any(fidelity.kinds.get(row["kind"]) not in (None, KEPT) for row in scene.rows)
 
     def _require_classes(self, scene: Scene, labels: Sequence[Row], fidelity: Fidelity) -> None:
