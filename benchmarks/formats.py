@@ -5,7 +5,8 @@
 Each case runs in a process of its own, and its figures are those of the whole process from the call on, modules that the call
 imports included: CPU seconds of all threads, and the peak of memory above what it is after ``import annobridge, lancedb, pyarrow``.
 Beside them is what LanceDB alone needs for the same table ("floor"), and what datumaro needs for the same files, where ``--datumaro``
-names a Python that has it. datumaro keeps what it reads in memory, and stores nothing.
+names a Python that has it. datumaro keeps what it reads in memory, and stores nothing. Take a folder in memory (/dev/shm) as
+``--scratch``: ext4 needs up to ten times as long to make files for some minutes after many were removed.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def run_all(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """All cases, each in a process of its own."""
     import formats_data
 
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=args.scratch) as temporary:
         for kind in args.kinds:
             places = formats_data.make(args.folder or Path(temporary) / "data", args.images, args.each, kind)
             for name in args.formats:
@@ -134,7 +135,15 @@ def run_all(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     yield {"data": kind, "format": name, "case": what, **_output(command)}
                 if args.datumaro:
                     for what in ("read", "write"):
-                        command = [args.datumaro, "-c", _DATUMARO, what, str(places[name]), str(scratch / "dm"), _DATUMARO_NAMES[name]]
+                        command = [
+                            args.datumaro,
+                            "-c",
+                            _DATUMARO,
+                            what,
+                            str(places[name]),
+                            str(scratch / "dm"),
+                            _DATUMARO_NAMES[name],
+                        ]
                         yield {"data": kind, "format": name, "case": f"datumaro {what}", **_output(command)}
 
 
@@ -152,6 +161,7 @@ def main() -> None:
     p.add_argument("--images", type=int, default=20_000)
     p.add_argument("--each", type=int, default=10, help="shapes of an image")
     p.add_argument("--folder", type=Path, help="where the data is made, and kept")
+    p.add_argument("--scratch", type=Path, help="where datasets and exports are written, and removed at the end")
     p.add_argument("--kinds", nargs="+", default=["boxes", "polygons"])
     p.add_argument("--formats", nargs="+", default=["coco", "cvat", "yolo"])
     p.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
@@ -163,13 +173,20 @@ def main() -> None:
         what, name, source, scratch = args.case
         print(json.dumps(run(what, name, Path(source), Path(scratch))))
         return
-    print("| shapes | format | case | CPU s | shapes per CPU second | MiB above start |\n|---|---|---|---:|---:|---:|", flush=True)
+    print(
+        "| shapes | format | case | CPU s | shapes per CPU second | MiB above start |\n|---|---|---|---:|---:|---:|",
+        flush=True,
+    )
     rows = []
     for row in run_all(args):
         rows.append(row)
         head = f"| {row['data']} | {row['format']} | {row['case']} |"
         failed = row["cpu_s"] is None
-        figures = "– | – | – |" if failed else f"{row['cpu_s']:.2f} | {row['labels'] / row['cpu_s']:,.0f} | {row['mib']:.0f} |"
+        figures = (
+            "– | – | – |"
+            if failed
+            else f"{row['cpu_s']:.2f} | {row['labels'] / row['cpu_s']:,.0f} | {row['mib']:.0f} |"
+        )
         print(head, figures, flush=True)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")

@@ -105,5 +105,8 @@ def _write_yolo(folder: Path, shapes: Iterator[tuple[int, np.ndarray, np.ndarray
         if relative.shape[1] == 2:
             relative = np.stack([relative.mean(axis=1), np.ptp(relative, axis=1)], axis=1)
         values = relative.reshape(len(classes), -1).tolist()
-        lines = [" ".join([str(name), *(f"{v:.6f}" for v in row)]) for name, row in zip(classes.tolist(), values, strict=True)]
+        lines = [
+            " ".join([str(name), *(f"{v:.6f}" for v in row)])
+            for name, row in zip(classes.tolist(), values, strict=True)
+        ]
         (folder / "labels" / "train" / f"{number:06d}.txt").write_text("\n".join(lines) + "\n")
