@@ -4,9 +4,9 @@
 
 Each case runs in a process of its own, and its figures are those of the whole process from the call on, modules that the call
 imports included: CPU seconds of all threads, and the peak of memory above what it is after ``import annobridge, lancedb, pyarrow``.
-Beside them is what LanceDB alone needs for the same table ("floor"), and what datumaro needs for the same files, where ``--datumaro``
-names a Python that has it. datumaro keeps what it reads in memory, and stores nothing. Take a folder in memory (/dev/shm) as
-``--scratch``: ext4 needs up to ten times as long to make files for some minutes after many were removed.
+Beside them is what LanceDB alone needs for the same table ("floor"), and what datumaro needs for the same files, where
+``--datumaro`` names a Python that has it. datumaro keeps what it reads in memory, and stores nothing. Take a folder in memory
+(/dev/shm) as ``--scratch``: ext4 needs up to ten times as long to make files for some minutes after many were removed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def run(what: str, name: str, source: Path, scratch: Path) -> dict[str, Any]:
 
 
 def _write_alone(uri: Path, scratch: Path, out: dict[str, Any]) -> int:
-    """Write the rows that an import made into an empty dataset, with the options that the import has: nothing but LanceDB's work."""
+    """Write the rows that an import made into an empty dataset, as an import does: nothing but LanceDB's work."""
     import pyarrow as pa
 
     import annobridge as ab
