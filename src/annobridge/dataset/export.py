@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.arrow_memory import system_memory
 from ..display.progress import Progress, ProgressChoice
 from ..formats import registry
 from ..formats.base import Part
@@ -46,7 +47,7 @@ def write(
     chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
     target = Path(path).expanduser().resolve()
     counts: Counter[str] = Counter()
-    with new_output(target) as folder, Progress(progress, len(samples), "exporting") as bar:
+    with system_memory(), new_output(target) as folder, Progress(progress, len(samples), "exporting") as bar:
         notes = writer.write(_counted(samples.parts(), counts, bar), folder, chosen)
     return ExportReport(target, writer.name, counts["samples"], counts["labels"], notes)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ..dataset import ExportReport, View
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
-from ..formats import opsml, registry
+from ..formats import registry
 from ..formats.common.fidelity import Loss
 from ..formats.common.file_format import FileFormat
 
@@ -91,6 +91,8 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
         Unsupported: opsml cannot hold some labels, or an image is elsewhere.
         InvalidMedia: the size of an image cannot be read.
     """
+    from ..formats import opsml
+
     with view.sample_parts() as samples:
         return opsml.write_metadata(samples.parts(), path, version, field)
 

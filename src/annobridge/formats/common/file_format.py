@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,11 +15,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from ...core.arrays import as_array
+from ...core.collection import no_collection
 from ...core.media import PICTURES
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
 from ..base import Options, Part
-from .archive import Archive, Limits
+from .archive import Archive, Limits, look
 from .corners import CORNERS, straightened
 from .export import ExportData
 from .fidelity import Fidelity, Loss
@@ -76,6 +78,9 @@ class FileFormat(ABC):
     video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
+    has_images_inside: ClassVar[bool] = (
+        False  # whether images are inside the label files; then ``place_images`` is overridden
+    )
 
     @abstractmethod
     def detect(self, archive: Archive) -> str | None:
@@ -110,19 +115,23 @@ class FileFormat(ABC):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:  # noqa: B027 - most formats need nothing
         """Look at an export before an image is copied: rename its items, or refuse it. Does nothing by default."""
 
+    def place_images(self, data: ExportData, options: WriteOptions) -> None:
+        """Copy or link the images. A format that has them in files of its own overrides this, and writes them itself."""
+        place_media(data, self.image_folder, self.video_folder, options.save_media)
+
     # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
 
     def recognises(self, source: Path) -> bool:
         """Whether ``detect`` knows it; never raises."""
         try:
-            with Archive(source) as archive:
+            with look(source) as archive:
                 return self.detect(archive) is not None
         except (InvalidSource, OSError, ValueError):
             return False
 
     def reason(self, source: Path) -> str | None:
         """What ``detect`` says of it."""
-        with Archive(source) as archive:
+        with look(source) as archive:
             return self.detect(archive)
 
     def open(self, source: Path, options: Options, context: Context | None = None) -> LabelSource:
@@ -131,27 +140,42 @@ class FileFormat(ABC):
         context = context or Context()
         if options.media_dir is not None:
             context = Context(context.known, options.media_dir)
-        return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, context.media_folder),
+            lambda archive, items: self._images(archive, items, options, context),
+        )
 
     def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
         """As ``open``, for labels of samples that are known (tables as in ``Context``; the first that has a name counts). Images
         in the source are not looked at.
         """
-        return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, unpacks=False),
+            lambda _, items: (resolve_known(items.table(), known), items.table()),
+        )
 
     def _open(
-        self, source: Path, options: ReadOptions, find_images: Callable[[Archive, Items], tuple[Found, pa.Table]]
+        self,
+        source: Path,
+        options: ReadOptions,
+        archive_of: Callable[[Path], Archive],
+        find_images: Callable[[Archive, Items], tuple[Found, pa.Table]],
     ) -> LabelSource:
         report, items, pairs = ReadReport(), Items(), set[Pair]()
         shapes = Groups(SHAPES)
         try:
-            with Archive(source, options.limits) as archive:
-                for table in self.read(archive, items, options, report):
+            with archive_of(source) as archive:
+                for table in _uncollected(self.read(archive, items, options, report)):
                     rows = _conformed(table)
                     pairs |= _pairs(rows)
                     for batch in rows.to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
-                found, listed = find_images(archive, items)
+                with no_collection():
+                    found, listed = find_images(archive, items)
                 unread = _unread(archive, video_names(archive) if self.video else ())
             if any(kind == CORNERS for _, kind in pairs):
                 shapes, pairs = _straighten(shapes, found, listed, self.unit, report)
@@ -161,7 +185,7 @@ class FileFormat(ABC):
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(pairs, name)
         notes = [*report.assumptions, *_assumptions(found, listed), *unread]
-        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks)
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks, items.columns())
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
@@ -170,7 +194,7 @@ class FileFormat(ABC):
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
-            place_media(data, self.image_folder, self.video_folder, options.save_media)
+            self.place_images(data, options)
             self.write_files(data, options)
             more = [loss for loss in data.lost if loss not in losses]
             if more and options.strict:
@@ -192,7 +216,7 @@ class FileFormat(ABC):
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
-        return not _MASKS.search(name.rpartition("/")[0])
+        return not _is_of_masks(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
         """The images of the items, and the items; images and videos that no item names are items without labels."""
@@ -222,8 +246,23 @@ class FileFormat(ABC):
         return found, both
 
 
+@lru_cache(10_000)
+def _is_of_masks(folder: str) -> bool:
+    return bool(_MASKS.search(folder))
+
+
 def _path_of(archive: Archive, name: str, context: Context) -> str:
     return archive.file_text(name) or str(((context.media_folder or Path()) / name).absolute())
+
+
+def _uncollected(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, each read without the search for cycles."""
+    while True:
+        with no_collection():
+            table = next(tables, None)
+        if table is None:
+            return
+        yield table
 
 
 def _conformed(table: pa.Table) -> pa.Table:
@@ -245,12 +284,12 @@ def _straighten(
     shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
 ) -> tuple[Groups, set[Pair]]:
     """The shapes with boxes in the place of those that were given by their corners, and all roles and kinds."""
-    new, pairs = Groups(SHAPES), set[Pair]()
+    new, pairs, images = Groups(SHAPES), set[Pair](), found.table()
     try:
         for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
             if rows.num_rows:
-                sizes = item_sizes(items, found, rows["item"].to_numpy())[0] if unit == RELATIVE else None
+                sizes = item_sizes(items, images, rows["item"].to_numpy())[0] if unit == RELATIVE else None
                 rows, others = straightened(rows, sizes)
                 if others:
                     report.note("shapes of four corners are no rectangles; they are polygons", others)

@@ -32,6 +32,18 @@ class Found:
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
 
+    def table(self) -> pa.Table:
+        """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
+        widths = [size and size[0] for size in self.sizes]
+        heights = [size and size[1] for size in self.sizes]
+        return pa.table({
+            "sample_id": pa.array(self.sample_ids, pa.string()),
+            "filepath": pa.array(self.paths, pa.string()),
+            "width": pa.array(widths, pa.int32()),
+            "height": pa.array(heights, pa.int32()),
+            "frame_number": pa.array(self.frames, pa.int32()),
+        })  # fmt: skip
+
 
 def image_names(archive: Archive) -> list[str]:
     """The images in an archive, by their suffixes."""
@@ -65,7 +77,7 @@ def resolve(
     for at, (name, split, frame, file, video) in enumerate(rows):
         is_inside = file in archive and not archive.is_embedded(file or "")
         if (member := file if is_inside else inside.find(name, split)) is not None:
-            found.paths[at] = _on_disk(archive, member, context)
+            found.paths[at], found.sizes[at] = _on_disk(archive, member, context), archive.sizes.get(member)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
             found.paths[at] = beside[base]
