@@ -50,8 +50,13 @@ def results(tmp_path: Path, server: Server) -> Iterator[ab.AnnotationResults]:
 
 
 def names(results: ab.AnnotationResults) -> dict[str, str]:
+    """The name of each sample's file, which has the number of its frame before its own."""
+    return {sample: name for name, sample in file_names(results).items() if not name.startswith("frame_")}
+
+
+def file_names(results: ab.AnnotationResults) -> dict[str, str]:
     (receipt,) = results.receipts()
-    return {sample: name for name, sample in CvatBackend.file_names(receipt).items()}
+    return dict(CvatBackend.file_names(receipt))
 
 
 def box(label: str, x: float, y: float, width: float, height: float, turn: float = 0, **values: str) -> str:
@@ -81,6 +86,7 @@ MAN = box("person", 0.6, 0.2, 0.123456789, 0.5, turn=12.5)
 
 def test_names_are_those_of_the_files_in_cvat(results: ab.AnnotationResults) -> None:
     assert names(results) == {f"s{n}": f"00000{n}_view {n}.png" for n in range(3)}
+    assert {f"frame_00000{n}": f"s{n}" for n in range(3)}.items() <= file_names(results).items()
 
 
 def test_an_export_that_nobody_edited_changes_nothing(

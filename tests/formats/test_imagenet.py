@@ -148,7 +148,7 @@ class TestLists:
         out.mkdir()
         assert LISTS.write([classified(tmp_path / "in", *rows)], out, LISTS.writing(classes=("night",))) == []
         assert (out / "synsets.txt").read_text() == "night\nday\ndusk\n"
-        assert (out / "default.txt").read_text() == 'a.jpg 2 1\n"sub/b 1.jpg" 1\nc.jpg\n'
+        assert (out / "default.txt").read_text() == 'a.jpg 2 1\n"sub/b 1".jpg 1\nc.jpg\n'
         samples, found, _ = read(LISTS, out)
         assert classes(found) == [("a.jpg", "day"), ("a.jpg", "dusk"), ("b 1.jpg", "day")]
         assert len(samples) == 3

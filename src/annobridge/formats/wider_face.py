@@ -34,6 +34,7 @@ _LIST = re.compile(r"wider_face_(.+)_(bbx_gt|filelist)\.txt")
 _NUMBERED = re.compile(r"(\d+)--(.+)")
 _ATTRIBUTE = re.compile(r"-|-?\d+(\.\d+)?|[Tt]rue|[Ff]alse")
 _DEFAULT = "default"  # the subset of images without one
+_ALL_WORDS = 11  # of CVAT's lines: a box, six attributes and a class, which is empty for faces
 
 
 class WiderFaceWriteOptions(WriteOptions):
@@ -133,7 +134,7 @@ class _List:
     def read(self) -> Iterator[pa.Table]:
         where = self._archive.where(self._name)
         for number, line in self._archive.lines(self._name):
-            self._take(line.strip(), f"{where} line {number}")
+            self._take(_spaced(line), f"{where} line {number}")
             yield from self._shapes.take_full()
         yield self._shapes.take()
 
@@ -181,6 +182,18 @@ class _List:
     def _describe(self, text: str) -> tuple[list[dict[str, str]], str]:
         attributes, label = _described(text.split(), self._classes or ())
         return attribute_list(attributes), label
+
+
+def _spaced(line: str) -> str:
+    """A line where attributes without a value are ``-``: CVAT writes nothing between their spaces.
+
+    >>> _spaced("30.0 5.0 20.0 7.0 2   False   "), _spaced(" 1 2 3 4  5 ")
+    ('30.0 5.0 20.0 7.0 2 - - False - -', '1 2 3 4  5')
+    """
+    words = line.rstrip("\r\n").split(" ")
+    if len(words) != _ALL_WORDS or "" not in words[4:-1]:
+        return line.strip()
+    return " ".join([*words[:4], *(word or "-" for word in words[4:-1]), words[-1]]).strip()
 
 
 def _lists(archive: Archive) -> dict[str, str | None]:

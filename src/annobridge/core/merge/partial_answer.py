@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, similarity
-from ..arrays import Bools, as_array, as_mask, choose, index_of, is_rotated, list_array, replace_values, set_columns
+from ..arrays import Bools, as_array, as_mask, index_of, is_rotated, list_array, replace_values, set_columns
 from ..flat_points import FlatPoints
 from ..labels import KIND_TYPES, REMOTE
 from ..schema import LabelSchema
@@ -25,6 +25,7 @@ from .covered import uncover
 from .diff import take_or_null
 from .file_fit import Expected
 from .file_ids import new_ids
+from .file_tracks import without_short_tracks
 from .file_values import merged_values
 from .seen import PARTS, Seen
 from .track_numbers import numbers_as_sent
@@ -107,7 +108,7 @@ def complete(
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]
     sent = take_or_null(base, found.rows).combine_chunks()
-    labels = merged_values(_without_short_tracks(theirs, sent), sent, known, rough, seen, schema, sizes)
+    labels = merged_values(without_short_tracks(theirs, sent), sent, known, rough, seen, schema, sizes)
     labels = set_columns(
         labels,
         remote_id=replace_values(
@@ -184,16 +185,6 @@ def _unheld(
     keys = [_class_on_image(side) for side in (theirs, left)]
     is_joined = ~as_mask(pc.is_in(theirs["kind"], value_set=pa.array(sorted(kinds), pa.string())))
     return new & (rough | (is_joined & as_mask(pc.is_in(keys[0], value_set=keys[1]))))
-
-
-def _without_short_tracks(theirs: pa.Table, sent: pa.Table) -> pa.Table:
-    """Labels of images, where a track of one label is none if none was sent: formats of tracks make each shape one."""
-    index = as_array(theirs["index"])
-    counts = pc.value_counts(index.drop_null())
-    single = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
-    shape = as_mask(pc.is_in(index, value_set=single)) & as_mask(theirs["frame_number"].is_null())
-    shape &= as_mask(index.is_valid()) & as_mask(sent["index"].is_null())
-    return set_columns(theirs, index=choose(shape, pa.nulls(len(index), index.type), index)) if shape.any() else theirs
 
 
 def _class_on_image(labels: pa.Table) -> pa.Array:

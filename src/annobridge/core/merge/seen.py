@@ -61,8 +61,10 @@ class Seen:
             self.attributes |= {(kind, name) for name in attributes.names(rows["attributes"])}
 
     def holds(self, kind: str) -> bool:
-        """Whether labels of a kind would be in the file as they are; in a file without labels, all that the format writes."""
-        return kind in self.kinds and (kind in self.found or self.is_empty)
+        """Whether labels of a kind would be in the file as they are; in a file without labels, all that the format writes,
+        unless it has a single class, which other labels do not have.
+        """
+        return kind in self.kinds and (kind in self.found or (self.is_empty and self.only_class is None))
 
     def silent(self, kinds: pa.ChunkedArray, column: str) -> Bools:
         """Which labels are of a kind of which no label in the file has a column."""

@@ -77,7 +77,7 @@ def resolve(
     for at, (name, split, frame, file, video) in enumerate(rows):
         is_inside = file in archive and not archive.is_embedded(file or "")
         if (member := file if is_inside else inside.find(name, split)) is not None:
-            found.paths[at] = _on_disk(archive, member, context)
+            found.paths[at], found.sizes[at] = _on_disk(archive, member, context), archive.sizes.get(member)
             _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
             found.paths[at] = beside[base]

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ...core.media import PICTURES, VIDEO
 from ..names import composed
+from .items import frame_of
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")  # columns of known samples
 BY_NUMBER = "in the dataset, by frame number"  # how an image was found
@@ -191,6 +192,8 @@ class KnownSamples:
         """Path, id, size, frame number in a video, and how it was found."""
         if (path := self._names.find(name, split)) is not None:
             return (*self._row(path), None, "in the dataset, by name")
+        if frame is None and _FRAME.fullmatch(stem(name.rpartition("/")[2])):
+            frame = frame_of(name.rpartition("/")[2])
         if frame is None:
             return None
         if video is not None and (path := self._video_names.find(video, split)) is not None:

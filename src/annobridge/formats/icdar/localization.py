@@ -109,6 +109,10 @@ def _parsed(line: str) -> tuple[list[float], str | None] | str:
     separator = "," if "," in line else None
     words = [word.strip() for word in line.split(separator)]
     count = next((at for at, word in enumerate(words) if numbers_of([word]) is None), len(words))
+    if (
+        count == len(words) and count > 4 and count % 2 == 0 and separator
+    ):  # a polygon without a text, as CVAT writes it
+        return _checked(numbers_of(words) or [], None)
     count = _QUAD if count >= _QUAD else min(count, 4)
     text = (separator or " ").join(words[count:])
     return _checked(numbers_of(words[:count]) or [], text or None)

@@ -11,20 +11,23 @@ from typing import Any
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][-+]?\d+)?|-?[1-9](\.\d+)?[eE][-+]?\d+")
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+_COMMA, _ESCAPED = re.compile(r"(?<!\\),"), re.compile(r'\\([",])')  # as CVAT writes these in a value
 _WORDS = {"true": True, "false": False}
 _DECODER = json.JSONDecoder()
 _MOST = 1 << 20  # characters of a text that is read
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The attributes of a text. A word without a value is true; after a text, it is the rest of that text, as nobody
-    escapes commas. Values that look like JSON strings, lists and objects are read as such: so
+    r"""The attributes of a text. A word without a value is true; after a text, it is the rest of that text, as only CVAT
+    escapes commas and quotes. Values that look like JSON strings, lists and objects are read as such: so
     this module writes what is not plain.
 
     >>> parse("color=red, blue, n=2.0"), parse("parked, n=2.0, wet")
     ({'color': 'red, blue', 'n': 2.0}, {'parked': True, 'n': 2.0, 'wet': True})
     >>> parse('a="x, y", b=[1, 2], c=007')
     {'a': 'x, y', 'b': [1, 2], 'c': '007'}
+    >>> parse(r'a=the \"x\"\, y, b=1')
+    {'a': 'the "x", y', 'b': 1}
     """
     found: dict[str, Any] = {}
     last, raw = "", ""  # the last plain value, which a word may go on with
@@ -47,9 +50,9 @@ def parse(text: str) -> dict[str, Any]:
             last = ""
             found[name] = value
         else:
-            end = text.find(",", at)
-            end = len(text) if end < 0 else end
-            raw, last = text[at + 1 : end].strip(), name
+            comma = _COMMA.search(text, at)
+            end = comma.start() if comma else len(text)
+            raw, last = _ESCAPED.sub(r"\1", text[at + 1 : end].strip()), name
             found[name], at = _typed(raw), end
     return {name: value for name, value in found.items() if name}
 

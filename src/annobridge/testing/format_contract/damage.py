@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from . import scenes
-from .base import Laws
+from .base import Laws, is_quick
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DEEP = 100_000
@@ -159,6 +159,8 @@ class DamageLaws(Laws):
             if data.startswith(_PNG) != (change in _OF_PICTURES) and change not in _OF_ALL:
                 continue
             for number, changed in enumerate(_CHANGES[change](data, random.Random(7))):  # noqa: S311 - not for secrets
+                if is_quick() and number % 2 != len(self.format.name) % 2:
+                    continue
                 path.write_bytes(changed)
                 self.format.recognises(folder)
                 with self.ends_well(f"{name!r}, {change} ({number})"):
