@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.formats.label_files import image
+from typer.testing import CliRunner
 
 import annobridge as ab
-from annobridge.cli import main
+from annobridge.cli import app
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_links(ds: ab.Dataset, tmp_path: Path) -> None:
     assert all(p.is_symlink() and p.exists() for p in links)
 
 
-def test_the_command(ds: ab.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(ds: ab.Dataset, tmp_path: Path) -> None:
     arguments = [
         "export",
         str(tmp_path / "out"),
@@ -118,8 +119,9 @@ def test_the_command(ds: ab.Dataset, tmp_path: Path, capsys: pytest.CaptureFixtu
         "--classes",
         "bus,car",
     ]
-    assert main([*arguments, "--media", "none"]) in (0, None)
-    assert "Wrote 2 samples and 2 labels" in capsys.readouterr().out
+    result = CliRunner().invoke(app, [*arguments, "--media", "none"])
+    assert result.exit_code == 0
+    assert "Wrote 2 samples and 2 labels" in result.output
     written = json.loads((tmp_path / "out" / "annotations" / "instances_val.json").read_text())
     assert [c["name"] for c in written["categories"]] == ["bus", "car"]
     assert not list((tmp_path / "out").rglob("*.png"))
