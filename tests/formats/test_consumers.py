@@ -138,7 +138,6 @@ DATUMARO = {  # format → (its name in datumaro, fields, annotations that it fi
     "imagenet-txt": ("imagenet_txt", "classes", {"bus": 1, "car": 1}),
     "labelme-3.0": ("label_me", "polygons", {"bus": 1, "car": 1}),
     "open-images": ("open_images", "boxes", {"bus": 1, "car": 3}),
-    "cityscapes": ("cityscapes", "masks", {"bus": 1, "car": 1}),
     "dota": ("dota", "boxes", {"bus": 1, "car": 3}),
     "camvid": ("camvid", "masks", {"bus": 1, "car": 1}),
     "segmentation-mask": ("voc_segmentation", "masks", {"bus": 1, "car": 1}),
