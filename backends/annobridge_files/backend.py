@@ -32,9 +32,11 @@ from annobridge.backend import (
 from annobridge.backend.base import GONE
 from annobridge.core.arrays import as_array, index_of
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
+from annobridge.core.merge.file_fit import Expected
 from annobridge.core.merge.partial_answer import complete
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
 from annobridge.core.similarity import Floats
+from annobridge.core.terms import Terms
 from annobridge.exceptions import Gone, InvalidOption, InvalidSource, Rejected
 from annobridge.formats import registry
 from annobridge.formats.base import Part
@@ -150,8 +152,10 @@ class FilesBackend(AnnotationBackend):
         )
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
         seen = self.format.fidelity.written(base)
-        theirs = pa.Table.from_batches(labels_of(source, seen), ANSWER).combine_chunks()
         schema = LabelSchema.from_dict(receipt.state["schema"])
+        theirs = pa.Table.from_batches(
+            labels_of(source, seen, Expected(schema), Terms({}, {})), ANSWER
+        ).combine_chunks()
         answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
         return Download(answer.labels, there, tuple(source.notes))
 

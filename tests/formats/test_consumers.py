@@ -1,6 +1,7 @@
 """Exports are read by the programs that they are for, without changes.
 
-Each test needs one of them, and is skipped without it: ``pip install pycocotools supervision datumaro datasets labelme``.
+Each test needs one of them, and is skipped without it:
+``pip install pycocotools supervision datumaro datasets labelme motmetrics``.
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ DATUMARO = {  # format → (its name in datumaro, fields, annotations that it fi
     "imagenet": ("imagenet_with_subset_dirs", "classes", {"bus": 1, "car": 1, "no_label": 1}),
     "camvid": ("camvid", "masks", {"bus": 1, "car": 1}),
     "segmentation-mask": ("voc_segmentation", "masks", {"bus": 1, "car": 1}),
+    "mot": ("mot_seq", "boxes", {"bus": 1, "car": 3}),
+    "mots": ("mots", "masks", {"bus": 1, "car": 1}),
 }
 
 
@@ -152,6 +155,15 @@ def test_datumaro_reads_it(street: ab.Dataset, tmp_path: Path, format_name: str)
             if annotation.label is not None and labels[annotation.label].name != "background":
                 counts[labels[annotation.label].name] = counts.get(labels[annotation.label].name, 0) + 1
     assert counts == wanted
+
+
+def test_motmetrics_reads_tracks(street: ab.Dataset, tmp_path: Path) -> None:
+    motmetrics = pytest.importorskip("motmetrics")
+    street.export(tmp_path / "out", "mot", fields="boxes")
+    (path,) = (tmp_path / "out").rglob("gt.txt")
+    found = motmetrics.io.loadtxt(path, fmt="mot16", min_confidence=-1)
+    assert sorted(zip(found["ClassId"], found["Width"], strict=True)) == [(1, 16), (2, 16), (2, 16), (2, 16)]
+    assert found.index.get_level_values("FrameId").tolist() == [1, 1, 2, 2]
 
 
 def test_hugging_face_reads_folders_of_classes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from annobridge.core.geometry import encode_rle
 from annobridge.exceptions import InvalidOption, InvalidSource
 from annobridge.formats.common import interpolate
 from annobridge.formats.cvat import CvatFormat
+from annobridge.testing import FormatContract
 
 CVAT = CvatFormat()
 
@@ -30,6 +31,13 @@ def clip(folder: Path, *labels: dict[str, Any], **values: Any) -> tuple[Path, li
     """An export of a video of nine frames, and the notes."""
     notes = written(CVAT, folder / "out", part([video(folder / "in" / "clip.mp4", **values)], list(labels)))
     return folder / "out", notes
+
+
+class TestContract(FormatContract):
+    """What is written as tracks keeps the laws too."""
+
+    format = CVAT
+    options: ClassVar[dict[str, Any]] = {"tracks": True}
 
 
 class TestWriting:

@@ -105,9 +105,8 @@ def test_lines_in_two_levels_are_refused(tmp_path: Path) -> None:
 def test_a_source_without_images_is_refused(tmp_path: Path, make: str) -> None:
     root = tmp_path / "in"
     root.write_text("") if make == "file" else root.mkdir()
-    what = (
-        "is not a folder; unpack it, or give the folder of the images." if make == "file" else "There is no image below"
-    )
+    end = "is not a folder; unpack it, or give the folder of the images, or a zip with images."
+    what = end if make == "file" else "There is no image below"
     assert what in refused(root)
     assert not FolderFormat().recognises(root)
 

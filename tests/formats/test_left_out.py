@@ -17,15 +17,14 @@ from annobridge.formats.names import on_disk
 
 COCO = {"images": [{"file_name": "a.jpg"}], "annotations": [], "categories": []}
 LABELS = {
-    "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "Label Studio"),
-    "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "LabelMe"),
     "via.json": ('{"_via_img_metadata": {}}', "VGG"),
     "notes.json": ('{"a.jpg": "a sunny day"}', "JSON of labels"),
     "captions.jsonl": ('{"image": "a.jpg"}\n', "lines of JSON"),
     "metadata1000.jsonl": ('{"file_name": "a.jpg"}\n', "lines of JSON"),
     "Metadata.jsonl": ('{"file_name": "a.jpg"}\n', "spelt or placed otherwise"),
     "x/deeper/metadata.jsonl": ('{"file_name": "../a.jpg"}\n', "spelt or placed otherwise"),
-    "metadata.csv": ("file_name,caption\na.jpg,hello\n", "spelt or placed otherwise"),
+    "metadata.tsv": ("file_name\tcaption\na.jpg\thello\n", "spelt or placed otherwise"),
+    "x/deeper/metadata.csv": ("file_name,caption\n../a.jpg,hello\n", "spelt or placed otherwise"),
     "boxes.csv": ("filename;xmin;ymin\na.jpg;1;2\n", "a table"),
     "Annotations/a.xml": ("<?xml version='1.0'?><annotation><object/></annotation>", "Pascal VOC"),
     "a.txt": ("a photo of a car, in the rain\n", ".txt files that are called as the images"),
@@ -33,6 +32,8 @@ LABELS = {
     "a.npy": ("junk", ".npy files that are called as the images"),
 }
 READ = {  # by a format of their own
+    "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "labelstudio"),
+    "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "labelme"),
     "_annotations.coco.json": (json.dumps(COCO), "coco"),
     "annotations/instances.json": (json.dumps(COCO), "coco"),
     "annotations.xml": ("<annotations><image id='0' name='a.jpg' width='8' height='8'/></annotations>", "cvat"),

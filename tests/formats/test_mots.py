@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from annobridge.exceptions import InvalidSource, Unsupported
 from annobridge.formats import registry
 from annobridge.formats.common.images import Context
 from annobridge.formats.mots import MotsFormat
+from annobridge.testing import FormatContract
 
 MOTS = MotsFormat()
 
@@ -125,6 +127,13 @@ def line(frame: int, value: int, mask: dict | None = None) -> str:
     """A line of MOTS."""
     height, width = (mask or stripe(1))["size"]
     return f"{frame} {value} {value // 1000} {height} {width} {(mask or stripe(1))['counts'].decode()}\n"
+
+
+class TestContractOfTexts(FormatContract):
+    """The text files keep the laws too."""
+
+    format = MOTS
+    options: ClassVar[dict[str, Any]] = {"layout": "txt"}
 
 
 class TestTexts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .arrays import as_array
 from .labels import ATTRIBUTE
@@ -19,6 +20,11 @@ def to_json(values: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     values = as_array(values)
     if pa.types.is_nested(values.type) or pa.types.is_null(values.type):
         return pa.array([None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string())
+    if pa.types.is_integer(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_floating(values.type) and pc.all(pc.is_finite(values), min_count=0).as_py():
+        floats = values.cast(pa.float64()).to_pylist()
+        return pa.array([None if v is None else repr(v) for v in floats], pa.string())  # as ``json`` writes them
     codes = values.dictionary_encode()
     return pa.array([json.dumps(v, default=str) for v in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
 

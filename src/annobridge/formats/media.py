@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from ..exceptions import InvalidMedia
-from ..store.image_headers import ImageHeader, read_header
+from ..store.image_headers import IMAGE_ERRORS, ImageHeader, read_header
 from ..store.images import decode_pixels, is_image, open_image
 from ..store.media import FileMedia, Media, known_headers, read_header_of, without_secrets
 from .base import Part
 
 __all__ = [
-    "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image", "read_chunks",
-    "read_header", "read_header_of", "unreadable", "without_secrets",
+    "IMAGE_ERRORS", "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image",
+    "read_chunks", "read_header", "read_header_of", "unreadable", "without_secrets",
 ]  # fmt: skip
 _CHUNK = 1 << 20  # bytes
 

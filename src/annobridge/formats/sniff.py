@@ -74,7 +74,7 @@ def title(path: Path, images: Names) -> str | None:
     if (look := _LOOK.get(suffix)) is None:
         return None
     if name.startswith("metadata.") and suffix in _SPELT:
-        return "metadata, spelt or placed otherwise than the metadata.jsonl that is read"
+        return "metadata, spelt or placed otherwise than the metadata.jsonl, .csv or .parquet that is read"
     try:
         if suffix in (".parquet", ".arrow"):
             return _columnar(path)

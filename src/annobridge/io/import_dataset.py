@@ -157,9 +157,7 @@ def _known_samples(stores: Stores) -> pa.Table:
 
 
 def _media_folder(uri: str, source: Path) -> Path | None:
-    """Where images inside an archive, or inside label files, go: beside the dataset. A dataset in an object store has no such
-    place.
-    """
+    """Where images inside an archive, or inside tables, go: beside the dataset. One in an object store has no such place."""
     if "://" in uri:
         return None
     place = Path(uri).absolute()

@@ -11,7 +11,7 @@ from annobridge.core.geometry import decode_rle, encode_rle
 from annobridge.core.merge.assignment import BY_PLACE, NEW, Assignment
 from annobridge.core.merge.covered import uncover
 from annobridge.core.merge.file_fit import Expected, fitted
-from annobridge.core.merge.file_tracks import with_sent_tracks, without_short_tracks
+from annobridge.core.merge.file_tracks import without_short_tracks
 from annobridge.core.merge.partial_answer import complete
 from annobridge.core.merge.seen import Seen
 from annobridge.core.schema import LabelSchema
@@ -124,22 +124,15 @@ class TestCovered:
 
 
 class TestTracks:
-    def test_a_track_has_the_number_that_most_of_it_was_sent_with(self) -> None:
-        base = sent(*({**CAR, "index": n} for n in (1, 1, 1, 2)))
-        theirs = told(*({**CAR, "index": n} for n in (0, 0, 0, 1, 2, 2)))
-        labels, renamed = with_sent_tracks(base, theirs, np.array([0, 1, 2, 3, -1, -1]))
-        assert renamed
-        assert labels["index"].to_pylist() == [1, 1, 1, 2, 3, 3]
-
     def test_labels_that_moved_far_are_found_by_their_track(self) -> None:
         far = {"bounding_box": [0.7, 0.7, 0.2, 0.2]}
-        base = sent(*({**CAR, "index": 1, "sample_id": s} for s in "ab"))
-        theirs = told({**CAR, "index": 0, "sample_id": "a"}, {**CAR, "index": 0, "sample_id": "b", **far})
+        base = sent(*({**CAR, "index": 1, "sample_id": s} for s in "abcd"))
+        theirs = told(*({**CAR, "index": 0, "sample_id": s, **(far if s == "b" else {})} for s in "abcd"))
         seen = Seen(frozenset({"box"}), holes=False)
         seen.add(theirs)
-        done = complete(base, theirs, seen, SCHEMA, np.full((2, 2), 100.0), np.full((2, 2), 100.0))
-        assert done.labels["remote_id"].to_pylist() == ["m0", "m1"]
-        assert done.labels["index"].to_pylist() == [1, 1]
+        done = complete(base, theirs, seen, SCHEMA, np.full((4, 2), 100.0), np.full((4, 2), 100.0))
+        assert done.labels["remote_id"].to_pylist() == ["m0", "m1", "m2", "m3"]
+        assert done.labels["index"].to_pylist() == [1, 1, 1, 1]
 
     def test_shapes_of_images_are_no_tracks(self) -> None:
         theirs = told({**CAR, "index": 4, "keyframe": True}, {**CAR, "index": 5, "keyframe": True, "frame_number": 2})

@@ -25,9 +25,10 @@ from .covered import uncover
 from .diff import take_or_null
 from .file_fit import Expected
 from .file_ids import new_ids
-from .file_tracks import with_sent_tracks, without_short_tracks
+from .file_tracks import without_short_tracks
 from .file_values import merged_values
 from .seen import PARTS, Seen
+from .track_numbers import numbers_as_sent
 
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
@@ -90,18 +91,19 @@ def complete(
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
     """
-    classless = base if seen.only_class is None else set_columns(base, label=seen.only_class)
-    found = assign(classless, theirs, (base_sizes, sizes))
-    theirs, renamed = with_sent_tracks(base, theirs, found.rows)
-    if renamed:  # labels of a track that moved far are found by it
-        found = assign(classless, theirs, (base_sizes, sizes))
+    classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
+    found = assign(classed, theirs, (base_sizes, sizes))
+    numbers = numbers_as_sent(base, theirs, found.rows)
+    if not numbers.equals(as_array(theirs["index"])):  # then labels that moved far are found by their track
+        theirs = set_columns(theirs, index=numbers)
+        found = assign(classed, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
-    _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
+    _assign_rough(classed, theirs, found, cannot, (base_sizes, sizes))
     if not seen.overlaps:
         theirs, hidden = uncover(base, theirs, found)
         cannot |= hidden
     unheld = _unheld(base, theirs, found, cannot, seen, Expected(schema))
-    pieces = unheld | _pieces(base, theirs, found, cannot) | _around_points(theirs, found, schema)
+    pieces = unheld | _pieces(classed, theirs, found, cannot) | _around_points(theirs, found, schema)
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from ...exceptions import InvalidSource
+from ...spill import temporary
 
 _LINK = stat.S_IFLNK
 _ENCRYPTED = 0x1
@@ -47,8 +50,17 @@ class Archive:
     Raises ``InvalidSource`` for an archive that is damaged, or holds what no label archive holds.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: Path, limits: Limits | None = None, media_folder: Path | None = None, unpacks: bool = True
+    ) -> None:
         self.path, self.limits = (path := path.absolute()), limits or Limits()
+        self._media_folder, self._unpacks = media_folder, unpacks  # where ``put`` writes, if it does
+        self._media_folder_text = str(media_folder.absolute()) if media_folder is not None else ""
+        self._copies: dict[str, Path] = {}  # of what is inside a zip, on disk
+        self._copy_folder: Path | None = None
+        self._put = self._put_bytes = 0
+        self._made: set[str] = set()  # folders
+        self.sizes: dict[str, tuple[int, int]] = {}  # of images that were put, as they are shown
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, str] = {}
@@ -70,7 +82,7 @@ class Archive:
     @cached_property
     def names(self) -> list[str]:
         """The names of all files, sorted. Hidden files and what a Mac adds are left out."""
-        return sorted(name for name in (self._members or self._files) if not _is_hidden(name))
+        return sorted(name for name in (self._members or tuple(self._files)) if not _is_hidden(name))
 
     @cached_property
     def by_suffix(self) -> Mapping[str, list[str]]:
@@ -89,6 +101,8 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         if self._zip is not None:
             self._zip.close()
+        if self._copy_folder is not None:
+            temporary.remove(self._copy_folder)
 
     @property
     def is_folder(self) -> bool:
@@ -119,7 +133,7 @@ class Archive:
         """How many bytes a file has, unpacked."""
         if name in self._embedded:
             return self._embedded[name][0]
-        return self._members[name].file_size if self._zip else os.stat(self._files[name]).st_size
+        return self._members[name].file_size if name in self._members else os.stat(self._files[name]).st_size
 
     def open(self, name: str) -> BinaryIO:
         """A file for reading. No more bytes come out of it than its entry says, and than the limits allow."""
@@ -133,7 +147,7 @@ class Archive:
             )
         if name in self._embedded:
             return io.BytesIO(self._embedded[name][1]())
-        if self._zip is None:
+        if self._zip is None or name not in self._members:
             return Path(self._files[name]).open("rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
@@ -154,6 +168,60 @@ class Archive:
         for number, line in enumerate(self.text(name).splitlines(), 1):
             if line.strip():
                 yield number, line
+
+    @contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """A file as one on disk that can be read at any place; of what is inside a zip, a copy that is there as long as the archive
+        is open.
+        """
+        if (path := self.file(name)) is not None:
+            self.open(name).close()
+            yield path
+            return
+        if name not in self._copies:
+            self._copy_folder = self._copy_folder or temporary.make()
+            copy = self._copy_folder / f"{len(self._copies)}{os.path.splitext(name)[1]}"
+            with self.open(name) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            self._copies[name] = copy
+        yield self._copies[name]
+
+    def put(self, name: str, data: bytes, size: tuple[int, int] | None = None) -> None:
+        """Add an image that is inside another file (a table, a tar): it is written to the folder of unpacked images, and is from
+        then on a file of the archive. ``size`` is (width, height) as it is shown, where it is known. Raises ``InvalidSource`` for a
+        name that leads out of the folder, and beyond the limits.
+        """
+        if size is not None:
+            self.sizes[name] = size
+        if not self._unpacks:
+            return
+        if self._media_folder is None:
+            raise InvalidSource(
+                f"The images of {str(self.path)!r} are inside its files; give media_dir= for the folder to unpack them into."
+            )
+        if not is_safe_name(name):
+            raise InvalidSource(
+                f"{str(self.path)!r} has an image with the name {name!r}, which leads out of the archive."
+            )
+        self._put += 1
+        self._put_bytes += len(data)
+        if self._put > self.limits.max_files or self._put_bytes > self.limits.max_bytes:
+            limit = "max_files" if self._put > self.limits.max_files else "max_bytes"
+            raise InvalidSource(
+                f"{str(self.path)!r} holds more images than {limit}={getattr(self.limits, limit):,} allows; raise that limit."
+            )
+        target = os.path.join(self._media_folder_text, name)
+        try:
+            if (folder := os.path.dirname(target)) not in self._made:
+                os.makedirs(folder, exist_ok=True)
+                self._made.add(folder)
+            _write(target, data)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise InvalidSource(
+                f"The image {name!r} of {str(self.path)!r} cannot be unpacked to {target!r} ({error.strerror}); give "
+                "another folder with media_dir=."
+            ) from None
+        self._files[name] = target
 
     def where(self, name: str) -> str:
         """How to speak of a file in a message."""
@@ -239,6 +307,23 @@ class _Translated:
             raise InvalidSource(
                 f"{self._where} cannot be unpacked ({str(error)[:_SAID]}); the archive is damaged."
             ) from error
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file, unless it is there with that content."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except FileExistsError:
+        there = Path(path)
+        if there.stat().st_size != len(data) or there.read_bytes() != data:
+            there.write_bytes(data)
+        return
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(file, data[written:] if written else data)
+    finally:
+        os.close(file)
 
 
 def is_safe_name(name: str) -> bool:

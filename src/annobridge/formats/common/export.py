@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ...core import attributes
 from ...core.arrays import as_array, is_rotated, list_lengths
-from ...core.labels import KIND_TYPES
+from ...core.labels import KIND_TYPES, SAMPLES
 from ...exceptions import Unsupported
 from ...spill.tables import Tables
 from .. import media
@@ -27,7 +27,7 @@ from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, vide
 from .items import ITEMS
 from .source import PIXELS, to_pixels
 
-_IMAGES = frozenset({"images", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit", "img1"})
+_IMAGES = frozenset({"images", "img", "image_2", "data", "JPEGImages", "imgsFine", "leftImg8bit", "img1"})
 _OF_SPLIT = ("{}", "WIDER_{}", "bounding_box_{}")  # folders of a split
 _SAMPLES = {
     "sample_id": pa.string(), "filepath": pa.string(), "width": pa.int32(), "height": pa.int32(), "split": pa.string(),
@@ -42,6 +42,7 @@ class ExportPart:
     first: int  # the number of the first item
     items: pa.Table  # ITEMS
     labels: pa.Table
+    columns: pa.Table | None = None  # the dataset's own columns of the samples, a row for each item
 
     def by_item(self) -> Iterator[tuple[int, dict[str, object], pa.Table]]:
         """Number, item and labels, one item after another."""
@@ -59,6 +60,7 @@ class _Kept:
     count: int
     samples: int
     labels: int
+    columns: int  # of the dataset's own
 
 
 class ExportData:
@@ -96,7 +98,9 @@ class ExportData:
             owners.append(owner + rows_before)
             numbers.append(frames)
             self._media.append(media.embedded(part))
-            self._parts.append(_Kept(count, len(owner), self._tables.add(rows), self._tables.add(labels)))
+            self._parts.append(
+                _Kept(count, len(owner), *map(self._tables.add, (rows, labels, _own_columns(part.samples))))
+            )
             count, rows_before = count + len(owner), rows_before + rows.num_rows
         self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
@@ -145,6 +149,27 @@ class ExportData:
             self.notes.append(
                 f"{renamed:,} images were renamed, as their names differed from others in the suffix only."
             )
+            self.rename(names)
+
+    def without_folders(self, replace: Callable[[str], str] = lambda name: name) -> None:
+        """Rename items so that their names have no folders and are unique in their split, for formats that have none.
+
+        ``replace`` changes names first, as for characters that the format cannot have in them.
+        """
+        taken: set[tuple[str | None, str]] = set()
+        names, renamed = [], 0
+        for name, split in zip(self.items["name"].to_pylist(), self.items["split"].to_pylist(), strict=True):
+            flat = replace(name.replace("/", "_"))
+            stem, suffix = os.path.splitext(flat)
+            number = 1
+            while (split, flat) in taken:
+                number += 1
+                flat = f"{stem}_{number}{suffix}"
+            taken.add((split, flat))
+            renamed += flat != name
+            names.append(flat)
+        if renamed:
+            self.notes.append(f"{renamed:,} images were renamed, as the format cannot have their names.")
             self.rename(names)
 
     def lose(self, what: str, count: int, field: str = "") -> None:
@@ -226,7 +251,7 @@ class ExportData:
             labels = labels.take(order).combine_chunks()
             if self._unit == PIXELS and labels.num_rows:
                 labels = to_pixels(labels, image_sizes(items)[labels["item"].to_numpy() - kept.first])
-            yield ExportPart(kept.first, items, labels)
+            yield ExportPart(kept.first, items, labels, self._tables.get(kept.columns))
 
     def media_of(self) -> Iterator[tuple[list[dict[str, Any]], pa.Table, media.Media]]:
         """The samples of each part, what opens their media, and what each of them is in the export: an item, or a video."""
@@ -265,6 +290,17 @@ def _mixed(types: Counter[tuple[str, str, str]]) -> Counter[str]:
         if len(forms[label, name]) > 1 and type_ in ("bool", "int", "float"):
             found[name] += count
     return found
+
+
+def image_bytes(files: media.Media, sample_id: str, place: str | None) -> bytes:
+    """The file of an image, for formats that have it inside another file. Raises ``InvalidMedia``."""
+    return b"".join(media.read_chunks(files, sample_id, place or "", "leave it out of the view"))
+
+
+def _own_columns(samples: pa.Table) -> pa.Table:
+    """The columns of samples that are of the dataset, and not of annobridge."""
+    names = [name for name in samples.column_names if name not in (*SAMPLES.names, *_SAMPLES) and name[:1] != "_"]
+    return samples.select(names)
 
 
 def _samples(rows: pa.Table) -> pa.Table:

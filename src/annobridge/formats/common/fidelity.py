@@ -14,6 +14,7 @@ from ...core.arrays import as_array, as_mask, is_rotated, list_lengths
 from ...core.labels import KIND_TYPES
 from ...core.merge.seen import Seen
 from .paint import has_holes
+from .rings import with_holes
 from .skeletons import POINT_NAMES
 
 KEPT = "kept"  # a kind that is written as it is
@@ -203,7 +204,7 @@ class Fidelity:
                 yield f"polygons have holes, which are {self.without_holes}", int(holes.sum())
                 several &= ~holes
             if not self.parts:
-                yield PARTS, int(several.sum())
+                yield PARTS, _count_parts(rows["points"], several, kind, self.holes)
         yield from self._lost_attributes(rows, kind)
 
     def _lost_columns(self, rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
@@ -241,6 +242,14 @@ class Fidelity:
 _NOT_XML = r"(^|[^\\])(\\\\)*\\(u00[01]|u[fF]{3}[eEfF]|[bf])|[\x{fffe}\x{ffff}]"
 _COLUMNS = {"index": "tracks", "rotation": "rotation", "closed": "closed", "hidden": "visibility", "parts": "parts"}
 _FLAGS = frozenset({"parts", "rotation", "confidence", "tracks", "tags", "visibility", "closed"})
+
+
+def _count_parts(points: pa.ChunkedArray, several: np.ndarray, kind: str, holes: bool) -> int:
+    """How many labels have several parts; of polygons, holes that are kept do not count."""
+    if kind != "polygon" or not holes:
+        return int(several.sum())
+    found = as_array(points).take(pa.array(np.flatnonzero(several))).to_pylist()
+    return sum(len(with_holes([np.array(ring) for ring in parts])) > 1 for parts in found)
 
 
 def _with_holes(points: pa.ChunkedArray, several: np.ndarray) -> np.ndarray:

@@ -76,6 +76,9 @@ class FileFormat(ABC):
     video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
+    has_images_inside: ClassVar[bool] = (
+        False  # whether images are inside the label files; then ``place_images`` is overridden
+    )
 
     @abstractmethod
     def detect(self, archive: Archive) -> str | None:
@@ -110,6 +113,10 @@ class FileFormat(ABC):
     def prepare(self, data: ExportData, options: WriteOptions) -> None:  # noqa: B027 - most formats need nothing
         """Look at an export before an image is copied: rename its items, or refuse it. Does nothing by default."""
 
+    def place_images(self, data: ExportData, options: WriteOptions) -> None:
+        """Copy or link the images. A format that has them in files of its own overrides this, and writes them itself."""
+        place_media(data, self.image_folder, self.video_folder, options.save_media)
+
     # --- the verbs of ``Format`` --------------------------------------------------------------------------------------
 
     def recognises(self, source: Path) -> bool:
@@ -131,21 +138,35 @@ class FileFormat(ABC):
         context = context or Context()
         if options.media_dir is not None:
             context = Context(context.known, options.media_dir)
-        return self._open(source, options, lambda archive, items: self._images(archive, items, options, context))
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, context.media_folder),
+            lambda archive, items: self._images(archive, items, options, context),
+        )
 
     def open_onto(self, source: Path, options: ReadOptions, known: Sequence[pa.Table]) -> LabelSource:
         """As ``open``, for labels of samples that are known (tables as in ``Context``; the first that has a name counts). Images
         in the source are not looked at.
         """
-        return self._open(source, options, lambda _, items: (resolve_known(items.table(), known), items.table()))
+        return self._open(
+            source,
+            options,
+            lambda path: Archive(path, options.limits, unpacks=False),
+            lambda _, items: (resolve_known(items.table(), known), items.table()),
+        )
 
     def _open(
-        self, source: Path, options: ReadOptions, find_images: Callable[[Archive, Items], tuple[Found, pa.Table]]
+        self,
+        source: Path,
+        options: ReadOptions,
+        archive_of: Callable[[Path], Archive],
+        find_images: Callable[[Archive, Items], tuple[Found, pa.Table]],
     ) -> LabelSource:
         report, items, pairs = ReadReport(), Items(), set[Pair]()
         shapes = Groups(SHAPES)
         try:
-            with Archive(source, options.limits) as archive:
+            with archive_of(source) as archive:
                 for table in self.read(archive, items, options, report):
                     rows = _conformed(table)
                     pairs |= _pairs(rows)
@@ -161,7 +182,7 @@ class FileFormat(ABC):
         name = options.field or ("predictions" if options.as_predictions else None)
         fields = field_names(pairs, name)
         notes = [*report.assumptions, *_assumptions(found, listed), *unread]
-        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks)
+        return LabelSource(listed, shapes, found, fields, self.unit, report, notes, self.scales_masks, items.columns())
 
     def write(self, parts: Iterable[Part], folder: Path, options: Options) -> list[str]:
         """Write samples and labels into a new folder; returns a note for each loss. With ``strict``, a loss is ``Unsupported``."""
@@ -170,7 +191,7 @@ class FileFormat(ABC):
             losses = self._losses(data, options)
             if losses and options.strict:
                 raise self._refused(losses)
-            place_media(data, self.image_folder, self.video_folder, options.save_media)
+            self.place_images(data, options)
             self.write_files(data, options)
             more = [loss for loss in data.lost if loss not in losses]
             if more and options.strict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -56,6 +57,7 @@ class Items:
         self._columns: dict[str, list[Any]] = {name: [] for name in ITEMS.names}
         self._tables: list[pa.Table] = []
         self._count = 0
+        self._more: list[tuple[int, pa.Table]] = []  # first item, and more columns of some items
 
     def __len__(self) -> int:
         return self._count
@@ -82,15 +84,32 @@ class Items:
             self._flush()
         return self._count - 1
 
-    def extend(self, rows: pa.Table) -> int:
-        """Add many items, with columns of ``ITEMS``; returns the number of the first."""
+    def extend(self, rows: pa.Table, more: pa.Table | None = None) -> int:
+        """Add many items, with columns of ``ITEMS``; returns the number of the first. ``more`` are other columns of the samples."""
         self._flush()
         columns = [
             rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(len(rows), f.type) for f in ITEMS
         ]
         self._tables.append(pa.Table.from_arrays(columns, schema=ITEMS))
+        if more is not None and more.num_columns and len(rows):
+            self._more.append((self._count, more))
         self._count += len(rows)
         return self._count - len(rows)
+
+    def columns(self) -> pa.Table | None:
+        """The further columns of all items, null where an item has none; ``None`` if there are none. A column whose values are of
+        several types becomes text.
+        """
+        if not self._more:
+            return None
+        fields = {name: _common_type([t.schema.field(name).type for _, t in self._more if name in t.column_names])
+                  for _, table in self._more for name in table.column_names}  # fmt: skip
+        schema = pa.schema([pa.field(name, type_) for name, type_ in fields.items()])
+        pieces, at = [], 0
+        for first, table in self._more:
+            pieces += [_nulls(first - at, schema), _typed(table, schema)]
+            at = first + len(table)
+        return pa.concat_tables([*pieces, _nulls(self._count - at, schema)]).combine_chunks()
 
     def table(self) -> pa.Table:
         """All items (``ITEMS``)."""
@@ -101,6 +120,33 @@ class Items:
         if self._columns["name"]:
             self._tables.append(pa.Table.from_pydict(self._columns, schema=ITEMS))
             self._columns = {name: [] for name in ITEMS.names}
+
+
+def _common_type(types: list[pa.DataType]) -> pa.DataType:
+    """The type that holds the values of all; numbers may be of several widths."""
+    found = [t for t in dict.fromkeys(types) if not pa.types.is_null(t)]
+    if len(found) < 2:
+        return found[0] if found else pa.string()
+    if all(map(pa.types.is_integer, found)):
+        return pa.int64()
+    return pa.float64() if all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in found) else pa.string()
+
+
+def _nulls(count: int, schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_arrays([pa.nulls(count, f.type) for f in schema], schema=schema)
+
+
+def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = []
+    for field in schema:
+        column = table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
+        if column.type != field.type and pa.types.is_string(field.type):
+            values = column.to_pylist()
+            column = pa.array(
+                [v if isinstance(v, str | None) else json.dumps(v, default=str) for v in values], pa.string()
+            )
+        columns.append(column.cast(field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 class Shapes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from PIL import Image
 from ...core.geometry import compress, encode_rle
 from .. import media
 from .archive import Archive
+from .items import Shapes
 from .palette import Palette
 from .report import ReadReport
 
 Codes = npt.NDArray[np.int64]
 UNKNOWN = -1
 _MOST = 1 << 28  # bytes of a file
+_MOST_CLASSES = 1024
 _ERRORS = (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError)
 
 
@@ -64,12 +66,17 @@ def load(archive: Archive, name: str, report: ReadReport) -> MaskImage | None:
     if archive.size(name) > _MOST:
         report.skip(archive.where(name), "the mask has more bytes than a mask needs")
         return None
+    return decode(archive.read(name), archive.where(name), report)
+
+
+def decode(data: bytes, place: str, report: ReadReport) -> MaskImage | None:
+    """Decode a mask, given its file; what cannot be decoded is skipped."""
     try:
-        with media.open_image(io.BytesIO(archive.read(name))) as image:
+        with media.open_image(io.BytesIO(data)) as image:
             media.decode_pixels(image)
             return _pixels(image)
     except _ERRORS as error:
-        report.skip(archive.where(name), f"the mask cannot be decoded ({type(error).__name__})")
+        report.skip(place, f"the mask cannot be decoded ({type(error).__name__})")
         return None
 
 
@@ -91,6 +98,31 @@ def regions(values: Codes) -> Iterator[tuple[int, npt.NDArray[np.bool_], dict[st
     for value in np.unique(values).tolist():
         where = values == value
         yield value, where, dict(encode_rle(where))
+
+
+def add_mask(
+    shapes: Shapes,
+    item: int,
+    data: bytes,
+    place: str,
+    names: Sequence[str],
+    report: ReadReport,
+    column: str | None = None,
+) -> None:
+    """Add a mask for each class of a PNG of class numbers: 0 is none, and a number without a name is its own. ``column`` is an
+    attribute that says which of several PNGs it was.
+    """
+    mask = decode(data, place, report)
+    if mask is None:
+        return
+    values = mask.numbers if mask.numbers is not None else mask.values
+    if len(np.unique(values)) > _MOST_CLASSES:
+        report.skip(place, f"it has more than {_MOST_CLASSES:,} values, so it is no mask of classes")
+        return
+    for value, _, found in regions(values):
+        if value:
+            label = f"#{value:06x}" if mask.numbers is None else names[value] if value < len(names) else str(value)
+            shapes.add(item, "mask", label, {"column": column} if column else None, mask=found, place=place)
 
 
 def objects(values: Codes) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -17,17 +17,27 @@ def without_holes(parts: Sequence[Ring]) -> list[Ring]:
     >>> [ring.shape for ring in without_holes([square, square / 3 + 2])]
     [(10, 2)]
     """
+    rings = []
+    for outer, holes in with_holes(parts):
+        for hole in holes:
+            outer = _bridged(outer, hole)
+        rings.append(outer)
+    return rings
+
+
+def with_holes(parts: Sequence[Ring]) -> list[tuple[Ring, list[Ring]]]:
+    """Outer rings, each with the rings that are holes in it."""
     if len(parts) == 1:
-        return [parts[0]]
+        return [(parts[0], [])]
     inside = np.array(
         [[i != j and _contains(parts[j], parts[i][0]) for j in range(len(parts))] for i in range(len(parts))]
     )
     depth = inside.sum(axis=1)
-    rings = {i: parts[i] for i in range(len(parts)) if depth[i] % 2 == 0}
+    rings = {i: (parts[i], list[Ring]()) for i in range(len(parts)) if depth[i] % 2 == 0}
     for i in np.flatnonzero(depth % 2).tolist():
         owner = next((j for j in np.flatnonzero(inside[i]).tolist() if depth[j] == depth[i] - 1), None)
         if owner in rings:
-            rings[owner] = _bridged(rings[owner], parts[i])
+            rings[owner][1].append(parts[i])
     return list(rings.values())
 
 

@@ -32,8 +32,9 @@ class LabelSource:
 
     def __init__(
         self, items: pa.Table, shapes: Groups, found: Found, fields: Fields, unit: str,
-        report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False,
+        report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False, columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
+        self._columns = columns  # more of the samples, a row for each item
         self._items, self._shapes, self._found, self._fields = items, shapes, found, fields
         self._scales_masks = scales_masks
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
@@ -94,6 +95,8 @@ class LabelSource:
             columns["split"] = as_array(self._items["split"]).take(index)
         if self._items["frames"].null_count < self._items.num_rows:
             columns["frames"] = as_array(self._items["frames"]).take(index)
+        if self._columns is not None:
+            columns |= {name: as_array(self._columns[name]).take(index) for name in self._columns.column_names}
         return pa.table(columns)
 
     def _labels(self, shapes: pa.Table) -> pa.Table:

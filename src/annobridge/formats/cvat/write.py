@@ -54,7 +54,14 @@ def _write_meta(file: TextIO, data: ExportData, declared: Declared) -> None:
     file.write(f"  <meta>\n    <{kind}>\n      <name>annobridge</name>\n")
     if has_splits:
         subsets = "\n".join(escape(split or "default") for split in data.splits)
-        file.write(f"      <subsets>{subsets}</subsets>\n")
+        file.write(f"      <subsets>{subsets}</subsets>\n      <tasks>\n")
+        counts = Counter(data.items["split"].to_pylist())
+        for number, split in enumerate(data.splits):  # datumaro looks for the subsets here
+            subset = escape(split or "default")
+            file.write(f"        <task>\n          <id>{number}</id>\n          <name>{subset}</name>\n")
+            file.write(f"          <size>{counts[split]}</size>\n          <mode>annotation</mode>\n")
+            file.write(f"          <subset>{subset}</subset>\n        </task>\n")
+        file.write("      </tasks>\n")
     else:
         count = data.items.num_rows
         file.write(f"      <size>{count}</size>\n      <mode>annotation</mode>\n      <start_frame>0</start_frame>\n")

@@ -20,6 +20,7 @@ from .label_config import IMAGE, SHAPES, clean, text_of
 from .results import OWN
 from .tasks import PREDICTIONS
 
+_CONTROLS = ("textarea", "number", "choices")
 _TASKS, _CONFIG = "tasks.json", "label_config.xml"
 _CONTROL = {  # the shape of each kind
     "box": "box", "polygon": "polygon", "polyline": "polygon", "cuboid": "polygon", "ellipse": "ellipse", "mask": "mask",
@@ -86,7 +87,7 @@ class _Survey:
         self._classes: dict[str, set[str]] = {}
         self.choices: dict[str, set[str]] = {}
         self.scalars: dict[str, str] = {}
-        attributes: dict[str, str] = {}
+        attributes: dict[str, set[str]] = {}
         for labels in data.label_tables():
             rows = labels.select(["kind", "label", "field", "value", "attributes", "index"]).to_pylist()
             for row in rows:
@@ -94,17 +95,19 @@ class _Survey:
                 if kind in _CONTROL:
                     self._classes.setdefault(_CONTROL[kind], set()).update([name] if name else [])
                     if row["index"] is not None:
-                        attributes.setdefault("track_id", "number")
+                        attributes.setdefault("track_id", set()).add("number")
                     for key, value in attributes_of(row).items():
                         if (control := _control_of(value)) is not None:
-                            attributes.setdefault(key, control)
+                            attributes.setdefault(key, set()).add(control)
                 elif kind == "classification" and name:
                     self.choices.setdefault(_control_name(row["field"]), set()).add(name)
                 elif kind == "scalar" and (control := _control_of(json.loads(row["value"]))) is not None:
                     self.scalars.setdefault(_control_name(row["field"]), control)
         taken = {IMAGE, *SHAPES, *self.choices, *self.scalars}
         self.attributes = {
-            name: attributes[name] for name in sorted(attributes) if name not in taken and clean(name) == name and name
+            name: next(control for control in _CONTROLS if control in attributes[name])  # the widest that was seen
+            for name in sorted(attributes)
+            if name not in taken and clean(name) == name and name
         }
 
     def config(self, order: Sequence[str]) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from ..base import Options
+from ..common.archive import Limits
 from .reading.schema import load_model
 
 Dialect = Literal["file_name", "opsml", "opsml2", "pixano", "pixano-0.7", "pixano-0.8"]
@@ -42,6 +44,11 @@ class Reading(_Schema):
         splits: whether sub-folders are splits.
         ignore: leave label files of other formats out, with a note.
         clip: accept boxes that leave their image; the import clips them.
+        media_dir: the folder into which a zip is unpacked.
+        max_files: how many files a zip may hold.
+        max_bytes: how many bytes it may unpack to.
+        max_file_bytes: how many bytes one file may unpack to.
+        max_ratio: to how many times its size a file may unpack.
     """
 
     dialect: Dialect | None = None
@@ -54,6 +61,16 @@ class Reading(_Schema):
     splits: bool | None = None
     ignore: bool = False
     clip: bool = False
+    media_dir: Path | None = None
+    max_files: Annotated[int, Field(gt=0)] = Limits.max_files
+    max_bytes: Annotated[int, Field(gt=0)] = Limits.max_bytes
+    max_file_bytes: Annotated[int, Field(gt=0)] = Limits.max_file_bytes
+    max_ratio: Annotated[int, Field(gt=0)] = Limits.max_ratio
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a zip."""
+        return Limits(self.max_files, self.max_bytes, self.max_file_bytes, self.max_ratio)
 
     @field_validator("classes")
     @classmethod

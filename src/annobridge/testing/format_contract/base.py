@@ -39,6 +39,11 @@ def examples(count: int) -> settings:
     return settings(max_examples=max(1, count * usual // _USUAL), deadline=None, suppress_health_check=checks)
 
 
+def is_quick() -> bool:
+    """Whether Hypothesis's profile asks for few examples: then every other damage is tried, by the name of the format."""
+    return settings.default is not None and settings.default.max_examples <= _USUAL
+
+
 class Laws:
     """The settings of a format's tests, and what the laws share."""
 
@@ -52,8 +57,14 @@ class Laws:
         return self.write(self.plain_scene(), folder)[0]
 
     @pytest.fixture(autouse=True)
-    def _make_folders(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
+    def _make_folders(self, tmp_path: Path) -> Iterator[None]:
+        self.use(tmp_path)
+        yield
+        shutil.rmtree(tmp_path, ignore_errors=True)  # many small files
+
+    def use(self, folder: Path) -> None:
+        """Begin a test in an empty folder."""
+        self.folder = folder
         self.images = shared_images()
         self._digests = scenes.digests(self.images)
         self._numbers = itertools.count()

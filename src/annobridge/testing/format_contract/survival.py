@@ -40,7 +40,7 @@ def surviving(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
             missing = most - len(kept["visibility"])
             kept["points"] = [[*kept["points"][0], *[[np.nan] * 2] * missing]]
             kept["visibility"] = [*kept["visibility"], *[0] * missing]
-        if len(row["points"] or ()) > 1 and not fidelity.parts:
+        if _is_split(row, fidelity):
             found += [kept | {"points": [part], "split": True} for part in row["points"]]
         else:
             found.append(kept)
@@ -60,7 +60,7 @@ def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
         ):
             continue
         kept = _kept(row, fidelity)
-        if len(row["points"] or ()) > 1 and not fidelity.parts:
+        if _is_split(row, fidelity):
             kept["points"] = kept["points"][:1]
         regrouped = fidelity.groups_renumbered
         kept["attributes"] = {
@@ -70,6 +70,13 @@ def declared(rows: Iterable[Row], fidelity: Fidelity) -> list[Row]:
         }
         found.append(kept)
     return found
+
+
+def _is_split(row: Row, fidelity: Fidelity) -> bool:
+    """Whether the parts of a label become several labels; a hole that is kept stays in its polygon."""
+    if len(row["points"] or ()) < 2 or fidelity.parts:
+        return False
+    return not (fidelity.holes and row["kind"] == "polygon" and has_hole(row))
 
 
 def _without_surplus(rows: Iterable[Row], fidelity: Fidelity) -> tuple[list[Row], Counter[str]]:
@@ -175,7 +182,7 @@ def _losses_of(row: Row, fidelity: Fidelity) -> Iterable[str]:
     holes = kind == "polygon" and has_hole(row)
     if holes and not fidelity.holes:
         yield f"polygons have holes, which are {fidelity.without_holes}"
-    elif kind in ("polygon", "polyline") and len(row["points"]) > 1 and not fidelity.parts:
+    elif kind in ("polygon", "polyline") and _is_split(row, fidelity):
         yield told.PARTS
     for name, value in row["attributes"].items():
         if not fidelity.keeps(name, kind):

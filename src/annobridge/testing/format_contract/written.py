@@ -31,7 +31,7 @@ _ODD_CLASSES = (
 class WrittenLaws(Laws):
     """Round trips."""
 
-    @examples(8)
+    @examples(6)
     @given(st.data())
     def test_what_is_declared_survives_and_nothing_is_lost(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -45,7 +45,7 @@ class WrittenLaws(Laws):
         self.require_labels(scene.rows, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(7)
+    @examples(5)
     @given(st.data())
     def test_what_is_lost_is_told_with_its_count(self, data: st.DataObject) -> None:
         self.require_writing()
@@ -67,7 +67,7 @@ class WrittenLaws(Laws):
         self._require_classes(scene, labels, fidelity)
         shutil.rmtree(folder)
 
-    @examples(3)
+    @examples(2)
     @given(st.data())
     def test_strict_refuses_a_loss_and_writes_nothing(self, data: st.DataObject) -> None:
         self.require_writing()

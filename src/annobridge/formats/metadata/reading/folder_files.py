@@ -17,7 +17,7 @@ from ....exceptions import InvalidSource
 from ....store import media
 from ... import unread
 from ...names import composed
-from ..keys import METADATA
+from ..keys import METADATA_FILES
 from .json_lines import fail
 
 _SHOWN = 20
@@ -50,8 +50,11 @@ class ImageFolder:
 
     @property
     def metadata(self) -> Path | None:
-        """The file of lines, if there is one."""
-        return self.path / METADATA if METADATA in self._numbers else None
+        """The file of lines, if there is one. Raises ``InvalidSource`` for several."""
+        found = [name for name in METADATA_FILES if name in self._numbers]
+        if len(found) > 1:
+            raise InvalidSource(f"There are {' and '.join(found)} in {str(self.path)!r}; keep one of them.")
+        return self.path / found[0] if found else None
 
     def images(self) -> list[int]:
         """The files that are images and not hidden."""

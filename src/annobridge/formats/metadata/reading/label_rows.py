@@ -48,6 +48,7 @@ class LabelRowBuilder:
     class_keys: ClassKeys
 
     def __post_init__(self) -> None:
+        self._other_scores: set[str] = set()  # fields whose ``score`` is an attribute
         self._other_confidence: set[str] = (
             set()
         )  # fields whose ``confidence`` is not from 0 to 1, and stays an attribute
@@ -60,7 +61,8 @@ class LabelRowBuilder:
         """Check labels of a field (a table of ``Chunk.label_tables``). Raises ``InvalidSource`` with file and line."""
         lines = table["line"].to_numpy()
         where: Where = lambda n: file.location(int(lines[n]))  # noqa: E731
-        self._classes(name, table, where)
+        self._classes(name, table, where, file)
+        self._look_at_scores(name, table, file)
         if "box" in table.column_names:
             rows, found, flags = _boxes(table)
             sizes = file.folder.sizes[table["image"].to_numpy()[rows]].astype(np.float64)
@@ -91,7 +93,7 @@ class LabelRowBuilder:
         if "label" in table.column_names:
             columns["label"] = as_array(table["label"])
         else:
-            columns["label"] = self._classes(name, table, lambda n: file.location(int(lines[n])))
+            columns["label"] = self._classes(name, table, lambda n: file.location(int(lines[n])), file)
         columns |= {key: as_array(table[key]) for key in _COPIED if key in table.column_names}
         dropped = np.zeros(count, bool)
         if has_box:
@@ -120,7 +122,18 @@ class LabelRowBuilder:
         column = column.take(pa.array(index, mask=(index < 0) | empty))
         return column, empty & as_mask(pc.equal(kind, "box"))
 
-    def _classes(self, name: str, table: pa.Table, where: Where) -> pa.Array:
+    def _look_at_scores(self, name: str, table: pa.Table, file: LineFile) -> None:
+        """Whether the values of ``score`` are confidences: numbers from 0 to 1, where nothing is called ``confidence``."""
+        if PREFIX + "score" not in table.column_names:
+            return
+        values = as_array(table[PREFIX + "score"])
+        is_number = values.type in _NUMBERS or pa.types.is_null(values.type)
+        extremes = pc.min_max(values.cast(pa.float64())).as_py() if is_number else {"min": -1.0, "max": 2.0}
+        fits = extremes["min"] is None or (extremes["min"] >= 0 and extremes["max"] <= 1)
+        if not fits or not file.has_scores or PREFIX + "confidence" in table.column_names:
+            self._other_scores.add(name)
+
+    def _classes(self, name: str, table: pa.Table, where: Where, file: LineFile) -> pa.Array:
         """The class of each label. Raises ``InvalidSource`` for classes that are neither texts nor known numbers."""
         key = self.class_keys.by_field.get(name, "")
         if PREFIX + key not in table.column_names:
@@ -130,18 +143,25 @@ class LabelRowBuilder:
             return column.cast(pa.string())
         if column.type not in _NUMBERS:
             fail(where(0), f"has classes in {key!r} that are neither texts nor numbers; give names.")
-        return self._class_names(name, key, column, where)
+        return self._class_names(name, key, column, where, file)
 
-    def _class_names(self, name: str, key: str, column: pa.Array, where: Where) -> pa.Array:
-        """The classes that numbers stand for, by the option ``classes``."""
-        classes = self.options.classes
-        if classes is None:
+    def _class_names(self, name: str, key: str, column: pa.Array, where: Where, file: LineFile) -> pa.Array:
+        """The classes that numbers stand for, by the option ``classes``, or by a description of the dataset; else the numbers."""
+        classes = self.options.classes or file.features.names.get((name,) if name == key else (name, key))
+        if classes is None and not file.is_file:
             first = int(np.flatnonzero(as_mask(column.is_valid()))[0]) if column.null_count < len(column) else 0
             raise InvalidSource(
                 f"{where(first)} has the class {column[first].as_py()} in {key!r} of {name!r}, a number; say what the numbers "
                 "mean with classes=['…', …] (from 0), or classes='text' to keep them as texts."
             )
-        if classes == "text":
+        if classes is None:
+            note = (
+                f"The classes in {key!r} of {name!r} in {str(file.path)!r} are numbers without names, and are kept as texts; "
+                "name them with classes=['…', …] (from 0)."
+            )
+            if note not in file.notes:
+                file.notes.append(note)
+        if classes is None or classes == "text":
             return value_types.json_texts(column)
         numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
         wrong = np.flatnonzero((numbers < 0) | (numbers >= len(classes)) | (numbers != np.floor(numbers)))
@@ -162,6 +182,9 @@ class LabelRowBuilder:
                 continue
             column = self.types.cast(name, key, as_array(table[PREFIX + key]))
             if pa.types.is_null(column.type):
+                continue
+            if key == "score" and name not in self._other_scores:
+                columns["confidence"] = column.cast(pa.float64())
                 continue
             if self._becomes_column(name, key, column.type):
                 columns[key] = column.cast(LABELS.field(key).type)

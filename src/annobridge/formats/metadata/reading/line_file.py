@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ....spill.tables import Tables
+from ...common.features import Features
 from ..keys import HEADER
 from ..options import BY_VIEWS, FILE_NAME, Reading
-from . import json_lines
+from . import json_lines, metadata_file
 from .boxes import Units
 from .chunk import LINES, Chunk
 from .folder_files import ImageFolder
@@ -58,6 +59,9 @@ class LineFile:
         units: how many of these boxes have all numbers from 0 to 1, and how many have not.
         chunks: the numbers of the tables of each chunk: its samples, and fields with their labels.
         notes: what was left out or changed, a sentence each.
+        features: what is known of the columns beside the lines.
+        is_file: whether the lines were read from the file, and not given.
+        has_scores: whether ``score`` is a confidence, as Hugging Face's datasets have it.
     """
 
     folder: ImageFolder
@@ -67,6 +71,9 @@ class LineFile:
     units: Units = field(default_factory=Units)
     chunks: list[tuple[int, list[tuple[str, int]]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    features: Features = field(default_factory=Features)
+    is_file: bool = True
+    has_scores: bool = False
 
     def location(self, number: int) -> str:
         """A line as messages name it."""
@@ -93,10 +100,12 @@ def read_line_file(
         tables: where samples and labels are kept.
         lines: lines with their numbers that are read instead of the file.
     """
-    file, dialect = LineFile(folder, path), _DialectFinder(folder, options, class_keys)
+    file, dialect = LineFile(folder, path, is_file=lines is None), _DialectFinder(folder, options, class_keys)
+    if lines is None:
+        file.features, lines = metadata_file.features_of(path), metadata_file.read_rows(path)
     with _without_gc():
         chunk = Chunk(path, types)
-        for number, line in lines if lines is not None else json_lines.read_lines(path):
+        for number, line in lines:
             where = file.location(number)
             if (reader := dialect.reader_of(line, where)) is None:
                 continue
@@ -109,6 +118,7 @@ def read_line_file(
     if (last := dialect.reader) is not None:
         file.title = last.title.format(dialect.key)
         file.notes = last.finish()
+        file.has_scores = isinstance(last, FileNameReader)
         file.unit = file.units.decide(last.always_pixels, options.coordinates, file.location)
     return file
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..keys import CATEGORIES
+from ..keys import CATEGORIES, LABEL
 from .json_lines import Line, fail
 
 CLASS_KEYS = ("category", "categories", "label", "labels")
@@ -55,6 +55,14 @@ def pop_classes(line: Line, where: str) -> list[dict[str, Any]]:
     return [{"kind": "classification", "extra": {CATEGORIES: value}} for value in distinct]
 
 
+def pop_class(line: Line) -> list[dict[str, Any]]:
+    """Take the class of the image out of a line, as a label of the field ``label``."""
+    if type(line.get(LABEL)) not in (str, int):
+        return []
+    value = line.pop(LABEL)
+    return [{"kind": "classification", "extra": {LABEL: value}}] if value not in ("", -1) else []  # -1: not told
+
+
 class ClassKeys:
     """Which key of the labels holds their class, in each field.
 
@@ -68,7 +76,7 @@ class ClassKeys:
     def __init__(self, option: str | None) -> None:
         self._option = option
         self._checked: set[tuple[str, ...]] = set()  # fields with sets of keys
-        self.by_field = {CATEGORIES: CATEGORIES}
+        self.by_field = {CATEGORIES: CATEGORIES, LABEL: LABEL}
 
     def check(self, field: str, names: Iterable[str], where: str) -> None:
         """Look for the class among the keys of a label. Raises ``InvalidSource`` for two, or another than before."""

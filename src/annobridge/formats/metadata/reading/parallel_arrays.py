@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..keys import CATEGORIES, CONVERSATIONS, OBJECTS
+from ..keys import CATEGORIES, CONVERSATIONS, LABEL, OBJECTS
 from . import conversations
 from .chunk import Chunk, ParallelLabels, of_sample
 from .entities import Entities, check_view
 from .folder_files import ImageFolder
 from .json_lines import Line, fail
-from .line_keys import ClassKeys, check_metadata, pop_classes, pop_record_keys
+from .line_keys import ClassKeys, check_metadata, pop_class, pop_classes, pop_record_keys
 
 _SHAPES = {
     "bboxes": "bbox",
@@ -38,6 +38,7 @@ class FileNameReader:
     def __init__(self, folder: ImageFolder, key: str, class_keys: ClassKeys) -> None:
         self._folder, self._key, self._class_keys = folder, key, class_keys
         self._label_keys = LabelKeys()
+        self._class_line = ""  # the first with a class of the image
         self._other_conversations = 0  # lines whose conversations are of another form
 
     def add_line(self, line: Line, number: int, where: str, chunk: Chunk) -> None:
@@ -46,12 +47,14 @@ class FileNameReader:
         if self._key == "filepath":
             line.pop("size", None)  # of the file, in bytes
         record_keys = pop_record_keys(line, where, ("sample_id",))
-        classes = pop_classes(line, where)
+        classes, own_class = pop_classes(line, where), self._pop_class(line, where)
         messages = self._pop_conversations(line)
         fields = self._label_keys.pop_from(line, where, _is_objects)
         sample = chunk.add_sample(image, number, record_keys, check_metadata(line, where))
         if classes:
             chunk.add_labels(CATEGORIES, of_sample(sample, classes))
+        if own_class:
+            chunk.add_labels(LABEL, of_sample(sample, own_class))
         if messages is not None:
             chunk.add_labels(CONVERSATIONS, of_sample(sample, conversations.parse_messages(messages, where)))
         for name, value in fields.items():
@@ -76,6 +79,20 @@ class FileNameReader:
             fail(where, f"has {name!r} without 'bbox'; add the boxes.")
         array_length(columns, name, where)
         return columns
+
+    def _pop_class(self, line: Line, where: str) -> list[dict[str, Any]]:
+        """Take the class of the image out of a line. A key ``label`` with other values is labels, or a column."""
+        found = pop_class(line)
+        if found:
+            self._class_line = self._class_line or where
+        elif line.get(LABEL) is None:
+            line.pop(LABEL, None)
+        if self._class_line and LABEL in line:
+            fail(
+                where,
+                f"has {LABEL!r} = {str(line[LABEL])[:60]}, and {self._class_line} has a class there; give a text, or null.",
+            )
+        return found
 
     def _pop_conversations(self, line: Line) -> Any:
         """Take conversations of Pixano's form out of a line; those of another form stay a column."""

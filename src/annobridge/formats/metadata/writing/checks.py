@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ....exceptions import Unsupported
-from ..keys import CATEGORIES
+from ..keys import CATEGORIES, LABEL
 from .line_writer import unsupported
 from .survey import Survey
 
@@ -32,7 +32,7 @@ def check_fields(dialect: str, survey: Survey, kinds: Collection[str]) -> None:
     """
     for name, stats in survey.fields.items():
         columns = survey.label_columns[name]
-        if has_image_classes(survey, name):
+        if has_image_classes(survey, name) and (name == CATEGORIES or dialect == "file_name"):
             if stats.attributes or "confidence" in columns:
                 raise cannot_hold(
                     dialect, name, "classes with a confidence or attributes", "use format='fiftyone', which can"
@@ -55,4 +55,4 @@ def check_fields(dialect: str, survey: Survey, kinds: Collection[str]) -> None:
 
 def has_image_classes(survey: Survey, name: str) -> bool:
     """Whether a field holds the classes of images, which are a key of the line of their own."""
-    return name == CATEGORIES and survey.fields[name].kinds == {"classification"}
+    return name in (CATEGORIES, LABEL) and name in survey.fields and survey.fields[name].kinds == {"classification"}

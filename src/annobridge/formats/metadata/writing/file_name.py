@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ....store.media import FileMedia, Media
-from ..keys import CATEGORIES, OBJECTS
+from ..keys import CATEGORIES, LABEL, OBJECTS
 from ..options import Writing
 from .checks import cannot_hold, check_fields, has_image_classes
 from .field_labels import FieldLabels
@@ -38,12 +38,24 @@ class FileNameWriter:
         self._image_key = "filepath" if options.dialect == "opsml2" else "file_name"
         self.notes: list[str] = []
         self._largest = 0.0  # number in a box
-        self._fields = [name for name in survey.fields if not has_image_classes(survey, name)]
+        self._has_class = not self._opsml and has_image_classes(survey, LABEL)
+        self._fields = [
+            name for name in survey.fields
+            if not has_image_classes(survey, name) or (name == LABEL and not self._has_class)
+        ]  # fmt: skip
 
     def check(self) -> None:
         """Raise ``Unsupported`` for labels that the dialect cannot hold."""
         check_fields(self._dialect, self._survey, {"box"})
-        taken = {self._image_key, OBJECTS, CATEGORIES, "sample_id", *self._fields, *_IMAGE_KEYS}
+        taken = {
+            self._image_key,
+            OBJECTS,
+            CATEGORIES,
+            *([] if self._opsml else [LABEL]),
+            "sample_id",
+            *self._fields,
+            *_IMAGE_KEYS,
+        }
         for name in self._survey.sample_columns:
             if name in taken:
                 raise unsupported(
@@ -83,6 +95,8 @@ class FileNameWriter:
         fields = {name: self._objects(FieldLabels(samples, labels, name), name, sizes) for name in self._fields}
         image_classes = FieldLabels(samples, labels, CATEGORIES) if CATEGORIES not in self._fields else None
         classes = image_classes.column("label") if image_classes else []
+        own_class = FieldLabels(samples, labels, LABEL) if self._has_class else None
+        own = own_class.column("label") if own_class else []
         for n, sample_id in enumerate(samples["sample_id"].to_pylist()):
             line: Line = {self._image_key: names[n]}
             if not self._opsml:
@@ -94,6 +108,8 @@ class FileNameWriter:
             line |= columns[n]
             if self._opsml or CATEGORIES in self._survey.fields:
                 line[CATEGORIES] = (classes[image_classes.of_sample(n)] or None) if image_classes else None
+            if own_class:
+                line[LABEL] = _only(own[own_class.of_sample(n)], sample_id)
             if self._opsml:
                 line[OBJECTS] = None
             for name, (field, arrays) in fields.items():
@@ -109,8 +125,11 @@ class FileNameWriter:
         self._largest = max([self._largest, *(v for box in found["bbox"] for v in box or ())])
         if not self._opsml:
             found["label_id"] = field.column("label_id")
-            found |= {key: field.column(key) for key in _OPTIONAL if key in self._survey.label_columns[name]}
             attributes = sorted(self._survey.fields[name].attributes.items())
+            used = self._survey.label_columns[name] | {
+                "confidence" for key, _ in attributes if key == "score"
+            }  # see the reader
+            found |= {key: field.column(key) for key in _OPTIONAL if key in used}
             found |= {attribute: field.attribute(attribute, types) for attribute, types in attributes}
         return field, found
 
@@ -121,3 +140,12 @@ class FileNameWriter:
                 "No box reaches beyond the first pixel of its image, so an import asks for coordinates='pixels'."
             )
         return {}
+
+
+def _only(classes: list[Any], sample_id: str) -> Any:
+    """The class of an image, which has one at most in the field ``label``."""
+    if len(classes) > 1:
+        raise unsupported(
+            f"The sample {sample_id!r} has {len(classes)} classes in the field 'label'; rename it to 'categories'."
+        )
+    return classes[0] if classes else None
