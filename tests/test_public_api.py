@@ -14,7 +14,7 @@ EditorWarning Ellipse ExportReport Gone ImportReport InvalidLabels InvalidMedia 
 InvalidSource Keypoint Label LabelCount LabelSchema LoadReport Media MergeError MergePlan Message MissingCredential
 Polyline Receipt RefusedTaskWarning Rejected RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound
 Scalar SchemaError Segmentation Skeleton StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels
-UnknownBackend Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset export_dataset export_losses
+UnknownBackend Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset export_dataset
 export_metadata has_attribute import_dataset list_backends list_datasets load_dataset write_metadata
 """
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .dataset.queries import LabelCount, has_attribute
     from .doctor import DoctorReport
     from .io.attach import attach
-    from .io.export_dataset import ExportReport, export_dataset, export_losses, export_metadata, write_metadata
+    from .io.export_dataset import ExportReport, export_dataset, export_metadata, write_metadata
     from .io.import_dataset import ImportReport, import_dataset
     from .settings.config import annotation_config, list_backends
 
@@ -93,9 +93,7 @@ _HOMES = {
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
     "DoctorReport": "doctor",
-    **dict.fromkeys(
-        ["ExportReport", "export_dataset", "export_losses", "export_metadata", "write_metadata"], "io.export_dataset"
-    ),
+    **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",
     **dict.fromkeys(["LoadReport", "MergePlan"], "bridge.reports"),

@@ -37,17 +37,17 @@ EXPECTED = [
 
 
 def test_losses_are_counted_by_field(ds: ab.Dataset, tmp_path: Path) -> None:
-    found = ab.export_losses(ds, "yolo")
+    found = ds.export_losses("yolo")
     assert sorted((loss.field, loss.what, loss.count) for loss in found) == EXPECTED
     assert str(found[0]).endswith(".")
-    assert ab.export_losses(ds, "coco")[0].what == "polylines cannot be written, and are left out"
-    assert ab.export_losses(ds, "datumaro") == []
-    assert ab.export_losses(ds.limit(0), "yolo") == []
+    assert ds.export_losses("coco")[0].what == "polylines cannot be written, and are left out"
+    assert ds.export_losses("datumaro") == []
+    assert ds.limit(0).export_losses("yolo") == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "street"]
 
 
 def test_they_are_the_notes_of_the_export(ds: ab.Dataset, tmp_path: Path) -> None:
-    found = list(map(str, ab.export_losses(ds, "yolo")))
+    found = list(map(str, ds.export_losses("yolo")))
     assert ab.export_dataset(ds, tmp_path / "out", "yolo").notes[: len(found)] == found
     with pytest.raises(ab.Unsupported) as caught:
         ab.export_dataset(ds, tmp_path / "strict", "yolo", strict=True)
@@ -56,16 +56,16 @@ def test_they_are_the_notes_of_the_export(ds: ab.Dataset, tmp_path: Path) -> Non
 
 
 def test_options_and_formats_are_checked(ds: ab.Dataset) -> None:
-    assert all("confidences" not in loss.what for loss in ab.export_losses(ds, "yolo", confidence=True))
+    assert all("confidences" not in loss.what for loss in ds.export_losses("yolo", confidence=True))
     with pytest.raises(ab.InvalidOption, match="has no option 'tsk'"):
-        ab.export_losses(ds, "yolo", tsk="obb")
+        ds.export_losses("yolo", tsk="obb")
     with pytest.raises(ab.InvalidOption, match="is told when it is written"):
-        ab.export_losses(ds, "folder")
+        ds.export_losses("folder")
 
 
 def test_two_fields_of_one_kind_become_one(ds: ab.Dataset) -> None:
     ds.add_labels("others", {"s0": [ab.Detection("car", [0, 0, 0.5, 0.5])]})
-    (loss,) = (loss for loss in ab.export_losses(ds, "datumaro"))
+    (loss,) = (loss for loss in ds.export_losses("datumaro"))
     assert str(loss) == (
         "objects, others: 2 detections are written together with those of other fields, and without the names of the fields."
     )

@@ -18,6 +18,8 @@ def as_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A column as one array. (``combine_chunks`` fails for a column without chunks.)"""
     if isinstance(column, pa.Array):
         return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 

@@ -12,9 +12,7 @@ import pyarrow as pa
 
 from ..exceptions import InvalidLabels
 
-_HEX = np.frombuffer("".join(f"{i:02x}" for i in range(256)).encode(), "S2")
-# The positions of the 32 digits of a UUID in its 36 characters.
-_DIGIT_POSITIONS = np.array([i for i in range(36) if i not in (8, 13, 18, 23)])
+_GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))  # of digits in the text of a UUID
 
 
 def join_parts(*parts: str) -> str:
@@ -45,7 +43,7 @@ def derive(run_id: str, names: Sequence[str]) -> pa.Array:
 
 def fresh(count: int) -> pa.Array:
     """New random ids (UUID version 4)."""
-    return _format(np.random.default_rng().integers(0, 256, (count, 16), np.uint8), version=4)
+    return _format(np.frombuffer(np.random.default_rng().bytes(16 * count), np.uint8).reshape(-1, 16).copy(), version=4)
 
 
 def as_texts(given: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -74,6 +72,9 @@ def _format(octets: np.ndarray, version: int) -> pa.Array:
     octets[:, 6] = octets[:, 6] & 0x0F | version << 4
     octets[:, 8] = octets[:, 8] & 0x3F | 0x80
     text = np.full((len(octets), 36), ord("-"), np.uint8)
-    text[:, _DIGIT_POSITIONS] = _HEX[octets].view(np.uint8).reshape(-1, 32)
+    digits = np.frombuffer(octets.tobytes().hex().encode(), np.uint8).reshape(-1, 32)
+    at = 0
+    for start, end in _GROUPS:
+        text[:, start:end] = digits[:, at : (at := at + end - start)]
     offsets = np.arange(0, 36 * len(octets) + 1, 36, dtype=np.int32)
     return pa.StringArray.from_buffers(len(octets), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))

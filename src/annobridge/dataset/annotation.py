@@ -5,19 +5,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backend.checked import CheckedBackend
-from ..bridge import annotate, prompt, results
-from ..bridge.connect import connect, reconnect
-from ..bridge.reports import LoadReport
-from ..bridge.results import AnnotationResults
-from ..core.merge.route import Choice
 from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..store.stores import Stores
 from ..store.views import Stage
 from .no_new_attributes import NoNewAttributes
+
+if TYPE_CHECKING:
+    # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
+    from ..bridge.reports import LoadReport
+    from ..bridge.results import AnnotationResults
+    from ..core.merge.route import Choice
 
 
 class AnnotationVerbs(NoNewAttributes):
@@ -103,6 +103,11 @@ class AnnotationVerbs(NoNewAttributes):
             "allow_deletions": allow_deletions, "allow_label_edits": allow_label_edits,
             "allow_index_edits": allow_index_edits, "allow_spatial_edits": allow_spatial_edits,
         }  # fmt: skip
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import connect
+        from ..bridge.results import AnnotationResults
+
         tool = connect(backend, backend_options)
         run = annotate.send(
             self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
@@ -160,6 +165,8 @@ class AnnotationVerbs(NoNewAttributes):
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
         """
+        from ..bridge import prompt, results
+
         run = results.loads_of(self.stores, anno_key, path, format, load_options)
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
@@ -173,6 +180,9 @@ class AnnotationVerbs(NoNewAttributes):
             anno_key: the run.
             **backend_options: settings of the backend that replace those which the run stored.
         """
+        from ..bridge.connect import reconnect
+        from ..bridge.results import AnnotationResults
+
         run = self.stores.runs.get_settled(anno_key)
         return AnnotationResults(self.stores, run, reconnect(run, backend_options))
 
@@ -190,10 +200,14 @@ class AnnotationVerbs(NoNewAttributes):
 
     def get_annotation_info(self, anno_key: str) -> dict[str, Any]:
         """The schema, options and state of a run as plain data; what was not sent; and what each load did."""
+        from ..bridge import results
+
         return results.describe(self.stores.runs.get_settled(anno_key))
 
     def rename_annotation_run(self, anno_key: str, new_anno_key: str) -> None:
         """Rename a run. Raises ``RunExists`` if the new key is in use."""
+        from ..bridge import annotate
+
         annotate.check_key(new_anno_key)
         with self.stores.runs.hold(self.stores.runs.get_idle(anno_key), "is being renamed") as (run, _):
             self.stores.runs.rename(run, new_anno_key)

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.checked import CheckedBackend
-from ..bridge import annotate, results, undo
-from ..bridge.connect import reconnect
-from ..bridge.reports import MergePlan, Undone
-from ..bridge.results import AnnotationResults
 from ..core import labels_from_column
-from ..core.merge.route import Choice
 from ..core.nest import unnest
 from ..display.progress import ProgressChoice
-from ..doctor import DoctorReport, examine
 from ..exceptions import DatasetNotFound, SchemaError, StoreError
-from ..formats import opsml, registry
+from ..formats import registry
 from ..formats.base import Source
-from ..formats.metadata.options import Reading
 from ..ingest import add
 from ..ingest.adopt_column import labels_in_column
 from ..ingest.edit_labels import edited_labels
@@ -40,6 +32,12 @@ from ..store import staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
 from .view import View, listed
+
+if TYPE_CHECKING:
+    from ..bridge.reports import MergePlan, Undone
+    from ..bridge.results import AnnotationResults
+    from ..core.merge.route import Choice
+    from ..doctor import DoctorReport
 
 
 class Dataset(View):
@@ -97,6 +95,8 @@ class Dataset(View):
         Either all samples and labels are added or nothing is, even if the process is killed. Raises ``InvalidLabels`` for a sample
         whose ``sample_id`` (or, without one, whose file) the dataset already has.
         """
+        from ..formats import opsml
+
         if opsml.is_records(samples):
             with self.stores.changing_samples(add.PURPOSE, add.WAIT):
                 found = Importer(self.stores, tags=(), clip=False)
@@ -141,6 +141,8 @@ class Dataset(View):
         ``invalid="clip"`` clips boxes and points to the image instead. opsml's records are accepted as in ``add_samples``, for
         images that the dataset has.
         """
+        from ..formats import opsml
+
         tables = parse_labels(rows)
         if opsml.is_records(rows):
             tables = labels_of_field(self.stores, _records(rows, image_dir, classes), "objects")
@@ -211,6 +213,11 @@ class Dataset(View):
         Raises:
             RunBusy: another process is sending the run.
         """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import reconnect
+        from ..bridge.results import AnnotationResults
+
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
         return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
@@ -221,6 +228,10 @@ class Dataset(View):
         Raises:
             RunBusy: another process is sending or loading the run.
         """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import reconnect
+
         run = self.stores.runs.get_idle(anno_key)
         annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
 
@@ -242,6 +253,8 @@ class Dataset(View):
         Returns:
             The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
         """
+        from ..bridge import results
+
         return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress,
@@ -249,6 +262,8 @@ class Dataset(View):
 
     def undo_annotations(self, anno_key: str) -> Undone:
         """Reverse the last load of a run, and only that. Labels that were edited in the dataset since then keep their edits."""
+        from ..bridge import undo
+
         return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
 
     def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
@@ -258,6 +273,8 @@ class Dataset(View):
         round (EXIF orientations 5 to 8): ``"rescale"`` if they came in pixels of the image as it is shown, ``"keep"`` to leave
         them. Labels drawn in a tool are right, and stay; so do all on images of orientations 1 to 4.
         """
+        from ..doctor import examine
+
         return examine(self.stores, repair, pixel_labels)
 
     def optimize(self) -> None:
@@ -266,6 +283,9 @@ class Dataset(View):
 
 
 def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:
+    from ..formats import opsml
+    from ..formats.metadata.options import Reading
+
     chosen = registry.options(Reading, {"classes": classes}, "Reading opsml's records")
     return opsml.source_of(given, image_dir, chosen)
 

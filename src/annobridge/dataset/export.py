@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.arrow_memory import system_memory
 from ..display.progress import Progress, ProgressChoice
+from ..exceptions import InvalidOption
 from ..formats import registry
 from ..formats.base import Part
+from ..formats.common.fidelity import Loss
+from ..formats.common.file_format import FileFormat
 from ..formats.output import new_output
 from ..formats.parts import SampleParts
 
@@ -46,9 +50,19 @@ def write(
     chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
     target = Path(path).expanduser().resolve()
     counts: Counter[str] = Counter()
-    with new_output(target) as folder, Progress(progress, len(samples), "exporting") as bar:
+    with system_memory(), new_output(target) as folder, Progress(progress, len(samples), "exporting") as bar:
         notes = writer.write(_counted(samples.parts(), counts, bar), folder, chosen)
     return ExportReport(target, writer.name, counts["samples"], counts["labels"], notes)
+
+
+def losses(samples: SampleParts, format_name: str, options: Mapping[str, Any]) -> list[Loss]:
+    """What an export would lose; see ``View.export_losses``."""
+    writer: Any = registry.get(format_name)
+    if not isinstance(writer, FileFormat):
+        raise InvalidOption(f"What {writer.title} cannot hold is told when it is written, in the notes of the export.")
+    chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
+    found: list[Loss] = writer.losses(samples.parts(), chosen)
+    return found
 
 
 def _counted(parts: Iterable[Part], counts: Counter[str], bar: Progress) -> Iterator[Part]:

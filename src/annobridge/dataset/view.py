@@ -16,6 +16,7 @@ from ..core.schema import infer
 from ..display import html
 from ..display.progress import ProgressChoice
 from ..exceptions import StoreError
+from ..formats.common.fidelity import Loss
 from ..formats.parts import SampleParts
 from ..store.labels import field_condition
 from ..store.stores import Stores
@@ -23,7 +24,7 @@ from ..store.task_index import filter_by_samples
 from ..store.views import Selection, Stage, label_condition, resolve
 from .annotation import AnnotationVerbs
 from .arrow_stream import ArrowStream
-from .export import ExportReport, write
+from .export import ExportReport, losses, write
 from .queries import LabelCount
 
 
@@ -231,10 +232,34 @@ class View(AnnotationVerbs):
             Unsupported: the format cannot hold some labels.
             InvalidMedia: a file that is to be copied cannot be read.
         """
+        with self._chosen_parts(fields) as samples:
+            return write(samples, path, format, progress, options)
+
+    def export_losses(
+        self,
+        format: str,  # noqa: A002 - as in ``export``
+        fields: Sequence[str] | str | None = None,
+        **options: Any,
+    ) -> list[Loss]:
+        """What ``export`` with these arguments would lose, counted without writing anything.
+
+        What is only known once masks are painted, pixels that other labels cover, is told by the export itself.
+
+        Returns:
+            Field, what happens, and to how many labels or images; ``str`` of one is the sentence that is in the notes of the
+            export. An empty list if all survives.
+
+        Raises:
+            InvalidOption: there is no such format or option, or the format tells its losses only when it is written.
+            Unsupported: the export would be refused.
+        """
+        with self._chosen_parts(fields) as samples:
+            return losses(samples, format, options)
+
+    def _chosen_parts(self, fields: Sequence[str] | str | None) -> SampleParts:
         names = listed(fields) if fields is not None else None
         self._require_fields(names or ())
-        with self.sample_parts(names) as samples:
-            return write(samples, path, format, progress, options)
+        return self.sample_parts(names)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..store.media import Media
 
-PART = 5_000  # samples of a part, at most
+PART = 2_000  # samples of a part, at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ..core.collection import no_collection
 from ..core.did_you_mean import did_you_mean
 from ..entry_points import entry_points
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from .base import Format, Options
+from .common.archive import looking
 
 Chosen = TypeVar("Chosen", bound=Options)
 GROUP = "annobridge.formats"
@@ -31,7 +33,8 @@ def get(name: str) -> Format:
         raise InvalidOption(f"There is no format {name!r}; {did_you_mean(name, sorted(installed))}")
     entry = installed[name]
     try:
-        found: Format = entry.load()()
+        with no_collection():
+            found: Format = entry.load()()
     except Exception as error:  # whatever a stranger's module raises while it is imported
         raise ConfigError(
             f"The format {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}. "
@@ -44,7 +47,8 @@ def of(source: Path) -> Format:
     """The format of a source. Raises ``InvalidSource`` if several recognise it."""
     if not source.exists():
         raise StoreError(f"There is no folder {str(source)!r}; correct the path.")
-    found = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
+    with looking():
+        found = [f for f in map(get, names()) if f.name != GENERAL and f.recognises(source)]
     if len(found) > 1:
         raise InvalidSource(
             f"{str(source)!r} looks like {' and like '.join(f.title for f in found)}; "

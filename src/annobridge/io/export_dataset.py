@@ -7,10 +7,7 @@ from typing import Any, Literal
 
 from ..dataset import ExportReport, View
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption
-from ..formats import opsml, registry
-from ..formats.common.fidelity import Loss
-from ..formats.common.file_format import FileFormat
+from ..formats import registry
 
 
 def export_dataset(
@@ -22,33 +19,6 @@ def export_dataset(
 ) -> ExportReport:
     """Write a dataset or view in the format of another tool: ``view.export(folder, format, …)``, which see."""
     return view.export(folder, format, progress=progress, **options)
-
-
-def export_losses(view: View, format: str, **options: Any) -> list[Loss]:  # noqa: A002 - as above
-    """What an export would lose, counted before anything is written.
-
-    What is only known once masks are painted, pixels that other labels cover, is told by the export itself.
-
-    Args:
-        view: a dataset, or a view of it.
-        format: the name of a format of label files, as ``"coco"`` or ``"yolo"``.
-        **options: the options of the format that the export would have.
-
-    Returns:
-        Field, what happens, and to how many labels or images; ``str`` of one is the sentence that is in the notes of the export.
-        An empty list if all survives.
-
-    Raises:
-        InvalidOption: there is no such format or option, or the format tells its losses only when it is written.
-        Unsupported: the export would be refused.
-    """
-    writer: Any = registry.get(format)
-    if not isinstance(writer, FileFormat):
-        raise InvalidOption(f"What {writer.title} cannot hold is told when it is written, in the notes of the export.")
-    chosen = registry.options(writer.writing, options, f"Writing {writer.title}")
-    with view.sample_parts() as samples:
-        found: list[Loss] = writer.losses(samples.parts(), chosen)
-    return found
 
 
 def export_metadata(
@@ -91,6 +61,8 @@ def write_metadata(view: View, path: str | Path, version: Literal[1, 2] = 1, fie
         Unsupported: opsml cannot hold some labels, or an image is elsewhere.
         InvalidMedia: the size of an image cannot be read.
     """
+    from ..formats import opsml
+
     with view.sample_parts() as samples:
         return opsml.write_metadata(samples.parts(), path, version, field)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..core.arrow_memory import system_memory
 from ..core.labels import SAMPLES
 from ..dataset import Dataset, load_dataset
 from ..display.progress import ProgressChoice
@@ -109,6 +110,7 @@ def import_dataset(
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
+        files.enter_context(system_memory())
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))
         opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):

@@ -27,6 +27,7 @@ class Groups(Spilled):
         self._writer = pa.ipc.new_file(self._path, schema)
         self._batches: dict[int, list[int]] = defaultdict(list)  # of each group, the numbers of its batches in the file
         self._written = 0
+        self._last = 0  # the last group of rows that came in order
         self._buffer: list[tuple[pa.RecordBatch, np.ndarray]] = []
         self._buffered = 0
         self._reader: pa.ipc.RecordBatchFileReader | None = None
@@ -38,25 +39,30 @@ class Groups(Spilled):
             batch, groups = batch.filter(pa.array(keep)), groups[keep]
         if not batch.num_rows:
             return
+        if not self._buffer and groups[0] >= self._last and (np.diff(groups) >= 0).all():
+            self._write(batch, groups)  # as most sources have their rows: in the order of the groups
+            self._last = int(groups[-1])
+            return
         self._buffer.append((batch, groups))
         self._buffered += batch.num_rows
         if self._buffered >= _CHUNK:
             self._flush()
 
     def _flush(self) -> None:
-        # Tables are mostly written in the order of the groups, and then need no sorting.
-        if any((np.diff(groups) < 0).any() for _, groups in self._buffer):
+        """Write what is buffered, sorted by group."""
+        if self._buffer:
             groups = np.concatenate([g for _, g in self._buffer])
             order = np.argsort(groups, kind="stable")
             rows = pa.Table.from_batches([b for b, _ in self._buffer]).take(pa.array(order)).combine_chunks()
-            self._buffer = [(rows.to_batches()[0], groups[order])]
-        for batch, groups in self._buffer:
-            starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [len(groups)]])
-            for start, end in pairwise(starts):
-                self._writer.write_batch(batch.slice(start, end - start))
-                self._batches[int(groups[start])].append(self._written)
-                self._written += 1
-        self._buffer, self._buffered = [], 0
+            self._buffer, self._buffered = [], 0
+            self._write(rows.to_batches()[0], groups[order])
+
+    def _write(self, batch: pa.RecordBatch, groups: np.ndarray) -> None:
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [len(groups)]])
+        for start, end in pairwise(starts):
+            self._writer.write_batch(batch.slice(start, end - start))
+            self._batches[int(groups[start])].append(self._written)
+            self._written += 1
 
     def get(self, group: int) -> pa.Table:
         """The rows of a group, in the order in which they were added. Nothing can be added after the first call."""

@@ -20,7 +20,10 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
+from queue import Full, Queue
 from typing import Any
 
 import lance
@@ -97,31 +100,38 @@ class Commits:
     ) -> Fragments:
         """Write rows to data files, which are part of no version until their fragments are committed.
 
-        An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
+        ``batches`` are made in this thread, and Lance writes in another. Lance asks for rows in many threads, and if they were made
+        there, each would keep memory of its own. An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
         """
-        raised: list[Exception] = []
-
-        def recording() -> Iterator[pa.RecordBatch]:
-            try:
-                yield from batches
-            except Exception as e:
-                raised.append(e)
-                raise
-
-        rows = recording()
-        if (first := next(rows, None)) is None:
+        if (first := next(batches, None)) is None:
             return []
-        try:
+        handed: Queue[pa.RecordBatch | Exception | None] = Queue(1)
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            while (given := handed.get()) is not None:
+                if isinstance(given, Exception):
+                    raise given
+                yield given
+
+        def write() -> Fragments:
             with translate_errors(self._database.uri, self.name, "written"):
                 written: Fragments = lance.fragment.write_fragments(
-                    pa.RecordBatchReader.from_batches(schema, chain([first], rows)), table,
+                    pa.RecordBatchReader.from_batches(schema, rows()), table,
                     storage_options=self._database.storage_options, data_cache_bytes=WRITE_CACHE,
                 )  # fmt: skip
-        except Exception:
-            if raised:
-                raise raised[0] from None
-            raise
-        return written
+            return written
+
+        with ThreadPoolExecutor(1) as threads:
+            written = threads.submit(write)
+            try:
+                for batch in chain([first], batches):
+                    if not _put(handed, batch, written):
+                        break
+            except BaseException as error:
+                _put(handed, RuntimeError(str(error)), written)
+                raise
+            _put(handed, None, written)
+            return written.result()
 
     def find_version(self, token: str, since: int) -> int | None:
         """The version that a commit with this token made, among those after ``since``; ``None`` if there is none."""
@@ -142,6 +152,15 @@ class Commits:
         return StalePlan(
             f"The {self.name} table was changed by others in each of {MAX_ATTEMPTS} attempts; try again when it is quieter."
         )
+
+
+def _put(queue: Queue[Any], value: Any, taker: Future[Any]) -> bool:
+    """Put a value into a queue; gives up, and returns false, when the taker has ended."""
+    while not taker.done():
+        with suppress(Full):
+            queue.put(value, timeout=0.5)
+            return True
+    return False
 
 
 def deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[Fragments, list[int]]:

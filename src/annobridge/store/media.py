@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import requests
 from PIL import UnidentifiedImageError
 from pyarrow import fs
 
@@ -64,6 +63,8 @@ class FileMedia:
 
 def _download(url: str) -> BinaryIO:
     """A file of a web server; a large one is kept on disk. Raises ``OSError`` without the URL, which may be signed."""
+    import requests
+
     with ExitStack() as opened:
         file: Any = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
         try:

@@ -127,7 +127,9 @@ class TestTracks:
     def test_labels_that_moved_far_are_found_by_their_track(self) -> None:
         far = {"bounding_box": [0.7, 0.7, 0.2, 0.2]}
         base = sent(*({**CAR, "index": 1, "sample_id": s} for s in "abcd"))
-        theirs = told(*({**CAR, "index": 0, "sample_id": s, **(far if s == "b" else {})} for s in "abcd"))
+        theirs = told(
+            *({**CAR, "index": 0, "sample_id": s} for s in "abc"), {**CAR, "index": 0, "sample_id": "d", **far}
+        )
         seen = Seen(frozenset({"box"}), holes=False)
         seen.add(theirs)
         done = complete(base, theirs, seen, SCHEMA, np.full((4, 2), 100.0), np.full((4, 2), 100.0))

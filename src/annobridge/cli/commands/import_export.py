@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,12 @@ import typer
 from .. import show
 from ..options import DatasetOption, FormatOptions, JsonOption, open_dataset, parse_options
 from ..wording import to_cli
+
+
+class SaveMedia(StrEnum):
+    COPY = "copy"
+    LINK = "link"
+    NONE = "none"
 
 
 def import_(
@@ -77,9 +84,18 @@ def _imported(data: dict[str, Any]) -> Iterator[Any]:
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or a name that ends with .zip.")],
     format: Annotated[str, typer.Option("--format", "-f", help="folder, coco, yolo, cvat, fiftyone, …")],  # noqa: A002 - as above
     dataset: DatasetOption = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", help="Only the labels of this field; repeatable.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="The first classes, in the order of their numbers.")
+    ] = None,
+    media: Annotated[
+        SaveMedia | None, typer.Option("--media", help="Copy the images (as by default), link to them, or neither.")
+    ] = None,
     dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if the format cannot hold all labels as they are.")
@@ -91,16 +107,18 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset in another tool's format."""
-    from ...io.export_dataset import export_dataset, export_losses
-
-    named: dict[str, Any] = {"dialect": dialect, "strict": strict or None}
+    named: dict[str, Any] = {
+        "dialect": dialect, "strict": strict or None, "fields": field, "classes": classes.split(",") if classes else None,
+        "save_media": {None: None, "copy": True, "link": "link", "none": False}[media],
+    }  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
+    view = open_dataset(dataset)
     if dry_run:
-        losses = export_losses(open_dataset(dataset), format, **given)
+        losses = view.export_losses(format, **given)
         data = {"format": format, "losses": [asdict(loss) for loss in losses], "notes": list(map(str, losses))}
         show.emit(_with_notes(data), as_json, _would_lose)
         return
-    report = export_dataset(open_dataset(dataset), folder, format, **given)
+    report = view.export(folder, format, **given)
     show.emit(_with_notes(report.to_dict()), as_json, _exported)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, Ints, as_mask, is_rotated
+from ..arrays import Bools, Ints, as_array, as_mask, is_rotated
 from ..labels import LABELS
 
 Floats = npt.NDArray[np.float64]
@@ -38,12 +38,14 @@ class LabelColumns:
     def __init__(self, table: pa.Table) -> None:
         self.table = table
         self.size = table.num_rows
+        self._arrays: dict[str, pa.Array] = {}
 
     def __getitem__(self, name: str) -> pa.Array:
-        if name not in self.table.column_names:
-            return pa.nulls(self.size, LABELS.field(name).type)
-        chunks = [c for c in self.table[name].cast(LABELS.field(name).type).chunks if len(c)]
-        return pa.concat_arrays(chunks) if chunks else pa.nulls(0, LABELS.field(name).type)
+        if name not in self._arrays:
+            kind = LABELS.field(name).type
+            is_there = name in self.table.column_names
+            self._arrays[name] = as_array(self.table[name].cast(kind)) if is_there else pa.nulls(self.size, kind)
+        return self._arrays[name]
 
     def name(self, row: int) -> str:
         """The subject of a sentence about a row."""

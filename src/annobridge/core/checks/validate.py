@@ -52,9 +52,11 @@ def other_size(labels: pa.Table, samples: pa.Table) -> Bools:
     images; where a size is null or missing, the label is not flagged.
     """
     table = LabelColumns(labels)
+    wrong = np.zeros(table.size, bool)
+    if table["mask"].null_count == table.size:
+        return wrong
     at = pc.index_in(table["sample_id"], value_set=as_array(samples["sample_id"]))
     size = pc.struct_field(table["mask"], [0])
-    wrong = np.zeros(table.size, bool)
     for side, name in enumerate(("height", "width")):
         wrong |= as_mask(pc.not_equal(pc.list_element(size, side), as_array(samples[name]).take(at)))
     return wrong
@@ -63,6 +65,8 @@ def other_size(labels: pa.Table, samples: pa.Table) -> Bools:
 def mask_sizes(labels: pa.Table, samples: pa.Table, limit: int = 20) -> list[str]:
     """A sentence for each mask of another size than its image; a last one counts those beyond ``limit``."""
     rows = np.flatnonzero(other_size(labels, samples))
+    if not rows.size:
+        return []
     table, first = LabelColumns(labels), pa.array(rows[:limit])
     at = pc.index_in(table["sample_id"].take(first), value_set=as_array(samples["sample_id"]))
     images = zip(*(as_array(samples[name]).take(at).to_pylist() for name in ("width", "height")), strict=True)

@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null, set_columns
@@ -149,6 +146,9 @@ def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> I
 
 def _best(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> tuple[_Pairs, Ints]:
     """The pairs of the best assignment, and the labels of the answer of which another pair is about as good."""
+    from scipy.sparse import coo_array  # loaded when it is used: scipy takes half a second
+    from scipy.sparse.csgraph import connected_components
+
     nodes = base.num_rows + theirs.num_rows
     edges = coo_array(
         (np.ones(len(pairs.base), np.int8), (pairs.base, pairs.theirs + base.num_rows)), shape=(nodes, nodes)
@@ -197,6 +197,8 @@ def _rows(table: pa.Table, rows: Ints) -> list[dict[str, Any]]:
 
 def _solve(base: Ints, theirs: Ints, scores: Floats) -> tuple[Ints, Ints]:
     """Of pairs that compete: those that are taken, and those of them of which another pair is about as good."""
+    from scipy.optimize import linear_sum_assignment
+
     i = np.unique(base, return_inverse=True)[1]
     j = np.unique(theirs, return_inverse=True)[1]
     gain = np.zeros((int(i.max()) + 1, int(j.max()) + 1))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ..arrays import Bools, as_mask, list_lengths
 from ..checks.label_columns import Floats, LabelColumns
-from ..checks.shape_checks import TOLERANCE
+from ..checks.shape_checks import TOLERANCE, all_inside
 from ..checks.validate import clip
 
 MODES = ("clip", "refuse")
@@ -28,14 +28,15 @@ def overhang(labels: pa.Table) -> Floats:
     parts = table["points"]
     rings = parts.flatten()
     points = rings.flatten()
-    owner = np.repeat(np.repeat(np.arange(table.size), list_lengths(parts)), list_lengths(rings))[
-        as_mask(points.is_valid())
-    ]
     xy = points.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
-    with np.errstate(invalid="ignore"):
-        beyond = np.fmax(np.fmax(-xy, xy - 1), 0)
-    beyond[table.any_of("cuboid")[owner]] = 0
-    np.fmax.at(over, owner, beyond)
+    if not all_inside(xy):
+        owner = np.repeat(np.repeat(np.arange(table.size), list_lengths(parts)), list_lengths(rings))[
+            as_mask(points.is_valid())
+        ]
+        with np.errstate(invalid="ignore"):
+            beyond = np.fmax(np.fmax(-xy, xy - 1), 0)
+        beyond[table.any_of("cuboid")[owner]] = 0
+        np.fmax.at(over, owner, beyond)
     over[~np.isfinite(over)] = 0
     over[over <= TOLERANCE] = 0
     return over

@@ -1,4 +1,4 @@
-"""Tracks that are none: formats of tracks write each shape as one."""
+"""Tracks that only the format made: of one label, and with keyframes that nobody flagged."""
 
 from __future__ import annotations
 

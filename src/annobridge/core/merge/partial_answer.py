@@ -93,10 +93,6 @@ def complete(
     """
     classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
     found = assign(classed, theirs, (base_sizes, sizes))
-    numbers = numbers_as_sent(base, theirs, found.rows)
-    if not numbers.equals(as_array(theirs["index"])):  # then labels that moved far are found by their track
-        theirs = set_columns(theirs, index=numbers)
-        found = assign(classed, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
     _assign_rough(classed, theirs, found, cannot, (base_sizes, sizes))
     if not seen.overlaps:
@@ -107,6 +103,7 @@ def complete(
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 
+    theirs = set_columns(theirs, index=numbers_as_sent(base, theirs, found.rows))
     known = found.rows >= 0
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]

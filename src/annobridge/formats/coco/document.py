@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from ..common.archive import Archive
 from ..common.items import Items
@@ -63,19 +65,29 @@ class Catalogue:
 
     def __init__(self, archive: Archive, items: Items) -> None:
         self._archive, self._items = archive, items
-        self._numbers: dict[tuple[str | None, str], int] = {}
+        self._numbers: dict[str | None, dict[str, int]] = defaultdict(dict)  # split → name → item
         self._sizes = array("i")  # width and height of each item; 0 where they are not known
 
-    def number(self, image: Image, name: str, file: CocoFile, split: str | None) -> int:
-        """The number of the item of an image, which is added if it is new."""
-        key = (split, name)
-        if key not in self._numbers:
-            member = self._member(name, file, split)
-            frame = _FRAME.fullmatch(name.rpartition("/")[2].partition(".")[0])
-            width, height = _size(image.width), _size(image.height)
-            self._numbers[key] = self._items.add(name, split, width, height, int(frame[1]) if frame else None, member)
-            self._sizes.extend((width or 0, height or 0))
-        return self._numbers[key]
+    def numbers(self, images: Sequence[Image], names: Sequence[str], file: CocoFile, split: str | None) -> list[int]:
+        """The numbers of the items of some images, which are added if they are new."""
+        known, first = self._numbers[split], len(self._items)
+        new: list[tuple[Image, str]] = []
+        for image, name in zip(images, names, strict=True):
+            if known.setdefault(name, first + len(new)) == first + len(new):
+                new.append((image, name))
+        if new:
+            folders = self._folders(file, split)
+            sizes = [(_size(image.width), _size(image.height)) for image, _ in new]
+            self._items.extend(pa.table({
+                "name": pa.array([name for _, name in new], pa.string()),
+                "split": pa.array([split] * len(new), pa.string()),
+                "width": pa.array([width for width, _ in sizes], pa.int32()),
+                "height": pa.array([height for _, height in sizes], pa.int32()),
+                "frame": pa.array([_frame(name) for _, name in new], pa.int64()),
+                "file": pa.array([self._member(name, folders) for _, name in new], pa.string()),
+            }))  # fmt: skip
+            self._sizes.extend(side or 0 for size in sizes for side in size)
+        return [known[name] for name in names]
 
     def sizes(self, items: np.ndarray) -> np.ndarray:
         """Width and height of items, as the documents say; 0 where they do not."""
@@ -87,19 +99,19 @@ class Catalogue:
         if image_id is None:
             return -1
         name = f"{image_id:012d}" if isinstance(image_id, int) else str(image_id)
-        if (None, name) not in self._numbers:
-            frame = image_id if isinstance(image_id, int) else None
-            self._numbers[None, name] = self._items.add(name, frame=frame)
+        known = self._numbers[None]
+        if name not in known:
+            known[name] = self._items.add(name, frame=image_id if isinstance(image_id, int) else None)
             self._sizes.extend((0, 0))
-        return self._numbers[None, name]
+        return known[name]
 
-    def _member(self, name: str, file: CocoFile, split: str | None) -> str | None:
+    def _member(self, name: str, folders: Sequence[str]) -> str | None:
         """The image in the archive, in the layouts that tools write."""
-        base = name.rpartition("/")[2]
-        for folder in self._folders(file, split):
+        for folder in folders:
             if (place := folder + name) in self._archive:
                 return place
-        return next((place for folder in self._folders(file, split) if (place := folder + base) in self._archive), None)
+        base = name.rpartition("/")[2]
+        return next((place for folder in folders if (place := folder + base) in self._archive), None)
 
     @lru_cache(1000)  # noqa: B019 - as long as the archive is open
     def _folders(self, file: CocoFile, split: str | None) -> tuple[str, ...]:
@@ -113,7 +125,8 @@ class Catalogue:
             f"{above}images/{subset}/", f"{above}{subset}/", f"{above}images/{split}/", f"{above}images/", here,
             f"{here}data/", f"{here}images/", above,
         ]  # fmt: skip
-        known = {place for name in self._archive.names for place in _parents(name)}
+        known = {"", *(place for folder in {name.rpartition("/")[0] for name in self._archive.names}
+                       for place in _parents(f"{folder}/"))}  # fmt: skip
         return tuple(place for place in dict.fromkeys(tries) if place in known)
 
 
@@ -176,14 +189,12 @@ class Document:
     def _add_images(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
             images = decode(chunk, _IMAGES, "image", self._report)
-            names = [(image.file_name or "").replace("\\", "/") for image in images]
-            for image, name in zip(images, names, strict=True):
-                if not name:
-                    self._report.note("images have no file_name, and were left out")
-                    continue
-                number = self._catalogue.number(image, name, self._file, self._split)
-                if not self.ids.add(image.id, number):
-                    self._report.note(f"images have an id that another image of {self.where} has")
+            named = [image for image in images if image.file_name]
+            self._report.note("images have no file_name, and were left out", len(images) - len(named))
+            names = [(image.file_name or "").replace("\\", "/") for image in named]
+            numbers = self._catalogue.numbers(named, names, self._file, self._split)
+            again = sum(not self.ids.add(image.id, n) for image, n in zip(named, numbers, strict=True))
+            self._report.note(f"images have an id that another image of {self.where} has", again)
 
     def _add_categories(self, chunks: Iterator[Chunk]) -> None:
         for chunk in chunks:
@@ -195,6 +206,12 @@ class Document:
                     self._report.note(f"categories have an id that another category of {self.where} has")
                 if category.keypoints:
                     self.point_names[name] = tuple(category.keypoints)
+
+
+def _frame(name: str) -> int | None:
+    """The number of a frame that is called as CVAT calls it."""
+    found = _FRAME.fullmatch(name.rpartition("/")[2].partition(".")[0]) if "frame_" in name else None
+    return int(found[1]) if found else None
 
 
 def _size(value: float | None) -> int | None:

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from ...core.collection import no_collection
 from ..common.export import ExportData
 from ..common.fidelity import NOTHING
-from ..common.json_stream import no_collection
 from .rows import INSTANCES, KEYPOINTS, LABELS, TASKS, PartRows, Record, Shape
 
 _LICENSES = [{"name": "", "id": 0, "url": ""}]

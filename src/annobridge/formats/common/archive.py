@@ -15,7 +15,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +90,9 @@ class Archive:
         """The names by their suffix in lower case, as ``".json"``."""
         found: dict[str, list[str]] = {}
         for name in self.names:
-            found.setdefault(os.path.splitext(name)[1].lower(), []).append(name)
+            start = name.rfind("/") + 2  # a name that begins with a dot has no suffix there
+            at = name.rfind(".", start)
+            found.setdefault(name[at:].lower() if at >= 0 else "", []).append(name)
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -148,7 +151,7 @@ class Archive:
         if name in self._embedded:
             return io.BytesIO(self._embedded[name][1]())
         if self._zip is None or name not in self._members:
-            return Path(self._files[name]).open("rb")
+            return open(self._files[name], "rb")
         return io.BufferedReader(_Member(self._zip, self._members[name], self.where(name)), 1 << 16)
 
     def read(self, name: str) -> bytes:
@@ -266,6 +269,33 @@ class Archive:
         return None
 
 
+_KEPT: ContextVar[dict[Path, Archive] | None] = ContextVar("kept", default=None)
+
+
+def look(path: Path) -> AbstractContextManager[Archive]:
+    """An archive that is looked at, and not read: within ``looking``, the same for all that look at it."""
+    kept = _KEPT.get()
+    if kept is None:
+        return Archive(path)
+    if path not in kept:
+        kept[path] = Archive(path)
+    return nullcontext(kept[path])
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """While many formats look at a source: its files are listed once."""
+    kept: dict[Path, Archive] = {}
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        with ExitStack() as stack:
+            for archive in kept.values():
+                stack.enter_context(archive)
+
+
 class _Member(io.RawIOBase):
     """A member of a zip, whose errors name it."""
 
@@ -346,13 +376,16 @@ def _begins_as_zip(path: Path) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    top = len(str(folder).rstrip(os.sep)) + 1
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
-        inner = Path(place).relative_to(folder).as_posix()
-        prefix = "" if inner == "." else f"{inner}/"
+        inner, above = place[top:].replace(os.sep, "/"), os.path.join(place, "")
+        prefix = f"{inner}/" if inner else ""
         for name in files:
-            yield prefix + name, os.path.join(place, name)
+            yield prefix + name, above + name
 
 
 def _is_hidden(name: str) -> bool:
+    if not name.startswith(".") and "/." not in name and "__MACOSX" not in name:
+        return False
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

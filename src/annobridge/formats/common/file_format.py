@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,11 +15,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from ...core.arrays import as_array
+from ...core.collection import no_collection
 from ...core.media import PICTURES
 from ...exceptions import InvalidOption, InvalidSource, Unsupported
 from ...spill.groups import Groups
 from ..base import Options, Part
-from .archive import Archive, Limits
+from .archive import Archive, Limits, look
 from .corners import CORNERS, straightened
 from .export import ExportData
 from .fidelity import Fidelity, Loss
@@ -122,14 +124,14 @@ class FileFormat(ABC):
     def recognises(self, source: Path) -> bool:
         """Whether ``detect`` knows it; never raises."""
         try:
-            with Archive(source) as archive:
+            with look(source) as archive:
                 return self.detect(archive) is not None
         except (InvalidSource, OSError, ValueError):
             return False
 
     def reason(self, source: Path) -> str | None:
         """What ``detect`` says of it."""
-        with Archive(source) as archive:
+        with look(source) as archive:
             return self.detect(archive)
 
     def open(self, source: Path, options: Options, context: Context | None = None) -> LabelSource:
@@ -167,12 +169,13 @@ class FileFormat(ABC):
         shapes = Groups(SHAPES)
         try:
             with archive_of(source) as archive:
-                for table in self.read(archive, items, options, report):
+                for table in _uncollected(self.read(archive, items, options, report)):
                     rows = _conformed(table)
                     pairs |= _pairs(rows)
                     for batch in rows.to_batches():
                         shapes.add(batch, batch["item"].to_numpy() // GROUP)
-                found, listed = find_images(archive, items)
+                with no_collection():
+                    found, listed = find_images(archive, items)
                 unread = _unread(archive, video_names(archive) if self.video else ())
             if any(kind == CORNERS for _, kind in pairs):
                 shapes, pairs = _straighten(shapes, found, listed, self.unit, report)
@@ -213,7 +216,7 @@ class FileFormat(ABC):
 
     def is_image(self, name: str) -> bool:
         """Whether an image of the archive can be a sample; by default not in folders of masks."""
-        return not _MASKS.search(name.rpartition("/")[0])
+        return not _is_of_masks(name.rpartition("/")[0])
 
     def _images(self, archive: Archive, items: Items, options: ReadOptions, context: Context) -> tuple[Found, pa.Table]:
         """The images of the items, and the items; images and videos that no item names are items without labels."""
@@ -243,8 +246,23 @@ class FileFormat(ABC):
         return found, both
 
 
+@lru_cache(10_000)
+def _is_of_masks(folder: str) -> bool:
+    return bool(_MASKS.search(folder))
+
+
 def _path_of(archive: Archive, name: str, context: Context) -> str:
     return archive.file_text(name) or str(((context.media_folder or Path()) / name).absolute())
+
+
+def _uncollected(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The tables, each read without the search for cycles."""
+    while True:
+        with no_collection():
+            table = next(tables, None)
+        if table is None:
+            return
+        yield table
 
 
 def _conformed(table: pa.Table) -> pa.Table:
@@ -266,12 +284,12 @@ def _straighten(
     shapes: Groups, found: Found, items: pa.Table, unit: str, report: ReadReport
 ) -> tuple[Groups, set[Pair]]:
     """The shapes with boxes in the place of those that were given by their corners, and all roles and kinds."""
-    new, pairs = Groups(SHAPES), set[Pair]()
+    new, pairs, images = Groups(SHAPES), set[Pair](), found.table()
     try:
         for group in range(-(-items.num_rows // GROUP)):
             rows = shapes.get(group).combine_chunks()
             if rows.num_rows:
-                sizes = item_sizes(items, found, rows["item"].to_numpy())[0] if unit == RELATIVE else None
+                sizes = item_sizes(items, images, rows["item"].to_numpy())[0] if unit == RELATIVE else None
                 rows, others = straightened(rows, sizes)
                 if others:
                     report.note("shapes of four corners are no rectangles; they are polygons", others)

@@ -32,6 +32,18 @@ class Found:
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
 
+    def table(self) -> pa.Table:
+        """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
+        widths = [size and size[0] for size in self.sizes]
+        heights = [size and size[1] for size in self.sizes]
+        return pa.table({
+            "sample_id": pa.array(self.sample_ids, pa.string()),
+            "filepath": pa.array(self.paths, pa.string()),
+            "width": pa.array(widths, pa.int32()),
+            "height": pa.array(heights, pa.int32()),
+            "frame_number": pa.array(self.frames, pa.int32()),
+        })  # fmt: skip
+
 
 def image_names(archive: Archive) -> list[str]:
     """The images in an archive, by their suffixes."""

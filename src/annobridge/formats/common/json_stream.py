@@ -6,17 +6,16 @@ strings are, and how deep each bracket is; the values in it are decoded by ``msg
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 
+from ...core.collection import no_collection
 from ...exceptions import InvalidSource
 
 _WINDOW = 1 << 20  # bytes that are read at once
@@ -56,18 +55,6 @@ class Chunk:
             line += self.data.count(b"\n", before, start)
             before = start
             yield number, line, self.data[start:end]
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Without the search for cycles, which many small lists would start again and again; there are none in JSON."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def decode_whole(data: bytes, where: str, cure: str) -> Any:

@@ -122,8 +122,8 @@ def read_colours(archive: Archive, name: str) -> Palette:
         found = _COLOURED.match(line)
         names.append(found[4] if found else line.strip())
         colours.append(_colour(archive, name, number, found.groups()[:3]) if found else voc_colour(len(colours) + 1))
-    if not names:
-        raise InvalidSource(f"{archive.where(name)} has no line; write r, g, b and the name of a class in each.")
+    if not names:  # as of an export without labels
+        return of_names([BACKGROUND])
     return Palette(tuple(names), tuple(colours))
 
 

@@ -28,9 +28,14 @@ class Names:
     """Paths that can be looked up by less than the whole path, where that is unambiguous."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        for path in paths:
-            self._by_base[composed(path.replace("\\", "/")).rpartition("/")[2]].append(path)
+        self._paths = paths
+
+    @cached_property
+    def _by_base(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self._paths:
+            found.setdefault(composed(path.replace("\\", "/")).rpartition("/")[2], []).append(path)
+        return found
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:

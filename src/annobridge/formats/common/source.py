@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.arrays import as_array, as_mask, list_lengths, replace_values
+from ...core.arrays import as_array, as_mask, list_lengths, map_distinct, not_null, replace_values
 from ...core.checks import validate
 from ...core.geometry import decode_rle, encode_rle, mask_box, paste
-from ...core.labels import KIND_TYPES, LABELS, SAMPLES
+from ...core.labels import KIND_TYPES, LABELS
 from ...core.merge import border
 from ...core.schema import FRAMES
 from ...exceptions import InvalidLabels
@@ -35,20 +35,20 @@ class LabelSource:
         report: ReadReport, assumptions: Sequence[str], scales_masks: bool = False, columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
         self._columns = columns  # more of the samples, a row for each item
-        self._items, self._shapes, self._found, self._fields = items, shapes, found, fields
+        self._items, self._shapes, self._images, self._fields = items, shapes, found.table(), fields
         self._scales_masks = scales_masks
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
-        self._parts = self._group_by_sample()
+        self._new = _first_rows(as_array(self._images["sample_id"]))
 
     @property
     def count(self) -> int:
         """How many samples there are."""
-        return sum(map(len, self._parts))
+        return len(self._new)
 
     @property
     def sample_ids(self) -> set[str]:
         """The ids of the samples whose images were found."""
-        return {sample_id for sample_id in self._found.sample_ids if sample_id is not None}
+        return set(self._images["sample_id"].drop_null().to_pylist())
 
     @property
     def notes(self) -> list[str]:
@@ -60,37 +60,18 @@ class LabelSource:
         """The annotations that were left out, with place and reason."""
         return self.report.skipped
 
-    def _group_by_sample(self) -> list[list[int]]:
-        """The numbers of the items of each part. Items of one sample (frames of a video, an image named twice) are in the first
-        part that has one of them.
-        """
-        first: dict[str, int] = {}
-        parts: list[list[int]] = []
-        for at, sample_id in enumerate(self._found.sample_ids):
-            if sample_id is not None and sample_id not in first:
-                if at // GROUP >= len(parts):
-                    parts.extend([] for _ in range(at // GROUP - len(parts) + 1))
-                parts[at // GROUP].append(at)
-                first[sample_id] = at
-        return parts
-
     def parts(self) -> Iterator[Part]:
-        """The samples with their labels. Labels of an item whose image was not found are skipped."""
-        groups = -(-self._items.num_rows // GROUP)
-        for number in range(groups):
-            new = self._parts[number] if number < len(self._parts) else []
+        """The samples with their labels. Labels of an item whose image was not found are skipped. Items of one sample (frames of a
+        video, an image named twice) are in the first part that has one of them.
+        """
+        for number in range(-(-self._items.num_rows // GROUP)):
+            start, end = np.searchsorted(self._new, [number * GROUP, (number + 1) * GROUP])
             labels = self._labels(self._shapes.get(number).combine_chunks())
-            yield Part(self._samples(new), labels)
+            yield Part(self._samples(pa.array(self._new[start:end])), labels)
 
-    def _samples(self, at: Sequence[int]) -> pa.Table:
-        found, index = self._found, pa.array(at, pa.int64())
-        sizes = [found.sizes[n] or (None, None) for n in at]
-        columns = {
-            "sample_id": pa.array([found.sample_ids[n] for n in at], pa.string()),
-            "filepath": pa.array([found.paths[n] for n in at], pa.string()),
-            "width": pa.array([size[0] for size in sizes], SAMPLES.field("width").type),
-            "height": pa.array([size[1] for size in sizes], SAMPLES.field("height").type),
-        }
+    def _samples(self, index: pa.Array) -> pa.Table:
+        names = ("sample_id", "filepath", "width", "height")
+        columns = {name: as_array(self._images[name]).take(index) for name in names}
         if self._items["split"].null_count < self._items.num_rows:
             columns["split"] = as_array(self._items["split"]).take(index)
         if self._items["frames"].null_count < self._items.num_rows:
@@ -100,44 +81,41 @@ class LabelSource:
         return pa.table(columns)
 
     def _labels(self, shapes: pa.Table) -> pa.Table:
-        items = shapes["item"].to_numpy()
-        there = np.array([self._found.sample_ids[n] is not None for n in items.tolist()], bool)
+        there = not_null(as_array(self._images["sample_id"]).take(as_array(shapes["item"])))
         self._skip(shapes, ~there, "its image was not found")
-        shapes, items = shapes.filter(pa.array(there)).combine_chunks(), items[there]
+        shapes = _where(shapes, there)
         if not shapes.num_rows:
             return pa.schema(_COLUMNS).empty_table()
-        labels, known = self._in_samples(shapes, items)
+        labels, known = self._in_samples(shapes, shapes["item"].to_numpy())
         self._skip(shapes, ~known, "the size of its image is not known")
-        labels = _with_boxes(labels.filter(pa.array(known)).combine_chunks())
-        return self._storable(labels, shapes.filter(pa.array(known)).combine_chunks())
+        return self._storable(_with_boxes(_where(labels, known)), _where(shapes, known))
 
     def _in_samples(self, shapes: pa.Table, items: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         """Shapes as ``LABELS`` rows with relative positions; and which of them have the size that this needs."""
-        found = self._found
-        sizes = self._sizes(items)
+        sizes, images = self._sizes(items), self._images.select(["sample_id", "frame_number"]).take(shapes["item"])
         known = np.isfinite(sizes).all(axis=1)
         needs = np.zeros(len(items), bool)
         if self._unit == PIXELS:
             needs = as_mask(shapes["bounding_box"].is_valid()) | as_mask(shapes["points"].is_valid())
             shapes = to_relative(shapes, np.where(known[:, None], sizes, 1.0))
-        frames = pa.array([found.frames[n] for n in items.tolist()], pa.int32())
-        kinds = as_array(shapes["kind"])
-        roles = as_array(shapes["role"]).to_pylist()
-        names = [self._fields[pair] for pair in zip(roles, kinds.to_pylist(), strict=True)]
-        fields = pa.array(names, pa.string())
-        fields = pc.if_else(frames.is_valid(), pc.binary_join_element_wise(FRAMES, fields, ""), fields)
+        frames, fields = as_array(images["frame_number"]), self._field_column(shapes)
+        if frames.null_count < len(frames):
+            fields = pc.if_else(frames.is_valid(), pc.binary_join_element_wise(FRAMES, fields, ""), fields)
         columns = {f.name: as_array(shapes[f.name]) for f in _COLUMNS if f.name in shapes.column_names}
-        columns |= {
-            "sample_id": pa.array([found.sample_ids[n] for n in items.tolist()], pa.string()),
-            "field": fields,
-            "frame_number": frames,
-        }
+        columns |= {"sample_id": as_array(images["sample_id"]), "field": fields, "frame_number": frames}
         arrays = [columns[f.name].cast(f.type) for f in _COLUMNS]
         schema = pa.schema([f.with_nullable(True) for f in _COLUMNS])
         return pa.Table.from_arrays(arrays, schema=schema), known | ~needs
 
+    def _field_column(self, shapes: pa.Table) -> pa.Array:
+        roles, kinds = as_array(shapes["role"]), as_array(shapes["kind"])
+        if roles.null_count == len(roles):
+            return map_distinct(kinds, lambda kind: self._fields[None, kind], pa.string())
+        pairs = zip(roles.to_pylist(), kinds.to_pylist(), strict=True)
+        return pa.array([self._fields[pair] for pair in pairs], pa.string())
+
     def _sizes(self, items: np.ndarray) -> np.ndarray:
-        sizes, differ = item_sizes(self._items, self._found, items)
+        sizes, differ = item_sizes(self._items, self._images, items)
         if differ:
             self.report.note(
                 "labels are on images whose size is not the one that the labels were made for; they were scaled", differ
@@ -146,11 +124,8 @@ class LabelSource:
 
     def _storable(self, labels: pa.Table, shapes: pa.Table) -> pa.Table:
         """The labels without those that could not be stored, and cut back to their image where they overhang it."""
-        samples = pa.table({
-            "sample_id": labels["sample_id"],
-            **{n: pa.array([(self._found.sizes[i] or (None, None))[k] for i in shapes["item"].to_pylist()], pa.int32())
-               for k, n in enumerate(("width", "height"))},
-        })  # fmt: skip
+        sizes = self._images.select(["width", "height"]).take(shapes["item"])
+        samples = pa.table([labels["sample_id"], *sizes.columns], ["sample_id", *sizes.column_names])
         wrong_size = validate.other_size(labels, samples)
         if self._scales_masks and wrong_size.any():
             labels = _with_scaled_masks(labels, np.flatnonzero(wrong_size), samples)
@@ -166,14 +141,14 @@ class LabelSource:
             self.report.note("shapes that overhang their image were cut back to it", int((overhang & ~outside).sum()))
             labels = cut
         keep = ~wrong_size & ~outside
-        labels, shapes = labels.filter(pa.array(keep)), shapes.filter(pa.array(keep))
-        bad = validate.unstorable(labels.combine_chunks())
+        labels, shapes = _where(labels, keep), _where(shapes, keep)
+        bad = validate.unstorable(labels)
         places = shapes["place"].to_pylist() if bad else []
         for row, reason in bad.items():
             self.report.skip(places[row] or "?", f"it {reason}".split(";")[0])
         good = np.ones(labels.num_rows, bool)
         good[list(bad)] = False
-        return labels.filter(pa.array(good)).combine_chunks()
+        return _where(labels, good)
 
     def _skip(self, shapes: pa.Table, where: np.ndarray, reason: str) -> None:
         if where.any():
@@ -181,16 +156,30 @@ class LabelSource:
                 self.report.skip(place or "?", reason)
 
 
-def item_sizes(table: pa.Table, found: Found, items: np.ndarray) -> tuple[np.ndarray, int]:
+def item_sizes(table: pa.Table, images: pa.Table, items: np.ndarray) -> tuple[np.ndarray, int]:
     """Width and height for the shapes of each of these items: as the format says, else those of the image, else NaN; and how
     many say another size than their image has.
     """
-    declared = np.stack([table[n].cast(pa.float64()).to_numpy() for n in ("width", "height")], axis=1)[items]
-    known = np.array([size or (np.nan, np.nan) for size in found.sizes], float).reshape(-1, 2)
-    shown = known[items]
+    rows = pa.array(items)
+    declared, shown = (
+        np.stack([as_array(t[name]).take(rows).cast(pa.float64()).to_numpy(False) for name in ("width", "height")], 1)
+        for t in (table, images)
+    )
     both = np.isfinite(declared).all(axis=1) & np.isfinite(shown).all(axis=1)
     differ = both & (declared != shown).any(axis=1)
     return np.where(np.isfinite(declared), declared, shown), int(differ.sum())
+
+
+def _first_rows(ids: pa.Array) -> np.ndarray:
+    """The row at which each id occurs first, ascending; null is none."""
+    codes = pc.fill_null(ids.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
+    found, first = np.unique(codes, return_index=True)
+    rows: np.ndarray = np.sort(first[found >= 0])
+    return rows
+
+
+def _where(rows: pa.Table, keep: np.ndarray) -> pa.Table:
+    return rows if keep.all() else rows.filter(pa.array(keep)).combine_chunks()
 
 
 def _with_boxes(labels: pa.Table) -> pa.Table:

@@ -18,6 +18,7 @@ from .number_lines import Ints
 from .rings import outlines, without_holes
 
 _CORNERS_OF_ELLIPSE = 32
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 Lines = tuple[np.ndarray, pa.Array]  # the row of each label, and its line
 
@@ -134,9 +135,18 @@ def write_texts(part: ExportPart, found: Sequence[Lines], path_of: Callable[[dic
         if (folder := os.path.dirname(path)) not in made:
             os.makedirs(folder, exist_ok=True)
             made.add(folder)
-        with open(path, "wb") as file:
-            if bounds[at] < bounds[at + 1]:
-                file.write(("\n".join(lines[bounds[at] : bounds[at + 1]]) + "\n").encode())
+        some = lines[bounds[at] : bounds[at + 1]]
+        _write(path, ("\n".join(some) + "\n").encode() if some else b"")
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file; a file object would cost more than all the rest."""
+    file = os.open(path, _CREATE, 0o666)
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+    finally:
+        os.close(file)
 
 
 def _joined(rows: pa.Table, at: Ints, values: np.ndarray, classes: Sequence[str], scores: bool) -> pa.Array:

@@ -96,7 +96,7 @@ class ArchiveLaws(Laws):
     @cached_property
     def _source(self) -> Path:
         """An archive that is read."""
-        found = self.example(self.new_folder())
+        found = self.kept_example()
         return self.packed(found) if found.is_dir() else found
 
     def _with(self, change: Callable[[zipfile.ZipFile], None]) -> Path:

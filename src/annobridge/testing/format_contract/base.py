@@ -27,6 +27,7 @@ from ...spill import temporary
 from . import scenes
 from .scenes import IMAGES, Row, Scene
 
+_examples: dict[type, Path] = {}
 _USUAL = 20  # examples in the profile for which the numbers of examples are made
 ALL = tuple(range(len(IMAGES)))
 UNLIKE = ALL[:4]  # images whose names do not differ in their suffix only
@@ -55,6 +56,14 @@ class Laws:
     def example(self, folder: Path) -> Path:
         """A source with labels, in a new folder; for formats that are not written. By default, what the format writes."""
         return self.write(self.plain_scene(), folder)[0]
+
+    def kept_example(self) -> Path:
+        """The example, made once for each class of tests; no test changes it."""
+        if type(self) not in _examples:
+            folder = temporary.make()
+            atexit.register(temporary.remove, folder)
+            _examples[type(self)] = self.example(folder / "x")
+        return _examples[type(self)]
 
     @pytest.fixture(autouse=True)
     def _make_folders(self, tmp_path: Path) -> Iterator[None]:

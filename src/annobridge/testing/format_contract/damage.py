@@ -150,9 +150,10 @@ class DamageLaws(Laws):
     @pytest.mark.filterwarnings("ignore")
     @pytest.mark.parametrize("change", _CHANGES)
     def test_damaged_label_files_end_well(self, change: str) -> None:
-        folder = self.example(self.new_folder())
+        folder = self.kept_example()
         if not folder.is_dir():
             pytest.skip("the example is no folder")
+        folder = self.copied(folder)
         for path in self._label_files(folder):
             data = path.read_bytes()
             name = path.relative_to(folder).as_posix()
@@ -168,9 +169,10 @@ class DamageLaws(Laws):
             path.write_bytes(data)
 
     def test_label_files_that_are_missing_end_well(self) -> None:
-        folder = self.example(self.new_folder())
+        folder = self.kept_example()
         if not folder.is_dir():
             pytest.skip("the example is no folder")
+        folder = self.copied(folder)
         for path in self._label_files(folder):
             data = path.read_bytes()
             path.unlink()
@@ -183,9 +185,10 @@ class DamageLaws(Laws):
             path.write_bytes(data)
 
     def test_images_that_are_missing_are_reported(self) -> None:
-        folder = self.example(self.new_folder())
+        folder = self.kept_example()
         if not folder.is_dir():
             pytest.skip("the example is no folder")
+        folder = self.copied(folder)
         images = [path for path in sorted(folder.rglob("*")) if path.is_file() and scenes.digest(path) in self._digests]
         if images:
             images[0].unlink()
