@@ -824,3 +824,25 @@ def test_most_of_a_run_is_not_deleted_by_an_empty_file(street: Bridge, tmp_path:
         street.load(path=path)
     assert street.labels() == before
     assert street.load(path=path, force=True).deleted == 24  # COCO has no lines
+
+
+def test_names_that_several_tasks_have_are_nobodys(
+    street: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CVAT's files, which are numbered in each task anew."""
+    street.annotate(schema=SCHEMA, task_size=2)
+    samples = iter(["s0", "s2", "s0", "s2"])
+    monkeypatch.setattr(MemoryBackend, "file_names", classmethod(lambda cls, receipt: {"000000_a.png": next(samples)}))
+    desk = copied(street)
+    path = exported(desk, tmp_path / "a.zip", "coco")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, re.sub(rb"cam/\d\.png|\b\d\.png", b"000000_a.png", content))
+    before = street.labels()
+    with pytest.raises(
+        InvalidSource, match="Several tasks of the run 'r' have files of the same names, as '000000_a.png'"
+    ):
+        street.load(path=path)
+    assert street.labels() == before

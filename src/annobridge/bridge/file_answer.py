@@ -69,7 +69,7 @@ class FileAnswer:
         self._tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
         known = stores.samples.rows(self._tasks.all_sample_ids, KNOWN)
         self._known = known.filter(known["sample_id"].is_valid()).combine_chunks()
-        self._aliases = _aliases(self._known, stores, run)
+        self._aliases, self._doubled = _aliases(self._known, stores, run)
         self._terms = _terms(stores, run)
         self.name = self._path.name
         self._read()
@@ -78,6 +78,11 @@ class FileAnswer:
         source = self._format.open_onto(self._path, self._options, [self._aliases, self._known])
         self._samples = pa.array(sorted(source.sample_ids), pa.string())
         if not len(self._samples):
+            if self._doubled:
+                raise InvalidSource(
+                    f"Several tasks of the run {self._run.anno_key!r} have files of the same names, as {self._doubled[0]!r}, so "
+                    f"it is not clear whose labels those of {str(self._path)!r} are; load from the tool, without path=."
+                )
             raise InvalidSource(
                 f"None of the images of {str(self._path)!r} is one of the run {self._run.anno_key!r}, so nothing was loaded; "
                 "give the export of this run, with the names that the images were sent with."
@@ -164,12 +169,12 @@ def _loadable() -> str:
     return ", ".join(name for name in registry.names() if isinstance(registry.get(name), FileFormat))
 
 
-def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
-    """The samples once more, under the names that their files have in the tool."""
+def _aliases(known: pa.Table, stores: Stores, run: Run) -> tuple[pa.Table, list[str]]:
+    """The samples once more, under the names that their files have in the tool; and the names that are those of several."""
     try:
         backend = config.backend_class(run.backend)
     except (ConfigError, InvalidOption):  # it is not installed here
-        return known.slice(0, 0)
+        return known.slice(0, 0), []
     names: dict[str, str | None] = {}
     for task, state in stores.runs.receipts(run).items():
         for name, sample_id in backend.file_names(Receipt(task, state)).items():
@@ -177,7 +182,8 @@ def _aliases(known: pa.Table, stores: Stores, run: Run) -> pa.Table:
             names[name] = sample_id if is_free else None  # two tasks have this name
     at = index_of(pa.array(names.values(), pa.string()), known["sample_id"])
     rows = known.take(at).combine_chunks()
-    return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid())
+    doubled = [name for name, sample_id in names.items() if sample_id is None and not name.startswith("frame_")]
+    return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid()), doubled
 
 
 def _terms(stores: Stores, run: Run) -> Terms:

@@ -12,6 +12,7 @@ _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][-+]?\d+)?|-?[1-9](\.\d+)?[eE][-+]?\d+")
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _COMMA, _ESCAPED = re.compile(r"(?<!\\),"), re.compile(r'\\([",])')  # as CVAT writes these in a value
+_MARKS = re.compile(r'([",])')
 _WORDS = {"true": True, "false": False}
 _DECODER = json.JSONDecoder()
 _MOST = 1 << 20  # characters of a text that is read
@@ -58,10 +59,10 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def text_of(values: Mapping[str, Any]) -> str:
-    """The text of attributes, which ``parse`` reads as the same values.
+    r"""The text of attributes, which ``parse`` reads as the same values. Commas and quotes are escaped as CVAT does.
 
     >>> text_of({"color": "red", "n": 2.0, "id": "007", "list": "a, b", "ok": True})
-    'color=red, n=2.0, id=007, list="a, b", ok=true'
+    'color=red, n=2.0, id=007, list=a\\, b, ok=true'
     """
     return ", ".join(f"{_plain_name(name)}={_plain(value)}" for name, value in values.items())
 
@@ -98,8 +99,10 @@ def _typed(text: str) -> Any:
 def _plain(value: Any) -> str:
     if not isinstance(value, str):
         return _dumped(value)
-    is_plain = "," not in value and value == value.strip() and _json(value, 0) is None and _typed(value) == value
-    return value if is_plain and is_xml(value) else _dumped(value)
+    escaped = _MARKS.sub(r"\\\1", value)
+    is_plain = value == value.strip() and not _ESCAPED.search(value) and not value.endswith("\\")
+    is_plain = is_plain and _json(escaped, 0) is None and _typed(value) == value
+    return escaped if is_plain and is_xml(value) else _dumped(value)
 
 
 def _plain_name(name: str) -> str:

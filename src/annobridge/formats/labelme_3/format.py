@@ -39,7 +39,7 @@ class Labelme3Format(FileFormat):
         without_holes="bridged into the ring around them", splits=True, decimals=6,
         notes=(
             "Turned boxes are polygons with the attribute rotation, which only annobridge reads back as boxes.",
-            "Values of attributes with commas, or that look like another type, are quoted, which other tools do not undo.",
+            "Values of attributes that look like another type are quoted, which other tools do not undo.",
         ),
     )  # fmt: skip
 
