@@ -81,6 +81,24 @@ def test_labels_without_images_are_added_to_a_dataset_that_has_them(tmp_path: Pa
     assert boxes(report.dataset) == EXPECTED
 
 
+def test_images_in_an_archive_that_a_dataset_has_already_are_not_added_again(tmp_path: Path) -> None:
+    ab.import_dataset(photos(tmp_path / "photos"), tmp_path / "ds")
+    report = ab.import_dataset(archive(tmp_path / "export.zip"), tmp_path / "ds", mode="add", field="objects")
+    assert (report.samples, report.known, report.labels) == (0, 2, {"objects": 2})
+    assert "2 images were found in the dataset, by name and content." in report.notes
+    assert not (tmp_path / "ds-media").exists()
+    assert boxes(report.dataset) == EXPECTED
+
+
+def test_another_image_of_a_name_that_a_dataset_has_is_a_new_sample(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "mine")
+    for path in folder.rglob("*.png"):
+        path.write_bytes(path.read_bytes() + b"another")
+    ab.import_dataset(folder, tmp_path / "ds")
+    report = ab.import_dataset(archive(tmp_path / "export.zip"), tmp_path / "ds", mode="add")
+    assert (report.samples, report.known) == (2, 0)
+
+
 def test_images_that_are_nowhere_are_an_error_and_nothing_is_made(tmp_path: Path) -> None:
     source = archive(tmp_path / "export.zip", with_images=False)
     with pytest.raises(ab.InvalidSource, match=r"None of the 2 images .* give image_dir="):

@@ -234,7 +234,7 @@ class FileFormat(ABC):
                 "give image_dir= for the folder of the images, or mode='add' to add the labels to a dataset that has them."
             )
         media = [*images, *video_names(archive)] if self.video else images
-        extra = [name for name in media if _path_of(archive, name, context) not in named]
+        extra = [n for n in media if n not in found.copies and _path_of(archive, n, context) not in named]
         if not extra:
             return found, table
         more = pa.table({"name": extra, "file": extra})

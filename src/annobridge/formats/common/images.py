@@ -19,6 +19,7 @@ from ..media import known_headers
 from .archive import Archive
 from .path_lookup import BY_NUMBER, IS_VIDEO, KnownSamples, Names, Numbers, base_name, closeness, original_name
 
+_PIECE = 1 << 20  # bytes of files that are compared at a time
 _BY_BASE = "by their base names, in other folders than the labels say"
 
 
@@ -31,6 +32,7 @@ class Found:
     sizes: list[tuple[int, int] | None]  # as shown
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
+    copies: set[str] = field(default_factory=set)  # images in the archive that the dataset has already
 
     def table(self) -> pa.Table:
         """The columns sample_id, filepath, width, height and frame_number, with a row for each item."""
@@ -77,8 +79,13 @@ def resolve(
     for at, (name, split, frame, file, video) in enumerate(rows):
         is_inside = file in archive and not archive.is_embedded(file or "")
         if (member := file if is_inside else inside.find(name, split)) is not None:
-            found.paths[at], found.sizes[at] = _on_disk(archive, member, context), archive.sizes.get(member)
-            _count(found, "in the source")
+            if (row := here.find(name, split, None)) is not None and _is_same_file(archive, member, row[0]):
+                found.paths[at], found.sample_ids[at], found.sizes[at], _, how = row
+                found.copies.add(member)
+                _count(found, f"{how} and content")
+            else:
+                found.paths[at], found.sizes[at] = _on_disk(archive, member, context), archive.sizes.get(member)
+                _count(found, "in the source")
         elif (base := outside.find(name, split)) is not None:
             found.paths[at] = beside[base]
             _count(found, "in image_dir")
@@ -104,6 +111,17 @@ def resolve(
         if number is not None and found.sizes[at] is None and width and height:
             found.sizes[at] = (width, height)  # a video is not opened; the format knows its size
     return found
+
+
+def _is_same_file(archive: Archive, member: str, path: str) -> bool:
+    """Whether a file of the archive has the content of a file on disk."""
+    if not os.path.isfile(path) or os.path.getsize(path) != archive.size(member):
+        return False
+    with archive.open(member) as inside, open(path, "rb") as there:
+        while piece := inside.read(_PIECE):
+            if there.read(len(piece)) != piece:
+                return False
+    return True
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
