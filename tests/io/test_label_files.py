@@ -92,7 +92,7 @@ def test_images_in_an_archive_that_a_dataset_has_already_are_not_added_again(tmp
 
 def test_another_image_of_a_name_that_a_dataset_has_is_a_new_sample(tmp_path: Path) -> None:
     folder = photos(tmp_path / "mine")
-    for path in folder.rglob("*.png"):
+    for path in folder.rglob("*.jpg"):
         path.write_bytes(path.read_bytes() + b"another")
     ab.import_dataset(folder, tmp_path / "ds")
     report = ab.import_dataset(archive(tmp_path / "export.zip"), tmp_path / "ds", mode="add")
