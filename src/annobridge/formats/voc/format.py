@@ -11,20 +11,20 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from ..exceptions import InvalidSource
-from .common import voc_write
-from .common.archive import Archive
-from .common.export import ExportData
-from .common.fidelity import KEPT, Fidelity
-from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.items import Items, Shapes
-from .common.palette import fits_labelmap
-from .common.report import ReadReport
-from .common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
-from .common.xml import Element, document, text
-from .common.xml_text import is_xml
-from .segmentation_mask import PAINTED, MaskOptions
-from .voc_write import write
+from ...exceptions import InvalidSource
+from ..common import voc_write
+from ..common.archive import Archive
+from ..common.export import ExportData
+from ..common.fidelity import KEPT, Fidelity
+from ..common.file_format import FileFormat, ReadOptions, WriteOptions
+from ..common.items import Items, Shapes
+from ..common.palette import fits_labelmap
+from ..common.report import ReadReport
+from ..common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
+from ..common.xml import Element, document, text
+from ..common.xml_text import is_xml
+from ..segmentation_mask import PAINTED, MaskOptions
+from .write import write
 
 _FOLDERS = ("Annotations", "annotations", "labels", "xml", "xmls")
 _LOOKED_AT = 20

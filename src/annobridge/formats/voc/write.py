@@ -7,14 +7,14 @@ import os
 from collections import defaultdict
 from typing import Any
 
-from .common.export import ExportData
-from .common.mask_images import save_colours, save_indexed
-from .common.paint import PAINTED
-from .common.painter import Painter
-from .common.palette import labelmap_text
-from .common.voc_tree import CLASSES, OBJECTS
-from .common.voc_write import write_lists
-from .common.xml_text import escape
+from ..common.export import ExportData
+from ..common.mask_images import save_colours, save_indexed
+from ..common.paint import PAINTED
+from ..common.painter import Painter
+from ..common.palette import labelmap_text
+from ..common.voc_tree import CLASSES, OBJECTS
+from ..common.voc_write import write_lists
+from ..common.xml_text import escape
 
 _PLAIN = ("truncated", "occluded", "difficult")
 _MASKS = tuple(kind for kind in PAINTED if kind != "box")
