@@ -85,7 +85,7 @@ class CityscapesFormat(FileFormat):
         yield shapes.take()
 
     def image_folder(self, split: str | None) -> str:
-        return f"imgsFine/leftImg8bit/{split or 'default'}"
+        return f"leftImg8bit/{split or 'default'}"
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         data.refuse_classes(fits_colours, "in a line of label_colors.txt")
