@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,3 +153,23 @@ class TestLists:
         samples, found, _ = read(LISTS, out)
         assert classes(found) == [("a.jpg", "day"), ("a.jpg", "dusk"), ("b 1.jpg", "day")]
         assert len(samples) == 3
+
+
+def test_the_list_of_classes_that_cvat_writes(tmp_path: Path) -> None:
+    """As "Ultralytics YOLO Classification" without images."""
+    listed = {"a 1": {"labels": ["sun", "day"], "path": "sun/a 1.jpg"}, "b": {"labels": [], "path": "no_label/b.png"}}
+    text = json.dumps(listed)
+    source = packed(files(tmp_path / "in", {"train/labels.json": text}), tmp_path / "x.zip")
+    for name in ("a 1.jpg", "b.png"):
+        image(tmp_path / "images" / name)
+    samples, labels, _ = read(FOLDERS, source, image_dir=tmp_path / "images")
+    assert [(row["image"], row["label"]) for row in labels] == [("a 1.jpg", "sun"), ("a 1.jpg", "day")]
+    assert [row["split"] for row in samples] == ["train", "train"]
+    assert FOLDERS.recognises(source)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"images": [], "annotations": []}', '{"classes": ["a"], "labels": {"x": 0}}', "[]", "{"]
+)
+def test_other_files_called_labels_json_are_not_taken(tmp_path: Path, text: str) -> None:
+    assert not FOLDERS.recognises(files(tmp_path, {"train/labels.json": text}))

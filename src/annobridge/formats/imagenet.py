@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ..exceptions import InvalidOption, Unsupported
 from .common.archive import Archive
+from .common.class_json import class_lists, read_class_lists
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
@@ -40,6 +41,8 @@ class ImagenetFormat(FileFormat):
 
     def detect(self, archive: Archive) -> str | None:
         """Folders that cannot be but classes; in a zip, any folders that hold all images and nothing else."""
+        if lists := class_lists(archive):
+            return f"{next(iter(lists))} has the classes of images"
         images = image_names(archive)
         if not images or len(images) < len(archive.names):
             return None
@@ -62,7 +65,10 @@ class ImagenetFormat(FileFormat):
         return None
 
     def read(self, archive: Archive, items: Items, options: ReadOptions, report: ReadReport) -> Iterator[pa.Table]:
-        """Each image with the class that its folder names."""
+        """Each image with the class that its folder names, or with those that a ``labels.json`` of CVAT has for it."""
+        if lists := class_lists(archive):
+            yield from read_class_lists(archive, lists, items)
+            return
         images = image_names(archive)
         paths = [name.split("/") for name in images]
         if images and min(map(len, paths)) > 1:
