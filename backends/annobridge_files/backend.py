@@ -33,7 +33,7 @@ from annobridge.backend.base import GONE
 from annobridge.core.arrays import as_array, index_of
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.merge.file_fit import Expected
-from annobridge.core.merge.partial_answer import complete
+from annobridge.core.merge.partial_answer import complete, sentences
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
 from annobridge.core.similarity import Floats
 from annobridge.core.terms import Terms
@@ -156,8 +156,9 @@ class FilesBackend(AnnotationBackend):
         theirs = pa.Table.from_batches(
             labels_of(source, seen, Expected(schema), Terms({}, {})), ANSWER
         ).combine_chunks()
+        seen.unread = source.unread
         answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
-        return Download(answer.labels, there, tuple(source.notes))
+        return Download(answer.labels, there, (*source.notes, *list(sentences(answer.counts, []))[1:]))
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the files, unless they are of another task by now."""

@@ -163,3 +163,16 @@ def test_a_broken_file_is_named_and_nothing_changes(ds: ab.Dataset, tmp_path: Pa
     with pytest.raises(ab.exceptions.InvalidSource, match="instances_default.json"):
         ds.load_annotations("run")
     assert ds.labels("objects").to_arrow().equals(before)
+
+
+def test_no_label_is_deleted_because_it_could_not_be_read(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    file = tmp_path / "work" / "annotations" / "instances_default.json"
+    data = json.loads(file.read_text())
+    data["annotations"][0]["bbox"] = [1, 2]
+    del data["annotations"][1]
+    file.write_text(json.dumps(data))
+    report = ds.load_annotations("run")
+    assert report.changes == 0
+    assert any("1 annotations were left out" in note for note in report.notes)
+    assert any("2 labels that were sent are not among those that could be read" in note for note in report.notes)

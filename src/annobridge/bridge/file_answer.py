@@ -92,7 +92,8 @@ class FileAnswer:
             ANSWER, labels_of(source, self._seen, Expected(self._run.schema), self._terms)
         )
         self._source_notes = [*source.assumptions, *source.notes]
-        if self._seen.is_empty and source.skipped.num_rows:
+        self._seen.unread = source.unread
+        if self._seen.is_empty and self._seen.unread:
             self._labels.close()
             raise InvalidSource(
                 f"None of the labels of {str(self._path)!r} could be read, so nothing was loaded: {source.notes[0]}"

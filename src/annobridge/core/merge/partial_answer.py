@@ -58,6 +58,11 @@ def sentences(counts: Counter[str], ambiguous: list[str]) -> Iterable[str]:
             f"{counts[name]:,} {name.removeprefix(_KEPT)} that were sent stay as they are, as the file does not hold such labels; "
             "where people deleted them, delete them here too."
         )
+    if counts["held"]:
+        yield (
+            f"{counts['held']:,} labels that were sent are not among those that could be read; they stay as they are, as they may "
+            "be among the others."
+        )
     if counts["rough"]:
         yield (
             f"The shapes of {counts['rough']:,} labels were changed, but the file holds them only roughly; they stay as they are."
@@ -117,17 +122,19 @@ def complete(
         field=pc.coalesce(as_array(sent["field"]), as_array(theirs["field"])),
     )
     missing = ~_matched(base, found)
+    held = missing & ~cannot & bool(seen.unread)
     kept = base.filter(pa.array(missing & cannot))
     counts = Counter({
         "id": int((found.how == BY_ID).sum()), "place and class": int((found.how == BY_PLACE).sum()),
-        "new": int((~known).sum()), "absent": int((missing & ~cannot).sum()), "pieces": int((pieces & ~unheld).sum()),
+        "new": int((~known).sum()), "absent": int((missing & ~cannot & ~held).sum()), "held": int(held.sum()), "pieces": int((pieces & ~unheld).sum()),
         "unheld": int(unheld.sum()),
         "rough": _count_different(sent, theirs, rough),
     })  # fmt: skip
     counts.update(f"{_KEPT}{KIND_TYPES.get(kind, kind)}" for kind in kept["kind"].to_pylist())
     unsure = theirs.filter(pa.array(found.is_ambiguous))
     names = list(zip(unsure["label"].to_pylist(), unsure["sample_id"].to_pylist(), strict=True))
-    return Completed(pa.concat_tables([labels.cast(REMOTE), kept.cast(REMOTE)]).combine_chunks(), counts, names)
+    unchanged = base.filter(pa.array(missing & (cannot | held)))
+    return Completed(pa.concat_tables([labels.cast(REMOTE), unchanged.cast(REMOTE)]).combine_chunks(), counts, names)
 
 
 def _matched(base: pa.Table, found: Assignment) -> Bools:

@@ -24,6 +24,7 @@ class Seen:
         default_confidence: what it writes for labels without a confidence; None: nothing.
         only_class: the class that all labels have in it, of formats without classes.
         overlaps: whether masks keep pixels that other labels cover.
+        unread: how many labels of the file could not be read; those that are missing in it may be these.
         is_empty: whether no labels were in it so far.
         found: the kinds of labels that are in the file.
         columns: (kind, column) for columns that any label of the kind has; or (kind, "parts"), (kind, "hidden").
@@ -35,6 +36,7 @@ class Seen:
     default_confidence: float | None = None
     only_class: str | None = None
     overlaps: bool = True
+    unread: int = 0
     is_empty: bool = True
     found: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)

@@ -33,6 +33,11 @@ class ReadReport:
         if len(self._rows) < _KEPT:
             self._rows.append((place, reason))
 
+    @property
+    def total(self) -> int:
+        """How many annotations were left out."""
+        return self._skipped.total()
+
     def note(self, what: str, count: int = 1) -> None:
         """Something that was changed, as ``"shapes were cut to their image"``."""
         if count:

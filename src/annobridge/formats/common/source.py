@@ -37,6 +37,7 @@ class LabelSource:
         self._columns = columns  # more of the samples, a row for each item
         self._items, self._shapes, self._images, self._fields = items, shapes, found.table(), fields
         self._scales_masks = scales_masks
+        self._elsewhere = 0  # labels on images that were not found
         self._unit, self.report, self.assumptions = unit, report, tuple(assumptions)
         self._new = _first_rows(as_array(self._images["sample_id"]))
 
@@ -60,6 +61,11 @@ class LabelSource:
         """The annotations that were left out, with place and reason."""
         return self.report.skipped
 
+    @property
+    def unread(self) -> int:
+        """How many annotations were left out, besides those on images that were not found; complete once the parts were read."""
+        return self.report.total - self._elsewhere
+
     def parts(self) -> Iterator[Part]:
         """The samples with their labels. Labels of an item whose image was not found are skipped. Items of one sample (frames of a
         video, an image named twice) are in the first part that has one of them.
@@ -82,6 +88,7 @@ class LabelSource:
 
     def _labels(self, shapes: pa.Table) -> pa.Table:
         there = not_null(as_array(self._images["sample_id"]).take(as_array(shapes["item"])))
+        self._elsewhere += int((~there).sum())
         self._skip(shapes, ~there, "its image was not found")
         shapes = _where(shapes, there)
         if not shapes.num_rows:
