@@ -37,8 +37,8 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.reserve", 1, "before"),
     ("annobridge.store.commits:Commits.commit_fenced", 1, "after"),
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
-    ("tests.doubles.file_backend:FilesBackend.upload", 2, "before"),
-    ("tests.doubles.file_backend:FilesBackend.upload", 2, "after"),
+    ("tests.doubles.file_backend:FolderBackend.upload", 2, "before"),
+    ("tests.doubles.file_backend:FolderBackend.upload", 2, "after"),
     ("annobridge.store.baseline:Baseline.add_sent", 2, "after"),
     ("annobridge.store.runs:Runs.add_receipt", 2, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
@@ -87,7 +87,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "server-plain").mkdir()
     copy(root, "plain", "worked")
     ab.load_dataset(root / "worked").annotate(
-        "r", label_schema="objects", backend="files", folder=str(root / "server-worked"), task_size=2
+        "r", label_schema="objects", backend="folder", folder=str(root / "server-worked"), task_size=2
     )
     file_backend.edit(root / "server-worked", work)
     copy(root, "worked", "loaded")
@@ -142,14 +142,14 @@ def test_killed_in_annotate(root, name):
     assert same(labels(ds), labels(ab.load_dataset(root / "plain")))
     if "before Runs.reserve" in name:  # it never happened, and the key is free
         assert ds.list_annotation_runs() == []
-        ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
+        ds.annotate("r", label_schema="objects", backend="folder", folder=str(server), task_size=2)
     elif "Commits.commit_fenced" in name:
         with pytest.raises(ab.RunIncomplete, match=r"resume_annotation\('r'\).*abort_annotation\('r'\)"):
             ds.load_annotations("r")
         with pytest.raises(ab.RunError, match="abort it, and annotate again"):
             ds.resume_annotation("r")
         ds.abort_annotation("r")
-        ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
+        ds.annotate("r", label_schema="objects", backend="folder", folder=str(server), task_size=2)
     else:
         if "Runs.update" not in name:
             with pytest.raises(ab.RunIncomplete, match=r"stopped after \d of 3 tasks"):
@@ -164,7 +164,7 @@ def test_killed_in_annotate(root, name):
 
 
 @pytest.mark.parametrize(
-    "what", ["tests.doubles.file_backend:FilesBackend.upload", "annobridge.store.runs:Runs.add_receipt"]
+    "what", ["tests.doubles.file_backend:FolderBackend.upload", "annobridge.store.runs:Runs.add_receipt"]
 )
 def test_killed_in_annotate_and_aborted(root, what):
     """An answer that nobody wrote down, and one that somebody did: both tasks are removed."""

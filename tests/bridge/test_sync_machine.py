@@ -286,7 +286,10 @@ class Sync(RuleBasedStateMachine):
         there = model.merge(run.copies, theirs, self.ours, run.answered, model.EVERYTHING, policy, model.CARRIED)
         # The field itself stays as it is; a label that was moved here to another field is edited there.
         moved = [w for w in here.writes if w.old is not None and w.old["field"] != "f"]
-        return Outcome(run.base, moved, here.refused, here.conflicts), there
+        away = {name for name, label in self.ours.items() if label["field"] != "f"}
+        base = {n: label for n, label in run.base.items() if n not in away}
+        base |= {n: label for n, label in here.base.items() if n in away}
+        return Outcome(base, moved, here.refused, here.conflicts), there
 
     def _load(self, run: Run, policy: str, beside: bool) -> ab.LoadReport:
         dest = {"dest_field": run.beside} if beside else {}

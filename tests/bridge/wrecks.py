@@ -18,7 +18,7 @@ def run(folder: Path, server: Path, verb: str, what: str, nth: int, when: str) -
     die_at(what, nth, when)
     ds = ab.load_dataset(folder)
     if verb == "annotate":
-        ds.annotate("r", label_schema="objects", backend="files", folder=str(server), task_size=2)
+        ds.annotate("r", label_schema="objects", backend="folder", folder=str(server), task_size=2)
     elif verb == "load":
         ds.load_annotations("r")
     else:

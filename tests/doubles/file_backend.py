@@ -1,6 +1,6 @@
 """A tool whose server is a folder, so that several processes (and those that were killed) share it.
 
-Registered by ``ANNOBRIDGE_FILES_CONFIG_CLS=tests.doubles.file_backend.FilesConfig``.
+Registered by ``ANNOBRIDGE_FOLDER_CONFIG_CLS=tests.doubles.file_backend.FolderConfig``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from annobridge.backend.memory import MemoryBackend
 from annobridge.core.labels import REMOTE, conform
 from annobridge.exceptions import Gone
 
-VARIABLE = "ANNOBRIDGE_FILES_CONFIG_CLS"
-NAME = "tests.doubles.file_backend.FilesConfig"
+VARIABLE = "ANNOBRIDGE_FOLDER_CONFIG_CLS"
+NAME = "tests.doubles.file_backend.FolderConfig"
 
 
-class FilesConfig(AnnotationBackendConfig):
+class FolderConfig(AnnotationBackendConfig):
     """Where the server is."""
 
     folder: str
 
 
-class FilesBackend(AnnotationBackend):
+class FolderBackend(AnnotationBackend):
     """One Arrow file per task, written at once; the ids of the tool are made when a task arrives."""
 
-    name: ClassVar[str] = "files"
-    Config = FilesConfig
+    name: ClassVar[str] = "folder"
+    Config = FolderConfig
     capabilities: ClassVar[Capabilities] = MemoryBackend.capabilities
 
     def _path(self, task: str) -> Path:
