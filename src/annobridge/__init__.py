@@ -93,7 +93,9 @@ _HOMES = {
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
     "DoctorReport": "doctor",
-    **dict.fromkeys(["ExportReport", "export_dataset", "export_losses", "export_metadata", "write_metadata"], "io.export_dataset"),
+    **dict.fromkeys(
+        ["ExportReport", "export_dataset", "export_losses", "export_metadata", "write_metadata"], "io.export_dataset"
+    ),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",
     **dict.fromkeys(["LoadReport", "MergePlan"], "bridge.reports"),

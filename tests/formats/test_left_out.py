@@ -17,8 +17,6 @@ from annobridge.formats.names import on_disk
 
 COCO = {"images": [{"file_name": "a.jpg"}], "annotations": [], "categories": []}
 LABELS = {
-    "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "Label Studio"),
-    "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "LabelMe"),
     "via.json": ('{"_via_img_metadata": {}}', "VGG"),
     "notes.json": ('{"a.jpg": "a sunny day"}', "JSON of labels"),
     "captions.jsonl": ('{"image": "a.jpg"}\n', "lines of JSON"),
@@ -33,6 +31,8 @@ LABELS = {
     "a.npy": ("junk", ".npy files that are called as the images"),
 }
 READ = {  # by a format of their own
+    "result.json": ('[{"id": 1, "annotations": [], "data": {"image": "/x/a.jpg"}}]', "labelstudio"),
+    "a.json": ('{"shapes": [], "imagePath": "a.jpg"}', "labelme"),
     "_annotations.coco.json": (json.dumps(COCO), "coco"),
     "annotations/instances.json": (json.dumps(COCO), "coco"),
     "annotations.xml": ("<annotations><image id='0' name='a.jpg' width='8' height='8'/></annotations>", "cvat"),

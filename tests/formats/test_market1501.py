@@ -109,13 +109,16 @@ def person(folder: Path, name: str, label: str = "market-1501", **values: Any) -
 def test_images_get_names_of_market_1501(tmp_path: Path) -> None:
     parts = [
         person(tmp_path / "x", "a.jpg", person_id=7, camera_id=0),
-        person(tmp_path / "x", "b.jpg", person_id=7, camera_id=0, query=True),
+        person(tmp_path / "x", "b.jpg", label="Ann", person_id=7, camera_id=0, query=True),
         person(tmp_path / "x", "7.jpg", person_id=12345, frame_id=3),
         person(tmp_path / "x", "c.jpg", label="day"),
     ]
     (tmp_path / "out").mkdir()
     notes = MARKET.write(parts, tmp_path / "out", MARKET.writing(first_camera=0))
-    assert notes == ["1 classes of images have no person_id, and are left out."]
+    assert notes == [
+        "1 classes of images have no person_id, and are left out.",
+        "1 persons have another class than 'market-1501', which they will have.",
+    ]
     assert (tmp_path / "out/images_default.txt").read_text().splitlines() == [
         "bounding_box_default/0007_c1s1_000000_00a.jpg",
         "query/0007_c1s1_000001_00b.jpg",

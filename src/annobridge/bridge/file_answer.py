@@ -20,7 +20,7 @@ from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..formats.common.answer import ANSWER, labels_of
 from ..formats.common.file_format import FileFormat
-from ..formats.common.images import KNOWN
+from ..formats.common.path_lookup import KNOWN
 from ..settings import config
 from ..store.by_task import ByTask
 from ..store.run import Run

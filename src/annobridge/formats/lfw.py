@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,9 +20,10 @@ from .common.class_folders import first_classes, require_folder_names, split_nam
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes, frame_of
 from .common.paint import attribute_of
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 _PAIRS, _PEOPLE, _LANDMARKS = "pairs.txt", "people.txt", "landmarks.txt"
@@ -31,6 +32,7 @@ _POSITIVE, _NEGATIVE = "positive_pairs", "negative_pairs"
 _NOBODY = "-"  # in the place of a person
 _DEFAULT = "default"  # the subset of images without one
 _WITH_PERSON = "written with the class of their image, where all points are there"
+_LAST_NUMBER = re.compile(r"\d{1,18}$")
 _BREAKS = re.compile(r"[\t\r\n]+")
 
 
@@ -143,17 +145,22 @@ class _Subset:
         self._shapes = Shapes()
 
     def read(self) -> Iterator[pa.Table]:
-        for place, cells in self._lines(_PAIRS):
-            self._take_pair(place, cells)
+        pairs = [(place, cells) for place, cells in self._lines(_PAIRS) if self._take_image(place, cells)]
         for path, name in self._files.items():
             self._image(*self._person(path), self._archive.where(name))
+        by_number: dict[tuple[str | None, int], list[str]] = {}
+        for person, name in self._images:
+            if number := _LAST_NUMBER.search(name):
+                by_number.setdefault((person, int(number[0])), []).append(name)
+        for place, cells in pairs:
+            self._take_pair(place, cells, by_number)
         for place, cells in self._lines(_LANDMARKS):
             self._take_landmarks(place, cells)
             yield from self._shapes.take_full()
         for image in self._images.values():
             if image.person is not None:
-                pairs = {_POSITIVE: image.positive or None, _NEGATIVE: image.negative or None}
-                self._shapes.add(image.item, "classification", image.person, pairs, place=image.place)
+                given = {_POSITIVE: image.positive or None, _NEGATIVE: image.negative or None}
+                self._shapes.add(image.item, "classification", image.person, given, place=image.place)
             elif image.positive or image.negative:
                 self._report.skip(image.place, "it is a pair of an image without a person")
             yield from self._shapes.take_full()
@@ -188,27 +195,35 @@ class _Subset:
             self._by_name.setdefault(name, []).append(found)
         return found
 
-    def _take_pair(self, place: str, cells: list[str]) -> None:
+    def _take_image(self, place: str, cells: list[str]) -> bool:
+        """Take the image of a line, which is the first of a pair; says whether the line is a pair."""
         if not all(cells):
             self._report.skip(place, "it has an empty cell")
         elif len(cells) == 1:
             self._image(*self._person(stem(cells[0])), place)
-        elif len(cells) == 3:
-            person, first, second = cells
-            image = self._image(person, _numbered(person, first), place)
-            image.positive.append(f"{person}/{_numbered(person, second)}")
-            self._image(person, _numbered(person, second), place)
-        elif len(cells) == 4:
-            person, first, other, second = cells
-            image = self._image(person, _numbered(person, first), place)
-            if other == _NOBODY:
-                image.negative.append(second)
-                self._image(None, second, place)
-            else:
-                image.negative.append(f"{other}/{_numbered(other, second)}")
-                self._image(other, _numbered(other, second), place)
+        elif len(cells) in (3, 4):
+            self._image(cells[0], _numbered(*cells[:2]), place)
+            return True
         else:
             self._report.skip(place, "it is no image and no pair of images")
+        return False
+
+    def _take_pair(self, place: str, cells: list[str], by_number: Mapping[tuple[str | None, int], list[str]]) -> None:
+        """Take the other image of a pair."""
+        person, first, *_, second = cells
+        image = self._images[person, _numbered(person, first)]
+        other = person if len(cells) == 3 else cells[2]
+        if other == _NOBODY:
+            image.negative.append(second)
+            self._image(None, second, place)
+            return
+        name = _numbered(other, second)
+        if (other, name) not in self._images and second.isdecimal() and len(second) < 10:
+            # CVAT writes the last number in a name, as 7 for frame_000007, whatever is before it.
+            fits = by_number.get((other, int(second)), [])
+            name = fits[0] if len(fits) == 1 else name
+        (image.positive if len(cells) == 3 else image.negative).append(f"{other}/{name}")
+        self._image(other, name, place)
 
     def _take_landmarks(self, place: str, cells: list[str]) -> None:
         try:
@@ -220,7 +235,7 @@ class _Subset:
             return
         person, name = self._person(stem(cells[0].replace("\\", "/")))
         # Datumaro has names without the person, whatever the image has.
-        fits = [] if person is not None else self._by_name.get(name, [])
+        fits = [] if (person, name) in self._images or person is not None else self._by_name.get(name, [])
         if len(fits) > 1:
             self._report.skip(place, "images of several persons have this name")
             return

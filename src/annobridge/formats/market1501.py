@@ -17,9 +17,10 @@ from .common.class_folders import split_name, unique
 from .common.export import ExportData
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes
 from .common.paint import attribute_of
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 LABEL = "market-1501"  # the class whose attributes the names are, as CVAT has it
@@ -108,7 +109,7 @@ class MarketFormat(FileFormat):
         """Give the items the names that say what their labels say."""
         assert isinstance(options, MarketWriteOptions)  # noqa: S101 - the options of this format
         used: Counter[tuple[str, int, int]] = Counter()
-        names, nobody, further, renamed = [], 0, 0, 0
+        names, nobody, further, renamed, others = [], 0, 0, 0, 0
         for part in data.parts():
             for _, item, labels in part.by_item():
                 rows = labels.filter(pc.equal(labels["kind"], "classification")).to_pylist()
@@ -116,6 +117,7 @@ class MarketFormat(FileFormat):
                 nobody, further = nobody + len(rows) - len(persons), further + max(len(persons) - 1, 0)
                 folder, name = f"{_BOXES}{item['split'] or _DEFAULT}", str(item["name"])
                 if persons:
+                    others += persons[0]["label"] != LABEL
                     is_query = attribute_of(persons[0], "query") is True
                     folder = _QUERY if is_query else folder
                     name = _named(name, persons[0], options.first_camera, used)
@@ -129,6 +131,7 @@ class MarketFormat(FileFormat):
                 f"{renamed:,} images without a person have a name that says who is on them; they were renamed."
             )
         data.lose("classes of images have no person_id, and are left out", nobody)
+        data.lose(f"persons have another class than {LABEL!r}, which they will have", others)
         data.lose("persons on images that have another one are lost", further)
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:

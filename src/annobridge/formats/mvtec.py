@@ -12,8 +12,9 @@ from .common import mask_images
 from .common.archive import Archive
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 _TRUTH, _MASK, _GOOD = "ground_truth", "_mask", "good"

@@ -93,8 +93,15 @@ def _flag(fidelity: Fidelity, name: str) -> str:
 
 
 def _of(fidelity: Fidelity, name: str) -> str:
+    """The kinds to which something is restricted; the rest, where these are most."""
     kinds = fidelity.only.get(name)
-    return f" ({', '.join(sorted(kinds))})" if kinds else ""
+    if not kinds:
+        return ""
+    with_it = [kind for kind in _KINDS if kind in kinds and kind in fidelity.kinds]
+    without = [kind for kind in _KINDS if kind not in kinds and kind in fidelity.kinds]
+    if not without:
+        return ""
+    return f" (not {', '.join(without)})" if len(without) < len(with_it) else f" ({', '.join(with_it)})"
 
 
 def replace_table(text: str, table: str) -> str:

@@ -20,8 +20,9 @@ from .common.corners import upright
 from .common.export import ExportData, ExportPart
 from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
-from .common.images import image_names, stem
+from .common.images import image_names
 from .common.items import Items, Shapes, frame_of
+from .common.path_lookup import stem
 from .common.report import ReadReport
 
 _FOLDER, _CLASSES = "bb_landmark", "labels.txt"

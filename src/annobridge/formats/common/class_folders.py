@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from ...exceptions import Unsupported
 from .archive import is_safe_name
 from .export import ExportData
-from .images import stem
+from .path_lookup import stem
 
 NO_LABEL = "no_label"  # the folder of images without a class
 _SHOWN = 20

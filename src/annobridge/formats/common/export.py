@@ -22,18 +22,7 @@ from ...spill.tables import Tables
 from .. import media
 from ..base import Part
 from .archive import is_safe_name
-from .fidelity import (
-    EMPTY,
-    FIELDS,
-    FURTHER,
-    NOTHING,
-    PADDED,
-    SPLITS,
-    WITH_POINTS,
-    Fidelity,
-    Loss,
-    text_values,
-)
+from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
 from .items import ITEMS
 from .source import PIXELS, to_pixels

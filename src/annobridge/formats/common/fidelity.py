@@ -41,11 +41,6 @@ def lost_values(name: str) -> str:
     return f"values of the attribute {name!r} are lost"
 
 
-def stripped_values(name: str) -> str:
-    """What is said of an attribute whose values lose characters."""
-    return f"values of the attribute {name!r} have characters that XML cannot hold, and lose them"
-
-
 def further(kind: str) -> str:
     """What is said of labels of a kind that are not the first of their image."""
     return f"{KIND_TYPES.get(kind, kind)} of images that have another one are lost"
@@ -54,6 +49,11 @@ def further(kind: str) -> str:
 def lost_classes(name: str) -> str:
     """What is said of classes in a format whose labels all have one."""
     return f"classes other than {name!r} are lost"
+
+
+def stripped_values(name: str) -> str:
+    """What is said of an attribute whose values lose characters."""
+    return f"values of the attribute {name!r} have characters that XML cannot hold, and lose them"
 
 
 def text_values(name: str) -> str:

@@ -72,8 +72,8 @@ class FileFormat(ABC):
     title: ClassVar[str]  # as in "a COCO dataset"
     fidelity: ClassVar[Fidelity]
     unit: ClassVar[str] = PIXELS  # of positions that ``read`` gives and ``write`` gets: PIXELS or RELATIVE
-    video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     scales_masks: ClassVar[bool] = False  # whether masks of another size than their image are resized, not skipped
+    video: ClassVar[bool] = False  # whether it has frames of videos; videos are refused otherwise
     reading: ClassVar[type[ReadOptions]] = ReadOptions
     writing: ClassVar[type[WriteOptions] | None] = WriteOptions
 

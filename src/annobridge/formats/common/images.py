@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from pathlib import Path
 
 import pyarrow as pa
 
-from ...core.media import IMAGES, PICTURES, VIDEO
+from ...core.media import IMAGES, PICTURES
 from ...exceptions import InvalidSource
 from ..base import Context as Context
 from ..ids import of_paths
 from ..media import known_headers
-from ..names import composed
 from .archive import Archive
-from .frame_numbers import FrameNumbers
+from .path_lookup import IS_VIDEO, KnownSamples, Names, Numbers, base_name, original_name
 
-KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")
-_VIDEO = re.compile(VIDEO, re.IGNORECASE)
 _BY_BASE = "by their base names, in other folders than the labels say"
-_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
 
 
 @dataclass(slots=True)
@@ -38,114 +31,6 @@ class Found:
     sizes: list[tuple[int, int] | None]  # as shown
     frames: list[int | None]  # of items that are frames of a video: the number of the frame, from 1
     how: dict[str, int] = field(default_factory=dict)  # in words, as "by its name in image_dir" → items
-
-
-class Names:
-    """Paths that can be looked up by less than the whole path, where that is unambiguous."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        for path in paths:
-            self._by_base[composed(path.replace("\\", "/")).rpartition("/")[2]].append(path)
-
-    @cached_property
-    def _by_stem(self) -> dict[str, list[str]]:
-        return self._by(stem)
-
-    @cached_property
-    def _by_upload(self) -> dict[str, list[str]]:
-        return self._by(lambda base: base.replace(" ", "_"))
-
-    def _by(self, key: Callable[[str], str]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for base, paths in self._by_base.items():
-            found.setdefault(key(base), []).extend(paths)
-        return found
-
-    def find(self, name: str, split: str | None = None) -> str | None:
-        """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
-        split, or the one that the others lie deeper than; ``None`` if it is not clear which.
-        """
-        name = composed(name.replace("\\", "/")).lstrip("./")
-        base = name.rpartition("/")[2]
-        for cut in (False, True):
-            wanted = stem(name) if cut else name
-            paths = self._by_stem.get(stem(base), ()) if cut else self._by_base.get(base, ())
-            if len(paths) == 1 and paths[0] == wanted:
-                return paths[0]
-            fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
-            if not fits:
-                # The item may have folders that the files lack: of a machine where the labels were made. Each of these paths is
-                # the end of the name, and the longest says most.
-                fits = [path for path in paths if _ends_with(wanted, stem(path) if cut else path, False)]
-                fits = [max(fits, key=len)] if fits else []
-            if len(fits) > 1 and split is not None:
-                fits = [path for path in fits if _is_of_split(path, split)] or fits
-            if len(fits) > 1:
-                fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
-            if len(fits) == 1:
-                return fits[0]
-        return None
-
-    def find_base(self, name: str) -> str | None:
-        """The only path with the base name of a name, whatever its folders; ``None`` if there are several, or none."""
-        for base in dict.fromkeys(
-            (_base(name), composed(unquote(_base(name))))
-        ):  # some tools keep names as URLs have them
-            fits = self._by_base.get(base) or self._by_stem.get(stem(base)) or []
-            if fits:
-                return fits[0] if len(fits) == 1 else None
-        return None
-
-    def find_upload(self, name: str) -> str | None:
-        """The path whose file was uploaded to Label Studio under a name: its base name after 8 digits, spaces made ``_``."""
-        original = original_name(name)
-        fits = [] if original is None else self._by_upload.get(original, [])
-        return fits[0] if len(fits) == 1 else None
-
-
-def original_name(name: str) -> str | None:
-    """The base name of a file before it was uploaded to Label Studio; ``None`` for names of other kinds.
-
-    >>> original_name("../../data/media/upload/1/4e0bce4e-dock_01.jpg"), original_name("cam/dock_01.jpg")
-    ('dock_01.jpg', None)
-    """
-    match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
-    return match[1] if match else None
-
-
-def _is_of_split(path: str, split: str) -> bool:
-    """Whether a folder of a path is called as a split, or ends so, as ``WIDER_train``."""
-    return any(part == split or part.endswith(f"_{split}") for part in PurePosixPath(path).parts[:-1])
-
-
-def _at_the_root(paths: list[str]) -> list[str]:
-    """The path of which all others lie in folders beside it, as ``images/a.jpg`` of it and ``images/cam/a.jpg``; else all."""
-    folders = {path: path.replace("\\", "/").rpartition("/")[0] for path in paths}
-    first = min(paths, key=lambda path: len(folders[path]))
-    prefix = f"{folders[first]}/" if folders[first] else ""
-    inner = [path for path in paths if path != first]
-    return (
-        [first]
-        if all(folders[path].startswith(prefix) and folders[path] != folders[first] for path in inner)
-        else paths
-    )
-
-
-def stem(name: str) -> str:
-    """A name without the suffix of a picture; other suffixes stay.
-
-    >>> stem("a.b.jpg"), stem("a.b")
-    ('a.b', 'a.b')
-    """
-    root, suffix = os.path.splitext(name)
-    return root if suffix.lower() in PICTURES or _VIDEO.search(suffix) else name
-
-
-def _ends_with(path: str, wanted: str, cut: bool) -> bool:
-    if cut:
-        path = stem(path)
-    return path == wanted or path.endswith(f"/{wanted}")
 
 
 def image_names(archive: Archive) -> list[str]:
@@ -160,7 +45,7 @@ def image_names(archive: Archive) -> list[str]:
 
 def video_names(archive: Archive) -> list[str]:
     """The videos in an archive, by their suffixes."""
-    return [name for name in archive.names if _VIDEO.search(name)]
+    return [name for name in archive.names if IS_VIDEO.search(name)]
 
 
 def resolve(
@@ -175,8 +60,8 @@ def resolve(
     sides = (items["width"].to_pylist(), items["height"].to_pylist())
     beside = _folder_names(image_dir) if image_dir is not None else {}
     outside = Names(beside)
-    numbered = FrameNumbers((path for path in beside if not _VIDEO.search(path)), stem)
-    here = _Known(context.known)
+    numbered = Numbers(path for path in beside if not IS_VIDEO.search(path))
+    here = KnownSamples(context.known)
     for at, (name, split, frame, file, video) in enumerate(rows):
         is_inside = file in archive and not archive.is_embedded(file or "")
         if (member := file if is_inside else inside.find(name, split)) is not None:
@@ -215,7 +100,7 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
     """
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
-    tables = [_Known(table) for table in known]
+    tables = [KnownSamples(table) for table in known]
     columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
     for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
         if (row := next(filter(None, (here.find(name, split, frame, video) for here in tables)), None)) is not None:
@@ -235,7 +120,7 @@ def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
 
 
 def _find_uploads(
-    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: KnownSamples,
     archive: Archive, context: Context,
 ) -> None:  # fmt: skip
     """The images of items that are named as Label Studio names uploads. Two of one name are left: which is which is not clear."""
@@ -257,7 +142,7 @@ def _find_uploads(
 
 
 def _find_bases(
-    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: _Known,
+    found: Found, names: Sequence[str], inside: Names, outside: Names, beside: dict[str, str], here: KnownSamples,
     archive: Archive, context: Context,
 ) -> None:  # fmt: skip
     """The images of items whose folders are other ones than those of the files, where base names are unique on both sides."""
@@ -284,12 +169,8 @@ def _alone(found: Found, names: Sequence[str]) -> dict[str, list[int]]:
             missing.setdefault(names[at], []).append(at)
     if not missing:
         return {}
-    counts = Counter(_base(name) for name in set(names))
-    return {name: numbers for name, numbers in missing.items() if counts[_base(name)] == 1}
-
-
-def _base(name: str) -> str:
-    return composed(name.replace("\\", "/")).rpartition("/")[2]
+    counts = Counter(base_name(name) for name in set(names))
+    return {name: numbers for name, numbers in missing.items() if counts[base_name(name)] == 1}
 
 
 def _measure(found: Found) -> None:
@@ -320,7 +201,7 @@ def _folder_names(folder: Path) -> dict[str, str]:
         folders.sort()
         within = place[len(root) + 1 :].replace(os.sep, "/")
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in PICTURES or _VIDEO.search(name):
+            if os.path.splitext(name)[1].lower() in PICTURES or IS_VIDEO.search(name):
                 found[f"{within}/{name}" if within else name] = os.path.join(place, name)
     return found
 
@@ -341,45 +222,3 @@ def _on_disk(archive: Archive, name: str, context: Context) -> str:
         with archive.open(name) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
     return str(target.absolute())
-
-
-class _Known:
-    """The samples of the dataset, by path, name, stem and frame number."""
-
-    def __init__(self, known: pa.Table | None) -> None:
-        rows = [] if known is None else known.select(KNOWN).to_pylist()
-        self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
-        images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
-        self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
-        self._names, self._video_names = Names(images), Names(self._videos)
-        self._numbers = FrameNumbers(images, stem)
-
-    def find(
-        self, name: str, split: str | None, frame: int | None, video: str | None = None
-    ) -> tuple[str, str, tuple[int, int] | None, int | None, str] | None:
-        """Path, id, size, frame number in a video, and how it was found."""
-        if (path := self._names.find(name, split)) is not None:
-            return (*self._row(path), None, "in the dataset, by name")
-        if frame is None:
-            return None
-        if video is not None and (path := self._video_names.find(video, split)) is not None:
-            return (*self._row(path), frame + 1, "in the dataset's videos, by their names")
-        if len(self._videos) == 1 and (self._rows[self._videos[0]]["frames"] or frame + 1) > frame:
-            return (*self._row(self._videos[0]), frame + 1, "in the dataset's video, by frame number")
-        path = self._numbers.find(frame, video)
-        return (*self._row(path), None, "in the dataset, by frame number") if path is not None else None
-
-    def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
-        """Path, id and size of the image that was uploaded under a name."""
-        path = self._names.find_upload(name)
-        return None if path is None else self._row(path)
-
-    def find_base(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
-        """Path, id and size of the only image with a base name."""
-        path = self._names.find_base(name)
-        return None if path is None else self._row(path)
-
-    def _row(self, path: str) -> tuple[str, str, tuple[int, int] | None]:
-        row = self._rows[path]
-        size = (row["width"], row["height"]) if row["width"] and row["height"] else None
-        return row["filepath"], row["sample_id"], size

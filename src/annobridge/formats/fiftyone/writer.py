@@ -13,9 +13,8 @@ from typing import Any, Literal, TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core.did_you_mean import did_you_mean
 from ...core.labels import SAMPLES
-from ...exceptions import InvalidMedia, InvalidOption, Unsupported
+from ...exceptions import InvalidMedia, Unsupported
 from ...spill.tables import Tables
 from ...store.media import Media
 from .. import media
@@ -33,17 +32,15 @@ class Writing(Options):
 
     Attributes:
         export_media: copy the media (``True``), link to them (``"symlink"``), or write their paths only (``False``).
-        fields: the label fields to write; by default, all.
     """
 
     export_media: bool | Literal["symlink"] = True
-    fields: tuple[str, ...] | None = None
 
 
 def write(parts: Iterable[Part], folder: Path, options: Writing) -> list[str]:
     """Write the parts into a folder; returns notes on what was left out or changed.
 
-    Raises ``Unsupported``, ``InvalidOption`` for a field that is not there, ``InvalidMedia`` for media that cannot be read.
+    Raises ``Unsupported``, and ``InvalidMedia`` for media that cannot be read.
     """
     draft = _Draft(folder, options)
     return draft.write(target_fields.choose(*target_fields.survey(draft.labels(parts))))
@@ -55,7 +52,6 @@ class _Draft:
     def __init__(self, folder: Path, options: Writing) -> None:
         self._folder, self._options = folder, options
         self._tables, self._parts = Tables(), list[tuple[int, int, Media | None]]()
-        self._fields = set[str]()
         self._schema, self._media_types, self._has_ids = pa.schema([]), set[str](), False
         self._notes: Counter[str] = Counter()
         self._files = _Files(folder, options.export_media)
@@ -64,18 +60,11 @@ class _Draft:
         """The labels of the parts, which are kept on disk."""
         for part in parts:
             labels = part.labels.select(encode.LABEL_COLUMNS)
-            self._fields.update(pc.unique(labels["field"]).to_pylist())
-            if self._options.fields is not None:
-                labels = labels.filter(pc.is_in(labels["field"], value_set=pa.array(self._options.fields, pa.string())))
             self._parts.append((self._tables.add(part.samples), self._tables.add(labels), media.embedded(part)))
             self._schema = part.samples.schema
             self._media_types |= {kind or "image" for kind in pc.unique(part.samples["media_type"]).to_pylist()}
             self._has_ids |= not all(map(extended_json.is_object_id, part.samples["sample_id"].to_pylist()))
             yield from labels.combine_chunks().to_batches()
-        if unknown := [name for name in self._options.fields or () if name not in self._fields]:
-            raise InvalidOption(
-                f"No sample of these has labels in a field {unknown[0]!r} (fields=); {did_you_mean(unknown[0], self._fields)}"
-            )
         if len(self._media_types) > 1:
             raise Unsupported(
                 "",

@@ -164,10 +164,9 @@ _WRITERS = {
 
 def _images(data: ExportData) -> dict[int, Any]:
     """What reads the image of each item as base64."""
-    found = {}
-    for first, samples, files in data.media_of():
-        rows = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
-        for at, (sample_id, place) in enumerate(rows):
+    found: dict[int, Any] = {}
+    for _, samples, files in data.media_of():
+        for sample_id, place in zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True):
 
             def encoded(files: Any = files, sample_id: str = sample_id, place: str = place or "") -> str:
                 try:
@@ -176,7 +175,7 @@ def _images(data: ExportData) -> dict[int, Any]:
                 except (OSError, ValueError) as error:
                     raise unreadable(sample_id, place, error, "leave it out of the view") from None
 
-            found[first + at] = encoded
+            found[len(found)] = encoded
     return found
 
 

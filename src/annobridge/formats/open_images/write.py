@@ -17,9 +17,9 @@ import numpy as np
 from ..common import mask_images
 from ..common.corners import around
 from ..common.export import ExportData
-from ..common.images import stem
 from ..common.paint import attribute_of, pixels
 from ..common.painter import size_of
+from ..common.path_lookup import stem
 from .tables import BOX, CLASSES, DEFAULT, FLAGS, HIERARCHY, MASK_BOX, SIZES
 
 FOLDER = "annotations"
