@@ -73,7 +73,8 @@ def overlaps(a: Floats, b: Floats) -> Floats:
 
 
 def refined(a: dict[str, Any], b: dict[str, Any], window: Floats) -> float:
-    """How alike two shapes of one of the kinds ``REFINED`` are, more exactly than their extents tell.
+    """How alike two shapes of one of the kinds ``REFINED`` are, more exactly than their extents tell; NaN for points that cannot be
+    compared, as there are not equally many.
 
     Args:
         a: a label (a row of ``LABELS``).
@@ -89,7 +90,7 @@ def refined(a: dict[str, Any], b: dict[str, Any], window: Floats) -> float:
     if a["kind"] == "polyline":
         lines = [_steps(line) for line in lines]
     if len(lines[0]) != len(lines[1]):
-        return 0.0
+        return np.nan
     distance = (((lines[0] - lines[1]) / size) ** 2).sum(axis=1)
     both = np.isfinite(distance)
     return float(np.exp(-distance[both] / (2 * _FALLOFF**2)).mean()) if both.any() else 0.0

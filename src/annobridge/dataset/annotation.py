@@ -130,7 +130,8 @@ class AnnotationVerbs(NoNewAttributes):
 
         With ``path``, the answer is a file instead of the tool, which is not asked: an archive that a person exported there, or
         labels that another program wrote for the same images. All else is the same. Labels without an id that is known are
-        matched by sample, frame, class and shape; the report says how. What the format cannot hold stays as it is.
+        matched by sample, frame, class and shape; the notes of the report say how. What the file does not hold stays as it is:
+        attributes that none of its labels has, kinds of labels that do not occur in it, images that are not in it.
 
         Args:
             anno_key: the run.
@@ -146,7 +147,7 @@ class AnnotationVerbs(NoNewAttributes):
             invalid: shapes drawn over the border of their image are clipped to it (``"clip"``), or refused and listed
                 (``"refuse"``). By default they are clipped if they are up to a pixel outside.
             progress: as in ``annotate``.
-            path: a zip, a folder or a file with labels.
+            path: a zip, a folder or a file with labels. With backends that exchange files with people, it is their option.
             format: the name of its format, as ``"cvat"``; by default it is found by looking.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 

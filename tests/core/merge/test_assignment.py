@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from annobridge.core import similarity
 from annobridge.core.labels import REMOTE
 from annobridge.core.merge.assignment import BY_ID, BY_PLACE, NEW, OTHER_CLASS, SAME_CLASS, assign
+from annobridge.core.merge.track_numbers import numbers_as_sent
 from annobridge.core.rows import attributes
 
 LOOSE = pa.schema([f.with_nullable(True) for f in REMOTE])
@@ -78,13 +79,12 @@ def gains(rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> np.ndarra
         for j, b in enumerate(theirs):
             overlap = similarity.overlaps(sides[0][i : i + 1], sides[1][j : j + 1])[0]
             same = a["label"] == b["label"]
-            track = a["index"] is not None and a["index"] == b["index"] and same
-            if overlap >= (SAME_CLASS if same else OTHER_CLASS) or track:
-                gain[i, j] = 1 + overlap + 0.5 * track - 0.25 * (not same) + 0.001
+            if overlap >= (SAME_CLASS if same else OTHER_CLASS):
+                gain[i, j] = 1 + overlap - 0.25 * (not same) + 0.002
     return gain
 
 
-one_image = labels(st.just("box"), sample_id="a", frame_number=None)
+one_image = labels(st.just("box"), sample_id="a", frame_number=None, index=None)
 
 
 @settings(max_examples=60)
@@ -132,11 +132,42 @@ def test_how_far_a_label_may_have_moved():
     assert assign(base, table([box(0.15, "bus")])).rows.tolist() == [-1]
 
 
-def test_a_track_is_known_wherever_it_went_and_its_place_counts_more():
-    base = table([box(0.0, index=3), box(0.8, index=4)], ids=True)
-    assert assign(base, table([box(0.8, index=4), box(0.4, index=3)])).rows.tolist() == [1, 0]
-    assert assign(base, table([box(0.8, index=3), box(0.0, index=4)])).rows.tolist() == [1, 0]  # numbered anew
-    assert assign(base, table([box(0.4, "bus", index=3)])).rows.tolist() == [-1]  # numbers of tracks may be other ones
+def on_frames(*tracks: tuple[int, list[float]]) -> list[dict[str, Any]]:
+    """Boxes of tracks on the frames 1, 2, …"""
+    return [box(x, frame_number=n + 1, index=index) for index, places in tracks for n, x in enumerate(places)]
+
+
+def test_a_label_that_moved_far_is_known_by_its_track_whose_number_may_be_another_one():
+    base = table(on_frames((1, [0.0, 0.0, 0.0]), (2, [0.6, 0.6, 0.6])), ids=True)
+    same = assign(base, table(on_frames((1, [0.0, 0.0, 0.3]), (2, [0.6, 0.6, 0.6]))))
+    assert same.rows.tolist() == [0, 1, 2, 3, 4, 5]
+    anew = table(on_frames((2, [0.0, 0.0, 0.3]), (1, [0.6, 0.6, 0.6])))
+    found = assign(base, anew)
+    assert found.rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert numbers_as_sent(base, anew, found.rows).to_pylist() == [1, 1, 1, 2, 2, 2]
+    assert assign(table([box(0.0, index=3)], ids=True), table([box(0.8, index=3)])).rows.tolist() == [
+        -1
+    ]  # by nothing else
+
+
+def test_new_tracks_get_numbers_that_are_free():
+    base = table(on_frames((1, [0.0, 0.0]), (2, [0.6, 0.6]), (5, [0.3])), ids=True)
+    theirs = table(on_frames((7, [0.0, 0.0]), (1, [0.6, 0.6]), (2, [0.8])))
+    found = assign(base, theirs)
+    assert found.rows.tolist() == [0, 1, 2, 3, -1]
+    assert numbers_as_sent(base, theirs, found.rows).to_pylist() == [1, 1, 2, 2, 6]
+
+
+def test_numbers_that_most_labels_kept_are_those_of_the_dataset():
+    base = table(on_frames((1, [0.0, 0.0, 0.0])), ids=True)
+    theirs = table([*on_frames((1, [0.0, 0.0])), box(0.0, frame_number=3, index=9)])
+    found = assign(base, theirs)
+    assert numbers_as_sent(base, theirs, found.rows).to_pylist() == [1, 1, 9]  # an edit
+    places = ((1, "a"), (2, "a"), (1, "b"))
+    images = table([box(0.1, index=n, sample_id=s) for n, s in places], ids=True)
+    told = table([box(0.1, index=3 - n, sample_id=s) for n, s in places])  # tracks go across images
+    assert numbers_as_sent(images, told, np.array([0, 1, 2])).to_pylist() == [1, 2, 1]
+    assert numbers_as_sent(images, told, np.array([0, 1, -1])).to_pylist() == [2, 1, 2]  # two labels tell nothing
 
 
 def test_labels_that_fit_several_are_told():
@@ -179,7 +210,7 @@ def test_labels_without_shapes_and_empty_sides():
     assert assign(table([box(0.1)], ids=True), nothing).rows.tolist() == []
     assert assign(nothing, table([box(0.1)])).rows.tolist() == [-1]
     shapeless = {"sample_id": "a", "kind": "polygon", "label": "car", "index": 1}
-    assert assign(table([shapeless] * 2, ids=True), table([shapeless] * 2)).rows.tolist() in ([0, 1], [1, 0])
+    assert assign(table([shapeless] * 2, ids=True), table([shapeless] * 2)).rows.tolist() == [-1, -1]
 
 
 def test_many_labels_in_one_place_are_compared_some_at_a_time(monkeypatch):

@@ -91,6 +91,12 @@ def test_a_file_of_boxes_alone_changes_nothing_else():
     assert one(completed(base, told(BOX))) == one(Completed(base))
 
 
+def test_keyframes_are_taken_where_the_dataset_has_them():
+    assert one(completed(sent(BOX), told({**BOX, "keyframe": True})))["keyframe"] is None
+    assert one(completed(sent({**BOX, "keyframe": False}), told({**BOX, "keyframe": True})))["keyframe"] is True
+    assert one(completed(sent(), told({**BOX, "keyframe": True})))["keyframe"] is True
+
+
 @pytest.mark.parametrize(
     ("column", "value"), [("confidence", 0.9), ("index", 8), ("tags", ["x"]), ("annotator", "bob")]
 )
@@ -147,6 +153,20 @@ def test_hidden_points_stay_hidden_where_the_file_has_visible_ones():
     assert one(completed(sent(HAND), told(visible), others=told(HAND)))["visibility"] == [2, 2]
     more = {**HAND, "points": [[[0.1, 0.1], [0.5, 0.1], [0.5, 0.2]]], "visibility": [2, 2, 2]}
     assert one(completed(sent({**HAND, "index": 1}), told({**more, "index": 1})))["visibility"] == [2, 2, 2]
+
+
+def test_points_that_are_missing_stay_so_where_the_file_has_only_the_others():
+    half = {**HAND, "points": [[[0.1, 0.1], [NAN, NAN], [0.5, 0.2]]], "visibility": [1, 0, 2]}
+    there = {**HAND, "points": [[[0.1, 0.1], [0.5, 0.2]]], "visibility": [2, 2]}
+    row = one(completed(sent(half), told(there)))
+    assert repr(row) == repr(one(Completed(sent(half))))
+    there["points"][0][1] = [0.5, 0.25]
+    row = one(completed(sent(half), told(there)))
+    assert repr(row["points"]) == repr([[[0.1, 0.1], [NAN, NAN], [0.5, 0.25]]])
+    assert row["visibility"] == [1, 0, 2]
+    placed = {**half, "points": [[[0.1, 0.1], [0.3, 0.3], [0.5, 0.2]]], "visibility": [2, 2, 2]}
+    row = one(completed(sent(half), told(placed)))
+    assert (row["points"], row["visibility"]) == (placed["points"], [1, 2, 2])
 
 
 def test_closed_lines_stay_closed_where_no_line_is():
@@ -352,6 +372,13 @@ def test_nothing_where_nothing_was_sent_is_no_change(there):
     assert with_values({"parked": True, "wheels": 4, "color": "red", "state": "old"}, there) != {}  # but an edit here
 
 
+def test_an_empty_text_is_no_value():
+    assert with_values({"state": "old", "color": "red"}, {"state": "", "color": "blue"}) == {"color": '"blue"'}
+    assert with_values({"color": ""}, {"color": ""}) == {"color": '""'}
+    new = completed(sent(), told({**BOX, "attributes": {"state": "", "color": "blue"}}))
+    assert values(one(new)) == {"color": '"blue"'}
+
+
 def test_attributes_outside_the_schema_are_left_out():
     assert with_values({}, {"occluded": True, "z_order": 3, "color": "red"}) == {"color": '"red"'}
 
@@ -401,6 +428,28 @@ def test_ambiguous_labels_are_told_with_their_sample():
         in text
     )
     assert text.endswith("car on 'a.jpg', and 5 more.")
+
+
+def test_a_number_with_more_digits_than_the_file_was_not_rounded():
+    """Of boxes at whole pixels, one was moved by a fraction of a pixel."""
+    boxes = [[n / 1000, 0.1, 0.1, 0.1] for n in range(10)]
+    base = sent(*({**BOX, "bounding_box": box, "index": n} for n, box in enumerate(boxes)))
+    there = [[boxes[0][0] + 0.0003, *boxes[0][1:]], *boxes[1:]]
+    found = completed(base, told(*({**BOX, "bounding_box": box, "index": n} for n, box in enumerate(there))))
+    by_id = {row["remote_id"]: row["bounding_box"] for row in found.labels.to_pylist()}
+    assert by_id["m0"][0] == there[0][0]
+    assert [by_id[f"m{n}"] for n in range(1, 10)] == boxes[1:]
+
+
+def test_one_label_of_another_precision_hides_no_rounding():
+    """As on an image that was scaled."""
+    boxes = [[(n + 0.4) / 1000, 0.1, 0.1, 0.1] for n in range(10)]
+    base = sent(*({**BOX, "bounding_box": box, "index": n} for n, box in enumerate(boxes)))
+    there = [[n / 1000, 0.1, 0.1, 0.1] for n in range(9)] + [[9.77777 / 1000, 0.1, 0.1, 0.1]]
+    found = completed(base, told(*({**BOX, "bounding_box": box, "index": n} for n, box in enumerate(there))))
+    by_id = {row["remote_id"]: row["bounding_box"] for row in found.labels.to_pylist()}
+    assert [by_id[f"m{n}"][0] for n in range(9)] == [box[0] for box in boxes[:9]]
+    assert by_id["m9"][0] == there[9][0]
 
 
 @pytest.mark.parametrize(

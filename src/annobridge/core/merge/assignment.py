@@ -14,16 +14,17 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from .. import similarity
-from ..arrays import Bools, Ints, as_array, as_mask, not_null
+from ..arrays import Bools, Ints, as_array, as_mask, not_null, set_columns
 from ..compare import equal_rows
 from ..similarity import Floats
 from .match import sample_keys
+from .track_numbers import numbers_as_sent
 
 NEW, BY_ID, BY_PLACE = 0, 1, 2  # how a label was found
 
 SAME_CLASS, OTHER_CLASS = 0.5, 0.75  # the overlap from which labels can be one, if it kept its class or not
-_TRACK, _CLASS = 0.5, 0.25  # what the same track adds to the similarity of a pair, and what another class takes away
-_ATTRIBUTES = 0.001  # what equal attributes add, which decides between labels of one shape
+_CLASS = 0.25  # what another class takes away from the similarity of a pair
+_DETAIL = 0.001  # what equal attributes add, or an equal track, which decides between labels of one shape
 _CLOSE = 0.05  # two candidates whose scores differ by less are about as good
 _PAIRS = 1_000_000  # compared at a time
 _NO_SHAPE = ("classification", "segmentation", "scalar", "message")  # compared by class, or not at all
@@ -46,18 +47,18 @@ class _Pairs(NamedTuple):
     theirs: Ints
     overlap: Floats
     is_same_class: Bools
-    is_same_track: Bools
 
     def take(self, at: Ints | Bools) -> _Pairs:
-        return _Pairs(self.base[at], self.theirs[at], self.overlap[at], self.is_same_class[at], self.is_same_track[at])
+        return _Pairs(self.base[at], self.theirs[at], self.overlap[at], self.is_same_class[at])
 
 
 def assign(base: pa.Table, theirs: pa.Table, sizes: tuple[Floats, Floats] | None = None) -> Assignment:
     """Find the labels of an answer in the baseline.
 
     A label with a ``label_id`` is the one with that id on the same sample. Others are compared with those of the same sample,
-    frame and kind. Two labels can be one if they overlap by half and have the same class, or by three quarters, or have the same
-    class and track. Where a label fits several, the assignment is the one whose similarities have the largest sum.
+    frame and kind. Two labels can be one if they overlap by half and have the same class, or by three quarters. Where a label fits
+    several, the assignment is the one whose similarities have the largest sum. Of those that are left, labels of the same class in
+    the same track are one.
 
     Args:
         base: what was sent (``REMOTE``).
@@ -75,7 +76,23 @@ def assign(base: pa.Table, theirs: pa.Table, sizes: tuple[Floats, Floats] | None
         chosen, ambiguous_theirs = _best(base, theirs, extents, pairs)
         rows[chosen.theirs], how[chosen.theirs] = chosen.base, BY_PLACE
         ambiguous[ambiguous_theirs] = True
+    _by_track(base, theirs, rows, how)
     return Assignment(rows, how, ambiguous)
+
+
+def _by_track(base: pa.Table, theirs: pa.Table, rows: Ints, how: Ints) -> None:
+    """Assign also labels that moved far in their track, which is known by its other labels."""
+    rest = np.flatnonzero((rows < 0) & not_null(theirs["index"]))
+    free = not_null(base["index"])
+    free[rows[rows >= 0]] = False
+    left = np.flatnonzero(free)
+    if not rest.size or not left.size or not (rows >= 0).any():
+        return
+    numbered = set_columns(theirs, index=numbers_as_sent(base, theirs, rows))
+    sides = [t.take(pa.array(at)) for t, at in ((base, left), (numbered, rest))]
+    ours, told = _codes(sides[0], sides[1], ("sample_id", "frame_number", "kind", "label", "index"))
+    _, at, their_at = np.intersect1d(ours, told, return_indices=True)
+    rows[rest[their_at]], how[rest[their_at]] = left[at], BY_PLACE
 
 
 def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
@@ -94,17 +111,14 @@ def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_ro
     """All pairs that could be one label."""
     groups = _codes(base, theirs, ("sample_id", "frame_number", "kind"))
     classes = _codes(base, theirs, ("label",))
-    tracks = [side["index"].fill_null(-1).to_numpy() for side in (base, theirs)]
     shapeless = [as_mask(pc.is_in(side["kind"], pa.array(_NO_SHAPE))) for side in (base, theirs)]
     found = []
     for i, j in _in_groups(groups[0], groups[1], base_rows, their_rows):
         overlap = np.where(shapeless[0][i], 1.0, similarity.overlaps(extents[0][i], extents[1][j]))
         same_class = classes[0][i] == classes[1][j]
-        same_track = (tracks[0][i] == tracks[1][j]) & (tracks[0][i] >= 0) & same_class
         fits = (overlap >= np.where(same_class, SAME_CLASS, OTHER_CLASS)) & (same_class | ~shapeless[0][i])
-        keep = fits | same_track
-        found.append(_Pairs(i, j, overlap, same_class, same_track).take(keep))
-    return _Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _Pairs(*(np.zeros(0, int),) * 5)
+        found.append(_Pairs(i, j, overlap, same_class).take(fits))
+    return _Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _Pairs(*(np.zeros(0, int),) * 4)
 
 
 def _codes(base: pa.Table, theirs: pa.Table, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
@@ -157,10 +171,11 @@ def _best(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs
 
 def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pairs) -> Floats:
     """How well pairs that compete fit."""
-    scores = pairs.overlap + _TRACK * pairs.is_same_track - _CLASS * ~pairs.is_same_class
+    scores = pairs.overlap - _CLASS * ~pairs.is_same_class
     sides = list(zip((base, theirs), (pairs.base, pairs.theirs), strict=True))
-    same = equal_rows(*(as_array(table["attributes"]).take(pa.array(rows)) for table, rows in sides))
-    scores += _ATTRIBUTES * same
+    for name in ("attributes", "index"):
+        same = equal_rows(*(as_array(table[name]).take(pa.array(rows)) for table, rows in sides))
+        scores += _DETAIL * same
     has_shape = as_mask(pc.is_in(base["kind"], pa.array(similarity.REFINED))) & np.isfinite(extents[0][:, 0])
     shaped = np.flatnonzero(has_shape[pairs.base] & np.isfinite(extents[1][pairs.theirs, 0]))
     if shaped.size:
@@ -168,7 +183,7 @@ def _scores(base: pa.Table, theirs: pa.Table, extents: list[Floats], pairs: _Pai
         windows = np.hstack([np.fmin(a[:, :2], b[:, :2]), np.fmax(a[:, 2:], b[:, 2:])])
         rows_a, rows_b = (_rows(table, rows[shaped]) for table, rows in sides)
         finer = [similarity.refined(*pair) for pair in zip(rows_a, rows_b, windows, strict=True)]
-        scores[shaped] += np.array(finer) - pairs.overlap[shaped]
+        scores[shaped] += np.nan_to_num(np.array(finer) - pairs.overlap[shaped], nan=0.0)
     result: Floats = scores
     return result
 

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attr_text, attributes
-from ..arrays import Bools, Ints, as_array, as_mask, choose, index_of, list_lengths, map_distinct, not_null
+from ..arrays import Bools, Ints, as_array, as_mask, choose, equal, index_of, list_lengths, map_distinct, not_null
 from ..rows import VALUE_TYPES
 from ..schema import Attribute, LabelSchema
 from .seen import Seen
 
-_NOTHING = ("false", "0", "0.0", '""', "null", "[]")  # values (JSON text) that formats write where there is none
+_EMPTY = '""'
+_NOTHING = ("false", "0", "0.0", "null", "[]", _EMPTY)  # values (JSON text) that formats write where there is none
 
 
 def merged_attributes(
@@ -22,27 +23,27 @@ def merged_attributes(
 ) -> pa.Array:
     """Of the attributes of the schema, those that the file speaks of are as it has them; all others are as they were sent.
 
-    A label that was sent without an attribute, and has its default or nothing in the file, has none: many formats write these.
+    An empty text is no value, as in tools that have no other way to say so. A label that was sent without an attribute, and has its
+    default, false or zero in the file, has none: many formats write these.
     """
     definitions = {(spec.kind, name): a for spec in schema.fields.values() for name, a in spec.all_attributes().items()}
+    defined, spoken = (pa.array([_key(*key) for key in keys], pa.string()) for keys in (definitions, seen.attributes))
+    own_kinds, kinds_there = as_array(kinds), as_array(theirs["kind"])
     rows, flat = attributes.flattened(as_array(theirs["attributes"]).cast(attributes.LIST))
-    sent_rows, sent_flat = attributes.flattened(as_array(sent["attributes"]).cast(attributes.LIST))
-    kinds_there = as_array(theirs["kind"])
-    defined = pa.array([_key(*key) for key in definitions], pa.string())
-    spoken = pa.array([_key(*key) for key in seen.attributes], pa.string())
-    keep = as_mask(pc.is_in(_keys(as_array(kinds), rows, flat), value_set=defined))
+    keep = as_mask(pc.is_in(_keys(own_kinds, rows, flat), value_set=defined))
     rows, flat = rows[keep], flat.filter(pa.array(keep))
+    sent_rows, sent_flat = attributes.flattened(as_array(sent["attributes"]).cast(attributes.LIST))
     said = as_mask(pc.is_in(_keys(kinds_there, sent_rows, sent_flat), value_set=spoken))
-    said &= as_mask(pc.is_in(_keys(as_array(kinds), sent_rows, sent_flat), value_set=defined))
+    said &= as_mask(pc.is_in(_keys(own_kinds, sent_rows, sent_flat), value_set=defined))
 
     before = index_of(_places(rows, flat), _places(sent_rows, sent_flat))
-    flat = _typed(_keys(as_array(kinds), rows, flat), flat, sent_flat.take(before), definitions)
-    known = as_mask(sent["label_id"].is_valid())
-    nothing = (
-        as_mask(before.is_null()) & known[rows] & _is_nothing(_keys(as_array(kinds), rows, flat), flat, definitions)
-    )
-    both = pa.concat_arrays([flat.filter(pa.array(~nothing)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
-    built = attributes.build(np.concatenate([rows[~nothing], sent_rows[~said]]), both, theirs.num_rows)
+    keys, old = _keys(own_kinds, rows, flat), sent_flat.take(before)
+    flat = _typed(keys, flat, old, definitions)
+    known = not_null(sent["label_id"])
+    absent = equal(flat.field("value"), _EMPTY) & ~equal(flat.field("value"), pc.struct_field(old, "value"))
+    absent |= as_mask(before.is_null()) & known[rows] & _is_nothing(keys, flat, definitions)
+    both = pa.concat_arrays([flat.filter(pa.array(~absent)), sent_flat.filter(pa.array(~said)).cast(flat.type)])
+    built = attributes.build(np.concatenate([rows[~absent], sent_rows[~said]]), both, theirs.num_rows)
     return choose(
         (list_lengths(built) == 0) & known & ~not_null(sent["attributes"]), as_array(sent["attributes"]), built
     )

@@ -32,6 +32,7 @@ _SHAPE = ("kind", "bounding_box", "rotation", "points", "closed", "filled", "mas
 _SPOKEN = ("rotation", "index", "closed")  # columns about which files of some kinds of labels are silent
 _UNHELD = ("confidence", "keyframe", "value", "visibility", "tags", "annotator", "time")  # kept where the file has none
 _DIGITS = (0, 1, 2)  # after the point, of pixels; what has more is taken as exact to two
+_MOST = 0.8  # of the labels of a file have no more digits than it has
 _RELATIVE = 1.1e-6  # the same for positions that are shares of the image, which are written with six
 _DEGREES = 0.01
 _CORNERS = 4  # times the precision, by which corners of turned boxes may be off
@@ -61,6 +62,9 @@ def merged_values(
     columns["points"] = _with_missing_points(as_array(theirs["points"]), as_array(sent["points"]), lacking)
     for name in _UNHELD:
         columns[name] = choose(known & ~not_null(theirs[name]), as_array(sent[name]), as_array(theirs[name]))
+    # A dataset without keyframes has none after a format that always says so.
+    without = known & ~not_null(sent["keyframe"])
+    columns["keyframe"] = choose(without, as_array(sent["keyframe"]), as_array(columns["keyframe"]))
     if seen.default_confidence is not None:
         is_default = as_array(columns["confidence"]).to_numpy(zero_copy_only=False) == seen.default_confidence
         made = is_default & ~not_null(sent["confidence"])
@@ -77,7 +81,7 @@ def merged_values(
     exact = known & ~rough
     pixels = _precision(theirs, sizes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        tolerance = np.maximum(np.nan_to_num(pixels / sizes, nan=0.0, posinf=0.0), _RELATIVE)
+        tolerance = np.maximum(np.nan_to_num(pixels[:, None] / sizes, nan=0.0, posinf=0.0), _RELATIVE)
     labels = keep_unchanged(labels, sent, sent, exact, tolerance, _DEGREES)
     same = _same_masks(labels, sent, exact) | _same_turned(labels, sent, exact, sizes, pixels)
     return set_columns(
@@ -115,20 +119,26 @@ def _with_hidden_points(there: pa.Array, sent: pa.Array, where: Bools) -> pa.Arr
     return replace_values(there, at, list_array(counts[at], pa.array(new)).cast(there.type))
 
 
-def _precision(theirs: pa.Table, sizes: Floats) -> float:
-    """By how many pixels positions may differ from what was sent, as they were rounded: half a unit of their last digit."""
+def _precision(theirs: pa.Table, sizes: Floats) -> Floats:
+    """By how many pixels the positions of each label may differ from what was sent: half a unit of the last digit to which the file
+    has them. A number with more digits than most of the file was not rounded.
+    """
     boxes = as_array(theirs["bounding_box"])
     at = np.flatnonzero(not_null(boxes))
     xywh = boxes.take(pa.array(at)).flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
     points = FlatPoints.of(theirs["points"])
-    found = [xywh[:, :2] * sizes[at], (xywh[:, :2] + xywh[:, 2:]) * sizes[at], points.xy * sizes[points.rows()]]
-    numbers = np.concatenate([part.ravel() for part in found])
-    numbers = numbers[np.isfinite(numbers)]
-    for digits in _DIGITS:
-        scaled = numbers * 10**digits
-        if (np.abs(scaled - np.round(scaled)) <= _NOISE).all():
-            break
-    return (0.5 + _NOISE) * 10.0**-digits
+    rows = np.concatenate([at, at, points.rows()])
+    numbers = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:], points.xy]) * sizes[rows]
+    digits = np.full(len(sizes), _DIGITS[-1])
+    for count in _DIGITS[-2::-1]:
+        scaled = numbers * 10**count
+        with np.errstate(invalid="ignore"):
+            finer = (np.abs(scaled - np.round(scaled)) > _NOISE).any(axis=1)
+        digits[np.bincount(rows[finer], minlength=len(sizes)) == 0] = count
+    shown = digits[np.unique(rows)]
+    common = int(np.quantile(shown, _MOST, method="inverted_cdf")) if shown.size else _DIGITS[-1]
+    result: Floats = (0.5 + _NOISE) * 10.0 ** -np.maximum(digits, common)
+    return result
 
 
 def _same_masks(labels: pa.Table, sent: pa.Table, known: Bools) -> Bools:
@@ -139,7 +149,7 @@ def _same_masks(labels: pa.Table, sent: pa.Table, known: Bools) -> Bools:
     return same
 
 
-def _same_turned(labels: pa.Table, sent: pa.Table, known: Bools, sizes: Floats, pixels: float) -> Bools:
+def _same_turned(labels: pa.Table, sent: pa.Table, known: Bools, sizes: Floats, pixels: Floats) -> Bools:
     """Turned boxes whose corners are those that were sent. Some formats write boxes that are turned by 90° as upright ones."""
     turned = [is_rotated(side["rotation"]) for side in (labels, sent)]
     same = known & (turned[0] | turned[1]) & np.isfinite(sizes).all(axis=1)
@@ -148,7 +158,7 @@ def _same_turned(labels: pa.Table, sent: pa.Table, known: Bools, sizes: Floats, 
     if at.size:
         quads = [_corners(side.take(pa.array(at)), sizes[at]) for side in (labels, sent)]
         off = np.stack([np.abs(quads[0] - np.roll(quads[1], shift, axis=1)).max(axis=(1, 2)) for shift in range(4)])
-        same[at] = np.where(turned[0][at], off[0], off.min(axis=0)) <= _CORNERS * pixels
+        same[at] = np.where(turned[0][at], off[0], off.min(axis=0)) <= _CORNERS * pixels[at]
     return same
 
 

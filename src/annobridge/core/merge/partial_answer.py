@@ -25,6 +25,7 @@ from .diff import take_or_null
 from .file_ids import new_ids
 from .file_values import merged_values
 from .seen import PARTS, Seen
+from .track_numbers import numbers_as_sent
 
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
@@ -81,14 +82,15 @@ def complete(
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
     """
-    classless = base if seen.only_class is None else set_columns(base, label=seen.only_class)
-    found = assign(classless, theirs, (base_sizes, sizes))
+    classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
+    found = assign(classed, theirs, (base_sizes, sizes))
     cannot = _cannot_hold(base, seen, _matched(base, found))
-    _assign_rough(base, theirs, found, cannot, (base_sizes, sizes))
-    pieces = _pieces(base, theirs, found, cannot) | _around_points(theirs, found, schema)
+    _assign_rough(classed, theirs, found, cannot, (base_sizes, sizes))
+    pieces = _pieces(classed, theirs, found, cannot) | _around_points(theirs, found, schema)
     theirs, sizes = theirs.filter(pa.array(~pieces)).combine_chunks(), sizes[~pieces]
     found = Assignment(found.rows[~pieces], found.how[~pieces], found.is_ambiguous[~pieces])
 
+    theirs = set_columns(theirs, index=numbers_as_sent(base, theirs, found.rows))
     known = found.rows >= 0
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]

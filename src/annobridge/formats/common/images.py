@@ -17,7 +17,7 @@ from ..base import Context as Context
 from ..ids import of_paths
 from ..media import known_headers
 from .archive import Archive
-from .path_lookup import IS_VIDEO, KnownSamples, Names, Numbers, base_name, original_name
+from .path_lookup import BY_NUMBER, IS_VIDEO, KnownSamples, Names, Numbers, base_name, closeness, original_name
 
 _BY_BASE = "by their base names, in other folders than the labels say"
 
@@ -95,28 +95,52 @@ def resolve(
 
 
 def resolve_known(items: pa.Table, known: Sequence[pa.Table]) -> Found:
-    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has
-    it counts.
+    """Find the sample of each item (``ITEMS``) among samples that are known (tables as in ``Context``). The first table that has it
+    counts. Of items with different names or splits that fit one sample, the one that fits best is found, and no other. Images are
+    found by frame numbers only if all items are found.
     """
     count = items.num_rows
     found = Found([None] * count, [None] * count, [None] * count, [None] * count)
     tables = [KnownSamples(table) for table in known]
     columns = [items[name].to_pylist() for name in ("name", "split", "frame", "video")]
+    how: list[str | None] = [None] * count
     for at, (name, split, frame, video) in enumerate(zip(*columns, strict=True)):
         if (row := next(filter(None, (here.find(name, split, frame, video) for here in tables)), None)) is not None:
-            found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how = row
-            _count(found, how)
+            found.paths[at], found.sample_ids[at], found.sizes[at], found.frames[at], how[at] = row
         elif (upload := next(filter(None, (here.find_upload(name) for here in tables)), None)) is not None:
             found.paths[at], found.sample_ids[at], found.sizes[at] = upload
-            _count(found, "by the name that they had before they were uploaded")
+            how[at] = "by the name that they had before they were uploaded"
     taken = set(found.sample_ids)
     for name, numbers in _alone(found, columns[0]).items():
         base = next(filter(None, (here.find_base(name) for here in tables)), None)
         for at in numbers if base is not None and base[1] not in taken else ():
             assert base is not None  # noqa: S101 - as the loop says
             found.paths[at], found.sample_ids[at], found.sizes[at] = base
-            _count(found, _BY_BASE)
+            how[at] = _BY_BASE
+    for at in {*_rivals(found, columns[0], columns[1]), *_of_other_videos(found, how)}:
+        found.paths[at] = found.sample_ids[at] = found.sizes[at] = how[at] = None
+    for way in filter(None, how):
+        _count(found, way)
     return found
+
+
+def _of_other_videos(found: Found, how: Sequence[str | None]) -> list[int]:
+    """Items that were found by the number of a frame, where others were not found: they are frames of something else."""
+    return [at for at, way in enumerate(how) if way == BY_NUMBER] if None in found.sample_ids else []
+
+
+def _rivals(found: Found, names: Sequence[str], splits: Sequence[str | None]) -> list[int]:
+    """Items of which another one fits the same sample better: ``val/a.jpg`` is not the sample ``train/a.jpg``."""
+    fits: dict[str, dict[tuple[str, str | None], list[int]]] = {}
+    for at, (sample_id, frame) in enumerate(zip(found.sample_ids, found.frames, strict=True)):
+        if sample_id is not None and frame is None:
+            fits.setdefault(sample_id, {}).setdefault((names[at], splits[at]), []).append(at)
+    worse: list[int] = []
+    for rivals in fits.values():
+        if len(rivals) > 1:
+            best = max(rivals, key=lambda key: closeness(key[0], key[1], found.paths[rivals[key][0]] or ""))
+            worse += [at for key, group in rivals.items() if key != best for at in group]
+    return worse
 
 
 def _find_uploads(

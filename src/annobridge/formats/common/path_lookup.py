@@ -16,6 +16,7 @@ from ...core.media import PICTURES, VIDEO
 from ..names import composed
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")  # columns of known samples
+BY_NUMBER = "in the dataset, by frame number"  # how an image was found
 IS_VIDEO = re.compile(VIDEO, re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio's name for a file that was uploaded
@@ -133,6 +134,17 @@ def base_name(name: str) -> str:
     return composed(name.replace("\\", "/")).rpartition("/")[2]
 
 
+def closeness(name: str, split: str | None, path: str) -> tuple[bool, int]:
+    """How well a name and a split fit a path: by the split, and by how many parts they share at the end.
+
+    >>> closeness("cam/a.jpg", "val", "/data/val/cam/a.jpg"), closeness("a.jpg", None, "/data/val/cam/a.jpg")
+    ((True, 2), (False, 1))
+    """
+    wanted, there = (PurePosixPath(composed(text.replace("\\", "/"))).parts for text in (name, path))
+    shared = next((n for n, (a, b) in enumerate(zip(wanted[::-1], there[::-1], strict=False)) if a != b), len(wanted))
+    return split is not None and _is_of_split(path, split), shared
+
+
 class Numbers:
     """Images by the last number in their names."""
 
@@ -178,7 +190,7 @@ class KnownSamples:
         if len(self._videos) == 1 and (self._rows[self._videos[0]]["frames"] or frame + 1) > frame:
             return (*self._row(self._videos[0]), frame + 1, "in the dataset's video, by frame number")
         path = self._numbers.find(frame, video)
-        return (*self._row(path), None, "in the dataset, by frame number") if path is not None else None
+        return (*self._row(path), None, BY_NUMBER) if path is not None else None
 
     def find_upload(self, name: str) -> tuple[str, str, tuple[int, int] | None] | None:
         """Path, id and size of the image that was uploaded under a name."""

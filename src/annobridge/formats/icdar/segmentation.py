@@ -19,7 +19,7 @@ from ...core.geometry import encode_rle
 from ..common import mask_images
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import COVERED, KEPT, NOTHING, Fidelity
+from ..common.fidelity import COVERED, KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.paint import PAINTED, Canvas, attributes_of
@@ -104,7 +104,6 @@ class SegmentationFormat(FileFormat):
                 if rows:
                     canvas = Canvas(rows, size_of(item), defaultdict(lambda: 1))
                     data.lose(COVERED, canvas.covered)
-                    data.lose(NOTHING, canvas.empty)
                     colours = _colours(canvas.rows)
                     table = np.array([_WHITE, *colours], np.uint8)
                     Image.fromarray(table[canvas.instances()]).save(path.with_suffix(".bmp"), "BMP")
@@ -207,9 +206,7 @@ def _lines(data: ExportData, canvas: Canvas, colours: Sequence[Colour]) -> list[
     for at, (row, colour) in enumerate(zip(canvas.rows, colours, strict=True)):
         values = attributes_of(row)
         y, x = np.nonzero(canvas.labels == at)
-        if not x.size:  # nothing of it is left
-            continue
-        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
+        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1) if x.size else (0, 0, 0, 0)
         centre = numbers_of(str(values.get("center", "")).split()) or []
         if len(centre) != 2:
             centre = [(box[0] + box[2]) // 2, (box[1] + box[3]) // 2]
