@@ -126,7 +126,8 @@ def complete(
     kept = base.filter(pa.array(missing & cannot))
     counts = Counter({
         "id": int((found.how == BY_ID).sum()), "place and class": int((found.how == BY_PLACE).sum()),
-        "new": int((~known).sum()), "absent": int((missing & ~cannot & ~held).sum()), "held": int(held.sum()), "pieces": int((pieces & ~unheld).sum()),
+        "new": int((~known).sum()), "absent": int((missing & ~cannot & ~held).sum()),
+        "held": int(held.sum()), "pieces": int((pieces & ~unheld).sum()),
         "unheld": int(unheld.sum()),
         "rough": _count_different(sent, theirs, rough),
     })  # fmt: skip
