@@ -1,4 +1,4 @@
-"""A person who edits files of labels with other means than annobridge's: COCO, CVAT's XML, YOLO, Pascal VOC."""
+"""A person who edits files of labels with other means than annobridge's: COCO, CVAT's XML, YOLO, Pascal VOC, labelme."""
 
 from __future__ import annotations
 
@@ -186,7 +186,40 @@ class Voc(Files):
         return element
 
 
-FILES: dict[str, Callable[[], Files]] = {"coco": Coco, "cvat": CvatXml, "yolo": Yolo, "voc": Voc}
+class Labelme(Files):
+    """A JSON file beside each image: shapes with points, flags for booleans; classes of the image are its flags."""
+
+    @contextmanager
+    def open(self, folder: Path, image: str, size: tuple[int, int]) -> Iterator[list[Entry]]:
+        path = folder / f"{image.rpartition('.')[0]}.json"
+        data = json.loads(path.read_text("utf-8"))
+        flags = data.get("flags") or {}
+        shapes = [Entry(s["label"], self._box(s), {**s.get("attributes", {}), **s["flags"]}, s) for s in data["shapes"]]
+        classes = [Entry(name, [0.0] * 4, {}, "flag") for name, is_set in flags.items() if is_set]
+        entries = [*shapes, *classes]
+        yield entries
+        kept = {entry.label for entry in entries if entry.raw == "flag"}
+        data["flags"] = {**dict.fromkeys(flags, False), **dict.fromkeys(kept, True)}
+        data["shapes"] = [self._shape(entry) for entry in entries if entry.raw != "flag"]
+        path.write_text(json.dumps(data), "utf-8")
+
+    def _box(self, shape: dict[str, Any]) -> Box:
+        if shape["shape_type"] == "circle":
+            (x, y), (rim, _) = shape["points"]
+            return [x - abs(rim - x), y - abs(rim - x), 2 * abs(rim - x), 2 * abs(rim - x)]
+        return _around(shape["points"])
+
+    def _shape(self, entry: Entry) -> dict[str, Any]:
+        shape = dict(entry.raw or {"shape_type": "rectangle", "group_id": None, "description": "", "mask": None})
+        if shape["shape_type"] == "rectangle":
+            x, y, width, height = entry.box
+            shape["points"] = [[x, y], [x + width, y + height]]
+        flags = {name: value for name, value in entry.attributes.items() if isinstance(value, bool)}
+        others = {name: value for name, value in entry.attributes.items() if name not in flags}
+        return shape | {"label": entry.label, "flags": flags} | ({"attributes": others} if others else {})
+
+
+FILES: dict[str, Callable[[], Files]] = {"labelme": Labelme, "coco": Coco, "cvat": CvatXml, "yolo": Yolo, "voc": Voc}
 
 
 class Editor:

@@ -41,3 +41,8 @@ class TestYolo(_Laws):
 class TestVoc(_Laws):
     format = "voc"
     backend = backend_of("voc")
+
+
+class TestLabelme(_Laws):
+    format = "labelme"
+    backend = backend_of("labelme")
