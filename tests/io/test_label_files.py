@@ -59,6 +59,7 @@ EXPECTED = [("bus", [0.0, 0.0, 0.125, 8 / 48]), ("car", [0.25, 0.25, 0.5, 0.5])]
 def test_a_zip_with_images_becomes_a_dataset(tmp_path: Path) -> None:
     report = ab.import_dataset(archive(tmp_path / "export.zip"), tmp_path / "ds.lancedb")
     assert (report.format, report.samples, report.labels) == ("coco", 2, {"detections": 2})
+    assert report.reason == "annotations/instances_train.json has images and annotations"
     assert boxes(report.dataset) == EXPECTED
     paths = [Path(row["filepath"]) for row in report.dataset.samples().to_pylist()]
     assert all(path.is_file() and path.is_relative_to(tmp_path / "ds-media") for path in paths)

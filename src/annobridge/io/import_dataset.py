@@ -18,6 +18,7 @@ from ..display.progress import ProgressChoice
 from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..formats.base import Context, Source
+from ..formats.common.file_format import FileFormat
 from ..ingest.importer import Importer
 from ..ingest.new_label_rows import clip_option
 from ..store import staging
@@ -40,6 +41,7 @@ class ImportReport:
         kept: how many labels were left out, by field, as their sample has labels in the field already.
         notes: what the reader assumed, left out or corrected, a sentence each.
         skipped: the annotations that were left out, with place and reason; of formats of label files.
+        reason: by what a format of label files was recognised; ``None`` if it was given.
     """
 
     dataset: Dataset
@@ -50,10 +52,13 @@ class ImportReport:
     kept: dict[str, int]
     notes: list[str]
     skipped: pa.Table
+    reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        plain = {name: getattr(self, name) for name in ("format", "samples", "labels", "known", "kept", "notes")}
+        plain = {
+            name: getattr(self, name) for name in ("format", "reason", "samples", "labels", "known", "kept", "notes")
+        }
         return {"dataset": self.dataset.uri, **plain, "skipped": self.skipped.to_pylist()}
 
 
@@ -106,6 +111,7 @@ def import_dataset(
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
     reader = registry.get(format) if format is not None else registry.of(path)
+    reason = _reason(reader, path) if format is None else None
     fields = reader.reading.model_fields if reader.reading is not None else {}
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
@@ -131,7 +137,13 @@ def import_dataset(
         kept=dict(sorted(importer.kept.items())),
         notes=[*notes, *opened.assumptions],
         skipped=opened.skipped,
+        reason=reason,
     )
+
+
+def _reason(reader: Any, path: Path) -> str | None:
+    found: str | None = reader.reason(path) if isinstance(reader, FileFormat) else None
+    return found
 
 
 def _require_known(mode: str, tags: Sequence[str]) -> None:

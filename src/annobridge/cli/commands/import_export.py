@@ -76,6 +76,8 @@ def _imported(data: dict[str, Any]) -> Iterator[Any]:
     added = ", ".join(f"{count:,} {name}" for name, count in data["labels"].items())
     labels = f" and their labels ({added})" if added else ""
     yield f"Imported {show.plural(data['samples'], 'sample')}{labels} into {data['dataset']}."
+    if data["reason"]:
+        yield f"The format is {data['format']!r}, as {data['reason']}."
     if data["known"]:
         yield f"{show.plural(data['known'], 'sample')} of the source were there already, and stay as they are."
     for name, count in data["kept"].items():
