@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,9 @@ from annobridge.backend.base import GONE
 from annobridge.core.arrays import as_array, index_of
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.merge.file_fit import Expected
+from annobridge.core.merge.file_ids import FILE_ID
 from annobridge.core.merge.partial_answer import complete, sentences
+from annobridge.core.merge.seen import Seen
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
 from annobridge.core.similarity import Floats
 from annobridge.core.terms import Terms
@@ -44,6 +46,7 @@ from annobridge.formats.common.answer import ANSWER, labels_of
 from annobridge.formats.common.archive import Archive
 from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
+from annobridge.formats.common.source import LabelSource
 from annobridge.formats.output import new_output
 
 from .config import FilesConfig
@@ -96,37 +99,67 @@ class FilesBackend(AnnotationBackend):
             yield f"There is something else at path={str(place)!r}; give another path, or remove it."
 
     def upload(self, task: Task) -> Receipt:
-        """Write the files, unless they are there."""
+        """Write the files, unless they are there. The baseline is what is read back from them."""
         place = self._place(task.name)
-        samples, names = task.samples, _names(task.samples)
-        notes: list[str] = []
-        if not place.exists() or _is_empty(place):
-            notes = self._write(task, names, place)
-        elif _task_of(place) != task.name:
-            raise Rejected(f"files: there is something else at {str(place)!r}; move it away, then resume the run.")
+        names = _names(task.samples)
+        sizes = zip(task.samples["width"].to_pylist(), task.samples["height"].to_pylist(), strict=True)
         state = {
-            "samples": samples["sample_id"].to_pylist(),
-            "names": names,
-            "sizes": list(zip(samples["width"].to_pylist(), samples["height"].to_pylist(), strict=True)),
-            "schema": task.schema.to_dict(),
-        }
-        baseline = conform(task.labels, ANSWER)
-        at = baseline.column_names.index("remote_id")
-        baseline = baseline.set_column(at, REMOTE.field("remote_id"), baseline["label_id"])
-        return Receipt(task.name, state, baseline.cast(REMOTE), notes=tuple(notes))
+            "samples": task.samples["sample_id"].to_pylist(), "names": names, "sizes": list(sizes), "schema": task.schema.to_dict(),
+        }  # fmt: skip
+        if not place.exists() or _is_empty(place):
+            with new_output(place) as folder:
+                notes = self._write(task, names, folder, _SAVE_MEDIA[self._config.media])
+                answer, files = self._read_back(task, state, folder), _files(folder)
+        elif _task_of(place) == task.name:  # an earlier call wrote them, and people may have edited them
+            with tempfile.TemporaryDirectory() as temporary:
+                notes = self._write(task, names, Path(temporary), False)
+                answer, files = self._read_back(task, state, Path(temporary)), _files(place)
+        else:
+            raise Rejected(f"files: there is something else at {str(place)!r}; move it away, then resume the run.")
+        sent = as_array(task.labels["label_id"])
+        is_ours = pc.is_in(answer.labels["remote_id"], value_set=sent)
+        baseline = answer.labels.filter(is_ours)
+        at = baseline.column_names.index("label_id")
+        baseline = baseline.set_column(at, REMOTE.field("label_id"), baseline["remote_id"])
+        unsent = sent.filter(pc.invert(pc.is_in(sent, value_set=as_array(baseline["label_id"]))))
+        state |= {"files": files, "surplus": answer.labels.filter(pc.invert(is_ours))["remote_id"].to_pylist()}
+        state["unheld"] = sorted(answer.unheld)
+        return Receipt(task.name, state, baseline.cast(REMOTE).combine_chunks(), unsent, tuple(notes))
 
-    def _write(self, task: Task, names: list[str], place: Path) -> list[str]:
+    def _write(self, task: Task, names: list[str], folder: Path, save_media: bool | str) -> list[str]:
         classes = list(dict.fromkeys(name for spec in task.schema.fields.values() for name in spec.classes))
-        options = {"save_media": _SAVE_MEDIA[self._config.media], "classes": classes}
+        options = {"save_media": save_media, "classes": classes}
         chosen = registry.options(self.format.writing, options, f"Writing {self.format.title}")
         samples = task.samples.set_column(
             task.samples.column_names.index("filepath"), SAMPLES.field("filepath"), pa.array(names, pa.string())
         )
         part = Part(samples, task.labels.select(LABELS.names), _Renamed(task.media))
-        with new_output(place) as folder:
-            losses = self.format.write([part], folder, chosen)
-            (folder / README).write_text(self._readme(task), "utf-8")
-        return [f"Not in the files, and unchanged by a load: {loss}" for loss in losses]
+        losses = self.format.write([part], folder, chosen)
+        (folder / README).write_text(self._readme(task), "utf-8")
+        return [f"In the files only, and not here: {loss}" for loss in losses]
+
+    def _read_back(self, task: Task, state: Mapping[str, Any], folder: Path) -> _Answer:
+        sent = conform(task.labels, ANSWER)
+        base = sent.set_column(sent.column_names.index("remote_id"), REMOTE.field("remote_id"), sent["label_id"]).cast(
+            REMOTE
+        )
+        _, theirs, seen = self._labels_in(folder, state, base)
+        unheld = set(pc.unique(base["kind"]).to_pylist()) - set(pc.unique(theirs["kind"]).to_pylist())
+        _leave_out(seen, unheld)
+        known = _known(state)
+        answer = complete(base, theirs, seen, task.schema, _sizes(known, base), _sizes(known, theirs))
+        return _Answer(answer.labels, unheld)
+
+    def _labels_in(self, place: Path, state: Mapping[str, Any], base: pa.Table) -> tuple[LabelSource, pa.Table, Seen]:
+        """The labels of the files (``ANSWER``), and what these can say."""
+        options = registry.options(self.format.reading, {}, f"Reading {self.format.title}")
+        source = self.format.open_onto(place, options, [_known(state)])
+        seen = self.format.fidelity.written(base)
+        schema = LabelSchema.from_dict(state["schema"])
+        batches = labels_of(source, seen, Expected(schema), Terms({}, {}))
+        theirs = pa.Table.from_batches(batches, ANSWER).combine_chunks()
+        seen.unread = source.unread
+        return source, theirs, seen
 
     def _readme(self, task: Task) -> str:
         return (
@@ -137,34 +170,42 @@ class FilesBackend(AnnotationBackend):
 
     def download(self, receipt: Receipt) -> Download:
         """The labels that are in the files now."""
-        place = self._place(receipt.task)
+        place, state = self._place(receipt.task), receipt.state
         if not place.exists() or _is_empty(place):
             raise Gone(f"There is nothing at {str(place)!r}; give the path= of the files, if they were moved.")
         if (found := _task_of(place)) not in (None, receipt.task):
             raise InvalidSource(
                 f"{str(place)!r} has the files of the task {found!r}, not of {receipt.task!r}; give its path=."
             )
-        options = registry.options(self.format.reading, {}, f"Reading {self.format.title}")
-        known = _known(receipt.state)
-        source = self.format.open_onto(place, options, [known])
-        there = as_array(known["sample_id"]).filter(
-            pa.array([i in source.sample_ids for i in receipt.state["samples"]], pa.bool_())
-        )
+        source, theirs, seen = self._labels_in(place, state, receipt.baseline)
+        _leave_out(seen, state["unheld"])
+        known = _known(state)
+        is_there = pa.array([sample_id in source.sample_ids for sample_id in state["samples"]], pa.bool_())
+        there = as_array(known["sample_id"]).filter(is_there)
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
-        seen = self.format.fidelity.written(base)
-        schema = LabelSchema.from_dict(receipt.state["schema"])
-        theirs = pa.Table.from_batches(
-            labels_of(source, seen, Expected(schema), Terms({}, {})), ANSWER
-        ).combine_chunks()
-        seen.unread = source.unread
+        schema = LabelSchema.from_dict(state["schema"])
         answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
-        return Download(answer.labels, there, (*source.notes, *list(sentences(answer.counts, []))[1:]))
+        surplus = pa.array(state["surplus"], pa.string())
+        labels = answer.labels.filter(pc.invert(pc.is_in(answer.labels["remote_id"], value_set=surplus)))
+        ids = pc.replace_substring_regex(
+            labels["remote_id"], f"^{FILE_ID}", "made-"
+        )  # they can be deleted in the files, too
+        labels = labels.set_column(labels.column_names.index("remote_id"), REMOTE.field("remote_id"), ids)
+        return Download(labels.combine_chunks(), there, (*source.notes, *list(sentences(answer.counts, []))[1:]))
 
     def delete(self, receipt: Receipt) -> None:
-        """Remove the files, unless they are of another task by now."""
+        """Remove the files that were written, unless they are of another task by now. What people put beside them stays."""
         place = self._place(receipt.task)
-        if place.exists() and _task_of(place) == receipt.task:
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+        if not place.exists() or _task_of(place) != receipt.task:
+            return
+        if place.is_file():
+            place.unlink()
+            return
+        for name in receipt.state.get("files", _files(place)):
+            (place / name).unlink(missing_ok=True)
+        for folder, _, _ in os.walk(place, topdown=False):
+            if not os.listdir(folder):
+                os.rmdir(folder)
 
     def find(self, task_name: str) -> Mapping[str, Any] | None:
         """An empty state if the files are there."""
@@ -179,7 +220,7 @@ class FilesBackend(AnnotationBackend):
     def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:
         """It is where the files are now, if they have the README; other labels are read by their format."""
         own = options.get("format", FilesConfig.model_fields["format"].default)
-        return format_name in (None, own) and (not path.exists() or _task_of(path) is not None)
+        return format_name in (None, own) and path.exists() and _task_of(path) is not None
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
@@ -191,6 +232,13 @@ class FilesBackend(AnnotationBackend):
         path = Path(self._config.path).expanduser()
         number = int(task_name.rpartition("-")[2])
         return path if not number else path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
+
+
+class _Answer(NamedTuple):
+    """What was read back, and the kinds of labels that were written as others, or not at all."""
+
+    labels: pa.Table
+    unheld: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +281,21 @@ def _format(name: str) -> FileFormat:
     return found
 
 
+def _leave_out(seen: Seen, kinds: Iterable[str]) -> None:
+    """Take kinds out of what the files can say: their labels were written as those of other kinds."""
+    seen.kinds -= frozenset(kinds)
+    seen.found -= set(kinds)
+
+
 def _is_empty(place: Path) -> bool:
     return place.is_dir() and not any(place.iterdir())
+
+
+def _files(folder: Path) -> list[str]:
+    """The files in a folder, by their paths in it."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    )
 
 
 def _task_of(place: Path) -> str | None:

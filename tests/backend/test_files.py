@@ -176,3 +176,70 @@ def test_no_label_is_deleted_because_it_could_not_be_read(ds: ab.Dataset, tmp_pa
     assert report.changes == 0
     assert any("1 annotations were left out" in note for note in report.notes)
     assert any("2 labels that were sent are not among those that could be read" in note for note in report.notes)
+
+
+@pytest.fixture
+def mixed(ds: ab.Dataset) -> ab.Dataset:
+    """With polygons, keypoints and two boxes more on the first image."""
+    first = ds.sample_ids()[0]
+    ring = [[0.1, 0.6], [0.3, 0.6], [0.2, 0.9]]
+    ds.add_labels(
+        "shapes",
+        [{"sample_id": first, "kind": "polygon", "label": "person", "points": [ring], "closed": True, "filled": True}],
+    )
+    ds.add_labels(
+        "points",
+        [{"sample_id": first, "kind": "keypoints", "label": "face", "points": [ring], "visibility": [2, 2, 1]}],
+    )
+    ds.add_labels(
+        "turned",
+        [{"sample_id": first, "kind": "box", "label": "bus", "bounding_box": [0.4, 0.1, 0.3, 0.1], "rotation": 30.0}],
+    )
+    return ds
+
+
+@pytest.mark.filterwarnings("ignore::annobridge.UnsentWarning")
+@pytest.mark.parametrize(
+    "format_name", ["coco", "cvat", "yolo", "voc", "labelme", "datumaro", "kitti", "vggface2", "open-images"]
+)
+@pytest.mark.parametrize(
+    "fields", [["objects", "shapes"], ["objects", "points"], ["objects", "turned"], ["shapes", "points"]]
+)
+def test_nothing_changes_if_nobody_changed_anything(mixed, tmp_path, format_name, fields):  # type: ignore[no-untyped-def]
+    """Whatever the format makes of labels of several kinds: what was written as something else stays, or was not sent."""
+    options = {"backend": "files", "format": format_name, "path": str(tmp_path / "work"), "attributes": False}
+    try:
+        mixed.annotate("run", label_schema=fields, progress=False, **options)
+    except (ab.Unsupported, ab.InvalidLabels):
+        pytest.skip("the format has no such labels")
+    report = mixed.load_annotations("run", unexpected="ignore")
+    assert (report.changes, len(report.unexpected), len(report.conflicts)) == (0, 0, 0)
+
+
+def test_a_label_that_was_made_in_the_files_can_be_moved_and_deleted_there(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    file = tmp_path / "work" / "annotations" / "instances_default.json"
+    data = json.loads(file.read_text())
+    new = {**data["annotations"][0], "id": 99, "bbox": [60.0, 5.0, 30.0, 20.0]}
+    file.write_text(json.dumps({**data, "annotations": [*data["annotations"], new]}))
+    assert ds.load_annotations("run").added == 1
+    assert ds.load_annotations("run").version is None
+    moved = {**new, "bbox": [63.0, 5.0, 30.0, 20.0]}
+    file.write_text(json.dumps({**data, "annotations": [*data["annotations"], moved]}))
+    report = ds.load_annotations("run")
+    assert (report.edited, len(report.conflicts)) == (1, 0)
+    file.write_text(json.dumps(data))
+    assert ds.load_annotations("run").deleted == 1
+
+
+def test_a_cleanup_leaves_what_people_put_beside_the_files(ds: ab.Dataset, tmp_path: Path) -> None:
+    results = send(ds, tmp_path / "work")
+    (tmp_path / "work" / "notes.txt").write_text("mine")
+    results.cleanup()
+    assert [path.name for path in (tmp_path / "work").rglob("*")] == ["notes.txt"]
+
+
+def test_a_path_that_does_not_exist_is_named(ds: ab.Dataset, tmp_path: Path) -> None:
+    send(ds, tmp_path / "work")
+    with pytest.raises(ab.StoreError, match="no file or folder .*nowhere"):
+        ds.load_annotations("run", path=tmp_path / "nowhere")

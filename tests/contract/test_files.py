@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from tests.contract.file_hands import Editor
 
+from annobridge.bridge.reports import LoadReport
 from annobridge.bridge.results import AnnotationResults
+from annobridge.dataset import Dataset
 from annobridge.testing import BackendContract, Tool
 from annobridge_files import backend_of
 
@@ -18,6 +20,9 @@ class _Laws(BackendContract):
 
     def options(self) -> Mapping[str, Any]:
         return {"path": str(self.folder / "files"), "format": self.format}
+
+    def load(self, dataset: Dataset, **arguments: Any) -> LoadReport:
+        return dataset.load_annotations("run", progress=False, **arguments)  # the run knows its path
 
     def tool(self, results: AnnotationResults) -> Tool:
         return Editor(results, self.format)
