@@ -739,7 +739,7 @@ def forged(path: Path, name: str) -> Path:
         (lambda f: f / "nowhere.zip", {}, StoreError, "There is no file or folder '.*nowhere.zip' that can be read"),
         (lambda f: write(f / "x.bin", "hello"), {}, InvalidSource, "format of '.*x.bin' was not recognised; say which .* format="),
         (lambda f: image(f / "pictures" / "a.png").parent, {}, InvalidSource, "was not recognised; .*one of .*coco, .*yolo"),
-        (lambda f: write(f / "x.zip", "hello"), {"format": "coco"}, InvalidSource, "its end is missing"),
+        (lambda f: write(f / "x.zip", "hello"), {"format": "coco"}, InvalidSource, "is no whole zip"),
         (lambda f: write(f / "x.zip", b"PK\\x03\\x04" + bytes(40)), {}, InvalidSource, "was not recognised"),
         (lambda f: forged(f / "x.zip", "../instances.json"), {"format": "coco"}, InvalidSource, "leads out of the archive"),
         (lambda f: write(f / "x.json", '{"images": [], "annotations": ['), {"format": "coco"}, InvalidSource, "x.json"),

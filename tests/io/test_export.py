@@ -121,7 +121,7 @@ def test_the_command(ds: ab.Dataset, tmp_path: Path) -> None:
     ]
     result = CliRunner().invoke(app, [*arguments, "--media", "none"])
     assert result.exit_code == 0
-    assert "Wrote 2 samples and 2 labels" in result.output
+    assert "Wrote 2 samples, which have 2 labels, to" in result.output
     written = json.loads((tmp_path / "out" / "annotations" / "instances_val.json").read_text())
     assert [c["name"] for c in written["categories"]] == ["bus", "car"]
     assert not list((tmp_path / "out").rglob("*.png"))

@@ -115,6 +115,7 @@ class _Planner:
         # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
         self._gone = 0  # tasks that are not on the server
+        self._why_gone = ""
         self._clipped = 0  # labels that were cut back to their image
         self._duplicates = 0  # labels that the baseline has twice
         self._learned = BASELINE.empty_table()  # rows of this task for which the tool has ids now
@@ -129,6 +130,7 @@ class _Planner:
         answer = downloaded.download
         if isinstance(answer, Gone):
             self._gone += 1
+            self._why_gone = str(answer)
             out.digests.append(GONE)
             out.unanswered += len(sample_ids)
             out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {answer}")
@@ -169,7 +171,7 @@ class _Planner:
         if self._gone == tasks:
             raise Gone(
                 f"Nothing of the run {out.run.anno_key!r} is on the server any more; its labels here are untouched. "
-                f"delete_annotation_run({out.run.anno_key!r}) forgets it."
+                f"{self._why_gone} delete_annotation_run({out.run.anno_key!r}) forgets it."
             )
         if self._duplicates:
             out.notes.append(

@@ -27,7 +27,7 @@ class ExportReport:
         folder: the new folder or zip.
         format: the name of the format.
         samples: how many samples were written.
-        labels: how many labels were written.
+        labels: how many labels they have here; those that were left out are counted in the notes.
         notes: what the format could not hold, a sentence each.
     """
 

@@ -86,13 +86,16 @@ def import_dataset(
         mode: ``"create"`` makes the dataset. ``"overwrite"`` replaces one, with all its labels and runs. ``"add"`` adds to one:
             samples that it has stay as they are, and get the labels of the fields in which they have none.
         tags: tags that the new samples get.
-        invalid: ``"clip"`` clips boxes and points that leave their image; ``"refuse"`` refuses them.
+        invalid: ``"clip"`` clips boxes and points that leave their image; ``"refuse"`` refuses them. Shapes in label files are
+            always cut back to their image, and counted in the notes.
         ignore: leave out label files that the format does not read, which are an error otherwise.
         strict: refuse a source of which something would be left out or changed.
         progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number of
             samples that are done, and of all samples.
         storage_options: options of the object store.
-        **options: the options of the format.
+        **options: the options of the format. All formats of label files have ``image_dir`` (the folder of the images, where they
+            are not in the source), ``field`` (the label field), ``as_predictions``, ``media_dir`` (where images inside a zip are
+            unpacked), and the limits ``max_files``, ``max_bytes``, ``max_file_bytes`` and ``max_ratio``.
 
     Returns:
         The dataset, with counts and notes.

@@ -32,7 +32,8 @@ def import_(
     mode: Annotated[str, typer.Option(help="create, overwrite or add.")] = "create",
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag for the new samples; repeatable.")] = None,
     clip: Annotated[
-        bool, typer.Option("--clip", help="Cut boxes and points that leave their image back to it.")
+        bool,
+        typer.Option("--clip", help="Cut boxes and points that leave their image back to it (label files: always)."),
     ] = False,
     ignore: Annotated[
         bool, typer.Option("--ignore", help="Go on without label files that the format does not read.")
@@ -130,7 +131,7 @@ def _with_notes(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exported(data: dict[str, Any]) -> Iterator[Any]:
-    yield f"Wrote {show.plural(data['samples'], 'sample')} and {show.plural(data['labels'], 'label')} to {data['folder']}."
+    yield f"Wrote {show.plural(data['samples'], 'sample')}, which have {show.plural(data['labels'], 'label')}, to {data['folder']}."
     yield from (f"Note: {note}" for note in data["notes"])
 
 

@@ -31,6 +31,20 @@ from .seen import PARTS, Seen
 from .track_numbers import numbers_as_sent
 
 _ALIKE = 0.9  # similarity from which a shape that was written roughly counts as unchanged
+_ATTRIBUTE = "attribute "  # how the counts of attributes begin that the schema does not have
+# Attributes that formats write for every label, whether or not somebody has set them.
+_OF_FORMATS = {
+    "occluded",
+    "truncated",
+    "difficult",
+    "iscrowd",
+    "z_order",
+    "group",
+    "source",
+    "outside",
+    "keyframe",
+    "area",
+}
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
 _GROUP = "group"  # the attribute of labels that are one object
 _LISTED = 20
@@ -72,6 +86,8 @@ def sentences(counts: Counter[str], ambiguous: list[str]) -> Iterable[str]:
             f"{counts['unheld']:,} labels of the file are new, or were changed beyond recognition, but it holds labels of their "
             "classes only roughly; they are left out."
         )
+    if names := sorted(name.removeprefix(_ATTRIBUTE) for name in counts if name.startswith(_ATTRIBUTE)):
+        yield f"Attributes that the schema does not have were left out: {', '.join(names)}."
     if counts["pieces"]:
         yield f"{counts['pieces']:,} labels are parts of labels that were sent, which the file holds only part by part."
     if ambiguous:
@@ -131,6 +147,8 @@ def complete(
         "unheld": int(unheld.sum()),
         "rough": _count_different(sent, theirs, rough),
     })  # fmt: skip
+    known_names = {name for spec in schema.fields.values() for name in spec.all_attributes()} | _OF_FORMATS
+    counts.update(f"{_ATTRIBUTE}{name}" for name in attributes.names(theirs["attributes"]) - known_names)
     counts.update(f"{_KEPT}{KIND_TYPES.get(kind, kind)}" for kind in kept["kind"].to_pylist())
     unsure = theirs.filter(pa.array(found.is_ambiguous))
     names = list(zip(unsure["label"].to_pylist(), unsure["sample_id"].to_pylist(), strict=True))

@@ -72,7 +72,9 @@ class Archive:
         elif zipfile.is_zipfile(path):
             self._members = self._open_zip(path)
         elif _begins_as_zip(path):
-            raise InvalidSource(f"{str(path)!r} is the beginning of a zip; its end is missing. Download it again.")
+            raise InvalidSource(
+                f"{str(path)!r} is no whole zip, as its directory at the end is missing; download it again."
+            )
         else:
             self._files = {path.name: str(path)}
         if len(self.names) > self.limits.max_files:
