@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..exceptions import InvalidSource
 from .common.archive import Archive
 from .common.corners import upright
 from .common.export import ExportData, ExportPart
@@ -27,7 +25,6 @@ _IMAGE_KEYS = ("image", "imagefilename", "imageURL", "image_name")
 _LABEL_KEYS = ("annotations", "annotation")
 _NOT_KEYS = (b'"data"', b'"from_name"', b'"annotator"', b'"shapes"', b'"bbox"')  # of other lists of images
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
-_LIST = msgspec.json.Decoder(list[Any])
 _HEAD = 8_192  # bytes by which a file is recognised
 
 
@@ -105,25 +102,12 @@ def _files(archive: Archive) -> list[str]:
 
 def _entries(archive: Archive, file: str) -> Iterator[tuple[int, Any]]:
     """The entries of a list, each with its number from 0."""
-    where = archive.where(file)
-    number, is_list = 0, False
     with archive.open(file) as stream:
-        for key, chunks in JsonStream(stream, where).members():
-            if key or isinstance(chunks, bytes):
-                break
-            is_list = True
-            for chunk in chunks:
-                try:
-                    entries = chunk.decode(_LIST)
-                except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-                    raise InvalidSource(
-                        f"{where} is not JSON from line {chunk.line} on ({error}); export it again."
-                    ) from None
-                for entry in entries:
-                    yield number, entry
-                    number += 1
-    if not is_list:
-        raise InvalidSource(f"{where} is no list of images; choose the format that it has with format=….")
+        yield from enumerate(
+            JsonStream(stream, archive.where(file)).elements(
+                "is no list of images; choose the format that it has with format=…."
+            )
+        )
 
 
 def _add(shapes: Shapes, item: int, annotation: Any, place: str, report: ReadReport) -> None:

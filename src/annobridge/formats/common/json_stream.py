@@ -21,6 +21,7 @@ from ...exceptions import InvalidSource
 _WINDOW = 1 << 20  # bytes that are read at once
 _MAX_DEPTH = 64  # brackets inside one another, from the element on
 _MAX_ELEMENT = 256 << 20  # bytes of one element
+_LIST = msgspec.json.Decoder(list[Any])
 _SPACE = b" \t\r\n"
 _QUOTE, _BACKSLASH = 34, 92
 _STEP = np.zeros(256, np.int8)  # what a bracket does to the depth
@@ -106,6 +107,29 @@ class JsonStream:
                     pass
             else:
                 yield key, self._value()
+
+    def elements(self, otherwise: str) -> Iterator[Any]:
+        """The elements of the array at the top of the document, decoded.
+
+        Args:
+            otherwise: What the message says of a document without one, after its name.
+
+        Raises:
+            InvalidSource: The document is no array, or an element is not valid JSON.
+        """
+        for key, chunks in self.members():
+            if key or isinstance(chunks, bytes):
+                break
+            for chunk in chunks:
+                try:
+                    elements = chunk.decode(_LIST)
+                except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+                    raise InvalidSource(
+                        f"{self._where} is not JSON from line {chunk.line} on ({error}); export it again."
+                    ) from None
+                yield from elements
+            return
+        raise InvalidSource(f"{self._where} {otherwise}")
 
     def _array(self) -> Iterator[Chunk]:
         self._expect(b"[")

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import pyarrow as pa
 from pydantic import Field
 
@@ -26,7 +25,6 @@ from .write import write
 _HEAD = 1 << 16  # bytes by which a file is recognised
 _LOOKED_AT = 20
 _ONE = 256 << 20  # bytes of a file with one task
-_LIST = msgspec.json.Decoder(list[Any])
 _ROWS = "rows of Label Studio"
 _TABLES = (".csv", ".tsv")
 
@@ -159,7 +157,7 @@ def _what(head: bytes) -> str | None:
 def _entries(archive: Archive, report: ReadReport, only_rows: bool = False) -> Iterator[tuple[str, str, Any]]:
     """The tasks and rows of all files: file, place and content. ``only_rows`` passes over files that have tasks."""
     for name in archive.by_suffix.get(".json", ()):
-        where, is_list = archive.where(name), False
+        where = archive.where(name)
         with archive.open(name) as stream:
             head = stream.read(_HEAD)
         if only_rows and _what(head) != _ROWS:
@@ -171,24 +169,9 @@ def _entries(archive: Archive, report: ReadReport, only_rows: bool = False) -> I
             else:
                 report.skip(where, "it is no task of Label Studio")
             continue
-        number = 0
         with archive.open(name) as stream:
-            for key, chunks in JsonStream(stream, where).members():
-                if key or isinstance(chunks, bytes):
-                    break
-                is_list = True
-                for chunk in chunks:
-                    try:
-                        entries = chunk.decode(_LIST)
-                    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-                        raise InvalidSource(
-                            f"{where} is not JSON from line {chunk.line} on ({error}); export it again."
-                        ) from None
-                    for entry in entries:
-                        yield name, f"{where} task {number}", entry
-                        number += 1
-        if not is_list:
-            raise InvalidSource(f"{where} is no list of tasks; export it again.")
+            for number, entry in enumerate(JsonStream(stream, where).elements("is no list of tasks; export it again.")):
+                yield name, f"{where} task {number}", entry
     for suffix in _TABLES:
         for name in archive.by_suffix.get(suffix, ()):
             for number, row in minimal.rows(archive, name):
