@@ -15,7 +15,7 @@ from ...core.arrays import as_array, as_mask, is_rotated, list_lengths, map_dist
 from ...core.geometry import decode_rle
 from . import rings
 from .export import ExportData, ExportPart
-from .fidelity import NOTHING
+from .fidelity import KEPT, NOTHING, Fidelity
 from .objects import BOXES
 from .paint import outlines
 
@@ -27,6 +27,10 @@ BOXED = dict.fromkeys(("polyline", "keypoints", "skeleton"), "written as the box
 OF_OBJECTS = {
     name: frozenset({"box", "polygon"}) for name in ("attributes", "confidence", "tracks")
 }  # what classes lack
+FIDELITY = Fidelity(  # of formats that hold all that these columns do
+    kinds={"box": KEPT, "polygon": KEPT, "classification": KEPT, **OUTLINED, **BOXED},
+    attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True, only=OF_OBJECTS,
+)  # fmt: skip
 _KINDS = frozenset({"box", "polygon", *OUTLINED, *BOXED})
 _OWN = frozenset({*BOXES, "category", "categories", "segmentation", "segmentations", "polygon", "polygons", "score", "scores",
                   "confidence", "confidences", "track_id", "track_ids", "index", "rotation", "attributes"})  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, TypeAlias
@@ -90,6 +91,21 @@ def document(archive: Archive, name: str) -> Element:
 def text(element: Element, path: str) -> str:
     """The text of the first element at a path, without spaces around it; ``""`` where there is none."""
     return (element.findtext(path) or "").strip()
+
+
+def parse_number(value: str) -> float | None:
+    """The finite number that a text is; ``None`` for other texts."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def parse_size(value: str) -> int | None:
+    """The width or height in pixels that a text is; ``None`` for other texts."""
+    number = parse_number(value)
+    return int(number) if number is not None and 0 < number < 2**31 else None
 
 
 def _next(archive: Archive, name: str, parser: etree.iterparse) -> Element | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from ..common.export import ExportData
 from ..common.fidelity import KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
-from ..common.object_table import BOXED, OF_OBJECTS, OUTLINED
+from ..common.object_table import BOXED, FIDELITY, OF_OBJECTS, OUTLINED
 from ..common.report import ReadReport
 from .options import HuggingFaceReading, HuggingFaceWriting
 from .read import TableReader
@@ -34,11 +35,9 @@ class HuggingFaceFormat(FileFormat):
 
     name: ClassVar[str] = "huggingface"
     title: ClassVar[str] = "Hugging Face tables"
-    fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"box": KEPT, "polygon": KEPT, "classification": KEPT, **OUTLINED, **BOXED},
-        attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True,
-        only=OF_OBJECTS, notes=("Attributes of lists, or of several types, are JSON text in one column.",),
-    )  # fmt: skip
+    fidelity: ClassVar[Fidelity] = replace(
+        FIDELITY, notes=("Attributes of lists, or of several types, are JSON text in one column.",)
+    )
     has_images_inside: ClassVar[bool] = True
     reading: ClassVar[type[ReadOptions]] = HuggingFaceReading
     writing: ClassVar[type[WriteOptions] | None] = HuggingFaceWriting

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..common.corners import CORNERS
 from ..common.items import Items, Shapes, frame_of
 from ..common.report import ReadReport
 from ..common.voc_tree import SPLITS
-from ..common.xml import Element, text
+from ..common.xml import Element, parse_number, parse_size, text
 from .attributes import parse
 
 OWN = "annobridge"  # who wrote a file, in its sourceAnnotation
@@ -82,7 +81,7 @@ class File:
         """Add the image and its labels."""
         split, folder = self._layout.place(self._name, self._writer)
         image = self._image(split, folder)
-        width, height = (_integer(text(self._root, f"imagesize/{side}")) for side in ("ncols", "nrows"))
+        width, height = (parse_size(text(self._root, f"imagesize/{side}")) for side in ("ncols", "nrows"))
         if not width or not height:
             width, height = None, None
         item = items.add(image, split or None, width, height, frame_of(image.rpartition("/")[2]))
@@ -131,7 +130,7 @@ class File:
     def _polygon(
         self, element: Element, polygon: Element, attributes: dict[str, Any]
     ) -> tuple[str, dict[str, Any]] | str:
-        points = [[_number(text(point, "x")), _number(text(point, "y"))] for point in polygon.iterfind("pt")]
+        points = [[parse_number(text(point, "x")), parse_number(text(point, "y"))] for point in polygon.iterfind("pt")]
         if any(value is None for point in points for value in point):
             return "a position of its polygon is missing, or is no number"
         is_box = text(element, "type") == _BOX
@@ -189,16 +188,3 @@ def _groups(elements: list[Element]) -> dict[int, int]:
         members[root(at)].append(at)
     several = sorted((some for some in members.values() if len(some) > 1), key=lambda some: some[0])
     return {at: number for number, some in enumerate(several, 1) for at in some}
-
-
-def _number(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(value: str) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 < number < 2**31 else None

@@ -92,12 +92,11 @@ class SuperviselyFormat(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Images have no folders."""
-        self._names = data.items["name"].to_pylist()
         data.without_folders()
 
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write ``meta.json``, and a file for each image."""
-        meta = Meta(data)
+        meta, names = Meta(data), data.given_names.to_pylist()
         for part in data.parts():
             for number, item, labels in part.by_item():
                 rows = labels.to_pylist()
@@ -111,8 +110,8 @@ class SuperviselyFormat(FileFormat):
                         objects = list(meta.objects(row, size_of(item)))
                         data.lose(NOTHING, not objects)
                         found["objects"] += objects
-                if self._names[number] != item["name"]:
-                    found[NAME] = self._names[number]
+                if names[number] != item["name"]:
+                    found[NAME] = names[number]
                 path = data.folder / str(item["split"] or _NO_SPLIT) / "ann" / f"{item['name']}.json"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(found, ensure_ascii=False), "utf-8")

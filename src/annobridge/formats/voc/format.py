@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from ..common.items import Items, Shapes
 from ..common.palette import fits_labelmap
 from ..common.report import ReadReport
 from ..common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
-from ..common.xml import Element, document, text
+from ..common.xml import Element, document, parse_number, parse_size, text
 from ..common.xml_text import is_xml
 from ..segmentation_mask import PAINTED, MaskOptions
 from .write import write
@@ -124,7 +123,7 @@ class _File:
     def __init__(self, tree: Tree, name: str, root: Element, one_based: bool | None) -> None:
         self._report, self._where, self._root = tree.report, tree.archive.where(name), root
         key, image = _key_of(name, text(root, "filename"))
-        width, height = (_integer(text(root, f"size/{side}")) for side in ("width", "height"))
+        width, height = (parse_size(text(root, f"size/{side}")) for side in ("width", "height"))
         self._item = tree.item(key, image, (width, height) if width and height else None)
         database = text(root, "source/database").lower()
         self._offset = float(database.startswith(_ORIGINAL) if one_based is None else one_based)
@@ -167,7 +166,7 @@ class _File:
             if element.find("polygon") is None:
                 self._report.skip(place, "it has no box")
             return
-        corners = [_number(text(element, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+        corners = [parse_number(text(element, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
         if None in corners:
             self._report.skip(place, "a position is missing, or is no number")
             return
@@ -219,7 +218,7 @@ def _values(element: Element) -> dict[str, Any]:
         ("rotation", ("rotation",)),
     ):
         for name in names:
-            number = _number(str(attributes.get(name, "")))
+            number = parse_number(str(attributes.get(name, "")))
             if number is None or column in values:
                 continue
             if (column == "confidence" and not 0 <= number <= 1) or (column == "index" and not _is_index(number)):
@@ -237,7 +236,7 @@ def _typed(value: str, type_: str) -> Any:
     """The value of an attribute: text, unless an ``type`` beside it, which only our own files have, says otherwise."""
     if type_ == "bool":
         return _WORDS.get(value.strip().lower(), value)
-    number = _number(value) if type_ in ("int", "float") else None
+    number = parse_number(value) if type_ in ("int", "float") else None
     if number is None:
         return value
     return int(value) if type_ == "int" and re.fullmatch(r"\s*-?\d{1,18}\s*", value) else number
@@ -247,22 +246,9 @@ def _ring(element: Element | None, offset: float) -> list[list[float]] | None:
     """The ring of ``x1, y1, x2, y2, …``, as Roboflow writes it."""
     if element is None:
         return None
-    found = {str(child.tag): _number(child.text or "") for child in element}
+    found = {str(child.tag): parse_number(child.text or "") for child in element}
     count = len(found) // 2
     ring = [[found.get(f"x{n}"), found.get(f"y{n}")] for n in range(1, count + 1)]
     if not ring or any(value is None for point in ring for value in point):
         return None
     return [[(x or 0.0) - offset, (y or 0.0) - offset] for x, y in ring]
-
-
-def _number(value: str) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(value: str) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 < number < 2**31 else None

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import pyarrow as pa
@@ -13,10 +14,10 @@ import pyarrow as pa
 from ...exceptions import InvalidOption
 from ..common.archive import Archive
 from ..common.export import ExportData, image_bytes
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items
-from ..common.object_table import BOXED, OF_OBJECTS, OUTLINED, ObjectColumns
+from ..common.object_table import FIDELITY, ObjectColumns
 from ..common.report import ReadReport
 from ..common.tar import members, tar_names
 from .options import WebDatasetReading, WebDatasetWriting
@@ -31,11 +32,9 @@ class WebDatasetFormat(FileFormat):
 
     name: ClassVar[str] = "webdataset"
     title: ClassVar[str] = "WebDataset shards"
-    fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds={"box": KEPT, "polygon": KEPT, "classification": KEPT, **OUTLINED, **BOXED},
-        attributes=None, rotation=True, confidence=True, tracks=True, holes=True, parts=True, splits=True,
-        only=OF_OBJECTS, notes=("Attributes of lists, or of several types, are JSON text.",),
-    )  # fmt: skip
+    fidelity: ClassVar[Fidelity] = replace(
+        FIDELITY, notes=("Attributes of lists, or of several types, are JSON text.",)
+    )
     has_images_inside: ClassVar[bool] = True
     reading: ClassVar[type[ReadOptions]] = WebDatasetReading
     writing: ClassVar[type[WriteOptions] | None] = WebDatasetWriting
@@ -66,7 +65,6 @@ class WebDatasetFormat(FileFormat):
 
     def prepare(self, data: ExportData, options: WriteOptions) -> None:
         """Keys have neither folders nor dots."""
-        self._original = data.items["name"].to_pylist()
         notes = list(data.notes)
         data.without_folders(lambda name: os.path.splitext(name)[0].replace(".", "_") + os.path.splitext(name)[1])
         data.unique_stems()
@@ -81,6 +79,7 @@ class WebDatasetFormat(FileFormat):
         """Write the tars of each split, and the names of the classes."""
         assert isinstance(options, WebDatasetWriting)  # noqa: S101 - the options of this format
         columns, shards = ObjectColumns.of(data), dict[str, Shards]()
+        given_names = data.given_names.to_pylist()
         numbers = {name: number for number, name in enumerate(data.classes)}
         try:
             for part, (_, samples, files) in zip(data.parts(), data.media_of(), strict=True):
@@ -89,7 +88,7 @@ class WebDatasetFormat(FileFormat):
                     zip(part.items.to_pylist(), json_of(data, part, columns), strict=True)
                 ):
                     stem, suffix = os.path.splitext(item["name"])
-                    found["file_name"] = self._original[part.first + n]
+                    found["file_name"] = given_names[part.first + n]
                     content: Parts = {}
                     if options.save_media:
                         content[suffix[1:].lower() or "jpg"] = image_bytes(files, ids[n], places[n])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ....core.collection import no_collection
 from ....spill.tables import Tables
 from ...common.features import Features
 from ..keys import HEADER
@@ -103,7 +102,7 @@ def read_line_file(
     file, dialect = LineFile(folder, path, is_file=lines is None), _DialectFinder(folder, options, class_keys)
     if lines is None:
         file.features, lines = metadata_file.features_of(path), metadata_file.read_rows(path)
-    with _without_gc():
+    with no_collection():  # which would take a third of the time
         chunk = Chunk(path, types)
         for number, line in lines:
             where = file.location(number)
@@ -121,18 +120,6 @@ def read_line_file(
         file.has_scores = isinstance(last, FileNameReader)
         file.unit = file.units.decide(last.always_pixels, options.coordinates, file.location)
     return file
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Pause garbage collection: parsed JSON has no cycles, and the search for them would take a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _spill(chunk: Chunk, file: LineFile, tables: Tables) -> None:
