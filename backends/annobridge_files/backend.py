@@ -30,19 +30,17 @@ from annobridge.backend import (
     Task,
 )
 from annobridge.backend.base import GONE
-from annobridge.core.arrays import as_array, index_of
+from annobridge.core.arrays import as_array
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.merge.file_fit import Expected
-from annobridge.core.merge.file_ids import FILE_ID
 from annobridge.core.merge.partial_answer import complete, sentences
 from annobridge.core.merge.seen import Seen
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
-from annobridge.core.similarity import Floats
 from annobridge.core.terms import Terms
 from annobridge.exceptions import Gone, InvalidOption, InvalidSource, Rejected
 from annobridge.formats import registry
 from annobridge.formats.base import Part
-from annobridge.formats.common.answer import ANSWER, labels_of
+from annobridge.formats.common.answer import ANSWER, labels_of, sizes_of
 from annobridge.formats.common.archive import Archive
 from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
@@ -53,6 +51,7 @@ from .config import FilesConfig
 
 README = "README.md"  # says for which task the files are
 _TASK = re.compile(r"^Task: (.+)$", re.MULTILINE)
+_NEW_ID = "made-"  # how the ids of labels begin that people made; they can be deleted in the files, too
 _SAVE_MEDIA: dict[str, bool | str] = {"copy": True, "link": "link", "none": False}
 
 
@@ -147,7 +146,7 @@ class FilesBackend(AnnotationBackend):
         unheld = set(pc.unique(base["kind"]).to_pylist()) - set(pc.unique(theirs["kind"]).to_pylist())
         _leave_out(seen, unheld)
         known = _known(state)
-        answer = complete(base, theirs, seen, task.schema, _sizes(known, base), _sizes(known, theirs))
+        answer = complete(base, theirs, seen, task.schema, sizes_of(known, base), sizes_of(known, theirs), _NEW_ID)
         return _Answer(answer.labels, unheld)
 
     def _labels_in(self, place: Path, state: Mapping[str, Any], base: pa.Table) -> tuple[LabelSource, pa.Table, Seen]:
@@ -184,13 +183,9 @@ class FilesBackend(AnnotationBackend):
         there = as_array(known["sample_id"]).filter(is_there)
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
         schema = LabelSchema.from_dict(state["schema"])
-        answer = complete(base, theirs, seen, schema, _sizes(known, base), _sizes(known, theirs))
+        answer = complete(base, theirs, seen, schema, sizes_of(known, base), sizes_of(known, theirs), _NEW_ID)
         surplus = pa.array(state["surplus"], pa.string())
         labels = answer.labels.filter(pc.invert(pc.is_in(answer.labels["remote_id"], value_set=surplus)))
-        ids = pc.replace_substring_regex(
-            labels["remote_id"], f"^{FILE_ID}", "made-"
-        )  # they can be deleted in the files, too
-        labels = labels.set_column(labels.column_names.index("remote_id"), REMOTE.field("remote_id"), ids)
         return Download(labels.combine_chunks(), there, (*source.notes, *list(sentences(answer.counts, []))[1:]))
 
     def delete(self, receipt: Receipt) -> None:
@@ -332,13 +327,6 @@ def _known(state: Mapping[str, Any]) -> pa.Table:
         "height": pa.array(sizes[:, 1].tolist(), pa.int32()), "frames": pa.nulls(count, pa.int32()),
     }  # fmt: skip
     return pa.table(columns)
-
-
-def _sizes(known: pa.Table, labels: pa.Table) -> Floats:
-    """Width and height of the image of each label."""
-    at = index_of(labels["sample_id"], known["sample_id"])
-    columns = [as_array(known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
-    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
 FilesBackend.capabilities = _capabilities(_format(FilesConfig.model_fields["format"].default).fidelity)

@@ -6,9 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,11 +15,10 @@ from ..backend.base import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
 from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences
-from ..core.similarity import Floats
 from ..core.terms import Terms
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
-from ..formats.common.answer import ANSWER, labels_of
+from ..formats.common.answer import ANSWER, labels_of, sizes_of
 from ..formats.common.file_format import FileFormat
 from ..formats.common.path_lookup import KNOWN
 from ..settings import config
@@ -69,8 +67,9 @@ class FileAnswer:
         self._tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
         known = stores.samples.rows(self._tasks.all_sample_ids, KNOWN)
         self._known = known.filter(known["sample_id"].is_valid()).combine_chunks()
-        self._aliases, self._doubled = _aliases(self._known, stores, run)
-        self._terms = _terms(stores, run)
+        words = _words_of_tool(stores, run)
+        self._terms = words.terms
+        self._aliases, self._doubled = _aliases(self._known, words.names)
         self.name = self._path.name
         self._read()
 
@@ -111,7 +110,8 @@ class FileAnswer:
         there = ids.filter(pc.is_in(ids, value_set=self._samples))
         base = receipt.baseline.filter(pc.is_in(receipt.baseline["sample_id"], value_set=there)).combine_chunks()
         theirs = self._labels.get(number).combine_chunks()
-        found = complete(base, theirs, self._seen, self._run.schema, self._sizes(base), self._sizes(theirs))
+        base_sizes, sizes = (sizes_of(self._known, labels) for labels in (base, theirs))
+        found = complete(base, theirs, self._seen, self._run.schema, base_sizes, sizes)
         self._completed[receipt.task] = found
         return Download(found.labels, there)
 
@@ -136,12 +136,6 @@ class FileAnswer:
         paths = as_array(self._known["filepath"]).take(at).to_pylist()
         for (label, _), path in zip(found, paths, strict=True):
             yield f"{label} on {PurePath(path).name!r}"
-
-    def _sizes(self, labels: pa.Table) -> Floats:
-        """Width and height of the image of each label; NaN where they are not known."""
-        at = index_of(labels["sample_id"], self._known["sample_id"])
-        columns = [as_array(self._known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
-        return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
 def reads_file(run: Run, path: Path, format_name: str | None) -> bool:
@@ -170,39 +164,46 @@ def _loadable() -> str:
     return ", ".join(name for name in registry.names() if isinstance(registry.get(name), FileFormat))
 
 
-def _aliases(known: pa.Table, stores: Stores, run: Run) -> tuple[pa.Table, list[str]]:
-    """The samples once more, under the names that their files have in the tool; and the names that are those of several."""
+class _Words(NamedTuple):
+    """What a tool calls the files and the words of a run.
+
+    Attributes:
+        names: the sample of each file name; ``None`` for a name that two tasks have.
+        terms: what the tool's words are here.
+    """
+
+    names: dict[str, str | None]
+    terms: Terms
+
+
+def _words_of_tool(stores: Stores, run: Run) -> _Words:
+    """As the receipts of the run have it; nothing if its backend is not installed here."""
+    names, classes, attributes = dict[str, str | None](), dict[str, str](), dict[str, str]()
     try:
         backend = config.backend_class(run.backend)
-    except (ConfigError, InvalidOption):  # it is not installed here
-        return known.slice(0, 0), []
-    names: dict[str, str | None] = {}
+    except (ConfigError, InvalidOption):
+        return _Words(names, Terms(classes, attributes))
     for task, state in stores.runs.receipts(run).items():
-        for name, sample_id in backend.file_names(Receipt(task, state)).items():
+        receipt = Receipt(task, state)
+        for name, sample_id in backend.file_names(receipt).items():
             is_free = names.get(name, sample_id) == sample_id
-            names[name] = sample_id if is_free else None  # two tasks have this name
+            names[name] = sample_id if is_free else None
+        found = backend.file_terms(receipt)
+        classes |= found.classes
+        attributes |= found.attributes
+    return _Words(names, Terms(classes, attributes))
+
+
+def _aliases(known: pa.Table, names: Mapping[str, str | None]) -> tuple[pa.Table, list[str]]:
+    """The samples once more, under the names that their files have in the tool; and the names that are those of several."""
     at = index_of(pa.array(names.values(), pa.string()), known["sample_id"])
     rows = known.take(at).combine_chunks()
     doubled = [name for name, sample_id in names.items() if sample_id is None and not name.startswith("frame_")]
     return set_columns(rows, filepath=pa.array(names, pa.string())).filter(at.is_valid()), doubled
 
 
-def _terms(stores: Stores, run: Run) -> Terms:
-    """What the words of the tool are here."""
-    classes, names = dict[str, str](), dict[str, str]()
-    try:
-        backend = config.backend_class(run.backend)
-    except (ConfigError, InvalidOption):  # it is not installed here
-        return Terms(classes, names)
-    for task, state in stores.runs.receipts(run).items():
-        found = backend.file_terms(Receipt(task, state))
-        classes |= found.classes
-        names |= found.attributes
-    return Terms(classes, names)
-
-
 def _state_of(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """What changes when a file, or a file of a folder, is written. Raises ``StoreError`` if there is none."""
+    """Name, time and size of the file, or of each file of the folder. Raises ``StoreError`` if the path does not exist."""
     try:
         files = (
             [path] if not path.is_dir() else [Path(root) / name for root, _, names in os.walk(path) for name in names]

@@ -125,6 +125,16 @@ def any_of(masks: Iterable[Bools], size: int) -> Bools:
     return out
 
 
+def row_keys(rows: pa.Table, names: Iterable[str]) -> pa.Array:
+    r"""A text for each row, equal where these columns are; null is as the empty text.
+
+    >>> row_keys(pa.table({"a": ["x", None], "b": [1, 2]}), ("a", "b")).to_pylist()
+    ['x\x001', '\x002']
+    """
+    columns = (pc.fill_null(as_array(rows[name]).cast(pa.string()), "") for name in names)
+    return pc.binary_join_element_wise(*columns, "\0")
+
+
 def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
     """The rows at which ``where`` is true. If that is every row, the table itself: a filter would copy it."""
     return rows if pc.all(where, min_count=0).as_py() else rows.filter(where)

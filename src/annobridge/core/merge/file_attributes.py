@@ -15,7 +15,7 @@ from ..schema import Attribute, LabelSchema
 from .seen import Seen
 
 _EMPTY = '""'
-_NOTHING = ("false", "0", "0.0", "null", "[]", _EMPTY)  # values (JSON text) that formats write where there is none
+_NOTHING = ("false", "0", "0.0", "null", "[]", _EMPTY)  # JSON texts that formats write for an attribute without a value
 
 
 def merged_attributes(
@@ -118,7 +118,7 @@ def _is_not_set(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[st
 
 
 def _is_nothing(keys: pa.Array, flat: pa.StructArray, definitions: dict[tuple[str, str], Attribute]) -> Bools:
-    """Which values are the default of their attribute, or stand for none."""
+    """Which values are the default of their attribute, or are written for an attribute without a value."""
     defaults = {_key(*key): json.dumps(a.default) for key, a in definitions.items() if a.default is not None}
 
     def check(text: str) -> bool:

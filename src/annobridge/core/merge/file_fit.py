@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, Ints, as_array, as_mask, replace_values, set_columns
+from ..arrays import Bools, Ints, as_array, as_mask, replace_values, row_keys, set_columns
 from ..geometry import decode_rle, encode_rle, mask_box
 from ..schema import LabelSchema
 
@@ -75,6 +75,12 @@ def fitted(labels: pa.Table, expected: Expected) -> pa.Table:
     return _with_segmentations(labels, np.flatnonzero(expected.only_as(labels, "segmentation", "mask")))
 
 
+def object_keys(labels: pa.Table) -> pa.Array:
+    """A text for each label, equal for those of one class on an image that are in one group; null for labels without a group."""
+    keys = row_keys(labels, ("sample_id", "frame_number", "label"))
+    return pc.binary_join_element_wise(keys, attributes.values(labels["attributes"], _GROUP), "\0")
+
+
 def _as_kind(labels: pa.Table, rows: Ints, kind: str) -> pa.Table:
     if not rows.size:
         return labels
@@ -86,9 +92,7 @@ def _around_points(labels: pa.Table, expected: Expected) -> Bools:
     left_out = np.zeros(labels.num_rows, bool)
     boxes = np.flatnonzero(expected.only_as(labels, "skeleton", "box") | expected.only_as(labels, "keypoints", "box"))
     if boxes.size:
-        group = attributes.values(labels["attributes"], _GROUP)
-        columns = [as_array(labels[name]).cast(pa.string()) for name in ("sample_id", "frame_number", "label")]
-        keys = pc.binary_join_element_wise(*(pc.fill_null(c, "") for c in columns), group, "\0")  # null without a group
+        keys = object_keys(labels)
         points = keys.filter(pc.is_in(labels["kind"], value_set=pa.array(["keypoints", "skeleton"])).combine_chunks())
         left_out[boxes] = as_mask(pc.is_in(keys.take(pa.array(boxes)), value_set=points.drop_null()))
     return left_out

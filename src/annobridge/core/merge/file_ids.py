@@ -9,19 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, as_array, as_mask, set_columns
+from ..arrays import Bools, as_array, as_mask, row_keys, set_columns
 from ..flat_points import FlatPoints
 from .assignment import assign
 
-FILE_ID = "file-"  # how they begin
+FILE_ID = "file-"  # how they begin, where the tool has ids of its own for these labels
 
 
-def new_ids(labels: pa.Table) -> pa.Array:
-    """Ids for labels (with columns of ``REMOTE``): the same for the same labels, and different for two that are equal."""
-    columns = [
-        as_array(labels[n]).cast(pa.string()) for n in ("sample_id", "frame_number", "index", "kind", "label", "value")
-    ]
-    texts = pc.binary_join_element_wise(*(pc.fill_null(c, "") for c in columns), "\0").cast(pa.binary()).to_pylist()
+def new_ids(labels: pa.Table, prefix: str = FILE_ID) -> pa.Array:
+    """Ids for labels (with columns of ``REMOTE``), which begin with ``prefix``: the same for the same labels, and different for two
+    that are equal.
+    """
+    texts = (
+        row_keys(labels, ("sample_id", "frame_number", "index", "kind", "label", "value")).cast(pa.binary()).to_pylist()
+    )
     boxes = pc.fill_null(as_array(labels["bounding_box"]), [0.0] * 4).flatten().to_numpy(zero_copy_only=False).tobytes()
     points = FlatPoints.of(labels["points"])
     xy, ends = points.xy.tobytes(), (16 * np.cumsum(points.counts())).tolist()
@@ -31,7 +32,7 @@ def new_ids(labels: pa.Table) -> pa.Array:
         digest = sha1(b"".join((text, boxes[32 * row : 32 * row + 32], xy[start:end], mask))).hexdigest()[:20]  # noqa: S324
         start = end
         seen[digest] += 1
-        names.append(f"{FILE_ID}{digest}" if seen[digest] == 1 else f"{FILE_ID}{digest}-{seen[digest]}")
+        names.append(f"{prefix}{digest}" if seen[digest] == 1 else f"{prefix}{digest}-{seen[digest]}")
     return pa.array(names, pa.string())
 
 

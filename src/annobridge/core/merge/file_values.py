@@ -46,7 +46,7 @@ def merged_values(
 
     Args:
         theirs: the labels (with columns of ``REMOTE``).
-        sent: aligned with ``theirs``: the label that was sent (``REMOTE``); null where there is none.
+        sent: for each row of ``theirs``, the label that was sent (``REMOTE``); nulls for a new label.
         known: which labels were sent.
         rough: of these, those whose shape the file cannot hold; it stays as it was sent.
         seen: what all labels of the file have.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, similarity
-from ..arrays import Bools, as_array, as_mask, index_of, is_rotated, list_array, replace_values, set_columns
+from ..arrays import Bools, as_array, as_mask, index_of, is_rotated, list_array, replace_values, row_keys, set_columns
 from ..flat_points import FlatPoints
 from ..labels import KIND_TYPES, REMOTE
 from ..schema import LabelSchema
@@ -23,8 +23,8 @@ from ..similarity import Floats
 from .assignment import BY_ID, BY_PLACE, Assignment, assign
 from .covered import uncover
 from .diff import take_or_null
-from .file_fit import Expected
-from .file_ids import new_ids
+from .file_fit import Expected, object_keys
+from .file_ids import FILE_ID, new_ids
 from .file_tracks import without_short_tracks
 from .file_values import merged_values
 from .seen import PARTS, Seen
@@ -46,7 +46,6 @@ _OF_FORMATS = {
     "area",
 }
 _KEPT = "kept "  # how the counts of labels begin that stay as they are, before their type
-_GROUP = "group"  # the attribute of labels that are one object
 _LISTED = 20
 _FITTED = ("segmentation", "skeleton", "keypoints")  # kinds that labels of other kinds of the file become
 
@@ -100,7 +99,13 @@ def sentences(counts: Counter[str], ambiguous: list[str]) -> Iterable[str]:
 
 
 def complete(
-    base: pa.Table, theirs: pa.Table, seen: Seen, schema: LabelSchema, base_sizes: Floats, sizes: Floats
+    base: pa.Table,
+    theirs: pa.Table,
+    seen: Seen,
+    schema: LabelSchema,
+    base_sizes: Floats,
+    sizes: Floats,
+    prefix: str = FILE_ID,
 ) -> Completed:
     """The labels of a file as a tool would have returned them.
 
@@ -111,6 +116,7 @@ def complete(
         schema: of the run; attributes that it does not have are left out.
         base_sizes: width and height of the image of each row of ``base``; NaN where they are not known.
         sizes: the same for ``theirs``.
+        prefix: how the ids of new labels begin.
     """
     classed = base if seen.only_class is None else set_columns(base, label=seen.only_class)  # as it is in the file
     found = assign(classed, theirs, (base_sizes, sizes))
@@ -133,27 +139,34 @@ def complete(
     labels = set_columns(
         labels,
         remote_id=replace_values(
-            as_array(sent["remote_id"]), np.flatnonzero(~known), new_ids(theirs.filter(pa.array(~known)))
+            as_array(sent["remote_id"]), np.flatnonzero(~known), new_ids(theirs.filter(pa.array(~known)), prefix)
         ),
         field=pc.coalesce(as_array(sent["field"]), as_array(theirs["field"])),
     )
     missing = ~_matched(base, found)
     held = missing & ~cannot & bool(seen.unread)
-    kept = base.filter(pa.array(missing & cannot))
-    counts = Counter({
-        "id": int((found.how == BY_ID).sum()), "place and class": int((found.how == BY_PLACE).sum()),
-        "new": int((~known).sum()), "absent": int((missing & ~cannot & ~held).sum()),
-        "held": int(held.sum()), "pieces": int((pieces & ~unheld).sum()),
-        "unheld": int(unheld.sum()),
+    counts = _counts(found, base["kind"].filter(pa.array(missing & cannot)), theirs, schema) + Counter({
+        "absent": int((missing & ~cannot & ~held).sum()), "held": int(held.sum()),
+        "pieces": int((pieces & ~unheld).sum()), "unheld": int(unheld.sum()),
         "rough": _count_different(sent, theirs, rough),
     })  # fmt: skip
-    known_names = {name for spec in schema.fields.values() for name in spec.all_attributes()} | _OF_FORMATS
-    counts.update(f"{_ATTRIBUTE}{name}" for name in attributes.names(theirs["attributes"]) - known_names)
-    counts.update(f"{_KEPT}{KIND_TYPES.get(kind, kind)}" for kind in kept["kind"].to_pylist())
     unsure = theirs.filter(pa.array(found.is_ambiguous))
     names = list(zip(unsure["label"].to_pylist(), unsure["sample_id"].to_pylist(), strict=True))
     unchanged = base.filter(pa.array(missing & (cannot | held)))
     return Completed(pa.concat_tables([labels.cast(REMOTE), unchanged.cast(REMOTE)]).combine_chunks(), counts, names)
+
+
+def _counts(found: Assignment, kept: pa.ChunkedArray, theirs: pa.Table, schema: LabelSchema) -> Counter[str]:
+    """How the labels of the file were found, the kinds of labels that are ``kept``, and attributes that the schema lacks."""
+    counts = Counter({
+        "id": int((found.how == BY_ID).sum()), "place and class": int((found.how == BY_PLACE).sum()),
+        "new": int((found.rows < 0).sum()),
+    })  # fmt: skip
+    known = {name for spec in schema.fields.values() for name in spec.all_attributes()} | _OF_FORMATS
+    counts.update(f"{_ATTRIBUTE}{name}" for name in attributes.names(theirs["attributes"]) - known)
+    for row in pc.value_counts(kept).to_pylist():
+        counts[f"{_KEPT}{KIND_TYPES.get(row['values'], row['values'])}"] += row["counts"]
+    return counts
 
 
 def _matched(base: pa.Table, found: Assignment) -> Bools:
@@ -208,14 +221,9 @@ def _unheld(
         rough |= expected.of_nothing(theirs) | (is_mask & expected.of_kinds_outside(theirs, frozenset({"mask"})))
     rough &= ~expected.where(theirs) & (seen.only_class is None)
     left = base.filter(pa.array(cannot & ~_matched(base, found)))
-    keys = [_class_on_image(side) for side in (theirs, left)]
+    keys = [row_keys(side, ("sample_id", "frame_number", "kind", "label")) for side in (theirs, left)]
     is_joined = ~as_mask(pc.is_in(theirs["kind"], value_set=pa.array(sorted(kinds), pa.string())))
     return new & (rough | (is_joined & as_mask(pc.is_in(keys[0], value_set=keys[1]))))
-
-
-def _class_on_image(labels: pa.Table) -> pa.Array:
-    columns = [as_array(labels[name]).cast(pa.string()) for name in ("sample_id", "frame_number", "kind", "label")]
-    return pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), "\0")
 
 
 def _pieces(base: pa.Table, theirs: pa.Table, found: Assignment, cannot: Bools) -> Bools:
@@ -239,9 +247,7 @@ def _around_points(theirs: pa.Table, found: Assignment, schema: LabelSchema) -> 
     points = np.flatnonzero(as_mask(pc.is_in(theirs["kind"], value_set=pa.array(["keypoints", "skeleton"]))))
     if not boxes.size or not points.size:
         return derived
-    group = attributes.values(theirs["attributes"], _GROUP)
-    columns = [as_array(theirs[name]).cast(pa.string()) for name in ("sample_id", "frame_number", "label")]
-    keys = pc.binary_join_element_wise(*(pc.fill_null(c, "") for c in columns), group, "\0")  # null without a group
+    keys = object_keys(theirs)
     partner = index_of(keys.take(pa.array(boxes)), keys.take(pa.array(points)).drop_null())
     points = points[as_mask(keys.take(pa.array(points)).is_valid())]
     partner = pc.if_else(keys.take(pa.array(boxes)).is_valid(), partner, None)
