@@ -18,6 +18,7 @@ from ..display.progress import ProgressChoice
 from ..exceptions import DatasetExists, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
 from ..formats.base import Context, Source
+from ..formats.common.archive import looking
 from ..formats.common.file_format import FileFormat
 from ..ingest.importer import Importer
 from ..ingest.new_label_rows import clip_option
@@ -113,8 +114,9 @@ def import_dataset(
     path = Path(source).expanduser().absolute()
     if not path.exists():
         raise StoreError(f"There is no folder or file {str(source)!r}; correct the path.")
-    reader = registry.get(format) if format is not None else registry.of(path)
-    reason = _reason(reader, path) if format is None else None
+    with looking():
+        reader = registry.get(format) if format is not None else registry.of(path)
+        reason = _reason(reader, path) if format is None else None
     fields = reader.reading.model_fields if reader.reading is not None else {}
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")

@@ -286,7 +286,10 @@ def look(path: Path) -> AbstractContextManager[Archive]:
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """While many formats look at a source: its files are listed once."""
+    """While many formats look at a source: its files are listed once. Inside another ``looking``, it is that one."""
+    if _KEPT.get() is not None:
+        yield
+        return
     kept: dict[Path, Archive] = {}
     token = _KEPT.set(kept)
     try:
