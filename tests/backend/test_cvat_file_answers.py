@@ -6,25 +6,14 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
+from tests.backend.cvat_cases import HEIGHT, OBJECTS, WIDTH
 from tests.cvat_servers import Server
 
 import annobridge as ab
 from annobridge_cvat import CvatBackend
-
-WIDTH, HEIGHT = 64, 48
-OBJECTS: dict[str, Any] = {
-    "type": "detections",
-    "classes": ["car", "person"],
-    "attributes": {
-        "plate": {"type": "text"},
-        "hidden": {"type": "checkbox"},
-        "side": {"type": "select", "values": ["left", "right"]},
-    },
-}
 
 
 @pytest.fixture

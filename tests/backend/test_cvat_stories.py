@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from tests.backend.cvat_cases import HEIGHT, OBJECTS, WIDTH
 from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import Server
 
@@ -21,17 +22,6 @@ from annobridge.bridge.pending_tasks import PendingTasks
 from annobridge.core import rows
 from annobridge.exceptions import RefusedTaskWarning
 from annobridge_cvat import CvatBackend, CvatConfig, api
-
-WIDTH, HEIGHT = 64, 48
-OBJECTS: dict[str, Any] = {
-    "type": "detections",
-    "classes": ["car", "person"],
-    "attributes": {
-        "plate": {"type": "text"},
-        "hidden": {"type": "checkbox"},
-        "side": {"type": "select", "values": ["left", "right"]},
-    },
-}
 
 
 @pytest.fixture

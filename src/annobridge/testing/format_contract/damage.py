@@ -150,10 +150,7 @@ class DamageLaws(Laws):
     @pytest.mark.filterwarnings("ignore")
     @pytest.mark.parametrize("change", _CHANGES)
     def test_damaged_label_files_end_well(self, change: str) -> None:
-        folder = self.kept_example()
-        if not folder.is_dir():
-            pytest.skip("the example is no folder")
-        folder = self.copied(folder)
+        folder = self._folder_to_damage()
         for path in self._label_files(folder):
             data = path.read_bytes()
             name = path.relative_to(folder).as_posix()
@@ -169,10 +166,7 @@ class DamageLaws(Laws):
             path.write_bytes(data)
 
     def test_label_files_that_are_missing_end_well(self) -> None:
-        folder = self.kept_example()
-        if not folder.is_dir():
-            pytest.skip("the example is no folder")
-        folder = self.copied(folder)
+        folder = self._folder_to_damage()
         for path in self._label_files(folder):
             data = path.read_bytes()
             path.unlink()
@@ -185,15 +179,19 @@ class DamageLaws(Laws):
             path.write_bytes(data)
 
     def test_images_that_are_missing_are_reported(self) -> None:
-        folder = self.kept_example()
-        if not folder.is_dir():
-            pytest.skip("the example is no folder")
-        folder = self.copied(folder)
+        folder = self._folder_to_damage()
         images = [path for path in sorted(folder.rglob("*")) if path.is_file() and scenes.digest(path) in self._digests]
         if images:
             images[0].unlink()
         with self.ends_well("an export that lacks an image"):
             self.open(folder)
+
+    def _folder_to_damage(self) -> Path:
+        """A copy of the example. Skips the test if that is no folder."""
+        example = self.kept_example()
+        if not example.is_dir():
+            pytest.skip("the example is no folder")
+        return self.copied(example)
 
     def _label_files(self, folder: Path) -> list[Path]:
         """One file of each kind, the largest: files with one suffix are read alike, if only the split or the image differs."""
