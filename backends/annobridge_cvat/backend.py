@@ -220,8 +220,8 @@ class CvatBackend(AnnotationBackend):
 
     @classmethod
     def file_names(cls, receipt: Receipt) -> Mapping[str, str]:
-        """The names that files got when they were sent (runs of earlier versions did not record them), and those of the frames of
-        tasks of images, which "CVAT for video" has instead. A frame of two tasks is nobody's.
+        """The names that files got when they were sent (runs of earlier versions did not record them), and those of frames, which
+        "CVAT for video" has instead. Names of frames are left out where several tasks are of images, as each has the same.
         """
         tasks = receipt.state["tasks"]
         names = {name: sample for t in tasks for name, sample in zip(t.get("names", ()), t["samples"], strict=False)}

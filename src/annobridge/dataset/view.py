@@ -243,7 +243,7 @@ class View(AnnotationVerbs):
     ) -> list[Loss]:
         """What ``export`` with these arguments would lose, counted without writing anything.
 
-        What is only known once masks are painted, pixels that other labels cover, is told by the export itself.
+        Pixels that other labels cover are only known once masks are painted; the notes of the export report them.
 
         Returns:
             Field, what happens, and to how many labels or images; ``str`` of one is the sentence that is in the notes of the

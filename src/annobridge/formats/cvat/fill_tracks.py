@@ -44,7 +44,7 @@ class Fill:
     def filled(self, shapes: Sequence[Element], task: Task, place: str) -> Iterator[Element]:
         """The shapes of a track and those between them. The last one holds up to the last frame of the task, if that is known.
 
-        Shapes that are no numbers stay as they are, and are told by the reader.
+        Shapes that are no numbers stay as they are, and are reported by the reader.
         """
         keyed = sorted(
             ((frame, shape) for shape in shapes if (frame := _frame(shape)) is not None), key=lambda pair: pair[0]
