@@ -122,7 +122,7 @@ def bridged(args: argparse.Namespace, paths: list[Path], uri: Path, figures: dic
         )
     with measure.phase("load", figures):
         report = dataset.load_annotations("bench", **options)
-    assert report.changes == 0, report
+    assert report.total == 0, report
     edit(Bare(args.url, args.token), [receipt.state["tasks"][0]["task"] for receipt in results.receipts()])
     with measure.phase("load_edited", figures):
         report = dataset.load_annotations("bench", **options)

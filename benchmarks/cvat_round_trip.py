@@ -96,8 +96,8 @@ def main() -> None:
                 dataset.annotate("run", label_schema=FIELDS, backend="cvat", task_size=500, **options)
             with measure.phase("load", figures):
                 report = dataset.load_annotations("run", **options)
-        figures |= {"labels": labels, "changes": report.changes, "refused": len(report.refused)}
-        assert report.changes == 0, report
+        figures |= {"labels": labels, "changes": report.total, "refused": len(report.refused)}
+        assert report.total == 0, report
     finally:
         shutil.rmtree(folder)
     print(json.dumps(figures, indent=1))

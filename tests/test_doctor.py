@@ -289,7 +289,7 @@ def test_runs_of_one_key_are_told_apart(tmp_path: Path) -> None:
     lance.dataset(f"{ds.uri}/annotation_runs.lance").update({"anno_key": "'a'"}, where="anno_key = 'b'")
     healed(ds, "keys of runs")
     assert ds.list_annotation_runs() == ["a", "a_3", "a_2"]
-    assert not ds.plan_annotations("a_3", url=f"memory://b-{tmp_path}").changes
+    assert not ds.plan_annotations("a_3", url=f"memory://b-{tmp_path}").total
 
 
 def test_a_baseline_that_was_written_twice_is_repaired(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_baseline_that_was_written_twice_is_repaired(tmp_path: Path) -> None:
     report = healed(ds, "baselines")
     assert report.findings[0].ids == ("a",)
     assert content(ds, "annotation_baseline").num_rows == 2
-    assert not ds.plan_annotations("a").changes
+    assert not ds.plan_annotations("a").total
 
 
 # --- how it is told -------------------------------------------------------------------------------------------------

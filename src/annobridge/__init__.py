@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         Status,
         Task,
     )
-    from .bridge.reports import LoadReport, MergePlan
+    from .bridge.load_plan import load_plan
+    from .bridge.merge_plan import MergePlan
+    from .bridge.reports import LoadReport
     from .bridge.results import AnnotationResults
     from .core.rows import (
         Classification,
@@ -96,7 +98,9 @@ _HOMES = {
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",
-    **dict.fromkeys(["LoadReport", "MergePlan"], "bridge.reports"),
+    "load_plan": "bridge.load_plan",
+    "LoadReport": "bridge.reports",
+    "MergePlan": "bridge.merge_plan",
     **dict.fromkeys(["LabelCount", "has_attribute"], "dataset.queries"),
     "View": "dataset",
 }

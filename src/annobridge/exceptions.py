@@ -4,7 +4,7 @@
     ├── ConfigError(ValueError)    UnknownBackend · InvalidOption · MissingCredential
     ├── SchemaError(ValueError)    InvalidSchema · InvalidLabels · Unsupported
     ├── RunError                   RunExists · RunNotFound · RunIncomplete · RunBusy
-    ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · StalePlan
+    ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · ReviewRequired · StalePlan
     ├── StoreError                 DatasetNotFound · DatasetExists · SampleNotFound · InvalidMedia · InvalidSource
     └── BackendError               Unreachable · Denied · Throttled · Gone · Rejected · Broken
 
@@ -61,6 +61,7 @@ __all__ = [
     "MissingCredential",
     "RefusedTaskWarning",
     "Rejected",
+    "ReviewRequired",
     "RunBusy",
     "RunError",
     "RunExists",
@@ -150,6 +151,10 @@ class UnexpectedLabels(MergeError):
 
 class TooManyDeletions(MergeError):
     """The load would delete most of the labels of the run; ``force=True`` allows it."""
+
+
+class ReviewRequired(MergeError):
+    """A load would change a protected field without a decision of a person."""
 
 
 class StalePlan(MergeError):

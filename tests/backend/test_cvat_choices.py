@@ -98,7 +98,7 @@ def send(server: Server, tmp_path: Path) -> Iterator[Any]:
 def test_all_that_is_sent_is_among_the_choices_and_untouched_is_untouched(send: Any) -> None:
     sent = send()
     assert sent.refused_by_the_page() == []
-    assert sent.load().changes == 0
+    assert sent.load().total == 0
     assert sent.ds.labels().to_pylist() == sent.before
 
 
@@ -125,12 +125,12 @@ def test_a_project_without_an_empty_choice_gets_its_default(send: Any, server: S
     try:
         sent = send(project_id=project)
         assert sent.refused_by_the_page() == []
-        assert sent.load().changes == 0
+        assert sent.load().total == 0
         sent.editor.edit(sent.rows["bare"], attributes={"colour": "red", "age": "5"})
         sent.editor.edit(sent.rows["full"], attributes={"colour": "red"})
         assert sent.load().edited == 2
         assert (sent.values("bare"), sent.values("full")["colour"]) == ({"colour": "red", "age": 5}, "red")
-        assert sent.load().changes == 0
+        assert sent.load().total == 0
     finally:
         editor.call("DELETE", f"/api/projects/{project}")
         editor.close()

@@ -122,7 +122,7 @@ def test_a_class_edit_that_is_refused_leaves_the_attributes(send: Any) -> None:
     report = sent.load()
     assert report.refused["component"].to_pylist().count("label") == len(sent.before)
     assert sent.ds.labels().to_pylist() == sent.before
-    assert sent.load().changes == 0
+    assert sent.load().total == 0
 
 
 @pytest.mark.parametrize("unexpected", ["ignore", "return"])
@@ -130,7 +130,7 @@ def test_a_class_that_nobody_knows_leaves_the_attributes(send: Any, unexpected: 
     sent = send("car")
     sent.offer("bike")
     sent.set_class("bike")
-    assert sent.load(unexpected=unexpected).changes == 0
+    assert sent.load(unexpected=unexpected).total == 0
     assert sent.ds.labels().to_pylist() == sent.before
 
 
@@ -149,7 +149,7 @@ def test_a_class_that_is_known_in_another_field_only_leaves_the_attributes(serve
     (shape,) = editor.annotations(task)["shapes"]
     defaults = [{"spec_id": a["id"], "value": a["default_value"]} for a in sun["attributes"]]
     editor.send(task, "update", "shapes", {**shape, "label_id": sun["id"], "attributes": defaults})
-    assert ds.load_annotations("run", unexpected="return", **options).changes == 0
+    assert ds.load_annotations("run", unexpected="return", **options).total == 0
     assert ds.labels().to_pylist() == before
     ds.abort_annotation("run", url=server.url, token=server.token)
     editor.close()

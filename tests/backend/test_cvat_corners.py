@@ -115,7 +115,7 @@ UNTOUCHED: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 def test_untouched_is_untouched(send: Any, case: str) -> None:
     schema, labels, options = UNTOUCHED[case]
     report = send(schema, labels, **options).load()
-    assert report.changes == 0, report.writes().to_pylist()
+    assert report.total == 0, report.writes().to_pylist()
 
 
 def test_ground_truth_alone_deletes_nothing(send: Any) -> None:
@@ -123,7 +123,7 @@ def test_ground_truth_alone_deletes_nothing(send: Any) -> None:
     run = send(schema, {"a": {"s0": [ab.Detection("x", BOX)], "s1": [ab.Detection("x", BOX)]}})
     job = {"task_id": run.task["task"], "type": "ground_truth", "frame_selection_method": "manual", "frames": [1]}
     run.editor.call("POST", "/api/jobs", json=job)
-    assert run.load(job_types="ground_truth").changes == 0
+    assert run.load(job_types="ground_truth").total == 0
 
 
 def test_a_segmentation_class_that_was_renamed_is_not_deleted(send: Any) -> None:
@@ -132,7 +132,7 @@ def test_a_segmentation_class_that_was_renamed_is_not_deleted(send: Any) -> None
     label = run.editor.label(run.task, "sky")
     run.editor.call("PATCH", f"/api/labels/{label['id']}", json={"name": "air", "color": label["color"]})
     report = run.load(unexpected="return")
-    assert (report.changes, len(report.unexpected)) == (0, 1)
+    assert (report.total, len(report.unexpected)) == (0, 1)
 
 
 def test_a_second_mask_of_a_class_keeps_the_attributes(send: Any) -> None:
@@ -173,7 +173,7 @@ def test_keypoints_of_a_track_may_miss_points(server: Server, tmp_path: Path) ->
     sample["frames.k"] = [ab.Keypoint("x", points, index=1, frame_number=n) for n in (1, 2, 4)]
     ds.add_samples([sample])
     run = Run(ds, server, {"frames.k": {"type": "keypoints", "classes": ["x"]}})
-    assert run.load().changes == 0
+    assert run.load().total == 0
     run.close()
 
 
@@ -229,6 +229,6 @@ def test_a_run_that_was_cut_off_while_labels_were_sent_is_resumed_as_it_was(
     before = dataset.labels().to_pylist()
     dataset.resume_annotation("run", url=server.url, token=server.token, progress=False)
     report = dataset.load_annotations("run", url=server.url, token=server.token, progress=False)
-    assert report.changes == 0, report.writes().to_pylist()
+    assert report.total == 0, report.writes().to_pylist()
     assert dataset.labels().to_pylist() == before
     dataset.abort_annotation("run", url=server.url, token=server.token)

@@ -83,7 +83,7 @@ def test_an_export_that_nobody_edited_changes_nothing(
 ) -> None:
     path = exported(tmp_path / "a.zip", {name: [MAN, CAR] for name in names(results).values()})
     report = ds.load_annotations("run", path=path)
-    assert (report.changes, len(report.unexpected), len(report.refused), report.version) == (0, 0, 0, None)
+    assert (report.total, len(report.unexpected), len(report.refused), report.version) == (0, 0, 0, None)
 
 
 def test_edits_in_an_export(results: ab.AnnotationResults, tmp_path: Path, ds: ab.Dataset) -> None:

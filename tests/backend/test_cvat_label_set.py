@@ -149,7 +149,7 @@ def test_a_task_that_moves_changes_nothing_here(send: Any) -> None:
     for _ in range(2):  # into a project, and into another
         sent.move()
         report = sent.load()
-        assert (report.changes, report.to_dict()["notes"]) == (0, [])
+        assert (report.total, report.to_dict()["notes"]) == (0, [])
     assert sent.ds.labels().to_pylist() == sent.before
 
 
@@ -166,13 +166,13 @@ def test_what_people_do_in_a_task_that_moved_comes_back(send: Any) -> None:
     assert sent.values("car0") == {"colour": "blue", "seen": True}
     (new,) = [r for r in sent.ds.labels("objects").to_pylist() if r["sample_id"] == "s1" and r["label"] == "car"]
     assert [a["value"] for a in new["attributes"] if a["name"] == "colour"] == ['"red"']
-    assert sent.load().changes == 0
+    assert sent.load().total == 0
 
 
 def test_a_track_that_moves_keeps_what_changes_along_it(send: Any) -> None:
     sent = send(video, VIDEO)
     sent.move()
-    assert sent.load().changes == 0
+    assert sent.load().total == 0
     assert sent.ds.labels().to_pylist() == sent.before
 
 
@@ -180,7 +180,7 @@ def test_labels_that_go_to_others_say_nothing_of_attributes(send: Any) -> None:
     sent = send()
     sent.move({"car": "auto", "sun": "clear", "rain": "wet"})
     report = sent.load(unexpected="return")
-    assert (report.changes, len(report.unexpected)) == (0, 4)
+    assert (report.total, len(report.unexpected)) == (0, 4)
     assert any(
         "'car' is not in CVAT any more, and annotations of it have other labels" in n for n in report.to_dict()["notes"]
     )
@@ -192,7 +192,7 @@ def test_labels_that_go_to_others_say_nothing_of_attributes(send: Any) -> None:
 def test_a_track_of_a_label_that_nobody_knows_keeps_its_attributes(send: Any) -> None:
     sent = send(video, VIDEO)
     sent.move({"car": "auto"})
-    assert sent.load(unexpected="ignore").changes == 0
+    assert sent.load(unexpected="ignore").total == 0
     assert sent.ds.labels().to_pylist() == sent.before
     sent.load(unexpected="keep")
     assert [sent.values(f"1-{n}")["lights"] for n in (1, 2, 3, 4)] == [False, False, True, True]
@@ -204,7 +204,7 @@ def test_a_label_that_is_made_again_deletes_nothing_here(send: Any, name: str) -
     sent = send()
     sent.remake(name)
     report = sent.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert [n for n in report.to_dict()["notes"] if f"The label {name!r} in CVAT is not the one that was sent" in n]
     assert sent.ds.labels().to_pylist() == sent.before
 
@@ -233,7 +233,7 @@ def test_an_attribute_that_goes_or_is_made_again_says_nothing(newer: Sent, remad
     newer.change("car", "colour", remade=remade)
     newer.change("count", "value", remade=remade)
     report = newer.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert newer.ds.labels().to_pylist() == newer.before
     notes = [n for n in report.to_dict()["notes"] if "'colour' of 'car' was removed from CVAT" in n]
     assert ["made again" in n for n in notes] == [remade]
@@ -267,4 +267,4 @@ def test_a_run_of_an_older_version_does_not_know_its_project(send: Any, monkeypa
     report = sent.load()
     assert (report.added, report.edited, report.deleted) == (0, 0, 1)
     sent.editor.delete(sent.row("car0"))  # the last one: it may also have been the label
-    assert sent.load().changes == 0
+    assert sent.load().total == 0

@@ -96,7 +96,7 @@ def test_broken_videos_cost_themselves_only(tool: Tool, tmp_path: Path, broken: 
     good = [f"v{n}" for n in range(4) if n not in broken]
     assert samples_of(results) == good
     assert len(tool.there(ds)) == len(good)
-    assert tool.load(ds).changes == 0
+    assert tool.load(ds).total == 0
     tool.abort(ds)
 
 
@@ -142,7 +142,7 @@ def test_a_run_whose_videos_are_mended_is_resumed_in_full(tool: Tool, tmp_path: 
     results = tool.resume(ds)
     assert (samples_of(results), len(tool.there(ds))) == (["v0", "v1", "v2", "v3"], 4)
     assert before.items() <= tool.there(ds).items()
-    assert tool.load(ds).changes == 0
+    assert tool.load(ds).total == 0
     tool.abort(ds)
 
 
@@ -208,7 +208,7 @@ def test_a_refusal_that_is_about_no_sample_refuses_the_task(double: Tool, tmp_pa
     with pytest.raises(ab.Rejected, match="no more tasks for you"):
         double.annotate(ds, VIDEO)
     double.resume(ds)
-    assert double.load(ds).changes == 0
+    assert double.load(ds).total == 0
     double.abort(ds)
 
 

@@ -104,7 +104,7 @@ def test_a_copy_in_the_same_image_is_an_addition(send: Any) -> None:
     report = run.load()
     assert (report.added, report.edited, report.deleted) == (1, 0, 0)
     assert run.label("car0")["confidence"] == 0.9
-    assert run.load().changes == 0
+    assert run.load().total == 0
 
 
 def test_a_copy_in_another_image_is_an_addition(send: Any) -> None:
@@ -149,7 +149,7 @@ def test_new_labels_keep_their_id_and_what_was_added_here(send: Any) -> None:
     run.load()
     (new,) = [r for r in run.ds.labels().to_pylist() if not r["label_id"].startswith(("car", "man"))]
     run.ds.set_labels([{"label_id": new["label_id"], "tags": ["mine"]}])
-    assert run.load().changes == 0
+    assert run.load().total == 0
     assert run.label(new["label_id"])["tags"] == ["mine"]
 
 
@@ -157,7 +157,7 @@ def test_ids_of_several_tasks_are_all_known(send: Any) -> None:
     """D10."""
     run = send(task_size=1)
     assert len(run.editor.tasks) == 3
-    assert run.load().changes == 0
+    assert run.load().total == 0
 
 
 def test_text_stays_text_whatever_it_looks_like(send: Any, dataset: ab.Dataset) -> None:
@@ -166,7 +166,7 @@ def test_text_stays_text_whatever_it_looks_like(send: Any, dataset: ab.Dataset) 
     boxes = [ab.Detection("car", [0.1, 0.05 * n, 0.1, 0.05], note=w) for n, w in enumerate(words)]
     dataset.add_labels("texts", {"s0": boxes})
     run = send({"texts": {"type": "detections", "classes": ["car"], "attributes": {"note": {"type": "text"}}}})
-    assert run.load().changes == 0
+    assert run.load().total == 0
     found = [json.loads(r["attributes"][0]["value"]) for r in dataset.labels("texts").to_pylist()]
     assert sorted(found) == sorted(words)
 
@@ -180,7 +180,7 @@ def test_switches_and_groups_of_cvat_are_attributes(send: Any) -> None:
     run = send({"objects": spec}, occluded_attr="hidden", group_id_attr="group", z_order_attr="layer")
     car = run.shape("car0")
     assert (car["occluded"], run.shape("man0")["occluded"]) == (True, False)
-    assert run.load().changes == 0
+    assert run.load().total == 0
     run.editor.send(run.task, "update", "shapes", {**car, "occluded": False, "group": 4, "z_order": 2})
     assert run.load().edited == 1
     found = {a["name"]: json.loads(a["value"]) for a in run.label("car0")["attributes"]}
@@ -193,7 +193,7 @@ def test_parts_of_one_polyline_stay_one_label(send: Any, dataset: ab.Dataset) ->
     line = ab.Polyline("lane", parts, closed=True, label_id="lane")
     dataset.add_labels("lanes", {"s0": [line]})
     run = send({"lanes": {"type": "polylines", "classes": ["lane"]}})
-    assert run.load().changes == 0
+    assert run.load().total == 0
     one, two = sorted(run.editor.annotations(run.task)["shapes"], key=lambda s: s["points"])
     assert one["group"] == two["group"] != 0
     run.editor.send(run.task, "update", "shapes", {**one, "points": [0, 0, *one["points"][2:]]})
@@ -214,7 +214,7 @@ def test_masks_do_not_shrink(send: Any, dataset: ab.Dataset) -> None:
     run = send({"masks": {"type": "instances", "classes": ["car"]}})
     before = run.label("mask")
     for _ in range(3):
-        assert run.load().changes == 0
+        assert run.load().total == 0
     shape = run.editor.annotations(run.task)["shapes"][0]
     assert shape["points"][-4:] == [5, 10, 59, 39]
     moved = [*shape["points"][:-4], 6, 10, 60, 39]
@@ -229,7 +229,7 @@ def test_scalars_are_tags_with_a_value(send: Any, dataset: ab.Dataset) -> None:
     dataset.add_labels("lux", {"s0": [ab.Scalar(7)], "s1": [ab.Scalar(8)]})
     dataset.add_labels("place", {"s0": [ab.Scalar("Lyon")]})
     run = send({"lux": {"type": "scalar"}, "place": {"type": "scalar", "classes": ["Lyon", "Köln"]}})
-    assert run.load().changes == 0
+    assert run.load().total == 0
     tags = {(t["frame"], t["attributes"][0]["value"]): t for t in run.editor.annotations(run.task)["tags"]}
     seven = tags[0, "7"]
     run.editor.send(run.task, "update", "tags", {**seven, "attributes": [{**seven["attributes"][0], "value": "9"}]})
@@ -257,7 +257,7 @@ def test_a_scalar_is_typed_as_what_its_field_holds(send: Any, dataset: ab.Datase
         else:
             run.editor.send(task, "update", "tags", {**tag, "id": number})
 
-    assert run.load().changes == 0
+    assert run.load().total == 0
     type_in(first, 1, "True", tags[1]["id"])
     type_in(second, 0, "false")
     report = run.load()
@@ -267,7 +267,7 @@ def test_a_scalar_is_typed_as_what_its_field_holds(send: Any, dataset: ab.Datase
     type_in(first, 0, "yes", tags[0]["id"])
     type_in(second, 0, "dry")
     report = run.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert [n.partition(";")[0] for n in report.notes] == [
         "wet: somebody typed \"yes\" on sample 's0', which is not true or false as the other values are",
         "wet: somebody typed \"dry\" on sample 's2', which is not true or false as the other values are",
@@ -335,7 +335,7 @@ def test_ground_truth_is_left_out_unless_asked_for(send: Any) -> None:
     shape = {"type": "rectangle", "frame": 1, "label_id": number, "points": [1, 1, 9, 9], "attributes": []}
     body = {"tags": [], "tracks": [], "shapes": [shape]}
     run.editor.call("PATCH", f"/api/jobs/{truth['id']}/annotations?action=create", json=body)
-    assert run.load().changes == 0
+    assert run.load().total == 0
     assert run.load(job_types=["annotation", "ground_truth"]).added == 1
 
 
@@ -355,7 +355,7 @@ def test_a_removed_image_says_nothing_about_its_labels(send: Any) -> None:
     run.editor.send(run.task, "delete", "shapes", run.shape("car1"))
     run.editor.call("PATCH", f"/api/tasks/{run.task['task']}/data/meta", json={"deleted_frames": [1]})
     report = run.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert any("1 images were removed in CVAT" in note and "s1" in note for note in report.to_dict()["notes"])
 
 
@@ -367,7 +367,7 @@ def test_a_label_that_was_renamed_there_is_unexpected(send: Any) -> None:
     with pytest.raises(ab.UnexpectedLabels, match=r"3 unexpected labels \(3 × class not in the schema: auto\)"):
         run.load()
     report = run.load(unexpected="return")
-    assert (report.changes, len(report.unexpected)) == (0, 3)
+    assert (report.total, len(report.unexpected)) == (0, 3)
     assert "The label 'car' is called 'auto' in CVAT now." in report.to_dict()["notes"]
 
 
@@ -389,7 +389,7 @@ def test_a_label_that_was_removed_there_deletes_nothing_here(send: Any) -> None:
     run = send()
     run.editor.call("DELETE", f"/api/labels/{run.editor.label(run.task, 'person')['id']}")
     report = run.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert any("The label 'person' was removed from CVAT" in note for note in report.to_dict()["notes"])
 
 
@@ -435,7 +435,7 @@ def test_a_project_that_was_there_is_not_changed_unless_asked(server: Server, da
         after = editor.call("GET", f"/api/labels?project_id={project}&page_size=all")["results"]
         assert {label["name"]: len(label["attributes"]) for label in after} == {"car": 3, "person": 3}
         assert before[0]["color"] in {label["color"] for label in after}
-        assert dataset.load_annotations("run", url=server.url, token=server.token, progress=False).changes == 0
+        assert dataset.load_annotations("run", url=server.url, token=server.token, progress=False).total == 0
         results.cleanup()
         assert editor.call("GET", f"/api/projects/{project}")["id"] == project
     finally:
@@ -492,7 +492,7 @@ def test_a_project_of_a_run_that_died_is_still_its_own(
     if resumed:
         dataset.resume_annotation("run", **login, progress=False)
         assert [p["id"] for p in projects_called(server, NAMED)] == [project["id"]]
-        assert dataset.load_annotations("run", **login, progress=False).changes == 0
+        assert dataset.load_annotations("run", **login, progress=False).total == 0
     dataset.abort_annotation("run", **login)
     assert projects_called(server, NAMED) == []
 
@@ -634,13 +634,13 @@ def test_an_image_that_is_turned_by_its_exif_data(server: Server, tmp_path: Path
     )
     run = Run(ds, server, {"objects": {"type": "detections", "classes": ["car"]}})
     assert run.editor.annotations(run.task)["shapes"][0]["points"] == [12, 32, 36, 48]
-    assert run.load().changes == 0
+    assert run.load().total == 0
     run.close()
     with pytest.raises(ab.InvalidLabels, match="covers 64×48 pixels, but the image has 48×64"):
         ds.add_labels("masks", {"a": [ab.Detection("car", mask=np.ones((48, 64), bool))]})
     ds.add_labels("masks", {"a": [ab.Detection("car", mask=np.ones((64, 48), bool))]})
     masks = Run(ds, server, {"masks": {"type": "instances", "classes": ["car"]}})
-    assert masks.load().changes == 0
+    assert masks.load().total == 0
     masks.close()
 
 
@@ -693,7 +693,7 @@ def test_ten_thousand_is_not_too_many_for_one_body(send: Any, monkeypatch: pytes
 
     monkeypatch.setattr(api, "MAX_BODY", 700)
     run = send()
-    assert run.load().changes == 0
+    assert run.load().total == 0
     assert len(run.editor.annotations(run.task)["shapes"]) == 6
 
 
@@ -726,7 +726,7 @@ def test_a_lost_answer_makes_no_second_task(
     named = editor.call("GET", f"/api/tasks?name={results.receipts()[0].task}")["results"]
     assert [t["id"] for t in named] == [task]
     assert len(editor.annotations(editor.tasks[0])["shapes"]) == 6
-    assert dataset.load_annotations("run", url=double.url, token=double.token, progress=False).changes == 0
+    assert dataset.load_annotations("run", url=double.url, token=double.token, progress=False).total == 0
     dataset.abort_annotation("run", url=double.url, token=double.token)
     editor.close()
 
@@ -750,7 +750,7 @@ def test_a_token_that_is_revoked_in_the_middle(double: Server, dataset: ab.Datas
     ):
         Run(dataset, double)
     dataset.resume_annotation("run", url=double.url, token=double.token, progress=False)
-    assert dataset.load_annotations("run", url=double.url, token=double.token, progress=False).changes == 0
+    assert dataset.load_annotations("run", url=double.url, token=double.token, progress=False).total == 0
     dataset.abort_annotation("run", url=double.url, token=double.token)
 
 
@@ -777,7 +777,7 @@ def test_media_of_the_servers_share(double: Server, dataset: ab.Dataset, tmp_pat
     for n in range(3):
         double.double.share[f"{n}.png"] = (tmp_path / f"{n}.png").read_bytes()
     run = Run(dataset, double, media="share", media_root=str(tmp_path))
-    assert run.load().changes == 0
+    assert run.load().total == 0
     assert not [r for r in double.double.requests if r.path.endswith(f"/{run.task['task']}/data") and r.size > 2_000]
     run.close()
 

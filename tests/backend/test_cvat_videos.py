@@ -81,7 +81,7 @@ def test_untouched_tracks_write_nothing(server: Server, dataset: ab.Dataset, seg
     results, editor = send(dataset, server, **({"segment_size": segment_size} if segment_size else {}))
     assert len(editor.tasks) == 2
     report = load(dataset, server)
-    assert report.changes == 0, report.writes().to_pylist()
+    assert report.total == 0, report.writes().to_pylist()
     assert dataset.labels().to_pylist() == before
     results.cleanup()
 
@@ -119,7 +119,7 @@ def test_people_draw_move_and_end_tracks(server: Server, dataset: ab.Dataset) ->
     (number,) = {index for sample, index, _ in now if sample == "one"} - {1}  # CVAT's own
     assert [now["one", number, n] for n in (2, 3, 4)] == pytest.approx([0.0, 0.1, 0.2])
     assert ("one", 2, 4) not in now
-    assert load(dataset, server).changes == 0
+    assert load(dataset, server).total == 0
     results.cleanup()
 
 
@@ -158,7 +158,7 @@ def test_merged_tracks_edit_the_index_only(server: Server, dataset: ab.Dataset) 
     editor.send(task, "delete", "tracks", first, second)
     editor.send(task, "create", "tracks", {**{k: v for k, v in first.items() if k != "id"}, "shapes": keys})
     report = load(dataset, server)
-    assert (report.changes, {f["component"] for f in report.refused.to_pylist()}) == (0, {"index"})
+    assert (report.total, {f["component"] for f in report.refused.to_pylist()}) == (0, {"index"})
     results.cleanup()
 
 
@@ -169,7 +169,7 @@ def test_frame_numbers_are_those_of_the_video(
     """Labels outside the chosen frames are neither sent nor touched."""
     before = dataset.labels().to_pylist()
     results, editor = send(dataset, server, frame_start=start, frame_stop=stop, frame_step=step)
-    assert load(dataset, server).changes == 0
+    assert load(dataset, server).total == 0
     task = editor.tasks[1]
     editor.draw(task, "rectangle", 1, "car", [1, 1, 9, 9])
     assert load(dataset, server).added == 1
@@ -198,7 +198,7 @@ def test_an_attribute_that_changes_over_frames(server: Server, tmp_path: Path) -
     sample["frames.objects"] = [*walker(1, [1, 2], side="left"), *walker(1, [3, 4], side="right")]
     ds.add_samples([sample])
     results, editor = send(ds, server)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
     task = editor.tasks[0]
     (track,) = editor.annotations(task)["tracks"]
     for shape in track["shapes"]:
@@ -228,7 +228,7 @@ def test_images_are_tracked_by_their_index(server: Server, tmp_path: Path) -> No
     )
     editor = Editor(server.url, server.token, results)
     assert len(editor.annotations(editor.tasks[0])["tracks"]) == 1
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
     results.cleanup()
 
 

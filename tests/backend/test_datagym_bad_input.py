@@ -577,7 +577,7 @@ def test_a_refusal_inside_a_success_is_an_error(
     assert not any(task.values for task in open_core.double.state.tasks.values())
     monkeypatch.undo()
     ds.resume_annotation("run", progress=False, url=open_core.url)
-    assert ds.load_annotations("run", progress=False, url=open_core.url, unfinished=True).changes == 0
+    assert ds.load_annotations("run", progress=False, url=open_core.url, unfinished=True).total == 0
 
 
 def test_a_class_that_is_removed_meanwhile_rolls_the_batch_back(ds: ab.Dataset, open_core: Server) -> None:

@@ -80,7 +80,7 @@ def test_the_vendors_configuration_is_used_as_it_is(vendors: Server, tmp_path: P
     )
     results = annotate(ds, vendors)
     finish(vendors, results)
-    assert ds.load_annotations("run", progress=False, **vendors.login()).changes == 0
+    assert ds.load_annotations("run", progress=False, **vendors.login()).total == 0
     editor = Editor(vendors, results)
     task = editor.task("s0")
     poi = next(v for v in task["labelIteration"]["entryValues"] if v["entryKeyLcEntry"] == "poi")
@@ -123,7 +123,7 @@ def test_missing_entries_are_added_on_request(vendors: Server, tmp_path: Path) -
     ds = single(tmp_path, streets=ab.Polyline("street", LINE, closed=True))
     results = annotate(ds, vendors, update_project=True)
     finish(vendors, results)
-    assert ds.load_annotations("run", progress=False, **vendors.login()).changes == 0
+    assert ds.load_annotations("run", progress=False, **vendors.login()).total == 0
 
 
 def test_deleted_images_are_reported(server: Server, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_deleted_images_are_reported(server: Server, tmp_path: Path) -> None:
     for more in ({}, {"source": "tasks"}, {"unfinished": True}):
         report = ds.load_annotations("run", progress=False, **server.login(), **more)
         assert "2 images of this task were deleted at DataGym; their labels here stay as they are." in report.notes
-        assert report.changes == 0
+        assert report.total == 0
     assert ds.labels().to_arrow().equals(before)
 
 
@@ -154,7 +154,7 @@ def test_projects_and_datasets_are_listed_once(tmp_path: Path) -> None:
             )  # once to see who answers, once for each verb's step
             finish(server, results)
             calls.clear()
-            assert ds.load_annotations("run", progress=False, **server.login()).changes == 0
+            assert ds.load_annotations("run", progress=False, **server.login()).total == 0
             assert sum(path.endswith("/project") for method, path in calls if method == "GET") <= 2
 
 
@@ -187,7 +187,7 @@ def load(ds: ab.Dataset, path: Path, **more: Any) -> Any:
 
 def test_shapes_without_their_type_are_those_of_their_class(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
-    assert load(ds, exported(tmp_path, ds, untyped)).changes == 0
+    assert load(ds, exported(tmp_path, ds, untyped)).total == 0
 
 
 def test_shapes_without_a_type_of_an_unknown_class_are_what_the_export_says(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_shapes_without_a_type_of_an_unknown_class_are_what_the_export_says(tmp_
 def test_a_missing_part_of_an_item_changes_nothing(tmp_path: Path, part: str) -> None:
     ds = dataset(tmp_path)
     before = ds.labels().to_arrow()
-    assert load(ds, exported(tmp_path, ds, lambda item: item.pop(part, None))).changes == 0
+    assert load(ds, exported(tmp_path, ds, lambda item: item.pop(part, None))).total == 0
     assert ds.labels().to_arrow().equals(before)
 
 

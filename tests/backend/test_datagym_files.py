@@ -92,7 +92,7 @@ def test_files_that_nobody_edited_change_nothing(
     through(person, ds, tmp_path, **more)
     person.finish()
     report = load(ds, person.download(tmp_path / "export.json"))
-    assert (report.changes, report.version, len(report.unexpected)) == (0, None, 0), report.writes().to_pylist()
+    assert (report.total, report.version, len(report.unexpected)) == (0, None, 0), report.writes().to_pylist()
     assert same(ds.labels().to_arrow(), before)
 
 
@@ -114,7 +114,7 @@ def test_edits_additions_and_deletions_are_found_in_an_export(person: ByHand, ds
     assert row(ds, "weather0")["label"] == "sunny"
     assert row(ds, "weather0")["attributes"]["degrees"] == 21
     again = load(ds, tmp_path / "export.json")
-    assert (again.changes, again.version) == (0, None)
+    assert (again.total, again.version) == (0, None)
 
 
 def test_an_image_that_is_not_in_the_export_is_no_information(person: ByHand, ds: ab.Dataset, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_image_that_is_not_in_the_export_is_no_information(person: ByHand, ds
             person.server.call("DELETE", "", f"lcvalues/{value['id']}")
     person.server.finish([editor.states[0]["tasks"][0]])
     report = load(ds, person.download(tmp_path / "export.json"))
-    assert report.changes == 0
+    assert report.total == 0
     assert same(ds.labels().to_arrow(), before)
 
 
@@ -276,7 +276,7 @@ def test_an_export_of_other_images_says_so(ds: ab.Dataset, tmp_path: Path) -> No
     path = tmp_path / "export.json"
     path.write_text(json.dumps(exported(internal_media_ID="m-9")))
     report = load(ds, path)
-    assert report.changes == 0
+    assert report.total == 0
     assert any("has 1 images, and none of the task" in note for note in report.notes)
 
 
@@ -284,7 +284,7 @@ def test_an_empty_export_changes_nothing(ds: ab.Dataset, tmp_path: Path) -> None
     annotate(ds, tmp_path / "out", fixed_ids(tmp_path))
     path = tmp_path / "export.json"
     path.write_text("[]")
-    assert load(ds, path).changes == 0
+    assert load(ds, path).total == 0
 
 
 def test_digits_in_quotes_are_numbers(ds: ab.Dataset, tmp_path: Path) -> None:

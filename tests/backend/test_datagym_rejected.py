@@ -73,7 +73,7 @@ def test_only_refused_images_are_left_out(server: Server, tmp_path: Path) -> Non
     ds = images(tmp_path, "a/x.png", "b/x.bmp", "b/x.png", "c/x.bmp", "c/x.png", "d/x.bmp")
     assert samples_of(annotate(ds, server, on_rejected="skip")) == ["s0", "s2", "s4"]
     assert len(there(server, ds)) == 3
-    assert call(ds.load_annotations, key(ds), **server.login()).changes == 0
+    assert call(ds.load_annotations, key(ds), **server.login()).total == 0
 
 
 def test_images_of_other_formats_are_named_before_anything_is_sent(server: Server, tmp_path: Path) -> None:

@@ -83,10 +83,10 @@ def delete(server: Server, found: Any) -> None:
 def test_unedited_labels_come_back_unchanged(ds: ab.Dataset, server: Server) -> None:
     before = ds.labels().to_arrow()
     results = annotate(ds, server)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
     finish(server, results)
     report = load(ds, server, unexpected="return")
-    assert (report.changes, len(report.unexpected), report.notes) == (0, 0, ())
+    assert (report.total, len(report.unexpected), report.notes) == (0, 0, ())
     assert ds.labels().to_arrow().equals(before)
 
 
@@ -95,7 +95,7 @@ def test_only_finished_images_are_loaded(ds: ab.Dataset, server: Server) -> None
     editor = Editor(server, results)
     for sample in ("s0", "s1"):
         delete(server, value(editor, sample, "bus")[1])
-    assert load(ds, server, force=True).changes == 0
+    assert load(ds, server, force=True).total == 0
     finish(server, results, "s1")
     assert counts(load(ds, server, force=True)) == (0, 0, 1)
     assert counts(load(ds, server, force=True, unfinished=True)) == (0, 0, 1)
@@ -167,12 +167,12 @@ def test_parts_that_were_deleted_stay_deleted(server: Server, tmp_path: Path) ->
     delete(server, left)
     finish(server, results)
     assert counts(load(ds, server)) == (0, 1, 0)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
     delete(server, middle)
     editor.update(editor.task("s0"), right, points=[{"x": x, "y": y} for x, y in ((500, 48), (512, 48), (500, 144))])
     assert counts(load(ds, server)) == (0, 1, 0)
     assert row(ds, "car0")["points"] == [[[500 / 640, 0.1], [0.8, 0.1], [500 / 640, 0.3]]]
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
 
 
 def test_labels_that_datagym_cannot_show_are_not_deleted_here(server: Server, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_labels_that_datagym_cannot_show_are_not_deleted_here(server: Server, tm
     schema = {"note": {"type": "scalar"}, "things": {"type": "instances", "classes": ["thing"]}}
     results = annotate(ds, server, schema)
     finish(server, results)
-    assert load(ds, server, force=True).changes == 0
+    assert load(ds, server, force=True).total == 0
     editor = Editor(server, results)
     editor.answer(*value(editor, "s0", "note"), "seen")
     assert counts(load(ds, server)) == (0, 1, 0)
@@ -285,7 +285,7 @@ def test_a_shape_partly_off_the_image_is_not_deleted(ds: ab.Dataset, older: Serv
     for bus in buses(older):
         bus.points = [(-5.0, 20.0)]
     report = load(ds, older)
-    assert report.changes == 0
+    assert report.total == 0
     assert any("shapes that DataGym considers invalid" in note for note in report.notes)
 
 
@@ -297,7 +297,7 @@ def test_a_configuration_is_replaced_once_without_task_calls_too(ds: ab.Dataset,
     annotate(ds, older, replace_config_and_delete_all_labels=True, task_size=1)
     assert sum(method == "DELETE" for method, _ in older.double.state.calls) == 1
     assert len(buses(older)) == 2
-    assert load(ds, older).changes == 0
+    assert load(ds, older).total == 0
 
 
 def test_a_class_that_was_removed_at_datagym_deletes_nothing_here(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_class_that_was_removed_at_datagym_deletes_nothing_here(tmp_path: Path
             task.values = [v for v in task.values if v.entry.key != "bus"]
         finish(server, results)
         report = load(ds, server)
-    assert report.changes == 0
+    assert report.total == 0
     assert any("classes bus were removed" in note for note in report.notes)
 
 
@@ -331,7 +331,7 @@ def test_each_point_of_a_label_is_a_point_at_datagym(server: Server, tmp_path: P
     assert found["points"][0][3] == [0.4, 0.4]
     assert np.isnan(found["points"][0][1:3]).all()
     assert found["visibility"] == [2, 0, 0, 2]
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
 
 
 def test_a_mask_keeps_the_holes_of_unedited_regions(server: Server, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_a_mask_keeps_the_holes_of_unedited_regions(server: Server, tmp_path: Pa
     mask[100:120, 100:140] = False
     mask[100:120, 200:240] = True
     assert np.array_equal(decode_rle(row(ds, "thing0")["mask"]), mask)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
 
 
 def test_nested_shapes_are_sent_and_loaded(server: Server, tmp_path: Path) -> None:
@@ -371,14 +371,14 @@ def test_nested_shapes_are_sent_and_loaded(server: Server, tmp_path: Path) -> No
     task, car = value(editor, "s0", "car")
     plate = child(car, "plate")
     finish(server, results)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
     assert ds.labels().to_arrow().equals(before)
     drawn = [{"x": x, "y": y} for x, y in ((64, 48), (128, 48), (128, 96))]
     editor.draw(task, {"id": plate["lcEntryId"]}, car["id"], points=drawn)
     report = load(ds, server)
     assert counts(report) == (1, 0, 0)
     assert report.writes()["attributes"].to_pylist() == [[{"name": "parent", "type": "str", "value": '"car0"'}]]
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
 
 
 def test_a_closed_line_is_a_polygon_at_datagym(server: Server, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_attributes_of_one_name_may_differ_between_classes(server: Server, tmp_p
     ]
     results = annotate(ds, server, {"d": {"type": "detections", "classes": kinds}})
     finish(server, results)
-    assert load(ds, server).changes == 0
+    assert load(ds, server).total == 0
 
 
 def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server) -> None:
@@ -417,7 +417,7 @@ def test_a_run_with_a_long_name_in_several_tasks(ds: ab.Dataset, server: Server)
     finish(server, results)
     numbers = {receipt.state["dataset"] for receipt in results.receipts()}
     assert len({d["name"] for d in server.call("GET", "dataset") if d["id"] in numbers}) == 2
-    assert results.plan().changes == 0
+    assert results.plan().total == 0
 
 
 def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, doubled: Server) -> None:
@@ -434,7 +434,7 @@ def test_a_lost_answer_to_an_import_sends_no_label_twice(ds: ab.Dataset, doubled
     results = annotate(ds, doubled)
     assert len(lost) == 1
     finish(doubled, results)
-    assert load(ds, doubled).changes == 0
+    assert load(ds, doubled).total == 0
 
 
 def test_status_counts_images_by_the_state_of_their_task(ds: ab.Dataset, server: Server) -> None:
@@ -474,7 +474,7 @@ def test_images_are_sent_as_addresses(ds: ab.Dataset, server: Server, tmp_path: 
     }
     if not server.v1:  # which shows no addresses
         assert sorted(m["url"] for m in media) == [f"https://pictures.example/ab/photo_{n}.png" for n in range(2)]
-    assert load(ds, server, unfinished=True).changes == 0
+    assert load(ds, server, unfinished=True).total == 0
 
 
 def test_one_export_serves_all_tasks_of_a_load(tmp_path: Path, doubled: Server) -> None:
@@ -482,7 +482,7 @@ def test_one_export_serves_all_tasks_of_a_load(tmp_path: Path, doubled: Server) 
     results = annotate(ds, doubled, task_size=1)
     finish(doubled, results)
     doubled.double.state.calls.clear()
-    assert load(ds, doubled).changes == 0
+    assert load(ds, doubled).total == 0
     assert sum("export" in path for _, path in doubled.double.state.calls) == 1
     plan = results.plan()
     editor = Editor(doubled, results)
@@ -508,12 +508,12 @@ def test_unexpected_classes_are_returned_or_kept(ds: ab.Dataset, server: Server,
         finish(server, results)
     returned = load(ds, server, unexpected="return", unfinished=unfinished)
     assert sorted(returned.unexpected["kind"].to_pylist()) == ["box", "segmentation"]
-    assert returned.changes == 0
+    assert returned.total == 0
     kept = load(ds, server, unexpected="keep", unfinished=unfinished)
     assert counts(kept) == (2, 0, 0)
     segment = next(r for r in kept.writes().to_pylist() if r["kind"] == "segmentation")
     assert decode_rle(segment["mask"]).sum() == 64 * 48 - 10 * 10
-    assert load(ds, server, unexpected="keep", unfinished=unfinished).changes == 0
+    assert load(ds, server, unexpected="keep", unfinished=unfinished).total == 0
 
 
 def test_an_id_of_another_image_is_reported(ds: ab.Dataset, server: Server) -> None:

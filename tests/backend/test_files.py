@@ -52,7 +52,7 @@ def test_a_folder_has_images_labels_and_a_readme(ds: ab.Dataset, tmp_path: Path)
     assert f"Task: {results.receipts()[0].task}" in (tmp_path / "work" / "README.md").read_text()
     assert results.status()["tasks"][results.receipts()[0].task]["state"] == "written"
     report = ds.load_annotations("run")
-    assert (report.changes, report.version) == (0, None)
+    assert (report.total, report.version) == (0, None)
 
 
 def test_edits_are_loaded_and_the_exact_numbers_of_the_rest_are_kept(ds: ab.Dataset, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_zip_for_each_task(ds: ab.Dataset, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.glob("*.zip")) == ["work-2.zip", "work.zip"]
     with zipfile.ZipFile(tmp_path / "work.zip") as archive:
         assert sorted(archive.namelist()) == ["README.md", "annotations.xml"]
-    assert ds.load_annotations("run").changes == 0
+    assert ds.load_annotations("run").total == 0
     results.cleanup()
     assert not list(tmp_path.glob("*.zip"))
     with pytest.raises(ab.exceptions.Gone, match="is on the server any more"):
@@ -87,7 +87,7 @@ def test_a_zip_for_each_task(ds: ab.Dataset, tmp_path: Path) -> None:
 def test_images_are_linked(ds: ab.Dataset, tmp_path: Path) -> None:
     send(ds, tmp_path / "work", media="link")
     assert all(p.is_symlink() for p in (tmp_path / "work" / "images").iterdir())
-    assert ds.load_annotations("run").changes == 0
+    assert ds.load_annotations("run").total == 0
 
 
 def test_the_files_may_be_moved(ds: ab.Dataset, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_what_a_format_lacks_stays_as_it_was_sent(ds: ab.Dataset, tmp_path: Path
         send(ds, tmp_path / "work", format="yolo", attributes=False)
     labels = next((tmp_path / "work" / "labels").glob("im 1.txt"))
     labels.write_text(labels.read_text().replace("\n", "\n", 1))
-    assert ds.load_annotations("run").changes == 0
+    assert ds.load_annotations("run").total == 0
     rows = {row["label_id"]: row["attributes"] for row in ds.labels("objects").to_arrow().to_pylist()}
     assert rows["car0"] == attributes({"colour": "red"})
 
@@ -173,7 +173,7 @@ def test_no_label_is_deleted_because_it_could_not_be_read(ds: ab.Dataset, tmp_pa
     del data["annotations"][1]
     file.write_text(json.dumps(data))
     report = ds.load_annotations("run")
-    assert report.changes == 0
+    assert report.total == 0
     assert any("1 annotations were left out" in note for note in report.notes)
     assert any("2 labels that were sent are not among those that could be read" in note for note in report.notes)
 
@@ -213,7 +213,7 @@ def test_nothing_changes_if_nobody_changed_anything(mixed, tmp_path, format_name
     except (ab.Unsupported, ab.InvalidLabels):
         pytest.skip("the format has no such labels")
     report = mixed.load_annotations("run", unexpected="ignore")
-    assert (report.changes, len(report.unexpected), len(report.conflicts)) == (0, 0, 0)
+    assert (report.total, len(report.unexpected), len(report.conflicts)) == (0, 0, 0)
 
 
 def test_a_label_that_was_made_in_the_files_can_be_moved_and_deleted_there(ds: ab.Dataset, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_labels_without_a_sample_are_in_nothing_that_is_read_or_sent(bridge, sto
     assert [len(row["objects"]) for row in ds.nested(["objects"]).to_pylist()] == [2, 2, 2]
     bridge.annotate()
     assert not gone & {row["label_id"] for row in bridge.hands.rows()}
-    assert bridge.load().changes == 0
+    assert bridge.load().total == 0
 
 
 def at_once(ds: ab.Dataset, act: Callable[[ab.Dataset, int], Any], times: int = 3) -> list[str]:

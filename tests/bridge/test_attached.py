@@ -198,7 +198,7 @@ def test_through_a_real_server_and_back(place: Path, pixano_url: str) -> None:
         "round", label_field="objects", label_type="detections", classes=["car"], backend="pixano", url=pixano_url
     )
     plan = ds.plan_annotations("round", url=pixano_url)
-    assert plan.changes == 0
+    assert plan.total == 0
     ds.load_annotations("round", url=pixano_url, cleanup=True)
     assert state(place) == before
 

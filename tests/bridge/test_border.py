@@ -73,7 +73,7 @@ def test_points_over_the_border(sized):
     sized.hands.set("l", points=[[[0.1, 0.1], [1 / 3, 0.5], [1.5, 0.9]]])
     report = sized.load()
     assert (report.edited, report.refused.num_rows) == (0, 1)
-    assert sized.load(invalid="clip").changes == 0  # cut, it is what is here already
+    assert sized.load(invalid="clip").total == 0  # cut, it is what is here already
 
 
 def test_an_unknown_word_is_refused(sized):
@@ -119,7 +119,7 @@ class Rounding:
 
 def test_a_tool_that_rounds_changes_only_what_people_changed(sized):
     Rounding.work(sized, lambda: None)
-    assert sized.load().changes == 0
+    assert sized.load().total == 0
     sized.hands.set("a", bounding_box=[0.25, 0.2, 0.333, 0.3])
     assert sized.load().edited == 1
     assert sized.label("a")["bounding_box"] == [0.25, 0.2, 1 / 3, 0.3]

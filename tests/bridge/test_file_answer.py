@@ -181,7 +181,7 @@ def test_what_a_format_cannot_hold_is_no_change(hard: Bridge, tmp_path: Path, fo
     path = exported(desk, tmp_path / "a.zip", format_)
     before = hard.labels()
     report = hard.load(path=path, format=format_, unexpected="ignore")
-    assert (report.changes, len(report.refused), len(report.unexpected)) == (0, 0, 0), report
+    assert (report.total, len(report.refused), len(report.unexpected)) == (0, 0, 0), report
     assert repr(hard.labels()) == repr(before)  # missing points are NaN, which equals nothing
 
 
@@ -345,7 +345,7 @@ def test_what_annotators_may_not_change_is_refused(
     path = exported(desk, tmp_path / "a.zip", "cvat")
     report = street.load(path=path)
     assert Counter((r["component"], r["reason"]) for r in report.refused.to_pylist()) == refused
-    assert report.changes == 21 - sum(refused.values())
+    assert report.total == 21 - sum(refused.values())
     after = street.labels()
     assert (len(street.new(before)) == 0) == (flag == "allow_additions")
     assert ("lane2" in after) == ("dog2" in after) == (flag == "allow_deletions")
@@ -394,7 +394,7 @@ def test_classes_and_types_outside_the_schema_are_unexpected(street: Bridge, tmp
     with pytest.raises(UnexpectedLabels, match="The tool returned 3 unexpected labels"):
         street.load(path=path)
     assert street.labels() == before
-    assert street.load(path=path, unexpected="ignore").changes == 0
+    assert street.load(path=path, unexpected="ignore").total == 0
     plan = street.plan(path=path, unexpected="ignore")
     assert {(r["component"], r["theirs"]) for r in plan.unexpected.to_pylist()} == {
         ("label", "truck"), ("label", "bike"), ("type", "polygons")
@@ -429,7 +429,7 @@ def test_an_undo_takes_the_file_back(street: Bridge, tmp_path: Path) -> None:
     edit_desk(desk, set(SCHEMA), True)
     path = exported(desk, tmp_path / "a.zip", "datumaro")
     report = street.load(path=path)
-    assert report.changes == 21
+    assert report.total == 21
     assert street.ds.undo_annotations("r").counts == {"add": 4, "edit": 11, "delete": 6}
     assert tidy(street) == before
     assert street.load(path=path).counts == report.counts  # and once more
@@ -455,7 +455,7 @@ def test_a_plan_of_a_file_that_changed_is_stale(street: Bridge, tmp_path: Path) 
     plan = street.plan(path=path)
     assert (plan.added, plan.edited, plan.deleted) == (1, 3, 2)
     path.touch()  # the same once more
-    assert plan.apply().changes == 6
+    assert plan.apply().total == 6
     plan = street.plan(path=path)
     path.unlink()
     with pytest.raises(StoreError, match="There is no file or folder"):
@@ -481,7 +481,7 @@ def test_images_that_are_not_of_the_run_are_left_out(street: Bridge, tmp_path: P
     desk = copied(street)
     desk.delete_labels(["car1", "car2"])
     report = street.load(path=exported(desk, tmp_path / "a.zip", "coco"))
-    assert (report.changes, report.deleted) == (1, 1)
+    assert (report.total, report.deleted) == (1, 1)
     assert "2 images were not found, as '2.png'; they and their labels were left out." in report.notes
 
 
@@ -544,7 +544,7 @@ def test_names_that_files_have_in_the_tool(street: Bridge, tmp_path: Path, monke
     names = {f"upload {n} {n}.png": f"s{n}" for n in range(4)}
     monkeypatch.setattr(MemoryBackend, "file_names", classmethod(lambda cls, receipt: names))
     report = street.load(path=path)
-    assert (report.changes, report.deleted) == (1, 1)
+    assert (report.total, report.deleted) == (1, 1)
     assert "4 images were found in the dataset, by name." in report.notes
 
 
@@ -656,7 +656,7 @@ def test_a_folder_is_as_good_as_a_zip(street: Bridge, tmp_path: Path) -> None:
     desk = copied(street)
     edit_desk(desk, {"objects"}, False)
     folder = exported(desk, tmp_path / "a.zip", "coco").with_suffix("")
-    assert street.load(path=str(folder)).changes == 6
+    assert street.load(path=str(folder)).total == 6
     street.again_is_nothing(path=folder)
 
 
@@ -668,7 +668,7 @@ def test_the_tool_is_not_asked(street: Bridge, tmp_path: Path) -> None:
     desk = copied(street)
     edit_desk(desk, {"objects"}, False)
     street.hands.drop_task()
-    assert street.load(path=exported(desk, tmp_path / "a.zip", "coco")).changes == 6
+    assert street.load(path=exported(desk, tmp_path / "a.zip", "coco")).total == 6
 
 
 def test_a_load_from_the_tool_after_one_from_its_export(street: Bridge, tmp_path: Path) -> None:
@@ -677,7 +677,7 @@ def test_a_load_from_the_tool_after_one_from_its_export(street: Bridge, tmp_path
     desk = copied(street)
     edit_desk(desk, set(SCHEMA), True)
     edit_tool(street.hands, set(SCHEMA), True)
-    assert street.load(path=exported(desk, tmp_path / "a.zip", "cvat")).changes == 21
+    assert street.load(path=exported(desk, tmp_path / "a.zip", "cvat")).total == 21
     after = tidy(street)
     report = street.load()
     assert (report.added, report.deleted, len(report.unexpected)) == (0, 0, 0)

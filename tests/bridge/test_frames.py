@@ -61,7 +61,7 @@ def test_a_label_on_no_frame_does_not_enter_a_field_of_frames(empty):
     report = empty.load()
     reason = "it is on no frame, and its field is a field of frames"
     assert findings(report.refused) == [("existence", reason), ("spatial", reason)]
-    assert (report.changes, empty.label("a")["label"]) == (1, "bus")
+    assert (report.total, empty.label("a")["label"]) == (1, "bus")
     assert empty.label("a")["frame_number"] == 1
     assert empty.label("b") == before["b"]
 
@@ -72,7 +72,7 @@ def test_a_label_on_a_frame_does_not_enter_a_field_of_whole_videos(empty):
     empty.hands.add("v", "sun", "weather", "classification", frame_number=2)
     report = empty.load()
     assert findings(report.refused) == [("existence", "it is on a frame, and its field is not a field of frames")]
-    assert report.changes == 0
+    assert report.total == 0
 
 
 VARIED = ("attributes.color", "the attribute is not mutable, and the tool returned several values for one track")

@@ -132,7 +132,7 @@ class TestClassNotTakenOver:
         bridge.annotate(schema={"objects": {**schema["objects"], "allow_label_edits": False}})
         bridge.hands.set("car0", label="person", attributes=RESET)
         report = bridge.load()
-        assert report.changes == 0
+        assert report.total == 0
         self.check(bridge, report.refused)
         bridge.again_is_nothing()
 
@@ -140,7 +140,7 @@ class TestClassNotTakenOver:
     def test_unexpected(self, sent, unexpected):
         sent.hands.set("car0", label="bike", attributes=RESET)
         report = sent.load(unexpected=unexpected)
-        assert report.changes == 0
+        assert report.total == 0
         self.check(sent, report.dropped)
 
     def test_lost_in_a_conflict(self, sent):
@@ -233,7 +233,7 @@ def test_an_edit_of_a_label_that_was_moved_here_is_undone_also_if_the_load_had_a
     sent.hands.set("car0", label="person")
     assert sent.load(dest_field={"objects": "checked"}).edited == 1
     assert sent.label("car0")["label"] == "person"
-    assert sent.load(dest_field={"objects": "checked"}).changes == 0
+    assert sent.load(dest_field={"objects": "checked"}).total == 0
     assert not sent.ds.undo_annotations("r").kept.num_rows
     assert sent.label("car0")["label"] == before
 

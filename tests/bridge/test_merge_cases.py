@@ -31,7 +31,7 @@ def components(table: pa.Table) -> set[tuple[str, str]]:
 
 def test_nothing_done_is_an_empty_plan_and_no_version(sent):
     plan = sent.plan()
-    assert plan.changes == 0
+    assert plan.total == 0
     assert all(len(t) == 0 for t in (plan.refused, plan.conflicts, plan.unexpected, plan.dropped))
     sent.again_is_nothing()
 
@@ -156,7 +156,7 @@ def test_the_same_change_on_both_sides_is_no_conflict_and_no_write(sent):
     sent.hands.set("car0", label="person")
     before = sent.versions()["labels"]
     report = sent.load(conflicts="fail")
-    assert report.changes == 0
+    assert report.total == 0
     assert sent.versions()["labels"] == before
     sent.again_is_nothing(conflicts="fail")
     sent.hands.set("car0", label="car")  # back again, and nobody here changed it since
@@ -184,7 +184,7 @@ def test_deleted_here_and_untouched_there_stays_deleted(sent):
 def test_deleted_on_both_sides_is_settled(sent):
     sent.ds.delete_labels(["car0"])
     sent.hands.delete("car0")
-    assert sent.load(conflicts="fail").changes == 0
+    assert sent.load(conflicts="fail").total == 0
     sent.again_is_nothing()
 
 
@@ -246,7 +246,7 @@ def test_a_sample_deleted_here_brings_nothing_and_is_told(sent):
     sent.hands.add("s0")
     sent.ds.delete_samples("s0")
     report = sent.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert any("1 samples of the run are not in the dataset any more" in n for n in report.notes)
     assert all(r["sample_id"] == "s0" for r in report.dropped.to_pylist())
     assert len(report.dropped) > 0
@@ -257,7 +257,7 @@ def test_a_sample_that_nobody_knows_is_dropped_with_a_line(sent):
     task = next(iter(sent.server.labels))
     remote = sent.hands.add("nobody", task=task)
     report = sent.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert [(r["label_id"], r["sample_id"]) for r in report.dropped.to_pylist()] == [(remote, "nobody")]
 
 
@@ -265,7 +265,7 @@ def test_a_sample_of_the_dataset_that_was_not_sent_brings_nothing(bridge):
     bridge.annotate(view=bridge.ds.select(["s0", "s1"]))
     bridge.hands.add("s3", task=next(iter(bridge.server.labels)))
     report = bridge.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert len(report.dropped) == 1
 
 
@@ -467,7 +467,7 @@ def test_a_tag_deleted_and_made_again_is_an_edit(bridge, deletions, field):
 def test_a_second_tag_is_refused_and_listed(sent):
     sent.hands.add("s0", label="rain", field="weather", kind="classification")
     report = sent.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert [r["reason"] for r in report.refused.to_pylist()] == [
         "the field holds one label per sample, and there is one"
     ]
@@ -480,7 +480,7 @@ def test_a_tag_that_came_here_meanwhile_is_not_doubled(bridge):
     bridge.ds.add_labels("weather", [{"sample_id": "s0", "kind": "classification", "label": "fog"}])
     bridge.hands.add("s0", label="rain", field="weather", kind="classification")
     report = bridge.load()
-    assert report.changes == 0
+    assert report.total == 0
     assert len(report.refused) == 1
     assert [r["label"] for r in bridge.labels("weather").values() if r["sample_id"] == "s0"] == ["fog"]
 
@@ -491,7 +491,7 @@ def test_a_tag_that_was_replaced_here_is_not_put_back_beside_the_new_one(sent, p
     sent.ds.add_labels("weather", [{"sample_id": "s0", "label_id": "mine", "kind": "classification", "label": "fog"}])
     sent.hands.set("sun0", label="rain")
     report = sent.load(conflicts=policy)
-    assert report.changes == 0
+    assert report.total == 0
     assert [r["label_id"] for r in sent.labels("weather").values() if r["sample_id"] == "s0"] == ["mine"]
     if policy == "theirs":
         assert reasons(report.refused) == {
@@ -514,7 +514,7 @@ def test_a_tag_whose_deletion_lost_a_conflict_keeps_its_place(empty):
     empty.hands.delete("f")
     empty.hands.add("v", label="rain", field="frames.weather", kind="classification", frame_number=1)
     report = empty.load(conflicts="ours")
-    assert (report.changes, len(report.refused), len(report.conflicts)) == (0, 1, 1)
+    assert (report.total, len(report.refused), len(report.conflicts)) == (0, 1, 1)
     assert [r["label"] for r in empty.labels().values()] == ["sun"]
 
 

@@ -58,7 +58,7 @@ def test_a_flag_of_the_call_holds_in_every_field(bridge, flag):
     work(bridge.hands)
     report = bridge.load()
     assert found(report) == sorted((field, *REASONS[flag]) for field in CHANGES[flag])
-    assert report.changes == 9 - len(CHANGES[flag])
+    assert report.total == 9 - len(CHANGES[flag])
     after = bridge.labels()
     assert (len(bridge.new(before)) == 0) == (flag == "allow_additions")
     assert ("car0" in after) == ("lane0" in after) == (flag == "allow_deletions")
@@ -262,7 +262,7 @@ def test_no_addition_by_way_of_a_strange_type(bridge, mode):
     bridge.hands.add("s0", field="objects", kind="polygon")
     bridge.hands.add("s0", field=None, kind="polygon")
     report = bridge.load(unexpected=mode)
-    assert report.changes == 0
+    assert report.total == 0
     assert bridge.labels() == before
     assert [r["reason"] for r in report.refused.to_pylist()] == ["additions are not allowed"] * 2
 
@@ -271,7 +271,7 @@ def test_no_addition_by_way_of_a_strange_type_when_another_field_allows_them(bri
     bridge.annotate(schema={**schema, "objects": {**schema["objects"], "allow_additions": False}})
     bridge.hands.add("s0", field="objects", kind="polygon")
     report = bridge.load(unexpected="keep")
-    assert report.changes == 0
+    assert report.total == 0
     assert [r["reason"] for r in report.refused.to_pylist()] == ["additions are not allowed"]
 
 
@@ -280,7 +280,7 @@ def test_no_addition_by_way_of_a_strange_class(bridge, mode):
     bridge.annotate(allow_additions=False)
     bridge.hands.add("s0", label="tank")
     report = bridge.load(unexpected=mode)
-    assert report.changes == 0
+    assert report.total == 0
     assert [r["reason"] for r in report.refused.to_pylist()] == ["additions are not allowed"]
 
 
@@ -288,5 +288,5 @@ def test_no_label_edit_by_way_of_a_strange_class(bridge):
     bridge.annotate(allow_label_edits=False)
     bridge.hands.set("car0", label="tank")
     report = bridge.load(unexpected="keep")
-    assert report.changes == 0
+    assert report.total == 0
     assert [r["reason"] for r in report.refused.to_pylist()] == ["label edits are not allowed"]

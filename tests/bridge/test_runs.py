@@ -243,7 +243,7 @@ def test_cleanup_after_a_load_that_took_everything(bridge):
     bridge.annotate(task_size=2)
     work(bridge.hands)
     report = bridge.load(cleanup=True)
-    assert report.changes == 4
+    assert report.total == 4
     assert not bridge.server.labels
     assert not any("left on the server" in n for n in report.notes)
     assert bridge.ds.list_annotation_runs() == ["r"]

@@ -322,11 +322,11 @@ class Sync(RuleBasedStateMachine):
         report = self._load(run, policy, beside)
         assert listed(report.refused) == Counter(refused)
         assert listed(report.conflicts) == Counter(conflicts)
-        assert report.changes == changes
+        assert report.total == changes
         assert self.ds.stores.labels.version() == before + bool(changes)
         self._loaded(run, want)
         again = self._load(run, taken, beside) if not self._refused_beside(run, beside) else report
-        assert again is report or (again.changes, again.version) == (0, None)
+        assert again is report or (again.total, again.version) == (0, None)
 
     @rule(data=st.data(), policy=st.sampled_from(["theirs", "ours", "fail"]))
     def work_and_load(self, data: st.DataObject, policy: str) -> None:

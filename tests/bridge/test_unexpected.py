@@ -97,7 +97,7 @@ def test_left_out(sent, case):
         assert sent.values(new["label_id"]) == ({"color": '"blue"'} if case[0] == "a" else {"occluded": "true"})
         assert report.added == 1
     else:
-        assert report.changes == 0
+        assert report.total == 0
         assert sent.labels() == before
     assert which
     again = sent.again_is_nothing(unexpected=mode)
@@ -118,7 +118,7 @@ def test_keep_takes_strange_classes_and_values_where_they_are(sent, case):
     before = sent.labels()
     which = strange(sent.hands, case)
     report = sent.load(unexpected="keep")
-    assert report.changes == 1
+    assert report.total == 1
     row = sent.label("car0") if which == "car0" else sent.new(before)[0]
     assert row["field"] == "objects"
     values = sent.values(row["label_id"])
@@ -181,7 +181,7 @@ def test_a_mapping_leaves_out_the_types_that_it_does_not_name(sent):
     before = sent.labels()
     strange(sent.hands, "type, new")
     report = sent.load(unexpected={"keypoints": "shapes"})
-    assert report.changes == 0
+    assert report.total == 0
     assert len(report.unexpected) == 1
     assert sent.labels() == before
 

@@ -57,9 +57,9 @@ def test_it_is_told_at_the_call_in_the_run_and_in_the_report(trees):
     assert list(plan.not_sent) == TOLD
     assert plan.to_dict()["not_sent"] == TOLD
     assert all(sentence in repr(plan) for sentence in TOLD)
-    assert plan.changes == 0
+    assert plan.total == 0
     assert "not_sent" not in trees.ds.get_annotation_info("r")["options"]
-    assert trees.load().changes == 0
+    assert trees.load().total == 0
 
 
 def test_strict_makes_it_an_error_before_anything_is_sent(trees):
@@ -124,14 +124,14 @@ class TestResume:
         _, told = heard(lambda: stopped.ds.resume_annotation("r"))
         assert told == ["1 samples of the run 'r' were deleted since it began; they are not sent."]
         assert len(stopped.server.labels) == 3
-        assert stopped.load().changes == 0
+        assert stopped.load().total == 0
         stopped.again_is_nothing()
 
     def test_all_the_rest_was_deleted(self, stopped):
         stopped.ds.delete_samples(["s1", "s2", "s3"])
         heard(lambda: stopped.ds.resume_annotation("r"))
         assert stopped.ds.get_annotation_info("r")["state"] == "sent"
-        assert stopped.load().changes == 0
+        assert stopped.load().total == 0
 
     def test_nothing_was_sent_and_all_was_deleted(self, bridge, monkeypatch):
         def dead(self: MemoryBackend, task: ab.Task) -> Receipt:

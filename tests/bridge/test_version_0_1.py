@@ -35,7 +35,7 @@ def test_it_opens_and_its_runs_are_described(ds):
     assert (len(ds), ds.count_labels()) == (4, 7)
     assert ds.list_annotation_runs() == ["loaded", "pending", "sending"]
     assert [load["state"] for load in ds.get_annotation_info("loaded")["loads"]] == ["applied"]
-    assert ds.plan_annotations("loaded").changes == 0
+    assert ds.plan_annotations("loaded").total == 0
     assert not [f for f in ds.doctor().findings if f.name != "baselines"]
 
 
@@ -47,7 +47,7 @@ def test_its_load_is_undone_and_loaded_again(ds):
     assert len(now) == 8
     assert all(now[f"car{n}"]["bounding_box"] == [0.1, 0.1, 0.2, 0.2] for n in range(4))
     assert all(a["name"] == "note" for n in range(4) for a in now[f"car{n}"]["attributes"])
-    assert ds.load_annotations("loaded").changes == 5
+    assert ds.load_annotations("loaded").total == 5
     assert {i: r["bounding_box"] for i, r in rows(ds).items()} == {i: r["bounding_box"] for i, r in loaded.items()}
 
 
@@ -65,10 +65,10 @@ def test_its_pending_work_is_loaded(ds):
 def test_a_run_that_was_sent_twice_deletes_nothing_and_is_repaired(ds):
     assert [f.name for f in ds.doctor().findings] == ["baselines"]
     plan = ds.plan_annotations("sending")
-    assert plan.changes == 0
+    assert plan.total == 0
     assert "recorded 7 labels twice; each counts once" in plan.notes[0]
     before = rows(ds)
-    assert ds.load_annotations("sending").changes == 0
+    assert ds.load_annotations("sending").total == 0
     assert rows(ds) == before
     assert ds.doctor(repair=True).ok
     assert not ds.doctor().findings

@@ -151,7 +151,7 @@ def test_columns_in_another_order_and_samples_in_chunks_are_right(sent, monkeypa
     )
     sent.hands.set("car0", label="person")
     report = sent.load()
-    assert (report.changes, report.notes) == (1, ("note",))
+    assert (report.total, report.notes) == (1, ("note",))
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_a_page_that_comes_twice_is_told_by_a_plan_that_is_applied_later(sent):
         sent.server.labels[task] = pa.concat_tables([table, table.slice(5)])
     sent.hands.set("car0", label="person")
     plan = sent.plan()
-    assert plan.changes == 1
+    assert plan.total == 1
     assert any("more than once" in note for note in plan.notes)
-    assert plan.apply().changes == 1
+    assert plan.apply().total == 1
 
 
 def test_numbers_that_begin_anew_in_each_task_make_labels_of_their_own(bridge):

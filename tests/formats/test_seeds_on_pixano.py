@@ -66,7 +66,7 @@ def test_there_and_back(name: str, tmp_path: Path, pixano_url: str) -> None:
     ds = report.dataset
     before = ds.labels().to_pylist()
     run = ds.annotate(name, label_schema=seed.schema, backend="pixano", url=pixano_url)
-    assert ds.plan_annotations(name, url=pixano_url).changes == 0
+    assert ds.plan_annotations(name, url=pixano_url).total == 0
     annotator, server = ScriptedAnnotator(pixano_url), str(run.receipts()[0].state["dataset"])
     try:
         if "objects" in seed.labels:

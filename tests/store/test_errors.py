@@ -97,7 +97,7 @@ def test_what_only_reads_needs_not_write_when_a_load_was_interrupted(ds, monkeyp
     with monkeypatch.context() as patch:
         break_writes(patch, DENIED)
         assert [load["state"] for load in ds.get_annotation_info("r")["loads"]] == ["applied"]
-        assert ds.plan_annotations("r").changes == 0
+        assert ds.plan_annotations("r").total == 0
         assert len(ds.load_annotation_view("r")) == 1
     assert [load["state"] for load in ds.get_annotation_info("r")["loads"]] == ["applied"]
 

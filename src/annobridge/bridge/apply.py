@@ -42,7 +42,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     """
     outcome.require_applicable(force)
     rows = outcome.streams.rows
-    if not rows["writes"] and not rows["replaced"] and not rows["baseline"]:
+    if not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
@@ -54,6 +54,8 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         try:
             if rows["baseline"]:
                 stores.baseline.add_loaded(outcome.streams.reader("baseline"))
+            if outcome.used.num_rows:
+                stores.decisions.add(outcome.used, outcome.load)
             if rows["replaced"]:
                 stores.database.append("annotation_changes", _changes(outcome, run.run_id))
                 version = commit(stores, outcome.streams, outcome.version, run, load)

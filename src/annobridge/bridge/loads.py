@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import pyarrow as pa
 
 from ..core.did_you_mean import did_you_mean
+from ..core.labels import conform
+from ..core.review.decisions import DECISIONS
 from ..exceptions import InvalidOption, StalePlan
 from ..store.run import Run
 from ..store.stores import Stores
 from . import apply as loading
+from . import decision_file
 from . import plan as planning
 from .download import Answers
 from .file_answer import FileAnswer
+from .merge_plan import MergePlan, require_of_run
 from .outcome import Options
-from .reports import LoadReport, MergePlan
+from .plan_file import FROM_TOOL, Source
+from .reports import LoadReport
+
+Decisions: TypeAlias = str | Path | pa.Table | Sequence[Mapping[str, Any]] | MergePlan | None  # see ``Dataset.load_annotations``
 
 
 class Loads:
     """What loads of a run have in common, wherever the work comes from."""
 
-    def __init__(self, stores: Stores, run: Run, answers: Answers) -> None:
-        self._stores, self.run, self._answers = stores, run, answers
+    def __init__(self, stores: Stores, run: Run, answers: Answers, source: Source = FROM_TOOL) -> None:
+        self._stores, self.run, self.answers, self._source = stores, run, answers, source
 
     @property
     def anno_key(self) -> str:
@@ -31,29 +41,36 @@ class Loads:
 
     def plan(self, **options: Any) -> MergePlan:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
-        return self._plan(options, with_digests=True)
+        return self._plan(*self._options(options), handed_out=True)
 
-    def _plan(self, options: dict[str, Any], with_digests: bool) -> MergePlan:
-        options = dict(options)
-        progress = options.pop("progress", None)
+    def _options(self, given: dict[str, Any]) -> tuple[Options, Any, list[str]]:
+        """The options of a load, the choice of a progress bar, and notes about the decisions."""
+        options = dict(given)
+        progress, decisions = options.pop("progress", None), options.pop("decisions", None)
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         self.run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self._answers, Options(**options), progress, with_digests)
-        outcome.notes += self._notes()
-        return MergePlan(self._stores, self._answers, outcome)
+        table, notes = decisions_of(decisions, self.run)
+        return Options(**options, decisions=table), progress, notes
+
+    def _plan(self, options: Options, progress: Any, notes: list[str], handed_out: bool = False) -> MergePlan:
+        self.run = self._stores.runs.get_idle(self.anno_key)
+        outcome = planning.make(self._stores, self.run, self.answers, options, progress, handed_out)
+        outcome.notes += [*self._notes(), *notes]
+        return MergePlan(self._stores, self.answers, outcome, self._source)
 
     def _notes(self) -> Iterable[str]:
         """How the answers were read, if there is something to say."""
         return ()
 
-    def _load(self, ask: Callable[[MergePlan], str] | None, options: dict[str, Any]) -> LoadReport:
+    def _load(self, ask: Callable[[MergePlan], str] | None, given: dict[str, Any]) -> LoadReport:
+        options, progress, notes = self._options(given)
         for attempt in range(1, loading.MAX_PLANS + 1):
-            plan = self._plan(options, with_digests=False)
-            if options.get("unexpected", "prompt") == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
-                options["unexpected"] = ask(plan)
-                plan = self._plan(options, with_digests=False)
+            plan = self._plan(options, progress, notes)
+            if options.unexpected == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
+                options = replace(options, unexpected=ask(plan))
+                plan = self._plan(options, progress, notes)
             try:
                 report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
                 break
@@ -62,6 +79,26 @@ class Loads:
                     raise
         self.run = self._stores.runs.get_idle(self.anno_key)
         return report
+
+
+def decisions_of(given: Decisions, run: Run) -> tuple[pa.Table, list[str]]:
+    """Decisions from a file, a table or a plan (``DECISIONS``), and what is to be told about them."""
+    if given is None:
+        return DECISIONS.empty_table(), []
+    if isinstance(given, MergePlan):
+        return given.decisions, []
+    if isinstance(given, str | Path):
+        return decision_file.read(Path(given).expanduser(), run)
+    try:
+        table = given if isinstance(given, pa.Table) else pa.Table.from_pylist(list(given))
+        table = conform(table, DECISIONS)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise InvalidOption(
+            f"decisions= is not a table of decisions ({error}); give a file, a plan, or a table with the columns "
+            f"{', '.join(DECISIONS.names)}."
+        ) from error
+    require_of_run(table, run)
+    return table, []
 
 
 class FileLoads(Loads):
@@ -76,7 +113,7 @@ class FileLoads(Loads):
         options: Mapping[str, Any],
     ) -> None:
         self._file = FileAnswer(stores, run, path, format_name, options)
-        super().__init__(stores, run, self._file)
+        super().__init__(stores, run, self._file, Source(str(path), format_name))
 
     def _notes(self) -> Iterable[str]:
         return self._file.notes()

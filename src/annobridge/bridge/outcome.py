@@ -13,8 +13,9 @@ from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, findings
 from ..core.merge.route import MODES, Choice
+from ..core.review.decisions import DECISIONS, TAKE, UNDECIDED
 from ..display.terminal import why_not_asked
-from ..exceptions import Conflict, InvalidOption, MergeError, TooManyDeletions, UnexpectedLabels
+from ..exceptions import Conflict, InvalidOption, MergeError, ReviewRequired, TooManyDeletions, UnexpectedLabels
 from ..spill.streams import Streams
 from ..store.run import Run
 
@@ -33,9 +34,16 @@ class Options:
     conflicts: str = "theirs"
     force: bool = False
     invalid: str | None = None  # shapes over the border: "clip", "refuse"; None: clip up to a pixel, refuse the rest
+    decisions: pa.Table = field(default_factory=DECISIONS.empty_table)  # of people, about single changes
+    undecided: str = TAKE  # what happens to the changes that nobody decided about
 
     def __post_init__(self) -> None:
         """Raise ``InvalidOption`` for unknown values."""
+        if self.undecided not in UNDECIDED:
+            raise InvalidOption(
+                f"undecided={self.undecided!r} is not known; give 'take' to load what nobody decided about as it is proposed, or "
+                "'leave' to leave it for later."
+            )
         if self.invalid is not None and self.invalid not in border.MODES:
             raise InvalidOption(
                 f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "
@@ -74,6 +82,12 @@ class Outcome:
     sent: int = 0
     unanswered: int = 0  # samples of which the tool said nothing
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
+    undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
+    decided_conflicts: int = 0
+    used: pa.Table = field(
+        default_factory=DECISIONS.empty_table
+    )  # the decisions that are carried out, and not recorded yet
+    protected: Mapping[str, str] = field(default_factory=dict)  # field → the pattern by which it needs a review
     notes: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
 
@@ -92,18 +106,29 @@ class Outcome:
                 f"The tool returned {rows['unexpected']} unexpected labels ({why}){why_not_asked()}; say what to do with them: "
                 "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
-        if self.options.conflicts == "fail" and rows["conflicts"]:
+        self._require_review()
+        if self.options.conflicts == "fail" and rows["conflicts"] > self.decided_conflicts:
             first = self.streams.table("conflicts", _SHOWN).to_pylist()
             listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
             raise Conflict(
-                f"{rows['conflicts']} changes were made both here and in the tool: {listed}. "
-                "Look at plan.conflicts, and load with conflicts='theirs' or 'ours'."
+                f"{rows['conflicts'] - self.decided_conflicts} changes were made both here and in the tool: {listed}. "
+                "Look at plan.conflicts, and decide about them in a review, or load with conflicts='theirs' or 'ours'."
             )
         deletions = self.total("delete")
         if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
             raise TooManyDeletions(
                 f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 "load with force=True."
+            )
+
+    def _require_review(self) -> None:
+        open_ = {f: n for f, n in self.undecided.items() if n and f in self.protected}
+        if open_ and self.options.undecided == TAKE:
+            listed = ", ".join(f"{n} of {f!r}" for f, n in open_.items())
+            raise ReviewRequired(
+                f"Changes without a decision: {listed}. The pattern {self.protected[next(iter(open_))]!r} protects what it "
+                f"matches, so decide about them (annobridge review {self.run.anno_key}), or leave them for later with "
+                "undecided='leave'."
             )
 
 

@@ -20,6 +20,7 @@ from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
 from ..core.merge.match import field_moves, match
 from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
+from ..core.merge.proposed import PROPOSED
 from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
@@ -33,10 +34,11 @@ from ..store.stores import Stores
 from ..store.tables import quote
 from .download import GONE, Answers, Downloaded, digest_of, download_all
 from .outcome import Options, Outcome, require_unique
+from .reviewed import Reviewed
 
-_STREAMS = {
+STREAMS = {
     "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
-    "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED,
+    "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
 }  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def make(
     answers: Answers,
     options: Options,
     progress: Any = None,
-    with_digests: bool = False,
+    handed_out: bool = False,
 ) -> Outcome:
     """Plan a load of a run.
 
@@ -56,11 +58,12 @@ def make(
         answers: where the work is.
         options: what the caller asked for.
         progress: as in ``annotate``.
-        with_digests: whether to note what the tool had, for a plan that may be applied later.
+        handed_out: whether people look at the plan, and may apply it later: it notes what the tool had, and each change.
 
     Raises:
         RunIncomplete: the run was not sent in full.
         SchemaError: a destination cannot take the labels.
+        InvalidOption: a decision cannot be carried out.
         Gone: nothing of the run is on the server any more.
         BackendError: the tool refused, or cannot be reached.
     """
@@ -72,8 +75,10 @@ def make(
         )
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
-    outcome = Outcome(Streams(_STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
-    planner = _Planner(stores, outcome, answers.is_file, with_digests)
+    outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
+    outcome.protected = stores.protections.matching({*run.schema.fields, *destinations.values()})
+    reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
+    planner = _Planner(stores, outcome, answers.is_file, reviewed)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
@@ -95,6 +100,7 @@ def make(
                 bar.advance(len(sample_ids))
     outcome.streams.finish()
     planner.finish(len(tasks))
+    reviewed.finish()
     require_unique(outcome.streams)
     return outcome
 
@@ -109,8 +115,8 @@ def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator
 class _Planner:
     """Plans one task after another into an outcome."""
 
-    def __init__(self, stores: Stores, outcome: Outcome, is_file: bool, with_digests: bool) -> None:
-        self._stores, self._out, self._is_file, self._with_digests = stores, outcome, is_file, with_digests
+    def __init__(self, stores: Stores, outcome: Outcome, is_file: bool, reviewed: Reviewed) -> None:
+        self._stores, self._out, self._is_file, self._reviewed = stores, outcome, is_file, reviewed
         self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
         # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
         self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
@@ -135,7 +141,7 @@ class _Planner:
             out.unanswered += len(sample_ids)
             out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {answer}")
             return
-        if self._with_digests:
+        if self._reviewed.handed_out:
             out.digests.append(digest_of(answer))
         out.notes += answer.notes
         returned = _intersection(sample_ids, answer.samples)
@@ -152,11 +158,15 @@ class _Planner:
 
         ours = self._with_moved(downloaded.base, matched, ours)
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
-        merged = merge(sent, labels, ours, returned, run.schema, self._single, self._policy, provenance)
+        review = self._reviewed.review
+        merged = merge(
+            sent, labels, ours, returned, run.schema, self._single, self._policy, provenance,
+            review=review and review.without(frozenset(out.destinations)),
+        )  # fmt: skip
         if out.destinations:
             merged = destination.redirect(
                 merged, sent, downloaded.copies, ours, returned, out.destinations, self._single, self._policy,
-                provenance,
+                provenance, review,
             )  # fmt: skip
         for stream, rows in (
             ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", refused_attributes),
@@ -260,6 +270,7 @@ class _Planner:
         out = self._out
         for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.streams.add(name, getattr(merged, name))
+        self._reviewed.add(merged.proposed)
         is_old = pc.is_in(self._learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
         out.streams.add("baseline", self._learned.filter(pc.invert(is_old)))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):

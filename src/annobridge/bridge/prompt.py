@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .reports import MergePlan
+from .merge_plan import MergePlan
 
 
 def choose(plan: MergePlan) -> str:

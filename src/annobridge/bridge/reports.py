@@ -1,4 +1,4 @@
-"""Plans, and reports of loads and undos, with counts and tables."""
+"""What plans and loads have in common, and the reports of loads and undos: counts and tables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ import pyarrow.compute as pc
 from ..core.merge import changed, findings
 from ..core.unsent import sentences
 from ..display import html
-from ..exceptions import StalePlan
 from ..spill.streams import Streams
 from ..store.run import NOT_SENT_OPTION
-from ..store.stores import Stores
-from . import apply as loading
-from .download import Answers, digests
 from .outcome import Outcome
 
 _ACTIONS = ("add", "edit", "delete")
@@ -23,7 +19,7 @@ _SHOWN = 20  # pairs of classes that a notebook shows
 _SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 
 
-class _Summary:
+class Summary:
     """Counts and tables of a plan or a report."""
 
     title = ""
@@ -58,7 +54,7 @@ class _Summary:
         return self.outcome.total("delete")
 
     @property
-    def changes(self) -> int:
+    def total(self) -> int:
         """Labels added, edited and deleted."""
         return self.added + self.edited + self.deleted
 
@@ -162,7 +158,7 @@ class _Summary:
         return html.titled(f"{self.title} {self.anno_key}", *parts, *(html.line(f"Note: {n}") for n in self.notes))
 
 
-class LoadReport(_Summary):
+class LoadReport(Summary):
     """What a load did."""
 
     title = "Loaded"
@@ -174,28 +170,6 @@ class LoadReport(_Summary):
     def to_dict(self) -> dict[str, Any]:
         """Counts and notes as plain data."""
         return {**super().to_dict(), "version": self.version}
-
-
-class MergePlan(_Summary):
-    """What a load would do. Nothing is written before ``apply()``."""
-
-    title = "Plan"
-
-    def __init__(self, stores: Stores, answers: Answers, outcome: Outcome) -> None:
-        super().__init__(outcome)
-        self._stores, self._answers = stores, answers
-
-    def apply(self, force: bool = False) -> LoadReport:
-        """Make exactly this change, in one commit.
-
-        ``force`` allows that most of the run is deleted. Raises ``StalePlan`` if the baseline, the labels of the dataset or the
-        work in the tool changed since the plan was made.
-        """
-        if digests(self._stores, self.outcome.run, self._answers) != self.outcome.digests:
-            raise StalePlan(
-                f"The work in {self._answers.name} went on since the plan of {self.anno_key!r} was made; plan again."
-            )
-        return LoadReport(self.outcome, loading.apply(self._stores, self.outcome, force))
 
 
 class Undone:

@@ -19,15 +19,17 @@ from .connect import reconnect
 from .download import baseline_of
 from .file_answer import reads_file
 from .loads import FileLoads, Loads
-from .reports import LoadReport, MergePlan
+from .merge_plan import MergePlan
+from .plan_file import FROM_TOOL, Source
+from .reports import LoadReport
 
 
 class AnnotationResults(Loads):
     """A run, and the work on it in the tool: status, editor, plan, load and clean-up."""
 
-    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend) -> None:
+    def __init__(self, stores: Stores, run: Run, backend: AnnotationBackend, source: Source = FROM_TOOL) -> None:
         self._checked = CheckedBackend(backend)
-        super().__init__(stores, run, self._checked)
+        super().__init__(stores, run, self._checked, source)
         self.backend = backend
 
     def receipts(self) -> list[Receipt]:
@@ -150,7 +152,7 @@ def loads_of(
     if reads_file(run, Path(path).expanduser(), format_name):
         return FileLoads(stores, run, path, format_name, options)
     given = {"path": str(path)} | ({"format": format_name} if format_name is not None else {})
-    return AnnotationResults(stores, run, reconnect(run, {**options, **given}))
+    return AnnotationResults(stores, run, reconnect(run, {**options, **given}), Source(str(path), format_name))
 
 
 def describe(run: Run) -> dict[str, Any]:

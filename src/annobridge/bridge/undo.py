@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -216,4 +217,4 @@ def _with_provenance(merged: Merged, before: pa.Table) -> Merged:
     for name in _PROVENANCE:
         old = before[name].take(index) if writes.num_rows else writes[name]
         writes = writes.set_column(writes.column_names.index(name), name, old)
-    return Merged(writes, merged.replaced, merged.baseline, merged.refused, merged.conflicts)
+    return replace(merged, writes=writes)

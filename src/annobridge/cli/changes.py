@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..bridge.reports import LoadReport, MergePlan
+    from ..bridge.merge_plan import MergePlan
+    from ..bridge.reports import LoadReport
     from ..dataset import Dataset
 
 ROWS = 20

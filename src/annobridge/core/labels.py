@@ -211,6 +211,8 @@ COMPONENTS = {
     "index": ("index", "keyframe"),
 }
 
+ATTRIBUTE_PREFIX = "attributes."  # of the names of components that are attributes
+
 # Not merged: the tool's values are taken with a new label; for a label that was sent, they are ignored without a finding.
 NOT_MERGED = ("confidence", "tags")
 # Columns that a load never edits. If one of them was changed in the dataset, a deletion in the tool is a conflict.

@@ -15,6 +15,7 @@ from .no_new_attributes import NoNewAttributes
 
 if TYPE_CHECKING:
     # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
+    from ..bridge.loads import Decisions
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
@@ -129,6 +130,8 @@ class AnnotationVerbs(NoNewAttributes):
         progress: ProgressChoice = None,
         path: str | Path | None = None,
         format: str | None = None,  # noqa: A002
+        decisions: Decisions = None,
+        undecided: str = "take",
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work on a run into the dataset, in one atomic commit.
@@ -154,6 +157,11 @@ class AnnotationVerbs(NoNewAttributes):
             progress: as in ``annotate``.
             path: a zip, a folder or a file with labels. With backends that exchange files with people, it is their option.
             format: the name of its format, as ``"cvat"``; by default it is found by looking.
+            decisions: what people decided about single changes: a file that the review page wrote, a table of such rows, or a plan.
+                Those about changes that look different by now are stale: they are not applied, and the notes of the report
+                count them.
+            undecided: what happens to changes that nobody decided about: ``"take"`` loads them as they are proposed,
+                ``"leave"`` leaves them for later.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 
         Returns:
@@ -161,7 +169,9 @@ class AnnotationVerbs(NoNewAttributes):
 
         Raises:
             RunError: there is no such run, it was not sent in full, or another process holds it.
-            MergeError: conflicts under ``"fail"``, unexpected labels under ``"prompt"`` without a terminal, or too many deletions.
+            MergeError: conflicts under ``"fail"``, unexpected labels under ``"prompt"`` without a terminal, too many deletions, or
+                changes of a protected field that nobody decided about.
+            InvalidOption: a decision is about another run, does not fit its change, or cannot be read (with file and line).
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
         """
@@ -171,6 +181,7 @@ class AnnotationVerbs(NoNewAttributes):
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
+            decisions=decisions, undecided=undecided,
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import labels_from_column
+from ..core.did_you_mean import did_you_mean
 from ..core.nest import unnest
 from ..display.progress import ProgressChoice
-from ..exceptions import DatasetNotFound, SchemaError, StoreError
+from ..exceptions import DatasetNotFound, InvalidOption, SchemaError, StoreError
 from ..formats import registry
 from ..formats.base import Source
 from ..ingest import add
@@ -34,7 +35,9 @@ from ..store.tables import Database, in_list, quote
 from .view import View, listed
 
 if TYPE_CHECKING:
-    from ..bridge.reports import MergePlan, Undone
+    from ..bridge.loads import Decisions
+    from ..bridge.merge_plan import MergePlan
+    from ..bridge.reports import Undone
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
     from ..doctor import DoctorReport
@@ -246,6 +249,8 @@ class Dataset(View):
         progress: ProgressChoice = None,
         path: str | Path | None = None,
         format: str | None = None,  # noqa: A002
+        decisions: Decisions = None,
+        undecided: str = "take",
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do with the same arguments. Nothing is written.
@@ -257,8 +262,30 @@ class Dataset(View):
 
         return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
-            progress=progress,
+            progress=progress, decisions=decisions, undecided=undecided,
         )  # fmt: skip
+
+    def protect(self, pattern: str, review: str | None = "required") -> None:
+        """Let loads into some label fields happen only with a decision of a person about every change.
+
+        A load that has changes without a decision there raises ``ReviewRequired``, and writes nothing; with
+        ``undecided="leave"``, it leaves them for later. Undoing a load stays allowed, and so are edits here.
+
+        Args:
+            pattern: the name of a field, or a pattern as ``"ground_truth*"``.
+            review: ``"required"``; ``None`` removes the protection with this pattern.
+        """
+        if review not in ("required", None):
+            raise InvalidOption(f"review={review!r} is not known; give 'required', or None to remove the protection.")
+        if review is None and pattern not in self.protections():
+            raise InvalidOption(
+                f"Nothing is protected by {pattern!r}; {did_you_mean(pattern, list(self.protections()))}"
+            )
+        self.stores.protections.put(pattern, review)
+
+    def protections(self) -> dict[str, str]:
+        """The patterns of ``protect``, each with what it needs."""
+        return self.stores.protections.all()
 
     def undo_annotations(self, anno_key: str) -> Undone:
         """Reverse the last load of a run, and only that. Labels that were edited in the dataset since then keep their edits."""

@@ -92,6 +92,13 @@ class Labels:
         batches = [batch for part in parts for batch in self.scan_ours(in_list("label_id", part.to_pylist()), version)]
         return pa.Table.from_batches(batches, OURS)
 
+    def of_samples(self, sample_ids: pa.Array, condition: str, version: int | None = None) -> pa.Table:
+        """The labels of some samples that meet a condition, as ``LABELS``."""
+        parts = [sample_ids.slice(n, _IDS_PER_CONDITION) for n in range(0, len(sample_ids), _IDS_PER_CONDITION)]
+        conditions = (f"({condition}) AND {in_list('sample_id', part.to_pylist())}" for part in parts)
+        batches = [batch for where in conditions for batch in self.scan(where, LABELS.names, version)]
+        return pa.Table.from_batches(batches, LABELS)
+
     def rows_to_replace(self, where: str, version: int) -> pa.Table:
         """The labels that meet a condition, as ``ROW_KEYS``."""
         batches = self.scan(where, ["label_id", "rev"], version, address=True)

@@ -43,6 +43,7 @@ _TABLES_OF_A_RUN = (
     "annotation_receipts",
     "annotation_baseline",
     "annotation_changes",
+    "annotation_decisions",
 )
 
 
@@ -191,7 +192,8 @@ class Runs:
                 self._delete(run_id)
 
     def _delete(self, run_id: str) -> None:
-        for name in _TABLES_OF_A_RUN:
+        present = self._database.table_names()
+        for name in (name for name in _TABLES_OF_A_RUN if name in present):
             self._database.delete(name, f"run_id = {quote(run_id)}")
 
     def add_tasks(self, run: Run, tasks: Sequence[tuple[str, pa.Array]]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..exceptions import StoreError
 from .attached_tables import AttachedSamples
 from .baseline import Baseline
+from .decisions import Protections, Recorded
 from .labels import Labels
 from .lease import Hold, Leases
 from .runs import Runs
@@ -25,13 +26,18 @@ class Stores:
     labels: Labels
     runs: Runs
     baseline: Baseline
+    decisions: Recorded
+    protections: Protections
 
     @classmethod
     def open(cls, database: Database) -> Stores:
         """The stores of an open database."""
         labels = Labels(database)
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
-        return cls(database, samples, labels, Runs(database, labels), Baseline(database))
+        return cls(
+            database, samples, labels, Runs(database, labels), Baseline(database), Recorded(database),
+            Protections(database),
+        )  # fmt: skip
 
     @contextmanager
     def changing_samples(self, purpose: str, wait: float = 0) -> Iterator[Hold]:

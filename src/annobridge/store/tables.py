@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
 from ..core.merge.output import REPLACED
+from ..core.review.decisions import DECISIONS
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
 
@@ -73,6 +74,7 @@ CHANGES = pa.schema(
         pa.field("load", pa.int32()),
     ]
 )
+RECORDED = pa.schema([*DECISIONS, pa.field("load", pa.int32(), nullable=False)])
 LEASES = "annotation_leases"  # a table without rows: leases are entries in its configuration, see ``lease``
 SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
 _TABLES = {
@@ -83,8 +85,10 @@ _TABLES = {
     "annotation_receipts": RECEIPTS,
     "annotation_baseline": BASELINE,
     "annotation_changes": CHANGES,
+    "annotation_decisions": RECORDED,
     LEASES: pa.schema([pa.field("name", pa.string())]),
 }
+_LATER = ("annotation_decisions", LEASES)  # tables that datasets of earlier versions lack; made when they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ class Database:
         marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
         if _ATTACHED in marks:
             db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
-        if missing := sorted(set(db.own_tables) - names - {LEASES}):  # datasets of version 0.1 lack the table of leases
+        if missing := sorted(set(db.own_tables) - names - set(_LATER)):
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
@@ -235,7 +239,7 @@ class Database:
         Each call sees the newest version that any process has committed. The object belongs to the caller: writing
         through it, which moves it to a later version, changes no other.
 
-        Raises ``StoreError``; for a missing version, and for the missing table of leases, what Lance raises.
+        Raises ``StoreError``; for a missing version, and for a missing table of those in ``_LATER``, what Lance raises.
         """
         attached = self.attachment if name == "samples" else None
         location = attached.location(self.uri) if attached is not None else f"{self.uri.rstrip('/')}/{name}.lance"
@@ -248,7 +252,7 @@ class Database:
                 raise StoreError(
                     f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
                 ) from e
-            if version is not None or name == LEASES:  # either may be missing, and the callers handle it
+            if version is not None or name in _LATER:  # either may be missing, and the callers handle it
                 raise
             raise unusable_table(e, self.uri, name, "opened") from e
 
@@ -353,7 +357,7 @@ class Database:
 
     def optimize(self) -> None:
         """Compact the small files of every table. Rows do not change."""
-        for name in self.own_tables:
+        for name in self.own_tables.keys() & set(self.table_names()):
             self.table(name).optimize.compact_files()
 
     def _stored(self, name: str) -> pa.Schema:

@@ -24,7 +24,8 @@ from ..show import SIGNS
 from ..wording import to_cli
 
 if TYPE_CHECKING:
-    from ...bridge.reports import LoadReport, MergePlan
+    from ...bridge.merge_plan import MergePlan
+    from ...bridge.reports import LoadReport
     from ...dataset import Dataset
 
 _SAMPLES = 10  # in the table of changes by sample
@@ -80,6 +81,18 @@ OfSample = Annotated[
 ]
 
 
+DecisionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--decisions", metavar="FILE", help="What people decided about single changes, as the review page wrote it."
+    ),
+]
+Undecided = Annotated[
+    str,
+    typer.Option(help="Changes that nobody decided about: take (load them as proposed), or leave them for later."),
+]
+
+
 def plan(
     key: KeyArgument,
     dataset: DatasetOption = None,
@@ -96,6 +109,8 @@ def plan(
     path: PathOption = None,
     format: FormatOption = None,  # noqa: A002 - the word that everybody looks for
     option: LoadOptions = None,
+    decisions: DecisionsOption = None,
+    undecided: Undecided = "take",
     as_json: JsonOption = False,
 ) -> None:
     """What a load would change; nothing is written. Exits with 2 when changes are pending.
@@ -106,7 +121,7 @@ def plan(
     choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
     merge_plan = ds.plan_annotations(
         key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        invalid=invalid, path=path, format=format, **parse_options(option),
+        invalid=invalid, path=path, format=format, decisions=decisions, undecided=undecided, **parse_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
@@ -121,7 +136,7 @@ def _is_pending(merge_plan: MergePlan, unexpected: Any, conflicts: str) -> bool:
     """Whether a load with the same options would write something, or stop to ask."""
     counts = merge_plan.to_dict()
     asks = (counts["unexpected"] and unexpected == "prompt") or (counts["conflicts"] and conflicts == "fail")
-    return bool(merge_plan.changes or asks)
+    return bool(merge_plan.total or asks)
 
 
 def _stop(merge_plan: MergePlan, unexpected: Any) -> str | None:
@@ -232,6 +247,8 @@ def load(
     path: PathOption = None,
     format: FormatOption = None,  # noqa: A002 - as above
     option: LoadOptions = None,
+    decisions: DecisionsOption = None,
+    undecided: Undecided = "take",
     as_json: JsonOption = False,
 ) -> None:
     """Merge the work of a run back, as one version of the labels: from the tool, or from a file that was exported there."""
@@ -250,7 +267,7 @@ def load(
     report = loads.load(
         cleanup, ask if terminal.on_stdin() and not as_json else None,
         dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-        invalid=invalid,
+        invalid=invalid, decisions=decisions, undecided=undecided,
     )  # fmt: skip
     data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
     show.emit(data, as_json, report_parts)

@@ -30,7 +30,7 @@ class Case(IntEnum):
         any           any               REFUSED             nothing is done: not allowed, or a second label of its sample
 
     A label gets a new baseline row if the tool and the dataset agree after the merge. There is none after REFUSED, and where ours
-    was kept, so that the next plan shows the difference again. ``decide`` applies the policy.
+    was kept, so that the next plan shows the difference again. ``decide`` applies the policy, or what people decided.
     """
 
     REFUSED = 0
@@ -81,9 +81,8 @@ class Decisions(NamedTuple):
     settled: Bools  # labels that neither side has afterwards
 
 
-def decide(case: npt.NDArray[np.int64], policy: str) -> Decisions:
-    """Who wins: the columns of the table in ``Case``. ``policy`` is ``"theirs"`` or ``"ours"``. Edits are decided by component."""
-    theirs_wins = policy == "theirs"
+def decide(case: npt.NDArray[np.int64], theirs_wins: Bools) -> Decisions:
+    """What happens to each row: the columns of the table in ``Case``, by who wins there. Edits are decided by component."""
     overwrite = (case == Case.ADDED_DIFFERENTLY) & theirs_wins
     delete = (case == Case.DELETE) | ((case == Case.DELETED_AND_EDITED) & theirs_wins)
     return Decisions(

@@ -19,6 +19,7 @@ from ..arrays import as_array, filter_rows
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 from .output import Merged, Provenance
+from .proposed import Review
 from .reconcile import merge
 
 _COPY_PREFIX = "\n"  # the remote ids of copies start with it; those of a tool never do
@@ -79,7 +80,7 @@ def split_baseline(base: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def redirect(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
-    fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance,
+    fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance, review: Review | None = None,
 ) -> Merged:  # fmt: skip
     """``merged``, with the changes of some fields made in their destinations instead.
 
@@ -93,6 +94,7 @@ def redirect(
         single: the fields that hold one label per sample.
         policy: who wins a conflict in a destination.
         provenance: as for ``merge``.
+        review: as for ``merge``; of the changes in the destinations.
     """
     redirected = pa.array(list(fields))
     result = _labels_after_load(merged, sent, ours, redirected)
@@ -100,7 +102,7 @@ def redirect(
     theirs = _as_copies(result, fields, provenance.run_id)
     in_destination = merge(
         copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
-        theirs, ours, returned, LabelSchema({}), single, policy, provenance,
+        theirs, ours, returned, LabelSchema({}), single, policy, provenance, review=review,
     )  # fmt: skip
     elsewhere = {n: _without_fields(getattr(merged, n), redirected) for n in ("writes", "replaced")}
     # A label that was moved here to another field is edited there, so what the tool has now is its baseline.

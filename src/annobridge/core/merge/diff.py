@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from .. import attributes
 from ..arrays import Bools, as_array, not_null
 from ..compare import equal_rows
-from ..labels import COMPONENTS
+from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
-ATTRIBUTE_PREFIX = "attributes."  # of the names of components that are attributes
 _COMPARED = (*(column for columns in COMPONENTS.values() for column in columns), "attributes")
 
 

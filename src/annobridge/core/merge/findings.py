@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..labels import COMPONENTS, KIND_TYPES
-from .diff import ATTRIBUTE_PREFIX
+from ..labels import ATTRIBUTE_PREFIX, COMPONENTS, KIND_TYPES
 
 _POINTS = 3  # points of a shape that are shown
 _EXAMPLES, _SHOWN = 3, 80  # values that are shown for a reason, and characters of each

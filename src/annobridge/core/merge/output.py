@@ -54,6 +54,7 @@ class Merged:
     baseline: pa.Table  # BASELINE
     refused: pa.Table  # FINDINGS
     conflicts: pa.Table  # FINDINGS
+    proposed: pa.Table  # PROPOSED, of a merge that is reviewed
 
 
 class RowBuilder:

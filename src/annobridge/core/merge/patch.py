@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from .. import attributes
 from ..arrays import Bools
-from ..labels import COMPONENTS
-from .diff import ATTRIBUTE_PREFIX
+from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
 
 def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:

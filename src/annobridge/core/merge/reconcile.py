@@ -11,8 +11,8 @@ refused, or kept against the tool, stays out of the new baseline, so that the ne
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,15 +22,19 @@ import pyarrow.compute as pc
 from ..arrays import Bools, any_of, as_array, as_mask
 from ..checks import validate
 from ..compare import equal_rows
+from ..labels import ATTRIBUTE_PREFIX
+from ..review.decisions import BOTH, LEAVE
 from ..schema import LabelSchema
 from . import findings, single_label
 from .cases import Case, Decisions, classify, decide
-from .diff import ATTRIBUTE_PREFIX, components_differ, diff
+from .diff import Changes, components_differ, diff
 from .findings import FINDINGS
 from .output import Merged, Provenance, RowBuilder
 from .patch import with_columns, with_components
+from .proposed import PROPOSED, Review
 from .restrict import Allowed, refuse, restrict, was_sent
 from .sides import Sides, align, with_all_attributes
+from .verdicts import Verdicts, choose_values, keep_both, restrict_to, verdicts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,9 @@ class Wording:
 def merge(
     base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array,
     schema: LabelSchema, single: Collection[str], policy: str, provenance: Provenance, wording: Wording | None = None,
+    review: Review | None = None,
 ) -> Merged:  # fmt: skip
-    """Merge one task: diff, restrict, classify each label once, then act by case.
+    """Merge one task: diff, restrict, apply what people decided, classify each label once, then act by case.
 
     Args:
         base: ``BASELINE``, what both sides started from.
@@ -60,30 +65,65 @@ def merge(
         policy: who wins a conflict, ``"theirs"`` or ``"ours"``. (For ``"fail"``, the caller looks at ``conflicts``.)
         provenance: what is written into ``run``, ``tool`` and ``time``, and into the baseline.
         wording: the reasons of conflicts; those of a load by default.
+        review: what people decided about the changes; without it, ``proposed`` stays empty.
     """
     changes = diff(base, theirs, returned)
     allowed = restrict(changes, schema)
     sides = align(changes, allowed, ours, provenance.versions, schema)
-    conflicts = _Conflicts(sides, policy, wording or Wording())
-    edits = merge_components(sides, allowed, schema, conflicts)
-    different = _of_sent_attributes(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
-    case = classify(
-        add=allowed.add,
-        edit=changes.on_both & any_of(edits.accepted.values(), len(changes)),
-        delete=allowed.delete,
-        here=sides.here,
-        changed_here=any_of([*sides.changed_here.values(), sides.changed_locally], len(changes)),
-        different=any_of(different.values(), len(changes)),
-    )
+    differs = components_differ(sides.exact, sides.ours, any_of(allowed.edit.values(), len(changes)) & sides.here)
+    verdicts = _verdicts(review, changes, allowed, sides, differs, schema, provenance.task, policy)
+    conflicts = _Conflicts(sides, policy, wording or Wording(), verdicts)
+    allowed = restrict_to(verdicts, allowed, sides)
+    conflicts.add(verdicts.where("existence", BOTH), "existence", conflicts.wording.present)
+    allowed, sides = keep_both(verdicts, allowed, sides, provenance.run_id)
+    sides = choose_values(verdicts, sides, allowed.edit)
+    edits = merge_components(sides, allowed, schema, conflicts, differs, verdicts)
+    case, different = _cases(changes, allowed, sides, edits.accepted, schema)
+    theirs_wins = verdicts.theirs_wins("existence", policy == "theirs")
     accepted_base = with_components(sides.base, sides.theirs, edits.accepted)
-    case = _refuse_occupied(case, sides, accepted_base, ours, single, policy, allowed)
+    case = _refuse_occupied(case, sides, accepted_base, ours, single, theirs_wins, allowed)
     for conflict, reason in (
         (Case.ADDED_DIFFERENTLY, conflicts.wording.present),
         (Case.EDITED_AND_DELETED, conflicts.wording.deleted_here),
         (Case.DELETED_AND_EDITED, conflicts.wording.deleted_there),
     ):
         conflicts.add(case == conflict, "existence", reason)
-    return _build(case, decide(case, policy), sides, edits, different, accepted_base, provenance, allowed, conflicts)
+    built = _build(
+        case, decide(case, theirs_wins), sides, edits, different, accepted_base, provenance, allowed, conflicts
+    )
+    return replace(built, proposed=verdicts.proposed)
+
+
+def _cases(
+    changes: Changes, allowed: Allowed, sides: Sides, edits: Mapping[str, Bools], schema: LabelSchema
+) -> tuple[np.ndarray, dict[str, Bools]]:
+    """The ``Case`` of each label, with the edits that are made; and where a new label is here with other values, by component."""
+    different = _of_sent_attributes(components_differ(sides.theirs, sides.ours, allowed.add & sides.here), schema)
+    case = classify(
+        add=allowed.add,
+        edit=changes.on_both & any_of(edits.values(), len(changes)),
+        delete=allowed.delete,
+        here=sides.here,
+        changed_here=any_of([*sides.changed_here.values(), sides.changed_locally], len(changes)),
+        different=any_of(different.values(), len(changes)),
+    )
+    return case, different
+
+
+def _verdicts(
+    review: Review | None, changes: Changes, allowed: Allowed, sides: Sides, differs: Mapping[str, Bools],
+    schema: LabelSchema, task: str, policy: str,
+) -> Verdicts:  # fmt: skip
+    """What people decided about each change that the tool proposes."""
+    if review is None:
+        return Verdicts.none(len(changes))
+    case, _ = _cases(changes, allowed, sides, allowed.edit, schema)
+    none = np.zeros(len(changes), bool)
+    edits = {
+        component: (permitted & differs.get(component, none), sides.changed_here.get(component, none))
+        for component, permitted in allowed.edit.items()
+    }
+    return verdicts_of(review, sides, case, edits, schema, task, policy)
 
 
 class ComponentEdits(NamedTuple):
@@ -93,7 +133,10 @@ class ComponentEdits(NamedTuple):
     written: dict[str, Bools]
 
 
-def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts) -> ComponentEdits:
+def merge_components(
+    sides: Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts, differs: Mapping[str, Bools],
+    verdicts: Verdicts,
+) -> ComponentEdits:  # fmt: skip
     """Decide the edits of labels that both sides have, component by component.
 
     the tool's change   our change        result
@@ -101,24 +144,28 @@ def merge_components(sides: Sides, allowed: Allowed, schema: LabelSchema, confli
     refused             any               ours stays, and is not accepted
     allowed             none              theirs is written
     allowed             the same          accepted; there is nothing to write
-    allowed             another           a conflict: the policy decides
+    allowed             another           a conflict: the policy decides, or people did
+
+    ``differs`` has the rows at which the tool's value is not ours, by component.
     """
     none = np.zeros(len(sides.here), bool)
     edited = any_of(allowed.edit.values(), len(none))
-    differs = components_differ(sides.exact, sides.ours, edited & sides.here)
+    written = components_differ(sides.exact, sides.ours, edited & sides.here)  # with the values that people chose
     edits = ComponentEdits({}, {})
     our_class_stays = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
-        permitted = allowed.edit[component]
+        refused, reasons = verdicts.refused(component)
+        permitted = allowed.edit[component] & ~verdicts.where(component, LEAVE)
+        refuse(allowed, sides.theirs, permitted & refused, component, reasons)
+        permitted = permitted & ~refused
         if component.startswith(ATTRIBUTE_PREFIX):  # tools reset the attributes when the class is changed
             reason = "came with a class that is not taken over"
             refuse(allowed, sides.theirs, permitted & our_class_stays, component, reason)
             permitted = permitted & ~our_class_stays
-        different = permitted & differs.get(component, none)
-        conflict = different & sides.changed_here.get(component, none)
+        conflict = permitted & differs.get(component, none) & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
-        accepted = permitted & ~conflict if conflicts.policy == "ours" else permitted
-        edits.accepted[component], edits.written[component] = accepted, accepted & different
+        accepted = permitted & (~conflict | verdicts.theirs_wins(component, conflicts.theirs_wins))
+        edits.accepted[component], edits.written[component] = accepted, accepted & written.get(component, none)
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
             our_class_stays = edited & ~accepted & class_edited
@@ -147,10 +194,10 @@ def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) ->
 
 def _refuse_occupied(
     case: np.ndarray, sides: Sides, accepted_base: pa.Table, ours: pa.Table,
-    single: Collection[str], policy: str, allowed: Allowed,
+    single: Collection[str], theirs_wins: Bools, allowed: Allowed,
 ) -> np.ndarray:  # fmt: skip
     """Refuse labels that would be the second one of their sample, in fields that hold one. Those that are deleted make room."""
-    decisions, columns = decide(case, policy), single_label.COLUMNS
+    decisions, columns = decide(case, theirs_wins), single_label.COLUMNS
     rows = with_columns(accepted_base.select(columns), sides.theirs, columns, decisions.add)
     in_single = as_mask(pc.is_in(rows["field"], value_set=pa.array(single, pa.string())))
     arriving = (decisions.add | decisions.restore) & in_single
@@ -167,16 +214,18 @@ def _refuse_occupied(
 class _Conflicts:
     """The conflicts found, and who wins them."""
 
-    def __init__(self, sides: Sides, policy: str, wording: Wording) -> None:
-        self.policy, self.wording = policy, wording
+    def __init__(self, sides: Sides, policy: str, wording: Wording, verdicts: Verdicts) -> None:
+        self.theirs_wins, self.wording = policy == "theirs", wording
         self.found: list[pa.Table] = []
-        self._sides = sides
+        self._sides, self._verdicts = sides, verdicts
 
     def add(self, where: Bools, component: str, reason: str) -> None:
         if where.any():
             base, theirs, ours = self._sides.base, self._sides.theirs, self._sides.ours
             rows = pa.table({n: pc.coalesce(base[n], theirs[n]) for n in ("label_id", "sample_id", "field")})
-            text = f"{reason}; {self.wording.kept.format(policy=self.policy)}"
+            wins = self._verdicts.theirs_wins(component, self.theirs_wins)
+            ends = self._verdicts.outcomes(component, wins, self.wording.kept)
+            text = pc.binary_join_element_wise(reason, ends, "; ")
             self.found.append(findings.of(rows, where, component, text, base=base, ours=ours, theirs=theirs))
 
 
@@ -217,6 +266,7 @@ def _build(
         ),
         refused=pa.concat_tables([FINDINGS.empty_table(), *allowed.refused]),
         conflicts=pa.concat_tables([FINDINGS.empty_table(), *conflicts.found]),
+        proposed=PROPOSED.empty_table(),
     )
 
 

@@ -14,11 +14,11 @@ from .. import attributes
 from ..arrays import Bools, any_of, as_array, equal, not_null
 from ..checks import validate
 from ..checks.shape_checks import CLIP
-from ..labels import ATTRIBUTE
+from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..rows import attribute
 from ..schema import Attribute, FieldSchema, Flags, LabelSchema
 from . import findings, frames
-from .diff import ATTRIBUTE_PREFIX, Changes
+from .diff import Changes
 
 _FLAGS = {"label": "allow_label_edits", "spatial": "allow_spatial_edits", "index": "allow_index_edits"}
 _READ_ONLY = "the attribute is read-only"

@@ -17,10 +17,9 @@ from ...exceptions import InvalidOption
 from .. import attributes, ids
 from ..arrays import Bools, Ints, any_of, as_array, as_mask, not_null
 from ..compare import equal_rows
-from ..labels import KIND_TYPES
+from ..labels import ATTRIBUTE_PREFIX, KIND_TYPES
 from ..schema import LabelSchema, is_field_name
 from . import findings, unexpected
-from .diff import ATTRIBUTE_PREFIX
 from .fields import named_after_type, set_field, with_fields
 from .findings import FINDINGS
 from .unexpected import COMPARED, UNEXPECTED, Fault

@@ -12,10 +12,10 @@ from .. import attributes
 from ..arrays import Bools, Ints, as_array, equal, not_null
 from ..checks.repeats import key_codes
 from ..compare import equal_rows
-from ..labels import ATTRIBUTE
+from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..schema import FieldSchema, LabelSchema
 from . import findings
-from .diff import ATTRIBUTE_PREFIX, take_or_null
+from .diff import take_or_null
 from .findings import FINDINGS
 
 

@@ -17,10 +17,9 @@ from .. import attributes
 from ..arrays import Bools, as_array, as_mask, equal, not_null
 from ..checks.value_checks import is_malformed
 from ..json_values import read
-from ..labels import COMPONENTS, REMOTE
+from ..labels import ATTRIBUTE_PREFIX, COMPONENTS, REMOTE
 from ..schema import Attribute, FieldSchema, LabelSchema
 from . import findings
-from .diff import ATTRIBUTE_PREFIX
 
 # A label of the tool, the component of it that is unexpected (as in ``FINDINGS``), its value in the tool, and the reason.
 UNEXPECTED = pa.schema(

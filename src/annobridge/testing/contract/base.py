@@ -221,9 +221,9 @@ class Laws:
         assert found == wanted, self.expected(
             f"find {_counted(wanted)} when {when}", f"it found {_counted(found)}{_first(report)}", load
         )
-        assert (report.version is None) == (report.changes == 0), self.expected(
+        assert (report.version is None) == (report.total == 0), self.expected(
             "write a version exactly when it changes something",
-            f"it changed {report.changes} labels and wrote the version {report.version}",
+            f"it changed {report.total} labels and wrote the version {report.version}",
             load,
         )
 

@@ -1,0 +1,50 @@
+"""Open a plan that was saved, to look at it, decide, and load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import StalePlan
+from ..store.stores import Stores
+from ..store.tables import Database
+from . import plan_file
+from .merge_plan import MergePlan
+from .plan_file import Source
+from .results import loads_of
+
+
+def load_plan(path: str | Path, dataset: str | None = None, **options: Any) -> MergePlan:
+    """Open a plan that ``MergePlan.save`` wrote.
+
+    Args:
+        path: the file.
+        dataset: where the dataset is, if it was moved since.
+        **options: settings of the backend, as ``url`` or a credential, which a plan does not have.
+
+    Raises:
+        InvalidSource: the file cannot be read, or is no plan.
+        StalePlan: the run was loaded or changed since the plan was saved.
+        DatasetNotFound: the dataset is not where it was.
+        RunNotFound: it does not have the run any more.
+    """
+    saved = plan_file.read(Path(path).expanduser())
+    stores = Stores.open(Database.open(dataset or saved.values["dataset"]))
+    return open_saved(stores, saved, path, options)
+
+
+def open_saved(stores: Stores, saved: plan_file.SavedPlan, path: str | Path, options: Mapping[str, Any]) -> MergePlan:
+    """The plan of a file, in its dataset."""
+    anno_key = saved.values["anno_key"]
+    run = stores.runs.get_settled(anno_key)
+    if (run.run_id, run.rev) != (saved.values["run_id"], saved.values["rev"]):
+        raise StalePlan(
+            f"The run {anno_key!r} was loaded or changed since the plan in {str(path)!r} was saved; plan again. Decisions that "
+            "were made about it still hold for what did not change."
+        )
+    source = Source(**saved.values["source"])
+    loads = loads_of(stores, anno_key, source.path, source.format_name, options)
+    plan = MergePlan(stores, loads.answers, saved.outcome(run), source)
+    plan.add_decisions(saved.decisions)
+    return plan

@@ -1,0 +1,256 @@
+"""A plan: what a load would do, as tables; the decisions of people about it; and the load itself."""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.arrays import as_array, first_rows
+from ..core.did_you_mean import did_you_mean
+from ..core.digest import digest
+from ..core.labels import LABELS, SAMPLES, conform
+from ..core.media import Media
+from ..core.review import decisions as deciding
+from ..core.review import legal
+from ..core.review.changes import changes
+from ..core.review.decisions import DECISIONS, TAKE, VALUE, VERDICTS
+from ..core.review.values import side_table, to_json
+from ..display.progress import ProgressChoice
+from ..exceptions import InvalidOption, StalePlan
+from ..store.labels import field_condition
+from ..store.run import Run
+from ..store.select_rows import select_rows
+from ..store.stores import Stores
+from . import apply as loading
+from . import plan as planning
+from . import plan_file
+from .download import Answers, digests
+from .outcome import Options, Outcome
+from .plan_file import FROM_TOOL, Source
+from .reports import LoadReport, Summary
+
+_SHOWN = 10
+_SHAPES = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("side", pa.string())])
+
+
+class MergePlan(Summary):
+    """What a load would do. Nothing is written before ``apply()`` or ``load()``."""
+
+    title = "Plan"
+
+    def __init__(self, stores: Stores, answers: Answers, outcome: Outcome, source: Source = FROM_TOOL) -> None:
+        super().__init__(outcome)
+        self._stores, self._answers, self._source = stores, answers, source
+        self._given = outcome.options.decisions
+        self._standing = stores.decisions.standing(outcome.run)
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self.outcome.run
+
+    @property
+    def dataset_uri(self) -> str:
+        """Where the dataset is."""
+        return self._stores.database.uri
+
+    @cached_property
+    def changes(self) -> pa.Table:
+        """What the load would change, a row for each label and component, conflicts among them; the riskiest first.
+
+        The columns are those of ``annobridge.core.review.changes.CHANGES``. ``change_id`` is the same in every plan of the run.
+        """
+        proposed = self._proposed
+        return changes(proposed, self._sample_rows(proposed["sample_id"], ["sample_id", "width", "height"]))
+
+    @property
+    def decisions(self) -> pa.Table:
+        """The decisions that count for this plan, the oldest first: those of earlier loads that still hold, and the given ones."""
+        return pa.concat_tables([self._standing, self._given]).combine_chunks()
+
+    def states(self) -> pa.Table:
+        """What is decided about each change, in the order of ``changes``: ``annobridge.core.review.decisions.STATES``."""
+        table = self.changes
+        recorded = self._standing.num_rows
+        return deciding.states(table["change_id"], table["bound_to"], self.decisions, recorded)
+
+    def decide(
+        self,
+        where: str | pc.Expression | None = None,
+        verdict: str = "accept",
+        value: Any = None,
+        note: str = "",
+        by: str | None = None,
+    ) -> int:
+        """Decide about changes, all or some. What nobody decides about is loaded as it is proposed.
+
+        Args:
+            where: which: an SQL condition on the columns of ``changes``, as ``"kind = 'delete' AND label = 'car'"``, or an Arrow
+                expression. All of them by default.
+            verdict: ``"accept"`` or ``"refuse"``; of conflicts, ``"ours"``, ``"theirs"``, ``"base"`` or ``"both"``;
+                ``"value"`` sets another class or attribute; ``"open"`` withdraws what was decided. The column ``choices``
+                says which a change can get.
+            value: for ``"value"``: a text, a number or a boolean.
+            note: for the annotator, and for the record.
+            by: who decides; the user of this computer by default.
+
+        Returns:
+            How many changes that is.
+
+        Raises:
+            InvalidOption: the verdict does not fit one of them, or the value cannot be stored. Nothing is decided then.
+            StoreError: the condition cannot be run.
+        """
+        chosen = self.changes if where is None else select_rows(self.changes, where)
+        rule = None if where is None else str(where)
+        constants = {
+            "run_id": self.run.run_id, "verdict": verdict, "value": to_json(value) if verdict == VALUE else None,
+            "by": by or _user(), "at": datetime.now(UTC), "note": note, "rule": rule,
+        }  # fmt: skip
+        ids = {name: chosen[name] for name in ("change_id", "bound_to")}
+        columns = {n: pa.repeat(pa.scalar(v, DECISIONS.field(n).type), chosen.num_rows) for n, v in constants.items()}
+        self.add_decisions(pa.table([{**columns, **ids}[name] for name in DECISIONS.names], schema=DECISIONS))
+        return int(chosen.num_rows)
+
+    def add_decisions(self, decisions: pa.Table) -> None:
+        """Add decisions (``DECISIONS``), as of a file. Raises ``InvalidOption`` if one does not fit, and then adds none."""
+        require_of_run(decisions, self.run)
+        at = pc.index_in(as_array(decisions["change_id"]), value_set=as_array(self.changes["change_id"]))
+        known = decisions.filter(at.is_valid())
+        about = self.changes.take(at.drop_null())
+        verdicts = legal.fitting(as_array(known["verdict"]), as_array(about["kind"]))
+        fits = pc.equal(known["bound_to"], about["bound_to"])
+        found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self.run.schema)
+        if problems := [text for text in found if text]:
+            shown = "\n  - ".join(problems[:_SHOWN])
+            more = f"\n  - … and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+            raise InvalidOption(f"Some decisions do not fit, so none was added:\n  - {shown}{more}")
+        self._given = pa.concat_tables([self._given, decisions]).combine_chunks()
+
+    def apply(self, force: bool = False) -> LoadReport:
+        """Make exactly this change, with the decisions about it, in one commit.
+
+        ``force`` allows that most of the run is deleted. Raises ``StalePlan`` if the baseline, the labels of the dataset or the
+        work in the tool changed since the plan was made.
+        """
+        outcome = self.outcome
+        if self._given.num_rows == outcome.options.decisions.num_rows:
+            is_same = digests(self._stores, self.run, self._answers) == outcome.digests
+        else:
+            outcome = planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
+            is_same = outcome.digests == self.outcome.digests and _content(outcome) == _content(self.outcome)
+        if not is_same:
+            raise StalePlan(
+                f"The work in {self._answers.name} went on since the plan of {self.anno_key!r} was made; plan again."
+            )
+        return LoadReport(outcome, loading.apply(self._stores, outcome, force))
+
+    def load(self, undecided: str = TAKE, force: bool = False, progress: ProgressChoice = None) -> LoadReport:
+        """Plan again, from what the tool has now, and load with the decisions about this plan.
+
+        Decisions about what changed since are stale: they are not applied, and the notes of the report count them.
+
+        Args:
+            undecided: what happens to changes without a decision: ``"take"`` loads them as they are proposed, ``"leave"``
+                leaves them for later.
+            force: whether to load even if most of the run would be deleted.
+            progress: as in ``annotate``.
+        """
+        options = replace(self._options(), undecided=undecided, force=force or self.outcome.options.force)
+        for _ in range(loading.MAX_PLANS - 1):
+            with suppress(StalePlan):
+                return self._planned_load(options, progress)
+        return self._planned_load(options, progress)
+
+    def _planned_load(self, options: Options, progress: ProgressChoice) -> LoadReport:
+        run = self._stores.runs.get_idle(self.anno_key)
+        outcome = planning.make(self._stores, run, self._answers, options, progress)
+        return LoadReport(outcome, loading.apply(self._stores, outcome))
+
+    def _options(self) -> Options:
+        return replace(self.outcome.options, decisions=self._given)
+
+    def _settled(self) -> Run:
+        run = self._stores.runs.get_idle(self.anno_key)
+        if run.rev != self.run.rev:
+            raise StalePlan(f"The run {self.anno_key!r} was loaded or changed since this plan was made; plan again.")
+        return run
+
+    def samples(self) -> pa.Table:
+        """The samples that have changes (``SAMPLES``), in the order in which the changes name them first."""
+        return self._sample_rows(self.changes["sample_id"], SAMPLES.names)
+
+    def _sample_rows(self, sample_ids: pa.ChunkedArray, columns: list[str]) -> pa.Table:
+        wanted = pc.unique(sample_ids)
+        rows = self._stores.samples.rows(wanted, columns)
+        return rows.take(pc.index_in(wanted, value_set=as_array(rows["sample_id"])).drop_null())
+
+    def media(self, sample_ids: pa.Array) -> Media:
+        """Access to the files of samples."""
+        return self._stores.samples.media(self._stores.samples.rows(sample_ids, ["sample_id", "filepath"]))
+
+    def shapes(self, sample_ids: pa.Array) -> pa.Table:
+        """The labels of samples as they are on each side, to draw them: the columns of ``LABELS``, and ``side``.
+
+        ``side`` is ``"same"`` for labels of the dataset that the load leaves alone, and ``"base"``, ``"ours"`` or ``"theirs"``
+        for each side of a label that has changes.
+        """
+        table = self._proposed.take(pa.array(np.sort(first_rows(self._proposed["label_id"]))))
+        table = table.filter(pc.is_in(table["sample_id"], value_set=sample_ids)).combine_chunks()
+        parts = [_of_side(table, side, side_table(table[side])) for side in ("base", "ours", "theirs")]
+        fields = sorted({*self.run.schema.fields, *self.outcome.destinations.values()})
+        here = self._stores.labels.of_samples(sample_ids, field_condition(fields), self.outcome.version)
+        untouched = here.filter(pc.invert(pc.is_in(here["label_id"], value_set=as_array(table["label_id"]))))
+        return pa.concat_tables([_of_side(untouched, "same", untouched), *parts])
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan, with its decisions, into a file that ``annobridge.load_plan`` reads, here or on another machine.
+
+        Raises ``InvalidOption`` for a plan made with a function as ``unexpected=``, which cannot be written.
+        """
+        plan_file.save(self.outcome, self._given, self.dataset_uri, self._source, Path(path))
+
+    @cached_property
+    def _proposed(self) -> pa.Table:
+        return self.outcome.streams.table("proposed").combine_chunks()
+
+
+def require_of_run(decisions: pa.Table, run: Run) -> None:
+    """Raise ``InvalidOption`` for decisions about another run, or with unknown verdicts."""
+    if others := set(decisions["run_id"].unique().to_pylist()) - {run.run_id}:
+        raise InvalidOption(
+            f"Some decisions are about another run (its id is {min(others)}, that of {run.anno_key!r} is {run.run_id}); give the "
+            "decisions of this run."
+        )
+    if unknown := set(decisions["verdict"].unique().to_pylist()) - set(VERDICTS):
+        raise InvalidOption(f"The verdict {min(unknown)!r} is not known; {did_you_mean(min(unknown), VERDICTS)}")
+
+
+def _of_side(ids: pa.Table, side: str, rows: pa.Table) -> pa.Table:
+    """Labels of one side, with their ids: ``LABELS`` and ``side``."""
+    present = rows["kind"].is_valid()
+    ids = ids.select(["label_id", "sample_id", "field"]).filter(present)
+    columns = {name: rows[name].filter(present) for name in rows.column_names if name not in ids.column_names}
+    return conform(pa.table({**{n: ids[n] for n in ids.column_names}, **columns}), _SHAPES, side=side)
+
+
+def _content(outcome: Outcome) -> str:
+    """What there is to decide about, as a digest."""
+    names = ["change_id", "kind", "base", "ours", "theirs"]
+    return digest(outcome.streams.table("proposed").select(names))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
+        return "unknown"

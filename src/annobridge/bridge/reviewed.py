@@ -1,0 +1,88 @@
+"""What is reviewed in a plan: the decisions that hold for it, and what became of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.arrays import as_array, as_mask, equal, row_keys
+from ..core.merge.proposed import Review, is_conflict
+from ..core.review.decisions import DECIDED, LEAVE, STALE, latest
+from ..exceptions import InvalidOption
+from .outcome import Outcome
+
+_SHOWN = 10
+_KEY = ("change_id", "verdict", "value", "bound_to")
+
+
+class Reviewed:
+    """The decisions about the changes of one plan.
+
+    Args:
+        outcome: the plan. What is found out about the decisions is noted in it.
+        standing: decisions of earlier loads that still count, as ``DECISIONS``.
+        handed_out: whether people look at the plan, so that each change is kept for them.
+    """
+
+    def __init__(self, outcome: Outcome, standing: pa.Table, handed_out: bool) -> None:
+        self._out, self.handed_out = outcome, handed_out
+        given = outcome.options.decisions
+        is_asked = handed_out or bool(standing.num_rows or given.num_rows or outcome.protected)
+        leaves = outcome.options.undecided == LEAVE
+        decisions = pa.concat_tables([standing, given]).combine_chunks()
+        self.review = (
+            Review(outcome.run.run_id, decisions, standing.num_rows, outcome.options.undecided)
+            if is_asked or leaves
+            else None
+        )
+        self._last = latest(decisions)
+        # A file of decisions that is given again has those that were recorded.
+        self._is_new = ~as_mask(pc.is_in(row_keys(self._last, _KEY), value_set=row_keys(standing, _KEY)))
+        self._seen = np.zeros(self._last.num_rows, bool)  # which of the last decisions are about a change of this plan
+        self._used = np.zeros(self._last.num_rows, bool)
+        self._stale = 0
+        self._problems: list[str] = []
+
+    def add(self, proposed: pa.Table) -> None:
+        """Note the changes of a task, ``PROPOSED``."""
+        if self.review is None or not proposed.num_rows:
+            return
+        if self.handed_out:
+            self._out.streams.add("proposed", proposed)
+        decided = equal(proposed["state"], DECIDED)
+        self._out.decided_conflicts += int((decided & as_mask(is_conflict(proposed))).sum())
+        for pair in pc.value_counts(as_array(proposed["field"].filter(pa.array(~decided)))).to_pylist():
+            self._out.undecided[pair["values"]] += pair["counts"]
+        self._stale += int(equal(proposed["state"], STALE).sum())
+        self._problems += proposed["problem"].drop_null().to_pylist()
+        for flags, where in ((self._seen, None), (self._used, decided)):
+            ids = proposed["change_id"] if where is None else proposed["change_id"].filter(pa.array(where))
+            flags |= as_mask(pc.is_in(self._last["change_id"], value_set=as_array(ids)))
+
+    def finish(self) -> None:
+        """Tell what became of the decisions. Raises ``InvalidOption`` if some of them cannot be carried out."""
+        if self._problems:
+            shown = "\n  - ".join(self._problems[:_SHOWN])
+            more = f"\n  - … and {len(self._problems) - _SHOWN} more" if len(self._problems) > _SHOWN else ""
+            raise InvalidOption(f"Some decisions cannot be carried out, so nothing was written:\n  - {shown}{more}")
+        out = self._out
+        out.used = self._last.filter(pa.array(self._used & self._is_new))
+        repeated = out.options.decisions.num_rows - latest(out.options.decisions).num_rows
+        notes = {
+            "{} decided more than once; the latest decision counts.": repeated,
+            "{} refused in an earlier load, and did not change in the tool since; kept out again.": int(
+                (self._used & ~self._is_new).sum()
+            ),
+            "{} decided about, and changed since; those decisions are stale, and were not applied.": self._stale,
+            "{} decided about, and not among the changes any more; those decisions had no effect.": int(
+                (self._is_new & ~self._seen).sum()
+            ),
+        }
+        out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
+        if self.review is not None and out.options.undecided == LEAVE and (left := sum(out.undecided.values())):
+            out.notes.append(f"{_changes(left)} not decided about; left for later.")
+
+
+def _changes(count: int) -> str:
+    return "1 change was" if count == 1 else f"{count} changes were"

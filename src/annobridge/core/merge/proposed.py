@@ -1,0 +1,139 @@
+"""The changes that the tool proposes, before anybody decides about them: a row for each label and component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .. import ids
+from ..arrays import Bools, Ints, as_array, set_columns
+from ..review import decisions, legal
+from ..review.decisions import ACCEPT, OPEN
+from ..review.values import EXISTENCE, SIDE, as_side, bound_to, texts
+from ..schema import LabelSchema
+from .cases import Case
+from .sides import Sides, with_all_attributes
+
+_DECIDED = ("state", "verdict", "value", "by", "note")
+PROPOSED = pa.schema(
+    [
+        pa.field("change_id", pa.string()),
+        pa.field("task", pa.string()),
+        pa.field("sample_id", pa.string()),
+        pa.field("field", pa.string()),
+        pa.field("label_id", pa.string()),
+        pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME
+        pa.field(
+            "kind", pa.string()
+        ),  # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
+        pa.field("base", SIDE),
+        pa.field("ours", SIDE),
+        pa.field("theirs", SIDE),
+        *(decisions.STATES.field(name) for name in _DECIDED),
+        pa.field("problem", pa.string()),  # why the verdict cannot be carried out, as a sentence
+    ]
+)
+_KINDS = {
+    Case.ADD: "add", Case.ADDED_DIFFERENTLY: "add/add", Case.EDITED_AND_DELETED: "edit/delete", Case.DELETE: "delete",
+    Case.DELETED_AND_EDITED: "delete/edit",
+}  # fmt: skip
+_CONFLICTS = pa.array(["add/add", "edit/edit", "edit/delete", "delete/edit"])
+
+
+class Review(NamedTuple):
+    """What people decided about the changes of a run, and what happens to those that nobody decided about."""
+
+    run_id: str
+    decisions: pa.Table  # DECISIONS, the oldest first
+    recorded: int  # how many of them, from the first on, are of earlier loads
+    undecided: str  # a member of UNDECIDED
+    fields: frozenset[str] = frozenset()  # fields whose changes are not reviewed, as they go to another field
+
+    def without(self, fields: frozenset[str]) -> Review:
+        """The same for all fields but these."""
+        return self._replace(fields=fields)
+
+
+def propose(
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], schema: LabelSchema, task: str,
+    policy: str,
+) -> tuple[Ints, pa.Table]:  # fmt: skip
+    """What the tool proposes in a merge: ``PROPOSED``, and the row of the merge that each proposal is about.
+
+    Args:
+        review: the decisions.
+        sides: the labels that the tool changed.
+        case: the ``Case`` of each, before anybody decides.
+        edits: component → the rows at which it would be edited, and those at which it was changed here too.
+        schema: of the run; verdicts with a value must fit it.
+        task: the task.
+        policy: who wins a conflict that nobody decides.
+    """
+    found = [(np.flatnonzero(case == kind_of), EXISTENCE, name) for kind_of, name in _KINDS.items()]
+    for component, (edited, changed_here) in edits.items():
+        edited = edited & (case == Case.EDIT)
+        found.append((np.flatnonzero(edited & ~changed_here), component, "edit"))
+        found.append((np.flatnonzero(edited & changed_here), component, "edit/edit"))
+    rows = np.concatenate([at for at, _, _ in found])
+    sizes = [len(at) for at, _, _ in found]
+    components, kinds = (np.repeat([part[n] for part in found], sizes) for n in (1, 2))
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    kind = pa.array(kinds[order], pa.string())
+    is_conflict = pc.is_in(kind, value_set=_CONFLICTS)
+    at = pa.array(rows)
+    base, theirs, ours = (side.take(at) for side in (with_all_attributes(sides.base), sides.exact, sides.ours))
+    columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id", "field")}
+    component = pa.array(components[order], pa.string())
+    columns |= {
+        "change_id": change_ids(review.run_id, columns["label_id"], component), "task": pa.repeat(task, len(rows)),
+        "component": component, "kind": kind, "proposal": pc.if_else(is_conflict, policy, ACCEPT),
+        "base": as_side(base, base["label_id"].is_valid().to_numpy()),
+        "ours": as_side(ours, sides.here[rows]),
+        "theirs": as_side(theirs, theirs["kind"].is_valid().to_numpy()),
+    }  # fmt: skip
+    arrays = [columns.get(f.name, pa.nulls(len(rows), f.type)) for f in PROPOSED]
+    table = pa.Table.from_arrays(arrays, schema=PROPOSED)
+    reviewed = pc.invert(pc.is_in(table["field"], value_set=pa.array(sorted(review.fields), pa.string())))
+    return rows[reviewed.to_numpy()], _with_states(table.filter(reviewed), review, schema)
+
+
+def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array) -> pa.Array:
+    """The id of each change: the same in every plan of the run."""
+    pairs = zip(label_ids.to_pylist(), components.to_pylist(), strict=True)
+    return ids.derive(run_id, [ids.join_parts("change", *pair) for pair in pairs])
+
+
+def _with_states(proposed: pa.Table, review: Review, schema: LabelSchema) -> pa.Table:
+    """With what is decided. What there is to look at is hashed only where somebody decided."""
+    known = pc.is_in(proposed["change_id"], value_set=as_array(review.decisions["change_id"]))
+    subject = proposed.filter(known)
+    found = decisions.states(subject["change_id"], bindings(subject), review.decisions, review.recorded)
+    verdict = legal.fitting(as_array(found["verdict"]), as_array(subject["kind"]))
+    in_force = pc.equal(found["state"], decisions.DECIDED)
+    problems = legal.problems(subject, pc.if_else(in_force, verdict, None), as_array(found["value"]), schema)
+    columns = {
+        **{name: found[name] for name in _DECIDED},
+        "verdict": verdict,
+        "problem": pa.array(problems, pa.string()),
+    }
+    index = pc.index_in(as_array(proposed["change_id"]), value_set=as_array(subject["change_id"]))
+    for name, column in columns.items():
+        proposed = proposed.set_column(proposed.column_names.index(name), PROPOSED.field(name), column.take(index))
+    return set_columns(proposed, state=pc.fill_null(proposed["state"], OPEN))
+
+
+def bindings(proposed: pa.Table) -> pa.Array:
+    """What there is to look at of each change, as a hash."""
+    sides = (texts(proposed[name], proposed["component"]) for name in ("base", "ours", "theirs"))
+    return bound_to(as_array(proposed["kind"]), *sides)
+
+
+def is_conflict(proposed: pa.Table) -> pa.ChunkedArray:
+    """Where both sides changed the same thing."""
+    return pc.is_in(proposed["kind"], value_set=_CONFLICTS)

@@ -1,0 +1,182 @@
+"""``CHANGES``: what a plan would change, a row for each label and component, for people and for checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import Bools, as_array, equal
+from ..labels import TIME
+from ..merge.proposed import bindings
+from ..similarity import AREA_KINDS, extents, overlaps, refined
+from .decisions import ACCEPT
+from .legal import choices
+from .values import LABEL, SPATIAL, side_table, texts
+
+BOX = pa.list_(pa.float64(), 4)
+CHANGES = pa.schema(
+    [
+        pa.field("change_id", pa.string()),  # the same in every plan of the run
+        pa.field("task", pa.string()),
+        pa.field("sample_id", pa.string()),
+        pa.field("frame_number", pa.int32()),
+        pa.field("field", pa.string()),
+        pa.field("label_id", pa.string()),
+        pa.field("index", pa.int32()),  # the number of the track
+        pa.field("shape", pa.string()),  # the kind of label: box, polygon, …
+        pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME
+        pa.field(
+            "kind", pa.string()
+        ),  # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        pa.field("group", pa.string()),  # a member of GROUPS
+        pa.field("label", pa.string()),  # the class: that in the tool, or the last one
+        pa.field("class_from", pa.string()),
+        pa.field("class_to", pa.string()),
+        pa.field("base", pa.string()),  # the value that was sent, as JSON text (see ``values.texts``)
+        pa.field("ours", pa.string()),  # that in the dataset
+        pa.field("theirs", pa.string()),  # that in the tool
+        pa.field("base_box", BOX),  # x, y, width and height of what the shape covers, relative to the image
+        pa.field("ours_box", BOX),
+        pa.field("theirs_box", BOX),
+        pa.field("our_by", pa.string()),
+        pa.field("our_at", TIME),
+        pa.field("their_by", pa.string()),
+        pa.field("their_at", TIME),
+        pa.field(
+            "iou", pa.float64()
+        ),  # of edits of the shape: how much the shapes here and in the tool have in common, 0..1
+        pa.field("shift", pa.float64()),  # and how far apart their centres are, in pixels
+        pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
+        pa.field("why", pa.string()),
+        pa.field("choices", pa.list_(pa.string())),  # the verdicts that it can get
+        pa.field("bound_to", pa.string()),  # what there is to look at, as a hash
+    ]
+)
+CONFLICT, DELETION, CLASS_CHANGE, LARGE_MOVE = "conflict", "deletion", "class change", "large move"
+ATTRIBUTE_CHANGE, ADDITION, SMALL_MOVE = "attribute change", "addition", "small move"
+GROUPS = (CONFLICT, DELETION, CLASS_CHANGE, LARGE_MOVE, ATTRIBUTE_CHANGE, ADDITION, SMALL_MOVE)  # the riskiest first
+_LARGE = 0.8  # a move is large if the shapes have less than this in common
+_SIDES = ("base", "ours", "theirs")
+_WHY = {
+    "add": "new in the tool",
+    "edit": "changed in the tool only",
+    "delete": "deleted in the tool, and not changed here",
+    "add/add": "the same label is here with other values",
+    "edit/edit": "changed here and in the tool",
+    "edit/delete": "deleted here, and edited in the tool",
+    "delete/edit": "changed here, and deleted in the tool",
+}
+
+
+def changes(proposed: pa.Table, samples: pa.Table) -> pa.Table:
+    """``CHANGES``, the riskiest first; within a group, by sample and frame.
+
+    Args:
+        proposed: ``PROPOSED``.
+        samples: sample_id, width and height of the samples, which distances need.
+    """
+    rows = {name: side_table(proposed[name]) for name in _SIDES}
+    last = _first_known(rows["theirs"], rows["ours"], rows["base"])
+    sizes = _sizes(proposed["sample_id"], samples)
+    boxes = {name: extents(table, sizes) for name, table in rows.items()}
+    moved = equal(proposed["component"], SPATIAL)
+    iou, shift = _moves(rows, boxes, sizes, moved)
+    class_from, class_to = _first_known(rows["ours"], rows["base"])["label"], rows["theirs"]["label"]
+    columns = {name: proposed[name] for name in CHANGES.names if name in proposed.column_names and name not in _SIDES}
+    columns |= {name: texts(proposed[name], proposed["component"]) for name in _SIDES}
+    columns |= {f"{name}_box": _boxes(found) for name, found in boxes.items()}
+    columns |= {name: last[name] for name in ("frame_number", "index", "label")}
+    columns |= {
+        "shape": last["kind"], "class_from": class_from, "class_to": class_to, "iou": iou, "shift": shift,
+        "our_by": rows["ours"]["annotator"], "our_at": rows["ours"]["time"],
+        "their_by": rows["theirs"]["annotator"], "their_at": rows["theirs"]["time"],
+        "group": _groups(proposed, iou), "why": _why(proposed), "choices": _choices(proposed),
+        "bound_to": bindings(proposed),
+    }  # fmt: skip
+    table = pa.table([columns[f.name] for f in CHANGES], schema=CHANGES)
+    return _sorted(table)
+
+
+def _first_known(*tables: pa.Table) -> pa.Table:
+    """The rows of the first table that has the label, row by row."""
+    found = [(equal(pc.is_valid(t["kind"]), True), t) for t in tables]
+    rows = pa.concat_tables(tables)
+    size = tables[0].num_rows
+    at = np.select(
+        [where for where, _ in found], [np.arange(size) + n * size for n in range(len(tables))], np.arange(size)
+    )
+    return rows.take(pa.array(at))
+
+
+def _sizes(sample_ids: pa.ChunkedArray, samples: pa.Table) -> np.ndarray:
+    at = pc.index_in(as_array(sample_ids), value_set=as_array(samples["sample_id"]))
+    sides = (samples[name].cast(pa.float64()).take(at).to_numpy() for name in ("width", "height"))
+    return np.stack(list(sides), axis=1) if len(at) else np.zeros((0, 2))
+
+
+def _moves(
+    rows: dict[str, pa.Table], boxes: dict[str, np.ndarray], sizes: np.ndarray, moved: Bools
+) -> tuple[pa.Array, pa.Array]:
+    """How much the shapes here and in the tool have in common, and how far apart their centres are, in pixels: of moved labels."""
+    at = np.flatnonzero(moved)
+    a, b = boxes["ours"][at], boxes["theirs"][at]
+    common = overlaps(a, b)
+    ours, theirs = (rows[name].take(pa.array(at)) for name in ("ours", "theirs"))
+    same_kind = equal(ours["kind"], as_array(theirs["kind"]))
+    areas = equal(pc.is_in(ours["kind"], value_set=pa.array(AREA_KINDS)), True)
+    for n in np.flatnonzero(same_kind & areas).tolist():
+        window = np.concatenate([np.minimum(a[n, :2], b[n, :2]), np.maximum(a[n, 2:], b[n, 2:])])
+        common[n] = refined(ours.slice(n, 1).to_pylist()[0], theirs.slice(n, 1).to_pylist()[0], window)
+    distance = np.hypot(*(((b[:, :2] + b[:, 2:] - a[:, :2] - a[:, 2:]) / 2 * sizes[at]).T))
+    out = []
+    for values in (common, distance):
+        column = np.full(len(moved), np.nan)
+        column[at] = values
+        out.append(pa.array(column, mask=np.isnan(column)))
+    return out[0], out[1]
+
+
+def _boxes(ends: np.ndarray) -> pa.FixedSizeListArray:
+    """Left, top, right and bottom as x, y, width and height; null where there is no shape."""
+    xywh = np.concatenate([ends[:, :2], ends[:, 2:] - ends[:, :2]], axis=1)
+    missing = np.isnan(ends).any(axis=1)
+    flat = pa.array(np.where(np.isnan(xywh), 0.0, xywh).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, 4, mask=pa.array(missing))
+
+
+def _groups(proposed: pa.Table, iou: pa.Array) -> pa.Array:
+    kind, component = proposed["kind"], proposed["component"]
+    small = np.nan_to_num(iou.to_numpy(zero_copy_only=False), nan=0.0) >= _LARGE
+    spatial = equal(component, SPATIAL)
+    table = [
+        (equal(pc.match_substring(kind, "/"), True), CONFLICT),
+        (equal(kind, "delete"), DELETION),
+        (equal(kind, "add"), ADDITION),
+        (equal(component, LABEL), CLASS_CHANGE),
+        (spatial & small, SMALL_MOVE),
+        (spatial, LARGE_MOVE),
+    ]
+    return pa.array(
+        np.select([where for where, _ in table], [name for _, name in table], ATTRIBUTE_CHANGE), pa.string()
+    )
+
+
+def _why(proposed: pa.Table) -> pa.Array:
+    codes = as_array(proposed["kind"]).dictionary_encode()
+    why = pa.array([_WHY[kind] for kind in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
+    kept = pc.binary_join_element_wise(why, as_array(proposed["proposal"]), "; by default, ")
+    return pc.if_else(pc.equal(as_array(proposed["proposal"]), ACCEPT), why, kept)
+
+
+def _choices(proposed: pa.Table) -> pa.Array:
+    pairs = pc.binary_join_element_wise(as_array(proposed["kind"]), as_array(proposed["component"]), "\n")
+    codes = pairs.dictionary_encode()
+    legal = [choices(*pair.split("\n", 1)) for pair in codes.dictionary.to_pylist()]
+    return pa.array(legal, pa.list_(pa.string())).take(codes.indices)
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    risk = pc.index_in(as_array(table["group"]), value_set=pa.array(GROUPS))
+    keys = pa.table({"risk": risk, **{n: table[n] for n in ("sample_id", "frame_number", "label_id", "component")}})
+    return table.take(pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]))

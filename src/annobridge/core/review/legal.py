@@ -1,0 +1,99 @@
+"""Which verdicts a change can get, and whether the values that are given can be stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import equal
+from ..labels import ATTRIBUTE_PREFIX
+from ..schema import Attribute, FieldSchema, LabelSchema
+from .decisions import ACCEPT, BASE, BOTH, OPEN, OURS, REFUSE, THEIRS, VALUE
+from .values import LABEL
+
+_SAME = {  # the verdict that means the same for conflicts, and for other changes
+    True: {ACCEPT: THEIRS, REFUSE: OURS},
+    False: {THEIRS: ACCEPT, OURS: REFUSE, BASE: REFUSE},
+}
+
+
+def is_conflict(kind: str) -> bool:
+    """Whether a kind of change is a conflict, as ``"edit/edit"``."""
+    return "/" in kind
+
+
+def choices(kind: str, component: str) -> list[str]:
+    """The verdicts that a change can get, beside ``"open"``.
+
+    >>> choices("edit", "label"), choices("add/add", "existence")
+    (['accept', 'refuse', 'value'], ['ours', 'theirs', 'both'])
+    """
+    value = [VALUE] if component == LABEL or component.startswith(ATTRIBUTE_PREFIX) else []
+    if kind == "edit/edit":
+        return [BASE, OURS, THEIRS, *value]
+    if kind == "add/add":
+        return [OURS, THEIRS, BOTH]
+    if is_conflict(kind):
+        return [OURS, THEIRS]
+    return [ACCEPT, REFUSE, *value] if kind == "edit" else [ACCEPT, REFUSE]
+
+
+def fitting(verdicts: pa.Array, kinds: pa.Array) -> pa.Array:
+    """The verdicts in the words that fit the kinds of change: of conflicts, who wins; of others, accept or refuse."""
+    conflict = pc.match_substring(kinds, "/").to_numpy(zero_copy_only=False)
+    found = verdicts.to_numpy(zero_copy_only=False)
+    for is_one, words in _SAME.items():
+        for word, same in words.items():
+            found = np.where((conflict == is_one) & equal(verdicts, word), same, found)
+    return pa.array(found, pa.string())
+
+
+def problems(changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: LabelSchema) -> list[str | None]:
+    """For each row, a sentence if the change cannot get the verdict, or if the value cannot be stored.
+
+    Args:
+        changes: rows with change_id, kind, component and field.
+        verdicts: the verdict of each, in the words that fit; null where there is none.
+        values: JSON text of the verdicts ``"value"``.
+        schema: of the run.
+    """
+    names = ("kind", "component", "field", "change_id")
+    rows = zip(*(changes[n].to_pylist() for n in names), verdicts.to_pylist(), values.to_pylist(), strict=True)
+    return [_problem(row, schema) for row in rows]
+
+
+def _problem(row: tuple[Any, ...], schema: LabelSchema) -> str | None:
+    kind, component, field, change_id, verdict, value = row
+    legal = choices(kind, component)
+    if verdict not in (*legal, OPEN, None):
+        return f"The verdict {verdict!r} does not fit the change {change_id} ({kind} of {component}); give {' | '.join(legal)}."
+    if verdict == VALUE and (why := _bad_value(value, component, schema.fields.get(field))):
+        return f"The value {value} for the change {change_id} ({component} of {field}) {why}"
+    return None
+
+
+def _bad_value(text: str | None, component: str, spec: FieldSchema | None) -> str | None:
+    """Why a value cannot be stored; ``None`` if it can."""
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return "is not JSON; write a text in quotes, a number, true or false."
+    if component == LABEL and spec is not None:
+        if spec.kind != "scalar" and not isinstance(value, str):
+            return "is not a class; write it in quotes."
+        if spec.classes and value not in spec.classes:
+            return f"is not a class of the schema; it has {', '.join(map(str, spec.classes))}."
+    if component.startswith(ATTRIBUTE_PREFIX) and spec is not None:
+        return _bad_attribute(value, [a for a in spec.definitions() if ATTRIBUTE_PREFIX + a.name == component])
+    return None
+
+
+def _bad_attribute(value: Any, definitions: list[Attribute]) -> str | None:
+    allowed = [v for a in definitions for v in a.values or ()]
+    if definitions and all(a.values for a in definitions) and value not in allowed:
+        return f"is not among those of the schema; it has {', '.join(map(str, allowed))}."
+    return None

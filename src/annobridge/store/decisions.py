@@ -1,0 +1,91 @@
+"""What people decided about the changes of a run, as the loads recorded it; and fields that need a review."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from fnmatch import fnmatchcase
+
+import lance
+import pyarrow as pa
+import pyarrow.compute as pc
+from lance.commit import CommitConflictError
+
+from ..core.labels import conform
+from ..core.review.decisions import DECISIONS, OURS, REFUSE, latest
+from .commits import MAX_ATTEMPTS, Commits
+from .run import Run
+from .tables import LEASES, RECORDED, Database, quote
+
+_TABLE = "annotation_decisions"
+_PREFIX = "annobridge.protect."  # of entries in the configuration of the table of leases
+_KEPT = pa.array([REFUSE, OURS])  # verdicts that hold until the work in the tool changes; others are carried out
+
+
+class Recorded:
+    """Reads and writes the decisions of loads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, run: Run) -> pa.Table:
+        """The decisions of a run's loads, the oldest first (``DECISIONS``). Those of loads that were undone do not count."""
+        rows = self._rows(run)
+        counts = pc.is_in(rows["load"], value_set=pa.array(run.applied_loads, pa.int32()))
+        return rows.filter(counts).sort_by([("load", "ascending"), ("at", "ascending")]).select(DECISIONS.names)
+
+    def standing(self, run: Run) -> pa.Table:
+        """Of these, the last about each change, where it keeps a change of the tool out of the dataset."""
+        last = latest(self.of(run))
+        return last.filter(pc.is_in(last["verdict"], value_set=_KEPT)).combine_chunks()
+
+    def _rows(self, run: Run) -> pa.Table:
+        try:
+            return self._database.read(_TABLE, where=f"run_id = {quote(run.run_id)}")
+        except (ValueError, OSError):  # a dataset of an earlier version has no such table
+            return RECORDED.empty_table()
+
+    def add(self, decisions: pa.Table, load: int) -> None:
+        """Add the decisions of a load. They count once the ledger says that it is applied."""
+        if _TABLE not in self._database.table_names():
+            self._database.create_table(_TABLE)
+        self._database.append(_TABLE, conform(decisions, RECORDED, load=load))
+
+
+class Protections:
+    """Patterns of field names, and what a load into these fields needs."""
+
+    def __init__(self, database: Database) -> None:
+        self._commits = Commits(database, LEASES)
+        self._database = database
+
+    def all(self) -> dict[str, str]:
+        """Pattern → what is needed."""
+        try:
+            entries = self._commits.latest().config()
+        except ValueError:  # a dataset of version 0.1 has no such table
+            return {}
+        return {
+            json.loads(text)["pattern"]: json.loads(text)["review"]
+            for n, text in entries.items()
+            if n.startswith(_PREFIX)
+        }
+
+    def put(self, pattern: str, review: str | None) -> None:
+        """Set what the fields that a pattern matches need; ``None`` removes the entry."""
+        if LEASES not in self._database.table_names():
+            self._database.create_table(LEASES)
+        text = None if review is None else json.dumps({"pattern": pattern, "review": review})
+        updates: dict[str, str | None] = {_PREFIX + pattern.encode().hex(): text}
+        operation = lance.LanceOperation
+        for _ in range(MAX_ATTEMPTS):
+            with suppress(CommitConflictError):
+                change = operation.UpdateConfig(config_updates=operation.UpdateMap(updates=updates))
+                self._commits.commit(self._commits.latest(), change)
+                return
+
+    def matching(self, fields: Iterable[str]) -> dict[str, str]:
+        """Field → the pattern that protects it, for the fields that need a review."""
+        found = self.all()
+        return {f: p for f in sorted(fields) for p in sorted(found, reverse=True) if fnmatchcase(f, p)}
