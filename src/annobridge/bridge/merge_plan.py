@@ -19,6 +19,7 @@ from ..core.did_you_mean import did_you_mean
 from ..core.digest import digest
 from ..core.labels import LABELS, SAMPLES, conform
 from ..core.media import Media
+from ..core.merge.proposed import bindings
 from ..core.review import decisions as deciding
 from ..core.review import legal
 from ..core.review.changes import changes
@@ -245,8 +246,8 @@ def _of_side(ids: pa.Table, side: str, rows: pa.Table) -> pa.Table:
 
 def _content(outcome: Outcome) -> str:
     """What there is to decide about, as a digest."""
-    names = ["change_id", "kind", "base", "ours", "theirs"]
-    return digest(outcome.streams.table("proposed").select(names))
+    proposed = outcome.streams.table("proposed")
+    return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))
 
 
 def _user() -> str:
