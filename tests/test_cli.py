@@ -241,6 +241,42 @@ def test_from_annotate_to_undo(uri: str) -> None:
     assert data("undo", "r1", "-d", uri)["taken_back"] == {"add": 0, "edit": 1, "delete": 0}
 
 
+def test_decisions_come_from_a_file(uri: str, tmp_path: Path) -> None:
+    send(uri)
+    work(label="person")
+    work("p1", label="car")
+    plan = ab.load_dataset(uri).plan_annotations("r1", url=URL)
+    plan.decide("label_id = 'c0'", "refuse", note="no", by="alice")
+    plan.decide("label_id = 'p1'", "accept", by="alice")
+    (row,) = plan.decisions.slice(0, 1).to_pylist()
+    file = tmp_path / "decisions.jsonl"
+    file.write_text(json.dumps(row | {"at": row["at"].isoformat()}) + "\n")
+    chosen = ("r1", "-d", uri, *MEMORY, "--decisions", str(file))
+    assert data("plan", *chosen, code=2)["edited"] == 1
+    assert data("load", *chosen, "--undecided", "leave")["edited"] == 0
+    printed = run("load", *chosen).output
+    assert "refused by alice: no" in printed
+    assert data("load", *chosen)["decided"] == {"looked_at": 0, "by_rule": 0}
+    file.write_text(f"{file.read_text()}nonsense\n")
+    result = run("load", *chosen)
+    assert result.exit_code == 1
+    assert "decisions.jsonl:2" in result.output.replace("\n", "")
+
+
+def test_fields_are_protected(uri: str) -> None:
+    send(uri)
+    work(label="person")
+    assert data("protect", "-d", uri)["protections"] == {}
+    assert data("protect", "--field", "obj*", "-d", uri)["protections"] == {"obj*": "required"}
+    result = run("load", "r1", "-d", uri, *MEMORY)
+    assert result.exit_code == 1
+    assert "leave them for later with --undecided leave" in " ".join(result.output.split())
+    assert "obj*" in run("protect", "-d", uri).output
+    assert run("protect", "--remove", "-d", uri).exit_code == 64
+    assert data("protect", "--field", "obj*", "--remove", "-d", uri)["protections"] == {}
+    assert data("load", "r1", "-d", uri, *MEMORY)["edited"] == 1
+
+
 def test_people_read_tables_of_80_columns(uri: str) -> None:
     send(uri)
     work(label="person")

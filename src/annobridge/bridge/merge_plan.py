@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -205,8 +204,7 @@ class MergePlan(Summary):
         ``side`` is ``"same"`` for labels of the dataset that the load leaves alone, and ``"base"``, ``"ours"`` or ``"theirs"``
         for each side of a label that has changes.
         """
-        table = self._proposed.take(pa.array(np.sort(first_rows(self._proposed["label_id"]))))
-        table = table.filter(pc.is_in(table["sample_id"], value_set=sample_ids)).combine_chunks()
+        table = self._changed_labels.filter(pc.is_in(self._changed_labels["sample_id"], value_set=sample_ids))
         parts = [_of_side(table, side, side_table(table[side])) for side in ("base", "ours", "theirs")]
         fields = sorted({*self.run.schema.fields, *self.outcome.destinations.values()})
         here = self._stores.labels.of_samples(sample_ids, field_condition(fields), self.outcome.version)
@@ -223,6 +221,11 @@ class MergePlan(Summary):
     @cached_property
     def _proposed(self) -> pa.Table:
         return self.outcome.streams.table("proposed").combine_chunks()
+
+    @cached_property
+    def _changed_labels(self) -> pa.Table:
+        """One row for each label that has changes."""
+        return self._proposed.take(first_rows(self._proposed["label_id"])).combine_chunks()
 
 
 def require_of_run(decisions: pa.Table, run: Run) -> None:

@@ -91,6 +91,12 @@ class Summary:
         return tuple(self.outcome.notes)
 
     @property
+    def decided(self) -> dict[str, int]:
+        """How many changes people decided about for this load: one by one (``"looked_at"``), and many at once (``"by_rule"``)."""
+        used = self.outcome.used
+        return {"looked_at": used["rule"].null_count, "by_rule": used.num_rows - used["rule"].null_count}
+
+    @property
     def not_sent(self) -> tuple[str, ...]:
         """The labels that were not sent, one sentence for each field and reason."""
         return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
@@ -128,6 +134,7 @@ class Summary:
             "fields": self.counts,
             **{name: getattr(self, name) for name in ("added", "edited", "deleted")},
             **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped")},
+            "decided": self.decided,
             "notes": list(self.notes),
             "not_sent": list(self.not_sent),
         }

@@ -3,7 +3,7 @@
 | module of ``commands`` | commands |
 |---|---|
 | ``demo`` | demo |
-| ``datasets`` | datasets, info, doctor |
+| ``datasets`` | datasets, info, protect, doctor |
 | ``import_export`` | import, export, attach |
 | ``annotate`` | annotate |
 | ``load`` | plan, load, undo |
@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
             import_export.attach,
             "annobridge attach mine.lancedb --table images --labels boxes=predictions",
         ),
+        "protect": (datasets.protect, "annobridge protect street.lancedb --field 'ground_truth*'"),
         "doctor": (datasets.doctor, "annobridge doctor street.lancedb --repair"),
     },
     "Annotation": {

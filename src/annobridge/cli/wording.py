@@ -38,6 +38,7 @@ OPTIONS = {
     "conflicts": "--conflicts",
     "coordinates": "--coordinates",
     "dataset": "--dataset",
+    "decisions": "--decisions",
     "dest_field": "--dest-field",
     "dialect": "--dialect",
     "force": "--force",
@@ -55,6 +56,7 @@ OPTIONS = {
     "strict": "--strict",
     "table": "--table",
     "tags": "--tag",
+    "undecided": "--undecided",
     "unexpected": "--unexpected",
 }
 # The options of the running command. One of OPTIONS that it does not have is an option of the backend or format: "-o name=value".
@@ -69,6 +71,8 @@ _PHRASES = {
     ", or doctor(repair=True) of the dataset": "",
     "Look at plan.conflicts, and load": "`annobridge plan` lists them; load",
     "'theirs' or 'ours'": "theirs or ours",
+    "'take' to load": "take to load",
+    "'leave' to leave": "leave to leave",
     "open it with load_dataset, or": "give it with --dataset, or",
     "make a dataset there with create_dataset": "make a dataset there with `annobridge import`",
     "give a 'type' to make a new one": "give its type (--label-type) to make a new one",

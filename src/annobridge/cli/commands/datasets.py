@@ -124,3 +124,28 @@ def doctor(
     show.emit(report.to_dict(), as_json, lambda _: [show.heading(report.dataset), *report.lines()])
     if not report.ok:
         raise typer.Exit(1)
+
+
+def protect(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(metavar="PATTERN", help="A field, or a pattern as ground_truth*.", show_default=False),
+    ] = None,
+    dataset: DatasetOption = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the protection with this pattern.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let loads into some fields happen only with a decision of a person about every change."""
+    ds = open_dataset(dataset)
+    if field is not None:
+        ds.protect(field, review=None if remove else "required")
+    elif remove:
+        raise typer.BadParameter("--remove needs --field, the pattern to remove.")
+    show.emit({"protections": ds.protections()}, as_json, _protections)
+
+
+def _protections(data: dict[str, Any]) -> Iterator[Any]:
+    if not data["protections"]:
+        yield "No field is protected."
+    else:
+        yield show.table(["fields", "review"], [[p, review] for p, review in data["protections"].items()])

@@ -282,6 +282,9 @@ def report_parts(data: dict[str, Any]) -> Iterator[Any]:
         version = f"version {data['version']} of the labels"
         yield show.heading(f"Loaded {data['anno_key']}: {show.plural(total, 'change')}, {version}")
         yield _counts_table(data)
+    if any(data["decided"].values()):
+        one_by_one, by_rule = (show.plural(data["decided"][name], "change") for name in ("looked_at", "by_rule"))
+        yield f"Decided: {one_by_one} one by one, {by_rule} by rule."
     yield from _findings_and_notes(data)
 
 
