@@ -127,11 +127,10 @@ def doctor(
 
 
 def protect(
-    pattern: Annotated[
-        str | None,
-        typer.Argument(metavar="PATTERN", help="A field, or a pattern as ground_truth*.", show_default=False),
-    ] = None,
     dataset: DatasetOption = None,
+    field: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="A field, or a pattern as ground_truth*; without, list them.")
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the protection with this pattern.")] = False,
     as_json: JsonOption = False,
 ) -> None:
