@@ -126,6 +126,14 @@ def test_a_conflict_is_settled(worked: Bridge, verdict: str, x: float) -> None:
     assert not worked.plan().changes.num_rows or verdict == "ours"
 
 
+def test_a_value_that_was_chosen_here_is_an_edit_of_ours(worked: Bridge) -> None:
+    plan = worked.plan()
+    plan.decide("group = 'conflict'", "base")
+    plan.apply()
+    worked.hands.set("man2", bounding_box=[0.7, 0.7, 0.1, 0.1])
+    assert worked.plan().changes["kind"].to_pylist() == ["edit/edit"]
+
+
 def test_settled_conflicts_do_not_stop_a_load_that_fails_on_conflicts(worked: Bridge) -> None:
     with pytest.raises(ab.Conflict, match="1 changes were made both here and in the tool"):
         worked.load(conflicts="fail")
