@@ -128,10 +128,10 @@ def test_a_conflict_is_settled(worked: Bridge, verdict: str, x: float) -> None:
 
 def test_a_value_that_was_chosen_here_is_an_edit_of_ours(worked: Bridge) -> None:
     plan = worked.plan()
-    plan.decide("group = 'conflict'", "base")
+    plan.decide("label_id = 'car2'", "value", value="car")
     plan.apply()
-    worked.hands.set("man2", bounding_box=[0.7, 0.7, 0.1, 0.1])
-    assert worked.plan().changes["kind"].to_pylist() == ["edit/edit"]
+    worked.hands.set("car2", label="lorry")
+    assert worked.plan(unexpected="keep").changes["kind"].to_pylist() == ["edit/edit"]
 
 
 def test_settled_conflicts_do_not_stop_a_load_that_fails_on_conflicts(worked: Bridge) -> None:
