@@ -18,6 +18,7 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "core": set(),
     "spill": set(),
     "display": set(),
+    "checks": {"core"},
     "store": {"core", "spill"},
     "backend": {"core"},
     "formats": {"core", "spill", "store"},
