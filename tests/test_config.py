@@ -464,6 +464,13 @@ def test_a_missing_option_says_how_to_give_it(monkeypatch) -> None:
         ("\ndefault_backend = 3", "~/.annobridge line 2: default_backend should be the name of a backend, in quotes."),
         ("backends = 3", "~/.annobridge line 1: backends should be a table, as [backends.pixano]."),
         ("[backends]\ntool = 3", "~/.annobridge line 2: backends.tool should be a table, as [backends.tool]."),
+        ("checks = 3", "~/.annobridge line 1: checks should be a table, as [checks.share_of_deletions]."),
+        (
+            "[checks]\nduplicates = 3",
+            "~/.annobridge line 2: checks.duplicates should be a table, as [checks.duplicates].",
+        ),
+        ("[checks]\nuse = 3", '~/.annobridge line 2: checks.use should be a list of names of checks, as ["share_of_de'),
+        ("[check]\nx = 1", "~/.annobridge line 1: there is no setting 'check'; did you mean 'checks'?"),
     ],
 )
 def test_mistakes_of_the_file(home, text: str, message: str) -> None:

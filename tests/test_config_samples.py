@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from annobridge import checks
 from annobridge.backend import registry
 from annobridge.core.labels import LABEL_TYPES
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
 from annobridge.settings import example_files as config_samples
+from annobridge.settings.checks import chosen
 from annobridge.settings.config import resolve
 
 FOLDER = Path(__file__).parents[1] / "config"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
 
 
 def uncommented(text: str) -> str:
@@ -56,6 +59,15 @@ def test_the_example_has_every_option_and_loads(tmp_path: Path, monkeypatch: pyt
         assert set(section) == set(registry.get(name).Config.model_fields)
 
 
+def test_the_example_shows_every_check_with_its_defaults(home: Path) -> None:
+    text = uncommented((FOLDER / "config.example.toml").read_text("utf-8"))
+    sections = tomllib.loads(text)["checks"]
+    assert sections.pop("use") == checks.names()
+    assert sections == {name: dict(checks.get(name).parameters) for name in checks.names()}
+    (home / ".annobridge").write_text(text)
+    assert chosen() == (checks.names(), sections)
+
+
 def test_every_option_says_what_it_means() -> None:
     for name in registry.names():
         for option, info in registry.get(name).Config.model_fields.items():
@@ -65,7 +77,7 @@ def test_every_option_says_what_it_means() -> None:
 def test_the_schema_knows_every_backend() -> None:
     schema = json.loads((FOLDER / "config.schema.json").read_text("utf-8"))
     assert set(schema["properties"]["backends"]["properties"]) == set(registry.names())
-    assert set(schema["properties"]) == {"$schema", "default_backend", "backends"}
+    assert set(schema["properties"]) == {"$schema", "default_backend", "backends", "checks"}
     assert "required" not in json.dumps(schema["$defs"])
 
 

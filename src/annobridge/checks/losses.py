@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import as_mask
 from . import groups
 from .base import Evidence, Finding
 
@@ -42,14 +41,14 @@ def vanishing_class(evidence: Evidence, *, at_least: int = 1) -> Iterator[Findin
         evidence: what the load would do.
         at_least: how many labels of the dataset must have the class.
     """
-    changes = evidence.changes
+    takes = pa.concat_tables([evidence.deleted(), evidence.edited("label")])
     for row in evidence.classes.to_pylist():
         had = row["in_dataset"]
         if row["label"] is None or had < max(at_least, 1) or had - row["before"] + row["after"] > 0:
             continue
-        of_class = pc.and_(pc.equal(changes["field"], row["field"]), pc.equal(changes["class_from"], row["label"]))
-        takes = pc.is_in(changes["component"], pa.array(["existence", "label"]))
-        taken = changes.filter(as_mask(of_class) & as_mask(takes))
+        taken = takes.filter(
+            pc.and_(pc.equal(takes["field"], row["field"]), pc.equal(takes["class_from"], row["label"]))
+        )
         yield Finding(
             f"The class {row['label']!r} of {row['field']!r} would vanish: it has {groups.labels(had, row['field'], None)}, "
             "and none after the load.",

@@ -26,7 +26,7 @@ from ..backend.pickling import NotPicklable
 from ..core.did_you_mean import did_you_mean
 from ..display import html
 from ..exceptions import ConfigError, InvalidOption, UnknownBackend
-from . import credentials
+from . import checks, credentials
 from .layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
 
 DEFAULT_BACKEND = "pixano"
@@ -147,6 +147,8 @@ def survey() -> tuple[list[Setting], list[str]]:
         faults += _unusable(name, config, found, errors)
     absent = sorted(set(sources.file.backends) - set(sources.names))
     rows += [Setting(name, "", "not installed", sources.file.shown) for name in absent]
+    rows += [Setting("checks", option, str(said.value), said.origin) for option, said in checks.listed(sources.file)]
+    faults += checks.faults(sources.file)
     return rows, [str(fault) for fault in faults]
 
 

@@ -14,7 +14,10 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
+from ..backend import registry as backends
 from ..backend.base import AnnotationBackendConfig
+from ..checks import registry
+from ..checks.base import LEVELS
 from .config import DEFAULT_BACKEND, is_secret
 
 Configs = Mapping[str, type[AnnotationBackendConfig]]
@@ -29,6 +32,7 @@ _HEAD = f"""\
 # the backend of a call that names none
 # default_backend = "{DEFAULT_BACKEND}"
 """
+_USE = "the names of those to run; by default all that are installed"
 _EXAMPLES = {int: 100, float: 1.5, bool: True, list: [], dict: {}}
 _TAIL = """
 # a backend of your own: the module that holds this class holds the backend too
@@ -64,6 +68,11 @@ def schema(configs: Configs) -> dict[str, Any]:
                 "description": "the backend of a call that names none",
             },
             "backends": {"type": "object", "properties": own, "additionalProperties": other},
+            "checks": {
+                "type": "object",
+                "properties": {"use": {"type": "array", "items": {"type": "string"}, "description": _USE}},
+                "additionalProperties": {"type": "object", "properties": {"level": {"enum": [*LEVELS, registry.OFF]}}},
+            },
         },
         "$defs": definitions,
     }
@@ -72,7 +81,20 @@ def schema(configs: Configs) -> dict[str, Any]:
 def example(configs: Configs) -> str:
     """A configuration file with every option of these backends, with its description and default, commented out."""
     sections = ("\n".join(_section(name, config)) for name, config in configs.items())
-    return "\n".join([_HEAD, *sections, _TAIL.lstrip("\n")])
+    return "\n".join([_HEAD, *sections, *_checks(), _TAIL.lstrip("\n")])
+
+
+def _checks() -> Iterator[str]:
+    yield '# the checks of plans; each has, beside its own parameters, level = "error", "warning" or "off"'
+    yield "[checks]"
+    yield f"# {_USE}"
+    yield f"# use = {_toml(registry.names())}"
+    for name in registry.names():
+        check = registry.get(name)
+        yield f"\n[checks.{name}]"
+        yield f"# {(check.function.__doc__ or '').splitlines()[0]}"
+        yield from (f"# {key} = {_toml(default)}" for key, default in check.parameters.items())
+    yield ""
 
 
 def _section(name: str, config: type[AnnotationBackendConfig]) -> Iterator[str]:
@@ -99,9 +121,7 @@ def _toml(value: Any) -> str:
 
 
 def _installed() -> Configs:
-    from ..backend import registry
-
-    return {name: registry.get(name).Config for name in registry.names()}
+    return {name: backends.get(name).Config for name in backends.names()}
 
 
 def write(folder: Path) -> None:

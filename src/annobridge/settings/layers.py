@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,8 @@ BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
 _RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS}
 _TESTS = "ANNOBRIDGE_TEST_"  # prefix of variables of the test suite, which are not settings
-_KEYS = ("default_backend", "backends")
+_KEYS = ("default_backend", "backends", "checks")
+_USE = "use"  # in the section of checks: the names of those to run
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
@@ -55,11 +56,15 @@ class Layer:
 
 @dataclass
 class File(Layer):
-    """The configuration file; ``path`` is ``None`` when there is none."""
+    """The configuration file; ``path`` is ``None`` when there is none. ``checks`` are the names of the checks of plans that run
+    (``None``: all), ``limits`` their parameters by name of the check.
+    """
 
     path: Path | None = None
     shown: str = "~/.annobridge"
     readable: bool = True
+    checks: Value | None = None
+    limits: dict[str, Options] = field(default_factory=dict)
 
 
 def read_file() -> File:
@@ -172,7 +177,7 @@ def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], in
     sections = parsed.get("backends", {})
     if not isinstance(sections, dict):
         wrong("backends should be a table, as [backends.pixano].", "backends")
-        return
+        sections = {}
     for name, options in sections.items():
         if not isinstance(options, dict):
             wrong(f"backends.{name} should be a table, as [backends.{name}].", "backends", name)
@@ -182,6 +187,25 @@ def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], in
             for option, value in options.items()
             if not (foreign and option == "config_cls" and str(value).startswith("fiftyone."))
         }
+    _fill_checks(file, parsed.get("checks", {}), at, wrong)
+
+
+def _fill_checks(file: File, section: Any, at: Callable[..., str], wrong: Callable[..., None]) -> None:
+    """Read the section ``[checks]``: the list ``use``, and a table of parameters for each check. Names are not looked up here."""
+    if not isinstance(section, dict):
+        wrong("checks should be a table, as [checks.share_of_deletions].", "checks")
+        return
+    for name, given in section.items():
+        if name == _USE and isinstance(given, list) and all(isinstance(check, str) for check in given):
+            file.checks = Value(given, at("checks", name), in_file=True)
+        elif name == _USE:
+            wrong('checks.use should be a list of names of checks, as ["share_of_deletions"].', "checks", name)
+        elif isinstance(given, dict):
+            file.limits[name] = {
+                key: Value(value, at("checks", name, key), in_file=True) for key, value in given.items()
+            }
+        else:
+            wrong(f"checks.{name} should be a table, as [checks.{name}].", "checks", name)
 
 
 def read_environment(known: Iterable[str]) -> Layer:
