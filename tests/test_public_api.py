@@ -8,7 +8,7 @@ import sys
 import annobridge as ab
 
 PUBLIC = """
-AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
+AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities CheckReport
 Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection DoctorReport Download
 EditorWarning Ellipse ExportReport Gone ImportReport InvalidLabels InvalidMedia InvalidOption InvalidSchema
 InvalidSource Keypoint Label LabelCount LabelSchema LoadReport Media MergeError MergePlan Message MissingCredential

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Status,
         Task,
     )
+    from .bridge.checks import CheckReport
     from .bridge.load_plan import load_plan
     from .bridge.merge_plan import MergePlan
     from .bridge.reports import LoadReport
@@ -98,6 +99,7 @@ _HOMES = {
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",
+    "CheckReport": "bridge.checks",
     "load_plan": "bridge.load_plan",
     "LoadReport": "bridge.reports",
     "MergePlan": "bridge.merge_plan",

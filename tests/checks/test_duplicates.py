@@ -84,6 +84,17 @@ def test_keypoints_are_compared_point_by_point() -> None:
         assert bool(list(duplicates(Evidence.of(changes=[added("new")], after=rows)))) == told
 
 
+@pytest.mark.parametrize("limit", [0.1, 0.3, 0.5, 0.9])
+def test_a_box_at_the_far_end_of_a_larger_one_is_found(limit: float) -> None:
+    share = limit + 0.001
+    inside = [0.1 + 0.4 * (1 - share), 0.1, 0.4 * share, 0.4]
+    for asked in ("large", "small"):
+        rows = [label("large"), label("small", bounding_box=inside)]
+        evidence = Evidence.of(changes=[added(asked)], after=rows)
+        assert len(list(duplicates(evidence, limit=limit))) == 1
+        assert not list(duplicates(evidence, limit=limit + 0.002))
+
+
 def iou(a: list[float], b: list[float]) -> float:
     shared = [max(0.0, min(a[n] + a[n + 2], b[n] + b[n + 2]) - max(a[n], b[n])) for n in (0, 1)]
     union = a[2] * a[3] + b[2] * b[3] - shared[0] * shared[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,8 +32,10 @@ from ..store.run import Run
 from ..store.select_rows import select_rows
 from ..store.stores import Stores
 from . import apply as loading
+from . import checks as checking
+from . import evidence, plan_file
 from . import plan as planning
-from . import plan_file
+from .checks import CheckReport
 from .download import Answers, digests
 from .outcome import Options, Outcome
 from .plan_file import FROM_TOOL, Source
@@ -135,6 +138,25 @@ class MergePlan(Summary):
             more = f"\n  - … and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
             raise InvalidOption(f"Some decisions do not fit, so none was added:\n  - {shown}{more}")
         self._given = pa.concat_tables([self._given, decisions]).combine_chunks()
+
+    def check(self, checks: Collection[str] | None = None, **limits: Mapping[str, Any]) -> CheckReport:
+        """Check what the load would do, with the decisions so far: ``plan.check(share_of_deletions={"limit": 0.05}).ok``.
+
+        If decisions were made since the plan, it is planned again, from what the tool has now.
+
+        Args:
+            checks: the names of the checks to run; by default those of the section ``[checks]`` of the configuration file, or all.
+            **limits: name of a check → its parameters; ``level`` is one of every check: ``"error"``, ``"warning"`` or ``"off"``.
+
+        Raises:
+            InvalidOption: there is no such check or parameter, or a value has another type.
+        """
+        return checking.check(self.anno_key, lambda: evidence.of_plan(self._stores, self._decided()), checks, limits)
+
+    def _decided(self) -> Outcome:
+        if self._given.num_rows == self.outcome.options.decisions.num_rows:
+            return self.outcome
+        return planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
 
     def apply(self, force: bool = False) -> LoadReport:
         """Make exactly this change, with the decisions about it, in one commit.

@@ -97,7 +97,8 @@ def _root(
 ) -> None:
     """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
-    Exit codes: 0 done, 1 an error, 2 changes are pending (plan), 64 wrong usage, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 an error, 2 changes are pending (plan), 3 a check found an error (plan --check), 64 wrong usage,
+    130 Ctrl-C, 143 SIGTERM.
 
     With --json, errors and warnings are lines of JSON too, on stderr: {"error": {"kind": …, "message": …}}.
     """

@@ -38,6 +38,14 @@ FormatOptions = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", metavar="NAME=VALUE", help="Any other option of the format; repeatable."),
 ]
+ALL_CHECKS = "all"
+CheckOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--check", metavar="[NAME[.PARAMETER=VALUE]]",
+        help="Run the checks of plans: all, or NAME; NAME.PARAMETER=VALUE sets a limit. Repeatable. Exits with 3 on errors.",
+    ),
+]  # fmt: skip
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -120,6 +128,30 @@ def _parse_value(text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+def parse_checks(texts: Sequence[str]) -> tuple[list[str] | None, dict[str, dict[str, str]]]:
+    """Names of checks (``None``: none are given) and limits, of texts as ``NAME`` and ``NAME.PARAMETER=VALUE``.
+
+    >>> parse_checks(["duplicates", "iou_floor.limit=0.3"])
+    (['duplicates'], {'iou_floor': {'limit': '0.3'}})
+    """
+    names: list[str] = []
+    limits: dict[str, dict[str, str]] = {}
+    for text in texts:
+        if text == ALL_CHECKS:
+            continue
+        left, sign, value = text.partition("=")
+        name, dot, parameter = left.partition(".")
+        if bool(sign) != bool(dot) or not name.strip() or (dot and not parameter.strip()):
+            raise InvalidOption(
+                f"--check {text!r} should be NAME or NAME.PARAMETER=VALUE, as --check share_of_deletions.limit=0.05."
+            )
+        if sign:
+            limits.setdefault(name.strip(), {})[parameter.strip()] = value
+        else:
+            names.append(name.strip())
+    return names or None, limits
 
 
 def parse_one_or_pairs(texts: Sequence[str] | None, option: str) -> Any:

@@ -7,7 +7,7 @@ imported only when one of its commands is called, so that ``annobridge --help`` 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -18,14 +18,19 @@ from typer.core import TyperCommand, TyperGroup
 from ..entry_points import entry_points
 from ..exceptions import AnnobridgeError, ConfigError
 from . import show, wording
+from .options import ALL_CHECKS
 
 GROUP = "annobridge.commands"
-USAGE = 64  # as sysexits.h has it; 2 says that changes are pending
+USAGE = 64  # as sysexits.h has it
+PENDING = 2  # changes are pending
+CHECK_FAILED = 3  # a check of a plan found an error
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer has no name for it
 
 
 class Root(TyperGroup):
-    """The group of all commands. Exit codes: 0 done, 1 an error, 2 changes are pending, 64 wrong usage, 130 Ctrl-C."""
+    """The group of all commands. Exit codes: 0 done, 1 an error, 2 changes are pending, 3 a check failed, 64 wrong usage,
+    130 Ctrl-C.
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The built-in commands in the order of their table, then those of plug-ins."""
@@ -49,7 +54,7 @@ class Root(TyperGroup):
         rest = [a for a in args if a != "--debug"]
         with _errors_as_exit_codes(debug=False):
             return super().make_context(
-                info_name, rest if len(rest) == len(args) else ["--debug", *rest], parent, **extra
+                info_name, _with_values(rest if len(rest) == len(args) else ["--debug", *rest]), parent, **extra
             )
 
     def invoke(self, ctx: Any) -> Any:
@@ -81,6 +86,15 @@ def exit_on_signals() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is end:
                 signal.signal(number, handler)
+
+
+def _with_values(args: Sequence[str]) -> list[str]:
+    """The arguments, where ``--check`` without a value means all checks: typer has no options whose value may be left out."""
+    following = [*args[1:], "-"]
+    return [
+        f"{arg}={ALL_CHECKS}" if arg == "--check" and after.startswith("-") else arg
+        for arg, after in zip(args, following, strict=True)
+    ]
 
 
 @contextmanager

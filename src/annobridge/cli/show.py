@@ -18,6 +18,7 @@ from ..display import terminal
 JSON_REQUESTED: ContextVar[bool] = ContextVar("json_requested", default=False)  # whether --json was given
 SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 COLORS = {"add": "green", "edit": "yellow", "delete": "red"}
+LEVEL_COLORS = {"error": "red", "warning": "yellow"}
 
 
 def console(stderr: bool = False) -> Console:
@@ -90,6 +91,11 @@ def names_and_values(pairs: Iterable[tuple[str, Any]]) -> Table:
 def action(name: str) -> Text:
     """``add``, ``edit`` or ``delete`` with its sign, in its colour."""
     return Text(f"{SIGNS[name]} {name}", COLORS[name])
+
+
+def level(name: str) -> Text:
+    """The level of a finding, ``error`` or ``warning``, in its colour."""
+    return Text(name, LEVEL_COLORS[name])
 
 
 def short_time(iso: str) -> str:

@@ -13,13 +13,16 @@ from ...display import terminal
 from .. import show
 from ..changes import ROWS, Filter, findings, list_changes, short_id
 from ..options import (
+    CheckOption,
     DatasetOption,
     JsonOption,
     KeyArgument,
     open_dataset,
+    parse_checks,
     parse_one_or_pairs,
     parse_options,
 )
+from ..root import CHECK_FAILED, PENDING
 from ..show import SIGNS
 from ..wording import to_cli
 
@@ -111,11 +114,12 @@ def plan(
     option: LoadOptions = None,
     decisions: DecisionsOption = None,
     undecided: Undecided = "take",
+    check: CheckOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What a load would change; nothing is written. Exits with 2 when changes are pending.
+    """What a load would change; nothing is written. Exits with 2 when changes are pending, with 3 when a check finds an error.
 
-    Deletions are listed first. What is listed can be narrowed; counts and the exit code are of the whole plan.
+    Deletions are listed first. What is listed can be narrowed; counts, checks and the exit code are of the whole plan.
     """
     ds = open_dataset(dataset)
     choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
@@ -127,9 +131,14 @@ def plan(
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
     data = summary(ds, merge_plan, shown, choice) | list_changes(ds, merge_plan, chosen, shown)
     data |= {"pending": _is_pending(merge_plan, choice, conflicts), "stop": _stop(merge_plan, choice)}
+    if check:
+        names, limits = parse_checks(check)
+        data["checks"] = merge_plan.check(names, **limits).to_dict()
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
+    if check and not data["checks"]["ok"]:
+        raise typer.Exit(CHECK_FAILED)
     if data["pending"]:
-        raise typer.Exit(2)
+        raise typer.Exit(PENDING)
 
 
 def _is_pending(merge_plan: MergePlan, unexpected: Any, conflicts: str) -> bool:
@@ -170,6 +179,15 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     yield from _findings_and_notes(data, rows)
     if data.get("stop"):
         yield data["stop"]
+    if "checks" in data:
+        yield from _checks(data["checks"])
+
+
+def _checks(found: dict[str, Any]) -> Iterator[Any]:
+    yield show.heading(f"Checks: {found['summary']}")
+    if found["findings"]:
+        cells = [[show.level(f["level"]), f["check"], f["sentence"]] for f in found["findings"]]
+        yield show.table(["", "check", "finding"], cells)
 
 
 def _changes(data: dict[str, Any], rows: int) -> Iterator[Any]:
