@@ -45,7 +45,8 @@ def steps() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "option", ["--check", pytest.param("--html", marks=pytest.mark.xfail(reason="plan has no --html yet", strict=False))]
+    "option",
+    ["--check", pytest.param("--html", marks=pytest.mark.xfail(reason="plan has no --html yet", strict=False))],
 )
 def test_the_workflow_gives_options_that_there_are(steps: list[dict[str, Any]], option: str) -> None:
     (line,) = [line for step in steps for line in step.get("run", "").splitlines() if option in line]

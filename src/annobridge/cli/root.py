@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
+from itertools import zip_longest
 from typing import Any
 
 import typer
@@ -90,10 +91,9 @@ def exit_on_signals() -> Iterator[None]:
 
 def _with_values(args: Sequence[str]) -> list[str]:
     """The arguments, where ``--check`` without a value means all checks: typer has no options whose value may be left out."""
-    following = [*args[1:], "-"]
     return [
         f"{arg}={ALL_CHECKS}" if arg == "--check" and after.startswith("-") else arg
-        for arg, after in zip(args, following, strict=True)
+        for arg, after in zip_longest(args, args[1:], fillvalue="-")
     ]
 
 
