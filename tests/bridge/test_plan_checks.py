@@ -108,6 +108,16 @@ def test_a_class_that_people_chose_is_the_class_of_the_change(bridge: Bridge) ->
     assert evidence_of(plan).changes.num_rows == 0  # it is the class that it has
 
 
+def test_the_shape_before_is_the_shape_of_the_change_where_people_chose_it(sent: Bridge) -> None:
+    sent.hands.set("man3", bounding_box=[0.5, 0.5, 0.12, 0.2])
+    sent.ds.set_labels([{"label_id": "man3", "bounding_box": [0.4, 0.4, 0.2, 0.2]}])
+    plan = sent.plan()
+    plan.decide(verdict="base")
+    (change,) = evidence_of(plan).changes.to_pylist()
+    assert change["theirs_box"] == pytest.approx([0.5, 0.5, 0.1, 0.2])
+    assert change["theirs"] == change["base"]
+
+
 def test_what_is_left_for_later_is_no_change_beside_one_of_the_same_label_that_is_made(sent: Bridge) -> None:
     sent.hands.set("man0", label="car", bounding_box=[0.7, 0.7, 0.1, 0.2])
     plan = sent.plan(undecided="leave")
@@ -171,6 +181,9 @@ def test_the_labels_of_another_field_are_counted_there(sent: Bridge) -> None:
     sent.load(dest_field={"objects": "checked"})
     after, _ = counted([row for row in sent.labels().values() if row["field"] in (*FIELDS, "checked")])
     assert {(r["field"], r["label"]): r["after"] for r in found.classes.to_pylist() if r["after"]} == after
+    sent.hands.add("s3", "car")
+    again = evidence_of(sent.plan(dest_field={"objects": "checked"})).classes.to_pylist()
+    assert {(r["field"], r["label"]): r["before"] for r in again if r["before"]} == after
 
 
 def test_the_file_chooses_what_the_call_does_not(sent: Bridge, home: Path) -> None:
