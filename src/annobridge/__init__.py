@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Download,
         Media,
         Receipt,
+        SentBack,
         Status,
         Task,
     )
@@ -70,6 +71,7 @@ _HOMES = {
             "Download",
             "Media",
             "Receipt",
+            "SentBack",
             "Status",
             "Task",
         ],

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from ..core.labels import REMOTE
+from ..core.labels import COMMENTS, REMOTE
 from ..core.media import Media as Media  # for those who write backends
 from ..core.schema import LabelSchema
 from ..core.terms import Terms as Terms  # for those who write backends
@@ -79,10 +79,31 @@ class Download:
 
     A sample that is not in ``samples`` (a string array) contributes nothing: its absent labels are not deletions.
     ``notes`` are sentences for the report (orphans dropped, frames removed, …).
+
+    ``comments`` (``COMMENTS``) are what people wrote beside the labels, of a tool with the capability ``comments``.
     """
 
     labels: pa.Table
     samples: pa.Array
+    notes: tuple[str, ...] = ()
+    comments: pa.Table = field(default_factory=COMMENTS.empty_table)
+
+
+@dataclass(frozen=True, slots=True)
+class SentBack:
+    """What ``send_back`` did with the refusals that it was given.
+
+    Attributes:
+        placed: how many the tool has now, and had not before.
+        existing: how many it had already, from an earlier call.
+        left_out: the ``change_id`` of each of the others, which the tool has no place for (a string array); the bridge writes
+            them into a file.
+        notes: sentences about what else was done, and why some were left out.
+    """
+
+    placed: int
+    existing: int = 0
+    left_out: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     notes: tuple[str, ...] = ()
 
 
@@ -120,6 +141,8 @@ class Capabilities:
     tracks: bool = False
     keyframes: bool = False
     status: bool = False
+    comments: bool = False  # ``download`` returns what people wrote beside the labels
+    send_back: bool = False  # it has the method ``send_back``
     sends_media: bool = True  # it reads the files, so they are checked before the upload
     sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
@@ -225,6 +248,21 @@ class AnnotationBackend(ABC):
     def editor_url(self, receipt: Receipt) -> str | None:  # noqa: ARG002
         """The URL of the page where people work on this task, which exists; ``None`` if there is none."""
         return None
+
+    def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:  # noqa: ARG002
+        """Tell the annotators of a task what a reviewer has refused, at its place in the tool, and give the work back to them.
+
+        Only called with the capability ``send_back``; each call may have some of the refusals of a task. Idempotent: what an
+        earlier call has placed is recognized, and counted as existing. Labels are not changed.
+
+        Args:
+            receipt: of the task, with the baseline as it stands now.
+            refusals: ``REFUSALS``, of samples of the task.
+
+        Raises:
+            Gone: the task does not exist any more.
+        """
+        return SentBack(0, 0, refusals["change_id"].combine_chunks())
 
     @classmethod
     def file_terms(cls, receipt: Receipt) -> Terms:  # noqa: ARG003

@@ -13,7 +13,7 @@ from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, Broken, Rejected
 from . import return_values
 from ._redactor import Redactor
-from .base import AnnotationBackend, Download, Receipt, Status, Task
+from .base import AnnotationBackend, Download, Receipt, SentBack, Status, Task
 
 _UNSENT = "Nothing was sent."
 _NEXT_STEP = {  # for upload and download, the bridge says what was done, and how to continue
@@ -25,6 +25,7 @@ _NEXT_STEP = {  # for upload and download, the bridge says what was done, and ho
     "check_task": _UNSENT,
     "status": "The run is as it was.",
     "editor_url": "The run is as it was.",
+    "send_back": "What it has placed in the tool is still there.",
 }
 
 
@@ -86,6 +87,11 @@ class CheckedBackend:
         """Where people work on a task."""
         with self._calling("editor_url", receipt.task):
             return return_values.check_url(self._backend.editor_url(receipt))
+
+    def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
+        """What was done with the refusals; each is counted, or left out."""
+        with self._calling("send_back", receipt.task):
+            return return_values.check_sent_back(self._backend.send_back(receipt, refusals), refusals)
 
     @contextmanager
     def _calling(self, method: str, task: str | None = None) -> Iterator[None]:

@@ -14,10 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from ..core.labels import LABEL_TYPES, REMOTE, conform
+from ..core.labels import COMMENTS, LABEL_TYPES, REMOTE, conform
 from ..core.schema import ATTRIBUTE_TYPES
 from ..exceptions import Gone
-from .base import GONE, AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Status, Task
+from .base import (
+    GONE,
+    AnnotationBackend,
+    AnnotationBackendConfig,
+    Capabilities,
+    Download,
+    Receipt,
+    SentBack,
+    Status,
+    Task,
+)
 
 
 @dataclass
@@ -29,11 +39,13 @@ class MemoryServer:
         sent: task → its labels as they were uploaded. They are the baseline, also when the response to an upload was lost, and
             people edited labels before the retry.
         samples: task → the ids of its samples; they may be edited too.
+        comments: task → what people wrote, and what was sent back (``COMMENTS``), by thread.
     """
 
     labels: dict[str, pa.Table] = field(default_factory=dict)
     sent: dict[str, pa.Table] = field(default_factory=dict)
     samples: dict[str, pa.Array] = field(default_factory=dict)
+    comments: dict[str, pa.Table] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
     def new_ids(self, size: int) -> pa.Array:
@@ -66,6 +78,8 @@ class MemoryBackend(AnnotationBackend):
         tracks=True,
         keyframes=True,
         status=True,
+        comments=True,
+        send_back=True,
         sends_media=False,
     )
 
@@ -86,20 +100,35 @@ class MemoryBackend(AnnotationBackend):
 
     def download(self, receipt: Receipt) -> Download:
         """All labels, without the dataset's ids and revisions, as of a tool that does not store them."""
-        if receipt.task not in self.server.labels:
-            raise Gone(f"The memory server has no task {receipt.task!r}; it was deleted.")
+        self._require(receipt.task)
         labels = self.server.labels[receipt.task]
         for name in ("label_id", "rev"):
             labels = labels.set_column(
                 labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type)
             )
-        return Download(labels.cast(REMOTE), self.server.samples[receipt.task])
+        comments = self.server.comments.get(receipt.task, COMMENTS.empty_table())
+        return Download(labels.cast(REMOTE), self.server.samples[receipt.task], comments=comments)
+
+    def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
+        """Keep the refusals as comments; the id of each is that of its thread."""
+        self._require(receipt.task)
+        there = self.server.comments.get(receipt.task, COMMENTS.empty_table())
+        known = pc.is_in(refusals["change_id"], value_set=there["thread"].combine_chunks())
+        new = refusals.filter(pc.invert(known)).rename_columns({"change_id": "thread", "message": "text"})
+        new = conform(new.drop_columns(["annotator"]), COMMENTS, state="open")
+        self.server.comments[receipt.task] = pa.concat_tables([there, new])
+        return SentBack(len(new), len(refusals) - len(new))
+
+    def _require(self, task: str) -> None:
+        if task not in self.server.labels:
+            raise Gone(f"The memory server has no task {task!r}; it was deleted.")
 
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""
         self.server.labels.pop(receipt.task, None)
         self.server.sent.pop(receipt.task, None)
         self.server.samples.pop(receipt.task, None)
+        self.server.comments.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:
         """An empty state if the task exists."""

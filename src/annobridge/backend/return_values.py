@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask, equal, filter_rows, not_null
 from ..core.checks.repeats import repeated
-from ..core.labels import REMOTE
-from .base import Download, Receipt, Status, Task
+from ..core.labels import COMMENT_STATES, COMMENTS, REMOTE
+from .base import Download, Receipt, SentBack, Status, Task
 
 _SHOWN = 50  # characters of a wrong value
 _KEY = ("sample_id", "remote_id")  # identifies a label in a task
@@ -64,7 +64,30 @@ def check_download(found: object) -> Download:
             f"(first: {_first(labels['remote_id'], twice)}); each was taken once.",
         )
         labels = labels.filter(pa.array(~twice))
-    return Download(labels, samples, notes)
+    return Download(labels, samples, notes, _comments(found.comments))
+
+
+def check_sent_back(found: object, refusals: pa.Table) -> SentBack:
+    """Check what ``send_back`` returned: each of the refusals is counted once, or left out."""
+    if not isinstance(found, SentBack):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a SentBack")
+    for name in ("placed", "existing"):
+        number = getattr(found, name)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise InvalidReturnValue(f"a SentBack whose {name} is {_shown(number)} instead of a number of refusals")
+    left_out = _strings(found.left_out, "left_out")
+    given = as_array(refusals["change_id"])
+    if (strange := ~as_mask(pc.is_in(left_out, value_set=given))).any():
+        raise InvalidReturnValue(f"left_out change ids that were not given to it (first: {_first(left_out, strange)})")
+    if len(left_out.unique()) != len(left_out):
+        raise InvalidReturnValue("left_out with a change id more than once")
+    counted = found.placed + found.existing + len(left_out)
+    if counted != len(given):
+        raise InvalidReturnValue(
+            f"a SentBack that counts {counted} refusals, {found.placed} placed, {found.existing} existing and {len(left_out)} left "
+            f"out, of the {len(given)} that were given to it"
+        )
+    return SentBack(found.placed, found.existing, left_out, check_texts(found.notes, "notes"))
 
 
 def check_texts(found: object, what: str) -> tuple[str, ...]:
@@ -112,13 +135,37 @@ def check_url(found: object) -> str | None:
     return found  # type: ignore[return-value]
 
 
-def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
-    """Check a table: exactly the columns of ``REMOTE``, in any order, and no null in the ``required`` ones."""
+def _comments(found: object) -> pa.Table:
+    """Check a table of comments."""
+    required = [field.name for field in COMMENTS if not field.nullable]
+    table, faults = _table(found, "comments", COMMENTS, "COMMENTS", required)
+    states = pc.unique(table["state"]).to_pylist()
+    faults += [
+        f"the state {_shown(s)}, which is none of {', '.join(COMMENT_STATES)}"
+        for s in states
+        if s not in (None, *COMMENT_STATES)
+    ]
+    if faults:
+        raise InvalidReturnValue(f"comments of {table.num_rows} rows, {' and '.join(faults)}")
+    return pa.Table.from_arrays([table[name] for name in COMMENTS.names], schema=COMMENTS)
+
+
+def _table(
+    found: object, what: str, schema: pa.Schema, schema_name: str, required: Sequence[str]
+) -> tuple[pa.Table, list[str]]:
+    """A table that has exactly the columns of a schema, in any order, and a text about each of the ``required`` ones with nulls."""
     if not isinstance(found, pa.Table):
-        raise InvalidReturnValue(f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of REMOTE")
-    if faults := list(_column_faults(found.schema)):
-        raise InvalidReturnValue(f"{what} {' and '.join(faults)}, unlike REMOTE")
-    faults = [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
+        raise InvalidReturnValue(
+            f"{_shown(found)} as {what} instead of a pyarrow.Table with the columns of {schema_name}"
+        )
+    if faults := list(_column_faults(found.schema, schema)):
+        raise InvalidReturnValue(f"{what} {' and '.join(faults)}, unlike {schema_name}")
+    return found, [f"{n} without a {name}" for name in required if (n := found[name].null_count)]
+
+
+def _labels(given: object, what: str, required: Sequence[str]) -> pa.Table:
+    """Check a table of labels."""
+    found, faults = _table(given, what, REMOTE, "REMOTE", required)
     names = pc.struct_field(pc.list_flatten(as_array(found["attributes"])), [0])
     if names.null_count:
         faults.append(f"{names.null_count} attributes without a name")
@@ -131,15 +178,15 @@ def _labels(found: object, what: str, required: Sequence[str]) -> pa.Table:
     return pa.Table.from_arrays([found[name] for name in REMOTE.names], schema=REMOTE)
 
 
-def _column_faults(schema: pa.Schema) -> Iterator[str]:
-    if missing := [name for name in REMOTE.names if name not in schema.names]:
+def _column_faults(schema: pa.Schema, expected: pa.Schema) -> Iterator[str]:
+    if missing := [name for name in expected.names if name not in schema.names]:
         yield f"without {_columns(missing)}"
-    if more := [name for name in schema.names if name not in REMOTE.names]:
+    if more := [name for name in schema.names if name not in expected.names]:
         yield f"with {_columns(more)} too many"
     if twice := [name for name, n in Counter(schema.names).items() if n > 1]:
         yield f"with {_columns(twice)} more than once"
         return
-    for field in REMOTE:
+    for field in expected:
         if field.name in schema.names and schema.field(field.name).type != field.type:
             yield f"with the column {field.name!r} of type {schema.field(field.name).type} instead of {field.type}"
 

@@ -30,6 +30,8 @@ def markdown(backends: Sequence[type[AnnotationBackend]]) -> str:
         ("tracks, keyframes", [_yes(b.capabilities.tracks and b.capabilities.keyframes) for b in backends]),
         ("columns of the samples shown", [_yes(b.capabilities.sample_columns) for b in backends]),
         ("progress of the people", [_yes(b.capabilities.status) for b in backends]),
+        ("comments of people come back", [_yes(b.capabilities.comments) for b in backends]),
+        ("refused work goes back", [_yes(b.capabilities.send_back) for b in backends]),
         ("media", [", ".join(sorted(b.capabilities.media_types)) for b in backends]),
     ]
     table = "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)

@@ -74,6 +74,29 @@ A table of rows is made so; what a row leaves out is null:
     frames         int32                   of a video: how many
     fps            float64                 of a video: frames per second
     tags           list of strings         words for the sample
+
+``COMMENTS``, what people wrote beside the labels in the tool, in ``Download.comments``:
+
+    sample_id      string, required        the image or video that it is on
+    frame_number   int32                   the frame, from 1; of videos only
+    box            list of 4 float64       [x, y, width, height], the place that it is about; null: none in particular
+    remote_id      string                  the tool's id of the label that it is about, where that is known
+    author         string                  who wrote it
+    time           timestamp, us, UTC      when it was written
+    text           string, required        what it says
+    state          string, required        of its thread: "open" or "resolved"
+    thread         string, required        the tool's id of the thread, that of an issue
+    url            string                  the page where it is
+
+``REFUSALS``, changes of the tool that a reviewer has refused, for ``AnnotationBackend.send_back``:
+
+    change_id      string, required        the id of the change, unlike any other in the run
+    sample_id      string, required        the image or video that it is on
+    frame_number   int32                   the frame, from 1; of videos only
+    remote_id      string                  the tool's id of the label; null where it is not known, as of new labels
+    box            list of 4 float64       [x, y, width, height] around the label; null for a label of the whole image
+    message        string, required        a sentence for the annotator: what was refused, why, and by whom
+    annotator      string                  who made the change, where the tool says so
 """
 
 from __future__ import annotations
@@ -156,6 +179,34 @@ BASELINE = pa.schema(
         pa.field("load", pa.int32(), nullable=False),  # 0: as sent; n: as it was after the n-th load
         pa.field("gone", pa.bool_(), nullable=False),  # it was deleted in the tool, and by that load
         pa.field("unsent", pa.list_(ATTRIBUTE)),  # attributes outside the schema; null in runs of versions before 0.2
+    ]
+)
+
+COMMENTS = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("frame_number", pa.int32()),
+        pa.field("box", pa.list_(pa.float64(), 4)),
+        pa.field("remote_id", pa.string()),
+        pa.field("author", pa.string()),
+        pa.field("time", TIME),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),
+        pa.field("thread", pa.string(), nullable=False),
+        pa.field("url", pa.string()),
+    ]
+)
+COMMENT_STATES = ("open", "resolved")
+
+REFUSALS = pa.schema(
+    [
+        pa.field("change_id", pa.string(), nullable=False),
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("frame_number", pa.int32()),
+        pa.field("remote_id", pa.string()),
+        pa.field("box", pa.list_(pa.float64(), 4)),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("annotator", pa.string()),
     ]
 )
 

@@ -19,9 +19,10 @@ from .merged import MergedLaws
 from .returned import ReturnedLaws
 from .schema import SchemaLaws
 from .sent import SentLaws
+from .sent_back import SentBackLaws
 
 __all__ = ["BackendContract", "Tool"]
 
 
-class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws):
+class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws):
     """The laws for one backend. Inherit from this class, under a name that begins with ``Test``; ``Laws`` says what to set."""
