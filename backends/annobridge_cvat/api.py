@@ -18,6 +18,7 @@ from .connect import Version
 Json = dict[str, Any]
 PARALLEL = 4  # small calls at once; more are not faster
 MAX_BODY = 8 << 20  # bytes of annotations in one request
+_JOBS_AT_ONCE = 200  # job ids in one address
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two polls
 
 # The parts of the server's answers that are used (see ``annobridge.backend.expect``)
@@ -50,7 +51,11 @@ _LABEL = {
 }  # fmt: skip
 _JOB = {
     "id": int, "task_id": int, "start_frame": int, "stop_frame": int, "state": str, "stage": str, "type": str,
-    "assignee?": ({"username": str}, None),
+    "assignee?": ({"username": str}, None), "issues?": {"count": int},
+}  # fmt: skip
+_ISSUE = {"id": int, "job": int, "frame": int, "position": [float], "resolved": bool}
+_COMMENT = {
+    "id": int, "issue": int, "message": str, "owner?": ({"username": str}, None), "created_date?": str | None,
 }  # fmt: skip
 _META = {
     "size": int, "frames": [{"name": str, "width": int, "height": int}], "deleted_frames?": ([int], None),
@@ -118,6 +123,18 @@ class Api:
             )
         return found
 
+    def issues(self, task: int) -> list[Json]:
+        """All issues of a task."""
+        return self.list_all("/api/issues", _ISSUE, task_id=task)
+
+    def comments(self, jobs: Sequence[int]) -> list[Json]:
+        """All comments of the issues of some jobs."""
+        found = []
+        for start in range(0, len(jobs), _JOBS_AT_ONCE):
+            rule = {"in": [{"var": "job_id"}, list(jobs[start : start + _JOBS_AT_ONCE])]}
+            found += self.list_all("/api/comments", _COMMENT, filter=json.dumps(rule, separators=(",", ":")))
+        return found
+
     # --- writing ---------------------------------------------------------------------------------------------------
 
     def create(self, collection: str, body: Json) -> Json:
@@ -127,6 +144,15 @@ class Api:
     def update(self, collection: str, number: int, **fields: Any) -> None:
         """Change these fields. A PATCH with unchanged ones, too, is refused by newer servers."""
         self.http.send("PATCH", f"/api/{collection}/{number}", json=fields, repeatable=True)
+
+    def create_issue(self, job: int, frame: int, position: Sequence[float], message: str) -> None:
+        """Create an issue with one comment. ``position`` are the pixels left, top, right and bottom."""
+        body = {"job": job, "frame": frame, "position": list(position), "message": message}
+        self.http.send("POST", "/api/issues", json=body, expect={"id": int})
+
+    def create_comment(self, issue: int, message: str) -> None:
+        """Add a comment to an issue."""
+        self.http.send("POST", "/api/comments", json={"issue": issue, "message": message}, expect={"id": int})
 
     def delete(self, collection: str, number: int) -> None:
         """Delete an object; one that does not exist is no error."""

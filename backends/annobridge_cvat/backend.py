@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task, Terms
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, SentBack, Status, Task, Terms
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.arrays import as_mask
 from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
-from . import checks, jobs, project
+from . import checks, issues, jobs, project
 from .api import Api
 from .config import CvatConfig
 from .connect import connect
@@ -53,6 +53,8 @@ class CvatBackend(AnnotationBackend):
         tracks=True,
         keyframes=True,
         status=True,
+        comments=True,
+        send_back=True,
     )
 
     def __init__(self, config: CvatConfig) -> None:
@@ -177,14 +179,41 @@ class CvatBackend(AnnotationBackend):
         found, gone = [], []
         for stored in receipt.state["tasks"]:
             try:
-                found.append(download_task(self._api, stored, receipt, self.config))
+                found.append(download_task(self._api, stored, receipt, self.config, self._job_url))
             except Gone as e:
                 gone.append(f"The CVAT task {stored['task']} is not on the server any more, and brought nothing: {e}")
         if not found:
             raise Gone(gone[0])
         samples = pa.concat_arrays([part.samples for part in found])
         notes = [*gone, *(note for part in found for note in part.notes)]
-        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes))
+        comments = pa.concat_tables([part.comments for part in found])
+        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments)
+
+    def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
+        """An issue at the place of each refusal, in jobs that are rejected. What is on a CVAT task that was deleted is left out."""
+        placed, existing, notes = 0, 0, list[str]()
+        gone: Gone | None = None
+        shown = pa.array([s for stored in receipt.state["tasks"] for s in stored["samples"]], pa.string())
+        is_shown = pc.is_in(refusals["sample_id"], value_set=shown)
+        left_out = refusals.filter(pc.invert(is_shown))["change_id"].chunks
+        for stored in receipt.state["tasks"]:
+            samples = pa.array(stored["samples"], pa.string())
+            of_task = refusals.filter(pc.is_in(refusals["sample_id"], value_set=samples)).combine_chunks()
+            if not of_task.num_rows:
+                continue
+            try:
+                done = issues.send_back(self._api, stored, of_task)
+            except Gone as e:
+                gone = e
+                left_out += of_task["change_id"].chunks
+                notes.append(f"The CVAT task {stored['task']} is not on the server any more: {e}")
+                continue
+            placed, existing = placed + done.placed, existing + done.existing
+            left_out.append(done.left_out)
+            notes += done.notes
+        if gone and len(pa.chunked_array(left_out, pa.string())) == refusals.num_rows:
+            raise gone
+        return SentBack(placed, existing, pa.concat_arrays([pa.array([], pa.string()), *left_out]), tuple(notes))
 
     def status(self, receipt: Receipt) -> Status:
         """Counts of frames by the state of their job. A CVAT task that was deleted is listed among the jobs."""

@@ -16,7 +16,7 @@ from annobridge.core.arrays import any_of, as_array, as_mask
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
-from . import decode, jobs, label_set, remote_ids
+from . import decode, issues, jobs, label_set, remote_ids
 from .api import Api
 from .baseline import keep_unchanged
 from .config import CvatConfig
@@ -29,9 +29,9 @@ Json = dict[str, Any]
 Bools = npt.NDArray[np.bool_]
 
 
-def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) -> Download:
-    """The labels of one of the CVAT tasks of a receipt; ``stored`` is what the receipt keeps of it. Raises ``Gone`` when the
-    task was deleted on the server.
+def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, job_url: issues.JobUrl) -> Download:
+    """The labels and comments of one of the CVAT tasks of a receipt; ``stored`` is what the receipt keeps of it, ``job_url`` gives
+    the page of a job. Raises ``Gone`` when the task was deleted on the server.
     """
     task = stored["task"]
     meta, all_jobs, server_labels, annotations = api.concurrently(
@@ -64,8 +64,12 @@ def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig) 
     ]  # index -1, no frame, is the appended False
     changes = LabelChanges.of(now, receipt.baseline.filter(pa.array(in_regular)), labels, is_moved=is_moved)
     unseen = _unseen(receipt.baseline, labels, frames, regular, changes.lost)
-    notes = (*mistyped, *_deleted_frames(task, frames), *changes.notes(now))
-    return Download(pa.concat_tables([labels, unseen]), frames.answered(kept), notes)
+    labels = pa.concat_tables([labels, unseen])
+    comments, lost = issues.read_comments(issues.issues_of(api, task, selected), frames, labels, job_url, selected)
+    if config.only_samples:
+        comments = comments.filter(pc.is_in(comments["sample_id"], value_set=pa.array(config.only_samples)))
+    notes = (*mistyped, *_deleted_frames(task, frames), *changes.notes(now), *lost)
+    return Download(labels, frames.answered(kept), notes, comments)
 
 
 def _kept_frames(frames: Frames, selected: list[Json], config: CvatConfig) -> Bools:

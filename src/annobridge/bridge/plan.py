@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array, as_mask, equal, filter_rows, set_columns
-from ..core.labels import BASELINE, OURS, SINGLE
+from ..core.labels import BASELINE, COMMENTS, OURS, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
@@ -39,6 +39,7 @@ from .reviewed import Reviewed
 STREAMS = {
     "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
     "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
+    "comments": COMMENTS,
 }  # fmt: skip
 
 
@@ -144,6 +145,9 @@ class _Planner:
         if self._reviewed.handed_out:
             out.digests.append(digest_of(answer))
         out.notes += answer.notes
+        out.streams.add(
+            "comments", filter_rows(answer.comments, pc.is_in(answer.comments["sample_id"], value_set=sample_ids))
+        )
         returned = _intersection(sample_ids, answer.samples)
         out.unanswered += len(sample_ids) - len(returned)
 

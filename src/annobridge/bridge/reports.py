@@ -86,6 +86,13 @@ class Summary:
         return self.outcome.streams.table("dropped")
 
     @property
+    def comments(self) -> pa.Table:
+        """What people wrote beside the labels in the tool (``annobridge.core.labels.COMMENTS``): sample, place, author, text, and
+        whether the thread is open or resolved. Empty for a tool without comments.
+        """
+        return self.outcome.streams.table("comments")
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Other remarks about the plan or load, as sentences."""
         return tuple(self.outcome.notes)
@@ -133,7 +140,7 @@ class Summary:
             "anno_key": self.anno_key,
             "fields": self.counts,
             **{name: getattr(self, name) for name in ("added", "edited", "deleted")},
-            **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped")},
+            **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped", "comments")},
             "decided": self.decided,
             "notes": list(self.notes),
             "not_sent": list(self.not_sent),
@@ -145,7 +152,7 @@ class Summary:
 
     def __repr__(self) -> str:
         rows = self.outcome.streams.rows
-        extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected") if rows[n]]
+        extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected", "comments") if rows[n]]
         head = f"{self.title} {self.anno_key!r}: +{self.added} ~{self.edited} -{self.deleted}"
         lines = [head + (f" ({', '.join(extras)})" if extras else "")]
         for field, n in self.counts.items():

@@ -22,6 +22,7 @@ from .loads import FileLoads, Loads
 from .merge_plan import MergePlan
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
+from .send_back import SentBackReport, send_back
 
 
 class AnnotationResults(Loads):
@@ -119,6 +120,22 @@ class AnnotationResults(Loads):
         with self._stores.runs.hold(self.run, "is being cleaned up"):
             for receipt in self.receipts():
                 self._checked.delete(receipt)
+
+    def send_back(self, refused: Any, note: str = "", folder: str | Path = ".", progress: Any = None) -> SentBackReport:
+        """Send refused changes back to the annotators: into the tool, at the place of each, where it has one; else into a CSV file
+        for each annotator. What went back before is recognized, and not sent twice.
+
+        Args:
+            refused: rows of ``plan.changes``, which may have the columns ``note`` and ``by`` besides.
+            note: for those that have none of their own.
+            folder: for the CSV files, ``<anno_key>-<annotator>.csv``.
+            progress: as in ``annotate``.
+
+        Raises:
+            InvalidOption: nothing is refused, the changes are of another run, or the folder cannot be used.
+            BackendError: the tool refused, or cannot be reached; the message says how many were sent before.
+        """
+        return send_back(self._stores, self.run, self._checked, refused, note=note, folder=folder, progress=progress)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain data."""

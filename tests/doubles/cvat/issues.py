@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .contexts import owns, sees
-from .errors import ApiError, denied, invalid_field
+from .errors import ApiError, denied, invalid, invalid_field
 from .listing import not_found, page
 from .messages import Answer, Json, answer, empty
 from .router import Call, route
@@ -31,13 +31,15 @@ def create_issue(call: Call) -> Answer:
     faults = {
         name: ["This field is required."] for name in ("job", "frame", "position", "message") if name not in fields
     }
-    if "message" in fields and not fields["message"]:
+    if "message" in fields and not fields["message"].strip():
         faults["message"] = ["This field may not be blank."]
+    if "position" in fields and not fields["position"]:
+        faults["position"] = ["This list may not be empty."]
     if faults:
         raise ApiError(400, faults)
     job = call.state.jobs.get(fields["job"])
     if job is None:
-        raise invalid_field("job", f'Invalid pk "{fields["job"]}" - object does not exist.')
+        raise invalid("Job matching query does not exist.")
     if not sees(call.user, job):
         raise denied()
     now = call.state.now()
@@ -102,9 +104,10 @@ def list_comments(call: Call) -> Answer:
     rows = [comment_described(c, call) for c in call.state.comments.values() if sees(call.user, c.issue.job)]
 
     def value_of(row: Json, name: str) -> Json:
-        return row["issue"] if name == "issue_id" else row.get(name)
+        issue = call.state.issues[row["issue"]]
+        return {"issue_id": issue.id, "job_id": issue.job.id, "frame_id": issue.frame}.get(name, row.get(name))
 
-    return page(call, rows, filters=("issue_id",), search=("owner",), value_of=value_of)
+    return page(call, rows, filters=("issue_id", "job_id", "frame_id"), search=("owner",), value_of=value_of)
 
 
 @route("POST", "/comments")
@@ -120,7 +123,7 @@ def create_comment(call: Call) -> Answer:
 
 def add_comment(call: Call, issue: Issue, message: str) -> Comment:
     now = call.state.now()
-    comment = Comment(call.state.next_id("comment"), issue, message, call.user, now, now)
+    comment = Comment(call.state.next_id("comment"), issue, message.strip(), call.user, now, now)
     call.state.comments[comment.id] = comment
     issue.updated = now
     return comment

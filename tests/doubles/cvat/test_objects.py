@@ -238,6 +238,14 @@ def test_issues_and_comments(caller: Caller) -> None:
     assert caller.json("PATCH", f"/issues/{issue['id']}", {"resolved": True})["resolved"] is True
     assert caller.json("GET", f"/jobs/{job}")["issues"]["count"] == 1
     assert len(caller.rows(f"/issues?job_id={job}")) == 1
+    for query in (f"job_id={job}", f'filter={{"in":[{{"var":"job_id"}},[{job}]]}}', "frame_id=0"):
+        assert len(caller.rows(f"/comments?{query}")) == 2, query
+    assert caller.rows('/comments?filter={"in":[{"var":"job_id"},[7]]}') == []
+    spaced = caller.json("POST", "/comments", {"issue": issue["id"], "message": "  two\n\nlines \n"})
+    assert spaced["message"] == "two\n\nlines"
+    assert caller.status("POST", "/issues", {**body, "position": []}) == 400
+    gone = caller.call("POST", "/issues", {**body, "job": 9_999})
+    assert (gone.status_code, gone.json()) == (400, ["Job matching query does not exist."])
     assert caller.status("DELETE", f"/issues/{issue['id']}") == 204
     assert caller.rows("/comments") == []
 
