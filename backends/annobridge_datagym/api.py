@@ -25,7 +25,9 @@ _MEDIA = {"id": str, "mediaName": str}
 _ENTRY: Json = {"entryKey": str, "type": str}
 _ENTRY["children?"] = ([_ENTRY], None)
 _CONFIGURATION = {"entries": [_ENTRY]}
-_TASK = {"taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool}
+_TASK = {
+    "taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool, "reviewComment?": str | None,
+}  # fmt: skip
 _TASK_VALUES = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
 
 
@@ -218,6 +220,16 @@ class Api:
         body = {"projectId": project_id, "datasetId": dataset_id, "direction": "WAITING"}
         with _explaining("releasing the tasks"):
             self.http.send("PUT", "/api/task/moveAll", json=body)
+
+    def review_failed(self, task_id: str, comment: str) -> None:
+        """Give a completed or skipped task back to its labeler, with a comment (internal only)."""
+        with _explaining("giving an image back"):
+            self.http.send("PUT", "/api/task/reviewedFailed", json={"taskId": task_id, "reviewComment": comment})
+
+    def wait_again(self, task_id: str) -> None:
+        """Let a task that was finished or reviewed wait for any labeler (internal only)."""
+        with _explaining("giving an image back"):
+            self.http.send("PUT", f"/api/task/{task_id}/skipToWC")
 
 
 @contextmanager

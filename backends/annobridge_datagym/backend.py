@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, SentBack, Status, Task
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.schema import LabelSchema
 
-from . import checks, download, file_transport, images, label_config, upload
+from . import checks, download, file_transport, images, label_config, send_back, upload
 from .api import Api
 from .config import DatagymConfig
 from .connect import connect
@@ -48,6 +48,7 @@ class DatagymBackend(AnnotationBackend):
         values_required=frozenset({"select", "radio"}),
         class_attributes=True,
         status=True,
+        send_back=True,
     )
 
     def __init__(self, config: DatagymConfig) -> None:
@@ -158,6 +159,19 @@ class DatagymBackend(AnnotationBackend):
                 self._export = Export(chunks, "the server's export", "Try again.")
         self._loaded.add(receipt.task)
         return self._export
+
+    def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
+        """Give finished images back to their labelers. Only the internal API can: all is left out otherwise."""
+        if self._by_files or self._api.v1:
+            why = (
+                "DataGym takes nothing back by files"
+                if self._by_files
+                else "The API of DataGym's hosted edition gives no image back to its labelers"
+            )
+            note = f"{why}; reopen the images on the project's page."
+            return SentBack(0, 0, refusals["change_id"].combine_chunks(), (note,))
+        self._projects.require_project(receipt.state)
+        return send_back.send_back(self._api, receipt, refusals)
 
     def status(self, receipt: Receipt) -> Status:
         """How many images are in each state."""

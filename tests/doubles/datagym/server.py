@@ -256,6 +256,31 @@ def _skip(call: Call) -> Any:
     tasks.skip(call.state.task(call.ids[0]))
 
 
+@_on("PUT", None, "task/*/toWaiting")
+def _to_waiting(call: Call) -> Any:
+    return tasks.move(call.state.task(call.ids[0]), "WAITING")
+
+
+@_on("PUT", None, "task/*/toBacklog")
+def _to_backlog(call: Call) -> Any:
+    return tasks.move(call.state.task(call.ids[0]), "BACKLOG")
+
+
+@_on("PUT", None, "task/*/skipToWC")
+def _wait_again(call: Call) -> Any:
+    return tasks.move(call.state.task(call.ids[0]), "WAITING_CHANGED")
+
+
+@_on("PUT", None, "task/reviewedFailed")
+def _review_failed(call: Call) -> Any:
+    tasks.review(call.state, call.request.json(), success=False)
+
+
+@_on("PUT", None, "task/reviewedSuccess")
+def _review_passed(call: Call) -> Any:
+    tasks.review(call.state, call.request.json(), success=True)
+
+
 @_on("PUT", None, "task/moveAll")
 def _move(call: Call) -> Any:
     tasks.move_all(call.state, call.request.json())

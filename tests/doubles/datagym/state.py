@@ -120,6 +120,7 @@ class Task:
     media: Media
     state: str = "BACKLOG"
     labeler: str | None = None
+    review_comment: str | None = None
     json_upload: bool = False
     values: list[Value] = field(default_factory=list)  # roots
 

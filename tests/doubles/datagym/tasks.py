@@ -37,7 +37,7 @@ def _item(task: Task) -> Json:
     return {
         "taskId": task.id, "projectId": task.project.id, "projectName": task.project.name, "labelTaskState": task.state,
         "labelTaskType": "DEFAULT", "preLabelState": None, "mediaId": task.media.id, "mediaName": task.media.name,
-        "labeler": task.labeler, "iterationId": task.project.iteration_id, "iterationRun": 1, "reviewComment": None,
+        "labeler": task.labeler, "iterationId": task.project.iteration_id, "iterationRun": 1, "reviewComment": task.review_comment,
         "benchmark": False, "hasJsonUpload": task.json_upload,
     }  # fmt: skip
 
@@ -48,7 +48,8 @@ def shown(state: State, task: Task) -> Json:
     project = task.project
     return {
         "taskId": task.id, "labelTaskState": task.state, "projectName": project.name, "projectType": project.media_type,
-        "lastChangedConfig": project.changed, "reviewActivated": False, "reviewComment": None, "aiSegLimitReached": False,
+        "lastChangedConfig": project.changed, "reviewActivated": False, "reviewComment": task.review_comment,
+        "aiSegLimitReached": False,
         "datasetId": task.dataset.id, "datasetName": task.dataset.name,
         "media": places.media_shown(task.media), "labelConfig": config.shown(state, project),
         "labelIteration": {
@@ -74,6 +75,44 @@ def complete(state: State, task: Task, body: Any) -> Json:
 
 def skip(task: Task) -> None:
     task.state = "SKIPPED"
+
+
+_DIRECTIONS = {  # for one task; a task may also be moved to the state that it is in
+    "BACKLOG": ("WAITING",), "WAITING": ("BACKLOG", "IN_PROGRESS"),
+    "IN_PROGRESS": ("WAITING_CHANGED", "SKIPPED", "COMPLETED"), "COMPLETED": ("WAITING_CHANGED", "REVIEWED"),
+    "REVIEWED": ("WAITING_CHANGED",), "SKIPPED": ("WAITING_CHANGED", "REVIEWED_SKIP"), "REVIEWED_SKIP": ("WAITING_CHANGED",),
+    "WAITING_CHANGED": ("BACKLOG", "IN_PROGRESS"),
+}  # fmt: skip
+LONGEST_COMMENT = 128
+
+
+def move(task: Task, to: str) -> Json:
+    """Move one task, as an admin may. Whoever waits for changes has no labeler."""
+    if to != task.state and to not in _DIRECTIONS[task.state]:
+        raise generic("wrong_label_task_state", task.id)
+    task.state = to
+    if to == "WAITING_CHANGED":
+        task.labeler = None
+    return _item(task)
+
+
+def review(state: State, body: Any, *, success: bool) -> None:
+    """Accept a finished task, or give it back to its labeler. The comment is replaced, also by none."""
+    if not isinstance(body, dict) or set(body) - {"taskId", "reviewComment"}:
+        raise unreadable()
+    faults = [("Task Id", key) for key in ("ex_notnull", "ex_notempty") if body.get("taskId") is None]
+    if len(body.get("reviewComment") or "") > LONGEST_COMMENT:
+        faults.append(("Review Comment", "ex_size"))
+    if faults:
+        raise invalid(*faults)
+    task = state.task(body["taskId"])
+    if task.state not in ("COMPLETED", "SKIPPED"):
+        raise generic("wrong_label_task_state", task.id)
+    task.review_comment = body.get("reviewComment")
+    if success:
+        task.state = "REVIEWED" if task.state == "COMPLETED" else "REVIEWED_SKIP"
+    else:
+        task.state = "WAITING_CHANGED"
 
 
 def move_all(state: State, body: Any) -> None:
