@@ -16,6 +16,7 @@ COLUMNS = ("file", "frame", "field", "class", "refused", "note", "by", "label_id
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes cells that begin with these
 _UNSAFE = re.compile(r"[^\w.-]+|^\.+")
 _NOBODY = "unknown"
+_LONGEST = 80  # characters of an annotator's name in the name of a file
 
 
 def write(folder: Path, anno_key: str, rows: Iterable[tuple[str | None, Mapping[str, str]]]) -> list[Path]:
@@ -45,7 +46,7 @@ def write(folder: Path, anno_key: str, rows: Iterable[tuple[str | None, Mapping[
 
 def _file_name(anno_key: str, annotator: str | None) -> str:
     """Annotators whose names differ only in characters that file names cannot have share a file."""
-    return f"{anno_key}-{_UNSAFE.sub('_', annotator or '') or _NOBODY}.csv"
+    return f"{anno_key}-{_UNSAFE.sub('_', annotator or '')[:_LONGEST] or _NOBODY}.csv"
 
 
 def _neutral(cell: str) -> str:

@@ -17,7 +17,7 @@ from ..core import refusal
 from ..core.arrays import as_array
 from ..core.labels import REFUSALS
 from ..display.progress import Progress
-from ..exceptions import BackendError, InvalidOption
+from ..exceptions import BackendError, Gone, InvalidOption
 from ..store.run import Run
 from ..store.stores import Stores
 from . import refusal_files
@@ -160,6 +160,10 @@ def _send(
     """Send refusals of a task, add them to the report, and return those that the tool has no place for."""
     try:
         done = backend.send_back(receipt, _refusals(receipt.baseline, rows, note))
+    except Gone as e:
+        gone = f"The task {receipt.task} is not on the server any more, so nothing can be sent back into it: {e}"
+        report.notes += [gone] if gone not in report.notes else []
+        return list(rows)
     except BackendError as e:
         before = report.placed + report.existing
         sent = (
