@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,8 +43,7 @@ def send_back(api: Api, receipt: Receipt, refusals: pa.Table) -> SentBack:
             api.wait_again(task["taskId"])
             counts["reviewed"] += 1
         else:
-            said = (task.get("reviewComment") or "").split(_SEPARATOR)
-            existing |= {row["change_id"] for row in rows if row["message"] in said}
+            existing |= _said(rows, task.get("reviewComment") or "")
             counts["open"] += 1
     left_out = [i for i in refusals["change_id"].to_pylist() if i not in placed and i not in existing]
     return SentBack(len(placed), len(existing), pa.array(left_out, pa.string()), tuple(_notes(counts, len(left_out))))
@@ -65,6 +64,17 @@ def comment_of(rows: Sequence[Row]) -> tuple[str, set[str]]:
     if not fitting:
         return f"{rows[0]['message'][: LONGEST - 1]}…", set()
     return _joined(fitting, len(rows) - len(fitting)), {row["change_id"] for row in fitting}
+
+
+def _said(rows: Sequence[Row], comment: str) -> set[str]:
+    """The ids of the refusals that are in a comment; several may have the same words."""
+    left = Counter(comment.split(_SEPARATOR))
+    found = set()
+    for row in rows:
+        if left[row["message"]]:
+            left[row["message"]] -= 1
+            found.add(row["change_id"])
+    return found
 
 
 def _joined(rows: Sequence[Row], more: int) -> str:
