@@ -13,9 +13,10 @@ Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound
 EditorWarning Ellipse ExportReport Gone ImportReport InvalidLabels InvalidMedia InvalidOption InvalidSchema
 InvalidSource Keypoint Label LabelCount LabelSchema LoadReport Media MergeError MergePlan Message MissingCredential
 Polyline Receipt RefusedTaskWarning Rejected ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound Sample
-SampleNotFound Scalar SchemaError Segmentation Skeleton StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels
-UnknownBackend Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset export_dataset
-export_metadata has_attribute import_dataset list_backends list_datasets load_dataset load_plan write_metadata
+SampleNotFound Scalar SchemaError Segmentation SentBack SentBackReport Skeleton StalePlan Status StoreError Task
+Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning Unsupported View annotation_config
+attach create_dataset export_dataset export_metadata has_attribute import_dataset list_backends list_datasets
+load_dataset load_plan write_metadata
 """
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .bridge.merge_plan import MergePlan
     from .bridge.reports import LoadReport
     from .bridge.results import AnnotationResults
+    from .bridge.send_back import SentBackReport
     from .core.rows import (
         Classification,
         Cuboid,
@@ -102,6 +103,7 @@ _HOMES = {
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",
     "CheckReport": "bridge.checks",
+    "SentBackReport": "bridge.send_back",
     "load_plan": "bridge.load_plan",
     "LoadReport": "bridge.reports",
     "MergePlan": "bridge.merge_plan",

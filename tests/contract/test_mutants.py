@@ -18,9 +18,11 @@ from tests.doubles import picture_backend
 from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
+from annobridge.backend import SentBack
+from annobridge.backend.memory import MemoryBackend
 from annobridge.bridge.results import AnnotationResults
 from annobridge.core.ids import derive
-from annobridge.core.labels import REMOTE
+from annobridge.core.labels import COMMENTS, REMOTE
 from annobridge.core.rows import attribute
 from annobridge.testing import BackendContract, Tool, examples
 
@@ -169,12 +171,43 @@ def patched(target: str, wrong: Callable[..., Any]) -> Mutant:
     return lambda patch: patch.setattr(target, wrong)
 
 
+def remembered_nothing(backend: PictureBackend, receipt: ab.Receipt, refusals: pa.Table) -> SentBack:
+    """A ``send_back`` that places everything anew."""
+    there = backend.server.comments.pop(receipt.task, COMMENTS.empty_table())
+    done = MemoryBackend.send_back(backend, receipt, refusals)
+    backend.server.comments[receipt.task] = pa.concat_tables([there, backend.server.comments[receipt.task]])
+    return done
+
+
+def once_a_task(backend: PictureBackend, receipt: ab.Receipt, refusals: pa.Table) -> SentBack:
+    """A ``send_back`` that takes any comment for those of all refusals."""
+    if receipt.task in backend.server.comments:
+        return SentBack(len(refusals))
+    return MemoryBackend.send_back(backend, receipt, refusals)
+
+
+def deleting_labels(backend: PictureBackend, receipt: ab.Receipt, refusals: pa.Table) -> SentBack:
+    backend.server.labels[receipt.task] = backend.server.labels[receipt.task].slice(1)
+    return MemoryBackend.send_back(backend, receipt, refusals)
+
+
+def comments(change: Callable[[pa.Table], pa.Table]) -> Mutant:
+    return answer("download", lambda found, *_: replace(found, comments=change(found.comments)))
+
+
+def all_of(table: pa.Table, name: str, value: Any) -> pa.Table:
+    """A table of comments with one value in a whole column."""
+    kind = COMMENTS.field(name).type
+    return table.set_column(table.column_names.index(name), name, pa.array([value] * len(table), kind))
+
+
 UPRIGHT = functools.partial(column, name="rotation", change=lambda values: [None] * len(values))
 SHIFTED = functools.partial(column, name="sample_id", change=lambda ids: [ids[-1], *ids[:-1]])
 UNTOUCHED = "test_untouched_labels_come_back_equal"
 NEW = "test_new_labels_have_ids_of_their_own"
 IMAGES, SECRETS = "test_every_image_is_shown_under_its_sample", "test_no_secret_is_kept_or_shown"
 OWN, FOREIGN = "test_attributes_of_one_class_stay_with_it", "test_a_class_that_is_not_in_the_schema_is_unexpected"
+BACK, COMMENTED = "test_what_is_refused_goes_back_once", "test_what_went_back_is_read_as_comments"
 ABORTED = "test_a_run_that_lost_an_answer_is_aborted"
 DOUBLE = "tests.doubles.picture_backend.PictureBackend"
 MUTANTS: dict[str, tuple[Mutant, str]] = {
@@ -244,6 +277,21 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
         patched("annobridge.core.tasks.size", lambda asked, largest: asked or 2_000),
         "test_a_task_is_no_larger_than_the_tool_takes",
     ),
+    "a refusal placed at every call": (patched(f"{DOUBLE}.send_back", remembered_nothing), BACK),
+    "refusals counted and not kept": (
+        patched(f"{DOUBLE}.send_back", lambda _self, _receipt, refusals: SentBack(len(refusals))), BACK,
+    ),
+    "refusals that are not counted": (patched(f"{DOUBLE}.send_back", lambda *_: SentBack(0)), BACK),
+    "new refusals not told from old ones": (
+        patched(f"{DOUBLE}.send_back", once_a_task), "test_more_refusals_are_added_to_those_before",
+    ),
+    "labels lost when work is sent back": (patched(f"{DOUBLE}.send_back", deleting_labels), BACK),
+    "comments lost": (comments(lambda t: t.slice(1)), COMMENTED),
+    "comments without the message": (comments(lambda t: all_of(t, "text", "Refused.")), COMMENTED),
+    "comments that are resolved": (comments(lambda t: all_of(t, "state", "resolved")), COMMENTED),
+    "comments at another place": (comments(lambda t: all_of(t, "box", [0.9, 0.9, 0.1, 0.1])), COMMENTED),
+    "comments on another sample": (comments(lambda t: all_of(t, "sample_id", "s5")), COMMENTED),
+    "comments of a state of the tool's": (comments(lambda t: all_of(t, "state", "closed")), COMMENTED),
     "a status that fails": (answer("status", lambda *_: {}["state"]), "test_a_run_that_lost_an_answer_is_resumed"),
 }  # fmt: skip
 

@@ -20,7 +20,11 @@ def change(component: str, kind: str = "edit", **columns: Any) -> dict[str, Any]
     [
         (change("label", class_from="car", class_to="bus"), "class car → bus"),
         (change("label", class_from=None, class_to="bus"), "class unknown → bus"),
-        (change("label", base="7", theirs='"007"'), "value 7 → 007"),
+        (change("label", label=None, base="7", theirs='"007"'), "value 7 → 007"),
+        (
+            change("label", label="question", shape="message", class_from="question", class_to="question"),
+            "new words of the question (message)",
+        ),
         (change("label", label=None, shape="scalar", base="true", theirs="null"), "value true → no value"),
         (change("existence", "add"), "new car (box)"),
         (change("existence", "delete"), "deletion of the car (box)"),

@@ -118,13 +118,15 @@ def short_id(label_id: str | None) -> str:
 
 
 def findings(ds: Dataset, plan: MergePlan | LoadReport, limit: int | None) -> dict[str, list[dict[str, Any]]]:
-    """The conflicts, refused values and unexpected labels of a plan or report, each with its values as one text.
+    """The conflicts, refused values and unexpected labels of a plan or report, each with its values as one text; and the
+    comments of people in the tool.
 
     The first ``limit`` of each (``None``: all) have the path of their sample as ``file``.
     """
     found = {name: [_finding(row) for row in getattr(plan, name).to_pylist()] for name in ("conflicts", "refused")}
     unexpected = plan.unexpected.select(_UNEXPECTED).to_pylist()
     found["unexpected"] = [{**row, "values": row["theirs"]} for row in unexpected]
+    found["comments"] = plan.comments.to_pylist()
     shown = [row for rows in found.values() for row in rows[:limit]]
     files = _files(ds, [row["sample_id"] for row in shown])
     for row in shown:

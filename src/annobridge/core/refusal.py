@@ -28,10 +28,13 @@ def what_was_refused(change: Mapping[str, Any]) -> str:
         case "existence":
             # Of a conflict, the second word is what was done here.
             return f"{'new' if _kind(change) == 'add' else 'deletion of the'} {noun}"
-        case "label" if change.get("class_from") or change.get("class_to"):
-            return f"class {change.get('class_from') or 'unknown'} → {change.get('class_to') or 'none'}"
         case "label":
-            return f"value {_sides(change)}"
+            before, after = change.get("class_from"), change.get("class_to")
+            if before != after:
+                return f"class {before or 'unknown'} → {after or 'none'}"
+            return (
+                f"value {_sides(change)}" if label is None else f"new words of the {noun}"
+            )  # of a scalar; of a message
         case "spatial":
             shift = change.get("shift")
             return f"new place or outline of the {noun}" + (

@@ -235,7 +235,9 @@ def _title(name: str, count: int, choice: Any) -> str:
 
 def _findings_and_notes(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     for name, found in data["findings"].items():
-        if found:
+        if found and name == "comments":
+            yield from _comments(found, rows)
+        elif found:
             yield show.heading(_title(name, len(found), data["unexpected_choice"]))
             cells = [
                 [
@@ -251,6 +253,17 @@ def _findings_and_notes(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]
             yield show.table(["field", "part", "values", "reason", "id", "sample"], cells)
     for text in data["notes"]:
         yield f"Note: {text}"
+
+
+def _comments(found: list[dict[str, Any]], rows: int) -> Iterator[Any]:
+    """What people wrote in the tool."""
+    still_open = sum(comment["state"] == "open" for comment in found)
+    yield show.heading(f"{show.plural(len(found), 'comment')} in the tool, {still_open:,} of open threads")
+    cells = [[c["state"], c["author"], c["text"], c["file"] or c["sample_id"], c["frame_number"]] for c in found[:rows]]
+    if cells:
+        yield show.table(["state", "by", "comment", "sample", "frame"], cells)
+    if (more := len(found) - len(cells)) and rows:
+        yield f"… and {show.plural(more, 'comment')} more (--json lists all)."
 
 
 def load(
