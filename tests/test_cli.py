@@ -88,7 +88,7 @@ def test_help_names_every_command_and_imports_no_store() -> None:
     result = run("--help")
     assert result.exit_code == 0
     commands = (
-        "demo datasets info import doctor annotate runs status plan load undo resume abort cleanup rename forget "
+        "demo datasets info import doctor annotate runs status plan load undo send-back resume abort cleanup rename forget "
         "backends config login"
     )
     assert all(f" {name} " in result.stdout for name in [*commands.split(), "pixano"])
@@ -738,3 +738,74 @@ def test_as_a_program_stdout_is_json_and_stderr_the_rest(uri: str) -> None:
     error = json.loads(again.stderr)["error"]
     assert error["kind"] == "RunExists"
     assert error["message"].startswith("The anno_key 'r1' is in use; choose another, annobridge resume r1 if")
+
+
+# --- comments, and what was refused -----------------------------------------------------------------------------------
+
+
+def refuse(uri: str, path: Path, note: str = "Look at the plate") -> Path:
+    """A file of decisions that refuses all changes."""
+    plan = ab.load_dataset(uri).plan_annotations("r1", url=URL)
+    plan.decide(verdict="refuse", note=note, by="alice")
+    rows = [{**row, "at": row["at"].isoformat()} for row in plan.decisions.to_pylist()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_what_a_file_refuses_goes_back_and_comes_as_comments(uri: str, tmp_path: Path) -> None:
+    send(uri, "--classes", "car,person")
+    work("c0", label="person", annotator="bob")
+    decisions = str(refuse(uri, tmp_path / "decisions.jsonl"))
+    done = run("send-back", "r1", uri, "--decisions", decisions, *MEMORY)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "1 refused changes of 'r1' were sent back into the tool.\n"
+    again = data("send-back", "r1", "-d", uri, "--decisions", decisions, *MEMORY)
+    assert again == {"anno_key": "r1", "placed": 0, "existing": 1, "written": 0, "files": [], "notes": []}
+    found = data("plan", "r1", "-d", uri, *MEMORY, code=2)
+    assert found["comments"] == 1
+    (comment,) = found["findings"]["comments"]
+    assert comment["text"] == "Refused: class car → person. “Look at the plate” (alice)"
+    assert (comment["state"], comment["sample_id"], comment["file"]) == ("open", "s0", "0.jpg")
+    shown = run("load", "r1", uri, "--decisions", decisions, *MEMORY)
+    assert "1 comment in the tool, 1 of open threads" in shown.stdout
+    assert "0.jpg" in shown.stdout
+    refused_before = data("send-back", "r1", "-d", uri, *MEMORY)
+    assert (refused_before["placed"], refused_before["existing"]) == (0, 1)
+
+
+def test_nothing_to_send_back_is_said(uri: str) -> None:
+    send(uri)
+    result = run("send-back", "r1", uri, *MEMORY)
+    assert result.exit_code == 1
+    assert "There is nothing to send back, as no change is refused" in result.stderr
+
+
+def test_where_the_tool_has_no_place_files_are_written(uri: str, tmp_path: Path, monkeypatch: Any) -> None:
+    from dataclasses import replace
+
+    from annobridge.backend.memory import MemoryBackend
+
+    monkeypatch.setattr(MemoryBackend, "capabilities", replace(MemoryBackend.capabilities, send_back=False))
+    send(uri, "--classes", "car,person")
+    work("c0", label="person", annotator="bob")
+    decisions = str(refuse(uri, tmp_path / "decisions.jsonl", note=""))
+    found = data(
+        "send-back", "r1", "-d", uri, "--decisions", decisions, "--note", "all", "--folder", str(tmp_path), *MEMORY
+    )
+    assert (found["written"], found["files"]) == (1, [str(tmp_path / "r1-bob.csv")])
+    assert "class car → person,all,alice,c0" in (tmp_path / "r1-bob.csv").read_text("utf-8-sig")
+
+
+def test_many_comments_are_counted_and_the_first_are_shown(uri: str) -> None:
+    from annobridge.core.labels import COMMENTS
+
+    send(uri)
+    server = SERVERS[URL]
+    (task,) = server.labels
+    rows = [{"sample_id": "s0", "text": f"no. {n}", "state": "resolved", "thread": str(n)} for n in range(25)]
+    server.comments[task] = pa.Table.from_pylist(rows, COMMENTS)
+    shown = run("plan", "r1", uri, *MEMORY).stdout
+    assert "25 comments in the tool, 0 of open threads" in shown
+    assert "no. 19" in shown
+    assert "no. 20" not in shown
+    assert "… and 5 comments more (--json lists all)." in shown

@@ -254,7 +254,7 @@ def test_comments_come_back_with_a_load(send: Callable[..., Run], server: Server
     run.write(second, 2, [1, 2, 3], "no place")
     report = run.load()
     assert report.comments.schema == COMMENTS
-    assert report.changes == 0
+    assert report.total == 0
     rows = {row["text"]: row for row in report.comments.to_pylist()}
     assert len(rows) == 5
     van, yes = rows["A van?"], rows["Yes"]

@@ -107,6 +107,68 @@ def test_the_progress_is_told(results) -> None:
     assert seen[-1] == (2, 2)
 
 
+# Plans
+
+
+def test_the_refused_changes_of_a_plan_go_back(bridge, results) -> None:
+    bridge.hands.set("car0", label="person", annotator="bob", bounding_box=[0.5, 0.5, 0.25, 0.25])
+    bridge.hands.delete("man1")
+    new = bridge.hands.add("s2", annotator="eve")
+    plan = bridge.plan()
+    with pytest.raises(ab.InvalidOption, match=r"nothing to send back, as no change is refused"):
+        results.send_back(plan)
+    plan.decide("component = 'label'", verdict="refuse", note="Look at the plate", by="alice")
+    plan.decide("component = 'existence'", verdict="refuse", by="alice")
+    plan.decide("component = 'spatial'", verdict="accept", by="alice")
+    assert results.send_back(plan, note="see the guide").placed == 3
+    found = {c["text"]: c for c in comments(bridge)}
+    assert found.keys() == {
+        "Refused: class car → person. “Look at the plate” (alice)",
+        "Refused: deletion of the person (box). “see the guide” (alice)",
+        "Refused: new car (box). “see the guide” (alice)",
+    }
+    places = {text.split()[1]: c["box"] for text, c in found.items()}
+    assert places["class"] == pytest.approx([0.5, 0.5, 0.25, 0.25])  # where it is in the tool
+    assert places["deletion"] == pytest.approx([0.5, 0.5, 0.1, 0.2])  # where it was
+    assert found["Refused: new car (box). “see the guide” (alice)"]["remote_id"] is None
+    assert new
+    assert plan.load().total == 1
+    again = results.send_back(bridge.plan())  # it is refused still, and still in the tool
+    assert (again.placed, again.existing) == (0, 3)
+
+
+def test_withdrawn_and_stale_refusals_do_not_go_back(bridge, results) -> None:
+    bridge.hands.set("car0", label="person")
+    bridge.hands.set("car3", label="person")
+    plan = bridge.plan()
+    plan.decide(verdict="refuse")
+    plan.decide("label_id = 'car3'", verdict="open")
+    assert results.send_back(plan).placed == 1
+    plan = bridge.plan(decisions=plan)
+    bridge.hands.set("car0", label="car", bounding_box=[0.5, 0.5, 0.25, 0.25])
+    with pytest.raises(ab.InvalidOption, match="nothing to send back"):
+        results.send_back(bridge.plan(decisions=plan))
+
+
+def test_a_plan_of_another_run_is_refused(bridge, results) -> None:
+    bridge.annotate("other")
+    plan = bridge.plan("other")
+    with pytest.raises(
+        ab.InvalidOption, match=r"plan is one of the run 'other', and not of 'r'; nothing was sent back"
+    ):
+        results.send_back(plan)
+
+
+def test_a_saved_plan_has_its_comments(bridge, results, tmp_path) -> None:
+    bridge.hands.set("car0", label="person")
+    plan = bridge.plan()
+    plan.decide(verdict="refuse", by="alice")
+    results.send_back(plan)
+    bridge.plan().save(tmp_path / "plan.zip")
+    (comment,) = ab.load_plan(tmp_path / "plan.zip", url=bridge.url).comments.to_pylist()
+    assert comment["text"] == "Refused: class car → person. (alice)"
+
+
 # Refused calls
 
 

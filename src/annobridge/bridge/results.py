@@ -126,7 +126,8 @@ class AnnotationResults(Loads):
         for each annotator. What went back before is recognized, and not sent twice.
 
         Args:
-            refused: rows of ``plan.changes``, which may have the columns ``note`` and ``by`` besides.
+            refused: a plan, of which all refused changes are sent; or rows of ``plan.changes``, which may have the columns
+                ``note`` and ``by`` besides.
             note: for those that have none of their own.
             folder: for the CSV files, ``<anno_key>-<annotator>.csv``.
             progress: as in ``annotate``.

@@ -16,12 +16,14 @@ from ..backend.checked import CheckedBackend
 from ..core import refusal
 from ..core.arrays import as_array
 from ..core.labels import REFUSALS
+from ..core.review.decisions import DECIDED, REFUSE
 from ..display.progress import Progress
 from ..exceptions import BackendError, Gone, InvalidOption
 from ..store.run import Run
 from ..store.stores import Stores
 from . import refusal_files
 from .download import baseline_of
+from .merge_plan import MergePlan
 
 AT_ONCE = 100  # refusals of a task in one call of the backend; between two calls, the progress moves on
 COLUMNS = ("change_id", "task", "sample_id", "field", "label_id", "component", "kind")  # what a refused change needs
@@ -83,11 +85,13 @@ def send_back(
 ) -> SentBackReport:
     """Send refused changes of a run back to the annotators.
 
+    Those of a plan are its changes with the verdict "refuse", also those that were refused in an earlier load.
+
     Args:
         stores: the dataset. Nothing is written to it.
         run: as the ledger has it now.
         backend: of the run.
-        refused: the refused changes: rows of ``plan.changes``, which may have the columns ``note`` and ``by`` besides.
+        refused: the refused changes: a plan, or rows of ``plan.changes``, which may have the columns ``note`` and ``by`` besides.
         note: for those that have none of their own.
         folder: for the CSV files, where the tool has no place for refused changes.
         progress: as in ``annotate``.
@@ -96,7 +100,7 @@ def send_back(
         InvalidOption: nothing is refused, the table is not one of changes, they are of another run, or the folder cannot be used.
         BackendError: the tool refused, or cannot be reached; the message says how many were sent before.
     """
-    rows = _rows(refused)
+    rows = _rows(run, refused)
     receipts = {task: Receipt(task, state) for task, state in stores.runs.receipts(run).items()}
     _require_of_run(run, rows, receipts)
     by_task: dict[str, list[Row]] = {task: [] for task in receipts}
@@ -121,9 +125,25 @@ def send_back(
     return report
 
 
-def _rows(refused: Any) -> list[Row]:
+def refused_of(plan: MergePlan) -> pa.Table:
+    """The refused changes of a plan: ``CHANGES``, with the ``note`` and ``by`` of the decision."""
+    states, changes = plan.states(), plan.changes
+    for name in ("note", "by"):
+        changes = changes.append_column(name, states[name])
+    refused = pc.and_(pc.equal(states["state"], DECIDED), pc.equal(states["verdict"], REFUSE))
+    return changes.filter(pc.fill_null(refused, False))
+
+
+def _rows(run: Run, refused: Any) -> list[Row]:
     """The refused changes as dictionaries. Raises ``InvalidOption`` for anything else, and for none."""
     table = refused
+    if isinstance(refused, MergePlan):
+        if refused.run.run_id != run.run_id:
+            raise InvalidOption(
+                f"The plan is one of the run {refused.anno_key!r}, and not of {run.anno_key!r}; nothing was sent back. Give a plan "
+                "of this run."
+            )
+        table = refused_of(refused)
     if not isinstance(table, pa.Table):
         try:
             table = pa.table(refused)

@@ -7,6 +7,7 @@
 | ``import_export`` | import, export, attach |
 | ``annotate`` | annotate |
 | ``load`` | plan, load, undo |
+| ``send_back`` | send-back |
 | ``runs`` | runs, status, resume, abort, cleanup, rename, forget |
 | ``settings`` | backends, config, login |
 
@@ -25,7 +26,7 @@ from typing import Annotated, Any
 import typer
 
 from . import show
-from .commands import annotate, datasets, demo, import_export, load, runs, settings
+from .commands import annotate, datasets, demo, import_export, load, runs, send_back, settings
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -56,6 +57,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
         "plan": (load.plan, "annobridge plan round_1 street.lancedb --action delete --class car"),
         "load": (load.load, "annobridge load round_1 street.lancedb --unexpected return"),
         "undo": (load.undo, "annobridge undo round_1 street.lancedb"),
+        "send-back": (send_back.send_back, "annobridge send-back round_1 street.lancedb --decisions decisions.jsonl"),
         "resume": (runs.resume, "annobridge resume round_1 street.lancedb"),
         "abort": (runs.abort, "annobridge abort round_1 street.lancedb"),
         "cleanup": (runs.cleanup, "annobridge cleanup round_1 street.lancedb --yes"),
