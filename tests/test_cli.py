@@ -777,7 +777,10 @@ def test_nothing_to_send_back_is_said(uri: str) -> None:
     send(uri)
     result = run("send-back", "r1", uri, *MEMORY)
     assert result.exit_code == 1
-    assert "There is nothing to send back, as no change is refused" in result.stderr
+    said = " ".join(result.stderr.split())
+    assert (
+        "There is nothing to send back, as no change is refused; give the --decisions FILE in which some are." in said
+    )
 
 
 def test_where_the_tool_has_no_place_files_are_written(uri: str, tmp_path: Path, monkeypatch: Any) -> None:

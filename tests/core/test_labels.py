@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from annobridge.core import labels
-from annobridge.core.labels import KINDS, LABELS, REMOTE, SAMPLES
+from annobridge.core.labels import COMMENTS, KINDS, LABELS, REFUSALS, REMOTE, SAMPLES
 
 DOC = str(labels.__doc__)
 README = Path(__file__).parents[2] / "backends" / "README.md"
@@ -34,7 +34,14 @@ def words(schema: pa.Schema) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("table", "schema"), [(TABLES[0], LABELS), (TABLES[0] + TABLES[1], REMOTE), (TABLES[-1], SAMPLES)]
+    ("table", "schema"),
+    [
+        (TABLES[0], LABELS),
+        (TABLES[0] + TABLES[1], REMOTE),
+        (TABLES[-3], SAMPLES),
+        (TABLES[-2], COMMENTS),
+        (TABLES[-1], REFUSALS),
+    ],
 )
 def test_every_column_is_described_with_its_type(table: str, schema: pa.Schema) -> None:
     loose = {"label_id", "field", "rev"} if schema is REMOTE else set()
