@@ -319,3 +319,59 @@ def test_no_call_is_made_for_comments_where_the_jobs_have_none(send: Callable[..
     calls.clear()
     run.load()
     assert (calls.count("issues"), calls.count("comments")) == (1, 1)
+
+
+# Whole stories
+
+
+def test_what_is_refused_goes_back_until_it_is_mended(send: Callable[..., Run]) -> None:
+    run = send()
+    (shape,) = [s for s in run.editor.annotations(run.editor.tasks[0])["shapes"] if s["frame"] == 1]
+    moved = {**shape, "points": [8, 6, 24, 18]}
+    run.editor.send(run.editor.tasks[0], "update", "shapes", moved)
+    run.editor.draw(run.editor.tasks[0], "rectangle", 2, "person", [40, 12, 56, 36])
+    for job in run.jobs():
+        run.call("PATCH", f"jobs/{job['id']}", json={"state": "completed"})
+    plan = run.ds.plan_annotations("run", **run.login)
+    plan.decide(verdict="refuse", note="Look at the guide", by="alice")
+    report = run.results.send_back(plan)
+    assert (report.placed, report.existing, report.written) == (2, 0, 0)
+    assert run.states() == [("annotation", "rejected")]
+    assert {tuple(issue["position"]) for issue in run.issues()} == {(8, 6, 24, 18), (40, 12, 56, 36)}
+    loaded = plan.load()
+    assert loaded.total == 0
+    assert {comment["text"].partition("“")[2] for comment in loaded.comments.to_pylist()} == {
+        "Look at the guide” (alice)"
+    }
+    # The annotator mends one of them, says so, and leaves the other.
+    run.editor.send(run.editor.tasks[0], "update", "shapes", shape)
+    mended = next(issue for issue in run.issues() if issue["frame"] == 1)
+    run.call("POST", "comments", json={"issue": mended["id"], "message": "It is as before"})
+    run.call("PATCH", f"issues/{mended['id']}", json={"resolved": True})
+    run.call("PATCH", f"jobs/{mended['job']}", json={"state": "completed"})
+    again = run.results.send_back(run.ds.plan_annotations("run", **run.login))
+    assert (again.placed, again.existing) == (0, 1)
+    states = {(c["sample_id"], c["state"]) for c in run.load().comments.to_pylist()}
+    assert states == {("s1", "resolved"), ("s2", "open")}
+    assert run.states() == [("annotation", "rejected")]
+
+
+def test_a_connection_that_breaks_leaves_what_was_placed(
+    send: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = send()
+    real = Api.create_issue
+
+    def breaking(self: Api, job: int, frame: int, position: Any, message: str) -> None:
+        if frame == 2:
+            raise ab.Unreachable("cvat: the server does not answer.")
+        real(self, job, frame, position, message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Api, "create_issue", breaking)
+        with pytest.raises(ab.Unreachable, match="does not answer"):
+            run.send_back(*(refusal(n) for n in range(4)))
+    assert len(run.issues()) == 2
+    done = run.send_back(*(refusal(n) for n in range(4)))
+    assert (done.placed, done.existing) == (2, 2)
+    assert len(run.issues()) == 4
