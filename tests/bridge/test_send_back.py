@@ -334,6 +334,16 @@ def test_a_folder_that_cannot_be_made_is_named(bridge, results, tmp_path, elsewh
         results.send_back(refused(results, "car0"), folder=tmp_path / "file" / "x")
 
 
+def test_a_folder_that_cannot_be_made_does_not_hide_what_was_sent(bridge, results, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    rows = refused(results, "car0", "car3")
+    bridge.hands.drop_task(0)
+    words = r"cannot be written .* 1 of the 2 refused changes were sent back before; send back again to go on"
+    with pytest.raises(ab.InvalidOption, match=words):
+        results.send_back(rows, folder=tmp_path / "file" / "x")
+    assert len(comments(bridge)) == 1
+
+
 def test_the_files_are_written_while_the_tool_is_away(bridge, results, tmp_path, monkeypatch, elsewhere) -> None:
     def away(*_: Any) -> Any:
         raise ab.Unreachable("memory: the server does not answer.")

@@ -119,8 +119,11 @@ def send_back(
                 left += _send(backend, Receipt(task, receipts[task].state, base), part, note, report, len(rows))
                 bar.advance(len(part))
     if left:
-        files = _Files(stores, run, backend, receipts)
-        report.files = refusal_files.write(Path(folder).expanduser(), run.anno_key, files.rows(left, note))
+        rows_of_files = _Files(stores, run, backend, receipts).rows(left, note)
+        try:
+            report.files = refusal_files.write(Path(folder).expanduser(), run.anno_key, rows_of_files)
+        except InvalidOption as e:
+            raise InvalidOption(f"{e} {_sent_before(report, len(rows))}") from e
         report.written = len(left)
     return report
 
@@ -185,19 +188,21 @@ def _send(
         report.notes += [gone] if gone not in report.notes else []
         return list(rows)
     except BackendError as e:
-        before = report.placed + report.existing
-        sent = (
-            f"{before} of the {total} refused changes were sent back before"
-            if before
-            else "Nothing was sent back before"
-        )
-        again = "send back again to go on: what is there is not placed twice."
-        raise type(e)(f"{e} {sent}; {again}", e.status, e.detail, e.samples) from e
+        raise type(e)(f"{e} {_sent_before(report, total)}", e.status, e.detail, e.samples) from e
     report.placed += done.placed
     report.existing += done.existing
     report.notes += [text for text in done.notes if text not in report.notes]
     left_out = set(done.left_out.to_pylist())
     return [row for row in rows if row["change_id"] in left_out]
+
+
+def _sent_before(report: SentBackReport, total: int) -> str:
+    """What was done before an error, and how to go on."""
+    before = report.placed + report.existing
+    sent = (
+        f"{before} of the {total} refused changes were sent back before" if before else "Nothing was sent back before"
+    )
+    return f"{sent}; send back again to go on: what is there is not placed twice."
 
 
 def _refusals(baseline: pa.Table, rows: Sequence[Row], note: str) -> pa.Table:
