@@ -140,7 +140,7 @@ def test_what_is_stored_can_be_looked_at(server: CvatServer) -> None:
 
 def test_a_mistake_of_its_own_is_a_500_that_can_be_looked_into(server: CvatServer) -> None:
     caller = Caller(server)
-    assert caller.status("POST", "/issues", {"job": [], "frame": 0, "position": [], "message": "m"}) == 500
+    assert caller.status("POST", "/issues", {"job": [], "frame": 0, "position": [1, 2], "message": "m"}) == 500
     assert "TypeError" in server.slips[0]
 
 
