@@ -25,7 +25,9 @@ from .outcome import Options
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
 
-Decisions: TypeAlias = str | Path | pa.Table | Sequence[Mapping[str, Any]] | MergePlan | None  # see ``Dataset.load_annotations``
+Decisions: TypeAlias = (
+    str | Path | pa.Table | Sequence[Mapping[str, Any]] | MergePlan | None
+)  # see ``Dataset.load_annotations``
 
 
 class Loads:
