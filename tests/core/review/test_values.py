@@ -49,6 +49,11 @@ def test_the_value_of_a_scalar_is_its_label() -> None:
     assert texts(side({"kind": "scalar", "value": "7"}), pa.array(["label"])).to_pylist() == ["7"]
 
 
+def test_a_message_is_its_role_and_its_text() -> None:
+    message = {"kind": "message", "label": "question", "value": '"Where?"'}
+    assert texts(side(message), pa.array(["label"])).to_pylist() == ['["question","Where?"]']
+
+
 def test_missing_points_are_null_and_masks_are_text() -> None:
     points = {"kind": "keypoints", "points": [[[NAN, NAN], [0.5, 0.5]]], "visibility": [0, 2]}
     mask = {"kind": "mask", "mask": {"size": [2, 2], "counts": b"22"}}

@@ -38,7 +38,7 @@ def side_table(side: pa.StructArray | pa.ChunkedArray) -> pa.Table:
 def texts(side: pa.StructArray | pa.ChunkedArray, components: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The JSON text of a component of each row; null where the label, or the value, is absent.
 
-    The text of ``"label"`` is the class, or the value of a scalar; of ``"attributes.NAME"`` its value; of ``"index"`` the
+    The text of ``"label"`` is the class, the value of a scalar, or both for messages; of ``"attributes.NAME"`` its value; of ``"index"`` the
     number; of ``"spatial"`` an object with the columns of the shape, and of ``"existence"`` one with all of the label.
     """
     rows, present = side_table(side), as_array(side).is_valid().to_numpy(zero_copy_only=False)
@@ -56,7 +56,7 @@ def _values(rows: pa.Table, component: str) -> Iterator[str | None]:
         yield from values.to_pylist()
     elif component == LABEL:
         for label, value in zip(rows["label"].to_pylist(), rows["value"].to_pylist(), strict=True):
-            yield value if label is None else to_json(label)
+            yield value if label is None else to_json(label) if value is None else to_json([label, json.loads(value)])
     elif component == INDEX:
         yield from (None if index is None else to_json(index) for index in rows["index"].to_pylist())
     else:
