@@ -38,8 +38,9 @@ def side_table(side: pa.StructArray | pa.ChunkedArray) -> pa.Table:
 def texts(side: pa.StructArray | pa.ChunkedArray, components: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The JSON text of a component of each row; null where the label, or the value, is absent.
 
-    The text of ``"label"`` is the class, the value of a scalar, or both for messages; of ``"attributes.NAME"`` its value; of ``"index"`` the
-    number; of ``"spatial"`` an object with the columns of the shape, and of ``"existence"`` one with all of the label.
+    The text of ``"label"`` is the class, the value of a scalar, or both for messages; of ``"attributes.NAME"`` its value; of
+    ``"index"`` the number; of ``"spatial"`` an object with the columns of the shape, and of ``"existence"`` one with all of the
+    label.
     """
     rows, present = side_table(side), as_array(side).is_valid().to_numpy(zero_copy_only=False)
     found = pa.nulls(rows.num_rows, pa.string())
