@@ -61,7 +61,12 @@ def decode_pixels(image: Image.Image) -> None:
             f"it has {count:,} pixels, and no more than {most:,} are decoded here; "
             f"allow it with {MAX_PIXELS}={count} in the environment, or 0 for any number"
         )
-    if Image.MAX_IMAGE_PIXELS is not None and count > Image.MAX_IMAGE_PIXELS:
+    decode_all_pixels(image)
+
+
+def decode_all_pixels(image: Image.Image) -> None:
+    """Decode the pixels, however many: for callers that know that there is memory for them."""
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         with _without_limit():
             image.load()
     else:

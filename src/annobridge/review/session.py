@@ -1,0 +1,305 @@
+"""A review: one plan, its samples by number, and the decisions about it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..bridge import decision_file
+from ..core import json_values
+from ..core.review.decisions import DECISIONS, OPEN, VALUE, VERDICTS
+from ..exceptions import AnnobridgeError
+from . import columns, shapes
+from .decision_log import DecisionLog
+from .frames import Frames
+from .images import NotShown, image_picture
+from .load_job import LoadJob
+from .pictures import Picture, PictureCache, placeholder
+from .reviewed import ReviewedPlan
+
+_CACHE = 192 << 20  # bytes of encoded pictures
+_TEXT = 20_000  # characters of a note, a value, a rule
+_NAME = 200
+_AT_ONCE = 32  # samples whose labels are read together
+_LABELS = 512  # samples whose labels are kept as JSON
+_GONE = "The plan was made anew since this page was opened, and does not have that change any more; reload the page."
+
+
+class Refused(Exception):
+    """A request is not carried out; the message says why. ``status`` is that of HTTP."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What a review can do beside collecting decisions; ``None`` where it cannot.
+
+    Attributes:
+        replan: makes the plan anew, after a load.
+        send_back: sends refused changes back to the annotators, given their ids and a note; returns how many, and a sentence.
+    """
+
+    replan: Callable[[], ReviewedPlan] | None = None
+    send_back: Callable[[Sequence[str], str], tuple[int, str]] | None = None
+
+
+class Session:
+    """The state of a review that all its pages share."""
+
+    def __init__(
+        self, plan: ReviewedPlan, log: DecisionLog, dataset: str, reviewer: str, actions: Actions | None = None
+    ) -> None:
+        """Start a review with the decisions in ``log``. Raises ``InvalidOption`` for those that do not fit the plan."""
+        self.log, self.job = log, LoadJob()
+        self._dataset, self._reviewer, self._actions = dataset, reviewer, actions or Actions()
+        self._lock = threading.RLock()  # of all that follows from the plan
+        self._reading = threading.Lock()  # one reads labels, while others decide
+        self._sample_ids: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._samples: list[dict[str, Any]] = []
+        self._pictures, self._frames = PictureCache(_CACHE), Frames()
+        self._unreadable: dict[int, str] = {}
+        self.unknown: str | None = None  # a sentence about decisions whose changes are not there
+        self._use(plan)
+
+    @property
+    def plan(self) -> ReviewedPlan:
+        """The plan that is reviewed now."""
+        return self._plan
+
+    @property
+    def unreadable(self) -> Mapping[int, str]:
+        """Samples that were asked for and could not be shown, by number, with the reason."""
+        return dict(self._unreadable)
+
+    # --- the plan ---------------------------------------------------------------------------------------------------
+
+    def _use(self, plan: ReviewedPlan) -> None:
+        """Review another plan. A sample keeps its number, so that an open page shows the right picture."""
+        changes, found = plan.changes, plan.samples()
+        prior = plan.decisions
+        prior_states = plan.states()
+        with self._lock:
+            self._plan, self._given = plan, 0
+            self._give()
+            self._number(found)
+            ids = changes["change_id"].to_pylist()
+            self._position = {change_id: at for at, change_id in enumerate(ids)}
+            self._bound_to = changes["bound_to"].to_pylist()
+            self._choices = changes["choices"].to_pylist()
+            self._recorded = {_signature(row) for row in prior_states.filter(prior_states["recorded"]).to_pylist()}
+            self._prior = [self._record(row, 0) for row in prior.to_pylist() if row["change_id"] in self._position]
+            numbers = pa.array([self._numbers[i] for i in columns.texts(changes["sample_id"])], pa.int32())
+            self._columns = msgspec.json.encode(columns.change_columns(changes, numbers))
+            self._labels: OrderedDict[int, bytes] = OrderedDict()
+            self.unknown = decision_file.unknown_note(
+                decision_file.table(self.log.rows), changes["change_id"], str(self.log.path)
+            )
+
+    def _number(self, samples: pa.Table) -> None:
+        new = [at for at, i in enumerate(samples["sample_id"].to_pylist()) if i not in self._numbers]
+        rows = samples.take(pa.array(new, pa.int64()))
+        for sample_id in rows["sample_id"].to_pylist():
+            self._numbers[sample_id] = len(self._sample_ids)
+            self._sample_ids.append(sample_id)
+        self._samples += columns.sample_objects(rows)
+        self._media = self._plan.media(self._sample_ids)
+
+    def plan_json(self) -> bytes:
+        """The answer to ``GET /api/plan``."""
+        with self._lock:
+            seq, records = self.records(0)
+            run = self._plan.run
+            return msgspec.json.encode(
+                {
+                    "anno_key": run.anno_key,
+                    "run_id": run.run_id,
+                    "dataset": self._dataset,
+                    "backend": run.backend,
+                    "reviewer": self._reviewer,
+                    "can_load": self._actions.replan is not None,
+                    "can_send_back": self._actions.send_back is not None,
+                    "notes": self._notes(),
+                    "samples": self._samples,
+                    "changes": msgspec.Raw(self._columns),
+                    "decisions": [*self._prior, *records],
+                    "seq": seq,
+                }
+            )
+
+    def _notes(self) -> list[str]:
+        notes = [*self._plan.notes, *self.log.notes]
+        if self.unknown:
+            notes.append(self.unknown)
+        if self._unreadable:
+            reason = next(iter(self._unreadable.values()))
+            notes.append(f"{len(self._unreadable):,} of the pictures asked for cannot be shown, the first of them because: {reason}")
+        return notes
+
+    # --- decisions --------------------------------------------------------------------------------------------------
+
+    def records(self, after: int) -> tuple[int, list[dict[str, Any]]]:
+        """The decisions in the file behind number ``after`` about changes of the plan, and the number of the last one."""
+        with self._lock:
+            seq = self.log.refresh()
+            rows = self.log.rows[after:seq]
+            known = (self._record(row, at) for at, row in enumerate(rows, after + 1) if row["change_id"] in self._position)
+            return seq, list(known)
+
+    def _record(self, row: Mapping[str, Any], seq: int) -> dict[str, Any]:
+        found = {name: row[name] for name in DECISIONS.names if name != "run_id"}
+        found["at"] = row["at"] and row["at"].isoformat()
+        bound_to = self._bound_to[self._position[row["change_id"]]]
+        stale = row["bound_to"] != bound_to
+        return found | {"seq": seq, "recorded": not stale and _signature(row) in self._recorded, "stale": stale}
+
+    def decide(self, by: str, decisions: Sequence[Mapping[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
+        """Store decisions, all or none: they are on the disk before this returns. Raises ``Refused`` and ``InvalidOption``."""
+        at = datetime.now(UTC)
+        with self._lock:
+            if self.job.is_running:
+                raise Refused("A load is going on; decide when it is done.", 409)
+            rows = [self._row(decision, _text(by, "by", _NAME) or self._reviewer, at) for decision in decisions]
+            before = len(self.log.rows)
+            self.log.append(rows)
+            return self.records(before)
+
+    def _row(self, decision: Mapping[str, Any], by: str, at: datetime) -> dict[str, Any]:
+        """A decision of a request as a row of ``DECISIONS``."""
+        change_id, verdict = (_text(decision.get(name), name, _NAME) for name in ("change_id", "verdict"))
+        if change_id not in self._position:
+            raise Refused(_GONE, 409)
+        place = self._position[change_id]
+        if verdict not in VERDICTS or (verdict != OPEN and verdict not in self._choices[place]):
+            legal = ", ".join([*self._choices[place], OPEN])
+            raise Refused(f"The verdict {verdict!r} cannot be given to this change; legal are {legal}.")
+        bound_to = _text(decision.get("bound_to"), "bound_to", _NAME)
+        if bound_to != self._bound_to[place]:
+            raise Refused("The change is not the same any more as the one that was looked at; reload the page.", 409)
+        value = _text(decision.get("value"), "value", _TEXT)
+        if (verdict == VALUE) != (value is not None):
+            raise Refused("A value (JSON text) is given with the verdict 'value', and with no other.")
+        if value is not None:
+            _check_json(value)
+        return {
+            "run_id": self._plan.run.run_id, "change_id": change_id, "verdict": verdict, "value": value, "by": by, "at": at,
+            "note": _text(decision.get("note"), "note", _TEXT) or "", "rule": _text(decision.get("rule"), "rule", _TEXT),
+            "bound_to": bound_to,
+        }  # fmt: skip
+
+    def _give(self) -> None:
+        """Give the plan those decisions of the file that it does not have."""
+        seq = self.log.refresh()
+        if new := self.log.rows[self._given : seq]:
+            self._plan.add_decisions(decision_file.table(new))
+        self._given = seq
+
+    @property
+    def decided(self) -> int:
+        """How many changes are decided, by the decisions in the file and those that the plan had."""
+        with self._lock:
+            self._give()
+            return int(pc.sum(pc.equal(self._plan.states()["state"], "decided")).as_py() or 0)
+
+    # --- what is looked at ------------------------------------------------------------------------------------------
+
+    def labels(self, number: int) -> bytes:
+        """The answer to ``GET /api/samples/<number>``. Raises ``Refused``."""
+        self._require(number)
+        with self._reading:
+            plan, labels = self._plan, self._labels
+            if number not in labels:
+                some = [n for n in range(number, min(number + _AT_ONCE, len(self._sample_ids))) if n not in labels]
+                found = dict(shapes.by_sample(plan.shapes([self._sample_ids[n] for n in some])))
+                for n in some:
+                    rows = found.get(self._sample_ids[n])
+                    labels[n] = msgspec.json.encode({"labels": [] if rows is None else shapes.to_objects(rows)})
+                while len(labels) > _LABELS:
+                    labels.popitem(last=False)  # the oldest, which is none of these
+            return labels[number]
+
+    def picture(self, number: int, frame: int | None, width: int) -> Picture:
+        """The image of a sample, or a frame of its video, or a placeholder that says why there is none. Raises ``Refused``."""
+        self._require(number)
+        return self._pictures.get((number, frame, width), lambda: self._make(number, frame, width))
+
+    def _make(self, number: int, frame: int | None, width: int) -> Picture:
+        sample = self._samples[number]
+        try:
+            return self._shown(number, frame, width)
+        except NotShown as error:
+            self._unreadable[number] = f"{sample['name']}: {error}"
+            return placeholder(f"{sample['name']}: {error}", sample["width"], sample["height"])
+
+    def _shown(self, number: int, frame: int | None, width: int) -> Picture:
+        sample_id = self._sample_ids[number]
+        if self._samples[number]["media"] == "video":
+            return self._frames.picture(self._media, sample_id, frame or 1, width)
+        return image_picture(self._media, sample_id, width)
+
+    def _require(self, number: int) -> None:
+        if not 0 <= number < len(self._sample_ids):
+            raise Refused(f"There is no sample {number}; there are {len(self._sample_ids)}, from 0.", 404)
+
+    # --- loads ------------------------------------------------------------------------------------------------------
+
+    def load(self, undecided: str, force: bool) -> None:
+        """Start a load. Raises ``Refused`` where it cannot be."""
+        if self._actions.replan is None:
+            raise Refused("This review cannot load; use load_annotations(decisions=…) with its file.")
+        with self._lock:
+            self._give()
+            plan = self._plan
+            if not self.job.start(lambda progress: plan.load(undecided, force, progress), self._after_load):
+                raise Refused("A load is going on already.", 409)
+
+    def _after_load(self) -> str | None:
+        assert self._actions.replan is not None  # noqa: S101 - or there was no load
+        try:
+            self._use(self._actions.replan())
+        except AnnobridgeError as error:
+            return f"The plan could not be made anew: {error}"
+        return None
+
+    def send_back(self, change_ids: Sequence[str], note: str) -> tuple[int, str]:
+        """Send refused changes back. Raises ``Refused``, and the errors of the tool."""
+        if self._actions.send_back is None:
+            raise Refused("This review cannot send changes back to the tool.")
+        if unknown := [i for i in change_ids if i not in self._position]:
+            raise Refused(_GONE if isinstance(unknown[0], str) else "'change_ids' is a list of texts.", 409)
+        with self._lock:
+            self._give()
+        return self._actions.send_back(change_ids, note)
+
+
+def _signature(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """By what a decision is known again."""
+    return tuple(row[name] for name in ("change_id", "verdict", "value", "by", "at"))
+
+
+def _text(value: Any, name: str, most: int) -> str | None:
+    """A text of a request; ``None`` stays. Raises ``Refused``."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > most:
+        raise Refused(f"{name!r} should be a text of up to {most:,} characters.")
+    return decision_file.clean(value)
+
+
+def _check_json(text: str) -> None:
+    try:
+        json_values.read(text)
+    except ValueError:
+        raise Refused(f"The value {text[:80]!r} is no JSON text; a text has quotes, as {json.dumps('car')}.") from None
