@@ -17,7 +17,7 @@ from ..store.image_headers import IMAGE_ERRORS, read_header
 from .pictures import Picture, encode
 
 WIDEST = 2048  # pixels of a picture
-_MOST_DECODED = 1 << 30  # bytes of the pixels of an image
+_MOST_DECODED = 5 << 28  # bytes that an image may need
 _HUGE = 50_000_000  # pixels from which images are decoded one at a time
 _AS_THEY_ARE = 4 << 20  # bytes of a file that is sent unchanged
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}  # of files that are sent unchanged, if they end so:
@@ -52,8 +52,6 @@ def image_picture(media: Media, sample_id: str, width: int) -> Picture:
         raise NotShown("The image is not there any more.") from None
     except UnidentifiedImageError:
         raise NotShown("The file is no image that Pillow can read.") from None
-    except opening.TooManyPixels as error:
-        raise NotShown(str(error)) from None
     except MemoryError:
         raise NotShown("There is not enough memory to decode the image.") from None
     except IMAGE_ERRORS as error:
@@ -83,23 +81,26 @@ def decoded(stream: BinaryIO, width: int) -> Image.Image:
     with opening.open_image(stream) as image:
         across = image.height if orientation >= 5 else image.width
         step = max(1, across // width)
-        image.draft("RGB", (-(-image.width // step), -(-image.height // step)))
-        _check_memory(image)
+        pixels = image.width * image.height
+        image.draft("RGB", (-(-image.width // step), -(-image.height // step)))  # a JPEG, at a fraction of its size
+        _check_memory(image, pixels)
         if image.width * image.height < _HUGE:
             return _scaled(image, orientation, width)
         with _one_huge:
             return _scaled(image, orientation, width)
 
 
-def _check_memory(image: Image.Image) -> None:
-    """Raise ``NotShown`` for an image whose pixels need too much memory. A JPEG is decoded at a fraction of its size."""
+def _check_memory(image: Image.Image, pixels: int) -> None:
+    """Raise ``NotShown`` for an image that needs too much memory to decode. ``pixels`` is how many the file has."""
     needed = image.width * image.height * _BYTES.get(image.mode, 4)
     if image.format == "WEBP":
-        needed *= 2  # its decoder has a copy
+        needed *= 4  # as measured: its decoder has copies
+    elif image.format == "JPEG" and image.info.get("progressive"):
+        needed += 6 * pixels  # the coefficients of all of them, two bytes each
     if needed > _MOST_DECODED:
         raise NotShown(
-            f"The image has {image.width:,}×{image.height:,} pixels, for which {needed / 2**30:.1f} GB of memory would be needed; "
-            f"pictures of up to {_MOST_DECODED >> 30} GB are shown, and JPEG files of any size."
+            f"The image has {pixels:,} pixels, for which {needed / 2**30:.1f} GB of memory would be needed; up to "
+            f"{_MOST_DECODED / 2**30:.2f} GB are used to show one. Review it in the tool, or make a smaller copy."
         )
 
 
