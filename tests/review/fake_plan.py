@@ -12,23 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.core.labels import LABELS, SAMPLES, TIME
+from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.core.review import decisions as deciding
+from annobridge.core.review.changes import CHANGES
+from annobridge.core.schema import LabelSchema
 from annobridge.store.media import FileMedia
 
-BOX = pa.list_(pa.float64(), 4)
-TEXTS = ("change_id", "task", "sample_id", "field", "label_id", "shape", "component", "kind", "group", "label", "class_from",
-         "class_to", "base", "ours", "theirs", "our_by", "their_by", "proposal", "why", "bound_to")  # fmt: skip
-CHANGES = pa.schema(
-    [
-        *((name, pa.string()) for name in TEXTS),
-        *((name, pa.int32()) for name in ("frame_number", "index")),
-        *((name, pa.float64()) for name in ("iou", "shift")),
-        *((name, BOX) for name in ("base_box", "ours_box", "theirs_box")),
-        *((name, TIME) for name in ("our_at", "their_at")),
-        ("choices", pa.list_(pa.string())),
-    ]
-)
+SCHEMA = LabelSchema.from_dict({"objects": {"type": "detections", "classes": ["car", "person"]}})
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 
@@ -60,10 +50,11 @@ class FakePlan:
     run_id: str = "run1"
     notes: tuple[str, ...] = ()
     loaded: list[dict[str, Any]] = field(default_factory=list)
+    after: Callable[[], FakePlan] | None = None  # the plan of the next load
     on_load: Callable[[FakePlan], Any] = lambda plan: SimpleNamespace(to_dict=lambda: {"added": 1})
 
     def __post_init__(self) -> None:
-        self.run = SimpleNamespace(anno_key="r1", run_id=self.run_id, backend="memory")
+        self.run = SimpleNamespace(anno_key="r1", run_id=self.run_id, backend="memory", schema=SCHEMA)
         self.changes = pa.Table.from_pylist(self.rows, schema=CHANGES)
         self.decisions = deciding.DECISIONS.empty_table()
 
@@ -82,15 +73,18 @@ class FakePlan:
     def add_decisions(self, decisions: pa.Table) -> None:
         self.decisions = pa.concat_tables([self.decisions, decisions])
 
+    def replan(self) -> FakePlan:
+        return self.after() if self.after else self
+
     def samples(self) -> pa.Table:
         return pa.Table.from_pylist(self.sample_rows, schema=SAMPLES)
 
-    def shapes(self, sample_ids: Sequence[str]) -> pa.Table:
+    def shapes(self, sample_ids: pa.Array) -> pa.Table:
         schema = LABELS.append(pa.field("side", pa.string()))
-        return pa.Table.from_pylist([r for r in self.label_rows if r["sample_id"] in set(sample_ids)], schema=schema)
+        return pa.Table.from_pylist([r for r in self.label_rows if r["sample_id"] in sample_ids.to_pylist()], schema=schema)
 
-    def media(self, sample_ids: Sequence[str]) -> FileMedia:
-        return FileMedia({r["sample_id"]: r["filepath"] for r in self.sample_rows if r["sample_id"] in set(sample_ids)})
+    def media(self, sample_ids: pa.Array) -> FileMedia:
+        return FileMedia({r["sample_id"]: r["filepath"] for r in self.sample_rows if r["sample_id"] in sample_ids.to_pylist()})
 
     def load(self, undecided: str = "take", force: bool = False, progress: Any = None) -> Any:
         states = self.states().filter(pa.compute.equal(self.states()["state"], "decided")).to_pylist()

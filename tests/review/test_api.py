@@ -12,7 +12,6 @@ from tests.review.conftest import decision
 from tests.review.fake_plan import FakePlan, change
 
 from annobridge.exceptions import TooManyDeletions
-from annobridge.review.session import Actions
 
 
 def lines(path: Path) -> list[dict]:
@@ -23,7 +22,7 @@ def test_the_plan_comes_column_by_column(serve, plan):
     found = serve(plan).get("api/plan").json()
     assert (found["anno_key"], found["run_id"], found["backend"]) == ("r1", "run1", "memory")
     assert (found["dataset"], found["reviewer"]) == ("street.lancedb", "me")
-    assert (found["can_load"], found["can_send_back"], found["seq"], found["decisions"]) == (False, False, 0, [])
+    assert (found["can_load"], found["can_send_back"], found["seq"], found["decisions"]) == (True, False, 0, [])
     assert [s["name"] for s in found["samples"]] == ["day/a.png", "day/b.png", "night/c.jpg"]
     assert found["samples"][0] == {
         "name": "day/a.png", "width": 64, "height": 48, "media": "image", "frames": None, "fps": None,
@@ -137,13 +136,16 @@ def test_a_decision_that_is_none(serve, plan, tmp_path, values, status, error):
 
 def test_a_value_is_json(serve, files):
     plan = FakePlan.of_files(files)
-    plan.rows[0]["choices"] = ["accept", "refuse", "value"]
+    plan.rows[0] |= {"component": "label", "choices": ["accept", "refuse", "value"]}
     plan.__post_init__()
     client = serve(plan)
     wrong = client.decide(decision(0, "value", value="car"))
     assert (wrong.status_code, wrong.json()["error"]) == (
-        400, "The value 'car' is no JSON text; a text has quotes, as \"car\".",
+        400, "The value car for the change change000000 (label of objects) is not JSON; write a text in quotes, a number, true "
+             "or false.",
     )  # fmt: skip
+    unknown = client.decide(decision(0, "value", value='"bus"')).json()["error"]
+    assert unknown.endswith("is not a class of the schema; it has car, person.")
     assert client.decide(decision(0, "value")).status_code == 400
     assert client.decide(decision(0, "value", value='"car"')).json()["decisions"][0]["value"] == '"car"'
 
@@ -156,7 +158,6 @@ def test_a_value_is_json(serve, files):
         ("api/decisions", {"by": "x", "decisions": ["y"]}, "'decisions' should be a list of objects."),
         ("api/load", {"undecided": "maybe"}, "'undecided' is one of take, leave, and 'force' true or false."),
         ("api/load", {"undecided": "take", "force": "yes"}, "'undecided' is one of take, leave, and 'force' true or false."),
-        ("api/load", {"undecided": "take"}, "This review cannot load; use load_annotations(decisions=…) with its file."),
         ("api/send_back", {"change_ids": "x"}, "'change_ids' should be a list, and 'note' a text."),
         ("api/send_back", {"change_ids": [], "note": ""}, "This review cannot send changes back to the tool."),
     ],
@@ -192,8 +193,8 @@ def test_a_load_takes_the_decisions_and_the_plan_is_made_anew(serve, files):
         *FakePlan.of_files(files).sample_rows[2:],
         {"sample_id": "new", "media_type": "image", "filepath": str(files[0]), "width": 64, "height": 48},
     ])  # fmt: skip
-    plan = FakePlan.of_files(files)
-    client = serve(plan, actions=Actions(replan=lambda: after))
+    plan = FakePlan.of_files(files, after=lambda: after)
+    client = serve(plan)
     client.decide(decision(0), decision(1, "refuse"))
     assert client.post("api/load", {"undecided": "leave", "force": True}).status_code == 202
     state = ended(client)
@@ -219,7 +220,7 @@ def test_a_load_that_fails_says_why(serve, files):
     def fail(_):
         raise TooManyDeletions("The load would delete 9 of 10 labels; load with force=True.")
 
-    client = serve(FakePlan.of_files(files, on_load=fail), actions=Actions(replan=lambda: FakePlan.of_files(files)))
+    client = serve(FakePlan.of_files(files, on_load=fail))
     assert client.get("api/load").json()["state"] == "idle"
     client.post("api/load", {"undecided": "take", "force": False})
     state = ended(client)
@@ -236,7 +237,7 @@ def test_during_a_load_nothing_is_decided_and_no_other_begins(serve, files):
         going_on.wait(20)
         return SimpleNamespace(to_dict=dict)
 
-    client = serve(FakePlan.of_files(files, on_load=slow), actions=Actions(replan=lambda: FakePlan.of_files(files)))
+    client = serve(FakePlan.of_files(files, on_load=slow))
     client.post("api/load", {"undecided": "take", "force": False})
     again = client.post("api/load", {"undecided": "take", "force": False})
     late = client.decide(decision(0))
@@ -249,13 +250,15 @@ def test_during_a_load_nothing_is_decided_and_no_other_begins(serve, files):
 def test_what_is_refused_is_sent_back(serve, files):
     sent = []
 
-    def send_back(ids, note):
-        sent.append((ids, note))
-        return len(ids), "2 issues in CVAT."
+    def send_back(changes, note):
+        sent.append((changes.select(["change_id", "note", "by"]).to_pylist(), note))
+        return changes.num_rows, "2 issues in CVAT."
 
-    client = serve(FakePlan.of_files(files), actions=Actions(send_back=send_back))
+    client = serve(FakePlan.of_files(files), send_back=send_back)
+    client.decide(decision(0, "refuse", note="too wide"), decision(1, "refuse"))
     found = client.post("api/send_back", {"change_ids": ["change000000", "change000001"], "note": "tighter"})
     assert found.json() == {"sent": 2, "text": "2 issues in CVAT."}
-    assert sent == [(["change000000", "change000001"], "tighter")]
+    first, second = ({"change_id": f"change00000{n}", "note": note, "by": "ann"} for n, note in ((0, "too wide"), (1, "")))
+    assert sent == [([first, second], "tighter")]
     unknown = client.post("api/send_back", {"change_ids": ["x"], "note": ""})
     assert (unknown.status_code, len(sent)) == (409, 1)

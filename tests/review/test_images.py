@@ -264,7 +264,7 @@ def video(path: Path, gop: int = 30, skip: tuple[int, ...] = (), size: tuple[int
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.codec_context.gop_size = gop
+        stream.codec_context.gop_size, stream.bit_rate = gop, 4_000_000
         stream.codec_context.time_base = Fraction(1, 25)
         for number in range(1, FRAMES + 1):
             if number in skip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import pkgutil
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -192,6 +193,31 @@ class MergePlan(Summary):
             with suppress(StalePlan):
                 return self._planned_load(options, progress)
         return self._planned_load(options, progress)
+
+    def replan(self) -> MergePlan:
+        """The plan of the next load, made now with the same options, and without the decisions that were given to this one."""
+        options = replace(self.outcome.options, decisions=DECISIONS.empty_table())
+        run = self._stores.runs.get_idle(self.anno_key)
+        outcome = planning.make(self._stores, run, self._answers, options, handed_out=True)
+        return MergePlan(self._stores, self._answers, outcome, self._source)
+
+    def review(self, decisions: str | Path | None = None, port: int = 0, reviewer: str | None = None) -> Any:
+        """Serve the page on which people decide about the changes, from a thread of this process.
+
+        Args:
+            decisions: the file that decisions are stored in; by default ``KEY.decisions.jsonl`` in the current folder.
+            port: the port on this machine; 0 for a free one.
+            reviewer: the name of who decides; the user of this computer by default.
+
+        Returns:
+            The server: its ``url``, and ``stop()``. A notebook shows it as a link.
+
+        Raises:
+            ConfigError: the extra ``annobridge[review]`` is not installed.
+            InvalidOption: the port or the file cannot be used.
+        """
+        serve = pkgutil.resolve_name("annobridge.review.server:review")  # which knows plans, and is not known here
+        return serve(self, self.dataset_uri, decisions, port=port, reviewer=reviewer)
 
     def _planned_load(self, options: Options, progress: ProgressChoice) -> LoadReport:
         run = self._stores.runs.get_idle(self.anno_key)

@@ -78,7 +78,7 @@ class DecisionLog:
                 data = data[: data.rfind(b"\n") + 1]  # somebody may be writing the next line right now
                 found = decision_file.parse(data, str(self.path), self._run, self._lines + 1)
                 self.rows += found.rows
-                self._read, self._lines = self._read + len(data), self._lines + found.count
+                self._read, self._lines = self._read + len(data), self._lines + found.lines
             return len(self.rows)
 
     def _exclusive(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -46,13 +46,16 @@ class ReviewedPlan(Protocol):
     def samples(self) -> pa.Table:
         """``SAMPLES`` that have changes, in a stable order."""
 
-    def shapes(self, sample_ids: Sequence[str]) -> pa.Table:
+    def shapes(self, sample_ids: pa.Array) -> pa.Table:
         """``LABELS`` of samples with their ``side``: same, base, ours, theirs."""
 
-    def media(self, sample_ids: Sequence[str]) -> Media:
+    def media(self, sample_ids: pa.Array) -> Media:
         """Access to the files of samples."""
 
     def load(
         self, undecided: str = "take", force: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> Report:
         """Plan again, and apply what is decided."""
+
+    def replan(self) -> ReviewedPlan:
+        """The plan of the next load, made now."""

@@ -19,7 +19,7 @@ from typing import Any, Self
 from ..exceptions import ConfigError, InvalidOption
 from .decision_log import DecisionLog
 from .reviewed import ReviewedPlan
-from .session import Actions, Session
+from .session import SendBack, Session
 
 HOST = "127.0.0.1"
 EXTRA = "pip install 'annobridge[review]'"
@@ -121,7 +121,7 @@ def review(
     decisions: str | Path | None = None,
     *,
     reviewer: str | None = None,
-    actions: Actions | None = None,
+    send_back: SendBack | None = None,
     port: int = 0,
     host: str = HOST,
 ) -> ReviewServer:
@@ -132,7 +132,7 @@ def review(
         dataset: where the dataset is, as shown.
         decisions: the file of decisions; by default ``KEY.decisions.jsonl`` in the current folder.
         reviewer: the name of who decides; by default the user of this process. The page can change it.
-        actions: loading and sending back.
+        send_back: how refused changes are sent back to the annotators, if they can be.
         port: the port; 0 for a free one.
         host: the address to listen on.
 
@@ -144,7 +144,7 @@ def review(
     path = Path(decisions) if decisions is not None else Path(f"{plan.run.anno_key}.decisions.jsonl")
     log = DecisionLog(path, plan.run)
     try:
-        return ReviewServer(Session(plan, log, dataset, reviewer or user_name(), actions), port, host)
+        return ReviewServer(Session(plan, log, dataset, reviewer or user_name(), send_back), port, host)
     except BaseException:
         log.close()
         raise

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..bridge import decision_file
-from ..core import json_values
+from ..core.review import legal
 from ..core.review.decisions import DECISIONS, OPEN, VALUE, VERDICTS
 from ..exceptions import AnnobridgeError
 from . import columns, shapes
@@ -42,28 +40,20 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class Actions:
-    """What a review can do beside collecting decisions; ``None`` where it cannot.
-
-    Attributes:
-        replan: makes the plan anew, after a load.
-        send_back: sends refused changes back to the annotators, given their ids and a note; returns how many, and a sentence.
-    """
-
-    replan: Callable[[], ReviewedPlan] | None = None
-    send_back: Callable[[Sequence[str], str], tuple[int, str]] | None = None
+# Sends refused changes back to the annotators, given rows of ``CHANGES`` with ``note`` and ``by``, and a note for all; returns how
+# many, and what is to be told.
+SendBack = Callable[[pa.Table, str], tuple[int, str]]
 
 
 class Session:
     """The state of a review that all its pages share."""
 
     def __init__(
-        self, plan: ReviewedPlan, log: DecisionLog, dataset: str, reviewer: str, actions: Actions | None = None
+        self, plan: ReviewedPlan, log: DecisionLog, dataset: str, reviewer: str, send_back: SendBack | None = None
     ) -> None:
         """Start a review with the decisions in ``log``. Raises ``InvalidOption`` for those that do not fit the plan."""
         self.log, self.job = log, LoadJob()
-        self._dataset, self._reviewer, self._actions = dataset, reviewer, actions or Actions()
+        self._dataset, self._reviewer, self._send_back = dataset, reviewer, send_back
         self._lock = threading.RLock()  # of all that follows from the plan
         self._reading = threading.Lock()  # one reads labels, while others decide
         self._sample_ids: list[str] = []
@@ -115,7 +105,7 @@ class Session:
             self._numbers[sample_id] = len(self._sample_ids)
             self._sample_ids.append(sample_id)
         self._samples += columns.sample_objects(rows)
-        self._media = self._plan.media(self._sample_ids)
+        self._media = self._plan.media(pa.array(self._sample_ids, pa.string()))
 
     def plan_json(self) -> bytes:
         """The answer to ``GET /api/plan``."""
@@ -129,8 +119,8 @@ class Session:
                     "dataset": self._dataset,
                     "backend": run.backend,
                     "reviewer": self._reviewer,
-                    "can_load": self._actions.replan is not None,
-                    "can_send_back": self._actions.send_back is not None,
+                    "can_load": True,
+                    "can_send_back": self._send_back is not None,
                     "notes": self._notes(),
                     "samples": self._samples,
                     "changes": msgspec.Raw(self._columns),
@@ -192,12 +182,18 @@ class Session:
         if (verdict == VALUE) != (value is not None):
             raise Refused("A value (JSON text) is given with the verdict 'value', and with no other.")
         if value is not None:
-            _check_json(value)
+            self._check_value(place, value)
         return {
             "run_id": self._plan.run.run_id, "change_id": change_id, "verdict": verdict, "value": value, "by": by, "at": at,
             "note": _text(decision.get("note"), "note", _TEXT) or "", "rule": _text(decision.get("rule"), "rule", _TEXT),
             "bound_to": bound_to,
         }  # fmt: skip
+
+    def _check_value(self, place: int, value: str) -> None:
+        about = self._plan.changes.slice(place, 1)
+        texts = pa.array([VALUE]), pa.array([value])
+        if problem := legal.problems(about, *texts, self._plan.run.schema)[0]:
+            raise Refused(problem)
 
     def _give(self) -> None:
         """Give the plan those decisions of the file that it does not have."""
@@ -222,7 +218,7 @@ class Session:
             plan, labels = self._plan, self._labels
             if number not in labels:
                 some = [n for n in range(number, min(number + _AT_ONCE, len(self._sample_ids))) if n not in labels]
-                found = dict(shapes.by_sample(plan.shapes([self._sample_ids[n] for n in some])))
+                found = dict(shapes.by_sample(plan.shapes(pa.array([self._sample_ids[n] for n in some], pa.string()))))
                 for n in some:
                     rows = found.get(self._sample_ids[n])
                     labels[n] = msgspec.json.encode({"labels": [] if rows is None else shapes.to_objects(rows)})
@@ -257,8 +253,6 @@ class Session:
 
     def load(self, undecided: str, force: bool) -> None:
         """Start a load. Raises ``Refused`` where it cannot be."""
-        if self._actions.replan is None:
-            raise Refused("This review cannot load; use load_annotations(decisions=…) with its file.")
         with self._lock:
             self._give()
             plan = self._plan
@@ -266,22 +260,24 @@ class Session:
                 raise Refused("A load is going on already.", 409)
 
     def _after_load(self) -> str | None:
-        assert self._actions.replan is not None  # noqa: S101 - or there was no load
         try:
-            self._use(self._actions.replan())
+            self._use(self._plan.replan())
         except AnnobridgeError as error:
             return f"The plan could not be made anew: {error}"
         return None
 
     def send_back(self, change_ids: Sequence[str], note: str) -> tuple[int, str]:
         """Send refused changes back. Raises ``Refused``, and the errors of the tool."""
-        if self._actions.send_back is None:
+        if self._send_back is None:
             raise Refused("This review cannot send changes back to the tool.")
-        if unknown := [i for i in change_ids if i not in self._position]:
-            raise Refused(_GONE if isinstance(unknown[0], str) else "'change_ids' is a list of texts.", 409)
         with self._lock:
+            if unknown := [i for i in change_ids if i not in self._position]:
+                raise Refused(_GONE if isinstance(unknown[0], str) else "'change_ids' is a list of texts.", 409)
             self._give()
-        return self._actions.send_back(change_ids, note)
+            at = pa.array([self._position[i] for i in change_ids], pa.int64())
+            states, chosen = self._plan.states().take(at), self._plan.changes.take(at)
+        chosen = chosen.append_column("note", states["note"]).append_column("by", states["by"])
+        return self._send_back(chosen, note)
 
 
 def _signature(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -296,10 +292,3 @@ def _text(value: Any, name: str, most: int) -> str | None:
     if not isinstance(value, str) or len(value) > most:
         raise Refused(f"{name!r} should be a text of up to {most:,} characters.")
     return decision_file.clean(value)
-
-
-def _check_json(text: str) -> None:
-    try:
-        json_values.read(text)
-    except ValueError:
-        raise Refused(f"The value {text[:80]!r} is no JSON text; a text has quotes, as {json.dumps('car')}.") from None
