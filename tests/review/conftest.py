@@ -49,14 +49,19 @@ def decision(number: int, verdict: str = "accept", **values: Any) -> dict[str, A
     return {"change_id": f"change{number:06}", "verdict": verdict, "bound_to": f"bound{number}", **values}
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
+def images(folder: Path) -> list[Path]:
     """Three images of 64×48 pixels in two folders."""
-    paths = [tmp_path / "photos" / name for name in ("day/a.png", "day/b.png", "night/c.jpg")]
+    paths = [folder / "photos" / name for name in ("day/a.png", "day/b.png", "night/c.jpg")]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (64, 48), (60 * number, 90, 30)).save(path)
     return paths
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """``images`` in the folder of the test."""
+    return images(tmp_path)
 
 
 @pytest.fixture

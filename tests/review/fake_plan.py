@@ -81,10 +81,14 @@ class FakePlan:
 
     def shapes(self, sample_ids: pa.Array) -> pa.Table:
         schema = LABELS.append(pa.field("side", pa.string()))
-        return pa.Table.from_pylist([r for r in self.label_rows if r["sample_id"] in sample_ids.to_pylist()], schema=schema)
+        return pa.Table.from_pylist(
+            [r for r in self.label_rows if r["sample_id"] in sample_ids.to_pylist()], schema=schema
+        )
 
     def media(self, sample_ids: pa.Array) -> FileMedia:
-        return FileMedia({r["sample_id"]: r["filepath"] for r in self.sample_rows if r["sample_id"] in sample_ids.to_pylist()})
+        return FileMedia(
+            {r["sample_id"]: r["filepath"] for r in self.sample_rows if r["sample_id"] in sample_ids.to_pylist()}
+        )
 
     def load(self, undecided: str = "take", force: bool = False, progress: Any = None) -> Any:
         states = self.states().filter(pa.compute.equal(self.states()["state"], "decided")).to_pylist()

@@ -157,7 +157,11 @@ def test_a_value_is_json(serve, files):
         ("api/decisions", {"by": "x"}, "'decisions' should be a list of objects."),
         ("api/decisions", {"by": "x", "decisions": ["y"]}, "'decisions' should be a list of objects."),
         ("api/load", {"undecided": "maybe"}, "'undecided' is one of take, leave, and 'force' true or false."),
-        ("api/load", {"undecided": "take", "force": "yes"}, "'undecided' is one of take, leave, and 'force' true or false."),
+        (
+            "api/load",
+            {"undecided": "take", "force": "yes"},
+            "'undecided' is one of take, leave, and 'force' true or false.",
+        ),
         ("api/send_back", {"change_ids": "x"}, "'change_ids' should be a list, and 'note' a text."),
         ("api/send_back", {"change_ids": [], "note": ""}, "This review cannot send changes back to the tool."),
     ],
@@ -258,7 +262,9 @@ def test_what_is_refused_is_sent_back(serve, files):
     client.decide(decision(0, "refuse", note="too wide"), decision(1, "refuse"))
     found = client.post("api/send_back", {"change_ids": ["change000000", "change000001"], "note": "tighter"})
     assert found.json() == {"sent": 2, "text": "2 issues in CVAT."}
-    first, second = ({"change_id": f"change00000{n}", "note": note, "by": "ann"} for n, note in ((0, "too wide"), (1, "")))
+    first, second = (
+        {"change_id": f"change00000{n}", "note": note, "by": "ann"} for n, note in ((0, "too wide"), (1, ""))
+    )
     assert sent == [([first, second], "tighter")]
     unknown = client.post("api/send_back", {"change_ids": ["x"], "note": ""})
     assert (unknown.status_code, len(sent)) == (409, 1)

@@ -50,7 +50,14 @@ def test_a_file_is_read_in_its_order(path):
 
 
 def test_what_is_written_is_read_again(path):
-    given = row(3, "value", value='{"a": [1, "é"]}', at=decision_file._time("2026-11-29T12:00:00.123456Z", ""), rule="r", note="\n\u2028")
+    given = row(
+        3,
+        "value",
+        value='{"a": [1, "é"]}',
+        at=decision_file._time("2026-11-29T12:00:00.123456Z", ""),
+        rule="r",
+        note="\n\u2028",
+    )
     path.write_bytes(decision_file.to_line(given))
     assert decision_file.read(path, RUN)[0].to_pylist() == [given]
 
@@ -66,7 +73,9 @@ def test_the_last_line_may_lack_its_end(path):
     assert (found.num_rows, notes) == (2, [])
 
 
-@pytest.mark.parametrize("tail", ['{"run_id": "run1", "chan', "{", '{"a": "é'.encode()[:-1].decode(errors="ignore"), "\0\0\0"])
+@pytest.mark.parametrize(
+    "tail", ['{"run_id": "run1", "chan', "{", '{"a": "é'.encode()[:-1].decode(errors="ignore"), "\0\0\0"]
+)
 def test_a_last_line_that_was_interrupted_is_left_out(path, tail):
     path.write_text(text(row(1)) + tail)
     found, notes = decision_file.read(path, RUN)
@@ -124,7 +133,9 @@ def test_a_file_of_another_run(path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InvalidOption, match=r"There is no file of decisions '.*x.jsonl'; correct the path."):
         decision_file.read(tmp_path / "x.jsonl", RUN)
-    with pytest.raises(InvalidOption, match=r"The file of decisions '.*' cannot be read \(Is a directory\); give another."):
+    with pytest.raises(
+        InvalidOption, match=r"The file of decisions '.*' cannot be read \(Is a directory\); give another."
+    ):
         decision_file.read(tmp_path, RUN)
 
 
@@ -262,7 +273,10 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 def test_a_lock_that_is_held(path, monkeypatch):
     monkeypatch.setattr(decision_log, "_LOCK_SECONDS", 0.1)
-    with FileLock(path.with_name(".d.jsonl.lock")), pytest.raises(InvalidOption, match=r"Another process has held the lock of"):
+    with (
+        FileLock(path.with_name(".d.jsonl.lock")),
+        pytest.raises(InvalidOption, match=r"Another process has held the lock of"),
+    ):
         DecisionLog(path, RUN)
 
 
@@ -277,7 +291,9 @@ def test_a_full_disk_stores_all_or_nothing(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(InvalidOption, match=r"could not be written to '.*' \(No space left on device\); make room, and decide again."):
+    with pytest.raises(
+        InvalidOption, match=r"could not be written to '.*' \(No space left on device\); make room, and decide again."
+    ):
         log.append([row(2)])
     monkeypatch.undo()
     log.append([row(3)])

@@ -142,8 +142,7 @@ def test_a_placeholder_is_sent_and_told(serve, files):
         assert 'width="64" height="48"' in answer.text
     assert client.get("api/samples/2/image").headers.get("x-annobridge-placeholder") is None
     assert client.get("api/plan").json()["notes"] == [
-        "2 of the pictures asked for cannot be shown, the first of them because: day/a.png: The file is no image that Pillow can "
-        "read."
+        "2 of the pictures asked for cannot be shown. The first: day/a.png: The file is no image that Pillow can read."
     ]
     halves((64, 48)).save(files[0])  # mended
     assert client.get("api/samples/0/image?width=800").headers["content-type"] == "image/png"
@@ -200,7 +199,10 @@ def test_200_megapixels_in_bounded_memory(tmp_path, monkeypatch, name, options, 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     halves((20_000, 10_000)).save(tmp_path / name, **options)
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MEASURE), str(tmp_path / name)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(MEASURE), str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     media_type, megabytes = done.stdout.split()
     assert media_type == "image/jpeg"
@@ -213,7 +215,9 @@ def test_more_than_fits_into_memory_is_refused_before_it_is_decoded(tmp_path, mo
         halves((900, 400)).save(tmp_path / f"a.{kind}")
         with pytest.raises(NotShown) as error:
             shown(tmp_path / f"a.{kind}", 300)
-        assert str(error.value).startswith(f"The image has 360,000 pixels, for which {size} GB of memory would be needed; up to 0.00 GB")
+        assert str(error.value).startswith(
+            f"The image has 360,000 pixels, for which {size} GB of memory would be needed; up to 0.00 GB"
+        )
     halves((900, 400)).save(tmp_path / "a.jpg")
     assert shown(tmp_path / "a.jpg", 300)[1].size == (300, 133)
 
@@ -260,7 +264,7 @@ def bright(number: int) -> int:
 
 
 def video(path: Path, gop: int = 30, skip: tuple[int, ...] = (), size: tuple[int, int] = (64, 48)) -> Path:
-    """A video of which frame k is as bright as ``bright(k)``; ``skip``: numbers for which no frame is written, so that others last longer."""
+    """A video of which frame k is as bright as ``bright(k)``. For the numbers in ``skip`` none is written: others last longer."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -378,7 +382,9 @@ def test_many_clients_ask_for_pictures_at_the_same_time(serve, tmp_path):
     client_errors = []
 
     def ask(number: int) -> None:
-        answer = requests.get(f"{client.origin}/api/samples/{number % 13}/image?width=300", headers=client_headers, timeout=60)
+        answer = requests.get(
+            f"{client.origin}/api/samples/{number % 13}/image?width=300", headers=client_headers, timeout=60
+        )
         if answer.status_code != 200:
             client_errors.append(answer.text)
 

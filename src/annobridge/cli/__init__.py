@@ -7,6 +7,7 @@
 | ``import_export`` | import, export, attach |
 | ``annotate`` | annotate |
 | ``load`` | plan, load, undo |
+| ``review`` | review |
 | ``send_back`` | send-back |
 | ``runs`` | runs, status, resume, abort, cleanup, rename, forget |
 | ``settings`` | backends, config, login |
@@ -26,7 +27,7 @@ from typing import Annotated, Any
 import typer
 
 from . import show
-from .commands import annotate, datasets, demo, import_export, load, runs, send_back, settings
+from .commands import annotate, datasets, demo, import_export, load, review, runs, send_back, settings
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -55,6 +56,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
         "runs": (runs.runs, "annobridge runs street.lancedb"),
         "status": (runs.status, "annobridge status round_1 street.lancedb"),
         "plan": (load.plan, "annobridge plan round_1 street.lancedb --action delete --class car"),
+        "review": (review.review, "annobridge review round_1 street.lancedb"),
         "load": (load.load, "annobridge load round_1 street.lancedb --unexpected return"),
         "undo": (load.undo, "annobridge undo round_1 street.lancedb"),
         "send-back": (send_back.send_back, "annobridge send-back round_1 street.lancedb --decisions decisions.jsonl"),

@@ -95,7 +95,7 @@ class _Handlers:
         return Response(picture.data, media_type=picture.media_type, headers=headers)
 
     async def decisions(self, request: Request) -> Response:
-        after = _number(request, "after", 0)
+        after = _number(request, "after", 0) or 0
         seq, records = await to_thread.run_sync(self._session.records, after)
         return _json(msgspec.json.encode({"seq": seq, "decisions": records}))
 

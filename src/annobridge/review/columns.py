@@ -26,7 +26,7 @@ _DIGITS = 6  # of positions: a millionth of the image
 
 def change_columns(changes: pa.Table, sample_numbers: pa.Array) -> dict[str, list[Any]]:
     """The columns of ``CHANGES`` as lists; ``sample_numbers`` is the number of each change's sample."""
-    columns = {name: texts(changes[column]) for name, column in _TEXTS.items()}
+    columns: dict[str, list[Any]] = {name: texts(changes[column]) for name, column in _TEXTS.items()}
     columns |= {name: numbers(changes[column]) for name, column in _NUMBERS.items()}
     columns |= {name: boxes(changes[name]) for name in _BOXES}
     columns |= {name: times(changes[name]) for name in _TIMES}
@@ -88,5 +88,7 @@ def relative_names(places: list[str | None]) -> list[str]:
     if not given:
         return [""] * len(places)
     first, last = min(given), max(given)
-    shared = next((n for n, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last)))
+    shared = next(
+        (n for n, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last))
+    )
     return ["/".join(p[shared:]) for p in parts]

@@ -10,7 +10,7 @@ import importlib.util
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ class _Video:
         source: Any = str(path) if path is not None else self._media.open(self._sample_id)
         if path is not None:
             self._media.open(self._sample_id).close()  # the error of a missing file
-        container = av.open(source, metadata_errors="ignore")
+        container: av.container.InputContainer = av.open(source, metadata_errors="ignore")
         if not container.streams.video:
             container.close()
             raise NotShown("The file has no video.")
@@ -138,5 +138,5 @@ def _image(frame: av.VideoFrame, width: int) -> Image.Image:
         share = width / across
         size = {"width": max(2, round(frame.width * share)), "height": max(2, round(frame.height * share))}
         frame = frame.reformat(**size, format="rgb24")
-    image: Image.Image = frame.to_image()
+    image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
     return image.transpose(turn) if turn is not None else image

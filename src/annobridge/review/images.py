@@ -22,7 +22,15 @@ _HUGE = 50_000_000  # pixels from which images are decoded one at a time
 _AS_THEY_ARE = 4 << 20  # bytes of a file that is sent unchanged
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}  # of files that are sent unchanged, if they end so:
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-_BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a pixel in memory; other modes have 4
+_BYTES = {
+    "1": 1,
+    "L": 1,
+    "P": 1,
+    "LA": 4,
+    "I;16": 2,
+    "I;16B": 2,
+    "I;16L": 2,
+}  # of a pixel in memory; other modes have 4
 _STRIP = 1 << 24  # pixels that are converted at a time
 
 # EXIF orientation → what makes the image upright
@@ -71,7 +79,14 @@ def unchanged(stream: BinaryIO, width: int) -> Picture | None:
     if not data.endswith(_ENDS[header.format]):  # maybe cut off; a browser would show the rest as grey
         return None
     with opening.open_image(io.BytesIO(data)) as image:
-        shows = image.mode in ("1", "L", "P", "RGB", "RGBA", "LA")  # and not CMYK, or 16 bits, which need a choice of range
+        shows = image.mode in (
+            "1",
+            "L",
+            "P",
+            "RGB",
+            "RGBA",
+            "LA",
+        )  # and not CMYK, or 16 bits, which need a choice of range
     return Picture(data, _MEDIA_TYPES[header.format]) if shows else None
 
 
@@ -138,7 +153,9 @@ def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         lowest, highest = _range(image)
         scale = 255 / (highest - lowest) if highest > lowest else 1.0
-        return lambda part: Image.fromarray(((np.asarray(part, np.float32) - lowest) * scale).clip(0, 255).astype(np.uint8))
+        return lambda part: Image.fromarray(
+            ((np.asarray(part, np.float32) - lowest) * scale).clip(0, 255).astype(np.uint8)
+        )
     transparent = "A" in image.getbands() or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if image.mode in ("1", "L") else "RGB"
     return lambda part: part if part.mode == mode else part.convert(mode)

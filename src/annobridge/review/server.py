@@ -64,7 +64,9 @@ class ReviewServer:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="annobridge review", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="annobridge review", daemon=True
+        )
         self._thread.start()
         self._wait_until_started()
 
@@ -187,7 +189,9 @@ def _why_not_bound(error: OSError | OverflowError, host: str, port: int) -> str:
         return f"Port {port} needs rights that this user does not have; give one above 1023 with --port."
     if isinstance(error, OverflowError):
         return f"{port} is no port; give one from 1024 to 65535 with --port."
-    return f"The server cannot listen on {host} ({error.strerror}); leave --host out, or give an address of this machine."
+    return (
+        f"The server cannot listen on {host} ({error.strerror}); leave --host out, or give an address of this machine."
+    )
 
 
 def _for_url(host: str) -> str:

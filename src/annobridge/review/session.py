@@ -91,7 +91,7 @@ class Session:
             self._choices = changes["choices"].to_pylist()
             self._recorded = {_signature(row) for row in prior_states.filter(prior_states["recorded"]).to_pylist()}
             self._prior = [self._record(row, 0) for row in prior.to_pylist() if row["change_id"] in self._position]
-            numbers = pa.array([self._numbers[i] for i in columns.texts(changes["sample_id"])], pa.int32())
+            numbers = pa.array([self._numbers[i] for i in changes["sample_id"].to_pylist()], pa.int32())
             self._columns = msgspec.json.encode(columns.change_columns(changes, numbers))
             self._labels: OrderedDict[int, bytes] = OrderedDict()
             self.unknown = decision_file.unknown_note(
@@ -135,7 +135,9 @@ class Session:
             notes.append(self.unknown)
         if self._unreadable:
             reason = next(iter(self._unreadable.values()))
-            notes.append(f"{len(self._unreadable):,} of the pictures asked for cannot be shown, the first of them because: {reason}")
+            notes.append(
+                f"{len(self._unreadable):,} of the pictures asked for cannot be shown, the first of them because: {reason}"
+            )
         return notes
 
     # --- decisions --------------------------------------------------------------------------------------------------
@@ -145,7 +147,9 @@ class Session:
         with self._lock:
             seq = self.log.refresh()
             rows = self.log.rows[after:seq]
-            known = (self._record(row, at) for at, row in enumerate(rows, after + 1) if row["change_id"] in self._position)
+            known = (
+                self._record(row, at) for at, row in enumerate(rows, after + 1) if row["change_id"] in self._position
+            )
             return seq, list(known)
 
     def _record(self, row: Mapping[str, Any], seq: int) -> dict[str, Any]:
@@ -155,7 +159,7 @@ class Session:
         stale = row["bound_to"] != bound_to
         return found | {"seq": seq, "recorded": not stale and _signature(row) in self._recorded, "stale": stale}
 
-    def decide(self, by: str, decisions: Sequence[Mapping[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
+    def decide(self, by: Any, decisions: Sequence[Mapping[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
         """Store decisions, all or none: they are on the disk before this returns. Raises ``Refused`` and ``InvalidOption``."""
         at = datetime.now(UTC)
         with self._lock:
