@@ -25,7 +25,7 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "settings": {"backend", "checks", "core", "display"},
     "ingest": {"core", "display", "formats", "spill", "store"},
     "bridge": {"backend", "checks", "core", "display", "formats", "settings", "spill", "store"},
-    "review": {"bridge", "core", "store"},
+    "review": {"bridge", "core", "display", "store"},
     "doctor": {"core", "spill", "store"},
     "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},

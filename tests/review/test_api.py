@@ -162,7 +162,8 @@ def test_a_value_is_json(serve, files):
             {"undecided": "take", "force": "yes"},
             "'undecided' is one of take, leave, and 'force' true or false.",
         ),
-        ("api/send_back", {"change_ids": "x"}, "'change_ids' should be a list, and 'note' a text."),
+        ("api/send_back", {"change_ids": "x"}, "'change_ids' should be a list of texts, and 'note' a text."),
+        ("api/send_back", {"change_ids": [["x"]]}, "'change_ids' should be a list of texts, and 'note' a text."),
         ("api/send_back", {"change_ids": [], "note": ""}, "This review cannot send changes back to the tool."),
     ],
 )

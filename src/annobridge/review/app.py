@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from importlib import resources
 from typing import Any
 
 import msgspec
@@ -18,18 +17,12 @@ from ..core.review.decisions import UNDECIDED
 from ..exceptions import AnnobridgeError
 from .guard import LARGEST_BODY, TooLarge
 from .images import WIDEST
+from .page_files import PAGE, page_files
 from .session import Refused, Session
 
 _DECODERS = 3  # pictures that are made at the same time
 _MOST_AT_ONCE = 100_000  # decisions of a request
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-PAGE = "index.html"
-
-
-def page_files() -> dict[str, bytes]:
-    """The files of the page by name: exactly those that the package has."""
-    folder = resources.files(__package__) / "page"
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
 
 
 def make_app(session: Session) -> Starlette:
@@ -123,8 +116,8 @@ class _Handlers:
     async def send_back(self, request: Request) -> Response:
         body = await _body(request)
         ids, note = body.get("change_ids"), body.get("note", "")
-        if not isinstance(ids, list) or not isinstance(note, str):
-            raise Refused("'change_ids' should be a list, and 'note' a text.")
+        if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids) or not isinstance(note, str):
+            raise Refused("'change_ids' should be a list of texts, and 'note' a text.")
         sent, text = await to_thread.run_sync(self._session.send_back, ids, note)
         return JSONResponse({"sent": sent, "text": text})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,24 +10,47 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array, not_null
+from ..core.labels import SAMPLES, conform
 from ..store.media import without_secrets
+from ..store.run import Run
+from .reviewed import ReviewedPlan
 
 # Name in the JSON → column of ``CHANGES``
 _TEXTS = {
     "id": "change_id", "field": "field", "label_id": "label_id", "shape": "shape", "component": "component", "kind": "kind",
-    "group": "group", "label": "label", "from": "class_from", "to": "class_to", "base": "base", "ours": "ours",
-    "theirs": "theirs", "our_by": "our_by", "their_by": "their_by", "proposal": "proposal", "why": "why",
-    "bound_to": "bound_to",
+    "group": "group", "label": "label", "from": "class_from", "to": "class_to", "our_by": "our_by", "their_by": "their_by",
+    "proposal": "proposal", "why": "why", "bound_to": "bound_to",
 }  # fmt: skip
 _NUMBERS = {"frame": "frame_number", "index": "index", "iou": "iou", "shift": "shift"}
+_VALUES = ("base", "ours", "theirs")
+_LONG = 2000  # characters of a value from which its shape is told in short: the page draws it from the labels
 _BOXES = ("base_box", "ours_box", "theirs_box")
 _TIMES = ("our_at", "their_at")
-_DIGITS = 6  # of positions: a millionth of the image
+_DIGITS, _SHORT_DIGITS = 6, 4  # of positions: a millionth of the image, and of those that are only counted
+
+
+def run_columns(run: Run, dataset: str, reviewer: str) -> dict[str, Any]:
+    """What the page says about the run."""
+    about = {"anno_key": run.anno_key, "run_id": run.run_id, "backend": run.backend}
+    return about | {"dataset": without_secrets(dataset), "reviewer": reviewer}
+
+
+def complete_samples(plan: ReviewedPlan) -> pa.Table:
+    """The samples of the changes of a plan, also those that were deleted from the dataset since it was made."""
+    samples = plan.samples()
+    wanted = pc.unique(plan.changes["sample_id"])
+    gone = wanted.filter(pc.invert(pc.is_in(wanted, value_set=as_array(samples["sample_id"]))))
+    return (
+        pa.concat_tables([samples, conform(pa.table({"sample_id": gone}), SAMPLES, filepath="")])
+        if len(gone)
+        else samples
+    )
 
 
 def change_columns(changes: pa.Table, sample_numbers: pa.Array) -> dict[str, list[Any]]:
     """The columns of ``CHANGES`` as lists; ``sample_numbers`` is the number of each change's sample."""
     columns: dict[str, list[Any]] = {name: texts(changes[column]) for name, column in _TEXTS.items()}
+    columns |= {name: values(changes[name]) for name in _VALUES}
     columns |= {name: numbers(changes[column]) for name, column in _NUMBERS.items()}
     columns |= {name: boxes(changes[name]) for name in _BOXES}
     columns |= {name: times(changes[name]) for name in _TIMES}
@@ -50,6 +74,27 @@ def texts(column: pa.Array | pa.ChunkedArray) -> list[str | None]:
     """Strings as Python has them. (By numpy, ten times as fast as ``to_pylist``.)"""
     found: list[str | None] = as_array(column).to_numpy(zero_copy_only=False).tolist()
     return found
+
+
+def values(column: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    """Values of components as JSON text; masks without their pixels, and long shapes with rounded points."""
+    found = texts(column)
+    for at in np.flatnonzero(pc.fill_null(pc.greater(pc.utf8_length(column), _LONG), False)).tolist():
+        found[at] = _shortened(found[at] or "")
+    return found
+
+
+def _shortened(text: str) -> str:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        return text
+    if isinstance(value.get("mask"), dict):
+        value["mask"] = {"size": value["mask"].get("size")}
+    if isinstance(value.get("points"), list):
+        value["points"] = [
+            [[xy and round(xy, _SHORT_DIGITS) for xy in point] for point in part] for part in value["points"]
+        ]
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def numbers(column: pa.Array | pa.ChunkedArray) -> list[float | int | None]:

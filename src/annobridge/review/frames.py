@@ -38,11 +38,15 @@ class Frames:
 
     def picture(self, media: Media, sample_id: str, number: int, width: int) -> Picture:
         """Frame ``number``, from 1, at most ``width`` pixels wide. Raises ``NotShown``."""
+        return encode(self.image(media, sample_id, number, width))
+
+    def image(self, media: Media, sample_id: str, number: int, width: int) -> Image.Image:
+        """The same, before it is encoded."""
         if importlib.util.find_spec("av") is None:
             raise NotShown("Videos are not decoded without PyAV: pip install 'annobridge[review]'.")
         video = self._video(media, sample_id)
         with video.lock:
-            return encode(video.frame(number, width))
+            return video.frame(number, width)
 
     def _video(self, media: Media, sample_id: str) -> _Video:
         with self._lock:
@@ -74,7 +78,7 @@ class _Video:
             if not 1 <= number <= len(self._times):
                 raise NotShown(f"The video has {len(self._times):,} frames, and none of number {number:,}.")
             return _image(self._at(container, number), width)
-        except FileNotFoundError:
+        except (FileNotFoundError, KeyError):  # the file, or the sample
             raise NotShown("The video is not there any more.") from None
         except (OSError, ValueError, av.FFmpegError) as error:
             raise NotShown(f"The video cannot be decoded: {str(error).rstrip('.') or type(error).__name__}.") from None

@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -16,6 +16,7 @@ from ..store import images as opening
 from ..store.image_headers import IMAGE_ERRORS, read_header
 from .pictures import Picture, encode
 
+T = TypeVar("T")
 WIDEST = 2048  # pixels of a picture
 _MOST_DECODED = 5 << 28  # bytes that an image may need
 _HUGE = 50_000_000  # pixels from which images are decoded one at a time
@@ -53,11 +54,25 @@ class NotShown(Exception):
 
 def image_picture(media: Media, sample_id: str, width: int) -> Picture:
     """The image of a sample, at most ``width`` pixels wide. Raises ``NotShown``."""
+    return _with_stream(media, sample_id, lambda stream: unchanged(stream, width) or encode(decoded(stream, width)))
+
+
+def sample_image(media: Media, sample_id: str, width: int) -> Image.Image:
+    """The image of a sample, at most ``width`` pixels wide. Raises ``NotShown``."""
+    return _with_stream(media, sample_id, lambda stream: decoded(stream, width))
+
+
+def _with_stream(media: Media, sample_id: str, make: Callable[[BinaryIO], T]) -> T:
+    """What ``make`` makes of a file. Raises ``NotShown``."""
     try:
-        with media.open(sample_id) as stream:
-            return unchanged(stream, width) or encode(decoded(stream, width))
-    except FileNotFoundError:
+        stream = media.open(sample_id)
+    except (FileNotFoundError, KeyError):  # the file, or the sample
         raise NotShown("The image is not there any more.") from None
+    except OSError as error:
+        raise NotShown(f"The image cannot be opened: {_short(error)}.") from None
+    try:
+        with stream:
+            return make(stream)
     except UnidentifiedImageError:
         raise NotShown("The file is no image that Pillow can read.") from None
     except MemoryError:

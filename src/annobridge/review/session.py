@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ..bridge import decision_file
 from ..core.review import legal
-from ..core.review.decisions import DECISIONS, OPEN, VALUE, VERDICTS
+from ..core.review.decisions import OPEN, VALUE
 from ..exceptions import AnnobridgeError
 from . import columns, shapes
 from .decision_log import DecisionLog
@@ -22,6 +22,7 @@ from .frames import Frames
 from .images import NotShown, image_picture
 from .load_job import LoadJob
 from .pictures import Picture, PictureCache, placeholder
+from .records import KnownChanges
 from .reviewed import ReviewedPlan
 
 _CACHE = 192 << 20  # bytes of encoded pictures
@@ -78,25 +79,17 @@ class Session:
 
     def _use(self, plan: ReviewedPlan) -> None:
         """Review another plan. A sample keeps its number, so that an open page shows the right picture."""
-        changes, found = plan.changes, plan.samples()
-        prior = plan.decisions
-        prior_states = plan.states()
+        changes, samples, known = plan.changes, columns.complete_samples(plan), KnownChanges(plan)
         with self._lock:
-            self._plan, self._given = plan, 0
-            self._give()
-            self._number(found)
-            ids = changes["change_id"].to_pylist()
-            self._position = {change_id: at for at, change_id in enumerate(ids)}
-            self._bound_to = changes["bound_to"].to_pylist()
-            self._choices = changes["choices"].to_pylist()
-            self._recorded = {_signature(row) for row in prior_states.filter(prior_states["recorded"]).to_pylist()}
-            self._prior = [self._record(row, 0) for row in prior.to_pylist() if row["change_id"] in self._position]
+            seq = self.log.refresh()
+            decisions = decision_file.table(self.log.rows[:seq])
+            plan.add_decisions(decisions)
+            self._plan, self._given, self._known = plan, seq, known
+            self._number(samples)
             numbers = pa.array([self._numbers[i] for i in changes["sample_id"].to_pylist()], pa.int32())
             self._columns = msgspec.json.encode(columns.change_columns(changes, numbers))
             self._labels: OrderedDict[int, bytes] = OrderedDict()
-            self.unknown = decision_file.unknown_note(
-                decision_file.table(self.log.rows), changes["change_id"], str(self.log.path)
-            )
+            self.unknown = decision_file.unknown_note(decisions, changes["change_id"], str(self.log.path))
 
     def _number(self, samples: pa.Table) -> None:
         new = [at for at, i in enumerate(samples["sample_id"].to_pylist()) if i not in self._numbers]
@@ -111,20 +104,16 @@ class Session:
         """The answer to ``GET /api/plan``."""
         with self._lock:
             seq, records = self.records(0)
-            run = self._plan.run
+            about = columns.run_columns(self._plan.run, self._dataset, self._reviewer)
             return msgspec.json.encode(
-                {
-                    "anno_key": run.anno_key,
-                    "run_id": run.run_id,
-                    "dataset": self._dataset,
-                    "backend": run.backend,
-                    "reviewer": self._reviewer,
+                about
+                | {
                     "can_load": True,
                     "can_send_back": self._send_back is not None,
                     "notes": self._notes(),
                     "samples": self._samples,
                     "changes": msgspec.Raw(self._columns),
-                    "decisions": [*self._prior, *records],
+                    "decisions": [*self._known.prior, *records],
                     "seq": seq,
                 }
             )
@@ -135,9 +124,7 @@ class Session:
             notes.append(self.unknown)
         if self._unreadable:
             reason = next(iter(self._unreadable.values()))
-            notes.append(
-                f"{len(self._unreadable):,} of the pictures asked for cannot be shown, the first of them because: {reason}"
-            )
+            notes.append(f"{len(self._unreadable):,} of the pictures asked for cannot be shown. The first: {reason}")
         return notes
 
     # --- decisions --------------------------------------------------------------------------------------------------
@@ -146,18 +133,7 @@ class Session:
         """The decisions in the file behind number ``after`` about changes of the plan, and the number of the last one."""
         with self._lock:
             seq = self.log.refresh()
-            rows = self.log.rows[after:seq]
-            known = (
-                self._record(row, at) for at, row in enumerate(rows, after + 1) if row["change_id"] in self._position
-            )
-            return seq, list(known)
-
-    def _record(self, row: Mapping[str, Any], seq: int) -> dict[str, Any]:
-        found = {name: row[name] for name in DECISIONS.names if name != "run_id"}
-        found["at"] = row["at"] and row["at"].isoformat()
-        bound_to = self._bound_to[self._position[row["change_id"]]]
-        stale = row["bound_to"] != bound_to
-        return found | {"seq": seq, "recorded": not stale and _signature(row) in self._recorded, "stale": stale}
+            return seq, self._known.records(enumerate(self.log.rows[after:seq], after + 1))
 
     def decide(self, by: Any, decisions: Sequence[Mapping[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
         """Store decisions, all or none: they are on the disk before this returns. Raises ``Refused`` and ``InvalidOption``."""
@@ -173,14 +149,14 @@ class Session:
     def _row(self, decision: Mapping[str, Any], by: str, at: datetime) -> dict[str, Any]:
         """A decision of a request as a row of ``DECISIONS``."""
         change_id, verdict = (_text(decision.get(name), name, _NAME) for name in ("change_id", "verdict"))
-        if change_id not in self._position:
+        place = self._known.position.get(change_id or "")
+        if change_id is None or place is None:
             raise Refused(_GONE, 409)
-        place = self._position[change_id]
-        if verdict not in VERDICTS or (verdict != OPEN and verdict not in self._choices[place]):
-            legal = ", ".join([*self._choices[place], OPEN])
-            raise Refused(f"The verdict {verdict!r} cannot be given to this change; legal are {legal}.")
+        if verdict not in (*self._known.choices[place], OPEN):
+            shown = ", ".join([*self._known.choices[place], OPEN])
+            raise Refused(f"The verdict {verdict!r} cannot be given to this change; legal are {shown}.")
         bound_to = _text(decision.get("bound_to"), "bound_to", _NAME)
-        if bound_to != self._bound_to[place]:
+        if bound_to != self._known.bound_to[place]:
             raise Refused("The change is not the same any more as the one that was looked at; reload the page.", 409)
         value = _text(decision.get("value"), "value", _TEXT)
         if (verdict == VALUE) != (value is not None):
@@ -275,18 +251,13 @@ class Session:
         if self._send_back is None:
             raise Refused("This review cannot send changes back to the tool.")
         with self._lock:
-            if unknown := [i for i in change_ids if i not in self._position]:
-                raise Refused(_GONE if isinstance(unknown[0], str) else "'change_ids' is a list of texts.", 409)
+            if any(i not in self._known.position for i in change_ids):
+                raise Refused(_GONE, 409)
             self._give()
-            at = pa.array([self._position[i] for i in change_ids], pa.int64())
+            at = pa.array([self._known.position[i] for i in change_ids], pa.int64())
             states, chosen = self._plan.states().take(at), self._plan.changes.take(at)
         chosen = chosen.append_column("note", states["note"]).append_column("by", states["by"])
         return self._send_back(chosen, note)
-
-
-def _signature(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """By what a decision is known again."""
-    return tuple(row[name] for name in ("change_id", "verdict", "value", "by", "at"))
 
 
 def _text(value: Any, name: str, most: int) -> str | None:
