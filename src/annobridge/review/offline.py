@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrays import as_array
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidOption
 from . import columns, crops, shapes
@@ -80,7 +81,7 @@ def write(
     samples = columns.complete_samples(plan)
     ids = samples["sample_id"].to_pylist()
     objects = columns.sample_objects(samples)
-    numbers = pc.index_in(plan.changes["sample_id"], value_set=samples["sample_id"].combine_chunks()).to_pylist()
+    numbers = pc.index_in(plan.changes["sample_id"], value_set=as_array(samples["sample_id"])).to_pylist()
     labels, label_notes = _labels(plan, ids, int(_LABELS * most))
     videos = frozenset(n for n, sample in enumerate(objects) if sample["media"] == "video")
     wanted = list(crops.places(plan.changes, numbers, videos))
@@ -122,9 +123,7 @@ def html_text(title: str, summary: str, data: str) -> str:
     )
 
 
-def _labels(
-    plan: ReviewedPlan, sample_ids: Sequence[str], most: int
-) -> tuple[dict[int, str], list[str]]:
+def _labels(plan: ReviewedPlan, sample_ids: Sequence[str], most: int) -> tuple[dict[int, str], list[str]]:
     """The labels of each sample as JSON, by its number; where they are too many, without those that did not change."""
     changed = _changed_frames(plan, sample_ids)
     texts: dict[int, str] = {}

@@ -96,6 +96,15 @@ Undecided = Annotated[
 ]
 
 
+Html = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a page with the changes and their pictures, which needs no server."),
+]
+HtmlSize = Annotated[
+    float, typer.Option(metavar="MB", help="How large its pictures and labels may be; the riskiest come first.")
+]
+
+
 def plan(
     key: KeyArgument,
     dataset: DatasetOption = None,
@@ -115,6 +124,8 @@ def plan(
     decisions: DecisionsOption = None,
     undecided: Undecided = "take",
     check: CheckOption = None,
+    html: Html = None,
+    html_size: HtmlSize = 20.0,
     as_json: JsonOption = False,
 ) -> None:
     """What a load would change; nothing is written. Exits with 2 when changes are pending, with 3 when a check finds an error.
@@ -134,11 +145,22 @@ def plan(
     if check:
         names, limits = parse_checks(check)
         data["checks"] = merge_plan.check(names, **limits).to_dict()
+    if html is not None:
+        data["html"] = _write_page(merge_plan, html, html_size)
     show.emit(data, as_json, lambda d: plan_parts(d, rows))
     if check and not data["checks"]["ok"]:
         raise typer.Exit(CHECK_FAILED)
     if data["pending"]:
         raise typer.Exit(PENDING)
+
+
+def _write_page(merge_plan: MergePlan, path: Path, megabytes: float) -> dict[str, Any]:
+    """Write the page of ``--html``; returns what is to be told about it."""
+    from ...review import offline
+
+    file = offline.write(merge_plan, path.expanduser(), merge_plan.dataset_uri, megabytes)
+    counts = {name: getattr(file, name) for name in ("size", "changes", "pictures", "left_out")}
+    return {"file": str(file.path), **counts, "notes": list(file.notes)}
 
 
 def _is_pending(merge_plan: MergePlan, unexpected: Any, conflicts: str) -> bool:
@@ -179,6 +201,10 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     yield from _findings_and_notes(data, rows)
     if data.get("stop"):
         yield data["stop"]
+    if page := data.get("html"):
+        counts = f"{show.plural(page['changes'], 'change')} with {show.plural(page['pictures'], 'picture')}"
+        yield f"Wrote {page['file']} ({page['size'] / 1e6:.1f} MB): {counts}. Decisions made on that page are loaded with --decisions."
+        yield from (f"Note: {note}" for note in page["notes"] if note not in data["notes"])
     if "checks" in data:
         yield from _checks(data["checks"])
 
