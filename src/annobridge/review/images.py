@@ -22,6 +22,7 @@ _MOST_DECODED = 5 << 28  # bytes that an image may need
 _HUGE = 50_000_000  # pixels from which images are decoded one at a time
 _AS_THEY_ARE = 4 << 20  # bytes of a file that is sent unchanged
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}  # of files that are sent unchanged, if they end so:
+_NEARLY = 1.3  # an image that is wider than was asked for by no more than this is not decoded
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _BYTES = {
     "1": 1,
@@ -84,7 +85,7 @@ def _with_stream(media: Media, sample_id: str, make: Callable[[BinaryIO], T]) ->
 def unchanged(stream: BinaryIO, width: int) -> Picture | None:
     """The file itself, if a browser shows it as it is meant, and it is not too large."""
     header = read_header(stream)
-    if header.format not in _MEDIA_TYPES or header.orientation != 1 or header.width > width:
+    if header.format not in _MEDIA_TYPES or header.orientation != 1 or header.width > _NEARLY * width:
         return None
     size = stream.seek(0, os.SEEK_END)
     if size > _AS_THEY_ARE:

@@ -203,7 +203,7 @@ def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
         yield data["stop"]
     if page := data.get("html"):
         counts = f"{show.plural(page['changes'], 'change')} with {show.plural(page['pictures'], 'picture')}"
-        yield f"Wrote {page['file']} ({page['size'] / 1e6:.1f} MB): {counts}. Decisions made on that page are loaded with --decisions."
+        yield f"Wrote {page['file']} ({page['size'] / 1e6:.1f} MB): {counts}. Load what is decided there with --decisions."
         yield from (f"Note: {note}" for note in page["notes"] if note not in data["notes"])
     if "checks" in data:
         yield from _checks(data["checks"])
