@@ -88,7 +88,7 @@ def test_help_names_every_command_and_imports_no_store() -> None:
     result = run("--help")
     assert result.exit_code == 0
     commands = (
-        "demo datasets info import doctor annotate runs status plan load undo send-back resume abort cleanup rename forget "
+        "demo datasets info import doctor annotate runs status plan review load undo send-back resume abort cleanup rename forget "
         "backends config login"
     )
     assert all(f" {name} " in result.stdout for name in [*commands.split(), "pixano"])

@@ -170,7 +170,9 @@ def is_remote(host: str) -> bool:
 def _bound(host: str, port: int) -> socket.socket:
     """A socket that listens, or ``InvalidOption``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # said, or asyncio sends small answers 40 ms late
+    found = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # said, or asyncio sends small answers 40 ms late
     try:
         if sys.platform != "win32":  # where it would let two servers have one port
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

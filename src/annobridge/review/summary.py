@@ -88,7 +88,7 @@ def _most_changed(changes: pa.Table, names: Sequence[str]) -> list[list[Any]]:
         [
             name,
             count,
-            ", ".join(f"{by_group[name, g]} {_TITLES.get(g, g).lower()}" for g in GROUPS if by_group[name, g]),
+            ", ".join(f"{_TITLES.get(g, g).lower()}: {by_group[name, g]}" for g in GROUPS if by_group[name, g]),
         ]
         for name, count in totals.most_common()
     ]
