@@ -35,28 +35,35 @@ def test_killed_at_random_moments(tmp_path):
     path, randomly = tmp_path / "d.jsonl", random.Random(14)
     acknowledged: list[str] = []
     for number in range(ROUNDS):
-        child = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(CHILD), str(path)], stdout=subprocess.PIPE, text=True
-        )
-        address, _, token = child.stdout.readline().strip().partition("/?token=")
-        killer = threading.Thread(
-            target=lambda c=child: (time.sleep(randomly.uniform(0.005, 0.4)), c.send_signal(signal.SIGKILL))
-        )
-        killer.start()
-        post_until_it_dies(address, token, number, acknowledged)
-        killer.join()
-        child.wait()
-        child.stdout.close()
+        ) as child:
+            address, _, token = child.stdout.readline().strip().partition("/?token=")
+            answered = threading.Event()  # in half of the rounds, the clock starts with the first answer
+            if number % 2:
+                answered.set()
+            killer = threading.Thread(target=kill, args=(child, answered, randomly.uniform(0.002, 0.3)))
+            killer.start()
+            post_until_it_dies(address, token, number, acknowledged, answered)
+            killer.join()
         found, _ = decision_file.read(path, SimpleNamespace(anno_key="r1", run_id="run1"))
         assert set(acknowledged) <= set(found["note"].to_pylist())
-    assert len(acknowledged) > ROUNDS
+    assert len(acknowledged) >= ROUNDS // 2
     assert all(json.loads(line) for line in path.read_bytes().split(b"\n")[:-1])
 
 
-def post_until_it_dies(address: str, token: str, number: int, acknowledged: list[str]) -> None:
+def kill(child: subprocess.Popen, answered: threading.Event, seconds: float) -> None:
+    answered.wait(60)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+
+
+def post_until_it_dies(
+    address: str, token: str, number: int, acknowledged: list[str], answered: threading.Event
+) -> None:
     with requests.Session() as session:
         session.headers["X-Annobridge-Token"] = token
-        for at in range(10_000):
+        for at in range(100_000):
             notes = [f"{number}/{at}/{n}" for n in range(1 + at % 40)]
             decisions = [decision(n, note=note) for n, note in enumerate(notes)]
             try:
@@ -65,3 +72,4 @@ def post_until_it_dies(address: str, token: str, number: int, acknowledged: list
                 return
             assert answer.status_code == 200
             acknowledged += notes
+            answered.set()

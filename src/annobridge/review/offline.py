@@ -68,7 +68,7 @@ def write(
         plan: the plan.
         path: the file; one that is there is replaced.
         dataset: the dataset, as shown.
-        megabytes: how large the pictures and labels in it may be. Those of the riskiest changes come first.
+        megabytes: how large it may be, the page itself apart. The pictures of the riskiest changes come first.
         reviewer: the name of who decides, which the page can change.
         progress: as in ``annotate``.
 
@@ -82,6 +82,8 @@ def write(
     ids = samples["sample_id"].to_pylist()
     objects = columns.sample_objects(samples)
     numbers = pc.index_in(plan.changes["sample_id"], value_set=as_array(samples["sample_id"])).to_pylist()
+    changes = _json(columns.change_columns(plan.changes, pa.array(numbers, pa.int32())))
+    most -= len(changes)
     labels, label_notes = _labels(plan, ids, int(_LABELS * most))
     videos = frozenset(n for n, sample in enumerate(objects) if sample["media"] == "video")
     wanted = list(crops.places(plan.changes, numbers, videos))
@@ -92,10 +94,10 @@ def write(
     notes = [*plan.notes, *label_notes, *_picture_notes(left_out, len(wanted), megabytes, unreadable, objects)]
     known = KnownChanges(plan)
     data = columns.run_columns(plan.run, dataset, reviewer) | {
-        "can_load": False, "can_send_back": False, "notes": notes, "samples": objects,
-        "changes": columns.change_columns(plan.changes, pa.array(numbers, pa.int32())), "decisions": known.prior, "seq": 0,
+        "can_load": False, "can_send_back": False, "notes": notes, "samples": objects, "decisions": known.prior, "seq": 0,
     }  # fmt: skip
-    text = _json({"plan": data, "images": images})[:-1] + f',"samples":{{{_members(labels)}}}}}'
+    members = ",".join(f'"{number}":{text}' for number, text in labels.items())
+    text = f'{{"plan":{_json(data)[:-1]},"changes":{changes}}},"images":{_json(images)},"samples":{{{members}}}}}'
     summary = summary_html(plan, data["dataset"], [s["name"] for s in objects], numbers, notes)
     size = _save(Path(path), html_text(plan.run.anno_key, summary, text))
     return OfflineFile(
@@ -171,10 +173,6 @@ def _picture_notes(
             f"{len(unreadable):,} of {total:,} pictures cannot be shown. The first: {samples[number]['name']}: {reason}"
         )
     return notes
-
-
-def _members(texts: dict[int, str]) -> str:
-    return ",".join(f'"{number}":{text}' for number, text in texts.items())
 
 
 def _json(value: Any) -> str:

@@ -101,7 +101,7 @@ Html = Annotated[
     typer.Option(metavar="FILE", help="Write a page with the changes and their pictures, which needs no server."),
 ]
 HtmlSize = Annotated[
-    float, typer.Option(metavar="MB", help="How large its pictures and labels may be; the riskiest come first.")
+    float, typer.Option(metavar="MB", help="How large it may be; pictures of the riskiest changes come first.")
 ]
 
 
