@@ -184,6 +184,19 @@ def test_a_sample_that_is_deleted_meanwhile(street, tmp_path):
         assert "not there any more" in client.get(f"api/samples/{gone}/image").headers["x-annobridge-placeholder"]
 
 
+def test_what_is_refused_goes_back_to_the_annotators(open_review):
+    client, plan = open_review()
+    assert plan["can_send_back"]
+    refused = about(plan, "a1")
+    client.decide(refused[0] | {"verdict": "refuse", "note": "it was right before"})
+    answer = client.post("api/send_back", {"change_ids": [refused[0]["change_id"]] * 2, "note": "see the guide"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["sent"] == 1
+    assert answer.json()["text"].startswith("1 refused changes of 'r1' were sent back into the tool")
+    nothing = client.post("api/send_back", {"change_ids": [], "note": ""})
+    assert (nothing.status_code, nothing.json()["error"][:28]) == (500, "There is nothing to send bac")
+
+
 def test_a_saved_plan_is_reviewed(street, tmp_path):
     street.ds.plan_annotations("r1").save(tmp_path / "plan.zip")
     with ab.load_plan(tmp_path / "plan.zip", url=URL).review(tmp_path / "d.jsonl") as server:

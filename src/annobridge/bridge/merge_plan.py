@@ -201,13 +201,20 @@ class MergePlan(Summary):
         outcome = planning.make(self._stores, run, self._answers, options, handed_out=True)
         return MergePlan(self._stores, self._answers, outcome, self._source)
 
-    def review(self, decisions: str | Path | None = None, port: int = 0, reviewer: str | None = None) -> Any:
+    def review(
+        self,
+        decisions: str | Path | None = None,
+        port: int = 0,
+        reviewer: str | None = None,
+        host: str = "127.0.0.1",
+    ) -> Any:
         """Serve the page on which people decide about the changes, from a thread of this process.
 
         Args:
             decisions: the file that decisions are stored in; by default ``KEY.decisions.jsonl`` in the current folder.
             port: the port on this machine; 0 for a free one.
             reviewer: the name of who decides; the user of this computer by default.
+            host: the address to listen on. Any but that of this machine lets others in, who need the token in the address.
 
         Returns:
             The server: its ``url``, and ``stop()``. A notebook shows it as a link.
@@ -216,8 +223,11 @@ class MergePlan(Summary):
             ConfigError: the extra ``annobridge[review]`` is not installed.
             InvalidOption: the port or the file cannot be used.
         """
-        serve = pkgutil.resolve_name("annobridge.review.server:review")  # which knows plans, and is not known here
-        return serve(self, self.dataset_uri, decisions, port=port, reviewer=reviewer)
+        # Both know plans, and cannot be imported here.
+        serve = pkgutil.resolve_name("annobridge.review.server:review")
+        sender = pkgutil.resolve_name("annobridge.bridge.send_back:sender")
+        send_back = sender(self._stores, self.run, self._answers, Path(decisions or "x").expanduser().parent)
+        return serve(self, self.dataset_uri, decisions, reviewer=reviewer, send_back=send_back, port=port, host=host)
 
     def _planned_load(self, options: Options, progress: ProgressChoice) -> LoadReport:
         run = self._stores.runs.get_idle(self.anno_key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..exceptions import BackendError, Gone, InvalidOption
 from ..store.run import Run
 from ..store.stores import Stores
 from . import refusal_files
-from .download import baseline_of
+from .download import Answers, baseline_of
 from .merge_plan import MergePlan
 
 AT_ONCE = 100  # refusals of a task in one call of the backend; between two calls, the progress moves on
@@ -126,6 +126,23 @@ def send_back(
             raise InvalidOption(f"{e} {_sent_before(report, len(rows))}") from e
         report.written = len(left)
     return report
+
+
+def sender(
+    stores: Stores, run: Run, answers: Answers, folder: str | Path = "."
+) -> Callable[[pa.Table, str], tuple[int, str]] | None:
+    """What sends changes back, given rows of them and a note for all, and returns how many, and a text about it.
+
+    ``None`` if the work comes from a file, and not from the tool of the run.
+    """
+    if not isinstance(answers, CheckedBackend):
+        return None
+
+    def send(refused: pa.Table, note: str) -> tuple[int, str]:
+        report = send_back(stores, run, answers, refused, note=note, folder=folder, progress=False)
+        return report.sent, repr(report)
+
+    return send
 
 
 def refused_of(plan: MergePlan) -> pa.Table:

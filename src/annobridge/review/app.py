@@ -118,7 +118,7 @@ class _Handlers:
         ids, note = body.get("change_ids"), body.get("note", "")
         if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids) or not isinstance(note, str):
             raise Refused("'change_ids' should be a list of texts, and 'note' a text.")
-        sent, text = await to_thread.run_sync(self._session.send_back, ids, note)
+        sent, text = await to_thread.run_sync(self._session.send_back, list(dict.fromkeys(ids)), note)
         return JSONResponse({"sent": sent, "text": text})
 
 

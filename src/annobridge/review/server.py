@@ -143,7 +143,7 @@ def review(
         InvalidOption: the port or the file cannot be used, or a line of the file is no decision.
     """
     require_extra()
-    path = Path(decisions) if decisions is not None else Path(f"{plan.run.anno_key}.decisions.jsonl")
+    path = Path(decisions).expanduser() if decisions is not None else Path(f"{plan.run.anno_key}.decisions.jsonl")
     log = DecisionLog(path, plan.run)
     try:
         return ReviewServer(Session(plan, log, dataset, reviewer or user_name(), send_back), port, host)

@@ -56,7 +56,6 @@ def review(
     KEY is a run, or a file that plan.save() wrote. Every decision is stored at once; Ctrl-C ends the page, and nothing is lost.
     """
     from ...review.server import require_extra
-    from ...review.server import review as serve
 
     require_extra()
     if Path(key).is_file():
@@ -69,7 +68,7 @@ def review(
             unexpected=parse_one_or_pairs(unexpected, "--unexpected") or "prompt", conflicts=conflicts, force=force,
             invalid=invalid, path=path, format=format, **parse_options(option),
         )  # fmt: skip
-    server = serve(merge_plan, merge_plan.dataset_uri, decisions, reviewer=by, port=port, host=host)
+    server = merge_plan.review(decisions, port, by, host)
     with server:
         try:
             _tell(server, merge_plan, no_browser, host)
