@@ -15,11 +15,22 @@ from tests.review.fake_plan import FakePlan
 
 from annobridge.core import geometry
 from annobridge.core.rows import attributes
+from annobridge.core.schema import LabelSchema
 from annobridge.demo.scenes import scenes
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 AT = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 HERE = datetime(2026, 11, 28, 14, 5, tzinfo=UTC)
+SCHEMA = LabelSchema.from_dict(
+    {
+        "objects": {
+            "type": "detections",
+            "classes": ["bus", "car", "pick-up", "truck", "van"],
+            "attributes": {"colour": {"type": "text"}, "parked": {"type": "checkbox"}, "doors": {"type": "int"}},
+        },
+        "weather": {"type": "classification", "classes": ["sunny", "cloudy", "night"]},
+    }
+)
 RISKS = {"label": "class change", "spatial": "small move"}  # of edits by component; others are attribute changes
 Label = dict[str, Any]
 
@@ -110,7 +121,9 @@ class Plans:
         self.labels.append(row)
 
     def plan(self, **more: Any) -> FakePlan:
-        return FakePlan(self.changes, self.samples, self.labels, **more)
+        made = FakePlan(self.changes, self.samples, self.labels, **more)
+        made.run.schema = SCHEMA
+        return made
 
 
 def _text(label: Label, component: str) -> str | None:
@@ -163,8 +176,8 @@ def moved(place: Sequence[float], across: float = 0.0, down: float = 0.0, grown:
     return [x + across, y + down, width * (1 + grown), height * (1 + grown)]
 
 
-def street(folder: Path) -> FakePlan:
-    """A plan with every group of changes and every kind of label, a video, conflicts, and names that are markup."""
+def street(folder: Path) -> Plans:
+    """Parts of a plan with every group of changes and every kind of label, a video, conflicts, and names that are markup."""
     made = Plans(folder)
     drawn = scenes(8)
     ids = [made.image(scene.image, f"day/{scene.name}.png") for scene in drawn]
@@ -183,7 +196,7 @@ def street(folder: Path) -> FakePlan:
     _hostile(made, folder)
     for sample_id, car in supply:
         made.same(sample_id, box("car", car["place"]))
-    return made.plan(notes=("12 labels are outside the schema and stay as they are.",))
+    return made
 
 
 def _conflicts(made: Plans, cars: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
@@ -289,7 +302,7 @@ def _hostile(made: Plans, folder: Path) -> None:
     made.edit(lost, "label", before, box("lamp", [0.3, 0.3, 0.2, 0.2]))
 
 
-def many(folder: Path, changes: int, images: int) -> FakePlan:
+def many(folder: Path, changes: int, images: int) -> Plans:
     """Many changes over many images, which are copies of a few."""
     made = Plans(folder)
     drawn = [scene.image for scene in scenes(4)]
@@ -310,4 +323,4 @@ def many(folder: Path, changes: int, images: int) -> FakePlan:
                 made.add(sample_id, box(name, place), f"annotator {number % 6}")
             case _:
                 made.edit(sample_id, "spatial", box(name, place), box(name, moved(place, 0.003)), iou=0.95, shift=2.0)
-    return made.plan()
+    return made

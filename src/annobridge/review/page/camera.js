@@ -31,7 +31,15 @@ export function createCamera() {
     const [x, y, width, height] = focusPixels();
     const across = Math.max(width * (1 + 2 * MARGIN), LEAST);
     const down = Math.max(height * (1 + 2 * MARGIN), LEAST);
-    centre(x + width / 2, y + height / 2, Math.min(pane[0] / across, pane[1] / down, CROP_LARGEST));
+    centre(x + width / 2, y + height / 2, Math.max(fitScale(), Math.min(pane[0] / across, pane[1] / down, CROP_LARGEST)));
+    camera.left = inside(camera.left, 0);
+    camera.top = inside(camera.top, 1);
+  }
+
+  /** A corner of the picture moved so that no part of the pane is empty without need. */
+  function inside(corner, axis) {
+    const room = pane[axis] - size[axis] * camera.scale;
+    return room >= 0 ? room / 2 : Math.min(0, Math.max(room, corner));
   }
 
   function focusPixels() {

@@ -46,7 +46,7 @@ export function createFinder({ store, changes, refine }) {
   );
 
   function choices(title, name, options) {
-    const select = h("select", { onchange: () => refine({ [name]: select.value }) }, options.map(([value, text]) => h("option", { value }, text)));
+    const select = h("select", { "aria-label": title, onchange: () => refine({ [name]: select.value }) }, options.map(([value, text]) => h("option", { value }, text)));
     return { select, row: h("label", null, h("span", null, title), select) };
   }
 

@@ -89,8 +89,8 @@ function isTaken(event) {
   if (!(target instanceof Element)) return false;
   if (target.closest("dialog")) return true;
   if (target.matches("textarea, select, input:not([type=checkbox]):not([type=range])")) return event.key !== "Escape";
-  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(event.key);
-  return target.matches("button, input, a, summary") && (event.key === " " || event.key === "Enter");
+  if (target.matches("input[type=range]")) return !event.shiftKey && /^(Arrow|Home|End|Page)/.test(event.key);
+  return target.matches("button, input[type=checkbox], a, summary") && (event.key === " " || event.key === "Enter");
 }
 
 /** The key, where a capital letter needs Shift: Caps Lock must not decide for many at once. */

@@ -166,7 +166,6 @@ function build(app, source, plan) {
     select: () => state.cursor >= 0 && moves.select(state.cursor),
     escape: () => (document.activeElement.matches("input, select, textarea") ? focusList() : moves.clearSelection()),
     ...views,
-    onion: () => (views.onion(), state.view === "onion" && toolbar.focusFade()),
     crop: () => stage.use("crop"),
     fit: () => stage.use("fit"),
     zoomIn: () => stage.zoom(1.25),

@@ -51,7 +51,7 @@ export function createTimeline({ store, changes, go }) {
       svg("rect", { class: "strip-ground", x: 0, y: 4, width: frames, height: 2 }),
       spans(labelled).map(([first, last]) => svg("rect", { class: "strip-label", x: first - 1, y: 2.5, width: last - first + 1, height: 5 })),
       changed.map((frame) => svg("rect", { class: "strip-change", x: frame - 1, y: 0, width: 1, height: 10 })),
-      svg("rect", { class: "strip-now", x: state.frame - 1, y: 0, width: Math.max(1, frames / 400), height: 10 }),
+      svg("rect", { class: "strip-now", x: state.frame - 1, y: 0.6, width: Math.max(1, frames / 200), height: 8.8 }),
     );
     replace(jump, changed.length > 1 || changed[0] !== state.frame ? jumps(changed) : null);
   }

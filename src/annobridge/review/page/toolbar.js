@@ -36,10 +36,12 @@ export function createToolbar({ store, changes, actions }) {
     press(buttons.twoUp, state.view === "two-up");
     press(buttons.onion, state.view === "onion");
     press(buttons.neighbours, state.neighbours);
+    const opened = state.view === "onion" && fadeRow.hidden;
     fadeRow.hidden = state.view !== "onion";
     fade.value = state.onion;
+    if (opened) fade.focus();
   });
-  return { element, focusFade: () => fade.focus() };
+  return { element };
 }
 
 /** The bar below the picture: what the lines mean, and the zoom. */
