@@ -53,8 +53,8 @@ class Reviewer:
         self.page.wait_for_function(
             """() => {
                 const row = document.querySelector('.row.current');
-                const pending = document.querySelector('.mark.pending');
-                return !pending && (!row || document.querySelector('.panes').dataset.drawn === row.dataset.change);
+                const waiting = document.querySelector('.top').dataset.waiting !== '0';
+                return !waiting && (!row || document.querySelector('.panes').dataset.drawn === row.dataset.change);
             }"""
         )
 

@@ -65,7 +65,13 @@ class Plans:
 
     def _sample(self, path: Path, media_type: str, size: tuple[int, int], **more: Any) -> str:
         sample_id = f"s{len(self.samples)}"
-        row = {"sample_id": sample_id, "media_type": media_type, "filepath": str(path), "width": size[0], "height": size[1]}
+        row = {
+            "sample_id": sample_id,
+            "media_type": media_type,
+            "filepath": str(path),
+            "width": size[0],
+            "height": size[1],
+        }
         self.samples.append(row | more)
         return sample_id
 
@@ -86,10 +92,21 @@ class Plans:
         self._change(sample_id, component, "edit", group, before, before, after, by, **more)
 
     def conflict(
-        self, sample_id: str, component: str, kind: str, sides: Sequence[Label | None], choices: Sequence[str], **more: Any
+        self,
+        sample_id: str,
+        component: str,
+        kind: str,
+        sides: Sequence[Label | None],
+        choices: Sequence[str],
+        **more: Any,
     ) -> None:
         """A conflict; ``sides`` are base, ours and theirs."""
-        more = {"our_by": "lea", "our_at": HERE, "proposal": "theirs", "why": "conflicts='theirs': the tool wins"} | more
+        more = {
+            "our_by": "lea",
+            "our_at": HERE,
+            "proposal": "theirs",
+            "why": "conflicts='theirs': the tool wins",
+        } | more
         self._change(sample_id, component, kind, "conflict", *sides, "ann", choices=list(choices), **more)
 
     def _change(
@@ -210,7 +227,9 @@ def _conflicts(made: Plans, cars: Iterator[tuple[str, Mapping[str, Any]]]) -> No
     made.conflict(sample_id, "spatial", "edit/edit", sides, three[:3], iou=0.61, shift=31.5)
     sample_id, car = next(cars)
     before = box("car", car["place"])
-    made.conflict(sample_id, "existence", "delete/edit", (before, box("van", car["place"]), None), three[:3], proposal="ours")
+    made.conflict(
+        sample_id, "existence", "delete/edit", (before, box("van", car["place"]), None), three[:3], proposal="ours"
+    )
     sample_id, car = next(cars)
     twins = (None, box("car", car["place"]), box("car", moved(car["place"], 0.01)))
     made.conflict(sample_id, "existence", "add/add", twins, ("ours", "theirs", "both"), proposal="both")
@@ -230,7 +249,10 @@ def _edits(made: Plans, cars: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
     sample_id, car = next(cars)
     sides = [box("car", car["place"], attributes={"colour": c, "parked": False}) for c in ("red", "dark red")]
     made.edit(sample_id, "attributes.colour", *sides, label_id="two")
-    sides = [box("car", car["place"], attributes={"colour": "red", "parked": p, "doors": d}) for p, d in ((False, 3), (True, 5))]
+    sides = [
+        box("car", car["place"], attributes={"colour": "red", "parked": p, "doors": d})
+        for p, d in ((False, 3), (True, 5))
+    ]
     made.edit(sample_id, "attributes.parked", *sides, label_id="two")
     made.edit(sample_id, "attributes.doors", *sides, label_id="two")
     sample_id, car = next(cars)
@@ -238,16 +260,30 @@ def _edits(made: Plans, cars: Iterator[tuple[str, Mapping[str, Any]]]) -> None:
     for number in range(3):
         sample_id, car = next(cars)
         after = box("car", moved(car["place"], 0.004 * (number + 1)))
-        made.edit(sample_id, "spatial", box("car", car["place"]), after, iou=0.97 - number / 20, shift=2.6 * (number + 1))
+        made.edit(
+            sample_id, "spatial", box("car", car["place"]), after, iou=0.97 - number / 20, shift=2.6 * (number + 1)
+        )
 
 
 def _kinds(made: Plans, ids: Sequence[str]) -> None:
     square = [[0.3, 0.3], [0.6, 0.3], [0.6, 0.7], [0.3, 0.7]]
     hole = [[0.4, 0.4], [0.5, 0.4], [0.5, 0.5]]
-    made.edit(ids[0], "spatial", points("polygon", "house", [square]), points("polygon", "house", [square, hole]), iou=0.95, shift=1.0)
+    made.edit(
+        ids[0],
+        "spatial",
+        points("polygon", "house", [square]),
+        points("polygon", "house", [square, hole]),
+        iou=0.95,
+        shift=1.0,
+    )
     line = [[0.05, 0.8], [0.4, 0.78], [0.9, 0.83]]
     made.edit(
-        ids[1], "spatial", points("polyline", "lane", [line]), points("polyline", "lane", [[*line, [0.97, 0.9]]]), iou=0.9, shift=12.0
+        ids[1],
+        "spatial",
+        points("polyline", "lane", [line]),
+        points("polyline", "lane", [[*line, [0.97, 0.9]]]),
+        iou=0.9,
+        shift=12.0,
     )
     turned = [box("sign", [0.4, 0.4, 0.2, 0.1], rotation=r) for r in (0.0, 30.0)]
     made.edit(ids[2], "spatial", *turned, iou=0.55, shift=0.0)
@@ -257,14 +293,23 @@ def _kinds(made: Plans, ids: Sequence[str]) -> None:
     before = points("keypoints", "person", [[nose, eye, gone]], visibility=[2, 1, 0])
     after = points("skeleton", "person", [[[0.49, 0.41], eye, [0.46, 0.36]]], visibility=[2, 2, 1])
     made.edit(ids[4], "spatial", before, {**after, "kind": "keypoints"}, iou=0.82, shift=7.5)
-    made.add(ids[4], points("skeleton", "cyclist", [[[0.7, 0.5], [0.72, 0.6], [0.69, 0.7]]], visibility=[2, 2, 1]), "bob")
+    made.add(
+        ids[4], points("skeleton", "cyclist", [[[0.7, 0.5], [0.72, 0.6], [0.69, 0.7]]], visibility=[2, 2, 1]), "bob"
+    )
     front = [[0.2, 0.5], [0.2, 0.7], [0.4, 0.5], [0.4, 0.7], [0.5, 0.45], [0.5, 0.6], [0.3, 0.45], [0.3, 0.6]]
     made.add(ids[5], points("cuboid", "truck", [front]), "bob")
     rows, columns = np.mgrid[0:400, 0:640]
     discs = [((columns - x) ** 2 / 3 + (rows - 260) ** 2) < 70**2 for x in (300, 330)]
     made.edit(ids[5], "spatial", mask("mask", "car", discs[0]), mask("mask", "car", discs[1]), iou=0.76, shift=30.0)
     roads = [rows > 270 + columns // d for d in (40, 12)]
-    made.edit(ids[6], "spatial", mask("segmentation", "road", roads[0]), mask("segmentation", "road", roads[1]), iou=0.81, shift=14.0)
+    made.edit(
+        ids[6],
+        "spatial",
+        mask("segmentation", "road", roads[0]),
+        mask("segmentation", "road", roads[1]),
+        iou=0.81,
+        shift=14.0,
+    )
     scene = {"kind": "classification", "field": "weather"}
     made.edit(ids[6], "label", {**scene, "label": "sunny"}, {**scene, "label": "cloudy"}, "bob")
     made.add(ids[7], {"kind": "scalar", "field": "quality", "value": "0.5"}, "bob")
@@ -285,7 +330,9 @@ def _frames(made: Plans) -> None:
         label = {"field": "frames.objects", "frame_number": number, "index": 7, "keyframe": number % 6 == 1}
         if number in (6, 12, 18):
             after = box("car", moved(place, 0.0, 0.0, 0.2), **label)
-            made.edit(sample_id, "spatial", box("car", place, **label), after, iou=0.7, shift=9.0, label_id=f"track7-{number}")
+            made.edit(
+                sample_id, "spatial", box("car", place, **label), after, iou=0.7, shift=9.0, label_id=f"track7-{number}"
+            )
         else:
             made.same(sample_id, box("car", place, **label))
 

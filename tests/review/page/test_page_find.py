@@ -22,7 +22,10 @@ def parts(reviewer: Reviewer) -> list[str]:
 def test_groups_are_in_the_order_of_risk_with_their_counts(reviewer: Reviewer, plan: Any) -> None:
     number = {group: sum(row["group"] == group for row in plan.rows) for group in {row["group"] for row in plan.rows}}
     order = ["conflict", "deletion", "class change", "large move", "attribute change", "addition", "small move"]
-    assert [line.rsplit(" ", 1)[1] for line in groups(reviewer)] == [str(len(plan.rows)), *(str(number[name]) for name in order)]
+    assert [line.rsplit(" ", 1)[1] for line in groups(reviewer)] == [
+        str(len(plan.rows)),
+        *(str(number[name]) for name in order),
+    ]
     assert groups(reviewer)[1:3] == ["Conflicts 6 open 6", "Deletions 3 open 3"]
     reviewer.choose("Deletions")
     reviewer.press("a", "a", "a")
@@ -110,13 +113,27 @@ def test_what_was_refused_before_and_what_is_stale_can_be_found(
 ) -> None:
     served = serve(plan, tmp_path / "d.jsonl")
     first, second = (row for row in plan.rows if row["group"] == "class change" and row["class_to"] == "truck")
-    record = {"verdict": "refuse", "value": None, "by": "bea", "at": "2026-11-20T10:00:00Z", "note": "", "rule": None, "seq": 0}
+    record = {
+        "verdict": "refuse",
+        "value": None,
+        "by": "bea",
+        "at": "2026-11-20T10:00:00Z",
+        "note": "",
+        "rule": None,
+        "seq": 0,
+    }
 
     def answer(route: Any) -> None:
         found = route.fetch()
         body = found.json()
         body["decisions"] = [
-            {**record, "change_id": first["change_id"], "bound_to": first["bound_to"], "recorded": True, "stale": False},
+            {
+                **record,
+                "change_id": first["change_id"],
+                "bound_to": first["bound_to"],
+                "recorded": True,
+                "stale": False,
+            },
             {**record, "change_id": second["change_id"], "bound_to": "another", "recorded": False, "stale": True},
         ]
         route.fulfill(response=found, json=body)

@@ -27,9 +27,14 @@ def test_accept_and_refuse_store_one_decision_each_and_go_on(reviewer: Reviewer,
     reviewer.press("r")
     assert reviewer.current == third
     stored = served.decided()
-    assert [(one["change_id"], one["verdict"], one["rule"]) for one in stored] == [(first, "accept", None), (second, "refuse", None)]
+    assert [(one["change_id"], one["verdict"], one["rule"]) for one in stored] == [
+        (first, "accept", None),
+        (second, "refuse", None),
+    ]
     assert {one["by"] for one in stored} == {"me"}
-    assert [one["bound_to"] for one in stored] == [row["bound_to"] for row in plan.rows if row["change_id"] in (first, second)]
+    assert [one["bound_to"] for one in stored] == [
+        row["bound_to"] for row in plan.rows if row["change_id"] in (first, second)
+    ]
     assert reviewer.counts == f"2 looked at, 0 by 0 rules, {len(plan.rows) - 2} open"
 
 
@@ -98,12 +103,16 @@ def test_shift_click_selects_a_range_and_escape_clears_it(reviewer: Reviewer, pl
 
 def test_caps_lock_does_not_decide_for_many(reviewer: Reviewer, served: Any, plan: Any) -> None:
     reviewer.choose("Deletions")
-    reviewer.page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'A', shiftKey: false, bubbles: true }))")
+    reviewer.page.evaluate(
+        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'A', shiftKey: false, bubbles: true }))"
+    )
     reviewer.settle()
     assert verdicts(served) == [(in_group(plan, "deletion")[0], "accept")]
 
 
-def test_what_was_decided_one_by_one_is_not_overruled_without_a_question(reviewer: Reviewer, served: Any, plan: Any) -> None:
+def test_what_was_decided_one_by_one_is_not_overruled_without_a_question(
+    reviewer: Reviewer, served: Any, plan: Any
+) -> None:
     first, second, third = in_group(plan, "deletion")
     reviewer.choose("Deletions")
     reviewer.press("r", "Shift+A")

@@ -36,7 +36,7 @@ export function diffTable(changes, i, go) {
     "table",
     { class: "diff" },
     h("caption", { class: "unseen" }, "What changed"),
-    h("thead", null, h("tr", null, ["", "Before", "Here", "In the tool"].map((title) => h("th", { scope: "col" }, title)))),
+    h("thead", null, h("tr", null, ["Part", "Before", "Here", "In the tool"].map((title) => h("th", { scope: "col" }, title)))),
     h("tbody", null, siblings(changes, i).map((j) => diffRow(changes, j, j === i, go))),
   );
 }

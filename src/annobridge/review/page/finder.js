@@ -4,7 +4,7 @@ import { h, icon, replace } from "./dom.js";
 import { componentText } from "./plan.js";
 import { EVERYTHING, STATES } from "./filter.js";
 
-const MOST = 1000; // names in a list to choose from
+const MOST_NAMES = 1000; // names in a list to choose from
 const PATIENCE = 120; // milliseconds after the last key before it is searched
 
 /** The search field and the filters. `refine(patch)` changes the filter. */
@@ -80,5 +80,5 @@ export function createFinder({ store, changes, refine }) {
 
 function named(column, none) {
   const names = [...new Set(column)].filter((name) => name !== null && name !== "").sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  return [["", none], ...names.slice(0, MOST).map((name) => [name, name])];
+  return [["", none], ...names.slice(0, MOST_NAMES).map((name) => [name, name])];
 }

@@ -3,7 +3,7 @@
 import { h, icon, replace } from "./dom.js";
 import { GROUPS, GROUPINGS, partOf, compareParts, count } from "./plan.js";
 
-const MOST = 80; // parts of a group that are listed
+const MOST_PARTS = 80; // parts of a group that are listed
 
 /** The panel of groups. `choose(group, part)` sets the filter. */
 export function createGroups({ store, changes, ledger, choose, regroup }) {
@@ -65,14 +65,14 @@ export function createGroups({ store, changes, ledger, choose, regroup }) {
 
   function partList(group, parts, filter) {
     const names = [...parts.keys()].sort(compareParts);
-    const listed = names.length > MOST ? names.sort((a, b) => parts.get(b).total - parts.get(a).total).slice(0, MOST) : names;
+    const listed = names.length > MOST_PARTS ? names.sort((a, b) => parts.get(b).total - parts.get(a).total).slice(0, MOST_PARTS) : names;
     return h(
       "ul",
       { class: "parts" },
       listed.map((name) =>
         h("li", null, line({ key: `${group.name}/${name}`, title: name, tally: parts.get(name), current: filter.part === name, act: () => choose(group.name, name) })),
       ),
-      names.length > MOST ? h("li", { class: "more" }, `${count(names.length - MOST)} smaller ones: search for them`) : null,
+      names.length > MOST_PARTS ? h("li", { class: "more" }, `${count(names.length - MOST_PARTS)} smaller ones: search for them`) : null,
     );
   }
 

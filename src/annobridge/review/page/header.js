@@ -56,6 +56,7 @@ export function createHeader({ store, plan, changes, ledger, verdicts, offline, 
     );
     const { waiting, failure } = verdicts.status();
     const lost = failure ?? state.unreachable;
+    element.dataset.waiting = waiting;
     trouble.hidden = !lost;
     replace(
       trouble,

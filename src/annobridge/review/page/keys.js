@@ -87,7 +87,6 @@ const ALIKE = { Digit1: "base", Digit2: "ours", Digit3: "theirs", Digit4: "both"
 function isTaken(event) {
   const target = event.target;
   if (!(target instanceof Element)) return false;
-  if (target.closest("dialog")) return true;
   if (target.matches("textarea, select, input:not([type=checkbox]):not([type=range])")) return event.key !== "Escape";
   if (target.matches("input[type=range]")) return !event.shiftKey && /^(Arrow|Home|End|Page)/.test(event.key);
   return target.matches("button, input[type=checkbox], a, summary") && (event.key === " " || event.key === "Enter");
@@ -102,6 +101,7 @@ function letterOf(event) {
 /** The action of a key, or null: {name, side} where `side` is the answer for all alike. */
 export function keyAction(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTaken(event)) return null;
+  if (document.querySelector("dialog[open]")) return null;
   if (event.shiftKey && ALIKE[event.code]) return { name: "alike", side: ALIKE[event.code] };
   if (event.shiftKey && PANS[event.key]) return { name: PANS[event.key] };
   const key = letterOf(event);

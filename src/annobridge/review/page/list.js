@@ -5,7 +5,7 @@ import { GROUPS, classText, summary, count } from "./plan.js";
 
 const ROW = 46; // pixels
 const SPARE = 6; // rows above and below
-const MOST = 56;
+const MOST_ROWS = 56;
 const OUTCOMES = { accepted: ["check", "accepted"], refused: ["cross", "refused"], settled: ["fork", "settled"] };
 
 /** The list. `choose(i, event)` is called when a row is clicked. */
@@ -22,7 +22,7 @@ export function createList({ store, changes, ledger, choose }) {
   function render() {
     waiting = 0;
     const first = Math.max(0, Math.floor(element.scrollTop / ROW) - SPARE);
-    const rows = Math.min(MOST, Math.ceil(element.clientHeight / ROW) + 2 * SPARE);
+    const rows = Math.min(MOST_ROWS, Math.ceil(element.clientHeight / ROW) + 2 * SPARE);
     const last = Math.min(state.shown.length, first + rows);
     spacer.style.height = `${state.shown.length * ROW}px`;
     const cells = [];
@@ -87,11 +87,12 @@ export function createList({ store, changes, ledger, choose }) {
 export function stateIcon(ledger, i) {
   const state = ledger.state(i);
   const outcome = OUTCOMES[ledger.outcome(i)];
+  const pending = ledger.isPending(i) ? " pending" : "";
   if (state === "stale") return mark("alert", "stale", "decided about something else: decide again");
-  if (!outcome) return mark("circle", "open", "open");
+  if (!outcome) return mark("circle", `open${pending}`, "open");
   const rule = ledger.record(i).rule ? ", by rule" : "";
   const kind = state === "recorded" ? `${outcome[1]} before` : `${outcome[1]}${rule}`;
-  return mark(outcome[0], `${outcome[1]}${rule ? " ruled" : ""}${ledger.isPending(i) ? " pending" : ""}`, kind);
+  return mark(outcome[0], `${outcome[1]}${rule ? " ruled" : ""}${pending}`, kind);
 }
 
 function mark(drawing, name, text) {

@@ -39,6 +39,7 @@ export function openLoad({ source, counts, waiting, done }) {
         h("button", { type: "button", class: "button primary", data: { first: "" }, onclick: () => run(undecided.value) }, "Load"),
       ),
     );
+    dialog.body.querySelector("[data-first]").focus();
   }
 
   async function run(undecided) {
@@ -75,7 +76,6 @@ export function openLoad({ source, counts, waiting, done }) {
   }
 
   choose(null);
-  dialog.body.querySelector("[data-first]").focus();
 }
 
 function numberItem(number, text) {

@@ -183,7 +183,7 @@ function build(app, source, plan) {
     load: () => plan.can_load && finish.load(),
     sendBack: () => plan.can_send_back && finish.sendBack(),
   };
-  listen(actions, store, focusList, () => verdicts.status().waiting > 0 || source.keeps === false);
+  listen(app, actions, store, focusList, () => verdicts.status().waiting > 0 || source.keeps === false);
 
   store.watch(["drawn", "shown", "drawnFrame"], () => media.ahead(nextPictures(state, changes, stage)));
   store.watch(["cursor"], () => {
@@ -194,7 +194,7 @@ function build(app, source, plan) {
   });
   store.set({ version: 1 });
   moves.refine({ ...EVERYTHING });
-  focusList();
+  if (isInSight(app)) focusList();
   verdicts.resume();
   if (!source.offline) poll(source, plan.seq, ledger, changed, store);
 }
@@ -253,9 +253,14 @@ function notice(notices, announcer, text, quiet) {
   setTimeout(() => element.remove(), NOTICE + 40 * text.length);
 }
 
-function listen(actions, store, focusList, isUnsaved) {
+/** Whether the review is what the reader looks at: in a file of its own, a summary stands above it. */
+function isInSight(app) {
+  return app.getBoundingClientRect().top < window.innerHeight / 2;
+}
+
+function listen(app, actions, store, focusList, isUnsaved) {
   document.addEventListener("keydown", (event) => {
-    const action = keyAction(event);
+    const action = isInSight(app) ? keyAction(event) : null;
     if (!action) return;
     event.preventDefault();
     if (event.repeat && !["next", "previous", "frameOn", "frameBack", "zoomIn", "zoomOut"].includes(action.name) && !action.name.startsWith("pan")) return;
@@ -266,8 +271,8 @@ function listen(actions, store, focusList, isUnsaved) {
   window.addEventListener("blur", endBlink);
   // A button that was clicked gives the focus back, so that Space blinks instead of pressing it again.
   document.addEventListener("click", (event) => {
-    const button = event.target instanceof Element ? event.target.closest("button") : null;
-    if (event.detail && button && !button.closest("dialog") && document.activeElement === button) focusList();
+    const clicked = event.detail && event.target instanceof Element ? event.target.closest("button") : null;
+    if (clicked && !clicked.closest("dialog") && document.activeElement.matches("button, body")) focusList();
   });
   window.addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
 }

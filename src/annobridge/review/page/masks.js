@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-const LONGEST = 640; // pixels of the drawing, whatever the size of the mask
+const LONGEST_SIDE = 640; // pixels of the drawing, whatever the size of the mask
 const BEFORE = [255, 138, 31];
 const AFTER = [56, 152, 255];
 const KEPT = [170, 190, 215];
@@ -35,11 +35,11 @@ async function decodeMask(mask) {
   return image;
 }
 
-/** The size of the drawing: the shape of the box in pixels, as long as LONGEST. */
+/** The size of the drawing: the shape of the box in pixels, as long as LONGEST_SIDE. */
 function drawingSize(mask, image, box) {
   const across = (box[2] / mask.box[2]) * image.naturalWidth;
   const down = (box[3] / mask.box[3]) * image.naturalHeight;
-  const scale = LONGEST / Math.max(across, down, 1);
+  const scale = LONGEST_SIDE / Math.max(across, down, 1);
   return [Math.max(1, Math.round(across * scale)), Math.max(1, Math.round(down * scale))];
 }
 

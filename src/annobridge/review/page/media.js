@@ -2,14 +2,19 @@
 
 import { createCache } from "./store.js";
 
-const PICTURES = 24;
+const PICTURES = 24; // kept as files
+const DECODED = 6; // kept ready to be shown: each takes four bytes a pixel
 const SAMPLES = 96;
 const AT_ONCE = 3; // requests that run ahead of the reader
+const READY = 3; // pictures ahead that are decoded too
 
-/** Pictures and labels of a source. */
+/** Pictures and labels of a source. A picture that is wanted is named by {number, frame, width, focus}. */
 export function createMedia(source) {
-  const pictures = createCache(PICTURES, (entry) => entry.promise.then((picture) => picture.release()).catch(() => {}));
+  const files = createCache(PICTURES);
+  const bitmaps = createCache(DECODED, (entry) => entry.promise.then(({ bitmap }) => bitmap.close()).catch(() => {}));
   const samples = createCache(SAMPLES);
+  let ahead = [];
+  let running = 0;
 
   function once(cache, key, make) {
     let entry = cache.get(key);
@@ -21,17 +26,21 @@ export function createMedia(source) {
     return entry;
   }
 
-  async function fetchPicture(want) {
-    const picture = await source.image(want.number, want.frame, want.width, want.focus);
-    const image = new Image();
-    image.src = picture.url;
+  function keyOf(want) {
+    return source.imageKey(want.number, want.frame, want.width, want.focus);
+  }
+
+  function file(want) {
+    return once(files, keyOf(want), () => source.image(want.number, want.frame, want.width, want.focus)).promise;
+  }
+
+  async function decode(want) {
+    const found = await file(want);
     try {
-      await image.decode();
+      return { ...found, bitmap: await bitmapOf(found.blob) };
     } catch {
-      picture.release();
       throw new Error("The picture cannot be shown by this browser.");
     }
-    return { ...picture, image };
   }
 
   const media = {
@@ -39,27 +48,38 @@ export function createMedia(source) {
     sample: (number) => once(samples, number, () => source.sample(number)).promise,
     /** The labels of a sample, if they are there already. */
     sampleNow: (number) => samples.get(number)?.value ?? null,
-    /** A decoded picture: {url, box, note, image}. `want` is {number, frame, width, focus}. */
-    picture: (want) => once(pictures, source.imageKey(want.number, want.frame, want.width, want.focus), () => fetchPicture(want)).promise,
+    /** A decoded picture: {bitmap, box, note}. The bitmap is closed when others were asked for since: draw it at once. */
+    picture: (want) => once(bitmaps, keyOf(want), () => decode(want)).promise,
     /** The same, if it is there already. */
-    pictureNow: (want) => pictures.get(source.imageKey(want.number, want.frame, want.width, want.focus))?.value ?? null,
+    pictureNow: (want) => bitmaps.get(keyOf(want))?.value ?? null,
     /** Fetch what will probably be looked at next, the likeliest first; a later call gives up the rest of an earlier one. */
     ahead(wants) {
-      media.plans = wants.slice();
-      if (!media.running) media.running = 0;
-      while (media.running < AT_ONCE && media.plans.length) step();
+      ahead = wants.map((want, place) => [want, place < READY]);
+      while (running < AT_ONCE && ahead.length) step();
     },
-    plans: [],
-    running: 0,
   };
 
   async function step() {
-    media.running += 1;
-    while (media.plans.length) {
-      const want = media.plans.shift();
-      await Promise.allSettled([media.sample(want.number), media.picture(want)]);
+    running += 1;
+    while (ahead.length) {
+      const [want, ready] = ahead.shift();
+      await Promise.allSettled([media.sample(want.number), ready ? media.picture(want) : file(want)]);
     }
-    media.running -= 1;
+    running -= 1;
   }
   return media;
+}
+
+/** A bitmap, which gives its memory back when it is told to; what an image element has decoded stays for long. */
+async function bitmapOf(blob) {
+  if (blob.type !== "image/svg+xml") return createImageBitmap(blob);
+  const image = new Image();
+  const url = URL.createObjectURL(blob);
+  image.src = url;
+  try {
+    await image.decode();
+    return await createImageBitmap(image);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }

@@ -1,21 +1,21 @@
-// One view of the picture: the image, masks over it, and an SVG whose units are the picture's pixels.
+// One view of the picture: the image on a canvas, masks over it, and an SVG whose units are the picture's pixels.
 
 import { h, svg, replace } from "./dom.js";
 import { outline, bounds } from "./shapes.js";
 
 /** A pane. `name` says for a screen reader what it shows. */
 export function createPane(name) {
-  const image = h("img", { class: "photo", alt: "", draggable: "false" });
+  const photo = h("canvas", { class: "photo", "aria-hidden": "true", hidden: true });
+  const context = photo.getContext("2d", { alpha: true });
   const masks = h("div", { class: "masks", "aria-hidden": "true" });
   const drawing = svg("svg", { class: "shapes", role: "img", "aria-label": name, preserveAspectRatio: "none" });
   const tags = h("div", { class: "tags" });
-  const picture = h("div", { class: "picture" }, image, masks, drawing, tags);
+  const picture = h("div", { class: "picture" }, photo, masks, drawing, tags);
   const caption = h("div", { class: "pane-caption", hidden: true });
   const element = h("div", { class: "pane" }, picture, caption);
   return {
     element,
     caption,
-    image,
     place({ left, top, scale }, [width, height]) {
       Object.assign(picture.style, {
         left: `${left}px`,
@@ -27,13 +27,12 @@ export function createPane(name) {
     },
     /** Show a picture (or none), which may be a part of the whole. */
     show(shown) {
-      image.hidden = !shown;
-      if (!shown) {
-        image.removeAttribute("src");
-        return;
-      }
-      if (image.getAttribute("src") !== shown.url) image.src = shown.url;
-      putAt(image, shown.box ?? [0, 0, 1, 1]);
+      photo.hidden = !shown;
+      photo.width = shown ? shown.bitmap.width : 0;
+      photo.height = shown ? shown.bitmap.height : 0;
+      if (!shown) return;
+      context.drawImage(shown.bitmap, 0, 0);
+      putAt(photo, shown.box ?? [0, 0, 1, 1]);
     },
     /** Draw layers: a list of {role, labels}, the lowest first; tags are {text, label, role}. */
     draw([width, height], layers, texts, description) {
@@ -47,6 +46,7 @@ export function createPane(name) {
         drawn.map(({ role, parts }) => group(role, parts.map(({ lines }) => lines))),
       );
       replace(tags, texts.map(({ text, label, role }) => tagOf(text, label, role, width, height)));
+      for (const canvas of masks.children) canvas.width = 0; // gives its memory back at once
       replace(masks);
     },
     /** Put canvases over a part of the picture. */

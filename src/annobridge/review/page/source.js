@@ -54,9 +54,7 @@ export function serverSource() {
         const answer = await response.json().catch(() => ({}));
         throw new RequestError(answer.error ?? `The server answered ${response.status}.`, response.status);
       }
-      const url = URL.createObjectURL(await response.blob());
-      const note = response.headers.get("X-Annobridge-Placeholder");
-      return { url, box: null, note, release: () => URL.revokeObjectURL(url) };
+      return { blob: await response.blob(), box: null, note: response.headers.get("X-Annobridge-Placeholder") };
     },
   };
 }
@@ -102,9 +100,15 @@ export function fileSource(data) {
     async image(number, frame, width, focus) {
       const found = bestCrop(pictures.get(`${number}/${frame ?? ""}`) ?? [], focus);
       if (!found) throw new RequestError("This picture was left out of the file to keep it small.", 404);
-      return { url: found.src, box: found.box ?? null, note: found.note ?? null, release: () => {} };
+      return { blob: blobOf(found.src), box: found.box ?? null, note: found.note ?? null };
     },
   };
+}
+
+/** The content of a `data:` URI in base64. (It cannot be fetched, as the file's policy allows no connections.) */
+function blobOf(uri) {
+  const [head, body] = uri.split(",", 2);
+  return new Blob([Uint8Array.from(atob(body), (char) => char.charCodeAt(0))], { type: head.slice(5).split(";")[0] });
 }
 
 function readKept(key) {

@@ -20,6 +20,7 @@ export function createStage({ store, changes, media }) {
   let shownKey = null;
   let turn = 0;
   let sharper = 0;
+  let shownWidth = 0;
 
   function place() {
     for (const pane of panes) pane.place(camera, size);
@@ -32,26 +33,33 @@ export function createStage({ store, changes, media }) {
   function wanted(i, frame, width = WIDTHS[0]) {
     const sample = changes.samples[changes.sample[i]];
     const asked = sample.width ? Math.min(width, sample.width) : width;
-    return { number: changes.sample[i], frame: sample.media === "video" ? frame : null, width: asked, focus: extent(changes, i) ?? [0, 0, 1, 1] };
+    return { number: changes.sample[i], frame: sample.media === "video" ? (frame ?? 1) : null, width: asked, focus: extent(changes, i) ?? [0, 0, 1, 1] };
   }
 
+  /** Show as many pixels as the zoom needs. */
   async function sharpen() {
     const i = state.cursor;
     const sample = i < 0 ? null : changes.samples[changes.sample[i]];
-    if (!sample?.width || sample.width <= WIDTHS[0] || sample.width * camera.scale * devicePixelRatio < WIDTHS[0] * 1.2) return;
+    if (!sample?.width || sample.width <= WIDTHS[0] || state.drawn !== i) return;
+    const width = sample.width * camera.scale * devicePixelRatio > WIDTHS[0] * 1.2 ? WIDTHS[1] : WIDTHS[0];
+    if (width === shownWidth) return;
     const mine = turn;
-    const picture = await media.picture(wanted(i, state.frame, WIDTHS[1])).catch(() => null);
-    if (picture && mine === turn) for (const pane of panes) pane.show(picture);
+    const picture = await media.picture(wanted(i, state.frame, width)).catch(() => null);
+    if (picture && mine === turn) exhibit(picture, width);
+  }
+
+  function exhibit(picture, width = WIDTHS[0]) {
+    shownWidth = width;
+    panes[0].show(picture);
+    panes[1].show(state.view === "two-up" ? picture : null);
   }
 
   async function render() {
     const mine = ++turn;
     const i = state.cursor;
     if (i < 0) {
-      for (const pane of panes) {
-        pane.show(null);
-        pane.draw(size, [], [], "no change");
-      }
+      exhibit(null);
+      for (const pane of panes) pane.draw(size, [], [], "no change");
       say("Nothing matches the filter.");
       return;
     }
@@ -65,10 +73,8 @@ export function createStage({ store, changes, media }) {
     }
     const slow = setTimeout(() => {
       if (mine !== turn) return;
-      for (const pane of panes) {
-        pane.show(null);
-        pane.draw(size, [], [], "loading");
-      }
+      exhibit(null);
+      for (const pane of panes) pane.draw(size, [], [], "loading");
       say("Loading the picture…");
     }, 120);
     const [image, read] = await Promise.allSettled([media.picture(want), media.sample(want.number)]);
@@ -80,16 +86,14 @@ export function createStage({ store, changes, media }) {
 
   function finish(i, sample, want, picture, read, mine, trouble = null) {
     if (sample.width && sample.height) size = [sample.width, sample.height];
-    else if (picture && !picture.box) size = [picture.image.naturalWidth, picture.image.naturalHeight];
+    else if (picture && !picture.box) size = [picture.bitmap.width, picture.bitmap.height];
     const key = `${want.number}/${want.frame ?? ""}`;
     const scene = compose(changes, i, read.labels, state.frame, size);
     camera.resize(paneSize());
     camera.lookAt(size, scene.focus, key === shownKey);
     shownKey = key;
-    for (const pane of panes) {
-      pane.show(picture);
-      pane.draw(size, scene.layers, scene.tags, `${classText(changes, i)}: ${summary(changes, i)}`);
-    }
+    exhibit(picture);
+    for (const pane of panes) pane.draw(size, scene.layers, scene.tags, `${classText(changes, i)}: ${summary(changes, i)}`);
     place();
     say(trouble ?? (picture?.note ? `This picture cannot be read: ${picture.note}` : null));
     store.set({ drawn: state.cursor, drawnFrame: state.frame, labels: read.labels });
@@ -133,11 +137,7 @@ export function createStage({ store, changes, media }) {
     place();
   }).observe(element);
   store.watch(["view", "blink", "neighbours", "onion", "cursor"], arrange);
-  store.watch(["view"], () => {
-    camera.resize(paneSize());
-    place();
-  });
-  store.watch(["cursor", "frame"], render);
+  store.watch(["cursor", "frame", "view"], render);
   arrange();
   return {
     element,

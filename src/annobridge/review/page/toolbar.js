@@ -28,6 +28,7 @@ export function createToolbar({ store, changes, actions }) {
     const i = state.cursor;
     file.textContent = i < 0 ? "" : changes.samples[changes.sample[i]].name;
     file.title = file.textContent;
+    file.hidden = !file.textContent;
     const at = i < 0 ? -1 : state.shown.indexOf(i);
     place.textContent = at < 0 ? "" : `${(at + 1).toLocaleString("en")} of ${state.shown.length.toLocaleString("en")}`;
   });

@@ -1,6 +1,6 @@
 // Values of components as text: JSON for people.
 
-const LONGEST = 400; // characters of a value in a table
+const LONGEST_TEXT = 400; // characters of a value in a table
 const HIDDEN = new Set(["kind", "frame_number", "mask", "points", "visibility", "closed", "filled", "bounding_box", "attributes", "label"]);
 const NAMES = { frame_number: "frame", index: "track" };
 
@@ -19,7 +19,7 @@ export function plainText(value) {
 }
 
 function cut(text) {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
 }
 
 function shapeText(value, size) {
