@@ -6,7 +6,7 @@ import { count } from "./plan.js";
 /** The header. `actions` are {help, load, sendBack, exportFile, retry, rename}. */
 export function createHeader({ store, plan, changes, ledger, verdicts, offline, actions }) {
   const { state } = store;
-  const numbers = h("p", { class: "counts", role: "status", "aria-label": "Progress" });
+  const numbers = h("p", { class: "counts" });
   const bar = h("div", { class: "bar", "aria-hidden": "true" });
   const trouble = h("div", { class: "trouble", role: "alert", hidden: true });
   const name = h("input", {

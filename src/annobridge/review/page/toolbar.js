@@ -32,7 +32,7 @@ export function createToolbar({ store, changes, actions }) {
     const at = i < 0 ? -1 : state.shown.indexOf(i);
     place.textContent = at < 0 ? "" : `${(at + 1).toLocaleString("en")} of ${state.shown.length.toLocaleString("en")}`;
   });
-  store.watch(["view", "neighbours", "blink", "onion"], () => {
+  function arrangeButtons() {
     press(buttons.blink, state.blink);
     press(buttons.twoUp, state.view === "two-up");
     press(buttons.onion, state.view === "onion");
@@ -41,7 +41,9 @@ export function createToolbar({ store, changes, actions }) {
     fadeRow.hidden = state.view !== "onion";
     fade.value = state.onion;
     if (opened) fade.focus();
-  });
+  }
+  arrangeButtons();
+  store.watch(["view", "neighbours", "blink", "onion"], arrangeButtons);
   return { element };
 }
 
@@ -53,6 +55,7 @@ export function createLegend({ store, changes, stage }) {
   const crop = toggle("Change", "z", () => stage.use("crop"));
   const fit = toggle("Whole", "0", () => stage.use("fit"));
   const zoom = h("div", { class: "tools" }, tool("−", "Zoom out", () => stage.zoom(0.8)), scale, tool("+", "Zoom in", () => stage.zoom(1.25)), crop, fit);
+  press(crop, state.zoomMode === "crop");
   const element = h("div", { class: "legend", role: "group", "aria-label": "Lines and zoom" }, lines, zoom);
   store.watch(["cursor", "drawn"], () => {
     const conflict = state.cursor >= 0 && isConflict(changes, state.cursor);
