@@ -45,7 +45,7 @@ export function createStage({ store, changes, media }) {
     if (width === shownWidth) return;
     const mine = turn;
     const picture = await media.picture(wanted(i, state.frame, width)).catch(() => null);
-    if (picture && mine === turn) exhibit(picture, width);
+    if (picture && !picture.note && mine === turn) exhibit(picture, width);
   }
 
   function exhibit(picture, width = WIDTHS[0]) {
@@ -92,7 +92,7 @@ export function createStage({ store, changes, media }) {
     camera.resize(paneSize());
     camera.lookAt(size, scene.focus, key === shownKey);
     shownKey = key;
-    exhibit(picture);
+    exhibit(picture?.note ? null : picture); // a placeholder says only what the message says
     for (const pane of panes) pane.draw(size, scene.layers, scene.tags, `${classText(changes, i)}: ${summary(changes, i)}`);
     place();
     say(trouble ?? (picture?.note ? `This picture cannot be read: ${picture.note}` : null));
