@@ -282,7 +282,7 @@ def test_two_verdicts_for_one_change_are_told(worked: Bridge) -> None:
     plan.decide("kind = 'delete'", "refuse")
     report = plan.apply()
     assert report.deleted == 0
-    assert "1 change was decided more than once; the latest decision counts." in report.notes
+    assert "1 change was decided about in different ways; the latest decision counts." in report.notes
 
 
 def test_a_file_that_is_no_plan_is_told(worked: Bridge, tmp_path: Path) -> None:

@@ -44,10 +44,7 @@ def steps() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["--check", pytest.param("--html", marks=pytest.mark.xfail(reason="plan has no --html yet", strict=False))],
-)
+@pytest.mark.parametrize("option", ["--check", "--html"])
 def test_the_workflow_gives_options_that_there_are(steps: list[dict[str, Any]], option: str) -> None:
     (line,) = [line for step in steps for line in step.get("run", "").splitlines() if option in line]
     _, name, *arguments = shlex.split(line)

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from annobridge.bridge import decision_file
+from annobridge.core.review.decisions import contradicted
 from annobridge.exceptions import InvalidOption
 from annobridge.review import decision_log
 from annobridge.review.decision_log import DecisionLog
@@ -85,11 +86,12 @@ def test_a_last_line_that_was_interrupted_is_left_out(path, tail):
     assert decision_file.read(path, RUN)[0].num_rows == 0
 
 
-def test_the_latest_verdict_counts_and_that_is_told(path):
+def test_every_verdict_is_read_in_order(path):
     path.write_text(text(row(1), row(1), row(2), row(2, "refuse"), row(3), row(3, "open"), row(3, "refuse")))
     found, notes = decision_file.read(path, RUN)
     assert found.num_rows == 7
-    assert notes == [f"{path} has different decisions about 1 change; the latest counts."]
+    assert contradicted(found.to_pylist()) == 1
+    assert notes == []
 
 
 @pytest.mark.parametrize(

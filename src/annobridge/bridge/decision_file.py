@@ -7,7 +7,7 @@ was killed, is the last one and has no line end: it is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from ..core import json_values
 from ..core.arrays import as_array
-from ..core.review.decisions import DECISIONS, OPEN, VALUE, VERDICTS
+from ..core.review.decisions import DECISIONS, VALUE, VERDICTS
 from ..exceptions import InvalidOption
 from ..store.run import Run
 
@@ -54,8 +54,6 @@ def read(path: str | Path, run: Run) -> tuple[pa.Table, list[str]]:
     notes = []
     if found.complete < len(data):
         notes.append(f"The last line of {path} was not written to its end; it is left out.")
-    if again := changed_minds(found.rows):
-        notes.append(f"{path} has different decisions about {_changes(again)}; the latest counts.")
     return table(found.rows), notes
 
 
@@ -110,20 +108,6 @@ def to_line(row: Row) -> bytes:
     values = {name: row[name] for name in DECISIONS.names}
     values["at"] = row["at"] and row["at"].isoformat()
     return json.dumps(values, ensure_ascii=False).encode() + b"\n"
-
-
-def changed_minds(rows: Iterable[Row]) -> int:
-    """About how many changes there are two decisions that differ, without the earlier one having been withdrawn."""
-    standing: dict[str, tuple[Any, ...]] = {}
-    found = set()
-    for row in rows:
-        change, decision = row["change_id"], (row["verdict"], row["value"])
-        if row["verdict"] == OPEN:
-            standing.pop(change, None)
-        elif standing.setdefault(change, decision) != decision:
-            found.add(change)
-            standing[change] = decision
-    return len(found)
 
 
 def unknown_note(decisions: pa.Table, change_ids: pa.Array | pa.ChunkedArray, place: str) -> str | None:

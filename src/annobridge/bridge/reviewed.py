@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array, as_mask, equal, row_keys
 from ..core.merge.proposed import Review, is_conflict
-from ..core.review.decisions import DECIDED, LEAVE, STALE, latest
+from ..core.review.decisions import DECIDED, LEAVE, STALE, contradicted, latest
 from ..exceptions import InvalidOption
 from .outcome import Outcome
 
@@ -68,9 +68,10 @@ class Reviewed:
             raise InvalidOption(f"Some decisions cannot be carried out, so nothing was written:\n  - {shown}{more}")
         out = self._out
         out.used = self._last.filter(pa.array(self._used & self._is_new))
-        repeated = out.options.decisions.num_rows - latest(out.options.decisions).num_rows
+        given = out.options.decisions
+        repeated = given.num_rows > latest(given).num_rows and contradicted(given.to_pylist())
         notes = {
-            "{} decided more than once; the latest decision counts.": repeated,
+            "{} decided about in different ways; the latest decision counts.": repeated,
             "{} refused in an earlier load, and did not change in the tool since; kept out again.": int(
                 (self._used & ~self._is_new).sum()
             ),

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..bridge import decision_file
+from ..core.review.decisions import contradicted
 from ..exceptions import InvalidOption
 from ..store.run import Run
 
@@ -53,7 +54,7 @@ class DecisionLog:
         except BaseException:
             self.close()
             raise
-        if again := decision_file.changed_minds(self.rows):
+        if again := contradicted(self.rows):
             self.notes.append(f"{path} has different decisions about {again:,} of its changes; the latest counts.")
 
     def close(self) -> None:

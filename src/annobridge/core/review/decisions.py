@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,6 +55,25 @@ def latest(decisions: pa.Table) -> pa.Table:
     codes = as_array(decisions["change_id"]).dictionary_encode().indices.to_numpy()
     _, last = np.unique(codes[::-1], return_index=True)
     return decisions.take(pa.array(np.sort(len(codes) - 1 - last)))
+
+
+def contradicted(decisions: Iterable[Mapping[str, Any]]) -> int:
+    """About how many changes there are decisions that differ, of which the earlier one was not withdrawn.
+
+    >>> rows = [{"change_id": "a", "verdict": v, "value": None} for v in ("accept", "open", "refuse", "accept")]
+    >>> contradicted(rows), contradicted(rows[:3])
+    (1, 0)
+    """
+    standing: dict[str, tuple[Any, ...]] = {}
+    found = set()
+    for row in decisions:
+        change, decision = row["change_id"], (row["verdict"], row["value"])
+        if row["verdict"] == OPEN:
+            standing.pop(change, None)
+        elif standing.setdefault(change, decision) != decision:
+            found.add(change)
+            standing[change] = decision
+    return len(found)
 
 
 def states(change_ids: pa.ChunkedArray, bound_to: pa.ChunkedArray, decisions: pa.Table, recorded: int = 0) -> pa.Table:
