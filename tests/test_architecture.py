@@ -29,7 +29,7 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "doctor": {"core", "spill", "store"},
     "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
-    "demo": {"backend", "core", "dataset"},
+    "demo": {"backend", "bridge", "core", "dataset"},
 }
 PLUGIN_MAY = {"backend", "core", "exceptions", "formats", "spill"}
 

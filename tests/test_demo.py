@@ -131,7 +131,7 @@ def test_scenes_are_the_same_each_time_and_their_boxes_inside() -> None:
 
 @pytest.mark.server
 def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
-    data = demo()
+    data = demo("-b", "pixano")
     check(data, tmp_path / "annobridge-demo")
     assert not json.loads(
         CliRunner().invoke(app, ["pixano", "status", "--folder", "annobridge-demo/pixano", "--json"]).stdout
@@ -144,7 +144,7 @@ def test_open_leaves_the_server_to_the_person(tmp_path: Path, monkeypatch: pytes
 
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    data = demo("--open", "--folder", "it's mine")
+    data = demo("-b", "pixano", "--open", "--folder", "it's mine")
     try:
         assert opened == [data["url"]]
         annotator = ScriptedAnnotator(data["url"].partition("/#")[0])

@@ -1,4 +1,4 @@
-"""The recipes in the backend's README are run against a double, as they are written."""
+"""The recipes on the backend's page are run against a double, as they are written."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.cvat_servers import Server
 
 import annobridge as ab
 
-README = Path(__file__).parents[2] / "backends" / "annobridge_cvat" / "README.md"
-RECIPES = dict(re.findall(r"```python recipe=(\w+)\n(.*?)```", README.read_text("utf-8"), re.DOTALL))
+PAGE = Path(__file__).parents[2] / "docs" / "tools" / "cvat.md"
+RECIPES = dict(re.findall(r"```python recipe=(\w+)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from annobridge.core import labels
 from annobridge.core.labels import COMMENTS, KINDS, LABELS, REFUSALS, REMOTE, SAMPLES
 
 DOC = str(labels.__doc__)
-README = Path(__file__).parents[2] / "backends" / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "extend" / "labels.md"
 TABLES = re.findall(r"(?:^    \S.*\n)+", DOC, re.MULTILINE)
 WORDS = {
     pa.string(): "string", pa.int32(): "int32", pa.int64(): "int64", pa.float64(): "float64", pa.bool_(): "bool",
@@ -53,17 +53,15 @@ def test_every_kind_is_described() -> None:
     assert [line.split()[0] for line in TABLES[2].splitlines()] == list(KINDS)
 
 
-def test_the_readme_has_the_same_tables() -> None:
-    text = README.read_text("utf-8")
+def test_the_page_has_the_same_tables() -> None:
+    text = PAGE.read_text("utf-8")
     for table in TABLES:
         assert re.sub("^    ", "", table, flags=re.MULTILINE) in text
 
 
 def test_the_examples_run() -> None:
     assert doctest.testmod(labels).failed == 0
-    code = next(
-        c for c in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL) if "from_pylist" in c
-    )
+    code = next(c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if "from_pylist" in c)
     scope: dict[str, pa.Table] = {}
     exec(code, scope)
     assert scope["table"].schema == REMOTE

@@ -1,4 +1,4 @@
-"""The contract of formats finds mistakes: ``MUTANTS`` are changes of the format in ``docs/add-a-format.md``, each with its law."""
+"""The contract of formats finds mistakes: ``MUTANTS`` are changes of the format in ``docs/extend/format.md``, each with its law."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
 from annobridge.testing import FormatContract
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/add-a-format.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/extend/format.md"
 _names: dict[str, Any] = {}
 exec(compile(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0], PAGE.name, "exec"), _names)
 Boxes: type[FileFormat] = _names["BoxesFormat"]

@@ -1,6 +1,66 @@
-"""The data of ``annobridge demo``: drawn street scenes, a scenario of edits, and tools to carry it out in.
+"""Included data and a scripted annotator, to try things out offline; and the data of ``annobridge demo``.
+
+    ds = demo.street("street")                                         # a dataset of drawn street scenes
+    run = ds.annotate("round1", label_field="objects", backend="memory")
+    demo.correct(run)                                                  # what people would correct in the tool
 
 ``scenes`` draws images, ``scenario`` makes a dataset of them (or of given photos) with the edits that correct it, ``tools`` has the
 annotation tools and their scripted annotators, and ``pictures`` draws labels before and after. The command itself is in
 ``annobridge.cli.commands.demo``.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..bridge.results import AnnotationResults
+    from ..dataset import Dataset
+    from .tools import MemoryAnnotator
+
+__all__ = ["annotator", "correct", "street"]
+
+
+def street(folder: str | Path) -> Dataset:
+    """Draw twelve street scenes into ``<folder>/images``, and return a dataset of them in ``<folder>/dataset``.
+
+    Their labels are as a model leaves them: boxes in ``objects``, polygons in ``ground``, a class in ``weather``; some are
+    wrong.
+    Raises ``StoreError`` for a folder that has something in it.
+    """
+    from ..dataset import create_dataset
+    from ..exceptions import StoreError
+    from . import scenario
+
+    root = Path(folder).expanduser()
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise StoreError(f"{str(folder)!r} is not empty; remove it, or give another folder.")
+    root.mkdir(parents=True, exist_ok=True)
+    ds = create_dataset(root / "dataset")
+    scenario.street(ds, root / "images")
+    return ds
+
+
+def annotator(results: AnnotationResults) -> MemoryAnnotator:
+    """Somebody who edits the labels of a run in the memory backend, label by label.
+
+    Raises ``InvalidOption`` for a run of another backend.
+    """
+    from .tools import MemoryAnnotator
+
+    return MemoryAnnotator.of(results)
+
+
+def correct(results: AnnotationResults) -> list[str]:
+    """Make the corrections that the labels of ``street`` need, in the memory backend; returns what was done, a line each.
+
+    Raises ``InvalidOption`` for a run of another backend.
+    """
+    from .scenario import street_edits
+
+    somebody = annotator(results)
+    edits = street_edits()
+    for edit in edits:
+        edit.apply(somebody)
+    return [f"{edit.sample_id}: {edit.text}" for edit in edits]

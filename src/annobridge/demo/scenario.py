@@ -34,6 +34,8 @@ _STREET_SCHEMA = {
     "ground": {"type": "polygons", "classes": ["road", "pavement"]},
     "weather": {"type": "classification", "classes": ["sunny", "cloudy", "night"]},
 }
+_FALSE_POSITIVE = scenes.Thing("ghost", "person", (0.21, 0.14, 0.05, 0.16))
+_LAST_EDITED = 8  # the number of the last scene with a wrong label
 _PHOTO_SCHEMA = {"objects": {"type": "detections", "classes": ["object", "other"], "attributes": _OCCLUDED}}
 
 
@@ -66,10 +68,10 @@ class Scenario:
 def street(ds: Dataset, folder: Path) -> Scenario:
     """Draw the street scenes into ``folder``, and add them to a dataset with some wrong labels."""
     folder.mkdir(parents=True)
-    drawn = {scene.name: scene for scene in scenes.scenes()}
-    for scene in drawn.values():
+    drawn = scenes.scenes()
+    for scene in drawn:
         scene.image.save(folder / f"{scene.name}.png")
-    second, fifth, eighth = (drawn[f"street_{n:02}"] for n in (2, 5, 8))
+    second, fifth, eighth = _mislabelled(drawn)
     car, missed = second.thing("car2"), second.thing("person3")
     sign, hidden = fifth.thing("sign2"), fifth.thing("car3")
     x, y, width, height = car.box
@@ -79,31 +81,47 @@ def street(ds: Dataset, folder: Path) -> Scenario:
         (fifth.name, sign.name): replace(sign, label="person"),
         (fifth.name, hidden.name): replace(hidden, occluded=False),
     }
-    false_positive = scenes.Thing("ghost", "person", (0.21, 0.14, 0.05, 0.16))
     samples = []
-    for scene in drawn.values():
-        things = [wrong.get((scene.name, t.name), t) for t in scene.things] + [false_positive] * (scene is fifth)
+    for scene in drawn:
+        things = [wrong.get((scene.name, t.name), t) for t in scene.things] + [_FALSE_POSITIVE] * (scene is fifth)
         weather = "cloudy" if scene is eighth else scene.weather
         samples.append(_street_sample(folder, scene, [t for t in things if t], weather))
     ds.add_samples(samples)
+    local = LocalEdit(
+        {"label_id": _id(second, car), "attributes": attributes({"colour": "yellow", "occluded": car.occluded})},
+        f"somebody sets the colour of that very car of {second.name} here: white → yellow",
+        f"That car of {second.name} has now the box from the tool and the colour from here.",
+    )
+    return Scenario(_STREET_SCHEMA, f"{len(samples)} street scenes", _edits(drawn), local)
+
+
+def street_edits() -> list[Edit]:
+    """What people correct in the street scenes, in the order in which they do it."""
+    return _edits(scenes.scenes(_LAST_EDITED))
+
+
+def _mislabelled(drawn: Sequence[scenes.Scene]) -> list[scenes.Scene]:
+    """The three scenes with wrong labels."""
+    by_name = {scene.name: scene for scene in drawn}
+    return [by_name[f"street_{n:02}"] for n in (2, 5, _LAST_EDITED)]
+
+
+def _edits(drawn: Sequence[scenes.Scene]) -> list[Edit]:
+    second, fifth, eighth = _mislabelled(drawn)
+    car, missed = second.thing("car2"), second.thing("person3")
+    sign, hidden = fifth.thing("sign2"), fifth.thing("car3")
     car_id, sign_id, hidden_id = _id(second, car), _id(fifth, sign), _id(fifth, hidden)
     new = methodcaller("draw", second.name, "person", missed.box, {"occluded": missed.occluded})
-    edits = [
+    return [
         Edit(second.name, "move the box of a car", methodcaller("move", car_id, car.box)),
         Edit(second.name, "draw a box around a person", new),
         Edit(fifth.name, "change a class: person → sign", methodcaller("set_class", sign_id, "sign")),
         Edit(fifth.name, "tick « occluded » of a car", methodcaller("set_attribute", hidden_id, "occluded", True)),
-        Edit(fifth.name, "delete a box around nothing", methodcaller("delete", _id(fifth, false_positive))),
+        Edit(fifth.name, "delete a box around nothing", methodcaller("delete", _id(fifth, _FALSE_POSITIVE))),
         Edit(
             eighth.name, "change the weather: cloudy → sunny", methodcaller("classify", eighth.name, "weather", "sunny")
         ),
     ]
-    local = LocalEdit(
-        {"label_id": car_id, "attributes": attributes({"colour": "yellow", "occluded": car.occluded})},
-        f"somebody sets the colour of that very car of {second.name} here: white → yellow",
-        f"That car of {second.name} has now the box from the tool and the colour from here.",
-    )
-    return Scenario(_STREET_SCHEMA, f"{len(samples)} street scenes", edits, local)
 
 
 def _id(scene: scenes.Scene, thing: scenes.Thing) -> str:

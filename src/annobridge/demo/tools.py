@@ -5,12 +5,15 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from ..backend.base import Receipt
-from ..exceptions import UnknownBackend
+from ..exceptions import InvalidOption, UnknownBackend
+
+if TYPE_CHECKING:
+    from ..bridge.results import AnnotationResults
 
 # Backend name → class, called with the folder of the demo; imported only when it is chosen.
 _TOOLS = {"memory": f"{__name__}:MemoryTool", "pixano": "annobridge_pixano.demo:PixanoTool"}
@@ -86,7 +89,7 @@ class MemoryTool:
         pass
 
     def annotator(self, receipts: Sequence[Receipt]) -> MemoryAnnotator:
-        return MemoryAnnotator(self.options["url"], receipts[0].task)
+        return MemoryAnnotator(self.options["url"], [receipt.task for receipt in receipts])
 
     def commands(self) -> Mapping[str, Sequence[str]]:
         return {}
@@ -99,19 +102,33 @@ class MemoryTool:
 
 
 class MemoryAnnotator:
-    """Edits the label rows of one task on a memory server."""
+    """Edits the label rows of some tasks on a memory server."""
 
-    def __init__(self, url: str, task: str) -> None:
+    def __init__(self, url: str, tasks: Sequence[str]) -> None:
         from ..backend.memory import SERVERS
 
-        self._server, self._task = SERVERS[url], task
+        self._server, self._tasks = SERVERS[url], tasks
 
-    def _edit(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-        labels = self._server.labels[self._task]
-        self._server.labels[self._task] = pa.Table.from_pylist(change(labels.to_pylist()), labels.schema)
+    @classmethod
+    def of(cls, results: AnnotationResults) -> MemoryAnnotator:
+        """An annotator for all tasks of a run. Raises ``InvalidOption`` if it is not in the memory backend."""
+        from ..backend.memory import MemoryConfig
+
+        config = results.backend.config
+        if not isinstance(config, MemoryConfig):
+            raise InvalidOption(
+                f"The run {results.anno_key!r} is in {results.backend.name}, where people edit its labels; only the memory backend's "
+                'are edited from here: annotate with backend="memory".'
+            )
+        return cls(config.url, [receipt.task for receipt in results.receipts()])
+
+    def _edit(self, change: Callable[[str, list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        for task in self._tasks:
+            labels = self._server.labels[task]
+            self._server.labels[task] = pa.Table.from_pylist(change(task, labels.to_pylist()), labels.schema)
 
     def _update(self, where: Mapping[str, str], **values: Any) -> None:
-        self._edit(lambda rows: [row | values if where.items() <= row.items() else row for row in rows])
+        self._edit(lambda _, rows: [row | values if where.items() <= row.items() else row for row in rows])
 
     def move(self, label_id: str, box: Box) -> None:
         self._update({"label_id": label_id}, bounding_box=list(box))
@@ -122,8 +139,8 @@ class MemoryAnnotator:
     def set_attribute(self, label_id: str, name: str, value: Any) -> None:
         from ..core.rows import attribute
 
-        rows = self._server.labels[self._task].to_pylist()
-        (row,) = (row for row in rows if row["label_id"] == label_id)
+        rows = (row for task in self._tasks for row in self._server.labels[task].to_pylist())
+        row = next(row for row in rows if row["label_id"] == label_id)
         others = [a for a in row["attributes"] or () if a["name"] != name]
         changed = sorted([*others, attribute(name, value)], key=lambda a: str(a["name"]))
         self._update({"label_id": label_id}, attributes=changed)
@@ -136,7 +153,7 @@ class MemoryAnnotator:
 
         remote_id = self._server.new_ids(1)[0].as_py()
         new = Detection(name, box, attributes=dict(attributes)).row() | {"sample_id": sample_id, "remote_id": remote_id}
-        self._edit(lambda rows: [*rows, new])
+        self._edit(lambda task, rows: [*rows, new] if sample_id in self._server.samples[task].to_pylist() else rows)
 
     def delete(self, label_id: str) -> None:
-        self._edit(lambda rows: [row for row in rows if row["label_id"] != label_id])
+        self._edit(lambda _, rows: [row for row in rows if row["label_id"] != label_id])

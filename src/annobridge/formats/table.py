@@ -1,6 +1,6 @@
 """Generates the tables of what survives in each format of label files, from the declared fidelities.
 
-python -m annobridge.formats.table src/annobridge/formats/README.md      # writes them between two marks of the file
+python -m annobridge.formats.table docs/formats/index.md      # writes them between two marks of the file
 """
 
 from __future__ import annotations

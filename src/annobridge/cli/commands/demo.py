@@ -34,8 +34,8 @@ def demo(
     images: Annotated[Path | None, typer.Option(help="Your own images, instead of drawn street scenes.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the tool, and let you do the work.")] = False,
     backend: Annotated[
-        str, typer.Option("--backend", "-b", help="pixano: a real server; memory: nothing to download.")
-    ] = "pixano",
+        str, typer.Option("--backend", "-b", help="memory: nothing to download; pixano: a real server (1.1 GB, once).")
+    ] = "memory",
     folder: Annotated[Path | None, typer.Option(help=f"Where to put everything; by default ./{FOLDER}.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,7 +45,7 @@ def demo(
     root = _new_folder(folder)
     tool = tools.find(backend, root)
     if open_page and not tool.has_page:
-        raise ConfigError(f"{tool.title} has no page to open; leave --open out, or choose another backend.")
+        raise ConfigError(f"{tool.title} has no page to open; leave --open out, or give --backend pixano.")
     photos = [] if images is None else scenario.find_photos(images)
     out = _Steps(as_json)
     ds, chosen = _make_dataset(root, photos, out)

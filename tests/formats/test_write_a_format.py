@@ -1,4 +1,4 @@
-"""The code of ``docs/add-a-format.md`` runs as it stands: its module is a format, and its tests are run here."""
+"""The code of ``docs/extend/format.md`` runs as it stands: its module is a format, and its tests are run here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import types
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/add-a-format.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/extend/format.md"
 _module, _tests = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 _name = re.findall(r'"(\w+):BoxesFormat"', PAGE.read_text("utf-8"))[0]
 sys.modules[_name] = types.ModuleType(_name)

@@ -1,0 +1,103 @@
+"""The site: Zensical's build, then a Markdown twin beside every page, ``llms.txt`` and ``llms-full.txt`` over the navigation."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_SNIPPET = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+_DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
+
+
+class SiteError(Exception):
+    """The site cannot be built; the message is what Zensical printed."""
+
+
+def build(root: Path, target: Path) -> Path:
+    """Build the site strictly into ``<root>/build/site``, copy it to ``target`` if that is elsewhere, and return its folder.
+
+    Raises ``SiteError`` for a broken link or anchor, a page that is missing, or a name that has no docstring to show.
+    """
+    made = root / "build" / "site"
+    shutil.rmtree(made, ignore_errors=True)
+    search = os.pathsep.join([str(root / "src"), str(root / "backends"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict", "--clean"],
+        cwd=root, env={**os.environ, "PYTHONPATH": search, "NO_COLOR": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SiteError(f"{done.stdout}\n{done.stderr}")
+    write_twins(root, made)
+    if target != made:
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(made, target)
+    return target
+
+
+def navigation(root: Path) -> list[tuple[str, str, str]]:
+    """Section, title and page of every entry, in order."""
+    return list(_entries(_config(root)["nav"], ""))
+
+
+def _config(root: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((root / "mkdocs.yml").read_text("utf-8"))
+    return config
+
+
+def _entries(nav: list[Any], section: str) -> Iterator[tuple[str, str, str]]:
+    for entry in nav:
+        if isinstance(entry, str):
+            yield section, section, entry
+            continue
+        for title, below in entry.items():
+            if isinstance(below, list):
+                yield from _entries(below, title)
+            else:
+                yield section, title, below
+
+
+def write_twins(root: Path, site: Path) -> None:
+    """Write the Markdown of each page beside it, and both files for language models."""
+    config = _config(root)
+    entries = navigation(root)
+    texts: dict[str, str] = {}
+    for _, _, page in entries:
+        texts[page] = markdown_of(root, page)
+        (site / page).write_text(texts[page], "utf-8")
+    lines = [f"# {config['site_name']}", "", f"> {config['site_description']}"]
+    last = None
+    for section, title, page in entries:
+        if section != last:
+            lines += ["", f"## {section or 'Start'}", ""]
+            last = section
+        lines.append(f"- [{title}]({page}){_summary(texts[page])}")
+    (site / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    full = [f"<!-- {page} -->\n\n{texts[page].strip()}" for _, _, page in entries]
+    (site / "llms-full.txt").write_text("\n\n".join(full) + "\n", "utf-8")
+
+
+def markdown_of(root: Path, page: str) -> str:
+    """A page as Markdown: files that it includes are in it, and names of the API with their signatures and docstrings."""
+    from . import api
+
+    text = (root / "docs" / page).read_text("utf-8")
+    text = _SNIPPET.sub(lambda found: (root / found[1]).read_text("utf-8"), text)
+    return _DIRECTIVE.sub(lambda found: api.markdown(found[1]), text)
+
+
+def _summary(text: str) -> str:
+    """The first sentence of a page, if it begins with prose."""
+    for block in text.split("\n\n")[1:3]:
+        line = " ".join(block.split())
+        if line and line[0].isalpha():
+            sentence = re.split(r"(?<=[.!?:])\s", line)[0]
+            return ": " + re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
+    return ""
