@@ -117,8 +117,8 @@ class MemoryAnnotator:
         config = results.backend.config
         if not isinstance(config, MemoryConfig):
             raise InvalidOption(
-                f"The run {results.anno_key!r} is in {results.backend.name}, where people edit its labels; only the memory backend's "
-                'are edited from here: annotate with backend="memory".'
+                f"The run {results.anno_key!r} is in {results.backend.name}, where people edit its labels; only those of the "
+                'memory backend are edited from here: annotate with backend="memory".'
             )
         return cls(config.url, [receipt.task for receipt in results.receipts()])
 

@@ -94,10 +94,11 @@ def markdown_of(root: Path, page: str) -> str:
 
 
 def _summary(text: str) -> str:
-    """The first sentence of a page, if it begins with prose."""
-    for block in text.split("\n\n")[1:3]:
+    """The first sentence of a page, if it has one before its first heading of a section."""
+    prose = re.sub(r"<!-- ([\w: .-]+): begin -->.*?<!-- \1: end -->", "", text.partition("\n## ")[0], flags=re.DOTALL)
+    for block in prose.split("\n\n")[1:]:
         line = " ".join(block.split())
-        if line and line[0].isalpha():
-            sentence = re.split(r"(?<=[.!?:])\s", line)[0]
+        if line and (line[0].isalpha() or line.startswith("**")):
+            sentence = re.split(r"(?<=[.!?])\s", line)[0]
             return ": " + re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
     return ""

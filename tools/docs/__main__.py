@@ -1,4 +1,4 @@
-"""``python -m tools.site write | build | pictures``."""
+"""``python -m tools.docs write | build | pictures``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
         for path in pictures.draw(ROOT / "docs" / "images"):
             print(path)
     else:
-        print("usage: python -m tools.site write | build | pictures", file=sys.stderr)
+        print("usage: python -m tools.docs write | build | pictures", file=sys.stderr)
         return 64
     return 0
 

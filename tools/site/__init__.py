@@ -1,6 +1,0 @@
-"""The documentation site: parts of its pages that are generated, the build, and pictures.
-
-python -m tools.site write       # the generated parts of docs/ and README.md anew; tests keep them current
-python -m tools.site build       # the site, into build/site, with llms.txt and a Markdown twin of every page
-python -m tools.site pictures    # docs/images anew
-"""
