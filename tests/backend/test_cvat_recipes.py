@@ -16,7 +16,7 @@ from tests.cvat_servers import Server
 import annobridge as ab
 
 PAGE = Path(__file__).parents[2] / "docs" / "tools" / "cvat.md"
-RECIPES = dict(re.findall(r"```python recipe=(\w+)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
+RECIPES = dict(re.findall(r"<!-- recipe: (\w+) -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
 
 
 @pytest.fixture

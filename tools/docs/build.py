@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 _SNIPPET = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
+_FILES = ("mkdocs.yml", "CHANGELOG.md")  # what a build reads beside docs/ and the packages
 _DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
 
 
@@ -22,23 +24,26 @@ class SiteError(Exception):
 
 
 def build(root: Path, target: Path) -> Path:
-    """Build the site strictly into ``<root>/build/site``, copy it to ``target`` if that is elsewhere, and return its folder.
+    """Build the site of a project into ``target``, and return that folder. Builds at the same time do not meet.
 
-    Raises ``SiteError`` for a broken link or anchor, a page that is missing, or a name that has no docstring to show.
+    Raises ``SiteError`` for a broken link or anchor, a page that is missing, or a name that cannot be found.
     """
-    made = root / "build" / "site"
-    shutil.rmtree(made, ignore_errors=True)
-    search = os.pathsep.join([str(root / "src"), str(root / "backends"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--strict", "--clean"],
-        cwd=root, env={**os.environ, "PYTHONPATH": search, "NO_COLOR": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SiteError(f"{done.stdout}\n{done.stderr}")
-    write_twins(root, made)
-    if target != made:
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(made, target)
+    shutil.rmtree(target, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="annobridge-site-") as folder:
+        shutil.copytree(root / "docs", Path(folder, "docs"))
+        for name in _FILES:
+            if (root / name).exists():
+                shutil.copy(root / name, folder)
+        search = [str(root / "src"), str(root / "backends"), os.environ.get("PYTHONPATH", "")]
+        done = subprocess.run(
+            [sys.executable, "-m", "zensical", "build", "--strict", "--clean"],
+            cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(search), "NO_COLOR": "1"}, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SiteError(f"{done.stdout}\n{done.stderr}")
+        shutil.copytree(Path(folder, _config(root).get("site_dir", "site")), target)
+    write_twins(root, target)
     return target
 
 
