@@ -1,7 +1,7 @@
 """Runs the code of a page of the documentation as it stands, in a folder of its own.
 
-- A block of ``python`` runs in the names of the blocks before it. A block of ``text`` right below it is what it printed; ``…`` stands
-  for anything.
+- A block of ``python`` runs in the names of the blocks before it. A block of ``text`` right below it is what it printed;
+  ``…`` is anything.
 - A block of ``sh`` runs in bash, in the same folder. ``<!-- exit: 2 -->`` above it is its exit code, which is else 0. A block of
   ``text`` right below it is what it printed.
 - Blocks of ``py``, ``bash`` and all other languages are not run.
