@@ -17,46 +17,66 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing else for that
     from .backend.base import (
-        AnnotationBackend,
-        AnnotationBackendConfig,
-        Capabilities,
-        Download,
-        Media,
-        Receipt,
-        SentBack,
-        Status,
-        Task,
+        AnnotationBackend as AnnotationBackend,
+        AnnotationBackendConfig as AnnotationBackendConfig,
+        Capabilities as Capabilities,
+        Download as Download,
+        Media as Media,
+        Receipt as Receipt,
+        SentBack as SentBack,
+        Status as Status,
+        Task as Task,
     )
-    from .bridge.checks import CheckReport
-    from .bridge.load_plan import load_plan
-    from .bridge.merge_plan import MergePlan
-    from .bridge.reports import LoadReport
-    from .bridge.results import AnnotationResults
-    from .bridge.send_back import SentBackReport
+    from .bridge.checks import CheckReport as CheckReport
+    from .bridge.load_plan import load_plan as load_plan
+    from .bridge.merge_plan import MergePlan as MergePlan
+    from .bridge.reports import LoadReport as LoadReport
+    from .bridge.results import AnnotationResults as AnnotationResults
+    from .bridge.send_back import SentBackReport as SentBackReport
     from .core.rows import (
-        Classification,
-        Cuboid,
-        Detection,
-        Ellipse,
-        Keypoint,
-        Label,
-        Message,
-        Polyline,
-        Sample,
-        Scalar,
-        Segmentation,
-        Skeleton,
+        Classification as Classification,
+        Cuboid as Cuboid,
+        Detection as Detection,
+        Ellipse as Ellipse,
+        Keypoint as Keypoint,
+        Label as Label,
+        Message as Message,
+        Polyline as Polyline,
+        Sample as Sample,
+        Scalar as Scalar,
+        Segmentation as Segmentation,
+        Skeleton as Skeleton,
     )
-    from .core.schema import LabelSchema
-    from .dataset import Dataset, View, create_dataset, list_datasets, load_dataset
-    from .dataset.queries import LabelCount, has_attribute
-    from .doctor import DoctorReport
-    from .io.attach import attach
-    from .io.export_dataset import ExportReport, export_dataset, export_metadata, write_metadata
-    from .io.import_dataset import ImportReport, import_dataset
-    from .settings.config import annotation_config, list_backends
+    from .core.schema import LabelSchema as LabelSchema
+    from .dataset import (
+        Dataset as Dataset,
+        View as View,
+        create_dataset as create_dataset,
+        list_datasets as list_datasets,
+        load_dataset as load_dataset,
+    )
+    from .dataset.queries import (
+        LabelCount as LabelCount,
+        has_attribute as has_attribute,
+    )
+    from .doctor import DoctorReport as DoctorReport
+    from .io.attach import attach as attach
+    from .io.export_dataset import (
+        ExportReport as ExportReport,
+        export_dataset as export_dataset,
+        export_metadata as export_metadata,
+        write_metadata as write_metadata,
+    )
+    from .io.import_dataset import (
+        ImportReport as ImportReport,
+        import_dataset as import_dataset,
+    )
+    from .settings.config import (
+        annotation_config as annotation_config,
+        list_backends as list_backends,
+    )
 
 __version__ = "0.2.0"
 logging.getLogger("annobridge").addHandler(logging.NullHandler())
