@@ -16,7 +16,7 @@ import yaml
 
 _SNIPPET = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
 _FILES = ("mkdocs.yml", "CHANGELOG.md")  # what a build reads beside docs/ and the packages
-_DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^::: (\S+)\n(?:    .*\n)*", re.MULTILINE)
 
 
 class SiteError(Exception):
@@ -95,7 +95,7 @@ def markdown_of(root: Path, page: str) -> str:
 
     text = (root / "docs" / page).read_text("utf-8")
     text = _SNIPPET.sub(lambda found: (root / found[1]).read_text("utf-8"), text)
-    return _DIRECTIVE.sub(lambda found: api.markdown(found[1]), text)
+    return _DIRECTIVE.sub(lambda found: f"{api.markdown(found[1])}\n\n", text)
 
 
 def _summary(text: str) -> str:
