@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import annobridge as ab
+from annobridge import demo as drawn
 from annobridge.cli import app
 from annobridge.demo import scenes
 
@@ -127,6 +128,39 @@ def test_scenes_are_the_same_each_time_and_their_boxes_inside() -> None:
             x, y, w, h = thing.box
             assert min(x, y) >= 0 < min(w, h)
             assert max(x + w, y + h) <= 1
+
+
+def test_the_drawn_dataset_and_its_corrections(tmp_path: Path) -> None:
+    ds = drawn.street(tmp_path / "street")
+    assert (len(ds), ds.label_fields()) == (12, ["ground", "objects", "weather"])
+    run = ds.annotate("run", label_schema=["objects", "weather"], backend="memory", task_size=4)
+    assert len(run.receipts()) == 3
+    assert [line.partition(":")[0] for line in drawn.correct(run)] == ["street_02"] * 2 + ["street_05"] * 3 + [
+        "street_08"
+    ]
+    report = ds.load_annotations("run")
+    assert (report.added, report.edited, report.deleted) == (1, 4, 1)
+    truth = {thing.name: thing for thing in scenes.scenes()[1].things}
+    (car,) = ds.labels(where="label_id = 'street_02.car2'").to_pylist()
+    assert tuple(car["bounding_box"]) == truth["car2"].box
+    run.cleanup()
+
+
+def test_the_dataset_is_not_drawn_among_files(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ab.StoreError, match="is not empty; remove it, or give another folder"):
+        drawn.street(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_labels_in_another_tool_are_not_edited_from_here(tmp_path: Path) -> None:
+    ds = drawn.street(tmp_path / "street")
+    run = ds.annotate("run", label_field="objects", attributes=False, backend="files", path=str(tmp_path / "files"))
+    for edit in (drawn.annotator, drawn.correct):
+        with pytest.raises(
+            ab.InvalidOption, match="The run 'run' is in files, where people edit .* annotate with backend"
+        ):
+            edit(run)
 
 
 @pytest.mark.server
