@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.docs.pages import ROOT
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
+from annobridge.settings.config import annotation_config
 
 ELSEWHERE = {  # pages whose code other tests run
     "docs/extend/backend.md": "tests/docs/test_write_a_backend.py",
@@ -47,6 +49,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
     SERVERS.clear()
+    monkeypatch.setattr(annotation_config, "default_backend", None)
+    monkeypatch.setattr(annotation_config, "backends", defaultdict(dict))
 
 
 @pytest.mark.parametrize("name", WITH_CODE)
