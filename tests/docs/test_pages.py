@@ -17,7 +17,7 @@ from annobridge.settings.config import annotation_config
 
 ELSEWHERE = {  # pages whose code other tests run
     "docs/extend/backend.md": "tests/docs/test_write_a_backend.py",
-    "docs/extend/check.md": "tests/docs/test_write_a_check.py",
+    "docs/extend/check.md": "tests/checks/test_write_a_check.py",
     "docs/extend/format.md": "tests/formats/test_write_a_format.py",
     "docs/extend/labels.md": "tests/core/test_labels.py",
     "docs/tools/cvat.md": "tests/backend/test_cvat_recipes.py",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from tests.docs.pages import ROOT
 
 from annobridge import exceptions
 from annobridge.core.merge.cases import Case
+from annobridge.settings import checks, config
 
 ERRORS = (ROOT / "docs/errors.md").read_text("utf-8")
 LEAVES = [
@@ -56,3 +58,14 @@ def test_the_table_of_the_merge_is_that_of_the_source() -> None:
         r"^\| (added|edited|deleted) \| ([^|]+) \|", (ROOT / "docs/reliability.md").read_text("utf-8"), re.MULTILINE
     )
     assert page == source
+
+
+@pytest.mark.parametrize("page", ["reference/settings.md", "recipes/fiftyone.md"])
+def test_settings_on_pages_are_valid(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+    (tmp_path / "settings.toml").write_text("\n".join(blocks))
+    monkeypatch.setenv("ANNOBRIDGE_CONFIG_PATH", str(tmp_path / "settings.toml"))
+    rows, faults = config.survey()
+    assert faults == []
+    assert any("settings.toml" in row.origin for row in rows), rows
+    checks.chosen()  # the section of the checks

@@ -1,6 +1,6 @@
 """Checks of plans: functions from what a load would do to findings, which a person, or CI, looks at before the load.
 
-A package adds one by an entry point of the group ``annobridge.checks`` that names a function (``docs/add-a-check.md``).
+A package adds one by an entry point of the group ``annobridge.checks`` that names a function (``docs/extend/check.md``).
 """
 
 from .base import Evidence, Finding

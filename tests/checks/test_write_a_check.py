@@ -1,4 +1,4 @@
-"""The code of ``docs/add-a-check.md`` runs as it stands, and its table of checks is what is shipped."""
+"""The code of ``docs/extend/check.md`` runs as it stands, and its table of checks is what is shipped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from typer.testing import CliRunner
 from annobridge import checks
 from annobridge.cli import app
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/add-a-check.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "extend/check.md"
+WORKFLOW = DOCS / "recipes/ci.md"
 TEXT = PAGE.read_text("utf-8")
 _module, _tests = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 _name = re.findall(r'"(\w+):lying_people"', TEXT)[0]
@@ -39,7 +41,7 @@ def test_the_table_has_the_shipped_checks_and_their_limits() -> None:
 @pytest.fixture
 def steps() -> list[dict[str, Any]]:
     """The steps of the workflow."""
-    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", WORKFLOW.read_text("utf-8"), re.DOTALL)
     found: list[dict[str, Any]] = yaml.safe_load(text)["jobs"]["plan"]["steps"]
     return found
 
