@@ -163,6 +163,22 @@ def test_labels_in_another_tool_are_not_edited_from_here(tmp_path: Path) -> None
             edit(run)
 
 
+def test_what_the_run_does_not_have_cannot_be_edited(tmp_path: Path) -> None:
+    ds = drawn.street(tmp_path / "street")
+    somebody = drawn.annotator(ds.limit(1).annotate("run", label_field="objects", backend="memory"))
+    for edit in (
+        lambda: somebody.move("street_05.car1", [0, 0, 0.1, 0.1]),
+        lambda: somebody.set_class("street_05.car1", "sign"),
+        lambda: somebody.set_attribute("street_05.car1", "occluded", True),
+        lambda: somebody.delete("street_05.car1"),
+    ):
+        with pytest.raises(ab.InvalidOption, match="The run has no label 'street_05.car1' in the memory backend"):
+            edit()
+    with pytest.raises(ab.InvalidOption, match="The run has no image 'street_05' in the memory backend"):
+        somebody.draw("street_05", "car", [0, 0, 0.1, 0.1])
+    assert ds.plan_annotations("run").total == 0
+
+
 @pytest.mark.server
 def test_the_demo_with_a_real_server(tmp_path: Path) -> None:
     data = demo("-b", "pixano")

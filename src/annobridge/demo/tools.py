@@ -102,7 +102,10 @@ class MemoryTool:
 
 
 class MemoryAnnotator:
-    """Edits the label rows of some tasks on a memory server."""
+    """Edits the labels of a run in the memory backend, as a person edits them in the page of a tool.
+
+    Labels and samples are named by their ids in the dataset. Raises ``InvalidOption`` for an id that the run does not have.
+    """
 
     def __init__(self, url: str, tasks: Sequence[str]) -> None:
         from ..backend.memory import SERVERS
@@ -127,33 +130,50 @@ class MemoryAnnotator:
             labels = self._server.labels[task]
             self._server.labels[task] = pa.Table.from_pylist(change(task, labels.to_pylist()), labels.schema)
 
-    def _update(self, where: Mapping[str, str], **values: Any) -> None:
-        self._edit(lambda _, rows: [row | values if where.items() <= row.items() else row for row in rows])
+    def _label(self, label_id: str) -> dict[str, Any]:
+        for task in self._tasks:
+            for row in self._server.labels[task].to_pylist():
+                if row["label_id"] == label_id:
+                    return dict(row)
+        raise InvalidOption(f"The run has no label {label_id!r} in the memory backend; give one that was sent.")
+
+    def _update(self, label_id: str, **values: Any) -> None:
+        remote_id = self._label(label_id)["remote_id"]
+        self._edit(lambda _, rows: [row | values if row["remote_id"] == remote_id else row for row in rows])
 
     def move(self, label_id: str, box: Box) -> None:
-        self._update({"label_id": label_id}, bounding_box=list(box))
+        """Replace the box of a label: relative x, y, width, height."""
+        self._update(label_id, bounding_box=list(box))
 
     def set_class(self, label_id: str, name: str) -> None:
-        self._update({"label_id": label_id}, label=name)
+        """Change the class of a label."""
+        self._update(label_id, label=name)
 
     def set_attribute(self, label_id: str, name: str, value: Any) -> None:
+        """Change one attribute of a label."""
         from ..core.rows import attribute
 
-        rows = (row for task in self._tasks for row in self._server.labels[task].to_pylist())
-        row = next(row for row in rows if row["label_id"] == label_id)
-        others = [a for a in row["attributes"] or () if a["name"] != name]
+        others = [a for a in self._label(label_id)["attributes"] or () if a["name"] != name]
         changed = sorted([*others, attribute(name, value)], key=lambda a: str(a["name"]))
-        self._update({"label_id": label_id}, attributes=changed)
+        self._update(label_id, attributes=changed)
 
     def classify(self, sample_id: str, field: str, name: str) -> None:
-        self._update({"sample_id": sample_id, "field": field}, label=name)
+        """Change the class of a whole image, in a field of type classification; nothing, if the field was not sent."""
+        of_image = {"sample_id": sample_id, "field": field}
+        self._edit(lambda _, rows: [row | {"label": name} if of_image.items() <= row.items() else row for row in rows])
 
-    def draw(self, sample_id: str, name: str, box: Box, attributes: Mapping[str, Any]) -> None:
+    def draw(self, sample_id: str, name: str, box: Box, attributes: Mapping[str, Any] | None = None) -> None:
+        """Add a box with its class and attributes to an image."""
         from ..core.rows import Detection
 
-        remote_id = self._server.new_ids(1)[0].as_py()
-        new = Detection(name, box, attributes=dict(attributes)).row() | {"sample_id": sample_id, "remote_id": remote_id}
-        self._edit(lambda task, rows: [*rows, new] if sample_id in self._server.samples[task].to_pylist() else rows)
+        task = next((task for task in self._tasks if sample_id in self._server.samples[task].to_pylist()), None)
+        if task is None:
+            raise InvalidOption(f"The run has no image {sample_id!r} in the memory backend; give one that was sent.")
+        new = Detection(name, box, attributes=dict(attributes or {})).row()
+        new |= {"sample_id": sample_id, "remote_id": self._server.new_ids(1)[0].as_py()}
+        self._edit(lambda name, rows: [*rows, new] if name == task else rows)
 
     def delete(self, label_id: str) -> None:
-        self._edit(lambda _, rows: [row for row in rows if row["label_id"] != label_id])
+        """Delete a label."""
+        remote_id = self._label(label_id)["remote_id"]
+        self._edit(lambda _, rows: [row for row in rows if row["remote_id"] != remote_id])
