@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from filelock import FileLock
 from tests.docs.pages import ROOT
 from tools.docs import api, build
 
@@ -38,12 +39,17 @@ class Page(HTMLParser):
             self.hosts.append(urlsplit(loaded).netloc)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build.build(ROOT, tmp_path_factory.mktemp("site") / "site")
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
+    """The site, built once for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp().parent / f"site-{testrun_uid}"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            build.build(ROOT, folder.with_suffix(".new")).rename(folder)
+    return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(site: Path) -> dict[Path, Page]:
     return {path: Page(path.read_text("utf-8")) for path in site.rglob("*.html")}
 
