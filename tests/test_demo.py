@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -177,6 +179,34 @@ def test_what_the_run_does_not_have_cannot_be_edited(tmp_path: Path) -> None:
     with pytest.raises(ab.InvalidOption, match="The run has no image 'street_05' in the memory backend"):
         somebody.draw("street_05", "car", [0, 0, 0.1, 0.1])
     assert ds.plan_annotations("run").total == 0
+
+
+def test_the_review_page_decides_what_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody refuses the deletion on the page, and loads from there; the demo goes on."""
+
+    def person(url: str) -> bool:
+        threading.Thread(target=refuse_and_load, args=(url,)).start()
+        return True
+
+    def refuse_and_load(url: str) -> None:
+        with requests.Session() as session:
+            session.get(url)
+            root = url.partition("?")[0]
+            plan = session.get(f"{root}api/plan").json()
+            columns = plan["changes"]
+            at = columns["kind"].index("delete")
+            one = {"change_id": columns["id"][at], "verdict": "refuse", "value": None, "note": "", "rule": None}
+            body = {"by": "lea", "decisions": [one | {"bound_to": columns["bound_to"][at]}]}
+            session.post(f"{root}api/decisions", json=body).raise_for_status()
+            session.post(f"{root}api/load", json={"undecided": "take", "force": False}).raise_for_status()
+
+    monkeypatch.setenv("BROWSER", "a browser")
+    monkeypatch.setattr("webbrowser.open", person)
+    data = demo("--review")
+    assert (data["report"]["added"], data["report"]["edited"], data["report"]["deleted"]) == (1, 4, 0)
+    decided = [json.loads(line) for line in (tmp_path / "annobridge-demo" / "decisions.jsonl").read_text().splitlines()]
+    assert [(d["verdict"], d["by"]) for d in decided] == [("refuse", "lea")]
+    assert ab.load_dataset(tmp_path / "annobridge-demo" / "dataset").count_labels("objects") > 0
 
 
 @pytest.mark.server

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 import webbrowser
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from .. import show
 from ..options import JsonOption
 
 if TYPE_CHECKING:
+    from ...bridge.merge_plan import MergePlan
     from ...bridge.results import AnnotationResults
     from ...dataset import Dataset
     from ...demo.scenario import Scenario
@@ -28,11 +30,16 @@ if TYPE_CHECKING:
 
 KEY = "demo"
 FOLDER = "annobridge-demo"
+_LOOK_AGAIN = 0.2  # seconds, until the demo looks again whether a load was made on the page
 
 
 def demo(
     images: Annotated[Path | None, typer.Option(help="Your own images, instead of drawn street scenes.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the tool, and let you do the work.")] = False,
+    review: Annotated[
+        bool,
+        typer.Option("--review", help="Accept or refuse the changes yourself, on the review page, before the load."),
+    ] = False,
     backend: Annotated[
         str, typer.Option("--backend", "-b", help="memory: nothing to download; pixano: a real server (1.1 GB, once).")
     ] = "memory",
@@ -44,6 +51,10 @@ def demo(
 
     root = _new_folder(folder)
     tool = tools.find(backend, root)
+    if review:
+        from ...review.server import require_extra
+
+        require_extra()
     if open_page and not tool.has_page:
         raise ConfigError(f"{tool.title} has no page to open; leave --open out, or give --backend pixano.")
     photos = [] if images is None else scenario.find_photos(images)
@@ -62,7 +73,7 @@ def demo(
             handed_over = True
             data = _hand_over(ds, results, tool, out)
         else:
-            data = _edit_and_load(root, ds, chosen, results, tool, out)
+            data = _edit_and_load(root, ds, chosen, results, tool, review, out)
     finally:
         if not handed_over:
             tool.stop()
@@ -168,7 +179,7 @@ def _hand_over(ds: Dataset, results: AnnotationResults, tool: DemoTool, out: _St
 
 
 def _edit_and_load(
-    root: Path, ds: Dataset, scenario: Scenario, results: AnnotationResults, tool: DemoTool, out: _Steps
+    root: Path, ds: Dataset, scenario: Scenario, results: AnnotationResults, tool: DemoTool, review: bool, out: _Steps
 ) -> dict[str, Any]:
     """Make the edits of the scenario, plan, load, plan again, and draw two images before and after."""
     from ..changes import Filter, list_changes
@@ -187,11 +198,13 @@ def _edit_and_load(
     plan = results.plan()
     planned = load.summary(ds, plan) | list_changes(ds, plan, Filter(), None)
     out.parts(load.plan_parts(planned))
-    out.step("Load it, as one version of the labels", f'report = ds.load_annotations("{KEY}")')
-    loaded = results.load()
-    report = load.summary(ds, loaded) | {"version": loaded.version}
-    out.parts(load.report_parts(report))
-    if scenario.local_edit:
+    report = _review(plan, root / "decisions.jsonl", out) if review else None
+    if report is None:
+        out.step("Load it, as one version of the labels", f'report = ds.load_annotations("{KEY}")')
+        loaded = results.load()
+        report = load.summary(ds, loaded) | {"version": loaded.version}
+        out.parts(load.report_parts(report))
+    if scenario.local_edit and not review:
         out.line(scenario.local_edit.merged)
     out.step("Plan again")
     again = load.summary(ds, results.plan())
@@ -199,6 +212,22 @@ def _edit_and_load(
     pictures = _draw(root / "pictures", ds, before, _labels(ds, scenario), tool)
     commands = _next_commands(ds, tool, pictures, out)
     return {"plan": planned, "report": report, "again": again, "pictures": pictures, "commands": commands}
+
+
+def _review(plan: MergePlan, decisions: Path, out: _Steps) -> dict[str, Any] | None:
+    """Serve the review page until a load was made there; ``None`` if Ctrl-C came first."""
+    out.step("Accept or refuse each change, and press Load", "plan.review()")
+    with plan.review(decisions) as server:
+        out.line("The page; Ctrl-C goes on without it:")
+        out.commands([server.url])
+        server.open_browser()
+        with suppress(KeyboardInterrupt):
+            while not (report := server.session.job.state())["report"]:
+                time.sleep(_LOOK_AGAIN)
+    for line in report["lines"]:
+        out.line(line)
+    found: dict[str, Any] | None = report["report"]
+    return found
 
 
 def _labels(ds: Dataset, scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
