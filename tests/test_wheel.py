@@ -74,6 +74,28 @@ def test_the_first_page_of_the_documentation_runs_from_the_wheel(installed: Path
     assert run([installed / "python", "-c", code], tmp_path) == output
 
 
+def test_the_review_page_is_served_from_the_wheel(wheel: Path, installed: Path, tmp_path: Path) -> None:
+    """With the extra, the page and all that it loads are there."""
+    uv("pip", "install", "--quiet", "--python", installed / "python", f"{wheel}[review]")
+    code = """
+import re, requests
+from annobridge import demo
+ds = demo.street("street")
+demo.correct(ds.annotate("round1", label_field="objects", backend="memory", progress=False))
+with ds.plan_annotations("round1", progress=False).review("decisions.jsonl") as server, requests.Session() as session:
+    session.get(server.url)  # which gives the cookie
+    root = server.url.partition("?")[0]
+    page = session.get(root).text
+    print([session.get(root + name).status_code for name in re.findall(r'(?:src|href)="(static/[^"]+)"', page)])
+    print(session.get(root + "api/plan").json()["changes"]["kind"])
+    print(session.get(root + "api/samples/0/image").headers["content-type"])
+"""
+    codes, kinds, image = run([installed / "python", "-c", code], tmp_path).splitlines()
+    assert codes == "[200, 200]"
+    assert kinds == "['delete', 'edit', 'edit', 'edit', 'add']"
+    assert image.startswith("image/")
+
+
 def test_every_backend_and_format_is_found(installed: Path, tmp_path: Path) -> None:
     code = "from annobridge.formats import registry; import annobridge as ab; print(ab.list_backends(), len(registry.names()))"
     names, count = run([installed / "python", "-c", code], tmp_path).rsplit(maxsplit=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 
 from annobridge.backend import registry as backends
@@ -16,6 +17,7 @@ from annobridge.formats import table as fidelity
 
 from . import cli, options
 
+_KEY = re.compile(r'^  \["(\w+)", "([^"]+)", "([^"]+)", "([^"]+)"\],$', re.MULTILINE)
 _MARK = re.compile(r"<!-- ([\w: .-]+): begin -->\n(.*?)<!-- \1: end -->", re.DOTALL)
 
 
@@ -51,8 +53,19 @@ def parts() -> dict[str, str]:
         "capabilities": capabilities.markdown(tools),
         "fidelity": fidelity.markdown(fidelity.installed()),
         "commands": cli.markdown(),
+        "review keys": review_keys(),
         "settings": options.of_backends(tools),
         "format options: common": options.common(),
     }
     made |= {f"tool: {tool.name}": options.of_tool(tool) for tool in tools}
     return made | {f"format: {name}": options.of_format(formats.get(name)) for name in formats.names()}
+
+
+def review_keys() -> str:
+    """The keys of the review page, from the table that its help shows."""
+    text = resources.files("annobridge.review").joinpath("page/keys.js").read_text("utf-8")
+    rows = [
+        f"| {' '.join(f'`{key}`' for key in keys.split(' '))} | {what} | {part} |"
+        for _, keys, what, part in _KEY.findall(text)
+    ]
+    return "\n".join(["| key | | |", "| --- | --- | --- |", *rows])
