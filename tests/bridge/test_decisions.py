@@ -302,3 +302,9 @@ def test_bad_protections_are_told(bridge: Bridge) -> None:
         bridge.ds.protect("a", review="yes")
     with pytest.raises(ab.InvalidOption, match="Nothing is protected by 'a'"):
         bridge.ds.protect("a", review=None)
+
+
+def test_the_former_name_of_the_total_still_works(worked: Bridge) -> None:
+    report = worked.load()
+    with pytest.warns(DeprecationWarning, match="called total now"):
+        assert report.changes == report.total

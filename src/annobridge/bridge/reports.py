@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pyarrow as pa
@@ -180,6 +181,12 @@ class LoadReport(Summary):
     def __init__(self, outcome: Outcome, version: int | None) -> None:
         super().__init__(outcome)
         self.version = version  # of the labels table, made by this load; None when nothing was written
+
+    @property
+    def changes(self) -> int:
+        """The name of ``total`` before version 0.2."""
+        warnings.warn("LoadReport.changes is called total now; use that.", DeprecationWarning, stacklevel=2)
+        return self.total
 
     def to_dict(self) -> dict[str, Any]:
         """Counts and notes as plain data."""
