@@ -188,11 +188,11 @@ def test_a_stale_decision_is_told_and_not_applied(worked: Bridge) -> None:
     with pytest.raises(ab.StalePlan, match="went on since the plan of 'r' was made; plan again"):
         plan.apply()
     report = plan.load()
-    assert worked.label("car0")["bounding_box"][0] == 0.5
-    assert (
-        "1 change was decided about, and changed since; those decisions are stale, and were not applied."
-        in report.notes
-    )
+    assert worked.label("car0")["bounding_box"][0] == 0.1
+    assert worked.label("car2")["label"] == "person"
+    left = "1 change was decided about, and looked different then; the decisions are stale, and the changes were left for later."
+    assert left in report.notes
+    assert worked.plan().changes["label_id"].to_pylist() == ["car0"]
 
 
 def test_a_plan_is_saved_and_loaded_elsewhere(worked: Bridge, tmp_path: Path) -> None:
@@ -308,3 +308,12 @@ def test_the_former_name_of_the_total_still_works(worked: Bridge) -> None:
     report = worked.load()
     with pytest.warns(DeprecationWarning, match="called total now"):
         assert report.changes == report.total
+
+
+def test_a_plan_of_tasks_that_are_gone_cannot_be_applied(bridge: Bridge) -> None:
+    bridge.annotate()
+    bridge.hands.delete("car0")
+    plan = bridge.plan()
+    bridge.hands.drop_task()
+    with pytest.raises(ab.Gone, match="Nothing of the run 'r' is in memory any more, so the plan cannot be applied"):
+        plan.apply()

@@ -122,6 +122,13 @@ class TestLayouts:
         assert boxes(labels) == [("a.jpg", "quai nord", [0.8, 0.1, 0.2, 0.5])]
         assert "1 boxes are on images whose width and height are swapped in the file." in found.notes
 
+    @pytest.mark.parametrize("bbox", [[10, 45, 20, 15], [10, 30, 20, 25]])
+    def test_a_box_over_the_border_turns_no_image(self, tmp_path: Path, bbox: list[int]) -> None:
+        _, labels, found = read(COCO, dataset(tmp_path, BOX | {"bbox": bbox}, BOX | {"id": 2, "bbox": [80, 5, 15, 10]}))
+        x, y, width, height = bbox[0] / 100, bbox[1] / 50, bbox[2] / 100, min(bbox[3], 50 - bbox[1]) / 50
+        assert sorted(label[2] for label in boxes(labels)) == sorted([[x, y, width, height], [0.8, 0.1, 0.15, 0.2]])
+        assert not any("swapped" in note for note in found.notes)
+
     @pytest.mark.parametrize(
         "order", [("categories", "annotations", "images"), ("annotations", "images", "categories")]
     )

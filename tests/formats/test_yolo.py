@@ -467,3 +467,10 @@ def test_tracks_are_whole_numbers_after_the_box(tmp_path: Path) -> None:
     _, rows, found = read(YOLO, dataset(tmp_path / "x", texts, ("images/a.jpg",)))
     assert [(row["index"], row.get("confidence")) for row in rows] == [(1, None), (12, None)]
     assert not found.notes
+
+
+def test_classes_of_labels_that_are_left_out_are_no_classes_of_the_export(tmp_path: Path) -> None:
+    day = {"kind": "classification", "field": "time", "label": "day"}
+    written(tmp_path, [{"kind": "box", "bounding_box": WIDE, "label": "person"}, day])
+    found = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())
+    assert found["names"] == {0: "person"}

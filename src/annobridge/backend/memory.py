@@ -121,7 +121,9 @@ class MemoryBackend(AnnotationBackend):
 
     def _require(self, task: str) -> None:
         if task not in self.server.labels:
-            raise Gone(f"The memory server has no task {task!r}; it was deleted.")
+            raise Gone(
+                f"The memory backend has no task {task!r} in this process: its tasks end with the process that sent them."
+            )
 
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""

@@ -27,7 +27,7 @@ from ..core.review.changes import changes
 from ..core.review.decisions import DECISIONS, TAKE, VALUE, VERDICTS
 from ..core.review.values import side_table, to_json
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption, StalePlan
+from ..exceptions import Gone, InvalidOption, StalePlan
 from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.select_rows import select_rows
@@ -37,7 +37,7 @@ from . import checks as checking
 from . import evidence, plan_file
 from . import plan as planning
 from .checks import CheckReport
-from .download import Answers, digests
+from .download import GONE, Answers, digests
 from .outcome import Options, Outcome
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport, Summary
@@ -167,7 +167,12 @@ class MergePlan(Summary):
         """
         outcome = self.outcome
         if self._given.num_rows == outcome.options.decisions.num_rows:
-            is_same = digests(self._stores, self.run, self._answers) == outcome.digests
+            now = digests(self._stores, self.run, self._answers)
+            if set(now) == {GONE}:
+                raise Gone(
+                    f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so the plan cannot be applied."
+                )
+            is_same = now == outcome.digests
         else:
             outcome = planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
             is_same = outcome.digests == self.outcome.digests and _content(outcome) == _content(self.outcome)
@@ -180,7 +185,8 @@ class MergePlan(Summary):
     def load(self, undecided: str = TAKE, force: bool = False, progress: ProgressChoice = None) -> LoadReport:
         """Plan again, from what the tool has now, and load with the decisions about this plan.
 
-        Decisions about what changed since are stale: they are not applied, and the notes of the report count them.
+        Decisions about what changed since are stale: they are not applied, these changes are left for later, and the notes of the
+        report count them.
 
         Args:
             undecided: what happens to changes without a decision: ``"take"`` loads them as they are proposed, ``"leave"``

@@ -75,7 +75,9 @@ class Reviewed:
             "{} refused in an earlier load, and did not change in the tool since; kept out again.": int(
                 (self._used & ~self._is_new).sum()
             ),
-            "{} decided about, and changed since; those decisions are stale, and were not applied.": self._stale,
+            "{} decided about, and looked different then; the decisions are stale, and the changes were left for later.": (
+                self._stale
+            ),
             "{} decided about, and not among the changes any more; those decisions had no effect.": int(
                 (self._is_new & ~self._seen).sum()
             ),

@@ -113,7 +113,7 @@ def _errors_as_exit_codes(debug: bool) -> Iterator[None]:
         show.error(error.format_message(), "UsageError")
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
-        show.error("Interrupted.", "Interrupted")
+        show.error("Interrupted. What was begun can be repeated, or finished with annobridge resume.", "Interrupted")
         raise typer.Exit(130) from None
 
 

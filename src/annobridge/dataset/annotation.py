@@ -158,8 +158,8 @@ class AnnotationVerbs(NoNewAttributes):
             path: a zip, a folder or a file with labels. With backends that exchange files with people, it is their option.
             format: the name of its format, as ``"cvat"``; by default it is found by looking.
             decisions: what people decided about single changes: a file that the review page wrote, a table of such rows, or a plan.
-                Those about changes that look different by now are stale: they are not applied, and the notes of the report
-                count them.
+                Those about changes that look different by now are stale: they are not applied, these changes are left for
+                later, and the notes of the report count them.
             undecided: what happens to changes that nobody decided about: ``"take"`` loads them as they are proposed,
                 ``"leave"`` leaves them for later.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.

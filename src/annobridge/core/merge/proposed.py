@@ -114,6 +114,10 @@ def _with_states(proposed: pa.Table, review: Review, schema: LabelSchema) -> pa.
     known = pc.is_in(proposed["change_id"], value_set=as_array(review.decisions["change_id"]))
     subject = proposed.filter(known)
     found = decisions.states(subject["change_id"], bindings(subject), review.decisions, review.recorded)
+    # What a load refused earlier, and what changed since, is open again. A stale decision of now says that nobody saw it as it is.
+    given = pc.is_in(subject["change_id"], value_set=as_array(review.decisions["change_id"].slice(review.recorded)))
+    is_open = pc.and_(pc.equal(found["state"], decisions.STALE), pc.invert(given))
+    found = set_columns(found, state=pc.if_else(is_open, OPEN, found["state"]))
     verdict = legal.fitting(as_array(found["verdict"]), as_array(subject["kind"]))
     in_force = pc.equal(found["state"], decisions.DECIDED)
     problems = legal.problems(subject, pc.if_else(in_force, verdict, None), as_array(found["value"]), schema)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from .. import attributes, ids
 from ..arrays import Bools, Ints, any_of, as_array, replace_values, set_columns
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
-from ..review.decisions import BASE, BOTH, DECIDED, LEAVE, OURS, REFUSE, VALUE, VERDICTS
+from ..review.decisions import BASE, BOTH, DECIDED, LEAVE, OURS, REFUSE, STALE, VALUE, VERDICTS
 from ..review.values import EXISTENCE
 from ..rows import attribute
 from ..schema import LabelSchema
@@ -33,6 +33,7 @@ class Verdicts:
         self._size = size
         self.proposed = proposed
         verdicts = pc.if_else(_in_force(proposed), proposed["verdict"], LEAVE if leaves else None)
+        verdicts = pc.if_else(pc.equal(proposed["state"], STALE), LEAVE, verdicts)  # nobody saw it as it is now
         self._rows: dict[str, tuple[Ints, pa.Table]] = {}
         table = proposed.select(["component", "value", "by", "note"]).append_column("verdict", verdicts)
         for component in pc.unique(table["component"]).to_pylist():

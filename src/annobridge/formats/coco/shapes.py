@@ -181,14 +181,16 @@ class _Batch:
 
     def _unswapped(self, boxes: np.ndarray, items: Ints) -> np.ndarray:
         """Boxes of images whose width and height are swapped in the file, which happens where their EXIF orientation was ignored:
-        they do not fit, and do the other way round. Scaled, as positions are taken as shares of the size in the file.
+        the centre of one lies outside, and all of them fit the other way round. A box that only lies over the border is none of
+        these: people draw such. Scaled, as positions are taken as shares of the size in the file.
         """
         sizes = self._sizes(items)
-        ends = boxes[:, :2] + boxes[:, 2:]
-        off = (sizes > 0).all(axis=1) & (ends > sizes + 1).any(axis=1) & (ends <= sizes[:, ::-1] + 1).all(axis=1)
+        centres, ends = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:]
+        off = (sizes > 0).all(axis=1) & (centres > sizes + 1).any(axis=1)
         if not off.any():
             return boxes
-        swapped = np.isin(items, items[off])
+        misfits = (ends > sizes[:, ::-1] + 1).any(axis=1)
+        swapped = np.isin(items, np.setdiff1d(items[off], items[misfits]))
         self._report.note("boxes are on images whose width and height are swapped in the file", int(swapped.sum()))
         return np.where(swapped[:, None], boxes * np.tile(sizes / np.where(sizes > 0, sizes, 1)[:, ::-1], 2), boxes)
 

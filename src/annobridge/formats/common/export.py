@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -80,7 +80,8 @@ class ExportData:
         self._lost: Counter[tuple[str, str]] = Counter()
         self._tables, self._parts = Tables(), list[_Kept]()
         self._media: list[media.Media | None] = []
-        found: Counter[str] = Counter()
+        self._classes_of: dict[str, dict[str, None]] = {}  # kind → the classes that its labels have
+        self._first_classes = list(classes)
         self.kinds: Counter[str] = Counter()
         self.rotated = False  # whether a box or an ellipse is turned
         samples, owners, numbers = list[pa.Table](), list[np.ndarray](), list[np.ndarray]()
@@ -92,7 +93,7 @@ class ExportData:
                                        "choose a format of tracks, as 'cvat', 'mot' or 'mots'."])  # fmt: skip
             labels = of_frames(rows, part.labels)
             whole += part.labels.num_rows - labels.num_rows
-            self._count_classes(labels, found)
+            self._count_classes(labels)
             owner, frames = frame_items(rows, labels)
             samples.append(rows)
             owners.append(owner + rows_before)
@@ -102,7 +103,7 @@ class ExportData:
                 _Kept(count, len(owner), *map(self._tables.add, (rows, labels, _own_columns(part.samples))))
             )
             count, rows_before = count + len(owner), rows_before + rows.num_rows
-        self.classes = [*classes, *sorted(name for name in found if name not in set(classes))]
+        self.classes = self._ordered(self._classes_of)
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
         self.items, self.videos = _items(all_samples, np.concatenate([*owners, []]), np.concatenate([*numbers, []]))
         self.given_names = as_array(self.items["name"])  # before a format renames its items
@@ -110,8 +111,18 @@ class ExportData:
         _require_safe(self.videos)
         self.lose("labels are of whole videos, and are left out", whole)
 
-    def _count_classes(self, labels: pa.Table, found: Counter[str]) -> None:
-        found.update({v["values"]: v["counts"] for v in pc.value_counts(labels["label"]).to_pylist() if v["values"]})
+    def keep_classes_of(self, kinds: Collection[str]) -> None:
+        """Leave out of ``classes`` those that only labels of other kinds have, as these are not written."""
+        self.classes = self._ordered(kinds)
+
+    def _ordered(self, kinds: Collection[str]) -> list[str]:
+        found = {name for kind in kinds for name in self._classes_of.get(kind, ())}
+        return [*self._first_classes, *sorted(found - set(self._first_classes))]
+
+    def _count_classes(self, labels: pa.Table) -> None:
+        for row in labels.group_by(["kind", "label"], use_threads=False).aggregate([]).to_pylist():
+            if row["label"]:
+                self._classes_of.setdefault(row["kind"], {})[row["label"]] = None
         self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(labels["kind"]).to_pylist()})
         self.rotated = self.rotated or bool(is_rotated(labels["rotation"]).any())
 

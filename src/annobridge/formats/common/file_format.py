@@ -208,8 +208,10 @@ class FileFormat(ABC):
             return self._losses(data, options)
 
     def _losses(self, data: ExportData, options: WriteOptions) -> list[Loss]:
+        fidelity = self.fidelity_of(data, options)
+        data.keep_classes_of(fidelity.kinds)
         self.prepare(data, options)
-        return data.losses(self.fidelity_of(data, options))
+        return data.losses(fidelity)
 
     def _refused(self, losses: Iterable[Loss]) -> Unsupported:
         return Unsupported(f"{self.title} cannot hold all of this, and strict=True was given:", list(map(str, losses)))
