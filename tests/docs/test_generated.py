@@ -6,7 +6,7 @@ import re
 
 import pytest
 from tests.docs.pages import ROOT
-from tools.docs import generated
+from tools.docs import cli, generated
 
 MADE = generated.parts()
 
@@ -15,6 +15,20 @@ MADE = generated.parts()
 def test_a_page_is_current(path: object) -> None:
     text = path.read_text("utf-8")  # type: ignore[attr-defined]
     assert generated.filled(text, MADE) == text, "run: python -m tools.docs write"
+
+
+def test_no_page_has_a_folder_of_a_machine() -> None:
+    for path in [*generated.pages(ROOT), ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]:
+        found = re.findall(r"(?<![\w./])/(?:root|home|Users|work|tmp|var)/\S*", path.read_text("utf-8"))
+        assert found == [], path.name
+
+
+def test_the_home_of_whoever_writes_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/users/ann")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data/ann/")
+    text = "by default /users/ann/.local/share/annobridge or /data/ann/annobridge, not /users/anna."
+    told = "by default ~/.local/share/annobridge or ~/.local/share/annobridge, not /users/anna."
+    assert cli._without_home(text) == told
 
 
 def test_every_part_is_on_a_page() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -26,7 +28,16 @@ def markdown() -> str:
     for name, group in plug_ins:
         for sub, command in getattr(group, "commands", {"": group}).items():
             sections += _command(f"annobridge {name} {sub}".strip(), command, "")
-    return "\n\n".join(sections)
+    return _without_home("\n\n".join(sections))
+
+
+def _without_home(text: str) -> str:
+    """Folders of whoever runs this, by the names that they have for every reader."""
+    places = {os.environ.get("XDG_DATA_HOME", ""): "~/.local/share", str(Path.home()): "~"}
+    for place, name in places.items():
+        if place.strip("/"):
+            text = text.replace(f"{place.rstrip('/')}/", f"{name}/")
+    return text
 
 
 def _command(name: str, command: Any, example: str) -> Iterator[str]:
