@@ -17,6 +17,9 @@ import yaml
 _SNIPPET = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
 _FILES = ("mkdocs.yml", "CHANGELOG.md")  # what a build reads beside docs/ and the packages
 _DIRECTIVE = re.compile(r"^::: (\S+)\n(?:    .*\n)*", re.MULTILINE)
+_REFERENCE = re.compile(r"\[([^\[\]\n]+)\]\[(annobridge[\w.]*)\]")
+_FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_NO_PROSE = ("#", "-", "|", "<", "!", ":", "`format=", "    ")  # how blocks begin that say nothing about their page
 
 
 class SiteError(Exception):
@@ -43,6 +46,8 @@ def build(root: Path, target: Path) -> Path:
         if done.returncode:
             raise SiteError(f"{done.stdout}\n{done.stderr}")
         shutil.copytree(Path(folder, _config(root).get("site_dir", "site")), target)
+    if "site_url" not in _config(root):
+        (target / "sitemap.xml").unlink(missing_ok=True)  # it has whole addresses, and so is empty without a host
     write_twins(root, target)
     return target
 
@@ -95,15 +100,31 @@ def markdown_of(root: Path, page: str) -> str:
 
     text = (root / "docs" / page).read_text("utf-8")
     text = _SNIPPET.sub(lambda found: (root / found[1]).read_text("utf-8"), text)
-    return _DIRECTIVE.sub(lambda found: f"{api.markdown(found[1])}\n\n", text)
+    text = _DIRECTIVE.sub(lambda found: f"{api.markdown(found[1])}\n\n", text)
+    homes = _homes(root)
+    return _REFERENCE.sub(lambda found: _link(found[1], homes.get(".".join(found[2].split(".")[:2])), page), text)
+
+
+def _homes(root: Path) -> dict[str, str]:
+    """The page that has each name of the API."""
+    paths = sorted((root / "docs").rglob("*.md"))
+    return {
+        name: path.relative_to(root / "docs").as_posix()
+        for path in paths
+        for name in _DIRECTIVE.findall(path.read_text("utf-8"))
+    }
+
+
+def _link(text: str, home: str | None, page: str) -> str:
+    """A reference to a name of the API as a link to its page, or as text where that is this page or there is none."""
+    return text if home in (None, page) else f"[{text}]({os.path.relpath(str(home), os.path.dirname(page))})"
 
 
 def _summary(text: str) -> str:
-    """The first sentence of a page, if it has one before its first heading of a section."""
-    prose = re.sub(r"<!-- ([\w: .-]+): begin -->.*?<!-- \1: end -->", "", text.partition("\n## ")[0], flags=re.DOTALL)
-    for block in prose.split("\n\n")[1:]:
-        line = " ".join(block.split())
-        if line and (line[0].isalpha() or line.startswith("**")):
-            sentence = re.split(r"(?<=[.!?])\s", line)[0]
-            return ": " + re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence)
+    """The first sentence of a page: of its introduction, else of its first section with prose."""
+    prose = re.sub(r"<!-- ([\w: .-]+): begin -->.*?<!-- \1: end -->", "", text, flags=re.DOTALL)
+    for block in re.split(r"\n{2,}", _FENCE.sub("", prose))[1:]:
+        if block.strip() and not block.startswith(_NO_PROSE):
+            sentence = re.split(r"(?<=[.!?])\s", " ".join(block.split()))[0]
+            return ": " + re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", sentence).rstrip(":")
     return ""
