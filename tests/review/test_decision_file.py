@@ -111,6 +111,7 @@ def test_every_verdict_is_read_in_order(path):
         (row(verdict="value"), "{} has the verdict 'value', and no 'value' that is JSON text."),
         (row(verdict="value", value="car"), "{} has the verdict 'value', and no 'value' that is JSON text."),
         (row(at="yesterday"), "{} has the time 'yesterday'; give it as ISO 8601, as 2026-01-31T12:00:00Z."),
+        (row(at="0001-01-01T00+23:00"), "{} has the time '0001-01-01T00+23:00'; give it as ISO 8601, as 2026-01-31T12:00:00Z."),
         (row(at=7), "{} has the time 7; give it as ISO 8601, as 2026-01-31T12:00:00Z."),
     ],
 )  # fmt: skip
@@ -271,6 +272,27 @@ def test_a_place_that_cannot_be_written(tmp_path):
         DecisionLog(tmp_path / "no" / "d.jsonl", RUN)
     with pytest.raises(InvalidOption, match=r"cannot be written \(Is a directory\)"):
         DecisionLog(tmp_path, RUN)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the devices of Linux")
+@pytest.mark.parametrize("device", ["full", "null"])
+def test_a_device_keeps_nothing(device):
+    with pytest.raises(
+        InvalidOption, match=rf"'/dev/{device}' is a device or a pipe, which keeps nothing; choose a file with "
+    ):
+        DecisionLog(Path("/dev") / device, RUN)
+
+
+def test_what_could_not_be_read_again_is_not_written(path):
+    log = DecisionLog(path, RUN)
+    with pytest.raises(
+        InvalidOption, match=r"A decision for .*:2 has the verdict 'value', and no 'value' that is JSON text"
+    ):
+        log.append([row(1), row(2, "value", value="NaN")])
+    assert path.read_bytes() == b""
+    log.append([row(3)])
+    assert len(log.rows) == 1
+    log.close()
 
 
 def test_a_lock_that_is_held(path, monkeypatch):

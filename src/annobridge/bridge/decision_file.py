@@ -180,8 +180,8 @@ def _time(text: Any, where: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         raise InvalidOption(
             f"{where} has the time {text!r}; give it as ISO 8601, as 2026-01-31T12:00:00Z. {_CURE}"
         ) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

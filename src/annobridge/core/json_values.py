@@ -70,3 +70,16 @@ def is_deeper(value: Any, most: int = DEEPEST) -> bool:
         if not level:
             return False
     return True
+
+
+def is_unicode(value: Any) -> bool:
+    r"""Whether all texts in a JSON value can be stored as UTF-8: JSON can say half of a surrogate pair, which cannot.
+
+    >>> is_unicode({"a": "é"}), is_unicode(["\ud83d"])
+    (True, False)
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

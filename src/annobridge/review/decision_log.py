@@ -7,6 +7,7 @@ that a killed process did not write to its end is cut off by whoever writes next
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ class DecisionLog:
     def __init__(self, path: Path, run: Run) -> None:
         """Open the file. Raises ``InvalidOption`` for a file that cannot be written, and for a line that is no decision."""
         self.path, self.rows, self.notes = path, list[dict[str, Any]](), list[str]()
-        self._run, self._read, self._lines = run, 0, 0
+        self._run, self._read, self._lines, self._closed = run, 0, 0, False
         self._threads = threading.RLock()
         self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS)
         try:
@@ -44,6 +45,11 @@ class DecisionLog:
             raise InvalidOption(
                 f"The file of decisions {str(path)!r} cannot be written ({error.strerror}); choose another with --decisions."
             ) from None
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            self.close()
+            raise InvalidOption(
+                f"{str(path)!r} is a device or a pipe, which keeps nothing; choose a file with --decisions."
+            )
         try:
             with self._exclusive():
                 if cut := self._mend():
@@ -58,12 +64,23 @@ class DecisionLog:
             self.notes.append(f"{path} has different decisions about {again:,} of its changes; the latest counts.")
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file. What was read stays in ``rows``."""
+        with self._threads:
+            if not self._closed:
+                os.close(self._file)
+            self._closed = True
 
     def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write decisions to the disk. Afterwards ``rows`` has them, behind those that others wrote before."""
+        """Write decisions to the disk. Afterwards ``rows`` has them, behind those that others wrote before.
+
+        Raises ``InvalidOption``, and then none of them is in the file.
+        """
         data = b"".join(map(decision_file.to_line, rows))
+        decision_file.parse(
+            data, f"A decision for {self.path}", self._run
+        )  # a line that cannot be read would end the review
+        if self._closed:
+            raise InvalidOption("This review was ended, so nothing can be decided in it; start another.")
         with self._threads, self._exclusive():
             self._mend()
             self.refresh()
@@ -73,7 +90,7 @@ class DecisionLog:
     def refresh(self) -> int:
         """Read what was appended since; returns how many decisions there are. Raises ``InvalidOption``."""
         with self._threads:
-            size = self._size()
+            size = self._read if self._closed else self._size()
             if size > self._read:
                 data = self._at(self._read, size - self._read)
                 data = data[: data.rfind(b"\n") + 1]  # somebody may be writing the next line right now

@@ -46,7 +46,10 @@ def test_a_verdict_that_does_not_fit_is_told_with_those_that_do() -> None:
     ("component", "value", "says"),
     [("label", '"van"', "is not a class of the schema; it has car, bus."), ("label", "7", "is not a class; write it in quotes."),
      ("label", "bus", "is not JSON; write a text in quotes"), ("attributes.colour", '"green"', "it has red."),
-     ("label", None, "is not JSON")],
+     ("label", None, "is not JSON"), ("attributes.note", "NaN", "is not JSON"), ("attributes.note", "[-Infinity]", "is not JSON"),
+     ("attributes.note", "[" * 50_000, "is not JSON"), ("attributes.note", "9" * 5000, "is not JSON"),
+     ("attributes.note", "[" * 200 + "]" * 200, "are nested more than 100 deep; flatten them."),
+     ("attributes.note", '"\\ud83d"', "has half of a character")],
 )  # fmt: skip
 def test_a_value_that_cannot_be_stored_is_told(component: str, value: str | None, says: str) -> None:
     assert says in (problem("edit", component, "value", value) or "")
@@ -54,3 +57,7 @@ def test_a_value_that_cannot_be_stored_is_told(component: str, value: str | None
 
 def test_a_free_attribute_takes_any_value() -> None:
     assert problem("edit", "attributes.note", "value", '"anything"') is None
+
+
+def test_a_long_value_is_told_in_short() -> None:
+    assert len(problem("edit", "attributes.note", "value", "x" * 20_000) or "") < 500

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .. import json_values
 from ..arrays import equal
 from ..labels import ATTRIBUTE_PREFIX
 from ..schema import Attribute, FieldSchema, LabelSchema
@@ -19,6 +19,7 @@ _SAME = {  # the verdict that means the same for conflicts, and for other change
     True: {ACCEPT: THEIRS, REFUSE: OURS},
     False: {THEIRS: ACCEPT, OURS: REFUSE, BASE: REFUSE},
 }
+_SHOWN = 200  # characters of a value in a message
 
 
 def is_conflict(kind: str) -> bool:
@@ -72,16 +73,21 @@ def _problem(row: tuple[Any, ...], schema: LabelSchema) -> str | None:
     if verdict not in (*legal, OPEN, None):
         return f"The verdict {verdict!r} does not fit the change {change_id} ({kind} of {component}); give {' | '.join(legal)}."
     if verdict == VALUE and (why := _bad_value(value, component, schema.fields.get(field))):
-        return f"The value {value} for the change {change_id} ({component} of {field}) {why}"
+        shown = value if value is None or len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+        return f"The value {shown} for the change {change_id} ({component} of {field}) {why}"
     return None
 
 
 def _bad_value(text: str | None, component: str, spec: FieldSchema | None) -> str | None:
     """Why a value cannot be stored; ``None`` if it can."""
     try:
-        value = json.loads(text or "")
+        value = json_values.read(text or "")
     except ValueError:
         return "is not JSON; write a text in quotes, a number, true or false."
+    if json_values.is_deeper(value):
+        return f"has lists or objects that are nested more than {json_values.DEEPEST} deep; flatten them."
+    if not json_values.is_unicode(value):
+        return "has half of a character (a surrogate), which cannot be stored; write the whole character."
     if component == LABEL and spec is not None:
         if spec.kind != "scalar" and not isinstance(value, str):
             return "is not a class; write it in quotes."
