@@ -12,6 +12,7 @@ import pytest
 from tests.bridge.conftest import Bridge
 
 import annobridge as ab
+from annobridge.backend.memory import SERVERS
 from annobridge.core.review.changes import CHANGES, GROUPS
 from annobridge.core.review.decisions import DECISIONS
 
@@ -317,3 +318,22 @@ def test_a_plan_of_tasks_that_are_gone_cannot_be_applied(bridge: Bridge) -> None
     bridge.hands.drop_task()
     with pytest.raises(ab.Gone, match="Nothing of the run 'r' is in memory any more, so the plan cannot be applied"):
         plan.apply()
+
+
+def test_points_are_compared_one_by_one(tmp_path: Path) -> None:
+    url = "memory://points"
+    ds = ab.create_dataset(tmp_path / "ds")
+    pose = [(0.2, 0.2), (0.5, 0.5), (0.8, 0.8)]
+    ds.add_samples([ab.Sample("0.png", "s0", width=100, height=100, poses=[ab.Skeleton("man", pose, label_id="p")])])
+    skeleton = {"labels": ["head", "hip", "foot"], "edges": [[0, 1], [1, 2]]}
+    ds.annotate(
+        "r1", {"poses": {"type": "skeletons", "classes": ["man"], "skeleton": skeleton}}, backend="memory", url=url
+    )
+    ((task, table),) = SERVERS[url].labels.items()
+    (row,) = table.to_pylist()
+    row["points"][0][1] = [0.7, 0.3]  # the extent stays as it was
+    SERVERS[url].labels[task] = pa.Table.from_pylist([row], table.schema)
+    (change,) = ds.plan_annotations("r1").changes.to_pylist()
+    SERVERS.pop(url)
+    assert change["iou"] == pytest.approx(2 / 3, abs=0.01)
+    assert change["group"] == "large move"

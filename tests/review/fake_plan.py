@@ -18,7 +18,16 @@ from annobridge.core.review.changes import CHANGES
 from annobridge.core.schema import LabelSchema
 from annobridge.store.media import FileMedia
 
-SCHEMA = LabelSchema.from_dict({"objects": {"type": "detections", "classes": ["car", "person"]}})
+SCHEMA = LabelSchema.from_dict(
+    {
+        "objects": {"type": "detections", "classes": ["car", "person"], "attributes": {"note": {"type": "text"}}},
+        "people": {
+            "type": "skeletons",
+            "classes": ["person"],
+            "skeleton": {"labels": ["a", "b", "c"], "edges": [[0, 1], [1, 2]]},
+        },
+    }
+)
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 

@@ -127,14 +127,14 @@ def html_text(title: str, summary: str, data: str) -> str:
 
 def _labels(plan: ReviewedPlan, sample_ids: Sequence[str], most: int) -> tuple[dict[int, str], list[str]]:
     """The labels of each sample as JSON, by its number; where they are too many, without those that did not change."""
-    changed = _changed_frames(plan, sample_ids)
+    changed, lines = _changed_frames(plan, sample_ids), shapes.edges(plan.run.schema)
     texts: dict[int, str] = {}
     size, bare = 0, 0
     for start in range(0, len(sample_ids), _AT_ONCE):
         part = list(sample_ids[start : start + _AT_ONCE])
         found = dict(shapes.by_sample(plan.shapes(pa.array(part, pa.string()))))
         for number, sample_id in enumerate(part, start):
-            rows = shapes.to_objects(found[sample_id]) if sample_id in found else []
+            rows = shapes.to_objects(found[sample_id], lines) if sample_id in found else []
             rows = [row for row in rows if row["frame"] is None or row["frame"] in changed[number]]
             if size > most:
                 rows, bare = [row for row in rows if row["side"] != _UNCHANGED], bare + 1

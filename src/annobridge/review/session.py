@@ -199,9 +199,10 @@ class Session:
             if number not in labels:
                 some = [n for n in range(number, min(number + _AT_ONCE, len(self._sample_ids))) if n not in labels]
                 found = dict(shapes.by_sample(plan.shapes(pa.array([self._sample_ids[n] for n in some], pa.string()))))
+                lines = shapes.edges(plan.run.schema)
                 for n in some:
                     rows = found.get(self._sample_ids[n])
-                    labels[n] = msgspec.json.encode({"labels": [] if rows is None else shapes.to_objects(rows)})
+                    labels[n] = msgspec.json.encode({"labels": [] if rows is None else shapes.to_objects(rows, lines)})
                 while len(labels) > _LABELS:
                     labels.popitem(last=False)  # the oldest, which is none of these
             return labels[number]

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ import pyarrow as pa
 from PIL import Image
 
 from ..core.geometry import Mask, mask_box, runs
+from ..core.schema import LabelSchema
 from ..exceptions import InvalidLabels
 
+Edges = Mapping[str, Sequence[tuple[int, int]]]
 _COLUMNS = {  # name in the JSON → column, of what is given as it is
     "label_id": "label_id", "side": "side", "field": "field", "frame": "frame_number", "index": "index", "shape": "kind",
     "label": "label", "box": "bounding_box", "rotation": "rotation", "closed": "closed", "filled": "filled",
@@ -24,17 +26,24 @@ _COLUMNS = {  # name in the JSON → column, of what is given as it is
 _MASK_SIDE = 1024  # pixels of a mask's longer side that are sent; larger ones lose every other pixel, or more
 
 
-def to_objects(labels: pa.Table) -> list[dict[str, Any]]:
-    """Rows of ``LABELS`` with ``side`` as objects. A missing point of keypoints is ``[null, null]``."""
-    return [_object(row) for batch in labels.to_batches() for row in batch.to_pylist()]
+def edges(schema: LabelSchema) -> Edges:
+    """Field → the pairs of points, by index from 0, that a line connects: of the fields that have skeletons."""
+    return {name: spec.skeleton.edges for name, spec in schema.fields.items() if spec.skeleton is not None}
 
 
-def _object(row: Mapping[str, Any]) -> dict[str, Any]:
+def to_objects(labels: pa.Table, lines: Edges) -> list[dict[str, Any]]:
+    """Rows of ``LABELS`` with ``side`` as objects; ``lines`` are ``edges``. A missing point of keypoints is ``[null, null]``."""
+    return [_object(row, lines) for batch in labels.to_batches() for row in batch.to_pylist()]
+
+
+def _object(row: Mapping[str, Any], lines: Edges) -> dict[str, Any]:
     found = {name: row[column] for name, column in _COLUMNS.items()}
     found["points"] = row["points"] and [[_point(point) for point in part] for part in row["points"]]
     found["attributes"] = {a["name"]: json.loads(a["value"]) for a in row["attributes"] or ()}
     found["value"] = None if row["value"] is None else json.loads(row["value"])
     found["mask"] = _mask(row["mask"])
+    if row["field"] in lines:
+        found["edges"] = lines[row["field"]]
     return found
 
 

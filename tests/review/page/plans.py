@@ -28,6 +28,11 @@ SCHEMA = LabelSchema.from_dict(
             "classes": ["bus", "car", "pick-up", "truck", "van"],
             "attributes": {"colour": {"type": "text"}, "parked": {"type": "checkbox"}, "doors": {"type": "int"}},
         },
+        "cyclists": {
+            "type": "skeletons",
+            "classes": ["cyclist"],
+            "skeleton": {"labels": ["head", "seat", "wheel"], "edges": [[0, 1], [1, 2]]},
+        },
         "weather": {"type": "classification", "classes": ["sunny", "cloudy", "night"]},
     }
 )
@@ -294,7 +299,9 @@ def _kinds(made: Plans, ids: Sequence[str]) -> None:
     after = points("skeleton", "person", [[[0.49, 0.41], eye, [0.46, 0.36]]], visibility=[2, 2, 1])
     made.edit(ids[4], "spatial", before, {**after, "kind": "keypoints"}, iou=0.82, shift=7.5)
     made.add(
-        ids[4], points("skeleton", "cyclist", [[[0.7, 0.5], [0.72, 0.6], [0.69, 0.7]]], visibility=[2, 2, 1]), "bob"
+        ids[4],
+        points("skeleton", "cyclist", [[[0.7, 0.5], [0.72, 0.6], [0.69, 0.7]]], visibility=[2, 2, 1], field="cyclists"),
+        "bob",
     )
     front = [[0.2, 0.5], [0.2, 0.7], [0.4, 0.5], [0.4, 0.7], [0.5, 0.45], [0.5, 0.6], [0.3, 0.45], [0.3, 0.6]]
     made.add(ids[5], points("cuboid", "truck", [front]), "bob")

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from ..arrays import Bools, as_array, equal
 from ..labels import TIME
 from ..merge.proposed import bindings
-from ..similarity import AREA_KINDS, extents, overlaps, refined
+from ..similarity import REFINED, extents, overlaps, refined
 from .decisions import ACCEPT
 from .legal import choices
 from .values import LABEL, SPATIAL, side_table, texts
@@ -124,8 +124,8 @@ def _moves(
     common = overlaps(a, b)
     ours, theirs = (rows[name].take(pa.array(at)) for name in ("ours", "theirs"))
     same_kind = equal(ours["kind"], as_array(theirs["kind"]))
-    areas = equal(pc.is_in(ours["kind"], value_set=pa.array(AREA_KINDS)), True)
-    for n in np.flatnonzero(same_kind & areas).tolist():
+    finer = equal(pc.is_in(ours["kind"], value_set=pa.array(REFINED)), True)
+    for n in np.flatnonzero(same_kind & finer).tolist():
         window = np.concatenate([np.minimum(a[n, :2], b[n, :2]), np.maximum(a[n, 2:], b[n, 2:])])
         common[n] = refined(ours.slice(n, 1).to_pylist()[0], theirs.slice(n, 1).to_pylist()[0], window)
     distance = np.hypot(*(((b[:, :2] + b[:, 2:] - a[:, :2] - a[:, 2:]) / 2 * sizes[at]).T))
