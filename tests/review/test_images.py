@@ -9,6 +9,7 @@ import textwrap
 import threading
 from fractions import Fraction
 from pathlib import Path
+from xml.etree import ElementTree
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from tests.review.fake_plan import FakePlan
 
 from annobridge.review import images
 from annobridge.review.frames import Frames
-from annobridge.review.images import NotShown, image_picture
+from annobridge.review.images import NotShown, image_picture, sample_image
 from annobridge.review.pictures import Picture, PictureCache, placeholder
 from annobridge.store.media import FileMedia
 
@@ -146,6 +147,18 @@ def test_a_placeholder_is_sent_and_told(serve, files):
     ]
     halves((64, 48)).save(files[0])  # mended
     assert client.get("api/samples/0/image?width=800").headers["content-type"] == "image/png"
+
+
+def test_a_placeholder_has_no_characters_that_xml_or_a_header_lacks():
+    found = placeholder("a\x01\x1b[31m\u202e.png:\r\nX-Evil: 1", 10, 10)
+    assert found.reason == "a\ufffd\ufffd[31m\ufffd.png:\r\nX-Evil: 1"
+    ElementTree.fromstring(found.data)
+
+
+def test_an_address_that_is_none_is_told(tmp_path):
+    media = FileMedia({"s": "s3://a b\nc"})
+    with pytest.raises(NotShown, match="The image cannot be opened: Cannot parse URI"):
+        sample_image(media, "s", 100)
 
 
 def test_hostile_names_are_text_in_a_placeholder():

@@ -10,6 +10,7 @@ import importlib.util
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,15 +39,20 @@ class Frames:
 
     def picture(self, media: Media, sample_id: str, number: int, width: int) -> Picture:
         """Frame ``number``, from 1, at most ``width`` pixels wide. Raises ``NotShown``."""
-        return encode(self.image(media, sample_id, number, width))
+        image, frames = self._decoded(media, sample_id, number, width)
+        return replace(encode(image), frames=frames)
 
     def image(self, media: Media, sample_id: str, number: int, width: int) -> Image.Image:
         """The same, before it is encoded."""
+        return self._decoded(media, sample_id, number, width)[0]
+
+    def _decoded(self, media: Media, sample_id: str, number: int, width: int) -> tuple[Image.Image, int]:
+        """A frame, and how many there are."""
         if importlib.util.find_spec("av") is None:
             raise NotShown("Videos are not decoded without PyAV: pip install 'annobridge[review]'.")
         video = self._video(media, sample_id)
         with video.lock:
-            return video.frame(number, width)
+            return video.frame(number, width), len(video.times)
 
     def _video(self, media: Media, sample_id: str) -> _Video:
         with self._lock:
@@ -65,7 +71,7 @@ class _Video:
         self.lock = threading.Lock()
         self._media, self._sample_id = media, sample_id
         self._container: av.container.InputContainer | None = None
-        self._times: npt.NDArray[np.int64] = np.array([], np.int64)
+        self.times: npt.NDArray[np.int64] = np.array([], np.int64)
         self._decoding: Iterator[av.VideoFrame] = iter(())
         self._next: int | None = None  # the time of the last frame that was decoded
         self._recent: deque[av.VideoFrame] = deque()
@@ -75,12 +81,13 @@ class _Video:
 
         try:
             container = self._opened()
-            if not 1 <= number <= len(self._times):
-                raise NotShown(f"The video has {len(self._times):,} frames, and none of number {number:,}.")
+            if not 1 <= number <= len(self.times):
+                raise NotShown(f"The video has {len(self.times):,} frames, and none of number {number:,}.")
             return _image(self._at(container, number), width)
         except (FileNotFoundError, KeyError):  # the file, or the sample
             raise NotShown("The video is not there any more.") from None
         except (OSError, ValueError, av.FFmpegError) as error:
+            self._next = None  # the next frame is looked for anew
             raise NotShown(f"The video cannot be decoded: {str(error).rstrip('.') or type(error).__name__}.") from None
 
     def _opened(self) -> av.container.InputContainer:
@@ -98,17 +105,17 @@ class _Video:
             raise NotShown("The file has no video.")
         container.streams.video[0].thread_type = "AUTO"
         times = [packet.pts for packet in container.demux(container.streams.video[0]) if packet.pts is not None]
-        self._times = np.unique(np.array(times, np.int64))
+        self.times = np.unique(np.array(times, np.int64))
         self._container = container
-        self._start_at(container, int(self._times[0]) if len(self._times) else 0)
+        self._start_at(container, int(self.times[0]) if len(self.times) else 0)
         return container
 
     def _at(self, container: av.container.InputContainer, number: int) -> av.VideoFrame:
-        time = int(self._times[number - 1])
+        time = int(self.times[number - 1])
         if (kept := next((f for f in self._recent if f.pts == time), None)) is not None:
             return kept
         last = self._next if self._next is not None else -1
-        ahead = number - 1 - int(np.searchsorted(self._times, last))
+        ahead = number - 1 - int(np.searchsorted(self.times, last))
         if self._next is None or not 0 < ahead <= _AHEAD:
             self._start_at(container, time)
         for frame in self._decoding:
@@ -117,6 +124,7 @@ class _Video:
             self._keep(frame)
             if frame.pts >= time:
                 return frame
+        self._next = None
         raise NotShown(f"The video ends before frame {number:,}, or is damaged there.")
 
     def _start_at(self, container: av.container.InputContainer, time: int) -> None:

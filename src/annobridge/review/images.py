@@ -69,7 +69,7 @@ def _with_stream(media: Media, sample_id: str, make: Callable[[BinaryIO], T]) ->
         stream = media.open(sample_id)
     except (FileNotFoundError, KeyError):  # the file, or the sample
         raise NotShown("The image is not there any more.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: the address is none
         raise NotShown(f"The image cannot be opened: {_short(error)}.") from None
     try:
         with stream:

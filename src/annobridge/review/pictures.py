@@ -15,15 +15,22 @@ from PIL import Image
 _JPEG_QUALITY = 88
 _LINE = 46  # characters of a line of a placeholder
 _LINES = 6
+_LONGEST = 1000  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture. ``reason`` says why it is a placeholder; ``None`` for a real one."""
+    """An encoded picture.
+
+    Attributes:
+        reason: why it is a placeholder; ``None`` for a real one.
+        frames: how many frames its video has.
+    """
 
     data: bytes
     media_type: str
     reason: str | None = None
+    frames: int | None = None
     etag: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +48,8 @@ def encode(image: Image.Image) -> Picture:
 
 
 def placeholder(reason: str, width: int | None, height: int | None) -> Picture:
-    """A picture of the given size with a text."""
+    """A picture of the given size with a text, without characters that XML or a header does not have."""
+    reason = "".join(char if char.isprintable() or char.isspace() else "\ufffd" for char in reason)[:_LONGEST]
     lines = _wrapped(reason)
     rows = "".join(f'<tspan x="480" dy="1.4em">{html.escape(line)}</tspan>' for line in lines)
     top = 360 - 18 * len(lines)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from tests.review.page import plans
 from tests.review.page.driver import Reviewer
@@ -210,6 +211,58 @@ def test_the_picture_follows_the_pointer(reviewer: Reviewer) -> None:
     held = (x + 50 - (left + 50) - 50) / width  # what was under the pointer is still there
     assert (x - at) / wider == pytest.approx((x - left - 50) / width, abs=0.01)
     assert held
+
+
+def test_names_do_not_turn_the_rest_of_a_line_around(
+    serve: Callable[..., Any], plan: Any, enter: Callable[..., Reviewer], tmp_path: Path
+) -> None:
+    row = next(row for row in plan.rows if row["component"] == "label")
+    hebrew = {"label": "\u05d1", "class_from": "\u05d0", "class_to": "\u05d1"}
+    plan.changes = pa.Table.from_pylist(
+        [
+            row | {"label": "\u202egnp.exe", "class_from": None, "class_to": "\u202egnp.exe"},
+            row | hebrew | {"change_id": "x"},
+        ],
+        plan.changes.schema,
+    )
+    client = serve(plan, tmp_path / "d.jsonl")
+    reviewer = enter(f"{client.origin}/?token={client.token}")
+    assert reviewer.title == "\\u202egnp.exe"
+    reviewer.press("j")
+    reviewer.settle()
+    left = "(one) => { const r = document.createRange(); r.setStart(one.firstChild, %d); r.setEnd(one.firstChild, %d); "
+    places = [
+        reviewer.page.locator(".details-title").evaluate(
+            left % (at, at + 1) + "return r.getBoundingClientRect().left; }"
+        )
+        for at in (1, 7)  # the two letters, each between marks
+    ]
+    assert places[0] < places[1]
+
+
+def test_a_skeleton_has_lines_between_its_points(reviewer: Reviewer) -> None:
+    reviewer.find("class:cyclist")
+    assert len(reviewer.path("after")) == 4  # two lines
+    assert reviewer.page.locator(".pane:first-child .role-after .dot:not(.casing):not(.hole)").count() == 3
+
+
+def test_the_length_of_a_video_is_that_of_its_file(
+    serve: Callable[..., Any], plan: Any, enter: Callable[..., Reviewer], tmp_path: Path
+) -> None:
+    plan.sample_rows = [
+        row | {"frames": None, "fps": None} for row in plan.sample_rows
+    ]  # as in a dataset that was not measured
+    client = serve(plan, tmp_path / "d.jsonl")
+    reviewer = enter(f"{client.origin}/?token={client.token}")
+    reviewer.find("file:crossing")
+    label = reviewer.page.locator(".frame-label")
+    reviewer.until(lambda: label.inner_text() == "frame 6 of 24")
+    reviewer.press(*"." * 30)
+    reviewer.until(lambda: label.inner_text() == "frame 24 of 24")
+    reviewer.press(*"," * 30)
+    reviewer.until(lambda: label.inner_text() == "frame 1 of 24")
+    reviewer.settle()
+    assert not [note for note in client.get("api/plan").json()["notes"] if "cannot be shown" in note]
 
 
 def test_a_video_goes_frame_by_frame(reviewer: Reviewer, plan: Any) -> None:

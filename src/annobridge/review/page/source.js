@@ -54,7 +54,8 @@ export function serverSource() {
         const answer = await response.json().catch(() => ({}));
         throw new RequestError(answer.error ?? `The server answered ${response.status}.`, response.status);
       }
-      return { blob: await response.blob(), box: null, note: response.headers.get("X-Annobridge-Placeholder") };
+      const [note, frames] = ["Placeholder", "Frames"].map((name) => response.headers.get(`X-Annobridge-${name}`));
+      return { blob: await response.blob(), box: null, note, frames: frames && Number(frames) };
     },
   };
 }
@@ -70,31 +71,25 @@ export function fileSource(data) {
     const place = `${image.sample}/${image.frame ?? ""}`;
     pictures.set(place, [...(pictures.get(place) ?? []), image]);
   }
-  const kept = readKept(key);
+  const kept = openKept(key);
   const start = data.plan.seq ?? 0;
   return {
     offline: true,
-    keeps: kept.works,
+    keeps: () => kept.works,
     plan: async () => ({
       ...data.plan,
       can_load: false,
       can_send_back: false,
-      decisions: [...data.plan.decisions, ...kept.records],
+      decisions: [...data.plan.decisions, ...kept.read()],
     }),
     sample: async (number) => data.samples?.[number] ?? { labels: [] },
     async post(by, decisions) {
       const at = new Date().toISOString();
-      const records = decisions.map((decision, place) => ({
-        ...decision,
-        seq: start + kept.records.length + place + 1,
-        by,
-        at,
-        recorded: false,
-        stale: false,
-      }));
-      kept.records.push(...records);
-      kept.write();
-      return { seq: start + kept.records.length, decisions: records };
+      const before = kept.read();
+      const last = before.at(-1)?.seq ?? start;
+      const records = decisions.map((decision, place) => ({ ...decision, seq: last + place + 1, by, at, recorded: false, stale: false }));
+      kept.write([...before, ...records]);
+      return { seq: last + records.length, decisions: records };
     },
     imageKey: (number, frame, width, focus) => `${number}/${frame ?? ""}/${focus.map((value) => value.toFixed(4))}`,
     async image(number, frame, width, focus) {
@@ -111,16 +106,41 @@ function blobOf(uri) {
   return new Blob([Uint8Array.from(atob(body), (char) => char.charCodeAt(0))], { type: head.slice(5).split(";")[0] });
 }
 
-function readKept(key) {
-  const kept = { records: [], works: true, write: () => {} };
-  try {
-    kept.records = JSON.parse(localStorage.getItem(key) ?? "[]");
-    localStorage.setItem(key, JSON.stringify(kept.records));
-    kept.write = () => localStorage.setItem(key, JSON.stringify(kept.records));
-  } catch {
-    kept.works = false; // a browser may forbid storage to local files
+/** The records that the browser keeps; read anew each time, as another tab may have the same file open. */
+function openKept(key) {
+  const kept = { works: true, read, write };
+  let records = [];
+
+  function read() {
+    try {
+      if (kept.works) records = JSON.parse(localStorage.getItem(key) ?? "[]");
+    } catch {
+      kept.works = false; // a browser may forbid storage to local files
+    }
+    return records;
   }
+
+  function write(all) {
+    records = all;
+    for (const some of [all, latestOnly(all)]) {
+      try {
+        if (kept.works) localStorage.setItem(key, JSON.stringify(some));
+        return;
+      } catch {
+        // a browser keeps some megabytes: what was decided otherwise later is given up
+      }
+    }
+    kept.works = false;
+  }
+
+  write(read());
   return kept;
+}
+
+/** The last record of each change, in their order. */
+function latestOnly(records) {
+  const last = new Map(records.map((record) => [record.change_id, record]));
+  return records.filter((record) => last.get(record.change_id) === record);
 }
 
 /** The crop that shows most of a place; of equals, the smallest, as it shows most of it in detail. */

@@ -5,7 +5,7 @@ import { createCamera } from "./camera.js";
 import { createPane } from "./pane.js";
 import { maskLayers } from "./masks.js";
 import { bounds } from "./shapes.js";
-import { extent, isConflict, sameTrack, classText, summary } from "./plan.js";
+import { NO_CHANGES, extent, isConflict, sameTrack, classText, summary } from "./plan.js";
 
 const WIDTHS = [1280, 2048]; // pixels across that are asked for: first, and when zoomed in
 
@@ -60,7 +60,7 @@ export function createStage({ store, changes, media }) {
     if (i < 0) {
       exhibit(null);
       for (const pane of panes) pane.draw(size, [], [], "no change");
-      say("Nothing matches the filter.");
+      say(changes.total ? "Nothing matches the filter." : NO_CHANGES);
       return;
     }
     const sample = changes.samples[changes.sample[i]];
@@ -85,6 +85,7 @@ export function createStage({ store, changes, media }) {
   }
 
   function finish(i, sample, want, picture, read, mine, trouble = null) {
+    if (picture?.frames) sample.frames = picture.frames; // as the file has them
     if (sample.width && sample.height) size = [sample.width, sample.height];
     else if (picture && !picture.box) size = [picture.bitmap.width, picture.bitmap.height];
     const key = `${want.number}/${want.frame ?? ""}`;
@@ -139,6 +140,7 @@ export function createStage({ store, changes, media }) {
   store.watch(["view", "blink", "neighbours", "onion", "cursor"], arrange);
   store.watch(["cursor", "frame", "view"], render);
   arrange();
+  if (!changes.total) render();
   return {
     element,
     wanted,

@@ -24,7 +24,12 @@ export function createTimeline({ store, changes, go }) {
 
   function total() {
     const sample = changes.samples[changes.sample[state.cursor]];
-    return Math.max(1, sample.frames ?? 1, state.frame ?? 1);
+    return Math.max(1, state.frame ?? 1, sample.frames ?? lastKnown());
+  }
+
+  /** The last frame that has a label or a change, where the length of the video is not known. */
+  function lastKnown() {
+    return (state.labels ?? []).reduce((last, one) => Math.max(last, one.frame ?? 1), changedFrames(state.cursor).at(-1) ?? 1);
   }
 
   function pick(event) {
@@ -76,7 +81,7 @@ export function createTimeline({ store, changes, go }) {
     ];
   }
 
-  store.watch(["cursor", "frame", "labels"], render);
+  store.watch(["cursor", "frame", "labels", "drawn"], render);
   return { element, total };
 }
 
