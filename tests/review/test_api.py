@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from tests.review.conftest import decision
-from tests.review.fake_plan import FakePlan, change
+from tests.review.fake_plan import FakePlan, change, label
 
-from annobridge.exceptions import TooManyDeletions
+from annobridge.exceptions import TooManyDeletions, UnexpectedLabels
 
 
 def lines(path: Path) -> list[dict]:
@@ -43,6 +43,30 @@ def test_labels_of_a_sample(serve, plan):
     ]  # fmt: skip
 
 
+def test_skeletons_have_the_lines_of_the_schema(serve, files):
+    pose = label(
+        "p", "s0", kind="skeleton", field="people", bounding_box=None, points=[[[0.1, 0.1], [0.2, 0.2], [0.3, 0.1]]]
+    )
+    plan = FakePlan.of_files(files)
+    plan.label_rows.append(pose)
+    found = {row["label_id"]: row.get("edges") for row in serve(plan).get("api/samples/0").json()["labels"]}
+    assert found == {"label0": None, "p": [[0, 1], [1, 2]]}
+
+
+@pytest.mark.parametrize("value", ["NaN", "[-Infinity]", "[" * 19_000, "[" * 150 + "]" * 150, '"\\ud83d"'])
+def test_a_value_that_could_not_be_read_again_is_refused(serve, files, tmp_path, value):
+    plan = FakePlan(
+        [change(0, "s0", component="attributes.note", choices=["accept", "refuse", "value"])],
+        FakePlan.of_files(files).sample_rows,
+    )
+    client = serve(plan)
+    answer = client.decide(decision(0, "value", value=value))
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"].startswith("The value ")
+    assert client.decide(decision(0, "value", value='"fine"')).status_code == 200
+    assert len(lines(tmp_path / "r1.decisions.jsonl")) == 1
+
+
 def test_a_decision_is_in_the_file_before_it_is_answered(serve, plan, tmp_path):
     client = serve(plan)
     answer = client.decide(decision(0), decision(3, "refuse", note="too small"), by="ann")
@@ -61,9 +85,10 @@ def test_two_pages_see_each_other(serve, plan):
     client = serve(plan)
     client.decide(decision(0), by="ann")
     client.decide(decision(1), by="bob")
+    plan_id = client.get("api/plan").json()["plan_id"]
     found = client.get("api/decisions?after=1").json()
     assert (found["seq"], [(r["by"], r["change_id"]) for r in found["decisions"]]) == (2, [("bob", "change000001")])
-    assert client.get("api/decisions?after=2").json() == {"seq": 2, "decisions": []}
+    assert client.get("api/decisions?after=2").json() == {"seq": 2, "decisions": [], "plan_id": plan_id}
 
 
 def test_two_servers_share_a_file(serve, files):
@@ -176,11 +201,15 @@ def test_a_body_that_is_none(serve, plan, path, body, error):
     ("path", "status", "error"),
     [
         ("api/samples/3", 404, "There is no sample 3; there are 3, from 0."),
-        ("api/samples/99999999999999999999", 404, "There is no sample 99999999999999999999; there are 3, from 0."),
+        ("api/samples/999999999", 404, "There is no sample 999999999; there are 3, from 0."),
+        ("api/samples/" + "9" * 5000, 404, "There is no such page."),
+        ("api/samples/" + "9" * 5000 + "/image", 404, "There is no such page."),
+        ("api/samples/%D9%A1", 404, "There is no such page."),
         ("api/samples/-1", 404, "There is no such page."),
         ("api/samples/0/image?width=0", 400, "'width' should be from 1 to 2048."),
         ("api/samples/0/image?width=4000", 400, "'width' should be from 1 to 2048."),
         ("api/samples/0/image?width=1e3", 400, "'width' should be a whole number."),
+        ("api/samples/0/image?frame=0", 400, "'frame' should be from 1."),
         ("api/samples/0/image?frame=x", 400, "'frame' should be a whole number."),
         ("api/decisions?after=-1", 400, "'after' should be a whole number."),
         ("api/nothing", 404, "There is no such page."),
@@ -201,6 +230,7 @@ def test_a_load_takes_the_decisions_and_the_plan_is_made_anew(serve, files):
     plan = FakePlan.of_files(files, after=lambda: after)
     client = serve(plan)
     client.decide(decision(0), decision(1, "refuse"))
+    before = client.get("api/plan").json()["plan_id"]
     assert client.post("api/load", {"undecided": "leave", "force": True}).status_code == 202
     state = ended(client)
     assert (state["state"], state["done"], state["total"], state["report"]) == ("done", 2, 2, {"added": 1})
@@ -210,6 +240,7 @@ def test_a_load_takes_the_decisions_and_the_plan_is_made_anew(serve, files):
     assert found["seq"] == 2
     late = client.decide(decision(2))  # of a page that was not loaded again
     assert late.status_code == 409
+    assert found["plan_id"] == client.get("api/decisions").json()["plan_id"] != before
 
 
 def ended(client) -> dict:
@@ -230,7 +261,34 @@ def test_a_load_that_fails_says_why(serve, files):
     client.post("api/load", {"undecided": "take", "force": False})
     state = ended(client)
     assert (state["state"], state["error"]) == ("failed", "The load would delete 9 of 10 labels; load with force=True.")
+    assert state["can_force"]
     assert client.decide(decision(0)).status_code == 200
+
+
+def test_what_to_do_with_unexpected_labels_is_said(serve, files):
+    def fail(_):
+        raise UnexpectedLabels("The tool returned 2 unexpected labels.")
+
+    client = serve(FakePlan.of_files(files, on_load=fail))
+    client.post("api/load", {"undecided": "take", "force": False})
+    state = ended(client)
+    assert state["error"] == (
+        "The tool returned 2 unexpected labels. The page cannot ask: end this review, and start it again with --unexpected keep, "
+        "ignore or return (in Python, plan_annotations(…, unexpected=…)). What was decided stays."
+    )
+    assert not state["can_force"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_load_that_was_done_is_not_called_failed(serve, files):
+    def after():
+        raise ZeroDivisionError("in the next plan")
+
+    client = serve(FakePlan.of_files(files, after=after))
+    client.post("api/load", {"undecided": "take", "force": False})
+    state = ended(client)
+    assert (state["state"], state["report"], state["error"]) == ("done", {"added": 1}, None)
+    assert state["lines"][-1] == "Afterwards, something failed: ZeroDivisionError('in the next plan')."
 
 
 def test_during_a_load_nothing_is_decided_and_no_other_begins(serve, files):
@@ -267,5 +325,10 @@ def test_what_is_refused_is_sent_back(serve, files):
         {"change_id": f"change00000{n}", "note": note, "by": "ann"} for n, note in ((0, "too wide"), (1, ""))
     )
     assert sent == [([first, second], "tighter")]
+    client.decide(decision(1, "open"), decision(2))
+    others = client.post("api/send_back", {"change_ids": [f"change00000{n}" for n in range(3)], "note": ""})
+    assert (others.status_code, others.json()["error"]) == (
+        409, "2 of these changes are not refused (any more), so nothing was sent; look at them again.",
+    )  # fmt: skip
     unknown = client.post("api/send_back", {"change_ids": ["x"], "note": ""})
     assert (unknown.status_code, len(sent)) == (409, 1)

@@ -9,7 +9,7 @@ import msgspec
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -32,8 +32,8 @@ def make_app(session: Session) -> Starlette:
         Route("/", handlers.page),
         Route("/static/{name}", handlers.static),
         Route("/api/plan", handlers.plan),
-        Route("/api/samples/{number:int}", handlers.sample),
-        Route("/api/samples/{number:int}/image", handlers.image),
+        Route("/api/samples/{number}", handlers.sample),
+        Route("/api/samples/{number}/image", handlers.image),
         Route("/api/decisions", handlers.decisions, methods=["GET"]),
         Route("/api/decisions", handlers.decide, methods=["POST"]),
         Route("/api/load", handlers.load_state, methods=["GET"]),
@@ -44,6 +44,7 @@ def make_app(session: Session) -> Starlette:
         Refused: _refused,
         AnnobridgeError: _failed,
         TooLarge: _too_large,
+        ClientDisconnect: _gone,
         HTTPException: _http,
         Exception: _unexpected,
     }
@@ -72,15 +73,18 @@ class _Handlers:
         return _json(await to_thread.run_sync(self._session.plan_json))
 
     async def sample(self, request: Request) -> Response:
-        return _json(await to_thread.run_sync(self._session.labels, request.path_params["number"]))
+        return _json(await to_thread.run_sync(self._session.labels, _sample(request)))
 
     async def image(self, request: Request) -> Response:
-        number = request.path_params["number"]
-        frame, width = _number(request, "frame", None), _number(request, "width", WIDEST)
+        number, frame, width = _sample(request), _number(request, "frame", None), _number(request, "width", WIDEST)
         if width is None or not 1 <= width <= WIDEST:
             raise Refused(f"'width' should be from 1 to {WIDEST}.")
+        if frame == 0:
+            raise Refused("'frame' should be from 1.")
         picture = await to_thread.run_sync(self._session.picture, number, frame, width, limiter=self._decoders)
         headers = {"etag": picture.etag, "cache-control": "private, no-cache"}
+        if picture.frames is not None:
+            headers["x-annobridge-frames"] = str(picture.frames)
         if picture.reason is not None:
             headers |= {"x-annobridge-placeholder": _header(picture.reason), "cache-control": "no-store"}
         if picture.etag in request.headers.get("if-none-match", ""):
@@ -90,7 +94,7 @@ class _Handlers:
     async def decisions(self, request: Request) -> Response:
         after = _number(request, "after", 0) or 0
         seq, records = await to_thread.run_sync(self._session.records, after)
-        return _json(msgspec.json.encode({"seq": seq, "decisions": records}))
+        return _json(msgspec.json.encode({"seq": seq, "decisions": records, "plan_id": self._session.plan_id}))
 
     async def decide(self, request: Request) -> Response:
         body = await _body(request)
@@ -138,9 +142,21 @@ def _number(request: Request, name: str, default: int | None) -> int | None:
     text = request.query_params.get(name)
     if text is None or (text == "" and default is None):
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    if not _is_number(text):
         raise Refused(f"{name!r} should be a whole number.")
     return int(text)
+
+
+def _sample(request: Request) -> int:
+    """The number of the sample that the address names."""
+    text: str = request.path_params["number"]
+    if not _is_number(text):
+        raise HTTPException(404)
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _json(data: bytes) -> Response:
@@ -167,6 +183,11 @@ async def _failed(_: Request, error: Exception) -> Response:
 
 async def _too_large(_: Request, __: Exception) -> Response:
     return _error(f"The body of the request is larger than {LARGEST_BODY >> 20} MB.", 413)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Nobody gets this answer: the page was closed while it was sending."""
+    return Response(status_code=400)
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..exceptions import AnnobridgeError
+from ..exceptions import AnnobridgeError, TooManyDeletions, UnexpectedLabels
 from .reviewed import Report
 
 IDLE, RUNNING, DONE, FAILED = "idle", "running", "done", "failed"
+_UNEXPECTED = (
+    "The page cannot ask: end this review, and start it again with --unexpected keep, ignore or return (in Python, "
+    "plan_annotations(…, unexpected=…)). What was decided stays."
+)
 
 
 class LoadJob:
@@ -52,19 +56,27 @@ class LoadJob:
     def _run(self, load: Callable[[Callable[[int, int], None]], Report], after: Callable[[], str | None]) -> None:
         try:
             report = load(self._progress)
-            lines = repr(report).splitlines()
-            if remark := after():
-                lines.append(remark)
-            self._state = {**self._state, "state": DONE, "report": report.to_dict(), "lines": lines}
         except AnnobridgeError as error:
-            self._state = {**self._state, "state": FAILED, "error": str(error)}
+            text = f"{error} {_UNEXPECTED}" if isinstance(error, UnexpectedLabels) else str(error)
+            self._fail(text, isinstance(error, TooManyDeletions))
+            return
         except BaseException as error:
-            self._state = {**self._state, "state": FAILED, "error": f"The load failed unexpectedly: {error!r}."}
+            self._fail(f"The load failed unexpectedly: {error!r}.")
             raise
+        done = {"state": DONE, "report": report.to_dict(), "lines": repr(report).splitlines()}
+        try:
+            remark = after()
+        except BaseException as error:
+            self._state = self._state | done | {"lines": [*done["lines"], f"Afterwards, something failed: {error!r}."]}
+            raise
+        self._state = self._state | done | {"lines": [*done["lines"], *([remark] if remark else [])]}
+
+    def _fail(self, text: str, can_force: bool = False) -> None:
+        self._state = self._state | {"state": FAILED, "error": text, "can_force": can_force}
 
     def _progress(self, done: int, total: int) -> None:
         self._state = {**self._state, "done": done, "total": total}
 
     @staticmethod
     def _new(state: str) -> dict[str, Any]:
-        return {"state": state, "done": 0, "total": 0, "report": None, "lines": [], "error": None}
+        return {"state": state, "done": 0, "total": 0, "report": None, "lines": [], "error": None, "can_force": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from ..bridge import decision_file
 from ..core.review import legal
-from ..core.review.decisions import OPEN, VALUE
+from ..core.review.decisions import OPEN, OURS, REFUSE, VALUE
 from ..exceptions import AnnobridgeError
 from . import columns, shapes
 from .decision_log import DecisionLog
@@ -30,6 +31,7 @@ _TEXT = 20_000  # characters of a note, a value, a rule
 _NAME = 200
 _AT_ONCE = 32  # samples whose labels are read together
 _LABELS = 512  # samples whose labels are kept as JSON
+_REFUSED = (REFUSE, OURS)
 _GONE = "The plan was made anew since this page was opened, and does not have that change any more; reload the page."
 
 
@@ -85,6 +87,7 @@ class Session:
             decisions = decision_file.table(self.log.rows[:seq])
             plan.add_decisions(decisions)
             self._plan, self._given, self._known = plan, seq, known
+            self.plan_id = secrets.token_hex(8)  # a page that shows another plan has to be reloaded
             self._number(samples)
             numbers = pa.array([self._numbers[i] for i in changes["sample_id"].to_pylist()], pa.int32())
             self._columns = msgspec.json.encode(columns.change_columns(changes, numbers))
@@ -115,6 +118,7 @@ class Session:
                     "changes": msgspec.Raw(self._columns),
                     "decisions": [*self._known.prior, *records],
                     "seq": seq,
+                    "plan_id": self.plan_id,
                 }
             )
 
@@ -195,7 +199,8 @@ class Session:
         """The answer to ``GET /api/samples/<number>``. Raises ``Refused``."""
         self._require(number)
         with self._reading:
-            plan, labels = self._plan, self._labels
+            with self._lock:
+                plan, labels = self._plan, self._labels
             if number not in labels:
                 some = [n for n in range(number, min(number + _AT_ONCE, len(self._sample_ids))) if n not in labels]
                 found = dict(shapes.by_sample(plan.shapes(pa.array([self._sample_ids[n] for n in some], pa.string()))))
@@ -210,20 +215,23 @@ class Session:
     def picture(self, number: int, frame: int | None, width: int) -> Picture:
         """The image of a sample, or a frame of its video, or a placeholder that says why there is none. Raises ``Refused``."""
         self._require(number)
+        frame = (frame or 1) if self._samples[number]["media"] == "video" else None
         return self._pictures.get((number, frame, width), lambda: self._make(number, frame, width))
 
     def _make(self, number: int, frame: int | None, width: int) -> Picture:
         sample = self._samples[number]
         try:
-            return self._shown(number, frame, width)
+            shown = self._shown(number, frame, width)
         except NotShown as error:
             self._unreadable[number] = f"{sample['name']}: {error}"
             return placeholder(f"{sample['name']}: {error}", sample["width"], sample["height"])
+        self._unreadable.pop(number, None)  # it may have been mended
+        return shown
 
     def _shown(self, number: int, frame: int | None, width: int) -> Picture:
         sample_id = self._sample_ids[number]
-        if self._samples[number]["media"] == "video":
-            return self._frames.picture(self._media, sample_id, frame or 1, width)
+        if frame is not None:
+            return self._frames.picture(self._media, sample_id, frame, width)
         return image_picture(self._media, sample_id, width)
 
     def _require(self, number: int) -> None:
@@ -251,12 +259,18 @@ class Session:
         """Send refused changes back. Raises ``Refused``, and the errors of the tool."""
         if self._send_back is None:
             raise Refused("This review cannot send changes back to the tool.")
+        note = _text(note, "note", _TEXT) or ""
         with self._lock:
             if any(i not in self._known.position for i in change_ids):
                 raise Refused(_GONE, 409)
             self._give()
             at = pa.array([self._known.position[i] for i in change_ids], pa.int64())
             states, chosen = self._plan.states().take(at), self._plan.changes.take(at)
+            if others := sum(state not in _REFUSED for state in states["verdict"].to_pylist()):
+                raise Refused(
+                    f"{others:,} of these changes {'is' if others == 1 else 'are'} not refused (any more), so nothing was sent; "
+                    "look at them again.", 409
+                )  # fmt: skip
         chosen = chosen.append_column("note", states["note"]).append_column("by", states["by"])
         return self._send_back(chosen, note)
 

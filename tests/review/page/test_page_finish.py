@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from tests.review.page.driver import Reviewer
 
-from annobridge.exceptions import AnnobridgeError
+from annobridge.exceptions import AnnobridgeError, TooManyDeletions
 
 
 @pytest.mark.parametrize("undecided", ["take", "leave"])
@@ -37,20 +38,50 @@ def test_a_load_is_what_was_decided(reviewer: Reviewer, plan: Any, undecided: st
 def test_a_load_that_would_delete_most_needs_a_tick(reviewer: Reviewer, plan: Any) -> None:
     def refuse(_: Any) -> Any:
         if not plan.loaded[-1]["force"]:
-            raise AnnobridgeError("This load would delete 90 % of the labels; pass force=True if that is meant.")
+            raise TooManyDeletions("This load would delete 90 % of the labels; pass force=True if that is meant.")
         return type("Report", (), {"to_dict": lambda self: {}, "__repr__": lambda self: "added 1\ndeleted 9"})()
 
     plan.on_load = refuse
     reviewer.press("l")
     dialog = reviewer.page.get_by_role("dialog")
     assert not dialog.get_by_label("Load although most would be deleted").count()
+    dialog.get_by_label("are left for later").check()
     dialog.get_by_role("button", name="Load").click()
     dialog.get_by_text("This load would delete 90 % of the labels").wait_for()
+    assert dialog.get_by_label("are left for later").is_checked()
     dialog.get_by_label("Load although most would be deleted").check()
     dialog.get_by_role("button", name="Load").click()
     dialog.get_by_text("Loaded.").wait_for()
     assert "deleted 9" in dialog.locator(".report").inner_text()
-    assert [load["force"] for load in plan.loaded] == [False, True]
+    assert [(load["force"], load["undecided"]) for load in plan.loaded] == [(False, "leave"), (True, "leave")]
+
+
+def test_a_load_that_is_going_on_keeps_its_dialog_and_others_are_told(
+    reviewer: Reviewer, served: Any, plan: Any, enter: Callable[..., Reviewer]
+) -> None:
+    going_on = threading.Event()
+
+    def slow(_: Any) -> Any:
+        going_on.wait(20)
+        return type("Report", (), {"to_dict": lambda self: {}, "__repr__": lambda self: "added 1"})()
+
+    plan.on_load = slow
+    other = enter(served.url)
+    reviewer.press("l")
+    dialog = reviewer.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Load").click()
+    dialog.get_by_role("progressbar").wait_for()
+    reviewer.press("Escape", "Escape", "Escape")
+    dialog.get_by_role("button", name="Close").click()
+    reviewer.page.mouse.click(5, 5)
+    assert dialog.is_visible()
+    going_on.set()
+    dialog.get_by_text("Loaded.").wait_for()
+    other.page.get_by_text("The plan was made anew since this page was opened.").wait_for()
+    with other.page.expect_navigation():
+        other.page.get_by_role("button", name="Reload the page").click()
+    other.page.locator(".panes[data-drawn]").wait_for()
+    assert not other.page.get_by_text("The plan was made anew").is_visible()
 
 
 def test_a_load_that_failed_is_told_in_a_sentence(reviewer: Reviewer, plan: Any) -> None:

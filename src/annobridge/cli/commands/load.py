@@ -141,7 +141,7 @@ def plan(
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
     data = summary(ds, merge_plan, shown, choice) | list_changes(ds, merge_plan, chosen, shown)
-    data |= {"pending": _is_pending(merge_plan, choice, conflicts), "stop": _stop(merge_plan, choice)}
+    data |= {"pending": _is_pending(merge_plan, choice, conflicts), "stop": why_stopped(merge_plan, choice)}
     if check:
         names, limits = parse_checks(check)
         data["checks"] = merge_plan.check(names, **limits).to_dict()
@@ -170,7 +170,7 @@ def _is_pending(merge_plan: MergePlan, unexpected: Any, conflicts: str) -> bool:
     return bool(merge_plan.total or asks)
 
 
-def _stop(merge_plan: MergePlan, unexpected: Any) -> str | None:
+def why_stopped(merge_plan: MergePlan, unexpected: Any) -> str | None:
     """Why a load with the same options would stop, if it would."""
     if unexpected != "prompt" or not merge_plan.to_dict()["unexpected"]:
         return None

@@ -10,7 +10,7 @@ import typer
 
 from .. import show
 from ..options import DatasetOption, KeyArgument, open_dataset, parse_one_or_pairs, parse_options
-from .load import Conflicts, DestField, Force, FormatOption, Invalid, LoadOptions, PathOption, Unexpected
+from .load import Conflicts, DestField, Force, FormatOption, Invalid, LoadOptions, PathOption, Unexpected, why_stopped
 
 if TYPE_CHECKING:
     from ...bridge.merge_plan import MergePlan
@@ -63,11 +63,13 @@ def review(
 
         merge_plan = load_plan(key, dataset, **parse_options(option))
     else:
+        choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
         merge_plan = open_dataset(dataset).plan_annotations(
-            key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"),
-            unexpected=parse_one_or_pairs(unexpected, "--unexpected") or "prompt", conflicts=conflicts, force=force,
+            key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
             invalid=invalid, path=path, format=format, **parse_options(option),
         )  # fmt: skip
+        if why := why_stopped(merge_plan, choice):
+            show.warning(why, "UnexpectedLabels")
     server = merge_plan.review(decisions, port, by, host)
     with server:
         try:

@@ -3,19 +3,30 @@
 import { h, replace } from "./dom.js";
 import { KEYS } from "./keys.js";
 
-/** Open a dialog. Returns {close, element, body}; `closed` is called when it is closed, however. */
-export function openDialog(title, content, { wide = false, closed = () => {} } = {}) {
+/** Open a dialog. Returns {close, element, body}; `mayClose` says whether its reader may close it now, `closed` is called afterwards. */
+export function openDialog(title, content, { wide = false, mayClose = () => true, closed = () => {} } = {}) {
   const body = h("div", { class: "dialog-body" }, content);
-  const close = h("button", { type: "button", class: "button quiet icon-only", "aria-label": "Close", onclick: () => element.close() }, "✕");
+  const close = h("button", { type: "button", class: "button quiet icon-only", "aria-label": "Close", onclick: leave }, "✕");
   const element = h("dialog", { class: wide ? "wide" : null, "aria-labelledby": "dialog-title" }, h("header", null, h("h2", { id: "dialog-title" }, title), close), body);
   const back = document.activeElement;
+  function leave() {
+    if (mayClose()) element.close();
+  }
+  /** Chromium closes a dialog at the second Escape, whatever becomes of "cancel": the key itself is taken. */
+  function takeEscape(event) {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    leave();
+  }
+  document.addEventListener("keydown", takeEscape, true);
   element.addEventListener("close", () => {
+    document.removeEventListener("keydown", takeEscape, true);
     element.remove();
     closed();
     if (back instanceof HTMLElement && back.isConnected) back.focus();
   });
   element.addEventListener("click", (event) => {
-    if (event.target === element) element.close(); // the ground outside of it
+    if (event.target === element) leave(); // the ground outside of it
   });
   document.body.append(element);
   element.showModal();

@@ -3,7 +3,7 @@
 import { h, icon, replace } from "./dom.js";
 import { count } from "./plan.js";
 
-/** The header. `actions` are {help, load, sendBack, exportFile, retry, rename}. */
+/** The header. `actions` are {help, load, sendBack, exportFile, retry, reload, rename}. */
 export function createHeader({ store, plan, changes, ledger, verdicts, offline, actions }) {
   const { state } = store;
   const numbers = h("p", { class: "counts" });
@@ -57,7 +57,12 @@ export function createHeader({ store, plan, changes, ledger, verdicts, offline, 
     const { waiting, failure } = verdicts.status();
     const lost = failure ?? state.unreachable;
     element.dataset.waiting = waiting;
-    trouble.hidden = !lost;
+    trouble.hidden = !lost && !state.outdated;
+    if (state.outdated && !lost) {
+      const again = h("button", { type: "button", class: "link", onclick: actions.reload }, "Reload the page");
+      replace(trouble, icon("alert"), "The plan was made anew since this page was opened.", again);
+      return;
+    }
     replace(
       trouble,
       icon("alert"),
@@ -66,7 +71,7 @@ export function createHeader({ store, plan, changes, ledger, verdicts, offline, 
     );
   }
 
-  store.watch(["version", "unreachable"], render);
+  store.watch(["version", "unreachable", "outdated"], render);
   return { element };
 }
 

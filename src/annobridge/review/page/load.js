@@ -6,48 +6,44 @@ import { count } from "./plan.js";
 
 const EVERY = 500; // milliseconds between two looks at a running load
 
-/** The dialog. `done()` is called when it is closed after a load that succeeded. */
+/** The dialog. It stays open while a load is going on; `done()` is called when it is closed after a load that succeeded. */
 export function openLoad({ source, counts, waiting, done }) {
-  let closed = false;
+  let running = false;
   let loaded = false;
-  const dialog = openDialog("Load into the dataset", null, {
-    closed: () => {
-      closed = true;
-      if (loaded) done();
-    },
-  });
+  const dialog = openDialog("Load into the dataset", null, { mayClose: () => !running, closed: () => loaded && done() });
+  const undecided = { value: "take" };
   let force = false;
 
-  function choose(error) {
+  function choose(error = null, canForce = false) {
     const numbers = counts();
-    const undecided = { value: "take" };
-    const tooMany = error && /delet/i.test(error);
-    if (!tooMany) force = false;
+    force = false;
+    running = false;
     replace(
       dialog.body,
       h("ul", { class: "numbers" }, numberItem(numbers.accepted, "accepted"), numberItem(numbers.refused, "refused"), numbers.settled ? numberItem(numbers.settled, "settled otherwise") : null, numberItem(numbers.open, "open")),
       numbers.open ? openChoice(numbers, undecided) : null,
       waiting() ? h("p", { class: "field-error" }, `${count(waiting())} verdicts are not stored yet. They will not count until they are.`) : null,
       error ? h("p", { class: "field-error", role: "alert" }, error) : null,
-      tooMany
+      canForce
         ? h("label", { class: "check" }, h("input", { type: "checkbox", onchange: (event) => (force = event.target.checked) }), "Load although most would be deleted")
         : null,
       h(
         "div",
         { class: "dialog-actions" },
         h("button", { type: "button", class: "button", onclick: dialog.close }, "Not yet"),
-        h("button", { type: "button", class: "button primary", data: { first: "" }, onclick: () => run(undecided.value) }, "Load"),
+        h("button", { type: "button", class: "button primary", data: { first: "" }, onclick: run }, "Load"),
       ),
     );
     dialog.body.querySelector("[data-first]").focus();
   }
 
-  async function run(undecided) {
+  async function run() {
+    running = true;
     const bar = h("progress", { "aria-label": "Progress of the load" });
     const text = h("p", { role: "status" }, "Planning again from what the tool has now…");
     replace(dialog.body, text, bar);
     try {
-      let answer = await source.load(undecided, force);
+      let answer = await source.load(undecided.value, force);
       while (answer.state === "running") {
         await new Promise((wake) => setTimeout(wake, EVERY));
         answer = await source.loadState();
@@ -57,10 +53,10 @@ export function openLoad({ source, counts, waiting, done }) {
           text.textContent = `${count(answer.done)} of ${count(answer.total)}`;
         }
       }
-      if (answer.state === "failed") choose(answer.error);
+      if (answer.state === "failed") choose(answer.error, answer.can_force);
       else report(answer);
     } catch (error) {
-      if (!closed) choose(error.message);
+      choose(error.message);
     }
   }
 
@@ -72,10 +68,11 @@ export function openLoad({ source, counts, waiting, done }) {
       h("div", { class: "dialog-actions" }, h("button", { type: "button", class: "button primary", data: { first: "" }, onclick: dialog.close }, "Close")),
     );
     dialog.body.querySelector("[data-first]").focus();
+    running = false;
     loaded = true;
   }
 
-  choose(null);
+  choose();
 }
 
 function numberItem(number, text) {

@@ -62,6 +62,7 @@ function build(app, source, plan) {
     scale: 1,
     reviewer: storedName() || plan.reviewer || "",
     unreachable: null,
+    outdated: false,
   });
   const { state } = store;
   const notices = h("div", { class: "notices", role: "status", "aria-live": "polite" });
@@ -90,7 +91,7 @@ function build(app, source, plan) {
   const finish = finishActions({ source, plan, changes, ledger, verdicts });
   const header = createHeader({
     store, plan, changes, ledger, verdicts, offline: source.offline,
-    actions: { help: showHelp, ...finish, retry: verdicts.retry, rename },
+    actions: { help: showHelp, ...finish, retry: verdicts.retry, rename, reload: () => location.reload() },
   });
   const bulk = createBulk({ store, title: () => listTitle(state), act: (yes) => (yes ? decide.acceptMany() : decide.refuseMany()) });
   const groups = createGroups({
@@ -137,7 +138,7 @@ function build(app, source, plan) {
   replace(
     app,
     header.element,
-    notesBanner(plan.notes.concat(source.keeps === false ? ["This browser keeps nothing for local files: export the decisions before you close the page."] : [])),
+    notesBanner(plan.notes.concat(source.keeps?.() === false ? ["This browser keeps nothing for local files: export the decisions before you close the page."] : [])),
     h(
       "main",
       null,
@@ -183,7 +184,7 @@ function build(app, source, plan) {
     load: () => plan.can_load && finish.load(),
     sendBack: () => plan.can_send_back && finish.sendBack(),
   };
-  listen(app, actions, store, focusList, () => verdicts.status().waiting > 0 || source.keeps === false);
+  listen(app, actions, store, focusList, () => verdicts.status().waiting > 0 || source.keeps?.() === false);
 
   store.watch(["drawn", "shown", "drawnFrame"], () => media.ahead(nextPictures(state, changes, stage)));
   store.watch(["cursor"], () => {
@@ -196,7 +197,7 @@ function build(app, source, plan) {
   moves.refine({ ...EVERYTHING });
   if (isInSight(app)) focusList();
   verdicts.resume();
-  if (!source.offline) poll(source, plan.seq, ledger, changed, store);
+  if (!source.offline) poll(source, plan, ledger, changed, store);
 }
 
 function then(act, after) {
@@ -285,8 +286,9 @@ function nextPictures(state, changes, stage) {
     const want = stage.wanted(i, frame);
     wants.set(`${want.number}/${want.frame ?? ""}`, want);
   };
-  const video = state.frame !== null && changes.samples[changes.sample[state.drawn]].media === "video";
-  if (video) for (const by of [1, -1, 2]) if (state.frame + by >= 1) add(state.drawn, state.frame + by);
+  const sample = changes.samples[changes.sample[state.drawn]];
+  const last = sample.media === "video" && state.frame !== null ? (sample.frames ?? state.frame) : 0;
+  for (const by of [1, -1, 2]) if (state.frame + by >= 1 && state.frame + by <= last) add(state.drawn, state.frame + by);
   const place = state.shown.indexOf(state.drawn);
   for (let next = place + 1; next < Math.min(state.shown.length, place + 200) && wants.size < AHEAD; next += 1) {
     add(state.shown[next], changes.frame[state.shown[next]]);
@@ -295,15 +297,15 @@ function nextPictures(state, changes, stage) {
   return [...wants.values()];
 }
 
-async function poll(source, seq, ledger, changed, store) {
-  let after = seq;
+async function poll(source, plan, ledger, changed, store) {
+  let after = plan.seq;
   for (;;) {
     await new Promise((wake) => setTimeout(wake, POLL));
     if (document.hidden) continue;
     try {
       const answer = await source.after(after);
       after = answer.seq;
-      store.set({ unreachable: null });
+      store.set({ unreachable: null, outdated: answer.plan_id !== plan.plan_id });
       if (answer.decisions.length) {
         ledger.take(answer.decisions);
         changed();
