@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 
 import pytest
 import requests
@@ -143,6 +145,18 @@ def test_a_huge_body_is_not_read(client):
         f"{client.origin}/api/decisions", data=parts(), headers={"Content-Type": "application/json"}, timeout=30
     )
     assert (answer.status_code, answer.json()) == (413, too_large)
+
+
+def test_a_page_that_is_closed_while_it_sends_is_no_fault(client, caplog):
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as half:
+        half.sendall(
+            f"POST /api/decisions HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nX-Annobridge-Token: {client.token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{".encode()
+        )
+        time.sleep(0.2)
+    time.sleep(0.2)
+    assert client.get("api/decisions").status_code == 200
+    assert not caplog.records
 
 
 def test_deep_json_and_garbage_are_refused(client):

@@ -100,6 +100,17 @@ def test_sigterm_ends_it_too(tmp_path):
     assert (tmp_path / "d.jsonl").exists()
 
 
+def test_a_review_that_ended_stays_ended(files, tmp_path):
+    server = review(FakePlan.of_files(files), "street", tmp_path / "d.jsonl")
+    Client(server).decide(decision(0))
+    with server:
+        server.stop()
+    server.stop()
+    assert server.session.decided == 1
+    with pytest.raises(InvalidOption, match="This review was ended, so nothing can be decided in it; start another."):
+        server.session.log.append([])
+
+
 def test_a_browser_is_opened_where_there_is_one(tmp_path):
     script = tmp_path / "browser"
     script.write_text(f"#!/bin/sh\necho \"$1\" > '{tmp_path}/opened'\n")

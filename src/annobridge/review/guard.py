@@ -37,7 +37,8 @@ _HEADERS = {
 # A redirect would be part of a navigation that another site began (a link in a notebook), for which a browser withholds the
 # new cookie. A page that goes on by itself is a new navigation, by this site.
 _ENTRY = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>annobridge</title>'
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
+    '<link rel="icon" href="data:,"><title>annobridge</title>'
     '<p><a href="/">Open the review</a></p></html>'
 )
 

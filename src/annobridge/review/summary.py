@@ -16,7 +16,7 @@ from ..core.review.changes import CONFLICT, GROUPS
 from .reviewed import ReviewedPlan
 
 _ROWS = 20  # of a table
-_VALUE = 90  # characters of a value
+_VALUE = 90  # characters of a cell
 _TITLES = {
     "conflict": "Conflicts", "deletion": "Deletions", "class change": "Class changes", "large move": "Large moves",
     "attribute change": "Attribute changes", "addition": "Additions", "small move": "Small moves",
@@ -114,8 +114,7 @@ def _value(text: str | None) -> str:
         if box := value.get("bounding_box"):
             about.append("[" + " ".join(f"{v:.2f}" for v in box) + "]")
         value = ", ".join(str(a) for a in about if a is not None) or text
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= _VALUE else f"{shown[: _VALUE - 1]}…"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -132,8 +131,12 @@ def _cell(value: Any) -> str:
     return (
         f'<td class="number">{value:,}</td>'
         if isinstance(value, int)
-        else f"<td>{_text('–' if value is None else value)}</td>"
+        else f"<td>{_text('–' if value is None else _short(value))}</td>"
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
 
 
 def _text(value: Any) -> str:

@@ -25,7 +25,7 @@ class Reviewer:
 
     def _listen(self, message: Any) -> None:
         place = message.location["url"]
-        if message.type in ("error", "warning") and not place.endswith("/favicon.ico"):
+        if message.type in ("error", "warning"):
             self.troubles.append(f"{message.text} {place}")
 
     def press(self, *keys: str) -> None:

@@ -125,6 +125,16 @@ def test_every_key_of_the_help_is_there(reviewer: Reviewer) -> None:
 def test_nothing_overflows_the_window(reviewer: Reviewer, size: tuple[int, int]) -> None:
     reviewer.page.set_viewport_size({"width": size[0], "height": size[1]})
     reviewer.settle()
-    for selector in ("body", ".top", ".left", ".bulk-buttons", ".toolbar", ".legend", ".details"):
+    for selector in (
+        "body",
+        ".top",
+        ".left",
+        ".bulk-buttons",
+        ".bulk .accept",
+        ".bulk .refuse",
+        ".toolbar",
+        ".legend",
+        ".details",
+    ):
         inside = "(one) => one.scrollWidth <= one.clientWidth"
         assert reviewer.page.locator(selector).evaluate(inside), selector

@@ -174,3 +174,17 @@ def test_a_long_list_has_few_rows_in_the_page(
     reviewer.press("Shift+A")
     reviewer.settle()
     assert reviewer.counts == "0 looked at, 4,000 by 1 rule, 16,000 open"
+
+
+def test_a_plan_without_changes(
+    serve: Callable[..., Any], plan: Any, enter: Callable[..., Reviewer], tmp_path: Path
+) -> None:
+    plan.changes = plan.changes.slice(0, 0)
+    client = serve(plan, tmp_path / "d.jsonl")
+    reviewer = enter(f"{client.origin}/?token={client.token}", wait=False)
+    reviewer.page.goto(f"{client.origin}/?token={client.token}")
+    reviewer.page.get_by_text("This plan has no changes.").nth(1).wait_for()
+    assert reviewer.page.locator(".scale").inner_text() == ""
+    reviewer.press(*"jarx1unewdo.,z0+-gA?")
+    reviewer.press("Escape")
+    assert reviewer.counts == "0 looked at, 0 by 0 rules, 0 open"

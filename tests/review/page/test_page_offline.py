@@ -62,6 +62,40 @@ def test_decisions_are_kept_by_the_browser_and_exported(opened: Callable[..., Re
     assert not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
 
 
+def test_two_tabs_do_not_overwrite_each_other(opened: Callable[..., Reviewer]) -> None:
+    first = opened()
+    tab = first.page.context.new_page()
+    second = Reviewer(tab, first.page.url)
+    for reviewer, group in ((first, "Deletions"), (second, "Class changes")):
+        reviewer.page.get_by_role("link", name="Go to the pictures").click()
+        reviewer.choose(group)
+        reviewer.press("a")
+        reviewer.settle()
+    assert len(exported(first)) == len(exported(second)) == 2
+    assert not second.troubles
+
+
+def test_a_browser_that_keeps_little_keeps_the_last_verdicts(opened: Callable[..., Reviewer]) -> None:
+    reviewer = opened()
+    reviewer.page.evaluate(
+        """() => {
+            const set = Storage.prototype.setItem;
+            Storage.prototype.setItem = function (key, text) {
+                if (text.length > 900) throw new DOMException("full", "QuotaExceededError");
+                set.call(this, key, text);
+            };
+        }"""
+    )
+    reviewer.choose("Deletions")
+    for key in "arararar":
+        reviewer.press(key, "Home")
+    reviewer.settle()
+    assert not reviewer.page.locator(".trouble").is_visible()
+    rows = exported(reviewer)
+    assert rows[-1]["verdict"] == "refuse"
+    assert len(rows) < 8
+
+
 def test_what_is_exported_can_be_loaded(opened: Callable[..., Reviewer], plan: Any, tmp_path: Path) -> None:
     from annobridge.bridge import decision_file
 

@@ -5,6 +5,8 @@ import { filterText, isFiltered } from "./filter.js";
 import { similarText, isConflict, count, classText } from "./plan.js";
 import { verdictFor } from "./ledger.js";
 
+const LONGEST_RULE = 2000; // characters; the server takes ten times as many
+
 /** The decisions of a reviewer. `say(text)` shows a notice. */
 export function createDecide({ store, changes, ledger, verdicts, moves, say }) {
   const { state } = store;
@@ -27,7 +29,7 @@ export function createDecide({ store, changes, ledger, verdicts, moves, say }) {
     const targets = [...(selected ? changes.order.filter((i) => state.selection.has(i)) : state.shown)];
     const given = targets.map((i) => ({ i, verdict: verdictFor(changes, i, yes) }));
     const legal = given.filter(({ verdict }) => verdict !== null);
-    const rule = selected ? `${count(targets.length)} selected` : filterText(state.filter);
+    const rule = selected ? `${count(targets.length)} selected` : filterText(state.filter).slice(0, LONGEST_RULE);
     const overruled = legal.filter(({ i, verdict }) => ledger.verdict(i) !== null && !ledger.record(i).rule && ledger.verdict(i) !== verdict);
     const name = yes ? "Accept" : "Refuse";
     const go = (chosen) => {
@@ -71,7 +73,7 @@ export function createDecide({ store, changes, ledger, verdicts, moves, say }) {
       if (!legal.length) return;
       const i = state.cursor;
       const place = moves.placeNow();
-      verdicts.give([...legal].map((one) => ({ i: one, verdict })), similarText(changes, i));
+      verdicts.give([...legal].map((one) => ({ i: one, verdict })), similarText(changes, i).slice(0, LONGEST_RULE));
       say(`${count(legal.length)} answered with ${verdict}. u takes it back.`);
       moves.advance(place);
     },

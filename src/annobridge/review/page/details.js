@@ -1,7 +1,7 @@
 // The panel beside the picture: what the change is, what was decided, and the buttons to decide.
 
 import { h, icon, replace } from "./dom.js";
-import { GROUPS, count, classText, componentText, summary, isConflict } from "./plan.js";
+import { GROUPS, NO_CHANGES, count, classText, componentText, summary, isConflict } from "./plan.js";
 import { verdictFor } from "./ledger.js";
 import { siblings, diffTable, whoTable, conflictPanel, choiceButton } from "./diff.js";
 import { plainText, readValue, timeText } from "./values.js";
@@ -18,7 +18,7 @@ export function createDetails({ store, changes, ledger, actions }) {
   function render() {
     const i = state.cursor;
     if (i < 0) {
-      replace(body, nothingShown(actions.elsewhere()));
+      replace(body, changes.total ? nothingShown(actions.elsewhere()) : h("p", { class: "empty" }, NO_CHANGES));
       return;
     }
     const group = GROUPS.find((one) => one.name === changes.group[i]);
@@ -36,7 +36,9 @@ export function createDetails({ store, changes, ledger, actions }) {
       placeList(i),
       noteField(i),
     );
-    body.querySelector("[data-editing]")?.focus();
+    const field = body.querySelector("[data-editing]");
+    field?.focus();
+    if (editing === "value") field.select();
   }
 
   function decideButtons(i) {

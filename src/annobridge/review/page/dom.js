@@ -22,13 +22,23 @@ function furnish(element, props, children) {
     else if (PROPERTIES.has(name) && element.namespaceURI !== SVG_NAMESPACE) element[name] = value;
     else if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...contents(children));
   return element;
+}
+
+function contents(children) {
+  const given = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  return given.map((child) => (typeof child === "string" ? visible(child) : child));
+}
+
+/** A text in which marks that turn the rest of a line around are written out: names are what others gave. */
+export function visible(text) {
+  return text.replace(/[\u202a-\u202e]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16)}`);
 }
 
 /** Put other children into an element. */
 export function replace(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...contents(children));
 }
 
 const ICONS = {

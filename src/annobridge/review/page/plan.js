@@ -11,6 +11,9 @@ export const GROUPS = [
   { name: "small move", title: "Small moves", one: "Small move", icon: "nudge" },
 ];
 
+/** What is said of a plan without changes. */
+export const NO_CHANGES = "This plan has no changes.";
+
 /** What the changes of a group may be divided by. */
 export const GROUPINGS = [
   { name: "class", title: "class" },
@@ -46,8 +49,13 @@ export function readChanges(plan) {
 export function classText(changes, i) {
   const from = changes.from[i];
   const to = changes.to[i];
-  if (from !== null && to !== null && from !== to) return `${from} → ${to}`;
+  if (from !== null && to !== null && from !== to) return `${isolated(from)} → ${isolated(to)}`;
   return changes.label[i] ?? to ?? from ?? "no class";
+}
+
+/** A name, set apart if it is written from right to left: beside another one it would change places with it. */
+function isolated(name) {
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name;
 }
 
 /** What a change belongs to when its group is divided by `grouping`. */
@@ -104,7 +112,7 @@ function conflictText(kind) {
 
 function moveText(changes, i) {
   const parts = [];
-  if (changes.shift[i] !== null) parts.push(`moved ${changes.shift[i].toFixed(changes.shift[i] < 10 ? 1 : 0)} px`);
+  if (changes.shift[i] >= 0.05) parts.push(`moved ${changes.shift[i].toFixed(changes.shift[i] < 10 ? 1 : 0)} px`);
   if (changes.iou[i] !== null) parts.push(`IoU ${changes.iou[i].toFixed(2)}`);
   return parts.join(" · ") || "shape changed";
 }

@@ -1,6 +1,6 @@
 // What is above and below the picture: how it is shown, and what the lines mean.
 
-import { h, replace } from "./dom.js";
+import { h, replace, visible } from "./dom.js";
 import { isConflict } from "./plan.js";
 
 /** The bar above the picture. */
@@ -26,7 +26,7 @@ export function createToolbar({ store, changes, actions }) {
 
   store.watch(["cursor", "shown"], () => {
     const i = state.cursor;
-    file.textContent = i < 0 ? "" : changes.samples[changes.sample[i]].name;
+    file.textContent = i < 0 ? "" : visible(changes.samples[changes.sample[i]].name);
     file.title = file.textContent;
     file.hidden = !file.textContent;
     const at = i < 0 ? -1 : state.shown.indexOf(i);
@@ -67,10 +67,10 @@ export function createLegend({ store, changes, stage }) {
       [...known, ["other", "others"]].map(([role, text]) => h("span", { class: "legend-item" }, h("i", { class: `swatch role-${role}`, "aria-hidden": "true" }), text)),
     );
   });
-  store.watch(["zoomMode", "scale"], () => {
+  store.watch(["zoomMode", "scale", "drawn"], () => {
     press(crop, state.zoomMode === "crop");
     press(fit, state.zoomMode === "fit");
-    scale.textContent = `${Math.round(state.scale * 100)} %`;
+    scale.textContent = state.drawn < 0 ? "" : `${Math.round(state.scale * 100)} %`;
   });
   return { element };
 }
