@@ -38,7 +38,8 @@ class DecisionLog:
         self.path, self.rows, self.notes = path, list[dict[str, Any]](), list[str]()
         self._run, self._read, self._lines, self._closed = run, 0, 0, False
         self._threads = threading.RLock()
-        self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS)
+        real = path.resolve()  # by whatever links it was named
+        self._lock = FileLock(real.with_name(f".{real.name}.lock"), timeout=_LOCK_SECONDS)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         except OSError as error:

@@ -128,7 +128,7 @@ export function createDetails({ store, changes, ledger, actions }) {
       changes.index[i] === null ? null : ["Track", String(changes.index[i])],
       changes.frame[i] === null ? null : ["Frame", String(changes.frame[i])],
       changes.iou[i] === null ? null : ["IoU", changes.iou[i].toFixed(3)],
-      changes.shift[i] === null ? null : ["Moved", `${changes.shift[i].toFixed(1)} px`],
+      changes.shift[i] >= 0.05 ? ["Moved", `${changes.shift[i].toFixed(1)} px`] : null,
     ];
     return h("dl", { class: "place" }, rows.filter(Boolean).map(([name, text]) => [h("dt", null, name), h("dd", null, text)]));
   }
