@@ -337,3 +337,12 @@ def test_points_are_compared_one_by_one(tmp_path: Path) -> None:
     SERVERS.pop(url)
     assert change["iou"] == pytest.approx(2 / 3, abs=0.01)
     assert change["group"] == "large move"
+
+
+def test_what_cannot_be_taken_is_counted_beside_the_changes(worked: Bridge) -> None:
+    plan = worked.plan()
+    plan.decide("kind = 'delete'", "refuse")
+    plan.apply()
+    worked.hands.set("man3", bounding_box=[0.9, 0.9, 0.5, 0.5])
+    again = worked.plan()
+    assert (again.refused.num_rows, again.not_allowed) == (2, 1)

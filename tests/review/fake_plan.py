@@ -58,6 +58,7 @@ class FakePlan:
     label_rows: list[dict[str, Any]] = field(default_factory=list)
     run_id: str = "run1"
     notes: tuple[str, ...] = ()
+    not_allowed: int = 0
     loaded: list[dict[str, Any]] = field(default_factory=list)
     after: Callable[[], FakePlan] | None = None  # the plan of the next load
     on_load: Callable[[FakePlan], Any] = lambda plan: SimpleNamespace(to_dict=lambda: {"added": 1})

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import as_array, first_rows
+from ..core.arrays import as_array, first_rows, row_keys
 from ..core.did_you_mean import did_you_mean
 from ..core.digest import digest
 from ..core.labels import LABELS, SAMPLES, conform
@@ -75,6 +75,15 @@ class MergePlan(Summary):
         """
         proposed = self._proposed
         return changes(proposed, self._sample_rows(proposed["sample_id"], ["sample_id", "width", "height"]))
+
+    @property
+    def not_allowed(self) -> int:
+        """How many changes of the tool cannot be taken, whatever is decided: those of ``refused`` that the schema does not allow,
+        or that cannot be stored.
+        """
+        names = ("label_id", "component")
+        proposed = pc.is_in(row_keys(self.refused, names), value_set=row_keys(self._proposed, names))
+        return int(pc.sum(pc.invert(proposed)).as_py() or 0)
 
     @property
     def decisions(self) -> pa.Table:

@@ -37,6 +37,10 @@ class ReviewedPlan(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Remarks about the plan, as sentences."""
 
+    @property
+    def not_allowed(self) -> int:
+        """How many changes of the tool cannot be taken, whatever is decided."""
+
     def states(self) -> pa.Table:
         """What is decided about each change."""
 

@@ -124,6 +124,11 @@ class Session:
 
     def _notes(self) -> list[str]:
         notes = [*self._plan.notes, *self.log.notes]
+        if count := self._plan.not_allowed:
+            notes.append(
+                f"{count:,} change{'s' * (count > 1)} in the tool cannot be taken, whatever is decided: the schema does not allow "
+                "that, or it cannot be stored. The plan lists what is refused, with the reasons."
+            )
         if self.unknown:
             notes.append(self.unknown)
         if self._unreadable:

@@ -34,7 +34,8 @@ export function openLoad({ source, counts, waiting, done }) {
         h("button", { type: "button", class: "button primary", data: { first: "" }, onclick: run }, "Load"),
       ),
     );
-    dialog.body.querySelector("[data-first]").focus();
+    // Where changes are open, Enter must not load them unseen: the choice about them comes first.
+    dialog.body.querySelector("input[type=radio]:checked, [data-first]").focus();
   }
 
   async function run() {
