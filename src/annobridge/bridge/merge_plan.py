@@ -142,7 +142,7 @@ class MergePlan(Summary):
         about = self.changes.take(at.drop_null())
         verdicts = legal.fitting(as_array(known["verdict"]), as_array(about["kind"]))
         fits = pc.equal(known["bound_to"], about["bound_to"])
-        found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self.run.schema)
+        found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self.outcome.schema)
         if problems := [text for text in found if text]:
             shown = "\n  - ".join(problems[:_SHOWN])
             more = f"\n  - … and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""

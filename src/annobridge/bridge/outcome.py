@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABEL_TYPES
-from ..core.merge import border, findings
+from ..core.merge import border, destination, findings
 from ..core.merge.route import MODES, Choice
 from ..core.review.decisions import DECISIONS, TAKE, UNDECIDED
+from ..core.schema import LabelSchema
 from ..display.terminal import why_not_asked
 from ..exceptions import Conflict, InvalidOption, MergeError, ReviewRequired, TooManyDeletions, UnexpectedLabels
 from ..spill.streams import Streams
@@ -90,6 +91,11 @@ class Outcome:
     protected: Mapping[str, str] = field(default_factory=dict)  # field → the pattern by which it needs a review
     notes: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The schema of the run, with the destinations of its fields."""
+        return destination.with_destinations(self.run.schema, self.destinations)
 
     def total(self, action: str) -> int:
         """How many labels, of all fields, are added, edited or deleted."""

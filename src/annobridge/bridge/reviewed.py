@@ -32,7 +32,7 @@ class Reviewed:
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
         self.review = (
-            Review(outcome.run.run_id, decisions, standing.num_rows, outcome.options.undecided)
+            Review(outcome.run.run_id, decisions, standing.num_rows, outcome.options.undecided, outcome.schema)
             if is_asked or leaves
             else None
         )

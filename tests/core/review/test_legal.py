@@ -45,7 +45,7 @@ def test_a_verdict_that_does_not_fit_is_told_with_those_that_do() -> None:
 @pytest.mark.parametrize(
     ("component", "value", "says"),
     [("label", '"van"', "is not a class of the schema; it has car, bus."), ("label", "7", "is not a class; write it in quotes."),
-     ("label", "bus", "is not JSON; write a text in quotes"), ("attributes.colour", '"green"', "it has red."),
+     ("label", "bus", "is not JSON; write a text in quotes"), ("attributes.colour", '"green"', "it has to be one of 'red'."),
      ("label", None, "is not JSON"), ("attributes.note", "NaN", "is not JSON"), ("attributes.note", "[-Infinity]", "is not JSON"),
      ("attributes.note", "[" * 50_000, "is not JSON"), ("attributes.note", "9" * 5000, "is not JSON"),
      ("attributes.note", "[" * 200 + "]" * 200, "are nested more than 100 deep; flatten them."),

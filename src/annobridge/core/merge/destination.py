@@ -66,6 +66,11 @@ def _problem(target: str, source: FieldSchema, schema: LabelSchema) -> str | Non
     return None
 
 
+def with_destinations(schema: LabelSchema, destinations: Mapping[str, str]) -> LabelSchema:
+    """The schema, in which a destination is as the field whose labels it gets."""
+    return LabelSchema({**schema.fields, **{target: schema.fields[name] for name, target in destinations.items()}})
+
+
 def single_label_fields(schema: LabelSchema, destinations: Mapping[str, str]) -> list[str]:
     """The fields, destinations among them, that hold one label per sample."""
     own = [spec.name for spec in schema.fields.values() if spec.type in SINGLE]

@@ -52,6 +52,7 @@ class Review(NamedTuple):
     decisions: pa.Table  # DECISIONS, the oldest first
     recorded: int  # how many of them, from the first on, are of earlier loads
     undecided: str  # a member of UNDECIDED
+    schema: LabelSchema  # of the run, with the destinations of its fields; verdicts with a value must fit it
     fields: frozenset[str] = frozenset()  # fields whose changes are not reviewed, as they go to another field
 
     def without(self, fields: frozenset[str]) -> Review:
@@ -60,9 +61,8 @@ class Review(NamedTuple):
 
 
 def propose(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], schema: LabelSchema, task: str,
-    policy: str,
-) -> tuple[Ints, pa.Table]:  # fmt: skip
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: str
+) -> tuple[Ints, pa.Table]:
     """What the tool proposes in a merge: ``PROPOSED``, and the row of the merge that each proposal is about.
 
     Args:
@@ -70,7 +70,6 @@ def propose(
         sides: the labels that the tool changed.
         case: the ``Case`` of each, before anybody decides.
         edits: component → the rows at which it would be edited, and those at which it was changed here too.
-        schema: of the run; verdicts with a value must fit it.
         task: the task.
         policy: who wins a conflict that nobody decides.
     """
@@ -100,7 +99,7 @@ def propose(
     arrays = [columns.get(f.name, pa.nulls(len(rows), f.type)) for f in PROPOSED]
     table = pa.Table.from_arrays(arrays, schema=PROPOSED)
     reviewed = pc.invert(pc.is_in(table["field"], value_set=pa.array(sorted(review.fields), pa.string())))
-    return rows[reviewed.to_numpy()], _with_states(table.filter(reviewed), review, schema)
+    return rows[reviewed.to_numpy()], _with_states(table.filter(reviewed), review)
 
 
 def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array) -> pa.Array:
@@ -109,7 +108,7 @@ def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array) -> pa.Arr
     return ids.derive(run_id, [ids.join_parts("change", *pair) for pair in pairs])
 
 
-def _with_states(proposed: pa.Table, review: Review, schema: LabelSchema) -> pa.Table:
+def _with_states(proposed: pa.Table, review: Review) -> pa.Table:
     """With what is decided. What there is to look at is hashed only where somebody decided."""
     known = pc.is_in(proposed["change_id"], value_set=as_array(review.decisions["change_id"]))
     subject = proposed.filter(known)
@@ -120,7 +119,7 @@ def _with_states(proposed: pa.Table, review: Review, schema: LabelSchema) -> pa.
     found = set_columns(found, state=pc.if_else(is_open, OPEN, found["state"]))
     verdict = legal.fitting(as_array(found["verdict"]), as_array(subject["kind"]))
     in_force = pc.equal(found["state"], decisions.DECIDED)
-    problems = legal.problems(subject, pc.if_else(in_force, verdict, None), as_array(found["value"]), schema)
+    problems = legal.problems(subject, pc.if_else(in_force, verdict, None), as_array(found["value"]), review.schema)
     columns = {
         **{name: found[name] for name in _DECIDED},
         "verdict": verdict,

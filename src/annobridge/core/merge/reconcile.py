@@ -123,7 +123,7 @@ def _verdicts(
         component: (permitted & differs.get(component, none), sides.changed_here.get(component, none))
         for component, permitted in allowed.edit.items()
     }
-    return verdicts_of(review, sides, case, edits, schema, task, policy)
+    return verdicts_of(review, sides, case, edits, task, policy)
 
 
 class ComponentEdits(NamedTuple):

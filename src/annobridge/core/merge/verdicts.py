@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, ids
-from ..arrays import Bools, Ints, any_of, as_array, replace_values, set_columns
+from ..arrays import Bools, Ints, any_of, as_array, equal, replace_values, set_columns
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..review.decisions import BASE, BOTH, DECIDED, LEAVE, OURS, REFUSE, STALE, VALUE, VERDICTS
 from ..review.values import EXISTENCE
 from ..rows import attribute
-from ..schema import LabelSchema
 from .diff import take_or_null
 from .patch import with_components
 from .proposed import PROPOSED, Review, propose
@@ -89,11 +88,10 @@ class Verdicts:
 
 
 def verdicts_of(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], schema: LabelSchema, task: str,
-    policy: str,
-) -> Verdicts:  # fmt: skip
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: str
+) -> Verdicts:
     """The verdicts about what the tool proposes in a merge (see ``propose``)."""
-    rows, proposed = propose(review, sides, case, edits, schema, task, policy)
+    rows, proposed = propose(review, sides, case, edits, task, policy)
     return Verdicts(len(case), proposed, rows, review.undecided == LEAVE)
 
 
@@ -146,10 +144,15 @@ def _with_values(rows: pa.Table, component: str, values: dict[int, str | None]) 
         return set_columns(
             rows, attributes=attributes.replace(rows["attributes"], {name: (_at(values, rows.num_rows), column)})
         )
-    is_scalar = as_array(rows["kind"].take(pa.array(at)))[0].as_py() == "scalar"
-    name = "value" if is_scalar else "label"
-    new = pa.array([v if is_scalar else json.loads(v or "null") for v in values.values()], pa.string())
-    return set_columns(rows, **{name: replace_values(as_array(rows[name]), at, new)})
+    texts, is_scalar = list(values.values()), equal(rows["kind"], "scalar")[at]
+    classes = [json.loads(texts[n] or "null") for n in np.flatnonzero(~is_scalar)]
+    chosen = {
+        "value": (is_scalar, pa.array(texts).filter(pa.array(is_scalar))),
+        "label": (~is_scalar, pa.array(classes)),
+    }
+    for name, (where, new) in chosen.items():
+        rows = set_columns(rows, **{name: replace_values(as_array(rows[name]), at[where], new.cast(pa.string()))})
+    return rows
 
 
 def _at(values: dict[int, str | None], size: int) -> Bools:

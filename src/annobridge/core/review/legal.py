@@ -60,7 +60,7 @@ def problems(changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: La
         changes: rows with change_id, kind, component and field.
         verdicts: the verdict of each, in the words that fit; null where there is none.
         values: JSON text of the verdicts ``"value"``.
-        schema: of the run.
+        schema: of the run, with the destinations of its fields.
     """
     names = ("kind", "component", "field", "change_id")
     rows = zip(*(changes[n].to_pylist() for n in names), verdicts.to_pylist(), values.to_pylist(), strict=True)
@@ -88,18 +88,28 @@ def _bad_value(text: str | None, component: str, spec: FieldSchema | None) -> st
         return f"has lists or objects that are nested more than {json_values.DEEPEST} deep; flatten them."
     if not json_values.is_unicode(value):
         return "has half of a character (a surrogate), which cannot be stored; write the whole character."
-    if component == LABEL and spec is not None:
-        if spec.kind != "scalar" and not isinstance(value, str):
-            return "is not a class; write it in quotes."
-        if spec.classes and value not in spec.classes:
-            return f"is not a class of the schema; it has {', '.join(map(str, spec.classes))}."
-    if component.startswith(ATTRIBUTE_PREFIX) and spec is not None:
-        return _bad_attribute(value, [a for a in spec.definitions() if ATTRIBUTE_PREFIX + a.name == component])
+    if component == LABEL:
+        return _bad_class(value, spec)
+    if component.startswith(ATTRIBUTE_PREFIX):
+        definitions = spec.definitions() if spec is not None else ()
+        return _bad_attribute(value, [a for a in definitions if ATTRIBUTE_PREFIX + a.name == component])
+    return None
+
+
+def _bad_class(value: Any, spec: FieldSchema | None) -> str | None:
+    if spec is not None and spec.kind == "scalar":
+        if not isinstance(value, str | int | float):
+            return "is not the value of a scalar; write a text in quotes, a number, true or false."
+    elif not isinstance(value, str) or not value.strip():
+        return "is not a class; write it in quotes."
+    if spec is not None and spec.classes and not any(json_values.same(value, known) for known in spec.classes):
+        return f"is not a class of the schema; it has {', '.join(map(str, spec.classes))}."
     return None
 
 
 def _bad_attribute(value: Any, definitions: list[Attribute]) -> str | None:
-    allowed = [v for a in definitions for v in a.values or ()]
-    if definitions and all(a.values for a in definitions) and value not in allowed:
-        return f"is not among those of the schema; it has {', '.join(map(str, allowed))}."
+    if value is None:
+        return "is no value of an attribute; write a text in quotes, a number, true or false."
+    if definitions and not any(a.accepts(value) for a in definitions):
+        return f"is not what the schema has; it has to be {' or '.join(a.expects for a in definitions)}."
     return None
