@@ -9,12 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from tests.bridge.conftest import Bridge
+from tests.bridge.conftest import SCHEMA, Bridge
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
 from annobridge.core.review.changes import CHANGES, GROUPS
 from annobridge.core.review.decisions import DECISIONS
+from annobridge.core.rows import attribute
 
 
 @pytest.fixture
@@ -346,3 +347,70 @@ def test_what_cannot_be_taken_is_counted_beside_the_changes(worked: Bridge) -> N
     worked.hands.set("man3", bounding_box=[0.9, 0.9, 0.5, 0.5])
     again = worked.plan()
     assert (again.refused.num_rows, again.not_allowed) == (2, 1)
+
+
+def test_withdrawing_a_refusal_lasts(worked: Bridge) -> None:
+    plan = worked.plan()
+    plan.decide("kind = 'delete'", "refuse")
+    plan.apply()
+    again = worked.plan()
+    again.decide(verdict="open")
+    report = again.load(undecided="leave")
+    assert (report.total, report.decided) == (0, {"looked_at": 0, "by_rule": 0})
+    assert worked.plan().states()["state"].to_pylist() == ["open"]
+    assert worked.load().deleted == 1
+
+
+def test_tasks_with_changes_that_were_left_for_later_stay_in_the_tool(worked: Bridge) -> None:
+    report = worked.load(undecided="leave", cleanup=True)
+    assert len(worked.server.labels) == 1
+    assert "The tasks were left on the server: 7 changes or samples" in report.notes[-1]
+    assert worked.load(cleanup=True).total == 7
+    assert not worked.server.labels
+
+
+def test_decisions_about_the_class_do_not_settle_other_conflicts(worked: Bridge) -> None:
+    worked.ds.set_labels(
+        [
+            {
+                "label_id": "car3",
+                "label": "lane",
+                "attributes": [attribute("color", "green"), attribute("occluded", False)],
+            }
+        ]
+    )
+    worked.hands.set("car3", label="person")
+    plan = worked.plan(conflicts="fail")
+    plan.decide("label_id = 'car3' AND component = 'label'", "ours")
+    plan.decide("label_id = 'car3' AND component = 'attributes.color'", "theirs")
+    with pytest.raises(ab.Conflict, match="1 changes were made both here and in the tool"):
+        plan.apply()
+    assert worked.label("man2")["bounding_box"][0] == 0
+
+
+def test_the_plan_of_another_run_is_refused(worked: Bridge) -> None:
+    worked.annotate("q", schema={"lanes": SCHEMA["lanes"]})
+    worked.hands_of("q").delete("lane0")
+    other = worked.plan("q")
+    other.decide(verdict="refuse")
+    with pytest.raises(ab.InvalidOption, match="Some decisions are about another run"):
+        worked.load(decisions=other)
+
+
+def test_decisions_for_all_changes_are_by_a_rule(worked: Bridge) -> None:
+    plan = worked.plan()
+    plan.decide(verdict="accept")
+    assert plan.apply().decided == {"looked_at": 0, "by_rule": 7}
+
+
+def test_rows_that_lack_something_are_told(worked: Bridge) -> None:
+    plan = worked.plan()
+    for column in ("run_id", "change_id", "verdict", "bound_to"):
+        with pytest.raises(ab.InvalidOption, match=f"Some decisions have no '{column}'"):
+            worked.load(decisions=bad(plan, **{column: None}).to_pylist())
+    with pytest.raises(ab.InvalidOption, match="is not a table of decisions"):
+        plan.add_decisions(plan.changes)
+    with pytest.raises(ab.InvalidOption, match="is not a table of decisions"):
+        worked.load(decisions=["x"])
+    plan.add_decisions(bad(plan).select(["run_id", "change_id", "verdict", "bound_to"]))
+    assert plan.decisions.num_rows == 1

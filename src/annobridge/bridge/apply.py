@@ -47,6 +47,8 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
             raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
+        if stores.protections.all().keys() != set(outcome.patterns):
+            raise StalePlan("Which fields are protected was changed since this plan was made; plan again.")
         require_samples(stores, outcome.streams, run)
         _require_usable_destinations(stores, outcome)
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from ..core.did_you_mean import did_you_mean
-from ..core.labels import conform
 from ..core.review.decisions import DECISIONS
 from ..exceptions import InvalidOption, StalePlan
 from ..store.run import Run
@@ -20,7 +19,7 @@ from . import decision_file
 from . import plan as planning
 from .download import Answers
 from .file_answer import FileAnswer
-from .merge_plan import MergePlan, require_of_run
+from .merge_plan import MergePlan, not_decisions, require_of_run
 from .outcome import Options
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
@@ -88,19 +87,14 @@ def decisions_of(given: Decisions, run: Run) -> tuple[pa.Table, list[str]]:
     if given is None:
         return DECISIONS.empty_table(), []
     if isinstance(given, MergePlan):
-        return given.decisions, []
+        return require_of_run(given.decisions, run), []
     if isinstance(given, str | Path):
         return decision_file.read(Path(given).expanduser(), run)
     try:
         table = given if isinstance(given, pa.Table) else pa.Table.from_pylist(list(given))
-        table = conform(table, DECISIONS)
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise InvalidOption(
-            f"decisions= is not a table of decisions ({error}); give a file, a plan, or a table with the columns "
-            f"{', '.join(DECISIONS.names)}."
-        ) from error
-    require_of_run(table, run)
-    return table, []
+    except (AttributeError, TypeError, ValueError, pa.ArrowException) as error:
+        raise not_decisions(error) from error
+    return require_of_run(table, run), []
 
 
 class FileLoads(Loads):

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -43,6 +44,7 @@ from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport, Summary
 
 _SHOWN = 10
+_ALL = "all changes"  # the rule of decisions that no condition limits
 _SHAPES = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("side", pa.string())])
 
 
@@ -55,7 +57,10 @@ class MergePlan(Summary):
         super().__init__(outcome)
         self._stores, self._answers, self._source = stores, answers, source
         self._given = outcome.options.decisions
-        self._standing = stores.decisions.standing(outcome.run)
+
+    @cached_property
+    def _standing(self) -> pa.Table:
+        return self._stores.decisions.standing(self.outcome.run)
 
     @property
     def run(self) -> Run:
@@ -120,13 +125,17 @@ class MergePlan(Summary):
             How many changes that is.
 
         Raises:
-            InvalidOption: the verdict does not fit one of them, or the value cannot be stored. Nothing is decided then.
+            InvalidOption: the verdict does not fit one of them, the value cannot be stored, or an argument is of another type.
+                Nothing is decided then.
             StoreError: the condition cannot be run.
         """
+        texts = {"verdict": verdict, "note": note, "by": by or ""}
+        if wrong := [name for name, text in texts.items() if not isinstance(text, str)]:
+            raise InvalidOption(f"{wrong[0]}={texts[wrong[0]]!r} is not a text; give one.")
         chosen = self.changes if where is None else select_rows(self.changes, where)
-        rule = None if where is None else str(where)
+        rule = _ALL if where is None else str(where)
         constants = {
-            "run_id": self.run.run_id, "verdict": verdict, "value": to_json(value) if verdict == VALUE else None,
+            "run_id": self.run.run_id, "verdict": verdict, "value": _json_of(value) if verdict == VALUE else None,
             "by": by or _user(), "at": datetime.now(UTC), "note": note, "rule": rule,
         }  # fmt: skip
         ids = {name: chosen[name] for name in ("change_id", "bound_to")}
@@ -136,7 +145,7 @@ class MergePlan(Summary):
 
     def add_decisions(self, decisions: pa.Table) -> None:
         """Add decisions (``DECISIONS``), as of a file. Raises ``InvalidOption`` if one does not fit, and then adds none."""
-        require_of_run(decisions, self.run)
+        decisions = require_of_run(decisions, self.run)
         at = pc.index_in(as_array(decisions["change_id"]), value_set=as_array(self.changes["change_id"]))
         known = decisions.filter(at.is_valid())
         about = self.changes.take(at.drop_null())
@@ -301,8 +310,20 @@ class MergePlan(Summary):
         return self._proposed.take(first_rows(self._proposed["label_id"])).combine_chunks()
 
 
-def require_of_run(decisions: pa.Table, run: Run) -> None:
-    """Raise ``InvalidOption`` for decisions about another run, or with unknown verdicts."""
+def require_of_run(decisions: pa.Table, run: Run) -> pa.Table:
+    """Decisions as a table of ``DECISIONS``.
+
+    Raises ``InvalidOption`` if it has other columns or lacks some, is about another run, or has unknown verdicts.
+    """
+    try:
+        decisions = conform(decisions, DECISIONS)
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise not_decisions(error) from error
+    for column in (f.name for f in DECISIONS if not f.nullable):
+        if decisions[column].null_count:
+            raise InvalidOption(
+                f"Some decisions have no {column!r}, so they are not about a change; give all of their columns."
+            )
     if others := set(decisions["run_id"].unique().to_pylist()) - {run.run_id}:
         raise InvalidOption(
             f"Some decisions are about another run (its id is {min(others)}, that of {run.anno_key!r} is {run.run_id}); give the "
@@ -310,6 +331,15 @@ def require_of_run(decisions: pa.Table, run: Run) -> None:
         )
     if unknown := set(decisions["verdict"].unique().to_pylist()) - set(VERDICTS):
         raise InvalidOption(f"The verdict {min(unknown)!r} is not known; {did_you_mean(min(unknown), VERDICTS)}")
+    return decisions
+
+
+def not_decisions(why: object) -> InvalidOption:
+    """The error for a table that is not one of decisions."""
+    return InvalidOption(
+        f"decisions= is not a table of decisions ({why}); give a file, a plan, or a table with the columns "
+        f"{', '.join(DECISIONS.names)}."
+    )
 
 
 def _of_side(ids: pa.Table, side: str, rows: pa.Table) -> pa.Table:
@@ -324,6 +354,13 @@ def _content(outcome: Outcome) -> str:
     """What there is to decide about, as a digest."""
     proposed = outcome.streams.table("proposed")
     return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))
+
+
+def _json_of(value: Any) -> str:
+    try:
+        return to_json(value.item() if isinstance(value, np.generic) else value)
+    except TypeError:
+        raise InvalidOption(f"value={value!r} cannot be stored; give a text, a number, True or False.") from None
 
 
 def _user() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from ..core.schema import LabelSchema
 from ..display.terminal import why_not_asked
 from ..exceptions import Conflict, InvalidOption, MergeError, ReviewRequired, TooManyDeletions, UnexpectedLabels
 from ..spill.streams import Streams
+from ..store.decisions import protected
 from ..store.run import Run
 
 POLICIES = ("theirs", "ours", "fail")
@@ -84,11 +85,11 @@ class Outcome:
     unanswered: int = 0  # samples of which the tool said nothing
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
-    decided_conflicts: int = 0
+    decided_conflicts: int = 0  # of the rows of ``conflicts``
     used: pa.Table = field(
         default_factory=DECISIONS.empty_table
     )  # the decisions that are carried out, and not recorded yet
-    protected: Mapping[str, str] = field(default_factory=dict)  # field → the pattern by which it needs a review
+    patterns: Collection[str] = ()  # of fields that need a review
     notes: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
 
@@ -128,11 +129,11 @@ class Outcome:
             )
 
     def _require_review(self) -> None:
-        open_ = {f: n for f, n in self.undecided.items() if n and f in self.protected}
-        if open_ and self.options.undecided == TAKE:
-            listed = ", ".join(f"{n} of {f!r}" for f, n in open_.items())
+        found = protected((field for field, count in self.undecided.items() if count), self.patterns)
+        if found and self.options.undecided == TAKE:
+            listed = ", ".join(f"{self.undecided[f]} of {f!r}" for f in found)
             raise ReviewRequired(
-                f"Changes without a decision: {listed}. The pattern {self.protected[next(iter(open_))]!r} protects what it "
+                f"Changes without a decision: {listed}. The pattern {next(iter(found.values()))!r} protects what it "
                 f"matches, so decide about them (annobridge review {self.run.anno_key}), or leave them for later with "
                 "undecided='leave'."
             )

@@ -77,7 +77,7 @@ def make(
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
-    outcome.protected = stores.protections.matching({*run.schema.fields, *destinations.values()})
+    outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
     planner = _Planner(stores, outcome, answers.is_file, reviewed)
     rows = stores.runs.tasks(run)
@@ -274,7 +274,7 @@ class _Planner:
         out = self._out
         for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
             out.streams.add(name, getattr(merged, name))
-        self._reviewed.add(merged.proposed)
+        self._reviewed.add(merged.proposed, merged.conflicts)
         is_old = pc.is_in(self._learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
         out.streams.add("baseline", self._learned.filter(pc.invert(is_old)))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):

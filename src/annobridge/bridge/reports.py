@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.merge import changed, findings
+from ..core.review.decisions import OPEN
 from ..core.unsent import sentences
 from ..display import html
 from ..spill.streams import Streams
@@ -102,6 +103,7 @@ class Summary:
     def decided(self) -> dict[str, int]:
         """How many changes people decided about for this load: one by one (``"looked_at"``), and many at once (``"by_rule"``)."""
         used = self.outcome.used
+        used = used.filter(pc.not_equal(used["verdict"], OPEN))
         return {"looked_at": used["rule"].null_count, "by_rule": used.num_rows - used["rule"].null_count}
 
     @property

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array, as_mask, equal, row_keys
-from ..core.merge.proposed import Review, is_conflict
-from ..core.review.decisions import DECIDED, LEAVE, STALE, contradicted, latest
+from ..core.merge.proposed import Review
+from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
+from ..store.decisions import protected
 from .outcome import Outcome
 
 _SHOWN = 10
@@ -28,7 +29,7 @@ class Reviewed:
     def __init__(self, outcome: Outcome, standing: pa.Table, handed_out: bool) -> None:
         self._out, self.handed_out = outcome, handed_out
         given = outcome.options.decisions
-        is_asked = handed_out or bool(standing.num_rows or given.num_rows or outcome.protected)
+        is_asked = handed_out or bool(standing.num_rows or given.num_rows) or _may_be_protected(outcome)
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
         self.review = (
@@ -39,19 +40,23 @@ class Reviewed:
         self._last = latest(decisions)
         # A file of decisions that is given again has those that were recorded.
         self._is_new = ~as_mask(pc.is_in(row_keys(self._last, _KEY), value_set=row_keys(standing, _KEY)))
+        # Refusals that were recorded count until they are withdrawn, so that is recorded, too.
+        self._withdraws = equal(self._last["verdict"], OPEN) & as_mask(
+            pc.is_in(self._last["change_id"], value_set=as_array(standing["change_id"]))
+        )
         self._seen = np.zeros(self._last.num_rows, bool)  # which of the last decisions are about a change of this plan
         self._used = np.zeros(self._last.num_rows, bool)
         self._stale = 0
         self._problems: list[str] = []
 
-    def add(self, proposed: pa.Table) -> None:
-        """Note the changes of a task, ``PROPOSED``."""
+    def add(self, proposed: pa.Table, conflicts: pa.Table) -> None:
+        """Note the changes of a task, ``PROPOSED``, and its conflicts, ``FINDINGS``."""
         if self.review is None or not proposed.num_rows:
             return
         if self.handed_out:
             self._out.streams.add("proposed", proposed)
         decided = equal(proposed["state"], DECIDED)
-        self._out.decided_conflicts += int((decided & as_mask(is_conflict(proposed))).sum())
+        self._out.decided_conflicts += _among(conflicts, proposed.filter(pa.array(decided)))
         for pair in pc.value_counts(as_array(proposed["field"].filter(pa.array(~decided)))).to_pylist():
             self._out.undecided[pair["values"]] += pair["counts"]
         self._stale += int(equal(proposed["state"], STALE).sum())
@@ -67,7 +72,8 @@ class Reviewed:
             more = f"\n  - … and {len(self._problems) - _SHOWN} more" if len(self._problems) > _SHOWN else ""
             raise InvalidOption(f"Some decisions cannot be carried out, so nothing was written:\n  - {shown}{more}")
         out = self._out
-        out.used = self._last.filter(pa.array(self._used & self._is_new))
+        recorded = self._used | (self._withdraws & self._seen)
+        out.used = self._last.filter(pa.array(recorded & self._is_new))
         given = out.options.decisions
         repeated = given.num_rows > latest(given).num_rows and contradicted(given.to_pylist())
         notes = {
@@ -85,6 +91,21 @@ class Reviewed:
         out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
         if self.review is not None and out.options.undecided == LEAVE and (left := sum(out.undecided.values())):
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
+
+
+def _may_be_protected(outcome: Outcome) -> bool:
+    """Whether the load may change a field that is protected. Unexpected labels may go to any field."""
+    choice = outcome.options.unexpected
+    anywhere = bool(outcome.patterns) and (choice == "keep" or not isinstance(choice, str))
+    return anywhere or bool(protected(outcome.schema.fields, outcome.patterns))
+
+
+def _among(conflicts: pa.Table, decided: pa.Table) -> int:
+    """How many of the conflicts are decided."""
+    if not conflicts.num_rows or not decided.num_rows:
+        return 0
+    keys = [row_keys(rows, ("label_id", "component")) for rows in (conflicts, decided)]
+    return int(as_mask(pc.is_in(keys[0], value_set=keys[1])).sum())
 
 
 def _changes(count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
@@ -43,8 +43,10 @@ class Recorded:
     def _rows(self, run: Run) -> pa.Table:
         try:
             return self._database.read(_TABLE, where=f"run_id = {quote(run.run_id)}")
-        except (ValueError, OSError):  # a dataset of an earlier version has no such table
-            return RECORDED.empty_table()
+        except (ValueError, OSError):
+            if _TABLE in self._database.table_names():
+                raise
+            return RECORDED.empty_table()  # a dataset of an earlier version
 
     def add(self, decisions: pa.Table, load: int) -> None:
         """Add the decisions of a load. They count once the ledger says that it is applied."""
@@ -64,8 +66,10 @@ class Protections:
         """Pattern → what is needed."""
         try:
             entries = self._commits.latest().config()
-        except ValueError:  # a dataset of version 0.1 has no such table
-            return {}
+        except (ValueError, OSError):
+            if LEASES in self._database.table_names():
+                raise
+            return {}  # a dataset of version 0.1
         return {
             json.loads(text)["pattern"]: json.loads(text)["review"]
             for n, text in entries.items()
@@ -84,8 +88,13 @@ class Protections:
                 change = operation.UpdateConfig(config_updates=operation.UpdateMap(updates=updates))
                 self._commits.commit(self._commits.latest(), change)
                 return
+        raise self._commits.contention_error()
 
-    def matching(self, fields: Iterable[str]) -> dict[str, str]:
-        """Field → the pattern that protects it, for the fields that need a review."""
-        found = self.all()
-        return {f: p for f in sorted(fields) for p in sorted(found, reverse=True) if fnmatchcase(f, p)}
+
+def protected(fields: Iterable[str], patterns: Collection[str]) -> dict[str, str]:
+    """Field → the pattern that protects it, for the fields that need a review.
+
+    >>> protected(["ground_truth", "model"], ["ground*"])
+    {'ground_truth': 'ground*'}
+    """
+    return {f: p for f in sorted(fields) for p in sorted(patterns, reverse=True) if fnmatchcase(f, p)}

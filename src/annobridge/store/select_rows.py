@@ -26,7 +26,7 @@ def select_rows(table: pa.Table, where: str | pc.Expression) -> pa.Table:
         numbered = table.append_column("row number", pa.array(np.arange(table.num_rows)))
         stored = lance.write_dataset(numbered, f"memory://{uuid.uuid4().hex}")
         found = stored.scanner(columns=["row number"], filter=where).to_table()
-    except (ValueError, OSError) as e:
+    except (ValueError, OSError, TypeError, pa.ArrowException) as e:
         raise StoreError(
             f"The condition {str(where)!r} cannot be run: {first_line(e)}. The columns are {names}."
         ) from e

@@ -135,8 +135,3 @@ def bindings(proposed: pa.Table) -> pa.Array:
     """What there is to look at of each change, as a hash."""
     sides = (texts(proposed[name], proposed["component"]) for name in ("base", "ours", "theirs"))
     return bound_to(as_array(proposed["kind"]), *sides)
-
-
-def is_conflict(proposed: pa.Table) -> pa.ChunkedArray:
-    """Where both sides changed the same thing."""
-    return pc.is_in(proposed["kind"], value_set=_CONFLICTS)
