@@ -11,7 +11,6 @@ from ..store.stores import Stores
 from ..store.tables import Database
 from . import plan_file
 from .merge_plan import MergePlan
-from .plan_file import Source
 from .results import loads_of
 
 
@@ -21,7 +20,8 @@ def load_plan(path: str | Path, dataset: str | None = None, **options: Any) -> M
     Args:
         path: the file.
         dataset: where the dataset is, if it was moved since.
-        **options: settings of the backend, as ``url`` or a credential, which a plan does not have.
+        **options: settings of the backend, as ``url`` or a credential, or options of the format of a file, which a plan does not
+            have.
 
     Raises:
         InvalidSource: the file cannot be read, or is no plan.
@@ -43,8 +43,8 @@ def open_saved(stores: Stores, saved: plan_file.SavedPlan, path: str | Path, opt
             f"The run {anno_key!r} was loaded or changed since the plan in {str(path)!r} was saved; plan again. Decisions that "
             "were made about it still hold for what did not change."
         )
-    source = Source(**saved.values["source"])
+    source = saved.source
     loads = loads_of(stores, anno_key, source.path, source.format_name, options)
-    plan = MergePlan(stores, loads.answers, saved.outcome(run), source)
+    plan = MergePlan(stores, loads.answers, saved.outcome(run), source, is_saved=True)
     plan.add_decisions(saved.decisions)
     return plan

@@ -53,8 +53,11 @@ class MergePlan(Summary):
 
     title = "Plan"
 
-    def __init__(self, stores: Stores, answers: Answers, outcome: Outcome, source: Source = FROM_TOOL) -> None:
+    def __init__(
+        self, stores: Stores, answers: Answers, outcome: Outcome, source: Source = FROM_TOOL, is_saved: bool = False
+    ) -> None:
         super().__init__(outcome)
+        self._is_saved = is_saved  # it comes from a file, of which nothing but decisions is written to a dataset
         self._stores, self._answers, self._source = stores, answers, source
         self._given = outcome.options.decisions
 
@@ -172,8 +175,13 @@ class MergePlan(Summary):
         """
         return checking.check(self.anno_key, lambda: evidence.of_plan(self._stores, self._decided()), checks, limits)
 
+    @property
+    def _is_up_to_date(self) -> bool:
+        """Whether the rows of the outcome are what is decided now."""
+        return not self._is_saved and self._given.num_rows == self.outcome.options.decisions.num_rows
+
     def _decided(self) -> Outcome:
-        if self._given.num_rows == self.outcome.options.decisions.num_rows:
+        if self._is_up_to_date:
             return self.outcome
         return planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
 
@@ -184,7 +192,7 @@ class MergePlan(Summary):
         work in the tool changed since the plan was made.
         """
         outcome = self.outcome
-        if self._given.num_rows == outcome.options.decisions.num_rows:
+        if self._is_up_to_date:
             now = digests(self._stores, self.run, self._answers)
             if set(now) == {GONE}:
                 raise Gone(
@@ -298,7 +306,7 @@ class MergePlan(Summary):
 
         Raises ``InvalidOption`` for a plan made with a function as ``unexpected=``, which cannot be written.
         """
-        plan_file.save(self.outcome, self._given, self.dataset_uri, self._source, Path(path))
+        plan_file.save(self.outcome, self._given, self.dataset_uri, self._source, Path(path).expanduser())
 
     @cached_property
     def _proposed(self) -> pa.Table:
@@ -317,7 +325,7 @@ def require_of_run(decisions: pa.Table, run: Run) -> pa.Table:
     """
     try:
         decisions = conform(decisions, DECISIONS)
-    except (KeyError, ValueError, pa.ArrowException) as error:
+    except (AttributeError, KeyError, ValueError, pa.ArrowException) as error:
         raise not_decisions(error) from error
     for column in (f.name for f in DECISIONS if not f.nullable):
         if decisions[column].null_count:

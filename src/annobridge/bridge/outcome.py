@@ -46,6 +46,10 @@ class Options:
                 f"undecided={self.undecided!r} is not known; give 'take' to load what nobody decided about as it is proposed, or "
                 "'leave' to leave it for later."
             )
+        if not isinstance(self.dest_field, str | Mapping | None):
+            raise InvalidOption(
+                f"dest_field={self.dest_field!r} is not known; give a name, or a dictionary of field to field."
+            )
         if self.invalid is not None and self.invalid not in border.MODES:
             raise InvalidOption(
                 f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "

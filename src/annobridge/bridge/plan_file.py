@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,22 +32,33 @@ class Source(NamedTuple):
 
 
 FROM_TOOL = Source()
+_OPTIONS = [name for name in Options.__slots__ if name != "decisions"]
+_VALUES: dict[str, type] = {
+    "dataset": str, "anno_key": str, "run_id": str, "rev": int, "options": dict, "version": int, "load": int, "destinations": dict,
+    "sent": int, "unanswered": int, "counts": list, "undecided": dict, "decided_conflicts": int, "notes": list, "digests": list,
+    "source": dict,
+}  # fmt: skip
+_SMALL, _MAX_RATIO = 16 << 20, 200  # bytes of a member that are always unpacked; and how often its size others may have
+_ERRORS = (
+    OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, TypeError, ValueError, ArithmeticError,
+    RuntimeError, MemoryError, pa.ArrowException,
+)  # fmt: skip
 
 
 def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source, path: Path) -> None:
     """Write a plan. Raises ``InvalidOption`` if it cannot be written, or not to this place."""
-    options = {f: getattr(outcome.options, f) for f in Options.__slots__ if f != "decisions"}
+    options = {f: getattr(outcome.options, f) for f in _OPTIONS}
     if callable(options["unexpected"]):
         raise InvalidOption(
             "A plan made with a function as unexpected= cannot be saved; give a word or a dictionary of type to field instead."
         )
     plan = {
-        "format": _FORMAT, "dataset": dataset_uri, "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
+        "format": _FORMAT, "dataset": _anywhere(dataset_uri), "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
         "rev": outcome.run.rev, "options": options, "version": outcome.version, "load": outcome.load,
         "destinations": dict(outcome.destinations), "sent": outcome.sent, "unanswered": outcome.unanswered,
         "counts": [[*key, n] for key, n in outcome.counts.items()], "undecided": dict(outcome.undecided),
         "decided_conflicts": outcome.decided_conflicts, "notes": outcome.notes, "digests": outcome.digests,
-        "source": source._asdict(),
+        "source": {**source._asdict(), "path": source.path and _anywhere(source.path)},
     }  # fmt: skip
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -58,6 +72,11 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
         ) from error
 
 
+def _anywhere(place: str) -> str:
+    """A path as it is from any folder; a URI as it is."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
 def _write(archive: zipfile.ZipFile, name: str, rows: pa.RecordBatchReader) -> None:
     with archive.open(name, "w", force_zip64=True) as file, pa.ipc.new_stream(file, rows.schema) as writer:
         for batch in rows:
@@ -68,6 +87,8 @@ class SavedPlan(NamedTuple):
     """What is in the file of a plan."""
 
     values: dict[str, Any]
+    options: Options
+    source: Source
     streams: Streams
     decisions: pa.Table  # DECISIONS
 
@@ -75,7 +96,7 @@ class SavedPlan(NamedTuple):
         """The plan, of a run that did not change since it was saved."""
         v = self.values
         return Outcome(
-            self.streams, v["version"], run, v["load"], Options(**v["options"]), v["destinations"], v["sent"],
+            self.streams, v["version"], run, v["load"], self.options, v["destinations"], v["sent"],
             v["unanswered"], Counter({(field, action): n for field, action, n in v["counts"]}), Counter(v["undecided"]),
             v["decided_conflicts"], notes=v["notes"], digests=v["digests"],
         )  # fmt: skip
@@ -85,24 +106,54 @@ def read(path: Path) -> SavedPlan:
     """Read a plan. Raises ``InvalidSource`` if the file cannot be read, or is no plan."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if large := [
+                e.filename for e in archive.infolist() if e.file_size > max(_SMALL, _MAX_RATIO * e.compress_size)
+            ]:
+                raise ValueError(f"{large[0]} unpacks to more than {_MAX_RATIO} times its size")
             values = json.loads(archive.read(_PLAN))
             if values["format"] != _FORMAT:
                 raise InvalidSource(f"The plan {str(path)!r} was written by another version of annobridge; plan again.")
-            with archive.open(_DECISIONS) as file:
-                decisions = pa.ipc.open_stream(file).read_all().cast(DECISIONS)
-            return SavedPlan(values, _streams(archive), decisions)
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+            _check(values)
+            decisions = pa.Table.from_batches(_batches(archive, _DECISIONS, DECISIONS), DECISIONS)
+            return SavedPlan(
+                values, Options(**values["options"]), Source(**values["source"]), _streams(archive), decisions
+            )
+    except _ERRORS as error:
         reason = getattr(error, "strerror", None) or "it is not a plan, or damaged"
         raise InvalidSource(
             f"The plan {str(path)!r} cannot be read: {reason}; save it again with plan.save()."
         ) from error
 
 
+def _check(values: dict[str, Any]) -> None:
+    """Raise ``TypeError`` or ``ValueError`` for values that no plan has."""
+    if wrong := [name for name, kind in _VALUES.items() if type(values.get(name)) is not kind]:
+        raise TypeError(f"{wrong[0]} has another type")
+    texts = [
+        *values["destinations"].values(), *values["notes"], *values["digests"], *filter(None, values["source"].values()),
+        *(text for field, action, _ in values["counts"] for text in (field, action)),
+    ]  # fmt: skip
+    numbers = [*values["undecided"].values(), *(count for *_, count in values["counts"])]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError("a text or a number has another type")
+    if set(values["options"]) - set(_OPTIONS):
+        raise ValueError("it has options of another version")
+
+
+def _batches(archive: zipfile.ZipFile, name: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a member, which Arrow may not touch before they are checked: damaged ones end the process."""
+    with archive.open(name) as file:
+        for batch in pa.ipc.open_stream(file):
+            batch.validate(full=True)
+            if batch.schema != schema:
+                raise ValueError(f"{name} has other columns")
+            yield batch
+
+
 def _streams(archive: zipfile.ZipFile) -> Streams:
     streams = Streams(STREAMS)
-    for name in STREAMS:
-        with archive.open(_ROWS.format(name)) as file:
-            for batch in pa.ipc.open_stream(file):
-                streams.add(name, pa.Table.from_batches([batch]))
+    for name, schema in STREAMS.items():
+        for batch in _batches(archive, _ROWS.format(name), schema):
+            streams.add(name, pa.Table.from_batches([batch]))
     streams.finish()
     return streams
