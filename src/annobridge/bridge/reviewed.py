@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import as_array, as_mask, equal, row_keys
+from ..core.arrays import Bools, as_array, as_mask, equal, row_keys
 from ..core.merge.proposed import Review
 from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
-from ..store.decisions import protected
 from .outcome import Outcome
 
 _SHOWN = 10
@@ -29,7 +27,8 @@ class Reviewed:
     def __init__(self, outcome: Outcome, standing: pa.Table, handed_out: bool) -> None:
         self._out, self.handed_out = outcome, handed_out
         given = outcome.options.decisions
-        is_asked = handed_out or bool(standing.num_rows or given.num_rows) or _may_be_protected(outcome)
+        # Any field may be changed: labels are moved here, and unexpected ones go where the caller says.
+        is_asked = handed_out or bool(standing.num_rows or given.num_rows or outcome.patterns)
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
         self.review = (
@@ -44,8 +43,8 @@ class Reviewed:
         self._withdraws = equal(self._last["verdict"], OPEN) & as_mask(
             pc.is_in(self._last["change_id"], value_set=as_array(standing["change_id"]))
         )
-        self._seen = np.zeros(self._last.num_rows, bool)  # which of the last decisions are about a change of this plan
-        self._used = np.zeros(self._last.num_rows, bool)
+        self._seen: list[pa.Array] = []  # the ids of the changes of this plan
+        self._decided: list[pa.Array] = []  # of those, the decided ones
         self._stale = 0
         self._problems: list[str] = []
 
@@ -61,9 +60,10 @@ class Reviewed:
             self._out.undecided[pair["values"]] += pair["counts"]
         self._stale += int(equal(proposed["state"], STALE).sum())
         self._problems += proposed["problem"].drop_null().to_pylist()
-        for flags, where in ((self._seen, None), (self._used, decided)):
-            ids = proposed["change_id"] if where is None else proposed["change_id"].filter(pa.array(where))
-            flags |= as_mask(pc.is_in(self._last["change_id"], value_set=as_array(ids)))
+        if self._last.num_rows:
+            ids = as_array(proposed["change_id"])
+            self._seen.append(ids)
+            self._decided.append(ids.filter(pa.array(decided)))
 
     def finish(self) -> None:
         """Tell what became of the decisions. Raises ``InvalidOption`` if some of them cannot be carried out."""
@@ -72,32 +72,31 @@ class Reviewed:
             more = f"\n  - … and {len(self._problems) - _SHOWN} more" if len(self._problems) > _SHOWN else ""
             raise InvalidOption(f"Some decisions cannot be carried out, so nothing was written:\n  - {shown}{more}")
         out = self._out
-        recorded = self._used | (self._withdraws & self._seen)
+        seen, used = self._last_about(self._seen), self._last_about(self._decided)
+        recorded = used | (self._withdraws & seen)
         out.used = self._last.filter(pa.array(recorded & self._is_new))
         given = out.options.decisions
         repeated = given.num_rows > latest(given).num_rows and contradicted(given.to_pylist())
         notes = {
             "{} decided about in different ways; the latest decision counts.": repeated,
             "{} refused in an earlier load, and did not change in the tool since; kept out again.": int(
-                (self._used & ~self._is_new).sum()
+                (used & ~self._is_new).sum()
             ),
             "{} decided about, and looked different then; the decisions are stale, and the changes were left for later.": (
                 self._stale
             ),
             "{} decided about, and not among the changes any more; those decisions had no effect.": int(
-                (self._is_new & ~self._seen).sum()
+                (self._is_new & ~seen).sum()
             ),
         }
         out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
         if self.review is not None and out.options.undecided == LEAVE and (left := sum(out.undecided.values())):
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
 
-
-def _may_be_protected(outcome: Outcome) -> bool:
-    """Whether the load may change a field that is protected. Unexpected labels may go to any field."""
-    choice = outcome.options.unexpected
-    anywhere = bool(outcome.patterns) and (choice == "keep" or not isinstance(choice, str))
-    return anywhere or bool(protected(outcome.schema.fields, outcome.patterns))
+    def _last_about(self, change_ids: list[pa.Array]) -> Bools:
+        """Which of the last decisions are about these changes."""
+        wanted = pa.concat_arrays([pa.array([], pa.string()), *change_ids])
+        return as_mask(pc.is_in(self._last["change_id"], value_set=wanted))
 
 
 def _among(conflicts: pa.Table, decided: pa.Table) -> int:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import ids
-from ..arrays import Bools, Ints, as_array, set_columns
+from ..arrays import Bools, Ints, as_array, as_mask, set_columns
 from ..review import decisions, legal
 from ..review.decisions import ACCEPT, OPEN
 from ..review.values import EXISTENCE, SIDE, as_side, bound_to, texts
@@ -87,7 +87,8 @@ def propose(
     is_conflict = pc.is_in(kind, value_set=_CONFLICTS)
     at = pa.array(rows)
     base, theirs, ours = (side.take(at) for side in (with_all_attributes(sides.base), sides.exact, sides.ours))
-    columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id", "field")}
+    columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id")}
+    columns["field"] = as_array(pc.coalesce(ours["field"], base["field"], theirs["field"]))  # labels may be moved here
     component = pa.array(components[order], pa.string())
     columns |= {
         "change_id": change_ids(review.run_id, columns["label_id"], component), "task": pa.repeat(task, len(rows)),
@@ -110,11 +111,14 @@ def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array) -> pa.Arr
 
 def _with_states(proposed: pa.Table, review: Review) -> pa.Table:
     """With what is decided. What there is to look at is hashed only where somebody decided."""
-    known = pc.is_in(proposed["change_id"], value_set=as_array(review.decisions["change_id"]))
+    about = pc.is_in(review.decisions["change_id"], value_set=as_array(proposed["change_id"]))
+    of_task = review.decisions.filter(about).combine_chunks()
+    recorded = int(as_mask(about)[: review.recorded].sum())
+    known = pc.is_in(proposed["change_id"], value_set=as_array(of_task["change_id"]))
     subject = proposed.filter(known)
-    found = decisions.states(subject["change_id"], bindings(subject), review.decisions, review.recorded)
+    found = decisions.states(subject["change_id"], bindings(subject), of_task, recorded)
     # What a load refused earlier, and what changed since, is open again. A stale decision of now says that nobody saw it as it is.
-    given = pc.is_in(subject["change_id"], value_set=as_array(review.decisions["change_id"].slice(review.recorded)))
+    given = pc.is_in(subject["change_id"], value_set=as_array(of_task["change_id"].slice(recorded)))
     is_open = pc.and_(pc.equal(found["state"], decisions.STALE), pc.invert(given))
     found = set_columns(found, state=pc.if_else(is_open, OPEN, found["state"]))
     verdict = legal.fitting(as_array(found["verdict"]), as_array(subject["kind"]))

@@ -75,9 +75,14 @@ def merge(
     conflicts = _Conflicts(sides, policy, wording or Wording(), verdicts)
     allowed = restrict_to(verdicts, allowed, sides)
     conflicts.add(verdicts.where("existence", BOTH), "existence", conflicts.wording.present)
+    proposed = sides
     allowed, sides = keep_both(verdicts, allowed, sides, provenance.run_id)
     sides = choose_values(verdicts, sides, allowed.edit)
-    edits = merge_components(sides, allowed, schema, conflicts, differs, verdicts)
+    written = differs
+    if sides is not proposed:  # other values were chosen than the tool's
+        edited = any_of(allowed.edit.values(), len(changes))
+        written = components_differ(sides.exact, sides.ours, edited & sides.here)
+    edits = merge_components(sides, allowed, schema, conflicts, differs, written, verdicts)
     case, different = _cases(changes, allowed, sides, edits.accepted, schema)
     theirs_wins = verdicts.theirs_wins("existence", policy == "theirs")
     accepted_base = with_components(sides.base, sides.theirs, edits.accepted)
@@ -135,7 +140,7 @@ class ComponentEdits(NamedTuple):
 
 def merge_components(
     sides: Sides, allowed: Allowed, schema: LabelSchema, conflicts: _Conflicts, differs: Mapping[str, Bools],
-    verdicts: Verdicts,
+    written: Mapping[str, Bools], verdicts: Verdicts,
 ) -> ComponentEdits:  # fmt: skip
     """Decide the edits of labels that both sides have, component by component.
 
@@ -146,11 +151,10 @@ def merge_components(
     allowed             the same          accepted; there is nothing to write
     allowed             another           a conflict: the policy decides, or people did
 
-    ``differs`` has the rows at which the tool's value is not ours, by component.
+    ``differs`` has the rows at which the tool's value is not ours, by component; ``written`` those at which the chosen one is not.
     """
     none = np.zeros(len(sides.here), bool)
     edited = any_of(allowed.edit.values(), len(none))
-    written = components_differ(sides.exact, sides.ours, edited & sides.here)  # with the values that people chose
     edits = ComponentEdits({}, {})
     our_class_stays = none  # rows at which the class in the tool is not taken
     for component in sorted(allowed.edit, key=lambda name: name != "label"):  # the class first: attributes depend on it
