@@ -414,3 +414,24 @@ def test_rows_that_lack_something_are_told(worked: Bridge) -> None:
         worked.load(decisions=["x"])
     plan.add_decisions(bad(plan).select(["run_id", "change_id", "verdict", "bound_to"]))
     assert plan.decisions.num_rows == 1
+
+
+def test_tasks_with_changes_whose_decisions_are_stale_stay_in_the_tool(sent: Bridge) -> None:
+    sent.hands.set("car1", label="person")
+    plan = sent.plan()
+    plan.decide(verdict="accept")
+    sent.ds.set_labels([{"label_id": "car1", "label": "lane"}])
+    report = sent.load(decisions=plan, cleanup=True)
+    assert sent.label("car1")["label"] == "lane"
+    assert len(sent.server.labels) == 1
+    assert "The tasks were left on the server: 1 changes or samples" in report.notes[-1]
+
+
+def test_a_stale_decision_does_not_ask_for_a_review(sent: Bridge) -> None:
+    sent.ds.protect("objects")
+    sent.hands.set("car1", label="person")
+    plan = sent.plan()
+    plan.decide(verdict="accept")
+    sent.ds.set_labels([{"label_id": "car1", "label": "lane"}])
+    assert plan.load().total == 0
+    assert sent.label("car1")["label"] == "lane"

@@ -89,6 +89,7 @@ class Outcome:
     unanswered: int = 0  # samples of which the tool said nothing
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
+    left: int = 0  # changes that are left for later
     decided_conflicts: int = 0  # of the rows of ``conflicts``
     used: pa.Table = field(
         default_factory=DECISIONS.empty_table

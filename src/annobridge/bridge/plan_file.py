@@ -98,7 +98,7 @@ class SavedPlan(NamedTuple):
         return Outcome(
             self.streams, v["version"], run, v["load"], self.options, v["destinations"], v["sent"],
             v["unanswered"], Counter({(field, action): n for field, action, n in v["counts"]}), Counter(v["undecided"]),
-            v["decided_conflicts"], notes=v["notes"], digests=v["digests"],
+            decided_conflicts=v["decided_conflicts"], notes=v["notes"], digests=v["digests"],
         )  # fmt: skip
 
 

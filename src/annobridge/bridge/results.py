@@ -10,7 +10,6 @@ from typing import Any
 
 from ..backend.base import GONE, AnnotationBackend, Receipt, Status
 from ..backend.checked import CheckedBackend
-from ..core.review.decisions import LEAVE
 from ..display import html
 from ..exceptions import Gone, InvalidOption
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
@@ -107,8 +106,7 @@ class AnnotationResults(Loads):
         new_plan = planning.make(self._stores, self.run, self._checked, report.outcome.options)
         not_merged = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(new_plan.streams.rows[name] for name in not_merged) + new_plan.unanswered
-        if new_plan.options.undecided == LEAVE:
-            pending += sum(new_plan.undecided.values())
+        pending += new_plan.left
         new_plan.streams.close()
         if pending:
             report.outcome.notes.append(

@@ -56,7 +56,8 @@ class Reviewed:
             self._out.streams.add("proposed", proposed)
         decided = equal(proposed["state"], DECIDED)
         self._out.decided_conflicts += _among(conflicts, proposed.filter(pa.array(decided)))
-        for pair in pc.value_counts(as_array(proposed["field"].filter(pa.array(~decided)))).to_pylist():
+        is_open = pa.array(equal(proposed["state"], OPEN))
+        for pair in pc.value_counts(as_array(proposed["field"].filter(is_open))).to_pylist():
             self._out.undecided[pair["values"]] += pair["counts"]
         self._stale += int(equal(proposed["state"], STALE).sum())
         self._problems += proposed["problem"].drop_null().to_pylist()
@@ -90,7 +91,9 @@ class Reviewed:
             ),
         }
         out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
-        if self.review is not None and out.options.undecided == LEAVE and (left := sum(out.undecided.values())):
+        left = sum(out.undecided.values()) if self.review is not None and out.options.undecided == LEAVE else 0
+        out.left = left + self._stale
+        if left:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
 
     def _last_about(self, change_ids: list[pa.Array]) -> Bools:
