@@ -42,6 +42,7 @@ def test_values_of_scalars_and_classes_are_chosen_in_one_load(bridge: Bridge) ->
         ("component = 'attributes.count'", "3", "it has to be of the type number"),
         ("component = 'attributes.count'", None, "is no value of an attribute"),
         ("component = 'attributes.parts'", "door", "it has to be a list of 'door', 'wheel', each once at most"),
+        ("component = 'attributes.count'", "\ud83d", "cannot be stored; give a text"),
         ("component = 'attributes.count'", b"3", r"value=b'3' cannot be stored; give a text, a number, True or False"),
     ],
 )

@@ -366,9 +366,11 @@ def _content(outcome: Outcome) -> str:
 
 def _json_of(value: Any) -> str:
     try:
-        return to_json(value.item() if isinstance(value, np.generic) else value)
-    except TypeError:
+        text = to_json(value.item() if isinstance(value, np.generic) else value)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
         raise InvalidOption(f"value={value!r} cannot be stored; give a text, a number, True or False.") from None
+    return text
 
 
 def _user() -> str:
