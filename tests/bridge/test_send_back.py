@@ -239,8 +239,8 @@ def test_a_task_that_is_gone_is_told_and_the_others_go_on(bridge, results, tmp_p
     report = results.send_back(rows, folder=tmp_path / "out")
     assert (report.placed, report.written, len(report.files)) == (1, 1, 1)
     assert report.notes == [
-        f"The task {gone} is not on the server any more, so nothing can be sent back into it: The memory server has no task "
-        f"'{gone}'; it was deleted."
+        f"The task {gone} is not on the server any more, so nothing can be sent back into it: The memory backend has no task "
+        f"'{gone}' in this process: its tasks end with the process that sent them."
     ]
 
 
