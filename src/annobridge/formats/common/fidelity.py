@@ -18,6 +18,7 @@ from .rings import with_holes
 from .skeletons import POINT_NAMES
 
 KEPT = "kept"  # a kind that is written as it is
+BRIDGED = "bridged into the ring around them"  # holes, in formats of one ring per label
 WITH_POINTS = ("keypoints", "skeleton")
 # What is lost, as it completes "12 …". ``annobridge.testing`` counts by these.
 ROTATIONS = "rotations are lost"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, NOTHING, Fidelity
+from ..common.fidelity import BRIDGED, KEPT, NOTHING, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.paint import PAINTED, attributes_of
@@ -36,7 +36,7 @@ class LocalizationFormat(FileFormat):
             **dict.fromkeys(("mask", "segmentation"), "written as polygons along the edges of their pixels"),
         },
         attributes=frozenset({"text"}), attribute_types=frozenset({"str"}), only_class=LABEL,
-        without_holes="bridged into the ring around them", splits=True,
+        without_holes=BRIDGED, splits=True,
         decimals=_DECIMALS, notes=("Turned boxes are written as polygons of four corners.",),
     )  # fmt: skip
 

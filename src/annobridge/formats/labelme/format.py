@@ -11,7 +11,7 @@ from pydantic import Field
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import BRIDGED, KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.report import ReadReport
@@ -43,7 +43,7 @@ class LabelmeFormat(FileFormat):
         },
         attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, closed=True,
         only=dict.fromkeys(("attributes", "confidence", "tracks"), _SHAPED),
-        without_holes="bridged into the ring around them", splits=True,
+        without_holes=BRIDGED, splits=True,
         notes=(
             "Classes of the whole image are flags of it, and have no attributes and no confidence.",
             "What labelme has no place for (attributes that are not boolean, confidence, index, visibility) is in keys that it "

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import BRIDGED, KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.report import ReadReport
@@ -36,7 +36,7 @@ class Labelme3Format(FileFormat):
             "ellipse": "written as polygons", "cuboid": "written as the polygons around them",
         },
         attributes=None, rotation=True, confidence=True, tracks=True,
-        without_holes="bridged into the ring around them", splits=True, decimals=6,
+        without_holes=BRIDGED, splits=True, decimals=6,
         notes=(
             "Turned boxes are polygons with the attribute rotation, which only annobridge reads back as boxes.",
             "Values of attributes that look like another type are quoted, which other tools do not undo.",

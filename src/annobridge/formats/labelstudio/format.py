@@ -12,7 +12,7 @@ from pydantic import Field
 from ...exceptions import InvalidSource
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import BRIDGED, KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.items import Items, Shapes
 from ..common.json_stream import JsonStream, decode_whole
@@ -70,7 +70,7 @@ class LabelStudioFormat(FileFormat):
             "segmentation": "written as masks", "cuboid": "written as the polygons around them",
         },
         attributes=None, rotation=True, confidence=True, tracks=True, visibility=True, closed=True,
-        without_holes="bridged into the ring around them", splits=True,
+        without_holes=BRIDGED, splits=True,
         named_fields=frozenset({"classification", "scalar"}), own_fields=(PREDICTIONS,),
         notes=(
             "Label ids are written as ids of regions, and read with keep_ids=True.",

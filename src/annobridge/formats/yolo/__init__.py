@@ -14,7 +14,7 @@ from ...exceptions import InvalidOption, InvalidSource
 from ..base import Options
 from ..common.archive import Archive
 from ..common.export import ExportData
-from ..common.fidelity import KEPT, Fidelity
+from ..common.fidelity import BRIDGED, KEPT, Fidelity
 from ..common.file_format import FileFormat, ReadOptions, WriteOptions
 from ..common.images import Context, image_names
 from ..common.items import Items, frame_of
@@ -70,7 +70,7 @@ class YoloFormat(FileFormat):
             "skeleton": "written as keypoints", "ellipse": write.AS_BOXES, "cuboid": write.AS_BOXES,
             "polyline": write.AS_BOXES,
         },
-        rotation=True, visibility=True, splits=True,
+        rotation=True, visibility=True, splits=True, without_holes=BRIDGED,
         notes=(
             "A dataset has one task. Of labels of several kinds, those that the task does not have are written as what it has.",
             "Confidences survive with confidence=True.",

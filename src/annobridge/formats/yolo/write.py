@@ -14,7 +14,7 @@ import yaml
 from ...core.arrays import as_array
 from ...exceptions import Unsupported
 from ..common.export import ExportData, ExportPart
-from ..common.fidelity import KEPT, NOTHING, Fidelity, lost_values
+from ..common.fidelity import BRIDGED, KEPT, NOTHING, Fidelity, lost_values
 from ..common.yolo_lines import Task
 from ..common.yolo_text import (
     Lines,
@@ -43,7 +43,7 @@ FIDELITY: Mapping[str, Fidelity] = {
         kinds={
             "polygon": KEPT, "box": AS_POLYGONS, "mask": AS_POLYGONS, "segmentation": AS_POLYGONS, "ellipse": AS_POLYGONS,
         },
-        rotation=True, splits=True,
+        rotation=True, splits=True, without_holes=BRIDGED,
     ),
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
