@@ -317,7 +317,7 @@ def test_a_plan_of_tasks_that_are_gone_cannot_be_applied(bridge: Bridge) -> None
     bridge.hands.delete("car0")
     plan = bridge.plan()
     bridge.hands.drop_task()
-    with pytest.raises(ab.Gone, match="Nothing of the run 'r' is in memory any more, so the plan cannot be applied"):
+    with pytest.raises(ab.StalePlan, match="Nothing of the run 'r' is in memory any more, so that the plan cannot be"):
         plan.apply()
 
 

@@ -28,7 +28,7 @@ from ..core.review.changes import changes
 from ..core.review.decisions import DECISIONS, TAKE, VALUE, VERDICTS
 from ..core.review.values import side_table, to_json
 from ..display.progress import ProgressChoice
-from ..exceptions import Gone, InvalidOption, StalePlan
+from ..exceptions import InvalidOption, StalePlan
 from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.select_rows import select_rows
@@ -195,8 +195,9 @@ class MergePlan(Summary):
         if self._is_up_to_date:
             now = digests(self._stores, self.run, self._answers)
             if set(now) == {GONE}:
-                raise Gone(
-                    f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so the plan cannot be applied."
+                raise StalePlan(
+                    f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so that the plan cannot be applied; "
+                    "plan again to see what there is."
                 )
             is_same = now == outcome.digests
         else:
