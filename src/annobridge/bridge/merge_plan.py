@@ -196,8 +196,8 @@ class MergePlan(Summary):
             now = digests(self._stores, self.run, self._answers)
             if set(now) == {GONE}:
                 raise StalePlan(
-                    f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so that the plan cannot be applied; "
-                    "plan again to see what there is."
+                    f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so that the plan cannot be "
+                    "applied; plan again to see what there is."
                 )
             is_same = now == outcome.digests
         else:
