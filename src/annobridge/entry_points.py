@@ -14,3 +14,16 @@ def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
     installed meanwhile is seen by the next process.
     """
     return tuple(metadata.entry_points(group=group))
+
+
+def by_name(group: str) -> dict[str, list[metadata.EntryPoint]]:
+    """The entry points of a group by name; several packages may have one of the same name."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for entry in entry_points(group):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def source(entry: metadata.EntryPoint) -> str:
+    """Whose an entry point is, and what it names, for messages."""
+    return f"{entry.dist.name if entry.dist else 'an unknown package'} ({entry.value})"

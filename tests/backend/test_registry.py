@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from annobridge import entry_points as installed
 from annobridge.backend import registry
 from annobridge.exceptions import ConfigError, UnknownBackend
 
@@ -41,7 +42,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def install(monkeypatch: pytest.MonkeyPatch, *entries: tuple[str, str]) -> None:
     found = [EntryPoint(name, value, registry.GROUP) for name, value in entries]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    monkeypatch.setattr(installed, "entry_points", lambda group: found)
 
 
 def test_names_come_without_imports(module, monkeypatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from annobridge import checks
+from annobridge import entry_points as installed
 from annobridge.checks import Evidence, registry
 from annobridge.checks.base import FINDINGS
 from annobridge.exceptions import ConfigError, InvalidOption
@@ -54,7 +55,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def install(monkeypatch: pytest.MonkeyPatch, *names: str, **values: str) -> None:
     pairs = {name: f"my_checks:{name}" for name in names} | values
     found = [EntryPoint(name, value, registry.GROUP) for name, value in pairs.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    monkeypatch.setattr(installed, "entry_points", lambda group: found)
 
 
 def evidence(changes: int = 3) -> Evidence:
@@ -166,8 +167,8 @@ def test_a_broken_check_is_an_error_among_the_findings_of_the_others(monkeypatch
 
 def test_two_packages_with_one_name_are_told(monkeypatch) -> None:
     entries = [EntryPoint("many", f"my_checks:{name}", registry.GROUP) for name in ("many", "warns")]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    monkeypatch.setattr(installed, "entry_points", lambda group: entries)
     with pytest.raises(ConfigError, match=r"'many' is in several packages, .* and .*; uninstall all but one\."):
         registry.get("many")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entries[0], entries[0]])
+    monkeypatch.setattr(installed, "entry_points", lambda group: [entries[0], entries[0]])
     assert registry.get("many").name == "many"  # one package, seen twice on the path

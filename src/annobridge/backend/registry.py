@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from ..core.did_you_mean import did_you_mean
-from ..entry_points import entry_points
+from ..entry_points import by_name, source
 from ..exceptions import ConfigError, UnknownBackend
 from .base import AnnotationBackend, AnnotationBackendConfig
 
@@ -21,20 +21,20 @@ Custom = Mapping[str, str]  # backend name -> "your.module.Config"
 
 def names(custom: Custom | None = None) -> list[str]:
     """All names, sorted. Imports nothing, so some of them may be broken."""
-    return sorted({*_installed(), *(custom or {})})
+    return sorted({*by_name(GROUP), *(custom or {})})
 
 
 def get(name: str, custom: Custom | None = None) -> type[AnnotationBackend]:
     """Import a backend. Raises ``UnknownBackend``, or ``ConfigError`` if it cannot be used."""
-    installed, custom = _installed().get(name, []), custom or {}
+    installed, custom = by_name(GROUP).get(name, []), custom or {}
     if name in custom and installed:
         raise ConfigError(
-            f"The backend name {name!r} is taken by {_source(installed[0])}, and `config_cls` gives it to "
+            f"The backend name {name!r} is taken by {source(installed[0])}, and `config_cls` gives it to "
             f"{custom[name]} too; register yours under another name."
         )
     if len({e.value for e in installed}) > 1:
         raise ConfigError(
-            f"The backend name {name!r} is taken by several packages, {' and '.join(map(_source, installed))}; "
+            f"The backend name {name!r} is taken by several packages, {' and '.join(map(source, installed))}; "
             "uninstall all but one."
         )
     if name in custom:
@@ -55,24 +55,13 @@ def broken(custom: Custom | None = None) -> dict[str, str]:
     return reasons
 
 
-def _installed() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
-def _source(entry: EntryPoint) -> str:
-    return f"{entry.dist.name if entry.dist else 'an unknown package'} ({entry.value})"
-
-
 def _from_entry_point(entry: EntryPoint) -> type[AnnotationBackend]:
-    found = _imported(entry.module, entry.attr, f"The backend {entry.name!r} of {_source(entry)}")
+    found = _imported(entry.module, entry.attr, f"The backend {entry.name!r} of {source(entry)}")
     if not _is(found, AnnotationBackend):
-        raise ConfigError(f"The backend {entry.name!r} of {_source(entry)} is not a subclass of AnnotationBackend.")
+        raise ConfigError(f"The backend {entry.name!r} of {source(entry)} is not a subclass of AnnotationBackend.")
     if getattr(found, "name", None) != entry.name:
         raise ConfigError(
-            f"The backend {entry.name!r} of {_source(entry)} calls itself {getattr(found, 'name', None)!r}; "
+            f"The backend {entry.name!r} of {source(entry)} calls itself {getattr(found, 'name', None)!r}; "
             "its entry point must have the same name."
         )
     return found  # type: ignore[no-any-return]

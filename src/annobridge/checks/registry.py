@@ -9,13 +9,12 @@ import inspect
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pyarrow as pa
 
 from ..core.did_you_mean import did_you_mean
-from ..entry_points import entry_points
+from ..entry_points import by_name, source
 from ..exceptions import ConfigError, InvalidOption
 from .base import ERROR, FINDINGS, LEVELS, CheckFunction, Evidence, Finding
 
@@ -38,26 +37,26 @@ class Check:
 
 def names() -> list[str]:
     """The names of all checks, sorted. Imports none of them, so some of them may be broken."""
-    return sorted(_installed())
+    return sorted(by_name(GROUP))
 
 
 def get(name: str) -> Check:
     """The check with a name. Raises ``InvalidOption`` for an unknown one, ``ConfigError`` for one that cannot be used."""
-    found = _installed().get(name)
+    found = by_name(GROUP).get(name)
     if not found:
         raise InvalidOption(f"There is no check {name!r}; {did_you_mean(name, names())}")
     if len({entry.value for entry in found}) > 1:
         raise ConfigError(
-            f"The check {name!r} is in several packages, {' and '.join(map(_source, found))}; uninstall all but one."
+            f"The check {name!r} is in several packages, {' and '.join(map(source, found))}; uninstall all but one."
         )
     entry = found[0]
-    what = f"The check {name!r} of {_source(entry)}"
+    what = f"The check {name!r} of {source(entry)}"
     try:
         function = entry.load()
     except Exception as error:  # a plug-in may raise anything while it is imported
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{what} cannot be loaded: {reason}. Install what it needs, or uninstall it.") from error
-    return Check(name, function, _parameters(function, what), _source(entry))
+    return Check(name, function, _parameters(function, what), source(entry))
 
 
 def broken() -> dict[str, str]:
@@ -76,7 +75,7 @@ def require_valid(chosen: Collection[str] | None, limits: Limits) -> None:
     if isinstance(chosen, str):
         raise InvalidOption(f"The checks to run are a list of names; give [{chosen!r}].")
     for name in (*(chosen or ()), *limits):
-        if name not in _installed():
+        if name not in by_name(GROUP):
             raise InvalidOption(f"There is no check {name!r}; {did_you_mean(name, names())}")
     for name, given in limits.items():
         _values(name, given)
@@ -191,14 +190,3 @@ def _converted(given: Any, kind: type) -> Any:
     except (ValueError, OverflowError):
         return None
     return value if math.isfinite(value) and (isinstance(given, str) or value == given) else None
-
-
-def _installed() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
-def _source(entry: EntryPoint) -> str:
-    return f"{entry.dist.name if entry.dist else 'an unknown package'} ({entry.value})"
