@@ -1,4 +1,4 @@
-"""Names for processes that no other process ever has, and whether the process of a name has ended.
+"""Names for processes that no other process ever has, whether the process of a name has ended, and the user of this one.
 
 Only Linux tells enough (``/proc``). On other systems, and for processes of other machines or containers, no process is ever known
 to have ended, and what it left is freed when its lease expires.
@@ -6,9 +6,18 @@ to have ended, and what it left is freed when its lease expires.
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from pathlib import Path
+
+
+def user_name() -> str:
+    """The user of this process; empty if it has no name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def current_process() -> str:

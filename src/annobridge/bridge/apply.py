@@ -4,7 +4,9 @@ the ledger says ``applied``. Only the commit of the labels is seen by readers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +21,9 @@ from ..store.tables import CHANGES
 from .outcome import Outcome
 from .plan import require_usable_destinations
 
-MAX_PLANS = 3  # of one load, while others keep changing the labels
+_MAX_PLANS = 3  # of one load, while others keep changing the labels
+
+T = TypeVar("T")
 
 
 def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
@@ -67,6 +71,14 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
         stores.runs.end_load(run, load, version, counts)
     return version
+
+
+def until_not_stale(plan_and_apply: Callable[[], T]) -> T:
+    """Plan and apply a load, and again where others changed the labels meanwhile, three times at most."""
+    for _ in range(_MAX_PLANS - 1):
+        with suppress(StalePlan):
+            return plan_and_apply()
+    return plan_and_apply()
 
 
 def require_samples(stores: Stores, streams: Streams, run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,6 @@ def load_plan(path: str | Path, dataset: str | None = None, **options: Any) -> M
     """
     saved = plan_file.read(Path(path).expanduser())
     stores = Stores.open(Database.open(dataset or saved.values["dataset"]))
-    return open_saved(stores, saved, path, options)
-
-
-def open_saved(stores: Stores, saved: plan_file.SavedPlan, path: str | Path, options: Mapping[str, Any]) -> MergePlan:
-    """The plan of a file, in its dataset."""
     anno_key = saved.values["anno_key"]
     run = stores.runs.get_settled(anno_key)
     if (run.run_id, run.rev) != (saved.values["run_id"], saved.values["rev"]):

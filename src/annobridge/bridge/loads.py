@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ..core.did_you_mean import did_you_mean
 from ..core.review.decisions import DECISIONS
-from ..exceptions import InvalidOption, StalePlan
+from ..exceptions import InvalidOption
 from ..store.run import Run
 from ..store.stores import Stores
 from . import apply as loading
@@ -51,7 +51,6 @@ class Loads:
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
-        self.run = self._stores.runs.get_idle(self.anno_key)
         table, notes = decisions_of(decisions, self.run)
         return Options(**options, decisions=table), progress, notes
 
@@ -67,17 +66,16 @@ class Loads:
 
     def _load(self, ask: Callable[[MergePlan], str] | None, given: dict[str, Any]) -> LoadReport:
         options, progress, notes = self._options(given)
-        for attempt in range(1, loading.MAX_PLANS + 1):
+
+        def plan_and_apply() -> LoadReport:
+            nonlocal options  # the answer holds for the next plan, too
             plan = self._plan(options, progress, notes)
             if options.unexpected == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options = replace(options, unexpected=ask(plan))
                 plan = self._plan(options, progress, notes)
-            try:
-                report = LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
-                break
-            except StalePlan:
-                if attempt == loading.MAX_PLANS:
-                    raise
+            return LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
+
+        report = loading.until_not_stale(plan_and_apply)
         self.run = self._stores.runs.get_idle(self.anno_key)
         return report
 

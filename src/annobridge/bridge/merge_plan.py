@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import pkgutil
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,6 +27,7 @@ from ..core.review.decisions import DECISIONS, TAKE, VALUE, VERDICTS
 from ..core.review.values import side_table, to_json
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption, StalePlan
+from ..processes import user_name
 from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.select_rows import select_rows
@@ -139,7 +138,7 @@ class MergePlan(Summary):
         rule = _ALL if where is None else str(where)
         constants = {
             "run_id": self.run.run_id, "verdict": verdict, "value": _json_of(value) if verdict == VALUE else None,
-            "by": by or _user(), "at": datetime.now(UTC), "note": note, "rule": rule,
+            "by": by or user_name() or "unknown", "at": datetime.now(UTC), "note": note, "rule": rule,
         }  # fmt: skip
         ids = {name: chosen[name] for name in ("change_id", "bound_to")}
         columns = {n: pa.repeat(pa.scalar(v, DECISIONS.field(n).type), chosen.num_rows) for n, v in constants.items()}
@@ -156,9 +155,7 @@ class MergePlan(Summary):
         fits = pc.equal(known["bound_to"], about["bound_to"])
         found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self.outcome.schema)
         if problems := [text for text in found if text]:
-            shown = "\n  - ".join(problems[:_SHOWN])
-            more = f"\n  - … and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-            raise InvalidOption(f"Some decisions do not fit, so none was added:\n  - {shown}{more}")
+            raise InvalidOption(f"Some decisions do not fit, so none was added:{legal.listed(problems)}")
         self._given = pa.concat_tables([self._given, decisions]).combine_chunks()
 
     def check(self, checks: Collection[str] | None = None, **limits: Mapping[str, Any]) -> CheckReport:
@@ -222,10 +219,13 @@ class MergePlan(Summary):
             progress: as in ``annotate``.
         """
         options = replace(self._options(), undecided=undecided, force=force or self.outcome.options.force)
-        for _ in range(loading.MAX_PLANS - 1):
-            with suppress(StalePlan):
-                return self._planned_load(options, progress)
-        return self._planned_load(options, progress)
+
+        def plan_and_apply() -> LoadReport:
+            run = self._stores.runs.get_idle(self.anno_key)
+            outcome = planning.make(self._stores, run, self._answers, options, progress)
+            return LoadReport(outcome, loading.apply(self._stores, outcome))
+
+        return loading.until_not_stale(plan_and_apply)
 
     def replan(self) -> MergePlan:
         """The plan of the next load, made now with the same options, and without the decisions that were given to this one."""
@@ -261,11 +261,6 @@ class MergePlan(Summary):
         sender = pkgutil.resolve_name("annobridge.bridge.send_back:sender")
         send_back = sender(self._stores, self.run, self._answers, Path(decisions or "x").expanduser().parent)
         return serve(self, self.dataset_uri, decisions, reviewer=reviewer, send_back=send_back, port=port, host=host)
-
-    def _planned_load(self, options: Options, progress: ProgressChoice) -> LoadReport:
-        run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, run, self._answers, options, progress)
-        return LoadReport(outcome, loading.apply(self._stores, outcome))
 
     def _options(self) -> Options:
         return replace(self.outcome.options, decisions=self._given)
@@ -372,10 +367,3 @@ def _json_of(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         raise InvalidOption(f"value={value!r} cannot be stored; give a text, a number, True or False.") from None
     return text
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-        return "unknown"

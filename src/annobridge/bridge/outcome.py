@@ -91,9 +91,8 @@ class Outcome:
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
     left: int = 0  # changes that are left for later
     decided_conflicts: int = 0  # of the rows of ``conflicts``
-    used: pa.Table = field(
-        default_factory=DECISIONS.empty_table
-    )  # the decisions that are carried out, and not recorded yet
+    # The decisions that are carried out, and not recorded yet
+    used: pa.Table = field(default_factory=DECISIONS.empty_table)
     patterns: Collection[str] = ()  # of fields that need a review
     notes: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)

@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask, equal, row_keys
 from ..core.merge.proposed import Review
+from ..core.review import legal
 from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
 from .outcome import Outcome
 
-_SHOWN = 10
 _KEY = ("change_id", "verdict", "value", "bound_to")
 
 
@@ -69,9 +69,9 @@ class Reviewed:
     def finish(self) -> None:
         """Tell what became of the decisions. Raises ``InvalidOption`` if some of them cannot be carried out."""
         if self._problems:
-            shown = "\n  - ".join(self._problems[:_SHOWN])
-            more = f"\n  - … and {len(self._problems) - _SHOWN} more" if len(self._problems) > _SHOWN else ""
-            raise InvalidOption(f"Some decisions cannot be carried out, so nothing was written:\n  - {shown}{more}")
+            raise InvalidOption(
+                f"Some decisions cannot be carried out, so nothing was written:{legal.listed(self._problems)}"
+            )
         out = self._out
         seen, used = self._last_about(self._seen), self._last_about(self._decided)
         recorded = used | (self._withdraws & seen)

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..exceptions import ConfigError, InvalidOption
+from ..processes import user_name
 from .decision_log import DecisionLog
 from .reviewed import ReviewedPlan
 from .session import SendBack, Session
@@ -150,16 +151,6 @@ def review(
     except BaseException:
         log.close()
         raise
-
-
-def user_name() -> str:
-    """The user of this process; empty if it has no name."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
 
 
 def is_remote(host: str) -> bool:

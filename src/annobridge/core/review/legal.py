@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,17 @@ _SAME = {  # the verdict that means the same for conflicts, and for other change
     True: {ACCEPT: THEIRS, REFUSE: OURS},
     False: {THEIRS: ACCEPT, OURS: REFUSE, BASE: REFUSE},
 }
-_SHOWN = 200  # characters of a value in a message
+_SHOWN, _LISTED = 200, 10  # characters of a value, and problems, in a message
 
 
 def is_conflict(kind: str) -> bool:
     """Whether a kind of change is a conflict, as ``"edit/edit"``."""
     return "/" in kind
+
+
+def are_conflicts(kinds: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """``is_conflict`` of each kind."""
+    return pc.match_substring(kinds, "/")
 
 
 def choices(kind: str, component: str) -> list[str]:
@@ -45,12 +51,18 @@ def choices(kind: str, component: str) -> list[str]:
 
 def fitting(verdicts: pa.Array, kinds: pa.Array) -> pa.Array:
     """The verdicts in the words that fit the kinds of change: of conflicts, who wins; of others, accept or refuse."""
-    conflict = pc.match_substring(kinds, "/").to_numpy(zero_copy_only=False)
+    conflict = are_conflicts(kinds).to_numpy(zero_copy_only=False)
     found = verdicts.to_numpy(zero_copy_only=False)
     for is_one, words in _SAME.items():
         for word, same in words.items():
             found = np.where((conflict == is_one) & equal(verdicts, word), same, found)
     return pa.array(found, pa.string())
+
+
+def listed(sentences: Sequence[str]) -> str:
+    """The first of these sentences as the lines of a message, and how many more there are."""
+    more = [f"… and {len(sentences) - _LISTED} more"] if len(sentences) > _LISTED else []
+    return "".join(f"\n  - {text}" for text in [*sentences[:_LISTED], *more])
 
 
 def problems(changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: LabelSchema) -> list[str | None]:
