@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_ATTRIBUTE = "attributes."
+from .labels import ATTRIBUTE_PREFIX
+
 _LONGEST = 80  # characters of a value
 
 
@@ -32,9 +33,8 @@ def what_was_refused(change: Mapping[str, Any]) -> str:
             before, after = change.get("class_from"), change.get("class_to")
             if before != after:
                 return f"class {before or 'unknown'} → {after or 'none'}"
-            return (
-                f"value {_sides(change)}" if label is None else f"new words of the {noun}"
-            )  # of a scalar; of a message
+            # Without a class it is a scalar; with the same one as before, a message.
+            return f"value {_sides(change)}" if label is None else f"new words of the {noun}"
         case "spatial":
             shift = change.get("shift")
             return f"new place or outline of the {noun}" + (
@@ -42,7 +42,7 @@ def what_was_refused(change: Mapping[str, Any]) -> str:
             )
         case "index":
             return f"track or position of the {noun}: {_sides(change)}"
-    name = str(component).removeprefix(_ATTRIBUTE)
+    name = str(component).removeprefix(ATTRIBUTE_PREFIX)
     return f"{name} of the {label or noun}: {_sides(change)}"
 
 

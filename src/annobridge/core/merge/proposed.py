@@ -27,9 +27,8 @@ PROPOSED = pa.schema(
         pa.field("field", pa.string()),
         pa.field("label_id", pa.string()),
         pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME
-        pa.field(
-            "kind", pa.string()
-        ),  # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        pa.field("kind", pa.string()),
         pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
         pa.field("base", SIDE),
         pa.field("ours", SIDE),
@@ -42,7 +41,6 @@ _KINDS = {
     Case.ADD: "add", Case.ADDED_DIFFERENTLY: "add/add", Case.EDITED_AND_DELETED: "edit/delete", Case.DELETE: "delete",
     Case.DELETED_AND_EDITED: "delete/edit",
 }  # fmt: skip
-_CONFLICTS = pa.array(["add/add", "edit/edit", "edit/delete", "delete/edit"])
 
 
 class Review(NamedTuple):
@@ -84,7 +82,6 @@ def propose(
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     kind = pa.array(kinds[order], pa.string())
-    is_conflict = pc.is_in(kind, value_set=_CONFLICTS)
     at = pa.array(rows)
     base, theirs, ours = (side.take(at) for side in (with_all_attributes(sides.base), sides.exact, sides.ours))
     columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id")}
@@ -92,7 +89,7 @@ def propose(
     component = pa.array(components[order], pa.string())
     columns |= {
         "change_id": change_ids(review.run_id, columns["label_id"], component), "task": pa.repeat(task, len(rows)),
-        "component": component, "kind": kind, "proposal": pc.if_else(is_conflict, policy, ACCEPT),
+        "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy, ACCEPT),
         "base": as_side(base, base["label_id"].is_valid().to_numpy()),
         "ours": as_side(ours, sides.here[rows]),
         "theirs": as_side(theirs, theirs["kind"].is_valid().to_numpy()),

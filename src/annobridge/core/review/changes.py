@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, as_array, equal
+from ..arrays import Bools, as_array, as_mask, equal, not_null
 from ..labels import TIME
-from ..merge.proposed import bindings
 from ..similarity import REFINED, extents, overlaps, refined
 from .decisions import ACCEPT
-from .legal import choices
-from .values import LABEL, SPATIAL, side_table, texts
+from .legal import are_conflicts, choices
+from .values import LABEL, SPATIAL, bound_to, side_table, texts
 
 BOX = pa.list_(pa.float64(), 4)
 CHANGES = pa.schema(
@@ -26,9 +25,8 @@ CHANGES = pa.schema(
         pa.field("index", pa.int32()),  # the number of the track
         pa.field("shape", pa.string()),  # the kind of label: box, polygon, …
         pa.field("component", pa.string()),  # existence | label | spatial | index | attributes.NAME
-        pa.field(
-            "kind", pa.string()
-        ),  # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        # add | edit | delete; conflicts: add/add | edit/edit | edit/delete | delete/edit
+        pa.field("kind", pa.string()),
         pa.field("group", pa.string()),  # a member of GROUPS
         pa.field("label", pa.string()),  # the class: that in the tool, or the last one
         pa.field("class_from", pa.string()),
@@ -43,10 +41,9 @@ CHANGES = pa.schema(
         pa.field("our_at", TIME),
         pa.field("their_by", pa.string()),
         pa.field("their_at", TIME),
-        pa.field(
-            "iou", pa.float64()
-        ),  # of edits of the shape: how much the shapes here and in the tool have in common, 0..1
-        pa.field("shift", pa.float64()),  # and how far apart their centres are, in pixels
+        # Of edits of the shape: how much the shapes here and in the tool have in common (0..1), and how far apart their centres are
+        pa.field("iou", pa.float64()),
+        pa.field("shift", pa.float64()),  # in pixels
         pa.field("proposal", pa.string()),  # what happens if nobody decides: accept | theirs | ours
         pa.field("why", pa.string()),
         pa.field("choices", pa.list_(pa.string())),  # the verdicts that it can get
@@ -84,29 +81,25 @@ def changes(proposed: pa.Table, samples: pa.Table) -> pa.Table:
     iou, shift = _moves(rows, boxes, sizes, moved)
     class_from, class_to = _first_known(rows["ours"], rows["base"])["label"], rows["theirs"]["label"]
     columns = {name: proposed[name] for name in CHANGES.names if name in proposed.column_names and name not in _SIDES}
-    columns |= {name: texts(proposed[name], proposed["component"]) for name in _SIDES}
-    columns |= {f"{name}_box": _boxes(found) for name, found in boxes.items()}
+    values = {name: texts(proposed[name], proposed["component"]) for name in _SIDES}
+    columns |= values | {f"{name}_box": _boxes(found) for name, found in boxes.items()}
     columns |= {name: last[name] for name in ("frame_number", "index", "label")}
     columns |= {
         "shape": last["kind"], "class_from": class_from, "class_to": class_to, "iou": iou, "shift": shift,
         "our_by": rows["ours"]["annotator"], "our_at": rows["ours"]["time"],
         "their_by": rows["theirs"]["annotator"], "their_at": rows["theirs"]["time"],
         "group": _groups(proposed, iou), "why": _why(proposed), "choices": _choices(proposed),
-        "bound_to": bindings(proposed),
+        "bound_to": bound_to(as_array(proposed["kind"]), *values.values()),
     }  # fmt: skip
-    table = pa.table([columns[f.name] for f in CHANGES], schema=CHANGES)
-    return _sorted(table)
+    return _sorted(pa.table([columns[f.name] for f in CHANGES], schema=CHANGES))
 
 
 def _first_known(*tables: pa.Table) -> pa.Table:
     """The rows of the first table that has the label, row by row."""
-    found = [(equal(pc.is_valid(t["kind"]), True), t) for t in tables]
-    rows = pa.concat_tables(tables)
     size = tables[0].num_rows
-    at = np.select(
-        [where for where, _ in found], [np.arange(size) + n * size for n in range(len(tables))], np.arange(size)
-    )
-    return rows.take(pa.array(at))
+    rows = [np.arange(size) + n * size for n in range(len(tables))]
+    at = np.select([not_null(table["kind"]) for table in tables], rows, np.arange(size))
+    return pa.concat_tables(tables).take(pa.array(at))
 
 
 def _sizes(sample_ids: pa.ChunkedArray, samples: pa.Table) -> np.ndarray:
@@ -124,7 +117,7 @@ def _moves(
     common = overlaps(a, b)
     ours, theirs = (rows[name].take(pa.array(at)) for name in ("ours", "theirs"))
     same_kind = equal(ours["kind"], as_array(theirs["kind"]))
-    finer = equal(pc.is_in(ours["kind"], value_set=pa.array(REFINED)), True)
+    finer = as_mask(pc.is_in(ours["kind"], value_set=pa.array(REFINED)))
     for n in np.flatnonzero(same_kind & finer).tolist():
         window = np.concatenate([np.minimum(a[n, :2], b[n, :2]), np.maximum(a[n, 2:], b[n, 2:])])
         common[n] = refined(ours.slice(n, 1).to_pylist()[0], theirs.slice(n, 1).to_pylist()[0], window)
@@ -150,7 +143,7 @@ def _groups(proposed: pa.Table, iou: pa.Array) -> pa.Array:
     small = np.nan_to_num(iou.to_numpy(zero_copy_only=False), nan=0.0) >= _LARGE
     spatial = equal(component, SPATIAL)
     table = [
-        (equal(pc.match_substring(kind, "/"), True), CONFLICT),
+        (as_mask(are_conflicts(kind)), CONFLICT),
         (equal(kind, "delete"), DELETION),
         (equal(kind, "add"), ADDITION),
         (equal(component, LABEL), CLASS_CHANGE),

@@ -80,7 +80,7 @@ class ExportData:
         self._lost: Counter[tuple[str, str]] = Counter()
         self._tables, self._parts = Tables(), list[_Kept]()
         self._media: list[media.Media | None] = []
-        self._classes_of: dict[str, dict[str, None]] = {}  # kind → the classes that its labels have
+        self._classes_of: dict[str, set[str]] = {}  # kind → the classes that its labels have
         self._first_classes = list(classes)
         self.kinds: Counter[str] = Counter()
         self.rotated = False  # whether a box or an ellipse is turned
@@ -116,13 +116,13 @@ class ExportData:
         self.classes = self._ordered(kinds)
 
     def _ordered(self, kinds: Collection[str]) -> list[str]:
-        found = {name for kind in kinds for name in self._classes_of.get(kind, ())}
+        found = set[str]().union(*(self._classes_of.get(kind, ()) for kind in kinds))
         return [*self._first_classes, *sorted(found - set(self._first_classes))]
 
     def _count_classes(self, labels: pa.Table) -> None:
         for row in labels.group_by(["kind", "label"], use_threads=False).aggregate([]).to_pylist():
             if row["label"]:
-                self._classes_of.setdefault(row["kind"], {})[row["label"]] = None
+                self._classes_of.setdefault(row["kind"], set()).add(row["label"])
         self.kinds.update({v["values"]: v["counts"] for v in pc.value_counts(labels["kind"]).to_pylist()})
         self.rotated = self.rotated or bool(is_rotated(labels["rotation"]).any())
 
