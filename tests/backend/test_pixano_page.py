@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from tests.browser import ARGUMENTS, CHROMIUM
 
 import annobridge as ab
 from annobridge_pixano import server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: it is in the group `test`")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCHEMA: dict[str, Any] = {
     "objects": {
         "type": "detections",

@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,17 @@ import pytest
 import typer
 import yaml
 from tests.bridge.conftest import Bridge
+from tests.docs.pages import ROOT, make_module
 from typer.testing import CliRunner
 
 from annobridge import checks
 from annobridge.cli import app
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE = DOCS / "extend/check.md"
 WORKFLOW = DOCS / "recipes/ci.md"
 TEXT = PAGE.read_text("utf-8")
-_module, _tests = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-_name = re.findall(r'"(\w+):lying_people"', TEXT)[0]
-sys.modules[_name] = types.ModuleType(_name)
-exec(compile(_module, f"{PAGE.name}, the module", "exec"), sys.modules[_name].__dict__)
+_, _tests = make_module(PAGE, "lying_people")
 exec(compile(_tests, f"{PAGE.name}, the tests", "exec"))  # defines test_boxes_that_are_wider_than_high_are_told
 
 

@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,20 @@ class Block(NamedTuple):
     code: str
     output: str | None
     exit: int
+
+
+def make_module(page: Path, entry: str) -> tuple[str, str]:
+    """Make the module of a guide, the first of its two blocks, under the name that the entry point of ``entry`` gives it there.
+
+    Returns:
+        The name, and the code of the tests, the second block.
+    """
+    text = page.read_text("utf-8")
+    module, tests = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (name,) = set(re.findall(rf'"(\w+):{entry}"', text))
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(module, f"{page.name}, the module", "exec"), sys.modules[name].__dict__)
+    return name, tests
 
 
 def blocks(text: str) -> Iterator[Block]:

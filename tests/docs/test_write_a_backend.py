@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import types
-
 import pytest
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, make_module
 
 PAGE = ROOT / "docs/extend/backend.md"
-_text = PAGE.read_text("utf-8")
-_module, _tests = re.findall(r"```python\n(.*?)```", _text, re.DOTALL)
-_name = re.findall(r'"(\w+):TablesBackend"', _text)[0]
-sys.modules[_name] = types.ModuleType(_name)
-exec(compile(_module, f"{PAGE.name}, the module", "exec"), sys.modules[_name].__dict__)
+_name, _tests = make_module(PAGE, "TablesBackend")
 exec(compile(_tests, f"{PAGE.name}, the tests", "exec"))  # defines TestTables
 
 

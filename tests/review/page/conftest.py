@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.review.page import plans
 from tests.review.page.driver import Reviewer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: it is in the group `test`")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 @pytest.fixture(scope="session")

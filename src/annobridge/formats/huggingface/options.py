@@ -18,7 +18,7 @@ class HuggingFaceReading(ReadOptions):
     """The options of reading."""
 
     classes: Annotated[tuple[str, ...], BeforeValidator(names)] = Field(
-        (), description="the names that numbers of classes stand for, from 0, where the source does not have them"
+        (), description="the class names by number, from 0, where the source does not have them"
     )
     coordinates: Literal["pixels", "normalized"] | None = Field(None, description="the unit of boxes")
     box_format: Literal["xywh", "xyxy"] | None = Field(None, description="the form of boxes")

@@ -14,7 +14,7 @@ class WebDatasetReading(ReadOptions):
     """The options of reading."""
 
     classes: Annotated[tuple[str, ...], BeforeValidator(names)] = Field(
-        (), description="the names that numbers of classes stand for, from 0"
+        (), description="the class names by number, from 0"
     )
     coordinates: str | None = Field(None, pattern="^(pixels|normalized)$", description="the unit of boxes")
     box_format: str | None = Field(None, pattern="^(xywh|xyxy)$", description="the form of boxes")
