@@ -42,7 +42,6 @@ from .outcome import Options, Outcome
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport, Summary
 
-_SHOWN = 10
 _ALL = "all changes"  # the rule of decisions that no condition limits
 _SHAPES = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("side", pa.string())])
 
