@@ -103,9 +103,10 @@ def iou(a: list[float], b: list[float]) -> float:
 
 sides = st.sampled_from([0.1, 0.11, 0.125, 0.2, 0.4, 0.45])
 rows = st.lists(st.tuples(sides, sides, sides, sides, st.sampled_from("ab"), st.booleans()), max_size=12)
+limits = st.sampled_from([0.101, 0.33, 0.503, 0.77, 0.93])  # no two of these boxes overlap by exactly one of them
 
 
-@given(rows, st.sampled_from([0.1, 0.33, 0.5, 0.77, 0.93]), st.sampled_from([1, 1_000_000]))
+@given(rows, limits, st.sampled_from([1, 1_000_000]))
 def test_the_law_of_duplicates(found: list[tuple[Any, ...]], limit: float, chunk: int) -> None:
     """Exactly those rows are told that a comparison of every pair finds, in however many pieces they are compared."""
     table = pa.Table.from_pylist(
@@ -118,7 +119,7 @@ def test_the_law_of_duplicates(found: list[tuple[Any, ...]], limit: float, chunk
     near = {
         a: {
             b for b, other in enumerate(found)
-            if a != b and row[4] == other[4] and iou(row[:4], other[:4]) >= limit  # none of them is on the edge
+            if a != b and row[4] == other[4] and iou(row[:4], other[:4]) >= limit
         }
         for a, row in enumerate(found) if row[5]
     }  # fmt: skip
