@@ -29,7 +29,7 @@ from annobridge.backend import (
     Status,
     Task,
 )
-from annobridge.backend.base import GONE
+from annobridge.backend.values import GONE
 from annobridge.core.arrays import as_array
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
 from annobridge.core.merge.file_fit import Expected

@@ -18,12 +18,15 @@ from .exceptions import *  # noqa: F403
 from .exceptions import __all__ as _exceptions
 
 if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing else for that
-    from .backend.base import (
+    from .backend import (
         AnnotationBackend as AnnotationBackend,
         AnnotationBackendConfig as AnnotationBackendConfig,
         Capabilities as Capabilities,
         Download as Download,
+        Edits as Edits,
+        FoundTask as FoundTask,
         Media as Media,
+        Pushed as Pushed,
         Receipt as Receipt,
         SentBack as SentBack,
         Status as Status,
@@ -90,13 +93,16 @@ _HOMES = {
             "AnnotationBackendConfig",
             "Capabilities",
             "Download",
+            "Edits",
+            "FoundTask",
             "Media",
+            "Pushed",
             "Receipt",
             "SentBack",
             "Status",
             "Task",
         ],
-        "backend.base",
+        "backend",
     ),
     **dict.fromkeys(["annotation_config", "list_backends"], "settings.config"),
     **dict.fromkeys(

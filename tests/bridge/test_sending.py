@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import annobridge as ab
-from annobridge.backend.base import Receipt
 from annobridge.backend.memory import MemoryBackend
+from annobridge.backend.values import Receipt
 from annobridge.store import lease
 
 TASKS = 4  # of one sample each

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import annobridge as ab
-from annobridge.backend.base import Receipt
 from annobridge.backend.memory import MemoryBackend
+from annobridge.backend.values import Receipt
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 SCHEMA = {"g": {"type": "detections", "classes": ["tree", "car"], "attributes": {}}}

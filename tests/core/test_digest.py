@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge.backend.base import Download
+from annobridge.backend.values import Download
 from annobridge.bridge.download import digest_of
 from annobridge.core.digest import digest
 from annobridge.core.labels import ATTRIBUTE, MASK, POINT, REMOTE, conform

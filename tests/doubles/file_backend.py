@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from annobridge.backend.base import AnnotationBackend, AnnotationBackendConfig, Capabilities, Download, Receipt, Task
+from annobridge.backend.base import AnnotationBackend, AnnotationBackendConfig, Capabilities
 from annobridge.backend.memory import MemoryBackend
+from annobridge.backend.values import Download, Receipt, Task
 from annobridge.core.labels import REMOTE, conform
 from annobridge.exceptions import Gone
 

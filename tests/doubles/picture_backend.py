@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from pydantic import SecretStr
 
-from annobridge.backend.base import Capabilities, Receipt, Task
+from annobridge.backend.base import Capabilities
 from annobridge.backend.memory import MemoryBackend, MemoryConfig
+from annobridge.backend.values import Receipt, Task
 
 VARIABLE = "ANNOBRIDGE_PICTURES_CONFIG_CLS"
 NAME = "tests.doubles.picture_backend.PictureConfig"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from annobridge.backend.base import Receipt, Task
 from annobridge.backend.memory import MemoryBackend, MemoryConfig
+from annobridge.backend.values import Receipt, Task
 
 VARIABLE = "ANNOBRIDGE_POOR_CONFIG_CLS"
 NAME = "tests.doubles.poor_backend.PoorConfig"

@@ -1,125 +1,26 @@
 """The protocol of a backend: three methods and a declaration.
 
 A backend converts and transports. It never decides what is expected, applies permissions, matches label ids, retries,
-sleeps, prompts, prints or reads configuration: the bridge does, in one way for all tools.
-
-Terms: a **task** is a part of a run, of limited size, that is uploaded at once; a **receipt** is what the backend returns for it;
-the **baseline** is the labels of the task exactly as the tool returns them while nobody has edited anything.
+sleeps, prompts, prints or reads configuration: the bridge does, in one way for all tools. What is passed to it and returned
+is in ``values``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from ..core.labels import COMMENTS, REMOTE
-from ..core.media import Media as Media  # for those who write backends
 from ..core.schema import LabelSchema
-from ..core.terms import Terms as Terms  # for those who write backends
+from ..core.terms import Terms
 from .pickling import refuse_pickling
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What one ``upload`` sends: some samples, and their labels that the schema selects.
-
-    ``name`` is unique for all runs (use it to find what an earlier, unanswered call left behind). ``samples`` has the
-    columns of ``SAMPLES``, in the order of the view; ``labels`` has those of ``LABELS``, attributes narrowed to the schema.
-    With the capability ``sample_columns``, ``samples`` has the dataset's own plain columns too. ``title`` names the run and
-    the dataset, for people.
-    """
-
-    name: str
-    schema: LabelSchema
-    samples: pa.Table
-    labels: pa.Table
-    media: Media
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the backend remembers of a task. ``state`` is private to it: a JSON object, without NaN and without secrets.
-
-    ``baseline`` has exactly the columns and types of ``REMOTE``, and one row for each label of the task, with the
-    ``label_id``, ``sample_id``, ``field`` and ``kind`` that it was sent with. Its ``remote_id`` is the tool's own: any
-    text that does not begin with a line break, and not that of another label on the same sample; labels of other tasks
-    or samples may have it too. ``upload`` must return it; ``download`` is given the baseline as it stands now; the other
-    methods get an empty one.
-
-    ``unsent`` are the ids of labels that are not sent to the tool, as those on frames that are left out: they are not in the
-    baseline, and do not change. The bridge refuses any other receipt.
-
-    ``notes`` are sentences about what people will not find in the tool (columns left out, shapes that are not drawn, …); they
-    are shown once, when the run is sent, and kept with it.
-    """
-
-    task: str
-    state: Mapping[str, Any] = field(default_factory=dict)
-    baseline: pa.Table = field(default_factory=REMOTE.empty_table)
-    unsent: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """What the tool has now: every label (``REMOTE``), expected or not, and the samples for which the download is complete.
-
-    A label is known by its ``remote_id`` together with its ``sample_id``; neither may be null, nor may its ``kind``. Of
-    two labels with the same ids, the one that differs from the baseline is a copy that a person made, and so a new label; rows that
-    are equal in everything count once, with a note. ``label_id`` and ``rev`` are ignored. ``field`` is null
-    where the tool does not know it. Only labels of videos have a ``frame_number``.
-
-    A sample that is not in ``samples`` (a string array) contributes nothing: its absent labels are not deletions.
-    ``notes`` are sentences for the report (orphans dropped, frames removed, …).
-
-    ``comments`` (``COMMENTS``) are what people wrote beside the labels, of a tool with the capability ``comments``.
-    """
-
-    labels: pa.Table
-    samples: pa.Array
-    notes: tuple[str, ...] = ()
-    comments: pa.Table = field(default_factory=COMMENTS.empty_table)
-
-
-@dataclass(frozen=True, slots=True)
-class SentBack:
-    """What ``send_back`` did with the refusals that it was given.
-
-    Attributes:
-        placed: how many the tool has now, and had not before.
-        existing: how many it had already, from an earlier call.
-        left_out: the ``change_id`` of each of the others, which the tool has no place for (a string array); the bridge writes
-            them into a file.
-        notes: sentences about what else was done, and why some were left out.
-    """
-
-    placed: int
-    existing: int = 0
-    left_out: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
-    notes: tuple[str, ...] = ()
-
-
-GONE = "gone"  # the state of a task that is not on the server any more
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The progress of the work: the number of samples by state, in the tool's words, and the state of the task (or ``GONE``).
-
-    ``jobs`` are the units that a tool assigns to people, if it has any: ``name``, ``state``, ``assignee`` and ``url`` of each.
-    """
-
-    state: str = "unknown"
-    samples: Mapping[str, int] = field(default_factory=dict)
-    jobs: tuple[Mapping[str, str | None], ...] = ()
+from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +44,9 @@ class Capabilities:
     status: bool = False
     comments: bool = False  # ``download`` returns what people wrote beside the labels
     send_back: bool = False  # it has the method ``send_back``
+    reviewed: bool = False  # ``download`` and ``status`` say which samples people have reviewed
+    push: bool = False  # it has the method ``push``
+    adopt: bool = False  # it has the methods ``find_tasks`` and ``adopt``
     sends_media: bool = True  # it reads the files, so they are checked before the upload
     sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
@@ -263,6 +167,62 @@ class AnnotationBackend(ABC):
             Gone: the task does not exist any more.
         """
         return SentBack(0, 0, refusals["change_id"].combine_chunks())
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:  # noqa: ARG002
+        """Why nothing can be pushed to a task, each a sentence with its cure: the server is too old, the task is read-only, …
+        Called for all tasks before anything is pushed.
+        """
+        return ()
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task in the tool. Only called with the capability ``push``.
+
+        All other labels stay as they are, with their ids, and so does what people changed meanwhile. A label that is edited
+        keeps its remote id where the tool allows it.
+
+        Args:
+            receipt: of the task, with the baseline as it stands now.
+            edits: what to change.
+
+        Raises:
+            Gone: the task does not exist any more.
+            Rejected: the tool refuses it as a whole, and has changed nothing.
+        """
+        raise NotImplementedError
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterable[FoundTask]:
+        """Tasks in the tool, which people or other programs have made. Only called with the capability ``adopt``.
+
+        Args:
+            tasks: ids or names of tasks; none for all of the project.
+            project: the id or name of the project; ``None`` if tasks are given.
+
+        Raises:
+            Rejected: one of them does not exist, cannot be adopted, or its name is not unique.
+        """
+        raise NotImplementedError
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt with which ``download`` returns the labels of a task that was found. Changes nothing in the tool.
+
+        Args:
+            found: the task.
+            schema: the fields that its labels go to.
+            sample_ids: the sample of each of its media; null where there is none, so that its labels are left out.
+
+        Raises:
+            InvalidSchema: the tool has other classes or attributes than the schema; all problems are listed.
+        """
+        raise NotImplementedError
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """A file of a task that was found, as the tool has it; ``number`` is its row in ``found.media``. The caller closes it."""
+        raise NotImplementedError
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:  # noqa: ARG003
+        """The tool's own ids of what a receipt stands for, as ``FoundTask.key`` has them. Asks nobody."""
+        return frozenset()
 
     @classmethod
     def file_terms(cls, receipt: Receipt) -> Terms:  # noqa: ARG003

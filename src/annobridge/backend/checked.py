@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pydantic import SecretStr
@@ -13,7 +13,8 @@ from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, Broken, Rejected
 from . import return_values
 from ._redactor import Redactor
-from .base import AnnotationBackend, Download, Receipt, SentBack, Status, Task
+from .base import AnnotationBackend
+from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 _UNSENT = "Nothing was sent."
 _NEXT_STEP = {  # for upload and download, the bridge says what was done, and how to continue
@@ -26,6 +27,11 @@ _NEXT_STEP = {  # for upload and download, the bridge says what was done, and ho
     "status": "The run is as it was.",
     "editor_url": "The run is as it was.",
     "send_back": "What it has placed in the tool is still there.",
+    "check_push": "Nothing was pushed.",
+    "push": "Some of the labels may be changed in the tool; the next push or load finds out which.",
+    "find_tasks": "Nothing was adopted.",
+    "adopt": "Nothing was adopted.",
+    "read_media": "Nothing was adopted.",
 }
 
 
@@ -92,6 +98,36 @@ class CheckedBackend:
         """What was done with the refusals; each is counted, or left out."""
         with self._calling("send_back", receipt.task):
             return return_values.check_sent_back(self._backend.send_back(receipt, refusals), refusals)
+
+    def check_push(self, receipt: Receipt) -> tuple[str, ...]:
+        """Why nothing can be pushed to a task."""
+        with self._calling("check_push", receipt.task):
+            return return_values.check_texts(self._backend.check_push(receipt), "problems")
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """What was changed in the tool; each label is in the baseline, or left out."""
+        with self._calling("push", receipt.task):
+            return return_values.check_pushed(self._backend.push(receipt, edits), edits)
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Tasks in the tool, one after another."""
+        with self._calling("find_tasks"):
+            for found in self._backend.find_tasks(tasks, project):
+                yield return_values.check_found(found)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of the receipt of a task that was found."""
+        with self._calling("adopt", found.key):
+            return return_values.check_state(self._backend.adopt(found, schema, sample_ids)) or {}
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """A file of a task that was found."""
+        with self._calling("read_media", found.key):
+            return self._backend.read_media(found, number)
+
+    def task_keys(self, receipt: Receipt) -> frozenset[str]:
+        """The tool's own ids of what a receipt stands for."""
+        return self._backend.task_keys(receipt)
 
     @contextmanager
     def _calling(self, method: str, task: str | None = None) -> Iterator[None]:

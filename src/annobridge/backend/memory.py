@@ -6,28 +6,23 @@ It can represent everything, and gives each label an id of its own, as servers d
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import count
-from typing import ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from ..core.labels import COMMENTS, LABEL_TYPES, REMOTE, conform
-from ..core.schema import ATTRIBUTE_TYPES
-from ..exceptions import Gone
-from .base import (
-    GONE,
-    AnnotationBackend,
-    AnnotationBackendConfig,
-    Capabilities,
-    Download,
-    Receipt,
-    SentBack,
-    Status,
-    Task,
-)
+from ..core.arrays import as_array, set_columns
+from ..core.digest import digest
+from ..core.labels import COMMENTS, LABEL_TYPES, REMOTE, REVIEWED, conform
+from ..core.schema import ATTRIBUTE_TYPES, LabelSchema
+from ..exceptions import Gone, Rejected
+from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
+from .values import GONE, Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 
 @dataclass
@@ -40,12 +35,18 @@ class MemoryServer:
             people edited labels before the retry.
         samples: task → the ids of its samples; they may be edited too.
         comments: task → what people wrote, and what was sent back (``COMMENTS``), by thread.
+        reviewed: task → what people say about the progress of its samples (``REVIEWED``).
+        found: tasks that no run has made, by key; the ``sample_id`` of their labels are the names of their media.
+        files: (task, row of its media) → the file.
     """
 
     labels: dict[str, pa.Table] = field(default_factory=dict)
     sent: dict[str, pa.Table] = field(default_factory=dict)
     samples: dict[str, pa.Array] = field(default_factory=dict)
     comments: dict[str, pa.Table] = field(default_factory=dict)
+    reviewed: dict[str, pa.Table] = field(default_factory=dict)
+    found: dict[str, FoundTask] = field(default_factory=dict)
+    files: dict[tuple[str, int], bytes] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
     def new_ids(self, size: int) -> pa.Array:
@@ -80,6 +81,9 @@ class MemoryBackend(AnnotationBackend):
         status=True,
         comments=True,
         send_back=True,
+        reviewed=True,
+        push=True,
+        adopt=True,
         sends_media=False,
     )
 
@@ -100,45 +104,104 @@ class MemoryBackend(AnnotationBackend):
 
     def download(self, receipt: Receipt) -> Download:
         """All labels, without the dataset's ids and revisions, as of a tool that does not store them."""
-        self._require(receipt.task)
-        labels = self.server.labels[receipt.task]
-        for name in ("label_id", "rev"):
-            labels = labels.set_column(
-                labels.column_names.index(name), name, pa.nulls(len(labels), REMOTE.field(name).type)
-            )
-        comments = self.server.comments.get(receipt.task, COMMENTS.empty_table())
-        return Download(labels.cast(REMOTE), self.server.samples[receipt.task], comments=comments)
+        task = self._task(receipt)
+        server, labels = self.server, self.server.labels[task]
+        samples, reviewed = server.samples[task], server.reviewed.get(task, REVIEWED.empty_table())
+        if task in server.found:
+            names, ids = as_array(server.found[task].media["name"]), pa.array(receipt.state["samples"], pa.string())
+            labels, samples = _renamed(labels, names, ids), ids.drop_null()
+            reviewed = _renamed(reviewed, names, ids)
+        labels = set_columns(labels, label_id=None, rev=None)
+        comments = server.comments.get(task, COMMENTS.empty_table())
+        return Download(labels.cast(REMOTE), samples, comments=comments, reviewed=reviewed)
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Replace, add and delete labels; new ones get new ids."""
+        task = self._task(receipt)
+        there = self.server.labels[task]
+        known = pc.is_in(edits.remote_ids, value_set=as_array(there["remote_id"]))
+        lost = pc.and_(edits.remote_ids.is_valid(), pc.invert(known))
+        ids = pc.if_else(edits.remote_ids.is_valid(), edits.remote_ids, self.server.new_ids(len(edits.remote_ids)))
+        rows = set_columns(conform(edits.task.labels, REMOTE, remote_id=""), remote_id=ids).filter(pc.invert(lost))
+        if task in self.server.found:
+            names, samples = as_array(self.server.found[task].media["name"]), pa.array(receipt.state["samples"])
+            stored = _renamed(rows, samples, names)
+        else:
+            stored = rows
+        gone = pa.concat_arrays([as_array(rows["remote_id"]), as_array(edits.deleted["remote_id"])])
+        kept = there.filter(pc.invert(pc.is_in(there["remote_id"], value_set=gone)))
+        self.server.labels[task] = pa.concat_tables([kept, stored.cast(REMOTE)])
+        return Pushed(rows, as_array(edits.task.labels["label_id"].filter(lost)))
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Tasks of ``MemoryServer.found``, by key."""
+        if project is not None:
+            raise Rejected(f"The memory backend has no project {project!r}; give tasks, by their keys.")
+        for key in tasks:
+            if key not in self.server.found:
+                raise Rejected(
+                    f"The memory backend has no task {key!r}; it has {', '.join(self.server.found) or 'none'}."
+                )
+            yield self.server.found[key]
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> dict[str, Any]:
+        """Remember the sample of each of the media. The tool has no classes of its own."""
+        del schema
+        return {"task": found.key, "samples": sample_ids.to_pylist()}
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """One of ``MemoryServer.files``."""
+        return BytesIO(self.server.files[found.key, number])
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The name under which the server has the task."""
+        return frozenset([receipt.state.get("task", receipt.task)])
 
     def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
         """Keep the refusals as comments; the id of each is that of its thread."""
-        self._require(receipt.task)
-        there = self.server.comments.get(receipt.task, COMMENTS.empty_table())
+        task = self._task(receipt)
+        there = self.server.comments.get(task, COMMENTS.empty_table())
         known = pc.is_in(refusals["change_id"], value_set=there["thread"].combine_chunks())
         new = refusals.filter(pc.invert(known)).rename_columns({"change_id": "thread", "message": "text"})
         new = conform(new.drop_columns(["annotator"]), COMMENTS, state="open")
-        self.server.comments[receipt.task] = pa.concat_tables([there, new])
+        self.server.comments[task] = pa.concat_tables([there, new])
         return SentBack(len(new), len(refusals) - len(new))
 
-    def _require(self, task: str) -> None:
+    def _task(self, receipt: Receipt) -> str:
+        """The name under which the server has a task. Raises ``Gone`` if it does not have it."""
+        task = str(receipt.state.get("task", receipt.task))
         if task not in self.server.labels:
             raise Gone(
                 f"The memory backend has no task {task!r} in this process: its tasks end with the process that sent them."
             )
+        return task
 
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""
-        self.server.labels.pop(receipt.task, None)
-        self.server.sent.pop(receipt.task, None)
-        self.server.samples.pop(receipt.task, None)
-        self.server.comments.pop(receipt.task, None)
+        server = self.server
+        for by_task in (server.labels, server.sent, server.samples, server.comments, server.reviewed):
+            by_task.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:
         """An empty state if the task exists."""
         return {} if task_name in self.server.labels else None
 
     def status(self, receipt: Receipt) -> Status:
-        """Whether the task exists, and how many of its samples have labels."""
-        if receipt.task not in self.server.labels:
+        """Whether the task exists, and how many of its samples have labels, or are reviewed."""
+        try:
+            task = self._task(receipt)
+        except Gone:
             return Status(GONE)
-        labelled = pc.count_distinct(self.server.labels[receipt.task]["sample_id"]).as_py()
-        return Status("open", {"labelled": labelled, "empty": len(self.server.samples[receipt.task]) - labelled})
+        labels, reviewed = self.server.labels[task], self.server.reviewed.get(task, REVIEWED.empty_table())
+        labelled = pc.count_distinct(labels["sample_id"]).as_py()
+        return Status(
+            "open", {"labelled": labelled, "empty": len(self.server.samples[task]) - labelled},
+            reviewed=pc.sum(reviewed["reviewed"], min_count=0).as_py(), mark=digest(labels) + digest(reviewed),
+        )  # fmt: skip
+
+
+def _renamed(rows: pa.Table, names: pa.Array, samples: pa.Array) -> pa.Table:
+    """Rows whose ``sample_id`` is one of ``names``, with that of ``samples`` in its place; without those that have none."""
+    found = samples.take(pc.index_in(rows["sample_id"], value_set=names))
+    return set_columns(rows, sample_id=found).filter(found.is_valid())

@@ -7,6 +7,7 @@ that begins with "The backend returned".
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +17,8 @@ import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask, equal, filter_rows, not_null
 from ..core.checks.repeats import repeated
-from ..core.labels import COMMENT_STATES, COMMENTS, REMOTE
-from .base import Download, Receipt, SentBack, Status, Task
+from ..core.labels import COMMENT_STATES, COMMENTS, FOUND_MEDIA, REMOTE, REVIEWED
+from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 _SHOWN = 50  # characters of a wrong value
 _KEY = ("sample_id", "remote_id")  # identifies a label in a task
@@ -26,6 +27,8 @@ _TOOL_COLUMNS = [
     name for name in REMOTE.names if name not in ("label_id", "rev")
 ]  # the columns that a tool has values for
 _JOB = ("name", "state", "assignee", "url")
+_COUNTS = ("samples", "reviewed")  # of a job, where they are known
+_KEY_OF_TASK = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class InvalidReturnValue(Exception):
@@ -39,15 +42,55 @@ def check_receipt(found: object, task: Task) -> Receipt:
     if found.task != task.name:
         raise InvalidReturnValue(f"a receipt of the task {found.task!r}")
     _require_json(found.state)
-    baseline = _labels(found.baseline, "a baseline", [*_REQUIRED, "label_id", "field"])
     unsent = _strings(found.unsent, "unsent")
-    sent = task.labels
-    if (strange := ~as_mask(pc.is_in(unsent, value_set=as_array(sent["label_id"])))).any():
-        raise InvalidReturnValue(f"unsent label ids that were not given to it (first: {_first(unsent, strange)})")
-    sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=unsent)))
+    given = as_array(task.labels["label_id"])
+    baseline = _baseline(found.baseline, task.labels, _given(unsent, given, "unsent label ids"))
+    return Receipt(found.task, found.state, baseline, unsent, check_texts(found.notes, "notes"))
+
+
+def check_pushed(found: object, edits: Edits) -> Pushed:
+    """Check what ``push`` returned: each label to add or edit is in the baseline once, or left out."""
+    if not isinstance(found, Pushed):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a Pushed")
+    if found.state is not None:
+        _require_json(found.state)
+    labels = edits.task.labels
+    left_out = _strings(found.left_out, "left_out")
+    known = pa.concat_arrays([as_array(labels["label_id"]), as_array(edits.deleted["label_id"])])
+    baseline = _baseline(found.baseline, labels, _given(left_out, known, "left_out label ids"))
+    return Pushed(baseline, left_out, found.state, check_texts(found.notes, "notes"))
+
+
+def check_found(found: object) -> FoundTask:
+    """Check a task that ``find_tasks`` returned."""
+    if not isinstance(found, FoundTask):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a FoundTask")
+    if not isinstance(found.key, str) or not _KEY_OF_TASK.fullmatch(found.key):
+        raise InvalidReturnValue(f"a FoundTask whose key is {_shown(found.key)} instead of letters, digits, _ and -")
+    if not isinstance(found.label_schema, Mapping) or not isinstance(found.title, str):
+        raise InvalidReturnValue("a FoundTask whose label_schema is not a mapping, or whose title is not a text")
+    _require_json(found.state)
+    required = [f.name for f in FOUND_MEDIA if not f.nullable]
+    media, faults = _table(found.media, "media", FOUND_MEDIA, "FOUND_MEDIA", required)
+    if faults:
+        raise InvalidReturnValue(f"media of {media.num_rows} rows, {' and '.join(faults)}")
+    return found
+
+
+def _given(ids: pa.Array, given: pa.Array, what: str) -> pa.Array:
+    """The ids, all of which have to be among those that the backend was given."""
+    if (strange := ~as_mask(pc.is_in(ids, value_set=given))).any():
+        raise InvalidReturnValue(f"{what} that were not given to it (first: {_first(ids, strange)})")
+    return ids
+
+
+def _baseline(found: object, sent: pa.Table, left_out: pa.Array) -> pa.Table:
+    """Check a baseline of labels that were sent, except those that were left out."""
+    baseline = _labels(found, "a baseline", [*_REQUIRED, "label_id", "field"])
+    sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=left_out)))
     if faults := [*_id_faults(baseline, as_array(sent["label_id"])), *_value_faults(baseline, sent)]:
         raise InvalidReturnValue(f"a baseline that {' and '.join(faults)}")
-    return Receipt(found.task, found.state, baseline, unsent, check_texts(found.notes, "notes"))
+    return baseline
 
 
 def check_download(found: object) -> Download:
@@ -64,7 +107,7 @@ def check_download(found: object) -> Download:
             f"(first: {_first(labels['remote_id'], twice)}); each was taken once.",
         )
         labels = labels.filter(pa.array(~twice))
-    return Download(labels, samples, notes, _comments(found.comments))
+    return Download(labels, samples, notes, _comments(found.comments), _reviewed(found.reviewed))
 
 
 def check_sent_back(found: object, refusals: pa.Table) -> SentBack:
@@ -120,6 +163,8 @@ def check_status(found: object) -> Status:
         raise InvalidReturnValue(
             f"a Status whose samples are {_shown(found.samples)} instead of numbers of samples by state"
         )
+    if not _optional_text(found.mark) or not _optional_count(found.reviewed):
+        raise InvalidReturnValue("a Status whose reviewed is not a number of samples, or whose mark is not a text")
     jobs = found.jobs if isinstance(found.jobs, Iterable) else [found.jobs]
     if wrong := [job for job in jobs if not _is_job(job)]:
         raise InvalidReturnValue(
@@ -148,6 +193,18 @@ def _comments(found: object) -> pa.Table:
     if faults:
         raise InvalidReturnValue(f"comments of {table.num_rows} rows, {' and '.join(faults)}")
     return pa.Table.from_arrays([table[name] for name in COMMENTS.names], schema=COMMENTS)
+
+
+def _reviewed(found: object) -> pa.Table:
+    """Check a table of the progress of samples."""
+    table, faults = _table(found, "reviewed", REVIEWED, "REVIEWED", [f.name for f in REVIEWED if not f.nullable])
+    if (twice := repeated(table, ["sample_id"], [])).any():
+        faults.append(
+            f"{int(twice.sum())} of samples that are in it before (first: {_first(table['sample_id'], twice)})"
+        )
+    if faults:
+        raise InvalidReturnValue(f"reviewed of {table.num_rows} rows, {' and '.join(faults)}")
+    return pa.Table.from_arrays([table[name] for name in REVIEWED.names], schema=REVIEWED)
 
 
 def _table(
@@ -267,7 +324,16 @@ def _not_json(value: object, path: str) -> str | None:
 
 
 def _is_job(job: object) -> bool:
-    return isinstance(job, Mapping) and {*job} >= {*_JOB} and all(_optional_text(job[name]) for name in _JOB)
+    return (
+        isinstance(job, Mapping)
+        and {*job} >= {*_JOB}
+        and all(_optional_text(job[name]) for name in _JOB)
+        and all(_optional_count(job.get(name)) for name in _COUNTS)
+    )
+
+
+def _optional_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
 def _optional_text(value: object) -> bool:

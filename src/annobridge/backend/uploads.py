@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from urllib3.fields import RequestField
 
+from ..core.media import Media
 from ..exceptions import InvalidMedia
-from .base import Media
 
 BINARY = "application/octet-stream"
 

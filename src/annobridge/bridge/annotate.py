@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Receipt
 from ..backend.capability_check import problems as unsupported
 from ..backend.checked import CheckedBackend
+from ..backend.values import Receipt
 from ..core import tasks
 from ..core.schema import FLAGS, LabelSchema, infer
 from ..core.unsent import sentences

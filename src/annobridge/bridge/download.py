@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Download, Receipt
+from ..backend.values import Download, Receipt
 from ..core.digest import digest
 from ..core.labels import BASELINE, REMOTE
 from ..core.merge import destination

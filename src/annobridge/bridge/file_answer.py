@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Download, Receipt
+from ..backend.values import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
 from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences

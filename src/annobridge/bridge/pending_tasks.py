@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Task
 from ..backend.checked import CheckedBackend
+from ..backend.values import Task
 from ..core import tasks
 from ..core.checks import validate
 from ..core.labels import SAMPLES

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..backend.base import GONE, AnnotationBackend, Receipt, Status
+from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
+from ..backend.values import GONE, Receipt, Status
 from ..display import html
 from ..exceptions import Gone, InvalidOption
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Receipt
 from ..backend.checked import CheckedBackend
+from ..backend.values import Receipt
 from ..core import refusal
 from ..core.arrays import as_array
 from ..core.labels import REFUSALS

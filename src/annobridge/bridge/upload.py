@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.base import Receipt, Task
 from ..backend.checked import CheckedBackend
+from ..backend.values import Receipt, Task
 from ..core.arrays import as_array
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice

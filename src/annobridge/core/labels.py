@@ -97,6 +97,21 @@ A table of rows is made so; what a row leaves out is null:
     box            list of 4 float64       [x, y, width, height] around the label; null for a label of the whole image
     message        string, required        a sentence for the annotator: what was refused, why, and by whom
     annotator      string                  who made the change, where the tool says so
+
+``REVIEWED``, what the tool says about the progress of each sample, in ``Download.reviewed``:
+
+    sample_id      string, required        the image or video
+    reviewed       bool, required          whether a person has finished it, in the sense of the tool
+    state          string                  its state in the words of the tool, as "acceptance, completed"
+    by             string                  who has, or had, to do it, where the tool says so
+    time           timestamp, us, UTC      when something of it, or of its part of the task, was changed last
+
+``FOUND_MEDIA``, the images and videos of a task in the tool, in ``FoundTask.media``:
+
+    name           string, required        the name of the file in the tool, with the folders that it has there
+    media_type     string, required        "image" or "video"
+    width, height  int32                   pixels, as it is shown
+    frames         int32                   of a video: how many
 """
 
 from __future__ import annotations
@@ -207,6 +222,26 @@ REFUSALS = pa.schema(
         pa.field("box", pa.list_(pa.float64(), 4)),
         pa.field("message", pa.string(), nullable=False),
         pa.field("annotator", pa.string()),
+    ]
+)
+
+REVIEWED = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("reviewed", pa.bool_(), nullable=False),
+        pa.field("state", pa.string()),
+        pa.field("by", pa.string()),
+        pa.field("time", TIME),
+    ]
+)
+
+FOUND_MEDIA = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("media_type", pa.string(), nullable=False),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("frames", pa.int32()),
     ]
 )
 

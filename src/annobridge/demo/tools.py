@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from ..backend.base import Receipt
+from ..backend.values import Receipt
 from ..exceptions import InvalidOption, UnknownBackend
 
 if TYPE_CHECKING:

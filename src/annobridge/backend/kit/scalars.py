@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import pyarrow.compute as pc
 
-from ..base import Task
+from ..values import Task
 
 
 def value_types(task: Task) -> dict[str, set[type]]:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 import pytest
 
-from ...backend.base import AnnotationBackend, Download, Receipt
+from ...backend.base import AnnotationBackend
+from ...backend.values import Download, Receipt
 from ...bridge.reports import LoadReport
 from ...bridge.results import AnnotationResults
 from ...core.compare import equal_rows

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ...backend.base import AnnotationBackend, Receipt, Task
+from ...backend.base import AnnotationBackend
+from ...backend.values import Receipt, Task
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
 from .base import Laws

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ...backend.base import Receipt, SentBack
 from ...backend.checked import CheckedBackend
+from ...backend.values import Receipt, SentBack
 from ...bridge.results import AnnotationResults
 from ...core.labels import REFUSALS
 from .base import Laws
