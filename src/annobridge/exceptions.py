@@ -4,7 +4,7 @@
     ├── ConfigError(ValueError)    UnknownBackend · InvalidOption · MissingCredential
     ├── SchemaError(ValueError)    InvalidSchema · InvalidLabels · Unsupported
     ├── RunError                   RunExists · RunNotFound · RunIncomplete · RunBusy
-    ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · ReviewRequired · StalePlan
+    ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · FinishedWork · ReviewRequired · StalePlan
     ├── StoreError                 DatasetNotFound · DatasetExists · SampleNotFound · InvalidMedia · InvalidSource
     └── BackendError               Unreachable · Denied · Throttled · Gone · Rejected · Broken
 
@@ -51,6 +51,7 @@ __all__ = [
     "DatasetNotFound",
     "Denied",
     "EditorWarning",
+    "FinishedWork",
     "Gone",
     "InvalidLabels",
     "InvalidMedia",
@@ -151,6 +152,10 @@ class UnexpectedLabels(MergeError):
 
 class TooManyDeletions(MergeError):
     """The load would delete most of the labels of the run; ``force=True`` allows it."""
+
+
+class FinishedWork(MergeError):
+    """A push would change samples that people have finished in the tool; ``force=True`` allows it."""
 
 
 class ReviewRequired(MergeError):

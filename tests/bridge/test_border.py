@@ -77,7 +77,9 @@ def test_points_over_the_border(sized):
 
 
 def test_an_unknown_word_is_refused(sized):
-    with pytest.raises(ab.InvalidOption, match="invalid='cut' is not known; give one of 'clip', 'refuse', or nothing"):
+    with pytest.raises(
+        ab.InvalidOption, match="invalid='cut' is not known; give one of 'clip', 'refuse', 'keep', or nothing"
+    ):
         sized.load(invalid="cut")
 
 

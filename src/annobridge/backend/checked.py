@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pydantic import SecretStr
 
 from ..core.schema import LabelSchema
-from ..exceptions import AnnobridgeError, Broken, Rejected
+from ..exceptions import AnnobridgeError, Broken, Gone, Rejected
 from . import return_values
 from ._redactor import Redactor
 from .base import AnnotationBackend
@@ -47,6 +47,7 @@ class CheckedBackend:
         self._backend = backend
         self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities
         self.needs_whole_files = backend.needs_whole_files
+        self.says_reviewed = backend.capabilities.reviewed
         self._checked: set[str] = set()  # names of the tasks that ``check_task`` has seen
 
     def upload(self, task: Task) -> Receipt:
@@ -88,6 +89,12 @@ class CheckedBackend:
         """How far the work is."""
         with self._calling("status", receipt.task):
             return return_values.check_status(self._backend.status(receipt))
+
+    def mark(self, receipt: Receipt) -> str | None:
+        """What tells whether the labels of a task may have changed; ``None`` of a task that is gone."""
+        with suppress(Gone):
+            return self.status(receipt).mark
+        return None
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """Where people work on a task."""

@@ -57,7 +57,7 @@ def send(
     """
     check_key(anno_key)
     stores.runs.require_free(anno_key)
-    selection = views.resolve(stores.samples, stores.labels, stages)
+    selection = views.resolve(stores, stages)
     if not len(selection.sample_ids):
         raise StoreError("The view is empty, so there is nothing to annotate; widen its conditions.")
     schema = resolve_schema(stores, arguments)
@@ -80,16 +80,18 @@ def send(
     parts = tasks.split(selection.sample_ids, per_task)
     todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
     stores.labels.require_nullable()
-    with PendingTasks(stores, run, todo, selection.label_filters, shown_columns(stores, backend)) as pending:
+    with PendingTasks(
+        stores, run, todo, selection.label_filters, shown_columns(stores, backend), run.labels_version
+    ) as pending:
         pending.check(backend, progress)
-        run = _with_unsent(run, pending.unsent.to_list(), strict)
+        run = with_unsent(run, pending.unsent.to_list(), strict)
         pending.keep_sizes()
         with stores.runs.reserve(run) as hold:
             stores.runs.add_tasks(run, todo)
             return Uploader(stores, run, hold, backend, pending).send(progress)
 
 
-def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
+def with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
     """The run with a record of the labels that are not sent. Warns of them; with ``strict``, raises ``InvalidLabels``."""
     if not entries:
         return run
@@ -97,7 +99,7 @@ def _with_unsent(run: Run, entries: list[dict[str, Any]], strict: bool) -> Run:
     if strict:
         raise InvalidLabels("Some labels would not be sent as they are, and strict=True was given:", messages)
     warnings.warn("\n".join(messages), UnsentWarning, stacklevel=4)
-    return replace(run, options={**run.options, NOT_SENT_OPTION: entries})
+    return replace(run, options={**run.options, NOT_SENT_OPTION: [*run.options.get(NOT_SENT_OPTION, ()), *entries]})
 
 
 def check_key(anno_key: str) -> None:
@@ -130,16 +132,14 @@ def _resume(stores: Stores, run: Run, hold: Hold, backend: CheckedBackend, progr
     ])  # fmt: skip
     if todo:  # the baseline of a task is written before its receipt
         stores.baseline.delete_tasks(run, [name for name, _ in todo])
-    filters = views.resolve(stores.samples, stores.labels, run.view).label_filters
-    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend)) as pending:
+    filters, version = views.label_filters(run.view), run.extension.since if run.extension else run.labels_version
+    with PendingTasks(stores, run, todo, filters, shown_columns(stores, backend), version) as pending:
         pending.check_files(backend, progress)
         return Uploader(stores, run, hold, backend, pending).send(progress)
 
 
 def _drop_deleted_samples(stores: Stores, run: Run, todo: list[tuple[str, pa.Array]]) -> list[tuple[str, pa.Array]]:
-    """The tasks, with only the samples that still exist. A run without any sample is deleted, and ``StoreError``
-    raised.
-    """
+    """The tasks, with only the samples that still exist. A run without any task left is deleted, and ``StoreError`` raised."""
     sample_ids = pa.concat_arrays([ids for _, ids in todo]) if todo else pa.array([], pa.string())
     present = stores.samples.existing_ids(sample_ids)
     lost = len(sample_ids) - len(present)
@@ -165,15 +165,20 @@ def _drop_deleted_samples(stores: Stores, run: Run, todo: list[tuple[str, pa.Arr
 def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
     """Delete all tasks of the run from the server, including those whose answer was lost, then the run from the ledger.
 
+    Of a run that is being extended, these are the tasks of the extension, and the run is as it was before.
+
     Raises ``RunBusy`` while another process is sending the run.
     """
     with stores.runs.hold(run, "is being aborted") as (now, _):
-        known = stores.runs.receipts(now)
-        for name in stores.runs.tasks(now)["task"].to_pylist():
+        extension, known = now.extension, stores.runs.receipts(now)
+        for name in stores.runs.tasks_since(now, extension.first_task if extension else 0):
             state = known[name] if name in known else backend.find(name)
             if state is not None:
                 backend.delete(Receipt(name, state))
-        stores.runs.delete(now)
+        if extension:
+            stores.runs.abandon_extension(now)
+        else:
+            stores.runs.delete(now)
 
 
 def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:

@@ -16,8 +16,8 @@ from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
 from ..store.labels import ROW_KEYS
 from ..store.run import Load, Run
+from ..store.schemas import CHANGES
 from ..store.stores import Stores
-from ..store.tables import CHANGES
 from .outcome import Outcome
 from .plan import require_usable_destinations
 
@@ -46,7 +46,9 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
     """
     outcome.require_applicable(force)
     rows = outcome.streams.rows
-    if not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows:
+    is_empty = not rows["writes"] and not rows["replaced"] and not rows["baseline"] and not outcome.used.num_rows
+    marks = {} if outcome.left else outcome.marks  # of tasks of which everything is taken
+    if is_empty and not rows["states"] and not marks:
         return None
     with stores.runs.hold(outcome.run, "is being loaded") as (run, hold):
         if run.rev != outcome.run.rev:
@@ -55,6 +57,12 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
             raise StalePlan("Which fields are protected was changed since this plan was made; plan again.")
         require_samples(stores, outcome.streams, run)
         _require_usable_destinations(stores, outcome)
+        if rows["states"]:  # facts about the work in the tool, which count even if this process ends now
+            stores.sample_states.add(run, outcome.streams.reader("states"))
+        if is_empty:
+            if marks:
+                stores.marks.add(run, marks)
+            return None
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
         version = None
         try:
@@ -69,7 +77,9 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
             stores.runs.abandon_load(run, load)
             raise
         counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
-        stores.runs.end_load(run, load, version, counts)
+        run = stores.runs.end_load(run, load, version, counts)
+        if marks:
+            stores.marks.add(run, marks)
     return version
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -27,9 +28,14 @@ class Answers(Protocol):
 
     name: str
     is_file: bool
+    says_reviewed: bool  # whether a download says which samples people have reviewed
 
     def download(self, receipt: Receipt) -> Download:
         """All labels of a task. Raises ``Gone`` if it does not exist any more."""
+        ...
+
+    def mark(self, receipt: Receipt) -> str | None:
+        """A text that is another one whenever the labels of a task may have changed; ``None`` if there is none."""
         ...
 
 
@@ -45,28 +51,29 @@ class Downloaded(NamedTuple):
 
 
 def download_all(
-    answers: Answers, run: Run, names: list[str], receipts: Mapping[str, Any], bases: Groups
-) -> Iterator[Downloaded]:
-    """Every task in order. The next one is downloaded while the caller works on this one."""
+    answers: Answers, run: Run, names: Mapping[int, str], receipts: Mapping[str, Any], bases: Groups
+) -> Iterator[tuple[int, Downloaded]]:
+    """Tasks in order, with their numbers. The next one is downloaded while the caller works on this one."""
 
     def download(number: int) -> Downloaded:
         rows = bases.get(number)
-        base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows)
+        base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows, run.sends)
         sent, copies = destination.split_baseline(base)
         answer: Download | Gone
         try:
-            answer = _download(answers, run, Receipt(names[number], receipts[names[number]], _remote(sent)))
+            answer = _download(answers, run, Receipt(names[number], receipts[names[number]], remote(sent)))
         except Gone as e:
             answer = e
         return Downloaded(base.combine_chunks(), sent, copies, labels, doubled, answer)
 
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(download, 0)
-        for following in range(1, len(names) + 1):
-            answer = coming.result()
-            if following < len(names):
-                coming = ahead.submit(download, following)
-            yield answer
+        numbers = iter(names)
+        coming = (number, ahead.submit(download, number)) if (number := next(numbers, None)) is not None else None
+        while coming is not None:
+            number, answer = coming[0], coming[1].result()
+            following = next(numbers, None)
+            coming = (following, ahead.submit(download, following)) if following is not None else None
+            yield number, answer
 
 
 def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:
@@ -82,24 +89,35 @@ def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:
 
 def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
     """The baseline of one task as it stands now (``REMOTE``), without what was copied into other fields."""
+    return remote(baseline_rows(stores, run, task))
+
+
+def baseline_rows(stores: Stores, run: Run, task: str) -> pa.Table:
+    """The same as ``BASELINE``."""
     rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
-    return _remote(destination.split_baseline(baseline.newest_rows(rows))[0])
+    return destination.split_baseline(baseline.newest_rows(rows))[0]
 
 
-def _remote(sent: pa.Table) -> pa.Table:
+def remote(sent: pa.Table) -> pa.Table:
+    """Rows of the baseline, as ``REMOTE``."""
     return sent.select(REMOTE.names).cast(REMOTE)
 
 
-def digests(stores: Stores, run: Run, answers: Answers) -> list[str]:
-    """What the tool holds now, as one digest per task; compared before a plan that was made earlier is applied."""
+def download_as(answers: Answers, run: Run, receipt: Receipt, base: pa.Table) -> Download:
+    """What the tool has for a task, compared with a baseline (``REMOTE``)."""
+    return _download(answers, run, replace(receipt, baseline=base))
+
+
+def digests(stores: Stores, run: Run, answers: Answers, tasks: Iterable[str]) -> dict[str, str]:
+    """What the tool holds now, as a digest of each of some tasks; compared before a plan that was made earlier is applied."""
     receipts = stores.runs.receipts(run)
-    found = []
-    for name in stores.runs.tasks(run)["task"].to_pylist():
+    found = {}
+    for name in tasks:
         try:
             receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
-            found.append(digest_of(_download(answers, run, receipt)))
+            found[name] = digest_of(_download(answers, run, receipt))
         except Gone:
-            found.append(GONE)
+            found[name] = GONE
     return found
 
 

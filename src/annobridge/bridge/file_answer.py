@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 
 from ..backend.values import Download, Receipt
 from ..core.arrays import as_array, index_of, set_columns
+from ..core.labels import REVIEWED, conform
 from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences
 from ..core.terms import Terms
@@ -44,6 +47,7 @@ class FileAnswer:
     """
 
     is_file = True
+    says_reviewed = True  # those that are in the file
 
     def __init__(
         self,
@@ -113,7 +117,19 @@ class FileAnswer:
         base_sizes, sizes = (sizes_of(self._known, labels) for labels in (base, theirs))
         found = complete(base, theirs, self._seen, self._run.schema, base_sizes, sizes)
         self._completed[receipt.task] = found
-        return Download(found.labels, there)
+        return Download(found.labels, there, reviewed=self._reviewed(there))
+
+    def mark(self, receipt: Receipt) -> str:  # noqa: ARG002 - the file has the labels of all tasks
+        """A digest of the name, the size and the time of the last change of each file."""
+        return blake2b(repr(_state_of(self._path)).encode(), digest_size=16).hexdigest()
+
+    def _reviewed(self, sample_ids: pa.Array) -> pa.Table:
+        """The samples that are in the file, as reviewed."""
+        rows = pa.table({"sample_id": sample_ids})
+        changed = max(changed for _, changed, _ in self._state)  # nanoseconds
+        return conform(
+            rows, REVIEWED, reviewed=True, state="in the file", time=datetime.fromtimestamp(changed / 1e9, UTC)
+        )
 
     def notes(self) -> list[str]:
         """How the file was read, and how its labels were matched, a sentence each."""

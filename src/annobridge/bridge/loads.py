@@ -17,9 +17,10 @@ from ..store.stores import Stores
 from . import apply as loading
 from . import decision_file
 from . import plan as planning
+from .decidable import not_decisions, require_of_run
 from .download import Answers
 from .file_answer import FileAnswer
-from .merge_plan import MergePlan, not_decisions, require_of_run
+from .merge_plan import MergePlan
 from .outcome import Options
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport

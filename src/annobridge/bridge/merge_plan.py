@@ -5,48 +5,42 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array, first_rows, row_keys
-from ..core.did_you_mean import did_you_mean
 from ..core.digest import digest
 from ..core.labels import LABELS, SAMPLES, conform
 from ..core.media import Media
 from ..core.merge.proposed import bindings
-from ..core.review import decisions as deciding
-from ..core.review import legal
 from ..core.review.changes import changes
-from ..core.review.decisions import DECISIONS, TAKE, VALUE, VERDICTS
-from ..core.review.values import side_table, to_json
+from ..core.review.decisions import DECISIONS, TAKE
+from ..core.review.values import side_table
+from ..core.schema import LabelSchema
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption, StalePlan
-from ..processes import user_name
+from ..exceptions import StalePlan
 from ..store.labels import field_condition
 from ..store.run import Run
-from ..store.select_rows import select_rows
 from ..store.stores import Stores
 from . import apply as loading
 from . import checks as checking
 from . import evidence, plan_file
 from . import plan as planning
 from .checks import CheckReport
+from .decidable import Decidable
 from .download import GONE, Answers, digests
 from .outcome import Options, Outcome
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport, Summary
 
-_ALL = "all changes"  # the rule of decisions that no condition limits
 _SHAPES = pa.schema([*(f.with_nullable(True) for f in LABELS), pa.field("side", pa.string())])
 
 
-class MergePlan(Summary):
+class MergePlan(Decidable, Summary):
     """What a load would do. Nothing is written before ``apply()`` or ``load()``."""
 
     title = "Plan"
@@ -59,9 +53,9 @@ class MergePlan(Summary):
         self._stores, self._answers, self._source = stores, answers, source
         self._given = outcome.options.decisions
 
-    @cached_property
-    def _standing(self) -> pa.Table:
-        return self._stores.decisions.standing(self.outcome.run)
+    @property
+    def _schema(self) -> LabelSchema:
+        return self.outcome.schema
 
     @property
     def run(self) -> Run:
@@ -90,72 +84,6 @@ class MergePlan(Summary):
         names = ("label_id", "component")
         proposed = pc.is_in(row_keys(self.refused, names), value_set=row_keys(self._proposed, names))
         return int(pc.sum(pc.invert(proposed)).as_py() or 0)
-
-    @property
-    def decisions(self) -> pa.Table:
-        """The decisions that count for this plan, the oldest first: those of earlier loads that still hold, and the given ones."""
-        return pa.concat_tables([self._standing, self._given]).combine_chunks()
-
-    def states(self) -> pa.Table:
-        """What is decided about each change, in the order of ``changes``: ``annobridge.core.review.decisions.STATES``."""
-        table = self.changes
-        recorded = self._standing.num_rows
-        return deciding.states(table["change_id"], table["bound_to"], self.decisions, recorded)
-
-    def decide(
-        self,
-        where: str | pc.Expression | None = None,
-        verdict: str = "accept",
-        value: Any = None,
-        note: str = "",
-        by: str | None = None,
-    ) -> int:
-        """Decide about changes, all or some. What nobody decides about is loaded as it is proposed.
-
-        Args:
-            where: which: an SQL condition on the columns of ``changes``, as ``"kind = 'delete' AND label = 'car'"``, or an Arrow
-                expression. All of them by default.
-            verdict: ``"accept"`` or ``"refuse"``; of conflicts, ``"ours"``, ``"theirs"``, ``"base"`` or ``"both"``;
-                ``"value"`` sets another class or attribute; ``"open"`` withdraws what was decided. The column ``choices``
-                says which a change can get.
-            value: for ``"value"``: a text, a number or a boolean.
-            note: for the annotator, and for the record.
-            by: who decides; the user of this computer by default.
-
-        Returns:
-            How many changes that is.
-
-        Raises:
-            InvalidOption: the verdict does not fit one of them, the value cannot be stored, or an argument is of another type.
-                Nothing is decided then.
-            StoreError: the condition cannot be run.
-        """
-        texts = {"verdict": verdict, "note": note, "by": by or ""}
-        if wrong := [name for name, text in texts.items() if not isinstance(text, str)]:
-            raise InvalidOption(f"{wrong[0]}={texts[wrong[0]]!r} is not a text; give one.")
-        chosen = self.changes if where is None else select_rows(self.changes, where)
-        rule = _ALL if where is None else str(where)
-        constants = {
-            "run_id": self.run.run_id, "verdict": verdict, "value": _json_of(value) if verdict == VALUE else None,
-            "by": by or user_name() or "unknown", "at": datetime.now(UTC), "note": note, "rule": rule,
-        }  # fmt: skip
-        ids = {name: chosen[name] for name in ("change_id", "bound_to")}
-        columns = {n: pa.repeat(pa.scalar(v, DECISIONS.field(n).type), chosen.num_rows) for n, v in constants.items()}
-        self.add_decisions(pa.table([{**columns, **ids}[name] for name in DECISIONS.names], schema=DECISIONS))
-        return int(chosen.num_rows)
-
-    def add_decisions(self, decisions: pa.Table) -> None:
-        """Add decisions (``DECISIONS``), as of a file. Raises ``InvalidOption`` if one does not fit, and then adds none."""
-        decisions = require_of_run(decisions, self.run)
-        at = pc.index_in(as_array(decisions["change_id"]), value_set=as_array(self.changes["change_id"]))
-        known = decisions.filter(at.is_valid())
-        about = self.changes.take(at.drop_null())
-        verdicts = legal.fitting(as_array(known["verdict"]), as_array(about["kind"]))
-        fits = pc.equal(known["bound_to"], about["bound_to"])
-        found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self.outcome.schema)
-        if problems := [text for text in found if text]:
-            raise InvalidOption(f"Some decisions do not fit, so none was added:{legal.listed(problems)}")
-        self._given = pa.concat_tables([self._given, decisions]).combine_chunks()
 
     def check(self, checks: Collection[str] | None = None, **limits: Mapping[str, Any]) -> CheckReport:
         """Check what the load would do, with the decisions so far: ``plan.check(share_of_deletions={"limit": 0.05}).ok``.
@@ -189,8 +117,8 @@ class MergePlan(Summary):
         """
         outcome = self.outcome
         if self._is_up_to_date:
-            now = digests(self._stores, self.run, self._answers)
-            if set(now) == {GONE}:
+            now = digests(self._stores, self.run, self._answers, outcome.digests)
+            if set(now.values()) == {GONE}:
                 raise StalePlan(
                     f"Nothing of the run {self.anno_key!r} is in {self._answers.name} any more, so that the plan cannot be "
                     "applied; plan again to see what there is."
@@ -313,38 +241,6 @@ class MergePlan(Summary):
         return self._proposed.take(first_rows(self._proposed["label_id"])).combine_chunks()
 
 
-def require_of_run(decisions: pa.Table, run: Run) -> pa.Table:
-    """Decisions as a table of ``DECISIONS``.
-
-    Raises ``InvalidOption`` if it has other columns or lacks some, is about another run, or has unknown verdicts.
-    """
-    try:
-        decisions = conform(decisions, DECISIONS)
-    except (AttributeError, KeyError, ValueError, pa.ArrowException) as error:
-        raise not_decisions(error) from error
-    for column in (f.name for f in DECISIONS if not f.nullable):
-        if decisions[column].null_count:
-            raise InvalidOption(
-                f"Some decisions have no {column!r}, so they are not about a change; give all of their columns."
-            )
-    if others := set(decisions["run_id"].unique().to_pylist()) - {run.run_id}:
-        raise InvalidOption(
-            f"Some decisions are about another run (its id is {min(others)}, that of {run.anno_key!r} is {run.run_id}); give the "
-            "decisions of this run."
-        )
-    if unknown := set(decisions["verdict"].unique().to_pylist()) - set(VERDICTS):
-        raise InvalidOption(f"The verdict {min(unknown)!r} is not known; {did_you_mean(min(unknown), VERDICTS)}")
-    return decisions
-
-
-def not_decisions(why: object) -> InvalidOption:
-    """The error for a table that is not one of decisions."""
-    return InvalidOption(
-        f"decisions= is not a table of decisions ({why}); give a file, a plan, or a table with the columns "
-        f"{', '.join(DECISIONS.names)}."
-    )
-
-
 def _of_side(ids: pa.Table, side: str, rows: pa.Table) -> pa.Table:
     """Labels of one side, with their ids: ``LABELS`` and ``side``."""
     present = rows["kind"].is_valid()
@@ -357,12 +253,3 @@ def _content(outcome: Outcome) -> str:
     """What there is to decide about, as a digest."""
     proposed = outcome.streams.table("proposed")
     return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))
-
-
-def _json_of(value: Any) -> str:
-    try:
-        text = to_json(value.item() if isinstance(value, np.generic) else value)
-        text.encode()
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidOption(f"value={value!r} cannot be stored; give a text, a number, True or False.") from None
-    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,19 +13,28 @@ import pyarrow.compute as pc
 from ..core.did_you_mean import did_you_mean
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, destination, findings
+from ..core.merge.policy import THEIRS, Policy
 from ..core.merge.route import MODES, Choice
 from ..core.review.decisions import DECISIONS, TAKE, UNDECIDED
 from ..core.schema import LabelSchema
 from ..display.terminal import why_not_asked
-from ..exceptions import Conflict, InvalidOption, MergeError, ReviewRequired, TooManyDeletions, UnexpectedLabels
+from ..exceptions import (
+    Conflict,
+    FinishedWork,
+    InvalidOption,
+    MergeError,
+    ReviewRequired,
+    TooManyDeletions,
+    UnexpectedLabels,
+)
 from ..spill.streams import Streams
 from ..store.decisions import protected
 from ..store.run import Run
 
-POLICIES = ("theirs", "ours", "fail")
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
 _SHOWN = 5
+LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,16 @@ class Options:
 
     dest_field: str | Mapping[str, str] | None = None
     unexpected: Choice = "prompt"
-    conflicts: str = "theirs"
+    conflicts: str | Mapping[str, str] = THEIRS  # see ``Policy``
     force: bool = False
-    invalid: str | None = None  # shapes over the border: "clip", "refuse"; None: clip up to a pixel, refuse the rest
+    invalid: str | None = None  # shapes over the border, one of border.MODES; None: clip up to a pixel, refuse the rest
     decisions: pa.Table = field(default_factory=DECISIONS.empty_table)  # of people, about single changes
     undecided: str = TAKE  # what happens to the changes that nobody decided about
+    where: pa.Array | None = None  # the ids of the samples that are loaded; None: all
+    reviewed_only: bool = False  # whether only samples are loaded that people have reviewed
+    since: str | datetime | None = (
+        None  # LAST: only tasks that changed since the last load; a time: only samples that did since
+    )
 
     def __post_init__(self) -> None:
         """Raise ``InvalidOption`` for unknown values."""
@@ -46,6 +61,12 @@ class Options:
                 f"undecided={self.undecided!r} is not known; give 'take' to load what nobody decided about as it is proposed, or "
                 "'leave' to leave it for later."
             )
+        if not isinstance(self.since, datetime | None) and self.since != LAST:
+            raise InvalidOption(f"since={self.since!r} is not known; give 'last', or a datetime with its time zone.")
+        if isinstance(self.since, datetime) and self.since.tzinfo is None:
+            raise InvalidOption(f"since={self.since.isoformat()} has no time zone; give one, as datetime.now(UTC) has.")
+        if not isinstance(self.reviewed_only, bool):
+            raise InvalidOption(f"reviewed_only={self.reviewed_only!r} is not known; give True or False.")
         if not isinstance(self.dest_field, str | Mapping | None):
             raise InvalidOption(
                 f"dest_field={self.dest_field!r} is not known; give a name, or a dictionary of field to field."
@@ -55,10 +76,7 @@ class Options:
                 f"invalid={self.invalid!r} is not known; give one of {', '.join(map(repr, border.MODES))}, or nothing to clip "
                 "what is up to a pixel outside and refuse the rest."
             )
-        if self.conflicts not in POLICIES:
-            raise InvalidOption(
-                f"conflicts={self.conflicts!r} is not known; give one of {', '.join(map(repr, POLICIES))}."
-            )
+        Policy.parse(self.conflicts)
         for name in self.unexpected if isinstance(self.unexpected, Mapping) else ():
             if name not in LABEL_TYPES:
                 raise InvalidOption(
@@ -74,6 +92,11 @@ class Options:
                 f"unexpected={self.unexpected!r} is not known; give one of {modes}, a dictionary of type to field, or a callable."
             )
 
+    @property
+    def policy(self) -> Policy:
+        """Who wins a conflict."""
+        return Policy.parse(self.conflicts)
+
 
 @dataclass
 class Outcome:
@@ -85,17 +108,22 @@ class Outcome:
     load: int
     options: Options
     destinations: Mapping[str, str]
+    verb: str = "load"
     sent: int = 0
     unanswered: int = 0  # samples of which the tool said nothing
+    skipped: int = 0  # samples that the options leave out
+    reviewed: int = 0  # samples that people have reviewed, as the tool says
+    marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
     left: int = 0  # changes that are left for later
-    decided_conflicts: int = 0  # of the rows of ``conflicts``
+    failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
     # The decisions that are carried out, and not recorded yet
     used: pa.Table = field(default_factory=DECISIONS.empty_table)
     patterns: Collection[str] = ()  # of fields that need a review
+    finished: int = 0  # of a push: samples that it would change, and that people have reviewed
     notes: list[str] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)  # task → of what the tool had, of a plan that is handed out
 
     @property
     def schema(self) -> LabelSchema:
@@ -107,8 +135,8 @@ class Outcome:
         return sum(n for (_, a), n in self.counts.items() if a == action)
 
     def require_applicable(self, force: bool = False) -> None:
-        """Raise the ``MergeError`` that forbids to apply this: undecided unexpected labels, conflicts under ``"fail"``, or
-        deletions of most of the run, unless ``force`` is given.
+        """Raise the ``MergeError`` that forbids to apply this: undecided unexpected labels, conflicts under ``"fail"``, or,
+        unless ``force`` is given, deletions of most of the run or changes of what people have finished.
         """
         rows = self.streams.rows
         if self.options.unexpected == "prompt" and rows["unexpected"]:
@@ -118,18 +146,24 @@ class Outcome:
                 "unexpected='keep', 'ignore', 'return', a dictionary of type to field, or a callable."
             )
         self._require_review()
-        if self.options.conflicts == "fail" and rows["conflicts"] > self.decided_conflicts:
+        if self.failing:
             first = self.streams.table("conflicts", _SHOWN).to_pylist()
             listed = "; ".join(f"{c['label_id']} ({c['component']})" for c in first)
             raise Conflict(
-                f"{rows['conflicts'] - self.decided_conflicts} changes were made both here and in the tool: {listed}. "
-                "Look at plan.conflicts, and decide about them in a review, or load with conflicts='theirs' or 'ours'."
+                f"{self.failing} changes were made both here and in the tool: {listed}. "
+                f"Look at plan.conflicts, and decide about them in a review, or {self.verb} with conflicts='theirs' or 'ours'."
             )
         deletions = self.total("delete")
         if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
             raise TooManyDeletions(
-                f"The load would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
-                "load with force=True."
+                f"The {self.verb} would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
+                f"{self.verb} with force=True."
+            )
+
+        if self.finished and not (force or self.options.force):
+            raise FinishedWork(
+                f"The push would change {self.finished} samples that people have finished in the tool; if they are to see "
+                "the changes, push with force=True."
             )
 
     def _require_review(self) -> None:

@@ -34,6 +34,8 @@ class PendingTasks:
         todo: name and sample ids of each task.
         filters: field → SQL conditions; of these fields, only labels that meet all of them are sent.
         columns: the users' own columns of samples that are sent.
+        version: of the labels that are sent: that when sending of these tasks began, so that a resumed task is the one that an
+            unanswered call may have sent.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class PendingTasks:
         run: Run,
         todo: Sequence[tuple[str, pa.Array]],
         filters: Mapping[str, tuple[str, ...]],
-        columns: Sequence[str] = (),
+        columns: Sequence[str],
+        version: int,
     ) -> None:
+        self._version = version
         self.run, self.todo, self.stores, self._columns = run, todo, stores, columns
         by_task = ByTask([ids for _, ids in todo])
         self.samples = len(by_task.all_sample_ids)
@@ -61,13 +65,13 @@ class PendingTasks:
             raise
 
     def _label_rows(self, filters: Mapping[str, tuple[str, ...]]) -> Iterator[pa.RecordBatch]:
-        """The labels as they were when the run began, so that a resumed task is the one that an unanswered call may have sent."""
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
-            yield from self.stores.labels.scan_with_row_id(condition, self.run.labels_version)
+            yield from self.stores.labels.scan_with_row_id(condition, self._version)
         except (ValueError, OSError) as e:
             raise RunError(
-                f"The labels as they were when the run {self.run.anno_key!r} began were cleaned away; abort it, and annotate again."
+                f"The labels as they were when sending of the run {self.run.anno_key!r} began were cleaned away; abort_annotation("
+                f"{self.run.anno_key!r}) removes what was sent since, then send it again."
             ) from e
 
     def _sample_schema(self) -> pa.Schema:

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..backend.values import Download
 from ..core.arrays import as_array, as_mask, equal, filter_rows, set_columns
-from ..core.labels import BASELINE, COMMENTS, OURS, SINGLE
+from ..core.labels import BASELINE, COMMENTS, OURS, REVIEWED, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
@@ -25,21 +26,26 @@ from ..core.merge.reconcile import merge
 from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
 from ..display.progress import Progress
-from ..exceptions import Gone, RunIncomplete, SchemaError
+from ..exceptions import Gone, SchemaError
 from ..spill.streams import Streams
 from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import Run
+from ..store.sample_states import not_recorded
+from ..store.schemas import SAMPLE_STATES
 from ..store.stores import Stores
 from ..store.tables import quote
 from .download import GONE, Answers, Downloaded, digest_of, download_all
+from .extend import require_sent
 from .outcome import Options, Outcome, require_unique
+from .push import settle
 from .reviewed import Reviewed
+from .scope import Scope
 
 STREAMS = {
     "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
     "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
-    "comments": COMMENTS,
+    "comments": COMMENTS, "states": REVIEWED,
 }  # fmt: skip
 
 
@@ -64,24 +70,21 @@ def make(
     Raises:
         RunIncomplete: the run was not sent in full.
         SchemaError: a destination cannot take the labels.
-        InvalidOption: a decision cannot be carried out.
+        InvalidOption: a decision cannot be carried out, or the options select nothing that could be loaded.
         Gone: nothing of the run is on the server any more.
         BackendError: the tool refused, or cannot be reached.
     """
-    if run.state != "sent":
-        done, total = len(stores.runs.receipts(run)), stores.runs.tasks(run).num_rows
-        raise RunIncomplete(
-            f"Sending of the run {run.anno_key!r} stopped after {done} of {total} tasks; "
-            f"finish it with resume_annotation({run.anno_key!r}), or remove it with abort_annotation({run.anno_key!r})."
-        )
+    require_sent(stores, run)
+    run = settle(stores, run, answers)
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
     outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
-    planner = _Planner(stores, outcome, answers.is_file, reviewed)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    scope, receipts = Scope(stores, outcome, answers, tasks), stores.runs.receipts(run)
+    planner = _Planner(stores, outcome, answers.is_file, reviewed, scope)
     present = stores.samples.existing_ids(tasks.all_sample_ids)
     if lost := len(tasks.all_sample_ids) - len(present):
         outcome.notes.append(f"{lost} samples of the run are not in the dataset any more; their labels were left out.")
@@ -91,16 +94,19 @@ def make(
     with (
         bases,
         tasks.by_sample(OURS, stores.labels.scan_ours(field_condition(sorted(fields)), outcome.version)) as ours,
+        tasks.by_sample(SAMPLE_STATES, stores.sample_states.scan(run)) as states,
     ):
-        downloads = download_all(answers, run, tasks.names, stores.runs.receipts(run), bases)
-        with Progress(progress, len(tasks.all_sample_ids), f"loading from {answers.name}") as bar:
-            for number, downloaded in enumerate(downloads):
+        numbers = scope.numbers(receipts)
+        downloads = download_all(answers, run, {number: tasks.names[number] for number in numbers}, receipts, bases)
+        with Progress(progress, sum(len(tasks.sample_ids[n]) for n in numbers), f"loading from {answers.name}") as bar:
+            for number, downloaded in downloads:
                 sample_ids = tasks.sample_ids[number]
                 here = _intersection(sample_ids, present) if lost else sample_ids
-                planner.plan_task(tasks.names[number], here, downloaded, ours.get(number).combine_chunks())
+                planner.note_states(here, downloaded.download, states.get(number))
+                planner.plan_task(number, tasks.names[number], here, downloaded, ours.get(number).combine_chunks())
                 bar.advance(len(sample_ids))
     outcome.streams.finish()
-    planner.finish(len(tasks))
+    planner.finish(len(numbers))
     reviewed.finish()
     require_unique(outcome.streams)
     return outcome
@@ -116,42 +122,56 @@ def _collecting(fields: set[str], batches: Iterator[pa.RecordBatch]) -> Iterator
 class _Planner:
     """Plans one task after another into an outcome."""
 
-    def __init__(self, stores: Stores, outcome: Outcome, is_file: bool, reviewed: Reviewed) -> None:
+    def __init__(self, stores: Stores, outcome: Outcome, is_file: bool, reviewed: Reviewed, scope: Scope) -> None:
+        self._scope = scope
         self._stores, self._out, self._is_file, self._reviewed = stores, outcome, is_file, reviewed
         self._single = destination.single_label_fields(outcome.run.schema, outcome.destinations)
-        # With "fail", a load that has conflicts is not applied, so that nothing depends on who wins.
-        self._policy = "ours" if outcome.options.conflicts == "ours" else "theirs"
+        self._policy = outcome.options.policy
         self._gone = 0  # tasks that are not on the server
         self._why_gone = ""
         self._clipped = 0  # labels that were cut back to their image
+        self._overhanging = 0  # labels that lie over the border of their image, and stay so
         self._duplicates = 0  # labels that the baseline has twice
         self._learned = BASELINE.empty_table()  # rows of this task for which the tool has ids now
         self._of_files = 0  # labels that came from a file, and are not in the tool
 
-    def plan_task(self, name: str, sample_ids: pa.Array, downloaded: Downloaded, ours: pa.Table) -> None:
+    def note_states(self, sample_ids: pa.Array, answer: Download | Gone, recorded: pa.Table) -> None:
+        """Note what the tool says about the progress of samples, where it is not ``recorded`` (``SAMPLE_STATES``) yet."""
+        if isinstance(answer, Gone):
+            return
+        said = filter_rows(answer.reviewed, pc.is_in(answer.reviewed["sample_id"], value_set=sample_ids))
+        self._out.reviewed += pc.sum(said["reviewed"], min_count=0).as_py()
+        self._out.streams.add("states", not_recorded(said, recorded))
+
+    def plan_task(self, number: int, name: str, sample_ids: pa.Array, downloaded: Downloaded, ours: pa.Table) -> None:
         """Plan one task. ``sample_ids`` are its samples that are in the dataset, ``ours`` (``OURS``) their labels."""
         out, run, sent = self._out, self._out.run, downloaded.sent
         self._learned = BASELINE.empty_table()
-        out.sent += downloaded.labels
         self._duplicates += downloaded.doubled
         answer = downloaded.download
         if isinstance(answer, Gone):
             self._gone += 1
             self._why_gone = str(answer)
-            out.digests.append(GONE)
+            out.digests[name] = GONE
+            out.sent += downloaded.labels
             out.unanswered += len(sample_ids)
             out.notes.append(f"The task {name} is not on the server any more, and brought nothing: {answer}")
             return
         if self._reviewed.handed_out:
-            out.digests.append(digest_of(answer))
+            out.digests[name] = digest_of(answer)
         out.notes += answer.notes
+        everything, sample_ids = sample_ids, self._scope.within(number, sample_ids, answer)
+        out.sent += downloaded.labels if len(sample_ids) == len(everything) else _count_on(sent, sample_ids)
         out.streams.add(
             "comments", filter_rows(answer.comments, pc.is_in(answer.comments["sample_id"], value_set=sample_ids))
         )
         returned = _intersection(sample_ids, answer.samples)
         out.unanswered += len(sample_ids) - len(returned)
 
-        theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
+        theirs = self._within(answer.labels, everything, "its sample is not of this task, or not here any more")
+        theirs = filter_rows(
+            theirs, pc.invert(pc.is_in(theirs["sample_id"], value_set=_without(everything, sample_ids)))
+        )
         theirs = self._within(theirs, returned, "the tool did not answer for its sample")
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         if not self._is_file:
@@ -165,7 +185,7 @@ class _Planner:
         review = self._reviewed.review
         merged = merge(
             sent, labels, ours, returned, run.schema, self._single, self._policy, provenance,
-            review=review and review.without(frozenset(out.destinations)),
+            review=review and review.without(frozenset(out.destinations)), overhang=out.options.invalid == border.KEEP,
         )  # fmt: skip
         if out.destinations:
             merged = destination.redirect(
@@ -180,9 +200,13 @@ class _Planner:
         self._store(merged)
 
     def finish(self, tasks: int) -> None:
-        """What holds for the load as a whole. Raises ``Gone`` if no task is on the server."""
+        """What holds for the load as a whole. ``tasks`` is how many were asked for; raises ``Gone`` if none is on the server."""
         out = self._out
-        if self._gone == tasks:
+        if out.skipped:
+            out.notes.append(
+                f"{out.skipped} samples were left out by the options of the load; their labels stay as they are."
+            )
+        if tasks and self._gone == tasks:
             raise Gone(
                 f"Nothing of the run {out.run.anno_key!r} is on the server any more; its labels here are untouched. "
                 f"{self._why_gone} delete_annotation_run({out.run.anno_key!r}) forgets it."
@@ -198,6 +222,12 @@ class _Planner:
         if self._clipped:
             out.notes.append(
                 f"{self._clipped} labels that lie over the border of their image in the tool were cut back to it."
+            )
+
+        if self._overhanging:
+            out.notes.append(
+                f"{self._overhanging} labels lie over the border of their image in the tool, and are taken as they are; "
+                "annotate sends them only once they are clipped."
             )
 
     def _as_tool_knows_it(self, sent: pa.Table, theirs: pa.Table) -> pa.Table:
@@ -240,14 +270,16 @@ class _Planner:
         invalid = self._out.options.invalid
         over = border.overhang(theirs)
         at = pa.array(np.flatnonzero(over.any(axis=1)))
-        if not len(at) or invalid == "refuse":
+        if invalid == border.KEEP:
+            self._overhanging += len(at)
+        if not len(at) or invalid in (border.REFUSE, border.KEEP):
             return theirs
         samples = as_array(theirs["sample_id"].take(at))
         rows = self._stores.samples.rows(pc.unique(samples), ["sample_id", "width", "height"])
         rows = rows.take(pc.index_in(samples, value_set=as_array(rows["sample_id"])))
         sizes = np.stack([rows[name].cast(pa.float64()).to_numpy() for name in ("width", "height")], axis=1)
         cut = np.zeros(theirs.num_rows, bool)
-        cut[at] = True if invalid == "clip" else border.within_a_pixel(over[at], sizes)
+        cut[at] = True if invalid == border.CLIP else border.within_a_pixel(over[at], sizes)
         self._clipped += int(cut.sum())
         return border.clip_where(theirs, cut)
 
@@ -280,6 +312,14 @@ class _Planner:
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
             for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
                 out.counts[row["field"], row["action"]] += row["count_all"]
+
+
+def _count_on(labels: pa.Table, sample_ids: pa.Array) -> int:
+    return int(pc.sum(pc.is_in(labels["sample_id"], value_set=sample_ids), min_count=0).as_py())
+
+
+def _without(a: pa.Array, b: pa.Array) -> pa.Array:
+    return a.filter(pc.invert(pc.is_in(a, value_set=b)))
 
 
 def _intersection(a: pa.Array, b: pa.Array | pa.ChunkedArray) -> pa.Array:

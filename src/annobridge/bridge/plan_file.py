@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ..core.review.decisions import DECISIONS
 from ..exceptions import InvalidOption, InvalidSource
 from ..spill.streams import Streams
 from ..store.run import Run
-from .outcome import Options, Outcome
+from .outcome import LAST, Options, Outcome
 from .plan import STREAMS
 
 _FORMAT = 1
@@ -35,7 +36,7 @@ FROM_TOOL = Source()
 _OPTIONS = [name for name in Options.__slots__ if name != "decisions"]
 _VALUES: dict[str, type] = {
     "dataset": str, "anno_key": str, "run_id": str, "rev": int, "options": dict, "version": int, "load": int, "destinations": dict,
-    "sent": int, "unanswered": int, "counts": list, "undecided": dict, "decided_conflicts": int, "notes": list, "digests": list,
+    "sent": int, "unanswered": int, "counts": list, "undecided": dict, "failing": int, "notes": list, "digests": dict,
     "source": dict,
 }  # fmt: skip
 _SMALL, _MAX_RATIO = 16 << 20, 200  # bytes of a member that are always unpacked; and how often its size others may have
@@ -48,6 +49,10 @@ _ERRORS = (
 def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source, path: Path) -> None:
     """Write a plan. Raises ``InvalidOption`` if it cannot be written, or not to this place."""
     options = {f: getattr(outcome.options, f) for f in _OPTIONS}
+    if outcome.options.where is not None:
+        options["where"] = outcome.options.where.to_pylist()
+    if isinstance(outcome.options.since, datetime):
+        options["since"] = outcome.options.since.isoformat()
     if callable(options["unexpected"]):
         raise InvalidOption(
             "A plan made with a function as unexpected= cannot be saved; give a word or a dictionary of type to field instead."
@@ -57,7 +62,7 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
         "rev": outcome.run.rev, "options": options, "version": outcome.version, "load": outcome.load,
         "destinations": dict(outcome.destinations), "sent": outcome.sent, "unanswered": outcome.unanswered,
         "counts": [[*key, n] for key, n in outcome.counts.items()], "undecided": dict(outcome.undecided),
-        "decided_conflicts": outcome.decided_conflicts, "notes": outcome.notes, "digests": outcome.digests,
+        "failing": outcome.failing, "notes": outcome.notes, "digests": outcome.digests,
         "source": {**source._asdict(), "path": source.path and _anywhere(source.path)},
     }  # fmt: skip
     try:
@@ -95,10 +100,10 @@ class SavedPlan(NamedTuple):
     def outcome(self, run: Run) -> Outcome:
         """The plan, of a run that did not change since it was saved."""
         v = self.values
+        counts = Counter({(field, action): n for field, action, n in v["counts"]})
         return Outcome(
-            self.streams, v["version"], run, v["load"], self.options, v["destinations"], v["sent"],
-            v["unanswered"], Counter({(field, action): n for field, action, n in v["counts"]}), Counter(v["undecided"]),
-            decided_conflicts=v["decided_conflicts"], notes=v["notes"], digests=v["digests"],
+            self.streams, v["version"], run, v["load"], self.options, v["destinations"], sent=v["sent"], unanswered=v["unanswered"],
+            counts=counts, undecided=Counter(v["undecided"]), failing=v["failing"], notes=v["notes"], digests=v["digests"],
         )  # fmt: skip
 
 
@@ -116,7 +121,7 @@ def read(path: Path) -> SavedPlan:
             _check(values)
             decisions = pa.Table.from_batches(_batches(archive, _DECISIONS, DECISIONS), DECISIONS)
             return SavedPlan(
-                values, Options(**values["options"]), Source(**values["source"]), _streams(archive), decisions
+                values, _options(values["options"]), Source(**values["source"]), _streams(archive), decisions
             )
     except _ERRORS as error:
         reason = getattr(error, "strerror", None) or "it is not a plan, or damaged"
@@ -125,12 +130,20 @@ def read(path: Path) -> SavedPlan:
         ) from error
 
 
+def _options(stored: dict[str, Any]) -> Options:
+    where, since = stored["where"], stored["since"]
+    return Options(**stored | {
+        "where": where if where is None else pa.array(where, pa.string()),
+        "since": since if since in (None, LAST) else datetime.fromisoformat(since),
+    })  # fmt: skip
+
+
 def _check(values: dict[str, Any]) -> None:
     """Raise ``TypeError`` or ``ValueError`` for values that no plan has."""
     if wrong := [name for name, kind in _VALUES.items() if type(values.get(name)) is not kind]:
         raise TypeError(f"{wrong[0]} has another type")
     texts = [
-        *values["destinations"].values(), *values["notes"], *values["digests"], *filter(None, values["source"].values()),
+        *values["destinations"].values(), *values["notes"], *values["digests"].values(), *filter(None, values["source"].values()),
         *(text for field, action, _ in values["counts"] for text in (field, action)),
     ]  # fmt: skip
     numbers = [*values["undecided"].values(), *(count for *_, count in values["counts"])]

@@ -95,6 +95,11 @@ class Summary:
         return self.outcome.streams.table("comments")
 
     @property
+    def reviewed(self) -> int:
+        """How many samples people have reviewed, as the tool says; 0 for one that does not. ``Dataset.reviewed`` lists them."""
+        return self.outcome.reviewed
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Other remarks about the plan or load, as sentences."""
         return tuple(self.outcome.notes)
@@ -144,6 +149,7 @@ class Summary:
             "fields": self.counts,
             **{name: getattr(self, name) for name in ("added", "edited", "deleted")},
             **{name: rows[name] for name in ("refused", "conflicts", "unexpected", "dropped", "comments")},
+            "reviewed": self.reviewed,
             "decided": self.decided,
             "notes": list(self.notes),
             "not_sent": list(self.not_sent),

@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
@@ -24,6 +24,13 @@ from .merge_plan import MergePlan
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
 from .send_back import SentBackReport, send_back
+
+
+class _View(Protocol):
+    def exclude_run(self, anno_key: str) -> Self: ...
+
+
+V = TypeVar("V", bound=_View)
 
 
 class AnnotationResults(Loads):
@@ -57,6 +64,10 @@ class AnnotationResults(Loads):
             found, url = Status(GONE), None
         jobs = [dict(job) for job in found.jobs]
         return {"state": found.state, "samples": dict(found.samples), "jobs": jobs, "url": url}
+
+    def missing(self, view: V) -> V:
+        """The samples of a view that the run does not have, as a view; ``extend_annotation`` sends them."""
+        return view.exclude_run(self.anno_key)
 
     def print_status(self) -> None:
         """Print the status as a table, and the addresses of the editor."""
@@ -104,7 +115,8 @@ class AnnotationResults(Loads):
 
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, unless a new plan finds work in the tool that is not in the dataset."""
-        new_plan = planning.make(self._stores, self.run, self._checked, report.outcome.options)
+        everything = replace(report.outcome.options, where=None, reviewed_only=False, since=None)
+        new_plan = planning.make(self._stores, self.run, self._checked, everything)
         not_merged = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(new_plan.streams.rows[name] for name in not_merged) + new_plan.unanswered
         pending += new_plan.left

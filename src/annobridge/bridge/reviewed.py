@@ -50,12 +50,14 @@ class Reviewed:
 
     def add(self, proposed: pa.Table, conflicts: pa.Table) -> None:
         """Note the changes of a task, ``PROPOSED``, and its conflicts, ``FINDINGS``."""
+        failing = conflicts.filter(pa.array(self._out.options.policy.fails(conflicts["component"])))
+        self._out.failing += failing.num_rows
         if self.review is None or not proposed.num_rows:
             return
         if self.handed_out:
             self._out.streams.add("proposed", proposed)
         decided = equal(proposed["state"], DECIDED)
-        self._out.decided_conflicts += _among(conflicts, proposed.filter(pa.array(decided)))
+        self._out.failing -= _among(failing, proposed.filter(pa.array(decided)))
         is_open = pa.array(equal(proposed["state"], OPEN))
         for pair in pc.value_counts(as_array(proposed["field"].filter(is_open))).to_pylist():
             self._out.undecided[pair["values"]] += pair["counts"]

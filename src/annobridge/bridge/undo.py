@@ -20,7 +20,8 @@ from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
 from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
-from ..core.merge.patch import with_columns, with_components
+from ..core.merge.patch import component_masks, with_columns, with_components
+from ..core.merge.policy import Policy
 from ..core.merge.reconcile import Wording, merge
 from ..core.schema import LabelSchema
 from ..exceptions import RunError
@@ -30,8 +31,9 @@ from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.lease import Hold
 from ..store.run import Load, Run
+from ..store.schemas import CHANGES
 from ..store.stores import Stores
-from ..store.tables import CHANGES, quote
+from ..store.tables import quote
 from . import apply as loading
 from .reports import Undone
 
@@ -42,7 +44,8 @@ _WORDING = Wording(
     deleted_there="added by the load, and edited here since",
     deleted_here="edited by the load, and deleted here since",
     present="deleted by the load, and here again with other values",
-    kept="it stays as it is",
+    theirs_kept="it stays as it is",
+    ours_kept="it stays as it is",
 )
 
 
@@ -70,6 +73,7 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
             found[pair["values"]] += pair["counts"]
     streams.finish()
     loading.require_samples(stores, streams, run)
+    stores.marks.forget(run)  # or a load of what changed since the last one would leave out what is undone
     run, mark = stores.runs.begin_load(run, hold, version, undo=load)
     done = None
     try:
@@ -184,7 +188,15 @@ def _merge_task(
     columns = [before[n] if n != "remote_id" else before["label_id"] for n in REMOTE.names]
     theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
     merged = merge(
-        base, theirs, ours, pc.unique(part["sample_id"]), LabelSchema({}), single, "ours", provenance, _WORDING
+        base,
+        theirs,
+        ours,
+        pc.unique(part["sample_id"]),
+        LabelSchema({}),
+        single,
+        Policy.parse("ours"),
+        provenance,
+        _WORDING,
     )
     return _with_provenance(merged, part)
 
@@ -195,12 +207,8 @@ def _after_load(base: pa.Table, before: pa.Table) -> pa.Table:
     old = before.take(index)
     edited = equal(old["action"], "edit")
     components = old["components"].combine_chunks()
-    flat, rows = pc.list_flatten(components), pc.list_parent_indices(components).to_numpy(zero_copy_only=False)
     all_components = edited & ~not_null(components)
-    written = {}
-    for name in pc.unique(flat).to_pylist():
-        written[name] = all_components.copy()
-        written[name][rows[equal(flat, name)]] = True
+    written = {name: rows | all_components for name, rows in component_masks(components).items()}
     names = [*(c for columns in COMPONENTS.values() for c in columns), "attributes"]
     values = with_components(with_columns(base, old, names, edited & ~all_components), base, written)
     for name in names:

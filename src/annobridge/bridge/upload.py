@@ -24,7 +24,7 @@ from .pending_tasks import PendingTasks
 
 @dataclass(slots=True)
 class Uploader:
-    """Sends the tasks of a run, under its lease."""
+    """Sends the tasks of a run, or of its extension, under its lease."""
 
     stores: Stores
     run: Run
@@ -54,7 +54,7 @@ class Uploader:
                 bar.advance(task.samples.num_rows)
         if refused.reasons:
             refused.finish(self.stores, self.run, self.tasks.samples)
-        return self.stores.runs.update(self.run, state="sent", options=self._options())
+        return self.stores.runs.end_sending(self.run, self._options())
 
     def _options(self) -> dict[str, Any]:
         """The options to store with the run: also which labels the tool does not take, and notes on what it does not show. Warns
@@ -102,7 +102,8 @@ class Uploader:
             if not self.stores.runs.exists(self.run):
                 self.backend.delete(receipt)
             raise
-        self.stores.baseline.add_sent(self.run, receipt.task, self.tasks.with_unsent(number, receipt.baseline))
+        rows = self.tasks.with_unsent(number, receipt.baseline)
+        self.stores.baseline.add_sent(self.run, receipt.task, rows, self.run.sends[-1])
         self.stores.runs.add_receipt(self.run, receipt.task, receipt.state)
 
 
@@ -125,7 +126,7 @@ class _Refused:
         return replace(task, samples=left, labels=labels)
 
     def finish(self, stores: Stores, run: Run, total: int) -> None:
-        """Warn of the samples that were left out. A run without any sample is deleted, and ``Rejected`` raised."""
+        """Warn of the samples that were left out. A run without any task left is deleted, and ``Rejected`` raised."""
         reasons = "\n  - ".join(self.reasons)
         if not stores.runs.tasks(run).num_rows:
             stores.runs.delete(run)

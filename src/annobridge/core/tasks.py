@@ -32,6 +32,11 @@ def name(anno_key: str, run_id: str, number: int) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_]', '_', anno_key)}-{run_id[:8]}-{number:05d}"
 
 
+def number(name: str) -> int:
+    """The number in the name of a task."""
+    return int(name.rpartition("-")[2])
+
+
 def select_by_schema(labels: pa.Table, schema: LabelSchema) -> pa.Table:
     """The labels that are sent: those of the type and classes of their field, without attributes that the schema lacks."""
     parts = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ..display import terminal
 from ..display.progress import ProgressChoice
 from ..store.stores import Stores
 from ..store.views import Stage
+from .chosen_samples import where_argument
 from .no_new_attributes import NoNewAttributes
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ class AnnotationVerbs(NoNewAttributes):
         dest_field: str | Mapping[str, str] | None = None,
         unexpected: Choice = "prompt",
         cleanup: bool = False,
-        conflicts: str = "theirs",
+        conflicts: str | Mapping[str, str] = "theirs",
         force: bool = False,
         invalid: str | None = None,
         progress: ProgressChoice = None,
@@ -132,6 +134,9 @@ class AnnotationVerbs(NoNewAttributes):
         format: str | None = None,  # noqa: A002
         decisions: Decisions = None,
         undecided: str = "take",
+        where: AnnotationVerbs | Sequence[str] | None = None,
+        reviewed_only: bool = False,
+        since: str | datetime | None = None,
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work on a run into the dataset, in one atomic commit.
@@ -150,10 +155,12 @@ class AnnotationVerbs(NoNewAttributes):
                 to field, or a function from the rows to a field name for each.
             cleanup: whether to remove the tasks from the server afterwards. They are kept if some of the work was not taken.
             conflicts: which side wins where both changed the same thing: ``"theirs"`` (the tool), ``"ours"``, or ``"fail"``
-                for an error.
+                for an error; or a dictionary of component to one of them, as ``{"*": "fail", "attributes": "theirs"}``. The
+                components are ``existence``, ``label``, ``spatial``, ``index``, ``attributes`` and ``attributes.NAME``.
             force: whether to load even if most of the run would be deleted.
-            invalid: shapes drawn over the border of their image are clipped to it (``"clip"``), or refused and listed
-                (``"refuse"``). By default they are clipped if they are up to a pixel outside.
+            invalid: shapes drawn over the border of their image are clipped to it (``"clip"``), refused and listed
+                (``"refuse"``), or taken as they are (``"keep"``). By default they are clipped if they are up to a pixel outside,
+                and refused otherwise.
             progress: as in ``annotate``.
             path: a zip, a folder or a file with labels. With backends that exchange files with people, it is their option.
             format: the name of its format, as ``"cvat"``; by default it is found by looking.
@@ -162,6 +169,10 @@ class AnnotationVerbs(NoNewAttributes):
                 later, and the notes of the report count them.
             undecided: what happens to changes that nobody decided about: ``"take"`` loads them as they are proposed,
                 ``"leave"`` leaves them for later.
+            where: the samples to load, as a view or by their ids; by default all of the run. Labels of others stay as they are.
+            reviewed_only: load only samples that people have reviewed, as the tool says.
+            since: ``"last"`` leaves out tasks in which nothing changed since the last such load, without downloading them; a time
+                (``datetime`` with a time zone), samples that did not change since then, as the tool says.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 
         Returns:
@@ -181,7 +192,8 @@ class AnnotationVerbs(NoNewAttributes):
         return run.load(
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
-            decisions=decisions, undecided=undecided,
+            decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
+            reviewed_only=reviewed_only, since=since,
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -10,10 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core import labels_from_column
-from ..core.did_you_mean import did_you_mean
 from ..core.nest import unnest
-from ..display.progress import ProgressChoice
-from ..exceptions import DatasetNotFound, InvalidOption, SchemaError, StoreError
+from ..exceptions import DatasetNotFound, SchemaError, StoreError
 from ..formats import registry
 from ..formats.base import Source
 from ..ingest import add
@@ -32,18 +30,14 @@ from ..ingest.parse_samples import (
 from ..store import staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
+from .run_verbs import RunVerbs
 from .view import View, listed
 
 if TYPE_CHECKING:
-    from ..bridge.loads import Decisions
-    from ..bridge.merge_plan import MergePlan
-    from ..bridge.reports import Undone
-    from ..bridge.results import AnnotationResults
-    from ..core.merge.route import Choice
     from ..doctor import DoctorReport
 
 
-class Dataset(View):
+class Dataset(View, RunVerbs):
     """Images and their labels, in one LanceDB database."""
 
     __slots__ = ()
@@ -202,96 +196,6 @@ class Dataset(View):
         rows = self.stores.labels.rows_to_replace(" AND ".join(conditions), version)
         self.stores.labels.commit(version, rows)
         return int(rows.num_rows)
-
-    def resume_annotation(
-        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
-    ) -> AnnotationResults:
-        """Send the rest of a run whose sending was interrupted. Tasks that were sent are not sent again.
-
-        Args:
-            anno_key: the run.
-            progress: as in ``annotate``.
-            **backend_options: settings of the backend that replace those which the run stored.
-
-        Raises:
-            RunBusy: another process is sending the run.
-        """
-        from ..backend.checked import CheckedBackend
-        from ..bridge import annotate
-        from ..bridge.connect import reconnect
-        from ..bridge.results import AnnotationResults
-
-        run = self.stores.runs.get_idle(anno_key)
-        tool = reconnect(run, backend_options)
-        return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
-
-    def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
-        """Remove what a run made on the server, and delete the run. Labels in the dataset are kept.
-
-        Raises:
-            RunBusy: another process is sending or loading the run.
-        """
-        from ..backend.checked import CheckedBackend
-        from ..bridge import annotate
-        from ..bridge.connect import reconnect
-
-        run = self.stores.runs.get_idle(anno_key)
-        annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
-
-    def plan_annotations(
-        self,
-        anno_key: str,
-        dest_field: str | Mapping[str, str] | None = None,
-        unexpected: Choice = "prompt",
-        conflicts: str = "theirs",
-        force: bool = False,
-        invalid: str | None = None,
-        progress: ProgressChoice = None,
-        path: str | Path | None = None,
-        format: str | None = None,  # noqa: A002
-        decisions: Decisions = None,
-        undecided: str = "take",
-        **load_options: Any,
-    ) -> MergePlan:
-        """What ``load_annotations`` would do with the same arguments. Nothing is written.
-
-        Returns:
-            The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
-        """
-        from ..bridge import results
-
-        return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
-            dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
-            progress=progress, decisions=decisions, undecided=undecided,
-        )  # fmt: skip
-
-    def protect(self, pattern: str, review: str | None = "required") -> None:
-        """Let loads into some label fields happen only with a decision of a person about every change.
-
-        A load that has changes without a decision there raises ``ReviewRequired``, and writes nothing; with
-        ``undecided="leave"``, it leaves them for later. Undoing a load stays allowed, and so are edits here.
-
-        Args:
-            pattern: the name of a field, or a pattern as ``"ground_truth*"``.
-            review: ``"required"``; ``None`` removes the protection with this pattern.
-        """
-        if review not in ("required", None):
-            raise InvalidOption(f"review={review!r} is not known; give 'required', or None to remove the protection.")
-        if review is None and pattern not in self.protections():
-            raise InvalidOption(
-                f"Nothing is protected by {pattern!r}; {did_you_mean(pattern, list(self.protections()))}"
-            )
-        self.stores.protections.put(pattern, review)
-
-    def protections(self) -> dict[str, str]:
-        """The patterns of ``protect``, each with what it needs."""
-        return self.stores.protections.all()
-
-    def undo_annotations(self, anno_key: str) -> Undone:
-        """Reverse the last load of a run, and only that. Labels that were edited in the dataset since then keep their edits."""
-        from ..bridge import undo
-
-        return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
 
     def doctor(self, repair: bool = False, pixel_labels: str = "keep") -> DoctorReport:
         """Look for damage by earlier versions, crashes or other programs; with ``repair``, repair what can be repaired.

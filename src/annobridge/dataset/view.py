@@ -73,6 +73,31 @@ class View(AnnotationVerbs):
         """
         return self._then("filter_labels", field=field, where=where)
 
+    def match_run(self, anno_key: str) -> View:
+        """Samples that were sent with a run. Raises ``RunNotFound``."""
+        return self._then("in_run", run_id=self.stores.runs.get_settled(anno_key).run_id, inside=True)
+
+    def exclude_run(self, anno_key: str) -> View:
+        """All samples except those that were sent with a run. Raises ``RunNotFound``."""
+        return self._then("in_run", run_id=self.stores.runs.get_settled(anno_key).run_id, inside=False)
+
+    def match_reviewed(self, of: str) -> View:
+        """Samples that people have reviewed in the tool, as loads were told: those of a run, by its key; or of all runs of a label
+        field. So "looked at, and empty" is not "never looked at". Raises ``StoreError`` if there is neither.
+        """
+        return self._then("match_reviewed", **self._runs_of(of), reviewed=True)
+
+    def exclude_reviewed(self, of: str) -> View:
+        """All samples except those that ``match_reviewed`` selects."""
+        return self._then("match_reviewed", **self._runs_of(of), reviewed=False)
+
+    def _runs_of(self, of: str) -> dict[str, Any]:
+        """The run of this key, or the label field, as arguments of a stage."""
+        if self.has_annotation_run(of):
+            return {"run_ids": [self.stores.runs.get_settled(of).run_id]}
+        self._require_fields([of])
+        return {"field": of}
+
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
         """The samples with these ids, in the order of the view, or of the ids if ``ordered``.
 
@@ -118,7 +143,7 @@ class View(AnnotationVerbs):
     # Reading
 
     def _selection(self) -> Selection:
-        return resolve(self.stores.samples, self.stores.labels, self._stages)
+        return resolve(self.stores, self._stages)
 
     def sample_ids(self) -> list[str]:
         """The ids of the samples, in order."""

@@ -14,12 +14,14 @@ from ..core.arrays import Bools, any_of, as_array
 from ..core.checks import validate
 from ..core.compare import equal_rows
 from ..core.labels import LABELS
+from ..core.merge.border import clip_where
 from ..exceptions import InvalidLabels, StalePlan
 from ..store.labels import ROW_KEYS
 from ..store.stores import Stores
 from .new_label_rows import mask_problems
 from .parse_labels import cast_column, dictionaries, parse_labels, require_columns, table_of_dictionaries
 
+_SHAPE = ("bounding_box", "rotation", "points")
 _PLACEMENT = ("field", "frame_number", "label")  # what ``validate.PLACEMENT_CHECKS`` looks at
 
 
@@ -47,7 +49,9 @@ def edited_labels(stores: Stores, version: int, given: Any) -> tuple[pa.Table, p
             raise InvalidLabels("", [f"A label has no {name}; give one, or leave the column out."])
     if "sample_id" in changes.column_names:
         stores.samples.require(after["sample_id"])
-    if problems := validate.problems(after) or mask_problems(stores, after):
+    # A load may have kept a shape that lies over the border of its image; it is refused only where the shape changes.
+    kept = ~any_of((~equal_rows(as_array(before[n]), as_array(after[n])) for n in _SHAPE), after.num_rows)
+    if problems := validate.problems(clip_where(after, kept)) or mask_problems(stores, after):
         raise InvalidLabels("These labels cannot be stored:", problems)
     # Labels of earlier versions may have a placement that is refused now; it is checked only where it changes.
     moved = any_of((~equal_rows(as_array(before[n]), as_array(after[n])) for n in _PLACEMENT), after.num_rows)

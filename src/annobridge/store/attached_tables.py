@@ -19,7 +19,8 @@ from ..exceptions import StoreError
 from . import image_headers
 from .media import Media
 from .samples import Samples, size_rows
-from .tables import SIZES, Attachment, Database, in_list, quote
+from .schemas import SIZES
+from .tables import Attachment, Database, in_list, quote
 
 _SUFFIXES = {"jpeg": ".jpg", "jpeg2000": ".jp2"}  # file extensions that differ from the name of the format
 

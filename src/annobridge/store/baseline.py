@@ -1,6 +1,7 @@
 """The baseline of each run: its labels as the tool returns them unedited, after the upload and after each load.
 
-The rows of the upload have load 0. Each load adds rows for what it changed, and none is overwritten, so that a load can be undone.
+The rows of the upload have load 0, those of an extension its number. Each load adds rows for what it changed, and none is
+overwritten, so that a load can be undone.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ class Baseline:
         """Delete the rows that an interrupted upload of some tasks left."""
         self._database.delete("annotation_baseline", f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}")
 
-    def add_sent(self, run: Run, task: str, rows: pa.Table) -> None:
-        """Add the baseline of a receipt, as ``REMOTE``."""
+    def add_sent(self, run: Run, task: str, rows: pa.Table, load: int = 0) -> None:
+        """Add the baseline of a receipt, as ``REMOTE``; ``load`` is the number of the extension that sent it."""
         self._migrate()
         rows = rows.set_column(rows.column_names.index("rev"), "rev", pc.fill_null(rows["rev"], -1))
         self._database.append(
-            "annotation_baseline", conform(rows, BASELINE, run_id=run.run_id, task=task, load=0, gone=False)
+            "annotation_baseline", conform(rows, BASELINE, run_id=run.run_id, task=task, load=load, gone=False)
         )
 
     def add_loaded(self, rows: pa.RecordBatchReader) -> None:
@@ -79,8 +80,13 @@ def newest_rows(rows: pa.Table) -> pa.Table:
     return filter_rows(rows, pc.invert(rows["gone"]))
 
 
-def count_sent(rows: pa.Table) -> tuple[int, int]:
-    """The number of labels of a task that were sent, and the number of duplicate rows for them, from all rows of its baseline."""
-    first = rows["label_id"].filter(pc.equal(rows["load"], 0))
+def count_sent(rows: pa.Table, sends: list[int]) -> tuple[int, int]:
+    """The number of labels of a task that were sent, and the number of duplicate rows for them.
+
+    Args:
+        rows: all rows of its baseline.
+        sends: ``Run.sends``.
+    """
+    first = rows["label_id"].filter(pc.is_in(rows["load"], value_set=pa.array(sends, pa.int32())))
     labels = int(pc.count_distinct(first).as_py())
     return labels, len(first) - labels

@@ -16,7 +16,8 @@ from ..core.labels import conform
 from ..core.review.decisions import DECISIONS, OURS, REFUSE, latest
 from .commits import MAX_ATTEMPTS, Commits
 from .run import Run
-from .tables import LEASES, RECORDED, Database, quote
+from .schemas import LEASES, RECORDED
+from .tables import Database, quote
 
 _TABLE = "annotation_decisions"
 _PREFIX = "annobridge.protect."  # of entries in the configuration of the table of leases
@@ -41,18 +42,11 @@ class Recorded:
         return last.filter(pc.is_in(last["verdict"], value_set=_KEPT)).combine_chunks()
 
     def _rows(self, run: Run) -> pa.Table:
-        try:
-            return self._database.read(_TABLE, where=f"run_id = {quote(run.run_id)}")
-        except (ValueError, OSError):
-            if _TABLE in self._database.table_names():
-                raise
-            return RECORDED.empty_table()  # a dataset of an earlier version
+        return self._database.read_later(_TABLE, f"run_id = {quote(run.run_id)}")
 
     def add(self, decisions: pa.Table, load: int) -> None:
         """Add the decisions of a load. They count once the ledger says that it is applied."""
-        if _TABLE not in self._database.table_names():
-            self._database.create_table(_TABLE)
-        self._database.append(_TABLE, conform(decisions, RECORDED, load=load))
+        self._database.append_later(_TABLE, conform(decisions, RECORDED, load=load))
 
 
 class Protections:

@@ -26,7 +26,8 @@ from lance.commit import CommitConflictError
 from ..exceptions import AnnobridgeError, RunBusy
 from ..processes import current_process, has_ended
 from .commits import MAX_ATTEMPTS, Commits
-from .tables import LEASES, Database
+from .schemas import LEASES
+from .tables import Database
 
 LIFETIME = timedelta(minutes=2)
 RENEWAL = timedelta(seconds=30)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ..core.schema import LabelSchema
 from ..exceptions import AnnobridgeError, RunError
-from .tables import RUNS
+from .schemas import RUNS
 
 UNSETTLED_STATES = ("applying", "undoing")
+_COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 # Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
 MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION = "media_field", "not_sent", "notes"
 BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION)
@@ -20,9 +21,10 @@ BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One load of a run.
+    """An event that changed the baseline of a run after it was sent: a load, an extension by further samples, or a push.
 
-    ``state`` is applying, then applied or aborted; and undoing, then undone (or applied again) once it is undone.
+    ``state`` of a load is applying, then applied or aborted; and undoing, then undone (or applied again) once it is undone.
+    Of an extension, it is extending, then extended or aborted; of a push, pushing, then pushed.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Load:
         default_factory=dict
     )  # field of the run → field that its labels went to instead
     undone: int | None = None  # while undoing: the version that this was planned on; then the one that it made
+    first_task: int = 0  # of an extension: the number of its first task
 
     @property
     def is_unsettled(self) -> bool:
@@ -88,6 +91,21 @@ class Run:
             ) from e
 
     @property
+    def extension(self) -> Load | None:
+        """The extension whose tasks are being sent, if any."""
+        return next((load for load in self.loads if load.state == "extending"), None)
+
+    @property
+    def push(self) -> Load | None:
+        """The push that was interrupted, or is going on, if any."""
+        return next((load for load in self.loads if load.state == "pushing"), None)
+
+    @property
+    def sends(self) -> list[int]:
+        """The numbers of the events that sent tasks; 0 stands for the first time."""
+        return [0, *(load.number for load in self.loads if load.state in ("extending", "extended"))]
+
+    @property
     def versions(self) -> dict[int, int]:
         """Number of each load in ``applied_loads`` → the version of ``labels`` after it."""
         made = {load.number: load.version or load.since for load in self.loads}
@@ -100,8 +118,14 @@ class Run:
 
     @property
     def applied_loads(self) -> list[int]:
-        """The numbers of the loads that count for the baseline, in order; 0 stands for the upload."""
-        return [0, *(load.number for load in self.loads if load.state in ("applied", "undoing"))]
+        """The numbers of the loads, extensions and pushes that count for the baseline, in order; 0 stands for the upload."""
+        return [0, *(load.number for load in self.loads if load.state in _COUNTS)]
+
+    def with_state(self, load: Load, state: str, **changes: Any) -> tuple[Load, ...]:
+        """Its loads, of which one has another state, and other changes."""
+        return tuple(
+            replace(known, state=state, **changes) if known.number == load.number else known for known in self.loads
+        )
 
     @property
     def next_load_number(self) -> int:

@@ -17,8 +17,7 @@ of ``undoing`` to ``undone``, or back to ``applied`` if its commit did not come.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,8 +33,10 @@ from .commits import MAX_ATTEMPTS, Commits, deletions
 from .errors import translate_errors
 from .labels import Labels
 from .lease import Hold, Leases
-from .run import Load, Run
-from .tables import RECEIPTS, RUNS, TASKS, Database, quote
+from .run import NOT_SENT_OPTION, Load, Run
+from .run_tasks import RunTasks
+from .schemas import RUNS
+from .tables import Database, in_list, quote
 
 _TABLES_OF_A_RUN = (
     "annotation_runs",
@@ -44,14 +45,18 @@ _TABLES_OF_A_RUN = (
     "annotation_baseline",
     "annotation_changes",
     "annotation_decisions",
+    "annotation_sample_states",
+    "annotation_marks",
+    "annotation_pushes",
 )
 
 
-class Runs:
+class Runs(RunTasks):
     """Reads and writes the ledger. Each change of a run is a compare-and-set on its revision ``rev``."""
 
     def __init__(self, database: Database, labels: Labels) -> None:
-        self._database, self.labels = database, labels
+        super().__init__(database)
+        self.labels = labels
         self._commits = Commits(database, "annotation_runs")
         self._leases = Leases(database)
 
@@ -110,6 +115,10 @@ class Runs:
             if load.is_unsettled:
                 now = self._settle(now, load)
         return now
+
+    def ids_of_field(self, field: str) -> list[str]:
+        """The ids of the runs that have, or loaded into, a label field."""
+        return [run.run_id for run in self.all_readable() if field in run.fields]
 
     def exists(self, run: Run) -> bool:
         """Whether the run was not deleted."""
@@ -196,35 +205,49 @@ class Runs:
         for name in (name for name in _TABLES_OF_A_RUN if name in present):
             self._database.delete(name, f"run_id = {quote(run_id)}")
 
-    def add_tasks(self, run: Run, tasks: Sequence[tuple[str, pa.Array]]) -> None:
-        """Record the tasks of a run (name, sample ids), before the first is sent."""
-        ids = pa.ListArray.from_arrays(
-            pa.array([0, *pa.compute.cumulative_sum(pa.array([len(s) for _, s in tasks])).to_pylist()], pa.int32()),
-            pa.concat_arrays([s for _, s in tasks]),
+    def begin_extension(self, run: Run, since: int, first_task: int, counts: Mapping[str, int], **changes: Any) -> Run:
+        """Announce that further tasks will be sent. The lease of the run is held.
+
+        Args:
+            run: the run, which is sent.
+            since: the version of the labels that are sent.
+            first_task: the number of the first new task.
+            counts: how many tasks, samples, and entries of the labels that are not sent.
+            changes: other columns of the run that change.
+        """
+        now = datetime.now(UTC).isoformat()
+        event = Load(
+            run.next_load_number, "extending", token="", since=since, time=now, counts=counts, first_task=first_task
         )
-        names = pa.array([name for name, _ in tasks], pa.string())
-        rows = pa.Table.from_arrays([pa.repeat(run.run_id, len(tasks)), names, ids], schema=TASKS)
-        self._database.append("annotation_tasks", rows)
+        return self.update(run, state="sending", loads=(*run.loads, event), **changes)
 
-    def set_task(self, run: Run, task: str, sample_ids: pa.Array) -> None:
-        """Replace the samples of a task that was not sent yet. Without samples, the task is deleted."""
-        self._database.delete("annotation_tasks", f"run_id = {quote(run.run_id)} AND task = {quote(task)}")
-        if len(sample_ids):
-            self.add_tasks(run, [(task, sample_ids)])
+    def end_sending(self, run: Run, options: Mapping[str, Any] | None = None) -> Run:
+        """Record that all tasks of a run, or of its extension, are sent."""
+        loads = run.with_state(run.extension, "extended") if run.extension else run.loads
+        return self.update(run, state="sent", options=run.options if options is None else options, loads=loads)
 
-    def tasks(self, run: Run) -> pa.Table:
-        """The tasks of a run, as ``TASKS``, sorted by name."""
-        return self._database.read("annotation_tasks", where=f"run_id = {quote(run.run_id)}").sort_by("task")
+    def abandon_extension(self, run: Run) -> Run:
+        """Take an extension back, with its tasks and their baseline. They are in no load yet, as a run that is sending has none."""
+        extension = run.extension
+        assert extension is not None  # noqa: S101
+        for name in ("annotation_baseline", "annotation_receipts", "annotation_tasks"):
+            if tasks := self.tasks_since(run, extension.first_task):
+                where = f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}"
+                self._database.delete(name, where)
+        not_sent = list(run.options.get(NOT_SENT_OPTION, ()))
+        kept = not_sent[: len(not_sent) - extension.counts.get("not_sent", 0)]
+        options = {**run.options, NOT_SENT_OPTION: kept}
+        return self.update(run, state="sent", options=options, loads=run.with_state(extension, "aborted"))
 
-    def add_receipt(self, run: Run, task: str, state: Mapping[str, Any]) -> None:
-        """Record that a task was sent, with the state of its receipt."""
-        row = {"run_id": run.run_id, "task": task, "state": json.dumps(dict(state))}
-        self._database.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
+    def begin_push(self, run: Run, hold: Hold, since: int) -> tuple[Run, Load]:
+        """Announce a push, which was planned on the version ``since`` of the labels."""
+        lease = hold.lease
+        push = Load(run.next_load_number, "pushing", lease.token, since, owner=lease.owner, time=lease.since)
+        return self.update(run, loads=(*run.loads, push)), push
 
-    def receipts(self, run: Run) -> dict[str, dict[str, Any]]:
-        """Task → state of its receipt. If two processes sent a task, the later receipt counts."""
-        rows = self._database.read("annotation_receipts", where=f"run_id = {quote(run.run_id)}").to_pylist()
-        return {row["task"]: json.loads(row["state"]) for row in rows}
+    def end_push(self, run: Run, push: Load, counts: Mapping[str, int]) -> Run:
+        """Record that a push is complete: its rows of the baseline count from now on."""
+        return self.update(run, loads=run.with_state(push, "pushed", counts=dict(counts)))
 
     def begin_load(
         self, run: Run, hold: Hold, since: int, undo: Load | None = None, destinations: Mapping[str, str] | None = None

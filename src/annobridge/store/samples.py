@@ -17,7 +17,8 @@ from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
 from .commits import Commits
 from .errors import translate_errors
 from .media import FileMedia, Media
-from .tables import SIZES, Database, in_list
+from .schemas import SIZES
+from .tables import Database, in_list
 
 _IDS_PER_CONDITION = 10_000
 

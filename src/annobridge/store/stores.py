@@ -12,7 +12,10 @@ from .baseline import Baseline
 from .decisions import Protections, Recorded
 from .labels import Labels
 from .lease import Hold, Leases
+from .marks import Marks
+from .pushes import Pushes
 from .runs import Runs
+from .sample_states import SampleStates
 from .samples import Samples
 from .tables import Database
 
@@ -28,6 +31,9 @@ class Stores:
     baseline: Baseline
     decisions: Recorded
     protections: Protections
+    sample_states: SampleStates
+    marks: Marks
+    pushes: Pushes
 
     @classmethod
     def open(cls, database: Database) -> Stores:
@@ -36,7 +42,7 @@ class Stores:
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
         return cls(
             database, samples, labels, Runs(database, labels), Baseline(database), Recorded(database),
-            Protections(database),
+            Protections(database), SampleStates(database), Marks(database), Pushes(database),
         )  # fmt: skip
 
     @contextmanager

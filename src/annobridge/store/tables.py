@@ -14,11 +14,9 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from ..core.labels import BASELINE, LABELS, SAMPLES, TIME
-from ..core.merge.output import REPLACED
-from ..core.review.decisions import DECISIONS
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
+from .schemas import LATER, SCHEMAS, SIZES
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or name -> SQL expression that computes the column
 FORMAT = "1"  # version of the tables; raised when an older annobridge could no longer read them
@@ -36,59 +34,6 @@ _SCAN: dict[str, Any] = {
 _ROWS_PER_CONDITION = 10_000
 WRITE_CACHE = 16 << 20  # bytes for all columns together; Lance's default is 8 MiB per column
 _METADATA_CACHE = 32 << 20  # bytes, of an open table
-
-RUNS = pa.schema(
-    [
-        pa.field("anno_key", pa.string(), nullable=False),
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),  # sending | sent
-        pa.field("backend", pa.string(), nullable=False),
-        pa.field("label_schema", pa.string(), nullable=False),  # JSON, resolved
-        pa.field("options", pa.string(), nullable=False),  # JSON, never a credential
-        pa.field("view", pa.string(), nullable=False),  # JSON, the stages of the view
-        pa.field("labels_version", pa.int64(), nullable=False),  # of ``labels``, when the run was sent
-        pa.field("loads", pa.string(), nullable=False),  # JSON, the history of loads
-        pa.field("created", TIME, nullable=False),
-        pa.field("updated", TIME, nullable=False),
-        pa.field("rev", pa.int64(), nullable=False),
-    ]
-)
-TASKS = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("sample_ids", pa.list_(pa.string()), nullable=False),
-    ]
-)
-RECEIPTS = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),  # JSON, private to the backend
-    ]
-)
-CHANGES = pa.schema(
-    [
-        *(f for f in REPLACED if f.name not in ("_rowaddr", "_rowid")),
-        pa.field("run_id", pa.string()),
-        pa.field("load", pa.int32()),
-    ]
-)
-RECORDED = pa.schema([*DECISIONS, pa.field("load", pa.int32(), nullable=False)])
-LEASES = "annotation_leases"  # a table without rows: leases are entries in its configuration, see ``lease``
-SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
-_TABLES = {
-    "samples": SAMPLES,
-    "labels": LABELS,
-    "annotation_runs": RUNS,
-    "annotation_tasks": TASKS,
-    "annotation_receipts": RECEIPTS,
-    "annotation_baseline": BASELINE,
-    "annotation_changes": CHANGES,
-    "annotation_decisions": RECORDED,
-    LEASES: pa.schema([pa.field("name", pa.string())]),
-}
-_LATER = ("annotation_decisions", LEASES)  # tables that datasets of earlier versions lack; made when they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +53,7 @@ class Attachment:
         return self.table if self.table.endswith(".lance") else f"{uri.rstrip('/')}/{self.table}.lance"
 
 
-OWN_TABLES = tuple(_TABLES)
+OWN_TABLES = tuple(SCHEMAS)
 
 
 _Identity = tuple[int, int]  # inode and time of the last change of a table's folder
@@ -129,8 +74,8 @@ class Database:
     def own_tables(self) -> dict[str, pa.Schema]:
         """The tables that annobridge writes, with their schemas; not an attached table."""
         if self.attachment is None:
-            return _TABLES
-        return {n: s for n, s in _TABLES.items() if n != "samples"} | {"annotation_sizes": SIZES}
+            return SCHEMAS
+        return {n: s for n, s in SCHEMAS.items() if n != "samples"} | {"annotation_sizes": SIZES}
 
     @classmethod
     def create(
@@ -186,7 +131,7 @@ class Database:
         marks = (db.table("labels").schema.metadata or {}) if "labels" in names else {}
         if _ATTACHED in marks:
             db.attachment = Attachment(**json.loads(marks[_ATTACHED]))
-        if missing := sorted(set(db.own_tables) - names - set(_LATER)):
+        if missing := sorted(set(db.own_tables) - names - set(LATER)):
             found = f"it holds {', '.join(sorted(names))}" if names else "it holds no LanceDB table"
             raise DatasetNotFound(
                 f"{uri!r} is not an annobridge dataset ({found}; {', '.join(missing)} missing); "
@@ -239,7 +184,7 @@ class Database:
         Each call sees the newest version that any process has committed. The object belongs to the caller: writing
         through it, which moves it to a later version, changes no other.
 
-        Raises ``StoreError``; for a missing version, and for a missing table of those in ``_LATER``, what Lance raises.
+        Raises ``StoreError``; for a missing version, and for a missing table of those in ``LATER``, what Lance raises.
         """
         attached = self.attachment if name == "samples" else None
         location = attached.location(self.uri) if attached is not None else f"{self.uri.rstrip('/')}/{name}.lance"
@@ -252,7 +197,7 @@ class Database:
                 raise StoreError(
                     f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
                 ) from e
-            if version is not None or name in _LATER:  # either may be missing, and the callers handle it
+            if version is not None or name in LATER:  # either may be missing, and the callers handle it
                 raise
             raise unusable_table(e, self.uri, name, "opened") from e
 
@@ -286,6 +231,21 @@ class Database:
             lance.write_dataset(
                 rows, table, mode="append", storage_options=self.storage_options, data_cache_bytes=WRITE_CACHE
             )
+
+    def append_later(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """As ``append``, to one of the tables in ``LATER``, which is made if it is not there."""
+        if name not in self.table_names():
+            self.create_table(name)
+        self.append(name, rows)
+
+    def read_later(self, name: str, where: str) -> pa.Table:
+        """As ``read``, of one of the tables in ``LATER``; no rows if it was not made yet."""
+        try:
+            return self.read(name, where=where)
+        except (ValueError, OSError):
+            if name in self.table_names():
+                raise
+            return SCHEMAS[name].empty_table()
 
     def delete(self, name: str, where: str) -> None:
         """Delete the rows that meet an SQL condition, in one version."""

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array
 from ..exceptions import StoreError
-from .labels import Labels, field_condition
-from .samples import Samples
+from .labels import field_condition
+from .stores import Stores
 from .tables import quote
 
 Stage = Mapping[str, Any]  # {"verb": "match", …arguments}; JSON
@@ -30,15 +30,15 @@ class Selection:
     label_filters: Mapping[str, tuple[str, ...]]
 
 
-def resolve(samples: Samples, labels: Labels, stages: Sequence[Stage]) -> Selection:
+def resolve(stores: Stores, stages: Sequence[Stage]) -> Selection:
     """Evaluate the stages, each on the samples and labels that the one before selected."""
     leading = 0  # the ``match`` stages at the start, which are one SQL condition
     while leading < len(stages) and stages[leading]["verb"] == "match":
         leading += 1
     where = " AND ".join(f"({s['where']})" for s in stages[:leading]) or None
-    selected = Selection(samples.ids(where), {})
+    selected = Selection(stores.samples.ids(where), {})
     for stage in stages[leading:]:
-        found = _RUN[stage["verb"]](samples, labels, selected, stage)
+        found = _RUN[stage["verb"]](stores, selected, stage)
         selected = Selection(found, _narrowed(selected.label_filters, stage))
     return selected
 
@@ -47,6 +47,14 @@ def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[s
     if stage["verb"] != "filter_labels":
         return filters
     return {**filters, stage["field"]: (*filters.get(stage["field"], ()), stage["where"])}
+
+
+def label_filters(stages: Sequence[Stage]) -> Mapping[str, tuple[str, ...]]:
+    """Field → SQL conditions on its labels, of the stages of a view."""
+    filters: Mapping[str, tuple[str, ...]] = {}
+    for stage in stages:
+        filters = _narrowed(filters, stage)
+    return filters
 
 
 def label_condition(fields: Sequence[str], filters: Mapping[str, tuple[str, ...]]) -> str:
@@ -64,13 +72,13 @@ def _keep(found: pa.Array, wanted: pa.Array, invert: bool = False) -> pa.Array:
     return found.filter(pc.invert(inside) if invert else inside)
 
 
-def _match(samples: Samples, _: Labels, selected: Selection, stage: Stage) -> pa.Array:
-    return _keep(selected.sample_ids, samples.ids(stage["where"]))
+def _match(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
+    return _keep(selected.sample_ids, stores.samples.ids(stage["where"]))
 
 
-def _match_tags(samples: Samples, _: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _match_tags(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
     tags = ", ".join(map(quote, stage["tags"]))
-    return _keep(selected.sample_ids, samples.ids(f"array_has_any(tags, [{tags}])"))
+    return _keep(selected.sample_ids, stores.samples.ids(f"array_has_any(tags, [{tags}])"))
 
 
 def _condition(selected: Selection, stage: Stage) -> str:
@@ -78,38 +86,38 @@ def _condition(selected: Selection, stage: Stage) -> str:
     return f"({label_condition([stage['field']], selected.label_filters)}) AND ({stage['where']})"
 
 
-def _with_labels(_: Samples, labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
-    return _keep(selected.sample_ids, labels.samples_with(_condition(selected, stage)))
+def _with_labels(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
+    return _keep(selected.sample_ids, stores.labels.samples_with(_condition(selected, stage)))
 
 
-def _select(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _select(_: Stores, selected: Selection, stage: Stage) -> pa.Array:
     wanted = pc.unique(pa.array(stage["ids"], pa.string()))
     return _keep(wanted, selected.sample_ids) if stage.get("ordered") else _keep(selected.sample_ids, wanted)
 
 
-def _exclude(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _exclude(_: Stores, selected: Selection, stage: Stage) -> pa.Array:
     return _keep(selected.sample_ids, pa.array(stage["ids"], pa.string()), invert=True)
 
 
-def _limit(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _limit(_: Stores, selected: Selection, stage: Stage) -> pa.Array:
     return selected.sample_ids.slice(0, stage["count"])
 
 
-def _skip(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _skip(_: Stores, selected: Selection, stage: Stage) -> pa.Array:
     return selected.sample_ids.slice(min(stage["count"], len(selected.sample_ids)))
 
 
-def _take(_: Samples, __: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _take(_: Stores, selected: Selection, stage: Stage) -> pa.Array:
     found = selected.sample_ids
     rng = np.random.default_rng(stage["seed"])
     return found.take(pa.array(rng.permutation(len(found))[: stage["count"]]))
 
 
-def _sort_by(samples: Samples, labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _sort_by(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
     found = selected.sample_ids
     if not len(found):
         return found
-    keys = _label_counts(labels, selected, stage) if "field" in stage else _values(samples, found, stage["by"])
+    keys = _label_counts(stores, selected, stage) if "field" in stage else _values(stores, found, stage["by"])
     try:
         order = pc.sort_indices(keys, sort_keys=[("", "descending" if stage["reverse"] else "ascending")])
     except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowInvalid):
@@ -117,8 +125,9 @@ def _sort_by(samples: Samples, labels: Labels, selected: Selection, stage: Stage
     return found.take(order)
 
 
-def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArray:
+def _values(stores: Stores, found: pa.Array, expression: str) -> pa.ChunkedArray:
     """The value of an SQL expression on the columns of the samples, for each sample of ``found``."""
+    samples = stores.samples
     if expression in samples.schema().names:
         batches, value = samples.scan(None, list(dict.fromkeys(["sample_id", expression]))), expression
     else:
@@ -127,14 +136,25 @@ def _values(samples: Samples, found: pa.Array, expression: str) -> pa.ChunkedArr
     return rows[value].take(pc.index_in(found, value_set=as_array(rows["sample_id"])))
 
 
-def _label_counts(labels: Labels, selected: Selection, stage: Stage) -> pa.Array:
+def _label_counts(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
     """The number of labels that a stage matches, for each sample."""
     found = selected.sample_ids
     counts = np.zeros(len(found) + 1, np.int64)  # the last one counts the labels of all other samples
-    for batch in labels.scan(_condition(selected, stage), ["sample_id"]):
+    for batch in stores.labels.scan(_condition(selected, stage), ["sample_id"]):
         position = pc.index_in(batch["sample_id"], value_set=found).fill_null(len(found))
         counts += np.bincount(position, minlength=len(counts))
     return pa.array(counts[:-1])
+
+
+def _in_run(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
+    of_run = stores.runs.sample_ids(stage["run_id"])
+    return _keep(of_run, selected.sample_ids) if stage["inside"] else _keep(selected.sample_ids, of_run, invert=True)
+
+
+def _match_reviewed(stores: Stores, selected: Selection, stage: Stage) -> pa.Array:
+    run_ids = stage.get("run_ids", ()) or stores.runs.ids_of_field(stage["field"])
+    found = stores.sample_states.reviewed_ids(run_ids)
+    return _keep(selected.sample_ids, found, invert=not stage["reviewed"])
 
 
 _RUN = {
@@ -148,4 +168,6 @@ _RUN = {
     "skip": _skip,
     "take": _take,
     "sort_by": _sort_by,
+    "in_run": _in_run,
+    "match_reviewed": _match_reviewed,
 }

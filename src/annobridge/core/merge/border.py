@@ -10,7 +10,8 @@ from ..checks.label_columns import Floats, LabelColumns
 from ..checks.shape_checks import TOLERANCE, all_inside
 from ..checks.validate import clip
 
-MODES = ("clip", "refuse")
+CLIP, REFUSE, KEEP = "clip", "refuse", "keep"
+MODES = (CLIP, REFUSE, KEEP)
 PIXEL_OF_UNKNOWN = 0.001  # a pixel, as a share of the width or height, where the size of the image is not known
 
 

@@ -19,6 +19,7 @@ from ..arrays import as_array, filter_rows
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
 from .output import Merged, Provenance
+from .policy import Policy
 from .proposed import Review
 from .reconcile import merge
 
@@ -85,7 +86,7 @@ def split_baseline(base: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def redirect(
     merged: Merged, sent: pa.Table, copies: pa.Table, ours: pa.Table, returned: pa.Array,
-    fields: Mapping[str, str], single: Collection[str], policy: str, provenance: Provenance, review: Review | None = None,
+    fields: Mapping[str, str], single: Collection[str], policy: Policy, provenance: Provenance, review: Review | None = None,
 ) -> Merged:  # fmt: skip
     """``merged``, with the changes of some fields made in their destinations instead.
 

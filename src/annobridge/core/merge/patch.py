@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools
+from ..arrays import Bools, equal
 from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
 
@@ -34,6 +35,15 @@ def with_components(rows: pa.Table, other: pa.Table, taken: Mapping[str, Bools])
         column = attributes.replace(rows["attributes"], values)
         rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
     return rows
+
+
+def component_masks(lists: pa.ListArray) -> dict[str, Bools]:
+    """The rows at which each component is taken, from lists of their names; the inverse of ``component_lists``."""
+    names, rows = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    masks = {name: np.zeros(len(lists), bool) for name in pc.unique(names).to_pylist()}
+    for name, mask in masks.items():
+        mask[rows[equal(names, name)]] = True
+    return masks
 
 
 def component_lists(taken: Mapping[str, Bools], where: Bools) -> pa.ListArray:

@@ -16,6 +16,7 @@ from ..review.decisions import ACCEPT, OPEN
 from ..review.values import EXISTENCE, SIDE, as_side, bound_to, texts
 from ..schema import LabelSchema
 from .cases import Case
+from .policy import Policy
 from .sides import Sides, with_all_attributes
 
 _DECIDED = ("state", "verdict", "value", "by", "note")
@@ -59,7 +60,7 @@ class Review(NamedTuple):
 
 
 def propose(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: str
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: Policy
 ) -> tuple[Ints, pa.Table]:
     """What the tool proposes in a merge: ``PROPOSED``, and the row of the merge that each proposal is about.
 
@@ -89,7 +90,7 @@ def propose(
     component = pa.array(components[order], pa.string())
     columns |= {
         "change_id": change_ids(review.run_id, columns["label_id"], component), "task": pa.repeat(task, len(rows)),
-        "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy, ACCEPT),
+        "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy.winners(component), ACCEPT),
         "base": as_side(base, base["label_id"].is_valid().to_numpy()),
         "ours": as_side(ours, sides.here[rows]),
         "theirs": as_side(theirs, theirs["kind"].is_valid().to_numpy()),

@@ -31,6 +31,7 @@ from .diff import Changes, components_differ, diff
 from .findings import FINDINGS
 from .output import Merged, Provenance, RowBuilder
 from .patch import with_columns, with_components
+from .policy import Policy
 from .proposed import PROPOSED, Review
 from .restrict import Allowed, refuse, restrict, was_sent
 from .sides import Sides, align, with_all_attributes
@@ -45,13 +46,14 @@ class Wording:
     deleted_there: str = "changed here and deleted in the tool"
     deleted_here: str = "deleted here and edited in the tool"
     present: str = "the same label is here with other values"
-    kept: str = "{policy} is kept"
+    theirs_kept: str = "theirs is kept"
+    ours_kept: str = "ours is kept"
 
 
 def merge(
     base: pa.Table, theirs: pa.Table, ours: pa.Table, returned: pa.Array,
-    schema: LabelSchema, single: Collection[str], policy: str, provenance: Provenance, wording: Wording | None = None,
-    review: Review | None = None,
+    schema: LabelSchema, single: Collection[str], policy: Policy, provenance: Provenance, wording: Wording | None = None,
+    review: Review | None = None, overhang: bool = False,
 ) -> Merged:  # fmt: skip
     """Merge one task: diff, restrict, apply what people decided, classify each label once, then act by case.
 
@@ -62,13 +64,14 @@ def merge(
         returned: the ids of the samples that the tool returned; labels of others are not deleted.
         schema: its restrictions apply; one without fields restricts nothing.
         single: the fields that hold one label per sample. They may be more than those of ``schema``.
-        policy: who wins a conflict, ``"theirs"`` or ``"ours"``. (For ``"fail"``, the caller looks at ``conflicts``.)
+        policy: who wins a conflict. (For ``fail``, the caller looks at ``conflicts``.)
         provenance: what is written into ``run``, ``tool`` and ``time``, and into the baseline.
         wording: the reasons of conflicts; those of a load by default.
         review: what people decided about the changes; without it, ``proposed`` stays empty.
+        overhang: whether shapes that lie over the border of their image are taken as they are.
     """
     changes = diff(base, theirs, returned)
-    allowed = restrict(changes, schema)
+    allowed = restrict(changes, schema, overhang)
     sides = align(changes, allowed, ours, provenance.versions, schema)
     differs = components_differ(sides.exact, sides.ours, any_of(allowed.edit.values(), len(changes)) & sides.here)
     verdicts = _verdicts(review, changes, allowed, sides, differs, schema, provenance.task, policy)
@@ -83,8 +86,10 @@ def merge(
         edited = any_of(allowed.edit.values(), len(changes))
         written = components_differ(sides.exact, sides.ours, edited & sides.here)
     edits = merge_components(sides, allowed, schema, conflicts, differs, written, verdicts)
+    if schema.fields:
+        _refuse_unstorable(edits, sides, allowed, overhang)
     case, different = _cases(changes, allowed, sides, edits.accepted, schema)
-    theirs_wins = verdicts.theirs_wins("existence", policy == "theirs")
+    theirs_wins = verdicts.theirs_wins("existence", policy.theirs_wins("existence"))
     accepted_base = with_components(sides.base, sides.theirs, edits.accepted)
     case = _refuse_occupied(case, sides, accepted_base, ours, single, theirs_wins, allowed)
     for conflict, reason in (
@@ -117,7 +122,7 @@ def _cases(
 
 def _verdicts(
     review: Review | None, changes: Changes, allowed: Allowed, sides: Sides, differs: Mapping[str, Bools],
-    schema: LabelSchema, task: str, policy: str,
+    schema: LabelSchema, task: str, policy: Policy,
 ) -> Verdicts:  # fmt: skip
     """What people decided about each change that the tool proposes."""
     if review is None:
@@ -168,23 +173,22 @@ def merge_components(
             permitted = permitted & ~our_class_stays
         conflict = permitted & differs.get(component, none) & sides.changed_here.get(component, none)
         conflicts.add(conflict, component, conflicts.wording.both_changed)
-        accepted = permitted & (~conflict | verdicts.theirs_wins(component, conflicts.theirs_wins))
+        accepted = permitted & (~conflict | verdicts.theirs_wins(component, conflicts.policy.theirs_wins(component)))
         edits.accepted[component], edits.written[component] = accepted, accepted & written.get(component, none)
         if component == "label" and schema.fields:
             class_edited = ~equal_rows(sides.base["label"], sides.theirs["label"])
             our_class_stays = edited & ~accepted & class_edited
-    if schema.fields:
-        _refuse_unstorable(edits, sides, allowed)
     return edits
 
 
-def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed) -> None:
+def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed, overhang: bool) -> None:
     """Refuse edits that together with our values would give a label that cannot be stored: ours may be of another kind."""
     size = len(sides.here)
     at = np.flatnonzero(any_of(edits.written.values(), size))
     if not len(at):
         return
-    wrong = validate.unstorable(with_components(sides.ours, sides.exact, edits.written).take(pa.array(at)))
+    rows = with_components(sides.ours, sides.exact, edits.written).take(pa.array(at))
+    wrong = validate.unstorable(validate.clip(rows) if overhang else rows)
     if not wrong:
         return
     is_wrong, reasons = np.zeros(size, bool), np.full(size, None, object)
@@ -218,8 +222,8 @@ def _refuse_occupied(
 class _Conflicts:
     """The conflicts found, and who wins them."""
 
-    def __init__(self, sides: Sides, policy: str, wording: Wording, verdicts: Verdicts) -> None:
-        self.theirs_wins, self.wording = policy == "theirs", wording
+    def __init__(self, sides: Sides, policy: Policy, wording: Wording, verdicts: Verdicts) -> None:
+        self.policy, self.wording = policy, wording
         self.found: list[pa.Table] = []
         self._sides, self._verdicts = sides, verdicts
 
@@ -227,8 +231,8 @@ class _Conflicts:
         if where.any():
             base, theirs, ours = self._sides.base, self._sides.theirs, self._sides.ours
             rows = pa.table({n: pc.coalesce(base[n], theirs[n]) for n in ("label_id", "sample_id", "field")})
-            wins = self._verdicts.theirs_wins(component, self.theirs_wins)
-            ends = self._verdicts.outcomes(component, wins, self.wording.kept)
+            wins = self._verdicts.theirs_wins(component, self.policy.theirs_wins(component))
+            ends = self._verdicts.outcomes(component, np.where(wins, self.wording.theirs_kept, self.wording.ours_kept))
             text = pc.binary_join_element_wise(reason, ends, "; ")
             self.found.append(findings.of(rows, where, component, text, base=base, ours=ours, theirs=theirs))
 

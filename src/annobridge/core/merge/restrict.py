@@ -35,11 +35,12 @@ class Allowed:
     refused: list[pa.Table]  # FINDINGS
 
 
-def restrict(changes: Changes, schema: LabelSchema) -> Allowed:
+def restrict(changes: Changes, schema: LabelSchema, overhang: bool = False) -> Allowed:
     """Apply the restrictions of a schema.
 
     A schema without fields restricts nothing; undos and copies into other fields use one, as their rows were checked before.
-    Values that could not be stored (a box of NaN, a line without points) are refused too, whatever the schema allows.
+    Values that could not be stored (a box of NaN, a line without points) are refused too, whatever the schema allows; shapes
+    over the border of their image unless ``overhang`` is true.
     """
     rules = _Rules(changes, schema)
     allowed = Allowed(
@@ -57,7 +58,7 @@ def restrict(changes: Changes, schema: LabelSchema) -> Allowed:
         refuse(allowed, changes.base, rows & ~allowed.edit[component], component, reason, **sides)
     if not schema.fields:
         return allowed
-    _refuse_unstorable(allowed, changes)
+    _refuse_unstorable(allowed, changes, overhang)
     _refuse_misplaced(allowed, changes)
     return _with_read_only_defaults(allowed, rules)
 
@@ -124,10 +125,11 @@ class _Rules:
         return read_only | (read_only_in_a_class & ~defined)
 
 
-def _refuse_unstorable(allowed: Allowed, changes: Changes) -> None:
+def _refuse_unstorable(allowed: Allowed, changes: Changes, overhang: bool) -> None:
     """Refuse values that cannot be stored: new labels as a whole; of edits, only the invalid component."""
     at = np.flatnonzero(any_of([allowed.add, *allowed.edit.values()], len(changes)))
     rows = changes.theirs.take(pa.array(at))
+    rows = validate.clip(rows) if overhang else rows
     for part in validate.PARTS:
         wrong = validate.unstorable(rows, [part])
         if not wrong:

@@ -40,7 +40,7 @@ def align(
     ids = pc.coalesce(base["label_id"], theirs["label_id"])
     at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
     ours_aligned, here = take_or_null(ours, at), at >= 0
-    written = here & _written_since(ours_aligned, base, versions)
+    written = here & written_since(ours_aligned, base, versions)
     changed = components_differ(with_all_attributes(base), ours_aligned, written)
     local = any_of(
         (~equal_rows(as_array(base[name]), as_array(ours_aligned[name])) for name in LOCAL_COLUMNS), len(changes)
@@ -52,7 +52,7 @@ def align(
     return Sides(base, theirs, exact, ours_aligned, here, written, changed, written & local)
 
 
-def _written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
+def written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
     """Which of our rows were written since the baseline, by their revision, and by the version that last wrote them: other
     programs may write rows without increasing ``rev``.
     """

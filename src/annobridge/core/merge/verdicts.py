@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +19,7 @@ from ..review.values import EXISTENCE
 from ..rows import attribute
 from .diff import take_or_null
 from .patch import with_components
+from .policy import Policy
 from .proposed import PROPOSED, Review, propose
 from .restrict import Allowed, refuse
 from .sides import Sides
@@ -78,9 +80,9 @@ class Verdicts:
             reasons[row] = _by("refused", given)
         return rows, pa.array(reasons, pa.string())
 
-    def outcomes(self, component: str, theirs_wins: Bools, kept: str) -> pa.Array:
-        """How a conflict ends, as a text for each row of the merge; ``kept`` is a text with ``{policy}`` in it."""
-        texts = np.where(theirs_wins, kept.format(policy="theirs"), kept.format(policy="ours")).astype(object)
+    def outcomes(self, component: str, kept: npt.NDArray[np.str_]) -> pa.Array:
+        """How a conflict ends, as a text for each row of the merge; ``kept`` are the texts where nobody decided."""
+        texts = kept.astype(object)
         for row, given in self.given(component):
             verdict = given["verdict"] or ""
             texts[row] = _by(_KEPT.get(verdict, f"{verdict} was chosen"), given)
@@ -88,7 +90,7 @@ class Verdicts:
 
 
 def verdicts_of(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: str
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: Policy
 ) -> Verdicts:
     """The verdicts about what the tool proposes in a merge (see ``propose``)."""
     rows, proposed = propose(review, sides, case, edits, task, policy)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, as_array, as_mask, equal, not_null
+from ..arrays import Bools, as_array, as_mask, equal, not_null, set_columns
 from ..labels import TIME
 from ..similarity import REFINED, extents, overlaps, refined
-from .decisions import ACCEPT
+from .decisions import ACCEPT, OURS, REFUSE, THEIRS
 from .legal import are_conflicts, choices
 from .values import LABEL, SPATIAL, bound_to, side_table, texts
 
@@ -64,6 +66,15 @@ _WHY = {
     "edit/delete": "deleted here, and edited in the tool",
     "delete/edit": "changed here, and deleted in the tool",
 }
+_WHY_PUSHED = {
+    "add": "new here",
+    "edit": "changed here only",
+    "delete": "deleted here, and not changed in the tool",
+    "add/add": "the same label is in the tool with other values",
+    "edit/edit": "changed here and in the tool",
+    "edit/delete": "edited here, and deleted in the tool",
+    "delete/edit": "deleted here, and changed in the tool",
+}
 
 
 def changes(proposed: pa.Table, samples: pa.Table) -> pa.Table:
@@ -92,6 +103,18 @@ def changes(proposed: pa.Table, samples: pa.Table) -> pa.Table:
         "bound_to": bound_to(as_array(proposed["kind"]), *values.values()),
     }  # fmt: skip
     return _sorted(pa.table([columns[f.name] for f in CHANGES], schema=CHANGES))
+
+
+def of_push(proposed: pa.Table, samples: pa.Table) -> pa.Table:
+    """``CHANGES`` of a push, whose changes are those of the dataset; as ``changes``."""
+    exchanged = set_columns(proposed, ours=proposed["theirs"], theirs=proposed["ours"])
+    table = changes(exchanged, samples)
+    pairs = (("ours", "theirs"), ("ours_box", "theirs_box"), ("our_by", "their_by"), ("our_at", "their_at"))
+    columns = {name: table[other] for a, b in pairs for name, other in ((a, b), (b, a))}
+    at = pc.index_in(table["change_id"], value_set=as_array(proposed["change_id"]))
+    allowed = [[v for v in row if v in (ACCEPT, REFUSE, OURS, THEIRS)] for row in table["choices"].to_pylist()]
+    choices = pa.array(allowed, pa.list_(pa.string()))
+    return set_columns(table, **columns, choices=choices, why=_why(proposed, _WHY_PUSHED).take(at))
 
 
 def _first_known(*tables: pa.Table) -> pa.Table:
@@ -155,9 +178,9 @@ def _groups(proposed: pa.Table, iou: pa.Array) -> pa.Array:
     )
 
 
-def _why(proposed: pa.Table) -> pa.Array:
+def _why(proposed: pa.Table, reasons: Mapping[str, str] = _WHY) -> pa.Array:
     codes = as_array(proposed["kind"]).dictionary_encode()
-    why = pa.array([_WHY[kind] for kind in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
+    why = pa.array([reasons[kind] for kind in codes.dictionary.to_pylist()], pa.string()).take(codes.indices)
     kept = pc.binary_join_element_wise(why, as_array(proposed["proposal"]), "; by default, ")
     return pc.if_else(pc.equal(as_array(proposed["proposal"]), ACCEPT), why, kept)
 

@@ -1,0 +1,199 @@
+"""Plan a push, task by task: what would be changed in the tool. Nothing is written but temporary files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..backend.base import AnnotationBackend
+from ..backend.checked import CheckedBackend
+from ..backend.values import Download, Receipt, Task
+from ..core.arrays import as_array
+from ..core.checks import validate
+from ..core.labels import BASELINE, LABELS, OURS, SAMPLES
+from ..core.merge import destination
+from ..core.merge.findings import FINDINGS
+from ..core.merge.output import REPLACED, Provenance
+from ..core.merge.proposed import PROPOSED
+from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push
+from ..core.unsent import Unsent, sentences
+from ..display.progress import Progress, ProgressChoice
+from ..exceptions import Gone, InvalidLabels, RunError, Unsupported
+from ..spill.groups import Groups
+from ..spill.streams import Streams
+from ..store import views
+from ..store.by_task import ByTask
+from ..store.labels import field_condition
+from ..store.run import MEDIA_FIELD_OPTION, Run
+from ..store.stores import Stores
+from .download import Downloaded, download_all
+from .extend import require_sent
+from .outcome import Options, Outcome
+from .reviewed import Reviewed
+
+STREAMS = {
+    "writes": PUSHED, "replaced": REPLACED, "deleted": DELETED, "baseline": BASELINE, "refused": FINDINGS,
+    "conflicts": FINDINGS, "proposed": PROPOSED,
+}  # fmt: skip
+_NEW = pa.schema([LABELS.field("label_id"), LABELS.field("sample_id")])
+
+
+def require_pushable(backend: AnnotationBackend) -> None:
+    """Raise ``Unsupported`` for a backend without ``push``."""
+    if not backend.capabilities.push:
+        raise Unsupported(
+            f"Changes cannot be pushed to {backend.name}:",
+            [
+                "Its tool does not let labels be changed once they are sent. Annotate the changed samples under a new key, and "
+                "clean up the old run when its work is loaded."
+            ],
+        )
+
+
+def make(
+    stores: Stores, run: Run, backend: CheckedBackend, options: Options, progress: ProgressChoice = None
+) -> Outcome:
+    """Plan a push of a run.
+
+    Args:
+        stores: the dataset.
+        run: as the ledger has it now, with no push that is not settled.
+        backend: the tool.
+        options: ``conflicts``, ``force``, ``decisions`` and ``undecided`` count.
+        progress: as in ``annotate``.
+
+    Raises:
+        RunIncomplete: the run was not sent in full.
+        InvalidLabels: labels cannot be stored in the tool; all are listed.
+        Rejected: a task cannot be changed.
+        Gone: nothing of the run is on the server any more.
+    """
+    require_sent(stores, run)
+    outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, {}, verb="push")
+    reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out=True)
+    rows = stores.runs.tasks(run)
+    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    present = stores.samples.existing_ids(tasks.all_sample_ids)
+    planner = _Planner(stores, outcome, backend, reviewed, present)
+    fields, filters = sorted(run.schema.fields), views.label_filters(run.view)
+    with ExitStack() as files:
+        bases = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run)))
+        here = files.enter_context(
+            tasks.by_sample(OURS, stores.labels.scan_ours(field_condition(fields), outcome.version))
+        )
+        new = None
+        if filters:
+            selected = stores.labels.scan(views.label_condition(fields, filters), _NEW.names, outcome.version)
+            new = files.enter_context(tasks.by_sample(_NEW, selected))
+        downloads = download_all(backend, run, dict(enumerate(tasks.names)), stores.runs.receipts(run), bases)
+        with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
+            for number, downloaded in downloads:
+                labels = here.get(number).combine_chunks()
+                planner.plan_task(tasks.names[number], tasks.sample_ids[number], downloaded, labels, _ids(new, number))
+                bar.advance(len(tasks.sample_ids[number]))
+    outcome.streams.finish()
+    planner.finish(len(tasks))
+    reviewed.finish()
+    return outcome
+
+
+def _ids(new: Groups | None, number: int) -> pa.Array | None:
+    return None if new is None else as_array(new.get(number)["label_id"])
+
+
+class _Planner:
+    """Plans the push of one task after another into an outcome."""
+
+    def __init__(
+        self, stores: Stores, outcome: Outcome, backend: CheckedBackend, reviewed: Reviewed, present: pa.Array
+    ) -> None:
+        self._stores, self._out, self._backend, self._reviewed = stores, outcome, backend, reviewed
+        self._present = present  # the samples of the run that the dataset has
+        self._single = destination.single_label_fields(outcome.run.schema, {})
+        self._gone: list[str] = []
+        self._unsent = Unsent()
+        self._problems: list[str] = []  # labels that cannot be pushed
+
+    def plan_task(
+        self, name: str, sample_ids: pa.Array, downloaded: Downloaded, here: pa.Table, may_be_new: pa.Array | None
+    ) -> None:
+        """Plan one task; ``here`` (``OURS``) are the labels of its samples in the dataset."""
+        out, run, answer = self._out, self._out.run, downloaded.download
+        out.sent += downloaded.labels
+        if isinstance(answer, Gone):
+            self._gone.append(str(answer))
+            out.notes.append(f"The task {name} is not on the server any more, so nothing is pushed to it: {answer}")
+            return
+        returned = sample_ids.filter(pc.is_in(sample_ids, value_set=self._present))
+        returned = returned.filter(pc.is_in(returned, value_set=answer.samples))
+        provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
+        found = plan_push(
+            downloaded.sent, answer.labels, Here(here, self._elsewhere(downloaded.sent, here), may_be_new), returned,
+            run.schema, self._single, out.options.policy, provenance, self._reviewed.review,
+        )  # fmt: skip
+        self._unsent.add(here.select(LABELS.names), run.schema)
+        self._check(name, sample_ids, found)
+        self._store(found, answer)
+
+    def _elsewhere(self, base: pa.Table, here: pa.Table) -> pa.Array:
+        """The ids of labels of the baseline that the dataset has, but not in a field of the run on a sample of the task."""
+        missing = base["label_id"].filter(pc.invert(pc.is_in(base["label_id"], value_set=as_array(here["label_id"]))))
+        if not len(missing):
+            return pa.array([], pa.string())
+        return as_array(self._stores.labels.get_by_ids(as_array(missing), self._out.version)["label_id"])
+
+    def _check(self, name: str, sample_ids: pa.Array, found: ToPush) -> None:
+        """Note what the tool cannot hold."""
+        if found.labels.num_rows:
+            task = task_of(self._stores, self._out.run, name, sample_ids, found.labels.select(LABELS.names))
+            self._problems += [*validate.problems(task.labels), *validate.mask_sizes(task.labels, task.samples)]
+            self._problems += self._backend.check_task(task)
+        if found.labels.num_rows or found.deleted.num_rows:
+            receipt = Receipt(name, self._stores.runs.receipts(self._out.run)[name])
+            self._problems += self._backend.check_push(receipt)
+
+    def _store(self, found: ToPush, answer: Download) -> None:
+        out = self._out
+        for stream, rows in (
+            ("writes", found.labels), ("replaced", found.replaced), ("deleted", found.deleted),
+            ("baseline", found.intended), ("refused", found.refused), ("conflicts", found.conflicts),
+        ):  # fmt: skip
+            out.streams.add(stream, rows)
+        self._reviewed.add(found.proposed, found.conflicts)
+        touched = pc.unique(
+            pa.chunked_array([*found.labels["sample_id"].chunks, *found.deleted["sample_id"].chunks], pa.string())
+        )
+        finished = answer.reviewed.filter(answer.reviewed["reviewed"])["sample_id"]
+        out.finished += int(pc.sum(pc.is_in(touched, value_set=as_array(finished)), min_count=0).as_py())
+        for rows in (found.labels, found.deleted.append_column("action", pa.repeat("delete", found.deleted.num_rows))):
+            for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
+                out.counts[row["field"], row["action"]] += row["count_all"]
+
+    def finish(self, tasks: int) -> None:
+        """What holds for the push as a whole."""
+        run = self._out.run
+        if len(self._gone) == tasks:
+            raise Gone(
+                f"Nothing of the run {run.anno_key!r} is on the server any more, so nothing can be pushed. {self._gone[0]} "
+                f"delete_annotation_run({run.anno_key!r}) forgets it."
+            )
+        if self._problems:
+            problems = list(dict.fromkeys(self._problems))
+            raise InvalidLabels("Some changes cannot be pushed, so nothing was pushed:", problems)
+        self._out.notes += sentences(self._unsent.to_list())
+
+
+def task_of(stores: Stores, run: Run, name: str, sample_ids: pa.Array, labels: pa.Table) -> Task:
+    """A task that was sent, with some labels. Samples that were deleted here are left out."""
+    column = run.options[MEDIA_FIELD_OPTION]
+    if column not in stores.samples.schema().names:
+        raise RunError(
+            f"The samples have no column {column!r} any more, from which the run {run.anno_key!r} sent files."
+        )
+    rows = stores.samples.rows(sample_ids, list(dict.fromkeys([*SAMPLES.names, column])))
+    rows = rows.filter(rows["sample_id"].is_valid())
+    samples = pa.table([rows[column if n == "filepath" else n] for n in SAMPLES.names], schema=SAMPLES)
+    return Task(name, run.schema, samples, labels, stores.samples.media(samples), run.anno_key)

@@ -1,0 +1,68 @@
+"""What arrived of a push that was interrupted: found out by comparing what it meant to do with what the tool has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, set_columns
+from .assignment import assign
+from .diff import components_differ, take_or_null
+from .match import sample_keys
+from .push import NOT_IN_TOOL
+
+
+def expected(base: pa.Table, intended: pa.Table) -> pa.Table:
+    """The baseline as it would be if all of a push had arrived, without what it adds, for which no ids of the tool are known.
+
+    Args:
+        base: ``BASELINE``, before the push.
+        intended: ``BASELINE``, what the push meant to do.
+    """
+    replaced = pc.is_in(base["label_id"], value_set=as_array(intended["label_id"]))
+    known = pc.and_(pc.invert(intended["gone"]), pc.not_equal(intended["remote_id"], NOT_IN_TOOL))
+    return pa.concat_tables([base.filter(pc.invert(replaced)), intended.filter(known)]).combine_chunks()
+
+
+def arrived(base: pa.Table, intended: pa.Table, there: pa.Table, answered: pa.Array) -> pa.Table:
+    """The rows of ``intended`` that hold now; those of labels that were added with their ids in the tool.
+
+    An edit arrived if all components that it changed are as intended; a deletion, if the label is not there. Of an addition that is
+    not known by an id, a new label of its class that covers it counts.
+
+    Args:
+        base: ``BASELINE``, before the push.
+        intended: ``BASELINE``.
+        there: ``REMOTE``, what the tool returns when ``expected`` is its baseline.
+        answered: the ids of the samples for which it did.
+    """
+    seen = filter_rows(intended, pc.is_in(intended["sample_id"], value_set=answered)).combine_chunks()
+    keys, there_keys = sample_keys(seen), sample_keys(there)
+    at = pc.index_in(keys, value_set=there_keys).fill_null(-1).to_numpy()
+    gone, is_new = as_mask(seen["gone"]), equal(seen["remote_id"], NOT_IN_TOOL)
+    present = at >= 0
+    holds = (
+        np.where(gone, ~present, present & ~_differs(base, seen, take_or_null(there, at), present & ~gone)) & ~is_new
+    )
+    known = pa.concat_arrays([sample_keys(base), keys])
+    unknown = there.filter(pc.invert(pc.is_in(there_keys, value_set=known))).combine_chunks()
+    return pa.concat_tables(
+        [seen.filter(pa.array(holds)), _added(seen.filter(pa.array(is_new)).combine_chunks(), unknown)]
+    )
+
+
+def _differs(base: pa.Table, intended: pa.Table, there: pa.Table, among: Bools) -> Bools:
+    """Where a component that a push changed is not as intended."""
+    at = pc.index_in(as_array(intended["label_id"]), value_set=as_array(base["label_id"])).fill_null(-1).to_numpy()
+    changed = components_differ(take_or_null(base, at), intended, among & (at >= 0))
+    differs = components_differ(intended, there, among)
+    return any_of((rows & differs[name] for name, rows in changed.items() if name in differs), len(at))
+
+
+def _added(intended: pa.Table, unknown: pa.Table) -> pa.Table:
+    """The additions that are among labels of the tool that nobody knows, with their ids there."""
+    rows = assign(intended, set_columns(unknown, label_id=None)).rows
+    found = np.flatnonzero(rows >= 0)
+    ids = as_array(unknown["remote_id"]).take(pa.array(found))
+    return set_columns(intended.take(pa.array(rows[found])), remote_id=ids)

@@ -1,0 +1,265 @@
+"""The verbs of a dataset about its runs: go on with one, plan and undo loads, extend it, and what people have reviewed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ..core.did_you_mean import did_you_mean
+from ..display.progress import ProgressChoice
+from ..exceptions import InvalidOption
+from ..store.stores import Stores
+from .chosen_samples import stages_of, where_argument
+from .no_new_attributes import NoNewAttributes
+from .view import View
+
+if TYPE_CHECKING:
+    from ..backend.checked import CheckedBackend
+    from ..bridge.loads import Decisions
+    from ..bridge.merge_plan import MergePlan
+    from ..bridge.push_plan import PushPlan, PushReport
+    from ..bridge.reports import Undone
+    from ..bridge.results import AnnotationResults
+    from ..core.merge.route import Choice
+
+
+class RunVerbs(NoNewAttributes):
+    """The methods of ``Dataset`` about its runs; those that views have too are in ``AnnotationVerbs``."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def stores(self) -> Stores:
+        """The tables of the dataset."""
+
+    def resume_annotation(
+        self, anno_key: str, progress: ProgressChoice = None, **backend_options: Any
+    ) -> AnnotationResults:
+        """Send the rest of a run whose sending was interrupted. Tasks that were sent are not sent again.
+
+        Args:
+            anno_key: the run.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend that replace those which the run stored.
+
+        Raises:
+            RunBusy: another process is sending the run.
+        """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import reconnect
+        from ..bridge.results import AnnotationResults
+
+        run = self.stores.runs.get_idle(anno_key)
+        tool = reconnect(run, backend_options)
+        return AnnotationResults(self.stores, annotate.resume(self.stores, run, CheckedBackend(tool), progress), tool)
+
+    def abort_annotation(self, anno_key: str, **backend_options: Any) -> None:
+        """Remove what a run made on the server, and delete the run. Labels in the dataset are kept.
+
+        Raises:
+            RunBusy: another process is sending or loading the run.
+        """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import annotate
+        from ..bridge.connect import reconnect
+
+        run = self.stores.runs.get_idle(anno_key)
+        annotate.abort(self.stores, run, CheckedBackend(reconnect(run, backend_options)))
+
+    def plan_annotations(
+        self,
+        anno_key: str,
+        dest_field: str | Mapping[str, str] | None = None,
+        unexpected: Choice = "prompt",
+        conflicts: str | Mapping[str, str] = "theirs",
+        force: bool = False,
+        invalid: str | None = None,
+        progress: ProgressChoice = None,
+        path: str | Path | None = None,
+        format: str | None = None,  # noqa: A002
+        decisions: Decisions = None,
+        undecided: str = "take",
+        where: View | Sequence[str] | None = None,
+        reviewed_only: bool = False,
+        since: str | datetime | None = None,
+        **load_options: Any,
+    ) -> MergePlan:
+        """What ``load_annotations`` would do with the same arguments. Nothing is written.
+
+        Returns:
+            The plan, as tables; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
+        """
+        from ..bridge import results
+
+        return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
+            dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
+            progress=progress, decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
+            reviewed_only=reviewed_only, since=since,
+        )  # fmt: skip
+
+    def protect(self, pattern: str, review: str | None = "required") -> None:
+        """Let loads into some label fields happen only with a decision of a person about every change.
+
+        A load that has changes without a decision there raises ``ReviewRequired``, and writes nothing; with
+        ``undecided="leave"``, it leaves them for later. Undoing a load stays allowed, and so are edits here.
+
+        Args:
+            pattern: the name of a field, or a pattern as ``"ground_truth*"``.
+            review: ``"required"``; ``None`` removes the protection with this pattern.
+        """
+        if review not in ("required", None):
+            raise InvalidOption(f"review={review!r} is not known; give 'required', or None to remove the protection.")
+        if review is None and pattern not in self.protections():
+            raise InvalidOption(
+                f"Nothing is protected by {pattern!r}; {did_you_mean(pattern, list(self.protections()))}"
+            )
+        self.stores.protections.put(pattern, review)
+
+    def protections(self) -> dict[str, str]:
+        """The patterns of ``protect``, each with what it needs."""
+        return self.stores.protections.all()
+
+    def undo_annotations(self, anno_key: str) -> Undone:
+        """Reverse the last load of a run, and only that. Labels that were edited in the dataset since then keep their edits."""
+        from ..bridge import undo
+
+        return undo.undo(self.stores, self.stores.runs.get_idle(anno_key))
+
+    def extend_annotation(
+        self,
+        anno_key: str,
+        view: View | Sequence[str],
+        strict: bool = False,
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> AnnotationResults:
+        """Send further samples as tasks of the same run, with its schema and options. One load takes the work on all of them.
+
+        Samples that the run has already are left out. If sending is interrupted, ``resume_annotation`` sends the rest, and
+        ``abort_annotation`` takes this extension back.
+
+        Args:
+            anno_key: the run.
+            view: samples of this dataset, as a view or by their ids; ``results.missing(view)`` is what would be sent.
+            strict: as in ``annotate``.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend that replace those which the run stored.
+
+        Raises:
+            RunIncomplete: the run was not sent in full yet.
+            RunBusy: another process is sending or loading the run.
+            StoreError: the view has no sample that the run does not have.
+            InvalidOption: a sample is given twice, or the view filters labels in another way than the run.
+            SchemaError, InvalidMedia, InvalidLabels, BackendError: as in ``annotate``.
+        """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import extend
+        from ..bridge.connect import reconnect
+        from ..bridge.results import AnnotationResults
+
+        stages = stages_of(self.stores, view)
+        run = self.stores.runs.get_idle(anno_key)
+        tool = reconnect(run, backend_options)
+        run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress)
+        return AnnotationResults(self.stores, run, tool)
+
+    def plan_push(
+        self,
+        anno_key: str,
+        conflicts: str | Mapping[str, str] = "theirs",
+        decisions: Decisions = None,
+        undecided: str = "take",
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> PushPlan:
+        """What ``push_annotations`` would change in the tool, as tables. Nothing is sent or written.
+
+        Returns:
+            The plan; ``plan.apply()`` makes exactly that change, or raises ``StalePlan``.
+        """
+        from ..bridge import push_plan
+
+        given = {"conflicts": conflicts, "decisions": decisions, "undecided": undecided}
+        return push_plan.plan(self.stores, anno_key, self._pushable(anno_key, backend_options), given, progress)
+
+    def push_annotations(
+        self,
+        anno_key: str,
+        conflicts: str | Mapping[str, str] = "theirs",
+        force: bool = False,
+        decisions: Decisions = None,
+        undecided: str = "take",
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> PushReport:
+        """Send what changed here since to the tool: labels that were added, edited or deleted in the fields and on the samples of a
+        run, as far as nobody changed the same component there. Labels keep their ids in the tool.
+
+        If it is interrupted, the next push or load finds out what arrived; a push goes on with the rest. A load that is undone
+        after a push is a change here, which the next push sends.
+
+        Args:
+            anno_key: the run.
+            conflicts: which side wins where both changed the same component: ``"theirs"`` keeps what the tool has, ``"ours"`` pushes
+                what is here, ``"fail"`` is an error; or a dictionary, as for ``load_annotations``.
+            force: whether to push even if most of the run would be deleted in the tool, or samples would be changed that people
+                have finished there.
+            decisions: what people decided about single changes (``accept``, ``refuse``, ``ours``, ``theirs``), as for
+                ``load_annotations``.
+            undecided: what happens to changes that nobody decided about: ``"take"`` pushes them, ``"leave"`` does not.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend that replace those which the run stored.
+
+        Returns:
+            What was added, edited and deleted in the tool, the conflicts, and what was left out.
+
+        Raises:
+            Unsupported: labels cannot be changed in this tool once they are sent.
+            InvalidLabels: labels cannot be stored in the tool, or a task there cannot be changed. Nothing is pushed then.
+            MergeError: conflicts under ``"fail"``, too many deletions, or samples that people have finished.
+            RunError: there is no such run, it was not sent in full, or another process holds it.
+            BackendError: the tool refused, or cannot be reached.
+        """
+        from ..bridge import push_plan
+
+        given = {"conflicts": conflicts, "decisions": decisions, "undecided": undecided}
+        tool = self._pushable(anno_key, backend_options)
+        return push_plan.push(self.stores, anno_key, tool, given, force, progress)
+
+    def _pushable(self, anno_key: str, backend_options: Mapping[str, Any]) -> CheckedBackend:
+        """The backend of a run, which can be pushed to."""
+        from ..backend.checked import CheckedBackend
+        from ..bridge import push_planning
+        from ..bridge.connect import reconnect
+
+        tool = reconnect(self.stores.runs.get_idle(anno_key), backend_options)
+        push_planning.require_pushable(tool)
+        return CheckedBackend(tool)
+
+    def reviewed(self, of: str) -> pa.Table:
+        """What the tool said, at loads, about the progress of each sample; undoing a load does not change it.
+
+        Args:
+            of: the key of a run, or a label field, for all runs that have it.
+
+        Returns:
+            For each sample and run: ``sample_id``, ``run`` (its key), whether it is ``reviewed``, its ``state`` in the words of the
+            tool, ``by`` whom, the ``time`` of the last change where the tool says so, and when that was ``seen`` by a load.
+            ``match_reviewed`` selects these samples.
+
+        Raises:
+            StoreError: there is no such run, and no such field.
+        """
+        runs = {run.run_id: run.anno_key for run in self.stores.runs.all_readable()}
+        stage = View(self.stores).match_reviewed(of).stages[-1]
+        rows = self.stores.sample_states.of(stage.get("run_ids") or self.stores.runs.ids_of_field(stage["field"]))
+        keys = pa.array([runs[run_id] for run_id in rows["run_id"].to_pylist()], pa.string())
+        columns = {name: rows[name] for name in ("sample_id", "reviewed", "state", "by", "time", "seen")}
+        return pa.table({"sample_id": columns.pop("sample_id"), "run": keys, **columns})
