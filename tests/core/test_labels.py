@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from annobridge.core import labels
-from annobridge.core.labels import COMMENTS, KINDS, LABELS, REFUSALS, REMOTE, SAMPLES
+from annobridge.core.labels import COMMENTS, FOUND_MEDIA, KINDS, LABELS, REFUSALS, REMOTE, REVIEWED, SAMPLES
 
 DOC = str(labels.__doc__)
 PAGE = Path(__file__).parents[2] / "docs" / "extend" / "labels.md"
@@ -38,9 +38,11 @@ def words(schema: pa.Schema) -> list[tuple[str, str]]:
     [
         (TABLES[0], LABELS),
         (TABLES[0] + TABLES[1], REMOTE),
-        (TABLES[-3], SAMPLES),
-        (TABLES[-2], COMMENTS),
-        (TABLES[-1], REFUSALS),
+        (TABLES[-5], SAMPLES),
+        (TABLES[-4], COMMENTS),
+        (TABLES[-3], REFUSALS),
+        (TABLES[-2], REVIEWED),
+        (TABLES[-1], FOUND_MEDIA),
     ],
 )
 def test_every_column_is_described_with_its_type(table: str, schema: pa.Schema) -> None:

@@ -112,7 +112,7 @@ def digests(stores: Stores, run: Run, answers: Answers, tasks: Iterable[str]) ->
     """What the tool holds now, as a digest of each of some tasks; compared before a plan that was made earlier is applied."""
     receipts = stores.runs.receipts(run)
     found = {}
-    for name in tasks:
+    for name in (name for name in tasks if name in receipts):
         try:
             receipt = Receipt(name, receipts[name], baseline_of(stores, run, name))
             found[name] = digest_of(_download(answers, run, receipt))

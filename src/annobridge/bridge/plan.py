@@ -160,19 +160,7 @@ class _Planner:
         if self._reviewed.handed_out:
             out.digests[name] = digest_of(answer)
         out.notes += answer.notes
-        everything, sample_ids = sample_ids, self._scope.within(number, sample_ids, answer)
-        out.sent += downloaded.labels if len(sample_ids) == len(everything) else _count_on(sent, sample_ids)
-        out.streams.add(
-            "comments", filter_rows(answer.comments, pc.is_in(answer.comments["sample_id"], value_set=sample_ids))
-        )
-        returned = _intersection(sample_ids, answer.samples)
-        out.unanswered += len(sample_ids) - len(returned)
-
-        theirs = self._within(answer.labels, everything, "its sample is not of this task, or not here any more")
-        theirs = filter_rows(
-            theirs, pc.invert(pc.is_in(theirs["sample_id"], value_set=_without(everything, sample_ids)))
-        )
-        theirs = self._within(theirs, returned, "the tool did not answer for its sample")
+        theirs, returned = self._chosen(number, sample_ids, downloaded, answer)
         theirs = self._clip(self._without_frames_on_images(theirs, sent))
         if not self._is_file:
             sent = self._as_tool_knows_it(sent, theirs)
@@ -198,6 +186,21 @@ class _Planner:
         ):  # fmt: skip
             out.streams.add(stream, rows)
         self._store(merged)
+
+    def _chosen(
+        self, number: int, sample_ids: pa.Array, downloaded: Downloaded, answer: Download
+    ) -> tuple[pa.Table, pa.Array]:
+        """The labels of the samples that the load looks at, and the ids of those of them for which the tool answered."""
+        out, chosen = self._out, self._scope.within(number, sample_ids, answer)
+        out.sent += downloaded.labels if len(chosen) == len(sample_ids) else _count_on(downloaded.sent, chosen)
+        of_chosen = pc.is_in(answer.comments["sample_id"], value_set=chosen)
+        out.streams.add("comments", filter_rows(answer.comments, of_chosen))
+        returned = _intersection(chosen, answer.samples)
+        out.unanswered += len(chosen) - len(returned)
+        theirs = self._within(answer.labels, sample_ids, "its sample is not of this task, or not here any more")
+        left_out = pc.is_in(theirs["sample_id"], value_set=_without(sample_ids, chosen))
+        theirs = filter_rows(theirs, pc.invert(left_out))
+        return self._within(theirs, returned, "the tool did not answer for its sample"), returned
 
     def finish(self, tasks: int) -> None:
         """What holds for the load as a whole. ``tasks`` is how many were asked for; raises ``Gone`` if none is on the server."""

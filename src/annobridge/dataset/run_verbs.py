@@ -207,8 +207,8 @@ class RunVerbs(NoNewAttributes):
 
         Args:
             anno_key: the run.
-            conflicts: which side wins where both changed the same component: ``"theirs"`` keeps what the tool has, ``"ours"`` pushes
-                what is here, ``"fail"`` is an error; or a dictionary, as for ``load_annotations``.
+            conflicts: which side wins where both changed the same component: ``"theirs"`` keeps what the tool has, ``"ours"``
+                pushes what is here, ``"fail"`` is an error; or a dictionary, as for ``load_annotations``.
             force: whether to push even if most of the run would be deleted in the tool, or samples would be changed that people
                 have finished there.
             decisions: what people decided about single changes (``accept``, ``refuse``, ``ours``, ``theirs``), as for
