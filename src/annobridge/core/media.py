@@ -21,6 +21,8 @@ class Media(Protocol):
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})  # endings of file names
 MAX_PIXELS = "ANNOBRIDGE_MAX_IMAGE_PIXELS"  # the setting: how many pixels of an image may be decoded
+CACHE = "ANNOBRIDGE_MEDIA_CACHE"  # the setting: the folder of files that are read by URI, or "off"
+CACHE_SIZE = "ANNOBRIDGE_MEDIA_CACHE_SIZE"  # the setting: how large it may be, as "20GB"
 # Endings of image files, whether or not Pillow can decode them (some need plug-ins).
 PICTURES = IMAGES | {
     *(

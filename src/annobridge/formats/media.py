@@ -13,23 +13,33 @@ from ..store.media import FileMedia, Media, known_headers, read_header_of, witho
 from .base import Part
 
 __all__ = [
-    "IMAGE_ERRORS", "ImageHeader", "Media", "decode_pixels", "embedded", "is_image", "known_headers", "of", "open_image",
-    "read_chunks", "read_header", "read_header_of", "unreadable", "without_secrets",
+    "IMAGE_ERRORS", "ImageHeader", "Media", "are_files", "decode_pixels", "embedded", "is_image", "known_headers", "of",
+    "open_image", "read_chunks", "read_header", "read_header_of", "unreadable", "without_secrets",
 ]  # fmt: skip
 _CHUNK = 1 << 20  # bytes
 
 
 def embedded(part: Part) -> Media | None:
-    """What opens the media of a part that are inside a table; ``None`` for files, which ``of`` finds by their paths.
+    """What opens the media of a part that are inside a table, or in an object store that needs the options of the dataset; ``None``
+    for others, which ``of`` finds by their paths.
 
     A writer that keeps parts on disk keeps this beside them.
     """
-    return None if isinstance(part.media, FileMedia) else part.media
+    if not isinstance(part.media, FileMedia):
+        return part.media
+    return FileMedia({}, part.media.options) if part.media.options else None
 
 
 def of(samples: pa.Table, embedded: Media | None) -> Media:
     """What opens the media of samples, given what ``embedded`` returned for their part."""
-    return FileMedia.of(samples) if embedded is None else embedded
+    if embedded is None or isinstance(embedded, FileMedia):
+        return FileMedia.of(samples, embedded.options if embedded is not None else None)
+    return embedded
+
+
+def are_files(media: Media) -> bool:
+    """Whether media are at the paths or URIs of their samples, and not inside a table."""
+    return isinstance(media, FileMedia)
 
 
 def read_chunks(media: Media, sample_id: str, place: str, cure: str) -> Iterator[bytes]:

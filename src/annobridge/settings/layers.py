@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.did_you_mean import did_you_mean
-from ..core.media import MAX_PIXELS
+from ..core.media import CACHE, CACHE_SIZE, MAX_PIXELS
 from ..exceptions import ConfigError
 
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
 BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
-_RESERVED = {PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS}
+_RESERVED = {
+    *(PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET"),
+    *(MAX_PIXELS, CACHE, CACHE_SIZE),
+}
 _TESTS = "ANNOBRIDGE_TEST_"  # prefix of variables of the test suite, which are not settings
 _KEYS = ("default_backend", "backends", "checks")
 _USE = "use"  # in the section of checks: the names of those to run

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 from PIL import UnidentifiedImageError
-from pyarrow import fs
 
 from ..core.media import Media as Media  # with the media that implement it
 from . import image_headers, images
 from .image_headers import ImageHeader
+from .media_cache import open_cached
+from .remote import local_path
+from .remote import without_secrets as without_secrets  # with the media whose places are told
+from .remote_file import StorageOptions
 
 _THREADS = 4
-_LOGIN = re.compile(r"://[^/]*@")
-_IN_MEMORY = 8 << 20  # bytes of a file from the web
-_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _SHOWN = 20
 _BLOCK = 256  # files that a thread reads one after the other
 _SLOW = 0.0005  # seconds per header from which threads pay off; a file in the cache takes some 10 µs
@@ -33,53 +30,30 @@ _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
 class FileMedia:
-    """Media by path or URI (``https://``; ``s3://``, ``gs://``, … by Arrow's file systems)."""
+    """Media by path or URI.
 
-    def __init__(self, locations: Mapping[str, str | None]) -> None:
-        self._locations = locations
+    Args:
+        locations: sample id → path or URI.
+        options: options of the object store for URIs of it.
+    """
+
+    def __init__(self, locations: Mapping[str, str | None], options: StorageOptions = None) -> None:
+        self._locations, self.options = locations, options
 
     @classmethod
-    def of(cls, samples: pa.Table) -> FileMedia:
+    def of(cls, samples: pa.Table, options: StorageOptions = None) -> FileMedia:
         """Access to the media of samples, rows with ``sample_id`` and ``filepath``."""
-        return cls(dict(zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)))
+        pairs = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), strict=True)
+        return cls(dict(pairs), options)
 
     def path(self, sample_id: str) -> Path | None:
-        """The local file, or ``None`` for a URI."""
-        location = self._locations[sample_id] or ""
-        return None if "://" in location else Path(location)
+        """The local file, or ``None`` for a URI of another place."""
+        return local_path(self._locations[sample_id] or "")
 
     def open(self, sample_id: str) -> BinaryIO:
-        """A binary stream; the caller closes it."""
+        """A binary stream; the caller closes it. A file elsewhere comes through the cache (``media_cache``)."""
         path = self.path(sample_id)
-        if path is not None:
-            return path.open("rb")
-        location = self._locations[sample_id] or ""
-        if location.startswith(("http://", "https://")):
-            return _download(location)
-        system, inner = fs.FileSystem.from_uri(location)
-        stream: BinaryIO = system.open_input_file(inner)
-        return stream
-
-
-def _download(url: str) -> BinaryIO:
-    """A file of a web server; a large one is kept on disk. Raises ``OSError`` without the URL, which may be signed."""
-    import requests
-
-    with ExitStack() as opened:
-        file: Any = opened.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
-        try:
-            with requests.get(url, stream=True, timeout=_TIMEOUT) as answer:
-                if answer.status_code == requests.codes.not_found:
-                    raise FileNotFoundError
-                if not answer.ok:
-                    raise OSError(f"the server answers {answer.status_code}")
-                for chunk in answer.iter_content(1 << 16):
-                    file.write(chunk)
-        except requests.RequestException as e:
-            raise OSError(f"the server does not answer ({type(e).__name__})") from None
-        file.seek(0)
-        opened.pop_all()  # the caller closes the file
-        return file  # type: ignore[no-any-return]
+        return path.open("rb") if path is not None else open_cached(self._locations[sample_id] or "", self.options)
 
 
 def check_media(
@@ -120,15 +94,6 @@ def describe_bad_files(faults: list[str], cure: str = "leave what cannot be read
     shown = "\n  - ".join(faults[:_SHOWN])
     more = f"\n  … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}{more}"
-
-
-def without_secrets(place: str) -> str:
-    """A path, or a URL without its query and login, which may be secrets; for messages.
-
-    >>> shown("https://me:word@host/a.png?signature=s")
-    'https://host/a.png'
-    """
-    return _LOGIN.sub("://", re.split(r"[?#]", place, maxsplit=1)[0], 1) if "://" in place else place
 
 
 def _look(

@@ -190,7 +190,7 @@ class Samples:
 
     def media(self, samples: pa.Table) -> Media:
         """Access to the media of some samples."""
-        return FileMedia.of(samples)
+        return FileMedia.of(samples, self._database.storage_options)
 
     def delete(self, sample_ids: Sequence[str]) -> None:
         """Delete samples."""

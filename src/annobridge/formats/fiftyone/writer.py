@@ -92,7 +92,7 @@ class _Draft:
                 about_samples = self._tables.get(samples_table)
                 opener = media.of(about_samples, embedded)
                 for row in about_samples.to_pylist():
-                    place = self._files.add(row["sample_id"], row["filepath"], opener, embedded is None)
+                    place = self._files.add(row["sample_id"], row["filepath"], opener, media.are_files(opener))
                     document = _sample(row, place, media_type, chosen)
                     for number, fields in sorted(found.get(row["sample_id"], {}).items()):
                         content = {t.name: encode.value(t, rows, self._notes) for t, rows in fields.items()}

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, TextIO
 import pyarrow as pa
 
 from ....exceptions import InvalidMedia
-from ....store.media import FileMedia, Media, without_secrets
+from ....store.media import Media, without_secrets
 from ...base import Part
+from ...media import of as opened_by
 from ..keys import METADATA
 from ..options import Writing
 from .file_name import FileNameWriter
@@ -37,7 +38,7 @@ def write(parts: Iterator[Part], folder: Path, options: Writing) -> list[str]:
     with ExitStack() as stack:
         output = _OutputFolder(folder, options.media, writer.header, stack)
         for (samples, labels), embedded in zip(tables, found.media, strict=True):
-            files = embedded or FileMedia.of(samples)
+            files = opened_by(samples, embedded)
             splits = _splits(samples, writer.needs_splits or found.has_splits)
             images = zip(samples["sample_id"].to_pylist(), samples["filepath"].to_pylist(), splits, strict=True)
             names = [output.add_image(files, *image) for image in images]
