@@ -22,10 +22,11 @@ from ..display.progress import ProgressChoice
 from ..exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, UnsentWarning, Unsupported
 from ..store import views
 from ..store.lease import Hold
-from ..store.run import MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
+from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
 from .pending_tasks import PendingTasks
+from .run_states import require_sent
 from .tool_limits import shown_columns
 from .upload import Uploader
 
@@ -115,6 +116,8 @@ def resume(stores: Stores, run: Run, backend: CheckedBackend, progress: Progress
 
     Raises ``RunBusy`` while another process is sending the run.
     """
+    if run.state == ADOPTING:
+        require_sent(stores, run)
     with stores.runs.hold(run, "is being sent") as (current, hold):
         return current if current.state == "sent" else _resume(stores, current, hold, backend, progress)
 
@@ -165,13 +168,15 @@ def _drop_deleted_samples(stores: Stores, run: Run, todo: list[tuple[str, pa.Arr
 def abort(stores: Stores, run: Run, backend: CheckedBackend) -> None:
     """Delete all tasks of the run from the server, including those whose answer was lost, then the run from the ledger.
 
-    Of a run that is being extended, these are the tasks of the extension, and the run is as it was before.
+    Of a run that is being extended, these are the tasks of the extension, and the run is as it was before. Tasks that were adopted
+    stay.
 
     Raises ``RunBusy`` while another process is sending the run.
     """
     with stores.runs.hold(run, "is being aborted") as (now, _):
         extension, known = now.extension, stores.runs.receipts(now)
-        for name in stores.runs.tasks_since(now, extension.first_task if extension else 0):
+        first = extension.first_task if extension else int(now.options.get(ADOPTED_OPTION, 0))
+        for name in stores.runs.tasks_since(now, first):
             state = known[name] if name in known else backend.find(name)
             if state is not None:
                 backend.delete(Receipt(name, state))

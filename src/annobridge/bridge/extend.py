@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 from ..backend.checked import CheckedBackend
 from ..core import tasks
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption, RunBusy, RunIncomplete, StoreError
+from ..exceptions import InvalidOption, RunBusy, StoreError
 from ..store import views
 from ..store.run import Run
 from ..store.stores import Stores
 from .annotate import with_unsent
 from .pending_tasks import PendingTasks
+from .run_states import require_sent
 from .tool_limits import shown_columns
 from .upload import Uploader
 
@@ -59,17 +60,6 @@ def extend(
             now = stores.runs.begin_extension(now, version, first, counts, options=options, view=_view_of(now))
             stores.runs.add_tasks(now, todo)
             return Uploader(stores, now, hold, backend, pending).send(progress)
-
-
-def require_sent(stores: Stores, run: Run) -> None:
-    """Raise ``RunIncomplete`` for a run of which not all tasks were sent."""
-    if run.state != "sent":
-        done, total = len(stores.runs.receipts(run)), stores.runs.tasks(run).num_rows
-        removes = "takes the extension back" if run.extension else "removes it"
-        raise RunIncomplete(
-            f"Sending of the run {run.anno_key!r} stopped after {done} of {total} tasks; "
-            f"finish it with resume_annotation({run.anno_key!r}), or abort_annotation({run.anno_key!r}) {removes}."
-        )
 
 
 def _missing(stores: Stores, run: Run, stages: Sequence[views.Stage]) -> pa.Array:

@@ -36,10 +36,10 @@ from ..store.schemas import SAMPLE_STATES
 from ..store.stores import Stores
 from ..store.tables import quote
 from .download import GONE, Answers, Downloaded, digest_of, download_all
-from .extend import require_sent
 from .outcome import Options, Outcome, require_unique
 from .push import settle
 from .reviewed import Reviewed
+from .run_states import require_sent
 from .scope import Scope
 
 STREAMS = {

@@ -30,9 +30,9 @@ from ..store.labels import field_condition
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
 from .download import Downloaded, download_all
-from .extend import require_sent
 from .outcome import Options, Outcome
 from .reviewed import Reviewed
+from .run_states import require_sent
 
 STREAMS = {
     "writes": PUSHED, "replaced": REPLACED, "deleted": DELETED, "baseline": BASELINE, "refused": FINDINGS,

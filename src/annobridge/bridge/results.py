@@ -23,6 +23,7 @@ from .loads import FileLoads, Loads
 from .merge_plan import MergePlan
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
+from .run_states import is_adopted
 from .send_back import SentBackReport, send_back
 
 
@@ -108,6 +109,8 @@ class AnnotationResults(Loads):
 
     def load(self, cleanup: bool = False, ask: Callable[[MergePlan], str] | None = None, **options: Any) -> LoadReport:
         """Plan and apply. Options are those of ``Dataset.load_annotations``; ``ask`` decides on unexpected labels."""
+        if cleanup:
+            self._own_receipts()
         report = self._load(ask, options)
         if cleanup:
             self._cleanup_after(report)
@@ -130,10 +133,24 @@ class AnnotationResults(Loads):
             self.cleanup()
 
     def cleanup(self) -> None:
-        """Remove the tasks of the run from the server. The run and its labels in the dataset are kept."""
+        """Remove the tasks of the run from the server, except those that were adopted. The run and its labels in the dataset are
+        kept. Raises ``InvalidOption`` if all tasks were adopted.
+        """
+        own = self._own_receipts()
         with self._stores.runs.hold(self.run, "is being cleaned up"):
-            for receipt in self.receipts():
+            for receipt in own:
                 self._checked.delete(receipt)
+
+    def _own_receipts(self) -> list[Receipt]:
+        """The receipts of the tasks that annobridge made."""
+        receipts = self.receipts()
+        own = [receipt for receipt in receipts if not is_adopted(self.run, receipt.task)]
+        if receipts and not own:
+            raise InvalidOption(
+                f"The tasks of the run {self.anno_key!r} were adopted, and not made by annobridge, so they are not removed; remove "
+                "them in the tool if nobody needs them."
+            )
+        return own
 
     def send_back(self, refused: Any, note: str = "", folder: str | Path = ".", progress: Any = None) -> SentBackReport:
         """Send refused changes back to the annotators: into the tool, at the place of each, where it has one; else into a CSV file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 from ..core.did_you_mean import did_you_mean
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
+from ..ingest.add import add_samples
 from ..store.stores import Stores
 from .chosen_samples import stages_of, where_argument
 from .no_new_attributes import NoNewAttributes
@@ -20,6 +21,7 @@ from .view import View
 
 if TYPE_CHECKING:
     from ..backend.checked import CheckedBackend
+    from ..bridge.adoption import Adoption
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.push_plan import PushPlan, PushReport
@@ -169,6 +171,70 @@ class RunVerbs(NoNewAttributes):
         tool = reconnect(run, backend_options)
         run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress)
         return AnnotationResults(self.stores, run, tool)
+
+    def adopt_annotation(
+        self,
+        anno_key: str,
+        backend: str | None = None,
+        tasks: Sequence[str | int] | str | int = (),
+        project: str | int | None = None,
+        label_schema: Mapping[str, Any] | Sequence[str] | str = "infer",
+        match: str | Callable[[Mapping[str, Any]], str | None] = "name",
+        create: bool = False,
+        media_field: str = "filepath",
+        progress: ProgressChoice = None,
+        **backend_options: Any,
+    ) -> Adoption:
+        """Make tasks a run that people or other programs made in the tool. Afterwards it is as any other: plan, load, push, extend,
+        review, undo. Nothing is changed in the tool, and the tasks stay there when the run is cleaned up or forgotten.
+
+        Labels that both sides have are paired: by their ids where the tool has them, else by the assignment of the largest
+        overlap. The next plan shows what is different: labels that only the tool has as additions, other values as edits.
+
+        Args:
+            anno_key: the name of the new run.
+            backend: the tool, as ``"cvat"``; that of the settings by default.
+            tasks: ids or names of the tasks; without any, all of the project.
+            project: the id or name of the project.
+            label_schema: as for ``annotate``; ``"infer"`` takes the classes and attributes that the tasks have.
+            match: which sample is each image: ``"name"``, by the name of the file; ``"path"``, by as much of the path as both
+                have; or a function from the image (``name``, ``media_type``, ``width``, …) to a sample id, or ``None``.
+            create: whether to download the images and videos that are not in the dataset, and to add them as samples.
+            media_field: the column of the samples that holds the files.
+            progress: as in ``annotate``.
+            **backend_options: settings of the backend, as ``url``.
+
+        Returns:
+            How the media and labels were matched; ``results`` of it is the run.
+
+        Raises:
+            Unsupported: tasks of this tool cannot be adopted.
+            RunExists: the key is in use.
+            RunError: another run holds one of the tasks.
+            StoreError: images match no sample, or two; or two of them are one sample.
+            InvalidSchema: the tool has other classes or attributes than the schema.
+            BackendError: there is no such task or project, or the tool cannot be reached.
+        """
+        from ..backend.checked import CheckedBackend
+        from ..bridge import adopt
+        from ..bridge.connect import connect
+        from ..bridge.results import AnnotationResults
+
+        tool = connect(backend, backend_options)
+        adopt.require_adoptable(tool)
+        named = [tasks] if isinstance(tasks, str | int) else tasks
+        request = adopt.Request(
+            anno_key, [str(task) for task in named], None if project is None else str(project), label_schema, match,
+            media_field,
+        )  # fmt: skip
+        add = self._add_media if create else None
+        run, adoption = adopt.adopt(self.stores, request, CheckedBackend(tool), add, progress)
+        adoption.results = AnnotationResults(self.stores, run, tool)
+        return adoption
+
+    def _add_media(self, samples: pa.Table) -> list[str]:
+        """Add samples of files that were downloaded; returns their ids."""
+        return add_samples(self.stores, samples, lambda _: {})
 
     def plan_push(
         self,

@@ -16,7 +16,9 @@ UNSETTLED_STATES = ("applying", "undoing")
 _COUNTS = ("applied", "undoing", "extending", "extended", "pushed")
 # Entries of ``Run.options`` that the bridge keeps there for itself; all others are options of the backend.
 MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION = "media_field", "not_sent", "notes"
-BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION)
+ADOPTED_OPTION = "adopted"  # how many of its first tasks were made by others
+BRIDGE_OPTIONS = (MEDIA_FIELD_OPTION, NOT_SENT_OPTION, NOTES_OPTION, ADOPTED_OPTION)
+SENDING, ADOPTING, SENT = "sending", "adopting", "sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Run:
 
     anno_key: str
     run_id: str
-    state: str  # sending | sent
+    state: str  # sending or adopting, then sent
     backend: str
     schema: LabelSchema
     options: Mapping[str, Any]

@@ -1,0 +1,227 @@
+"""Adopt: tasks that were made in the tool, by people or other programs, become a run.
+
+find the tasks → match their media with samples → pair their labels with those here → reserve the key, record tasks and baseline.
+Nothing is changed in the tool, and nothing is written here before all is checked, but samples that are created.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..backend.base import AnnotationBackend
+from ..backend.capability_check import problems as unsupported
+from ..backend.checked import CheckedBackend
+from ..backend.values import FoundTask, Receipt
+from ..core import tasks
+from ..core.arrays import filter_rows
+from ..core.labels import LABELS, REMOTE
+from ..core.merge.adopted import pair
+from ..core.schema import LabelSchema
+from ..display.progress import Progress, ProgressChoice
+from ..exceptions import InvalidOption, InvalidSchema, RunError, RunNotFound, Unsupported
+from ..spill.streams import Streams
+from ..store.labels import field_condition
+from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, Run
+from ..store.stores import Stores
+from .adoption import Adoption
+from .annotate import check_key, resolve_schema
+from .found_media import Match, matched_samples, require_samples, unmatched, with_created
+
+INFER = "infer"
+_BASELINE = REMOTE.append(pa.field("unsent", LABELS.field("attributes").type)).append(pa.field("task", pa.string()))
+
+
+class _Task(NamedTuple):
+    """A task that was found, with its name in the ledger and the sample of each of its media."""
+
+    name: str
+    found: FoundTask
+    sample_ids: pa.Array  # null where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to adopt; see ``Dataset.adopt_annotation``."""
+
+    anno_key: str
+    tasks: Sequence[str]
+    project: str | None
+    label_schema: Any
+    match: Match
+    media_field: str = "filepath"
+
+
+def require_adoptable(backend: AnnotationBackend) -> None:
+    """Raise ``Unsupported`` for a backend without ``adopt``."""
+    if not backend.capabilities.adopt:
+        raise Unsupported(
+            f"Tasks of {backend.name} cannot be adopted:",
+            [
+                "They cannot be told apart by what its tool says of them. Export the labels there, and import the file with "
+                "import_dataset; or annotate, and load the file with path=."
+            ],
+        )
+
+
+def adopt(
+    stores: Stores,
+    request: Request,
+    backend: CheckedBackend,
+    create: Callable[[pa.Table], list[str]] | None,
+    progress: ProgressChoice = None,
+) -> tuple[Run, Adoption]:
+    """Make tasks of the tool a run.
+
+    Args:
+        stores: the dataset.
+        request: what to adopt.
+        backend: the tool.
+        create: adds samples (with ``filepath`` and sizes) and returns their ids, for media that are not here; ``None`` to leave
+            these out.
+        progress: as in ``annotate``.
+    """
+    check_key(request.anno_key)
+    _free_key(stores, request.anno_key)
+    found = _find(stores, request, backend)
+    schema = _schema(stores, request, found)
+    if problems := unsupported(schema, backend.capabilities, backend.name):
+        raise Unsupported(f"The backend {backend.name!r} cannot do this:", problems)
+    matched = matched_samples(stores, found, request.match, request.media_field)
+    for one, ids in zip(found, matched, strict=True):
+        backend.adopt(one, schema, ids)  # raises if the schema does not fit, before samples are created
+    sample_ids = matched
+    if create is not None:
+        sample_ids = [with_created(stores, backend, *one, create) for one in zip(found, matched, strict=True)]
+    require_samples(found, sample_ids, can_create=create is None)
+    adoption = Adoption(request.anno_key, [task.title for task in found])
+    adoption.matched = sum(len(ids) - ids.null_count for ids in matched)
+    adoption.created = sum(len(ids) - ids.null_count for ids in sample_ids) - adoption.matched
+    adoption.unmatched = unmatched(found, sample_ids)
+    run = _new_run(stores, request, backend, schema, len(found))
+    names = [tasks.name(run.anno_key, run.run_id, number) for number in range(len(found))]
+    todo = [_Task(*one) for one in zip(names, found, sample_ids, strict=True)]
+    receipts = {task.name: backend.adopt(task.found, schema, task.sample_ids) for task in todo}
+    with Streams({"baseline": _BASELINE}) as streams:
+        with Progress(progress, len(todo), f"adopting from {backend.name}") as bar:
+            for task in todo:
+                streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
+                bar.advance(1)
+        streams.finish()
+        return _record(stores, run, todo, receipts, streams), adoption
+
+
+def _new_run(stores: Stores, request: Request, backend: CheckedBackend, schema: LabelSchema, size: int) -> Run:
+    run_id, now = str(uuid.uuid4()), datetime.now(UTC)
+    return Run(
+        anno_key=request.anno_key,
+        run_id=run_id,
+        state=ADOPTING,
+        backend=backend.name,
+        schema=schema,
+        options={**backend.config.stored(), MEDIA_FIELD_OPTION: request.media_field, ADOPTED_OPTION: size},
+        view=[{"verb": "in_run", "run_id": run_id, "inside": True}],
+        labels_version=stores.labels.version(),
+        created=now,
+        updated=now,
+    )
+
+
+def _free_key(stores: Stores, anno_key: str) -> None:
+    """Raise ``RunExists`` if the key is in use. A run of which the adoption was interrupted is forgotten."""
+    with suppress(RunNotFound):
+        run = stores.runs.get_idle(anno_key)
+        if run.state == ADOPTING:
+            stores.runs.delete_by_key(anno_key)
+    stores.runs.require_free(anno_key)
+
+
+def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[FoundTask]:
+    """The tasks in the tool. Raises ``RunError`` for one that another run holds."""
+    if not request.tasks and request.project is None:
+        raise InvalidOption("Say what to adopt: give tasks=[…], by id or name, or project=.")
+    found = list(backend.find_tasks(request.tasks, request.project))
+    if not found:
+        raise InvalidOption(f"The project {request.project!r} has no task, so there is nothing to adopt.")
+    keys = [task.key for task in found]
+    if twice := [key for n, key in enumerate(keys) if key in keys[:n]]:
+        raise InvalidOption(f"The task {twice[0]} is given twice; give each task once.")
+    for run in stores.runs.all_readable():
+        if run.backend != backend.name:
+            continue
+        for name, state in stores.runs.receipts(run).items():
+            if held := sorted(backend.task_keys(Receipt(name, state)) & set(keys)):
+                raise RunError(
+                    f"The run {run.anno_key!r} holds the task {held[0]} already, and two runs would take the same work; load that "
+                    f"one, or forget it with delete_annotation_run({run.anno_key!r})."
+                )
+    return found
+
+
+def _schema(stores: Stores, request: Request, found: Sequence[FoundTask]) -> LabelSchema:
+    """The schema that was given; or that of the tasks, with the classes of all of them."""
+    if request.label_schema != INFER:
+        return resolve_schema(stores, {"label_schema": request.label_schema})
+    fields: dict[str, dict[str, Any]] = {}
+    for task in found:
+        for name, spec in task.label_schema.items():
+            known = fields.setdefault(name, dict(spec))
+            if known["type"] != spec["type"]:
+                raise InvalidSchema(
+                    "",
+                    [
+                        f"The tasks have the field {name!r} as {known['type']} and as {spec['type']}; give a label_schema."
+                    ],
+                )
+            for key in ("classes", "attributes"):
+                known[key] = _union(known.get(key), spec.get(key))
+    fields = {name: {k: v for k, v in spec.items() if v} for name, spec in fields.items()}
+    if not fields:
+        raise InvalidSchema("", ["The tasks have no labels that a field could take; give a label_schema."])
+    return resolve_schema(stores, {"label_schema": fields})
+
+
+def _union(known: Any, more: Any) -> Any:
+    """Both lists, or both dictionaries, without what is in the first already."""
+    if isinstance(known or more, Mapping):
+        return {**(more or {}), **(known or {})}
+    return [*(known or ()), *(one for one in more or () if one not in (known or ()))]
+
+
+def _baseline(
+    stores: Stores, run: Run, backend: CheckedBackend, task: _Task, state: Mapping[str, Any], adoption: Adoption
+) -> pa.Table:
+    """The baseline of a task: the labels here that the tool has, too."""
+    answer = backend.download(Receipt(task.name, state))
+    ids = task.sample_ids.drop_null()
+    there = filter_rows(answer.labels, pc.is_in(answer.labels["sample_id"], value_set=ids))
+    here = stores.labels.of_samples(ids, field_condition(sorted(run.schema.fields)), run.labels_version)
+    samples = stores.samples.rows(ids, ["sample_id", "width", "height"])
+    found = pair(here, there.combine_chunks(), samples, run.schema)
+    adoption.add(found)
+    rows = found.baseline.append_column("task", pa.repeat(task.name, found.baseline.num_rows))
+    return rows.select(_BASELINE.names).cast(_BASELINE)
+
+
+def _record(
+    stores: Stores, run: Run, todo: Sequence[_Task], receipts: Mapping[str, Mapping[str, Any]], streams: Streams
+) -> Run:
+    """Write the run into the ledger. It is complete once its state is ``sent``."""
+    with stores.runs.reserve(run) as hold:
+        stores.runs.add_tasks(run, [(task.name, task.sample_ids.drop_null()) for task in todo])
+        for batch in streams.batches("baseline"):
+            rows = pa.Table.from_batches([batch])
+            for name in pc.unique(rows["task"]).to_pylist():
+                of_task = rows.filter(pc.equal(rows["task"], name)).drop_columns(["task"])
+                stores.baseline.add_sent(run, name, of_task)
+        hold.check()
+        for task in todo:
+            stores.runs.add_receipt(run, task.name, receipts[task.name])
+        return stores.runs.end_sending(run)

@@ -1,0 +1,56 @@
+"""The labels of a task that was made in the tool, paired with those of the dataset: the baseline of an adopted run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from .. import tasks
+from ..arrays import as_array, index_of, set_columns
+from ..labels import LABELS, REMOTE, conform
+from ..schema import LabelSchema
+from ..similarity import Floats
+from .assignment import BY_ID, assign
+from .fields import with_fields
+
+
+class Paired(NamedTuple):
+    """The baseline of a task, and how its labels were paired."""
+
+    baseline: pa.Table  # REMOTE, with ``unsent``: the labels of the dataset that the tool has too, with its ids
+    by_id: int  # of them, those that the tool knows by the id of the dataset
+    only_there: int  # labels that only the tool has; the next load adds them
+    only_here: int  # labels that only the dataset has; the next push adds them there
+    ambiguous: int  # pairs where another label would have fitted about as well
+
+
+def pair(here: pa.Table, there: pa.Table, samples: pa.Table, schema: LabelSchema) -> Paired:
+    """Pair labels: by the id of the dataset where the tool has it, else by the assignment of the largest overlap.
+
+    The baseline has the values of the dataset. So what is different in the tool is a change that was made there: a load takes it.
+
+    Args:
+        here: ``LABELS``, of the fields of the schema on the samples of the task.
+        there: ``REMOTE``, what the tool has.
+        samples: sample_id, width and height of the samples.
+        schema: of the run.
+    """
+    sent = tasks.select_by_schema(here.select(LABELS.names), schema).combine_chunks()
+    there = with_fields(there, schema)
+    found = assign(conform(sent, REMOTE, remote_id=""), there, (_sizes(sent, samples), _sizes(there, samples)))
+    at = np.flatnonzero(found.rows >= 0)
+    baseline = conform(sent.take(pa.array(found.rows[at])), REMOTE, remote_id="")
+    baseline = set_columns(baseline, remote_id=as_array(there["remote_id"]).take(pa.array(at)))
+    return Paired(
+        tasks.with_unsent(baseline, here, schema), int((found.how == BY_ID).sum()), there.num_rows - len(at),
+        sent.num_rows - len(at), int(found.is_ambiguous.sum()),
+    )  # fmt: skip
+
+
+def _sizes(labels: pa.Table, samples: pa.Table) -> Floats:
+    """Width and height of the image of each label; NaN where they are not known."""
+    at = index_of(labels["sample_id"], samples["sample_id"])
+    columns = [as_array(samples[name].cast(pa.float64())).take(at) for name in ("width", "height")]
+    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
