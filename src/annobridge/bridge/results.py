@@ -13,7 +13,7 @@ from ..backend.checked import CheckedBackend
 from ..backend.values import GONE, Receipt, Status
 from ..display import html
 from ..exceptions import Gone, InvalidOption
-from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
+from ..store.run import Load, Run
 from ..store.stores import Stores
 from . import plan as planning
 from .connect import reconnect
@@ -51,8 +51,9 @@ class AnnotationResults(Loads):
         return replace(receipt, baseline=baseline_of(self._stores, self.run, receipt.task))
 
     def status(self) -> dict[str, Any]:
-        """The state of the run and of each task, with counts of samples by the states of the tool. The state of a task that does
-        not exist any more is ``"gone"``.
+        """The state of the run and of each task, with counts of samples by the states of the tool, and of those that people have
+        reviewed, where it says so. ``mark`` is another text whenever something in the task may have changed. The state of a task
+        that does not exist any more is ``"gone"``.
         """
         tasks = {receipt.task: self._of_task(receipt) for receipt in self.receipts()}
         return {"anno_key": self.anno_key, "backend": self.run.backend, "state": self.run.state, "tasks": tasks}
@@ -64,7 +65,10 @@ class AnnotationResults(Loads):
         except Gone:
             found, url = Status(GONE), None
         jobs = [dict(job) for job in found.jobs]
-        return {"state": found.state, "samples": dict(found.samples), "jobs": jobs, "url": url}
+        return {
+            "state": found.state, "samples": dict(found.samples), "reviewed": found.reviewed, "mark": found.mark,
+            "jobs": jobs, "url": url,
+        }  # fmt: skip
 
     def missing(self, view: V) -> V:
         """The samples of a view that the run does not have, as a view; ``extend_annotation`` sends them."""
@@ -204,21 +208,16 @@ def loads_of(
     return AnnotationResults(stores, run, reconnect(run, {**options, **given}), Source(str(path), format_name))
 
 
+_EXTENSIONS, _PUSHES = ("extending", "extended"), ("pushing", "pushed")
+
+
 def describe(run: Run) -> dict[str, Any]:
-    """A run as plain data: its schema and options, what was not sent, and what each load did."""
-    loads = [
-        {"number": load.number, "state": load.state, "version": load.version, "time": load.time, **load.counts}
-        for load in run.loads
-    ]
-    return {
-        "anno_key": run.anno_key,
-        "backend": run.backend,
-        "state": run.state,
-        "label_schema": run.schema.to_dict(),
-        "options": {name: value for name, value in run.options.items() if name not in (NOT_SENT_OPTION, NOTES_OPTION)},
-        "not_sent": list(run.options.get(NOT_SENT_OPTION, ())),
-        "notes": list(run.options.get(NOTES_OPTION, ())),
-        "created": run.created.isoformat(),
-        "updated": run.updated.isoformat(),
-        "loads": loads,
-    }
+    """A run as plain data: its schema and options, what was not sent, and what each load, extension and push did."""
+    extensions = [load for load in run.loads if load.state in _EXTENSIONS]
+    pushes = [load for load in run.loads if load.state in _PUSHES]
+    loads = [load for load in run.loads if load not in extensions and load not in pushes and not load.first_task]
+
+
+def _event(load: Load) -> dict[str, Any]:
+    counts = {name: n for name, n in load.counts.items() if name != "not_sent"}
+    return {"number": load.number, "state": load.state, "version": load.version, "time": load.time, **counts}
