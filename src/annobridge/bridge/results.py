@@ -13,7 +13,7 @@ from ..backend.checked import CheckedBackend
 from ..backend.values import GONE, Receipt, Status
 from ..display import html
 from ..exceptions import Gone, InvalidOption
-from ..store.run import Load, Run
+from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Load, Run
 from ..store.stores import Stores
 from . import plan as planning
 from .connect import reconnect
@@ -216,6 +216,20 @@ def describe(run: Run) -> dict[str, Any]:
     extensions = [load for load in run.loads if load.state in _EXTENSIONS]
     pushes = [load for load in run.loads if load.state in _PUSHES]
     loads = [load for load in run.loads if load not in extensions and load not in pushes and not load.first_task]
+    return {
+        "anno_key": run.anno_key,
+        "backend": run.backend,
+        "state": run.state,
+        "label_schema": run.schema.to_dict(),
+        "options": {name: value for name, value in run.options.items() if name not in (NOT_SENT_OPTION, NOTES_OPTION)},
+        "not_sent": list(run.options.get(NOT_SENT_OPTION, ())),
+        "notes": list(run.options.get(NOTES_OPTION, ())),
+        "created": run.created.isoformat(),
+        "updated": run.updated.isoformat(),
+        "loads": [_event(load) for load in loads],
+        "extensions": [_event(load) for load in extensions],
+        "pushes": [_event(load) for load in pushes],
+    }
 
 
 def _event(load: Load) -> dict[str, Any]:
