@@ -18,7 +18,7 @@ from tests.doubles import picture_backend
 from tests.doubles.picture_backend import PictureBackend
 
 import annobridge as ab
-from annobridge.backend import SentBack
+from annobridge.backend import Edits, Pushed, Receipt, SentBack
 from annobridge.backend.memory import MemoryBackend
 from annobridge.bridge.results import AnnotationResults
 from annobridge.core.ids import derive
@@ -63,6 +63,13 @@ class TestRounding(_Pictures):
     def _rounding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         baseline(_rounded)(monkeypatch)
         labels(_rounded)(monkeypatch)
+        push = PictureBackend.push
+
+        def rounding(self: PictureBackend, receipt: Receipt, edits: Edits) -> Pushed:
+            done = push(self, receipt, edits)
+            return replace(done, baseline=_rounded(done.baseline))
+
+        monkeypatch.setattr(PictureBackend, "push", rounding)
 
 
 class TestClassesOnly(_Pictures):

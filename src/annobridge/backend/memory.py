@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import count
+from pathlib import PurePath
 from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
@@ -18,7 +18,8 @@ from pydantic import Field
 
 from ..core.arrays import as_array, set_columns
 from ..core.digest import digest
-from ..core.labels import COMMENTS, LABEL_TYPES, REMOTE, REVIEWED, conform
+from ..core.labels import COMMENTS, FOUND_MEDIA, LABEL_TYPES, REMOTE, REVIEWED, conform
+from ..core.media import Media
 from ..core.schema import ATTRIBUTE_TYPES, LabelSchema
 from ..exceptions import Gone, Rejected
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
@@ -36,8 +37,9 @@ class MemoryServer:
         samples: task → the ids of its samples; they may be edited too.
         comments: task → what people wrote, and what was sent back (``COMMENTS``), by thread.
         reviewed: task → what people say about the progress of its samples (``REVIEWED``).
-        found: tasks that no run has made, by key; the ``sample_id`` of their labels are the names of their media.
-        files: (task, row of its media) → the file.
+        found: tasks by their keys, for ``find_tasks``. ``samples`` of the state of one are the ``sample_id`` of the labels on
+            each of its media; by default, they are the names of the media.
+        media: task → access to its files, by these ids.
     """
 
     labels: dict[str, pa.Table] = field(default_factory=dict)
@@ -46,7 +48,7 @@ class MemoryServer:
     comments: dict[str, pa.Table] = field(default_factory=dict)
     reviewed: dict[str, pa.Table] = field(default_factory=dict)
     found: dict[str, FoundTask] = field(default_factory=dict)
-    files: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    media: dict[str, Media] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
     def new_ids(self, size: int) -> pa.Array:
@@ -100,6 +102,7 @@ class MemoryBackend(AnnotationBackend):
             remote = remote.set_column(len(REMOTE) - 1, REMOTE.field("remote_id"), self.server.new_ids(len(remote)))
             self.server.samples[task.name] = pa.concat_arrays(task.samples["sample_id"].chunks)
             self.server.labels[task.name] = self.server.sent[task.name] = remote
+            self.server.found[task.name], self.server.media[task.name] = _as_found(task), task.media
         return Receipt(task.name, {}, self.server.sent[task.name])
 
     def download(self, receipt: Receipt) -> Download:
@@ -107,8 +110,8 @@ class MemoryBackend(AnnotationBackend):
         task = self._task(receipt)
         server, labels = self.server, self.server.labels[task]
         samples, reviewed = server.samples[task], server.reviewed.get(task, REVIEWED.empty_table())
-        if task in server.found:
-            names, ids = as_array(server.found[task].media["name"]), pa.array(receipt.state["samples"], pa.string())
+        if "samples" in receipt.state:
+            names, ids = self._sample_ids(task), pa.array(receipt.state["samples"], pa.string())
             labels, samples = _renamed(labels, names, ids), ids.drop_null()
             reviewed = _renamed(reviewed, names, ids)
         labels = set_columns(labels, label_id=None, rev=None)
@@ -123,9 +126,8 @@ class MemoryBackend(AnnotationBackend):
         lost = pc.and_(edits.remote_ids.is_valid(), pc.invert(known))
         ids = pc.if_else(edits.remote_ids.is_valid(), edits.remote_ids, self.server.new_ids(len(edits.remote_ids)))
         rows = set_columns(conform(edits.task.labels, REMOTE, remote_id=""), remote_id=ids).filter(pc.invert(lost))
-        if task in self.server.found:
-            names, samples = as_array(self.server.found[task].media["name"]), pa.array(receipt.state["samples"])
-            stored = _renamed(rows, samples, names)
+        if "samples" in receipt.state:
+            stored = _renamed(rows, pa.array(receipt.state["samples"], pa.string()), self._sample_ids(task))
         else:
             stored = rows
         gone = pa.concat_arrays([as_array(rows["remote_id"]), as_array(edits.deleted["remote_id"])])
@@ -150,8 +152,8 @@ class MemoryBackend(AnnotationBackend):
         return {"task": found.key, "samples": sample_ids.to_pylist()}
 
     def read_media(self, found: FoundTask, number: int) -> BinaryIO:
-        """One of ``MemoryServer.files``."""
-        return BytesIO(self.server.files[found.key, number])
+        """One of ``MemoryServer.media``."""
+        return self.server.media[found.key].open(self._sample_ids(found.key)[number].as_py())
 
     @classmethod
     def task_keys(cls, receipt: Receipt) -> frozenset[str]:
@@ -177,10 +179,23 @@ class MemoryBackend(AnnotationBackend):
             )
         return task
 
+    def _sample_ids(self, task: str) -> pa.Array:
+        """The ``sample_id`` of the labels of a task, by its media."""
+        found = self.server.found[task]
+        return pa.array(found.state.get("samples", found.media["name"].to_pylist()), pa.string())
+
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""
         server = self.server
-        for by_task in (server.labels, server.sent, server.samples, server.comments, server.reviewed):
+        for by_task in (
+            server.labels,
+            server.sent,
+            server.samples,
+            server.comments,
+            server.reviewed,
+            server.found,
+            server.media,
+        ):
             by_task.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:
@@ -199,6 +214,18 @@ class MemoryBackend(AnnotationBackend):
             "open", {"labelled": labelled, "empty": len(self.server.samples[task]) - labelled},
             reviewed=pc.sum(reviewed["reviewed"], min_count=0).as_py(), mark=digest(labels) + digest(reviewed),
         )  # fmt: skip
+
+
+def _as_found(task: Task) -> FoundTask:
+    """A task that was sent, as another dataset finds it."""
+    names = [PurePath(path).name for path in task.samples["filepath"].to_pylist()]
+    media = conform(task.samples.select(FOUND_MEDIA.names[1:]), FOUND_MEDIA, name="")
+    fields = {
+        name: {key: spec[key] for key in ("type", "classes", "attributes") if spec.get(key)}
+        for name, spec in task.schema.to_dict().items()
+    }
+    state = {"samples": task.samples["sample_id"].to_pylist()}
+    return FoundTask(task.name, task.title, set_columns(media, name=pa.array(names)), fields, state)
 
 
 def _renamed(rows: pa.Table, names: pa.Array, samples: pa.Array) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from ..core.merge import destination
 from ..core.merge.findings import FINDINGS
 from ..core.merge.output import REPLACED, Provenance
 from ..core.merge.proposed import PROPOSED
-from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push
+from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push, written_labels
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import Gone, InvalidLabels, RunError, Unsupported
@@ -131,12 +131,23 @@ class _Planner:
         returned = returned.filter(pc.is_in(returned, value_set=answer.samples))
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
         found = plan_push(
-            downloaded.sent, answer.labels, Here(here, self._elsewhere(downloaded.sent, here), may_be_new), returned,
+            downloaded.sent, answer.labels, self._here(downloaded.sent, here, may_be_new), returned,
             run.schema, self._single, out.options.policy, provenance, self._reviewed.review,
         )  # fmt: skip
         self._unsent.add(here.select(LABELS.names), run.schema)
         self._check(name, sample_ids, found)
         self._store(found, answer)
+
+    def _here(self, base: pa.Table, labels: pa.Table, may_be_new: pa.Array | None) -> Here:
+        written = written_labels(base, labels, self._out.run.versions)
+        before = [OURS.empty_table()]
+        for load in pc.unique(written["load"]).to_pylist():
+            ids = as_array(written.filter(pc.equal(written["load"], load))["label_id"])
+            with suppress(
+                ValueError, OSError
+            ):  # the version may be cleaned up; then values are compared with the baseline
+                before.append(self._stores.labels.get_by_ids(ids, self._out.run.versions[load]))
+        return Here(labels, self._elsewhere(base, labels), may_be_new, pa.concat_tables(before).combine_chunks())
 
     def _elsewhere(self, base: pa.Table, here: pa.Table) -> pa.Array:
         """The ids of labels of the baseline that the dataset has, but not in a field of the run on a sample of the task."""

@@ -161,6 +161,17 @@ def _many(folder: Path, label_type: str, count: int) -> list[Sample]:
     return out
 
 
+def plainly_named(folder: Path, label_type: str) -> list[Sample]:
+    """Four images, ``image-0.png`` to ``image-3.png``, with labels of a type."""
+    out = []
+    for number in range(4):
+        path = folder / f"image-{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (WIDTH, HEIGHT), (40 * number, 90, 120)).save(path)
+        out.append(Sample(path, sample_id=f"s{number}", field=labels(label_type, number)))
+    return out
+
+
 def of_one_class(folder: Path, label_type: str, owner: str, attributes: dict[str, Any]) -> list[Sample]:
     """The six images, where only labels of the class ``owner`` have attributes."""
     found = samples(folder, label_type, attributes)

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from .. import tasks
 from ..arrays import as_array, index_of, set_columns
-from ..labels import LABELS, REMOTE, conform
+from ..labels import COMPONENTS, LABELS, REMOTE, conform
 from ..schema import LabelSchema
 from ..similarity import Floats
 from .assignment import BY_ID, assign
 from .fields import with_fields
+from .patch import with_columns
+from .precision import SAME, same_shapes
 
 
 class Paired(NamedTuple):
@@ -30,6 +32,7 @@ def pair(here: pa.Table, there: pa.Table, samples: pa.Table, schema: LabelSchema
     """Pair labels: by the id of the dataset where the tool has it, else by the assignment of the largest overlap.
 
     The baseline has the values of the dataset. So what is different in the tool is a change that was made there: a load takes it.
+    Shapes whose positions all differ by half a pixel at most are the same, as tools round; the baseline has them as the tool does.
 
     Args:
         here: ``LABELS``, of the fields of the schema on the samples of the task.
@@ -38,11 +41,13 @@ def pair(here: pa.Table, there: pa.Table, samples: pa.Table, schema: LabelSchema
         schema: of the run.
     """
     sent = tasks.select_by_schema(here.select(LABELS.names), schema).combine_chunks()
-    there = with_fields(there, schema)
-    found = assign(conform(sent, REMOTE, remote_id=""), there, (_sizes(sent, samples), _sizes(there, samples)))
+    there, sizes = with_fields(there, schema), _sizes(there, samples)
+    found = assign(conform(sent, REMOTE, remote_id=""), there, (_sizes(sent, samples), sizes))
     at = np.flatnonzero(found.rows >= 0)
-    baseline = conform(sent.take(pa.array(found.rows[at])), REMOTE, remote_id="")
-    baseline = set_columns(baseline, remote_id=as_array(there["remote_id"]).take(pa.array(at)))
+    paired, ours = there.take(pa.array(at)), sent.take(pa.array(found.rows[at]))
+    baseline = set_columns(conform(ours, REMOTE, remote_id=""), remote_id=paired["remote_id"])
+    half_a_pixel = np.where(np.isfinite(sizes[at]), 0.5 / np.fmax(sizes[at], 1), 0.0) + SAME
+    baseline = with_columns(baseline, paired, COMPONENTS["spatial"], same_shapes(paired, ours, half_a_pixel))
     return Paired(
         tasks.with_unsent(baseline, here, schema), int((found.how == BY_ID).sum()), there.num_rows - len(at),
         sent.num_rows - len(at), int(found.is_ambiguous.sum()),

@@ -7,10 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, set_columns
+from ..labels import COMPONENTS
 from .assignment import assign
 from .diff import components_differ, take_or_null
 from .match import sample_keys
+from .patch import with_columns
+from .precision import same_shapes
 from .push import NOT_IN_TOOL
+
+_ROUNDED = 2e-3  # of the image: how far a tool may move what it stores
 
 
 def expected(base: pa.Table, intended: pa.Table) -> pa.Table:
@@ -61,8 +66,10 @@ def _differs(base: pa.Table, intended: pa.Table, there: pa.Table, among: Bools) 
 
 
 def _added(intended: pa.Table, unknown: pa.Table) -> pa.Table:
-    """The additions that are among labels of the tool that nobody knows, with their ids there."""
+    """The additions that are among labels of the tool that nobody knows, with their ids there, and rounded as they are there."""
     rows = assign(intended, set_columns(unknown, label_id=None)).rows
     found = np.flatnonzero(rows >= 0)
-    ids = as_array(unknown["remote_id"]).take(pa.array(found))
-    return set_columns(intended.take(pa.array(rows[found])), remote_id=ids)
+    added, there = intended.take(pa.array(rows[found])), unknown.take(pa.array(found))
+    added = set_columns(added, remote_id=there["remote_id"])
+    rounded = same_shapes(there, added, np.full((len(found), 2), _ROUNDED))
+    return with_columns(added, there, COMPONENTS["spatial"], rounded)

@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Bools, as_array, as_mask, list_lengths, replace_values
-from ..labels import LABELS
+from ..compare import equal_rows
+from ..labels import COMPONENTS, LABELS
 
 Floats = npt.NDArray[np.float64]
 
+_ROUNDED_DEGREES = 0.05  # by which rotations may differ that were rounded
 SAME = 1e-9  # relative to the image: far less than a pixel, and far more than conversions lose
 
 
@@ -53,6 +55,14 @@ def keep_unchanged(
             column = replace_values(as_array(theirs[name]), at[present], new.cast(LABELS.field(name).type))
             theirs = theirs.set_column(theirs.column_names.index(name), theirs.schema.field(name), column)
     return theirs
+
+
+def same_shapes(theirs: pa.Table, ours: pa.Table, tolerance: Floats) -> Bools:
+    """Which shapes are the same but for rounding; ``tolerance`` is as for ``keep_unchanged``."""
+    rounded = keep_unchanged(theirs, ours, ours, np.ones(theirs.num_rows, bool), tolerance, _ROUNDED_DEGREES)
+    columns = COMPONENTS["spatial"]
+    same: Bools = np.logical_and.reduce([equal_rows(as_array(rounded[c]), as_array(ours[c])) for c in columns])
+    return same
 
 
 def _equal(told: Floats, before: Floats, tolerance: Floats | float) -> Bools:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,10 +20,11 @@ from ..labels import LABELS, NOT_MERGED, OURS, REMOTE, conform
 from ..review.decisions import OURS as OURS_WINS
 from ..review.decisions import THEIRS as THEIRS_WINS
 from ..schema import LabelSchema
-from .diff import take_or_null
+from .diff import components_differ, take_or_null
 from .file_ids import file_labels, with_ids_of_tool
 from .match import match
 from .output import WRITES, Provenance
+from .patch import with_components
 from .policy import Policy
 from .proposed import Review
 from .reconcile import Wording, merge
@@ -60,6 +62,7 @@ class Here(NamedTuple):
     labels: pa.Table  # OURS, of the fields of the run and the samples of the task
     elsewhere: pa.Array  # ids of labels of the baseline that are on samples out of the task, or in other fields, by now
     may_be_new: pa.Array | None  # the ids of labels that the view of the run selects; None: all
+    before: pa.Table  # OURS, the labels that were written since the baseline, as they were then, where that is known
 
 
 def plan_push(
@@ -130,13 +133,34 @@ def _as_theirs(here: Here, base: pa.Table, schema: LabelSchema, versions: Mappin
     before = take_or_null(base, known.fill_null(-1).to_numpy())
     now = here.labels.take(index_of(labels["label_id"], here.labels["label_id"]))
     pushes = ~not_null(known) | (written_since(now, before, versions) & equal(now["field"], as_array(before["field"])))
-    labels = filter_rows(labels, pa.array(pushes))
+    labels = filter_rows(labels, pa.array(pushes)).combine_chunks()
+    labels = _unchanged_as_in(base, labels, here.before)
     exists = pa.concat_arrays([as_array(here.labels["label_id"]), here.elsewhere])
     given = pc.is_in(base["label_id"], value_set=as_array(labels["label_id"]))
     stays = base.filter(pc.and_(pc.is_in(base["label_id"], value_set=exists), pc.invert(given)))
     remote_ids = pc.fill_null(_of_label(labels, base, "remote_id"), NOT_IN_TOOL)
     sent = set_columns(conform(labels, REMOTE, remote_id=""), remote_id=remote_ids)
     return pa.concat_tables([sent, stays.select(REMOTE.names).cast(REMOTE)])
+
+
+def written_labels(base: pa.Table, here: pa.Table, versions: Mapping[int, int]) -> pa.Table:
+    """``label_id`` and ``load`` of the rows of a baseline whose labels (``OURS``) were written since."""
+    at = index_of(here["label_id"], base["label_id"])
+    before = take_or_null(base, at.fill_null(-1).to_numpy())
+    written = not_null(at) & written_since(here, before, versions)
+    return before.select(["label_id", "load"]).filter(pa.array(written))
+
+
+def _unchanged_as_in(base: pa.Table, labels: pa.Table, before: pa.Table) -> pa.Table:
+    """Labels, of which the components that did not change here are as in the baseline: a tool may round what it is given."""
+    if not before.num_rows:
+        return labels
+    then = take_or_null(before, index_of(labels["label_id"], before["label_id"]).fill_null(-1).to_numpy())
+    sent = take_or_null(base, index_of(labels["label_id"], base["label_id"]).fill_null(-1).to_numpy())
+    known = not_null(then["label_id"]) & not_null(sent["label_id"])
+    changed, differs = components_differ(then, labels, known), components_differ(sent, labels, known)
+    none = np.zeros(len(known), bool)
+    return with_components(labels, sent, {name: rows & ~changed.get(name, none) for name, rows in differs.items()})
 
 
 def _of_label(rows: pa.Table, other: pa.Table, column: str) -> pa.Array:

@@ -14,8 +14,10 @@ reason. A law that is about no label type in particular is tried with the first 
 all others. A tool may round coordinates: they are compared within ``precision``.
 """
 
+from .adopted import AdoptedLaws
 from .base import Tool
 from .merged import MergedLaws
+from .pushed import PushedLaws
 from .returned import ReturnedLaws
 from .schema import SchemaLaws
 from .sent import SentLaws
@@ -24,5 +26,5 @@ from .sent_back import SentBackLaws
 __all__ = ["BackendContract", "Tool"]
 
 
-class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws):
+class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws, PushedLaws, AdoptedLaws):
     """The laws for one backend. Inherit from this class, under a name that begins with ``Test``; ``Laws`` says what to set."""
