@@ -72,4 +72,4 @@ def _added(intended: pa.Table, unknown: pa.Table) -> pa.Table:
     added, there = intended.take(pa.array(rows[found])), unknown.take(pa.array(found))
     added = set_columns(added, remote_id=there["remote_id"])
     rounded = same_shapes(there, added, np.full((len(found), 2), _ROUNDED))
-    return with_columns(added, there, COMPONENTS["spatial"], rounded)
+    return with_columns(added, there, COMPONENTS["spatial"], rounded).cast(intended.schema)
