@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
 from ..backend.values import Download, Receipt, Task
-from ..core.arrays import as_array
+from ..core.arrays import as_array, equal, index_of, not_null
 from ..core.checks import validate
 from ..core.labels import BASELINE, LABELS, OURS, SAMPLES
 from ..core.merge import destination
@@ -115,6 +115,7 @@ class _Planner:
         self._single = destination.single_label_fields(outcome.run.schema, {})
         self._gone: list[str] = []
         self._unsent = Unsent()
+        self._moved = 0  # labels that are on another sample, or in another field, by now
         self._problems: list[str] = []  # labels that cannot be pushed
 
     def plan_task(
@@ -134,7 +135,6 @@ class _Planner:
             downloaded.sent, answer.labels, self._here(downloaded.sent, here, may_be_new), returned,
             run.schema, self._single, out.options.policy, provenance, self._reviewed.review,
         )  # fmt: skip
-        self._unsent.add(here.select(LABELS.names), run.schema)
         self._check(name, sample_ids, found)
         self._store(found, answer)
 
@@ -147,7 +147,15 @@ class _Planner:
                 ValueError, OSError
             ):  # the version may be cleaned up; then values are compared with the baseline
                 before.append(self._stores.labels.get_by_ids(ids, self._out.run.versions[load]))
-        return Here(labels, self._elsewhere(base, labels), may_be_new, pa.concat_tables(before).combine_chunks())
+        elsewhere = self._elsewhere(base, labels)
+        known = index_of(labels["label_id"], base["label_id"])
+        moved = not_null(known) & ~equal(labels["sample_id"], as_array(base["sample_id"]).take(known))
+        self._moved += len(elsewhere) + int(moved.sum())
+        new = as_array(labels["label_id"]).filter(known.is_null())
+        touched = pc.is_in(labels["label_id"], value_set=pa.concat_arrays([new, as_array(written["label_id"])]))
+        self._unsent.add(labels.filter(touched).select(LABELS.names), self._out.run.schema)
+        of_others = self._stores.baseline.known(self._out.run, new)
+        return Here(labels, elsewhere, of_others, may_be_new, pa.concat_tables(before).combine_chunks())
 
     def _elsewhere(self, base: pa.Table, here: pa.Table) -> pa.Array:
         """The ids of labels of the baseline that the dataset has, but not in a field of the run on a sample of the task."""
@@ -195,6 +203,10 @@ class _Planner:
             problems = list(dict.fromkeys(self._problems))
             raise InvalidLabels("Some changes cannot be pushed, so nothing was pushed:", problems)
         self._out.notes += sentences(self._unsent.to_list())
+        if self._moved:
+            self._out.notes.append(
+                f"{self._moved} labels were moved to another sample or field here; they stay where they are in {run.backend}."
+            )
 
 
 def task_of(stores: Stores, run: Run, name: str, sample_ids: pa.Array, labels: pa.Table) -> Task:

@@ -58,6 +58,13 @@ class Baseline:
             columns = [batch[f.name] if f.name in present else pa.nulls(batch.num_rows, f.type) for f in BASELINE]
             yield pa.RecordBatch.from_arrays(columns, schema=BASELINE)
 
+    def known(self, run: Run, label_ids: pa.Array) -> pa.Array:
+        """Of some labels, the ids of those that a task of the run has in its baseline."""
+        if not len(label_ids):
+            return label_ids
+        found = [batch.filter(pc.is_in(batch["label_id"], value_set=label_ids)) for batch in self.scan(run)]
+        return as_array(newest_rows(pa.Table.from_batches(found, BASELINE))["label_id"])
+
     def label_ids(self, run: Run, field: str) -> pa.Array:
         """The ids of the labels that the run ever had in a field, also by loads that are undone."""
         where = f"run_id = {quote(run.run_id)} AND field = {quote(field)}"

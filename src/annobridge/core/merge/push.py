@@ -61,6 +61,7 @@ class Here(NamedTuple):
 
     labels: pa.Table  # OURS, of the fields of the run and the samples of the task
     elsewhere: pa.Array  # ids of labels of the baseline that are on samples out of the task, or in other fields, by now
+    of_others: pa.Array  # ids of labels that are in the baseline of another task
     may_be_new: pa.Array | None  # the ids of labels that the view of the run selects; None: all
     before: pa.Table  # OURS, the labels that were written since the baseline, as they were then, where that is known
 
@@ -123,16 +124,18 @@ def _as_theirs(here: Here, base: pa.Table, schema: LabelSchema, versions: Mappin
     """The labels of the dataset in the place of those of the tool: as they would be sent.
 
     Labels that nobody wrote since are as in the baseline, whatever the tool makes of their values. So are those that are out of the
-    schema by now, and those that were moved to another field: a push leaves them where they are in the tool.
+    schema by now, and those that were moved to another field or sample: a push leaves them where they are in the tool.
     """
     labels = tasks.select_by_schema(here.labels.select(LABELS.names), schema)
     if here.may_be_new is not None:
         was_sent = pc.is_in(labels["label_id"], value_set=as_array(base["label_id"]))
         labels = labels.filter(pc.or_(was_sent, pc.is_in(labels["label_id"], value_set=here.may_be_new)))
+    labels = filter_rows(labels, pc.invert(pc.is_in(labels["label_id"], value_set=here.of_others)))
     known = index_of(labels["label_id"], base["label_id"])
     before = take_or_null(base, known.fill_null(-1).to_numpy())
     now = here.labels.take(index_of(labels["label_id"], here.labels["label_id"]))
-    pushes = ~not_null(known) | (written_since(now, before, versions) & equal(now["field"], as_array(before["field"])))
+    in_place = np.logical_and.reduce([equal(now[name], as_array(before[name])) for name in ("field", "sample_id")])
+    pushes = ~not_null(known) | (written_since(now, before, versions) & in_place)
     labels = filter_rows(labels, pa.array(pushes)).combine_chunks()
     labels = _unchanged_as_in(base, labels, here.before)
     exists = pa.concat_arrays([as_array(here.labels["label_id"]), here.elsewhere])
