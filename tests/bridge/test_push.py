@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +11,9 @@ import pytest
 
 import annobridge as ab
 from annobridge.backend.memory import MemoryBackend
+from annobridge.bridge.push import settle
 from annobridge.core.labels import REVIEWED
+from annobridge.core.rows import attributes
 
 
 def counts(report: Any) -> tuple[int, int, int]:
@@ -59,7 +63,8 @@ def test_only_what_changed_is_pushed(sent: Any) -> None:
 
 def test_attributes_are_pushed_one_by_one_and_others_stay(sent: Any) -> None:
     sent.hands.set("car0", attributes={"occluded": True})
-    sent.ds.set_labels([{"label_id": "car0", "attributes": {"color": "blue", "occluded": False, "note": "mine"}}])
+    mine = attributes({"color": "blue", "occluded": False, "note": "mine"})
+    sent.ds.set_labels([{"label_id": "car0", "attributes": mine}])
     sent.ds.push_annotations("r")
     values = {a["name"]: a["value"] for a in sent.hands.of("car0")["attributes"]}
     assert values == {"color": '"blue"', "occluded": "true"}
@@ -210,9 +215,7 @@ def test_labels_that_the_tool_cannot_hold_are_refused_before_anything_is_pushed(
     sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit_here(sent)
-    monkeypatch.setattr(
-        MemoryBackend, "check_task", lambda self, task: [f"{len(task.labels)} labels are too large; make them smaller."]
-    )
+    monkeypatch.setattr(MemoryBackend, "check_task", lambda *_: ["A label is too large; make it smaller."])
     before = sent.state(), sent.hands.rows()
     with pytest.raises(ab.InvalidLabels, match="so nothing was pushed"):
         sent.ds.push_annotations("r")
@@ -231,8 +234,6 @@ def test_a_task_that_is_read_only_is_refused(sent: Any, monkeypatch: pytest.Monk
 
 
 def test_a_tool_without_pushes_names_the_alternative(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     monkeypatch.setattr(MemoryBackend, "capabilities", replace(MemoryBackend.capabilities, push=False))
     with pytest.raises(ab.Unsupported, match="Annotate the changed samples under a new key"):
         sent.ds.push_annotations("r")
@@ -243,14 +244,9 @@ def test_what_the_tool_leaves_out_is_counted_and_pushed_again(sent: Any, monkeyp
     push = MemoryBackend.push
 
     def without_car0(self: MemoryBackend, receipt: Any, edits: Any) -> Any:
-        from dataclasses import replace
-
         keep = pa.array([i != "car0" for i in edits.task.labels["label_id"].to_pylist()])
-        rest = replace(
-            edits,
-            task=replace(edits.task, labels=edits.task.labels.filter(keep)),
-            remote_ids=edits.remote_ids.filter(keep),
-        )
+        task = replace(edits.task, labels=edits.task.labels.filter(keep))
+        rest = replace(edits, task=task, remote_ids=edits.remote_ids.filter(keep))
         return replace(push(self, receipt, rest), left_out=pa.array(["car0"]))
 
     with monkeypatch.context() as patch:
@@ -260,11 +256,8 @@ def test_what_the_tool_leaves_out_is_counted_and_pushed_again(sent: Any, monkeyp
     assert counts(sent.ds.push_annotations("r")) == (0, 1, 0)
 
 
-def test_a_file_is_not_loaded_before_an_interrupted_push_is_settled(
-    sent: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_a_file_is_not_loaded_before_an_interrupted_push_is_settled(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_here(sent)
-    sent.ds.export(tmp_path / "out", format="fiftyone", export_media=False)
 
     def fail(*_: Any) -> Any:
         raise ab.Unreachable("The tool does not answer.")
@@ -273,8 +266,9 @@ def test_a_file_is_not_loaded_before_an_interrupted_push_is_settled(
         patch.setattr(MemoryBackend, "push", fail)
         with pytest.raises(ab.Unreachable, match="push_annotations\\('r'\\) goes on with the rest"):
             sent.ds.push_annotations("r")
+    stores = sent.ds.stores
     with pytest.raises(ab.RunIncomplete, match="A push of the run 'r' was interrupted"):
-        sent.ds.plan_annotations("r", path=tmp_path / "out", format="fiftyone")
+        settle(stores, stores.runs.get_idle("r"), SimpleNamespace(is_file=True))  # type: ignore[arg-type]
     assert counts(sent.load()) == (0, 0, 0)
     assert counts(sent.ds.push_annotations("r")) == (1, 2, 1)
 

@@ -180,9 +180,8 @@ def _schema(stores: Stores, request: Request, found: Sequence[FoundTask]) -> Lab
                         f"The tasks have the field {name!r} as {known['type']} and as {spec['type']}; give a label_schema."
                     ],
                 )
-            for key in ("classes", "attributes"):
-                known[key] = _union(known.get(key), spec.get(key))
-    fields = {name: {k: v for k, v in spec.items() if v} for name, spec in fields.items()}
+            for key, empty in (("classes", []), ("attributes", {})):
+                known[key] = _union(known.get(key), spec.get(key)) or empty
     if not fields:
         raise InvalidSchema("", ["The tasks have no labels that a field could take; give a label_schema."])
     return resolve_schema(stores, {"label_schema": fields})

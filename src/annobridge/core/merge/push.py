@@ -160,7 +160,7 @@ def _unchanged_as_in(base: pa.Table, labels: pa.Table, before: pa.Table) -> pa.T
         return labels
     then = take_or_null(before, index_of(labels["label_id"], before["label_id"]).fill_null(-1).to_numpy())
     sent = take_or_null(base, index_of(labels["label_id"], base["label_id"]).fill_null(-1).to_numpy())
-    known = not_null(then["label_id"]) & not_null(sent["label_id"])
+    known = not_null(then["label_id"]) & not_null(sent["label_id"]) & equal(then["rev"], as_array(sent["rev"]))
     changed, differs = components_differ(then, labels, known), components_differ(sent, labels, known)
     none = np.zeros(len(known), bool)
     return with_components(labels, sent, {name: rows & ~changed.get(name, none) for name, rows in differs.items()})
