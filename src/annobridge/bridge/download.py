@@ -94,7 +94,11 @@ def baseline_of(stores: Stores, run: Run, task: str) -> pa.Table:
 
 def baseline_rows(stores: Stores, run: Run, task: str) -> pa.Table:
     """The same as ``BASELINE``."""
-    rows = pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE)
+    return newest_sent(pa.Table.from_batches(stores.baseline.scan(run, task=task), BASELINE))
+
+
+def newest_sent(rows: pa.Table) -> pa.Table:
+    """The baseline of a task as it stands now, from all of its rows, without what was copied into other fields."""
     return destination.split_baseline(baseline.newest_rows(rows))[0]
 
 

@@ -24,7 +24,7 @@ from ..exceptions import BackendError, Gone, RunIncomplete, StalePlan
 from ..store.by_task import ByTask
 from ..store.run import Load, Run
 from ..store.stores import Stores
-from .download import Answers, baseline_rows, download_as, remote
+from .download import Answers, baseline_rows, download_as, newest_sent, remote
 from .outcome import Outcome
 from .push_planning import task_of
 
@@ -61,12 +61,15 @@ def apply(
                 name: files.enter_context(by_task.by_name(schema, streams.batches(name)))
                 for name, schema in (("writes", PUSHED), ("deleted", DELETED), ("baseline", BASELINE))
             }
+            bases = files.enter_context(by_task.by_name(BASELINE, stores.baseline.scan(now)))
+            receipts = stores.runs.receipts(now)
             for number, task in enumerate(by_task.names):
                 hold.check()
                 writes, deleted, intended = (parts[name].get(number).combine_chunks() for name in parts)
                 if writes.num_rows or deleted.num_rows:
+                    receipt = Receipt(task, receipts[task], remote(newest_sent(bases.get(number))))
                     samples = by_task.sample_ids[number]
-                    intended, pushed = _push_task(stores, now, backend, task, samples, writes, deleted, intended)
+                    intended, pushed = _push_task(stores, now, backend, receipt, samples, writes, deleted, intended)
                     done.update(pushed)
                 if intended.num_rows:
                     stores.baseline.add_loaded(intended.to_reader())
@@ -77,14 +80,15 @@ def apply(
 
 
 def _push_task(
-    stores: Stores, run: Run, backend: CheckedBackend, task: str, sample_ids: pa.Array,
+    stores: Stores, run: Run, backend: CheckedBackend, receipt: Receipt, sample_ids: pa.Array,
     writes: pa.Table, deleted: pa.Table, intended: pa.Table,
 ) -> tuple[pa.Table, Counts]:  # fmt: skip
     """Push to one task. Returns the rows of the baseline that hold then, and how many labels were changed."""
-    receipt = Receipt(task, stores.runs.receipts(run)[task], remote(baseline_rows(stores, run, task)))
     labels = writes.select(LABELS.names)
     edits = Edits(
-        task_of(stores, run, task, sample_ids, labels), as_array(writes["remote_id"]), deleted.select(REMOTE.names)
+        task_of(stores, run, receipt.task, sample_ids, labels),
+        as_array(writes["remote_id"]),
+        deleted.select(REMOTE.names),
     )
     try:
         pushed = backend.push(receipt, edits)
@@ -92,7 +96,7 @@ def _push_task(
         again = f"What was pushed before stays in the tool; push_annotations({run.anno_key!r}) goes on with the rest."
         raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
     if pushed.state is not None:
-        stores.runs.add_receipt(run, task, pushed.state)
+        stores.runs.add_receipt(run, receipt.task, pushed.state)
     left_out = pushed.left_out
     counts: Counts = Counter()
     for rows in (writes, deleted.append_column("action", pa.repeat("delete", deleted.num_rows))):

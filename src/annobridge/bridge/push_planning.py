@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,7 +79,8 @@ def make(
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
-    planner = _Planner(stores, outcome, backend, reviewed, present)
+    receipts = stores.runs.receipts(run)
+    planner = _Planner(stores, outcome, backend, reviewed, present, receipts)
     fields, filters = sorted(run.schema.fields), views.label_filters(run.view)
     with ExitStack() as files:
         bases = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run)))
@@ -88,7 +91,7 @@ def make(
         if filters:
             selected = stores.labels.scan(views.label_condition(fields, filters), _NEW.names, outcome.version)
             new = files.enter_context(tasks.by_sample(_NEW, selected))
-        downloads = download_all(backend, run, dict(enumerate(tasks.names)), stores.runs.receipts(run), bases)
+        downloads = download_all(backend, run, dict(enumerate(tasks.names)), receipts, bases)
         with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
             for number, downloaded in downloads:
                 labels = here.get(number).combine_chunks()
@@ -108,8 +111,10 @@ class _Planner:
     """Plans the push of one task after another into an outcome."""
 
     def __init__(
-        self, stores: Stores, outcome: Outcome, backend: CheckedBackend, reviewed: Reviewed, present: pa.Array
-    ) -> None:
+        self, stores: Stores, outcome: Outcome, backend: CheckedBackend, reviewed: Reviewed, present: pa.Array,
+        receipts: Mapping[str, Mapping[str, Any]],
+    ) -> None:  # fmt: skip
+        self._receipts = receipts
         self._stores, self._out, self._backend, self._reviewed = stores, outcome, backend, reviewed
         self._present = present  # the samples of the run that the dataset has
         self._single = destination.single_label_fields(outcome.run.schema, {})
@@ -171,8 +176,7 @@ class _Planner:
             self._problems += [*validate.problems(task.labels), *validate.mask_sizes(task.labels, task.samples)]
             self._problems += self._backend.check_task(task)
         if found.labels.num_rows or found.deleted.num_rows:
-            receipt = Receipt(name, self._stores.runs.receipts(self._out.run)[name])
-            self._problems += self._backend.check_push(receipt)
+            self._problems += self._backend.check_push(Receipt(name, self._receipts[name]))
 
     def _store(self, found: ToPush, answer: Download) -> None:
         out = self._out

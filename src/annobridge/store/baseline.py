@@ -17,6 +17,9 @@ from ..core.labels import BASELINE, conform
 from .run import Run
 from .tables import Database, in_list, quote
 
+_IDS = pa.schema([BASELINE.field(name) for name in ("label_id", "load", "gone")])
+_IDS_PER_CONDITION = 10_000
+
 
 class Baseline:
     """Reads and writes baseline rows."""
@@ -60,10 +63,13 @@ class Baseline:
 
     def known(self, run: Run, label_ids: pa.Array) -> pa.Array:
         """Of some labels, the ids of those that a task of the run has in its baseline."""
-        if not len(label_ids):
-            return label_ids
-        found = [batch.filter(pc.is_in(batch["label_id"], value_set=label_ids)) for batch in self.scan(run)]
-        return as_array(newest_rows(pa.Table.from_batches(found, BASELINE))["label_id"])
+        numbers = ", ".join(map(str, run.applied_loads))
+        found = [_IDS.empty_table()]
+        for start in range(0, len(label_ids), _IDS_PER_CONDITION):
+            some = label_ids.slice(start, _IDS_PER_CONDITION).to_pylist()
+            where = f"run_id = {quote(run.run_id)} AND load IN ({numbers}) AND {in_list('label_id', some)}"
+            found.append(self._database.read("annotation_baseline", _IDS.names, where))
+        return as_array(newest_rows(pa.concat_tables(found, promote_options="permissive"))["label_id"])
 
     def label_ids(self, run: Run, field: str) -> pa.Array:
         """The ids of the labels that the run ever had in a field, also by loads that are undone."""
