@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
@@ -27,11 +27,11 @@ from .run_states import is_adopted
 from .send_back import SentBackReport, send_back
 
 
-class _View(Protocol):
-    def exclude_run(self, anno_key: str) -> Self: ...
+V_co = TypeVar("V_co", covariant=True)
 
 
-V = TypeVar("V", bound=_View)
+class _View(Protocol[V_co]):
+    def exclude_run(self, anno_key: str) -> V_co: ...
 
 
 class AnnotationResults(Loads):
@@ -70,7 +70,7 @@ class AnnotationResults(Loads):
             "jobs": jobs, "url": url,
         }  # fmt: skip
 
-    def missing(self, view: V) -> V:
+    def missing(self, view: _View[V_co]) -> V_co:
         """The samples of a view that the run does not have, as a view; ``extend_annotation`` sends them."""
         return view.exclude_run(self.anno_key)
 

@@ -16,6 +16,7 @@ all others. A tool may round coordinates: they are compared within ``precision``
 
 from .adopted import AdoptedLaws
 from .base import Tool
+from .life import LifeLaws
 from .merged import MergedLaws
 from .pushed import PushedLaws
 from .returned import ReturnedLaws
@@ -26,5 +27,5 @@ from .sent_back import SentBackLaws
 __all__ = ["BackendContract", "Tool"]
 
 
-class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws, PushedLaws, AdoptedLaws):
+class BackendContract(ReturnedLaws, SchemaLaws, MergedLaws, SentLaws, SentBackLaws, PushedLaws, AdoptedLaws, LifeLaws):
     """The laws for one backend. Inherit from this class, under a name that begins with ``Test``; ``Laws`` says what to set."""

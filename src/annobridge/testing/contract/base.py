@@ -22,7 +22,7 @@ from ...bridge.reports import LoadReport
 from ...bridge.results import AnnotationResults
 from ...core.compare import equal_rows
 from ...core.labels import LABEL_TYPES
-from ...dataset import Dataset, create_dataset, load_dataset
+from ...dataset import Dataset, View, create_dataset, load_dataset
 from ...exceptions import EditorWarning, Gone, InvalidLabels, Unsupported
 from ...spill import temporary
 from .. import examples
@@ -145,8 +145,10 @@ class Laws:
         template = _template(label_type, self.attribute_types(label_type), which)
         return load_dataset(shutil.copytree(template, self.folder / name))
 
-    def send(self, dataset: Dataset, label_type: str, **arguments: Any) -> AnnotationResults:
-        """Annotate a dataset as the run ``"run"``, by default with the schema of the examples; skips if the backend refuses it."""
+    def send(self, dataset: View, label_type: str, **arguments: Any) -> AnnotationResults:
+        """Annotate a dataset, or a view, as the run ``"run"``, by default with the schema of the examples; skips if the backend
+        refuses it.
+        """
         arguments.setdefault("label_schema", examples.schema(label_type, self.attribute_types(label_type)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EditorWarning)  # a tool may say what its page lacks
