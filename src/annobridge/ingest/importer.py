@@ -94,7 +94,7 @@ class Importer:
     def _read_part(self, part: Part) -> pa.Table:
         """The new labels of a part; its new samples are kept on disk until ``commit``."""
         samples = part.samples
-        index = pc.index_in(samples["filepath"].cast(pa.string()), value_set=self._existing.paths)
+        index = self._existing.find(samples["filepath"])
         is_known, is_new = index.is_valid(), index.is_null()
         given_ids = as_array(ids.as_texts(samples["sample_id"]))
         sample_ids = as_array(pc.if_else(is_known, self._existing.ids.take(as_array(index)), given_ids))
@@ -165,7 +165,7 @@ def labels_of_field(stores: Stores, source: Source, field: str) -> Iterator[pa.T
     """The labels that a source has in a field, for samples of the dataset. Raises ``SampleNotFound`` for other images."""
     existing = ExistingSamples(stores.samples)
     for part in source.parts():
-        index = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=existing.paths)
+        index = existing.find(part.samples["filepath"])
         if index.null_count:
             first = part.samples["filepath"].filter(index.is_null())[0].as_py()
             raise SampleNotFound(f"The dataset has no sample of {first!r}; add the samples before their labels.")
