@@ -59,11 +59,14 @@ class ExistingSamples:
             differs |= other
         self._differing += int(differs.sum())
 
-    def compare_new(self, given: pa.Table) -> None:
-        """Look for files with the names and sizes of new samples at other paths in the dataset."""
-        if not given.num_rows or not len(self._names_and_sizes):
+    def compare_new(self, given: pa.Table, unrecorded: Bools) -> None:
+        """Look for files with the names and sizes of new samples at other paths in the dataset, among samples whose content is not
+        known (``unrecorded``).
+        """
+        if not given.num_rows or not unrecorded.any():
             return
-        index = as_array(pc.index_in(_names_and_sizes(given), value_set=self._names_and_sizes))
+        known = pc.if_else(pa.array(unrecorded), self._names_and_sizes, None)
+        index = as_array(pc.index_in(_names_and_sizes(given), value_set=known, skip_nulls=True))
         count = len(index) - index.null_count
         if count and not self._similar:
             row = int(np.flatnonzero(as_mask(index.is_valid()))[0])
