@@ -32,6 +32,7 @@ _TOGETHER = {
     "tests/formats/test_seeds_on_pixano.py": "pixano",
     "tests/bridge/test_crash.py": "children",
     "tests/bridge/test_imports.py": "children",
+    "tests/media/test_repoint.py": "children",
     "tests/test_proofs.py": "children",
     "tests/doubles/pixano_items/test_wire.py": "wire",
     "tests/test_demo.py": "demo",

@@ -30,6 +30,7 @@ from ..ingest.parse_samples import (
 from ..store import fingerprints, staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
+from .media import MediaVerbs
 from .run_verbs import RunVerbs
 from .view import View, listed
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ..doctor import DoctorReport
 
 
-class Dataset(View, RunVerbs):
+class Dataset(View, RunVerbs, MediaVerbs):
     """Images and their labels, in one LanceDB database."""
 
     __slots__ = ()

@@ -87,14 +87,15 @@ class Fingerprints:
         rows = files.add_column(0, FILES.field("sample_id"), sample_ids)
         self.record(rows.filter(rows["size"].is_valid()).to_batches())
 
+    def table(self, where: str | None = None) -> pa.Table:
+        """All records (``FILES``), the last of a sample first."""
+        rows = self._rows(where)
+        return rows.take(pa.array(np.arange(rows.num_rows)[::-1])).combine_chunks()
+
     def of(self, sample_ids: pa.Array) -> pa.Table:
         """``size`` and ``fingerprint`` of samples, in the order of the ids; null where nothing is recorded."""
         few = 0 < len(sample_ids) <= _AMONG
-        rows = self._rows(in_list("sample_id", sample_ids.to_pylist()) if few else None)
-        latest = rows.take(pa.array(np.arange(rows.num_rows)[::-1]))  # ``index_in`` finds the first
-        return latest.select(["size", "fingerprint"]).take(
-            pc.index_in(sample_ids, value_set=as_array(latest["sample_id"]))
-        )
+        return among(self.table(in_list("sample_id", sample_ids.to_pylist()) if few else None), sample_ids)
 
     def delete(self, sample_ids: Sequence[str]) -> None:
         """Delete the rows of samples."""
@@ -108,3 +109,9 @@ class Fingerprints:
             if _TABLE in self._database.table_names():
                 raise
             return FILES.empty_table()  # a dataset of an earlier version, or without a file that was recorded
+
+
+def among(records: pa.Table, sample_ids: pa.Array) -> pa.Table:
+    """``size`` and ``fingerprint`` of samples among records, of which the first of a sample counts; null where there is none."""
+    index = pc.index_in(sample_ids, value_set=as_array(records["sample_id"]))
+    return records.select(["size", "fingerprint"]).take(index)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from lance.commit import CommitConflictError
 
 from ..core import ids
 from ..core.arrays import as_array
 from ..core.labels import SAMPLES
-from ..exceptions import InvalidLabels, SampleNotFound, SchemaError, StoreError
+from ..exceptions import InvalidLabels, SampleNotFound, SchemaError, StalePlan, StoreError
 from .commits import Commits
 from .errors import translate_errors
 from .media import FileMedia, Media
@@ -50,6 +51,11 @@ class Samples:
     def schema(self) -> pa.Schema:
         """The columns, including those of users."""
         return self._database.table("samples").schema.remove_metadata()
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the media are files, and not inside the table."""
+        return True
 
     def count(self) -> int:
         """The number of samples."""
@@ -207,6 +213,38 @@ class Samples:
     def media(self, samples: pa.Table) -> Media:
         """Access to the media of some samples."""
         return FileMedia.of(samples, self._database.storage_options)
+
+    def replace_paths(self, version: int, replaced: Callable[[pa.RecordBatch], pa.Array]) -> int | None:
+        """Replace paths of media in one version; rows keep their order. Returns the new version, ``None`` if nothing is replaced.
+
+        Args:
+            version: the version of the table that is changed.
+            replaced: the new path of each row, as the table has it (``sample_id``, ``filepath``); null for one that stays.
+
+        Raises:
+            StalePlan: the table was changed since that version.
+        """
+        table = self._database.table("samples", version)
+        updated, fields = [], set()
+        for fragment in table.get_fragments():
+            batches = fragment.to_batches(columns=["sample_id", "filepath"], with_row_id=True)
+            parts = [pa.table({"_rowid": b["_rowid"], "filepath": self.paths.stored(replaced(b))}) for b in batches]
+            rows = pa.concat_tables(parts) if parts else None
+            if rows is None or not (rows := rows.filter(rows["filepath"].is_valid())).num_rows:
+                continue
+            with translate_errors(self._database.uri, "samples", "written"):
+                changed, columns = fragment.update_columns(rows, left_on="_rowid", right_on="_rowid")
+            updated.append(changed)
+            fields.update(columns)
+        if not updated:
+            return None
+        change = lance.LanceOperation.Update(updated_fragments=updated, fields_modified=sorted(fields))
+        try:
+            return self._commits.commit(table, change)
+        except CommitConflictError:
+            raise StalePlan(
+                "The samples were changed by another process meanwhile; nothing was written. Repeat the call."
+            ) from None
 
     def delete(self, sample_ids: Sequence[str]) -> None:
         """Delete samples."""
