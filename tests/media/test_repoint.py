@@ -109,7 +109,8 @@ def test_missing_files_are_told_or_keep_their_paths(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a", tmp_path / "new")
     (tmp_path / "new/1.png").unlink()
     (tmp_path / "new/2.png").unlink()
-    match = f"2 of 4 files are not at the new place, and nothing was changed; .* missing='keep':\n  - '{tmp_path}/new/1.png'\n  - .*/2"
+    told = "2 of 4 files are not at the new place, and nothing was changed; .* missing='keep':"
+    match = f"{told}\\n  - '{tmp_path}/new/1.png'\\n  - .*/2"
     refused(ds, ab.InvalidMedia, match, tmp_path / "a", tmp_path / "new")
     report = ds.repoint(tmp_path / "a", tmp_path / "new", missing="keep")
     assert (report.moved, report.missing) == (2, 2)

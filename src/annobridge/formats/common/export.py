@@ -21,6 +21,7 @@ from ...exceptions import Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
+from ..names import with_slashes
 from .archive import is_safe_name
 from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
@@ -350,7 +351,7 @@ def _require_safe(items: pa.Table) -> None:
 
 
 def _plain(path: str) -> str:
-    path = path.replace("\\", "/")
+    path = with_slashes(path)
     return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
 
 
