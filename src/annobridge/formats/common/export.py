@@ -351,8 +351,7 @@ def _require_safe(items: pa.Table) -> None:
 
 
 def _plain(path: str) -> str:
-    path = with_slashes(path)
-    return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
+    return str(PurePosixPath(plain)) if "//" in (plain := with_slashes(path)) or "./" in plain else plain  # objects cost most
 
 
 def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
