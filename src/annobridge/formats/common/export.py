@@ -351,7 +351,9 @@ def _require_safe(items: pa.Table) -> None:
 
 
 def _plain(path: str) -> str:
-    return str(PurePosixPath(plain)) if "//" in (plain := with_slashes(path)) or "./" in plain else plain  # objects cost most
+    return (
+        str(PurePosixPath(plain)) if "//" in (plain := with_slashes(path)) or "./" in plain else plain
+    )  # objects cost most
 
 
 def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:
