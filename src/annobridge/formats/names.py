@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from pathlib import PurePosixPath
 
+from ..core.media import without_secrets
 from ..core.path_prefix import is_windows
 
 
@@ -16,6 +18,16 @@ def composed(name: str) -> str:
 def with_slashes(path: str) -> str:
     """A path with slashes: those of Windows have backslashes. Every name in a source goes through here."""
     return path.replace("\\", "/")
+
+
+def plain_path(place: str) -> str:
+    """A path or URI for names of an export: with slashes, without parts that are dots, and without what signs a URI.
+
+    >>> plain_path("a/./b.png"), plain_path("https://me:word@host/b.png?sig=x")
+    ('a/b.png', 'https:/host/b.png')
+    """
+    path = with_slashes(without_secrets(place))
+    return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
 
 
 def without_drive(path: str) -> str | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..core.media import without_secrets
 from ..display.progress import Progress, ProgressChoice
 from ..spill.streams import Streams
 from ..store.fingerprints import among
-from ..store.remote import without_secrets
 from ..store.schemas import FILES
 from ..store.stores import Stores
 from .look import Recorded, difference, look_at

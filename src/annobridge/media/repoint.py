@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array
+from ..core.media import without_secrets
 from ..core.path_prefix import begins_with, is_windows, replace_prefix
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
 from ..store.fingerprints import among
 from ..store.media_paths import IN_DATASET
-from ..store.remote import is_uri, without_secrets
+from ..store.remote import is_uri
 from ..store.schemas import FILES
 from ..store.stores import Stores
 from .look import UNREADABLE, Look, Recorded, difference, look_at

@@ -13,12 +13,12 @@ import pyarrow as pa
 from PIL import UnidentifiedImageError
 
 from ..core.media import Media as Media  # with the media that implement it
+from ..core.media import without_secrets as without_secrets
 from . import image_headers, images
 from .image_headers import ImageHeader
 from .media_cache import open_cached
 from .parallel import THREADS, map_files
 from .remote import local_path
-from .remote import without_secrets as without_secrets  # with the media whose places are told
 from .remote_file import StorageOptions
 
 _SHOWN = 20
