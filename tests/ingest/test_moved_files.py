@@ -99,6 +99,13 @@ def test_frames_in_which_nothing_moves_stay_samples_of_their_own(tmp_path: Path)
     assert (report.samples, report.known, told(report)) == (1, 2, [])
 
 
+def test_two_copies_in_one_source_stay_two(tmp_path: Path) -> None:
+    ds = ab.import_dataset(photos(tmp_path / "in", ["a/0.png"], [7], boxes=0), tmp_path / "ds").dataset
+    report = add(photos(tmp_path / "in", ["b/0.png", "a/0.png"], [7, 7]), ds)
+    assert (report.samples, report.known, report.labels) == (1, 1, {"objects": 2})
+    assert len({row["sample_id"] for row in report.dataset.labels().to_pylist()}) == 2
+
+
 def test_of_samples_of_one_content_the_path_says_which(tmp_path: Path) -> None:
     names = ["a/0.png", "b/0.png", "b/1.png"]
     ds = ab.import_dataset(photos(tmp_path / "old", names, [7, 7, 7]), tmp_path / "ds").dataset

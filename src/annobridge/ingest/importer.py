@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,7 @@ class Importer:
         stores: the dataset.
         tags: tags that new samples get.
         clip: whether values outside the image are clipped, and not refused.
+        folders: those that the source has its files in, where they are known.
 
     Attributes:
         samples: how many samples are new.
@@ -50,13 +52,13 @@ class Importer:
         kept: how many labels are left out, by field, as their sample has labels in the field already.
     """
 
-    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
+    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool, folders: Sequence[Path] = ()) -> None:
         self.samples = self.known = 0
         self.labels: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self._stores, self._tags, self._clip = stores, list(tags), clip
         self._existing = ExistingSamples(stores.samples)
-        self._moved = MovedFiles(stores, self._existing)
+        self._moved = MovedFiles(stores, self._existing, folders)
         self._labelled = _labelled_samples(stores, self._existing.ids)
         self._version = stores.samples.version()
         self._new_labels = NewLabels(stores)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,15 +27,22 @@ class MovedFiles:
     - it has the name of the sample's file, and all bytes are the same, where that file is still at its place; or
     - the sample's file is gone, and it has its name, or there is no other sample of this content.
 
-    So two files of one content that have different names, as frames of a video in which nothing moves, stay two samples.
+    So two files of one content that have different names, as frames of a video in which nothing moves, stay two samples; and so do
+    two files of the source itself.
+
+    Args:
+        stores: the dataset.
+        existing: its samples.
+        folders: those of the source. Samples whose files are in one of them are found by their paths.
 
     Attributes:
         count: how many files were recognised.
         ambiguous: how many files have the content of several samples, of which none is closer by its path; they are new samples.
     """
 
-    def __init__(self, stores: Stores, existing: ExistingSamples) -> None:
+    def __init__(self, stores: Stores, existing: ExistingSamples, folders: Sequence[Path] = ()) -> None:
         self._stores, self._existing = stores, existing
+        self._folders = tuple(f"{folder}{os.sep}" for folder in folders)
         self.count = self.ambiguous = 0
         self._first: tuple[str, str] | None = None  # where it was found, and where the dataset has it
         self._first_ambiguous = ""
@@ -80,7 +87,7 @@ class MovedFiles:
         if self._first is not None:
             new, old = self._first
             at = _differing_ends(old, new)
-            cure = "" if os.path.exists(old) else f", which repoint({at[0]!r}, {at[1]!r}) corrects if they have moved"
+            cure = "" if not _is_gone(old) else f", which repoint({at[0]!r}, {at[1]!r}) corrects if they have moved"
             notes.append(
                 f"{self.count} images are in the dataset already, at other paths, as {old!r} for {new!r}. They were recognised by "
                 f"their content, and no sample was added. The dataset keeps its paths{cure}."
@@ -147,20 +154,27 @@ class MovedFiles:
         """The samples of a content whose files are not at their places, and that were not recognised yet."""
         for numbers in group.values():
             for number in numbers:
-                if number not in self._taken and not os.path.exists(self._path(number)):
+                if number not in self._taken and _is_gone(self._path(number)):
                     yield number
 
     def _path(self, number: int) -> str:
         path: str = self._existing.paths[number].as_py()
         return path
 
-    @staticmethod
-    def _is_copy(file: str, there: str) -> bool:
+    def _is_copy(self, file: str, there: str) -> bool:
         """Whether a file has all bytes of another; of one that is gone, the fingerprint is all that is known."""
         one, other = local_path(file), local_path(there)
         if one is None or other is None or not other.exists():
             return True
+        if there.startswith(self._folders):
+            return False
         return os.path.samefile(one, other) or _same_bytes(one, other)
+
+
+def _is_gone(place: str) -> bool:
+    """Whether a file is not at its place on this machine."""
+    path = local_path(place)
+    return path is not None and not path.exists()
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

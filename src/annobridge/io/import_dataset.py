@@ -131,7 +131,7 @@ def import_dataset(
         with stores.changing_samples("is being imported into"):
             if mode != "add" and stores.samples.count():  # another import into the same object store was faster
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
-            importer = Importer(stores, tags, clip)
+            importer = Importer(stores, tags, clip, _folders(path, chosen))
             importer.read(opened, progress)
             notes = [*opened.notes, *importer.notes]
             if strict:
@@ -171,6 +171,13 @@ def _require_complete(notes: Sequence[str], kept: Mapping[str, int]) -> None:
             "Nothing was imported: strict=True was given, and not everything would be taken as it is: "
             + " ".join(left_out)
         )
+
+
+def _folders(source: Path, chosen: Any) -> list[Path]:
+    """The folders that a source has its files in."""
+    image_dir = getattr(chosen, "image_dir", None)
+    found = [source] if source.is_dir() else []
+    return found if image_dir is None else [*found, Path(image_dir).expanduser().absolute()]
 
 
 def _known_samples(stores: Stores) -> pa.Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TypeVar
 
 import pyarrow as pa
@@ -83,8 +84,8 @@ class MediaPaths:
         found = [f"{root}{'/' if is_uri(root) else os.sep}" for root in self._roots]
         if os.sep == "\\":
             found += [root.replace("\\", "/") for root in found if not is_uri(root)]
-        if not is_uri(self._root):
-            relative = os.path.relpath(self._root)
+        with suppress(OSError, ValueError):  # the current folder is gone, or on another drive
+            relative = os.curdir if is_uri(self._root) else os.path.relpath(self._root)
             if relative != os.curdir and not relative.startswith(os.pardir):
                 found.append(f"{relative}{os.sep}")
         return found
