@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..core.media import without_secrets
 from ..core.path_prefix import begins_with, is_windows, replace_prefix
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
+from ..spill.streams import Streams
 from ..store.fingerprints import among
 from ..store.media_paths import IN_DATASET
 from ..store.remote import is_uri
@@ -85,30 +86,28 @@ def repoint(
         _require_free(stores, old, new, version)
         found = _Found(missing == "keep")
         with Progress(progress, count, "checking", noun="files") as bar:
-            for sample_id, place, was, now in _looked_at(stores, old, new, version):
-                found.add(sample_id, place, was, now)
-                bar.advance()
+            for files in _looked_at(stores, old, new, version):
+                for file in files:
+                    found.add(*file)
+                    bar.advance()
+                found.spill()
         found.raise_problems(count, force)
-        kept = pa.array(found.kept, pa.string())
+        kept = found.kept()
         stores.samples.replace_paths(version, lambda rows: _replaced(rows, old, new, kept))
-        stores.fingerprints.record(found.news())
-    return RepointReport(
-        stores.database.uri, old, new, count - len(found.kept), len(found.kept), len(found.changed), found.unchecked
-    )
+        stores.fingerprints.record(found.changed_files())
+    return RepointReport(stores.database.uri, old, new, count - len(kept), len(kept), found.changed, found.unchecked)
 
 
 class _Found:
-    """What is at the new place."""
+    """What is at the new place: ``add`` files, ``spill`` now and then, ``raise_problems`` at the end, and then read."""
 
     def __init__(self, keep: bool) -> None:
         self._keep = keep
-        self.kept: list[str] = []  # samples whose files are not there
-        self.changed: list[str] = []
-        self.unchecked = 0
-        self._absent = 0
+        self.changed = self.unchecked = self._absent = 0
         self._first_absent: list[str] = []
         self._first_changed = ""
-        self._news: list[tuple[str, int | None, int | None]] = []
+        self._streams = Streams({"absent": FILES, "changed": FILES})
+        self._rows: dict[str, list[dict[str, Any]]] = {"absent": [], "changed": []}
 
     def add(self, sample_id: str, place: str, was: Recorded, now: Look) -> None:
         """Note what was found of one file."""
@@ -117,18 +116,23 @@ class _Found:
             if len(self._first_absent) < _SHOWN:
                 why = f" ({now.why})" if now.problem == UNREADABLE else ""
                 self._first_absent.append(f"{without_secrets(place)!r}{why}")
-            if self._keep:
-                self.kept.append(sample_id)
-            return
-        if difference(now, was):
-            self.changed.append(sample_id)
+            self._rows["absent"].append({"sample_id": sample_id})
+        elif difference(now, was):
+            self.changed += 1
             self._first_changed = self._first_changed or without_secrets(place)
-            self._news.append((sample_id, now.size, now.content))
+            self._rows["changed"].append({"sample_id": sample_id, "size": now.size, "fingerprint": now.content})
         elif was.size is None:
             self.unchecked += 1
 
+    def spill(self) -> None:
+        """Write the rows so far to disk."""
+        for name, rows in self._rows.items():
+            self._streams.add(name, pa.Table.from_pylist(rows, FILES))
+            rows.clear()
+
     def raise_problems(self, count: int, force: bool) -> None:
         """Raise ``InvalidMedia`` for what is missing or changed, unless that is wanted."""
+        self._streams.finish()
         if self._absent and not self._keep:
             shown = "\n  - ".join(self._first_absent)
             more = (
@@ -142,17 +146,17 @@ class _Found:
             )
         if self.changed and not force:
             raise InvalidMedia(
-                f"{len(self.changed)} of {count} files at the new place have other content than was recorded, the first "
+                f"{self.changed} of {count} files at the new place have other content than was recorded, the first "
                 f"{self._first_changed!r}. Nothing was changed; correct the prefix, or take them as they are with force=True."
             )
 
-    def news(self) -> Iterator[pa.RecordBatch]:
+    def kept(self) -> pa.Array:
+        """The samples whose files are not there, and that keep their paths."""
+        return as_array(self._streams.table("absent")["sample_id"])
+
+    def changed_files(self) -> Iterator[pa.RecordBatch]:
         """The records of changed files."""
-        if self._news:
-            columns = zip(*self._news, strict=True)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(values, f.type) for values, f in zip(columns, FILES, strict=True)], schema=FILES
-            )
+        return self._streams.batches("changed")
 
 
 def _checked(old: str, new: str, missing: str) -> tuple[str, str]:
@@ -235,8 +239,8 @@ def _replaced(rows: pa.RecordBatch, old: str, new: str, kept: pa.Array) -> pa.Ar
     return pc.if_else(moves, replace_prefix(rows["filepath"], old, new), pa.scalar(None, pa.string()))
 
 
-def _looked_at(stores: Stores, old: str, new: str, version: int) -> Iterator[tuple[str, str, Recorded, Look]]:
-    """Id, new path, record, and what is there, of each sample that would move.
+def _looked_at(stores: Stores, old: str, new: str, version: int) -> Iterator[Iterable[tuple[str, str, Recorded, Look]]]:
+    """Id, new path, record, and what is there, of each sample that would move, in parts.
 
     Where nothing is recorded, the file at the old place counts as the record, if there is one.
     """
@@ -251,4 +255,4 @@ def _looked_at(stores: Stores, old: str, new: str, version: int) -> Iterator[tup
         for row, before in zip(unknown, look_at([here[row] for row in unknown], options, True), strict=True):
             records[row] = Recorded(before.size, before.content)
         looks = look_at(there, options, True)
-        yield from zip(batch["sample_id"].to_pylist(), there, records, looks, strict=True)
+        yield zip(batch["sample_id"].to_pylist(), there, records, looks, strict=True)
