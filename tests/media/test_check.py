@@ -54,7 +54,7 @@ def test_a_dataset_whose_files_are_as_they_were_has_no_problem(tmp_path: Path) -
     )
     assert done[-1] == (4, 4)
     assert versions(ds) == before
-    assert repr(report) == "4 files checked: all are there."
+    assert repr(report) == "4 files checked: nothing is missing."
 
 
 def test_each_problem_is_found(tmp_path: Path) -> None:

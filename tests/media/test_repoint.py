@@ -79,9 +79,21 @@ def test_a_second_time_changes_nothing_and_says_so(tmp_path: Path) -> None:
     report = ds.repoint(tmp_path / "a", tmp_path / "new")
     assert (report.moved, state(ds)) == (0, before)
     assert repr(report) == (
-        f"No path begins with {str(tmp_path / 'a')!r}, and 4 begin with {str(tmp_path / 'new')!r}: it seems to be done already. "
+        f"4 paths begin with {str(tmp_path / 'new')!r} already, and none is left to change: it seems to be done. "
         "Nothing was changed."
     )
+
+
+def test_into_a_folder_below_and_a_second_time(tmp_path: Path) -> None:
+    ds = dataset(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "x")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "x").rename(tmp_path / "a/b")
+    assert ds.repoint(tmp_path / "a", tmp_path / "a/b").moved == 4
+    before = state(ds)
+    report = ds.repoint(tmp_path / "a", tmp_path / "a/b")
+    assert (report.moved, state(ds)) == (0, before)
+    assert "it seems to be done" in repr(report)
 
 
 def test_and_back(tmp_path: Path) -> None:
@@ -304,4 +316,4 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert (found.exit_code, json.loads(found.stdout)["moved"]) == (0, 4)
     again = run(app, arguments)
     assert again.exit_code == 0
-    assert "it seems to be done already" in " ".join(again.stdout.split())
+    assert "it seems to be done" in " ".join(again.stdout.split())

@@ -74,7 +74,8 @@ class MediaReport:
             "content": "of other content",
         }
         counts = ", ".join(f"{n:,} {words[name]}" for name, n in sorted(self.counts.items()))
-        lines = [f"{self.checked:,} files checked: {counts or 'all are there'}."]
+        files = "1 file" if self.checked == 1 else f"{self.checked:,} files"
+        lines = [f"{files} checked: {counts or 'nothing is missing'}."]
         if self.unrecorded:
             lines.append(
                 f"{self.unrecorded:,} have no recorded size and content, so that only their presence was checked; "

@@ -57,7 +57,7 @@ class RepointReport:
 
     def lines(self) -> list[str]:
         """The report in sentences."""
-        lines = [f"{self.moved:,} paths begin with {self.new!r} now, and not with {self.old!r}."] if self.moved else []
+        lines = [f"Paths changed from {self.old!r} to {self.new!r}: {self.moved:,}."] if self.moved else []
         if self.missing:
             lines.append(f"{self.missing:,} keep their paths, as their files are not at the new place.")
         if self.changed:
@@ -91,6 +91,8 @@ def repoint(
                     found.add(*file)
                     bar.advance()
                 found.spill()
+        if found.absent == count == _count_below(stores, new, version):
+            return _done(stores, old, new, count)  # ``new`` is below ``old``: what was rewritten matches again
         found.raise_problems(count, force)
         kept = found.kept()
         stores.samples.replace_paths(version, lambda rows: _replaced(rows, old, new, kept))
@@ -103,7 +105,7 @@ class _Found:
 
     def __init__(self, keep: bool) -> None:
         self._keep = keep
-        self.changed = self.unchecked = self._absent = 0
+        self.changed = self.unchecked = self.absent = 0
         self._first_absent: list[str] = []
         self._first_changed = ""
         self._streams = Streams({"absent": FILES, "changed": FILES})
@@ -112,7 +114,7 @@ class _Found:
     def add(self, sample_id: str, place: str, was: Recorded, now: Look) -> None:
         """Note what was found of one file."""
         if now.problem:
-            self._absent += 1
+            self.absent += 1
             if len(self._first_absent) < _SHOWN:
                 why = f" ({now.why})" if now.problem == UNREADABLE else ""
                 self._first_absent.append(f"{without_secrets(place)!r}{why}")
@@ -133,15 +135,15 @@ class _Found:
     def raise_problems(self, count: int, force: bool) -> None:
         """Raise ``InvalidMedia`` for what is missing or changed, unless that is wanted."""
         self._streams.finish()
-        if self._absent and not self._keep:
+        if self.absent and not self._keep:
             shown = "\n  - ".join(self._first_absent)
             more = (
-                f"\n  … and {self._absent - len(self._first_absent)} more"
-                if self._absent > len(self._first_absent)
+                f"\n  … and {self.absent - len(self._first_absent)} more"
+                if self.absent > len(self._first_absent)
                 else ""
             )
             raise InvalidMedia(
-                f"{self._absent} of {count} files are not at the new place, and nothing was changed; correct the prefix, or leave "
+                f"{self.absent} of {count} files are not at the new place, and nothing was changed; correct the prefix, or leave "
                 f"the paths of those as they are with missing='keep':\n  - {shown}{more}"
             )
         if self.changed and not force:
@@ -197,15 +199,21 @@ def _matching(stores: Stores, prefix: str, version: int) -> tuple[int, str | Non
 
 def _nothing(stores: Stores, old: str, new: str, first: str | None, version: int) -> RepointReport:
     """The report where no path begins with ``old``, if it seems to be done already. Raises ``StoreError`` else."""
-    done = sum(
-        pc.sum(begins_with(stores.samples.paths.whole(batch["filepath"]), new)).as_py() or 0
-        for batch in _rows(stores, version)
-    )
-    if done:
-        note = f"No path begins with {old!r}, and {done:,} begin with {new!r}: it seems to be done already. Nothing was changed."
-        return RepointReport(stores.database.uri, old, new, notes=(note,))
+    if done := _count_below(stores, new, version):
+        return _done(stores, old, new, done)
     example = f"; they are as {without_secrets(first)!r}" if first is not None else ""
     raise StoreError(f"No path of the dataset begins with {old!r}{example}. Nothing was changed; correct the prefix.")
+
+
+def _count_below(stores: Stores, prefix: str, version: int) -> int:
+    """How many whole paths begin with a prefix."""
+    whole = (stores.samples.paths.whole(batch["filepath"]) for batch in _rows(stores, version))
+    return sum(pc.sum(begins_with(paths, prefix)).as_py() or 0 for paths in whole)
+
+
+def _done(stores: Stores, old: str, new: str, count: int) -> RepointReport:
+    note = f"{count:,} paths begin with {new!r} already, and none is left to change: it seems to be done. Nothing was changed."
+    return RepointReport(stores.database.uri, old, new, notes=(note,))
 
 
 def _require_free(stores: Stores, old: str, new: str, version: int) -> None:
