@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests import cvat_servers
 from tests.doubles.cvat import CvatServer
 from tests.generated import QUICK
 from xdist.scheduler import LoadScopeScheduling
+
+from annobridge.core.media import CACHE
 
 # ``quick`` is what a change is checked with, ``full`` (``--hypothesis-profile=full``) what a release is. No deadline: a busy
 # machine is no mistake. A test that takes a fixture resets in each example what it changes.
@@ -32,6 +35,7 @@ _TOGETHER = {
     "tests/formats/test_seeds_on_pixano.py": "pixano",
     "tests/bridge/test_crash.py": "children",
     "tests/bridge/test_imports.py": "children",
+    "tests/media/test_repoint.py": "children",
     "tests/test_proofs.py": "children",
     "tests/doubles/pixano_items/test_wire.py": "wire",
     "tests/test_demo.py": "demo",
@@ -54,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     with_server = [item.nodeid for item in items if "pixano_url" in getattr(item, "fixturenames", ())]
     if strangers := [name for name in with_server if not name.startswith(tuple(_TOGETHER))]:
         raise pytest.UsageError(f"{strangers[0]} uses the real Pixano server: add it to _TOGETHER in tests/conftest.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_media_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Files that are read by URI are kept in a folder of the tests."""
+    os.environ[CACHE] = str(tmp_path_factory.mktemp("media-cache"))
 
 
 @pytest.fixture(scope="session")

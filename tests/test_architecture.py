@@ -27,7 +27,8 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "bridge": {"backend", "checks", "core", "display", "formats", "settings", "spill", "store"},
     "review": {"bridge", "core", "display", "store"},
     "doctor": {"core", "spill", "store"},
-    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "store"},
+    "media": {"core", "display", "spill", "store"},
+    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "media", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
     "demo": {"backend", "bridge", "core", "dataset"},
 }

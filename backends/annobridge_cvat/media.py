@@ -17,6 +17,7 @@ from PIL import Image
 
 from annobridge.backend import Media, uploads
 from annobridge.backend.http import Http
+from annobridge.core.media import without_secrets
 from annobridge.exceptions import Broken, Rejected, Throttled, Unreachable
 from annobridge.formats.media import read_header
 
@@ -68,7 +69,7 @@ def _root(config: CvatConfig, samples: pa.Table) -> PurePosixPath:
 
 
 def _safe_name(number: int, sample_id: str, filepath: str, media: Media) -> str:
-    base = _UNSAFE.sub("_", filepath.rsplit("/", 1)[-1])
+    base = _UNSAFE.sub("_", without_secrets(filepath).rsplit("/", 1)[-1])
     if not _KNOWN.search(base):
         with media.open(sample_id) as stream:
             base += f".{(read_header(stream).format or 'png').lower()}"

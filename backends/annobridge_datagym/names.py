@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Container
 
+from annobridge.core.media import without_secrets
+
 LONGEST_KEY = 56  # characters
 LONGEST_NAME = 128  # of projects and datasets
 LONGEST_FILE = 200
@@ -32,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def base_name(path: str) -> str:
     """The last component of a path of any platform or of a URI."""
-    return re.split(r"[/\\]", path)[-1]
+    return re.split(r"[/\\]", without_secrets(path))[-1]
 
 
 def to_ascii(text: str) -> str:

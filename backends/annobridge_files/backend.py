@@ -32,6 +32,7 @@ from annobridge.backend import (
 from annobridge.backend.values import GONE
 from annobridge.core.arrays import as_array
 from annobridge.core.labels import LABEL_TYPES, LABELS, REMOTE, SAMPLES, conform
+from annobridge.core.media import without_secrets
 from annobridge.core.merge.file_fit import Expected
 from annobridge.core.merge.partial_answer import complete, sentences
 from annobridge.core.merge.seen import Seen
@@ -45,6 +46,7 @@ from annobridge.formats.common.archive import Archive
 from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat
 from annobridge.formats.common.source import LabelSource
+from annobridge.formats.names import with_slashes
 from annobridge.formats.output import new_output
 
 from .config import FilesConfig
@@ -308,7 +310,7 @@ def _names(samples: pa.Table) -> list[str]:
     """A file name for each sample, of which no two are equal without their suffix: formats name label files so."""
     names, taken = list[str](), set[str]()
     for number, path in enumerate(samples["filepath"].to_pylist()):
-        stem, suffix = os.path.splitext((path or "").replace("\\", "/").rpartition("/")[2])
+        stem, suffix = os.path.splitext(with_slashes(without_secrets(path or "")).rpartition("/")[2])
         stem = stem or "image"
         if stem.lower() in taken:
             stem = f"{number:06d}_{stem}"

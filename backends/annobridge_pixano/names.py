@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from annobridge.core.media import without_secrets
+
 _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 
 
@@ -16,5 +18,5 @@ def dataset_name(task: str) -> str:
 
 def file_name(number: int, path: str) -> str:
     """The file name of an image in Pixano, from its number in the task and its path."""
-    suffix = _SUFFIX.search(path)
+    suffix = _SUFFIX.search(without_secrets(path))
     return f"{number:06d}{suffix[0].lower() if suffix else '.jpg'}"

@@ -76,6 +76,8 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         ImportReport as ImportReport,
         import_dataset as import_dataset,
     )
+    from .media.check import MediaReport as MediaReport
+    from .media.repoint import RepointReport as RepointReport
     from .settings.config import (
         annotation_config as annotation_config,
         list_backends as list_backends,
@@ -125,6 +127,8 @@ _HOMES = {
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
     "DoctorReport": "doctor",
+    "MediaReport": "media.check",
+    "RepointReport": "media.repoint",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",

@@ -25,7 +25,7 @@ def write(folder: Path, count: int = 3, text: str | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for n in range(count):
-        Image.new("RGB", (40, 20), (n, 0, 0)).save(folder / f"{n}.png")
+        Image.new("RGB", (40, 20), (n, *folder.name.encode()[-2:])).save(folder / f"{n}.png")
         objects = {"bbox": [[4, 2, 8, 4], [0, 0, 40, 20]], "categories": ["car", "bus"]}
         lines.append(json.dumps({"file_name": f"{n}.png", "objects": objects, "place": "ab"[n % 2]}))
     (folder / "metadata.jsonl").write_text(text if text is not None else "\n".join(lines))

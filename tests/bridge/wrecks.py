@@ -41,6 +41,12 @@ def load_at_once(root: Path, me: str, rounds: int) -> list[str]:
     return found
 
 
+def repoint(folder: Path, old: Path, new: Path, what: str, nth: int, when: str) -> None:
+    """Rewrite paths, and be killed at a step."""
+    die_at(what, nth, when)
+    ab.load_dataset(folder).repoint(old, new)
+
+
 def import_dataset(source: Path, place: Path, mode: str, what: str, nth: int) -> None:
     """Import, and be killed at a step."""
     die_at(what, nth)

@@ -71,7 +71,7 @@ def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> No
         ("x/../a.jpg", "which is outside the folder"),
         ("/a.jpg", "give a path with '/', relative to the folder of the file."),
         ("x\\b.jpg", "which does not exist in"),
-        ("C:/a.jpg", "give a path with '/', relative to the folder of the file."),
+        ("C:/x/b.jpg", "a path of Windows, and no end of it is a file in"),
         ("", "names the image ''; give its path, a text."),
         (7, "names the image 7; give its path, a text."),
         (".", "names the image '.', which is the folder; give the path of a file in it."),

@@ -157,7 +157,7 @@ def test_a_placeholder_has_no_characters_that_xml_or_a_header_lacks():
 
 def test_an_address_that_is_none_is_told(tmp_path):
     media = FileMedia({"s": "s3://a b\nc"})
-    with pytest.raises(NotShown, match="The image cannot be opened: Cannot parse URI"):
+    with pytest.raises(NotShown, match="The image cannot be opened: its URI is no address of an object store"):
         sample_image(media, "s", 100)
 
 

@@ -5,6 +5,7 @@
 | ``demo`` | demo |
 | ``datasets`` | datasets, info, protect, doctor |
 | ``import_export`` | import, export, attach |
+| ``media`` | media |
 | ``annotate`` | annotate |
 | ``load`` | plan, load, undo |
 | ``review`` | review |
@@ -27,7 +28,7 @@ from typing import Annotated, Any
 import typer
 
 from . import show
-from .commands import annotate, datasets, demo, import_export, load, review, runs, send_back, settings
+from .commands import annotate, datasets, demo, import_export, load, media, review, runs, send_back, settings
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -45,6 +46,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
             "annobridge attach mine.lancedb --table images --labels boxes=predictions",
         ),
         "protect": (datasets.protect, "annobridge protect street.lancedb --field 'ground_truth*'"),
+        "media": (media.media, "annobridge media street.lancedb --repoint /mnt/old=/mnt/new"),
         "doctor": (datasets.doctor, "annobridge doctor street.lancedb --repair"),
     },
     "Annotation": {

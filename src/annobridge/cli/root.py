@@ -47,6 +47,8 @@ class Root(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None:
             wording.CURRENT_OPTIONS.set({option for p in command.params for option in (*p.opts, *p.secondary_opts)})
+            if any("--check" in p.opts and not getattr(p, "is_flag", False) for p in command.params):
+                rest = _with_values(rest)
         return name, command, rest
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -55,7 +57,7 @@ class Root(TyperGroup):
         rest = [a for a in args if a != "--debug"]
         with _errors_as_exit_codes(debug=False):
             return super().make_context(
-                info_name, _with_values(rest if len(rest) == len(args) else ["--debug", *rest]), parent, **extra
+                info_name, rest if len(rest) == len(args) else ["--debug", *rest], parent, **extra
             )
 
     def invoke(self, ctx: Any) -> Any:
@@ -90,7 +92,10 @@ def exit_on_signals() -> Iterator[None]:
 
 
 def _with_values(args: Sequence[str]) -> list[str]:
-    """The arguments, where ``--check`` without a value means all checks: typer has no options whose value may be left out."""
+    """The arguments, where ``--check`` without a value means all checks: typer has no options whose value may be left out.
+
+    For commands whose ``--check`` has a value.
+    """
     return [
         f"{arg}={ALL_CHECKS}" if arg == "--check" and after.startswith("-") else arg
         for arg, after in zip_longest(args, args[1:], fillvalue="-")

@@ -53,7 +53,9 @@ OPTIONS = {
     "media_field": "--media-field",
     "mode": "--mode",
     "path": "--path",
+    "missing": "--missing",
     "pixel_labels": "--pixel-labels",
+    "record": "--record",
     "strict": "--strict",
     "table": "--table",
     "tags": "--tag",
@@ -81,8 +83,10 @@ _PHRASES = {
     "invalid='clip'": "--clip",
     "classes=[…]": "--classes A,B,…",
     "classes=['…', …]": "--classes A,B,…",
+    "check_media(record=True)": "`annobridge media --check --record`",
     " (or take the rows as Arrow with to_arrow())": "",
 }
+_REPOINT = re.compile(r"\brepoint\(('[^'\n]*'), ('[^'\n]*')\)")
 _QUOTED = re.compile(r'("[^"\n]*")')
 _CALL = re.compile(rf"(?:\b\w+\.)?\b({'|'.join(COMMANDS)})\(([^()]*)\)")
 _KEYWORD = re.compile(
@@ -104,6 +108,9 @@ def to_cli(text: str) -> str:
 def _translate(text: str) -> str:
     for python, command_line in _PHRASES.items():
         text = text.replace(python, command_line)
+    text = _REPOINT.sub(
+        lambda found: f"`annobridge media --repoint {shlex.quote(f'{_value(found[1])}={_value(found[2])}')}`", text
+    )
     text = _CALL.sub(lambda found: " ".join(["annobridge", COMMANDS[found[1]], *_arguments(found[2])]), text)
     text = _KEYWORD.sub(lambda found: _option(found[1], found[2]), text)
     text = _NAME.sub(lambda found: OPTIONS[found[1]], text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -66,6 +67,7 @@ RAW = frozenset({
     *(".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
 })  # fmt: skip
 VIDEO = r"\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|ts|wmv|flv|3gp)$"
+_LOGIN = re.compile(r"://[^/]*@")
 
 
 def media_types(places: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -76,3 +78,12 @@ def media_types(places: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
     """
     is_video = pc.match_substring_regex(places.cast(pa.string()), VIDEO, ignore_case=True)
     return pc.if_else(pc.fill_null(is_video, False), "video", "image")
+
+
+def without_secrets(place: str) -> str:
+    """A path, or a URI without its query and login, which may be secrets; for messages.
+
+    >>> without_secrets("https://me:word@host/a.png?signature=s")
+    'https://host/a.png'
+    """
+    return _LOGIN.sub("://", re.split(r"[?#]", place, maxsplit=1)[0], 1) if "://" in place else place

@@ -27,9 +27,10 @@ from ..ingest.parse_samples import (
     sample_table,
     with_media_type,
 )
-from ..store import staging
+from ..store import fingerprints, staging
 from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
+from .media import MediaVerbs
 from .run_verbs import RunVerbs
 from .view import View, listed
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ..doctor import DoctorReport
 
 
-class Dataset(View, RunVerbs):
+class Dataset(View, RunVerbs, MediaVerbs):
     """Images and their labels, in one LanceDB database."""
 
     __slots__ = ()
@@ -108,7 +109,8 @@ class Dataset(View, RunVerbs):
             return []
         rows = sample_table(given)
         check_sample_labels(given, rows)
-        return add.add_samples(self.stores, rows, lambda ids: labels_by_field(given, ids))
+        files = fingerprints.of_places([sample.filepath for sample in given])
+        return add.add_samples(self.stores, rows, lambda ids: labels_by_field(given, ids), files=files)
 
     def delete_samples(self, sample_ids: Sequence[str] | str) -> None:
         """Delete samples and their labels: either both or nothing."""
@@ -120,6 +122,7 @@ class Dataset(View, RunVerbs):
             self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self.stores.samples.delete(ids)
             self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))
+            self.stores.fingerprints.delete(ids)
 
     def add_labels(
         self,

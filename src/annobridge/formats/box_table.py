@@ -25,6 +25,7 @@ from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, frame_of
 from .common.report import ReadReport
+from .names import with_slashes
 
 _IMAGE = ("filename", "imagefilename", "imagename", "image", "imagepath", "img", "imgpath", "filepath", "path", "file")
 _CLASS = ("class", "classname", "label", "labelname", "category", "categoryname", "name", "object")
@@ -173,7 +174,7 @@ class _Table:
         return numbers
 
     def _add(self, name: str, split: str, width: int | None, height: int | None) -> int:
-        path = name.replace("\\", "/").removeprefix("./")
+        path = with_slashes(name).removeprefix("./")
         beside = self._folder + path
         file = beside if beside in self._archive else None
         return self._items.add(path, split or self._split, width, height, frame_of(path), file=file)

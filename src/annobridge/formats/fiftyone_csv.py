@@ -15,6 +15,7 @@ from .common.fidelity import KEPT, Fidelity
 from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes
 from .common.report import ReadReport
+from .names import with_slashes
 
 _PATH, _TAGS = "filepath", "tags"
 _LABEL, _CONFIDENCE = ".label", ".confidence"
@@ -63,7 +64,7 @@ class FiftyOneCsvFormat(FileFormat):
                         continue
                     inside = (f"{folder}{slash}data/{path}", f"{folder}{slash}{path}")
                     file = next((one for one in inside if one in archive), None)
-                    item = items.add(path.replace("\\", "/"), _split(tags), file=file)
+                    item = items.add(with_slashes(path), _split(tags), file=file)
                     _add(shapes, item, {field: _at(texts, field, at) for field in fields}, place)
                 yield from shapes.take_full()
         yield shapes.take()

@@ -25,6 +25,7 @@ from .common.items import Items, Shapes, frame_of
 from .common.paint import attribute_of
 from .common.path_lookup import stem
 from .common.report import ReadReport
+from .names import with_slashes
 
 _PAIRS, _PEOPLE, _LANDMARKS = "pairs.txt", "people.txt", "landmarks.txt"
 _FOLDER, _IMAGES = "annotations", "images"
@@ -233,7 +234,7 @@ class _Subset:
         if not numbers or len(numbers) % 2 or len(numbers) < len(cells) - 1 or not np.isfinite(numbers).all():
             self._report.skip(place, "it is no name with pairs of numbers behind it")
             return
-        person, name = self._person(stem(cells[0].replace("\\", "/")))
+        person, name = self._person(stem(with_slashes(cells[0])))
         # Datumaro has names without the person, whatever the image has.
         fits = [] if (person, name) in self._images or person is not None else self._by_name.get(name, [])
         if len(fits) > 1:

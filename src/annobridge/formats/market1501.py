@@ -22,6 +22,7 @@ from .common.items import Items, Shapes
 from .common.paint import attribute_of
 from .common.path_lookup import stem
 from .common.report import ReadReport
+from .names import with_slashes
 
 LABEL = "market-1501"  # the class whose attributes the names are, as CVAT has it
 _BOXES, _QUERY = "bounding_box_", "query"
@@ -85,7 +86,7 @@ class MarketFormat(FileFormat):
             match = _LIST.fullmatch(base)
             for number, line in archive.lines(file):
                 place = f"{archive.where(file)} line {number}"
-                path = line.strip().replace("\\", "/")
+                path = with_slashes(line.strip())
                 if not is_safe_name(path) or match is None:
                     report.skip(place, "it is no name of an image")
                     continue

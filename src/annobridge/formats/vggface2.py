@@ -24,6 +24,7 @@ from .common.images import image_names
 from .common.items import Items, Shapes, frame_of
 from .common.path_lookup import stem
 from .common.report import ReadReport
+from .names import with_slashes
 
 _FOLDER, _CLASSES = "bb_landmark", "labels.txt"
 _TABLE = re.compile(r"loose_(bb|landmark)_(.+)\.csv")
@@ -127,7 +128,7 @@ class _Rows:
             ids = texts[_ID].to_pylist()
             for place, name_id, row, empty in zip(places.to_pylist(), ids, values, is_empty.tolist(), strict=True):
                 if name_id:
-                    self._add(root, split, name_id.replace("\\", "/"), None if empty else row, is_box, place)
+                    self._add(root, split, with_slashes(name_id), None if empty else row, is_box, place)
                 else:
                     self._report.skip(place, f"it has no {_ID}")
             yield from self._shapes.take_full()

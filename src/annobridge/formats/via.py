@@ -19,6 +19,7 @@ from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes, frame_of
 from .common.json_stream import JsonStream
 from .common.report import ReadReport
+from .names import with_slashes
 
 _HEAD = 1 << 16  # bytes by which a file is recognised
 _PROJECT = "_via_img_metadata"
@@ -119,7 +120,7 @@ def _regions(where: str, key: str, entry: Any, report: ReadReport) -> Iterator[E
     if not isinstance(name, str) or not name:
         report.skip(place, "it has no filename")
         return
-    name = name.replace("\\", "/")
+    name = with_slashes(name)
     yield place, name, None, None
     regions = entry.get("regions") or []
     if isinstance(regions, dict):  # VIA 1 has numbers as keys
@@ -147,7 +148,7 @@ def _rows(archive: Archive, name: str, report: ReadReport) -> Iterator[Entry]:
             except (ValueError, RecursionError):
                 report.skip(place, "its attributes are not JSON")
                 continue
-            yield place, image.replace("\\", "/"), given or None, more
+            yield place, with_slashes(image), given or None, more
 
 
 def _add(

@@ -25,6 +25,7 @@ from .common.file_format import FileFormat, ReadOptions, WriteOptions
 from .common.items import Items, Shapes, frame_of
 from .common.paint import attribute_of
 from .common.report import ReadReport
+from .names import with_slashes
 
 FACE = "face"  # the class of boxes that name none
 _ATTRIBUTES = ("blur", "expression", "illumination", "occluded", "pose", "invalid")  # in the order of a line
@@ -149,7 +150,7 @@ class _List:
             elif any(map(float, words[:4])):  # zeros stand for no box
                 self._report.skip(place, "there are more boxes than the count says")
         elif os.path.splitext(line)[1].lower() in PICTURES:
-            self._add_image(line.replace("\\", "/"), place)
+            self._add_image(with_slashes(line), place)
         elif line.isdecimal() and len(line) < 10:
             self._left = int(line)
         else:

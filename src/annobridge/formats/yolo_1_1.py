@@ -22,6 +22,7 @@ from .common.report import ReadReport
 from .common.source import RELATIVE
 from .common.yolo_lines import LineRules, read_lines
 from .common.yolo_text import box_lines, boxes_around, with_area, write_texts
+from .names import with_slashes
 
 _DEEPEST = 64  # parts of a path that are looked up
 _AS_BOXES = "written as the boxes around them"
@@ -156,7 +157,7 @@ class _Layout:
 
     def _within(self, path: str) -> str:
         """The name in the archive of a path in a list: without what is in front of it elsewhere."""
-        parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        parts = [part for part in with_slashes(path).split("/") if part not in ("", ".", "..")]
         for start in range(max(len(parts) - _DEEPEST, 0), len(parts)):
             name = self._root + "/".join(parts[start:])
             if name in self._archive or f"{name.rpartition('.')[0]}.txt" in self._archive:

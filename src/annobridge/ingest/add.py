@@ -21,6 +21,7 @@ def add_samples(
     samples: pa.Table,
     labels: Callable[[list[str]], Mapping[str, Iterable[pa.Table]]],
     label_types: Mapping[str, str] | None = None,
+    files: pa.Table | None = None,
 ) -> list[str]:
     """Add samples and their labels; returns the ids of the samples.
 
@@ -29,6 +30,7 @@ def add_samples(
         samples: the columns of the samples.
         labels: returns the labels by field, given the ids of the samples.
         label_types: the types of the labels by field, where the columns do not tell them.
+        files: ``size`` and ``fingerprint`` of the file of each sample, to be recorded.
 
     Raises:
         InvalidLabels: labels cannot be stored, or an id is not new. Nothing was added.
@@ -39,8 +41,10 @@ def add_samples(
         stores.samples.require_new(sample_ids, version)
         ids: list[str] = sample_ids.ids.to_pylist()
         new_labels = NewLabels(stores)
-        files = new_labels.write(_label_batches(stores, rows, labels(ids), label_types or {}, new_labels))
-        new_labels.commit(files, sample_ids.given)
+        fragments = new_labels.write(_label_batches(stores, rows, labels(ids), label_types or {}, new_labels))
+        new_labels.commit(fragments, sample_ids.given)
+        if files is not None:
+            stores.fingerprints.record_of(sample_ids.ids, files)
         stores.samples.append(rows.schema, rows.to_batches(), sample_ids, version)
         return ids
 

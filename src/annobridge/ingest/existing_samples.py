@@ -31,12 +31,17 @@ class ExistingSamples:
         columns = {n: pa.chunked_array([b[n] for b in batches], self._schema.field(n).type) for n in _COLUMNS}
         self.ids = columns["sample_id"].cast(pa.string()).combine_chunks()
         self.paths = columns["filepath"].cast(pa.string()).combine_chunks()
+        self._stored_paths = samples.paths.stored(self.paths)
         self._names_and_sizes = _names_and_sizes(pa.table(columns))
         self._other_values: Counter[str] = Counter()  # samples with another value, by column
         self._new_columns: Counter[str] = Counter()  # samples with a value in a column that the dataset does not have
         self._differing = 0  # samples with either
         self._similar = 0  # new samples with the file name and size of an existing one
         self._first_similar = ""
+
+    def find(self, files: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The number of the sample of each file, by its path; null where there is none."""
+        return pc.index_in(self._samples.paths.stored(files.cast(pa.string())), value_set=self._stored_paths)
 
     def compare(self, given: pa.Table, ids: pa.Array) -> None:
         """Compare rows of an import with the samples of these ids."""
@@ -54,11 +59,14 @@ class ExistingSamples:
             differs |= other
         self._differing += int(differs.sum())
 
-    def compare_new(self, given: pa.Table) -> None:
-        """Look for files with the names and sizes of new samples at other paths in the dataset."""
-        if not given.num_rows or not len(self._names_and_sizes):
+    def compare_new(self, given: pa.Table, unrecorded: Bools) -> None:
+        """Look for files with the names and sizes of new samples at other paths in the dataset, among samples whose content is not
+        known (``unrecorded``).
+        """
+        if not given.num_rows or not unrecorded.any():
             return
-        index = as_array(pc.index_in(_names_and_sizes(given), value_set=self._names_and_sizes))
+        known = pc.if_else(pa.array(unrecorded), self._names_and_sizes, None)
+        index = as_array(pc.index_in(_names_and_sizes(given), value_set=known, skip_nulls=True))
         count = len(index) - index.null_count
         if count and not self._similar:
             row = int(np.flatnonzero(as_mask(index.is_valid()))[0])

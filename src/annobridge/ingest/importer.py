@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,12 +16,16 @@ from ..core.checks import validate
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidLabels, SampleNotFound
 from ..formats.base import Part, Source
+from ..formats.ids import of_paths
 from ..spill.streams import Streams
+from ..store import fingerprints
 from ..store.labels import fill_missing_ids
 from ..store.samples import NewSampleIds
+from ..store.schemas import FILES
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
 from .existing_samples import ExistingSamples
+from .moved_files import MovedFiles
 from .new_label_rows import new_label_rows
 from .new_labels import NewLabels
 from .parse_samples import image_sizes, with_media_type
@@ -37,20 +43,22 @@ class Importer:
         stores: the dataset.
         tags: tags that new samples get.
         clip: whether values outside the image are clipped, and not refused.
+        folders: those that the source has its files in, where they are known.
 
     Attributes:
         samples: how many samples are new.
-        known: how many samples the dataset has already, by their file.
+        known: how many samples the dataset has already, by the path of their file, or by its content.
         labels: how many labels are added, by field.
         kept: how many labels are left out, by field, as their sample has labels in the field already.
     """
 
-    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool) -> None:
+    def __init__(self, stores: Stores, tags: Sequence[str], clip: bool, folders: Sequence[Path] = ()) -> None:
         self.samples = self.known = 0
         self.labels: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self._stores, self._tags, self._clip = stores, list(tags), clip
         self._existing = ExistingSamples(stores.samples)
+        self._moved = MovedFiles(stores, self._existing, folders)
         self._labelled = _labelled_samples(stores, self._existing.ids)
         self._version = stores.samples.version()
         self._new_labels = NewLabels(stores)
@@ -66,7 +74,7 @@ class Importer:
     @property
     def notes(self) -> list[str]:
         """What the source has of existing samples, and was not taken, a sentence each."""
-        return self._existing.notes()
+        return [*self._moved.notes(), *self._existing.notes()]
 
     def read(self, source: Source, progress: ProgressChoice) -> None:
         """Read and check all parts. No reader of the dataset sees them before ``commit``. Raises ``InvalidLabels``."""
@@ -81,6 +89,7 @@ class Importer:
         self._new_labels.commit(self._label_files, ids)
         if (samples := self._new_samples) is not None:
             schema = samples.reader("samples").schema
+            self._stores.fingerprints.record(samples.batches("files"))
             self._stores.samples.append(schema, samples.batches("samples"), sample_ids, self._version)
             samples.close()
 
@@ -94,13 +103,14 @@ class Importer:
     def _read_part(self, part: Part) -> pa.Table:
         """The new labels of a part; its new samples are kept on disk until ``commit``."""
         samples = part.samples
-        index = pc.index_in(samples["filepath"].cast(pa.string()), value_set=self._existing.paths)
+        index, files = self._find(samples["filepath"].cast(pa.string()))
         is_known, is_new = index.is_valid(), index.is_null()
         given_ids = as_array(ids.as_texts(samples["sample_id"]))
-        sample_ids = as_array(pc.if_else(is_known, self._existing.ids.take(as_array(index)), given_ids))
-        self._existing.compare(samples.filter(is_known), as_array(pc.filter(sample_ids, as_array(is_known))))
-        self._existing.compare_new(samples.filter(is_new))
-        self._add_samples(samples.filter(is_new))
+        new_ids = self._without_ids_of_others(given_ids, samples["filepath"], is_new)
+        sample_ids = as_array(pc.if_else(is_known, self._existing.ids.take(index), new_ids))
+        self._existing.compare(samples.filter(is_known), sample_ids.filter(is_known))
+        self._existing.compare_new(samples.filter(is_new), self._moved.unrecorded)
+        self._add_samples(_with_column(samples, "sample_id", sample_ids).filter(is_new), files)
         self.known += len(index) - index.null_count
         if "mask" in part.labels.column_names and (wrong := validate.mask_sizes(part.labels, image_sizes(samples))):
             raise InvalidLabels(_REFUSAL, wrong)
@@ -112,14 +122,37 @@ class Importer:
             self.labels[entry["values"]] += entry["counts"]
         return rows
 
-    def _add_samples(self, samples: pa.Table) -> None:
+    def _find(self, places: pa.ChunkedArray) -> tuple[pa.Array, pa.Table]:
+        """The number of the existing sample of each file, null for a new one; and ``size`` and ``fingerprint`` of the new ones."""
+        numbers = as_array(self._existing.find(places).fill_null(-1)).to_numpy().copy()
+        unknown = np.flatnonzero(numbers < 0)
+        paths = places.take(pa.array(unknown)).to_pylist()
+        files = fingerprints.of_places(paths)
+        numbers[unknown] = self._moved.find(paths, files["fingerprint"])
+        return pa.array(numbers, mask=numbers < 0), files.filter(pa.array(numbers[unknown] < 0))
+
+    def _without_ids_of_others(self, given: pa.Array, places: pa.ChunkedArray, is_new: pa.Array) -> pa.Array:
+        """The ids of the samples, with others for new ones whose id was made of a path that was that of an existing sample.
+
+        An id that the source has stays, and is refused if it is there already.
+        """
+        there = self._existing.ids.filter(pc.is_in(self._existing.ids, value_set=given.filter(is_new)))
+        if not len(there):
+            return given
+        made = pa.array(of_paths(places.to_pylist()))
+        again = pc.and_(pc.and_(is_new, pc.is_in(given, value_set=there)), pc.equal(given, made))
+        return pc.if_else(again, pa.array(of_paths(f"{place}\0{self._version}" for place in places.to_pylist())), given)
+
+    def _add_samples(self, samples: pa.Table, files: pa.Table) -> None:
         if not samples.num_rows:
             return
         self._stores.samples.require_writable()
         rows = self._stores.samples.cast_columns(_with_tags(with_media_type(samples), self._tags))
         if self._new_samples is None:
-            self._new_samples = Streams({"samples": rows.schema})
+            self._new_samples = Streams({"samples": rows.schema, "files": FILES})
         self._new_samples.add("samples", rows)
+        files = files.add_column(0, FILES.field("sample_id"), rows["sample_id"])
+        self._new_samples.add("files", files.filter(files["size"].is_valid()))
         self._new_ids += rows["sample_id"].chunks
         self.samples += rows.num_rows
 
@@ -150,6 +183,10 @@ def _with_sample_ids(labels: pa.Table, given: pa.Array, sample_ids: pa.Array) ->
     return labels.set_column(labels.column_names.index("sample_id"), "sample_id", ids)
 
 
+def _with_column(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, values)
+
+
 def _with_tags(samples: pa.Table, tags: list[str]) -> pa.Table:
     if not tags:
         return samples
@@ -165,7 +202,7 @@ def labels_of_field(stores: Stores, source: Source, field: str) -> Iterator[pa.T
     """The labels that a source has in a field, for samples of the dataset. Raises ``SampleNotFound`` for other images."""
     existing = ExistingSamples(stores.samples)
     for part in source.parts():
-        index = pc.index_in(part.samples["filepath"].cast(pa.string()), value_set=existing.paths)
+        index = existing.find(part.samples["filepath"])
         if index.null_count:
             first = part.samples["filepath"].filter(index.is_null())[0].as_py()
             raise SampleNotFound(f"The dataset has no sample of {first!r}; add the samples before their labels.")

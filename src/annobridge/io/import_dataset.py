@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,8 +26,10 @@ from ..ingest.new_label_rows import clip_option
 from ..store import staging
 from ..store.errors import is_disk_full
 from ..store.stores import Stores
+from ..store.tables import Database
 
 MODES = ("create", "overwrite", "add")
+_MEDIA_FOLDERS = ("media_dir", "media_folder")  # options of formats
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,12 @@ def import_dataset(
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))
+        chosen = _in_draft(chosen, stores.database)
         opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):
             if mode != "add" and stores.samples.count():  # another import into the same object store was faster
                 raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
-            importer = Importer(stores, tags, clip)
+            importer = Importer(stores, tags, clip, _folders(path, chosen))
             importer.read(opened, progress)
             notes = [*opened.notes, *importer.notes]
             if strict:
@@ -169,6 +173,13 @@ def _require_complete(notes: Sequence[str], kept: Mapping[str, int]) -> None:
         )
 
 
+def _folders(source: Path, chosen: Any) -> list[Path]:
+    """The folders that a source has its files in."""
+    image_dir = getattr(chosen, "image_dir", None)
+    found = [source] if source.is_dir() else []
+    return found if image_dir is None else [*found, Path(image_dir).expanduser().absolute()]
+
+
 def _known_samples(stores: Stores) -> pa.Table:
     names = [f.name for f in SAMPLES if f.name != "tags"]
     batches = list(stores.samples.scan(None, names))
@@ -181,6 +192,18 @@ def _media_folder(uri: str, source: Path) -> Path | None:
         return None
     place = Path(uri).absolute()
     return place.with_name(f"{place.stem}-media") / (source.name if source.is_dir() else source.stem)
+
+
+def _in_draft(chosen: Any, database: Database) -> Any:
+    """Options whose folder for media is inside the dataset that is being made: until it is complete, that is in its draft."""
+    changed = {}
+    for name in _MEDIA_FOLDERS:
+        folder = getattr(chosen, name, None)
+        if folder is not None and database.place != database.uri:
+            inner = Path(os.path.relpath(os.path.realpath(Path(folder).expanduser()), database.place))
+            if inner.parts[:1] not in ((), (os.pardir,)):
+                changed[name] = Path(database.uri) / inner
+    return chosen.model_copy(update=changed) if changed else chosen
 
 
 @contextmanager

@@ -45,6 +45,11 @@ class AttachedSamples(Samples):
         hidden = {*SAMPLES.names, self._at.id, self._at.media}
         return pa.schema([*SAMPLES, *(f for f in table if f.name not in hidden)])
 
+    @property
+    def has_files(self) -> bool:
+        """Whether the media are files, and not bytes in the table."""
+        return not self._at.suffix
+
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples."""
         schema = self.schema()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from time import perf_counter
 from typing import BinaryIO
 
 import numpy as np
@@ -15,17 +13,15 @@ import pyarrow as pa
 from PIL import UnidentifiedImageError
 
 from ..core.media import Media as Media  # with the media that implement it
+from ..core.media import without_secrets as without_secrets
 from . import image_headers, images
 from .image_headers import ImageHeader
 from .media_cache import open_cached
+from .parallel import THREADS, map_files
 from .remote import local_path
-from .remote import without_secrets as without_secrets  # with the media whose places are told
 from .remote_file import StorageOptions
 
-_THREADS = 4
 _SHOWN = 20
-_BLOCK = 256  # files that a thread reads one after the other
-_SLOW = 0.0005  # seconds per header from which threads pay off; a file in the cache takes some 10 µs
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
@@ -77,7 +73,7 @@ def check_media(
     sizes = np.zeros((samples.num_rows, 2), np.int32)
     faults: list[str] = []
     rows = zip(*(samples[n].to_pylist() for n in ("sample_id", "media_type", "filepath")), strict=True)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for at, found in enumerate(pool.map(lambda row: _look(media, size or size_of, *row), rows)):
             if isinstance(found, str):
                 faults.append(found)
@@ -161,27 +157,12 @@ def known_sizes(paths: Sequence[str | Path]) -> list[tuple[int, int] | None]:
 
 
 def known_headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
-    """The header of each image; ``None`` for files that are missing or not images.
-
-    In parallel if the first files take long: for files in the cache, threads only wait for each other.
-    """
-    found: list[ImageHeader | None] = []
-    start = perf_counter()
-    for at in range(0, len(paths), _BLOCK):
-        if at and perf_counter() - start > _SLOW * at:
-            rest = [paths[n : n + _BLOCK] for n in range(at, len(paths), _BLOCK)]
-            with ThreadPoolExecutor(_THREADS) as pool:
-                return [*found, *chain.from_iterable(pool.map(_headers, rest))]
-        found += _headers(paths[at : at + _BLOCK])
-    return found
+    """The header of each image; ``None`` for files that are missing or not images."""
+    return map_files(_header, paths)
 
 
-def _headers(paths: Sequence[str | Path]) -> list[ImageHeader | None]:
-    """The headers of a block of files. A future for each file would cost more than reading it."""
-    found: list[ImageHeader | None] = []
-    for path in paths:
-        try:
-            found.append(image_headers.read_header(path))
-        except image_headers.IMAGE_ERRORS:
-            found.append(None)
-    return found
+def _header(path: str | Path) -> ImageHeader | None:
+    try:
+        return image_headers.read_header(path)
+    except image_headers.IMAGE_ERRORS:
+        return None

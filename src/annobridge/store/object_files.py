@@ -125,5 +125,7 @@ def _translated() -> Iterator[None]:
         raise OSError(
             "the store denies access; give its credentials in the environment or in storage_options"
         ) from None
+    except ValueError:
+        raise OSError("its URI is no address of an object store") from None
     except exceptions.BaseError as error:
         raise OSError(f"the store does not answer ({type(error).__name__})") from None

@@ -6,14 +6,12 @@ whose text has no part of the URI, which may be signed or hold a login; the call
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .remote_file import RemoteFile, StorageOptions
 
-_LOGIN = re.compile(r"://[^/]*@")
 _WEB = ("http", "https")
 
 
@@ -57,12 +55,3 @@ def open_remote(uri: str, options: StorageOptions = None) -> RemoteFile:
         known = ", ".join(f"{name}://" for name in (*_WEB, "file", *SCHEMES))
         raise OSError(f"files of {scheme}:// cannot be read; the known ones are {known}")
     return ObjectFile(uri, options)
-
-
-def without_secrets(place: str) -> str:
-    """A path, or a URI without its query and login, which may be secrets; for messages.
-
-    >>> without_secrets("https://me:word@host/a.png?signature=s")
-    'https://host/a.png'
-    """
-    return _LOGIN.sub("://", re.split(r"[?#]", place, maxsplit=1)[0], 1) if is_uri(place) else place

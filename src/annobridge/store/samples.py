@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from lance.commit import CommitConflictError
 
 from ..core import ids
 from ..core.arrays import as_array
 from ..core.labels import SAMPLES
-from ..exceptions import InvalidLabels, SampleNotFound, SchemaError
+from ..exceptions import InvalidLabels, SampleNotFound, SchemaError, StalePlan, StoreError
 from .commits import Commits
 from .errors import translate_errors
 from .media import FileMedia, Media
+from .media_paths import MediaPaths
 from .schemas import SIZES
 from .tables import Database, in_list
 
@@ -30,7 +32,7 @@ class NewSampleIds:
     Attributes:
         ids: the ids of all of them.
         given: the ids that the caller gave.
-        files: the paths of the samples that were given no id.
+        files: the paths of the samples that were given no id, as they are stored.
     """
 
     ids: pa.Array
@@ -39,15 +41,21 @@ class NewSampleIds:
 
 
 class Samples:
-    """Reads and writes samples."""
+    """Reads and writes samples. ``paths`` translates those of their media, which have a form of their own in the table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._commits = Commits(database, "samples")
+        self.paths = MediaPaths(database)
 
     def schema(self) -> pa.Schema:
         """The columns, including those of users."""
         return self._database.table("samples").schema.remove_metadata()
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the media are files, and not inside the table."""
+        return True
 
     def count(self) -> int:
         """The number of samples."""
@@ -68,7 +76,8 @@ class Samples:
             if "filepath" in rows.column_names
             else pa.chunked_array([], pa.string())
         )
-        return rows, NewSampleIds(as_array(filled), as_array(filled.filter(had)), as_array(files.drop_null()))
+        files = as_array(self.paths.stored(files.drop_null()))
+        return rows, NewSampleIds(as_array(filled), as_array(filled.filter(had)), files)
 
     def require_new(self, identity: NewSampleIds, version: int | None = None) -> None:
         """Raise ``InvalidLabels`` for samples that the dataset has already.
@@ -87,12 +96,14 @@ class Samples:
         if not len(values):
             return
         if pc.count_distinct(values).as_py() < len(values):
-            twice = next(v["values"] for v in pc.value_counts(values).to_pylist() if v["counts"] > 1)
+            twice = next(v["values"] for v in pc.value_counts(self.paths.whole(values)).to_pylist() if v["counts"] > 1)
             raise InvalidLabels("", [f"Two of the new samples have one {column}, {twice!r}; {cure}."])
         for batch in self._database.scan("samples", [column], None, version):
-            found = batch[column].filter(pc.is_in(batch[column], value_set=values))
+            here = self.paths.stored(batch[column]) if column == "filepath" else batch[column]
+            found = here.filter(pc.is_in(here, value_set=values))
             if len(found):
-                raise InvalidLabels("", [f"The dataset has a {what} {found[0].as_py()!r} already; {cure}."])
+                first = self.paths.whole(found)[0].as_py()
+                raise InvalidLabels("", [f"The dataset has a {what} {first!r} already; {cure}."])
 
     def cast_columns(self, rows: pa.Table) -> pa.Table:
         """Cast the columns that the dataset has to its types. Raises ``SchemaError`` for values that do not fit."""
@@ -118,12 +129,7 @@ class Samples:
         if new := [f.with_nullable(True) for f in given if f.name not in here]:
             self._database.table("samples").add_columns(pa.schema(new))
         schema = self.schema()
-        complete = (
-            pa.RecordBatch.from_arrays(
-                [b[f.name] if f.name in given.names else pa.nulls(b.num_rows, f.type) for f in schema], schema=schema
-            )
-            for b in batches
-        )
+        complete = (self._stored(batch, schema) for batch in batches)
         fragments = self._commits.write_fragments(complete, self._commits.latest(), schema)
 
         def prepare_append(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
@@ -133,6 +139,14 @@ class Samples:
 
         if fragments:
             self._commits.commit_fenced(prepare_append)
+
+    def _stored(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        """Rows as the table has them."""
+        columns = {
+            f.name: batch[f.name] if f.name in batch.schema.names else pa.nulls(batch.num_rows, f.type) for f in schema
+        }
+        columns["filepath"] = self.paths.stored(columns["filepath"])
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
     def existing_ids(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """The ids that are in the dataset."""
@@ -156,11 +170,19 @@ class Samples:
 
     def scan(self, where: str | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream samples that meet an SQL condition, or all."""
-        return self._database.scan("samples", columns, where)
+        try:
+            for batch in self._database.scan("samples", columns, where and self.paths.expression(where)):
+                yield self.paths.whole_column(batch)
+        except StoreError as error:
+            raise self.paths.explained(error, where) if where else error from error.__cause__
 
     def evaluate(self, expression: str) -> Iterator[pa.RecordBatch]:
         """The ``sample_id`` of every sample, and the ``value`` of an SQL expression on its columns."""
-        return self._database.scan("samples", {"sample_id": "sample_id", "value": expression})
+        columns = {"sample_id": "sample_id", "value": self.paths.expression(expression)}
+        try:
+            yield from self._database.scan("samples", columns)
+        except StoreError as error:
+            raise self.paths.explained(error, expression) from error.__cause__
 
     def ids(self, where: str | None = None) -> pa.Array:
         """The ids of the samples that meet an SQL condition, in the order of the table."""
@@ -191,6 +213,38 @@ class Samples:
     def media(self, samples: pa.Table) -> Media:
         """Access to the media of some samples."""
         return FileMedia.of(samples, self._database.storage_options)
+
+    def replace_paths(self, version: int, replaced: Callable[[pa.RecordBatch], pa.Array]) -> int | None:
+        """Replace paths of media in one version; rows keep their order. Returns the new version, ``None`` if nothing is replaced.
+
+        Args:
+            version: the version of the table that is changed.
+            replaced: the new path of each row, as the table has it (``sample_id``, ``filepath``); null for one that stays.
+
+        Raises:
+            StalePlan: the table was changed since that version.
+        """
+        table = self._database.table("samples", version)
+        updated, fields = [], set()
+        for fragment in table.get_fragments():
+            batches = fragment.to_batches(columns=["sample_id", "filepath"], with_row_id=True)
+            parts = [pa.table({"_rowid": b["_rowid"], "filepath": self.paths.stored(replaced(b))}) for b in batches]
+            rows = pa.concat_tables(parts) if parts else None
+            if rows is None or not (rows := rows.filter(rows["filepath"].is_valid())).num_rows:
+                continue
+            with translate_errors(self._database.uri, "samples", "written"):
+                changed, columns = fragment.update_columns(rows, left_on="_rowid", right_on="_rowid")
+            updated.append(changed)
+            fields.update(columns)
+        if not updated:
+            return None
+        change = lance.LanceOperation.Update(updated_fragments=updated, fields_modified=sorted(fields))
+        try:
+            return self._commits.commit(table, change)
+        except CommitConflictError:
+            raise StalePlan(
+                "The samples were changed by another process meanwhile; nothing was written. Repeat the call."
+            ) from None
 
     def delete(self, sample_ids: Sequence[str]) -> None:
         """Delete samples."""

@@ -63,6 +63,13 @@ MARKS = pa.schema(
 PUSHES = BASELINE  # what a push is about to change in the tool; ``load`` is the number of the push
 RECORDED = pa.schema([*DECISIONS, pa.field("load", pa.int32(), nullable=False)])
 LEASES = "annotation_leases"  # a table without rows: leases are entries in its configuration, see ``lease``
+FILES = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("size", pa.int64()),  # bytes
+        pa.field("fingerprint", pa.int64()),  # see ``fingerprints``; null for files of other places
+    ]
+)
 SIZES = pa.schema([SAMPLES.field(n) for n in ("sample_id", "width", "height")])
 SCHEMAS = {
     "samples": SAMPLES,
@@ -73,10 +80,13 @@ SCHEMAS = {
     "annotation_baseline": BASELINE,
     "annotation_changes": CHANGES,
     "annotation_decisions": RECORDED,
+    "annotation_files": FILES,
     "annotation_sample_states": SAMPLE_STATES,
     "annotation_marks": MARKS,
     "annotation_pushes": PUSHES,
     LEASES: pa.schema([pa.field("name", pa.string())]),
 }
 # Tables that datasets of earlier versions lack; made when they are needed
-LATER = ("annotation_decisions", "annotation_sample_states", "annotation_marks", "annotation_pushes", LEASES)
+LATER = (
+    "annotation_decisions", "annotation_files", "annotation_sample_states", "annotation_marks", "annotation_pushes", LEASES,
+)  # fmt: skip

@@ -48,7 +48,9 @@ def staged_database(uri: str, storage_options: dict[str, str] | None, replace: b
     with _import_id(place) as import_id:
         draft = _beside(place, f"importing-{import_id}")
         try:
-            yield Database.create(str(draft), storage_options)
+            database = Database.create(str(draft), storage_options)
+            database.place = str(place)
+            yield database
             _move(draft, place, _beside(place, f"replaced-{import_id}"), replace)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

@@ -10,6 +10,7 @@ from ..exceptions import StoreError
 from .attached_tables import AttachedSamples
 from .baseline import Baseline
 from .decisions import Protections, Recorded
+from .fingerprints import Fingerprints
 from .labels import Labels
 from .lease import Hold, Leases
 from .marks import Marks
@@ -34,6 +35,7 @@ class Stores:
     sample_states: SampleStates
     marks: Marks
     pushes: Pushes
+    fingerprints: Fingerprints
 
     @classmethod
     def open(cls, database: Database) -> Stores:
@@ -43,6 +45,7 @@ class Stores:
         return cls(
             database, samples, labels, Runs(database, labels), Baseline(database), Recorded(database),
             Protections(database), SampleStates(database), Marks(database), Pushes(database),
+            Fingerprints(database),
         )  # fmt: skip
 
     @contextmanager

@@ -65,7 +65,7 @@ class Database:
     def __init__(
         self, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
     ) -> None:
-        self.uri = uri
+        self.uri = self.place = uri  # ``place`` is where a dataset that is being made will be in the end
         self.storage_options = storage_options
         self.attachment = attachment
         self._open_tables: dict[str, tuple[_Identity, lance.LanceDataset]] = {}

@@ -19,6 +19,7 @@ from ..common.archive import Archive
 from ..common.items import Items
 from ..common.json_stream import Chunk, JsonStream
 from ..common.report import ReadReport
+from ..names import with_slashes
 from .files import CocoFile
 from .records import Category, Image, decode
 
@@ -191,7 +192,7 @@ class Document:
             images = decode(chunk, _IMAGES, "image", self._report)
             named = [image for image in images if image.file_name]
             self._report.note("images have no file_name, and were left out", len(images) - len(named))
-            names = [(image.file_name or "").replace("\\", "/") for image in named]
+            names = [with_slashes(image.file_name or "") for image in named]
             numbers = self._catalogue.numbers(named, names, self._file, self._split)
             again = sum(not self.ids.add(image.id, n) for image, n in zip(named, numbers, strict=True))
             self._report.note(f"images have an id that another image of {self.where} has", again)

@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from ...exceptions import InvalidSource
+from ..names import with_slashes
 from .archive import Archive
 from .items import Items, Shapes
 
@@ -43,7 +44,7 @@ def read_class_lists(archive: Archive, lists: dict[str, dict[str, _Image]], item
         folder = name.rpartition("/")[0]
         split = folder.rpartition("/")[2] or None
         for key, image in images.items():
-            path = image.path.replace("\\", "/") or key
+            path = with_slashes(image.path) or key
             file = f"{folder}/{path}" if folder else path
             item = items.add(path, None if split == _DEFAULT else split, file=file)
             for label in dict.fromkeys(image.labels):

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from ...exceptions import Unsupported
 from ...spill.tables import Tables
 from .. import media
 from ..base import Part
+from ..names import plain_path
 from .archive import is_safe_name
 from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
@@ -326,7 +327,7 @@ def _items(samples: pa.Table, owners: np.ndarray, frames: np.ndarray) -> tuple[p
     and videos are the paths below the folder that all files have in common, and are unique.
     """
     paths = [
-        _plain(path or sample_id)
+        plain_path(path or sample_id)
         for path, sample_id in zip(samples["filepath"].to_pylist(), samples["sample_id"].to_pylist(), strict=True)
     ]
     names = pa.array(_names(paths, samples["split"].to_pylist()), pa.string())
@@ -347,11 +348,6 @@ def _require_safe(items: pa.Table) -> None:
         for value in pc.unique(items[what].drop_null()).to_pylist():
             if not is_safe_name(value):
                 raise Unsupported("", [f"The {what} {value!r} of a sample leads out of the export; rename it."])
-
-
-def _plain(path: str) -> str:
-    path = path.replace("\\", "/")
-    return str(PurePosixPath(path)) if "//" in path or "./" in path else path  # making a path object costs most here
 
 
 def _names(paths: Sequence[str], splits: Sequence[str | None]) -> list[str]:

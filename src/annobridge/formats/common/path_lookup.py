@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from ...core.media import PICTURES, VIDEO
-from ..names import composed
+from ..names import composed, with_slashes
 from .items import frame_of
 
 KNOWN = ("sample_id", "filepath", "media_type", "width", "height", "frames")  # columns of known samples
@@ -34,7 +34,7 @@ class Names:
     def _by_base(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for path in self._paths:
-            found.setdefault(composed(path.replace("\\", "/")).rpartition("/")[2], []).append(path)
+            found.setdefault(composed(with_slashes(path)).rpartition("/")[2], []).append(path)
         return found
 
     @cached_property
@@ -55,14 +55,14 @@ class Names:
         """The path that ends with a name; else one whose path without suffix does. Of several, the one in the folder of the
         split, or the one that the others lie deeper than; ``None`` if it is not clear which.
         """
-        name = composed(name.replace("\\", "/")).lstrip("./")
+        name = composed(with_slashes(name)).lstrip("./")
         base = name.rpartition("/")[2]
         for cut in (False, True):
             wanted = stem(name) if cut else name
             paths = self._by_stem.get(stem(base), ()) if cut else self._by_base.get(base, ())
             if len(paths) == 1 and paths[0] == wanted:
                 return paths[0]
-            fits = [path for path in paths if _ends_with(composed(path.replace("\\", "/")), wanted, cut)]
+            fits = [path for path in paths if _ends_with(composed(with_slashes(path)), wanted, cut)]
             if not fits:
                 # The item may have folders that the files lack: of a machine where the labels were made. Each of these paths is
                 # the end of the name, and the longest says most.
@@ -71,7 +71,7 @@ class Names:
             if len(fits) > 1 and split is not None:
                 fits = [path for path in fits if _is_of_split(path, split)] or fits
             if len(fits) > 1:
-                fits = [path for path in fits if path.replace("\\", "/") == wanted] or _at_the_root(fits)
+                fits = [path for path in fits if with_slashes(path) == wanted] or _at_the_root(fits)
             if len(fits) == 1:
                 return fits[0]
         return None
@@ -99,7 +99,7 @@ def original_name(name: str) -> str | None:
     >>> original_name("../../data/media/upload/1/4e0bce4e-dock_01.jpg"), original_name("cam/dock_01.jpg")
     ('dock_01.jpg', None)
     """
-    match = _UPLOAD.fullmatch(composed(name.replace("\\", "/")).rpartition("/")[2])
+    match = _UPLOAD.fullmatch(composed(with_slashes(name)).rpartition("/")[2])
     return match[1] if match else None
 
 
@@ -110,7 +110,7 @@ def _is_of_split(path: str, split: str) -> bool:
 
 def _at_the_root(paths: list[str]) -> list[str]:
     """The path of which all others lie in folders beside it, as ``images/a.jpg`` of it and ``images/cam/a.jpg``; else all."""
-    folders = {path: path.replace("\\", "/").rpartition("/")[0] for path in paths}
+    folders = {path: with_slashes(path).rpartition("/")[0] for path in paths}
     first = min(paths, key=lambda path: len(folders[path]))
     prefix = f"{folders[first]}/" if folders[first] else ""
     inner = [path for path in paths if path != first]
@@ -138,7 +138,7 @@ def _ends_with(path: str, wanted: str, cut: bool) -> bool:
 
 
 def base_name(name: str) -> str:
-    return composed(name.replace("\\", "/")).rpartition("/")[2]
+    return composed(with_slashes(name)).rpartition("/")[2]
 
 
 def closeness(name: str, split: str | None, path: str) -> tuple[bool, int]:
@@ -147,7 +147,7 @@ def closeness(name: str, split: str | None, path: str) -> tuple[bool, int]:
     >>> closeness("cam/a.jpg", "val", "/data/val/cam/a.jpg"), closeness("a.jpg", None, "/data/val/cam/a.jpg")
     ((True, 2), (False, 1))
     """
-    wanted, there = (PurePosixPath(composed(text.replace("\\", "/"))).parts for text in (name, path))
+    wanted, there = (PurePosixPath(composed(with_slashes(text))).parts for text in (name, path))
     shared = next((n for n, (a, b) in enumerate(zip(wanted[::-1], there[::-1], strict=False)) if a != b), len(wanted))
     return split is not None and _is_of_split(path, split), shared
 
@@ -180,7 +180,7 @@ class KnownSamples:
 
     def __init__(self, known: pa.Table | None, has_numbers: bool = True) -> None:
         rows = [] if known is None else known.select(KNOWN).to_pylist()
-        self._rows = {(row["filepath"] or "").replace("\\", "/"): row for row in rows}
+        self._rows = {with_slashes(row["filepath"] or ""): row for row in rows}
         images = [path for path, row in self._rows.items() if row["media_type"] != "video"]
         self._videos = [path for path, row in self._rows.items() if row["media_type"] == "video"]
         self._names, self._video_names = Names(images), Names(self._videos)

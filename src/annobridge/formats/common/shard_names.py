@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from ...core.media import PICTURES
 from .. import media
+from ..names import with_slashes
 from .archive import Archive, is_safe_name
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"})
@@ -41,7 +42,7 @@ def plain_name(path: str | None) -> str | None:
     """The path of an image as a name that stays in its folder; of an absolute one, its last part; ``None`` for no such name."""
     if not path:
         return None
-    path = path.replace("\\", "/")
+    path = with_slashes(path)
     name = path if is_safe_name(path) else path.rpartition("/")[2]
     name = "/".join(part for part in name.split("/") if part not in ("", "."))
     is_hidden = any(part.startswith(".") for part in name.split("/"))

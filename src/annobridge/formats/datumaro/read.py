@@ -21,6 +21,7 @@ from ..common.items import Items, Shapes
 from ..common.json_stream import Chunk, JsonStream
 from ..common.report import ReadReport
 from ..common.skeletons import POINT_NAMES, point_names
+from ..names import with_slashes
 from .records import Categories, Item
 
 _ITEMS = msgspec.json.Decoder(list[Item])
@@ -102,8 +103,8 @@ class _Reader:
             self._report.skip(f"{self._where} item {item.id!r}", "it is a point cloud", max(len(item.annotations), 1))
             return
         medium = item.image or item.media
-        path = medium.path.replace("\\", "/") if medium else ""
-        name = str(item.id).replace("\\", "/")
+        path = with_slashes(medium.path) if medium else ""
+        name = with_slashes(str(item.id))
         suffix = PurePosixPath(path).suffix
         if suffix and not name.endswith(suffix):
             name += suffix

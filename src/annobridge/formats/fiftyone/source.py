@@ -17,7 +17,7 @@ from ...spill.tables import Tables
 from ...store import media
 from .. import ids
 from ..base import SKIPPED, Part
-from ..names import on_disk
+from ..names import in_folder, on_disk
 from . import documents, sample_columns
 from .decode import ID_KEY
 from .documents import Document
@@ -124,7 +124,7 @@ class FiftyOneSource:
         path, about = values.get("filepath"), values.get("metadata") or {}
         if not isinstance(path, str) or not path:
             raise InvalidSource(f"{document.location} has no filepath; export the dataset again.")
-        filepath = path if "://" in path else os.path.normpath(on_disk(os.path.join(self._root, path)))
+        filepath = path if "://" in path else self._place(path)
         if "://" not in path and not Path(filepath).is_relative_to(self._root):
             self._outside += 1
             self._first_outside = self._first_outside or filepath
@@ -149,6 +149,11 @@ class FiftyOneSource:
                 "export a view without such samples."
             )
         return {name: value for name, value in row.items() if value is not None} | self._fields.cells(document)
+
+    def _place(self, path: str) -> str:
+        """The file of a path that is relative to the root, absolute, or of Windows."""
+        place = on_disk(os.path.join(self._root, path))
+        return os.path.normpath((None if os.path.exists(place) else in_folder(str(self._root), path)) or place)
 
     def _check_media(self, batch: Sequence[Document], rows: Sequence[dict[str, Any]]) -> None:
         """Require the files of samples, and read the sizes of images from their headers.

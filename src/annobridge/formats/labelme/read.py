@@ -16,6 +16,7 @@ from ..common.items import Items, Shapes, frame_of
 from ..common.json_stream import decode_whole
 from ..common.report import ReadReport
 from ..common.voc_tree import SPLITS
+from ..names import with_slashes
 from .shapes import Size, shape_of
 
 HEAD = 1 << 16  # bytes by which a file is recognised
@@ -90,7 +91,7 @@ class File:
 
     def _image_name(self, given: str) -> str:
         """The image's name in the source: ``imagePath`` is relative to the JSON's folder."""
-        path = given.replace("\\", "/")
+        path = with_slashes(given)
         is_elsewhere = path.startswith("/") or path[1:2] == ":"
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(self._name), path))
         return posixpath.basename(path) if is_elsewhere or joined.startswith("..") else joined

@@ -15,6 +15,7 @@ from ..common.items import Items, Shapes, frame_of
 from ..common.report import ReadReport
 from ..common.voc_tree import SPLITS
 from ..common.xml import Element, parse_number, parse_size, text
+from ..names import with_slashes
 from .attributes import parse
 
 OWN = "annobridge"  # who wrote a file, in its sourceAnnotation
@@ -54,7 +55,7 @@ class Layout:
 
     def mask(self, xml: str, name: str) -> str | None:
         """The file of a mask that an XML file names; of several with that name, the one that is nearest to it."""
-        found = self._masks.get(name.replace("\\", "/").rpartition("/")[2], [])
+        found = self._masks.get(with_slashes(name).rpartition("/")[2], [])
         folders = xml.split("/")[:-1]
         parallel = [_MASKS if part == _ANNOTATIONS else part for part in folders]
 
@@ -104,8 +105,8 @@ class File:
 
     def _image(self, split: str, folder: str) -> str:
         """The image's name below the folder of its subset."""
-        name = text(self._root, "filename").replace("\\", "/")
-        given = text(self._root, "folder").replace("\\", "/").strip("/")
+        name = with_slashes(text(self._root, "filename"))
+        given = with_slashes(text(self._root, "folder")).strip("/")
         if "/" in name:
             return name
         if not folder and given and given not in (split, _DEFAULT):

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ...core.media import PICTURES
+from ..names import with_slashes
 
 _KEYS = ("image", "images", "img", "photo", "picture", "image_url", "url", "ocr", "captioning")
 _UPLOAD = re.compile(r"^(.*/)?data/upload/\d+/")
@@ -66,5 +67,5 @@ def is_picture(value: str) -> bool:
 
 
 def _plain(path: str) -> str | None:
-    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    parts = [part for part in with_slashes(path).split("/") if part not in ("", ".", "..")]
     return "/".join(parts) or None

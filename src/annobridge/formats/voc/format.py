@@ -22,6 +22,7 @@ from ..common.report import ReadReport
 from ..common.voc_tree import CLASSES, SPLITS, Key, Tree, palette_of, read_image_sets, read_masks, split_path
 from ..common.xml import Element, document, parse_number, parse_size, text
 from ..common.xml_text import is_xml
+from ..names import with_slashes
 from ..segmentation_mask import PAINTED, MaskOptions
 from .write import write
 
@@ -187,7 +188,7 @@ def _key_of(name: str, filename: str) -> tuple[Key, str]:
         root, slash, rest = name.partition("/")
         is_split = bool(slash) and root.lower() in SPLITS
         key = (f"{root}/", rest.rpartition(".")[0]) if is_split else ("", name.rpartition(".")[0])
-    folder, base = key[1].rpartition("/")[0], filename.replace("\\", "/").rpartition("/")[2]
+    folder, base = key[1].rpartition("/")[0], with_slashes(filename).rpartition("/")[2]
     if not base:
         return key, key[1]
     image = f"{folder}/{base}" if folder else base

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from ..common.archive import Archive
 from ..common.images import image_names
 from ..common.report import ReadReport
+from ..names import with_slashes
 from .config import Config
 
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "minival", "minitrain")
@@ -158,7 +159,7 @@ def is_label_text(head: bytes) -> bool:
 
 def _candidates(path: str, folder: str, root: str) -> Iterator[str]:
     """The names in an archive that a path may mean, the most exact first."""
-    path, root = path.strip().replace("\\", "/"), root.strip().replace("\\", "/")
+    path, root = with_slashes(path.strip()), with_slashes(root.strip())
     for whole in dict.fromkeys((_joined(folder, root, path), _joined(folder, path))):
         if whole is not None:
             yield whole

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ....exceptions import InvalidSource
 from ....store import media
 from ... import unread
-from ...names import composed
+from ...names import composed, with_slashes, without_drive
 from ..keys import METADATA_FILES
 from .json_lines import fail
 
@@ -84,9 +84,11 @@ class ImageFolder:
             )
         if (found := self._numbers.get(name)) is not None and not or_above:
             return found
-        given, name = name, name if name in self._numbers else name.replace("\\", "/")
+        given, name = name, name if name in self._numbers else with_slashes(name)
+        if (inner := without_drive(given)) is not None:
+            return self._find_end(given, inner, where)
         parts = name.split("/")
-        if name.startswith("/") or name[1:3] == ":/":
+        if name.startswith("/"):
             fail(where, f"names the image {given!r}; give a path with '/', relative to the folder of the file.")
         if ".." in parts:
             fail(where, f"names the image {name!r}, which is outside the folder; put the images into it.")
@@ -105,6 +107,19 @@ class ImageFolder:
         name = "/".join(parts)
         equal = hits or self._composed.get(composed(name), [])
         return equal[0] if len(equal) == 1 else self._fail_missing(name, len(equal), where)
+
+    def _find_end(self, given: str, inner: str, where: str) -> int:
+        """The file that an absolute path of Windows ends with, by the longest such end."""
+        parts = inner.split("/")
+        ends = (self._composed.get(composed("/".join(parts[at:])), []) for at in range(len(parts)))
+        found = next((equal[0] for equal in ends if len(equal) == 1), None)
+        if found is None:
+            fail(
+                where,
+                f"names the image {given!r}, a path of Windows, and no end of it is a file in {str(self.path)!r}: looked for "
+                f"{inner!r}, …, {parts[-1]!r}. Put the images beside the file, or give paths relative to it.",
+            )
+        return found
 
     @cached_property
     def _composed(self) -> dict[str, list[int]]:

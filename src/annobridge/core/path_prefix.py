@@ -1,0 +1,55 @@
+"""Prefixes of paths and URIs, of whole components: ``/data/a`` is one of ``/data/a/0.png``, and not of ``/data/ab/0.png``."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .arrays import as_array
+
+_WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")
+
+
+def is_windows(path: str) -> bool:
+    r"""Whether a path is written as on Windows: with a drive, or the name of a server.
+
+    >>> is_windows("C:\\photos"), is_windows("d:/photos"), is_windows("\\\\nas\\photos"), is_windows("s3://b"), is_windows("/c:/a")
+    (True, True, True, False, False)
+    """
+    return _WINDOWS.match(path) is not None
+
+
+def begins_with(paths: pa.Array | pa.ChunkedArray, prefix: str) -> pa.Array:
+    """Which paths are the prefix, or lie below it. On Windows, case and the kind of slash do not matter."""
+    here, wanted = _comparable(as_array(paths), prefix), _trimmed(prefix)
+    if is_windows(prefix):
+        wanted = (
+            wanted.replace("\\", "/").lower() if wanted.isascii() else pc.ascii_lower(wanted.replace("\\", "/")).as_py()
+        )
+    return pc.fill_null(pc.or_(pc.equal(here, wanted), pc.starts_with(here, f"{wanted}/")), False)
+
+
+def replace_prefix(paths: pa.Array | pa.ChunkedArray, old: str, new: str) -> pa.Array:
+    r"""The paths with ``new`` in place of the prefix ``old``, with the slashes of ``new``; null where they do not begin with it.
+
+    >>> replace_prefix(pa.array(["C:\\photos\\cam\\0.png", "C:\\photos2\\0.png"]), "c:\\photos", "/data").to_pylist()
+    ['/data/cam/0.png', None]
+    """
+    rest = pc.utf8_slice_codeunits(as_array(paths), len(_trimmed(old)))
+    if is_windows(new):
+        rest = pc.replace_substring(rest, "/", "\\")
+    elif is_windows(old):
+        rest = pc.replace_substring(rest, "\\", "/")
+    replaced = pc.binary_join_element_wise(pa.scalar(_trimmed(new), pa.string()), rest, "")
+    return pc.if_else(begins_with(paths, old), replaced, pa.scalar(None, pa.string()))
+
+
+def _comparable(paths: pa.Array, prefix: str) -> pa.Array:
+    return pc.ascii_lower(pc.replace_substring(paths, "\\", "/")) if is_windows(prefix) else paths
+
+
+def _trimmed(prefix: str) -> str:
+    """A prefix without slashes at its end."""
+    return prefix.rstrip("/\\" if is_windows(prefix) else "/")
