@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -108,6 +109,25 @@ class Api:
         rows = pa.concat_tables(pages).combine_chunks()
         return rows.take(first_rows(rows["id"])), total
 
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def create(self, dataset: str, table: str, row: str, values: Mapping[str, Any]) -> None:
+        """Create a row. The server takes the same row twice under one id, so the call may be repeated."""
+        path, body = f"/datasets/{dataset}/{table}", {"id": row, **values}
+        self.http.send("POST", path, json=body, repeatable=True, retry_on=is_busy)
+
+    def update(self, dataset: str, table: str, row: str, values: Mapping[str, Any]) -> None:
+        """Change some columns of a row; the others stay. ``values`` has no id: it would make a second row. Raises ``Gone``."""
+        self.http.send("PUT", _row_path(dataset, table, row), json=dict(values), retry_on=is_busy)
+
+    def remove(self, dataset: str, table: str, row: str) -> None:
+        """Delete a row, but not those that belong to it. Raises ``Gone``."""
+        self.http.send("DELETE", _row_path(dataset, table, row), retry_on=is_busy)
+
+    def blob(self, dataset: str, image: str) -> Iterator[bytes]:
+        """The file of an image, as the server has it."""
+        return self.http.stream(f"/datasets/{dataset}/images/{quote(image, safe='')}/blob")
+
     # --- uploads ----------------------------------------------------------------------------------------------------
 
     def open_upload(self) -> tuple[str, str]:
@@ -165,6 +185,10 @@ class Api:
             why = (ended.get("error") or {}).get("message") or ended["status"]
             raise Rejected(f"pixano: the import failed: {_no_paths(why)}", detail=ended)
         return str(ended["dataset"])
+
+
+def _row_path(dataset: str, table: str, row: str) -> str:
+    return f"/datasets/{dataset}/{table}/{quote(row, safe='')}"
 
 
 def _rows(items: list[Any], schema: pa.Schema, path: str) -> pa.Table:

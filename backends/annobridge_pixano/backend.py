@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend import AnnotationBackend, Capabilities, Download, Edits, Pushed, Receipt, Status, Task
 from annobridge.backend.http import Http
 from annobridge.core.schema import LabelSchema
 
@@ -38,6 +38,7 @@ class PixanoBackend(AnnotationBackend):
         attributed_types=_SPATIAL_TYPES | {"messages"},
         class_attributes=True,
         status=True,
+        push=True,
         sample_columns=True,
         editor_limits=checks.EDITOR_LIMITS,
     )
@@ -84,6 +85,14 @@ class PixanoBackend(AnnotationBackend):
     def download(self, receipt: Receipt) -> Download:
         """All labels as they are now."""
         return self._generation_of(receipt).download(receipt)
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """The earlier generation takes no changes."""
+        return list(self._generation_of(receipt).check_push(receipt))
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task, row by row."""
+        return self._generation_of(receipt).push(receipt, edits)
 
     def status(self, receipt: Receipt) -> Status:
         """Numbers of images by the status that people set, where the generation has one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.backend import Download, Receipt, Status, Task
+from annobridge.backend import Download, Edits, Pushed, Receipt, Status, Task
 from annobridge.core.arrays import set_columns
 from annobridge.core.labels import REMOTE, conform
 from annobridge.core.schema import LabelSchema
@@ -46,6 +46,14 @@ class Generation(ABC):
     @abstractmethod
     def upload(self, task: Task) -> Receipt:
         """Send a task, or find what was sent of it, and complete it."""
+
+    @abstractmethod
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """Why nothing can be pushed to a task."""
+
+    @abstractmethod
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task."""
 
     @abstractmethod
     def status(self, receipt: Receipt) -> Status:

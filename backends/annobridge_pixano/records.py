@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import Receipt, Status, Task
+from annobridge.backend import Edits, Pushed, Receipt, Status, Task
 from annobridge.core.arrays import map_distinct, set_columns
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Gone, Rejected
@@ -20,7 +20,7 @@ from annobridge.formats.pixano_library.codec import encode, messages
 from annobridge.formats.pixano_library.codec.decode import Tables, decode, without_provenance
 from annobridge.formats.pixano_library.codec.layout import Layout
 
-from . import checks, metadata_jsonl, offered_choices, removal, rest_tables, sample_columns, uploads
+from . import checks, metadata_jsonl, offered_choices, push, removal, rest_tables, sample_columns, uploads
 from .api import Api
 from .config import PixanoConfig
 from .generation import Generation, gone, require_complete
@@ -147,6 +147,22 @@ class RecordsGeneration(Generation):
 
     def _tables(self, dataset: str, layout: Layout) -> Tables:
         return {name: self._api.table(dataset, name, schema) for name, schema in rest_tables.schemas(layout).items()}
+
+    # --- push -------------------------------------------------------------------------------------------------------
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:  # noqa: ARG002
+        """None: each dataset can be written to."""
+        self._api.check()
+        return ()
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task."""
+        self._api.check()
+        if not self._api.dataset(id=receipt.state["dataset"]):
+            raise gone(receipt)
+        layout = Layout.from_dict(receipt.state["layout"])
+        with self._existing(receipt):
+            return push.push(self._api, receipt, layout, edits, lambda: self._tables(receipt.state["dataset"], layout))
 
     # --- download, status, removal ----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from annobridge.backend import Capabilities, Receipt, Status, Task
+from annobridge.backend import Capabilities, Edits, Pushed, Receipt, Status, Task
 from annobridge.backend.capability_check import problems
 from annobridge.backend.http import Http
 from annobridge.core.schema import LabelSchema
@@ -177,6 +177,17 @@ class ItemsGeneration(Generation):
                 f"pixano: {who} answers at {self.config.url}, and task {receipt.task!r} was sent to a Pixano of an "
                 "earlier generation; start that one again, or correct the url."
             )
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """Nothing can."""
+        yield (
+            f"The task {receipt.task!r} is in a Pixano of the earlier generation, and annobridge pushes to Pixano 0.8 only; load the "
+            "run, and annotate the samples under a new key."
+        )
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:  # noqa: ARG002
+        """Refuse it."""
+        raise Rejected(f"pixano: {next(iter(self.check_push(receipt)))}")
 
     def status(self, receipt: Receipt) -> Status:
         """Unknown: this generation has no status of images."""

@@ -144,7 +144,9 @@ class _Decoder:
 
     def labels(self, rows: _Rows, kind: pa.Array, **columns: pa.Array) -> pa.Table:
         """Labels with the class and attributes of their entity, and the columns given. ``kind`` is that of new ones."""
-        category = as_array(rows.entity["category"])
+        category = pa.repeat(pa.scalar(""), len(rows.sent))
+        if self.layout.category is not None:
+            category = as_array(rows.entity[self.layout.category])
         before = as_array(rows.sent["label"])
         label = pc.if_else(pc.equal(category, ""), None, category)
         label = choose(rows.unchanged(category, pc.fill_null(before, "")), before, label)
