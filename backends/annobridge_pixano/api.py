@@ -22,6 +22,12 @@ RECORDS, ITEMS = "0.8", "0.6"  # the supported generations
 # What is read of the server's responses; see annobridge.backend.expect
 _PAGE = {"items": [{"id": str}], "total": int}
 _DATASET = {"id": str, "name": str, "description": str}
+_COLUMNS = ({"fields?": {...: {"type": str, "collection": bool}}}, None)
+_CHOICES = {...: [{"name": str, "values": list}]}
+_DESCRIPTION = {
+    "tables": {...: str}, "info": {"record?": _COLUMNS, "entity?": _COLUMNS},
+    "feature_values?": ({"entities?": _CHOICES, "records?": _CHOICES}, None),
+}  # fmt: skip
 _FINDING = {
     "code": str, "count": int, "severity?": str | None, "suggestion?": str | None,
     "samples?": [{"line?": int | None, "json_pointer?": str | None}],
@@ -87,6 +93,15 @@ class Api:
     def dataset(self, **wanted: str) -> dict[str, Any] | None:
         """The dataset with this id or name, if there is one."""
         return next((d for d in self.datasets() if all(d.get(k) == v for k, v in wanted.items())), None)
+
+    def describe(self, dataset: str) -> dict[str, Any]:
+        """The tables of a dataset, the columns that it adds to them, and the choices that its page offers. Raises ``Gone``."""
+        return dict(self.http.get(f"/datasets/{dataset}", expect=_DESCRIPTION))
+
+    def counts(self, dataset: str) -> dict[str, int]:
+        """The number of rows of the tables of entities, annotations and views."""
+        groups = self.http.get(f"/datasets/{dataset}/stats", expect={...: {...: int}})
+        return {name: rows for group in groups.values() for name, rows in group.items()}
 
     def table(self, dataset: str, name: str, schema: pa.Schema) -> pa.Table:
         """All rows of a table, each once. Rows move when they are edited, so one may be missing: then all is read again."""
