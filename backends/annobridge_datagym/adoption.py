@@ -36,8 +36,7 @@ def find(api: Api, tasks: Sequence[str], project: str | None) -> Iterator[FoundT
         pairs = [(p, d) for p in projects for d in p["datasets"]]
     if tasks:
         shown = sorted(d["name"] for _, d in pairs)
-        named = [_of_name(pairs, name, shown) for name in tasks]
-        pairs = list({(p["id"], d["id"]): (p, d) for p, d in named}.values())
+        pairs = [_of_name(pairs, name, shown) for name in tasks]
     elif project is None:
         raise Rejected("datagym: give the project to adopt, by name or id, or some of its datasets as tasks=[…].")
     for one, dataset in sorted(pairs, key=lambda pair: str(pair[1]["name"])):

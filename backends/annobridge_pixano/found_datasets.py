@@ -45,7 +45,7 @@ def find(api: Api, config: PixanoConfig, wanted: Sequence[str], project: str | N
             "pixano: Pixano has no projects; give the names or ids of datasets in its library, as tasks=[…]."
         )
     there = [d for d in api.datasets() if d["description"] != removal.REMOVED]
-    for dataset in {d["id"]: d for d in [_named(there, name) for name in wanted]}.values():
+    for dataset in [_named(there, name) for name in wanted]:
         yield _found(AdoptedDataset(api, dataset["id"], dataset["name"]), config)
 
 
