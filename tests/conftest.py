@@ -24,6 +24,7 @@ settings.load_profile("quick")
 _TOGETHER = {
     "tests/backend/test_pixano_push.py": "pixano",
     "tests/backend/test_pixano_adopt.py": "pixano",
+    "tests/backend/test_pixano_stories.py": "pixano",
     "tests/backend/test_pixano_page.py": "pixano",
     "tests/backend/test_pixano_server.py": "pixano",
     "tests/backend/test_pixano_shown.py": "pixano",
