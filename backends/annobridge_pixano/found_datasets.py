@@ -74,8 +74,8 @@ def _found(dataset: AdoptedDataset, config: PixanoConfig) -> FoundTask:
     count = len(images)
     media = pa.table(
         {
-            "name": names, "media_type": pa.repeat(pa.scalar("image"), count), "width": images["width"],
-            "height": images["height"], "frames": pa.nulls(count, pa.int32()),
+            "name": names, "media_type": pa.repeat(pa.scalar("image"), count), "width": _known(images["width"]),
+            "height": _known(images["height"]), "frames": pa.nulls(count, pa.int32()),
         },
         schema=FOUND_MEDIA,
     )  # fmt: skip
@@ -84,6 +84,11 @@ def _found(dataset: AdoptedDataset, config: PixanoConfig) -> FoundTask:
         "records": images["record_id"].to_pylist(), "images": images["id"].to_pylist(), "addresses": addresses,
     }  # fmt: skip
     return FoundTask(dataset.id, dataset.name, media, _Inference(dataset, roles, layout, tables).schema(), state)
+
+
+def _known(sizes: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Widths or heights; Pixano has 0 for those of images that it has not embedded."""
+    return pc.if_else(pc.equal(sizes, 0), pa.scalar(None, pa.int32()), sizes)
 
 
 def layout_of(roles: ColumnRoles) -> Layout:

@@ -68,18 +68,27 @@ def picture(size: tuple[int, int]) -> bytes:
 
 
 def imported(
-    url: str, name: str, schema: dict[str, Any] | None = None, lines: list[dict[str, Any]] | None = None
+    url: str,
+    name: str,
+    schema: dict[str, Any] | None = None,
+    lines: list[dict[str, Any]] | None = None,
+    media: str = "embed",
 ) -> str:
     """Import a dataset, as Pixano's page does; returns its id."""
     with Http(url, backend="pixano") as http:
         api = Api(http)
         upload, source = api.open_upload()
-        spec = {"dataset": {"name": name, "workspace": "image"}, "format": "pixano_jsonl", "schema": schema or SCHEMA}
+        spec = {
+            "dataset": {"name": name, "workspace": "image"},
+            "format": "pixano_jsonl",
+            "schema": schema or SCHEMA,
+            "media": {"mode": media},
+        }
         header = {"$pixano": "jsonl/2", "defaults": {"bbox": {"format": "xywh"}}}
         api.put_file(
             upload, "dataset.yaml", json.dumps({**spec, "ids": {"policy": "explicit", "namespace": "x"}}).encode()
         )
-        for file, size in SIZES.items():
+        for file, size in SIZES.items() if media == "embed" else ():
             api.put_file(upload, f"train/{file}.png", picture(size))
         text = "\n".join(map(json.dumps, [header, *(LINES if lines is None else lines)]))
         api.put_file(upload, "train/metadata.jsonl", text.encode())

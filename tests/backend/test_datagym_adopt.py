@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +18,11 @@ from tests import datagym_servers
 from tests.backend.test_datagym_existing import entry
 from tests.datagym_servers import Server
 
+import annobridge as ab
 from annobridge.backend import FoundTask, Receipt
 from annobridge.backend.return_values import check_download, check_found
 from annobridge.core.schema import LabelSchema
-from annobridge.exceptions import Gone, InvalidSchema, Rejected
+from annobridge.exceptions import Gone, InvalidSchema, Rejected, RunError, Unsupported
 from annobridge_datagym import DatagymBackend, DatagymConfig
 from annobridge_datagym.api import STATES
 
@@ -346,3 +348,30 @@ def test_a_project_that_is_gone(backend: DatagymBackend, place: Place) -> None:
     place.remove()
     with pytest.raises(Gone, match="is not in the project"):
         backend.download(receipt)
+
+
+# --- the whole story
+
+
+def test_a_project_of_others_becomes_a_run(place: Place, tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "data")
+    options = {"backend": "datagym", "progress": False, **place.server.login()}
+    adoption = ds.adopt_annotation("taken", project=place.project["name"], create=True, **options)
+    assert (adoption.matched, adoption.created, adoption.only_there) == (0, 3, 5)
+    with pytest.raises(RunError, match="holds the task"):
+        ds.adopt_annotation("again", project=place.project["name"], create=True, **options)
+    first = ds.load_annotations("taken", progress=False, **place.server.login())
+    assert (first.added, first.edited, first.deleted) == (5, 0, 0)
+    assert ds.load_annotations("taken", progress=False, **place.server.login()).total == 0
+    shown = place.shown("b.png")
+    (line,) = [v for v in shown["labelIteration"]["entryValues"] if v["entryKeyLcEntry"] == "street"]
+    place.server.call("DELETE", f"lcValue/{line['id']}", f"lcvalues/{line['id']}")
+    assert ds.load_annotations("taken", progress=False, **place.server.login()).total == 0  # the image is not finished
+    place.server.finish([shown["taskId"]])
+    then = ds.load_annotations("taken", progress=False, **place.server.login())
+    assert (then.added, then.edited, then.deleted) == (0, 0, 1)
+    assert len(ds.match_reviewed("taken")) == 1
+    with pytest.raises(Unsupported, match="under a new key"):
+        ds.push_annotations("taken", progress=False, **place.server.login())
+    ds.delete_annotation_run("taken")
+    assert len(place.tasks()) == 3

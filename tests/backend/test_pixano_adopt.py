@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -310,6 +315,45 @@ def test_several_images_per_record(backend: PixanoBackend, pixano_url: str) -> N
     with pytest.raises(Rejected, match="has records of several images"):
         find(backend, name)
     removal.remove(backend._api, name, 60.0)
+
+
+def test_images_that_pixano_shows_from_elsewhere(backend: PixanoBackend, pixano_url: str, tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "drive" / "a.png").write_bytes(library.picture((64, 48)))
+    name = f"linked_{uuid.uuid4().hex[:8]}"
+    with files_at(tmp_path) as url:
+        line = {"id": "r", "views": {"image": f"{url}/drive/a.png"}, "entities": library.LINES[2]["entities"]}
+        library.imported(pixano_url, name, lines=[line], media="uri")
+        (found,) = find(backend, name)
+    assert found.media.select(["name", "width"]).to_pylist() == [{"name": "drive/a.png", "width": None}]
+    with pytest.raises(Rejected, match=f"'drive/a.png' is not in Pixano, which shows it from {url}/drive/a.png"):
+        backend.read_media(found, 0)
+    assert adopted(backend, found).baseline["remote_id"].to_pylist()
+    removal.remove(backend._api, name, 60.0)
+
+
+@contextmanager
+def files_at(folder: Path) -> Iterator[str]:
+    """The address of a web server of a folder."""
+    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{web.server_port}"
+    web.shutdown()
+    web.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("table", "what"), [("sequence_frames", "frames of videos"), ("point_clouds", "point clouds")])
+def test_datasets_of_other_media(
+    backend: PixanoBackend, name: str, monkeypatch: pytest.MonkeyPatch, table: str, what: str
+) -> None:
+    monkeypatch.setattr(backend._api, "counts", lambda dataset: {"images": 3, table: 9})
+    with pytest.raises(Rejected, match=f"has {what}, and annobridge adopts images only; leave it out"):
+        find(backend, name)
 
 
 def test_an_adopted_dataset_that_is_gone(backend: PixanoBackend, pixano_url: str) -> None:
