@@ -182,49 +182,45 @@ def record_changes(layout: Layout, tables: Tables, pushed: PushedLabels, deleted
     now = {row["id"]: row for row in tables["records"].to_pylist()}
     wanted: dict[str, Row] = defaultdict(dict)
     for name, column in layout.records.items():
-        removed = deleted.filter(pc.equal(deleted["field"], name)).combine_chunks()
-        for record, old in _records_and_classes(removed, removed["remote_id"], name, layout):
-            _put(wanted[record], now.get(record), column, old, None)
-        of_field = as_array(pc.equal(pushed.labels["field"], name))
-        labels = pushed.labels.filter(of_field).combine_chunks()
-        if column.kinds == ("scalar",):
-            new = values.encode(as_array(labels["value"]), column.type)
-        else:
-            new = pc.fill_null(as_array(labels["label"]), "")
-        places = _records_and_classes(labels, pushed.before.filter(of_field), name, layout)
-        for (record, old), value in zip(places, new.to_pylist(), strict=True):
-            _put(wanted[record], now.get(record), column, old, value)
+        by_record: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+        for record, old, value in _new_values(name, column, layout, pushed, deleted):
+            by_record[record].append((old, value))
+        for record in by_record.keys() & now.keys():
+            if column.type == "list":
+                wanted[record][column.name] = _replaced(now[record][column.name] or [], by_record[record])
+            else:
+                value = next((v for _, v in by_record[record] if v is not None), values.EMPTY[column.type])
+                wanted[record][column.name] = value
     for record, columns in wanted.items():
-        if record in now and (changed := _different(columns, now[record])):
+        if changed := _different(columns, now[record]):
             yield Change("update", "records", record, changed)
 
 
-def _records_and_classes(
-    rows: pa.Table, ids: pa.Array | pa.ChunkedArray, name: str, layout: Layout
-) -> list[tuple[str, str]]:
-    """The record of each label of a field, and the class in a list that its id names, if it is one of a list."""
-    records = encode.record_ids(rows, layout).to_pylist()
-    return [
-        (record, (i or "").removeprefix(f"{record}/{name}/"))
-        for record, i in zip(records, ids.to_pylist(), strict=True)
-    ]
+def _new_values(
+    name: str, column: Column, layout: Layout, pushed: PushedLabels, deleted: pa.Table
+) -> Iterator[tuple[str, str, Any]]:
+    """Of each label of a field: its record, the class in a list that its id names, and its value; ``None`` to delete it."""
+    removed = deleted.filter(pc.equal(deleted["field"], name)).combine_chunks()
+    of_field = as_array(pc.equal(pushed.labels["field"], name))
+    labels = pushed.labels.filter(of_field).combine_chunks()
+    if column.kinds == ("scalar",):
+        new = values.encode(as_array(labels["value"]), column.type)
+    else:
+        new = pc.fill_null(as_array(labels["label"]), "")
+    for rows, ids, found in (
+        (removed, removed["remote_id"].to_pylist(), [None] * len(removed)),
+        (labels, pushed.before.filter(of_field).to_pylist(), new.to_pylist()),
+    ):
+        records = encode.record_ids(rows, layout).to_pylist()
+        for record, remote_id, value in zip(records, ids, found, strict=True):
+            yield record, (remote_id or "").removeprefix(f"{record}/{name}/"), value
 
 
-def _put(wanted: Row, now: Row | None, column: Column, old: str, value: Any) -> None:
-    """Set a column of a record, or in a list replace one class by another; ``None`` removes what is there."""
-    if now is None:
-        return
-    if column.type != "list":
-        wanted[column.name] = values.EMPTY[column.type] if value is None else value
-        return
-    items: list[str] = [*(wanted[column.name] if column.name in wanted else now[column.name] or [])]
-    if old in items and value is not None and value not in items:
-        items[items.index(old)] = value
-    elif old in items and old != value:
-        items.remove(old)
-    if value is not None and value not in items:
-        items.append(value)
-    wanted[column.name] = items
+def _replaced(items: list[str], pairs: list[tuple[str, Any]]) -> list[str]:
+    """A list in which some classes are replaced by others, or removed, and new ones come last; each once."""
+    by_old = dict(pairs)
+    found = [by_old.get(item, item) for item in items] + [value for old, value in pairs if old not in items]
+    return list(dict.fromkeys(value for value in found if value is not None))
 
 
 # --- messages -----------------------------------------------------------------------------------------------------------
