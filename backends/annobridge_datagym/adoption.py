@@ -43,8 +43,13 @@ def find(api: Api, tasks: Sequence[str], project: str | None) -> Iterator[FoundT
         yield _found(api, one, dataset)
 
 
+def _key(project: Json, dataset: Json) -> str:
+    return f"{project['id']}-{dataset['id']}"
+
+
 def _of_name(pairs: Sequence[tuple[Json, Json]], name: str, shown: Sequence[str]) -> tuple[Json, Json]:
-    found = [pair for pair in pairs if pair[1]["id"] == name] or [pair for pair in pairs if pair[1]["name"] == name]
+    found = [pair for pair in pairs if name in (_key(*pair), pair[1]["id"])]
+    found = found or [pair for pair in pairs if pair[1]["name"] == name]
     if len(found) > 1 and len({d["id"] for _, d in found}) == 1:
         names = ", ".join(sorted(repr(p["name"]) for p, _ in found))
         raise Rejected(
@@ -87,7 +92,7 @@ def _found(api: Api, project: Json, dataset: Json) -> FoundTask:
         "tasks": [tasks[image["id"]]["taskId"] for image in images], "entries": entries,
     }  # fmt: skip
     title = f"{project['name']}: {dataset['name']}"
-    return FoundTask(f"{project['id']}-{dataset['id']}", title, media, schema_of(entries), state)
+    return FoundTask(_key(project, dataset), title, media, schema_of(entries), state)
 
 
 def _tasks(api: Api, project: str) -> dict[str, Json]:
