@@ -111,23 +111,23 @@ def _images(dataset: AdoptedDataset, records: pa.Table) -> pa.Table:
 
 
 def _names(dataset: AdoptedDataset, images: pa.Table, layout: Layout, attribute: str | None) -> pa.Array:
-    """The name of each image: that in an attribute of its record, its sample id if annobridge sent it, or one made of its id."""
-    column = attribute or ("sample_id" if layout.has_ids else None)
-    given: list[str | None] = [None] * len(images)
-    if column is not None:
-        schema = dataset.schema("records")
-        if column not in schema.names or schema.field(column).type != pa.string():
-            texts = ", ".join(f.name for f in schema if f.type == pa.string() and f.name != "id")
-            raise Rejected(
-                f"pixano: name_attribute={column!r}: the records of {dataset.path} have the text attributes {texts or 'none'}; "
-                "give one of these."
-            )
-        rows = pa.Table.from_batches(dataset.scan("records", ["id", column]))
-        given = as_array(rows[column]).take(index_of(images["record_id"], rows["id"])).to_pylist()
-    parts = zip(
-        given, images["src"].to_pylist(), images["record_id"].to_pylist(), images["format"].to_pylist(), strict=True
-    )
-    return pa.array([name or _name_of(src or "", record, form or "") for name, src, record, form in parts], pa.string())
+    """The name of each image: an attribute of its record, the name or the id that annobridge sent, or one made of its id."""
+    there = [f.name for f in dataset.schema("records") if f.type == pa.string() and f.name != "id"]
+    if attribute is not None and attribute not in there:
+        raise Rejected(
+            f"pixano: name_attribute={attribute!r}: the records of {dataset.path} have the text attributes "
+            f"{', '.join(there) or 'none'}; give one of these."
+        )
+    sent = [name for name in ("sample_file", "sample_id") if layout.has_ids and name in there]
+    columns = ([attribute] if attribute is not None else []) + sent
+    given = []
+    if columns:
+        rows = pa.Table.from_batches(dataset.scan("records", ["id", *columns]))
+        at = index_of(images["record_id"], rows["id"])
+        given = [as_array(rows[column]).take(at).to_pylist() for column in columns]
+    parts = zip(*(images[n].to_pylist() for n in ("src", "record_id", "format")), strict=True)
+    made = [_name_of(source or "", record, form or "") for source, record, form in parts]
+    return pa.array([next(filter(None, names)) for names in zip(*given, made, strict=True)], pa.string())
 
 
 def _name_of(source: str, record: str, form: str) -> str:

@@ -15,6 +15,7 @@ from annobridge.formats.pixano_library.codec import encode, messages
 from annobridge.formats.pixano_library.codec.layout import SPATIAL, Layout
 
 from . import annotation_rows, sample_columns
+from .names import base_name
 
 HEADER = {
     "$pixano": "jsonl/2",
@@ -40,10 +41,13 @@ def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[s
     yield _line(HEADER)
     records = encode.record_ids(samples, layout).to_pylist()
     splits = sample_columns.splits(samples).to_pylist()
-    rows = zip(samples["sample_id"].to_pylist(), records, files, splits, strict=True)
-    for (sample, record, file, split), columns in zip(rows, sample_columns.as_dicts(samples, layout), strict=True):
+    own_names = map(base_name, samples["filepath"].to_pylist())
+    rows = zip(samples["sample_id"].to_pylist(), own_names, records, files, splits, strict=True)
+    for (sample, own_name, record, file, split), columns in zip(
+        rows, sample_columns.as_dicts(samples, layout), strict=True
+    ):
         line: _Object = {"id": record, "split": split, "views": {"image": file}}
-        line["attrs"] = {"sample_id": sample, **columns, **attributes.get(record, {})}
+        line["attrs"] = {"sample_id": sample, "sample_file": own_name, **columns, **attributes.get(record, {})}
         line["entities"] = entities.pop(record, [])
         if record in conversations:
             line["conversations"] = conversations[record]

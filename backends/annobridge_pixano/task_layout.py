@@ -96,7 +96,7 @@ def dataset_spec(layout: Layout, name: str, description: str, *, overwrite: bool
         overwrite: whether there is a dataset of this name that is to be replaced.
     """
     entity = {"category": "str", "label_id": "str", "label_field": "str"}
-    record = {"sample_id": "str"} | {c.name: _declaration(c) for c in layout.shown.values()}
+    record = {"sample_id": "str", "sample_file": "str"} | {c.name: _declaration(c) for c in layout.shown.values()}
     return {
         "dataset": {
             "name": name,

@@ -28,7 +28,7 @@ SPATIAL = {  # kind of label -> kind of annotation in Pixano
     "keypoints": "keypoints",
 }
 ENTITY_COLUMNS = ("id", "record_id", "parent_id", "category", "label_id", "label_field")
-RECORD_COLUMNS = ("id", "split", "created_at", "updated_at", "status", "comment", "sample_id")
+RECORD_COLUMNS = ("id", "split", "created_at", "updated_at", "status", "comment", "sample_id", "sample_file")
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")  # ids that Pixano can address in a URL
 _SAFE_NAME = re.compile(r"[^\W_][\w -]*")
 _INT64_END = 1 << 63

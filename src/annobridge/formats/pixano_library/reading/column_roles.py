@@ -157,7 +157,7 @@ def _attributes(schema: pa.Schema, excluded: Iterable[str | None]) -> dict[str, 
 
 def _record_attributes(schema: pa.Schema, from_annobridge: bool) -> list[pa.Field]:
     # In other datasets, ``sample_id`` and the like are attributes as any other.
-    hidden = set(RECORD_COLUMNS) - (set() if from_annobridge else _SENT_IDS)
+    hidden = set(RECORD_COLUMNS) - (set() if from_annobridge else {*_SENT_IDS, "sample_file"})
     return [f for f in schema if f.name not in hidden]
 
 
