@@ -25,6 +25,9 @@ settings.load_profile("quick")
 
 # Beginnings of node ids. pytest-xdist gives all tests of a group to one worker, which starts what they share once.
 _TOGETHER = {
+    "tests/backend/test_pixano_push.py": "pixano",
+    "tests/backend/test_pixano_adopt.py": "pixano",
+    "tests/backend/test_pixano_stories.py": "pixano",
     "tests/backend/test_pixano_page.py": "pixano",
     "tests/backend/test_pixano_server.py": "pixano",
     "tests/backend/test_pixano_shown.py": "pixano",

@@ -27,6 +27,7 @@ _ENTRY["children?"] = ([_ENTRY], None)
 _CONFIGURATION = {"entries": [_ENTRY]}
 _TASK = {
     "taskId": str, "mediaId": str, "labelTaskState": str, "hasJsonUpload": bool, "reviewComment?": str | None,
+    "labeler?": str | None,
 }  # fmt: skip
 _TASK_VALUES = {"labelTaskState": str, "labelConfig": _CONFIGURATION, "labelIteration": {"entryValues": list}}
 
@@ -140,6 +141,10 @@ class Api:
         form = [{"imageUrl": str, "mediaUploadStatus": str, "internal_media_ID?": str | None}]
         with _explaining("adding image addresses"):
             return list(self.http.send("POST", path, json=list(urls), expect=form))
+
+    def media_file(self, media_id: str) -> Iterator[bytes]:
+        """The file of an image, as a stream of chunks. Images that were added by their URL are encoded anew by the server."""
+        return self.http.stream(self._path(f"media/{media_id}"))
 
     def delete_media(self, media_id: str) -> None:
         """Delete an image."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, SentBack, Status, Task
+from annobridge.backend import AnnotationBackend, Capabilities, Download, FoundTask, Receipt, SentBack, Status, Task
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.schema import LabelSchema
+from annobridge.exceptions import Rejected
 
-from . import checks, download, file_transport, images, label_config, send_back, upload
+from . import adoption, checks, download, file_transport, images, label_config, send_back, upload
 from .api import Api
 from .config import DatagymConfig
 from .connect import connect
@@ -49,12 +50,16 @@ class DatagymBackend(AnnotationBackend):
         class_attributes=True,
         status=True,
         send_back=True,
+        reviewed=True,
+        adopt=True,
     )
 
     def __init__(self, config: DatagymConfig) -> None:
         super().__init__(config)
         self._export: Export | None = None
         self._loaded: set[str] = set()  # the tasks that the export was used for
+        self._tasks: Mapping[str, Any] | None = None
+        self._listed: set[str] = set()  # the tasks that the list was used for
         self._text_limits: dict[str, dict[str, int]] = {}
         self._existing: list[dict[str, Any]] = []  # the project's label configuration, if it is used as it is
 
@@ -141,8 +146,16 @@ class DatagymBackend(AnnotationBackend):
         if self._by_files:
             return file_transport.read(receipt, self._read_export(receipt), self.config)
         return download.download_task(
-            self._api, self._projects, receipt, self.config, lambda: self._read_export(receipt)
-        )
+            self._api, self._projects, receipt, self.config, lambda: self._read_export(receipt),
+            lambda: self._read_tasks(receipt),
+        )  # fmt: skip
+
+    def _read_tasks(self, receipt: Receipt) -> Mapping[str, Any]:
+        """The tasks of the whole project by media id, listed once for all tasks of a load, as the export is read."""
+        if self._tasks is None or receipt.task in self._listed:
+            self._tasks, self._listed = upload.tasks_by_image(self._api, receipt.state["project"]), set()
+        self._listed.add(receipt.task)
+        return self._tasks
 
     def _read_export(self, receipt: Receipt) -> Export:
         """The export of the whole project.
@@ -173,6 +186,28 @@ class DatagymBackend(AnnotationBackend):
         self._projects.require_project(receipt.state)
         return send_back.send_back(self._api, receipt, refusals)
 
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterable[FoundTask]:
+        """The datasets of an existing project: of ``project``, else of the one that the options name."""
+        if self._by_files:
+            raise Rejected(
+                "datagym: transport='files' cannot see the server's projects; leave it out, or import the export."
+            )
+        return adoption.find(self._api, tasks, project or self.config.project_id or self.config.project_name)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt for a dataset of an existing project."""
+        return adoption.adopt(found, schema, sample_ids)
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """An image, as the server has it."""
+        return adoption.read_media(self._api, found, number)
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The ids of the project and the dataset."""
+        state = receipt.state
+        return frozenset([f"{state['project']}-{state['dataset']}"] if state.get("dataset") else [])
+
     def status(self, receipt: Receipt) -> Status:
         """How many images are in each state."""
         if self._by_files:
@@ -185,7 +220,8 @@ class DatagymBackend(AnnotationBackend):
         finished = {state.lower() for state in download.FINISHED}
         open_images = sum(n for state, n in counts.items() if state not in finished)
         state = "annotation" if open_images else "finished"
-        return Status("backlog" if open_images and open_images == counts["backlog"] else state, dict(counts))
+        state = "backlog" if open_images and open_images == counts["backlog"] else state
+        return Status(state, dict(counts), reviewed=sum(counts[name] for name in download.DONE))
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """The page with the project's tasks."""
@@ -219,8 +255,10 @@ class DatagymBackend(AnnotationBackend):
         }
 
     def delete(self, receipt: Receipt) -> None:
-        """Delete the dataset with its tasks, and the run's own project with the last dataset; or the files."""
+        """Delete the dataset with its tasks, and the run's own project with the last dataset; or the files. One that was adopted
+        stays.
+        """
         if self._by_files:
             file_transport.delete(receipt)
-        else:
+        elif not receipt.state.get("adopted"):
             self._projects.remove(receipt.state)

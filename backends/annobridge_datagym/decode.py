@@ -76,6 +76,8 @@ class Decoder:
         existing_keys: the keys of the label configuration now; ``None`` if they are not known.
     """
 
+    # Of an adopted task, nothing was sent: what a shape shows as its label's id is told, and not called unknown.
+
     def __init__(
         self,
         baseline: pa.Table,
@@ -83,9 +85,11 @@ class Decoder:
         images: TaskImages,
         parent_attr: str,
         existing_keys: set[str] | None,
+        *,
+        is_adopted: bool = False,
     ) -> None:
         self._baseline, self._vocabulary, self._images = baseline, vocabulary, images
-        self._parent_attr, self.existing_keys = parent_attr, existing_keys
+        self._parent_attr, self.existing_keys, self._is_adopted = parent_attr, existing_keys, is_adopted
         self._by_image: dict[int, list[tuple[EncodedLabel, str]]] = defaultdict(list)
         remote_ids = as_array(baseline["remote_id"]).to_pylist()
         for label in encode_labels(baseline, vocabulary, images, parent_attr):
@@ -127,7 +131,7 @@ class Decoder:
         label_ids = {m.label.label_id for m in matches}
         id_of = {id(g): m.label.label_id for m in matches for g in m.geometries.values()}
         for g in new:
-            if g.label_id is not None and g.label_id not in label_ids:
+            if g.label_id is not None and g.label_id not in label_ids and not self._is_adopted:
                 out.unknown_ids.append(g.label_id)
             if not g.parts:
                 out.invalid_images = 1
@@ -181,6 +185,7 @@ class Decoder:
         columns = shape_columns(kind, geometry.parts, self._size(geometry.image))
         return {
             **(columns | {"closed": True} if entry and entry.closed else columns),
+            "label_id": geometry.label_id if self._is_adopted else None,
             "kind": kind,
             "field": entry.field if entry else None,
             "label": entry.label if entry else geometry.path[-1],

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -165,7 +166,7 @@ def read(receipt: Receipt, export: Export, config: DatagymConfig) -> Download:
     found = download.from_export(receipt, sent, export, config, None)
     if len(export) and not len(found.samples):
         note = f"{export.where} has {len(export)} images, and none of the task {receipt.task}: not finished, or of another project?"
-        return Download(found.labels, found.samples, (*found.notes, note))
+        return replace(found, notes=(*found.notes, note))
     return found
 
 

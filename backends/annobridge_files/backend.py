@@ -49,6 +49,7 @@ from annobridge.formats.common.source import LabelSource
 from annobridge.formats.names import with_slashes
 from annobridge.formats.output import new_output
 
+from . import returned
 from .config import FilesConfig
 
 README = "README.md"  # says for which task the files are
@@ -111,10 +112,12 @@ class FilesBackend(AnnotationBackend):
             with new_output(place) as folder:
                 notes = self._write(task, names, folder, _SAVE_MEDIA[self._config.media])
                 answer, files = self._read_back(task, state, folder), _files(folder)
+            written = returned.mark(place)
         elif _task_of(place) == task.name:  # an earlier call wrote them, and people may have edited them
             with tempfile.TemporaryDirectory() as temporary:
                 notes = self._write(task, names, Path(temporary), False)
                 answer, files = self._read_back(task, state, Path(temporary)), _files(place)
+                written = returned.mark(place) if returned.is_as_written(place, Path(temporary)) else ""
         else:
             raise Rejected(f"files: there is something else at {str(place)!r}; move it away, then resume the run.")
         sent = as_array(task.labels["label_id"])
@@ -124,7 +127,7 @@ class FilesBackend(AnnotationBackend):
         baseline = baseline.set_column(at, REMOTE.field("label_id"), baseline["remote_id"])
         unsent = sent.filter(pc.invert(pc.is_in(sent, value_set=as_array(baseline["label_id"]))))
         state |= {"files": files, "surplus": answer.labels.filter(pc.invert(is_ours))["remote_id"].to_pylist()}
-        state["unheld"] = sorted(answer.unheld)
+        state |= {"unheld": sorted(answer.unheld), "written": written}
         return Receipt(task.name, state, baseline.cast(REMOTE).combine_chunks(), unsent, tuple(notes))
 
     def _write(self, task: Task, names: list[str], folder: Path, save_media: bool | str) -> list[str]:
@@ -188,7 +191,10 @@ class FilesBackend(AnnotationBackend):
         answer = complete(base, theirs, seen, schema, sizes_of(known, base), sizes_of(known, theirs), _NEW_ID)
         surplus = pa.array(state["surplus"], pa.string())
         labels = answer.labels.filter(pc.invert(pc.is_in(answer.labels["remote_id"], value_set=surplus)))
-        return Download(labels.combine_chunks(), there, (*source.notes, *list(sentences(answer.counts, []))[1:]))
+        notes = (*source.notes, *list(sentences(answer.counts, []))[1:])
+        time = None if returned.mark(place) == state.get("written") else returned.changed_at(place)
+        reviewed = returned.reviewed(as_array(known["sample_id"]), is_there, time)
+        return Download(labels.combine_chunks(), there, notes, reviewed=reviewed)
 
     def delete(self, receipt: Receipt) -> None:
         """Remove the files that were written, unless they are of another task by now. What people put beside them stays."""
@@ -210,8 +216,19 @@ class FilesBackend(AnnotationBackend):
         return {} if place.exists() and _task_of(place) == task_name else None
 
     def status(self, receipt: Receipt) -> Status:
-        """Whether the files are there."""
-        return Status("written" if self._place(receipt.task).exists() else GONE)
+        """Whether the files are there, and whether they changed since they were written."""
+        place, state = self._place(receipt.task), receipt.state
+        if not place.exists():
+            return Status(GONE)
+        mark = returned.mark(place)
+        if mark == state.get("written"):
+            return Status("written", reviewed=0, mark=mark)
+        options = registry.options(self.format.reading, {}, f"Reading {self.format.title}")
+        try:
+            there = len(self.format.open_onto(place, options, [_known(state)]).sample_ids)
+        except InvalidSource:  # a person is saving it, or has put something else there
+            return Status("changed", mark=mark)
+        return Status("changed", reviewed=there, mark=mark)
 
     @classmethod
     def reads_path(cls, options: Mapping[str, Any], path: Path, format_name: str | None) -> bool:
@@ -268,6 +285,7 @@ def _capabilities(fidelity: Fidelity) -> Capabilities:
         attributed_types=frozenset(name for name, kind in LABEL_TYPES.items() if kind in attributed),
         class_attributes=True,
         status=True,
+        reviewed=True,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -21,6 +22,12 @@ RECORDS, ITEMS = "0.8", "0.6"  # the supported generations
 # What is read of the server's responses; see annobridge.backend.expect
 _PAGE = {"items": [{"id": str}], "total": int}
 _DATASET = {"id": str, "name": str, "description": str}
+_COLUMNS = ({"fields?": {...: {"type": str, "collection": bool}}}, None)
+_CHOICES = {...: [{"name": str, "values": list}]}
+_DESCRIPTION = {
+    "tables": {...: str}, "info": {"record?": _COLUMNS, "entity?": _COLUMNS},
+    "feature_values?": ({"entities?": _CHOICES, "records?": _CHOICES}, None),
+}  # fmt: skip
 _FINDING = {
     "code": str, "count": int, "severity?": str | None, "suggestion?": str | None,
     "samples?": [{"line?": int | None, "json_pointer?": str | None}],
@@ -87,6 +94,15 @@ class Api:
         """The dataset with this id or name, if there is one."""
         return next((d for d in self.datasets() if all(d.get(k) == v for k, v in wanted.items())), None)
 
+    def describe(self, dataset: str) -> dict[str, Any]:
+        """The tables of a dataset, the columns that it adds to them, and the choices that its page offers. Raises ``Gone``."""
+        return dict(self.http.get(f"/datasets/{dataset}", expect=_DESCRIPTION))
+
+    def counts(self, dataset: str) -> dict[str, int]:
+        """The number of rows of the tables of entities, annotations and views."""
+        groups = self.http.get(f"/datasets/{dataset}/stats", expect={...: {...: int}})
+        return {name: rows for group in groups.values() for name, rows in group.items()}
+
     def table(self, dataset: str, name: str, schema: pa.Schema) -> pa.Table:
         """All rows of a table, each once. Rows move when they are edited, so one may be missing: then all is read again."""
         for _ in range(_TRIES):
@@ -107,6 +123,25 @@ class Api:
             offset += _PAGE_SIZE
         rows = pa.concat_tables(pages).combine_chunks()
         return rows.take(first_rows(rows["id"])), total
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def create(self, dataset: str, table: str, row: str, values: Mapping[str, Any]) -> None:
+        """Create a row. The server takes the same row twice under one id, so the call may be repeated."""
+        path, body = f"/datasets/{dataset}/{table}", {"id": row, **values}
+        self.http.send("POST", path, json=body, repeatable=True, retry_on=is_busy)
+
+    def update(self, dataset: str, table: str, row: str, values: Mapping[str, Any]) -> None:
+        """Change some columns of a row; the others stay. ``values`` has no id: it would make a second row. Raises ``Gone``."""
+        self.http.send("PUT", _row_path(dataset, table, row), json=dict(values), retry_on=is_busy)
+
+    def remove(self, dataset: str, table: str, row: str) -> None:
+        """Delete a row, but not those that belong to it. Raises ``Gone``."""
+        self.http.send("DELETE", _row_path(dataset, table, row), retry_on=is_busy)
+
+    def blob(self, dataset: str, image: str) -> Iterator[bytes]:
+        """The file of an image, as the server has it."""
+        return self.http.stream(f"/datasets/{dataset}/images/{quote(image, safe='')}/blob")
 
     # --- uploads ----------------------------------------------------------------------------------------------------
 
@@ -165,6 +200,10 @@ class Api:
             why = (ended.get("error") or {}).get("message") or ended["status"]
             raise Rejected(f"pixano: the import failed: {_no_paths(why)}", detail=ended)
         return str(ended["dataset"])
+
+
+def _row_path(dataset: str, table: str, row: str) -> str:
+    return f"/datasets/{dataset}/{table}/{quote(row, safe='')}"
 
 
 def _rows(items: list[Any], schema: pa.Schema, path: str) -> pa.Table:

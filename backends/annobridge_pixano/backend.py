@@ -6,13 +6,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, Status, Task
+from annobridge.backend import (
+    AnnotationBackend,
+    Capabilities,
+    Download,
+    Edits,
+    FoundTask,
+    Pushed,
+    Receipt,
+    Status,
+    Task,
+)
 from annobridge.backend.http import Http
 from annobridge.core.schema import LabelSchema
 
@@ -38,6 +48,9 @@ class PixanoBackend(AnnotationBackend):
         attributed_types=_SPATIAL_TYPES | {"messages"},
         class_attributes=True,
         status=True,
+        reviewed=True,
+        push=True,
+        adopt=True,
         sample_columns=True,
         editor_limits=checks.EDITOR_LIMITS,
     )
@@ -84,6 +97,31 @@ class PixanoBackend(AnnotationBackend):
     def download(self, receipt: Receipt) -> Download:
         """All labels as they are now."""
         return self._generation_of(receipt).download(receipt)
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """The earlier generation takes no changes."""
+        return list(self._generation_of(receipt).check_push(receipt))
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task, row by row."""
+        return self._generation_of(receipt).push(receipt, edits)
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterable[FoundTask]:
+        """Datasets of the user's own library, by name or id."""
+        return self._server.find_tasks(tasks, project)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt for such a dataset."""
+        return self._server.adopt(found, schema, sample_ids)
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """An image, as it was given to Pixano."""
+        return self._server.read_media(found, number)
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The id of the dataset."""
+        return frozenset([receipt.state["dataset"]] if "dataset" in receipt.state else [])
 
     def status(self, receipt: Receipt) -> Status:
         """Numbers of images by the status that people set, where the generation has one."""

@@ -23,6 +23,13 @@ class PixanoConfig(AnnotationBackendConfig):
     template: Literal["auto", "face", "person", "cow", "annobridge"] = Field(
         "auto", description="Pixano's keypoint template; auto is the one of as many points: face 4, person 7, cow 11"
     )
+    class_attribute: str = Field(
+        "category", description="for `adopt_annotation`: the attribute of Pixano's entities that is the class"
+    )
+    name_attribute: str | None = Field(
+        None,
+        description="for `adopt_annotation`: the attribute of Pixano's records that is the name of the image; Pixano keeps none",
+    )
     executable: str | None = Field(
         None, description="the `pixano` program, for the earlier generation, whose datasets only its command can make"
     )

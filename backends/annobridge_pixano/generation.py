@@ -5,15 +5,15 @@ record attributes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from annobridge.backend import Download, Receipt, Status, Task
+from annobridge.backend import Download, Edits, FoundTask, Pushed, Receipt, Status, Task
 from annobridge.core.arrays import set_columns
-from annobridge.core.labels import REMOTE, conform
+from annobridge.core.labels import REMOTE, REVIEWED, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Gone
 from annobridge.formats.pixano_library.codec.decode import Tables, decode
@@ -46,6 +46,26 @@ class Generation(ABC):
     @abstractmethod
     def upload(self, task: Task) -> Receipt:
         """Send a task, or find what was sent of it, and complete it."""
+
+    @abstractmethod
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """Why nothing can be pushed to a task."""
+
+    @abstractmethod
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task."""
+
+    @abstractmethod
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Datasets that annobridge has not made."""
+
+    @abstractmethod
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt for such a dataset."""
+
+    @abstractmethod
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """An image of such a dataset."""
 
     @abstractmethod
     def status(self, receipt: Receipt) -> Status:
@@ -90,10 +110,23 @@ class Generation(ABC):
         self._require_generation(receipt)
         layout = Layout.from_dict(receipt.state["layout"])
         with self._existing(receipt):
-            tables = self._tables(receipt.state["dataset"], layout)
+            tables = self._tables_of(receipt, layout)
         found = decode(tables, layout, receipt.baseline)
         notes = (*found.notes, *self._download_notes(receipt, tables, layout))
-        return Download(found.labels, found.samples, notes)
+        labels = self._completed(found.labels, receipt, tables, layout)
+        return Download(labels, found.samples, notes, reviewed=self._reviewed(tables, layout))
+
+    def _tables_of(self, receipt: Receipt, layout: Layout) -> Tables:
+        """The tables of a task's dataset."""
+        return self._tables(receipt.state["dataset"], layout)
+
+    def _completed(self, labels: pa.Table, receipt: Receipt, tables: Tables, layout: Layout) -> pa.Table:  # noqa: ARG002
+        """The labels with what else is known of new ones."""
+        return labels
+
+    def _reviewed(self, tables: Tables, layout: Layout) -> pa.Table:  # noqa: ARG002
+        """What is said of the progress of images (``REVIEWED``)."""
+        return REVIEWED.empty_table()
 
     def _download_notes(self, receipt: Receipt, tables: Tables, layout: Layout) -> Iterator[str]:  # noqa: ARG002
         """More notes for a download."""

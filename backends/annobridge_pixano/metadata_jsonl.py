@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.core.arrays import as_array
-from annobridge.formats.pixano_library.codec import encode, messages, values
+from annobridge.formats.pixano_library.codec import encode, messages
 from annobridge.formats.pixano_library.codec.layout import SPATIAL, Layout
 
-from . import sample_columns
+from . import annotation_rows, sample_columns
+from .names import base_name
 
 HEADER = {
     "$pixano": "jsonl/2",
@@ -23,7 +24,6 @@ HEADER = {
         "source": {"type": "ground_truth", "name": "annobridge"},
     },
 }
-_TABLES = {"bbox": "bboxes", "mask": "masks", "multi_path": "multi-paths", "keypoints": "keypoints"}
 _Object = dict[str, Any]
 
 
@@ -41,10 +41,13 @@ def lines(layout: Layout, samples: pa.Table, labels: pa.Table, files: Sequence[s
     yield _line(HEADER)
     records = encode.record_ids(samples, layout).to_pylist()
     splits = sample_columns.splits(samples).to_pylist()
-    rows = zip(samples["sample_id"].to_pylist(), records, files, splits, strict=True)
-    for (sample, record, file, split), columns in zip(rows, sample_columns.as_dicts(samples, layout), strict=True):
+    own_names = map(base_name, samples["filepath"].to_pylist())
+    rows = zip(samples["sample_id"].to_pylist(), own_names, records, files, splits, strict=True)
+    for (sample, own_name, record, file, split), columns in zip(
+        rows, sample_columns.as_dicts(samples, layout), strict=True
+    ):
         line: _Object = {"id": record, "split": split, "views": {"image": file}}
-        line["attrs"] = {"sample_id": sample, **columns, **attributes.get(record, {})}
+        line["attrs"] = {"sample_id": sample, "sample_file": own_name, **columns, **attributes.get(record, {})}
         line["entities"] = entities.pop(record, [])
         if record in conversations:
             line["conversations"] = conversations[record]
@@ -57,7 +60,7 @@ def row_counts(labels: pa.Table, samples: int, layout: Layout) -> dict[str, int]
     counts = Counter({"records": samples, "entities": sum(n for kind, n in kinds.items() if kind in SPATIAL)})
     for kind, n in kinds.items():
         if kind in SPATIAL:
-            counts[_TABLES[SPATIAL[kind]]] += n
+            counts[annotation_rows.TABLES[SPATIAL[kind]]] += n
     masks = labels.filter(pc.is_in(labels["kind"], pa.array(["mask", "segmentation"])))
     counts["bboxes"] += len(masks) - masks["bounding_box"].null_count
     if layout.messages:
@@ -68,7 +71,7 @@ def row_counts(labels: pa.Table, samples: int, layout: Layout) -> dict[str, int]
 def entities_by_record(layout: Layout, labels: pa.Table) -> dict[str, list[_Object]]:
     """The spatial labels of each record as entities, with their attributes and annotations."""
     found: dict[str, list[_Object]] = defaultdict(list)
-    for kinds in (("box",), ("mask", "segmentation"), ("polygon", "polyline"), ("keypoints",)):
+    for kinds in annotation_rows.KIND_GROUPS:
         rows = labels.filter(pc.is_in(labels["kind"], pa.array(kinds))).combine_chunks()
         for record, entity in zip(encode.record_ids(rows, layout).to_pylist(), _entities(layout, rows), strict=True):
             found[record].append(entity)
@@ -80,41 +83,12 @@ def _line(value: Any) -> bytes:
 
 
 def _entities(layout: Layout, rows: pa.Table) -> Iterator[_Object]:
-    columns = values.encode_attributes(rows["attributes"], layout.attributes)
-    attributes = {
-        "category": pc.fill_null(as_array(rows["label"]), "").to_pylist(),
-        "label_id": as_array(rows["label_id"]).to_pylist(),
-        "label_field": as_array(rows["field"]).to_pylist(),
-        **{layout.attributes[n].name: c.to_pylist() for n, c in columns.items()},
-    }
-    remote_ids, annotations = as_array(rows["remote_id"]).to_pylist(), _annotations(layout, rows)
-    for remote_id, found, *own in zip(remote_ids, annotations, *attributes.values(), strict=True):
+    remote_ids = as_array(rows["remote_id"]).to_pylist()
+    columns, geometries = annotation_rows.entity_columns(layout, rows), annotation_rows.geometries(layout, rows)
+    for remote_id, attributes, found in zip(remote_ids, columns, geometries, strict=True):
         entity = remote_id.rpartition(".")[0]
         with_ids = [{"kind": kind, "id": f"{entity}.{kind}", **geometry} for kind, geometry in found.items()]
-        yield {"id": entity, "attrs": dict(zip(attributes, own, strict=True)), "annotations": with_ids}
-
-
-def _annotations(layout: Layout, rows: pa.Table) -> Iterator[dict[str, _Object]]:
-    """The annotations of each label, by their kind in Pixano. All rows are of one such kind."""
-    kind = SPATIAL[rows["kind"][0].as_py()] if len(rows) else "none"
-    if kind in ("bbox", "mask"):
-        boxes, confidences = encode.boxes(rows).to_pylist(), encode.box_confidence(rows).to_pylist()
-        for box, confidence, mask in zip(boxes, confidences, as_array(rows["mask"]).to_pylist(), strict=True):
-            found = {}
-            if kind == "mask":
-                found["mask"] = {"rle": {"size": mask["size"], "counts": mask["counts"].decode("ascii")}}
-            if box is not None:
-                found["bbox"] = {"coords": box, "confidence": confidence}
-            yield found
-    elif kind == "multi_path":
-        columns = (*encode.paths(rows), encode.closed(rows))
-        for coords, num_points, is_closed in zip(*(c.to_pylist() for c in columns), strict=True):
-            yield {kind: {"coords": coords, "num_points": num_points, "is_closed": is_closed}}
-    elif kind == "keypoints":
-        coords, states = encode.keypoints(rows)
-        columns = (encode.templates(states, layout.template), coords, states)
-        for template, xy, state in zip(*(c.to_pylist() for c in columns), strict=True):
-            yield {kind: {"template_id": template, "coords": xy, "states": state}}
+        yield {"id": entity, "attrs": attributes, "annotations": with_ids}
 
 
 def _conversations(layout: Layout, labels: pa.Table) -> dict[str, list[_Object]]:

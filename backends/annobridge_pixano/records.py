@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import Receipt, Status, Task
-from annobridge.core.arrays import map_distinct, set_columns
+from annobridge.backend import Edits, FoundTask, Pushed, Receipt, Status, Task
+from annobridge.core.arrays import as_array, map_distinct, set_columns
+from annobridge.core.labels import REVIEWED, conform
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Broken, Gone, Rejected
 from annobridge.formats.pixano_library.codec import encode, messages
 from annobridge.formats.pixano_library.codec.decode import Tables, decode, without_provenance
 from annobridge.formats.pixano_library.codec.layout import Layout
 
-from . import checks, metadata_jsonl, offered_choices, removal, rest_tables, sample_columns, uploads
+from . import (
+    adoption,
+    checks,
+    found_datasets,
+    metadata_jsonl,
+    offered_choices,
+    push,
+    removal,
+    rest_tables,
+    sample_columns,
+    uploads,
+)
+from .adopted_tables import AdoptedDataset
 from .api import Api
 from .config import PixanoConfig
 from .generation import Generation, gone, require_complete
@@ -28,6 +41,7 @@ from .names import dataset_name, file_name
 from .task_layout import dataset_spec, task_layout
 
 DESCRIPTION = "Sent by annobridge"
+REVIEWED_STATUS = "validated"  # of records; the others are new, inProgress and inReview
 FOLDER = "train"  # of an upload: it has all images, whatever their split, which the lines of metadata.jsonl give
 _PARALLEL_IMAGES = 4
 
@@ -148,10 +162,60 @@ class RecordsGeneration(Generation):
     def _tables(self, dataset: str, layout: Layout) -> Tables:
         return {name: self._api.table(dataset, name, schema) for name, schema in rest_tables.schemas(layout).items()}
 
+    # --- push -------------------------------------------------------------------------------------------------------
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:  # noqa: ARG002
+        """None: each dataset can be written to."""
+        self._api.check()
+        return ()
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels of a task."""
+        self._api.check()
+        if not self._api.dataset(id=receipt.state["dataset"]):
+            raise gone(receipt)
+        layout = Layout.from_dict(receipt.state["layout"])
+        with self._existing(receipt):
+            return push.push(self._api, receipt, layout, edits, lambda: self._tables_of(receipt, layout))
+
+    # --- adoption ---------------------------------------------------------------------------------------------------
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Datasets of the library."""
+        self._api.check()
+        return found_datasets.find(self._api, self.config, tasks, project)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state of a receipt for a dataset of the library."""
+        return adoption.adopt(self._api, self.config, found, schema, sample_ids)
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """The file of an image."""
+        return adoption.read_media(self._api, found, number)
+
     # --- download, status, removal ----------------------------------------------------------------------------------
 
     def _require_generation(self, receipt: Receipt) -> None:  # noqa: ARG002
         self._api.check()
+
+    def _tables_of(self, receipt: Receipt, layout: Layout) -> Tables:
+        state = receipt.state
+        if "adopted" not in state:
+            return self._tables(state["dataset"], layout)
+        return AdoptedDataset(self._api, state["dataset"], state["name"]).read(layout, state["adopted"])
+
+    def _completed(self, labels: pa.Table, receipt: Receipt, tables: Tables, layout: Layout) -> pa.Table:
+        if "adopted" not in receipt.state:
+            return labels
+        return adoption.with_own_ids(labels, tables, layout, receipt.state["kinds"])
+
+    def _reviewed(self, tables: Tables, layout: Layout) -> pa.Table:
+        """The status of each image that people have set. The times of Pixano have no zone, and are not those of labels."""
+        records = tables["records"]
+        samples = encode.sample_ids(as_array(records["id"]), layout)
+        is_reviewed = pc.fill_null(pc.equal(records["status"], REVIEWED_STATUS), False)
+        found = {"sample_id": samples, "reviewed": is_reviewed, "state": records["status"]}
+        return conform(pa.table(found), REVIEWED)
 
     def _download_notes(self, receipt: Receipt, tables: Tables, layout: Layout) -> Iterator[str]:
         yield from sample_columns.edited_notes(tables["records"], layout, receipt.state.get("columns", {}))
@@ -161,8 +225,11 @@ class RecordsGeneration(Generation):
         schema = pa.schema([("id", pa.string()), ("status", pa.string())])
         with self._existing(receipt):
             records = self._api.table(receipt.state["dataset"], "records", schema)
+        if "adopted" in receipt.state:
+            records = records.filter(pc.is_in(records["id"], value_set=pa.array(receipt.state["adopted"], pa.string())))
         counts = {row["values"]: row["counts"] for row in pc.value_counts(records["status"]).to_pylist()}
-        return Status(next(iter(counts)) if len(counts) == 1 else "inProgress", counts)
+        state = next(iter(counts)) if len(counts) == 1 else "inProgress"
+        return Status(state, counts, reviewed=counts.get(REVIEWED_STATUS, 0))
 
     @contextmanager
     def _existing(self, receipt: Receipt) -> Iterator[None]:
@@ -190,8 +257,10 @@ class RecordsGeneration(Generation):
         return {"dataset": there["id"], "name": name}
 
     def delete(self, receipt: Receipt) -> None:
-        """Remove the dataset, as far as Pixano allows; see ``removal``."""
-        if self._api.dataset(id=receipt.state["dataset"], name=receipt.state["name"]):
+        """Remove the dataset, as far as Pixano allows; see ``removal``. One that was adopted stays."""
+        if "adopted" not in receipt.state and self._api.dataset(
+            id=receipt.state["dataset"], name=receipt.state["name"]
+        ):
             removal.remove(self._api, receipt.state["name"], self.config.deadline)
 
     def editor_url(self, receipt: Receipt) -> str:

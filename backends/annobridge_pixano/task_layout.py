@@ -49,7 +49,7 @@ def task_layout(schema: LabelSchema, samples: pa.Table, labels: pa.Table, templa
     types = {f.type for f in schema.fields.values()}
     records = legal_names(_record_columns(schema, labels), RECORD_COLUMNS)
     return Layout(
-        attributes=legal_names(_entity_columns(schema), ENTITY_COLUMNS),
+        attributes=legal_names(attribute_columns(schema), ENTITY_COLUMNS),
         records=records,
         shown=legal_names(_sample_columns(samples), [*RECORD_COLUMNS, *(c.name for c in records.values())]),
         messages="messages" in types,
@@ -96,7 +96,7 @@ def dataset_spec(layout: Layout, name: str, description: str, *, overwrite: bool
         overwrite: whether there is a dataset of this name that is to be replaced.
     """
     entity = {"category": "str", "label_id": "str", "label_field": "str"}
-    record = {"sample_id": "str"} | {c.name: _declaration(c) for c in layout.shown.values()}
+    record = {"sample_id": "str", "sample_file": "str"} | {c.name: _declaration(c) for c in layout.shown.values()}
     return {
         "dataset": {
             "name": name,
@@ -129,7 +129,8 @@ def _attributes(schema: LabelSchema) -> Iterator[tuple[FieldSchema, Attribute]]:
                 yield from ((owner, a) for a in group)
 
 
-def _entity_columns(schema: LabelSchema) -> dict[str, Column]:
+def attribute_columns(schema: LabelSchema) -> dict[str, Column]:
+    """The columns of entities that the attributes of a schema need, by attribute, before they get names that Pixano accepts."""
     columns: dict[str, Column] = {}
     for owner, a in _attributes(schema):
         type_ = COLUMN_TYPES[a.type]

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
 import annobridge as ab
+from annobridge.backend import Receipt, Task
+from annobridge.core.labels import LABELS, SAMPLES
 from annobridge.core.rows import attributes
+from annobridge.core.schema import LabelSchema
+from annobridge.formats.common.archive import Archive
+from annobridge.formats.media import of
+from annobridge_files import FilesBackend
+from annobridge_files.config import FilesConfig
 
 
 @pytest.fixture
@@ -243,3 +253,76 @@ def test_a_path_that_does_not_exist_is_named(ds: ab.Dataset, tmp_path: Path) -> 
     send(ds, tmp_path / "work")
     with pytest.raises(ab.StoreError, match="no file or folder .*nowhere"):
         ds.load_annotations("run", path=tmp_path / "nowhere")
+
+
+def at(results: ab.AnnotationResults, path: Path) -> tuple[FilesBackend, Receipt]:
+    """The backend and the receipt of a run of one task whose files are there."""
+    (receipt,) = map(results.with_baseline, results.receipts())
+    return FilesBackend(FilesConfig(path=str(path))), receipt
+
+
+@pytest.mark.parametrize("name", ["work", "work.zip"])
+def test_samples_that_came_back_are_reviewed(ds: ab.Dataset, tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    backend, receipt = at(send(ds, place), place)
+    first, second = receipt.state["samples"]
+    before = {"reviewed": False, "state": "written", "by": None, "time": None}
+    assert backend.download(receipt).reviewed.to_pylist() == [{"sample_id": s, **before} for s in (first, second)]
+    written = backend.status(receipt)
+    assert (written.state, written.reviewed) == ("written", 0)
+    folder = place
+    if name.endswith(".zip"):
+        folder = tmp_path / "unpacked"
+        shutil.unpack_archive(place, folder)
+    file = folder / "annotations" / "instances_default.json"
+    data = json.loads(file.read_text())
+    image = next(i["id"] for i in data["images"] if "000001" in i["file_name"])
+    data["images"] = [i for i in data["images"] if i["id"] != image]
+    data["annotations"] = [a for a in data["annotations"] if a["image_id"] != image]
+    file.write_text(json.dumps(data))
+    if name.endswith(".zip"):
+        place.unlink()
+        shutil.make_archive(str(tmp_path / "work"), "zip", folder)
+    changed = (file if place.is_dir() else place).stat().st_mtime_ns
+    time = datetime.fromtimestamp(changed // 10**9, UTC).replace(microsecond=changed % 10**9 // 1000)
+    found = {row["sample_id"]: row for row in backend.download(receipt).reviewed.to_pylist()}
+    assert {(row["by"], row["time"]) for row in found.values()} == {(None, time)}
+    assert (found[first]["reviewed"], found[first]["state"]) == (True, "in the file")
+    assert (found[second]["reviewed"], found[second]["state"]) == (False, "not in the file")
+    now = backend.status(receipt)
+    assert (now.state, now.reviewed) == ("changed", 1)
+    assert now.mark != written.mark
+
+
+def test_files_that_were_moved_as_they_were_written_are_not_reviewed(ds: ab.Dataset, tmp_path: Path) -> None:
+    results = send(ds, tmp_path / "work")
+    shutil.move(tmp_path / "work", tmp_path / "moved")
+    backend, receipt = at(results, tmp_path / "moved")
+    assert pc.unique(backend.download(receipt).reviewed["state"]).to_pylist() == ["written"]
+
+
+@pytest.mark.parametrize("name", ["work", "work.zip"])
+def test_an_upload_that_is_repeated_knows_whether_people_were_at_the_files(
+    ds: ab.Dataset, tmp_path: Path, name: str
+) -> None:
+    backend, receipt = at(send(ds, tmp_path / name), tmp_path / name)
+    samples = ds.samples().to_arrow().select(SAMPLES.names)
+    schema = LabelSchema.from_dict(receipt.state["schema"])
+    task = Task(receipt.task, schema, samples, ds.labels("objects").to_arrow().select(LABELS.names), of(samples, None))
+    with Archive(tmp_path / name) as archive:
+        task = replace(task, title=archive.read("README.md").decode().partition(": 2 images")[0])
+    assert backend.upload(task).state["written"] == receipt.state["written"]
+    if name == "work":
+        edit_coco(tmp_path / name)
+    else:
+        shutil.unpack_archive(tmp_path / name, tmp_path / "unpacked")
+        edit_coco(tmp_path / "unpacked")
+        shutil.make_archive(str(tmp_path / "work"), "zip", tmp_path / "unpacked")
+    assert backend.upload(task).state["written"] == ""
+
+
+def test_a_file_that_is_being_saved_is_not_counted(ds: ab.Dataset, tmp_path: Path) -> None:
+    backend, receipt = at(send(ds, tmp_path / "work"), tmp_path / "work")
+    (tmp_path / "work" / "annotations" / "instances_default.json").write_text('{"images": [')
+    status = backend.status(receipt)
+    assert (status.state, status.reviewed) == ("changed", None)

@@ -66,12 +66,12 @@ def test_plain_columns_are_attributes_of_the_record_in_their_own_types() -> None
     )
     layout, (first, second) = records(table)
     assert first["attrs"] == {
-        "sample_id": "s0", "place": "Lyon", "speed": 3, "ratio": 0.5, "night": True, "large": str(1 << 63),
+        "sample_id": "s0", "sample_file": "", "place": "Lyon", "speed": 3, "ratio": 0.5, "night": True, "large": str(1 << 63),
         "words": ["a", "b"], "tags": ["t"], "attr_status": "seen",
     }  # fmt: skip
     assert second["attrs"] == {
-        "sample_id": "s1", "place": "", "speed": 0, "ratio": 0.0, "night": False, "large": "0", "words": [], "tags": [],
-        "attr_status": "",
+        "sample_id": "s1", "sample_file": "", "place": "", "speed": 0, "ratio": 0.0, "night": False, "large": "0",
+        "words": [], "tags": [], "attr_status": "",
     }  # fmt: skip
     declared = dataset_spec(layout, "x", "x", overwrite=False)["schema"]["record"]["attrs"]
     assert set(declared) == set(first["attrs"])

@@ -25,6 +25,7 @@ from annobridge_pixano.names import dataset_name
 
 from . import pixano_cases as cases
 from . import pixano_items_cases as own
+from .pushing import edits_of
 
 NO_SAMPLES = pa.table({"sample_id": []})
 BOXES = LabelSchema.parse({"objects": {"type": "detections", "classes": ["car"]}})
@@ -431,3 +432,19 @@ def test_images_are_images_there(send: Callable[[Task], Sent], options: Mapping[
     for view in sent.annotator.rows("image").values():
         with Image.open(Path(options["folder"]) / "media" / view["data"]["url"]) as image:
             assert image.size == (cases.WIDTH, cases.HEIGHT) == (view["data"]["width"], view["data"]["height"])
+
+
+def test_nothing_is_pushed_or_adopted(send: Callable[[Task], Sent]) -> None:
+    sent = send(own.task())
+    edits = edits_of(sent.task, sent.receipt, {}, [], [sent.receipt.baseline["label_id"][0].as_py()])
+    (why,) = sent.backend.check_push(sent.receipt)
+    assert why.startswith(f"The task {sent.task.name!r} is in a Pixano of the earlier generation")
+    assert why.endswith("annotate the samples under a new key.")
+    with pytest.raises(Rejected, match="pushes to Pixano 0.8 only"):
+        sent.backend.push(sent.receipt, edits)
+    with pytest.raises(
+        Rejected, match="adopts datasets of Pixano 0.8 only; import the folder of images and metadata.jsonl"
+    ):
+        sent.backend.find_tasks(["street"], None)
+    assert sent.changed()[:3] == ({}, [], set())
+    assert sent.backend.download(sent.receipt).reviewed.num_rows == 0

@@ -6,15 +6,15 @@ call has left unfinished.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from annobridge.backend import Capabilities, Receipt, Status, Task
+from annobridge.backend import Capabilities, Edits, FoundTask, Pushed, Receipt, Status, Task
 from annobridge.backend.capability_check import problems
 from annobridge.backend.http import Http
 from annobridge.core.schema import LabelSchema
@@ -177,6 +177,32 @@ class ItemsGeneration(Generation):
                 f"pixano: {who} answers at {self.config.url}, and task {receipt.task!r} was sent to a Pixano of an "
                 "earlier generation; start that one again, or correct the url."
             )
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """Nothing can."""
+        yield (
+            f"The task {receipt.task!r} is in a Pixano of the earlier generation, and annobridge pushes to Pixano 0.8 only; load "
+            "the run, and annotate the samples under a new key."
+        )
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:  # noqa: ARG002
+        """Refuse it."""
+        raise Rejected(f"pixano: {next(iter(self.check_push(receipt)))}")
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:  # noqa: ARG002
+        """Refuse it."""
+        raise Rejected(
+            "pixano: a Pixano of the earlier generation answers there, and annobridge adopts datasets of Pixano 0.8 only; import "
+            "the folder of images and metadata.jsonl that the dataset was made from."
+        )
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """There is nothing to adopt."""
+        raise NotImplementedError
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """There is nothing to read."""
+        raise NotImplementedError
 
     def status(self, receipt: Receipt) -> Status:
         """Unknown: this generation has no status of images."""

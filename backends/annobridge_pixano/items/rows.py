@@ -19,12 +19,11 @@ from annobridge.formats.pixano_library.codec import encode, messages
 from annobridge.formats.pixano_library.codec.decode import Tables
 from annobridge.formats.pixano_library.codec.layout import Layout
 
-from .. import metadata_jsonl, rest_tables
+from .. import annotation_rows, metadata_jsonl, rest_tables
 from .api import Row, row
 
 SOURCE = "annobridge"  # the source of all rows that are sent
 NO_REFERENCE = {"name": "", "id": ""}
-_TABLES = {"bbox": "bboxes", "mask": "masks", "keypoints": "keypoints"}
 _NAMES_IN_08 = {"item": "records", "objects": "entities"}
 
 
@@ -60,8 +59,10 @@ def label_rows(layout: Layout, labels: pa.Table, views: Mapping[str, str]) -> di
             found["objects"].append(row("objects", key, **image, parent_ref=NO_REFERENCE, **entity["attrs"]))
             references = {**image, "entity_ref": reference("objects", key), **_source_columns()}
             for annotation in entity["annotations"]:
-                table = _TABLES[annotation["kind"]]
-                found[table].append(row(table, annotation["id"], **references, **_geometry(annotation)))
+                table = annotation_rows.TABLES[annotation["kind"]]
+                geometry = {name: value for name, value in annotation.items() if name not in ("kind", "id")}
+                columns = annotation_rows.rest_columns(annotation["kind"], geometry)
+                found[table].append(row(table, annotation["id"], **references, **columns))
     if layout.messages:
         found |= _message_rows(layout, labels, views)
     return found
@@ -73,16 +74,6 @@ def _image_references(item: str, views: Mapping[str, str]) -> dict[str, Any]:
 
 def _source_columns() -> dict[str, Any]:
     return {"source_ref": reference("source", SOURCE), "inference_metadata": {}}
-
-
-def _geometry(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    match annotation["kind"]:
-        case "bbox":
-            form = {"coords": annotation["coords"], "format": "xywh", "is_normalized": True}
-            return {**form, "confidence": annotation["confidence"]}
-        case "mask":
-            return dict(annotation["rle"])
-    return {name: annotation[name] for name in ("template_id", "coords", "states")}
 
 
 def _message_rows(layout: Layout, labels: pa.Table, views: Mapping[str, str]) -> dict[str, list[Row]]:

@@ -144,7 +144,9 @@ class _Decoder:
 
     def labels(self, rows: _Rows, kind: pa.Array, **columns: pa.Array) -> pa.Table:
         """Labels with the class and attributes of their entity, and the columns given. ``kind`` is that of new ones."""
-        category = as_array(rows.entity["category"])
+        category = pa.repeat(pa.scalar(""), len(rows.sent))
+        if self.layout.category is not None:
+            category = as_array(rows.entity[self.layout.category])
         before = as_array(rows.sent["label"])
         label = pc.if_else(pc.equal(category, ""), None, category)
         label = choose(rows.unchanged(category, pc.fill_null(before, "")), before, label)
@@ -198,7 +200,7 @@ class _Decoder:
 
     def boxes(self, found: pa.Table) -> pa.Table:
         rows = self.matched(found)
-        coords = _xywh(found)
+        coords = xywh(found)
         unchanged = rows.unchanged(coords, encode.boxes(rows.sent))
         confidence = as_array(found["confidence"])
         confidence = pc.if_else(pc.less(confidence, 0.0), None, confidence)
@@ -222,7 +224,7 @@ class _Decoder:
         for i in np.flatnonzero(~unchanged):
             corrupt[i] = geometry.check_rle(mask[i].as_py()) is not None
         self.mark_unreadable(found, corrupt)
-        coords = _xywh(bboxes).take(self.boxes_of_masks(bboxes, found))
+        coords = xywh(bboxes).take(self.boxes_of_masks(bboxes, found))
         box_unchanged = rows.unchanged(coords, encode.boxes(rows.sent))
         box = choose(box_unchanged, rows.sent["bounding_box"], coords.cast(_BOX))
         # The brush changes a mask and leaves its box as it was; and a box may be missing. Then it is computed.
@@ -325,7 +327,7 @@ def _first_row(keys: pa.Array, within: pa.Array) -> pa.Array:
     return pa.array(rows, pa.int32()).take(at) if len(rows) else pa.nulls(len(keys), pa.int32())
 
 
-def _xywh(rows: pa.Table) -> pa.Array:
+def xywh(rows: pa.Table) -> pa.Array:
     """Boxes as ``[x, y, width, height]``; in the tables they may also be given by two corners."""
     coords = as_array(rows["coords"])
     by_corners = equal(rows["format"], "xyxy")

@@ -28,7 +28,7 @@ SPATIAL = {  # kind of label -> kind of annotation in Pixano
     "keypoints": "keypoints",
 }
 ENTITY_COLUMNS = ("id", "record_id", "parent_id", "category", "label_id", "label_field")
-RECORD_COLUMNS = ("id", "split", "created_at", "updated_at", "status", "comment", "sample_id")
+RECORD_COLUMNS = ("id", "split", "created_at", "updated_at", "status", "comment", "sample_id", "sample_file")
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")  # ids that Pixano can address in a URL
 _SAFE_NAME = re.compile(r"[^\W_][\w -]*")
 _INT64_END = 1 << 63
@@ -65,6 +65,8 @@ class Layout:
         mask_kind: the kind of label for masks that are drawn in Pixano.
         template: the template of keypoints; ``auto`` for the one with the same number of points.
         samples: record id -> sample id, where they differ.
+        category: the column of entities that is the class; ``None`` if the dataset has none.
+        has_ids: whether entities have the columns ``label_id`` and ``label_field``, as datasets that annobridge made.
     """
 
     attributes: Mapping[str, Column] = field(default_factory=dict)
@@ -74,6 +76,8 @@ class Layout:
     mask_kind: str = "mask"
     template: str = "auto"
     samples: Mapping[str, str] = field(default_factory=dict)
+    category: str | None = "category"
+    has_ids: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """The layout as a JSON object."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,6 @@ from ....exceptions import InvalidOption
 from ..codec.layout import RECORD_COLUMNS, SPATIAL, Column, Layout, column_type
 from ..codec.tables import DISK_ANNOTATIONS
 from ..sidecar import Sidecar
-from .dataset_folder import DatasetFolder
 
 _ENTITY = frozenset({"id", "record_id"})
 _SENT_IDS = frozenset(
@@ -23,6 +23,27 @@ _SENT_IDS = frozenset(
 _ANNOTATION = frozenset(name for columns in DISK_ANNOTATIONS.values() for name in columns)
 _RESERVED = frozenset([*SAMPLES.names, "record", "view", "frame_index", "timestamp"])  # columns that samples get anyway
 _COPIED = ("split", "status", "comment")  # columns of records that become columns of the samples
+
+
+class Dataset(Protocol):
+    """The tables of a dataset, wherever they are."""
+
+    @property
+    def path(self) -> object:
+        """Where it is, for messages."""
+
+    @property
+    def tables(self) -> Container[str]:
+        """The names of its tables."""
+
+    def schema(self, name: str) -> pa.Schema:
+        """The columns of a table; none if there is no such table."""
+
+    def count(self, name: str) -> int:
+        """The number of rows of a table; 0 if there is no such table."""
+
+    def scan(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """All rows of a table; none if there is no such table."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class ColumnRoles:
 
 
 def find_roles(
-    dataset: DatasetFolder,
+    dataset: Dataset,
     sidecar: Sidecar | None,
     label_field: str,
     class_attribute: str,
@@ -100,7 +121,7 @@ def find_roles(
     )
 
 
-def _class_attribute(dataset: DatasetFolder, name: str, notes: list[str]) -> str | None:
+def _class_attribute(dataset: Dataset, name: str, notes: list[str]) -> str | None:
     texts = [f.name for f in dataset.schema("entities") if column_type(f.type) == "str"]
     names = [n for n in texts if n not in _ENTITY | _SENT_IDS]
     if name in names:
@@ -117,7 +138,7 @@ def _class_attribute(dataset: DatasetFolder, name: str, notes: list[str]) -> str
     return None
 
 
-def _unset(dataset: DatasetFolder, layout: Layout) -> frozenset[tuple[str, str]]:
+def _unset(dataset: Dataset, layout: Layout) -> frozenset[tuple[str, str]]:
     """See ``ColumnRoles.unset``."""
     names = [c.name for c in layout.attributes.values() if c.type in ("int", "float", "bool")]
     used: dict[str, set[str]] = defaultdict(set)  # columns with another value than 0, by field
@@ -136,7 +157,7 @@ def _attributes(schema: pa.Schema, excluded: Iterable[str | None]) -> dict[str, 
 
 def _record_attributes(schema: pa.Schema, from_annobridge: bool) -> list[pa.Field]:
     # In other datasets, ``sample_id`` and the like are attributes as any other.
-    hidden = set(RECORD_COLUMNS) - (set() if from_annobridge else _SENT_IDS)
+    hidden = set(RECORD_COLUMNS) - (set() if from_annobridge else {*_SENT_IDS, "sample_file"})
     return [f for f in schema if f.name not in hidden]
 
 
@@ -144,7 +165,7 @@ def _record_labels(
     attributes: list[pa.Field],
     from_annobridge: bool,
     chosen: Iterable[str] | None,
-    dataset: DatasetFolder,
+    dataset: Dataset,
     notes: list[str],
 ) -> dict[str, Column]:
     """The record attributes that are labels: those chosen, else all if annobridge sent the dataset."""
