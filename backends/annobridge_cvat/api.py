@@ -40,7 +40,10 @@ _TRACK = {
     "elements": [{"frame": int, "label_id": int, "attributes": _ATTRIBUTES, "shapes": [_KEYFRAME]}],
 }
 _ANNOTATIONS = {"tags": [_OBJECT], "shapes": [_SHAPE], "tracks": [_TRACK]}
-_TASK = {"id": int, "name": str, "status": str, "size?": int | None}
+_TASK = {
+    "id": int, "name": str, "status": str, "size?": int | None, "updated_date?": str | None, "project_id?": int | None,
+    "dimension?": str | None, "media_type?": str | None, "validation_mode?": str | None,
+}  # fmt: skip
 _PROJECT = {"id": int, "name": str, "bug_tracker?": str | None}
 _COLLECTIONS = {"tasks": _TASK, "projects": _PROJECT}
 _USER = {"id": int, "username": str}
@@ -51,7 +54,7 @@ _LABEL = {
 }  # fmt: skip
 _JOB = {
     "id": int, "task_id": int, "start_frame": int, "stop_frame": int, "state": str, "stage": str, "type": str,
-    "assignee?": ({"username": str}, None), "issues?": {"count": int},
+    "assignee?": ({"username": str}, None), "issues?": {"count": int}, "updated_date?": str | None,
 }  # fmt: skip
 _ISSUE = {"id": int, "job": int, "frame": int, "position": [float], "resolved": bool}
 _COMMENT = {

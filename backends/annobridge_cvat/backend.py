@@ -19,7 +19,7 @@ from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
-from . import checks, issues, jobs, project
+from . import checks, issues, jobs, project, reviewed
 from .api import Api
 from .config import CvatConfig
 from .connect import connect
@@ -187,7 +187,8 @@ class CvatBackend(AnnotationBackend):
         samples = pa.concat_arrays([part.samples for part in found])
         notes = [*gone, *(note for part in found for note in part.notes)]
         comments = pa.concat_tables([part.comments for part in found])
-        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments)
+        done = pa.concat_tables([part.reviewed for part in found])
+        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments, done)
 
     def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
         """An issue at the place of each refusal, in jobs that are rejected. What is on a CVAT task that was deleted is left out."""
@@ -217,27 +218,34 @@ class CvatBackend(AnnotationBackend):
 
     def status(self, receipt: Receipt) -> Status:
         """Counts of frames by the state of their job. A CVAT task that was deleted is listed among the jobs."""
-        states: set[str] = set()
+        tasks: list[Json] = []
         all_jobs: list[Json] = []
-        rows: list[Mapping[str, str | None]] = []
+        rows: list[Mapping[str, str | int | None]] = []
+        number_reviewed = 0
         gone: Gone | None = None
-        for task in [stored["task"] for stored in receipt.state["tasks"]]:
+        for stored in receipt.state["tasks"]:
             try:
-                states.add(self._api.task(task)["status"])
+                tasks.append(self._api.task(stored["task"]))
             except Gone as e:
-                rows.append({"name": f"task {task}", "state": "gone", "assignee": None, "url": None})
+                rows.append({"name": f"task {stored['task']}", "state": "gone", "assignee": None, "url": None})
                 gone = e
                 continue
-            found = self._api.jobs(task)
+            found = jobs.without_overlap(self._api.jobs(stored["task"]))
             all_jobs += found
-            rows += map(self._job_row, found)
-        if not states and gone:
+            number_reviewed += reviewed.number_reviewed([job for job in found if jobs.is_regular(job)], stored)
+            rows += [self._job_row(job, stored) for job in found]
+        if not tasks and gone:
             raise gone
-        return Status(states.pop() if len(states) == 1 else "annotation", jobs.frames_by_state(all_jobs), tuple(rows))
+        states = {task["status"] for task in tasks}
+        return Status(
+            states.pop() if len(states) == 1 else "annotation", jobs.frames_by_state(all_jobs), tuple(rows),
+            number_reviewed, reviewed.mark(tasks, all_jobs),
+        )  # fmt: skip
 
-    def _job_row(self, job: Json) -> Mapping[str, str | None]:
-        name, state = f"job {job['id']}, {job['type']}", f"{job['stage']}, {job['state']}"
-        return {"name": name, "state": state, "assignee": jobs.assignee(job), "url": self._job_url(job)}
+    def _job_row(self, job: Json, stored: Json) -> Mapping[str, str | int | None]:
+        name, counts = f"job {job['id']}, {job['type']}", reviewed.counts(job, stored) if jobs.is_regular(job) else {}
+        row = {"name": name, "state": reviewed.words(job), "assignee": jobs.assignee(job), "url": self._job_url(job)}
+        return row | counts
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """The page of the first job."""
@@ -257,7 +265,7 @@ class CvatBackend(AnnotationBackend):
         images = [t["samples"] for t in tasks if not _VIDEO.search((t.get("names") or [""])[0])]
         if len(images) == 1:
             names |= {f"frame_{frame:06d}": sample for frame, sample in enumerate(images[0])}
-        return names
+        return {name: sample for name, sample in names.items() if sample is not None}
 
     @classmethod
     def file_terms(cls, receipt: Receipt) -> Terms:
