@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import Broken, Gone, Rejected
+from annobridge.exceptions import Broken, Denied, Gone, Rejected
 
 from .connect import Version
 
@@ -214,6 +214,23 @@ class Api:
         """Add annotations to a task. Returns the new ones, with their ids."""
         path, params = f"/api/tasks/{task}/annotations", {"action": "create"}
         return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+
+    def patch_job(self, job: int, action: Literal["create", "update", "delete"], part: Json) -> Json:
+        """Create annotations of a job, update them whole, or delete them. Returns them with their ids, in any order."""
+        path, params = f"/api/jobs/{job}/annotations", {"action": action}
+        return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+
+    def may_annotate(self, owner: str, number: int) -> bool:
+        """Whether the user may change annotations of a task or a job. Nothing is changed, not even its date."""
+        path = f"/api/{owner}/{number}/annotations"
+        nothing: Json = {"tags": [], "shapes": [], "tracks": []}
+        try:
+            self.http.send("PATCH", path, json=nothing, params={"action": "create"}, repeatable=True)
+        except Denied as e:
+            if e.status != 403:
+                raise
+            return False
+        return True
 
 
 def batches(items: Mapping[str, Sequence[Json]]) -> Iterable[dict[str, list[Json]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,8 @@ class CurrentTask:
         """The task from what the server says of it, and what the receipt keeps of it. Raises ``Broken`` where the two differ."""
         if len(meta["frames"]) != len(stored["samples"]):
             raise Broken(
-                f"cvat: the task {stored['task']} has {len(meta['frames'])} files now, and {len(stored['samples'])} were sent to it; "
-                "nothing of it can be told apart."
+                f"cvat: the task {stored['task']} has {len(meta['frames'])} files now, and {len(stored['samples'])} were sent to "
+                "it; nothing of it can be told apart."
             )
         now = label_set.find_labels(Vocabulary.from_dict(stored["vocabulary"]), labels)
         frames, project = Frames.of(meta, stored["samples"]), label_set.project_of(labels)
@@ -64,6 +64,17 @@ class CurrentTask:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary with the ids that the server uses now."""
         return self.labels.vocabulary
+
+    def job_of(self) -> dict[int, int]:
+        """The id of the regular job of each frame that was not deleted, and that shows a sample."""
+        usable = not_null(self.frames.samples)
+        usable[list(self.frames.deleted)] = False
+        spans = ((job["id"], range(job["start_frame"], job["stop_frame"] + 1)) for job in self.regular)
+        return {frame: number for number, span in spans for frame in span if usable[frame]}
+
+    def own(self, baseline: pa.Table) -> pa.Table:
+        """The rows of a baseline that are on its frames."""
+        return baseline.filter(pa.array(self.frames.index_of(baseline) >= 0)).select(REMOTE.names)
 
     @property
     def regular(self) -> list[Json]:
@@ -92,6 +103,7 @@ def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, 
         lambda: api.annotations("tasks", number),
     )
     task = CurrentTask.of(stored, meta, all_jobs, server_labels)
+    receipt = replace(receipt, baseline=task.own(receipt.baseline))
     frames, selected = task.frames, jobs.selected(task.jobs, config)
     kept = _kept_frames(frames, selected, config)
     # What was sent is in the regular jobs: ground truth and replicas begin empty.
