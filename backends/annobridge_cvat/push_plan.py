@@ -140,8 +140,10 @@ class Plan:
         self._are(wanted, kind, edit.kept)
 
     def _objects_of(self, wanted: Wanted) -> list[Json]:
+        """What a label to edit is made of. A class of a segmentation may have its new name, by a push that was killed."""
         if wanted.before is not None and wanted.before.type == "mask" and wanted.place:
-            return self.server.masks(wanted.before.entry.number, wanted.before.frame)
+            before, after = (self.server.masks(s.entry.number, s.frame) for s in (wanted.before, wanted.shape))
+            return before or [mask for mask in after if mask["points"] in wanted.shape.parts]
         return [item for i in (wanted.remote_id or "").split("+") if (item := self.server.objects.get(i)) is not None]
 
     def add(self, labels: Sequence[Wanted]) -> None:

@@ -103,6 +103,8 @@ def edit_track(
     ends = _ends(frames, track["last"], removed)
     touched = {*frames, *hidden, *ends}
     whole["shapes"] = _rebuilt(track["shapes"], touched, removed, {f: _keyframe(kind, frames[f]) for f in keys}, ends)
+    if whole["label_id"] != track["label_id"]:  # keyframes that are not shown have attributes of the former label
+        whole["shapes"] = [s if s["frame"] in {*keys, *ends} else {**s, "attributes": []} for s in whole["shapes"]]
     if kind == "skeleton":
         whole["elements"] = list(_elements(track, frames, keys, ends, touched, removed))
     whole["frame"] = min(s["frame"] for s in whole["shapes"])
@@ -209,8 +211,7 @@ def _rebuilt(
     for after in ends:
         shape = next(s for f, s in reversed(before.items()) if f < after)
         new = {k: v for k, v in shape.items() if k != "id"} | {"frame": after, "outside": True}
-        kept = by_frame.get(after)
-        made[after] = kept if kept and kept["outside"] else {**(kept or {}), **new}
+        made[after] = {**by_frame.get(after, {}), **new}
     others = [s for s in old if s["frame"] in removed or s["frame"] not in touched]
     return sorted([*others, *made.values()], key=lambda s: s["frame"])
 

@@ -14,8 +14,9 @@ from tests.backend.cvat_pushes import Pushing, image_samples, label_rows, video_
 from tests.backend.test_cvat_videos import FRAMES, film
 from tests.cvat_servers import Server
 
-import annobridge as ab
+from annobridge.backend import Pushed
 from annobridge.core import rows
+from annobridge.core.geometry import encode_rle
 from annobridge.exceptions import Gone, Rejected
 from annobridge.testing import examples
 
@@ -83,18 +84,16 @@ def test_labels_of_each_type_are_edited_added_and_deleted(send: Sender, label_ty
         change["attributes"] = values(plate="007", hidden=True, side="right")
     run.push({first["label_id"]: change})
     assert run.rows()[first["label_id"]]["remote_id"] == before[first["label_id"]]["remote_id"]
-    assert {i: r for i, r in run.rows().items() if i != first["label_id"]} == {
-        i: r for i, r in before.items() if i != first["label_id"]
-    }
+    del before[first["label_id"]]
+    assert repr({i: row for i, row in run.rows().items() if i in before}) == repr(before)
     added = [
         {**row, "label_id": f"new{n}"}
         for n, row in enumerate(label_rows("field", "s2", examples.labels(label_type, 1)))
     ]
     done = run.push(add=added)
     assert not len(done.left_out), done.notes
-    assert set(run.rows()) == {*before, *(row["label_id"] for row in added)}
     run.push(delete=[first["label_id"]])
-    assert set(run.rows()) == ({*before, *(row["label_id"] for row in added)}) - {first["label_id"]}
+    assert set(run.rows()) == {*before, *(row["label_id"] for row in added)}
 
 
 @pytest.mark.parametrize("label_type", [t for t in TYPES if t != "scalar"])
@@ -123,7 +122,8 @@ def test_parts_are_added_and_removed(send: Sender) -> None:
     (row,) = run.rows().values()
     assert row["remote_id"].count("+") == 1
     groups = {s["group"] for s in run.editor.annotations(run.editor.tasks[0])["shapes"]}
-    assert len(groups) == 1 and groups != {0}
+    assert len(groups) == 1
+    assert groups != {0}
     run.push({"field-s0-0": {"points": [square]}})
     (row,) = run.rows().values()
     assert "+" not in row["remote_id"]
@@ -240,7 +240,7 @@ def test_a_repeated_push_makes_nothing_twice(send: Sender, label_type: str) -> N
     once = run.send(edits)
     there = run.there()
     again = run.send(edits)
-    assert again.baseline.to_pylist() == once.baseline.to_pylist()
+    assert repr(again.baseline.to_pylist()) == repr(once.baseline.to_pylist())
     assert not len(again.left_out), again.notes
     assert run.there().keys() == there.keys()
 
@@ -254,16 +254,8 @@ def test_what_a_killed_push_brought_is_recognized_by_its_values(send: Sender, la
     names = ("bounding_box", "points", "mask", "rotation", "visibility", "value")
     edits = run.edits({first: {name: other.get(name) for name in names if name in other}})
     run.send(edits)
-    intended = edits.task.labels.append_column("remote_id", edits.remote_ids)
-    rest = [row for row in run.receipt.baseline.to_pylist() if row["label_id"] != first]
-    run.advance(
-        edits,
-        ab.backend.Pushed(
-            pa.concat_tables(
-                [intended.cast(run.receipt.baseline.schema), pa.Table.from_pylist(rest, run.receipt.baseline.schema)]
-            )
-        ),
-    )
+    intended = edits.task.labels.append_column("remote_id", edits.remote_ids).cast(run.receipt.baseline.schema)
+    run.advance(edits, Pushed(intended))
     run.check()
 
 
@@ -374,7 +366,7 @@ def test_people_moved_another_frame_meanwhile(send: Sender, tmp_path: Path) -> N
     assert boxes[5] == [0, 0, 0.5, 0.5]
 
 
-def test_skeleton_tracks_are_edited(video: Callable[..., Pushing]) -> None:
+def test_skeleton_tracks_are_edited(send: Sender, tmp_path: Path) -> None:
     schema = {"frames.pose": {"type": "skeletons", "classes": ["person"], "skeleton": SKELETON}}
     made = [
         rows.Skeleton(
@@ -382,7 +374,7 @@ def test_skeleton_tracks_are_edited(video: Callable[..., Pushing]) -> None:
         )
         for n in range(1, 8)
     ]
-    run = video(label_rows("frames.pose", "v", made), schema)
+    run = send(schema, label_rows("frames.pose", "v", made), video_sample(film(tmp_path / "v.mp4"), FRAMES))
     points = [[[0.4, 0.4], [float("nan")] * 2, [0.6, 0.6]]]
     done = run.push({"1-4": {"points": points, "visibility": [2, 0, 1]}}, delete=["1-6"])
     assert not len(done.left_out), done.notes
@@ -436,7 +428,7 @@ def test_an_empty_mask_and_one_of_another_size_are_left_out(send: Sender) -> Non
     run = send({"field": {"type": "instances", "classes": ["car"]}})
     (row,) = label_rows("field", "s0", [rows.Detection("car", mask=np.ones((48, 64), bool))])
     (small,) = label_rows("field", "s0", [rows.Detection("car", mask=np.ones((8, 8), bool))])
-    empty = {**row, "label_id": "empty", "mask": {"size": [48, 64], "counts": b"PPP1"}}
+    empty = {**row, "label_id": "empty", "mask": encode_rle(np.zeros((48, 64), bool))}
     done = run.send(run.edits(add=[{**small, "label_id": "small"}, empty]))
     assert sorted(done.left_out.to_pylist()) == ["empty", "small"]
 
