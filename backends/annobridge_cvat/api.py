@@ -50,7 +50,7 @@ _USER = {"id": int, "username": str}
 _SPEC = {"id": int, "name": str, "input_type": str, "mutable": bool, "values": list, "default_value": Any}
 _LABEL = {
     "id": int, "name": str, "type": str, "color": str, "attributes": [_SPEC], "project_id?": int | None,
-    "sublabels?": ([{"id": int, "name": str}], None),
+    "sublabels?": ([{"id": int, "name": str}], None), "svg?": str | None,
 }  # fmt: skip
 _JOB = {
     "id": int, "task_id": int, "start_frame": int, "stop_frame": int, "state": str, "stage": str, "type": str,
@@ -96,6 +96,10 @@ class Api:
     def tasks_containing(self, text: str) -> list[Json]:
         """The tasks whose name contains a text."""
         return [t for t in self.list_all("/api/tasks", _TASK, search=text) if text in t["name"]]
+
+    def tasks_of(self, project: int) -> list[Json]:
+        """The tasks of a project, oldest first."""
+        return self.list_all("/api/tasks", _TASK, project_id=project, sort="id")
 
     def user(self, name: str) -> int | None:
         """The id of a user; ``None`` for one that does not exist, or that may not be seen."""

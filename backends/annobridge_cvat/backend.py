@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from annobridge.backend import (
     Capabilities,
     Download,
     Edits,
+    FoundTask,
     Pushed,
     Receipt,
     SentBack,
@@ -32,7 +33,7 @@ from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
-from . import checks, issues, jobs, project, push, reviewed
+from . import checks, found_tasks, issues, jobs, project, push, reviewed
 from .api import Api
 from .config import CvatConfig
 from .connect import connect
@@ -70,6 +71,7 @@ class CvatBackend(AnnotationBackend):
         send_back=True,
         reviewed=True,
         push=True,
+        adopt=True,
     )
 
     def __init__(self, config: CvatConfig) -> None:
@@ -283,6 +285,25 @@ class CvatBackend(AnnotationBackend):
             name: attribute_type(types) for name, types in value_types(task).items() if types and name not in valued
         }
         return {**receipt.state["scalars"], **learned}
+
+    # --- adopt ------------------------------------------------------------------------------------------------------
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Tasks by their ids or names, or all of a project."""
+        return found_tasks.find(self._api, tasks, project)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state with which a task that was found is loaded, and pushed to, as one that was uploaded."""
+        return found_tasks.adopt(self._api, found, schema, sample_ids, self.config.builtin())
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """The original file of an image."""
+        return found_tasks.read_media(self._api, found, number)
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The ids of the CVAT tasks."""
+        return frozenset(str(stored["task"]) for stored in receipt.state["tasks"])
 
     # --- progress ---------------------------------------------------------------------------------------------------
 
