@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -28,7 +27,6 @@ from annobridge.backend import (
 )
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.arrays import as_mask
-from annobridge.core.labels import REMOTE
 from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
@@ -235,56 +233,15 @@ class CvatBackend(AnnotationBackend):
 
     # --- push -------------------------------------------------------------------------------------------------------
 
-    def check_push(self, receipt: Receipt) -> Iterator[str]:
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
         """Tasks that were deleted, whose frames are others, or that the user may not change."""
-        gone = []
-        for stored in receipt.state["tasks"]:
-            try:
-                yield from push.problems(self._api, stored)
-            except Gone:
-                gone.append(str(stored["task"]))
-        if len(gone) == len(receipt.state["tasks"]):
-            yield (
-                f"The CVAT task {', '.join(gone)} is not on the server any more, or not for you; load what you have of "
-                "it as a file, or abort the run, and annotate again."
-            )
+        return push.problems(self._api, receipt)
 
     def push(self, receipt: Receipt, edits: Edits) -> Pushed:
         """Change labels in the CVAT tasks. Those of a CVAT task that was deleted are left out."""
         if problems := list(checks.task_problems(edits.task, self.config)):
             raise Rejected("\n  - ".join(["cvat: some values cannot be pushed:", *problems]))
-        receipt = replace(receipt, state={**receipt.state, "scalars": self._scalar_types(receipt, edits.task)})
-        done: list[Pushed] = []
-        gone: Gone | None = None
-        rest = edits
-        for stored in receipt.state["tasks"]:
-            own, rest = push.split_edits(rest, stored["samples"])
-            if not own.task.labels.num_rows and not own.deleted.num_rows:
-                continue
-            try:
-                done.append(push.push_task(self._api, stored, receipt, own))
-            except Gone as e:
-                gone = e
-                done.append(
-                    push.nothing(own, f"are in the CVAT task {stored['task']}, which is not on the server any more")
-                )
-        if gone and len(done) == 1:
-            raise gone
-        if rest.task.labels.num_rows or rest.deleted.num_rows:
-            done.append(push.nothing(rest, "are of images that its tasks in CVAT do not have"))
-        return Pushed(
-            pa.concat_tables([REMOTE.empty_table(), *(part.baseline for part in done)]),
-            pa.concat_arrays([pa.array([], pa.string()), *(part.left_out for part in done)]),
-            receipt.state, tuple(note for part in done for note in part.notes),
-        )  # fmt: skip
-
-    def _scalar_types(self, receipt: Receipt, task: Task) -> dict[str, str]:
-        """The attribute types of scalar fields; that of a field without values is learned from those that are pushed."""
-        valued = pc.unique(receipt.baseline.filter(pc.is_valid(receipt.baseline["value"]))["field"]).to_pylist()
-        learned = {
-            name: attribute_type(types) for name, types in value_types(task).items() if types and name not in valued
-        }
-        return {**receipt.state["scalars"], **learned}
+        return push.push_all(self._api, receipt, edits)
 
     # --- adopt ------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The label schema of a task that annobridge has not made, inferred from its label set and its annotations.
 
-Each type of shape has a field of its own (``FIELDS``). A class is in the field of its label's type; where that is "any", in those of
-the types that it has annotations of, or in ``detections`` if it has none. Annotations of another type than their label's count too.
+Each type of shape has a field of its own (``FIELDS``). A class is in the field of its label's type; where that is "any", in those
+of the types that it has annotations of, or in ``detections`` if it has none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from annobridge.backend.kit import attribute_type
 from annobridge.core.attr_text import from_plain
-from annobridge.core.schema import FRAMES
+from annobridge.core.schema import FRAMES, Attribute
 
 Json = dict[str, Any]
 FIELDS = {  # type of CVAT's shape -> type of the field, which is also its name
@@ -61,7 +61,7 @@ def _types(annotations: Mapping[str, Sequence[Json]]) -> defaultdict[int, set[st
 
 
 def _types_of(label: Json, occurring: set[str]) -> set[str]:
-    return occurring or {"rectangle"} if label["type"] == "any" else {label["type"], *occurring}
+    return occurring or {"rectangle"} if label["type"] == "any" else {label["type"]}
 
 
 def _field(kind: str, labels: Sequence[Json], in_video: bool) -> dict[str, Any]:
@@ -77,22 +77,20 @@ def _field(kind: str, labels: Sequence[Json], in_video: bool) -> dict[str, Any]:
 
 
 def attributes(label: Json, in_video: bool) -> dict[str, Any]:
-    """The attributes of a label."""
-    return {a["name"]: _attribute(a, in_video) for a in label["attributes"]}
+    """The attributes of a label. One that asks to choose among nothing is left out."""
+    return {a["name"]: made for a in label["attributes"] if (made := _attribute(a, in_video)) is not None}
 
 
-def _attribute(spec: Json, in_video: bool) -> dict[str, Any]:
-    kind, default = _INPUTS.get(spec["input_type"], "text"), str(spec["default_value"] or "")
-    values = [v for v in dict.fromkeys(map(str, spec["values"])) if v] if kind in ("select", "radio") else []
-    if kind in ("select", "radio") and not values:
-        kind = "text"
+def _attribute(spec: Json, in_video: bool) -> dict[str, Any] | None:
+    kind, text = _INPUTS.get(spec["input_type"], "text"), str(spec["default_value"] or "")
     made: dict[str, Any] = {"type": kind}
-    if values:
-        made["values"] = values
-    value = json.loads(from_plain(kind, default)) if default else None
-    if value is not None and (not values or value in values) and isinstance(value, bool) == (kind == "checkbox"):
-        if kind != "int" or isinstance(value, int):
-            made["default"] = value
+    if kind in ("select", "radio"):
+        made["values"] = [v for v in dict.fromkeys(map(str, spec["values"])) if v]
+        if not made["values"]:
+            return None
+    default = json.loads(from_plain(kind, text)) if text else None
+    if Attribute(spec["name"], kind, tuple(made.get("values", ()))).accepts(default):
+        made["default"] = default
     return made | ({"mutable": bool(spec["mutable"])} if in_video or spec["mutable"] else {})
 
 

@@ -81,7 +81,7 @@ def _problem(task: Json, all_jobs: Iterable[Json]) -> str | None:
         return "is of audio or 3D data, and annobridge has images and videos; leave it out."
     if task.get("validation_mode") == "gt_pool":
         return (
-            "has honeypots, copies of some images among the others, whose labels would count twice; export it as «CVAT for images», "
+            "has honeypots, copies of some images among the others, which would count twice; export it as «CVAT for images», "
             "and import that file."
         )
     if not any(map(jobs.is_regular, all_jobs)):
@@ -120,11 +120,9 @@ def adopt(api: Api, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array,
     entries = vocabulary.entries
     problems = [f"the task has no {_without_article(text)}." for e in entries for text in missing_in(e, by_name)]
     problems += [f"{text} in CVAT." for e in entries for text in conflicts_with(e, by_name)]
-    problems += [
-        f"{name}: is of {'frames' if spec.in_video else 'images'}, and the task is of {'a video' if found.state['is_video'] else 'images'}."
-        for name, spec in schema.fields.items()
-        if spec.in_video != found.state["is_video"]
-    ]
+    is_video = found.state["is_video"]
+    cure = "name it 'frames.…', as it is a video" if is_video else "name it without 'frames.', as there is no video"
+    problems += [f"{name}: {cure}." for name, spec in schema.fields.items() if spec.in_video != is_video]
     if problems:
         raise InvalidSchema(
             f"The label set of the CVAT task {number} ({found.title!r}) is another one; it has "
@@ -168,8 +166,8 @@ def read_media(api: Api, found: FoundTask, number: int) -> BinaryIO:
     """
     if found.state["is_video"]:
         raise Rejected(
-            f"CVAT gives the frames of a video, and not its file {found.state['names'][0]!r}; import the file into the dataset first, "
-            "and adopt the task then."
+            f"CVAT gives the frames of a video, and not its file {found.state['names'][0]!r}; import the file into the dataset "
+            "first, and adopt the task then."
         )
     params = {"type": "frame", "quality": "original", "number": number}
     path = f"/api/tasks/{found.state['task']}/data"

@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import Edits, Pushed, Receipt
+from annobridge.backend import Edits, Pushed, Receipt, Task
+from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core import attributes as lists
 from annobridge.core.arrays import Bools, as_array, choose, filter_rows, index_of, not_null, set_columns
 from annobridge.core.labels import COMPONENTS, REMOTE
-from annobridge.exceptions import Broken, Rejected
+from annobridge.exceptions import Broken, Gone, Rejected
 
 from . import decode, jobs, remote_ids
 from .api import Api, batches
@@ -27,10 +28,103 @@ from .download import CurrentTask, decoded, read_task
 from .encode import TRACKS
 from .push_plan import DELETED_THERE, Plan, Server, Write, without_private
 from .push_tracks import plan_tracks
-from .wanted import Request, Wanted
+from .wanted import NO_FRAME, Request, Wanted
 
 Json = dict[str, Any]
 DROPPED = "are not in CVAT although it took them; look at the log of the server"
+
+
+def problems(api: Api, receipt: Receipt) -> Iterator[str]:
+    """Why nothing can be pushed to the CVAT tasks of a receipt, each a sentence. Those that were deleted count if all were."""
+    gone = []
+    for stored in receipt.state["tasks"]:
+        try:
+            yield from _problems(api, stored)
+        except Gone:
+            gone.append(str(stored["task"]))
+    if len(gone) == len(receipt.state["tasks"]):
+        yield (
+            f"The CVAT task {', '.join(gone)} is not on the server any more, or not for you; load what you have of it as a "
+            "file, or abort the run, and annotate again."
+        )
+
+
+def _problems(api: Api, stored: Json) -> Iterator[str]:
+    """Why nothing can be pushed to a CVAT task. Raises ``Gone`` when it was deleted."""
+    task = stored["task"]
+    meta, all_jobs = api.concurrently(lambda: api.meta(task), lambda: api.jobs(task))
+    names = [f["name"] for f in meta["frames"]]
+    if len(names) != len(stored["samples"]) or names != stored.get("names", names):
+        yield (
+            f"The CVAT task {task} has other files now than when the run began, so that its frames cannot be told apart; undo that "
+            "in CVAT, or abort the run, and annotate again."
+        )
+        return
+    regular = [job["id"] for job in all_jobs if jobs.is_regular(job)]
+    if not api.may_annotate("tasks", task) and not any(api.may_annotate("jobs", job) for job in regular):
+        yield (
+            f"You may read the CVAT task {task}, and not change its annotations; use a token that is not read-only, or ask its "
+            "owner to assign one of its jobs to you."
+        )
+
+
+def push_all(api: Api, receipt: Receipt, edits: Edits) -> Pushed:
+    """Change labels in all CVAT tasks of a receipt. Those of a CVAT task that was deleted are left out.
+
+    Raises:
+        Gone: all CVAT tasks that the edits are for were deleted.
+        Rejected: the server refuses the first of the changes.
+    """
+    receipt = replace(receipt, state={**receipt.state, "scalars": _scalar_types(receipt, edits.task)})
+    done: list[Pushed] = []
+    gone: list[Gone] = []
+    rest = edits
+    for stored in receipt.state["tasks"]:
+        own, rest = _split(rest, stored["samples"])
+        if not own.task.labels.num_rows and not own.deleted.num_rows:
+            continue
+        try:
+            done.append(push_task(api, stored, receipt, own))
+        except Rejected as e:
+            if len(done) == len(gone):
+                raise
+            raise _partly(stored["task"], e) from e
+        except Gone as e:
+            gone.append(e)
+            done.append(_nothing(own, f"are in the CVAT task {stored['task']}, which is not on the server any more"))
+    if gone and len(gone) == len(done):
+        raise gone[0]
+    done.append(_nothing(rest, NO_FRAME))
+    return Pushed(
+        pa.concat_tables([part.baseline for part in done]), pa.concat_arrays([part.left_out for part in done]),
+        receipt.state, tuple(note for part in done for note in part.notes),
+    )  # fmt: skip
+
+
+def _scalar_types(receipt: Receipt, task: Task) -> dict[str, str]:
+    """The attribute types of scalar fields; that of a field without values is learned from those that are pushed."""
+    valued = pc.unique(receipt.baseline.filter(pc.is_valid(receipt.baseline["value"]))["field"]).to_pylist()
+    found = {name: attribute_type(types) for name, types in value_types(task).items() if types and name not in valued}
+    return {**receipt.state["scalars"], **found}
+
+
+def _split(edits: Edits, samples: Sequence[str | None]) -> tuple[Edits, Edits]:
+    """The edits of labels on some samples, and the others."""
+    own = pa.array([s for s in samples if s is not None], pa.string())
+    labels, deleted = edits.task.labels, edits.deleted
+    here, gone = (pc.is_in(as_array(rows["sample_id"]), value_set=own) for rows in (labels, deleted))
+    first, second = (
+        Edits(replace(edits.task, labels=filter_rows(labels, a)), edits.remote_ids.filter(a), filter_rows(deleted, b))
+        for a, b in ((here, gone), (pc.invert(here), pc.invert(gone)))
+    )
+    return first, second
+
+
+def _nothing(edits: Edits, reason: str) -> Pushed:
+    """That none of the labels was pushed. Those to delete count as deleted if their task is gone."""
+    ids = as_array(edits.task.labels["label_id"])
+    notes = [f"{len(ids)} label{'s' * (len(ids) != 1)} were not pushed, as they {reason}."] if len(ids) else []
+    return Pushed(REMOTE.empty_table(), ids, None, tuple(notes))
 
 
 def push_task(api: Api, stored: Json, receipt: Receipt, edits: Edits) -> Pushed:
@@ -75,44 +169,6 @@ def push_task(api: Api, stored: Json, receipt: Receipt, edits: Edits) -> Pushed:
         [w for w, ok in zip(done, is_there, strict=True) if ok],
     )
     return Pushed(rows, pa.array([*left_out], pa.string()), None, tuple(_notes(task.number, left_out.values())))
-
-
-def problems(api: Api, stored: Json) -> Iterator[str]:
-    """Why nothing can be pushed to a CVAT task. Raises ``Gone`` when it was deleted."""
-    task = stored["task"]
-    meta, all_jobs = api.concurrently(lambda: api.meta(task), lambda: api.jobs(task))
-    names = [f["name"] for f in meta["frames"]]
-    if len(names) != len(stored["samples"]) or names != stored.get("names", names):
-        yield (
-            f"The CVAT task {task} has other files now than when the run began, so that its frames cannot be told apart; undo that "
-            "in CVAT, or abort the run, and annotate again."
-        )
-        return
-    regular = [job["id"] for job in all_jobs if jobs.is_regular(job)]
-    if not api.may_annotate("tasks", task) and not any(api.may_annotate("jobs", job) for job in regular):
-        yield (
-            f"You may read the CVAT task {task}, and not change its annotations; use a token that is not read-only, or ask its "
-            "owner to assign one of its jobs to you."
-        )
-
-
-def split_edits(edits: Edits, samples: Sequence[str | None]) -> tuple[Edits, Edits]:
-    """The edits of labels on some samples, and the others."""
-    own = pa.array([s for s in samples if s is not None], pa.string())
-    labels, deleted = edits.task.labels, edits.deleted
-    here, gone = (pc.is_in(as_array(rows["sample_id"]), value_set=own) for rows in (labels, deleted))
-    first, second = (
-        Edits(replace(edits.task, labels=filter_rows(labels, a)), edits.remote_ids.filter(a), filter_rows(deleted, b))
-        for a, b in ((here, gone), (pc.invert(here), pc.invert(gone)))
-    )
-    return first, second
-
-
-def nothing(edits: Edits, reason: str) -> Pushed:
-    """That none of the labels was pushed. Those to delete count as deleted if their task is gone."""
-    ids = as_array(edits.task.labels["label_id"])
-    notes = [f"{len(ids)} label{'s' * (len(ids) != 1)} were not pushed, as they {reason}."] if len(ids) else []
-    return Pushed(REMOTE.empty_table(), ids, None, tuple(notes))
 
 
 def plan_push(request: Request, server: Server, task: CurrentTask) -> Plan:
@@ -160,11 +216,16 @@ def _send(api: Api, task: int, plan: Plan) -> None:
         except Rejected as e:
             if is_first:
                 raise
-            raise Broken(
-                f"cvat: a part of the changes of the task {task} was made there, and then it refused one: {e} Correct that label, "
-                "and push again; what was made is not made again.",
-                e.status,
-            ) from e
+            raise _partly(task, e) from e
+
+
+def _partly(task: int, error: Rejected) -> Broken:
+    """The error for a refusal after other changes were made."""
+    return Broken(
+        f"cvat: a part of the changes was made, and then the task {task} refused one: {error} Correct that label, and push again; what "
+        "was made is not made again.",
+        error.status,
+    )
 
 
 def _note(plan: Plan, write: Write, answers: dict[str, list[Json]]) -> None:
