@@ -222,8 +222,8 @@ def _send(api: Api, task: int, plan: Plan) -> None:
 def _partly(task: int, error: Rejected) -> Broken:
     """The error for a refusal after other changes were made."""
     return Broken(
-        f"cvat: a part of the changes was made, and then the task {task} refused one: {error} Correct that label, and push again; what "
-        "was made is not made again.",
+        f"cvat: a part of the changes was made, and then the task {task} refused one: {error} Correct that label, and push again; "
+        "what was made is not made again.",
         error.status,
     )
 
