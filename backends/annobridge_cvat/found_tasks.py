@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from annobridge.exceptions import Gone, InvalidSchema, Rejected
 from . import found_schema, jobs, label_set
 from .api import Api
 from .frames import first_number, is_video, number_step
-from .vocabulary import VALUE, Vocabulary, conflicts_with, missing_in
+from .vocabulary import VALUE, Entry, Vocabulary, conflicts_with, missing_in
 
 Json = dict[str, Any]
 _SHOWN = 5  # ids of tasks that a message names
@@ -117,7 +118,7 @@ def adopt(api: Api, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array,
     labels = api.labels(task_id=number)
     by_name = {label["name"]: label for label in labels}
     vocabulary = Vocabulary.of(schema, builtin)
-    entries = vocabulary.entries
+    entries = [_as_mutable_as(e, by_name.get(e.name)) for e in vocabulary.entries]
     problems = [f"the task has no {_without_article(text)}." for e in entries for text in missing_in(e, by_name)]
     problems += [f"{text} in CVAT." for e in entries for text in conflicts_with(e, by_name)]
     is_video = found.state["is_video"]
@@ -129,12 +130,20 @@ def adopt(api: Api, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array,
             f'{"; ".join(map(_described, labels)) or "no labels"}. Give label_schema as it is there, or "infer":',
             problems,
         )
-    vocabulary = vocabulary.with_ids(labels)
+    vocabulary = Vocabulary(entries, vocabulary.kinds).with_ids(labels)
     stored = {
         "task": number, "project": label_set.project_of(labels), "samples": sample_ids.to_pylist(),
         "names": found.state["names"], "vocabulary": vocabulary.to_dict(),
     }  # fmt: skip
     return {"tasks": [stored], "project": None, "scalars": _scalars(api, number, vocabulary)}
+
+
+def _as_mutable_as(entry: Entry, label: Json | None) -> Entry:
+    """The entry with attributes that are mutable where those of the label are: it matters for tracks only, where CVAT decides."""
+    mutable = {a["name"]: bool(a["mutable"]) for a in label["attributes"]} if label else {}
+    return replace(
+        entry, definitions=tuple(replace(a, mutable=mutable.get(a.name, a.mutable)) for a in entry.definitions)
+    )
 
 
 def _without_article(text: str) -> str:
