@@ -19,7 +19,7 @@ from .encode import shapes
 from .object_edits import Changes
 from .tracks import Shape
 
-NO_FRAME = "are on images or frames that their task in CVAT does not show"
+NO_FRAME = "are on images or frames that their task in CVAT does not show you"
 NO_CLASS = "have a class that is not in CVAT's label set"
 EMPTY = "have an empty mask, which CVAT cannot store"
 OTHER_SIZE = "have a mask of another size than CVAT has for their image"

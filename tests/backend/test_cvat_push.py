@@ -15,10 +15,12 @@ from tests.backend.test_cvat_videos import FRAMES, film
 from tests.cvat_servers import Server
 
 from annobridge.backend import Pushed
+from annobridge.backend.checked import CheckedBackend
 from annobridge.core import rows
 from annobridge.core.geometry import encode_rle
-from annobridge.exceptions import Gone, Rejected
+from annobridge.exceptions import Denied, Gone, Rejected
 from annobridge.testing import examples
+from annobridge_cvat import CvatBackend, CvatConfig
 
 Sender = Callable[..., Pushing]
 TYPES = [
@@ -472,6 +474,61 @@ def test_a_task_that_is_gone(send: Sender) -> None:
     assert problem.startswith(f"The CVAT task {task} is not on the server any more, or not for you;")
     with pytest.raises(Gone):
         run.send(edits)
+
+
+def as_user(run: Pushing, token: str) -> Iterator[CheckedBackend]:
+    backend = CvatBackend(CvatConfig(url=run.server.url, token=token))
+    yield CheckedBackend(backend)
+    backend.close()
+
+
+def test_a_token_that_is_read_only(send: Sender) -> None:
+    run = send(labels=[car()])
+    made = run.editor.call(
+        "POST", "/api/auth/access_tokens", json={"name": "reads", "expiry_date": None, "read_only": True}
+    )
+    task = run.editor.tasks[0]["task"]
+    for backend in as_user(run, made["value"]):
+        (problem,) = backend.check_push(run.receipt)
+        assert problem == (
+            f"You may read the CVAT task {task}, and not change its annotations; use a token that is not read-only, or ask its "
+            "owner to assign one of its jobs to you."
+        )
+        with pytest.raises(Denied):
+            backend.push(run.receipt, run.edits({"car-s0-0": {"label": "person"}}))
+    run.editor.call("DELETE", f"/api/auth/access_tokens/{made['id']}")
+    run.check()
+
+
+@pytest.mark.every_version
+def test_a_user_who_has_one_of_the_jobs(server: Server, send: Sender) -> None:
+    """The owner of a job may push to it, and to no other."""
+    if server.double is None:
+        pytest.skip("the password of a second user is not known")
+    server.double.add_user("alice", "alice-Pass-1234")
+    run = send(labels=[car(), car("s2")], segment_size=2)
+    jobs = run.editor.call("GET", "/api/jobs", params={"task_id": run.editor.tasks[0]["task"], "sort": "id"})["results"]
+    for backend in as_user(run, server.double.key_of("alice")):
+        with pytest.raises(Denied):
+            tuple(backend.check_push(run.receipt))
+        user = run.editor.call("GET", "/api/users", params={"username": "alice"})["results"][0]["id"]
+        run.editor.call("PATCH", f"/api/jobs/{jobs[1]['id']}", json={"assignee": user})
+        assert backend.check_push(run.receipt) == ()
+        done = backend.push(run.receipt, run.edits({f"car-{s}-0": {"label": "person"} for s in ("s0", "s2")}))
+    assert done.left_out.to_pylist() == ["car-s0-0"]
+    assert done.baseline["label_id"].to_pylist() == ["car-s2-0"]
+
+
+def test_a_server_that_is_too_old(cvat_2_73: Server, send: Sender) -> None:
+    """One before 2.15 is refused when it is asked for its version, before anything else."""
+    run = send(labels=[car()])
+    cvat_2_73.double.fail_next("GET", "/api/server/about", 200, {"version": "2.14.3"})
+    backend = CheckedBackend(CvatBackend(CvatConfig(url=cvat_2_73.url, token=cvat_2_73.token)))
+    with pytest.raises(
+        Rejected, match=r"is version 2\.14\.3, and annobridge speaks with 2\.15 and newer; upgrade the server\."
+    ):
+        tuple(backend.check_push(run.receipt))
+    run.check()
 
 
 def test_a_task_with_other_files(send: Sender) -> None:
