@@ -65,15 +65,9 @@ def _types_of(label: Json, occurring: set[str]) -> set[str]:
 
 
 def _field(kind: str, labels: Sequence[Json], in_video: bool) -> dict[str, Any]:
-    """The field of some labels. Attributes that all have alike are those of the field, others those of the class."""
-    by_class = {label["name"]: attributes(label, in_video) for label in labels}
-    first = next(iter(by_class.values()))
-    common = {name: spec for name, spec in first.items() if all(a.get(name) == spec for a in by_class.values())}
-    classes: list[Any] = []
-    for name, own in by_class.items():
-        rest = {a: spec for a, spec in own.items() if a not in common}
-        classes.append({"classes": [name], "attributes": rest} if rest else name)
-    return {"type": kind, "classes": classes, "attributes": common}
+    """The field of some labels. Attributes are those of each class, so that the schemas of several tasks can be united."""
+    own = {label["name"]: attributes(label, in_video) for label in labels}
+    return {"type": kind, "classes": [{"classes": [name], "attributes": a} if a else name for name, a in own.items()]}
 
 
 def attributes(label: Json, in_video: bool) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def find(api: Api, tasks: Sequence[str], project: str | None) -> Iterator[FoundT
         numbers += [task["id"] for task in api.tasks_of(number)]
         if not numbers:
             raise Rejected(f"The project {project!r} has no tasks in CVAT, or none for you; give tasks, by id or name.")
-    for number in dict.fromkeys(numbers):
+    for number in numbers:
         yield _describe(api, api.task(number))
 
 

@@ -484,9 +484,11 @@ def as_user(run: Pushing, token: str) -> Iterator[CheckedBackend]:
 
 def test_a_token_that_is_read_only(send: Sender) -> None:
     run = send(labels=[car()])
-    made = run.editor.call(
-        "POST", "/api/auth/access_tokens", json={"name": "reads", "expiry_date": None, "read_only": True}
-    )
+    version = run.editor.call("GET", "/api/server/about")["version"]
+    if tuple(map(int, version.split(".")[:2])) < (2, 48):
+        pytest.skip("the server has no access tokens")
+    reads = {"name": "reads", "expiry_date": None, "read_only": True}
+    made = run.editor.call("POST", "/api/auth/access_tokens", json=reads)
     task = run.editor.tasks[0]["task"]
     for backend in as_user(run, made["value"]):
         (problem,) = backend.check_push(run.receipt)
