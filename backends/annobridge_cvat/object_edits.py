@@ -30,7 +30,7 @@ class Changes:
         label: whether it gets another label of CVAT, with all attributes of that.
         spatial: whether its shape changes.
         attributes: the new string of each attribute that changes, by name.
-        builtin: the new values of CVAT's builtin properties that change.
+        builtin: the new values of those of CVAT's builtin properties that are attributes here, and change.
     """
 
     label: bool
@@ -49,7 +49,11 @@ class Changes:
             label,
             _spatial(before) != _spatial(wanted),
             {name: s for name, s in strings.items() if label or old.get(name) != s},
-            {key: value for key, value in wanted.builtin.items() if before.builtin[key] != value},
+            {
+                key: wanted.builtin[key]
+                for key in wanted.entry.builtin.values()
+                if before.builtin[key] != wanted.builtin[key]
+            },
         )
 
     def names(self, wanted: Shape) -> set[str]:
