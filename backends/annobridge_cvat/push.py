@@ -174,12 +174,11 @@ def push_task(api: Api, stored: Json, receipt: Receipt, edits: Edits) -> Pushed:
 def plan_push(request: Request, server: Server, task: CurrentTask) -> Plan:
     """The plan of a push."""
     plan = Plan(server, task)
-    moved = [w for w in request.wanted if w.remote_id and w.is_moved]
-    gone = [w for w in moved if not plan.has(w)]
-    plan.leave_out(gone, DELETED_THERE)
-    moved = [w for w in moved if w not in gone]
     edited = [w for w in request.wanted if w.remote_id and not w.is_moved]
+    moved = [w for w in request.wanted if w.remote_id and w.is_moved and plan.has(w)]
+    plan.leave_out((w for w in request.wanted if w.remote_id and w.is_moved and not plan.has(w)), DELETED_THERE)
     new = [w for w in request.wanted if not w.remote_id] + moved
+    on_tracks = [u for u in request.unwanted if u.remote_id in server.places]
     for u in request.unwanted:
         if u.remote_id not in server.places:
             plan.delete(u)
@@ -187,14 +186,15 @@ def plan_push(request: Request, server: Server, task: CurrentTask) -> Plan:
         if w.shape.track is None:
             plan.edit(w)
     plan.add([w for w in new if w.shape.track is None])
-    left = [w.origin for w in moved if w.row not in plan.left_out and w.origin is not None]
-    for u in left:
-        if u.remote_id not in server.places:
-            plan.delete(u)
+    # Where a label was is emptied only if it has its new place.
+    left = [w.origin for w in moved if w.shape.track is None and w.row not in plan.left_out and w.origin is not None]
+    on_tracks += [u for u in left if u.remote_id in server.places]
     plan_tracks(
-        plan, [w for w in edited if w.shape.track is not None], [w for w in new if w.shape.track is not None],
-        [u for u in (*request.unwanted, *left) if u.remote_id in server.places],
-    )  # fmt: skip
+        plan, [w for w in edited if w.shape.track is not None], [w for w in new if w.shape.track is not None], on_tracks
+    )
+    for w in moved:
+        if w.row not in plan.left_out and w.origin is not None and w.origin.remote_id not in server.places:
+            plan.delete(w.origin)
     return plan
 
 

@@ -136,8 +136,8 @@ class Plan:
         kind, write = TAGS if wanted.shape.type == "tag" else SHAPES, self.writes[wanted.job]
         write.update[kind] += edit.update
         write.delete[kind] += edit.delete
-        self._create(wanted, kind, edit.create)
         self._are(wanted, kind, edit.kept)
+        self._make(wanted, kind, edit.create, self._existing(wanted, kind, edit.create))
 
     def _objects_of(self, wanted: Wanted) -> list[Json]:
         """What a label to edit is made of. A class of a segmentation may have its new name, by a push that was killed."""
@@ -151,15 +151,11 @@ class Plan:
         for wanted in labels:
             kind = TAGS if wanted.shape.type == "tag" else SHAPES
             items = new_items(wanted.shape, self.groups)
-            unknown = self.server.unknown[wanted.job, kind]
-            found = pair(items, unknown, content_without_group)
-            same = [item for item in found if item is not None]
-            if wanted.place and len(same) < len(self._at_place(wanted)):
+            existing = self._existing(wanted, kind, items)
+            if wanted.place and sum(item is not None for item in existing) < len(self._at_place(wanted)):
                 self.leave_out([wanted], TAKEN)
-                continue
-            self.server.unknown[wanted.job, kind] = [item for item in unknown if not any(item is s for s in same)]
-            self._are(wanted, kind, same)
-            self._create(wanted, kind, [item for item, there in zip(items, found, strict=True) if there is None])
+            else:
+                self._make(wanted, kind, items, existing)
 
     def _at_place(self, wanted: Wanted) -> list[Json]:
         """What the server has in the place of a label of which there can be only one, and the baseline has not."""
@@ -180,11 +176,21 @@ class Plan:
         if wanted.place and wanted.shape.type == "mask":
             self.names[wanted.row] = wanted.place
 
-    def _create(self, wanted: Wanted, kind: str, items: Iterable[Json]) -> None:
+    def _existing(self, wanted: Wanted, kind: str, items: Sequence[Json]) -> list[Json | None]:
+        """For each object to create, the one of the server that an earlier push has made of it."""
+        return pair(items, self.server.unknown[wanted.job, kind], content_without_group)
+
+    def _make(self, wanted: Wanted, kind: str, items: Sequence[Json], existing: Sequence[Json | None]) -> None:
+        """Create objects, except those that exist."""
+        there = [item for item in existing if item is not None]
+        unknown = self.server.unknown[wanted.job, kind]
+        self.server.unknown[wanted.job, kind] = [item for item in unknown if not any(item is one for one in there)]
+        self._are(wanted, kind, there)
         write = self.writes[wanted.job]
-        for item in items:
-            write.create[kind].append(item)
-            write.rows[kind].append(wanted.row)
+        for item, one in zip(items, existing, strict=True):
+            if one is None:
+                write.create[kind].append(item)
+                write.rows[kind].append(wanted.row)
 
     def delete(self, unwanted: Unwanted) -> None:
         """Delete a label that is a tag or shapes; what is gone is no error."""

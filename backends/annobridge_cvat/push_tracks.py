@@ -44,13 +44,14 @@ def plan_tracks(plan: Plan, edited: Sequence[Wanted], new: Sequence[Wanted], unw
         if place := plan.server.places.get(u.remote_id):
             hidden[place[0]].add(place[1])
     leaving = _leaving(plan, edits, hidden)
+    moved = [(w, *p) for w in new if w.origin is not None and (p := plan.server.places.get(w.origin.remote_id))]
     for number, by_frame in edits.items():
         track = plan.server.tracks[number]
         frames = {*visible(track, plan.task.frames.deleted)} - hidden[number]
         wrong = refused({f: FrameEdit(w.shape, w.changes) for f, w in by_frame.items()}, frames)
         plan.leave_out((by_frame.pop(f) for f in wrong), WHOLE_TRACK)
     added, made = _placed(plan, edits, hidden, [*new, *(wanted for wanted, *_ in leaving)])
-    for wanted, number, frame in leaving:
+    for wanted, number, frame in (*leaving, *moved):
         if wanted.row not in plan.left_out:
             hidden[number].add(frame)
     for number in {*edits, *hidden, *added}:

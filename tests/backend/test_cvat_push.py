@@ -21,6 +21,7 @@ from annobridge.core.geometry import encode_rle
 from annobridge.exceptions import Denied, Gone, Rejected
 from annobridge.testing import examples
 from annobridge_cvat import CvatBackend, CvatConfig
+from annobridge_cvat.api import Api
 
 Sender = Callable[..., Pushing]
 TYPES = [
@@ -402,6 +403,39 @@ def test_a_shape_becomes_a_track(send: Sender) -> None:
     assert {row["remote_id"].partition(":")[0] for row in run.rows().values()} == {"track"}
     assert run.editor.annotations(run.editor.tasks[0])["shapes"] == []
     run.push({"car-s1-0": {"index": None}})
+
+
+def test_a_shape_that_finds_no_place_in_a_track_stays_where_it_is(send: Sender) -> None:
+    track = [car(f"s{n}", index=1, attributes=values(plate="a")) for n in (0, 1)]
+    run = send(labels=[*track, car("s2", attributes=values(plate="b"))])
+    done = run.push({"car-s2-0": {"index": 1}})
+    assert done.left_out.to_pylist() == ["car-s2-0"]
+    assert "other values of attributes that are not mutable" in done.notes[0]
+    assert len(run.editor.annotations(run.editor.tasks[0])["shapes"]) == 1
+
+
+def test_a_part_that_a_killed_push_has_made_is_not_made_again(send: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    triangle, square = [[0.1, 0.1], [0.2, 0.1], [0.2, 0.3]], [[0.5, 0.5], [0.7, 0.5], [0.7, 0.7], [0.5, 0.7]]
+    run = send(
+        {"field": {"type": "polygons", "classes": ["car"]}},
+        label_rows("field", "s0", [rows.Polyline("car", [triangle], closed=True, filled=True)]),
+    )
+    patch = Api.patch_job
+
+    def killed(self: Api, job: int, action: Any, part: Any) -> Any:
+        answer = patch(self, job, action, part)
+        if action == "create":
+            raise KeyboardInterrupt
+        return answer
+
+    edits = run.edits({"field-s0-0": {"points": [triangle, square]}})
+    monkeypatch.setattr(Api, "patch_job", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.send(edits)
+    monkeypatch.setattr(Api, "patch_job", patch)
+    run.advance(edits, run.send(edits))
+    run.check()
+    assert len(run.editor.annotations(run.editor.tasks[0])["shapes"]) == 2
 
 
 # What has no place
