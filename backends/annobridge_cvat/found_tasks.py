@@ -17,6 +17,7 @@ from annobridge.exceptions import Gone, InvalidSchema, Rejected
 from . import found_schema, jobs, label_set
 from .api import Api
 from .frames import first_number, is_video, number_step
+from .media import number_prefix
 from .vocabulary import VALUE, Entry, Vocabulary, conflicts_with, missing_in
 
 Json = dict[str, Any]
@@ -70,7 +71,7 @@ def _describe(api: Api, task: Json) -> FoundTask:
     )
     media = pa.Table.from_pylist(list(_media(meta)), FOUND_MEDIA)
     schema = found_schema.infer(labels, annotations, in_video=is_video(meta))
-    state = {"task": number, "is_video": is_video(meta), "names": media["name"].to_pylist()}
+    state = {"task": number, "is_video": is_video(meta), "names": [file["name"] for file in meta["frames"]]}
     return FoundTask(str(number), task["name"], media, schema, state)
 
 
@@ -92,13 +93,18 @@ def _problem(task: Json, all_jobs: Iterable[Json]) -> str | None:
 
 def _media(meta: Json) -> Iterator[Json]:
     listed, video = meta["frames"], is_video(meta)
+    prefixes = [number_prefix(n) for n in range(len(listed))]  # of the names that an upload by annobridge gives files
+    is_ours = all(file["name"].startswith(prefix) for file, prefix in zip(listed, prefixes, strict=True))
     # Of a part of a video, or of every second frame, the length of the file is not known.
     whole = first_number(meta) == 1 and number_step(meta) == 1
-    for file in listed:
+    for file, prefix in zip(listed, prefixes, strict=True):
         yield {
-            "name": file["name"], "media_type": "video" if video else "image", "width": file["width"], "height": file["height"],
+            "name": file["name"].removeprefix(prefix if is_ours else ""),
+            "media_type": "video" if video else "image",
+            "width": file["width"],
+            "height": file["height"],
             "frames": int(meta["size"]) if video and whole else None,
-        }  # fmt: skip
+        }
 
 
 def adopt(api: Api, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array, builtin: Mapping[str, str]) -> Json:
