@@ -48,7 +48,8 @@ class Server:
         tracks: by their id.
         index_of: the index of each track of which the baseline has a frame.
         places: the track and the frame of each label on a track, by remote id; merged and split tracks have those from before.
-        unknown: tags, shapes and tracks that the baseline does not have, by job and kind.
+        unknown: tags and shapes that the baseline does not have, by kind and frame.
+        unknown_tracks: tracks of which it has no frame, by job.
     """
 
     def __init__(self, annotations: Mapping[str, Sequence[Json]], baseline: pa.Table, task: CurrentTask) -> None:
@@ -64,13 +65,17 @@ class Server:
         known = {part for i in baseline["remote_id"].to_pylist() for part in i.split("+")}
         index = dict(zip(baseline["remote_id"].to_pylist(), baseline["index"].to_pylist(), strict=True))
         self.index_of = {self.places[i][0]: n for i, n in index.items() if i in self.places and n is not None}
-        self.unknown: dict[tuple[int, str], list[Json]] = defaultdict(list)
+        self.unknown: dict[tuple[str, int], list[Json]] = defaultdict(list)
+        self.unknown_tracks: dict[int, list[Json]] = defaultdict(list)
+        self._masks: dict[tuple[int, int], list[Json]] = defaultdict(list)
         for name, item in self.objects.items():
             if name not in known:
-                self.unknown[item["job"], TAGS if name.startswith("tag") else SHAPES].append(item)
+                self.unknown[TAGS if name.startswith("tag") else SHAPES, item["frame"]].append(item)
+            if item.get("type") == "mask":
+                self._masks[item["label_id"], item["frame"]].append(item)
         for number, track in self.tracks.items():
             if number not in self.index_of:
-                self.unknown[track["job"], TRACKS].append(track)
+                self.unknown_tracks[track["job"]].append(track)
 
     def last_group(self) -> int:
         """The highest number of a group."""
@@ -78,10 +83,7 @@ class Server:
 
     def masks(self, number: int, frame: int) -> list[Json]:
         """The masks of a CVAT label on a frame."""
-        found = (
-            s for s in self.objects.values() if (s["frame"], s["label_id"], s.get("type")) == (frame, number, "mask")
-        )
-        return sorted(found, key=lambda s: s["id"])
+        return sorted(self._masks.get((number, frame), ()), key=lambda mask: mask["id"])
 
 
 class Plan:
@@ -165,8 +167,8 @@ class Plan:
         fields, numbers = set(entry.fields.values()), self.task.vocabulary.by_number
         return [
             tag
-            for tag in self.server.unknown[wanted.job, TAGS]
-            if tag["frame"] == frame and (e := numbers.get(tag["label_id"])) and fields & {e.fields.get("tag")}
+            for tag in self.server.unknown[TAGS, frame]
+            if (e := numbers.get(tag["label_id"])) and fields & {e.fields.get("tag")}
         ]
 
     def _are(self, wanted: Wanted, kind: str, objects: Iterable[Json]) -> None:
@@ -178,13 +180,15 @@ class Plan:
 
     def _existing(self, wanted: Wanted, kind: str, items: Sequence[Json]) -> list[Json | None]:
         """For each object to create, the one of the server that an earlier push has made of it."""
-        return pair(items, self.server.unknown[wanted.job, kind], content_without_group)
+        return pair(items, self.server.unknown[kind, wanted.shape.frame], content_without_group)
 
     def _make(self, wanted: Wanted, kind: str, items: Sequence[Json], existing: Sequence[Json | None]) -> None:
         """Create objects, except those that exist."""
         there = [item for item in existing if item is not None]
-        unknown = self.server.unknown[wanted.job, kind]
-        self.server.unknown[wanted.job, kind] = [item for item in unknown if not any(item is one for one in there)]
+        unknown = self.server.unknown[kind, wanted.shape.frame]
+        self.server.unknown[kind, wanted.shape.frame] = [
+            item for item in unknown if not any(item is one for one in there)
+        ]
         self._are(wanted, kind, there)
         write = self.writes[wanted.job]
         for item, one in zip(items, existing, strict=True):

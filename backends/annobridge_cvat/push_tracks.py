@@ -96,14 +96,18 @@ def _placed(
     """The labels to add by track and frame; and those that make new tracks, by job and track."""
     added: dict[int, ByFrame] = defaultdict(dict)
     made: dict[tuple[Any, ...], list[Wanted]] = defaultdict(list)
+    numbers = {_key(plan, number, edits.get(number, {})): number for number in plan.server.tracks}
+    shown_by_track: dict[int, dict[int, tracks.TrackFrame]] = {}
     for wanted in new:
         key = wanted.job, wanted.shape.entry.number, wanted.shape.type, wanted.shape.track
-        number = next((n for n in plan.server.tracks if _key(plan, n, edits.get(n, {})) == key), None)
+        number = numbers.get(key)
         if number is None:
             made[key].append(wanted)
             continue
         frame = wanted.shape.frame
-        shown = visible(plan.server.tracks[number], plan.task.frames.deleted).get(frame)
+        if number not in shown_by_track:
+            shown_by_track[number] = visible(plan.server.tracks[number], plan.task.frames.deleted)
+        shown = shown_by_track[number].get(frame)
         if shown is not None and frame not in hidden.get(number, ()):
             if _is_same(shown, wanted):
                 plan.name(wanted, f"track:{number}:{frame}")
@@ -179,7 +183,7 @@ def _make(plan: Plan, job: int, labels: Sequence[Wanted]) -> None:
     last = next(j["stop_frame"] for j in plan.task.regular if j["id"] == job)
     labels = sorted(labels, key=lambda w: w.shape.frame)
     item = tracks.encode([w.shape for w in labels], last + 1)
-    unknown = plan.server.unknown[job, TRACKS]
+    unknown = plan.server.unknown_tracks[job]
     (there,) = pair([item], unknown, content_without_group)
     if there is not None:
         unknown.remove(there)

@@ -132,6 +132,32 @@ def test_a_video_is_adopted_with_its_tracks(server: Server, tmp_path: Path, some
     assert {s["frame"]: s["points"] for s in after["shapes"]}[4] == [32, 24, 48, 36]
 
 
+def test_a_video_whose_jobs_share_frames_is_pushed_to(server: Server, tmp_path: Path, somebody: Somebody) -> None:
+    """Frames 5 and 6, of 12, are in both jobs, with the labels twice: those of the first job are taken, and changed."""
+    path = film(tmp_path / "drive.mp4")
+    number = somebody.task("shared", {"drive.mp4": path.read_bytes()}, LABELS[:1], segment_size=7, overlap=2)
+    key = {"type": "rectangle", "outside": False, "occluded": False, "z_order": 0, "rotation": 0, "attributes": []}
+    track = {
+        "frame": 0, "label_id": somebody.labels(number)["car"]["id"], "group": 0, "source": "manual", "attributes": [],
+        "elements": [], "shapes": [{**key, "frame": 0, "points": [0, 20, 8, 30]}, {**key, "frame": 11, "points": [22, 20, 30, 30]}],
+    }  # fmt: skip
+    somebody.draw(
+        number, shapes=[somebody.shape(number, "car", [n, 1, n + 9, 9], n) for n in range(12)], tracks=[track]
+    )
+    ds = ab.create_dataset(tmp_path / "videos")
+    ds.add_samples([ab.Sample(path, sample_id="v")])
+    ds.adopt_annotation("film", backend="cvat", tasks=[number], **options(server))
+    assert ds.load_annotations("film", **options(server)).added == 24
+    rows = {(r["index"] is None, r["frame_number"]): r["label_id"] for r in ds.labels("frames.detections").to_pylist()}
+    moved = [rows[single, frame] for single in (True, False) for frame in (6, 7, 8)]
+    ds.set_labels([{"label_id": label_id, "bounding_box": [0.5, 0.5, 0.25, 0.25]} for label_id in moved])
+    ds.delete_labels([rows[True, 1], rows[False, 12]])
+    report = ds.push_annotations("film", **options(server))
+    assert (report.edited, report.deleted, report.left_out) == (6, 2, 0)
+    assert ds.load_annotations("film", **options(server)).total == 0
+    assert ds.count_labels() == 22
+
+
 def test_images_that_are_not_here_are_downloaded(server: Server, tmp_path: Path, somebody: Somebody, task: int) -> None:
     ds = ab.create_dataset(tmp_path / "empty")
     adoption = ds.adopt_annotation("theirs", backend="cvat", tasks=[task], create=True, **options(server))

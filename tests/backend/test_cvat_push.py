@@ -166,12 +166,13 @@ def test_what_people_changed_meanwhile_stays(send: Sender) -> None:
     run = send(labels=[car()])
     task = run.editor.tasks[0]
     (shape,) = run.editor.annotations(task)["shapes"]
-    run.editor.send(task, "update", "shapes", {**shape, "points": [0, 0, 32, 24], "z_order": 4})
+    score = {"score": 0.25} if "score" in shape else {}
+    run.editor.send(task, "update", "shapes", {**shape, "points": [0, 0, 32, 24], "z_order": 4, **score})
     edits = run.edits({"car-s0-0": {"attributes": values(plate="new")}})
     done = run.send(edits)
     run.advance(edits, done)
     (shape,) = run.editor.annotations(task)["shapes"]
-    assert (shape["points"], shape["z_order"]) == ([0, 0, 32, 24], 4)
+    assert (shape["points"], shape["z_order"], shape.get("score", 1)) == ([0, 0, 32, 24], 4, score.get("score", 1))
     (row,) = run.there().values()
     assert row["bounding_box"] == [0, 0, 0.5, 0.5]
     assert row["attributes"] == values(plate="new")
