@@ -224,9 +224,9 @@ class Api:
         path, params = f"/api/jobs/{job}/annotations", {"action": action}
         return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
 
-    def may_annotate(self, owner: str, number: int) -> bool:
-        """Whether the user may change annotations of a task or a job. Nothing is changed, not even its date."""
-        path = f"/api/{owner}/{number}/annotations"
+    def may_annotate(self, task: int) -> bool:
+        """Whether the user may change annotations of a task. Nothing is changed, not even its date."""
+        path = f"/api/tasks/{task}/annotations"
         nothing: Json = {"tags": [], "shapes": [], "tracks": []}
         try:
             self.http.send("PATCH", path, json=nothing, params={"action": "create"}, repeatable=True)

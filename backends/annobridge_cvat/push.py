@@ -52,19 +52,17 @@ def problems(api: Api, receipt: Receipt) -> Iterator[str]:
 def _problems(api: Api, stored: Json) -> Iterator[str]:
     """Why nothing can be pushed to a CVAT task. Raises ``Gone`` when it was deleted."""
     task = stored["task"]
-    meta, all_jobs = api.concurrently(lambda: api.meta(task), lambda: api.jobs(task))
-    names = [f["name"] for f in meta["frames"]]
+    names = [f["name"] for f in api.meta(task)["frames"]]
     if len(names) != len(stored["samples"]) or names != stored.get("names", names):
         yield (
             f"The CVAT task {task} has other files now than when the run began, so that its frames cannot be told apart; undo that "
             "in CVAT, or abort the run, and annotate again."
         )
         return
-    regular = [job["id"] for job in all_jobs if jobs.is_regular(job)]
-    if not api.may_annotate("tasks", task) and not any(api.may_annotate("jobs", job) for job in regular):
+    if not api.may_annotate(task):
         yield (
             f"You may read the CVAT task {task}, and not change its annotations; use a token that is not read-only, or ask its "
-            "owner to assign one of its jobs to you."
+            "owner to assign it to you."
         )
 
 
