@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from annobridge.backend.http import Http
-from annobridge.exceptions import Broken, Gone, Rejected
+from annobridge.exceptions import Broken, Denied, Gone, Rejected
 
 from .connect import Version
 
@@ -40,18 +40,21 @@ _TRACK = {
     "elements": [{"frame": int, "label_id": int, "attributes": _ATTRIBUTES, "shapes": [_KEYFRAME]}],
 }
 _ANNOTATIONS = {"tags": [_OBJECT], "shapes": [_SHAPE], "tracks": [_TRACK]}
-_TASK = {"id": int, "name": str, "status": str, "size?": int | None}
+_TASK = {
+    "id": int, "name": str, "status": str, "size?": int | None, "updated_date?": str | None, "project_id?": int | None,
+    "dimension?": str | None, "media_type?": str | None, "validation_mode?": str | None,
+}  # fmt: skip
 _PROJECT = {"id": int, "name": str, "bug_tracker?": str | None}
 _COLLECTIONS = {"tasks": _TASK, "projects": _PROJECT}
 _USER = {"id": int, "username": str}
 _SPEC = {"id": int, "name": str, "input_type": str, "mutable": bool, "values": list, "default_value": Any}
 _LABEL = {
     "id": int, "name": str, "type": str, "color": str, "attributes": [_SPEC], "project_id?": int | None,
-    "sublabels?": ([{"id": int, "name": str}], None),
+    "sublabels?": ([{"id": int, "name": str}], None), "svg?": str | None,
 }  # fmt: skip
 _JOB = {
     "id": int, "task_id": int, "start_frame": int, "stop_frame": int, "state": str, "stage": str, "type": str,
-    "assignee?": ({"username": str}, None), "issues?": {"count": int},
+    "assignee?": ({"username": str}, None), "issues?": {"count": int}, "updated_date?": str | None,
 }  # fmt: skip
 _ISSUE = {"id": int, "job": int, "frame": int, "position": [float], "resolved": bool}
 _COMMENT = {
@@ -93,6 +96,10 @@ class Api:
     def tasks_containing(self, text: str) -> list[Json]:
         """The tasks whose name contains a text."""
         return [t for t in self.list_all("/api/tasks", _TASK, search=text) if text in t["name"]]
+
+    def tasks_of(self, project: int) -> list[Json]:
+        """The tasks of a project, oldest first."""
+        return self.list_all("/api/tasks", _TASK, project_id=project, sort="id")
 
     def user(self, name: str) -> int | None:
         """The id of a user; ``None`` for one that does not exist, or that may not be seen."""
@@ -211,6 +218,23 @@ class Api:
         """Add annotations to a task. Returns the new ones, with their ids."""
         path, params = f"/api/tasks/{task}/annotations", {"action": "create"}
         return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+
+    def patch_job(self, job: int, action: Literal["create", "update", "delete"], part: Json) -> Json:
+        """Create annotations of a job, update them whole, or delete them. Returns them with their ids, in any order."""
+        path, params = f"/api/jobs/{job}/annotations", {"action": action}
+        return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+
+    def may_annotate(self, task: int) -> bool:
+        """Whether the user may change annotations of a task. Nothing is changed, not even its date."""
+        path = f"/api/tasks/{task}/annotations"
+        nothing: Json = {"tags": [], "shapes": [], "tracks": []}
+        try:
+            self.http.send("PATCH", path, json=nothing, params={"action": "create"}, repeatable=True)
+        except Denied as e:
+            if e.status != 403:
+                raise
+            return False
+        return True
 
 
 def batches(items: Mapping[str, Sequence[Json]]) -> Iterable[dict[str, list[Json]]]:

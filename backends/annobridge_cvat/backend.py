@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annobridge.backend import AnnotationBackend, Capabilities, Download, Receipt, SentBack, Status, Task, Terms
+from annobridge.backend import (
+    AnnotationBackend,
+    Capabilities,
+    Download,
+    Edits,
+    FoundTask,
+    Pushed,
+    Receipt,
+    SentBack,
+    Status,
+    Task,
+    Terms,
+)
 from annobridge.backend.kit import attribute_type, value_types
 from annobridge.core.arrays import as_mask
 from annobridge.core.media import VIDEO
 from annobridge.core.schema import LabelSchema
 from annobridge.exceptions import Gone, Rejected
 
-from . import checks, issues, jobs, project
+from . import checks, found_tasks, issues, jobs, project, push, reviewed
 from .api import Api
 from .config import CvatConfig
 from .connect import connect
@@ -55,6 +67,9 @@ class CvatBackend(AnnotationBackend):
         status=True,
         comments=True,
         send_back=True,
+        reviewed=True,
+        push=True,
+        adopt=True,
     )
 
     def __init__(self, config: CvatConfig) -> None:
@@ -187,7 +202,8 @@ class CvatBackend(AnnotationBackend):
         samples = pa.concat_arrays([part.samples for part in found])
         notes = [*gone, *(note for part in found for note in part.notes)]
         comments = pa.concat_tables([part.comments for part in found])
-        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments)
+        done = pa.concat_tables([part.reviewed for part in found])
+        return Download(pa.concat_tables([part.labels for part in found]), samples, tuple(notes), comments, done)
 
     def send_back(self, receipt: Receipt, refusals: pa.Table) -> SentBack:
         """An issue at the place of each refusal, in jobs that are rejected. What is on a CVAT task that was deleted is left out."""
@@ -215,29 +231,69 @@ class CvatBackend(AnnotationBackend):
             raise gone
         return SentBack(placed, existing, pa.concat_arrays([pa.array([], pa.string()), *left_out]), tuple(notes))
 
+    # --- push -------------------------------------------------------------------------------------------------------
+
+    def check_push(self, receipt: Receipt) -> Iterable[str]:
+        """Tasks that were deleted, whose frames are others, or that the user may not change."""
+        return push.problems(self._api, receipt)
+
+    def push(self, receipt: Receipt, edits: Edits) -> Pushed:
+        """Change labels in the CVAT tasks. Those of a CVAT task that was deleted are left out."""
+        if problems := list(checks.task_problems(edits.task, self.config)):
+            raise Rejected("\n  - ".join(["cvat: some values cannot be pushed:", *problems]))
+        return push.push_all(self._api, receipt, edits)
+
+    # --- adopt ------------------------------------------------------------------------------------------------------
+
+    def find_tasks(self, tasks: Sequence[str], project: str | None) -> Iterator[FoundTask]:
+        """Tasks by their ids or names, or all of a project."""
+        return found_tasks.find(self._api, tasks, project)
+
+    def adopt(self, found: FoundTask, schema: LabelSchema, sample_ids: pa.Array) -> Mapping[str, Any]:
+        """The state with which a task that was found is loaded, and pushed to, as one that was uploaded."""
+        return found_tasks.adopt(self._api, found, schema, sample_ids, self.config.builtin())
+
+    def read_media(self, found: FoundTask, number: int) -> BinaryIO:
+        """The original file of an image."""
+        return found_tasks.read_media(self._api, found, number)
+
+    @classmethod
+    def task_keys(cls, receipt: Receipt) -> frozenset[str]:
+        """The ids of the CVAT tasks."""
+        return frozenset(str(stored["task"]) for stored in receipt.state["tasks"])
+
+    # --- progress ---------------------------------------------------------------------------------------------------
+
     def status(self, receipt: Receipt) -> Status:
         """Counts of frames by the state of their job. A CVAT task that was deleted is listed among the jobs."""
-        states: set[str] = set()
+        tasks: list[Json] = []
         all_jobs: list[Json] = []
-        rows: list[Mapping[str, str | None]] = []
+        rows: list[Mapping[str, str | int | None]] = []
+        number_reviewed = 0
         gone: Gone | None = None
-        for task in [stored["task"] for stored in receipt.state["tasks"]]:
+        for stored in receipt.state["tasks"]:
             try:
-                states.add(self._api.task(task)["status"])
+                tasks.append(self._api.task(stored["task"]))
             except Gone as e:
-                rows.append({"name": f"task {task}", "state": "gone", "assignee": None, "url": None})
+                rows.append({"name": f"task {stored['task']}", "state": "gone", "assignee": None, "url": None})
                 gone = e
                 continue
-            found = self._api.jobs(task)
+            found = jobs.without_overlap(self._api.jobs(stored["task"]))
             all_jobs += found
-            rows += map(self._job_row, found)
-        if not states and gone:
+            number_reviewed += reviewed.number_reviewed([job for job in found if jobs.is_regular(job)], stored)
+            rows += [self._job_row(job, stored) for job in found]
+        if not tasks and gone:
             raise gone
-        return Status(states.pop() if len(states) == 1 else "annotation", jobs.frames_by_state(all_jobs), tuple(rows))
+        states = {task["status"] for task in tasks}
+        return Status(
+            states.pop() if len(states) == 1 else "annotation", jobs.frames_by_state(all_jobs), tuple(rows),
+            number_reviewed, reviewed.mark(tasks, all_jobs),
+        )  # fmt: skip
 
-    def _job_row(self, job: Json) -> Mapping[str, str | None]:
-        name, state = f"job {job['id']}, {job['type']}", f"{job['stage']}, {job['state']}"
-        return {"name": name, "state": state, "assignee": jobs.assignee(job), "url": self._job_url(job)}
+    def _job_row(self, job: Json, stored: Json) -> Mapping[str, str | int | None]:
+        name, counts = f"job {job['id']}, {job['type']}", reviewed.counts(job, stored) if jobs.is_regular(job) else {}
+        row = {"name": name, "state": reviewed.words(job), "assignee": jobs.assignee(job), "url": self._job_url(job)}
+        return row | counts
 
     def editor_url(self, receipt: Receipt) -> str | None:
         """The page of the first job."""
@@ -257,7 +313,7 @@ class CvatBackend(AnnotationBackend):
         images = [t["samples"] for t in tasks if not _VIDEO.search((t.get("names") or [""])[0])]
         if len(images) == 1:
             names |= {f"frame_{frame:06d}": sample for frame, sample in enumerate(images[0])}
-        return names
+        return {name: sample for name, sample in names.items() if sample is not None}
 
     @classmethod
     def file_terms(cls, receipt: Receipt) -> Terms:

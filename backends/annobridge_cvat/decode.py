@@ -21,6 +21,7 @@ from annobridge.core.schema import Attribute
 
 from . import points, tracks, values
 from .frames import Frames
+from .jobs import Work
 from .vocabulary import SHAPE_TYPES, VALUE, Entry, Vocabulary
 
 Json = dict[str, Any]
@@ -66,7 +67,7 @@ def read_labels(
             )  # fmt: skip
     for track in annotations["tracks"]:
         for shown in tracks.decode(track, track.get("last", len(kept) - 1), removed):
-            if _is_kept(shown.frame, kept):
+            if _is_kept(shown.frame, kept) and shown.frame >= track.get("first", 0):
                 strings = _strings(track) | {a["spec_id"]: a["value"] for a in shown.attributes}
                 builtin = {**shown.shape, "group": track.get("group"), "source": track.get("source")}
                 yield FoundLabel(
@@ -186,12 +187,12 @@ class Decoder:
     def __init__(self, vocabulary: Vocabulary, frames: Frames, names: Mapping[int, str], scalars: Mapping[str, str]):
         self.vocabulary, self.frames, self.names, self.scalars = vocabulary, frames, names, scalars
 
-    def table(self, found: Iterable[FoundLabel], index: Mapping[int, int], annotators: Mapping[int, str]) -> pa.Table:
-        """The rows. ``index`` has the index of each track, ``annotators`` the user name for each frame."""
+    def table(self, found: Iterable[FoundLabel], index: Mapping[int, int], work: Mapping[int, Work]) -> pa.Table:
+        """The rows. ``index`` has the index of each track, ``work`` who works on each frame."""
         by_kind: dict[str, list[FoundLabel]] = defaultdict(list)
         for label in found:
             by_kind[self._kind(label)].append(label)
-        parts = [self._rows(kind, rows, index, annotators) for kind, rows in by_kind.items()]
+        parts = [self._rows(kind, rows, index, work) for kind, rows in by_kind.items()]
         return pa.concat_tables(parts) if parts else REMOTE.empty_table()
 
     def _kind(self, label: FoundLabel) -> str:
@@ -207,9 +208,7 @@ class Decoder:
         name = self.names.get(label.number)
         return entry.label if entry and name in (entry.name, None) else name
 
-    def _rows(
-        self, kind: str, rows: list[FoundLabel], index: Mapping[int, int], annotators: Mapping[int, str]
-    ) -> pa.Table:
+    def _rows(self, kind: str, rows: list[FoundLabel], index: Mapping[int, int], work: Mapping[int, Work]) -> pa.Table:
         frames = np.array([r.frame for r in rows], np.int64)
         sizes, numbers = self.frames.sizes[frames], self.frames.numbers[frames]
         is_skeleton = kind == "skeleton"
@@ -231,7 +230,8 @@ class Decoder:
             "value": [self._value(r) for r in rows] if kind == "scalar" else None,
             "rotation": [r.rotation for r in rows] if kind in ("box", "ellipse") else None,
             "attributes": [[] if kind == "scalar" else self._attributes(r) for r in rows],
-            "annotator": [annotators.get(r.frame) for r in rows],
+            "annotator": [work.get(r.frame, _NOBODY).annotator for r in rows],
+            "time": [work.get(r.frame, _NOBODY).time for r in rows],
             "remote_id": [r.remote_id for r in rows],
         }
         arrays = {
@@ -275,6 +275,7 @@ class Decoder:
 
 
 _MISSING = (float("nan"), float("nan"))  # a point
+_NOBODY = Work(None, None)
 
 
 def attribute_strings(

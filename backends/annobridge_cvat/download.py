@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ import pyarrow.compute as pc
 
 from annobridge.backend import Download, Receipt
 from annobridge.backend.kit import keep_sent, sent_of
-from annobridge.core.arrays import any_of, as_array, as_mask
+from annobridge.core.arrays import any_of, as_array, as_mask, not_null
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
-from . import decode, issues, jobs, label_set, remote_ids
+from . import decode, issues, jobs, label_set, remote_ids, reviewed
 from .api import Api
 from .baseline import keep_unchanged
 from .config import CvatConfig
@@ -29,69 +30,123 @@ Json = dict[str, Any]
 Bools = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentTask:
+    """A CVAT task as it is on the server now.
+
+    Attributes:
+        number: its id.
+        frames: its frames.
+        jobs: its jobs; each frame is in one of the regular ones only.
+        labels: its label set, compared with that of the upload.
+        project: the id of the project that the label set belongs to.
+    """
+
+    number: int
+    frames: Frames
+    jobs: list[Json]
+    labels: label_set.CurrentLabels
+    project: int | None
+
+    @classmethod
+    def of(cls, stored: Json, meta: Json, all_jobs: list[Json], labels: list[Json]) -> CurrentTask:
+        """The task from what the server says of it, and what the receipt keeps of it. Raises ``Broken`` where the two differ."""
+        if len(meta["frames"]) != len(stored["samples"]):
+            raise Broken(
+                f"cvat: the task {stored['task']} has {len(meta['frames'])} files now, and {len(stored['samples'])} were sent to "
+                "it; nothing of it can be told apart."
+            )
+        now = label_set.find_labels(Vocabulary.from_dict(stored["vocabulary"]), labels)
+        frames, project = Frames.of(meta, stored["samples"]), label_set.project_of(labels)
+        return cls(stored["task"], frames, jobs.without_overlap(all_jobs), now, project)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary with the ids that the server uses now."""
+        return self.labels.vocabulary
+
+    def job_of(self) -> dict[int, int]:
+        """The id of the regular job of each frame that was not deleted, and that shows a sample."""
+        usable = not_null(self.frames.samples)
+        usable[list(self.frames.deleted)] = False
+        spans = ((job["id"], range(job["start_frame"], job["stop_frame"] + 1)) for job in self.regular)
+        return {frame: number for number, span in spans for frame in span if usable[frame]}
+
+    def own(self, baseline: pa.Table) -> pa.Table:
+        """The rows of a baseline that are on its frames."""
+        return baseline.filter(pa.array(self.frames.index_of(baseline) >= 0)).select(REMOTE.names)
+
+    @property
+    def regular(self) -> list[Json]:
+        """The jobs that are neither ground truth nor replicas."""
+        return [job for job in self.jobs if jobs.is_regular(job)]
+
+
+def read_task(api: Api, stored: Json) -> CurrentTask:
+    """Read a task without its annotations. Raises ``Gone`` when it was deleted."""
+    task = stored["task"]
+    meta, all_jobs, labels = api.concurrently(
+        lambda: api.meta(task), lambda: api.jobs(task), lambda: api.labels(task_id=task)
+    )
+    return CurrentTask.of(stored, meta, all_jobs, labels)
+
+
 def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, job_url: issues.JobUrl) -> Download:
     """The labels and comments of one of the CVAT tasks of a receipt; ``stored`` is what the receipt keeps of it, ``job_url`` gives
     the page of a job. Raises ``Gone`` when the task was deleted on the server.
     """
-    task = stored["task"]
+    number = stored["task"]
     meta, all_jobs, server_labels, annotations = api.concurrently(
-        lambda: api.meta(task),
-        lambda: api.jobs(task),
-        lambda: api.labels(task_id=task),
-        lambda: api.annotations("tasks", task),
+        lambda: api.meta(number),
+        lambda: api.jobs(number),
+        lambda: api.labels(task_id=number),
+        lambda: api.annotations("tasks", number),
     )
-    now = label_set.find_labels(Vocabulary.from_dict(stored["vocabulary"]), server_labels)
-    vocabulary = now.vocabulary
-    if len(meta["frames"]) != len(stored["samples"]):
-        raise Broken(
-            f"cvat: the task {task} has {len(meta['frames'])} files now, and {len(stored['samples'])} were sent to it; nothing of "
-            "it can be told apart."
-        )
-    files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=True)}
-    frames = Frames.of(meta, files)
-    selected = jobs.selected(all_jobs, config)
+    task = CurrentTask.of(stored, meta, all_jobs, server_labels)
+    receipt = replace(receipt, baseline=task.own(receipt.baseline))
+    frames, selected = task.frames, jobs.selected(task.jobs, config)
     kept = _kept_frames(frames, selected, config)
     # What was sent is in the regular jobs: ground truth and replicas begin empty.
     regular = _kept_frames(frames, [job for job in selected if jobs.is_regular(job)], config)
-    found = list(decode.read_labels(jobs.annotations_of(api, annotations, all_jobs, selected), kept, frames.deleted))
-    labels = _decoded(found, frames, now, jobs.annotators(all_jobs), receipt)
+    found = decode.read_labels(jobs.annotations_of(api, annotations, task.jobs, selected), kept, frames.deleted)
+    labels = decoded(list(found), task, jobs.work(selected), receipt)
     labels, mistyped = drop_mistyped_scalars(
-        labels, receipt.baseline, _typed_fields(vocabulary, receipt.state["scalars"])
+        labels, receipt.baseline, _typed_fields(task.vocabulary, receipt.state["scalars"])
     )
-    is_moved = "project" not in stored or stored["project"] != label_set.project_of(server_labels)
+    is_moved = "project" not in stored or stored["project"] != task.project
     in_regular = np.append(regular, False)[
         frames.index_of(receipt.baseline)
     ]  # index -1, no frame, is the appended False
-    changes = LabelChanges.of(now, receipt.baseline.filter(pa.array(in_regular)), labels, is_moved=is_moved)
+    changes = LabelChanges.of(task.labels, receipt.baseline.filter(pa.array(in_regular)), labels, is_moved=is_moved)
     unseen = _unseen(receipt.baseline, labels, frames, regular, changes.lost)
     labels = pa.concat_tables([labels, unseen])
-    comments, lost = issues.read_comments(issues.issues_of(api, task, selected), frames, labels, job_url, selected)
+    comments, lost = issues.read_comments(issues.issues_of(api, number, selected), frames, labels, job_url, selected)
     if config.only_samples:
         comments = comments.filter(pc.is_in(comments["sample_id"], value_set=pa.array(config.only_samples)))
-    notes = (*mistyped, *_deleted_frames(task, frames), *changes.notes(now), *lost)
-    return Download(labels, frames.answered(kept), notes, comments)
+    notes = (
+        *mistyped, *_deleted_frames(number, frames), *_shared_frames(number, task.jobs), *changes.notes(task.labels), *lost,
+    )  # fmt: skip
+    return Download(labels, frames.answered(kept), notes, comments, reviewed.samples(task.regular, frames))
 
 
 def _kept_frames(frames: Frames, selected: list[Json], config: CvatConfig) -> Bools:
     """Which frames are in the selected jobs, not deleted, and of the samples that the options name."""
     kept = jobs.frames_of(selected, len(frames))
     kept[list(frames.deleted)] = False
+    kept &= not_null(frames.samples)
     if config.only_samples:
         kept &= as_mask(pc.is_in(frames.samples, value_set=pa.array(config.only_samples)))
     return kept
 
 
-def _decoded(
-    found: list[decode.FoundLabel],
-    frames: Frames,
-    now: label_set.CurrentLabels,
-    annotators: dict[int, str],
-    receipt: Receipt,
+def decoded(
+    found: list[decode.FoundLabel], task: CurrentTask, work: Mapping[int, jobs.Work], receipt: Receipt
 ) -> pa.Table:
-    found = join_parts(found, receipt.baseline, now.vocabulary, frames)
-    found, index = remote_ids.follow_tracks(found, receipt.baseline, frames)
-    decoder = decode.Decoder(now.vocabulary, frames, now.names, receipt.state["scalars"])
-    return keep_unchanged(decoder.table(found, index, annotators), receipt.baseline, now.vocabulary)
+    """The labels as ``REMOTE``, with the values of the baseline where nobody has changed them."""
+    found = join_parts(found, receipt.baseline, task.vocabulary, task.frames)
+    found, index = remote_ids.follow_tracks(found, receipt.baseline, task.frames)
+    decoder = decode.Decoder(task.vocabulary, task.frames, task.labels.names, receipt.state["scalars"])
+    return keep_unchanged(decoder.table(found, index, work), receipt.baseline, task.vocabulary)
 
 
 def join_parts(
@@ -153,9 +208,19 @@ def _unseen(baseline: pa.Table, labels: pa.Table, frames: Frames, seen: Bools, l
 
 def _deleted_frames(task: int, frames: Frames) -> Iterator[str]:
     if frames.deleted:
-        samples = pc.unique(frames.samples.take(pa.array(sorted(frames.deleted)))).to_pylist()
+        samples = pc.unique(frames.samples.take(pa.array(sorted(frames.deleted))).drop_null()).to_pylist()
+        if not samples:
+            return
         what = "frames of the video" if frames.numbers.any() else "images"
         yield (
             f"{len(frames.deleted)} {what} were removed in CVAT (task {task}; {', '.join(samples[:3])}"
             f"{' …' if len(samples) > 3 else ''}); their labels here stay as they are."
+        )
+
+
+def _shared_frames(task: int, all_jobs: Iterable[Json]) -> Iterator[str]:
+    if shared := sum(job["overlap"] for job in all_jobs):
+        yield (
+            f"{shared} frames of the CVAT task {task} are in two jobs each, with labels of their own; those of the earlier job are "
+            "taken."
         )

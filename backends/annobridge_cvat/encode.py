@@ -52,16 +52,16 @@ def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Encoded:
     frame_of = frames.index_of(labels)
     rows = np.flatnonzero(frame_of >= 0)
     labels, frame_of = labels.take(pa.array(rows)).combine_chunks(), frame_of[rows]
-    shapes = list(_shapes(labels, vocabulary, frames, frame_of))
-    last_group = max((shape.builtin["group"] for shape in shapes), default=0)
+    found = list(shapes(labels, vocabulary, frames, frame_of))
+    last_group = max((shape.builtin["group"] for shape in found), default=0)
     out, new_groups, by_track = Encoded(), count(last_group + 1), defaultdict(list)
-    for shape, row in zip(shapes, rows.tolist(), strict=True):
+    for shape, row in zip(found, rows.tolist(), strict=True):
         if shape.track is not None:
             by_track[shape.entry.number, shape.type, shape.track].append((shape, row))
         elif shape.type == "tag":
-            out.add(TAGS, _tag(shape), row)
+            out.add(TAGS, tag_item(shape), row)
         else:
-            for item in _shape_items(shape, new_groups):
+            for item in shape_items(shape, new_groups):
                 out.add(SHAPES, item, row)
     for members in by_track.values():
         members.sort(key=lambda member: member[0].frame)
@@ -70,7 +70,7 @@ def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Encoded:
     return out
 
 
-def _shapes(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, frame_of: Ints) -> Iterator[tracks.Shape]:
+def shapes(labels: pa.Table, vocabulary: Vocabulary, frames: Frames, frame_of: Ints) -> Iterator[tracks.Shape]:
     """Each label as a shape, in the order of the rows. ``frame_of`` is the frame of each row."""
     kinds, sizes = as_array(labels["kind"]).to_pylist(), frames.sizes[frame_of]
     parts: list[points.Parts] = [[]] * len(kinds)
@@ -108,10 +108,10 @@ def sent_labels(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> dic
         pc.is_in(labels["field"], value_set=pa.array(segmentations, pa.string())),
     )
     labels = labels.filter(is_several).combine_chunks()
-    shapes = _shapes(labels, vocabulary, frames, frames.index_of(labels))
+    found = shapes(labels, vocabulary, frames, frames.index_of(labels))
     return {
         remote_id: SentLabel(s.entry.number, s.frame, {a["spec_id"]: a["value"] for a in s.attributes}, s.builtin)
-        for remote_id, s in zip(labels["remote_id"].to_pylist(), shapes, strict=True)
+        for remote_id, s in zip(labels["remote_id"].to_pylist(), found, strict=True)
     }
 
 
@@ -129,7 +129,7 @@ def _builtin(entry: Entry, given: dict[str, Any], confidence: float | None) -> J
     return found
 
 
-def _tag(shape: tracks.Shape) -> Json:
+def tag_item(shape: tracks.Shape) -> Json:
     return {
         "frame": shape.frame,
         "label_id": shape.entry.number,
@@ -139,7 +139,7 @@ def _tag(shape: tracks.Shape) -> Json:
     }
 
 
-def _shape_items(shape: tracks.Shape, new_groups: Iterator[int]) -> Iterator[Json]:
+def shape_items(shape: tracks.Shape, new_groups: Iterator[int]) -> Iterator[Json]:
     """One item, or one for each part; a CVAT group then shows people that the parts belong together."""
     builtin = shape.builtin
     if len(shape.parts) > 1 and shape.type != "skeleton" and not builtin["group"]:

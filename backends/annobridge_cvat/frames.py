@@ -21,7 +21,7 @@ class Frames:
     """The frames of one task; CVAT numbers them from 0.
 
     Attributes:
-        samples: the sample that each frame shows.
+        samples: the sample that each frame shows; null for a frame of a task that was adopted, of which the dataset has none.
         numbers: the frame of the video, from 1; 0 for an image.
         sizes: width and height in pixels, shape (n, 2), after the rotation that the EXIF data of an image ask for.
         deleted: the numbers of the frames that people have deleted.
@@ -33,24 +33,14 @@ class Frames:
     deleted: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, meta: Mapping[str, Any], names: Mapping[str, str]) -> Frames:
-        """The frames from the server's description of a task's media.
-
-        Args:
-            meta: the description.
-            names: the sample by the name of its file.
-
-        Raises:
-            KeyError: the server has a file that was not sent.
-        """
+    def of(cls, meta: Mapping[str, Any], samples: Sequence[str | None]) -> Frames:
+        """The frames from the server's description of a task's media; ``samples`` has the sample of each file, in its order."""
         listed, size = meta["frames"], int(meta["size"])
         deleted = frozenset(meta.get("deleted_frames") or ())
-        if len(listed) == size and not _is_video(listed, size):
-            found = pa.array([names[f["name"]] for f in listed], pa.string())
-            return cls(found, np.zeros(size, np.int64), _sizes(listed), deleted)
-        step = int(str(meta.get("frame_filter") or "step=1").partition("=")[2] or 1)
-        numbers = int(meta.get("start_frame") or 0) + step * np.arange(size) + 1
-        sample = pa.repeat(pa.scalar(names[listed[0]["name"]]), size)
+        if not is_video(meta):
+            return cls(pa.array(samples, pa.string()), np.zeros(size, np.int64), _sizes(listed), deleted)
+        numbers = first_number(meta) + number_step(meta) * np.arange(size)
+        sample = pa.repeat(pa.scalar(samples[0], pa.string()), size)
         return cls(sample, numbers, np.repeat(_sizes(listed[:1]), size, axis=0), deleted)
 
     def __len__(self) -> int:
@@ -66,13 +56,26 @@ class Frames:
 
     def answered(self, kept: npt.NDArray[np.bool_]) -> pa.Array:
         """The samples that at least one of the ``kept`` frames (a boolean for each) shows."""
-        return pc.unique(self.samples.filter(pa.array(kept)))
+        return pc.unique(self.samples.filter(pa.array(kept)).drop_null())
 
 
-def _is_video(listed: Sequence[Any], size: int) -> bool:
-    """A video is listed as one file. One with a single frame can be told from an image only by its name."""
+def is_video(meta: Mapping[str, Any]) -> bool:
+    """Whether the media of a task are a video, which is listed as one file. One with a single frame can be told from an image only
+    by its name.
+    """
+    listed = meta["frames"]
     suffix = str(listed[0]["name"]).rpartition(".")[2].lower() if listed else ""
-    return len(listed) == 1 and (size > 1 or suffix in VIDEOS)
+    return len(listed) == 1 and (int(meta["size"]) > 1 or suffix in VIDEOS)
+
+
+def first_number(meta: Mapping[str, Any]) -> int:
+    """The frame of the video, from 1, that is the first of the task."""
+    return int(meta.get("start_frame") or 0) + 1
+
+
+def number_step(meta: Mapping[str, Any]) -> int:
+    """The frames of the video from one of the task to the next."""
+    return int(str(meta.get("frame_filter") or "step=1").partition("=")[2] or 1)
 
 
 VIDEOS = {"mp4", "m4v", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "ts", "wmv", "flv", "3gp"}

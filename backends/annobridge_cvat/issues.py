@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -99,7 +98,8 @@ def read_comments(
         job_url: the page of a job.
         all_jobs: of the task.
     """
-    inside = [issue for issue in found if issue.frame < len(frames)]
+    shown = frames.samples.is_valid().to_pylist()
+    inside = [issue for issue in found if issue.frame < len(frames) and shown[issue.frame]]
     urls = {job["id"]: job_url(job) for job in all_jobs}
     places = _places(labels, frames, {issue.frame for issue in inside})
     rows = []
@@ -115,12 +115,12 @@ def read_comments(
             {
                 **row,
                 "author": (comment.get("owner") or {}).get("username"),
-                "time": _time(comment.get("created_date")),
+                "time": jobs.moment(comment.get("created_date")),
                 "text": text_of(comment),
             }
             for comment in issue.comments
         ]
-    lost = sum(len(issue.comments) for issue in found) - len(rows)
+    lost = sum(len(issue.comments) for issue in found if issue.frame >= len(frames))
     notes = (
         [f"{lost} comments in CVAT are on frames that their task does not have; they were left out."] if lost else []
     )
@@ -162,13 +162,6 @@ def _label_at(box: tuple[float, float, float, float] | None, places: Mapping[str
     return near[0] if len(near) == 1 else None
 
 
-def _time(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-
-
 # --- sending back ---------------------------------------------------------------------------------------------------
 
 
@@ -188,8 +181,7 @@ def send_back(api: Api, stored: Json, refusals: pa.Table) -> SentBack:
     """
     task = stored["task"]
     meta, all_jobs = api.concurrently(lambda: api.meta(task), lambda: api.jobs(task))
-    files = {f["name"]: sample for f, sample in zip(meta["frames"], stored["samples"], strict=False)}
-    frames = Frames.of(meta, files)
+    frames = Frames.of(meta, stored["samples"])
     regular = [job for job in all_jobs if jobs.is_regular(job)]
     there = {issue.signature: issue for issue in issues_of(api, task, regular)}
     rows, at = refusals.to_pylist(), frames.index_of(refusals).tolist()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,30 +57,67 @@ def frames_of(jobs: Sequence[Json], size: int) -> Bools:
     return frames
 
 
-def annotators(jobs: Sequence[Json]) -> dict[int, str]:
-    """The user name of the assignee, by frame."""
+class Work(NamedTuple):
+    """Who works on a frame, and when its job was changed last: the server does not say so of single labels."""
+
+    annotator: str | None
+    time: datetime | None
+
+
+def work(jobs: Sequence[Json]) -> dict[int, Work]:
+    """The work on each frame, by the jobs that have it; of several, by the regular one."""
     return {
-        f: name for job in jobs if (name := assignee(job)) for f in range(job["start_frame"], job["stop_frame"] + 1)
+        frame: Work(assignee(job), moment(job.get("updated_date")))
+        for job in sorted(jobs, key=is_regular)
+        for frame in range(job["start_frame"], job["stop_frame"] + 1)
     }
+
+
+def moment(text: str | None) -> datetime | None:
+    """A date of the server."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def without_overlap(jobs: Sequence[Json]) -> list[Json]:
+    """The jobs, with each frame in one regular job only: of several that have it, in the first. The key ``overlap`` has the number
+    of frames that a job shares with earlier ones, and that are not in it here.
+
+    CVAT keeps the labels on such frames twice, with ids of their own.
+    """
+    found, end = [], 0
+    for job in jobs:
+        shared = max(min(end, job["stop_frame"] + 1) - job["start_frame"], 0) if is_regular(job) else 0
+        found.append({**job, "start_frame": job["start_frame"] + shared, "overlap": shared})
+        if is_regular(job):
+            end = max(end, job["stop_frame"] + 1)
+    return found
 
 
 def annotations_of(api: Api, whole: Json, jobs: Sequence[Json], chosen: Sequence[Json]) -> Json:
     """The annotations of the selected jobs. Those of the ``whole`` task are used where they are the same; otherwise each job is
-    read. CVAT cuts tracks at the end of a job, so with several jobs and tracks, the jobs are read as well.
+    read. CVAT cuts tracks at the end of a job, and mixes what is on frames of several jobs, so then the jobs are read as well.
     """
     regular = [job["id"] for job in jobs if is_regular(job)]
-    same = [job["id"] for job in chosen] == regular
-    return whole if same and (len(chosen) == 1 or not whole["tracks"]) else read_annotations(api, chosen)
+    is_whole = [job["id"] for job in chosen] == regular
+    is_cut = len(chosen) > 1 and (whole["tracks"] or any(job.get("overlap") for job in chosen))
+    return whole if is_whole and not is_cut else read_annotations(api, chosen)
 
 
 def read_annotations(api: Api, chosen: Sequence[Json]) -> Json:
-    """Read the annotations of some jobs. Each track gets the key ``last``: the last frame of its job."""
+    """Read the annotations of some jobs. Each track gets the keys ``first`` and ``last``, the frames of its job, and each object
+    the key ``job``.
+    """
     found: Json = {"tags": [], "shapes": [], "tracks": []}
-    for job in chosen:
-        part = api.annotations("jobs", job["id"])
-        found["tags"] += part["tags"]
-        found["shapes"] += part["shapes"]
-        found["tracks"] += [{**track, "last": job["stop_frame"]} for track in part["tracks"]]
+    for job, part in zip(
+        chosen, api.concurrently(*(partial(api.annotations, "jobs", j["id"]) for j in chosen)), strict=True
+    ):
+        first, last = job["start_frame"] if job.get("overlap") else 0, job["stop_frame"]
+        for kind in ("tags", "shapes"):
+            found[kind] += [{**item, "job": job["id"]} for item in part[kind] if item["frame"] >= first]
+        found["tracks"] += [{**track, "job": job["id"], "first": first, "last": last} for track in part["tracks"]]
     return found
 
 

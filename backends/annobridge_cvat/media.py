@@ -73,7 +73,12 @@ def _safe_name(number: int, sample_id: str, filepath: str, media: Media) -> str:
     if not _KNOWN.search(base):
         with media.open(sample_id) as stream:
             base += f".{(read_header(stream).format or 'png').lower()}"
-    return f"{number:06d}_{base[-_LONGEST_NAME:]}"
+    return f"{number_prefix(number)}{base[-_LONGEST_NAME:]}"
+
+
+def number_prefix(number: int) -> str:
+    """What the name of an uploaded file begins with, which keeps names unique and in order."""
+    return f"{number:06d}_"
 
 
 def first_unreadable(sent: Sequence[File], media: Media) -> File | None:

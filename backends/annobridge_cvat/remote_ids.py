@@ -47,10 +47,10 @@ def assign(
     parts: dict[int, list[str]] = defaultdict(list)
     ids: dict[int, str] = {}
     for kind in (TAGS, SHAPES):
-        for number, row in zip(_stored_ids(sent.items[kind], stored[kind], kind), sent.rows[kind], strict=True):
+        for number, row in zip(stored_ids(sent.items[kind], stored[kind], kind), sent.rows[kind], strict=True):
             parts[row].append(f"{_ID[kind]}:{number}")
     if stored[TRACKS]:
-        numbers = _stored_ids(sent.items[TRACKS], stored[TRACKS], TRACKS)
+        numbers = stored_ids(sent.items[TRACKS], stored[TRACKS], TRACKS)
         for number, frames in zip(numbers, sent.rows[TRACKS], strict=True):
             ids |= {row: f"track:{number}:{frame}" for frame, row in frames}
     fields, classes = labels["field"].to_pylist(), labels["label"].to_pylist()
@@ -65,7 +65,7 @@ def assign(
     return ids
 
 
-def _stored_ids(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[int]:
+def stored_ids(items: Sequence[Json], stored: Sequence[Json], kind: str) -> list[int]:
     """The server's id of each item."""
     found = _stored_objects(items, stored)
     missing = sum(one is None for one in found)
@@ -81,7 +81,7 @@ def _stored_objects(items: Sequence[Json], stored: Sequence[Json]) -> list[Json 
     """The stored object that each item became: one with the same content; or, where the server or a person has changed it already,
     another of its label on its frame, or of any label there.
     """
-    return pair(items, stored, _content, _frame_and_label, _frame_and_type)
+    return pair(items, stored, content, _frame_and_label, _frame_and_type)
 
 
 def not_stored(items: Mapping[str, Sequence[Json]], stored: Mapping[str, Sequence[Json]]) -> dict[str, list[Json]]:
@@ -102,14 +102,14 @@ def _frame_and_type(item: Json) -> tuple[Any, ...]:
     return item["frame"], item.get("type")
 
 
-def _content(item: Json) -> Content:
+def content(item: Json, group: bool = True) -> Content:
     """Everything that an object is sent with, for comparison; without ids, and without what only the server adds."""
     get = item.get
     return (
-        item["frame"], get("label_id") or 0, get("type"), get("group") or 0, get("rotation") or 0, get("z_order") or 0,
+        item["frame"], get("label_id") or 0, get("type"), group and (get("group") or 0), get("rotation") or 0, get("z_order") or 0,
         bool(get("occluded")), bool(get("outside")), get("source") or "manual", tuple(get("points") or ()),
         tuple(sorted((a["spec_id"], str(a["value"])) for a in item["attributes"])),
-        *(tuple(sorted(map(_content, get(name) or ()), key=_FRAME_AND_LABEL)) for name in ("elements", "shapes")),
+        *(tuple(sorted(map(content, get(name) or ()), key=_FRAME_AND_LABEL)) for name in ("elements", "shapes")),
     )  # fmt: skip
 
 

@@ -192,7 +192,7 @@ def _remote_ids(
 def _frames(meta: Json, files: Sequence[media.File]) -> Frames:
     names = {f.name: f.sample_id for f in files}
     try:
-        frames = Frames.of(meta, names)
+        frames = Frames.of(meta, [names[f["name"]] for f in meta["frames"]])
     except KeyError as e:
         raise Broken(f"cvat: the server has a file {e.args[0]!r}, which was not sent to it; abort the run.") from e
     missing = set(names.values()) - set(frames.samples.to_pylist())

@@ -122,6 +122,11 @@ class Vocabulary:
         """The entry for a field and a class."""
         return self._by_class[field_name, None if self.kinds[field_name] == "scalar" else label]
 
+    def find(self, field_name: str | None, label: str | None) -> Entry | None:
+        """The entry for a field and a class; ``None`` if there is none."""
+        is_scalar = field_name is not None and self.kinds.get(field_name) == "scalar"
+        return self._by_class.get((field_name or "", None if is_scalar else label))
+
     def with_ids(self, labels: Iterable[Json]) -> Vocabulary:
         """The vocabulary with the ids of a label set of the server. Raises ``Broken`` where a label is missing there."""
         found = {label["name"]: label for label in labels}

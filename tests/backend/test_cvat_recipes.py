@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tests.backend.test_cvat_adopt import Somebody
 from tests.backend.test_cvat_videos import film
 from tests.contract.cvat_hands import Editor
 from tests.cvat_servers import Server
@@ -66,7 +67,7 @@ def editor(ds: ab.Dataset, server: Server, key: str) -> Editor:
 def test_every_recipe_is_tested() -> None:
     source = Path(__file__).read_text("utf-8")
     assert all(f'Recipe("{name}"' in source for name in RECIPES)
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 8
 
 
 def test_new_labels_and_review(dataset: ab.Dataset, cvat_2_73: Server) -> None:
@@ -157,3 +158,23 @@ def test_split_among_annotators(dataset: ab.Dataset, cvat_2_73: Server) -> None:
     recipe.load()
     assert dataset.count_labels() == 122
     hands.close()
+
+
+def test_push(dataset: ab.Dataset, cvat_2_73: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    label_id = dataset.labels(where="label = 'car'").to_pylist()[0]["label_id"]
+    Recipe("push", ds=dataset, label_id=label_id).load()
+    hands = editor(dataset, cvat_2_73, "live")
+    car = hands.label(hands.tasks[0], "car")["id"]
+    shapes = [shape for task in hands.tasks for shape in hands.annotations(task)["shapes"]]
+    assert (len(shapes), sum(shape["label_id"] == car for shape in shapes)) == (120, 59)
+    hands.close()
+
+
+def test_adopt(dataset: ab.Dataset, cvat_2_73: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    somebody = Somebody(cvat_2_73)
+    task = somebody.task("by hand", {f"{n:02d}.png": (tmp_path / f"{n:02d}.png").read_bytes() for n in range(3)})
+    somebody.draw(task, shapes=[somebody.shape(task, "car", [1, 1, 9, 9], n) for n in range(3)])
+    before = dataset.count_labels()
+    Recipe("adopt", ds=dataset, task=task).load()
+    assert dataset.count_labels() == before + 3
+    somebody.clear()

@@ -26,7 +26,6 @@ from .reports import LoadReport
 from .run_states import is_adopted
 from .send_back import SentBackReport, send_back
 
-
 V_co = TypeVar("V_co", covariant=True)
 
 

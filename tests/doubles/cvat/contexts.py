@@ -58,8 +58,5 @@ def owns(user: User, item: Project | Task) -> bool:
 
 
 def sees(user: User, item: Project | Task | Job) -> bool:
-    if isinstance(item, Job):
-        return item.assignee is user or owns(user, item.task)
-    if isinstance(item, Task):
-        return owns(user, item) or any(job.assignee is user for job in item.jobs)
-    return owns(user, item)
+    """May read it. Who has a job of a task, and nothing else of it, may read that job, and not the task."""
+    return (item.assignee is user or owns(user, item.task)) if isinstance(item, Job) else owns(user, item)

@@ -48,7 +48,7 @@ def patch_job_meta(call: Call) -> Answer:
     own = range(job.start, job.stop + 1)
     given = frames_given(call, own)
     data.deleted = sorted({frame for frame in data.deleted if frame not in own} | set(given))
-    call.state.touch(job.task, job)
+    call.state.touch(job.task)
     return answer(meta(call, data, job))
 
 

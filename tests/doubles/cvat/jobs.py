@@ -52,7 +52,7 @@ def patch_job(call: Call) -> Answer:
         # A new stage starts anew, unless the same call says otherwise.
         found.stage, found.state = fields["stage"], "new"
     found.state = fields.get("state", found.state)
-    call.state.touch(found.task, found)
+    found.updated = call.state.now()  # the task's own date stays
     return answer(described(found, call))
 
 

@@ -316,6 +316,9 @@ def patch_label(call: Call) -> Answer:
         text = f"Labels cannot be deleted by updating in this endpoint. {advice}"
         raise ApiError(400, {"non_field_errors": [text]})
     change_labels(place.owner, [{**spec, "id": label.id}], call.state)
+    for task in place.tasks:
+        for job in task.jobs:
+            call.state.touch(task, job)
     return answer(place.described(label))
 
 

@@ -225,6 +225,11 @@ def test_a_job_is_assigned_by_number(caller: Caller) -> None:
     assert worker.status("PATCH", f"/jobs/{job}", {"state": "completed"}) == 200
     assert worker.status("PATCH", f"/jobs/{job}", {"stage": "acceptance"}) == 403
     assert worker.status("PUT", f"/jobs/{job}/annotations", {}) == 200
+    task = caller.json("GET", f"/jobs/{job}")["task_id"]
+    assert worker.status("GET", f"/jobs/{job}/data/meta") == 200
+    for path in (f"/tasks/{task}", f"/tasks/{task}/data/meta", f"/tasks/{task}/annotations", f"/labels?task_id={task}"):
+        assert worker.status("GET", path) == 403, "the task itself is not shown"
+    assert worker.rows(f"/jobs?task_id={task}") != []
     assert caller.json("PATCH", f"/jobs/{job}", {"assignee": None})["assignee"] is None
 
 
