@@ -56,6 +56,7 @@ class Commits:
 
         ``token`` is stored with the commit, so that ``find_version`` finds it. Raises Lance's ``CommitConflictError``.
         """
+        self._database.require_writable()
         properties = {TOKEN: token or uuid.uuid4().hex}
         with translate_errors(self._database.uri, self.name, "written"):
             done = lance.LanceDataset.commit(
@@ -103,6 +104,7 @@ class Commits:
         ``batches`` are made in this thread, and Lance writes in another. Lance asks for rows in many threads, and if they were made
         there, each would keep memory of its own. An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
         """
+        self._database.require_writable()
         if (first := next(batches, None)) is None:
             return []
         handed: Queue[pa.RecordBatch | Exception | None] = Queue(1)

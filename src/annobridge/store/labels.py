@@ -181,6 +181,7 @@ class Labels:
         Raises:
             StalePlan: one of ``rows`` was changed or deleted since ``version``, or a new id is in use. Nothing is written.
         """
+        self._database.require_writable()
         rows = ROW_KEYS.empty_table() if rows is None else rows
         planned = self._planned(version)
         new = [*self._rewritten(planned, rows, edited), *added]
