@@ -72,7 +72,9 @@ class Labels:
         version: int | None = None,
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream labels; see ``Database.scan``."""
+        """Stream labels; see ``Database.scan``. Raises ``StalePlan`` for a version that was cleaned away."""
+        if version is not None:
+            self._planned(version)
         return self._database.scan("labels", columns or LABELS.names, where, version, address)
 
     def scan_with_row_id(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -256,7 +258,9 @@ class Labels:
         try:
             planned: lance.LanceDataset = self._database.table("labels", version)
         except (ValueError, OSError) as e:
-            raise StalePlan("The labels that this plan was made on were cleaned away meanwhile; plan again.") from e
+            raise StalePlan(
+                f"The labels that this was planned on (version {version}) were cleaned away meanwhile; plan again."
+            ) from e
         return planned
 
     @staticmethod
