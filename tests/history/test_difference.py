@@ -107,7 +107,14 @@ def test_the_tables_of_a_plan(ds):
     ds.delete_labels(["sun2"])
     ds.add_labels("weather", {"s2": ab.Classification("rain", label_id="new")})
     found = ds.diff("v1")
-    assert (found.before, found.after, found.added, found.edited, found.deleted, found.total) == ("v1", "now", 1, 4, 1, 6)
+    assert (found.before, found.after, found.added, found.edited, found.deleted, found.total) == (
+        "v1",
+        "now",
+        1,
+        4,
+        1,
+        6,
+    )
     assert found.counts == {
         "objects": {"add": 0, "edit": 3, "delete": 0},
         "speed": {"add": 0, "edit": 1, "delete": 0},

@@ -259,7 +259,9 @@ def test_a_record_that_cannot_be_read_can_be_deleted(ds):
     ds.snapshot("v1")
     ds.stores.snapshots._entries.put("v1", "{}")
     for call in (lambda: ds.at("v1"), ds.list_snapshots):
-        with pytest.raises(ab.StoreError, match=r"record of the snapshot 'v1' cannot be read .*delete_snapshot\('v1'\)"):
+        with pytest.raises(
+            ab.StoreError, match=r"record of the snapshot 'v1' cannot be read .*delete_snapshot\('v1'\)"
+        ):
             call()
     ds.delete_snapshot("v1")
     assert ds.list_snapshots() == []
@@ -279,7 +281,9 @@ def test_while_samples_are_added_there_is_no_snapshot(ds, monkeypatch):
     monkeypatch.setattr("annobridge.history.snapshots.WAIT", 0.0)
     with (
         ds.stores.changing_samples("is being imported into"),
-        pytest.raises(ab.StoreError, match="is being imported into by process .*; wait until that has ended, and try again"),
+        pytest.raises(
+            ab.StoreError, match="is being imported into by process .*; wait until that has ended, and try again"
+        ),
     ):
         ds.snapshot("v1")
     assert ds.list_snapshots() == []
@@ -326,7 +330,9 @@ def test_its_version_may_be_cleaned_away(tmp_path):
     mine = lance.dataset(str(tmp_path / "mine" / "images.lance"))
     mine.delete("id = 'b'")
     mine.cleanup_old_versions(timedelta(0))
-    with pytest.raises(ab.StoreError, match="^The snapshot 'v1' needs version 1 of the table 'samples', which cannot be opened"):
+    with pytest.raises(
+        ab.StoreError, match="^The snapshot 'v1' needs version 1 of the table 'samples', which cannot be opened"
+    ):
         ds.at("v1")
 
 
