@@ -35,33 +35,48 @@ class State:
 def states(database: Database, label_id: str) -> Iterator[State]:
     """The state of a label in each version that was not cleaned away, oldest first.
 
-    The rows of a data file never change, and most versions have most files in common. So each file is searched once, and again
-    where rows of it were marked as deleted.
+    Most versions have most files in common, and the rows of a file never change. So a file is searched once; and, if it has the
+    label, again whenever rows of it were marked as deleted.
     """
-    known: dict[str, Row | None] = {}  # fragment → the row of the label, with the columns of ``_SINCE``
+    search = _Search(label_id)
     for version, time in table_versions.existing(database, "labels").items():
-        table = database.table("labels", version)
-        fragments = {_identity(fragment): fragment for fragment in table.get_fragments()}
-        if new := [f for identity, f in fragments.items() if identity not in known]:
-            found = _search(table, new, label_id)
-            known.update({i: found.get(f.fragment_id) for i, f in fragments.items() if i not in known})
-        row = next(filter(None, map(known.get, fragments)), None)
+        row = search.row_in(database.table("labels", version))
         if row is None:
             yield State(version, time, None)
         else:
             yield State(version, time, {name: row[name] for name in LABELS.names}, *(row[name] for name in _SINCE))
 
 
-def _search(table: lance.LanceDataset, fragments: list[Any], label_id: str) -> dict[int, Row]:
-    """Fragment → the row of the label, for the fragments that have it."""
-    found = table.scanner(
-        columns=[*LABELS.names, *_SINCE],
-        filter=f"label_id = {quote(label_id)}",
-        fragments=fragments,
-        with_row_address=True,
-        **SCAN,
-    ).to_table()
-    return {row["_rowaddr"] >> 32: row for row in found.to_pylist()}
+class _Search:
+    """Looks for a label in one version of the table after the other."""
+
+    def __init__(self, label_id: str) -> None:
+        self._where = f"label_id = {quote(label_id)}"
+        self._rows: dict[str, Row | None] = {}  # fragment → the row of the label in it
+        self._without: set[str] = set()  # files that have no row of the label, deleted rows included
+
+    def row_in(self, table: lance.LanceDataset) -> Row | None:
+        """The row of the label, with the columns of ``_SINCE``."""
+        fragments = {_identity(fragment): fragment for fragment in table.get_fragments()}
+        new = {i: f for i, f in fragments.items() if i not in self._rows and _files(f) not in self._without}
+        if new:
+            rows = self._search(table, list(new.values()), [*LABELS.names, *_SINCE], with_row_address=True)
+            found = {row["_rowaddr"] >> 32: row for row in rows}
+            self._rows.update({identity: found.get(f.fragment_id) for identity, f in new.items()})
+            self._remember_absence(table, [f for f in new.values() if f.fragment_id not in found])
+        return next(filter(None, map(self._rows.get, fragments)), None)
+
+    def _remember_absence(self, table: lance.LanceDataset, fragments: list[Any]) -> None:
+        with_deletions = [f for f in fragments if f.metadata.deletion_file is not None]
+        options = {"with_row_id": True, "include_deleted_rows": True}
+        if with_deletions and self._search(table, with_deletions, ["label_id"], **options):
+            fragments = [f for f in fragments if f.metadata.deletion_file is None]
+        self._without.update(map(_files, fragments))
+
+    def _search(self, table: lance.LanceDataset, fragments: list[Any], columns: list[str], **options: Any) -> list[Row]:
+        scanner = table.scanner(columns=columns, filter=self._where, fragments=fragments, **options, **SCAN)
+        found: list[Row] = scanner.to_table().to_pylist()
+        return found
 
 
 def unshared(before: Database, after: Database) -> tuple[Iterator[pa.RecordBatch], Iterator[pa.RecordBatch]]:
@@ -88,6 +103,11 @@ def _scan(table: lance.LanceDataset, fragments: list[Any]) -> Iterator[pa.Record
 
 def _fragments(side: Database) -> dict[str, Any]:
     return {_identity(fragment): fragment for fragment in side.table("labels").get_fragments()}
+
+
+def _files(fragment: Any) -> str:
+    """What tells the files of fragments apart."""
+    return " ".join(file.path for file in fragment.metadata.files)
 
 
 def _identity(fragment: Any) -> str:
