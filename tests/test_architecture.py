@@ -27,7 +27,8 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "bridge": {"backend", "checks", "core", "display", "formats", "settings", "spill", "store"},
     "review": {"bridge", "core", "display", "store"},
     "doctor": {"core", "spill", "store"},
-    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "store"},
+    "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
+    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
     "demo": {"backend", "bridge", "core", "dataset"},
 }

@@ -27,7 +27,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def snapshot(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its name, as v1.", show_default=False)] = None,
     dataset: DatasetOption = None,
-    note: Annotated[str, typer.Option(help="What it is.")] = "",
+    note: Annotated[str | None, typer.Option(help="What it is.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the snapshots.")] = False,
     delete: Annotated[str | None, typer.Option(metavar="NAME", help="Delete this snapshot.")] = None,
     as_json: JsonOption = False,
@@ -46,7 +46,7 @@ def snapshot(
         ds.delete_snapshot(delete)
         show.emit({"name": delete, "deleted": True}, as_json, lambda _: [f"The snapshot {delete} is deleted."])
     elif name is not None:
-        made = ds.snapshot(name, note)
+        made = ds.snapshot(name, note or "")
         show.emit(made.to_dict(), as_json, _made)
 
 
