@@ -15,7 +15,6 @@ from tests.history.conftest import content, table
 
 import annobridge as ab
 from annobridge.core.labels import LABELS
-from annobridge.core.merge import differences
 from annobridge.core.review.changes import CHANGES
 from annobridge.core.rows import attributes
 from annobridge.history import difference
@@ -209,17 +208,3 @@ def test_compaction_changes_nothing(ds):
     ds.snapshot("v1")
     ds.optimize()
     assert not ds.diff("v1")
-
-
-def test_missing_points_are_equal():
-    row = {"label_id": "a", "sample_id": "s", "field": "f", "kind": "keypoints", "label": "p", "rev": 1}
-    row |= {"points": [[[float("nan"), float("nan")], [0.5, 0.5]]], "visibility": [0, 2]}
-    table = pa.Table.from_pylist([row], LABELS)
-    assert differences.differences(table, pa.Table.from_pylist([row], LABELS)).writes.num_rows == 0
-    moved = pa.Table.from_pylist([row | {"visibility": [0, 1]}], LABELS)
-    assert differences.differences(table, moved).writes["components"].to_pylist() == [["spatial"]]
-
-
-def test_nothing_and_nothing():
-    nothing = LABELS.empty_table()
-    assert [rows.num_rows for rows in differences.differences(nothing, nothing)] == [0, 0, 0]

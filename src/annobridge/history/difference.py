@@ -93,7 +93,9 @@ def difference(before: tuple[str, Stores], after: tuple[str, Stores]) -> Differe
     """Compare two versions of a dataset, each with its name."""
     streams = Streams({"writes": WRITES, "replaced": REPLACED, "proposed": PROPOSED})
     counted: Counter[tuple[str, str]] = Counter()
-    samples_before, samples_after = before[1].samples.ids(), after[1].samples.ids()
+    samples_before = samples_after = before[1].samples.ids()
+    if before[1].samples.version() != after[1].samples.version():
+        samples_after = after[1].samples.ids()
     added, deleted = _missing(samples_after, samples_before), _missing(samples_before, samples_after)
     old, new = label_versions.unshared(before[1].database, after[1].database)
     same = before[1].database, after[1].database
@@ -103,7 +105,10 @@ def difference(before: tuple[str, Stores], after: tuple[str, Stores]) -> Differe
         _grouped(new, samples_after, label_versions.shared(*same), added, groups) as rows_after,
     ):
         for group in range(groups):
-            found = differences(rows_before.get(group), rows_after.get(group))
+            old_rows, new_rows = rows_before.get(group), rows_after.get(group)
+            if not old_rows.num_rows and not new_rows.num_rows:
+                continue
+            found = differences(old_rows, new_rows)
             for name, rows in found._asdict().items():
                 streams.add(name, rows)
             for field, action, count in _counts(found.replaced):

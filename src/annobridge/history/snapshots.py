@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow.compute as pc
 
+from ..exceptions import InvalidOption
 from ..processes import user_name
 from ..store import table_versions
 from ..store.pinned import PinnedDatabase
@@ -19,6 +20,8 @@ WAIT = 60.0  # seconds, for another process that adds or deletes samples
 
 def take(stores: Stores, name: str, note: str) -> Snapshot:
     """Make a snapshot of the dataset as it is; see ``Dataset.snapshot``."""
+    if not isinstance(note, str):
+        raise InvalidOption(f"note={note!r} is not a text; give one.")
     snapshots, database = stores.snapshots, stores.database
     with stores.changing_samples("is having a snapshot taken of it", WAIT) as hold:
         snapshots.require_free(name)
