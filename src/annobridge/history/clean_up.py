@@ -11,7 +11,7 @@ from typing import Any
 from ..display import html
 from ..exceptions import InvalidOption
 from ..store import table_versions
-from ..store.run import Load, Run
+from ..store.run import SENT, Load, Run
 from ..store.snapshots import snapshot_of_tag
 from ..store.stores import Stores
 from .snapshots import WAIT
@@ -121,7 +121,7 @@ def _needs_of_runs(stores: Stores) -> Iterator[tuple[range, str]]:
         yield range(newest + 1), "a run whose entry in the ledger cannot be read may need them"
     has_user_columns = stores.labels.has_user_columns()
     for run in runs:
-        if run.state == "sending":
+        if run.state != SENT:
             yield (
                 range(run.labels_version, run.labels_version + 1),
                 f"the run {run.anno_key!r}, which is not sent in full",

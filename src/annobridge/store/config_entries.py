@@ -8,7 +8,8 @@ import lance
 from lance.commit import CommitConflictError
 
 from .commits import MAX_ATTEMPTS, Commits
-from .tables import LEASES, Database
+from .schemas import LEASES
+from .tables import Database
 
 
 class ConfigEntries:
