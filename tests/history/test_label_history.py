@@ -109,6 +109,15 @@ def test_what_a_run_did(bridge):
     assert brief(ds, "car1")[1:] == [("delete", "renamed", 1, ["existence"]), ("undo", "renamed", 1, ["existence"])]
 
 
+def test_an_undo_that_changed_nothing_did_not_make_the_version_before_it(bridge):
+    bridge.annotate()
+    bridge.hands.set("car0", label="person")
+    bridge.load()
+    bridge.ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert bridge.ds.undo_annotations("r").version is None
+    assert brief(bridge.ds, "car0")[1:] == [("edit", "r", 1, ["label"]), ("edit", None, None, ["label"])]
+
+
 def test_a_run_that_was_forgotten_is_still_named(bridge):
     bridge.annotate()
     bridge.hands.set("car0", label="person", annotator="ada")

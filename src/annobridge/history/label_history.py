@@ -75,7 +75,7 @@ def history(stores: Stores, label_id: str) -> pa.Table:
             f"No version of the dataset that is left has a label {label_id!r}; ids are in the column label_id of labels(). "
             "If it was deleted long ago, clean-up has removed the versions that had it."
         )
-    made_by = _made_by(runs)
+    made_by = _made_by(stores, runs)
     return pa.Table.from_pylist(
         [_row(step, made_by.get(step.version) if step.is_one else None) for step in steps], HISTORY
     )
@@ -99,15 +99,16 @@ def _recorded(stores: Stores, runs: Sequence[Run], label_id: str) -> dict[int, _
     return dict(sorted(found.items()))
 
 
-def _made_by(runs: Sequence[Run]) -> dict[int, tuple[Run, Load]]:
-    """Version → the run and the load that made it. Undoing a load makes the version ``load.undone``."""
+def _made_by(stores: Stores, runs: Sequence[Run]) -> dict[int, tuple[Run, Load]]:
+    """Version → the run and the load that made it. Undoing a load makes the version ``load.undone``, unless it changes nothing."""
     found = {}
     for run in runs:
         for load in run.loads:
             if load.version is not None and load.state != "aborted":
                 found[load.version] = run, load
-            if load.undone is not None and load.state == "undone":
-                found[load.undone] = run, load
+            undone = load.undone if load.state == "undone" else None
+            if undone is not None and not stores.runs.labels.made_by_another(undone, load.token):
+                found[undone] = run, load
     return found
 
 

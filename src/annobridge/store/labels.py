@@ -298,6 +298,10 @@ class Labels:
         """The version that the commit with this token made, among those after ``since``; ``None`` if there is none."""
         return self._commits.find_version(token, since)
 
+    def made_by_another(self, version: int, token: str) -> bool:
+        """Whether a version was made by another commit than the one with this token; ``False`` if it was cleaned up."""
+        return self._commits.token_of(version) not in (token, None)
+
 
 def sort_by_insertion(rows: pa.Table) -> pa.Table:
     """Sort ``LABELS_WITH_ROW_ID`` by when the labels were added; edits do not count. Returns ``LABELS``."""
