@@ -115,6 +115,29 @@ def test_a_run_that_is_being_sent_can_be_resumed(bridge, monkeypatch):
     assert why(ds.optimize(NOTHING)) == []
 
 
+def test_an_extension_that_is_being_sent_can_be_resumed(bridge, monkeypatch):
+    ds = bridge.ds
+    bridge.annotate(view=ds.limit(2))
+    ds.set_labels([{"label_id": "man3", "label": "car"}])
+    began = versions(ds)[-1]
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise ab.Unreachable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.MemoryBackend, "upload", fails)
+        with pytest.raises(ab.Unreachable):
+            ds.extend_annotation("r", ds)
+    ds.set_labels([{"label_id": "car3", "label": "person"}])
+    report = ds.optimize(NOTHING)
+    assert why(report) == ["extension 1 of the run 'r', which was interrupted or is not done"]
+    assert began in versions(ds)
+    ds.resume_annotation("r")
+    assert [bridge.hands.of(name)["label"] for name in ("car3", "man3")] == ["car", "car"]
+    bridge.again_is_nothing()
+    assert why(ds.optimize(NOTHING)) == []
+
+
 def test_the_versions_since_an_interrupted_load_stay(bridge, monkeypatch):
     ds = bridge.ds
     bridge.annotate()
@@ -144,8 +167,10 @@ def test_the_versions_since_an_interrupted_load_stay(bridge, monkeypatch):
     assert why(ds.optimize(NOTHING)) == []
 
 
-@pytest.mark.parametrize("state", ["extending", "pushing", "of a later version"])
-def test_a_load_in_another_state_keeps_its_versions(bridge, state):
+@pytest.mark.parametrize(
+    ("state", "noun"), [("extending", "extension"), ("pushing", "push"), ("of a later version", "load")]
+)
+def test_a_load_in_another_state_keeps_its_versions(bridge, state, noun):
     bridge.annotate()
     bridge.hands.set("car0", label="person")
     bridge.load()
@@ -155,7 +180,7 @@ def test_a_load_in_another_state_keeps_its_versions(bridge, state):
     runs.update(run, loads=(type(load)(**{n: getattr(load, n) for n in load.__slots__} | {"state": state}),))
     bridge.ds.set_labels([{"label_id": "man0", "label": "car"}])
     report = bridge.ds.optimize(NOTHING)
-    assert why(report) == ["load 1 of the run 'r', which was interrupted or is not done"]
+    assert why(report) == [f"{noun} 1 of the run 'r', which was interrupted or is not done"]
     assert load.since in versions(bridge.ds)
 
 

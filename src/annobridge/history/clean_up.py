@@ -17,6 +17,7 @@ from ..store.stores import Stores
 from .snapshots import WAIT
 
 _SETTLED = ("applied", "undone", "aborted", "pushed", "extended")  # states of loads that need no old version any more
+_NOUNS = {"extending": "extension", "pushing": "push"}  # state of an event that is not a load → what it is
 _LABELS = "labels"
 
 
@@ -121,7 +122,7 @@ def _needs_of_runs(stores: Stores) -> Iterator[tuple[range, str]]:
         yield range(newest + 1), "a run whose entry in the ledger cannot be read may need them"
     has_user_columns = stores.labels.has_user_columns()
     for run in runs:
-        if run.state != SENT:
+        if run.state != SENT and run.extension is None:
             yield (
                 range(run.labels_version, run.labels_version + 1),
                 f"the run {run.anno_key!r}, which is not sent in full",
@@ -131,7 +132,7 @@ def _needs_of_runs(stores: Stores) -> Iterator[tuple[range, str]]:
 
 
 def _needs_of_load(run: Run, load: Load, newest: int, has_user_columns: bool) -> Iterator[tuple[range, str]]:
-    what = f"load {load.number} of the run {run.anno_key!r}"
+    what = f"{_NOUNS.get(load.state, 'load')} {load.number} of the run {run.anno_key!r}"
     if load.state not in _SETTLED:  # its commit is looked for in all versions since
         since = load.since if load.undone is None else load.undone
         yield range(since, newest + 1), f"{what}, which was interrupted or is not done"
