@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,21 @@ def known_tasks(target: Target) -> list[int]:
     return [task["task"] for state in known_states(target) for task in state["tasks"]]
 
 
+# Versions
+
+
+def name_version(target: Target) -> None:
+    """Give the dataset as it is a name, unless that was done before."""
+    ds = open_dataset(target)
+    if "v1" not in [known.name for known in ds.list_snapshots()]:
+        ds.snapshot("v1")
+
+
+def clean_up(target: Target) -> None:
+    """Remove all old versions that nothing needs."""
+    open_dataset(target).optimize(timedelta(0))
+
+
 # Import and export
 
 
@@ -199,6 +215,8 @@ def snapshot(target: Target) -> Snapshot:
     )
     content = [f"sample {Path(row['filepath']).name}" for row in samples]
     content += [*label_texts(labels, names), *(f"run {key}" for key in keys)]
+    named = [known.name for known in ds.list_snapshots()]
+    content += [f"snapshot {name} with {ds.at(name).count_labels()} labels" for name in named]
     return Snapshot(Counter(content), tuple(one for one, times in ids.items() if times > 1), states)
 
 

@@ -61,6 +61,8 @@ VERBS = (
     _same("import create", "nothing", actions.import_create),
     _same("import add", "plain, more images", actions.import_add),
     _same("import overwrite", "plain, more images", actions.import_overwrite, on_s3=False, moves=True),
+    _same("snapshot", "loaded", actions.name_version, plan_is_empty=True),
+    _same("clean-up", "loaded", actions.clean_up, plan_is_empty=True),
     _same("export", "plain", actions.export, on_s3=False, snapshot=actions.snapshot_of_export),
 )
 

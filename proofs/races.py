@@ -63,6 +63,13 @@ RACES = (
     Race("load x3, one run", "worked", (Actor(actions.load),) * 3, ("r",)),
     Race("load x2, two runs", "two runs", (Actor(actions.load, ("a",)), Actor(actions.load, ("b",))), ("a", "b")),
     Race("load + set_labels", "worked", (Actor(actions.load), Actor(actions.set_labels)), ("r",)),
+    Race("clean-up + load", "worked", (Actor(actions.clean_up), Actor(actions.load)), ("r",)),
+    Race("clean-up + set_labels", "plain", (Actor(actions.clean_up), Actor(actions.set_labels))),
+    Race(
+        "snapshot + add_samples + clean-up",
+        "plain, more images",
+        (Actor(actions.name_version), Actor(actions.add_samples_with_ids), Actor(actions.clean_up)),
+    ),
     Race("undo + load", "a loaded", (Actor(actions.undo, ("a",)), Actor(actions.load, ("b",))), ("b",)),
 )
 

@@ -28,7 +28,8 @@ ROOMS = {  # package: the packages that it may import, besides itself and BASE
     "review": {"bridge", "core", "display", "store"},
     "doctor": {"core", "spill", "store"},
     "media": {"core", "display", "spill", "store"},
-    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "ingest", "media", "store"},
+    "history": {"bridge", "core", "display", "spill", "store"},  # a difference has the tables of the bridge's plans
+    "dataset": {"backend", "bridge", "core", "display", "doctor", "formats", "history", "ingest", "media", "store"},
     "io": {"core", "dataset", "display", "formats", "ingest", "store"},
     "demo": {"backend", "bridge", "core", "dataset"},
 }

@@ -65,6 +65,8 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         has_attribute as has_attribute,
     )
     from .doctor import DoctorReport as DoctorReport
+    from .history.clean_up import OptimizeReport as OptimizeReport
+    from .history.difference import Difference as Difference
     from .io.attach import attach as attach
     from .io.export_dataset import (
         ExportReport as ExportReport,
@@ -82,6 +84,7 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         annotation_config as annotation_config,
         list_backends as list_backends,
     )
+    from .store.snapshots import Snapshot as Snapshot
 
 __version__ = "0.2.0"
 logging.getLogger("annobridge").addHandler(logging.NullHandler())
@@ -126,9 +129,12 @@ _HOMES = {
     ),
     "LabelSchema": "core.schema",
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
+    "Difference": "history.difference",
     "DoctorReport": "doctor",
     "MediaReport": "media.check",
     "RepointReport": "media.repoint",
+    "OptimizeReport": "history.clean_up",
+    "Snapshot": "store.snapshots",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
     "AnnotationResults": "bridge.results",

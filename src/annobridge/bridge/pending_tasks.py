@@ -17,7 +17,7 @@ from ..core.checks import validate
 from ..core.labels import SAMPLES
 from ..core.unsent import Unsent
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, Unsupported
+from ..exceptions import InvalidLabels, InvalidMedia, RunError, SchemaError, StalePlan, Unsupported
 from ..store import media, views
 from ..store.by_task import ByTask
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
@@ -68,7 +68,7 @@ class PendingTasks:
         condition = views.label_condition(list(self.run.schema.fields), filters)
         try:
             yield from self.stores.labels.scan_with_row_id(condition, self._version)
-        except (ValueError, OSError) as e:
+        except StalePlan as e:
             raise RunError(
                 f"The labels as they were when sending of the run {self.run.anno_key!r} began were cleaned away; abort_annotation("
                 f"{self.run.anno_key!r}) removes what was sent since, then send it again."

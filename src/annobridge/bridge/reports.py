@@ -8,57 +8,29 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.merge import changed, findings
+from ..core.merge import findings
 from ..core.review.decisions import OPEN
 from ..core.unsent import sentences
 from ..display import html
 from ..spill.streams import Streams
 from ..store.run import NOT_SENT_OPTION
+from .changed_labels import ACTIONS, SIGNS, ChangedLabels, changed_rows
 from .outcome import Outcome
 
-_ACTIONS = ("add", "edit", "delete")
-_SHOWN = 20  # pairs of classes that a notebook shows
-_SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 
-
-class Summary:
+class Summary(ChangedLabels):
     """Counts and tables of a plan or a report."""
 
     title = ""
 
     def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.streams, outcome.counts)
         self.outcome = outcome
 
     @property
     def anno_key(self) -> str:
         """The run's key."""
         return self.outcome.run.anno_key
-
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Field → {"add", "edit", "delete"} → labels."""
-        fields = sorted({f for f, _ in self.outcome.counts})
-        return {f: {a: self.outcome.counts[f, a] for a in _ACTIONS} for f in fields}
-
-    @property
-    def added(self) -> int:
-        """Labels added."""
-        return self.outcome.total("add")
-
-    @property
-    def edited(self) -> int:
-        """Labels edited."""
-        return self.outcome.total("edit")
-
-    @property
-    def deleted(self) -> int:
-        """Labels deleted."""
-        return self.outcome.total("delete")
-
-    @property
-    def total(self) -> int:
-        """Labels added, edited and deleted."""
-        return self.added + self.edited + self.deleted
 
     @property
     def refused(self) -> pa.Table:
@@ -116,31 +88,6 @@ class Summary:
         """The labels that were not sent, one sentence for each field and reason."""
         return tuple(sentences(self.outcome.run.options.get(NOT_SENT_OPTION, ())))
 
-    def writes(self) -> pa.Table:
-        """The labels to write: ``LABELS`` and the columns ``action`` and ``components``."""
-        return self.outcome.streams.table("writes")
-
-    def to_arrow(self) -> pa.Table:
-        """One row per changed label: label_id, sample_id, field, action, label."""
-        return _changed(self.outcome.streams)
-
-    def changed(self) -> pa.Table:
-        """One row per changed label, deletions first: label_id, sample_id, field, action, classes ``before`` and ``after``."""
-        streams = self.outcome.streams
-        return changed.changed(streams.table("replaced"), streams.table("writes"))
-
-    def class_pairs(self) -> pa.Table:
-        """The number of ``labels`` for each ``field``, class ``before`` and class ``after``; null where there is no label."""
-        return changed.class_pairs(self.changed())
-
-    def by_sample(self) -> pa.Table:
-        """The number of deleted, edited and added labels of each sample; samples with the most changes first."""
-        return changed.by_sample(self.changed())
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """The Arrow stream interface, for pandas, polars and duckdb."""
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
-
     def to_dict(self) -> dict[str, Any]:
         """Counts and notes as plain data."""
         rows = self.outcome.streams.rows
@@ -155,30 +102,18 @@ class Summary:
             "not_sent": list(self.not_sent),
         }
 
-    def close(self) -> None:
-        """Delete the temporary files. This also happens when the object is garbage-collected."""
-        self.outcome.streams.close()
-
     def __repr__(self) -> str:
         rows = self.outcome.streams.rows
         extras = [f"{rows[n]} {n}" for n in ("refused", "conflicts", "unexpected", "comments") if rows[n]]
         head = f"{self.title} {self.anno_key!r}: +{self.added} ~{self.edited} -{self.deleted}"
-        lines = [head + (f" ({', '.join(extras)})" if extras else "")]
-        for field, n in self.counts.items():
-            lines.append(f"  {field}: " + " ".join(f"{_SIGNS[a]}{n[a]}" for a in _ACTIONS))
+        lines = [head + (f" ({', '.join(extras)})" if extras else ""), *self._signed_counts()]
         return "\n".join([*lines, *(f"  note: {note}" for note in (*self.not_sent, *self.notes))])
 
     def _repr_html_(self) -> str:
-        cells = [[field, *(n[a] for a in _ACTIONS)] for field, n in self.counts.items()]
+        counts, pairs = self._tables_html()
         rest = ", ".join(f"{self.outcome.streams.rows[n]} {n}" for n in ("refused", "conflicts", "unexpected"))
-        parts = [html.table(["field", "added", "edited", "deleted"], cells), html.line(rest)]
-        pairs = [pair for pair in self.class_pairs().slice(0, _SHOWN).to_pylist() if pair["before"] != pair["after"]]
-        if pairs:
-            names = ["field", "before", "after", "labels"]
-            parts.append(
-                html.table(["field", "class before", "after", "labels"], [[p[n] for n in names] for p in pairs])
-            )
-        return html.titled(f"{self.title} {self.anno_key}", *parts, *(html.line(f"Note: {n}") for n in self.notes))
+        notes = (html.line(f"Note: {n}") for n in self.notes)
+        return html.titled(f"{self.title} {self.anno_key}", counts, html.line(rest), pairs, *notes)
 
 
 class LoadReport(Summary):
@@ -215,7 +150,7 @@ class Undone:
 
     def to_arrow(self) -> pa.Table:
         """One row per changed label: label_id, sample_id, field, action (what the undo did), label."""
-        return _changed(self._streams)
+        return changed_rows(self._streams)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The Arrow stream interface, for pandas, polars and duckdb."""
@@ -232,23 +167,13 @@ class Undone:
         }
 
     def __repr__(self) -> str:
-        back = " ".join(f"{_SIGNS[a]}{self.counts[a]}" for a in _ACTIONS)
+        back = " ".join(f"{SIGNS[a]}{self.counts[a]}" for a in ACTIONS)
         kept = f"; {self._streams.rows['kept']} kept as they are" if self._streams.rows["kept"] else ""
         return f"Undone load {self.load} of {self.anno_key!r}: {back} taken back{kept}"
 
     def _repr_html_(self) -> str:
         head = [f"{what} taken back" for what in ("added", "edited", "deleted")]
-        counts = html.table(head, [[self.counts[a] for a in _ACTIONS]])
+        counts = html.table(head, [[self.counts[a] for a in ACTIONS]])
         return html.titled(
             f"Undone load {self.load} of {self.anno_key}", counts, html.line(f"{self._streams.rows['kept']} kept")
         )
-
-
-def _changed(streams: Streams) -> pa.Table:
-    """One row for each label that was, or would be, written or deleted."""
-    columns = ["label_id", "sample_id", "field", "action", "label"]
-    before = streams.table("replaced")
-    deleted = before.filter(pc.equal(before["action"], "delete"))
-    return pa.concat_tables(
-        [streams.table("writes").select(columns), deleted.select(columns)], promote_options="permissive"
-    )

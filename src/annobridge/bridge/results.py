@@ -196,6 +196,7 @@ def loads_of(
         format_name: its format; ``None`` to find it by looking.
         options: those of the backend, or of the format.
     """
+    stores.database.require_writable()
     run = stores.runs.get_settled(anno_key)
     if path is None and format_name is not None:
         raise InvalidOption(f"format={format_name!r} is the format of a file; give its path=, too.")

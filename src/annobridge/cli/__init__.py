@@ -10,6 +10,7 @@
 | ``load`` | plan, load, undo |
 | ``review`` | review |
 | ``send_back`` | send-back |
+| ``history`` | snapshot, diff, history, optimize |
 | ``runs`` | runs, status, resume, abort, cleanup, rename, forget |
 | ``settings`` | backends, config, login |
 
@@ -28,7 +29,7 @@ from typing import Annotated, Any
 import typer
 
 from . import show
-from .commands import annotate, datasets, demo, import_export, load, media, review, runs, send_back, settings
+from .commands import annotate, datasets, demo, history, import_export, load, media, review, runs, send_back, settings
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -48,6 +49,12 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
         "protect": (datasets.protect, "annobridge protect street.lancedb --field 'ground_truth*'"),
         "media": (media.media, "annobridge media street.lancedb --repoint /mnt/old=/mnt/new"),
         "doctor": (datasets.doctor, "annobridge doctor street.lancedb --repair"),
+        "optimize": (history.optimize, "annobridge optimize street.lancedb --cleanup-older-than 14d"),
+    },
+    "Versions": {
+        "snapshot": (history.snapshot, "annobridge snapshot v1 street.lancedb --note 'before the second round'"),
+        "diff": (history.diff, "annobridge diff v1 now street.lancedb"),
+        "history": (history.history, "annobridge history 0b54d1f6-6f3c-4b0e-9d0c-1d9c2f2a7f3e street.lancedb"),
     },
     "Annotation": {
         "annotate": (
@@ -103,8 +110,8 @@ def _root(
 ) -> None:
     """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
-    Exit codes: 0 done, 1 an error, 2 changes are pending (plan), 3 a check found an error (plan --check), 64 wrong usage,
-    130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 an error, 2 changes are pending (plan) or two versions differ (diff), 3 a check found an error
+    (plan --check), 64 wrong usage, 130 Ctrl-C, 143 SIGTERM.
 
     With --json, errors and warnings are lines of JSON too, on stderr: {"error": {"kind": …, "message": …}}.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from ..exceptions import DatasetNotFound, InvalidOption
 
@@ -58,12 +59,15 @@ def with_dataset_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     if "dataset" not in signature.parameters or signature.parameters["dataset"].annotation != DatasetOption:
         return command
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
-    required = [p for p in parameters if p.default is inspect.Parameter.empty]
+    first = [p for p in parameters if p.default is inspect.Parameter.empty or _is_argument(p)]
+    optional = [p for p in first if p.default is not inspect.Parameter.empty]
 
     @functools.wraps(command)
     def run(*, dataset_argument: str | None = None, **given: Any) -> Any:
-        if [p.name for p in required] == ["key"]:
+        if [p.name for p in first] == ["key"]:
             given["key"], dataset_argument = _key_and_dataset(given["key"], dataset_argument)
+        elif optional and dataset_argument is None and _is_dataset(given[optional[-1].name]):
+            given[optional[-1].name], dataset_argument = optional[-1].default, given[optional[-1].name]
         if dataset_argument is not None and given["dataset"] not in (None, dataset_argument):
             raise typer.BadParameter(
                 f"The dataset is given twice, as {dataset_argument!r} and as {given['dataset']!r}; give one."
@@ -73,10 +77,20 @@ def with_dataset_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     argument = inspect.Parameter(
         "dataset_argument", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_DatasetArgument
     )
-    parameters = [*required, argument, *(p for p in parameters if p not in required)]
+    parameters = [*first, argument, *(p for p in parameters if p not in first)]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is a positional one on the command line."""
+    return any(isinstance(part, ArgumentInfo) for part in getattr(parameter.annotation, "__metadata__", ()))
+
+
+def _is_dataset(text: str | None) -> bool:
+    """Whether the value of an argument that may be left out is the dataset, which comes after it."""
+    return text is not None and (Path(text).is_dir() or "://" in text)
 
 
 def _key_and_dataset(key: str, dataset: str | None) -> tuple[str, str | None]:

@@ -23,14 +23,14 @@ from .options import ALL_CHECKS
 
 GROUP = "annobridge.commands"
 USAGE = 64  # as sysexits.h has it
-PENDING = 2  # changes are pending
+PENDING = 2  # changes are pending, or two versions differ
 CHECK_FAILED = 3  # a check of a plan found an error
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer has no name for it
 
 
 class Root(TyperGroup):
-    """The group of all commands. Exit codes: 0 done, 1 an error, 2 changes are pending, 3 a check failed, 64 wrong usage,
-    130 Ctrl-C.
+    """The group of all commands. Exit codes: 0 done, 1 an error, 2 changes are pending or two versions differ, 3 a check failed,
+    64 wrong usage, 130 Ctrl-C.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:

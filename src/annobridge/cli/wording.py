@@ -23,6 +23,7 @@ COMMANDS = {
     "rename_annotation_run": "rename",
     "cleanup": "cleanup",
     "annotate": "annotate",
+    "delete_snapshot": "snapshot --delete",
 }
 OPTIONS = {
     "allow_additions": "--allow-additions",
@@ -34,6 +35,7 @@ OPTIONS = {
     "backend": "--backend",
     "box_format": "--box-format",
     "cleanup": "--cleanup",
+    "cleanup_older_than": "--cleanup-older-than",
     "classes": "--classes",
     "conflicts": "--conflicts",
     "coordinates": "--coordinates",

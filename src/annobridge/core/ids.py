@@ -8,11 +8,13 @@ from hashlib import sha1
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ..exceptions import InvalidLabels
 
 _GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))  # of digits in the text of a UUID
+_HASHED = 16  # bytes at the end of an id that decide about its bucket
 
 
 def join_parts(*parts: str) -> str:
@@ -58,6 +60,25 @@ def as_texts(given: pa.ChunkedArray) -> pa.ChunkedArray:
 def from_python(given: Iterable[Any]) -> pa.Array:
     """Python values as a column of ids: texts or integers, or ``None``. Raises ``InvalidLabels`` for any other value."""
     return pa.array(map(_text, given), pa.string())
+
+
+def buckets(texts: pa.Array, count: int) -> npt.NDArray[np.int64]:
+    """A number from 0 to ``count - 1`` for each text: the same for equal texts, and about equally often each.
+
+    >>> a, b, c = buckets(pa.array(["x1", "x2", "x1"]), 100)
+    >>> bool(a == c), bool(a == b)
+    (True, False)
+    """
+    _, offsets, data = texts.buffers()
+    found = np.zeros(len(texts), np.uint64)
+    if not len(texts) or data is None:
+        return found.astype(np.int64)
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    octets = np.frombuffer(data, np.uint8)
+    for back in range(1, _HASHED + 1):
+        at = ends[1:] - back
+        found = found * np.uint64(31) + np.where(at >= ends[:-1], octets[np.maximum(at, 0)], 0).astype(np.uint64)
+    return (found % np.uint64(count)).astype(np.int64)
 
 
 def _text(given: Any) -> str | None:

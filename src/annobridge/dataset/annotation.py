@@ -100,6 +100,7 @@ class AnnotationVerbs(NoNewAttributes):
             InvalidLabels: labels cannot be sent.
             BackendError: the tool refused, or cannot be reached.
         """
+        self.stores.database.require_writable()
         arguments = {
             "label_schema": label_schema, "label_field": label_field, "label_type": label_type, "classes": classes,
             "attributes": attributes, "mask_targets": mask_targets, "allow_additions": allow_additions,
@@ -206,6 +207,7 @@ class AnnotationVerbs(NoNewAttributes):
         from ..bridge.connect import reconnect
         from ..bridge.results import AnnotationResults
 
+        self.stores.database.require_writable()
         run = self.stores.runs.get_settled(anno_key)
         return AnnotationResults(self.stores, run, reconnect(run, backend_options))
 

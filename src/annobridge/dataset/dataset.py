@@ -32,13 +32,14 @@ from ..store.stores import Stores
 from ..store.tables import Database, in_list, quote
 from .media import MediaVerbs
 from .run_verbs import RunVerbs
+from .versions import VersionVerbs
 from .view import View, listed
 
 if TYPE_CHECKING:
     from ..doctor import DoctorReport
 
 
-class Dataset(View, RunVerbs, MediaVerbs):
+class Dataset(View, RunVerbs, VersionVerbs, MediaVerbs):
     """Images and their labels, in one LanceDB database."""
 
     __slots__ = ()
@@ -210,10 +211,6 @@ class Dataset(View, RunVerbs, MediaVerbs):
         from ..doctor import examine
 
         return examine(self.stores, repair, pixel_labels)
-
-    def optimize(self) -> None:
-        """Compact the small files of many writes, so that reading is faster. Nothing else changes."""
-        self.stores.database.optimize()
 
 
 def _records(given: Any, image_dir: str | Path | None, classes: Sequence[str] | None) -> Source:

@@ -166,6 +166,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.connect import reconnect
         from ..bridge.results import AnnotationResults
 
+        self.stores.database.require_writable()
         stages = stages_of(self.stores, view)
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
@@ -220,6 +221,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.connect import connect
         from ..bridge.results import AnnotationResults
 
+        self.stores.database.require_writable()
         tool = connect(backend, backend_options)
         adopt.require_adoptable(tool)
         named = [tasks] if isinstance(tasks, str | int) else tasks
@@ -305,6 +307,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge import push_planning
         from ..bridge.connect import reconnect
 
+        self.stores.database.require_writable()
         tool = reconnect(self.stores.runs.get_idle(anno_key), backend_options)
         push_planning.require_pushable(tool)
         return CheckedBackend(tool)

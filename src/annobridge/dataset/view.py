@@ -310,7 +310,9 @@ class View(AnnotationVerbs):
         chain = "".join(
             f".{s['verb']}({', '.join(f'{k}={v!r}' for k, v in s.items() if k != 'verb')})" for s in self._stages
         )
-        return f"{type(self).__name__}({self.stores.database.uri!r}){chain}: {len(self)} samples"
+        database = self.stores.database
+        at = f".at({database.snapshot!r})" if database.snapshot is not None else ""
+        return f"{type(self).__name__}({database.uri!r}){at}{chain}: {len(self)} samples"
 
     def _repr_html_(self) -> str:
         scan = self.stores.labels.scan

@@ -91,11 +91,13 @@ class AttachedSamples(Samples):
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Store width and height of media; they are used where the user's table has none."""
+        self._database.require_writable()
         merge = self._database.table("annotation_sizes").merge_insert("sample_id")
         merge.when_matched_update_all().when_not_matched_insert_all().execute(size_rows(sample_ids, sizes))
 
     def require_writable(self) -> None:
         """Raise ``StoreError``."""
+        self._database.require_writable()
         raise StoreError(
             f"The samples of this dataset are the table {self._at.table!r}, which annobridge never changes; "
             "change it with LanceDB, and the dataset follows."

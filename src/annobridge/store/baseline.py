@@ -46,6 +46,7 @@ class Baseline:
 
     def _migrate(self) -> None:
         """Add the columns that the table of a dataset of version 0.1 lacks."""
+        self._database.require_writable()
         table = self._database.table("annotation_baseline")
         if missing := [field for field in BASELINE if field.name not in table.schema.names]:
             table.add_columns(pa.schema(missing))

@@ -56,6 +56,7 @@ class Commits:
 
         ``token`` is stored with the commit, so that ``find_version`` finds it. Raises Lance's ``CommitConflictError``.
         """
+        self._database.require_writable()
         properties = {TOKEN: token or uuid.uuid4().hex}
         with translate_errors(self._database.uri, self.name, "written"):
             done = lance.LanceDataset.commit(
@@ -103,6 +104,7 @@ class Commits:
         ``batches`` are made in this thread, and Lance writes in another. Lance asks for rows in many threads, and if they were made
         there, each would keep memory of its own. An error that ``batches`` raises is raised as it is, and not as Lance wraps it.
         """
+        self._database.require_writable()
         if (first := next(batches, None)) is None:
             return []
         handed: Queue[pa.RecordBatch | Exception | None] = Queue(1)
@@ -136,22 +138,30 @@ class Commits:
     def find_version(self, token: str, since: int) -> int | None:
         """The version that a commit with this token made, among those after ``since``; ``None`` if there is none."""
         table = self.latest()
-        for version in range(since + 1, table.version + 1):
-            try:
-                transaction = table.read_transaction(version)
-            except OSError as e:
-                if "not found" in str(e).lower():  # it was cleaned up; a new plan of the load sees what it did
-                    continue
-                raise
-            if transaction is not None and (transaction.transaction_properties or {}).get(TOKEN) == token:
-                return version
-        return None
+        versions = range(since + 1, int(table.version) + 1)
+        # A version that was cleaned up is passed over; a new plan of the load sees what it did.
+        return next((version for version in versions if _token(table, version) == token), None)
+
+    def token_of(self, version: int) -> str | None:
+        """The token of the commit that made a version, empty if it has none; ``None`` if the version was cleaned up."""
+        return _token(self.latest(), version)
 
     def contention_error(self) -> StalePlan:
         """The error after too many attempts."""
         return StalePlan(
             f"The {self.name} table was changed by others in each of {MAX_ATTEMPTS} attempts; try again when it is quieter."
         )
+
+
+def _token(table: lance.LanceDataset, version: int) -> str | None:
+    try:
+        transaction = table.read_transaction(version)
+    except OSError as e:
+        if "not found" in str(e).lower():
+            return None
+        raise
+    properties = (transaction.transaction_properties if transaction is not None else None) or {}
+    return str(properties.get(TOKEN, ""))
 
 
 def _put(queue: Queue[Any], value: Any, taker: Future[Any]) -> bool:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from fnmatch import fnmatchcase
 
-import lance
 import pyarrow as pa
 import pyarrow.compute as pc
-from lance.commit import CommitConflictError
 
 from ..core.labels import conform
 from ..core.review.decisions import DECISIONS, OURS, REFUSE, latest
-from .commits import MAX_ATTEMPTS, Commits
+from .config_entries import ConfigEntries
 from .run import Run
-from .schemas import LEASES, RECORDED
+from .schemas import RECORDED
 from .tables import Database, quote
 
 _TABLE = "annotation_decisions"
-_PREFIX = "annobridge.protect."  # of entries in the configuration of the table of leases
 _KEPT = pa.array([REFUSE, OURS])  # verdicts that hold until the work in the tool changes; others are carried out
 
 
@@ -53,36 +49,15 @@ class Protections:
     """Patterns of field names, and what a load into these fields needs."""
 
     def __init__(self, database: Database) -> None:
-        self._commits = Commits(database, LEASES)
-        self._database = database
+        self._entries = ConfigEntries(database, "annobridge.protect.")
 
     def all(self) -> dict[str, str]:
         """Pattern → what is needed."""
-        try:
-            entries = self._commits.latest().config()
-        except (ValueError, OSError):
-            if LEASES in self._database.table_names():
-                raise
-            return {}  # a dataset of version 0.1
-        return {
-            json.loads(text)["pattern"]: json.loads(text)["review"]
-            for n, text in entries.items()
-            if n.startswith(_PREFIX)
-        }
+        return {pattern: json.loads(text)["review"] for pattern, text in self._entries.all().items()}
 
     def put(self, pattern: str, review: str | None) -> None:
         """Set what the fields that a pattern matches need; ``None`` removes the entry."""
-        if LEASES not in self._database.table_names():
-            self._database.create_table(LEASES)
-        text = None if review is None else json.dumps({"pattern": pattern, "review": review})
-        updates: dict[str, str | None] = {_PREFIX + pattern.encode().hex(): text}
-        operation = lance.LanceOperation
-        for _ in range(MAX_ATTEMPTS):
-            with suppress(CommitConflictError):
-                change = operation.UpdateConfig(config_updates=operation.UpdateMap(updates=updates))
-                self._commits.commit(self._commits.latest(), change)
-                return
-        raise self._commits.contention_error()
+        self._entries.put(pattern, None if review is None else json.dumps({"pattern": pattern, "review": review}))
 
 
 def protected(fields: Iterable[str], patterns: Collection[str]) -> dict[str, str]:

@@ -72,7 +72,9 @@ class Labels:
         version: int | None = None,
         address: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream labels; see ``Database.scan``."""
+        """Stream labels; see ``Database.scan``. Raises ``StalePlan`` for a version that was cleaned away."""
+        if version is not None:
+            self._planned(version)
         return self._database.scan("labels", columns or LABELS.names, where, version, address)
 
     def scan_with_row_id(self, where: str | None, version: int | None = None) -> Iterator[pa.RecordBatch]:
@@ -181,6 +183,7 @@ class Labels:
         Raises:
             StalePlan: one of ``rows`` was changed or deleted since ``version``, or a new id is in use. Nothing is written.
         """
+        self._database.require_writable()
         rows = ROW_KEYS.empty_table() if rows is None else rows
         planned = self._planned(version)
         new = [*self._rewritten(planned, rows, edited), *added]
@@ -255,7 +258,9 @@ class Labels:
         try:
             planned: lance.LanceDataset = self._database.table("labels", version)
         except (ValueError, OSError) as e:
-            raise StalePlan("The labels that this plan was made on were cleaned away meanwhile; plan again.") from e
+            raise StalePlan(
+                f"The labels that this was planned on (version {version}) were cleaned away meanwhile; plan again."
+            ) from e
         return planned
 
     @staticmethod
@@ -292,6 +297,10 @@ class Labels:
     def find_commit(self, token: str, since: int) -> int | None:
         """The version that the commit with this token made, among those after ``since``; ``None`` if there is none."""
         return self._commits.find_version(token, since)
+
+    def made_by_another(self, version: int, token: str) -> bool:
+        """Whether a version was made by another commit than the one with this token; ``False`` if it was cleaned up."""
+        return self._commits.token_of(version) not in (token, None)
 
 
 def sort_by_insertion(rows: pa.Table) -> pa.Table:

@@ -177,6 +177,7 @@ class Runs(RunTasks):
 
     def update(self, run: Run, **changes: Any) -> Run:
         """Change columns of a run; returns the changed run. Raises ``RunBusy`` if it was changed since it was read."""
+        self._database.require_writable()
         new = _changed(run, **changes)
         rows = pa.Table.from_pylist([new.to_row()], RUNS)
         table = self._database.table("annotation_runs")

@@ -125,6 +125,7 @@ class Samples:
             identity: what must be unique about them.
             checked: the version for which ``require_new`` passed; it is checked again if others wrote since.
         """
+        self._database.require_writable()
         here = set(self.schema().names)
         if new := [f.with_nullable(True) for f in given if f.name not in here]:
             self._database.table("samples").add_columns(pa.schema(new))
@@ -205,6 +206,7 @@ class Samples:
 
     def set_sizes(self, sample_ids: Sequence[str], sizes: np.ndarray) -> None:
         """Set width and height, in pixels: one row of ``sizes`` for each id."""
+        self._database.require_writable()
         rows = size_rows(sample_ids, sizes)
         table = self._database.table("samples")
         with translate_errors(self._database.uri, "samples", "written"):
@@ -251,7 +253,8 @@ class Samples:
         self._database.delete("samples", in_list("sample_id", sample_ids))
 
     def require_writable(self) -> None:
-        """Raise ``StoreError`` if the samples are an attached table, which is never written."""
+        """Raise ``StoreError`` if the samples are an attached table, which is never written, or those of a snapshot."""
+        self._database.require_writable()
 
     def _among(self, sample_ids: pa.Array) -> str:
         """The condition for some samples."""

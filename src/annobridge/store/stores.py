@@ -18,6 +18,7 @@ from .pushes import Pushes
 from .runs import Runs
 from .sample_states import SampleStates
 from .samples import Samples
+from .snapshots import Snapshots
 from .tables import Database
 
 
@@ -36,6 +37,7 @@ class Stores:
     marks: Marks
     pushes: Pushes
     fingerprints: Fingerprints
+    snapshots: Snapshots
 
     @classmethod
     def open(cls, database: Database) -> Stores:
@@ -43,8 +45,8 @@ class Stores:
         labels = Labels(database)
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
         return cls(
-            database, samples, labels, Runs(database, labels), Baseline(database), Recorded(database),
-            Protections(database), SampleStates(database), Marks(database), Pushes(database),
+            database, samples, labels, Runs(database, Labels(database.newest)), Baseline(database), Recorded(database),
+            Protections(database), SampleStates(database), Marks(database), Pushes(database), Snapshots(database),
             Fingerprints(database),
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ _ATTACHED = b"annobridge.samples"
 # Stable row ids carry each row's version history; 2.1 is the newest file format that Pixano's LanceDB can read.
 _OPTIONS: dict[str, Any] = {"enable_stable_row_ids": True, "data_storage_version": "2.1"}
 # Lance's default read-ahead favours throughput; these values halve its memory at little cost.
-_SCAN: dict[str, Any] = {
+SCAN: dict[str, Any] = {
     "batch_size": 16_384,
     "batch_readahead": 2,
     "fragment_readahead": 1,
@@ -62,6 +62,8 @@ _Identity = tuple[int, int]  # inode and time of the last change of a table's fo
 class Database:
     """Access to the tables of one dataset. Threads may share it."""
 
+    snapshot: str | None = None  # the name of the snapshot that is read, see ``PinnedDatabase``
+
     def __init__(
         self, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
     ) -> None:
@@ -69,6 +71,14 @@ class Database:
         self.storage_options = storage_options
         self.attachment = attachment
         self._open_tables: dict[str, tuple[_Identity, lance.LanceDataset]] = {}
+
+    @property
+    def newest(self) -> Database:
+        """The same dataset as it is now; see ``PinnedDatabase``."""
+        return self
+
+    def require_writable(self) -> None:
+        """Raise ``StoreError`` for a dataset as of a snapshot; see ``PinnedDatabase``."""
 
     @property
     def own_tables(self) -> dict[str, pa.Schema]:
@@ -96,6 +106,7 @@ class Database:
 
     def create_table(self, name: str) -> None:
         """Create one of annobridge's tables unless it exists, as LanceDB's ``create_table`` does."""
+        self.require_writable()
         try:
             lance.write_dataset(
                 self._stored(name).empty_table(), f"{self.uri.rstrip('/')}/{name}.lance", mode="create",
@@ -226,6 +237,7 @@ class Database:
 
     def append(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add rows, in one version."""
+        self.require_writable()
         table = self.table(name)
         with translate_errors(self.uri, name, "written"):
             lance.write_dataset(
@@ -249,6 +261,7 @@ class Database:
 
     def delete(self, name: str, where: str) -> None:
         """Delete the rows that meet an SQL condition, in one version."""
+        self.require_writable()
         table = self.table(name)
         with translate_errors(self.uri, name, "written"):
             table.delete(where)
@@ -287,7 +300,7 @@ class Database:
                 with_row_address=address,
                 with_row_id=address or row_id,
                 limit=limit,
-                **_SCAN,
+                **SCAN,
             ).to_batches()
         except (ValueError, OSError) as e:
             said = [("filter", where)] if where is not None else []
@@ -314,11 +327,6 @@ class Database:
         if columns is not None:
             schema = pa.schema([schema.field(c) for c in columns])
         return pa.Table.from_batches(self._scan(table, name, columns, where), schema)
-
-    def optimize(self) -> None:
-        """Compact the small files of every table. Rows do not change."""
-        for name in self.own_tables.keys() & set(self.table_names()):
-            self.table(name).optimize.compact_files()
 
     def _stored(self, name: str) -> pa.Schema:
         """A schema with metadata for Lance: our format, the attachment, and no compression for ids, which are random text."""

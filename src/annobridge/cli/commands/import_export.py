@@ -106,6 +106,9 @@ def export(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what the format would lose, and write nothing.")
     ] = False,
+    at: Annotated[
+        str | None, typer.Option(metavar="SNAPSHOT", help="The dataset as of this snapshot, and not as it is now.")
+    ] = None,
     option: FormatOptions = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,6 +119,8 @@ def export(
     }  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     view = open_dataset(dataset)
+    if at is not None:
+        view = view.at(at)
     if dry_run:
         losses = view.export_losses(format, **given)
         data = {"format": format, "losses": [asdict(loss) for loss in losses], "notes": list(map(str, losses))}

@@ -40,7 +40,7 @@ def texts(side: pa.StructArray | pa.ChunkedArray, components: pa.Array | pa.Chun
 
     The text of ``"label"`` is the class, the value of a scalar, or both for messages; of ``"attributes.NAME"`` its value; of
     ``"index"`` the number; of ``"spatial"`` an object with the columns of the shape, and of ``"existence"`` one with all of the
-    label.
+    label; of ``"confidence"`` and ``"tags"`` what is in that column. A side has no field and no sample, so their texts are null.
     """
     rows, present = side_table(side), as_array(side).is_valid().to_numpy(zero_copy_only=False)
     found = pa.nulls(rows.num_rows, pa.string())
@@ -60,9 +60,13 @@ def _values(rows: pa.Table, component: str) -> Iterator[str | None]:
             yield value if label is None else to_json(label) if value is None else to_json([label, json.loads(value)])
     elif component == INDEX:
         yield from (None if index is None else to_json(index) for index in rows["index"].to_pylist())
-    else:
+    elif component in (SPATIAL, EXISTENCE):
         names = COMPONENTS[SPATIAL] if component == SPATIAL else [n for n in SIDE_COLUMNS if n not in _BY_WHOM]
         yield from (to_json(plain(row)) for row in rows.select(names).to_pylist())
+    elif component in SIDE_COLUMNS:
+        yield from (None if value is None else to_json(value) for value in rows[component].to_pylist())
+    else:
+        yield from (None for _ in range(rows.num_rows))
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""The versions of Lance's tables: which there are, their tags, which a dataset has at one moment, and how old ones are removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .commits import MAX_ATTEMPTS
+from .errors import translate_errors
+from .tables import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How much was removed from a table."""
+
+    versions: int
+    bytes: int
+
+
+def existing(database: Database, name: str) -> dict[int, datetime]:
+    """The versions of a table that were not cleaned away, oldest first, each with the time (UTC) at which it was made."""
+    found: Any = database.table(name).versions()  # their times are those of this computer's zone
+    return {int(v["version"]): v["timestamp"].astimezone(UTC) for v in found}
+
+
+def tags(database: Database, name: str) -> dict[str, int]:
+    """The tags of a table: name → version."""
+    return {tag: int(found["version"]) for tag, found in database.table(name).tags.list().items()}
+
+
+def set_tag(database: Database, name: str, tag: str, version: int) -> None:
+    """Protect a version of a table by a tag, which is moved if there is one of that name."""
+    database.require_writable()
+    table = database.table(name)
+    with translate_errors(database.uri, name, "written"):
+        if tag in table.tags.list():
+            table.tags.update(tag, version)
+        else:
+            table.tags.create(tag, version)
+
+
+def remove_tag(database: Database, name: str, tag: str) -> None:
+    """Remove a tag of a table, if there is one of that name."""
+    database.require_writable()
+    table = database.table(name)
+    with translate_errors(database.uri, name, "written"):
+        if tag in table.tags.list():
+            table.tags.delete(tag)
+
+
+def of_one_moment(database: Database, names: Collection[str]) -> Mapping[str, int]:
+    """The versions of some tables, ``samples`` among them, that belong together.
+
+    Labels are added before their samples and deleted after them, and those without a sample do not count. So the labels fit the
+    samples as long as the samples were not changed while the versions were read.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        samples = int(database.table("samples").version)
+        found = {name: int(database.table(name).version) for name in names}
+        if found["samples"] == samples:
+            break
+    return found
+
+
+def compact(database: Database) -> None:
+    """Compact the small files of every table. Rows do not change."""
+    database.require_writable()
+    for name in database.own_tables.keys() & set(database.table_names()):
+        database.table(name).optimize.compact_files()
+
+
+def remove(database: Database, name: str, versions: Collection[int]) -> Removed:
+    """Remove versions of a table, with the files that no other version has. Lance keeps the newest one, and those with a tag."""
+    database.require_writable()
+    if not versions:
+        return Removed(0, 0)
+    with translate_errors(database.uri, name, "written"):
+        found = database.table(name).cleanup_old_versions(versions=sorted(versions), error_if_tagged_old_versions=False)
+    return Removed(int(found.old_versions), int(found.bytes_removed))
