@@ -46,8 +46,8 @@ class Stores:
         samples = Samples(database) if database.attachment is None else AttachedSamples(database, database.attachment)
         return cls(
             database, samples, labels, Runs(database, Labels(database.newest)), Baseline(database), Recorded(database),
-            Protections(database), SampleStates(database), Marks(database), Pushes(database), Snapshots(database),
-            Fingerprints(database),
+            Protections(database), SampleStates(database), Marks(database), Pushes(database),
+            Fingerprints(database), Snapshots(database),
         )  # fmt: skip
 
     @contextmanager
