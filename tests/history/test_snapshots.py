@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -101,7 +102,7 @@ def change(ds: ab.Dataset, verb: str, n: Any, label: Any) -> None:
     elif verb == "add" and samples:
         ds.add_labels("f", {samples[n % len(samples)]: [ab.Detection(label, BOX)]})
     elif verb == "sample":
-        ds.add_samples([ab.Sample(f"{len(samples)}-{len(labels)}.jpg", f=[ab.Detection("car", BOX)])])
+        ds.add_samples([ab.Sample(f"{uuid.uuid4()}.jpg", f=[ab.Detection("car", BOX)])])
     elif verb == "drop" and samples:
         ds.delete_samples([samples[n % len(samples)]])
     elif verb in ("compact", "clean"):
