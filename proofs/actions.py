@@ -134,6 +134,59 @@ def load(target: Target, key: str = "r") -> None:
     open_dataset(target).load_annotations(key, progress=False, url=target.url, **target.login)
 
 
+def annotate_half(target: Target) -> None:
+    """Send the first half of the dataset."""
+    ds = open_dataset(target)
+    ds.limit(IMAGES // 2).annotate(
+        "r", label_field=FIELD, label_type="detections", classes=CLASSES, backend=target.backend, url=target.url,
+        task_size=PER_TASK, progress=False, **target.login,
+    )  # fmt: skip
+
+
+def extend(target: Target) -> None:
+    """Send the other half in the same run; first resume what was interrupted."""
+    ds = open_dataset(target)
+    if ds.get_annotation_info("r")["state"] != "sent":
+        ds.resume_annotation("r", progress=False, url=target.url, **target.login)
+    missing = ds.load_annotation_results("r", url=target.url, **target.login).missing(ds)
+    if len(missing):
+        ds.extend_annotation("r", missing, progress=False, url=target.url, **target.login)
+
+
+def edit_here(target: Target) -> None:
+    """Change, delete and add a label on each image."""
+    set_labels(target)
+    delete_labels(target)
+    add_labels(target)
+
+
+def push(target: Target) -> None:
+    open_dataset(target).push_annotations("r", force=True, progress=False, url=target.url, **target.login)
+
+
+def _other(target: Target) -> Target:
+    """The dataset that has made the tasks which another one adopts."""
+    return replace(target, uri=f"{target.uri}-other")
+
+
+def make_tasks(target: Target) -> None:
+    """Make tasks in the tool that no run of the dataset knows."""
+    create(_other(target))
+    annotate(_other(target), "other")
+
+
+def adopt(target: Target) -> None:
+    """Adopt these tasks, unless that was done before."""
+    ds = open_dataset(target)
+    if "r" in ds.list_annotation_runs() and ds.get_annotation_info("r")["state"] == "sent":
+        return
+    schema = {FIELD: {"type": "detections", "classes": CLASSES, "attributes": {}}}
+    ds.adopt_annotation(
+        "r", target.backend, known_tasks(_other(target)), label_schema=schema, progress=False, url=target.url,
+        **target.login,
+    )  # fmt: skip
+
+
 def undo(target: Target, key: str = "r") -> None:
     open_dataset(target).undo_annotations(key)
 

@@ -26,8 +26,9 @@ WORK_B = cvat.Work(moves=((0, 8),), delete=2)
 class States:
     """Datasets and servers in each state, on one kind of storage.
 
-    nothing · plain · plain, more images (to be added) · sent · half sent (its sender was killed) · worked (edited in the tool) ·
-    loaded · two runs (a and b, both edited in the tool) · a loaded (of these two)
+    nothing · plain · plain, more images (to be added) · sent · half sent (its sender was killed) · half a run (six of twelve
+    images) · edited here (after it was sent) · to adopt (tasks of another dataset) · worked (edited in the tool) · loaded ·
+    two runs (a and b, both edited in the tool) · a loaded (of these two)
     """
 
     def __init__(self, shared: Shared, store: str) -> None:
@@ -49,13 +50,13 @@ class States:
         """A dataset in some state for one trial, and its server."""
         base, more = state.removesuffix(", more images"), state.endswith(", more images")
         storage, uri = self.storage, self._new(context.folder)
-        if base in ("sent", "half sent", "plain", "nothing"):
+        if base in ("plain", "nothing", *_SENT_ALONE, "half sent"):
             server = exit_.enter_context(cvat.server())
             target = Target(uri, storage.options, self.more if more else self.photos, server.url, server.token)
             if base != "nothing":
                 storage.copy(self.base(context, "plain")[0].uri, uri)
-            if base == "sent":
-                context.call(actions.annotate, target)
+            for action in _SENT_ALONE.get(base, ()):
+                context.call(action, target)
             if base == "half sent":
                 self._send_half(context, target)
             return target, server
@@ -116,6 +117,13 @@ class States:
         return loaded, server
 
 
+# States with a server of their own: what makes them of a plain dataset
+_SENT_ALONE: dict[str, tuple[Callable[[Target], None], ...]] = {
+    "sent": (actions.annotate,),
+    "half a run": (actions.annotate_half,),
+    "edited here": (actions.annotate, actions.edit_here),
+    "to adopt": (actions.make_tasks,),
+}
 _MAKE: dict[str, Callable[[States, TrialContext, Target], tuple[Target, CvatServer | None]]] = {
     "plain": States._plain,
     "worked": States._worked,
