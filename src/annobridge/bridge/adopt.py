@@ -7,6 +7,7 @@ Nothing is changed in the tool, and nothing is written here before all is checke
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -150,14 +151,14 @@ def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[Fou
     found = list(backend.find_tasks(request.tasks, request.project))
     if not found:
         raise InvalidOption(f"The project {request.project!r} has no task, so there is nothing to adopt.")
-    keys = [task.key for task in found]
-    if twice := [key for n, key in enumerate(keys) if key in keys[:n]]:
+    keys = Counter(task.key for task in found)
+    if twice := [key for key, count in keys.items() if count > 1]:
         raise InvalidOption(f"The task {twice[0]} is given twice; give each task once.")
     for run in stores.runs.all_readable():
         if run.backend != backend.name:
             continue
         for name, state in stores.runs.receipts(run).items():
-            if held := sorted(backend.task_keys(Receipt(name, state)) & set(keys)):
+            if held := sorted(backend.task_keys(Receipt(name, state)) & keys.keys()):
                 raise RunError(
                     f"The run {run.anno_key!r} holds the task {held[0]} already, and two runs would take the same work; load that "
                     f"one, or forget it with delete_annotation_run({run.anno_key!r})."

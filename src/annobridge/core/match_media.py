@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ class MediaMatch(NamedTuple):
     ambiguous: dict[str, list[str]]  # the name of a medium → the samples that would fit
 
 
-def match_media(names: Iterable[str], samples: Iterable[tuple[str, str | None]], by_path: bool) -> MediaMatch:
+def match_media(names: Sequence[str], samples: Iterable[tuple[str, str | None]], by_path: bool) -> MediaMatch:
     """Match media with samples.
 
     Args:
@@ -27,16 +26,16 @@ def match_media(names: Iterable[str], samples: Iterable[tuple[str, str | None]],
     >>> match_media(["b/0.png", "1.png"], [("s0", "/a/0.png"), ("s1", "/b/0.png")], by_path=True)
     MediaMatch(sample_ids=['s1', None], ambiguous={})
     """
-    by_name: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    wanted = [_parts(name) for name in names]
+    by_name: dict[str, list[tuple[str, tuple[str, ...]]]] = {parts[-1]: [] for parts in wanted if parts}
     for sample_id, path in samples:
         parts = _parts(path or "")
-        if parts:
+        if parts and parts[-1] in by_name:
             by_name[parts[-1]].append((sample_id, parts))
     found: list[str | None] = []
     ambiguous: dict[str, list[str]] = {}
-    for name in names:
-        parts = _parts(name)
-        candidates = by_name.get(parts[-1], []) if parts else []
+    for name, parts in zip(names, wanted, strict=True):
+        candidates = by_name[parts[-1]] if parts else []
         if by_path and len(candidates) > 1:
             most = max(_common(parts, other) for _, other in candidates)
             candidates = [c for c in candidates if _common(parts, c[1]) == most]
