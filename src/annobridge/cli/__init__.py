@@ -28,6 +28,7 @@ import typer
 
 from . import show
 from .commands import annotate, datasets, demo, import_export, load, review, runs, send_back, settings
+from .option_groups import with_option_groups
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -81,7 +82,9 @@ app = typer.Typer(
 )
 for _section, _commands in COMMANDS.items():
     for _name, (_function, _example) in _commands.items():
-        app.command(_name, rich_help_panel=_section, epilog=f"Example: {_example}")(with_dataset_argument(_function))
+        app.command(_name, rich_help_panel=_section, epilog=f"Example: {_example}")(
+            with_dataset_argument(with_option_groups(_function))
+        )
 
 
 def _print_version(wanted: bool) -> None:
