@@ -23,7 +23,9 @@ LAST = "last"
 def with_option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command that takes the options of its groups, for one whose parameters are groups."""
     signature = inspect.signature(command, eval_str=True)
-    groups = {name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)}
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)
+    }
     if not groups:
         return command
 
@@ -50,6 +52,16 @@ def _flattened(signature: inspect.Signature, groups: dict[str, Any]) -> Iterator
             yield inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
             )
+
+
+Conflicts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="POLICY | PART=POLICY",
+        help="Who wins where both sides changed one thing: theirs (the tool, by default), ours, fail; or for a part, as "
+        "attributes=ours, *=fail (repeatable).",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +109,7 @@ class Merging:
         list[str] | None,
         typer.Option(help="Labels outside the schema: prompt, keep, ignore, return, or TYPE=FIELD (repeatable)."),
     ] = None
-    conflicts: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="POLICY | PART=POLICY",
-            help="Who wins where both sides changed one thing: theirs (the tool, by default), ours, fail; or for a part, as "
-            "attributes=ours, *=fail (repeatable).",
-        ),
-    ] = None
+    conflicts: Conflicts = None
     dest_field: Annotated[
         list[str] | None,
         typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable)."),

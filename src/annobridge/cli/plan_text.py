@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _SAMPLES = 10  # in the table of changes by sample
 
 
+def is_pending(merge_plan: MergePlan, unexpected: Any) -> bool:
+    """Whether a load with the same options would write something, or stop to ask."""
+    asks = merge_plan.to_dict()["unexpected"] and unexpected == "prompt"
+    return bool(merge_plan.total or asks or merge_plan.outcome.failing)
+
+
 def why_stopped(merge_plan: MergePlan, unexpected: Any) -> str | None:
     """Why a load with the same options would stop, if it would."""
     if unexpected != "prompt" or not merge_plan.to_dict()["unexpected"]:

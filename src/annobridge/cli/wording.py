@@ -23,6 +23,9 @@ COMMANDS = {
     "rename_annotation_run": "rename",
     "cleanup": "cleanup",
     "annotate": "annotate",
+    "extend_annotation": "extend",
+    "push_annotations": "push",
+    "adopt_annotation": "adopt",
 }
 OPTIONS = {
     "allow_additions": "--allow-additions",
@@ -34,6 +37,7 @@ OPTIONS = {
     "backend": "--backend",
     "box_format": "--box-format",
     "cleanup": "--cleanup",
+    "create": "--create",
     "classes": "--classes",
     "conflicts": "--conflicts",
     "coordinates": "--coordinates",
@@ -41,6 +45,7 @@ OPTIONS = {
     "decisions": "--decisions",
     "dest_field": "--dest-field",
     "dialect": "--dialect",
+    "every": "--every",
     "folder": "--folder",
     "force": "--force",
     "id": "--id",
@@ -52,13 +57,19 @@ OPTIONS = {
     "media": "--media",
     "media_field": "--media-field",
     "mode": "--mode",
+    "match": "--match",
     "path": "--path",
     "pixel_labels": "--pixel-labels",
+    "project": "--project",
+    "reviewed_only": "--reviewed-only",
+    "since": "--since",
     "strict": "--strict",
     "table": "--table",
     "tags": "--tag",
+    "tasks": "--task",
     "undecided": "--undecided",
     "unexpected": "--unexpected",
+    "where": "--where",
 }
 # The options of the running command. One of OPTIONS that it does not have is an option of the backend or format: "-o name=value".
 CURRENT_OPTIONS: ContextVar[Collection[str]] = ContextVar("options", default=())
@@ -135,7 +146,7 @@ def _with_value(option: str, value: object) -> str:
         return option
     if value is False:
         return option.replace("--", "--no-", 1) if option.startswith("--allow") else f"{option} none"
-    shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    shown = ",".join(map(str, value)) if isinstance(value, list) else "…" if value == "[…]" else str(value)
     return f"{option} {shown if shown == '…' else shlex.quote(shown)}"
 
 

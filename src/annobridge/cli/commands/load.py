@@ -28,7 +28,7 @@ from ..options import (
     parse_checks,
     parse_options,
 )
-from ..plan_text import plan_parts, report_parts, summary, why_stopped
+from ..plan_text import is_pending, plan_parts, report_parts, summary, why_stopped
 from ..root import CHECK_FAILED, PENDING
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def plan(
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
     data = summary(ds, merge_plan, shown, choice) | list_changes(ds, merge_plan, chosen, shown)
-    data |= {"pending": _is_pending(merge_plan, choice), "stop": why_stopped(merge_plan, choice)}
+    data |= {"pending": is_pending(merge_plan, choice), "stop": why_stopped(merge_plan, choice)}
     if check:
         names, limits = parse_checks(check)
         data["checks"] = merge_plan.check(names, **limits).to_dict()
@@ -117,12 +117,6 @@ def _write_page(merge_plan: MergePlan, path: Path, megabytes: float) -> dict[str
     file = offline.write(merge_plan, path.expanduser(), merge_plan.dataset_uri, megabytes)
     counts = {name: getattr(file, name) for name in ("size", "changes", "pictures", "left_out")}
     return {"file": str(file.path), **counts, "notes": list(file.notes)}
-
-
-def _is_pending(merge_plan: MergePlan, unexpected: Any) -> bool:
-    """Whether a load with the same options would write something, or stop to ask."""
-    asks = merge_plan.to_dict()["unexpected"] and unexpected == "prompt"
-    return bool(merge_plan.total or asks or merge_plan.outcome.failing)
 
 
 def load(
