@@ -8,11 +8,11 @@ import sys
 import annobridge as ab
 
 PUBLIC = """
-AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
+Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
 CheckReport Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 DoctorReport Download EditorWarning Edits Ellipse ExportReport FinishedWork FoundTask Gone ImportReport InvalidLabels
 InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport Media
-MergeError MergePlan Message MissingCredential Polyline Pushed Receipt RefusedTaskWarning Rejected ReviewRequired
+MergeError MergePlan Message MissingCredential Polyline PushPlan PushReport Pushed Receipt RefusedTaskWarning Rejected ReviewRequired
 RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError Segmentation SentBack
 SentBackReport Skeleton StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend
 Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset export_dataset export_metadata
