@@ -283,7 +283,7 @@ def test_a_key_or_task_in_use_is_told(by_hand: str) -> None:
 
 
 def test_reviewed_counts_by_state_and_person(uri: str) -> None:
-    assert "No load was told of any yet" in text("reviewed", "r1", uri)
+    assert "No load was told so far" in text("reviewed", "r1", uri)
     annotator().review("s0", by="ann")
     work_on("c0", label="person")
     data("load", "r1", uri)
@@ -416,7 +416,7 @@ def test_watch_plans_without_load(uri: str, steps: list[Callable[[], object]]) -
     shown = run("watch", "r1", uri, "--until", "done")
     assert shown.exit_code == 2
     assert "r1: 0 of 2 samples reviewed, open" in shown.stdout
-    assert "Plan 'r1': +0 ~1 -0" in shown.stdout
+    assert "Plan: 0 added, 1 edited, 0 deleted." in shown.stdout
     assert "r1: all samples are reviewed." in shown.stdout
     assert data("plan", "r1", uri, code=2)["edited"] == 1
 
@@ -447,7 +447,7 @@ def test_ctrl_c_during_a_load_waits_for_it(
     result = run("watch", "r1", uri, "--load")
     assert result.exit_code == 0
     assert "Ending after this load" in result.stdout
-    assert "Loaded 'r1': +0 ~1 -0" in result.stdout
+    assert "Loaded: 0 added, 1 edited, 0 deleted." in result.stdout
     assert ab.load_dataset(uri).labels("objects", "label = 'person'").to_pylist()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -517,4 +517,4 @@ def test_bars_are_drawn_on_a_terminal(
     shown = run("watch", "r1", uri, "--load").stdout
     assert "━" in shown
     assert "1/2" in shown
-    assert "Loaded 'r1'" in shown
+    assert "Loaded: 0 added" in shown

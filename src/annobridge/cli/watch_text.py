@@ -95,7 +95,7 @@ class Bars:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._live = Live(console=show.console(), auto_refresh=False)
+        self._live = Live(console=show.console(), auto_refresh=False, transient=True)
 
     def look(self, look: Look) -> None:
         self._live.update(_bars(self._key, look), refresh=True)
@@ -117,6 +117,7 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._live.transient = False  # the last state stays on the screen
         self._live.stop()
 
 

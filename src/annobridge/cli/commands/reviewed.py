@@ -40,4 +40,4 @@ def _counts(data: dict[str, Any]) -> Iterator[Any]:
     if cells:
         yield show.table(["run", "reviewed", "state in the tool", "by", "samples"], cells, ("samples",))
     else:
-        yield "No load was told of any yet: load, with a tool that says so (annobridge backends)."
+        yield "No load was told so far: load, from a tool that says which samples are reviewed."

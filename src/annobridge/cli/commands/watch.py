@@ -22,11 +22,13 @@ from ..watch_text import Display, display
 from ..wording import to_cli
 
 if TYPE_CHECKING:
+    from ...bridge.reports import Summary
     from ...bridge.results import AnnotationResults
     from ...bridge.watch import Progress
     from ...dataset import Dataset
 
 INTERRUPTED = 130
+_FINDINGS = {"conflicts": "in conflict", "refused": "refused", "unexpected": "outside the schema"}
 _ENDS = {"done": "all samples are reviewed", "interrupted": "the watch ended"}
 
 
@@ -121,7 +123,7 @@ class _Visit:
     def _plan(self) -> None:
         plan = self._results.plan(**self._options)
         self.code = PENDING if is_pending(plan, self._options["unexpected"]) else 0
-        self._tell(repr(plan), "plan", **plan.to_dict())
+        self._tell(_counts("Plan", plan), "plan", **plan.to_dict())
         plan.close()
 
     def _load(self) -> None:
@@ -133,7 +135,7 @@ class _Visit:
             self._tell(f"Not loaded: {message}", "refused", kind=type(error).__name__, message=message)
         else:
             self.code = 0
-            self._tell(repr(report), "load", **report.to_dict())
+            self._tell(_counts("Loaded", report), "load", **report.to_dict())
 
     def _run(self, command: str, now: Progress) -> None:
         told = {"KEY": self._results.anno_key, "REVIEWED": now.reviewed, "TOTAL": now.total, "DATASET": self._ds.uri}
@@ -147,6 +149,14 @@ class _Visit:
 
     def _tell(self, text: str, event: str, **data: Any) -> None:
         self._shown.tell(event, text, **data)
+
+
+def _counts(word: str, found: Summary) -> str:
+    """A plan or a report in a line; what was not sent is told when it is sent."""
+    counts = found.to_dict()
+    text = f"{word}: {counts['added']:,} added, {counts['edited']:,} edited, {counts['deleted']:,} deleted"
+    others = (f"{counts[name]:,} {what}" for name, what in _FINDINGS.items() if counts[name])
+    return "".join([", ".join([text, *others]), ".", *(f" {to_cli(note)}" for note in found.notes)])
 
 
 @contextmanager
