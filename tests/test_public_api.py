@@ -12,8 +12,8 @@ Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationRes
 CheckReport Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 DoctorReport Download EditorWarning Edits Ellipse ExportReport FinishedWork FoundTask Gone ImportReport InvalidLabels
 InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport Media
-MergeError MergePlan Message MissingCredential Polyline PushPlan PushReport Pushed Receipt RefusedTaskWarning Rejected ReviewRequired
-RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError Segmentation SentBack
+MergeError MergePlan Message MissingCredential Polyline PushPlan PushReport Pushed Receipt RefusedTaskWarning Rejected
+ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound Sample SampleNotFound Scalar SchemaError Segmentation SentBack
 SentBackReport Skeleton StalePlan Status StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend
 Unreachable UnsentWarning Unsupported View annotation_config attach create_dataset export_dataset export_metadata
 has_attribute import_dataset list_backends list_datasets load_dataset load_plan write_metadata
