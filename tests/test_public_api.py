@@ -8,14 +8,14 @@ import sys
 import annobridge as ab
 
 PUBLIC = """
-AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
+Adoption AnnobridgeError AnnotationBackend AnnotationBackendConfig AnnotationResults BackendError Broken Capabilities
 CheckReport Classification ConfigError Conflict Cuboid Dataset DatasetExists DatasetNotFound Denied Detection
 Difference DoctorReport Download EditorWarning Edits Ellipse ExportReport FinishedWork FoundTask Gone ImportReport
 InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint Label LabelCount LabelSchema LoadReport
-Media MediaReport MergeError MergePlan Message MissingCredential OptimizeReport Polyline Pushed Receipt
-RefusedTaskWarning Rejected RepointReport ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound Sample
-SampleNotFound Scalar SchemaError Segmentation SentBack SentBackReport Skeleton Snapshot StalePlan Status StoreError
-Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning Unsupported View
+Media MediaReport MergeError MergePlan Message MissingCredential OptimizeReport Polyline PushPlan PushReport Pushed
+Receipt RefusedTaskWarning Rejected RepointReport ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound
+Sample SampleNotFound Scalar SchemaError Segmentation SentBack SentBackReport Skeleton Snapshot StalePlan Status
+StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning Unsupported View
 annotation_config attach create_dataset export_dataset export_metadata has_attribute import_dataset list_backends
 list_datasets load_dataset load_plan write_metadata
 """

@@ -32,9 +32,11 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         Status as Status,
         Task as Task,
     )
+    from .bridge.adoption import Adoption as Adoption
     from .bridge.checks import CheckReport as CheckReport
     from .bridge.load_plan import load_plan as load_plan
     from .bridge.merge_plan import MergePlan as MergePlan
+    from .bridge.push_plan import PushPlan as PushPlan, PushReport as PushReport
     from .bridge.reports import LoadReport as LoadReport
     from .bridge.results import AnnotationResults as AnnotationResults
     from .bridge.send_back import SentBackReport as SentBackReport
@@ -137,12 +139,14 @@ _HOMES = {
     "Snapshot": "store.snapshots",
     **dict.fromkeys(["ExportReport", "export_dataset", "export_metadata", "write_metadata"], "io.export_dataset"),
     **dict.fromkeys(["ImportReport", "import_dataset"], "io.import_dataset"),
+    "Adoption": "bridge.adoption",
     "AnnotationResults": "bridge.results",
     "CheckReport": "bridge.checks",
     "SentBackReport": "bridge.send_back",
     "load_plan": "bridge.load_plan",
     "LoadReport": "bridge.reports",
     "MergePlan": "bridge.merge_plan",
+    **dict.fromkeys(["PushPlan", "PushReport"], "bridge.push_plan"),
     **dict.fromkeys(["LabelCount", "has_attribute"], "dataset.queries"),
     "View": "dataset",
 }

@@ -7,6 +7,7 @@
 | ``import_export`` | import, export, attach |
 | ``media`` | media |
 | ``annotate`` | annotate |
+| ``extend``, ``push``, ``adopt``, ``reviewed``, ``watch`` | the command of that name |
 | ``load`` | plan, load, undo |
 | ``review`` | review |
 | ``send_back`` | send-back |
@@ -29,7 +30,25 @@ from typing import Annotated, Any
 import typer
 
 from . import show
-from .commands import annotate, datasets, demo, history, import_export, load, media, review, runs, send_back, settings
+from .commands import (
+    adopt,
+    annotate,
+    datasets,
+    demo,
+    extend,
+    history,
+    import_export,
+    load,
+    media,
+    push,
+    review,
+    reviewed,
+    runs,
+    send_back,
+    settings,
+    watch,
+)
+from .option_groups import with_option_groups
 from .options import with_dataset_argument
 from .root import Root, exit_on_signals
 from .wording import to_cli
@@ -62,12 +81,17 @@ COMMANDS: dict[str, dict[str, tuple[Callable[..., Any], str]]] = {
             "annobridge annotate round_1 street.lancedb --field objects --classes car,person "
             "--where \"split = 'train'\" --no-allow-deletions",
         ),
+        "extend": (extend.extend, "annobridge extend round_1 street.lancedb --tag night"),
+        "adopt": (adopt.adopt, "annobridge adopt by_hand street.lancedb --backend cvat --task 12 --task 13"),
         "runs": (runs.runs, "annobridge runs street.lancedb"),
         "status": (runs.status, "annobridge status round_1 street.lancedb"),
+        "watch": (watch.watch, "annobridge watch round_1 street.lancedb --load --until done"),
+        "reviewed": (reviewed.reviewed, "annobridge reviewed round_1 street.lancedb"),
         "plan": (load.plan, "annobridge plan round_1 street.lancedb --action delete --class car"),
         "review": (review.review, "annobridge review round_1 street.lancedb"),
         "load": (load.load, "annobridge load round_1 street.lancedb --unexpected return"),
         "undo": (load.undo, "annobridge undo round_1 street.lancedb"),
+        "push": (push.push, "annobridge push round_1 street.lancedb --plan"),
         "send-back": (send_back.send_back, "annobridge send-back round_1 street.lancedb --decisions decisions.jsonl"),
         "resume": (runs.resume, "annobridge resume round_1 street.lancedb"),
         "abort": (runs.abort, "annobridge abort round_1 street.lancedb"),
@@ -90,7 +114,9 @@ app = typer.Typer(
 )
 for _section, _commands in COMMANDS.items():
     for _name, (_function, _example) in _commands.items():
-        app.command(_name, rich_help_panel=_section, epilog=f"Example: {_example}")(with_dataset_argument(_function))
+        app.command(_name, rich_help_panel=_section, epilog=f"Example: {_example}")(
+            with_dataset_argument(with_option_groups(_function))
+        )
 
 
 def _print_version(wanted: bool) -> None:
@@ -110,8 +136,8 @@ def _root(
 ) -> None:
     """Send a LanceDB dataset to an annotation tool, and merge the work back: three-way, planned, atomic, undoable.
 
-    Exit codes: 0 done, 1 an error, 2 changes are pending (plan) or two versions differ (diff), 3 a check found an error
-    (plan --check), 64 wrong usage, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 an error, 2 changes are pending (plan, push --plan, watch) or two versions differ (diff), 3 a check
+    found an error (plan --check), 64 wrong usage, 130 Ctrl-C, 143 SIGTERM.
 
     With --json, errors and warnings are lines of JSON too, on stderr: {"error": {"kind": …, "message": …}}.
     """

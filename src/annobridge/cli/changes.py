@@ -47,7 +47,7 @@ class Filter:
         if self.label:
             rows = rows.filter(pc.or_(is_in("before", self.label), is_in("after", self.label)))
         if self.sample:
-            files = _files(ds, rows["sample_id"].unique().to_pylist())
+            files = files_of(ds, rows["sample_id"].unique().to_pylist())
             rows = rows.filter(is_in("sample_id", [s for s, f in files.items() if {s, f} & set(self.sample)]))
         return rows
 
@@ -69,7 +69,7 @@ def list_changes(ds: Dataset, plan: MergePlan, chosen: Filter, limit: int | None
     new = new.filter(pc.is_in(new["label_id"], value_set=shown["label_id"].combine_chunks()))
     now = {row["label_id"]: row for row in new.to_pylist()}
     old = {row["label_id"]: row for row in _look_up(ds, "label_id", shown["label_id"].to_pylist())}
-    files = _files(ds, [*shown["sample_id"].to_pylist(), *(row["sample_id"] for row in by_sample)])
+    files = files_of(ds, [*shown["sample_id"].to_pylist(), *(row["sample_id"] for row in by_sample)])
     return {
         "chosen": rows.num_rows,
         "changes": [_change(row, old, now, files) for row in shown.to_pylist()],
@@ -128,7 +128,7 @@ def findings(ds: Dataset, plan: MergePlan | LoadReport, limit: int | None) -> di
     found["unexpected"] = [{**row, "values": row["theirs"]} for row in unexpected]
     found["comments"] = plan.comments.to_pylist()
     shown = [row for rows in found.values() for row in rows[:limit]]
-    files = _files(ds, [row["sample_id"] for row in shown])
+    files = files_of(ds, [row["sample_id"] for row in shown])
     for row in shown:
         row["file"] = files.get(row["sample_id"], "")
     return found
@@ -145,7 +145,7 @@ def _look_up(ds: Dataset, column: str, ids: Sequence[str]) -> Iterator[Row]:
         yield from ds.labels(where=f"{column} IN ({quoted})").to_pylist()
 
 
-def _files(ds: Dataset, sample_ids: Sequence[str]) -> dict[str, str]:
+def files_of(ds: Dataset, sample_ids: Sequence[str]) -> dict[str, str]:
     """The files of samples by their ids, as paths relative to the folder that all files of the dataset are in."""
     ids = list(dict.fromkeys(sample_ids))
     if not ids:

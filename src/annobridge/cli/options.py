@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import shlex
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
-from ..exceptions import DatasetNotFound, InvalidOption
+from ..exceptions import DatasetNotFound, InvalidOption, InvalidSchema
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
@@ -47,6 +48,37 @@ CheckOption = Annotated[
         help="Run the checks of plans: all, or NAME; NAME.PARAMETER=VALUE sets a limit. Repeatable. Exits with 3 on errors.",
     ),
 ]  # fmt: skip
+PathOption = Annotated[
+    Path | None,
+    typer.Option("--path", metavar="FILE", help="Take the labels from a zip, folder or file instead of the tool."),
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", metavar="NAME", help="Its format, as coco; by default found by looking.")
+]
+LoadOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", "-o", metavar="NAME=VALUE",
+        help="An option of the backend, as url=http://…, or with --path of the format; repeatable.",
+    ),
+]  # fmt: skip
+DecisionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--decisions", metavar="FILE", help="What people decided about single changes, as the review page wrote it."
+    ),
+]
+Undecided = Annotated[
+    str,
+    typer.Option(help="Changes that nobody decided about: take (make them as proposed), or leave them for later."),
+]
+RowsOption = Annotated[int, typer.Option("--rows", min=0, help="How many changes to list (JSON lists all).")]
+BackendName = Annotated[str | None, typer.Option("--backend", "-b", help="The tool; by default the configured one.")]
+NewKey = Annotated[str, typer.Argument(metavar="KEY", help="A new name for this run, as round_1.", show_default=False)]
+SchemaOption = Annotated[Path | None, typer.Option("--schema", help="A label schema instead: a .json or .toml file.")]
+MediaField = Annotated[str, typer.Option("--media-field", help="The column with the files that are sent.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Send nothing if some labels would not be sent as they are.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -142,6 +174,19 @@ def _parse_value(text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+def read_schema(path: Path | None) -> Any:
+    """The label schema of a file; ``None`` without one. Raises ``InvalidSchema``."""
+    if path is None:
+        return None
+    try:
+        text = path.read_text("utf-8-sig")
+        return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise InvalidSchema("", [f"The label schema {str(path)!r} cannot be read: {error.strerror}."]) from None
+    except ValueError as error:
+        raise InvalidSchema("", [f"The label schema {str(path)!r} is not well formed: {error}."]) from None
 
 
 def parse_checks(texts: Sequence[str]) -> tuple[list[str] | None, dict[str, dict[str, str]]]:

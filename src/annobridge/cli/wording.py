@@ -24,6 +24,9 @@ COMMANDS = {
     "cleanup": "cleanup",
     "annotate": "annotate",
     "delete_snapshot": "snapshot --delete",
+    "extend_annotation": "extend",
+    "push_annotations": "push",
+    "adopt_annotation": "adopt",
 }
 OPTIONS = {
     "allow_additions": "--allow-additions",
@@ -36,6 +39,7 @@ OPTIONS = {
     "box_format": "--box-format",
     "cleanup": "--cleanup",
     "cleanup_older_than": "--cleanup-older-than",
+    "create": "--create",
     "classes": "--classes",
     "conflicts": "--conflicts",
     "coordinates": "--coordinates",
@@ -43,6 +47,7 @@ OPTIONS = {
     "decisions": "--decisions",
     "dest_field": "--dest-field",
     "dialect": "--dialect",
+    "every": "--every",
     "folder": "--folder",
     "force": "--force",
     "id": "--id",
@@ -54,15 +59,21 @@ OPTIONS = {
     "media": "--media",
     "media_field": "--media-field",
     "mode": "--mode",
+    "match": "--match",
     "path": "--path",
     "missing": "--missing",
     "pixel_labels": "--pixel-labels",
     "record": "--record",
+    "project": "--project",
+    "reviewed_only": "--reviewed-only",
+    "since": "--since",
     "strict": "--strict",
     "table": "--table",
     "tags": "--tag",
+    "tasks": "--task",
     "undecided": "--undecided",
     "unexpected": "--unexpected",
+    "where": "--where",
 }
 # The options of the running command. One of OPTIONS that it does not have is an option of the backend or format: "-o name=value".
 CURRENT_OPTIONS: ContextVar[Collection[str]] = ContextVar("options", default=())
@@ -144,7 +155,7 @@ def _with_value(option: str, value: object) -> str:
         return option
     if value is False:
         return option.replace("--", "--no-", 1) if option.startswith("--allow") else f"{option} none"
-    shown = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    shown = ",".join(map(str, value)) if isinstance(value, list) else "…" if value == "[…]" else str(value)
     return f"{option} {shown if shown == '…' else shlex.quote(shown)}"
 
 

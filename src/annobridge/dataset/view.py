@@ -224,10 +224,13 @@ class View(AnnotationVerbs):
             for part in content.parts():
                 yield from nest(part.samples, part.labels, fields).to_batches()
 
-    def sample_parts(self, fields: Sequence[str] | None = None) -> SampleParts:
-        """The samples with their labels, of some fields or all, in parts of bounded memory. Use it in a ``with`` statement."""
+    def sample_parts(self, fields: Sequence[str] | None = None, reviewed: pa.Array | None = None) -> SampleParts:
+        """The samples with their labels, of some fields or all, in parts of bounded memory. Use it in a ``with`` statement.
+
+        Samples whose ids are in ``reviewed`` get the tag ``reviewed``.
+        """
         labels = self._label_batches(fields, None, self.stores.labels.scan_with_row_id)
-        return SampleParts(self.stores.samples, self._selection().sample_ids, labels)
+        return SampleParts(self.stores.samples, self._selection().sample_ids, labels, reviewed)
 
     def export(
         self,
@@ -235,6 +238,7 @@ class View(AnnotationVerbs):
         format: str,  # noqa: A002 - the word that everybody looks for
         fields: Sequence[str] | str | None = None,
         progress: ProgressChoice = None,
+        reviewed: str | None = None,
         **options: Any,
     ) -> ExportReport:
         """Write the samples with their labels in the format of another tool. It appears when it is complete, or not at all.
@@ -245,6 +249,9 @@ class View(AnnotationVerbs):
             fields: the label fields that are written; all by default.
             progress: whether to show a progress bar; by default, on a terminal. Or a function that is called with the number
                 of samples that are done, and of all samples.
+            reviewed: a run or label field, as for ``match_reviewed``: samples that people have reviewed in it get the tag
+                ``reviewed``. In ``"yolo"``, an image without labels has a label file only if it is reviewed. Where the format has
+                neither, the notes count them.
             **options: the options of the format, as ``save_media=False`` (or ``"link"``), ``classes=[…]`` for the order of the
                 classes, ``strict=True`` for an error where something would be lost.
 
@@ -257,13 +264,14 @@ class View(AnnotationVerbs):
             Unsupported: the format cannot hold some labels.
             InvalidMedia: a file that is to be copied cannot be read.
         """
-        with self._chosen_parts(fields) as samples:
+        with self._chosen_parts(fields, reviewed) as samples:
             return write(samples, path, format, progress, options)
 
     def export_losses(
         self,
         format: str,  # noqa: A002 - as in ``export``
         fields: Sequence[str] | str | None = None,
+        reviewed: str | None = None,
         **options: Any,
     ) -> list[Loss]:
         """What ``export`` with these arguments would lose, counted without writing anything.
@@ -278,13 +286,14 @@ class View(AnnotationVerbs):
             InvalidOption: there is no such format or option, or the format tells its losses only when it is written.
             Unsupported: the export would be refused.
         """
-        with self._chosen_parts(fields) as samples:
+        with self._chosen_parts(fields, reviewed) as samples:
             return losses(samples, format, options)
 
-    def _chosen_parts(self, fields: Sequence[str] | str | None) -> SampleParts:
+    def _chosen_parts(self, fields: Sequence[str] | str | None, reviewed: str | None) -> SampleParts:
         names = listed(fields) if fields is not None else None
         self._require_fields(names or ())
-        return self.sample_parts(names)
+        seen = None if reviewed is None else self.match_reviewed(reviewed)._selection().sample_ids
+        return self.sample_parts(names, seen)
 
     def label_fields(self) -> list[str]:
         """The names of the label fields of the dataset."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..bridge.results import AnnotationResults
-    from ..dataset import Dataset
+    from ..dataset import Dataset, View
     from .tools import MemoryAnnotator
 
-__all__ = ["annotator", "correct", "street"]
+__all__ = ["annotator", "by_hand", "correct", "street"]
 
 
 def street(folder: str | Path) -> Dataset:
@@ -64,3 +64,25 @@ def correct(results: AnnotationResults) -> list[str]:
     for edit in edits:
         edit.apply(somebody)
     return [f"{edit.sample_id}: {edit.text}" for edit in edits]
+
+
+def by_hand(
+    view: View,
+    key: str,
+    boxes: dict[str, list[tuple[str, tuple[float, float, float, float]]]],
+    url: str = "memory://default",
+) -> str:
+    """Make a task in the memory backend that no run sent, as a person makes one in a tool, to try ``adopt_annotation``.
+
+    Args:
+        view: the images in it.
+        key: the key of the task.
+        boxes: sample id → (class, (x, y, width, height)) of its boxes, relative to the image.
+        url: the server.
+
+    Returns:
+        The key.
+    """
+    from .found_task import make_task
+
+    return make_task(view, key, boxes, url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -172,6 +173,18 @@ class MemoryAnnotator:
         new = Detection(name, box, attributes=dict(attributes or {})).row()
         new |= {"sample_id": sample_id, "remote_id": self._server.new_ids(1)[0].as_py()}
         self._edit(lambda name, rows: [*rows, new] if name == task else rows)
+
+    def review(self, *sample_ids: str, by: str | None = None, state: str = "completed") -> None:
+        """Say that images are finished, with labels or without, and by whom."""
+        from ..core.labels import REVIEWED
+
+        now, server = datetime.now(UTC), self._server
+        for task in self._tasks:
+            here = [name for name in sample_ids if name in server.samples[task].to_pylist()]
+            rows = server.reviewed.get(task, REVIEWED.empty_table()).to_pylist()
+            rows = [row for row in rows if row["sample_id"] not in here]
+            rows += [{"sample_id": s, "reviewed": True, "state": state, "by": by, "time": now} for s in here]
+            server.reviewed[task] = pa.Table.from_pylist(rows, REVIEWED)
 
     def delete(self, label_id: str) -> None:
         """Delete a label."""

@@ -29,11 +29,13 @@ class Part:
         labels: columns of ``LABELS``, at least ``sample_id``, ``field`` and ``kind``; ``label_id`` only where the source has
             ids. Positions are relative to the image as it is shown, its EXIF orientation applied.
         media: what opens the files of samples that are written; a reader sets none.
+        reviewed: whether people have reviewed each sample (booleans), in an export that is to keep it: its tags then say so, too.
     """
 
     samples: pa.Table
     labels: pa.Table
     media: Media | None = None
+    reviewed: pa.Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from .common.items import Items, frame_of
 from .common.report import ReadReport
 from .common.source import RELATIVE
 from .common.yolo_lines import LineRules, read_lines
-from .common.yolo_text import box_lines, boxes_around, with_area, write_texts
+from .common.yolo_text import box_lines, boxes_around, tell_unseen, with_area, write_texts
 from .names import with_slashes
 
 _DEEPEST = 64  # parts of a path that are looked up
@@ -39,7 +39,7 @@ class Yolo11Format(FileFormat):
     title: ClassVar[str] = "YOLO 1.1 (Darknet)"
     unit: ClassVar[str] = RELATIVE
     fidelity: ClassVar[Fidelity] = Fidelity(
-        kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT}, splits=True, parts=True, default_split=_DEFAULT,
+        kinds=dict.fromkeys(_KINDS, _AS_BOXES) | {"box": KEPT}, splits=True, reviewed=True, parts=True, default_split=_DEFAULT,
         notes=("Images without a split are in the subset train.",),
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class Yolo11Format(FileFormat):
     def write_files(self, data: ExportData, options: WriteOptions) -> None:
         """Write label files, lists, ``obj.names`` and ``obj.data``, without a prefix on which only CVAT could rely."""
         lists: dict[str, list[str]] = {split or _DEFAULT: [] for split in data.splits}
+        unseen = 0
         for part in data.parts():
             keep = pc.and_(pc.is_in(part.labels["kind"], pa.array(["box", *_KINDS])), part.labels["label"].is_valid())
             rows = part.labels.filter(keep).combine_chunks()
@@ -91,11 +92,13 @@ class Yolo11Format(FileFormat):
             at = np.flatnonzero(with_area(boxes))
             data.lose(NOTHING, len(boxes) - at.size)
             lines = [box_lines(rows, at, boxes[at], data.classes, scores=False)] if at.size else []
-            write_texts(ExportPart(part.first, part.items, rows), lines, lambda item: _label_file(data, item))
+            written = ExportPart(part.first, part.items, rows)
+            unseen += write_texts(written, lines, lambda item: _label_file(data, item), data.not_reviewed(part))
             for split, name in zip(
                 part.items["split"].to_pylist(), as_array(part.items["name"]).to_pylist(), strict=True
             ):
                 lists[split or _DEFAULT].append(f"data/obj_{split or _DEFAULT}_data/{name}\n")
+        tell_unseen(data, unseen)
         (data.folder / _NAMES).write_text("".join(f"{name}\n" for name in data.classes), "utf-8")
         head = [f"classes = {len(data.classes)}\n", *(f"{split} = data/{split}.txt\n" for split in lists)]
         (data.folder / _DATA).write_text("".join([*head, "names = data/obj.names\n", "backup = backup/\n"]), "utf-8")

@@ -22,6 +22,8 @@ _RESERVED = {
     *(PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET"),
     *(MAX_PIXELS, CACHE, CACHE_SIZE),
 }
+# What ``annobridge watch --exec`` tells a command, which may be one of annobridge
+_TOLD = {"ANNOBRIDGE_KEY", "ANNOBRIDGE_REVIEWED", "ANNOBRIDGE_TOTAL"}
 _TESTS = "ANNOBRIDGE_TEST_"  # prefix of variables of the test suite, which are not settings
 _KEYS = ("default_backend", "backends", "checks")
 _USE = "use"  # in the section of checks: the names of those to run
@@ -229,7 +231,7 @@ def read_environment(known: Iterable[str]) -> Layer:
             option = rest.removeprefix(f"{upper}_").lower()
             value = Value(os.environ[variable], f"environment {variable}")
             layer.backends.setdefault(names[upper], {})[option] = value
-        elif not variable.startswith(_TESTS):
+        elif variable not in _TOLD and not variable.startswith(_TESTS):
             layer.problems.append(_unread(variable, names))
     return layer
 

@@ -72,7 +72,7 @@ def _describe(ds: Dataset) -> dict[str, Any]:
         }
         for name, s in sorted(stats.items())
     ]
-    runs = [run_summary(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
+    runs = [run_summary(ds, key) for key in ds.list_annotation_runs()]
     return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs}
 
 

@@ -182,8 +182,8 @@ def _edit_and_load(
     root: Path, ds: Dataset, scenario: Scenario, results: AnnotationResults, tool: DemoTool, review: bool, out: _Steps
 ) -> dict[str, Any]:
     """Make the edits of the scenario, plan, load, plan again, and draw two images before and after."""
+    from .. import plan_text
     from ..changes import Filter, list_changes
-    from . import load
 
     out.step(f"Work in {tool.title}, as a person would" + (" with its web page" if tool.has_page else ""))
     before = _labels(ds, scenario)
@@ -196,19 +196,19 @@ def _edit_and_load(
         out.line(f"Meanwhile, {scenario.local_edit.text}.")
     out.step("Look at what would change", f'plan = ds.plan_annotations("{KEY}")')
     plan = results.plan()
-    planned = load.summary(ds, plan) | list_changes(ds, plan, Filter(), None)
-    out.parts(load.plan_parts(planned))
+    planned = plan_text.summary(ds, plan) | list_changes(ds, plan, Filter(), None)
+    out.parts(plan_text.plan_parts(planned))
     report = _review(plan, root / "decisions.jsonl", out) if review else None
     if report is None:
         out.step("Load it, as one version of the labels", f'report = ds.load_annotations("{KEY}")')
         loaded = results.load()
-        report = load.summary(ds, loaded) | {"version": loaded.version}
-        out.parts(load.report_parts(report))
+        report = plan_text.summary(ds, loaded) | {"version": loaded.version}
+        out.parts(plan_text.report_parts(report))
     if scenario.local_edit and not review:
         out.line(scenario.local_edit.merged)
     out.step("Plan again")
-    again = load.summary(ds, results.plan())
-    out.parts(load.plan_parts(again))
+    again = plan_text.summary(ds, results.plan())
+    out.parts(plan_text.plan_parts(again))
     pictures = _draw(root / "pictures", ds, before, _labels(ds, scenario), tool)
     commands = _next_commands(ds, tool, pictures, out)
     return {"plan": planned, "report": report, "again": again, "pictures": pictures, "commands": commands}

@@ -99,6 +99,10 @@ def export(
     media: Annotated[
         SaveMedia | None, typer.Option("--media", help="Copy the images (as by default), link to them, or neither.")
     ] = None,
+    reviewed: Annotated[
+        str | None,
+        typer.Option(metavar="KEY|FIELD", help="Tag samples that people have reviewed in this run or field."),
+    ] = None,
     dialect: Annotated[str | None, typer.Option(help="The dialect of metadata.jsonl, for --format folder.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if the format cannot hold all labels as they are.")
@@ -114,7 +118,8 @@ def export(
 ) -> None:
     """Write a dataset in another tool's format."""
     named: dict[str, Any] = {
-        "dialect": dialect, "strict": strict or None, "fields": field, "classes": classes.split(",") if classes else None,
+        "reviewed": reviewed, "dialect": dialect, "strict": strict or None, "fields": field,
+        "classes": classes.split(",") if classes else None,
         "save_media": {None: None, "copy": True, "link": "link", "none": False}[media],
     }  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)

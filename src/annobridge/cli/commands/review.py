@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import show
-from ..options import DatasetOption, KeyArgument, open_dataset, parse_one_or_pairs, parse_options
-from .load import Conflicts, DestField, Force, FormatOption, Invalid, LoadOptions, PathOption, Unexpected, why_stopped
+from ..option_groups import Merging, Part
+from ..options import DatasetOption, FormatOption, KeyArgument, LoadOptions, PathOption, open_dataset, parse_options
+from ..plan_text import why_stopped
 
 if TYPE_CHECKING:
     from ...bridge.merge_plan import MergePlan
@@ -35,6 +36,7 @@ Reviewer = Annotated[
 
 
 def review(
+    *,
     key: KeyArgument,
     dataset: DatasetOption = None,
     decisions: DecisionsFile = None,
@@ -42,11 +44,8 @@ def review(
     host: Host = LOOPBACK,
     no_browser: NoBrowser = False,
     by: Reviewer = None,
-    unexpected: Unexpected = None,
-    conflicts: Conflicts = "theirs",
-    dest_field: DestField = None,
-    force: Force = False,
-    invalid: Invalid = None,
+    merging: Merging,
+    part: Part,
     path: PathOption = None,
     format: FormatOption = None,  # noqa: A002 - the word that everybody looks for
     option: LoadOptions = None,
@@ -63,12 +62,11 @@ def review(
 
         merge_plan = load_plan(key, dataset, **parse_options(option))
     else:
-        choice = parse_one_or_pairs(unexpected, "--unexpected") or "prompt"
-        merge_plan = open_dataset(dataset).plan_annotations(
-            key, dest_field=parse_one_or_pairs(dest_field, "--dest-field"), unexpected=choice, conflicts=conflicts, force=force,
-            invalid=invalid, path=path, format=format, **parse_options(option),
-        )  # fmt: skip
-        if why := why_stopped(merge_plan, choice):
+        ds = open_dataset(dataset)
+        merge_plan = ds.plan_annotations(
+            key, path=path, format=format, **merging.arguments(), **part.arguments(ds), **parse_options(option)
+        )
+        if why := why_stopped(merge_plan, merging.choice):
             show.warning(why, "UnexpectedLabels")
     server = merge_plan.review(decisions, port, by, host)
     with server:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import show
 from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, YesOption, open_dataset, parse_options
 
+if TYPE_CHECKING:
+    from ...dataset import Dataset
+
+_HISTORY = {"loads": "load", "extensions": "extension", "pushes": "push"}
+_DONE = {"loads": "applied", "extensions": "extended", "pushes": "pushed"}
+
 
 def runs(dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """List the annotation runs of a dataset, oldest first."""
     ds = open_dataset(dataset)
-    found = [run_summary(ds.get_annotation_info(key)) for key in ds.list_annotation_runs()]
+    found = [run_summary(ds, key) for key in ds.list_annotation_runs()]
     show.emit(found, as_json, lambda rows: [runs_table(rows) if rows else f"{ds.uri} has no annotation run yet."])
 
 
@@ -24,7 +30,9 @@ def status(
     """How far a run is, in the tool and here."""
     ds = open_dataset(dataset)
     found = ds.load_annotation_results(key, **parse_options(option)).status()
-    show.emit(found | {"loads": ds.get_annotation_info(key)["loads"]}, as_json, _status)
+    info = ds.get_annotation_info(key)
+    history = {name: info[name] for name in _HISTORY} | {"adopted": info["options"].get("adopted", 0)}
+    show.emit(found | history | {"seen_reviewed": len(ds.match_reviewed(key))}, as_json, _status)
 
 
 def _status(data: dict[str, Any]) -> Iterator[Any]:
@@ -37,17 +45,31 @@ def _status(data: dict[str, Any]) -> Iterator[Any]:
     yield show.table(["task", "state", "samples, or who has it"], rows)
     for url in task_urls(data):
         yield show.unwrapped(f"Work on it at {url}")
-    if data["loads"]:
-        yield _loads_table(data["loads"])
+    told = [task["reviewed"] for task in data["tasks"].values() if task["reviewed"] is not None]
+    if told or data["seen_reviewed"]:
+        in_tool = f"{sum(told):,} in the tool, " if told else ""
+        yield f"Reviewed: {in_tool}{data['seen_reviewed']:,} as of the last load."
+    if data["adopted"]:
+        yield f"Of its tasks, {data['adopted']:,} were adopted; they stay in the tool."
+    if any(data[name] for name in _HISTORY):
+        yield _history_table(data)
 
 
-def _loads_table(loads: list[dict[str, Any]]) -> Any:
+def _history_table(data: dict[str, Any]) -> Any:
+    """The loads, extensions and pushes, in order."""
     counts = ("add", "edit", "delete")
+    events = sorted(
+        ((event, word) for name, word in _HISTORY.items() for event in data[name]), key=lambda e: e[0]["number"]
+    )
     rows = [
-        [load["number"], load["state"], show.short_time(load["time"]), *(load.get(c, 0) for c in counts)]
-        for load in loads
-    ]
-    return show.table(["load", "state", "time (UTC)", *counts], rows, ("load", *counts))
+        [
+            f"{word} {event['number']}", event["state"], show.short_time(event["time"]),
+            *(event.get(c, 0) if word != "extension" else "" for c in counts), event.get("samples", ""),
+        ]
+        for event, word in events
+    ]  # fmt: skip
+    columns = ["event", "state", "time (UTC)", *counts, "samples"]
+    return show.table(columns, rows, (*counts, "samples"))
 
 
 def resume(
@@ -118,26 +140,35 @@ def cleanup(
     show.emit(data, as_json, lambda _: [f"The tasks of {key} are removed from {results.backend.name}."])
 
 
-def run_summary(run: dict[str, Any]) -> dict[str, Any]:
+def run_summary(ds: Dataset, key: str) -> dict[str, Any]:
     """A run as data, for lists of runs."""
-    applied = [load for load in run["loads"] if load["state"] == "applied"]
+    run = ds.get_annotation_info(key)
     return {
         "anno_key": run["anno_key"],
         "backend": run["backend"],
         "state": run["state"],
         "fields": sorted(run["label_schema"]),
         "created": run["created"],
-        "loads": len(applied),
+        **{name: sum(event["state"] == done for event in run[name]) for name, done in _DONE.items()},
+        "adopted": run["options"].get("adopted", 0),
+        "reviewed": len(ds.match_reviewed(key)),
     }
 
 
 def runs_table(runs: list[dict[str, Any]]) -> Any:
     """A table of ``run_summary``s."""
     rows = [
-        [r["anno_key"], r["backend"], r["state"], ", ".join(r["fields"]), show.short_time(r["created"]), r["loads"]]
+        [r["anno_key"], r["backend"], r["state"], ", ".join(r["fields"]), show.short_time(r["created"]), _history(r)]
         for r in runs
     ]
-    return show.table(["run", "backend", "state", "fields", "sent (UTC)", "loads"], rows, ("loads",))
+    return show.table(["run", "backend", "state", "fields", "sent (UTC)", "history"], rows)
+
+
+def _history(run: dict[str, Any]) -> str:
+    """What was done with a run: "2 loads, 1 push, 9 reviewed"."""
+    counts = [f"{run[name]} {word if run[name] == 1 else name}" for name, word in _HISTORY.items() if run[name]]
+    adopted = ["adopted"] if run["adopted"] else []
+    return ", ".join([*adopted, *counts, *([f"{run['reviewed']:,} reviewed"] if run["reviewed"] else [])])
 
 
 def task_urls(status: dict[str, Any]) -> list[str]:

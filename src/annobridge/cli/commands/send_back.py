@@ -9,9 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from .. import show
-from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, open_dataset, parse_options
+from ..options import (
+    BackendOptions,
+    DatasetOption,
+    DecisionsOption,
+    JsonOption,
+    KeyArgument,
+    open_dataset,
+    parse_options,
+)
 from ..wording import to_cli
-from .load import DecisionsOption
 
 
 def send_back(

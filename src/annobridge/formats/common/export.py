@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...core import attributes
-from ...core.arrays import as_array, is_rotated, list_lengths
+from ...core.arrays import Bools, as_array, as_mask, is_rotated
 from ...core.labels import KIND_TYPES, SAMPLES
 from ...exceptions import Unsupported
 from ...spill.tables import Tables
@@ -23,7 +22,20 @@ from .. import media
 from ..base import Part
 from ..names import plain_path
 from .archive import is_safe_name
-from .fidelity import EMPTY, FIELDS, FURTHER, NOTHING, PADDED, SPLITS, WITH_POINTS, Fidelity, Loss, text_values
+from .counts import counts_of_points, mixed, types_of_attributes
+from .fidelity import (
+    EMPTY,
+    FIELDS,
+    FURTHER,
+    NOTHING,
+    PADDED,
+    REVIEWED,
+    SPLITS,
+    WITH_POINTS,
+    Fidelity,
+    Loss,
+    text_values,
+)
 from .frames import FrameKeys, frame_items, frames_of, is_video, of_frames, video_rows
 from .items import ITEMS
 from .source import PIXELS, to_pixels
@@ -86,6 +98,7 @@ class ExportData:
         self.kinds: Counter[str] = Counter()
         self.rotated = False  # whether a box or an ellipse is turned
         samples, owners, numbers = list[pa.Table](), list[np.ndarray](), list[np.ndarray]()
+        reviewed: list[Bools] | None = None  # by item
         count = rows_before = whole = 0
         for part in parts:
             rows = _samples(part.samples)
@@ -96,6 +109,8 @@ class ExportData:
             whole += part.labels.num_rows - labels.num_rows
             self._count_classes(labels)
             owner, frames = frame_items(rows, labels)
+            if part.reviewed is not None:
+                reviewed = [*(reviewed or ()), as_mask(part.reviewed)[owner]]
             samples.append(rows)
             owners.append(owner + rows_before)
             numbers.append(frames)
@@ -107,6 +122,9 @@ class ExportData:
         self.classes = self._ordered(self._classes_of)
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
         self.items, self.videos = _items(all_samples, np.concatenate([*owners, []]), np.concatenate([*numbers, []]))
+        self.reviewed: Bools | None = (
+            None if reviewed is None else np.concatenate(reviewed)
+        )  # by item, if it is to be kept
         self.given_names = as_array(self.items["name"])  # before a format renames its items
         _require_safe(self.items)
         _require_safe(self.videos)
@@ -223,9 +241,9 @@ class ExportData:
             for row in written.group_by(["field", "kind"]).aggregate([([], "count_all")]).to_pylist():
                 by_kind.setdefault(row["kind"], Counter())[row["field"]] += row["count_all"]
             if fidelity.same_points:
-                points.update(_counts_of_points(written))
+                points.update(counts_of_points(written))
             if fidelity.one_type:
-                types.update(_types_of_attributes(written))
+                types.update(types_of_attributes(written))
             classes = written.filter(pc.equal(written["kind"], "classification"))["sample_id"]
             more_classes += len(classes) - len(pc.unique(classes))
         found = [Loss(field, what, count) for (field, what), count in counts.items() if count]
@@ -239,13 +257,20 @@ class ExportData:
         for (field, count), labels_of in points.items():
             fewer[field] += labels_of * (count < most)
         found += [Loss(field, PADDED, count) for field, count in fewer.items() if count]
-        found += [Loss("", text_values(name), count) for name, count in _mixed(types).items()]
+        found += [Loss("", text_values(name), count) for name, count in mixed(types).items()]
         of_images = {
             EMPTY: 0 if fidelity.empty_images else self.items.num_rows - with_labels,
+            REVIEWED: 0 if fidelity.reviewed or self.reviewed is None else int(self.reviewed.sum()),
             SPLITS: 0 if fidelity.splits else self.items.num_rows - self.items["split"].null_count,
             FURTHER: 0 if fidelity.several_classes else more_classes,
         }
         return [*found, *(Loss("", what, count) for what, count in of_images.items() if count), *self.lost]
+
+    def not_reviewed(self, part: ExportPart) -> Bools:
+        """The items of a part that nobody has reviewed; none where that is not to be kept."""
+        if self.reviewed is None:
+            return np.zeros(part.items.num_rows, bool)
+        return ~self.reviewed[part.first : part.first + part.items.num_rows]
 
     def label_tables(self) -> Iterator[pa.Table]:
         """The labels of each part as they are in the dataset: relative, in any order. For what is asked of all of them."""
@@ -273,35 +298,6 @@ class ExportData:
             images = (row for row in self.items.slice(kept.first, kept.count).to_pylist() if row["video"] is None)
             rows = [videos.get(sample_id) or next(images) for sample_id in samples["sample_id"].to_pylist()]
             yield rows, samples, media.of(samples, inside)
-
-
-def _counts_of_points(labels: pa.Table) -> Counter[tuple[str, int]]:
-    """Field and number of points of keypoints and skeletons → how many labels."""
-    rows = labels.filter(pc.is_in(labels["kind"], value_set=pa.array(WITH_POINTS)))
-    counts = list_lengths(as_array(rows["points"]).flatten()).tolist()
-    return Counter(zip(rows["field"].to_pylist(), counts, strict=True))
-
-
-def _types_of_attributes(labels: pa.Table) -> Counter[tuple[str, str, str]]:
-    """Class, attribute and type → how many values."""
-    rows, flat = attributes.flattened(labels["attributes"])
-    table = pa.table({
-        "label": as_array(labels["label"]).take(pa.array(rows)), "name": flat.field("name"), "type": flat.field("type"),
-    })  # fmt: skip
-    found = table.group_by(["label", "name", "type"]).aggregate([([], "count_all")])
-    return Counter({(r["label"] or "", r["name"], r["type"]): r["count_all"] for r in found.to_pylist()})
-
-
-def _mixed(types: Counter[tuple[str, str, str]]) -> Counter[str]:
-    """Attribute → how many values are neither text nor of the type that all values of their class have."""
-    forms: dict[tuple[str, str], set[str]] = {}
-    for label, name, type_ in types:
-        forms.setdefault((label, name), set()).add("number" if type_ in ("int", "float") else type_)
-    found: Counter[str] = Counter()
-    for (label, name, type_), count in types.items():
-        if len(forms[label, name]) > 1 and type_ in ("bool", "int", "float"):
-            found[name] += count
-    return found
 
 
 def image_bytes(files: media.Media, sample_id: str, place: str | None) -> bytes:

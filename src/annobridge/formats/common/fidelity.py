@@ -31,6 +31,7 @@ PADDED = "labels have fewer points than others, and get missing ones"
 PARTS = "labels of several parts become several labels"
 COVERED = "labels lie below others, and lose the pixels that these cover"
 EMPTY = "images without labels are left out"
+REVIEWED = "images are reviewed, which is lost"
 SPLITS = "images are in splits, which are lost"
 FURTHER = "classes of images that have another one are lost"
 OTHER_CLASS = "labels have another class than the first label of their image, and are left out"
@@ -121,6 +122,7 @@ class Fidelity:
     one_class: bool = False  # whether all labels of an image have one class: that of the first; others are left out
     empty_images: bool = True  # images without labels
     splits: bool = False
+    reviewed: bool = False  # images that people have reviewed differ from others, if an export is told which these are
     only_class: str | None = None  # the class that all labels are read back with, of formats without classes
     named_fields: frozenset[str] = frozenset()  # kinds whose fields are read back with their names
     own_fields: tuple[str, ...] = ()  # fields, and beginnings of their names, that are read back so for all kinds

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.arrays import as_array, as_mask, index_of, list_array, list_lengths
+from ...core.arrays import Bools, as_array, as_mask, index_of, list_array, list_lengths
 from ...core.geometry import decode_rle, mask_box
 from .corners import around, corners
-from .export import ExportPart, image_sizes
+from .export import ExportData, ExportPart, image_sizes
 from .number_lines import Ints
 from .rings import outlines, without_holes
 
@@ -122,21 +122,39 @@ def with_area(boxes: np.ndarray) -> np.ndarray:
     return there
 
 
-def write_texts(part: ExportPart, found: Sequence[Lines], path_of: Callable[[dict[str, object]], str]) -> None:
-    """Write a text file for each item of a part, an empty one where it has no lines."""
+def write_texts(
+    part: ExportPart,
+    found: Sequence[Lines],
+    path_of: Callable[[dict[str, object]], str],
+    left_out: Bools | None = None,
+) -> int:
+    """Write a text file for each item of a part, an empty one where it has no lines.
+
+    Items that are ``left_out`` have no file then. Returns how many these are.
+    """
     order = np.argsort(np.concatenate([at for at, _ in found]), kind="stable") if found else np.zeros(0, int)
     rows = np.concatenate([at for at, _ in found])[order] if found else order
     lines = pa.concat_arrays([text for _, text in found]).take(pa.array(order)).to_pylist() if found else []
     owner = part.labels["item"].to_numpy()[rows] if part.labels.num_rows else np.zeros(0, int)
     bounds = np.searchsorted(owner, part.first + np.arange(part.items.num_rows + 1)).tolist()
-    made = set[str]()
+    made, without = set[str](), 0
     for at, item in enumerate(part.items.to_pylist()):
         path = path_of(item)
         if (folder := os.path.dirname(path)) not in made:
             os.makedirs(folder, exist_ok=True)
             made.add(folder)
         some = lines[bounds[at] : bounds[at + 1]]
+        if not some and left_out is not None and left_out[at]:
+            without += 1
+            continue
         _write(path, ("\n".join(some) + "\n").encode() if some else b"")
+    return without
+
+
+def tell_unseen(data: ExportData, count: int) -> None:
+    """Note how many items have no text file (see ``write_texts``)."""
+    if count:
+        data.notes.append(f"{count:,} images that nobody has reviewed have no labels, and so no label file.")
 
 
 def _write(path: str, data: bytes) -> None:

@@ -70,7 +70,7 @@ class YoloFormat(FileFormat):
             "skeleton": "written as keypoints", "ellipse": write.AS_BOXES, "cuboid": write.AS_BOXES,
             "polyline": write.AS_BOXES,
         },
-        rotation=True, visibility=True, splits=True, without_holes=BRIDGED,
+        rotation=True, visibility=True, splits=True, reviewed=True, without_holes=BRIDGED,
         notes=(
             "A dataset has one task. Of labels of several kinds, those that the task does not have are written as what it has.",
             "Confidences survive with confidence=True.",

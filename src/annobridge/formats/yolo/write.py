@@ -25,6 +25,7 @@ from ..common.yolo_text import (
     keypoints_of,
     polygon_lines,
     pose_lines,
+    tell_unseen,
     with_area,
     write_texts,
 )  # fmt: skip
@@ -37,17 +38,17 @@ _AROUND = dict.fromkeys(
     ("polygon", "polyline", "mask", "segmentation", "keypoints", "skeleton", "ellipse", "cuboid"), AS_BOXES
 )
 FIDELITY: Mapping[str, Fidelity] = {
-    "detect": Fidelity(kinds=_AROUND | {"box": KEPT}, splits=True, parts=True),
-    "obb": Fidelity(kinds=_AROUND | {"box": KEPT}, rotation=True, splits=True, parts=True),
+    "detect": Fidelity(kinds=_AROUND | {"box": KEPT}, splits=True, reviewed=True, parts=True),
+    "obb": Fidelity(kinds=_AROUND | {"box": KEPT}, rotation=True, splits=True, reviewed=True, parts=True),
     "segment": Fidelity(
         kinds={
             "polygon": KEPT, "box": AS_POLYGONS, "mask": AS_POLYGONS, "segmentation": AS_POLYGONS, "ellipse": AS_POLYGONS,
         },
-        rotation=True, splits=True, without_holes=BRIDGED,
+        rotation=True, splits=True, reviewed=True, without_holes=BRIDGED,
     ),
     "pose": Fidelity(
         kinds=_AROUND | {"box": KEPT, "keypoints": KEPT, "skeleton": "written as keypoints"},
-        attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, parts=True,
+        attributes=frozenset({"group"}), groups_renumbered=True, visibility=True, splits=True, reviewed=True, parts=True,
         same_points=True, boxes_of_points=True,
     ),
 }  # fmt: skip
@@ -67,14 +68,16 @@ def task_of(data: ExportData, told: Task) -> Task:
 def write_dataset(data: ExportData, task: Task, scores: bool) -> None:
     """Write the label files and ``data.yaml``."""
     count = _most_keypoints(data) if task == "pose" else 0
-    nameless = 0
+    nameless = unseen = 0
     for part in data.parts():
         labels, without = _written(part.labels, FIDELITY[task])
         nameless += without
         part = ExportPart(part.first, part.items, labels)
-        write_texts(part, list(_lines(part, task, data, count, scores)), lambda item: _path(data.folder, item))
+        lines = list(_lines(part, task, data, count, scores))
+        unseen += write_texts(part, lines, lambda item: _path(data.folder, item), data.not_reviewed(part))
     if nameless:
         data.notes.append(f"{nameless:,} labels without a class were left out.")
+    tell_unseen(data, unseen)
     text = yaml.safe_dump(_document(data, task, count), sort_keys=False, allow_unicode=True, width=1_000)
     (data.folder / "data.yaml").write_text(task_comment(task) + text, "utf-8")
 

@@ -1,0 +1,179 @@
+"""Groups of options that several commands have: a dataclass whose fields are options is one parameter of a command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from ..exceptions import InvalidOption
+from .options import parse_one_or_pairs, parse_pairs
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset, View
+
+LAST = "last"
+
+
+def with_option_groups(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that takes the options of its groups, for one whose parameters are groups."""
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in signature.parameters.items() if is_dataclass(p.annotation)
+    }
+    if not groups:
+        return command
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        return command(**given)
+
+    parameters = list(_flattened(signature, groups))
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _flattened(signature: inspect.Signature, groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
+    """The parameters of a command, with those of its groups in their places."""
+    for parameter in signature.parameters.values():
+        if parameter.name not in groups:
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            continue
+        hints = get_type_hints(groups[parameter.name], include_extras=True)
+        for field in fields(groups[parameter.name]):
+            yield inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            )
+
+
+Conflicts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="POLICY | PART=POLICY",
+        help="Who wins where both sides changed one thing: theirs (the tool, by default), ours, fail; or for a part, as "
+        "attributes=ours, *=fail (repeatable).",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which samples are sent."""
+
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="Only these samples, as \"split = 'train'\".")] = None
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only samples with this tag; repeatable: with one of them.")
+    ] = None
+    sample: Annotated[
+        list[str] | None, typer.Option("--sample", metavar="ID", help="Only this sample; repeatable.")
+    ] = None
+    match_reviewed: Annotated[
+        str | None,
+        typer.Option(metavar="KEY|FIELD", help="Only samples that people have reviewed in this run or field."),
+    ] = None
+    exclude_reviewed: Annotated[
+        str | None, typer.Option(metavar="KEY|FIELD", help="All samples but those that people have reviewed in it.")
+    ] = None
+    match_labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--match-labels", metavar="FIELD=SQL", help='Only samples with such a label, as "objects=score < 0.5".'
+        ),
+    ] = None
+
+    def view(self, ds: Dataset) -> View:
+        """The samples that the options select; they apply in the order in which the help lists them."""
+        view: View = ds.match(self.where) if self.where else ds
+        view = view.match_tags(*self.tag) if self.tag else view
+        view = view.select(self.sample) if self.sample else view
+        view = view.match_reviewed(self.match_reviewed) if self.match_reviewed else view
+        view = view.exclude_reviewed(self.exclude_reviewed) if self.exclude_reviewed else view
+        for field, condition in parse_pairs(self.match_labels, "--match-labels", "objects=score < 0.5").items():
+            view = view.match_labels(field, condition)
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How work from the tool is merged."""
+
+    unexpected: Annotated[
+        list[str] | None,
+        typer.Option(help="Labels outside the schema: prompt, keep, ignore, return, or TYPE=FIELD (repeatable)."),
+    ] = None
+    conflicts: Conflicts = None
+    dest_field: Annotated[
+        list[str] | None,
+        typer.Option("--dest-field", help="Put the labels into another field: NAME, or FIELD=NAME (repeatable)."),
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Also when most labels of the run would be deleted.")] = False
+    invalid: Annotated[
+        str | None,
+        typer.Option(
+            help="Shapes over the border: clip, refuse or keep; by default, clip up to a pixel, refuse the rest."
+        ),
+    ] = None
+
+    @property
+    def choice(self) -> Any:
+        """What happens to labels outside the schema."""
+        return parse_one_or_pairs(self.unexpected, "--unexpected") or "prompt"
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a plan or load."""
+        return {
+            "unexpected": self.choice, "conflicts": policy(self.conflicts), "force": self.force, "invalid": self.invalid,
+            "dest_field": parse_one_or_pairs(self.dest_field, "--dest-field"),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which samples of a run are loaded."""
+
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Load only these samples, as \"split = 'train'\".")
+    ] = None
+    only_sample: Annotated[
+        list[str] | None, typer.Option("--only-sample", metavar="ID", help="Load only this sample; repeatable.")
+    ] = None
+    reviewed_only: Annotated[
+        bool, typer.Option("--reviewed-only", help="Load only samples that people have reviewed in the tool.")
+    ] = False
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="last | TIME",
+            help="Load only what changed in the tool since the last such load, or since an ISO time.",
+        ),
+    ] = None
+
+    def arguments(self, ds: Dataset) -> dict[str, Any]:
+        """The arguments of a plan; ``where`` is a view."""
+        view: View | None = ds.match(self.where) if self.where else None
+        if self.only_sample:
+            view = (view or ds).select(self.only_sample)
+        return {"where": view, "reviewed_only": self.reviewed_only, "since": _since(self.since)}
+
+
+def policy(texts: list[str] | None) -> Any:
+    """The argument ``conflicts`` of texts as ``ours``, or ``attributes=ours``."""
+    return parse_one_or_pairs(texts, "--conflicts") or "theirs"
+
+
+def _since(text: str | None) -> str | datetime | None:
+    """``last``, or a time; one without a time zone is local."""
+    if text is None or text == LAST:
+        return text
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise InvalidOption(f"--since {text!r} should be last, or a time as 2026-11-29T08:30.") from None
