@@ -273,11 +273,13 @@ def test_a_file_is_not_loaded_before_an_interrupted_push_is_settled(sent: Any, m
     assert counts(sent.ds.push_annotations("r")) == (1, 2, 1)
 
 
-def test_an_undo_after_a_push_is_a_change_here(sent: Any) -> None:
+def test_what_is_undone_after_a_push_is_proposed_again_or_a_change_here(sent: Any) -> None:
     sent.hands.set("car0", label="person")
+    sent.hands.set("car1", label="person")
     sent.load()
-    sent.ds.set_labels([{"label_id": "car1", "label": "person"}])
+    sent.ds.set_labels([{"label_id": "car1", "bounding_box": [0.2, 0.2, 0.2, 0.2]}])
     sent.ds.push_annotations("r")
     sent.ds.undo_annotations("r")
-    assert (sent.label("car0")["label"], sent.label("car1")["label"]) == ("car", "person")
-    assert counts(sent.plan()) == (0, 1, 0)  # what the tool has is proposed again
+    assert (sent.label("car0")["label"], sent.label("car1")["label"]) == ("car", "car")
+    assert sent.plan().to_arrow()["label_id"].to_pylist() == ["car0"]  # proposed again
+    assert sent.ds.plan_push("r").to_arrow()["label_id"].to_pylist() == ["car1"]  # pushed since, so a change here
