@@ -1,5 +1,5 @@
 """The life of a run against a model of dictionaries: it is extended, pushed, loaded and undone while both sides are worked on, with
-processes that end in the middle of a push.
+snapshots in between, and processes that end in the middle of a push.
 """
 
 from __future__ import annotations
@@ -217,6 +217,26 @@ class Life(RuleBasedStateMachine):
         new = {n: dict(label) for n, label in self.here.items() if label["sample"] == sample}
         self.there |= {n: dict(label) for n, label in new.items()}
         self.events.append(Event(new))
+
+    @precondition(lambda self: len(self.snapshots) < 3)
+    @rule()
+    def snapshot(self) -> None:
+        name = f"v{len(self.snapshots)}"
+        self.ds.snapshot(name)
+        self.snapshots[name] = {n: dict(label) for n, label in self.here.items()}
+
+    @precondition(lambda self: self.snapshots)
+    @rule(data=st.data())
+    def look_back(self, data: st.DataObject) -> None:
+        """A snapshot is as it was, and the difference to now has each label that differs."""
+        name = data.draw(st.sampled_from(sorted(self.snapshots)))
+        then = self.snapshots[name]
+        assert dict(label_of(row) for row in self.ds.at(name).labels("f").to_pylist()) == then
+        difference = self.ds.diff(name, "now")
+        edited = sum(n in then and then[n] != label for n, label in self.here.items())
+        assert (difference.added, difference.edited, difference.deleted) == (
+            len(self.here.keys() - then.keys()), edited, len(then.keys() - self.here.keys()),
+        )  # fmt: skip
 
     # What holds after every step
 
