@@ -345,6 +345,10 @@ def test_only_what_changed_since_the_last_load_is_planned(uri: str) -> None:
         (("--only-sample", "s3"), "None of the 1 samples of --where is in the run 'r1'"),
         (("--where", "nonsense ="), "nonsense"),
         (("--invalid", "cut"), "--invalid cut is not known; give one of"),
+        (
+            ("--conflicts", "ours", "--conflicts", "label=fail"),
+            "--conflicts 'ours' should be NAME=VALUE, as --conflicts \"attributes=ours\".",
+        ),
         (("--conflicts", "attributes=mine"), "--conflicts mine is not known"),
     ],
 )

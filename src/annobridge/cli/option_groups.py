@@ -125,13 +125,13 @@ class Merging:
     @property
     def choice(self) -> Any:
         """What happens to labels outside the schema."""
-        return parse_one_or_pairs(self.unexpected, "--unexpected") or "prompt"
+        return parse_one_or_pairs(self.unexpected, "--unexpected", "polylines=lanes") or "prompt"
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of a plan or load."""
         return {
             "unexpected": self.choice, "conflicts": policy(self.conflicts), "force": self.force, "invalid": self.invalid,
-            "dest_field": parse_one_or_pairs(self.dest_field, "--dest-field"),
+            "dest_field": parse_one_or_pairs(self.dest_field, "--dest-field", "objects=checked"),
         }  # fmt: skip
 
 
@@ -166,7 +166,7 @@ class Part:
 
 def policy(texts: list[str] | None) -> Any:
     """The argument ``conflicts`` of texts as ``ours``, or ``attributes=ours``."""
-    return parse_one_or_pairs(texts, "--conflicts") or "theirs"
+    return parse_one_or_pairs(texts, "--conflicts", "attributes=ours") or "theirs"
 
 
 def _since(text: str | None) -> str | datetime | None:

@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import os
-import shlex
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -157,7 +156,7 @@ def parse_pairs(
     for text in texts or ():
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
-            raise InvalidOption(f"{option} {text!r} should be NAME=VALUE, as {option} {shlex.quote(example)}.")
+            raise InvalidOption(f'{option} {text!r} should be NAME=VALUE, as {option} "{example}".')
         found[name.strip()] = value
     return found
 
@@ -213,11 +212,11 @@ def parse_checks(texts: Sequence[str]) -> tuple[list[str] | None, dict[str, dict
     return names or None, limits
 
 
-def parse_one_or_pairs(texts: Sequence[str] | None, option: str) -> Any:
-    """A single text as it is, or ``NAME=VALUE`` texts as a dictionary; ``None`` if there are none."""
+def parse_one_or_pairs(texts: Sequence[str] | None, option: str, example: str) -> Any:
+    """A single text as it is, or ``NAME=VALUE`` texts as a dictionary; ``None`` if there are none. As ``parse_pairs``."""
     if not texts:
         return None
-    return texts[0] if len(texts) == 1 and "=" not in texts[0] else parse_pairs(texts, option)
+    return texts[0] if len(texts) == 1 and "=" not in texts[0] else parse_pairs(texts, option, example)
 
 
 def split_commas(text: str | None) -> list[str] | None:
