@@ -8,11 +8,13 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from PIL import Image
 from tests.test_cli import MEMORY, URL, data, run
 
 import annobridge as ab
@@ -247,12 +249,37 @@ def test_adopt_tells_what_matches(by_hand: str) -> None:
 
 
 def test_adopt_prints_a_report(by_hand: str) -> None:
-    shown = text("adopt", "mine", by_hand, "-b", "memory", *MEMORY, "--task", "job7", "--match", "path")
+    result = run("adopt", "mine", by_hand, "-b", "memory", *MEMORY, "--task", "job7", "--match", "path")
+    *table, command = result.stdout.splitlines()  # a command is not wrapped, so that it can be copied
+    assert max(map(len, table)) <= 80
+    shown = " ".join(" ".join(table).split())
     assert "Adopted 1 task as 'mine': job7." in shown
     assert "images 2 are samples here" in shown
     assert "labels 1 are only in the tool; a load adds them" in shown
     assert "elsewhere.jpg" in shown
-    assert "annobridge plan mine" in shown
+    assert "annobridge plan mine -d" in command
+
+
+class _Files:
+    """The files of a task, which are all the same."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def open(self, _: str) -> BytesIO:
+        return BytesIO(self._data)
+
+    def path(self, _: str) -> None:
+        return None
+
+
+def test_images_that_are_not_here_are_created(by_hand: str) -> None:
+    stream = BytesIO()
+    Image.new("RGB", (100, 50), "navy").save(stream, "JPEG")
+    SERVERS[URL].media["job7"] = _Files(stream.getvalue())
+    found = data("adopt", "mine", by_hand, "-b", "memory", *MEMORY, "--task", "job7", "--create")
+    assert (found["matched"], found["created"], found["unmatched"]) == (2, 1, [])
+    assert data("info", by_hand)["samples"] == 5
 
 
 @pytest.mark.parametrize(

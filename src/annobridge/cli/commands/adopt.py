@@ -21,6 +21,7 @@ from ..options import (
     parse_options,
     read_schema,
 )
+from .annotate import next_command
 
 _SHOWN = 20  # media without a sample that people are shown
 
@@ -62,7 +63,7 @@ def adopt(
         key, backend=backend, tasks=task or (), project=project, label_schema="infer" if found is None else found,
         match=match.value, create=create, media_field=media_field, **parse_options(option),
     )  # fmt: skip
-    show.emit(adoption.to_dict(), as_json, _adopted)
+    show.emit(adoption.to_dict() | {"next": next_command(key, dataset, option)}, as_json, _adopted)
 
 
 def _adopted(data: dict[str, Any]) -> Iterator[Any]:
@@ -76,10 +77,10 @@ def _adopted(data: dict[str, Any]) -> Iterator[Any]:
     missing = len(data["unmatched"])
     rows = [["images", data[name], texts[name]] for name in media] + [["images", missing, "have no sample here"]]
     rows += [["labels", data[name], texts[name]] for name in labels]
-    yield show.table(["", "", ""], [row for row in rows if row[1]], ("",))
+    yield show.table(["what", "count", "which"], [row for row in rows if row[1]], ("count",))
     if missing:
         yield show.heading("Without a sample, so that their labels are left out (--create adds them):")
         yield show.table(["task", "image"], [[row["task"], row["name"]] for row in data["unmatched"][:_SHOWN]])
         if missing > _SHOWN:
             yield f"… and {show.plural(missing - _SHOWN, 'image')} more (--json lists all)."
-    yield show.unwrapped(f"Then look at what is different: annobridge plan {data['anno_key']}")
+    yield show.unwrapped(f"Then look at what is different: {data['next']}")

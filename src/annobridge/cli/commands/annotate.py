@@ -82,8 +82,8 @@ def annotate(
         strict=strict, **parse_options(option),
     )  # fmt: skip
     data = results.status() | {"label_schema": results.run.schema.to_dict(), "samples": len(view)}
-    next_command = None if results.backend.in_process else _next_command(key, dataset, option)
-    show.emit(data | {"next": next_command}, as_json, _sent)
+    after = None if results.backend.in_process else next_command(key, dataset, option)
+    show.emit(data | {"next": after}, as_json, _sent)
 
 
 def _attributes(text: str | None) -> bool | list[str] | None:
@@ -91,7 +91,7 @@ def _attributes(text: str | None) -> bool | list[str] | None:
     return text is None or (False if text == "none" else split_commas(text))
 
 
-def _next_command(key: str, dataset: str | None, options: list[str] | None) -> str:
+def next_command(key: str, dataset: str | None, options: list[str] | None) -> str:
     """The command that shows what was changed in the tool."""
     dataset_option = ("-d", dataset) if dataset else ()
     # Addresses are not stored with a run, and have to be given again.
