@@ -115,6 +115,17 @@ def test_what_was_left_for_later_is_looked_at_again(tasks: Any) -> None:
     assert tasks.load(since="last").edited == 4
 
 
+def test_what_was_not_taken_is_looked_at_again(tasks: Any) -> None:
+    tasks.hands.add("s1", label="tree", remote_id="odd")
+    tasks.load(since="last", unexpected="ignore")
+    assert tasks.load(since="last", unexpected="keep").added == 1
+    tasks.ds.set_labels([{"label_id": "car2", "label": "car"}])
+    tasks.hands.set("car2", bounding_box=[0.3, 0.3, 0.3, 0.3])
+    tasks.ds.set_labels([{"label_id": "car2", "bounding_box": [0.4, 0.4, 0.3, 0.3]}])
+    assert tasks.load(since="last", conflicts="ours").edited == 0
+    assert tasks.load(since="last").edited == 1
+
+
 def test_samples_that_changed_since_a_time(tasks: Any) -> None:
     say(tasks, [], ["s0", "s1"], TIME)
     assert tasks.load(since=TIME + timedelta(seconds=1)).edited == 2  # those of which the tool gives no time

@@ -49,6 +49,9 @@ STREAMS = {
 }  # fmt: skip
 
 
+_NOT_TAKEN = ("refused", "conflicts", "dropped", "unexpected")  # what may not be taken in full
+
+
 def make(
     stores: Stores,
     run: Run,
@@ -103,7 +106,10 @@ def make(
                 sample_ids = tasks.sample_ids[number]
                 here = _intersection(sample_ids, present) if lost else sample_ids
                 planner.note_states(here, downloaded.download, states.get(number))
+                listed = [outcome.streams.rows[name] for name in _NOT_TAKEN]
                 planner.plan_task(number, tasks.names[number], here, downloaded, ours.get(number).combine_chunks())
+                if listed != [outcome.streams.rows[name] for name in _NOT_TAKEN]:
+                    outcome.marks.pop(tasks.names[number], None)  # another load may take it
                 bar.advance(len(sample_ids))
     outcome.streams.finish()
     planner.finish(len(numbers))

@@ -270,8 +270,8 @@ class RunVerbs(NoNewAttributes):
         """Send what changed here since to the tool: labels that were added, edited or deleted in the fields and on the samples of a
         run, as far as nobody changed the same component there. Labels keep their ids in the tool.
 
-        If it is interrupted, the next push or load finds out what arrived; a push goes on with the rest. What the undo of an earlier
-        load takes back is, of labels that were pushed since, a change here, which the next push sends.
+        If it is interrupted, the next push or load finds out what arrived; a push goes on with the rest. What the undo of an
+        earlier load takes back is, of labels that were pushed since, a change here, which the next push sends.
 
         Args:
             anno_key: the run.
