@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -271,6 +272,13 @@ def test_a_file_is_not_loaded_before_an_interrupted_push_is_settled(sent: Any, m
         settle(stores, stores.runs.get_idle("r"), SimpleNamespace(is_file=True))  # type: ignore[arg-type]
     assert counts(sent.load()) == (0, 0, 0)
     assert counts(sent.ds.push_annotations("r")) == (1, 2, 1)
+
+
+def test_a_push_after_a_clean_up_compares_with_the_baseline(sent: Any) -> None:
+    edit_here(sent)
+    sent.ds.optimize(timedelta(0))
+    assert counts(sent.ds.push_annotations("r")) == (1, 2, 1)
+    assert counts(sent.ds.push_annotations("r")) == (0, 0, 0)
 
 
 def test_what_is_undone_after_a_push_is_proposed_again_or_a_change_here(sent: Any) -> None:

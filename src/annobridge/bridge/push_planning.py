@@ -23,7 +23,7 @@ from ..core.merge.proposed import PROPOSED
 from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push, written_labels
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import Gone, InvalidLabels, RunError, Unsupported
+from ..exceptions import Gone, InvalidLabels, RunError, StalePlan, Unsupported
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store import views
@@ -148,9 +148,7 @@ class _Planner:
         before = [OURS.empty_table()]
         for load in pc.unique(written["load"]).to_pylist():
             ids = as_array(written.filter(pc.equal(written["load"], load))["label_id"])
-            with suppress(
-                ValueError, OSError
-            ):  # the version may be cleaned up; then values are compared with the baseline
+            with suppress(StalePlan):  # the version may be cleaned up; then values are compared with the baseline
                 before.append(self._stores.labels.get_by_ids(ids, self._out.run.versions[load]))
         elsewhere = self._elsewhere(base, labels)
         known = index_of(labels["label_id"], base["label_id"])
