@@ -121,6 +121,18 @@ def test_what_is_not_sent_of_an_extension_is_told(half: Any) -> None:
     assert any("tree" in text for text in half.load().not_sent)
 
 
+def test_samples_that_the_tool_refuses_are_not_counted(half: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: MemoryBackend, task: ab.Task) -> Receipt:
+        raise ab.Rejected("It cannot read them.", samples=task.samples["sample_id"].to_pylist())
+
+    monkeypatch.setattr(MemoryBackend, "upload", refuse)
+    with pytest.warns(ab.RefusedTaskWarning, match="refused 2 of 2 samples"):
+        half.ds.extend_annotation("r", half.ds, on_rejected="skip")
+    assert half.ds.get_annotation_info("r")["extensions"] == []
+    assert half.ds.load_annotation_results("r").missing(half.ds).sample_ids() == ["s2", "s3"]
+    half.again_is_nothing()
+
+
 @pytest.mark.parametrize(
     ("view", "error", "message"),
     [

@@ -126,6 +126,12 @@ def test_what_was_not_taken_is_looked_at_again(tasks: Any) -> None:
     assert tasks.load(since="last").edited == 1
 
 
+def test_another_destination_is_another_load(tasks: Any) -> None:
+    tasks.load(since="last", dest_field={"objects": "first"})
+    assert tasks.load(since="last", dest_field={"objects": "second"}).added == 8
+    assert tasks.load(since="last", dest_field={"objects": "second"}).total == 0
+
+
 def test_samples_that_changed_since_a_time(tasks: Any) -> None:
     say(tasks, [], ["s0", "s1"], TIME)
     assert tasks.load(since=TIME + timedelta(seconds=1)).edited == 2  # those of which the tool gives no time

@@ -12,9 +12,11 @@ import pytest
 
 import annobridge as ab
 from annobridge.backend.memory import MemoryBackend
+from annobridge.backend.values import Pushed
 from annobridge.bridge.push import settle
-from annobridge.core.labels import REVIEWED
+from annobridge.core.labels import REMOTE, REVIEWED
 from annobridge.core.rows import attributes
+from annobridge.store.runs import Runs
 
 
 def counts(report: Any) -> tuple[int, int, int]:
@@ -121,17 +123,73 @@ def test_a_conflict_is_decided_in_the_words_of_people(sent: Any) -> None:
     plan = sent.ds.plan_push("r")
     (conflict,) = [row for row in plan.changes.to_pylist() if row["kind"] == "edit/edit"]
     assert (conflict["label_id"], conflict["proposal"], conflict["choices"]) == ("man1", "theirs", ["ours", "theirs"])
+    for verdict in ("accept", "base", "both", "value"):  # which say nothing about a push, or would make a third value
+        with pytest.raises(ab.InvalidOption, match=f"The verdict '{verdict}' does not fit .* give ours | theirs"):
+            plan.decide("kind = 'edit/edit'", verdict=verdict, value=1)
     plan.decide("kind = 'edit/edit'", verdict="ours")
     plan.apply()
     assert sent.hands.of("man1")["bounding_box"] == [0.3, 0.2, 0.2, 0.2]
     assert sent.hands.of("car0")["label"] == "person"  # which was changed there only
-    with pytest.raises(ab.InvalidOption, match="does not fit|A push takes"):
-        sent.ds.push_annotations("r", decisions=[{**_decision(plan), "verdict": "both"}])
 
 
-def _decision(plan: Any) -> dict[str, Any]:
-    row: dict[str, Any] = plan.decisions.to_pylist()[-1]
-    return row
+def test_a_verdict_that_does_not_fit_is_refused_from_a_table_too(sent: Any) -> None:
+    sent.ds.set_labels([{"label_id": "car0", "label": "person"}])
+    plan = sent.ds.plan_push("r")
+    plan.decide(verdict="refuse")
+    (row,) = plan.decisions.to_pylist()
+    before = sent.hands.rows()
+    for verdict in ("base", "both", "value"):
+        with pytest.raises(ab.InvalidOption, match=f"'{verdict}' does not fit"):
+            sent.ds.push_annotations("r", decisions=[{**row, "verdict": verdict, "value": '"car"'}])
+    assert sent.hands.rows() == before
+    assert counts(sent.ds.push_annotations("r", decisions=plan)) == (0, 0, 0)
+
+
+def test_decisions_of_loads_are_not_those_of_pushes(sent: Any) -> None:
+    sent.hands.set("car0", label="person")
+    plan = sent.plan()
+    plan.decide(verdict="refuse")
+    plan.load()
+    sent.ds.set_labels([{"label_id": "car0", "label": "car", "bounding_box": [0.2, 0.2, 0.2, 0.2]}])
+    assert sent.ds.plan_push("r").states()["state"].to_pylist() == ["open"]
+
+
+def test_what_the_tool_says_about_a_push_is_told(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent.ds.set_labels([{"label_id": "car0", "label": "person"}])
+    done = Pushed(REMOTE.empty_table(), pa.array(["car0"]), notes=("It was deleted there.",))
+    monkeypatch.setattr(MemoryBackend, "push", lambda *_: done)
+    report = sent.ds.push_annotations("r")
+    assert report.notes[-2:] == (
+        "It was deleted there.", "1 of the changes were not taken by the tool; the next push has them again.",
+    )  # fmt: skip
+
+
+def test_what_cannot_be_pushed_for_want_of_an_answer_is_told(sent: Any) -> None:
+    sent.ds.set_labels([{"label_id": "car0", "label": "person"}])
+    sent.hands.drop_sample("s0", labels=False)
+    report = sent.ds.push_annotations("r")
+    assert counts(report) == (0, 0, 0)
+    assert report.notes[-1] == "memory does not answer for 1 samples, so changes on them are not pushed."
+    sent.ds.delete_samples(["s1"])
+    assert "1 samples of the run are not in the dataset any more" in sent.ds.push_annotations("r").notes[0]
+
+
+def test_a_shape_over_the_border_there_does_not_stop_a_push(sent: Any) -> None:
+    sent.hands.set("car0", bounding_box=[0.9, 0.9, 0.2, 0.2])
+    sent.ds.set_labels([{"label_id": "car0", "label": "person"}, {"label_id": "car1", "label": "person"}])
+    assert counts(sent.ds.push_annotations("r")) == (0, 2, 0)
+    assert sent.hands.of("car0")["bounding_box"] == [0.9, 0.9, 0.2, 0.2]
+
+
+def test_a_push_that_was_found_out_is_counted(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_here(sent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "end_push", lambda *_: (_ for _ in ()).throw(ab.Unreachable("Stopped.")))
+        with pytest.raises(ab.Unreachable):
+            sent.ds.push_annotations("r")
+    sent.load()
+    (push,) = sent.ds.get_annotation_info("r")["pushes"]
+    assert (push["state"], push["add"], push["edit"], push["delete"]) == ("pushed", 1, 2, 1)
 
 
 def test_a_plan_that_is_stale_is_not_applied(sent: Any) -> None:

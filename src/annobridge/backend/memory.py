@@ -12,14 +12,17 @@ from itertools import count
 from pathlib import PurePath
 from typing import Any, BinaryIO, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from ..core.arrays import as_array, set_columns
+from ..core.arrays import as_array, index_of, not_null, set_columns
 from ..core.digest import digest
 from ..core.labels import COMMENTS, FOUND_MEDIA, LABEL_TYPES, REMOTE, REVIEWED, conform
 from ..core.media import Media
+from ..core.merge.diff import components_differ, take_or_null
+from ..core.merge.patch import with_components
 from ..core.schema import ATTRIBUTE_TYPES, LabelSchema
 from ..exceptions import Gone, Rejected
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
@@ -122,10 +125,11 @@ class MemoryBackend(AnnotationBackend):
         """Replace, add and delete labels; new ones get new ids."""
         task = self._task(receipt)
         there = self.server.labels[task]
+        labels = _changed_since(receipt.baseline, edits.task.labels, edits.remote_ids, there)
         known = pc.is_in(edits.remote_ids, value_set=as_array(there["remote_id"]))
         lost = pc.and_(edits.remote_ids.is_valid(), pc.invert(known))
         ids = pc.if_else(edits.remote_ids.is_valid(), edits.remote_ids, self.server.new_ids(len(edits.remote_ids)))
-        rows = set_columns(conform(edits.task.labels, REMOTE, remote_id=""), remote_id=ids).filter(pc.invert(lost))
+        rows = set_columns(conform(labels, REMOTE, remote_id=""), remote_id=ids).filter(pc.invert(lost))
         if "samples" in receipt.state:
             stored = _renamed(rows, pa.array(receipt.state["samples"], pa.string()), self._sample_ids(task))
         else:
@@ -214,6 +218,20 @@ class MemoryBackend(AnnotationBackend):
             "open", {"labelled": labelled, "empty": len(self.server.samples[task]) - labelled},
             reviewed=pc.sum(reviewed["reviewed"], min_count=0).as_py(), mark=digest(labels) + digest(reviewed),
         )  # fmt: skip
+
+
+def _changed_since(base: pa.Table, labels: pa.Table, remote_ids: pa.Array, there: pa.Table) -> pa.Table:
+    """Labels to edit as they are in the tool, but for the components that differ from the baseline: people may have worked on the
+    others meanwhile.
+    """
+    sent, now = (
+        take_or_null(rows, index_of(remote_ids, rows["remote_id"]).fill_null(-1).to_numpy()) for rows in (base, there)
+    )
+    known = not_null(sent["label_id"]) & not_null(now["remote_id"])
+    changed = components_differ(sent, labels, known)
+    none = np.zeros(len(known), bool)
+    theirs = {name: rows & ~changed.get(name, none) for name, rows in components_differ(labels, now, known).items()}
+    return with_components(labels, now, theirs)
 
 
 def _as_found(task: Task) -> FoundTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -33,6 +34,7 @@ class Decidable:
 
     _stores: Stores
     _given: pa.Table  # DECISIONS, those about this plan
+    _verdicts: Collection[str] = VERDICTS  # that there are
 
     @property
     @abstractmethod
@@ -72,7 +74,7 @@ class Decidable:
         note: str = "",
         by: str | None = None,
     ) -> int:
-        """Decide about changes, all or some. What nobody decides about is loaded as it is proposed.
+        """Decide about changes, all or some. With what nobody decides about, happens what is proposed.
 
         Args:
             where: which: an SQL condition on the columns of ``changes``, as ``"kind = 'delete' AND label = 'car'"``, or an Arrow
@@ -112,9 +114,11 @@ class Decidable:
         at = pc.index_in(as_array(decisions["change_id"]), value_set=as_array(self.changes["change_id"]))
         known = decisions.filter(at.is_valid())
         about = self.changes.take(at.drop_null())
-        verdicts = legal.fitting(as_array(known["verdict"]), as_array(about["kind"]))
-        fits = pc.equal(known["bound_to"], about["bound_to"])
-        found = legal.problems(about, pc.if_else(fits, verdicts, None), as_array(known["value"]), self._schema)
+        verdicts = as_array(known["verdict"])
+        if self._verdicts is VERDICTS:
+            verdicts = legal.fitting(verdicts, as_array(about["kind"]))
+        fits = pc.if_else(pc.equal(known["bound_to"], about["bound_to"]), verdicts, None)
+        found = legal.problems(about, fits, as_array(known["value"]), self._schema, self._verdicts)
         if problems := [text for text in found if text]:
             raise InvalidOption(f"Some decisions do not fit, so none was added:{legal.listed(problems)}")
         self._given = pa.concat_tables([self._given, decisions]).combine_chunks()

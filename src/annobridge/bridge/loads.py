@@ -17,7 +17,7 @@ from ..store.stores import Stores
 from . import apply as loading
 from . import decision_file
 from . import plan as planning
-from .decidable import not_decisions, require_of_run
+from .decidable import Decidable, not_decisions, require_of_run
 from .download import Answers
 from .file_answer import FileAnswer
 from .merge_plan import MergePlan
@@ -26,7 +26,7 @@ from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
 
 Decisions: TypeAlias = (
-    str | Path | pa.Table | Sequence[Mapping[str, Any]] | MergePlan | None
+    str | Path | pa.Table | Sequence[Mapping[str, Any]] | Decidable | None
 )  # see ``Dataset.load_annotations``
 
 
@@ -85,7 +85,7 @@ def decisions_of(given: Decisions, run: Run) -> tuple[pa.Table, list[str]]:
     """Decisions from a file, a table or a plan (``DECISIONS``), and what is to be told about them."""
     if given is None:
         return DECISIONS.empty_table(), []
-    if isinstance(given, MergePlan):
+    if isinstance(given, Decidable):
         return require_of_run(given.decisions, run), []
     if isinstance(given, str | Path):
         return decision_file.read(Path(given).expanduser(), run)

@@ -35,6 +35,7 @@ DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
 _SHOWN = 5
 LAST = "last"
+LOAD, PUSH = "load", "push"  # what is planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Outcome:
     load: int
     options: Options
     destinations: Mapping[str, str]
-    verb: str = "load"
+    verb: str = LOAD
     sent: int = 0
     unanswered: int = 0  # samples of which the tool said nothing
     skipped: int = 0  # samples that the options leave out

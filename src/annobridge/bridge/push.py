@@ -18,15 +18,15 @@ from ..core.arrays import as_array, equal, filter_rows, set_columns
 from ..core.labels import BASELINE, COMPONENTS, LABELS, REMOTE, conform
 from ..core.merge.arrived import arrived, expected
 from ..core.merge.patch import component_masks, with_columns, with_components
-from ..core.merge.push import DELETED, PUSHED
+from ..core.merge.push import DELETED, NOT_IN_TOOL, PUSHED
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, Gone, RunIncomplete, StalePlan
 from ..store.by_task import ByTask
-from ..store.run import Load, Run
+from ..store.run import Run
 from ..store.stores import Stores
-from .download import Answers, baseline_rows, download_as, newest_sent, remote
+from .download import Answers, download_as, newest_sent, remote
 from .outcome import Outcome
-from .push_planning import task_of
+from .push_planning import samples_by_task, task_of
 
 Counts = Counter[tuple[str, str]]  # (field, action)
 _VALUES = (*(column for columns in COMPONENTS.values() for column in columns), "attributes")
@@ -62,14 +62,16 @@ def apply(
                 for name, schema in (("writes", PUSHED), ("deleted", DELETED), ("baseline", BASELINE))
             }
             bases = files.enter_context(by_task.by_name(BASELINE, stores.baseline.scan(now)))
+            samples = files.enter_context(samples_by_task(stores, now, by_task))
             receipts = stores.runs.receipts(now)
             for number, task in enumerate(by_task.names):
                 hold.check()
                 writes, deleted, intended = (parts[name].get(number).combine_chunks() for name in parts)
                 if writes.num_rows or deleted.num_rows:
                     receipt = Receipt(task, receipts[task], remote(newest_sent(bases.get(number))))
-                    samples = by_task.sample_ids[number]
-                    intended, pushed = _push_task(stores, now, backend, receipt, samples, writes, deleted, intended)
+                    intended, pushed = _push_task(
+                        stores, now, outcome, backend, receipt, samples.get(number), writes, deleted, intended
+                    )
                     done.update(pushed)
                 if intended.num_rows:
                     stores.baseline.add_loaded(intended.to_reader())
@@ -80,13 +82,13 @@ def apply(
 
 
 def _push_task(
-    stores: Stores, run: Run, backend: CheckedBackend, receipt: Receipt, sample_ids: pa.Array,
+    stores: Stores, run: Run, outcome: Outcome, backend: CheckedBackend, receipt: Receipt, samples: pa.Table,
     writes: pa.Table, deleted: pa.Table, intended: pa.Table,
 ) -> tuple[pa.Table, Counts]:  # fmt: skip
     """Push to one task. Returns the rows of the baseline that hold then, and how many labels were changed."""
     labels = writes.select(LABELS.names)
     edits = Edits(
-        task_of(stores, run, receipt.task, sample_ids, labels),
+        task_of(stores, run, receipt.task, samples, labels),
         as_array(writes["remote_id"]),
         deleted.select(REMOTE.names),
     )
@@ -97,6 +99,7 @@ def _push_task(
         raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
     if pushed.state is not None:
         stores.runs.add_receipt(run, receipt.task, pushed.state)
+    outcome.notes += pushed.notes
     left_out = pushed.left_out
     counts: Counts = Counter()
     for rows in (writes, deleted.append_column("action", pa.repeat("delete", deleted.num_rows))):
@@ -136,32 +139,49 @@ def settle(stores: Stores, run: Run, answers: Answers) -> Run:
     with stores.runs.hold(run, "is being settled") as (now, _):
         if (push := now.push) is None:
             return now
-        receipts = stores.runs.receipts(now)
-        for task in stores.runs.tasks(now)["task"].to_pylist():
-            _settle_task(stores, now, push, answers, Receipt(task, receipts[task]))
+        tasks, receipts = stores.runs.tasks(now), stores.runs.receipts(now)
+        by_task = ByTask([ids.values for ids in tasks["sample_ids"]], tasks["task"].to_pylist())
         counts: Counts = Counter()
-        for batch in stores.baseline.scan(now, [push.number]):
-            counts["", "delete"] += pc.sum(batch["gone"]).as_py() or 0
-            counts["", "edit"] += batch.num_rows - (pc.sum(batch["gone"]).as_py() or 0)
+        with ExitStack() as files:
+            meant, done, bases = (
+                files.enter_context(by_task.by_name(BASELINE, rows))
+                for rows in (
+                    stores.pushes.scan(now, push),
+                    stores.baseline.scan(now, [push.number]),
+                    stores.baseline.scan(now),
+                )
+            )
+            for number, task in enumerate(by_task.names):
+                intended, rows = meant.get(number).combine_chunks(), done.get(number)
+                if intended.num_rows and not rows.num_rows:
+                    receipt = Receipt(task, receipts[task])
+                    rows = _arrived(stores, now, answers, receipt, newest_sent(bases.get(number)), intended)
+                counts.update(_counted(rows, intended))
         now = stores.runs.end_push(now, push, _totals(counts))
         stores.pushes.forget(now)
     return now
 
 
-def _settle_task(stores: Stores, run: Run, push: Load, answers: Answers, receipt: Receipt) -> None:
-    intended = stores.pushes.of(run, push, receipt.task)
-    if not intended.num_rows or next(
-        (b for b in stores.baseline.scan(run, [push.number], receipt.task) if b.num_rows), None
-    ):
-        return  # nothing was meant to be done, or it is done
-    base = baseline_rows(stores, run, receipt.task)
+def _arrived(
+    stores: Stores, run: Run, answers: Answers, receipt: Receipt, base: pa.Table, intended: pa.Table
+) -> pa.Table:
+    """What arrived of a push in a task, as ``BASELINE``; it is recorded."""
     try:
         there = download_as(answers, run, receipt, remote(expected(base, intended)))
     except Gone:
-        return
+        return BASELINE.empty_table()
     rows = arrived(base, intended, there.labels, there.samples)
     if rows.num_rows:
         stores.baseline.add_loaded(rows.to_reader())
+    return rows
+
+
+def _counted(rows: pa.Table, intended: pa.Table) -> Counts:
+    """How many of the rows of a push are additions, edits and deletions."""
+    meant = intended.take(pc.index_in(rows["label_id"], value_set=as_array(intended["label_id"])).drop_null())
+    added = int(equal(meant["remote_id"], NOT_IN_TOOL).sum())
+    deleted = int(pc.sum(meant["gone"], min_count=0).as_py())
+    return Counter({("", "add"): added, ("", "delete"): deleted, ("", "edit"): meant.num_rows - added - deleted})
 
 
 def _totals(counts: Counts) -> dict[str, int]:

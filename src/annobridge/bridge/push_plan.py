@@ -13,9 +13,10 @@ from ..backend.checked import CheckedBackend
 from ..core.digest import digest
 from ..core.merge.proposed import bindings
 from ..core.review.changes import of_push
+from ..core.review.legal import OF_PUSHES
 from ..core.schema import LabelSchema
 from ..display.progress import ProgressChoice
-from ..exceptions import InvalidOption, StalePlan
+from ..exceptions import StalePlan
 from ..store.run import Run
 from ..store.stores import Stores
 from . import push as pushing
@@ -27,7 +28,14 @@ from .outcome import Options, Outcome
 from .reports import Summary
 
 
-class PushReport(Summary):
+class _PushSummary(Summary):
+    @property
+    def not_sent(self) -> tuple[str, ...]:
+        """Nothing: what was left out when the run was sent is in its own report."""
+        return ()
+
+
+class PushReport(_PushSummary):
     """What a push did. ``left_out`` is how many labels the tool did not take; the next plan has them again."""
 
     title = "Pushed"
@@ -35,6 +43,10 @@ class PushReport(Summary):
     def __init__(self, outcome: Outcome, done: Mapping[tuple[str, str], int]) -> None:
         super().__init__(outcome)
         self.left_out = self.total - sum(done.values())
+        if self.left_out:
+            outcome.notes.append(
+                f"{self.left_out} of the changes were not taken by the tool; the next push has them again."
+            )
         self.outcome.counts.clear()
         self.outcome.counts.update(done)
 
@@ -43,10 +55,11 @@ class PushReport(Summary):
         return {**super().to_dict(), "left_out": self.left_out}
 
 
-class PushPlan(Decidable, Summary):
+class PushPlan(Decidable, _PushSummary):
     """What a push would change in the tool. Nothing is sent or written before ``apply()``."""
 
     title = "Plan of a push of"
+    _verdicts = OF_PUSHES
 
     def __init__(self, stores: Stores, backend: CheckedBackend, outcome: Outcome) -> None:
         super().__init__(outcome)
@@ -104,7 +117,7 @@ def make(
 
 
 def plan(
-    stores: Stores, anno_key: str, backend: CheckedBackend, given: dict[str, Any], progress: ProgressChoice = None
+    stores: Stores, anno_key: str, backend: CheckedBackend, given: Mapping[str, Any], progress: ProgressChoice = None
 ) -> PushPlan:
     """The plan of a push; ``given`` are the options ``conflicts``, ``decisions`` and ``undecided``."""
     outcome = make(stores, anno_key, backend, _options(stores, anno_key, given), progress)
@@ -115,7 +128,7 @@ def push(
     stores: Stores,
     anno_key: str,
     backend: CheckedBackend,
-    given: dict[str, Any],
+    given: Mapping[str, Any],
     force: bool = False,
     progress: ProgressChoice = None,
 ) -> PushReport:
@@ -129,14 +142,9 @@ def push(
     return until_not_stale(plan_and_apply)
 
 
-def _options(stores: Stores, anno_key: str, given: dict[str, Any]) -> Options:
-    run = stores.runs.get_settled(anno_key)
-    table, _ = decisions_of(given.pop("decisions", None), run)
-    if table.num_rows and set(table["verdict"].unique().to_pylist()) & {"both", "value", "base"}:
-        raise InvalidOption(
-            "A push takes the verdicts accept, refuse, ours and theirs; change the label here for another value."
-        )
-    return Options(**given, decisions=table)
+def _options(stores: Stores, anno_key: str, given: Mapping[str, Any]) -> Options:
+    table, _ = decisions_of(given.get("decisions"), stores.runs.get_settled(anno_key))
+    return Options(**{**given, "decisions": table})
 
 
 def _content(outcome: Outcome) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,11 +17,13 @@ from ..backend.values import Download, Receipt, Task
 from ..core.arrays import as_array, equal, index_of, not_null
 from ..core.checks import validate
 from ..core.labels import BASELINE, LABELS, OURS, SAMPLES
-from ..core.merge import destination
+from ..core.merge import border, destination
 from ..core.merge.findings import FINDINGS
 from ..core.merge.output import REPLACED, Provenance
+from ..core.merge.patch import component_masks
 from ..core.merge.proposed import PROPOSED
 from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push, written_labels
+from ..core.review.values import SPATIAL
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import Gone, InvalidLabels, RunError, StalePlan, Unsupported
@@ -31,8 +34,8 @@ from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
-from .download import Downloaded, download_all
-from .outcome import Options, Outcome
+from .download import Downloaded, download_all, newest_sent
+from .outcome import PUSH, Options, Outcome
 from .reviewed import Reviewed
 from .run_states import require_sent
 
@@ -74,13 +77,16 @@ def make(
         Gone: nothing of the run is on the server any more.
     """
     require_sent(stores, run)
-    outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, {}, verb="push")
+    outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, {}, verb=PUSH)
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out=True)
     rows = stores.runs.tasks(run)
     tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
     present = stores.samples.existing_ids(tasks.all_sample_ids)
     receipts = stores.runs.receipts(run)
-    planner = _Planner(stores, outcome, backend, reviewed, present, receipts)
+    if lost := len(tasks.all_sample_ids) - len(present):
+        outcome.notes.append(
+            f"{lost} samples of the run are not in the dataset any more; their labels stay in {run.backend}."
+        )
     fields, filters = sorted(run.schema.fields), views.label_filters(run.view)
     with ExitStack() as files:
         bases = files.enter_context(tasks.by_name(BASELINE, stores.baseline.scan(run)))
@@ -91,11 +97,14 @@ def make(
         if filters:
             selected = stores.labels.scan(views.label_condition(fields, filters), _NEW.names, outcome.version)
             new = files.enter_context(tasks.by_sample(_NEW, selected))
+        samples = files.enter_context(samples_by_task(stores, run, tasks))
+        changed = _changed(stores, outcome, tasks, bases, here)
+        planner = _Planner(stores, outcome, backend, reviewed, present, receipts, changed, samples)
         downloads = download_all(backend, run, dict(enumerate(tasks.names)), receipts, bases)
         with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
             for number, downloaded in downloads:
                 labels = here.get(number).combine_chunks()
-                planner.plan_task(tasks.names[number], tasks.sample_ids[number], downloaded, labels, _ids(new, number))
+                planner.plan_task(number, tasks, downloaded, labels, _ids(new, number))
                 bar.advance(len(tasks.sample_ids[number]))
     outcome.streams.finish()
     planner.finish(len(tasks))
@@ -112,9 +121,9 @@ class _Planner:
 
     def __init__(
         self, stores: Stores, outcome: Outcome, backend: CheckedBackend, reviewed: Reviewed, present: pa.Array,
-        receipts: Mapping[str, Mapping[str, Any]],
+        receipts: Mapping[str, Mapping[str, Any]], changed: Changed, samples: Groups,
     ) -> None:  # fmt: skip
-        self._receipts = receipts
+        self._receipts, self._changed, self._samples = receipts, changed, samples
         self._stores, self._out, self._backend, self._reviewed = stores, outcome, backend, reviewed
         self._present = present  # the samples of the run that the dataset has
         self._single = destination.single_label_fields(outcome.run.schema, {})
@@ -124,54 +133,50 @@ class _Planner:
         self._problems: list[str] = []  # labels that cannot be pushed
 
     def plan_task(
-        self, name: str, sample_ids: pa.Array, downloaded: Downloaded, here: pa.Table, may_be_new: pa.Array | None
+        self, number: int, tasks: ByTask, downloaded: Downloaded, here: pa.Table, may_be_new: pa.Array | None
     ) -> None:
         """Plan one task; ``here`` (``OURS``) are the labels of its samples in the dataset."""
+        name, sample_ids = tasks.names[number], tasks.sample_ids[number]
         out, run, answer = self._out, self._out.run, downloaded.download
         out.sent += downloaded.labels
         if isinstance(answer, Gone):
             self._gone.append(str(answer))
             out.notes.append(f"The task {name} is not on the server any more, so nothing is pushed to it: {answer}")
             return
-        returned = sample_ids.filter(pc.is_in(sample_ids, value_set=self._present))
-        returned = returned.filter(pc.is_in(returned, value_set=answer.samples))
+        present = sample_ids.filter(pc.is_in(sample_ids, value_set=self._present))
+        returned = present.filter(pc.is_in(present, value_set=answer.samples))
+        out.unanswered += len(present) - len(returned)
         provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
         found = plan_push(
             downloaded.sent, answer.labels, self._here(downloaded.sent, here, may_be_new), returned,
             run.schema, self._single, out.options.policy, provenance, self._reviewed.review,
         )  # fmt: skip
-        self._check(name, sample_ids, found)
+        self._check(number, name, found)
         self._store(found, answer)
 
     def _here(self, base: pa.Table, labels: pa.Table, may_be_new: pa.Array | None) -> Here:
-        written = written_labels(base, labels, self._out.run.versions)
-        before = [OURS.empty_table()]
-        for load in pc.unique(written["load"]).to_pylist():
-            ids = as_array(written.filter(pc.equal(written["load"], load))["label_id"])
-            with suppress(StalePlan):  # the version may be cleaned up; then values are compared with the baseline
-                before.append(self._stores.labels.get_by_ids(ids, self._out.run.versions[load]))
-        elsewhere = self._elsewhere(base, labels)
-        known = index_of(labels["label_id"], base["label_id"])
+        known, changed = index_of(labels["label_id"], base["label_id"]), self._changed
+        elsewhere = changed.elsewhere.filter(pc.is_in(changed.elsewhere, value_set=as_array(base["label_id"])))
         moved = not_null(known) & ~equal(labels["sample_id"], as_array(base["sample_id"]).take(known))
         self._moved += len(elsewhere) + int(moved.sum())
-        new = as_array(labels["label_id"]).filter(known.is_null())
-        touched = pc.is_in(labels["label_id"], value_set=pa.concat_arrays([new, as_array(written["label_id"])]))
+        of_task = pc.is_in(changed.before["label_id"], value_set=as_array(labels["label_id"]))
+        touched = pc.or_(known.is_null(), pc.is_in(labels["label_id"], value_set=changed.written))
         self._unsent.add(labels.filter(touched).select(LABELS.names), self._out.run.schema)
-        of_others = self._stores.baseline.known(self._out.run, new)
-        return Here(labels, elsewhere, of_others, may_be_new, pa.concat_tables(before).combine_chunks())
+        return Here(labels, elsewhere, changed.of_others, may_be_new, changed.before.filter(of_task).combine_chunks())
 
-    def _elsewhere(self, base: pa.Table, here: pa.Table) -> pa.Array:
-        """The ids of labels of the baseline that the dataset has, but not in a field of the run on a sample of the task."""
-        missing = base["label_id"].filter(pc.invert(pc.is_in(base["label_id"], value_set=as_array(here["label_id"]))))
-        if not len(missing):
-            return pa.array([], pa.string())
-        return as_array(self._stores.labels.get_by_ids(as_array(missing), self._out.version)["label_id"])
-
-    def _check(self, name: str, sample_ids: pa.Array, found: ToPush) -> None:
+    def _check(self, number: int, name: str, found: ToPush) -> None:
         """Note what the tool cannot hold."""
         if found.labels.num_rows:
-            task = task_of(self._stores, self._out.run, name, sample_ids, found.labels.select(LABELS.names))
-            self._problems += [*validate.problems(task.labels), *validate.mask_sizes(task.labels, task.samples)]
+            labels = found.labels.select(LABELS.names)
+            task = task_of(self._stores, self._out.run, name, self._samples.get(number), labels)
+            pushed = component_masks(as_array(found.labels["components"])).get(
+                SPATIAL, np.zeros(len(task.labels), bool)
+            )
+            stays = ~pushed & equal(
+                found.labels["action"], "edit"
+            )  # shapes of the tool, which may be over the border there
+            checked = border.clip_where(task.labels, stays)
+            self._problems += [*validate.problems(checked), *validate.mask_sizes(task.labels, task.samples)]
             self._problems += self._backend.check_task(task)
         if found.labels.num_rows or found.deleted.num_rows:
             self._problems += self._backend.check_push(Receipt(name, self._receipts[name]))
@@ -205,20 +210,63 @@ class _Planner:
             problems = list(dict.fromkeys(self._problems))
             raise InvalidLabels("Some changes cannot be pushed, so nothing was pushed:", problems)
         self._out.notes += sentences(self._unsent.to_list())
+        if self._out.unanswered:
+            self._out.notes.append(
+                f"{run.backend} does not answer for {self._out.unanswered} samples, so changes on them are not pushed."
+            )
         if self._moved:
             self._out.notes.append(
                 f"{self._moved} labels were moved to another sample or field here; they stay where they are in {run.backend}."
             )
 
 
-def task_of(stores: Stores, run: Run, name: str, sample_ids: pa.Array, labels: pa.Table) -> Task:
-    """A task that was sent, with some labels. Samples that were deleted here are left out."""
+class Changed(NamedTuple):
+    """What changed here since the baseline, looked up once for all tasks; as large as the changes are."""
+
+    written: pa.Array  # the ids of labels of the baseline that were written since
+    before: pa.Table  # OURS, these as they were then, where the version is still there
+    elsewhere: (
+        pa.Array
+    )  # the ids of labels of the baseline that are on samples out of their task, or in other fields, by now
+    of_others: pa.Array  # the ids of labels that are new on the samples of a task, and in the baseline of another one
+
+
+def _changed(stores: Stores, outcome: Outcome, tasks: ByTask, bases: Groups, here: Groups) -> Changed:
+    versions, nothing = outcome.run.versions, pa.array([], pa.string())
+    written, missing, new = [], [nothing], [nothing]
+    for number in range(len(tasks)):
+        base, labels = newest_sent(bases.get(number)), here.get(number)
+        base_ids, ids = as_array(base["label_id"]), as_array(labels["label_id"])
+        written.append(written_labels(base, labels.combine_chunks(), versions))
+        missing.append(base_ids.filter(pc.invert(pc.is_in(base_ids, value_set=ids))))
+        new.append(ids.filter(pc.invert(pc.is_in(ids, value_set=base_ids))))
+    rows = pa.concat_tables(written) if written else pa.table({"label_id": nothing, "load": pa.array([], pa.int32())})
+    before = [OURS.empty_table()]
+    for load in pc.unique(rows["load"]).to_pylist():
+        with suppress(StalePlan):  # the version may be cleaned up; then values are compared with the baseline
+            ids = as_array(rows.filter(pc.equal(rows["load"], load))["label_id"])
+            before.append(stores.labels.get_by_ids(ids, versions[load]))
+    return Changed(
+        as_array(rows["label_id"]), pa.concat_tables(before).combine_chunks(),
+        as_array(stores.labels.get_by_ids(pa.concat_arrays(missing), outcome.version)["label_id"]),
+        stores.baseline.known(outcome.run, pa.concat_arrays(new)),
+    )  # fmt: skip
+
+
+def samples_by_task(stores: Stores, run: Run, tasks: ByTask) -> Groups:
+    """The samples of each task (``SAMPLES``), with the column that the run sent files from as ``filepath``. Close it after use."""
     column = run.options[MEDIA_FIELD_OPTION]
     if column not in stores.samples.schema().names:
         raise RunError(
-            f"The samples have no column {column!r} any more, from which the run {run.anno_key!r} sent files."
+            f"The samples have no column {column!r} any more, from which the run {run.anno_key!r} sent files; add it again."
         )
-    rows = stores.samples.rows(sample_ids, list(dict.fromkeys([*SAMPLES.names, column])))
-    rows = rows.filter(rows["sample_id"].is_valid())
-    samples = pa.table([rows[column if n == "filepath" else n] for n in SAMPLES.names], schema=SAMPLES)
-    return Task(name, run.schema, samples, labels, stores.samples.media(samples), run.anno_key)
+    names = [column if n == "filepath" else n for n in SAMPLES.names]
+    batches = stores.samples.scan(None, list(dict.fromkeys(names)))
+    return tasks.by_sample(
+        SAMPLES, (pa.RecordBatch.from_arrays([b[n] for n in names], schema=SAMPLES) for b in batches)
+    )
+
+
+def task_of(stores: Stores, run: Run, name: str, samples: pa.Table, labels: pa.Table) -> Task:
+    """A task that was sent, with its samples that are still here, and some labels."""
+    return Task(name, run.schema, samples.combine_chunks(), labels, stores.samples.media(samples), run.anno_key)

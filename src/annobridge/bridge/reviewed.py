@@ -10,7 +10,7 @@ from ..core.merge.proposed import Review
 from ..core.review import legal
 from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
-from .outcome import Outcome
+from .outcome import PUSH, Outcome
 
 _KEY = ("change_id", "verdict", "value", "bound_to")
 
@@ -32,7 +32,14 @@ class Reviewed:
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
         self.review = (
-            Review(outcome.run.run_id, decisions, standing.num_rows, outcome.options.undecided, outcome.schema)
+            Review(
+                outcome.run.run_id,
+                decisions,
+                standing.num_rows,
+                outcome.options.undecided,
+                outcome.schema,
+                is_of_push=outcome.verb == PUSH,
+            )
             if is_asked or leaves
             else None
         )
@@ -82,7 +89,7 @@ class Reviewed:
         repeated = given.num_rows > latest(given).num_rows and contradicted(given.to_pylist())
         notes = {
             "{} decided about in different ways; the latest decision counts.": repeated,
-            "{} refused in an earlier load, and did not change in the tool since; kept out again.": int(
+            f"{{}} refused in an earlier {out.verb}, and did not change since; kept out again.": int(
                 (used & ~self._is_new).sum()
             ),
             "{} decided about, and looked different then; the decisions are stale, and the changes were left for later.": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -63,7 +64,9 @@ class Scope:
         mark = self._answers.mark(Receipt(task, receipts[task]))
         if mark is None:
             return True
-        mark = f"{mark} {'reviewed' if self._out.options.reviewed_only else 'all'}"
+        # What a load with other options takes is not what the last one took.
+        which = "reviewed" if self._out.options.reviewed_only else "all"
+        mark = json.dumps([mark, which, sorted(self._out.destinations.items())])
         if self._known_marks.get(task) == mark:
             return False
         if self._out.options.where is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from .run import Load, Run
@@ -21,10 +23,11 @@ class Pushes:
         """Write down what a push is about to do."""
         self._database.append_later(_TABLE, rows)
 
-    def of(self, run: Run, push: Load, task: str) -> pa.Table:
-        """What a push meant to do in a task, as ``BASELINE``."""
-        where = f"run_id = {quote(run.run_id)} AND load = {push.number} AND task = {quote(task)}"
-        return self._database.read_later(_TABLE, where).select(PUSHES.names)
+    def scan(self, run: Run, push: Load) -> Iterator[pa.RecordBatch]:
+        """Stream what a push meant to do, as ``BASELINE``."""
+        if _TABLE in self._database.table_names():
+            where = f"run_id = {quote(run.run_id)} AND load = {push.number}"
+            yield from self._database.scan(_TABLE, PUSHES.names, where)
 
     def forget(self, run: Run) -> None:
         """Forget the intentions of a run's pushes, which are complete."""

@@ -56,6 +56,13 @@ class RunTasks:
         rows = self._database.read("annotation_tasks", where=f"run_id = {quote(run_id)}").sort_by("task")
         return pa.concat_arrays([pa.array([], pa.string()), *(ids.values for ids in rows["sample_ids"])])
 
+    def _sample_ids_of(self, names: Sequence[str], run: Run) -> list[pa.Array]:
+        rows = self.tasks(run)
+        return [
+            ids.values
+            for ids in rows.filter(pc.is_in(rows["task"], value_set=pa.array(names, pa.string())))["sample_ids"]
+        ]
+
     def tasks_since(self, run: Run, number: int) -> list[str]:
         """The names of the tasks of a run from a number on."""
         names: list[str] = self.tasks(run)["task"].to_pylist()

@@ -224,7 +224,12 @@ class Runs(RunTasks):
 
     def end_sending(self, run: Run, options: Mapping[str, Any] | None = None) -> Run:
         """Record that all tasks of a run, or of its extension, are sent."""
-        loads = run.with_state(run.extension, "extended") if run.extension else run.loads
+        loads = run.loads
+        if extension := run.extension:
+            sent = self.tasks_since(run, extension.first_task)
+            samples = sum(len(ids) for ids in self._sample_ids_of(sent, run))
+            counts = {**extension.counts, "tasks": len(sent), "samples": samples}  # the tool may have refused some
+            loads = run.with_state(extension, "extended" if sent else "aborted", counts=counts)
         return self.update(run, state="sent", options=run.options if options is None else options, loads=loads)
 
     def abandon_extension(self, run: Run) -> Run:

@@ -53,6 +53,7 @@ class Review(NamedTuple):
     undecided: str  # a member of UNDECIDED
     schema: LabelSchema  # of the run, with the destinations of its fields; verdicts with a value must fit it
     fields: frozenset[str] = frozenset()  # fields whose changes are not reviewed, as they go to another field
+    is_of_push: bool = False  # the changes are those of the dataset: they have ids of their own, and fewer verdicts
 
     def without(self, fields: frozenset[str]) -> Review:
         """The same for all fields but these."""
@@ -88,8 +89,9 @@ def propose(
     columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id")}
     columns["field"] = as_array(pc.coalesce(ours["field"], base["field"], theirs["field"]))  # labels may be moved here
     component = pa.array(components[order], pa.string())
+    what = "push" if review.is_of_push else "change"
     columns |= {
-        "change_id": change_ids(review.run_id, columns["label_id"], component), "task": pa.repeat(task, len(rows)),
+        "change_id": change_ids(review.run_id, columns["label_id"], component, what), "task": pa.repeat(task, len(rows)),
         "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy.winners(component), ACCEPT),
         "base": as_side(base, base["label_id"].is_valid().to_numpy()),
         "ours": as_side(ours, sides.here[rows]),
@@ -101,10 +103,10 @@ def propose(
     return rows[reviewed.to_numpy()], _with_states(table.filter(reviewed), review)
 
 
-def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array) -> pa.Array:
-    """The id of each change: the same in every plan of the run."""
+def change_ids(run_id: str, label_ids: pa.Array, components: pa.Array, what: str = "change") -> pa.Array:
+    """The id of each change: the same in every plan of the run for ``what``."""
     pairs = zip(label_ids.to_pylist(), components.to_pylist(), strict=True)
-    return ids.derive(run_id, [ids.join_parts("change", *pair) for pair in pairs])
+    return ids.derive(run_id, [ids.join_parts(what, *pair) for pair in pairs])
 
 
 def _with_states(proposed: pa.Table, review: Review) -> pa.Table:
@@ -119,9 +121,11 @@ def _with_states(proposed: pa.Table, review: Review) -> pa.Table:
     given = pc.is_in(subject["change_id"], value_set=as_array(of_task["change_id"].slice(recorded)))
     is_open = pc.and_(pc.equal(found["state"], decisions.STALE), pc.invert(given))
     found = set_columns(found, state=pc.if_else(is_open, OPEN, found["state"]))
-    verdict = legal.fitting(as_array(found["verdict"]), as_array(subject["kind"]))
-    in_force = pc.equal(found["state"], decisions.DECIDED)
-    problems = legal.problems(subject, pc.if_else(in_force, verdict, None), as_array(found["value"]), review.schema)
+    verdict, among = as_array(found["verdict"]), legal.OF_PUSHES if review.is_of_push else decisions.VERDICTS
+    if not review.is_of_push:
+        verdict = legal.fitting(verdict, as_array(subject["kind"]))
+    in_force = pc.if_else(pc.equal(found["state"], decisions.DECIDED), verdict, None)
+    problems = legal.problems(subject, in_force, as_array(found["value"]), review.schema, among)
     columns = {
         **{name: found[name] for name in _DECIDED},
         "verdict": verdict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from ..arrays import Bools, as_array, as_mask, equal, not_null, set_columns
 from ..labels import TIME
 from ..similarity import REFINED, extents, overlaps, refined
-from .decisions import ACCEPT, OURS, REFUSE, THEIRS
-from .legal import are_conflicts, choices
+from .decisions import ACCEPT, VERDICTS
+from .legal import OF_PUSHES, are_conflicts, choices
 from .values import LABEL, SPATIAL, bound_to, side_table, texts
 
 BOX = pa.list_(pa.float64(), 4)
@@ -112,9 +112,8 @@ def of_push(proposed: pa.Table, samples: pa.Table) -> pa.Table:
     pairs = (("ours", "theirs"), ("ours_box", "theirs_box"), ("our_by", "their_by"), ("our_at", "their_at"))
     columns = {name: table[other] for a, b in pairs for name, other in ((a, b), (b, a))}
     at = pc.index_in(table["change_id"], value_set=as_array(proposed["change_id"]))
-    allowed = [[v for v in row if v in (ACCEPT, REFUSE, OURS, THEIRS)] for row in table["choices"].to_pylist()]
-    choices = pa.array(allowed, pa.list_(pa.string()))
-    return set_columns(table, **columns, choices=choices, why=_why(proposed, _WHY_PUSHED).take(at))
+    of_pushes = _choices(proposed, OF_PUSHES).take(at)
+    return set_columns(table, **columns, choices=of_pushes, why=_why(proposed, _WHY_PUSHED).take(at))
 
 
 def _first_known(*tables: pa.Table) -> pa.Table:
@@ -185,10 +184,11 @@ def _why(proposed: pa.Table, reasons: Mapping[str, str] = _WHY) -> pa.Array:
     return pc.if_else(pc.equal(as_array(proposed["proposal"]), ACCEPT), why, kept)
 
 
-def _choices(proposed: pa.Table) -> pa.Array:
+def _choices(proposed: pa.Table, among: Collection[str] = VERDICTS) -> pa.Array:
     pairs = pc.binary_join_element_wise(as_array(proposed["kind"]), as_array(proposed["component"]), "\n")
     codes = pairs.dictionary_encode()
-    legal = [choices(*pair.split("\n", 1)) for pair in codes.dictionary.to_pylist()]
+    kinds = (pair.partition("\n") for pair in codes.dictionary.to_pylist())
+    legal = [choices(kind, component, among) for kind, _, component in kinds]
     return pa.array(legal, pa.list_(pa.string())).take(codes.indices)
 
 

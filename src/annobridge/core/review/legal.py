@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from .. import json_values
 from ..arrays import equal
 from ..labels import ATTRIBUTE_PREFIX
 from ..schema import Attribute, FieldSchema, LabelSchema
-from .decisions import ACCEPT, BASE, BOTH, OPEN, OURS, REFUSE, THEIRS, VALUE
+from .decisions import ACCEPT, BASE, BOTH, OPEN, OURS, REFUSE, THEIRS, VALUE, VERDICTS
 from .values import LABEL
 
 _SAME = {  # the verdict that means the same for conflicts, and for other changes
     True: {ACCEPT: THEIRS, REFUSE: OURS},
     False: {THEIRS: ACCEPT, OURS: REFUSE, BASE: REFUSE},
 }
+OF_PUSHES = (ACCEPT, REFUSE, OURS, THEIRS, OPEN)  # a push takes no other values than those here, and those in the tool
 _SHOWN, _LISTED = 200, 10  # characters of a value, and problems, in a message
 
 
@@ -33,20 +34,22 @@ def are_conflicts(kinds: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArr
     return pc.match_substring(kinds, "/")
 
 
-def choices(kind: str, component: str) -> list[str]:
-    """The verdicts that a change can get, beside ``"open"``.
+def choices(kind: str, component: str, among: Collection[str] = VERDICTS) -> list[str]:
+    """The verdicts of ``among`` that a change can get, beside ``"open"``.
 
     >>> choices("edit", "label"), choices("add/add", "existence")
     (['accept', 'refuse', 'value'], ['ours', 'theirs', 'both'])
     """
     value = [VALUE] if component == LABEL or component.startswith(ATTRIBUTE_PREFIX) else []
     if kind == "edit/edit":
-        return [BASE, OURS, THEIRS, *value]
-    if kind == "add/add":
-        return [OURS, THEIRS, BOTH]
-    if is_conflict(kind):
-        return [OURS, THEIRS]
-    return [ACCEPT, REFUSE, *value] if kind == "edit" else [ACCEPT, REFUSE]
+        found = [BASE, OURS, THEIRS, *value]
+    elif kind == "add/add":
+        found = [OURS, THEIRS, BOTH]
+    elif is_conflict(kind):
+        found = [OURS, THEIRS]
+    else:
+        found = [ACCEPT, REFUSE, *value] if kind == "edit" else [ACCEPT, REFUSE]
+    return [verdict for verdict in found if verdict in among]
 
 
 def fitting(verdicts: pa.Array, kinds: pa.Array) -> pa.Array:
@@ -65,7 +68,9 @@ def listed(sentences: Sequence[str]) -> str:
     return "".join(f"\n  - {text}" for text in [*sentences[:_LISTED], *more])
 
 
-def problems(changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: LabelSchema) -> list[str | None]:
+def problems(
+    changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: LabelSchema, among: Collection[str] = VERDICTS
+) -> list[str | None]:
     """For each row, a sentence if the change cannot get the verdict, or if the value cannot be stored.
 
     Args:
@@ -73,15 +78,16 @@ def problems(changes: pa.Table, verdicts: pa.Array, values: pa.Array, schema: La
         verdicts: the verdict of each, in the words that fit; null where there is none.
         values: JSON text of the verdicts ``"value"``.
         schema: of the run, with the destinations of its fields.
+        among: the verdicts that there are; fewer for a push.
     """
     names = ("kind", "component", "field", "change_id")
     rows = zip(*(changes[n].to_pylist() for n in names), verdicts.to_pylist(), values.to_pylist(), strict=True)
-    return [_problem(row, schema) for row in rows]
+    return [_problem(row, schema, among) for row in rows]
 
 
-def _problem(row: tuple[Any, ...], schema: LabelSchema) -> str | None:
+def _problem(row: tuple[Any, ...], schema: LabelSchema, among: Collection[str]) -> str | None:
     kind, component, field, change_id, verdict, value = row
-    legal = choices(kind, component)
+    legal = choices(kind, component, among)
     if verdict not in (*legal, OPEN, None):
         return f"The verdict {verdict!r} does not fit the change {change_id} ({kind} of {component}); give {' | '.join(legal)}."
     if verdict == VALUE and (why := _bad_value(value, component, schema.fields.get(field))):

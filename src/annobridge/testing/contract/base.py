@@ -187,7 +187,7 @@ class Laws:
         tool, rows = self.tool(results), self.labels_in_tool(results, label_type, 3)
         tool.edit(rows[0], **examples.change(label_type, 0))
         if moves := label_type == "detections":
-            tool.edit(rows[1], bounding_box=self.moved_box or _beside(rows[1]["bounding_box"]))
+            tool.edit(rows[1], bounding_box=self.moved_box or beside(rows[1]["bounding_box"]))
         tool.delete(rows[2])
         if adds := label_type in self.draws & set(_DRAWN):
             self.draw(tool, "s0", label_type, "car")
@@ -271,7 +271,8 @@ def _template(label_type: str, attribute_types: frozenset[str], which: int) -> P
     return folder / "dataset"
 
 
-def _beside(box: list[float]) -> list[float]:
+def beside(box: list[float]) -> list[float]:
+    """A box a fifth of its width to the right."""
     return [box[0] + box[2] / 5, *box[1:]]
 
 

@@ -14,7 +14,7 @@ from ...bridge.results import AnnotationResults
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
 from .. import examples
-from .base import Laws
+from .base import Laws, beside
 
 _EDITED = "labels were changed, deleted and added in the dataset"
 
@@ -64,6 +64,29 @@ class PushedLaws(Laws):
             self.rows(results),
             "have the labels of both sides after a push and a load",
         )
+
+    def test_what_a_person_changes_meanwhile_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A box is moved in the tool after the push was planned, while its class is pushed: both changes hold."""
+        dataset, results, label_type = self._sent()
+        if label_type != "detections":
+            pytest.skip("the law is about boxes")
+        first = self.labels_in_tool(results, label_type)[0]
+        mine = examples.nearest(first, dataset.labels("field").to_pylist()) or {}
+        dataset.set_labels([{"label_id": mine["label_id"], **examples.change(label_type, 1)}])
+        push, tool, moved = self.backend.push, self.tool(results), self.moved_box or beside(first["bounding_box"])
+
+        def late(backend: AnnotationBackend, receipt: Receipt, edits: Edits) -> Pushed:
+            tool.edit(first, bounding_box=moved)
+            return push(backend, receipt, edits)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(self.backend, "push", late)
+            self._push(dataset)
+        self.require_load(self.load(dataset), "a person moved a box while its class was pushed", edited=1)
+        (row,) = dataset.labels("field", f"label_id = '{mine['label_id']}'").to_pylist()
+        off = max(abs(a - b) for a, b in zip(row["bounding_box"], moved, strict=True))
+        assert off <= self.precision, self.expected("keep what a person changed during a push", "the box is back")
+        assert row["label"] == examples.change(label_type, 1)["label"]
 
     def test_a_conflict_is_decided_by_the_policy(self) -> None:
         """Of a label that was changed on both sides, the tool keeps its value, unless ``conflicts="ours"`` is given."""
