@@ -191,3 +191,38 @@ def test_what_cannot_be_adopted_changes_nothing(
 
 def dataset_file(dataset: ab.Dataset) -> Path:
     return Path(dataset.samples().to_arrow()["filepath"][0].as_py())
+
+
+@pytest.mark.every_version
+def test_what_cvat_does_not_leave_empty_is_not_set_on_labels_that_are_here_too(
+    server: Server, dataset: ab.Dataset, somebody: Somebody, tmp_path: Path
+) -> None:
+    """The default of a choice, and a checkbox that is off, are values of new labels only."""
+    box = [0.25, 0.25, 0.25, 0.25]
+    dataset.add_labels("detections", {f"s{n}": [ab.Detection("car", box, label_id=f"car{n}")] for n in (0, 1)})
+    choices = [
+        attribute("side", "select", ["left", "right"], "left"),
+        attribute("parked", "checkbox", ["false"], "false"),
+    ]
+    labels = [{"name": "car", "type": "rectangle", "attributes": choices}]
+    number = somebody.task("cars", {f"{n}.png": (tmp_path / f"{n}.png").read_bytes() for n in range(3)}, labels)
+    values = [
+        {"side": "left", "parked": "false"},
+        {"side": "right", "parked": "true"},
+        {"side": "left", "parked": "false"},
+    ]
+    cars = [somebody.shape(number, "car", [16, 12, 32, 24], n, attributes=v) for n, v in enumerate(values)]
+    somebody.draw(number, shapes=cars)
+    adoption = dataset.adopt_annotation("theirs", backend="cvat", tasks=[number], **options(server))
+    assert (adoption.paired, adoption.only_there) == (2, 1)
+    report = dataset.load_annotations("theirs", **options(server))
+    assert (report.added, report.edited, report.deleted) == (1, 1, 0)
+    found = {
+        row["sample_id"]: {a["name"]: a["value"] for a in row["attributes"] or ()}
+        for row in dataset.labels("detections").to_pylist()
+    }
+    assert found == {
+        "s0": {},
+        "s1": {"side": '"right"', "parked": "true"},
+        "s2": {"side": '"left"', "parked": "false"},
+    }

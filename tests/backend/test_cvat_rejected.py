@@ -172,7 +172,7 @@ def outgoing(ds: ab.Dataset, backend: AnnotationBackend, unreadable: set[str]) -
     """The task of a run as it would be sent again, with media that pass here and that no server can read."""
     stores, run = ds.stores, ds.stores.runs.get_idle("run")
     ids = stores.runs.tasks(run)["sample_ids"][0].values
-    with PendingTasks(stores, run, [("a-new-task-0", ids)], {}) as found:
+    with PendingTasks(stores, run, [("a-new-task-0", ids)], {}, [], stores.labels.version()) as found:
         task = found.task(0)
 
     class Media:

@@ -575,7 +575,7 @@ def test_a_corrupt_image_that_only_the_server_finds_is_named_and_the_task_remove
     backend = run.results.backend
     stores, ledger = dataset.stores, run.results.run
     todo = [("corrupt-task", stores.runs.tasks(ledger)["sample_ids"][0].values)]
-    with PendingTasks(stores, ledger, todo, {}) as outgoing:
+    with PendingTasks(stores, ledger, todo, {}, [], stores.labels.version()) as outgoing:
         task = outgoing.task(0)
         with pytest.raises(
             ab.Rejected, match=r"could not read the media: .*1.png', of sample 's1': mend or replace the file"

@@ -111,6 +111,35 @@ def test_a_run_is_pushed_to_while_people_work(
     results.cleanup()
 
 
+def test_a_changed_class_of_a_list_whose_push_lost_its_answer_is_found_out(
+    tmp_path: Path, pixano_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The class is part of the id in Pixano, and the label stays the same one here."""
+    ds = ab.create_dataset(tmp_path / "data")
+    classes = [ab.Classification(name, label_id=name) for name in ("rain", "night")]
+    ds.add_samples([ab.Sample(images(tmp_path / "images")[0], sample_id="s0", scene=classes)])
+    schema = {"scene": {"type": "classifications", "classes": ["rain", "night", "snow"]}}
+    options: dict[str, Any] = {"url": pixano_url, "progress": False}
+    ds.annotate("run", label_schema=schema, backend="pixano", **options)
+    ds.set_labels([{"label_id": "rain", "label": "snow"}])
+    push = PixanoBackend.push
+
+    def lose(self: PixanoBackend, *arguments: Any) -> None:
+        push(self, *arguments)
+        raise Unreachable("the answer was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PixanoBackend, "push", lose)
+        with pytest.raises(Unreachable):
+            ds.push_annotations("run", **options)
+    report = ds.push_annotations("run", **options)
+    assert (report.total, len(report.conflicts)) == (0, 0)
+    loaded = ds.load_annotations("run", **options)
+    assert (loaded.total, len(loaded.conflicts), len(loaded.unexpected)) == (0, 0, 0)
+    assert {row["label_id"]: row["label"] for row in ds.labels().to_pylist()} == {"rain": "snow", "night": "night"}
+    ds.abort_annotation("run", url=pixano_url)
+
+
 def test_a_dataset_of_ones_own_is_adopted(ds: ab.Dataset, pixano_url: str, annotator: ScriptedAnnotator) -> None:
     name = f"street_{uuid.uuid4().hex[:8]}"
     dataset = library.imported(pixano_url, name)

@@ -1,4 +1,4 @@
-"""What an undo says of labels that it leaves as they are."""
+"""What an undo says of labels that it leaves as they are, and which it does not leave."""
 
 from __future__ import annotations
 
@@ -43,6 +43,45 @@ def load(ds: ab.Dataset) -> str:
 def reason(ds: ab.Dataset) -> str:
     (found,) = ds.undo_annotations("k").kept["reason"].to_pylist()
     return str(found)
+
+
+def move(ds: ab.Dataset) -> list[float]:
+    """A person moves a box in a tool that returns its size with other last digits, and the work is loaded; the box here."""
+    server = SERVERS[URL]
+    (task,) = server.labels
+    rows: list[dict[str, Any]] = server.labels[task].to_pylist()
+    rows[0]["bounding_box"] = [0.5, 0.5, BOX[2] + 1e-12, BOX[3]]
+    server.labels[task] = pa.Table.from_pylist(rows, REMOTE)
+    report = ds.load_annotations("k")
+    assert (report.added, report.edited, report.deleted, len(report.conflicts)) == (0, 1, 0, 0)
+    return box(ds)
+
+
+def box(ds: ab.Dataset) -> list[float]:
+    (found,) = ds.labels(where="label_id = 'edited'").to_pylist()
+    return list(found["bounding_box"])
+
+
+@pytest.mark.parametrize("edited_before", [False, True], ids=["", "with an edit of before the load"])
+def test_what_the_tool_rounds_is_no_edit(dataset: ab.Dataset, edited_before: bool) -> None:
+    """Numbers that nobody changed stay exact here; no undo takes them for an edit since the load, the second one neither."""
+    if edited_before:
+        dataset.set_labels([{"label_id": "edited", "label": "van"}])
+    for _ in range(2):
+        assert move(dataset) == [0.5, 0.5, *BOX[2:]]
+        undone = dataset.undo_annotations("k")
+        assert (undone.to_dict()["taken_back"]["edit"], len(undone.kept)) == (1, 0)
+        assert box(dataset) == BOX
+    (label,) = dataset.labels(where="label_id = 'edited'").to_pylist()
+    assert label["label"] == ("van" if edited_before else "car")
+
+
+def test_after_an_undo_and_another_load_there_is_nothing_to_push(dataset: ab.Dataset) -> None:
+    move(dataset)
+    dataset.undo_annotations("k")
+    move(dataset)
+    plan = dataset.plan_push("k")
+    assert (plan.total, len(plan.conflicts)) == (0, 0)
 
 
 def test_an_added_label_that_was_edited_since_stays(dataset: ab.Dataset) -> None:

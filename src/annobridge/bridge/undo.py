@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import as_array, as_mask, equal, not_null
+from ..core.arrays import as_array, as_mask, equal, not_null, set_columns
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
 from ..core.merge.findings import FINDINGS
@@ -202,7 +202,11 @@ def _merge_task(
 
 
 def _after_load(base: pa.Table, before: pa.Table) -> pa.Table:
-    """The labels after the load: as they were before it, with the components that the load wrote."""
+    """The labels after the load: as they were before it, with the components that the load wrote, and the revision that it gave.
+
+    The baseline has numbers as the tool rounds them, and the labels have their exact ones: a row that nobody wrote since is known
+    by its revision, even if somebody had changed other components of it before the load.
+    """
     index = pc.index_in(base["label_id"], value_set=before["label_id"].combine_chunks()).combine_chunks()
     old = before.take(index)
     edited = equal(old["action"], "edit")
@@ -215,7 +219,8 @@ def _after_load(base: pa.Table, before: pa.Table) -> pa.Table:
         base = base.set_column(base.column_names.index(name), BASELINE.field(name), values[name])
     # The attributes of these rows include those that were not sent.
     unsent = pc.if_else(pa.array(edited & ~all_components), None, as_array(base["unsent"]))
-    return base.set_column(base.column_names.index("unsent"), BASELINE.field("unsent"), unsent)
+    rev = pc.if_else(pa.array(edited & ~all_components), pc.add(pc.max_element_wise(old["rev"], 0), 1), base["rev"])
+    return set_columns(base, unsent=unsent, rev=rev)
 
 
 def _with_provenance(merged: Merged, before: pa.Table) -> Merged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,26 @@ def test_of_samples_without_an_answer_nothing_is_known() -> None:
     before = pa.Table.from_pylist([row(0, "car", 0.1)], BASELINE)
     meant = pa.Table.from_pylist([row(0, "car", 0.1, gone=True, load=1)], BASELINE)
     assert arrived(before, meant, REMOTE.empty_table(), pa.array(["s1"])).num_rows == 0
+
+
+def weather(label: str, class_in_id: str, **more: Any) -> dict[str, Any]:
+    whole = {"kind": "classification", "bounding_box": None, "remote_id": f"s0/f/{class_in_id}"}
+    return row(0, label, 0, **whole, **more)
+
+
+@pytest.mark.parametrize(
+    ("there", "has_arrived"),
+    [
+        ([weather("snow", "snow")], True),
+        ([weather("rain", "rain")], False),
+        ([weather("fog", "fog")], False),
+        ([weather("snow", "snow", field="other")], False),
+        ([], False),
+    ],
+)
+def test_a_classification_may_have_its_class_in_its_id(there: list[dict[str, Any]], has_arrived: bool) -> None:
+    before = pa.Table.from_pylist([weather("rain", "rain")], BASELINE)
+    meant = pa.Table.from_pylist([weather("snow", "rain", load=1)], BASELINE)
+    answer = pa.Table.from_pylist([{k: v for k, v in r.items() if k in REMOTE.names} for r in there], REMOTE)
+    found = arrived(before, meant, answer, pa.array(["s0"])).to_pylist()
+    assert [(r["label_id"], r["label"], r["remote_id"]) for r in found] == [("l0", "snow", "s0/f/snow")] * has_arrived

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, set_columns
+from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, not_null, set_columns
 from ..labels import COMPONENTS
 from .assignment import assign
 from .diff import components_differ, take_or_null
@@ -34,7 +34,8 @@ def arrived(base: pa.Table, intended: pa.Table, there: pa.Table, answered: pa.Ar
     """The rows of ``intended`` that hold now; those of labels that were added with their ids in the tool.
 
     An edit arrived if all components that it changed are as intended; a deletion, if the label is not there. Of an addition that is
-    not known by an id, a new label of its class that covers it counts.
+    not known by an id, a new label of its class that covers it counts; and so it does of a classification that is not there under
+    its id, as the class is part of the id in some tools.
 
     Args:
         base: ``BASELINE``, before the push.
@@ -47,13 +48,14 @@ def arrived(base: pa.Table, intended: pa.Table, there: pa.Table, answered: pa.Ar
     at = pc.index_in(keys, value_set=there_keys).fill_null(-1).to_numpy()
     gone, is_new = as_mask(seen["gone"]), equal(seen["remote_id"], NOT_IN_TOOL)
     present = at >= 0
+    renamed = ~gone & ~present & equal(seen["kind"], "classification")
     holds = (
         np.where(gone, ~present, present & ~_differs(base, seen, take_or_null(there, at), present & ~gone)) & ~is_new
     )
     known = pa.concat_arrays([sample_keys(base), keys])
     unknown = there.filter(pc.invert(pc.is_in(there_keys, value_set=known))).combine_chunks()
     return pa.concat_tables(
-        [seen.filter(pa.array(holds)), _added(seen.filter(pa.array(is_new)).combine_chunks(), unknown)]
+        [seen.filter(pa.array(holds)), _found(seen.filter(pa.array(is_new | renamed)).combine_chunks(), unknown)]
     )
 
 
@@ -65,11 +67,12 @@ def _differs(base: pa.Table, intended: pa.Table, there: pa.Table, among: Bools) 
     return any_of((rows & differs[name] for name, rows in changed.items() if name in differs), len(at))
 
 
-def _added(intended: pa.Table, unknown: pa.Table) -> pa.Table:
-    """The additions that are among labels of the tool that nobody knows, with their ids there, and rounded as they are there."""
+def _found(intended: pa.Table, unknown: pa.Table) -> pa.Table:
+    """The rows that are among labels of the tool that nobody knows, with their ids there, and rounded as they are there."""
     rows = assign(intended, set_columns(unknown, label_id=None)).rows
-    found = np.flatnonzero(rows >= 0)
-    added, there = intended.take(pa.array(rows[found])), unknown.take(pa.array(found))
-    added = set_columns(added, remote_id=there["remote_id"])
-    rounded = same_shapes(there, added, np.full((len(found), 2), _ROUNDED))
-    return with_columns(added, there, COMPONENTS["spatial"], rounded).cast(intended.schema)
+    field = as_array(intended["field"]).take(pa.array(rows, mask=rows < 0))
+    found = np.flatnonzero((rows >= 0) & (~not_null(unknown["field"]) | equal(unknown["field"], field)))
+    holding, there = intended.take(pa.array(rows[found])), unknown.take(pa.array(found))
+    holding = set_columns(holding, remote_id=there["remote_id"])
+    rounded = same_shapes(there, holding, np.full((len(found), 2), _ROUNDED))
+    return with_columns(holding, there, COMPONENTS["spatial"], rounded).cast(intended.schema)

@@ -93,10 +93,10 @@ class RowBuilder:
         return conform(rows, REPLACED, action="add", task=self._provenance.task)
 
     def revision(self, written: Bools) -> np.ndarray:
-        """The revision of our rows after the load that equals the baseline; -1 where somebody else changed the row."""
+        """The revision of our rows after the load that equals the baseline; -1 where it differs from that."""
         sides = self._sides
         rev = pc.coalesce(sides.ours["rev"], sides.base["rev"], sides.theirs["rev"], pa.scalar(0, pa.int64()))
-        return np.where(sides.written_here, -1, np.maximum(rev.to_numpy(), 0) + written)
+        return np.where(sides.differs_here, -1, np.maximum(rev.to_numpy(), 0) + written)
 
     def baseline(self, rows: pa.Table, where: Bools, revision: np.ndarray, *, gone: bool) -> pa.Table:
         """The baseline of the next load."""

@@ -27,7 +27,7 @@ class Sides(NamedTuple):
     exact: pa.Table  # theirs, with our exact numbers where the tool did not change them
     ours: pa.Table
     here: Bools  # the dataset has the label
-    written_here: Bools  # somebody wrote our row since the baseline
+    differs_here: Bools  # our row has a value that is not that of the baseline
     changed_here: dict[str, Bools]  # by component: our value is not that of the baseline
     changed_locally: Bools  # a column that loads never edit (confidence, tags, field, sample) was changed
 
@@ -49,7 +49,8 @@ def align(
     if schema.fields and "spatial" in changes.edited:
         moved_only_there = changes.edited["spatial"] & here & ~changed.get("spatial", np.zeros(len(changes), bool))
         exact = keep_unchanged(theirs, base, ours_aligned, moved_only_there)
-    return Sides(base, theirs, exact, ours_aligned, here, written, changed, written & local)
+    differs = any_of([*changed.values(), written & local], len(changes))
+    return Sides(base, theirs, exact, ours_aligned, here, differs, changed, written & local)
 
 
 def written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:

@@ -133,7 +133,7 @@ def choose_values(verdicts: Verdicts, sides: Sides, components: Iterable[str]) -
         [*from_base.values(), *(_at(values, len(sides.here)) for values in given.values())], len(sides.here)
     )
     # What is written is not what the tool has, so the next load compares our value with the tool's.
-    return sides._replace(exact=exact, written_here=sides.written_here | chosen)
+    return sides._replace(exact=exact, differs_here=sides.differs_here | chosen)
 
 
 def _with_values(rows: pa.Table, component: str, values: dict[int, str | None]) -> pa.Table:
@@ -177,6 +177,6 @@ def keep_both(verdicts: Verdicts, allowed: Allowed, sides: Sides, run_id: str) -
     changed = {component: rows & ~both for component, rows in sides.changed_here.items()}
     sides = sides._replace(
         theirs=theirs, exact=exact, ours=ours, here=sides.here & ~both, changed_here=changed,
-        written_here=sides.written_here & ~both, changed_locally=sides.changed_locally & ~both,
+        differs_here=sides.differs_here & ~both, changed_locally=sides.changed_locally & ~both,
     )  # fmt: skip
     return replace(allowed, theirs=theirs), sides
