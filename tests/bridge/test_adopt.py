@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ import annobridge as ab
 from annobridge.backend.memory import MemoryBackend
 from annobridge.core.labels import FOUND_MEDIA, REMOTE
 from annobridge.store.baseline import Baseline
+from annobridge.store.runs import Runs
 
 CAR = [0.1, 0.1, 0.3, 1 / 3]  # as the labels of the fixture have it
 FIELD = {"objects": {"type": "detections", "classes": ["car", "person"], "attributes": {}}}
@@ -227,3 +229,33 @@ def test_a_tool_whose_tasks_cannot_be_adopted_names_the_alternative(
     monkeypatch.setattr(MemoryBackend, "capabilities", replace(MemoryBackend.capabilities, adopt=False))
     with pytest.raises(ab.Unsupported, match="import the file with import_dataset"):
         adopt(by_hand)
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_two_adoptions_at_once_never_both_hold_a_task(
+    by_hand: Any, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    """The other adoption happens after this one has looked for runs that hold the task; perhaps it stops half-way."""
+    reserve = Runs.reserve
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def late(self: Runs, run: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(Runs, "reserve", reserve)
+            if stops:
+                patch.setattr(Baseline, "add_sent", fail)
+            with suppress(KeyboardInterrupt):
+                by_hand.ds.adopt_annotation("other", backend="memory", tasks="hand", url=by_hand.url)
+        return reserve(self, run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "reserve", late)
+        with pytest.raises(ab.RunError, match="The run 'other' holds the task hand already"):
+            adopt(by_hand)
+    assert by_hand.ds.list_annotation_runs() == ["other"]
+    for table in ("annotation_tasks", "annotation_receipts"):
+        assert by_hand.ds.stores.database.count(table) == 1
+    by_hand.ds.delete_annotation_run("other")
+    adopt(by_hand)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,7 +116,7 @@ def adopt(
                 streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
                 bar.advance(1)
         streams.finish()
-        return _record(stores, run, todo, receipts, streams), adoption
+        return _record(stores, run, backend, todo, receipts, streams), adoption
 
 
 def _new_run(stores: Stores, request: Request, backend: CheckedBackend, schema: LabelSchema, size: int) -> Run:
@@ -154,16 +154,21 @@ def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[Fou
     keys = Counter(task.key for task in found)
     if twice := [key for key, count in keys.items() if count > 1]:
         raise InvalidOption(f"The task {twice[0]} is given twice; give each task once.")
+    _require_unheld(stores, backend, keys.keys())
+    return found
+
+
+def _require_unheld(stores: Stores, backend: CheckedBackend, keys: Set[str], but: str = "") -> None:
+    """Raise ``RunError`` if another run holds one of the tasks, be its adoption complete or not; ``but`` is a run id."""
     for run in stores.runs.all_readable():
-        if run.backend != backend.name:
+        if run.backend != backend.name or run.run_id == but:
             continue
         for name, state in stores.runs.receipts(run).items():
-            if held := sorted(backend.task_keys(Receipt(name, state)) & keys.keys()):
+            if held := sorted(backend.task_keys(Receipt(name, state)) & keys):
                 raise RunError(
                     f"The run {run.anno_key!r} holds the task {held[0]} already, and two runs would take the same work; load that "
                     f"one, or forget it with delete_annotation_run({run.anno_key!r})."
                 )
-    return found
 
 
 def _schema(stores: Stores, request: Request, found: Sequence[FoundTask]) -> LabelSchema:
@@ -211,17 +216,27 @@ def _baseline(
 
 
 def _record(
-    stores: Stores, run: Run, todo: Sequence[_Task], receipts: Mapping[str, Mapping[str, Any]], streams: Streams
-) -> Run:
-    """Write the run into the ledger. It is complete once its state is ``sent``."""
+    stores: Stores, run: Run, backend: CheckedBackend, todo: Sequence[_Task],
+    receipts: Mapping[str, Mapping[str, Any]], streams: Streams,
+) -> Run:  # fmt: skip
+    """Write the run into the ledger. It is complete once its state is ``sent``.
+
+    The receipts come first, and only then is looked whether another run holds one of the tasks: of two adoptions at once, at least
+    one sees the other, and takes itself back.
+    """
     with stores.runs.reserve(run) as hold:
         stores.runs.add_tasks(run, [(task.name, task.sample_ids.drop_null()) for task in todo])
+        for task in todo:
+            stores.runs.add_receipt(run, task.name, receipts[task.name])
+        try:
+            _require_unheld(stores, backend, {task.found.key for task in todo}, but=run.run_id)
+        except RunError:
+            stores.runs.delete(run)
+            raise
         for batch in streams.batches("baseline"):
             rows = pa.Table.from_batches([batch])
             for name in pc.unique(rows["task"]).to_pylist():
                 of_task = rows.filter(pc.equal(rows["task"], name)).drop_columns(["task"])
                 stores.baseline.add_sent(run, name, of_task)
         hold.check()
-        for task in todo:
-            stores.runs.add_receipt(run, task.name, receipts[task.name])
         return stores.runs.end_sending(run)
