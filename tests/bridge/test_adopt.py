@@ -25,9 +25,12 @@ FIELD = {"objects": {"type": "detections", "classes": ["car", "person"], "attrib
 class Files:
     """The files of the tool, by the name of the media."""
 
+    def __init__(self, red: int = 0) -> None:
+        self.red = red
+
     def open(self, name: str) -> BinaryIO:
         file = BytesIO()
-        Image.new("RGB", (64, 48), (0, 90, 10)).save(file, "PNG")
+        Image.new("RGB", (64, 48), (self.red, 90, 10)).save(file, "PNG")
         file.seek(0)
         del name
         return file
@@ -259,3 +262,65 @@ def test_two_adoptions_at_once_never_both_hold_a_task(
         assert by_hand.ds.stores.database.count(table) == 1
     by_hand.ds.delete_annotation_run("other")
     adopt(by_hand)
+
+
+@pytest.fixture
+def namesakes(bridge: Any) -> Any:
+    """Two tasks with an image of the same name, and other bytes."""
+    for key, red in (("h1", 1), ("h2", 2)):
+        make_task(bridge, key, {"x.jpg": [(f"{key}-a", "car", CAR)]})
+        bridge.server.media[key] = Files(red)
+    return bridge
+
+
+@pytest.mark.parametrize("match", ["name", "path", lambda _: None])
+def test_samples_that_were_created_are_found_again(namesakes: Any, monkeypatch: pytest.MonkeyPatch, match: Any) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "reserve", fail)
+        with pytest.raises(KeyboardInterrupt):
+            adopt(namesakes, ["h1", "h2"], create=True, match=match)
+    assert len(namesakes.ds) == 6
+    adoption = adopt(namesakes, ["h1", "h2"], create=True, match=match)
+    assert (adoption.matched, adoption.created, len(namesakes.ds)) == (2, 0, 6)
+    assert namesakes.load().added == 2
+    namesakes.ds.delete_annotation_run("r")
+    assert adopt(namesakes, ["h1", "h2"]).matched == 2
+
+
+def test_one_file_in_two_tasks_is_refused_before_samples_are_added(namesakes: Any) -> None:
+    namesakes.server.media["h2"] = namesakes.server.media["h1"]
+    before = namesakes.state()
+    for _ in range(2):
+        with pytest.raises(ab.StoreError, match="Two images of the tasks are one file, 'x.jpg'.*runs of their own"):
+            adopt(namesakes, ["h1", "h2"], create=True)
+        assert namesakes.state() == before
+    adopt(namesakes, "h1", create=True)
+    other = namesakes.ds.adopt_annotation("q", backend="memory", tasks="h2", url=namesakes.url, create=True)
+    assert (other.matched, other.created, len(namesakes.ds)) == (1, 0, 5)
+
+
+def test_a_file_that_is_a_sample_already_is_this_sample(namesakes: Any) -> None:
+    adopt(namesakes, "h1", create=True)
+    namesakes.server.media["h2"] = namesakes.server.media["h1"]
+    other = namesakes.ds.adopt_annotation(
+        "q", backend="memory", tasks="h2", url=namesakes.url, create=True, match=lambda _: None
+    )
+    assert (other.matched, other.created, len(namesakes.ds)) == (1, 0, 5)
+
+
+def test_a_file_that_is_no_image_is_not_added(namesakes: Any) -> None:
+    class Page:
+        def open(self, _: str) -> BinaryIO:
+            return BytesIO(b"<html>Sign in</html>")
+
+    namesakes.server.media["h2"] = Page()
+    before = namesakes.state()
+    with pytest.raises(
+        ab.InvalidMedia, match="as the image 'x.jpg' of the task 'by hand: h2' is not an image.*no sample was added"
+    ):
+        adopt(namesakes, ["h1", "h2"], create=True)
+    assert namesakes.state() == before
+    assert len(list((namesakes.path / "media").iterdir())) == 1  # that of h1, which a repetition uses

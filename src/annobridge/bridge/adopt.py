@@ -95,16 +95,16 @@ def adopt(
     schema = _schema(stores, request, found)
     if problems := unsupported(schema, backend.capabilities, backend.name):
         raise Unsupported(f"The backend {backend.name!r} cannot do this:", problems)
-    matched = matched_samples(stores, found, request.match, request.media_field)
+    matched = matched_samples(stores, backend, found, request.match, request.media_field)
     for one, ids in zip(found, matched, strict=True):
         backend.adopt(one, schema, ids)  # raises if the schema does not fit, before samples are created
-    sample_ids = matched
+    sample_ids, created = matched, 0
     if create is not None:
-        sample_ids = [with_created(stores, backend, *one, create) for one in zip(found, matched, strict=True)]
+        sample_ids, created = with_created(stores, backend, found, matched, create)
     require_samples(found, sample_ids, can_create=create is None)
     adoption = Adoption(request.anno_key, [task.title for task in found])
-    adoption.matched = sum(len(ids) - ids.null_count for ids in matched)
-    adoption.created = sum(len(ids) - ids.null_count for ids in sample_ids) - adoption.matched
+    adoption.matched = sum(len(ids) - ids.null_count for ids in sample_ids) - created
+    adoption.created = created
     adoption.unmatched = unmatched(found, sample_ids)
     run = _new_run(stores, request, backend, schema, len(found))
     names = [tasks.name(run.anno_key, run.run_id, number) for number in range(len(found))]
