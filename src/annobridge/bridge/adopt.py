@@ -6,10 +6,11 @@ Nothing is changed in the tool, and nothing is written here before all is checke
 
 from __future__ import annotations
 
+import reprlib
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from ..core.labels import LABELS, REMOTE
 from ..core.merge.adopted import pair
 from ..core.schema import LabelSchema
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import InvalidOption, InvalidSchema, RunError, RunNotFound, Unsupported
+from ..exceptions import BackendError, InvalidOption, InvalidSchema, RunError, RunNotFound, StoreError, Unsupported
 from ..spill.streams import Streams
 from ..store.labels import field_condition
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, Run
@@ -58,6 +59,18 @@ class Request:
     label_schema: Any
     match: Match
     media_field: str = "filepath"
+
+
+def task_names(given: Any) -> list[str]:
+    """The argument ``tasks``: ids or names, or one. Raises ``InvalidOption`` for anything else."""
+    if isinstance(given, str | int):
+        given = [given]
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise InvalidOption(f"tasks= is {reprlib.repr(given)}; give the ids or names of tasks, or leave it out.")
+    named = list(given)
+    if wrong := [one for one in named if not isinstance(one, str | int)]:
+        raise InvalidOption(f"tasks= has {reprlib.repr(wrong[0])}; give the id or the name of each task.")
+    return [str(one) for one in named]
 
 
 def require_adoptable(backend: AnnotationBackend) -> None:
@@ -91,6 +104,8 @@ def adopt(
     """
     check_key(request.anno_key)
     _free_key(stores, request.anno_key)
+    if create is not None:
+        _require_creatable(stores)
     found = _find(stores, request, backend)
     schema = _schema(stores, request, found)
     if problems := unsupported(schema, backend.capabilities, backend.name):
@@ -100,7 +115,8 @@ def adopt(
         backend.adopt(one, schema, ids)  # raises if the schema does not fit, before samples are created
     sample_ids, created = matched, 0
     if create is not None:
-        sample_ids, created = with_created(stores, backend, found, matched, create)
+        with _saying_how_to_go_on(request.anno_key):
+            sample_ids, created = with_created(stores, backend, found, matched, create)
     require_samples(found, sample_ids, can_create=create is None)
     adoption = Adoption(request.anno_key, [task.title for task in found])
     adoption.matched = sum(len(ids) - ids.null_count for ids in sample_ids) - created
@@ -113,7 +129,8 @@ def adopt(
     with Streams({"baseline": _BASELINE}) as streams:
         with Progress(progress, len(todo), f"adopting from {backend.name}") as bar:
             for task in todo:
-                streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
+                with _saying_how_to_go_on(request.anno_key, created):
+                    streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
                 bar.advance(1)
         streams.finish()
         return _record(stores, run, backend, todo, receipts, streams), adoption
@@ -142,6 +159,25 @@ def _free_key(stores: Stores, anno_key: str) -> None:
         if run.state == ADOPTING:
             stores.runs.delete_by_key(anno_key)
     stores.runs.require_free(anno_key)
+
+
+def _require_creatable(stores: Stores) -> None:
+    """Raise ``StoreError`` if no samples can be added."""
+    try:
+        stores.samples.require_writable()
+    except StoreError as e:
+        raise StoreError(f"{e} Leave out create=True to adopt the images that are samples already.") from e
+
+
+@contextmanager
+def _saying_how_to_go_on(anno_key: str, created: int = 0) -> Iterator[None]:
+    """Errors of the tool say what was done, and how to go on."""
+    try:
+        yield
+    except BackendError as e:
+        samples = f" {created} samples were added, and a repetition uses them." if created else ""
+        again = f"Nothing was adopted; adopt again under the key {anno_key!r}.{samples}"
+        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
 
 
 def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[FoundTask]:

@@ -167,7 +167,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.results import AnnotationResults
 
         self.stores.database.require_writable()
-        stages = stages_of(self.stores, view)
+        stages = stages_of(self.stores, view, "view")
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
         run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress)
@@ -224,9 +224,8 @@ class RunVerbs(NoNewAttributes):
         self.stores.database.require_writable()
         tool = connect(backend, backend_options)
         adopt.require_adoptable(tool)
-        named = [tasks] if isinstance(tasks, str | int) else tasks
         request = adopt.Request(
-            anno_key, [str(task) for task in named], None if project is None else str(project), label_schema, match,
+            anno_key, adopt.task_names(tasks), None if project is None else str(project), label_schema, match,
             media_field,
         )  # fmt: skip
         add = self._add_media if create else None
