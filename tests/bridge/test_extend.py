@@ -139,10 +139,13 @@ def test_samples_that_the_tool_refuses_are_not_counted(half: Any, monkeypatch: p
         (["s2", "s2"], ab.InvalidOption, "The sample 's2' is given twice"),
         (["s0", "s1"], ab.StoreError, "has all 2 samples of the view already"),
         ([], ab.StoreError, "The view is empty"),
+        (None, ab.InvalidOption, "view= is None; give a view, or the ids of samples"),
+        (5, ab.InvalidOption, "view= is 5; give a view, or the ids of samples"),
+        ([5], ab.InvalidOption, "view= has 5; the ids of samples are texts"),
         (["nowhere"], ab.SampleNotFound, "no sample 'nowhere'"),
     ],
 )
-def test_what_cannot_be_added_is_refused(half: Any, view: list[str], error: type[Exception], message: str) -> None:
+def test_what_cannot_be_added_is_refused(half: Any, view: Any, error: type[Exception], message: str) -> None:
     before = half.state()
     with pytest.raises(error, match=re.escape(message)):
         half.ds.extend_annotation("r", view)
@@ -163,3 +166,29 @@ def test_a_run_that_is_being_sent_is_not_extended(bridge: Any, monkeypatch: pyte
     with pytest.raises(ab.RunIncomplete, match="stopped after 1 of 4 tasks"):
         bridge.ds.extend_annotation("r", bridge.ds)
     assert bridge.state() == before
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (5, "where= is 5; give a view, or the ids of samples"),
+        ([5], "where= has 5; the ids of samples are texts"),
+        ([], "where= selects no sample: the view, or the list"),
+    ],
+)
+def test_a_wrong_where_of_a_load_is_refused(half: Any, where: Any, message: str) -> None:
+    before = half.state()
+    for verb in (half.load, half.plan):
+        with pytest.raises(ab.InvalidOption, match=re.escape(message)):
+            verb(where=where)
+    assert half.state() == before
+
+
+def test_what_is_reviewed_is_asked_of_a_run_or_a_field(half: Any) -> None:
+    for verb in (half.ds.reviewed, half.ds.match_reviewed, half.ds.exclude_reviewed):
+        with pytest.raises(ab.InvalidOption, match="of= is None; give the key of a run, or the name of a label field"):
+            verb(None)
+        with pytest.raises(ab.StoreError, match=r"no run and no label field 'object'; did you mean 'objects'\?"):
+            verb("object")
+        with pytest.raises(ab.StoreError, match="no run and no label field 'nope'; there is .*'r'"):
+            verb("nope")

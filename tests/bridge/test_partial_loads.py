@@ -148,7 +148,7 @@ def test_clean_up_after_a_partial_load_looks_at_everything(tasks: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"where": []}, "None of the 0 samples of where= is in the run 'r'"),
+        ({"where": []}, "where= selects no sample: the view, or the list of ids, is empty"),
         ({"where": ["s0", "s0"]}, "The sample 's0' is given twice"),
         ({"where": ["nowhere"]}, "no sample 'nowhere'"),
         ({"since": "yesterday"}, "since='yesterday' is not known; give 'last'"),

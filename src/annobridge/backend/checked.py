@@ -17,7 +17,7 @@ from .base import AnnotationBackend
 from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 _UNSENT = "Nothing was sent."
-_NEXT_STEP = {  # for upload and download, the bridge says what was done, and how to continue
+_NEXT_STEP = {  # for upload, download and read_media, the bridge says what was done, and how to continue
     "upload": "",
     "download": "",
     "delete": "What is left on the server can still be removed: once the backend is corrected, do the same again.",
@@ -31,7 +31,7 @@ _NEXT_STEP = {  # for upload and download, the bridge says what was done, and ho
     "push": "Some of the labels may be changed in the tool; the next push or load finds out which.",
     "find_tasks": "Nothing was adopted.",
     "adopt": "Nothing was adopted.",
-    "read_media": "Nothing was adopted.",
+    "read_media": "",
 }
 
 
@@ -130,7 +130,7 @@ class CheckedBackend:
     def read_media(self, found: FoundTask, number: int) -> BinaryIO:
         """A file of a task that was found."""
         with self._calling("read_media", found.key):
-            return self._backend.read_media(found, number)
+            return return_values.check_stream(self._backend.read_media(found, number))
 
     def task_keys(self, receipt: Receipt) -> frozenset[str]:
         """The tool's own ids of what a receipt stands for."""

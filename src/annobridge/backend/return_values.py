@@ -6,11 +6,12 @@ that begins with "The backend returned".
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -69,12 +70,38 @@ def check_found(found: object) -> FoundTask:
         raise InvalidReturnValue(f"a FoundTask whose key is {_shown(found.key)} instead of letters, digits, _ and -")
     if not isinstance(found.label_schema, Mapping) or not isinstance(found.title, str):
         raise InvalidReturnValue("a FoundTask whose label_schema is not a mapping, or whose title is not a text")
+    for name, spec in found.label_schema.items():
+        if fault := _spec_fault(name, spec):
+            raise InvalidReturnValue(f"a FoundTask whose label_schema has {fault}")
     _require_json(found.state)
     required = [f.name for f in FOUND_MEDIA if not f.nullable]
     media, faults = _table(found.media, "media", FOUND_MEDIA, "FOUND_MEDIA", required)
     if faults:
         raise InvalidReturnValue(f"media of {media.num_rows} rows, {' and '.join(faults)}")
     return found
+
+
+def check_stream(found: object) -> BinaryIO:
+    """Check what ``read_media`` returned: a binary file, which can be closed."""
+    if isinstance(found, io.TextIOBase) or not all(hasattr(found, name) for name in ("read", "__enter__", "__exit__")):
+        raise InvalidReturnValue(f"{_shown(found)} instead of a binary stream")
+    return found  # type: ignore[return-value]
+
+
+def _spec_fault(name: object, spec: object) -> str | None:
+    """What is wrong in form with a field of the label schema of a ``FoundTask``."""
+    if not isinstance(name, str):
+        return f"the field {_shown(name)}, whose name is not a text"
+    if not isinstance(spec, Mapping):
+        return f"{_shown(spec)} as the field {name!r} instead of a mapping"
+    if not isinstance(spec.get("type"), str):
+        return f"the field {name!r} without a type"
+    classes, attributes = spec.get("classes", ()), spec.get("attributes", {})
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        return f"{_shown(classes)} as the classes of the field {name!r} instead of a sequence"
+    if not isinstance(attributes, Mapping):
+        return f"{_shown(attributes)} as the attributes of the field {name!r} instead of a mapping"
+    return None
 
 
 def _given(ids: pa.Array, given: pa.Array, what: str) -> pa.Array:

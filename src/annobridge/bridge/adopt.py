@@ -6,10 +6,11 @@ Nothing is changed in the tool, and nothing is written here before all is checke
 
 from __future__ import annotations
 
+import reprlib
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from ..core.labels import LABELS, REMOTE
 from ..core.merge.adopted import pair
 from ..core.schema import LabelSchema
 from ..display.progress import Progress, ProgressChoice
-from ..exceptions import InvalidOption, InvalidSchema, RunError, RunNotFound, Unsupported
+from ..exceptions import BackendError, InvalidOption, InvalidSchema, RunError, RunNotFound, StoreError, Unsupported
 from ..spill.streams import Streams
 from ..store.labels import field_condition
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, Run
@@ -58,6 +59,18 @@ class Request:
     label_schema: Any
     match: Match
     media_field: str = "filepath"
+
+
+def task_names(given: Any) -> list[str]:
+    """The argument ``tasks``: ids or names, or one. Raises ``InvalidOption`` for anything else."""
+    if isinstance(given, str | int):
+        given = [given]
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise InvalidOption(f"tasks= is {reprlib.repr(given)}; give the ids or names of tasks, or leave it out.")
+    named = list(given)
+    if wrong := [one for one in named if not isinstance(one, str | int)]:
+        raise InvalidOption(f"tasks= has {reprlib.repr(wrong[0])}; give the id or the name of each task.")
+    return [str(one) for one in named]
 
 
 def require_adoptable(backend: AnnotationBackend) -> None:
@@ -91,20 +104,23 @@ def adopt(
     """
     check_key(request.anno_key)
     _free_key(stores, request.anno_key)
+    if create is not None:
+        _require_creatable(stores)
     found = _find(stores, request, backend)
     schema = _schema(stores, request, found)
     if problems := unsupported(schema, backend.capabilities, backend.name):
         raise Unsupported(f"The backend {backend.name!r} cannot do this:", problems)
-    matched = matched_samples(stores, found, request.match, request.media_field)
+    matched = matched_samples(stores, backend, found, request.match, request.media_field)
     for one, ids in zip(found, matched, strict=True):
         backend.adopt(one, schema, ids)  # raises if the schema does not fit, before samples are created
-    sample_ids = matched
+    sample_ids, created = matched, 0
     if create is not None:
-        sample_ids = [with_created(stores, backend, *one, create) for one in zip(found, matched, strict=True)]
+        with _saying_how_to_go_on(request.anno_key):
+            sample_ids, created = with_created(stores, backend, found, matched, create)
     require_samples(found, sample_ids, can_create=create is None)
     adoption = Adoption(request.anno_key, [task.title for task in found])
-    adoption.matched = sum(len(ids) - ids.null_count for ids in matched)
-    adoption.created = sum(len(ids) - ids.null_count for ids in sample_ids) - adoption.matched
+    adoption.matched = sum(len(ids) - ids.null_count for ids in sample_ids) - created
+    adoption.created = created
     adoption.unmatched = unmatched(found, sample_ids)
     run = _new_run(stores, request, backend, schema, len(found))
     names = [tasks.name(run.anno_key, run.run_id, number) for number in range(len(found))]
@@ -113,10 +129,11 @@ def adopt(
     with Streams({"baseline": _BASELINE}) as streams:
         with Progress(progress, len(todo), f"adopting from {backend.name}") as bar:
             for task in todo:
-                streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
+                with _saying_how_to_go_on(request.anno_key, created):
+                    streams.add("baseline", _baseline(stores, run, backend, task, receipts[task.name], adoption))
                 bar.advance(1)
         streams.finish()
-        return _record(stores, run, todo, receipts, streams), adoption
+        return _record(stores, run, backend, todo, receipts, streams), adoption
 
 
 def _new_run(stores: Stores, request: Request, backend: CheckedBackend, schema: LabelSchema, size: int) -> Run:
@@ -144,6 +161,25 @@ def _free_key(stores: Stores, anno_key: str) -> None:
     stores.runs.require_free(anno_key)
 
 
+def _require_creatable(stores: Stores) -> None:
+    """Raise ``StoreError`` if no samples can be added."""
+    try:
+        stores.samples.require_writable()
+    except StoreError as e:
+        raise StoreError(f"{e} Leave out create=True to adopt the images that are samples already.") from e
+
+
+@contextmanager
+def _saying_how_to_go_on(anno_key: str, created: int = 0) -> Iterator[None]:
+    """Errors of the tool say what was done, and how to go on."""
+    try:
+        yield
+    except BackendError as e:
+        samples = f" {created} samples were added, and a repetition uses them." if created else ""
+        again = f"Nothing was adopted; adopt again under the key {anno_key!r}.{samples}"
+        raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
+
+
 def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[FoundTask]:
     """The tasks in the tool. Raises ``RunError`` for one that another run holds."""
     if not request.tasks and request.project is None:
@@ -154,16 +190,21 @@ def _find(stores: Stores, request: Request, backend: CheckedBackend) -> list[Fou
     keys = Counter(task.key for task in found)
     if twice := [key for key, count in keys.items() if count > 1]:
         raise InvalidOption(f"The task {twice[0]} is given twice; give each task once.")
+    _require_unheld(stores, backend, keys.keys())
+    return found
+
+
+def _require_unheld(stores: Stores, backend: CheckedBackend, keys: Set[str], but: str = "") -> None:
+    """Raise ``RunError`` if another run holds one of the tasks, be its adoption complete or not; ``but`` is a run id."""
     for run in stores.runs.all_readable():
-        if run.backend != backend.name:
+        if run.backend != backend.name or run.run_id == but:
             continue
         for name, state in stores.runs.receipts(run).items():
-            if held := sorted(backend.task_keys(Receipt(name, state)) & keys.keys()):
+            if held := sorted(backend.task_keys(Receipt(name, state)) & keys):
                 raise RunError(
                     f"The run {run.anno_key!r} holds the task {held[0]} already, and two runs would take the same work; load that "
                     f"one, or forget it with delete_annotation_run({run.anno_key!r})."
                 )
-    return found
 
 
 def _schema(stores: Stores, request: Request, found: Sequence[FoundTask]) -> LabelSchema:
@@ -211,17 +252,27 @@ def _baseline(
 
 
 def _record(
-    stores: Stores, run: Run, todo: Sequence[_Task], receipts: Mapping[str, Mapping[str, Any]], streams: Streams
-) -> Run:
-    """Write the run into the ledger. It is complete once its state is ``sent``."""
+    stores: Stores, run: Run, backend: CheckedBackend, todo: Sequence[_Task],
+    receipts: Mapping[str, Mapping[str, Any]], streams: Streams,
+) -> Run:  # fmt: skip
+    """Write the run into the ledger. It is complete once its state is ``sent``.
+
+    The receipts come first, and only then is looked whether another run holds one of the tasks: of two adoptions at once, at least
+    one sees the other, and takes itself back.
+    """
     with stores.runs.reserve(run) as hold:
         stores.runs.add_tasks(run, [(task.name, task.sample_ids.drop_null()) for task in todo])
+        for task in todo:
+            stores.runs.add_receipt(run, task.name, receipts[task.name])
+        try:
+            _require_unheld(stores, backend, {task.found.key for task in todo}, but=run.run_id)
+        except RunError:
+            stores.runs.delete(run)
+            raise
         for batch in streams.batches("baseline"):
             rows = pa.Table.from_batches([batch])
             for name in pc.unique(rows["task"]).to_pylist():
                 of_task = rows.filter(pc.equal(rows["task"], name)).drop_columns(["task"])
                 stores.baseline.add_sent(run, name, of_task)
         hold.check()
-        for task in todo:
-            stores.runs.add_receipt(run, task.name, receipts[task.name])
         return stores.runs.end_sending(run)

@@ -167,7 +167,7 @@ class RunVerbs(NoNewAttributes):
         from ..bridge.results import AnnotationResults
 
         self.stores.database.require_writable()
-        stages = stages_of(self.stores, view)
+        stages = stages_of(self.stores, view, "view")
         run = self.stores.runs.get_idle(anno_key)
         tool = reconnect(run, backend_options)
         run = extend.extend(self.stores, run, stages, CheckedBackend(tool), strict, progress)
@@ -200,7 +200,8 @@ class RunVerbs(NoNewAttributes):
             label_schema: as for ``annotate``; ``"infer"`` takes the classes and attributes that the tasks have.
             match: which sample is each image: ``"name"``, by the name of the file; ``"path"``, by as much of the path as both
                 have; or a function from the image (``name``, ``media_type``, ``width``, …) to a sample id, or ``None``.
-            create: whether to download the images and videos that are not in the dataset, and to add them as samples.
+            create: whether to download the images and videos that are not in the dataset, and to add them as samples. If the
+                adoption fails afterwards, a repetition uses these samples.
             media_field: the column of the samples that holds the files.
             progress: as in ``annotate``.
             **backend_options: settings of the backend, as ``url``.
@@ -212,7 +213,9 @@ class RunVerbs(NoNewAttributes):
             Unsupported: tasks of this tool cannot be adopted.
             RunExists: the key is in use.
             RunError: another run holds one of the tasks.
-            StoreError: images match no sample, or two; or two of them are one sample.
+            StoreError: images match no sample, or two; or two of them are one sample or one file.
+            InvalidMedia: a file that was downloaded is not an image. No sample was added.
+            InvalidOption: an argument is wrong.
             InvalidSchema: the tool has other classes or attributes than the schema.
             BackendError: there is no such task or project, or the tool cannot be reached.
         """
@@ -224,9 +227,8 @@ class RunVerbs(NoNewAttributes):
         self.stores.database.require_writable()
         tool = connect(backend, backend_options)
         adopt.require_adoptable(tool)
-        named = [tasks] if isinstance(tasks, str | int) else tasks
         request = adopt.Request(
-            anno_key, [str(task) for task in named], None if project is None else str(project), label_schema, match,
+            anno_key, adopt.task_names(tasks), None if project is None else str(project), label_schema, match,
             media_field,
         )  # fmt: skip
         add = self._add_media if create else None

@@ -15,7 +15,7 @@ from ..core.nest import nest, nested_schema
 from ..core.schema import infer
 from ..display import html
 from ..display.progress import ProgressChoice
-from ..exceptions import StoreError
+from ..exceptions import InvalidOption, StoreError
 from ..formats.common.fidelity import Loss
 from ..formats.parts import SampleParts
 from ..store.labels import field_condition
@@ -93,9 +93,15 @@ class View(AnnotationVerbs):
 
     def _runs_of(self, of: str) -> dict[str, Any]:
         """The run of this key, or the label field, as arguments of a stage."""
+        if not isinstance(of, str):
+            raise InvalidOption(f"of= is {of!r}; give the key of a run, or the name of a label field.")
         if self.has_annotation_run(of):
             return {"run_ids": [self.stores.runs.get_settled(of).run_id]}
-        self._require_fields([of])
+        try:
+            self._require_fields([of])
+        except StoreError as e:
+            known = [*self.label_fields(), *self.list_annotation_runs()]
+            raise StoreError(f"The dataset has no run and no label field {of!r}; {did_you_mean(of, known)}") from e
         return {"field": of}
 
     def select(self, sample_ids: Sequence[str] | str, ordered: bool = False) -> View:
