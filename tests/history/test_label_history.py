@@ -233,6 +233,36 @@ def test_loads_are_known_from_the_ledger(bridge):
         assert replayed(past(ds, label_id)) == as_it_is(bridge.labels().get(label_id))
 
 
+@pytest.mark.parametrize("label", ["car0", "man3"])
+def test_an_undo_that_changed_nothing_made_no_version_that_was_cleaned_away(bridge, label):
+    """Neither that of another run's load, nor one that was made by hand."""
+    ds = bridge.ds
+    schema = {"objects": {"type": "detections", "classes": ["car", "person", "bus"]}}
+    bridge.annotate("b", schema=schema)
+    other = Bridge(bridge.path, ds, f"{bridge.url}a")
+    other.annotate("a", schema=schema)
+    other.hands.set("car0", label="person")
+    other.load("a")
+    if label == "car0":
+        bridge.hands.set("car0", label="bus")
+        bridge.load("b")
+    else:
+        ds.set_labels([{"label_id": "car0", "label": "bus"}, {"label_id": "man3", "label": "bus"}])
+        ds.delete_labels(["man3"])
+        ds.add_labels("objects", {"s3": [ab.Detection("bus", BOX, label_id="man3")]})
+    undone = versions(ds)[-1]
+    assert ds.undo_annotations("a").version is None
+    ds.set_labels([{"label_id": label, "confidence": 0.25}])
+    ds.optimize(NOTHING)
+    assert undone not in versions(ds)
+    rows = past(ds, label)
+    wanted = [("add", None), ("edit", "a"), ("edit", "b")] if label == "car0" else [("add", None)]
+    assert [(r["action"], r["run"]) for r in rows] == wanted
+    if label == "car0":
+        assert rows[0]["version"] < rows[1]["version"] < rows[2]["version"] == undone
+    SERVERS.pop(other.url)
+
+
 def test_deleted_and_forgotten_by_clean_up(ds):
     ds.delete_labels(["car0"])
     ds.set_labels([{"label_id": "man0", "label": "child"}])

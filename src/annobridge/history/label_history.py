@@ -69,13 +69,14 @@ def history(stores: Stores, label_id: str) -> pa.Table:
     """The past of a label, as ``HISTORY``; see ``Dataset.history``."""
     runs = stores.runs.all_readable()
     states = list(label_versions.states(stores.database.newest, label_id))
-    steps = list(_steps(states, _recorded(stores, runs, label_id)))
+    recorded = _recorded(stores, runs, label_id)
+    steps = list(_steps(states, recorded))
     if not steps:
         raise StoreError(
             f"No version of the dataset that is left has a label {label_id!r}; ids are in the column label_id of labels(). "
             "If it was deleted long ago, clean-up has removed the versions that had it."
         )
-    made_by = _made_by(stores, runs)
+    made_by = _made_by(stores, runs, recorded)
     return pa.Table.from_pylist(
         [_row(step, made_by.get(step.version) if step.is_one else None) for step in steps], HISTORY
     )
@@ -99,16 +100,20 @@ def _recorded(stores: Stores, runs: Sequence[Run], label_id: str) -> dict[int, _
     return dict(sorted(found.items()))
 
 
-def _made_by(stores: Stores, runs: Sequence[Run]) -> dict[int, tuple[Run, Load]]:
-    """Version → the run and the load that made it. Undoing a load makes the version ``load.undone``, unless it changes nothing."""
-    found = {}
-    for run in runs:
-        for load in run.loads:
-            if load.version is not None and load.state != "aborted":
-                found[load.version] = run, load
-            undone = load.undone if load.state == "undone" else None
-            if undone is not None and not stores.runs.labels.made_by_another(undone, load.token):
-                found[undone] = run, load
+def _made_by(stores: Stores, runs: Sequence[Run], recorded: Mapping[int, _Recorded]) -> dict[int, tuple[Run, Load]]:
+    """Version → the run and the load that made it, of what may have changed the label.
+
+    Undoing a load makes the version ``load.undone``. If it changes nothing, that is the version before it, which something else
+    made: where it was cleaned away, only the ledger can tell. An undo changes no label that its load did not change.
+    """
+    loads = [(run, load) for run in runs for load in run.loads if load.version is not None and load.state != "aborted"]
+    found = {load.version: (run, load) for run, load in loads if load.version is not None}
+    for run, load in loads:
+        undone = load.undone if load.state == "undone" else None
+        if undone is None or undone in found or load.version not in recorded:
+            continue
+        if not stores.runs.labels.made_by_another(undone, load.token):
+            found[undone] = run, load
     return found
 
 
@@ -138,7 +143,7 @@ def _steps_between(version: int, row: Row | None, state: State, recorded: Mappin
     for (load, found), (end, following) in zip(loads, next_points, strict=False):
         time = state.time if load == state.version else None
         if _content(row) != _content(found.before):
-            yield _step(load, None, row, found.before, note=many, is_one=False)
+            yield _step(load - 1, None, row, found.before, note=many, is_one=False)
         if found.action == "delete":
             yield _Step(load, time, "delete", found.before, None)
             following = None
