@@ -82,6 +82,48 @@ def test_what_a_snapshot_needs_stays_until_it_is_deleted(ds):
     assert len(versions(ds)) == 1
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_snapshot_whose_tags_another_program_removed_or_moved_stays(ds, moved):
+    snapshot, before = ds.snapshot("v1"), content(ds)
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    ds.delete_samples(["s3"])
+    for name in ("labels", "samples"):
+        tags = table(ds, name).tags
+        if moved:
+            tags.update("annobridge.snapshot.v1", versions(ds, name)[-1])
+        else:
+            tags.delete("annobridge.snapshot.v1")
+    report = ds.optimize(NOTHING)
+    assert why(report) == why(report, "samples") == ["the snapshot 'v1'"]
+    assert content(ds.at("v1")) == before
+    for name in ("labels", "samples"):
+        assert table(ds, name).tags.list()["annobridge.snapshot.v1"]["version"] == snapshot.versions[name]
+
+
+def test_a_snapshot_of_which_only_the_record_is_left_stops_no_clean_up(ds):
+    ds.snapshot("v1")
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    table(ds).tags.delete("annobridge.snapshot.v1")
+    table(ds).cleanup_old_versions(NOTHING)
+    report = ds.optimize(NOTHING)
+    assert (why(report), why(report, "samples")) == ([], [])
+    with pytest.raises(ab.StoreError, match="needs version"):
+        ds.at("v1")
+
+
+def test_a_record_that_cannot_be_read_and_has_no_tag_keeps_all(ds):
+    ds.snapshot("v1")
+    ds.stores.snapshots._entries.put("v1", "{}")
+    before = versions(ds)
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert why(ds.optimize(NOTHING)) == ["the snapshot 'v1'"]  # by its tag
+    table(ds).tags.delete("annobridge.snapshot.v1")
+    ds.set_labels([{"label_id": "car0", "label": "truck"}])
+    report = ds.optimize(NOTHING)
+    assert "the snapshot 'v1', whose record cannot be read, may need them" in why(report)
+    assert before[-1] in versions(ds)
+
+
 def test_a_tag_of_another_program_stays(ds):
     first = versions(ds)[0]
     table(ds).tags.create("mine", first)

@@ -86,6 +86,7 @@ def optimize(stores: Stores, older_than: timedelta | None) -> OptimizeReport:
 def _clean_up(stores: Stores, older_than: timedelta) -> OptimizeReport:
     database = stores.database
     stores.snapshots.remove_leftovers()
+    stores.snapshots.restore_tags()
     border = datetime.now(UTC) - older_than
     # The versions are listed before the ledger is read: what a load commits that begins in between is newer than all of them.
     found = {
@@ -112,6 +113,9 @@ def _needs(stores: Stores, table: str) -> Iterator[tuple[range, str]]:
         snapshot = snapshot_of_tag(tag)
         why = f"the tag {tag!r} of another program" if snapshot is None else f"the snapshot {snapshot!r}"
         yield range(version, version + 1), why
+    for snapshot in stores.snapshots.unknown(table):
+        newest = int(stores.database.table(table).version)
+        yield range(newest + 1), f"the snapshot {snapshot!r}, whose record cannot be read, may need them"
     if table == _LABELS:
         yield from _needs_of_runs(stores)
 

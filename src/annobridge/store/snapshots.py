@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from ..core.did_you_mean import did_you_mean
 from ..exceptions import InvalidOption, StoreError
 from .config_entries import ConfigEntries
 from .pinned import PinnedDatabase
-from .table_versions import remove_tag, set_tag, tags
+from .table_versions import existing, remove_tag, set_tag, tags
 from .tables import Database
 
 NOW = "now"  # the dataset as it is; no snapshot has this name
@@ -129,6 +130,23 @@ class Snapshots:
         for table in self.tables:
             remove_tag(self._database, table, _TAG + name)
 
+    def restore_tags(self) -> None:
+        """Set the tags again that another program removed or moved, as long as the versions are there."""
+        for name, text in self._entries.all().items():
+            with suppress(StoreError):  # a record that cannot be read: see ``unknown``
+                versions = _of_json(name, text).versions
+                for table in self.tables:
+                    version, tag = versions[table], _TAG + name
+                    if tags(self._database, table).get(tag) != version and version in existing(self._database, table):
+                        set_tag(self._database, table, tag, version)
+
+    def unknown(self, table: str) -> list[str]:
+        """Snapshots whose version of a table nobody knows: they have no tag on it, and their record cannot be read."""
+        if table not in self.tables:
+            return []
+        tagged = tags(self._database, table)
+        return [n for n, text in self._entries.all().items() if _TAG + n not in tagged and not _is_readable(n, text)]
+
     def remove_leftovers(self) -> None:
         """Remove the tags that interrupted calls left."""
         known = {_TAG + name for name in self._entries.all()}
@@ -141,6 +159,14 @@ class Snapshots:
 def snapshot_of_tag(tag: str) -> str | None:
     """The name of the snapshot that a tag is of, if it is of one."""
     return tag.removeprefix(_TAG) if tag.startswith(_TAG) else None
+
+
+def _is_readable(name: str, text: str) -> bool:
+    try:
+        _of_json(name, text)
+    except StoreError:
+        return False
+    return True
 
 
 def _of_json(name: str, text: str) -> Snapshot:
