@@ -8,6 +8,7 @@ from typing import Any
 
 import lance
 import pytest
+from lance.dataset import DatasetOptimizer
 from tests import children
 from tests.history import wrecks
 from tests.history.conftest import NOTHING, content, table, versions
@@ -312,6 +313,37 @@ def test_while_samples_are_added_nothing_is_removed(ds, monkeypatch):
     ):
         ds.optimize(NOTHING)
     assert set(before) <= set(versions(ds))
+
+
+@pytest.mark.parametrize(("disturbed", "left"), [(2, ()), (99, ("labels",))])
+def test_compaction_while_others_write(ds, monkeypatch, disturbed, left):
+    """It is tried again, and a table that others write to all the time is passed over, and told."""
+    ds.set_labels([{"label_id": "man0", "label": "bus"}])  # so that there is something to compact
+    plain, attempts = DatasetOptimizer.compact_files, []
+
+    def after_a_commit(self: DatasetOptimizer, **options: Any) -> Any:
+        if self._dataset.uri.endswith("/labels.lance"):
+            attempts.append(1)
+            if len(attempts) <= disturbed:
+                ds.set_labels([{"label_id": "car0", "confidence": len(attempts) / 128}])
+        return plain(self, **options)
+
+    monkeypatch.setattr(DatasetOptimizer, "compact_files", after_a_commit)
+    report = ds.optimize()
+    assert report.not_compacted == left
+    assert len(attempts) == min(disturbed + 1, 5)
+    told = "not compacted: labels, as other processes wrote to it during each attempt; repeat when it is quieter"
+    assert (told in report.lines()) == bool(left)
+    assert content(ds)[1]["car0"]["confidence"] == min(disturbed, 5) / 128
+
+
+def test_a_table_that_cannot_be_compacted_is_an_error(ds, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("LanceError(IO): No space left on device")
+
+    monkeypatch.setattr(DatasetOptimizer, "compact_files", full)
+    with pytest.raises(ab.StoreError, match=r"^The table '\w+' of .* cannot be written: the disk is full\."):
+        ds.optimize()
 
 
 @pytest.mark.parametrize("nth", [1, 3, 6])

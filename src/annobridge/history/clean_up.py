@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,12 +44,14 @@ class OptimizeReport:
         bytes: how much space that freed.
         recent: how many old versions were kept because they are not old enough.
         kept: the versions that are old enough, and were kept because something needs them.
+        not_compacted: the tables that were not compacted, as other processes wrote to them all the time.
     """
 
     removed: Mapping[str, int]
     bytes: int
     recent: int
     kept: tuple[Kept, ...]
+    not_compacted: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -61,7 +63,11 @@ class OptimizeReport:
         tables = ", ".join(f"{n} of {name}" for name, n in sorted(self.removed.items()))
         head = f"{count} old versions removed ({tables}), {self.bytes:,} bytes" if count else "no old version removed"
         recent = [f"kept: {self.recent} versions that are not old enough"] if self.recent else []
-        return [head, *recent, *(f"kept: {kept}" for kept in self.kept)]
+        busy = [
+            f"not compacted: {name}, as other processes wrote to it during each attempt; repeat when it is quieter"
+            for name in self.not_compacted
+        ]
+        return [head, *recent, *(f"kept: {kept}" for kept in self.kept), *busy]
 
     def __repr__(self) -> str:
         return "Optimized: " + "\n  ".join(self.lines())
@@ -76,11 +82,11 @@ def optimize(stores: Stores, older_than: timedelta | None) -> OptimizeReport:
         raise InvalidOption(
             f"cleanup_older_than={older_than!r} is not an age; give a timedelta of 0 or more, or None to keep all versions."
         )
-    table_versions.compact(stores.database)
+    not_compacted = tuple(table_versions.compact(stores.database))
     if older_than is None:
-        return OptimizeReport({}, 0, 0, ())
+        return OptimizeReport({}, 0, 0, (), not_compacted)
     with stores.changing_samples("is being cleaned up", WAIT):
-        return _clean_up(stores, older_than)
+        return replace(_clean_up(stores, older_than), not_compacted=not_compacted)
 
 
 def _clean_up(stores: Stores, older_than: timedelta) -> OptimizeReport:

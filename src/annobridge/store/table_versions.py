@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from .commits import MAX_ATTEMPTS
-from .errors import translate_errors
+from .errors import is_conflict, translate_errors
 from .tables import Database
+
+_COMPACTIONS = (
+    5  # attempts; each writes files, which stay until the next clean-up if another process commits in between
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,28 @@ def of_one_moment(database: Database, names: Collection[str]) -> Mapping[str, in
     return found
 
 
-def compact(database: Database) -> None:
-    """Compact the small files of every table. Rows do not change."""
+def compact(database: Database) -> list[str]:
+    """Compact the small files of every table. Rows do not change.
+
+    Returns the tables that are left as they are, as other processes wrote to them during each attempt.
+    """
     database.require_writable()
-    for name in database.own_tables.keys() & set(database.table_names()):
-        database.table(name).optimize.compact_files()
+    names = sorted(database.own_tables.keys() & set(database.table_names()))
+    return [name for name in names if not _compact(database, name)]
+
+
+def _compact(database: Database, name: str) -> bool:
+    with translate_errors(database.uri, name, "written"):
+        for attempt in range(_COMPACTIONS):
+            time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
+            try:
+                database.table(name).optimize.compact_files()
+            except OSError as error:
+                if not is_conflict(error):
+                    raise
+            else:
+                return True
+    return False
 
 
 def remove(database: Database, name: str, versions: Collection[int]) -> Removed:
