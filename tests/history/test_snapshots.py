@@ -392,3 +392,22 @@ def test_a_dataset_of_version_0_1_gets_the_table_that_snapshots_need(tmp_path):
     assert old.list_snapshots() == []
     old.snapshot("v1")
     assert old.at("v1").count_labels() == 20
+
+
+def test_a_table_of_a_user_that_was_made_anew_is_not_taken_for_that_of_the_snapshot(tmp_path):
+    ds = attached(tmp_path)
+    ds.snapshot("v1")
+    place = tmp_path / "mine" / "images.lance"
+    rows = lance.dataset(str(place)).to_table()
+    shutil.copytree(place, tmp_path / "copy")
+    shutil.rmtree(place)
+    lance.write_dataset(rows, str(place))
+    message = (
+        r"^The table 'images' was replaced by another after the snapshot 'v1' was taken, .*delete_snapshot\('v1'\)\.$"
+    )
+    for call in (lambda: ds.at("v1"), lambda: ds.diff("v1"), lambda: ds.diff("now", "v1")):
+        with pytest.raises(ab.StoreError, match=message):
+            call()
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "copy", place)
+    assert len(ds.at("v1")) == 2

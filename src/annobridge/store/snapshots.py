@@ -20,7 +20,7 @@ from ..core.did_you_mean import did_you_mean
 from ..exceptions import InvalidOption, StoreError
 from .config_entries import ConfigEntries
 from .pinned import PinnedDatabase
-from .table_versions import existing, remove_tag, set_tag, tags
+from .table_versions import existing, files_digest, remove_tag, set_tag, tags
 from .tables import Database
 
 NOW = "now"  # the dataset as it is; no snapshot has this name
@@ -43,6 +43,7 @@ class Snapshot:
         versions: table → version, in LanceDB.
         unprotected: the table of a user whose rows are the samples, if there is one: it is never written, so that nothing keeps
             other programs from cleaning this version away.
+        unprotected_files: a hash of the names of the files of that table, which tells whether it is still the same table.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Snapshot:
     labels: Mapping[str, int]
     versions: Mapping[str, int]
     unprotected: str | None = None
+    unprotected_files: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The snapshot as plain data."""
@@ -92,9 +94,16 @@ class Snapshots:
         return entries[name]
 
     def at(self, name: str) -> PinnedDatabase:
-        """The dataset as of a snapshot. Raises ``StoreError`` if its versions are not there any more."""
-        pinned = PinnedDatabase(self._database.newest, self.get(name).versions, name)
+        """The dataset as of a snapshot. Raises ``StoreError`` if its versions are not there any more, or of another table."""
+        snapshot = self.get(name)
+        pinned = PinnedDatabase(self._database.newest, snapshot.versions, name)
         pinned.require_present()
+        if snapshot.unprotected_files not in (None, files_digest(pinned.table("samples"))):
+            raise StoreError(
+                f"The table {snapshot.unprotected!r} was replaced by another after the snapshot {name!r} was taken, so that its "
+                f"version {snapshot.versions['samples']} is not the one of the snapshot. Restore the table from a copy, or delete "
+                f"the snapshot with delete_snapshot({name!r})."
+            )
         return pinned
 
     def require_free(self, name: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import lance
 
 from .commits import MAX_ATTEMPTS
 from .errors import is_conflict, translate_errors
@@ -30,6 +33,14 @@ def existing(database: Database, name: str) -> dict[int, datetime]:
     """The versions of a table that were not cleaned away, oldest first, each with the time (UTC) at which it was made."""
     found: Any = database.table(name).versions()  # their times are those of this computer's zone
     return {int(v["version"]): v["timestamp"].astimezone(UTC) for v in found}
+
+
+def files_digest(table: lance.LanceDataset) -> str:
+    """A text that tells a version of a table from that of a table with the same name and the same number of versions: a hash of
+    the names of its files, which are random.
+    """
+    files = [file.path for fragment in table.get_fragments() for file in fragment.metadata.files]
+    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
 
 
 def tags(database: Database, name: str) -> dict[str, int]:
