@@ -83,6 +83,10 @@ class Snapshots:
         """The snapshots, oldest first."""
         return sorted((_of_json(n, text) for n, text in self._entries.all().items()), key=lambda s: s.created)
 
+    def names(self) -> list[str]:
+        """The names of the snapshots, in alphabetical order."""
+        return sorted(self._entries.all())
+
     def get(self, name: str) -> Snapshot:
         """A snapshot. Raises ``StoreError`` if there is none of that name."""
         return _of_json(name, self._text(name))
