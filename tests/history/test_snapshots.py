@@ -323,7 +323,7 @@ def test_the_table_of_a_user_gets_no_tag(tmp_path):
     assert (len(ds), len(ds.at("v1"))) == (1, 2)
     assert content(ds.at("v1")) == before
     diff = ds.diff("v1")
-    assert diff.to_dict()["samples"] == {"added": 0, "deleted": 1}
+    assert diff.to_dict()["samples"] == {"added": 0, "changed": 0, "deleted": 1}
     assert diff.samples_deleted["sample_id"].to_pylist() == ["b"]
     with ds.at("v1").stores.samples.media(ds.at("v1").samples().to_arrow()).open("b") as image:
         assert image.read(4) == b"\x89PNG"

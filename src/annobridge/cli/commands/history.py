@@ -103,7 +103,8 @@ def _diff(data: dict[str, Any], rows: int) -> Iterator[Any]:
         return
     total = sum(data[n] for n in ("added", "edited", "deleted"))
     yield show.heading(
-        f"{names}: {show.plural(total, 'label')} differ, samples: +{samples['added']} -{samples['deleted']}"
+        f"{names}: {show.plural(total, 'label')} differ, "
+        f"samples: +{samples['added']} ~{samples['changed']} -{samples['deleted']}"
     )
     if data["fields"]:
         columns = ("add", "edit", "delete")
