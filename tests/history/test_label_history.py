@@ -143,10 +143,10 @@ def test_missing_points_are_no_change(ds):
     assert past(ds, "a")[1]["after"] == '{"visibility":[1,0]}'
 
 
-def test_an_edit_that_changed_nothing_is_told(ds):
+def test_an_edit_that_changed_nothing_is_left_out(ds):
     ds.set_labels([{"label_id": "car0", "label": "car"}])
-    row = past(ds, "car0")[1]
-    assert (row["action"], row["components"], row["before"], row["after"]) == ("edit", [], "{}", "{}")
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert brief(ds, "car0")[1:] == [("edit", None, None, ["label"])]
 
 
 def test_from_a_snapshot_it_is_the_same(ds):
@@ -160,6 +160,12 @@ def test_an_unknown_id(ds):
         ab.StoreError, match=r'^No version of the dataset that is left has a label "it\'s"; ids are in the column'
     ):
         ds.history("it's")
+
+
+@pytest.mark.parametrize("label_id", [None, 7, ["car0"]])
+def test_what_is_no_id(ds, label_id):
+    with pytest.raises(ab.InvalidOption, match=r"^label_id=.* is not a text; give the id of a label"):
+        ds.history(label_id)
 
 
 def test_restored_by_another_program(ds):

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..core.labels import ATTRIBUTE_PREFIX, COMPONENTS, LABELS, LOCAL_COLUMNS, TIME
 from ..core.review.values import EXISTENCE, plain, to_json
-from ..exceptions import StoreError
+from ..exceptions import InvalidOption, StoreError
 from ..store import label_versions
 from ..store.label_versions import Row, State
 from ..store.run import Load, Run
@@ -67,6 +67,10 @@ class _Recorded(NamedTuple):
 
 def history(stores: Stores, label_id: str) -> pa.Table:
     """The past of a label, as ``HISTORY``; see ``Dataset.history``."""
+    if not isinstance(label_id, str):
+        raise InvalidOption(
+            f"label_id={label_id!r} is not a text; give the id of a label, from the column label_id of labels()."
+        )
     runs = stores.runs.all_readable()
     states = list(label_versions.states(stores.database.newest, label_id))
     recorded = _recorded(stores, runs, label_id)
@@ -123,7 +127,7 @@ def _steps(states: Sequence[State], recorded: Mapping[int, _Recorded]) -> Iterat
     for state in states:
         if state.version > version + 1:
             yield from _steps_between(version, row, state, recorded)
-        elif _written(row) != _written(state.row):
+        elif _content(row) != _content(state.row):
             yield _step(state.version, state.time, row, state.row)
         version, row = state.version, state.row
 
@@ -173,11 +177,6 @@ def _content(row: Row | None) -> Content | None:
     values = found.pop("attributes", {})
     content: Content = json.loads(to_json(found | {ATTRIBUTE_PREFIX + name: value for name, value in values.items()}))
     return content
-
-
-def _written(row: Row | None) -> Any:
-    """What differs whenever a label was written."""
-    return row and (_content(row), row["rev"], *(row[name] for name in _BY_WHOM))
 
 
 def _row(step: _Step, made_by: tuple[Run, Load] | None) -> dict[str, Any]:
