@@ -13,8 +13,7 @@ from ..exceptions import InvalidOption
 from ..store import table_versions
 from ..store.run import SENT, Load, Run
 from ..store.snapshots import snapshot_of_tag
-from ..store.stores import Stores
-from .snapshots import WAIT
+from ..store.stores import WAIT, Stores
 
 _SETTLED = ("applied", "undone", "aborted", "pushed", "extended")  # states of loads that need no old version any more
 _NOUNS = {"extending": "extension", "pushing": "push"}  # state of an event that is not a load → what it is
@@ -78,10 +77,8 @@ class OptimizeReport:
 
 def optimize(stores: Stores, older_than: timedelta | None) -> OptimizeReport:
     """Compact the tables, and remove old versions; see ``Dataset.optimize``."""
-    if older_than is not None and (not isinstance(older_than, timedelta) or older_than < timedelta(0)):
-        raise InvalidOption(
-            f"cleanup_older_than={older_than!r} is not an age; give a timedelta of 0 or more, or None to keep all versions."
-        )
+    if older_than is not None:
+        _border(older_than)
     not_compacted = tuple(table_versions.compact(stores.database))
     if older_than is None:
         return OptimizeReport({}, 0, 0, (), not_compacted)
@@ -89,11 +86,23 @@ def optimize(stores: Stores, older_than: timedelta | None) -> OptimizeReport:
         return replace(_clean_up(stores, older_than), not_compacted=not_compacted)
 
 
+def _border(older_than: timedelta) -> datetime:
+    """The time before which versions are old enough. Raises ``InvalidOption`` if there is no such time."""
+    try:
+        if isinstance(older_than, timedelta) and older_than >= timedelta(0):
+            return datetime.now(UTC) - older_than
+    except OverflowError:  # before the year 1
+        pass
+    raise InvalidOption(
+        f"cleanup_older_than={older_than!r} is not an age; give a timedelta from 0 to some years, or None to keep all versions."
+    )
+
+
 def _clean_up(stores: Stores, older_than: timedelta) -> OptimizeReport:
     database = stores.database
     stores.snapshots.remove_leftovers()
     stores.snapshots.restore_tags()
-    border = datetime.now(UTC) - older_than
+    border = _border(older_than)
     # The versions are listed before the ledger is read: what a load commits that begins in between is newer than all of them.
     found = {
         n: table_versions.existing(database, n)

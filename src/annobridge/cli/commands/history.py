@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -182,9 +183,7 @@ def optimize(
 
 
 def _age(text: str) -> timedelta:
-    found = _AGE.fullmatch(text.strip())
-    if found is None:
-        raise InvalidOption(
-            f"--cleanup-older-than {text!r} is not an age; give a number and a unit, as 14d, 12h or 30m."
-        )
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    if (found := _AGE.fullmatch(text.strip())) is not None:
+        with suppress(OverflowError):
+            return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    raise InvalidOption(f"--cleanup-older-than {text!r} is not an age; give a number and a unit, as 14d, 12h or 30m.")
