@@ -25,6 +25,7 @@ from tests.history.conftest import NOTHING, content, table, versions
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
+from annobridge.store import table_versions
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 
@@ -293,6 +294,35 @@ def test_while_samples_are_added_there_is_no_snapshot(ds, monkeypatch):
         ds.snapshot("v1")
     assert ds.list_snapshots() == []
     assert table(ds).tags.list() == {}
+
+
+def test_now_is_the_dataset_as_it_is_at_this_moment(ds):
+    before, then = content(ds), ds.at("now")
+    assert content(then) == before
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert content(then) == before
+    with pytest.raises(ab.StoreError, match=r"as of the moment when it was opened with 'now' is read-only"):
+        then.delete_samples("s0")
+    late = ds.at("now")
+    ds.delete_labels(["car0"])
+    ds.optimize(NOTHING)
+    with pytest.raises(
+        ab.StoreError, match=r"^Version \d+ of the table 'labels', which was .* Open the dataset again\.$"
+    ):
+        late.count_labels()
+
+
+def test_samples_that_change_all_the_time_have_no_moment(ds, monkeypatch):
+    plain = ds.stores.database.table
+
+    def after_a_commit(name: str, version: int | None = None) -> Any:
+        if name == "labels":
+            lance.dataset(f"{ds.uri}/samples.lance").update({"number": "number"})
+        return plain(name, version)
+
+    monkeypatch.setattr(ds.stores.database, "table", after_a_commit)
+    with pytest.raises(ab.StalePlan, match=r"^The samples table was changed by others in each of \d+ attempts"):
+        table_versions.of_one_moment(ds.stores.database, ["labels", "samples"])
 
 
 # --- attached tables -------------------------------------------------------------------------------------------------

@@ -10,13 +10,11 @@ import pyarrow.compute as pc
 from ..exceptions import InvalidOption
 from ..processes import user_name
 from ..store import table_versions
-from ..store.pinned import PinnedDatabase
-from ..store.snapshots import NOW, Snapshot
-from ..store.stores import Stores
+from ..store.pinned import NOW, PinnedDatabase
+from ..store.snapshots import Snapshot
+from ..store.stores import WAIT, Stores
 from ..store.tables import Database
 from ..store.task_index import filter_by_samples
-
-WAIT = 60.0  # seconds, for another process that adds or deletes samples
 
 
 def take(stores: Stores, name: str, note: str) -> Snapshot:

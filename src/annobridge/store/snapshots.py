@@ -19,11 +19,10 @@ from typing import Any
 from ..core.did_you_mean import did_you_mean
 from ..exceptions import InvalidOption, StoreError
 from .config_entries import ConfigEntries
-from .pinned import PinnedDatabase
+from .pinned import NOW, PinnedDatabase
 from .table_versions import existing, files_digest, remove_tag, set_tag, tags
 from .tables import Database
 
-NOW = "now"  # the dataset as it is; no snapshot has this name
 _TAG = "annobridge.snapshot."
 _NAME = re.compile(r"[A-Za-z0-9]+(?:(?:\.|[_-]+)[A-Za-z0-9]+)*(?<!\.lock)")  # what Lance and all file systems take
 _LONGEST = 100  # characters of a name

@@ -12,7 +12,7 @@ from typing import Any
 
 import lance
 
-from .commits import MAX_ATTEMPTS
+from .commits import MAX_ATTEMPTS, Commits
 from .errors import is_conflict, translate_errors
 from .tables import Database
 
@@ -73,13 +73,16 @@ def of_one_moment(database: Database, names: Collection[str]) -> Mapping[str, in
 
     Labels are added before their samples and deleted after them, and those without a sample do not count. So the labels fit the
     samples as long as the samples were not changed while the versions were read.
+
+    Raises:
+        StalePlan: they were, in each attempt.
     """
     for _ in range(MAX_ATTEMPTS):
         samples = int(database.table("samples").version)
         found = {name: int(database.table(name).version) for name in names}
         if found["samples"] == samples:
-            break
-    return found
+            return found
+    raise Commits(database, "samples").contention_error()
 
 
 def compact(database: Database) -> list[str]:
