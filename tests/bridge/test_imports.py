@@ -78,6 +78,28 @@ def test_overwrite_takes_the_place_of_a_dataset_and_of_nothing_else(source: Path
     assert content(ab.load_dataset(tmp_path / "ds")) == (["0.png"], 2)
 
 
+def test_a_dataset_with_snapshots_is_not_overwritten(source: Path, tmp_path: Path) -> None:
+    ds = ab.import_dataset(source, tmp_path / "ds").dataset
+    ds.snapshot("v1")
+    before = everything(tmp_path / "ds")
+    message = r"^The dataset '.*ds' has snapshots, which overwriting would delete: 'v1'\. .* delete_snapshot\('v1'\), or import"
+    with pytest.raises(ab.StoreError, match=message):
+        ab.import_dataset(source, tmp_path / "ds", mode="overwrite")
+    assert everything(tmp_path / "ds") == before
+    ds.delete_snapshot("v1")
+
+    def snapshot_first(done: int, _: int) -> None:
+        if done and not ds.list_snapshots():
+            ds.snapshot("v2")
+
+    with pytest.raises(ab.StoreError, match="which overwriting would delete: 'v2'"):
+        ab.import_dataset(source, tmp_path / "ds", mode="overwrite", progress=snapshot_first)
+    assert [s.name for s in ab.load_dataset(tmp_path / "ds").list_snapshots()] == ["v2"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ds", "in"]
+    ds.delete_snapshot("v2")
+    assert ab.import_dataset(source, tmp_path / "ds", mode="overwrite").samples == 3
+
+
 def test_add_keeps_what_is_there(source: Path, tmp_path: Path) -> None:
     ds = ab.import_dataset(source, tmp_path / "ds").dataset
     kept = ds.labels().to_pylist()

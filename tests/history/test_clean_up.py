@@ -8,6 +8,7 @@ from typing import Any
 
 import lance
 import pytest
+from lance.dataset import DatasetOptimizer
 from tests import children
 from tests.history import wrecks
 from tests.history.conftest import NOTHING, content, table, versions
@@ -59,11 +60,11 @@ def test_versions_that_are_not_old_enough_stay(ds):
     assert f"kept: {report.recent} versions that are not old enough" in repr(report)
 
 
-@pytest.mark.parametrize("age", [timedelta(seconds=-1), 14])
+@pytest.mark.parametrize("age", [timedelta(seconds=-1), 14, timedelta(days=10**6)])
 def test_an_age_that_is_none_is_refused(ds, age):
     before = versions(ds), versions(ds, "annotation_leases")
     with pytest.raises(
-        ab.InvalidOption, match=r"^cleanup_older_than=.* is not an age; give a timedelta of 0 or more, or None"
+        ab.InvalidOption, match=r"^cleanup_older_than=.* is not an age; give a timedelta from 0 to some years, or None"
     ):
         ds.optimize(age)
     assert (versions(ds), versions(ds, "annotation_leases")) == before
@@ -80,6 +81,48 @@ def test_what_a_snapshot_needs_stays_until_it_is_deleted(ds):
     ds.delete_snapshot("v1")
     assert why(ds.optimize(NOTHING)) == []
     assert len(versions(ds)) == 1
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_snapshot_whose_tags_another_program_removed_or_moved_stays(ds, moved):
+    snapshot, before = ds.snapshot("v1"), content(ds)
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    ds.delete_samples(["s3"])
+    for name in ("labels", "samples"):
+        tags = table(ds, name).tags
+        if moved:
+            tags.update("annobridge.snapshot.v1", versions(ds, name)[-1])
+        else:
+            tags.delete("annobridge.snapshot.v1")
+    report = ds.optimize(NOTHING)
+    assert why(report) == why(report, "samples") == ["the snapshot 'v1'"]
+    assert content(ds.at("v1")) == before
+    for name in ("labels", "samples"):
+        assert table(ds, name).tags.list()["annobridge.snapshot.v1"]["version"] == snapshot.versions[name]
+
+
+def test_a_snapshot_of_which_only_the_record_is_left_stops_no_clean_up(ds):
+    ds.snapshot("v1")
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    table(ds).tags.delete("annobridge.snapshot.v1")
+    table(ds).cleanup_old_versions(NOTHING)
+    report = ds.optimize(NOTHING)
+    assert (why(report), why(report, "samples")) == ([], [])
+    with pytest.raises(ab.StoreError, match="needs version"):
+        ds.at("v1")
+
+
+def test_a_record_that_cannot_be_read_and_has_no_tag_keeps_all(ds):
+    ds.snapshot("v1")
+    ds.stores.snapshots._entries.put("v1", "{}")
+    before = versions(ds)
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert why(ds.optimize(NOTHING)) == ["the snapshot 'v1'"]  # by its tag
+    table(ds).tags.delete("annobridge.snapshot.v1")
+    ds.set_labels([{"label_id": "car0", "label": "truck"}])
+    report = ds.optimize(NOTHING)
+    assert "the snapshot 'v1', whose record cannot be read, may need them" in why(report)
+    assert before[-1] in versions(ds)
 
 
 def test_a_tag_of_another_program_stays(ds):
@@ -270,6 +313,37 @@ def test_while_samples_are_added_nothing_is_removed(ds, monkeypatch):
     ):
         ds.optimize(NOTHING)
     assert set(before) <= set(versions(ds))
+
+
+@pytest.mark.parametrize(("disturbed", "left"), [(2, ()), (99, ("labels",))])
+def test_compaction_while_others_write(ds, monkeypatch, disturbed, left):
+    """It is tried again, and a table that others write to all the time is passed over, and told."""
+    ds.set_labels([{"label_id": "man0", "label": "bus"}])  # so that there is something to compact
+    plain, attempts = DatasetOptimizer.compact_files, []
+
+    def after_a_commit(self: DatasetOptimizer, **options: Any) -> Any:
+        if self._dataset.uri.endswith("/labels.lance"):
+            attempts.append(1)
+            if len(attempts) <= disturbed:
+                ds.set_labels([{"label_id": "car0", "confidence": len(attempts) / 128}])
+        return plain(self, **options)
+
+    monkeypatch.setattr(DatasetOptimizer, "compact_files", after_a_commit)
+    report = ds.optimize()
+    assert report.not_compacted == left
+    assert len(attempts) == min(disturbed + 1, 5)
+    told = "not compacted: labels, as other processes wrote to it during each attempt; repeat when it is quieter"
+    assert (told in report.lines()) == bool(left)
+    assert content(ds)[1]["car0"]["confidence"] == min(disturbed, 5) / 128
+
+
+def test_a_table_that_cannot_be_compacted_is_an_error(ds, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("LanceError(IO): No space left on device")
+
+    monkeypatch.setattr(DatasetOptimizer, "compact_files", full)
+    with pytest.raises(ab.StoreError, match=r"^The table '\w+' of .* cannot be written: the disk is full\."):
+        ds.optimize()
 
 
 @pytest.mark.parametrize("nth", [1, 3, 6])

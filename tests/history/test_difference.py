@@ -147,14 +147,14 @@ def test_the_tables_of_a_plan(ds):
     assert [row["action"] for row in found.changed().to_pylist()] == ["delete", *["edit"] * 4, "add"]
     assert pa.table(found).column_names == ["label_id", "sample_id", "field", "action", "label"]
     assert repr(found).splitlines() == [
-        "'v1' to 'now': +1 ~4 -1, samples: +0 -0",
+        "'v1' to 'now': +1 ~4 -1, samples: +0 ~0 -0",
         "  objects: +0 ~3 -0", "  speed: +0 ~1 -0", "  weather: +1 ~0 -1",
     ]  # fmt: skip
     shown = found._repr_html_()
     assert "<td>weather</td><td>1</td><td>0</td><td>1</td>" in shown
-    assert "0 samples added, 0 deleted" in shown
+    assert "0 samples added, 0 changed, 0 deleted" in shown
     assert "<td>person</td>" in shown
-    assert found.to_dict()["samples"] == {"added": 0, "deleted": 0}
+    assert found.to_dict()["samples"] == {"added": 0, "changed": 0, "deleted": 0}
     found.close()
 
 
@@ -168,7 +168,31 @@ def test_samples_that_come_and_go(ds):
     assert [(row["sample_id"], row["place"]) for row in found.samples_added.to_pylist()] == [("new", "here")]
     assert (found.added, found.edited, found.deleted) == (0, 0, 5)
     assert bool(ds.diff("v2", "v1"))
-    assert repr(ds.diff("v2", "v1")).startswith("'v2' to 'v1': +5 ~0 -0, samples: +1 -1")
+    assert repr(ds.diff("v2", "v1")).startswith("'v2' to 'v1': +5 ~0 -0, samples: +1 ~0 -1")
+
+
+def test_samples_that_changed(ds):
+    ds.snapshot("v1")
+    row = ds.select("s1").samples().to_pylist()[0]
+    ds.delete_samples(["s1"])
+    assert row["number"] is not None
+    ds.add_samples(
+        [ab.Sample("moved.jpg", sample_id="s1", width=row["width"], height=row["height"], number=row["number"])]
+    )
+    ds.snapshot("v2")
+    ds.add_samples([ab.Sample("new.jpg", sample_id="new", place="here")])  # a new column, null in all others
+    found = ds.diff("v1", "v2")
+    assert found
+    assert found.to_dict()["samples"] == {"added": 0, "changed": 1, "deleted": 0}
+    assert [row["sample_id"] for row in found.samples_changed.to_pylist()] == ["s1"]
+    assert found.samples_changed["filepath"].to_pylist()[0].endswith("moved.jpg")
+    assert "samples: +0 ~1 -0" in repr(found)
+    assert not ds.diff("v2", "v2")
+    assert ds.diff("v2").to_dict()["samples"] == {"added": 1, "changed": 0, "deleted": 0}
+    ds.snapshot("v3")
+    table(ds, "samples").update({"tags": "['checked']"}, where="sample_id = 'new'")
+    found = ds.diff("v3")
+    assert (bool(found), found.total, found.samples_changed["tags"].to_pylist()) == (True, 0, [["checked"]])
 
 
 def test_it_stays_what_it_was_found_to_be(ds):

@@ -143,10 +143,10 @@ def test_missing_points_are_no_change(ds):
     assert past(ds, "a")[1]["after"] == '{"visibility":[1,0]}'
 
 
-def test_an_edit_that_changed_nothing_is_told(ds):
+def test_an_edit_that_changed_nothing_is_left_out(ds):
     ds.set_labels([{"label_id": "car0", "label": "car"}])
-    row = past(ds, "car0")[1]
-    assert (row["action"], row["components"], row["before"], row["after"]) == ("edit", [], "{}", "{}")
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert brief(ds, "car0")[1:] == [("edit", None, None, ["label"])]
 
 
 def test_from_a_snapshot_it_is_the_same(ds):
@@ -160,6 +160,12 @@ def test_an_unknown_id(ds):
         ab.StoreError, match=r'^No version of the dataset that is left has a label "it\'s"; ids are in the column'
     ):
         ds.history("it's")
+
+
+@pytest.mark.parametrize("label_id", [None, 7, ["car0"]])
+def test_what_is_no_id(ds, label_id):
+    with pytest.raises(ab.InvalidOption, match=r"^label_id=.* is not a text; give the id of a label"):
+        ds.history(label_id)
 
 
 def test_restored_by_another_program(ds):
@@ -231,6 +237,36 @@ def test_loads_are_known_from_the_ledger(bridge):
     assert brief(ds, added) == [("add", "r", 1, ["existence"]), ("delete", "r", 2, ["existence"])]
     for label_id in ("car0", "car1", "man1", "man3", added):
         assert replayed(past(ds, label_id)) == as_it_is(bridge.labels().get(label_id))
+
+
+@pytest.mark.parametrize("label", ["car0", "man3"])
+def test_an_undo_that_changed_nothing_made_no_version_that_was_cleaned_away(bridge, label):
+    """Neither that of another run's load, nor one that was made by hand."""
+    ds = bridge.ds
+    schema = {"objects": {"type": "detections", "classes": ["car", "person", "bus"]}}
+    bridge.annotate("b", schema=schema)
+    other = Bridge(bridge.path, ds, f"{bridge.url}a")
+    other.annotate("a", schema=schema)
+    other.hands.set("car0", label="person")
+    other.load("a")
+    if label == "car0":
+        bridge.hands.set("car0", label="bus")
+        bridge.load("b")
+    else:
+        ds.set_labels([{"label_id": "car0", "label": "bus"}, {"label_id": "man3", "label": "bus"}])
+        ds.delete_labels(["man3"])
+        ds.add_labels("objects", {"s3": [ab.Detection("bus", BOX, label_id="man3")]})
+    undone = versions(ds)[-1]
+    assert ds.undo_annotations("a").version is None
+    ds.set_labels([{"label_id": label, "confidence": 0.25}])
+    ds.optimize(NOTHING)
+    assert undone not in versions(ds)
+    rows = past(ds, label)
+    wanted = [("add", None), ("edit", "a"), ("edit", "b")] if label == "car0" else [("add", None)]
+    assert [(r["action"], r["run"]) for r in rows] == wanted
+    if label == "car0":
+        assert rows[0]["version"] < rows[1]["version"] < rows[2]["version"] == undone
+    SERVERS.pop(other.url)
 
 
 def test_deleted_and_forgotten_by_clean_up(ds):

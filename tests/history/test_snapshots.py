@@ -25,6 +25,7 @@ from tests.history.conftest import NOTHING, content, table, versions
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
+from annobridge.store import table_versions
 
 BOX = [0.1, 0.1, 0.2, 0.2]
 
@@ -295,6 +296,35 @@ def test_while_samples_are_added_there_is_no_snapshot(ds, monkeypatch):
     assert table(ds).tags.list() == {}
 
 
+def test_now_is_the_dataset_as_it_is_at_this_moment(ds):
+    before, then = content(ds), ds.at("now")
+    assert content(then) == before
+    ds.set_labels([{"label_id": "car0", "label": "bus"}])
+    assert content(then) == before
+    with pytest.raises(ab.StoreError, match=r"as of the moment when it was opened with 'now' is read-only"):
+        then.delete_samples("s0")
+    late = ds.at("now")
+    ds.delete_labels(["car0"])
+    ds.optimize(NOTHING)
+    with pytest.raises(
+        ab.StoreError, match=r"^Version \d+ of the table 'labels', which was .* Open the dataset again\.$"
+    ):
+        late.count_labels()
+
+
+def test_samples_that_change_all_the_time_have_no_moment(ds, monkeypatch):
+    plain = ds.stores.database.table
+
+    def after_a_commit(name: str, version: int | None = None) -> Any:
+        if name == "labels":
+            lance.dataset(f"{ds.uri}/samples.lance").update({"number": "number"})
+        return plain(name, version)
+
+    monkeypatch.setattr(ds.stores.database, "table", after_a_commit)
+    with pytest.raises(ab.StalePlan, match=r"^The samples table was changed by others in each of \d+ attempts"):
+        table_versions.of_one_moment(ds.stores.database, ["labels", "samples"])
+
+
 # --- attached tables -------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +353,7 @@ def test_the_table_of_a_user_gets_no_tag(tmp_path):
     assert (len(ds), len(ds.at("v1"))) == (1, 2)
     assert content(ds.at("v1")) == before
     diff = ds.diff("v1")
-    assert diff.to_dict()["samples"] == {"added": 0, "deleted": 1}
+    assert diff.to_dict()["samples"] == {"added": 0, "changed": 0, "deleted": 1}
     assert diff.samples_deleted["sample_id"].to_pylist() == ["b"]
     with ds.at("v1").stores.samples.media(ds.at("v1").samples().to_arrow()).open("b") as image:
         assert image.read(4) == b"\x89PNG"
@@ -392,3 +422,22 @@ def test_a_dataset_of_version_0_1_gets_the_table_that_snapshots_need(tmp_path):
     assert old.list_snapshots() == []
     old.snapshot("v1")
     assert old.at("v1").count_labels() == 20
+
+
+def test_a_table_of_a_user_that_was_made_anew_is_not_taken_for_that_of_the_snapshot(tmp_path):
+    ds = attached(tmp_path)
+    ds.snapshot("v1")
+    place = tmp_path / "mine" / "images.lance"
+    rows = lance.dataset(str(place)).to_table()
+    shutil.copytree(place, tmp_path / "copy")
+    shutil.rmtree(place)
+    lance.write_dataset(rows, str(place))
+    message = (
+        r"^The table 'images' was replaced by another after the snapshot 'v1' was taken, .*delete_snapshot\('v1'\)\.$"
+    )
+    for call in (lambda: ds.at("v1"), lambda: ds.diff("v1"), lambda: ds.diff("now", "v1")):
+        with pytest.raises(ab.StoreError, match=message):
+            call()
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "copy", place)
+    assert len(ds.at("v1")) == 2

@@ -28,7 +28,7 @@ from ..ingest.parse_samples import (
     with_media_type,
 )
 from ..store import fingerprints, staging
-from ..store.stores import Stores
+from ..store.stores import WAIT, Stores
 from ..store.tables import Database, in_list, quote
 from .media import MediaVerbs
 from .run_verbs import RunVerbs
@@ -97,7 +97,7 @@ class Dataset(View, RunVerbs, VersionVerbs, MediaVerbs):
         from ..formats import opsml
 
         if opsml.is_records(samples):
-            with self.stores.changing_samples(add.PURPOSE, add.WAIT):
+            with self.stores.changing_samples(add.PURPOSE, WAIT):
                 found = Importer(self.stores, tags=(), clip=False)
                 found.read(_records(samples, image_dir, classes), progress=False)
                 found.commit()
@@ -119,7 +119,7 @@ class Dataset(View, RunVerbs, VersionVerbs, MediaVerbs):
         if not ids:
             return
         self.stores.samples.require_writable()
-        with self.stores.changing_samples("is having samples deleted", add.WAIT):
+        with self.stores.changing_samples("is having samples deleted", WAIT):
             self.stores.samples.require(pa.array(ids, pa.string()), "correct the id, or leave it out")
             self.stores.samples.delete(ids)
             self.stores.labels.delete_by_samples(pa.array(ids, pa.string()))

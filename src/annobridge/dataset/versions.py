@@ -67,6 +67,9 @@ class VersionVerbs(NoNewAttributes):
         Whatever would write to it or send it raises ``StoreError``. Annotation runs are listed as they are now. Media are not
         part of a snapshot: files that were changed or moved since are read as they are.
 
+        Args:
+            name: the name of a snapshot; or ``"now"`` for the dataset as it is at this moment, which nothing keeps from clean-up.
+
         Raises:
             StoreError: there is no such snapshot, or another program has cleaned its versions away.
         """
@@ -90,7 +93,7 @@ class VersionVerbs(NoNewAttributes):
         return difference((before, open_at(self.stores, before)), (after, open_at(self.stores, after)))
 
     def history(self, label_id: str) -> ArrowStream:
-        """What happened to a label, a row for each version that changed it, oldest first.
+        """What happened to a label, a row for each version that changed it, oldest first. Writes of equal values are left out.
 
         The columns are those of ``annobridge.history.label_history.HISTORY``. ``action`` is add, edit, delete or undo; ``before``
         and ``after`` are the columns that changed, as JSON. ``by``, ``run`` and ``load`` say who did it, where that is known: of
@@ -98,6 +101,7 @@ class VersionVerbs(NoNewAttributes):
         what is not known.
 
         Raises:
+            InvalidOption: ``label_id`` is not a text.
             StoreError: no version that is left has the label.
         """
         from ..history.label_history import history
@@ -119,7 +123,7 @@ class VersionVerbs(NoNewAttributes):
             What was removed, and what was kept and why.
 
         Raises:
-            InvalidOption: the age is negative.
+            InvalidOption: the age is negative, or longer than the calendar.
             StoreError: another process is adding or deleting samples.
         """
         from ..history.clean_up import optimize

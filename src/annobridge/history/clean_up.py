@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +13,7 @@ from ..exceptions import InvalidOption
 from ..store import table_versions
 from ..store.run import SENT, Load, Run
 from ..store.snapshots import snapshot_of_tag
-from ..store.stores import Stores
-from .snapshots import WAIT
+from ..store.stores import WAIT, Stores
 
 _SETTLED = ("applied", "undone", "aborted", "pushed", "extended")  # states of loads that need no old version any more
 _NOUNS = {"extending": "extension", "pushing": "push"}  # state of an event that is not a load → what it is
@@ -44,12 +43,14 @@ class OptimizeReport:
         bytes: how much space that freed.
         recent: how many old versions were kept because they are not old enough.
         kept: the versions that are old enough, and were kept because something needs them.
+        not_compacted: the tables that were not compacted, as other processes wrote to them all the time.
     """
 
     removed: Mapping[str, int]
     bytes: int
     recent: int
     kept: tuple[Kept, ...]
+    not_compacted: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -61,7 +62,11 @@ class OptimizeReport:
         tables = ", ".join(f"{n} of {name}" for name, n in sorted(self.removed.items()))
         head = f"{count} old versions removed ({tables}), {self.bytes:,} bytes" if count else "no old version removed"
         recent = [f"kept: {self.recent} versions that are not old enough"] if self.recent else []
-        return [head, *recent, *(f"kept: {kept}" for kept in self.kept)]
+        busy = [
+            f"not compacted: {name}, as other processes wrote to it during each attempt; repeat when it is quieter"
+            for name in self.not_compacted
+        ]
+        return [head, *recent, *(f"kept: {kept}" for kept in self.kept), *busy]
 
     def __repr__(self) -> str:
         return "Optimized: " + "\n  ".join(self.lines())
@@ -72,21 +77,32 @@ class OptimizeReport:
 
 def optimize(stores: Stores, older_than: timedelta | None) -> OptimizeReport:
     """Compact the tables, and remove old versions; see ``Dataset.optimize``."""
-    if older_than is not None and (not isinstance(older_than, timedelta) or older_than < timedelta(0)):
-        raise InvalidOption(
-            f"cleanup_older_than={older_than!r} is not an age; give a timedelta of 0 or more, or None to keep all versions."
-        )
-    table_versions.compact(stores.database)
+    if older_than is not None:
+        _border(older_than)
+    not_compacted = tuple(table_versions.compact(stores.database))
     if older_than is None:
-        return OptimizeReport({}, 0, 0, ())
+        return OptimizeReport({}, 0, 0, (), not_compacted)
     with stores.changing_samples("is being cleaned up", WAIT):
-        return _clean_up(stores, older_than)
+        return replace(_clean_up(stores, older_than), not_compacted=not_compacted)
+
+
+def _border(older_than: timedelta) -> datetime:
+    """The time before which versions are old enough. Raises ``InvalidOption`` if there is no such time."""
+    try:
+        if isinstance(older_than, timedelta) and older_than >= timedelta(0):
+            return datetime.now(UTC) - older_than
+    except OverflowError:  # before the year 1
+        pass
+    raise InvalidOption(
+        f"cleanup_older_than={older_than!r} is not an age; give a timedelta from 0 to some years, or None to keep all versions."
+    )
 
 
 def _clean_up(stores: Stores, older_than: timedelta) -> OptimizeReport:
     database = stores.database
     stores.snapshots.remove_leftovers()
-    border = datetime.now(UTC) - older_than
+    stores.snapshots.restore_tags()
+    border = _border(older_than)
     # The versions are listed before the ledger is read: what a load commits that begins in between is newer than all of them.
     found = {
         n: table_versions.existing(database, n)
@@ -112,6 +128,9 @@ def _needs(stores: Stores, table: str) -> Iterator[tuple[range, str]]:
         snapshot = snapshot_of_tag(tag)
         why = f"the tag {tag!r} of another program" if snapshot is None else f"the snapshot {snapshot!r}"
         yield range(version, version + 1), why
+    for snapshot in stores.snapshots.unknown(table):
+        newest = int(stores.database.table(table).version)
+        yield range(newest + 1), f"the snapshot {snapshot!r}, whose record cannot be read, may need them"
     if table == _LABELS:
         yield from _needs_of_runs(stores)
 

@@ -24,6 +24,7 @@ from ..spill.streams import Streams
 from ..store import label_versions
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
+from .changed_samples import changed_samples
 
 _GROUP = 20_000  # labels that are compared at a time, about
 
@@ -32,17 +33,18 @@ class Difference(ChangedLabels):
     """What was added, edited and deleted between two versions of a dataset; with the tables of a plan.
 
     Labels are compared by their ids, and by component. By whom and when a label was changed does not count, nor do columns that
-    users added. Labels whose sample is not in a version are not part of it.
+    users added to the labels. Labels whose sample is not in a version are not part of it. Samples are compared by their ids, and by
+    column: path, tags, sizes and columns of users; not the content of their media.
     """
 
     def __init__(
-        self, before: tuple[str, Stores], after: tuple[str, Stores], added: pa.Array, deleted: pa.Array, streams: Streams,
-        counted: Counter[tuple[str, str]],
+        self, before: tuple[str, Stores], after: tuple[str, Stores], added: pa.Array, changed: pa.Array, deleted: pa.Array,
+        streams: Streams, counted: Counter[tuple[str, str]],
     ) -> None:  # fmt: skip
         super().__init__(streams, counted)
         self.before, self._before = before
         self.after, self._after = after
-        self._samples_added, self._samples_deleted = added, deleted
+        self._samples_added, self._samples_changed, self._samples_deleted = added, changed, deleted
 
     @cached_property
     def changes(self) -> pa.Table:
@@ -64,28 +66,38 @@ class Difference(ChangedLabels):
         return self._after.samples.rows(self._samples_added)
 
     @property
+    def samples_changed(self) -> pa.Table:
+        """The samples that differ in some column, as they are in the later version."""
+        return self._after.samples.rows(self._samples_changed)
+
+    @property
     def samples_deleted(self) -> pa.Table:
         """The samples that only the earlier version has."""
         return self._before.samples.rows(self._samples_deleted)
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.total or len(self._samples_added) or len(self._samples_deleted))
+        return bool(self.total or any(self._samples.values()))
+
+    @property
+    def _samples(self) -> dict[str, int]:
+        """How many samples were added, changed and deleted."""
+        found = {"added": self._samples_added, "changed": self._samples_changed, "deleted": self._samples_deleted}
+        return {name: len(sample_ids) for name, sample_ids in found.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain data."""
-        samples = {"added": len(self._samples_added), "deleted": len(self._samples_deleted)}
         counts = {name: getattr(self, name) for name in ("added", "edited", "deleted")}
-        return {"before": self.before, "after": self.after, "fields": self.counts, **counts, "samples": samples}
+        return {"before": self.before, "after": self.after, "fields": self.counts, **counts, "samples": self._samples}
 
     def __repr__(self) -> str:
-        samples = f"samples: +{len(self._samples_added)} -{len(self._samples_deleted)}"
+        samples = "samples: +{added} ~{changed} -{deleted}".format_map(self._samples)
         head = f"{self.before!r} to {self.after!r}: +{self.added} ~{self.edited} -{self.deleted}, {samples}"
         return "\n".join([head, *self._signed_counts()])
 
     def _repr_html_(self) -> str:
         counts, pairs = self._tables_html()
-        samples = f"{len(self._samples_added)} samples added, {len(self._samples_deleted)} deleted"
+        samples = "{added} samples added, {changed} changed, {deleted} deleted".format_map(self._samples)
         return html.titled(f"{self.before} to {self.after}", counts, html.line(samples), pairs)
 
 
@@ -114,7 +126,7 @@ def difference(before: tuple[str, Stores], after: tuple[str, Stores]) -> Differe
             for field, action, count in _counts(found.replaced):
                 counted[field, action] += count
     streams.finish()
-    return Difference(before, after, added, deleted, streams, counted)
+    return Difference(before, after, added, changed_samples(before[1], after[1]), deleted, streams, counted)
 
 
 def _missing(these: pa.Array, others: pa.Array) -> pa.Array:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..core.labels import ATTRIBUTE_PREFIX, COMPONENTS, LABELS, LOCAL_COLUMNS, TIME
 from ..core.review.values import EXISTENCE, plain, to_json
-from ..exceptions import StoreError
+from ..exceptions import InvalidOption, StoreError
 from ..store import label_versions
 from ..store.label_versions import Row, State
 from ..store.run import Load, Run
@@ -67,15 +67,20 @@ class _Recorded(NamedTuple):
 
 def history(stores: Stores, label_id: str) -> pa.Table:
     """The past of a label, as ``HISTORY``; see ``Dataset.history``."""
+    if not isinstance(label_id, str):
+        raise InvalidOption(
+            f"label_id={label_id!r} is not a text; give the id of a label, from the column label_id of labels()."
+        )
     runs = stores.runs.all_readable()
     states = list(label_versions.states(stores.database.newest, label_id))
-    steps = list(_steps(states, _recorded(stores, runs, label_id)))
+    recorded = _recorded(stores, runs, label_id)
+    steps = list(_steps(states, recorded))
     if not steps:
         raise StoreError(
             f"No version of the dataset that is left has a label {label_id!r}; ids are in the column label_id of labels(). "
             "If it was deleted long ago, clean-up has removed the versions that had it."
         )
-    made_by = _made_by(stores, runs)
+    made_by = _made_by(stores, runs, recorded)
     return pa.Table.from_pylist(
         [_row(step, made_by.get(step.version) if step.is_one else None) for step in steps], HISTORY
     )
@@ -99,16 +104,20 @@ def _recorded(stores: Stores, runs: Sequence[Run], label_id: str) -> dict[int, _
     return dict(sorted(found.items()))
 
 
-def _made_by(stores: Stores, runs: Sequence[Run]) -> dict[int, tuple[Run, Load]]:
-    """Version → the run and the load that made it. Undoing a load makes the version ``load.undone``, unless it changes nothing."""
-    found = {}
-    for run in runs:
-        for load in run.loads:
-            if load.version is not None and load.state != "aborted":
-                found[load.version] = run, load
-            undone = load.undone if load.state == "undone" else None
-            if undone is not None and not stores.runs.labels.made_by_another(undone, load.token):
-                found[undone] = run, load
+def _made_by(stores: Stores, runs: Sequence[Run], recorded: Mapping[int, _Recorded]) -> dict[int, tuple[Run, Load]]:
+    """Version → the run and the load that made it, of what may have changed the label.
+
+    Undoing a load makes the version ``load.undone``. If it changes nothing, that is the version before it, which something else
+    made: where it was cleaned away, only the ledger can tell. An undo changes no label that its load did not change.
+    """
+    loads = [(run, load) for run in runs for load in run.loads if load.version is not None and load.state != "aborted"]
+    found = {load.version: (run, load) for run, load in loads if load.version is not None}
+    for run, load in loads:
+        undone = load.undone if load.state == "undone" else None
+        if undone is None or undone in found or load.version not in recorded:
+            continue
+        if not stores.runs.labels.made_by_another(undone, load.token):
+            found[undone] = run, load
     return found
 
 
@@ -118,7 +127,7 @@ def _steps(states: Sequence[State], recorded: Mapping[int, _Recorded]) -> Iterat
     for state in states:
         if state.version > version + 1:
             yield from _steps_between(version, row, state, recorded)
-        elif _written(row) != _written(state.row):
+        elif _content(row) != _content(state.row):
             yield _step(state.version, state.time, row, state.row)
         version, row = state.version, state.row
 
@@ -138,7 +147,7 @@ def _steps_between(version: int, row: Row | None, state: State, recorded: Mappin
     for (load, found), (end, following) in zip(loads, next_points, strict=False):
         time = state.time if load == state.version else None
         if _content(row) != _content(found.before):
-            yield _step(load, None, row, found.before, note=many, is_one=False)
+            yield _step(load - 1, None, row, found.before, note=many, is_one=False)
         if found.action == "delete":
             yield _Step(load, time, "delete", found.before, None)
             following = None
@@ -168,11 +177,6 @@ def _content(row: Row | None) -> Content | None:
     values = found.pop("attributes", {})
     content: Content = json.loads(to_json(found | {ATTRIBUTE_PREFIX + name: value for name, value in values.items()}))
     return content
-
-
-def _written(row: Row | None) -> Any:
-    """What differs whenever a label was written."""
-    return row and (_content(row), row["rev"], *(row[name] for name in _BY_WHOM))
 
 
 def _row(step: _Step, made_by: tuple[Run, Load] | None) -> dict[str, Any]:

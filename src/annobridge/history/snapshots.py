@@ -10,12 +10,11 @@ import pyarrow.compute as pc
 from ..exceptions import InvalidOption
 from ..processes import user_name
 from ..store import table_versions
-from ..store.pinned import PinnedDatabase
-from ..store.snapshots import NOW, Snapshot
-from ..store.stores import Stores
+from ..store.pinned import NOW, PinnedDatabase
+from ..store.snapshots import Snapshot
+from ..store.stores import WAIT, Stores
+from ..store.tables import Database
 from ..store.task_index import filter_by_samples
-
-WAIT = 60.0  # seconds, for another process that adds or deletes samples
 
 
 def take(stores: Stores, name: str, note: str) -> Snapshot:
@@ -30,7 +29,7 @@ def take(stores: Stores, name: str, note: str) -> Snapshot:
         then = Stores.open(PinnedDatabase(database, versions, name))
         snapshot = Snapshot(
             name, datetime.now(UTC), user_name() or "unknown", note, then.samples.count(), _labels_by_field(then),
-            versions, database.attachment.table if database.attachment is not None else None,
+            versions, *_of_user(then.database),
         )  # fmt: skip
         hold.check()
         snapshots.record(snapshot)
@@ -50,6 +49,13 @@ def open_at(stores: Stores, name: str) -> Stores:
     database = stores.database.newest
     versions = table_versions.of_one_moment(database, ["samples", *stores.snapshots.tables])
     return Stores.open(PinnedDatabase(database, versions, NOW))
+
+
+def _of_user(database: Database) -> tuple[str, str] | tuple[None, None]:
+    """The name of the user's table that serves as samples, if there is one, and what tells its version from another table's."""
+    if database.attachment is None:
+        return None, None
+    return database.attachment.table, table_versions.files_digest(database.table("samples"))
 
 
 def _labels_by_field(stores: Stores) -> dict[str, int]:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyarrow as pa
 
 from ..core.arrays import as_array
-from ..store.stores import Stores
+from ..store.stores import WAIT, Stores
 from .new_label_rows import FieldRows
 from .new_labels import NewLabels
 from .parse_samples import image_sizes
 
 PURPOSE = "is having samples added"  # what the lock of the samples says to other processes
-WAIT = 60.0  # seconds, for another process that adds or deletes samples
 
 
 def add_samples(

@@ -87,8 +87,9 @@ def import_dataset(
         source: the folder or file to import.
         uri: the dataset: a folder, or ``s3://``, ``gs://``, ``az://``.
         format: the name of the format; by default, it is found by looking at the source.
-        mode: ``"create"`` makes the dataset. ``"overwrite"`` replaces one, with all its labels and runs. ``"add"`` adds to one:
-            samples that it has stay as they are, and get the labels of the fields in which they have none.
+        mode: ``"create"`` makes the dataset. ``"overwrite"`` replaces one, with all its labels and runs, unless it has
+            snapshots. ``"add"`` adds to one: samples that it has stay as they are, and get the labels of the fields in which they
+            have none.
         tags: tags that the new samples get.
         invalid: ``"clip"`` clips boxes and points that leave their image; ``"refuse"`` refuses them. Shapes in label files are
             always cut back to their image, and counted in the notes.
@@ -110,7 +111,7 @@ def import_dataset(
         InvalidOption: there is no such format, mode or option.
         DatasetExists: ``mode="create"``, and there is a dataset.
         DatasetNotFound: ``mode="add"``, and there is no dataset.
-        StoreError: there is nothing at ``source``, or the disk is full.
+        StoreError: there is nothing at ``source``, the disk is full, or ``mode="overwrite"``, and the dataset has snapshots.
     """
     _require_known(mode, tags)
     clip = clip_option(invalid)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
@@ -64,6 +64,11 @@ class Commits:
                 storage_options=self._database.storage_options,
             )  # fmt: skip
         return int(done.version)
+
+    def set_config(self, table: lance.LanceDataset, updates: Mapping[str, str | None]) -> int:
+        """Commit entries of the table's configuration, planned on ``table``; ``None`` removes one. Raises as ``commit``."""
+        operation = lance.LanceOperation
+        return self.commit(table, operation.UpdateConfig(config_updates=operation.UpdateMap(updates=dict(updates))))
 
     def fence(self, attempt: int = 0) -> lance.LanceDataset:
         """The table at a new version with which every commit that was planned before it conflicts.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import lance
 from lance.commit import CommitConflictError
 
 from .commits import MAX_ATTEMPTS, Commits
@@ -35,10 +34,8 @@ class ConfigEntries:
         if LEASES not in self._database.table_names():
             self._database.create_table(LEASES)
         updates: dict[str, str | None] = {self._prefix + name.encode().hex(): text}
-        operation = lance.LanceOperation
         for _ in range(MAX_ATTEMPTS):
             with suppress(CommitConflictError):
-                change = operation.UpdateConfig(config_updates=operation.UpdateMap(updates=updates))
-                self._commits.commit(self._commits.latest(), change)
+                self._commits.set_config(self._commits.latest(), updates)
                 return
         raise self._commits.contention_error()

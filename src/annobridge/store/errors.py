@@ -54,6 +54,11 @@ def is_disk_full(error: BaseException) -> bool:
     )
 
 
+def is_conflict(error: BaseException) -> bool:
+    """Whether an error says that another process committed in between."""
+    return isinstance(error, CommitConflictError) or "commit conflict" in str(error).lower()
+
+
 def is_damage(error: Exception) -> bool:
     """Whether an error says that files are missing or damaged."""
     text = str(error).lower()

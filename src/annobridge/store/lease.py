@@ -150,8 +150,7 @@ class Leases:
 
     def _commit(self, table: lance.LanceDataset, entries: Mapping[str, Lease | None]) -> None:
         updates = {_PREFIX + n: None if lease is None else json.dumps(asdict(lease)) for n, lease in entries.items()}
-        operation = lance.LanceOperation
-        self._commits.commit(table, operation.UpdateConfig(config_updates=operation.UpdateMap(updates=updates)))
+        self._commits.set_config(table, updates)
 
 
 class Hold:

@@ -9,6 +9,8 @@ import lance
 from ..exceptions import StoreError
 from .tables import Database
 
+NOW = "now"  # the dataset as it is at one moment; no snapshot has this name
+
 
 class PinnedDatabase(Database):
     """The tables of a dataset, some of them at a fixed version. The ledger of runs is read as it is now.
@@ -19,7 +21,7 @@ class PinnedDatabase(Database):
     Args:
         database: the dataset as it is now.
         versions: table → version.
-        snapshot: the name of the snapshot, for messages.
+        snapshot: the name of the snapshot, or ``NOW``, for messages.
     """
 
     def __init__(self, database: Database, versions: Mapping[str, int], snapshot: str) -> None:
@@ -33,10 +35,14 @@ class PinnedDatabase(Database):
         """The same dataset as it is now, read-only too."""
         return PinnedDatabase(self._live, {}, self.snapshot)
 
+    @property
+    def _moment(self) -> str:
+        return "the moment when it was opened with 'now'" if self.snapshot == NOW else f"the snapshot {self.snapshot!r}"
+
     def require_writable(self) -> None:
         """Raise ``StoreError``."""
         raise StoreError(
-            f"The dataset {self.uri!r} as of the snapshot {self.snapshot!r} is read-only, and nothing was written or sent; use "
+            f"The dataset {self.uri!r} as of {self._moment} is read-only, and nothing was written or sent; use "
             f"the dataset itself, as load_dataset({self.uri!r}) opens it."
         )
 
@@ -57,6 +63,11 @@ class PinnedDatabase(Database):
         try:
             return super().table(name, version)
         except (ValueError, OSError, StoreError) as e:
+            if self.snapshot == NOW:
+                raise StoreError(
+                    f"Version {version} of the table {name!r}, which was the newest when the dataset was opened with 'now', cannot "
+                    "be opened; clean-up has removed it, or the table was deleted. Open the dataset again."
+                ) from e
             raise StoreError(
                 f"The snapshot {self.snapshot!r} needs version {version} of the table {name!r}, which cannot be opened; another "
                 f"program has cleaned it away, or deleted the table. Restore it from a copy of {self.uri!r}, or delete the "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,11 +19,10 @@ from typing import Any
 from ..core.did_you_mean import did_you_mean
 from ..exceptions import InvalidOption, StoreError
 from .config_entries import ConfigEntries
-from .pinned import PinnedDatabase
-from .table_versions import remove_tag, set_tag, tags
+from .pinned import NOW, PinnedDatabase
+from .table_versions import existing, files_digest, remove_tag, set_tag, tags
 from .tables import Database
 
-NOW = "now"  # the dataset as it is; no snapshot has this name
 _TAG = "annobridge.snapshot."
 _NAME = re.compile(r"[A-Za-z0-9]+(?:(?:\.|[_-]+)[A-Za-z0-9]+)*(?<!\.lock)")  # what Lance and all file systems take
 _LONGEST = 100  # characters of a name
@@ -42,6 +42,7 @@ class Snapshot:
         versions: table → version, in LanceDB.
         unprotected: the table of a user whose rows are the samples, if there is one: it is never written, so that nothing keeps
             other programs from cleaning this version away.
+        unprotected_files: a hash of the names of the files of that table, which tells whether it is still the same table.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Snapshot:
     labels: Mapping[str, int]
     versions: Mapping[str, int]
     unprotected: str | None = None
+    unprotected_files: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The snapshot as plain data."""
@@ -80,6 +82,10 @@ class Snapshots:
         """The snapshots, oldest first."""
         return sorted((_of_json(n, text) for n, text in self._entries.all().items()), key=lambda s: s.created)
 
+    def names(self) -> list[str]:
+        """The names of the snapshots, in alphabetical order."""
+        return sorted(self._entries.all())
+
     def get(self, name: str) -> Snapshot:
         """A snapshot. Raises ``StoreError`` if there is none of that name."""
         return _of_json(name, self._text(name))
@@ -91,9 +97,16 @@ class Snapshots:
         return entries[name]
 
     def at(self, name: str) -> PinnedDatabase:
-        """The dataset as of a snapshot. Raises ``StoreError`` if its versions are not there any more."""
-        pinned = PinnedDatabase(self._database.newest, self.get(name).versions, name)
+        """The dataset as of a snapshot. Raises ``StoreError`` if its versions are not there any more, or of another table."""
+        snapshot = self.get(name)
+        pinned = PinnedDatabase(self._database.newest, snapshot.versions, name)
         pinned.require_present()
+        if snapshot.unprotected_files not in (None, files_digest(pinned.table("samples"))):
+            raise StoreError(
+                f"The table {snapshot.unprotected!r} was replaced by another after the snapshot {name!r} was taken, so that its "
+                f"version {snapshot.versions['samples']} is not the one of the snapshot. Restore the table from a copy, or delete "
+                f"the snapshot with delete_snapshot({name!r})."
+            )
         return pinned
 
     def require_free(self, name: str) -> None:
@@ -129,6 +142,23 @@ class Snapshots:
         for table in self.tables:
             remove_tag(self._database, table, _TAG + name)
 
+    def restore_tags(self) -> None:
+        """Set the tags again that another program removed or moved, as long as the versions are there."""
+        for name, text in self._entries.all().items():
+            with suppress(StoreError):  # a record that cannot be read: see ``unknown``
+                versions = _of_json(name, text).versions
+                for table in self.tables:
+                    version, tag = versions[table], _TAG + name
+                    if tags(self._database, table).get(tag) != version and version in existing(self._database, table):
+                        set_tag(self._database, table, tag, version)
+
+    def unknown(self, table: str) -> list[str]:
+        """Snapshots whose version of a table nobody knows: they have no tag on it, and their record cannot be read."""
+        if table not in self.tables:
+            return []
+        tagged = tags(self._database, table)
+        return [n for n, text in self._entries.all().items() if _TAG + n not in tagged and not _is_readable(n, text)]
+
     def remove_leftovers(self) -> None:
         """Remove the tags that interrupted calls left."""
         known = {_TAG + name for name in self._entries.all()}
@@ -141,6 +171,14 @@ class Snapshots:
 def snapshot_of_tag(tag: str) -> str | None:
     """The name of the snapshot that a tag is of, if it is of one."""
     return tag.removeprefix(_TAG) if tag.startswith(_TAG) else None
+
+
+def _is_readable(name: str, text: str) -> bool:
+    try:
+        _of_json(name, text)
+    except StoreError:
+        return False
+    return True
 
 
 def _of_json(name: str, text: str) -> Snapshot:

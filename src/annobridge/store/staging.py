@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..exceptions import DatasetExists, StoreError
+from .snapshots import Snapshots
 from .tables import Database
 
 
@@ -33,7 +34,8 @@ def staged_database(uri: str, storage_options: dict[str, str] | None, replace: b
     Args:
         uri: where the dataset is to be.
         storage_options: options of the object store.
-        replace: replace the dataset that is there. Otherwise ``DatasetExists`` is raised for it.
+        replace: replace the dataset that is there; ``StoreError`` is raised if it has snapshots. Otherwise ``DatasetExists`` is
+            raised for it.
     """
     if "://" in uri:
         if replace:
@@ -80,11 +82,21 @@ def _require_free(place: Path, replace: bool) -> None:
                 f"There is something at {str(place)!r} already; choose another place, or give mode='add' or mode='overwrite'."
             )
         return
-    ours = {f"{name}.lance" for name in Database.open(str(place)).own_tables}  # only a dataset may be replaced
+    database = Database.open(str(place))  # only a dataset may be replaced
+    ours = {f"{name}.lance" for name in database.own_tables}
     if others := [n for n in names if n not in ours and not n.startswith(".")]:
         raise StoreError(
             f"The folder {str(place)!r} holds {others[0]!r} beside the dataset, which overwriting would delete; "
             "move it away, or import into another place."
+        )
+    _require_no_snapshot(database)
+
+
+def _require_no_snapshot(database: Database) -> None:
+    if names := Snapshots(database).names():
+        raise StoreError(
+            f"The dataset {database.uri!r} has snapshots, which overwriting would delete: {', '.join(map(repr, names))}. Delete "
+            f"them with delete_snapshot({names[0]!r}), or import into another place."
         )
 
 
@@ -92,6 +104,7 @@ def _move(draft: Path, place: Path, old: Path, replace: bool) -> None:
     # A process that ends after the first rename leaves no dataset at ``place``: ``restore_replaced`` moves the old one back.
     # After the second, the new dataset is there, and ``_remove_abandoned`` deletes the old one.
     if replace and place.exists():
+        _require_no_snapshot(Database.open(str(place)))  # again, as the import may have taken long
         place.rename(old)
     try:
         draft.rename(place)  # an empty folder may be there

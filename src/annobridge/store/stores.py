@@ -21,6 +21,8 @@ from .samples import Samples
 from .snapshots import Snapshots
 from .tables import Database
 
+WAIT = 60.0  # seconds, for another process that adds or deletes samples
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .commits import MAX_ATTEMPTS
-from .errors import translate_errors
+import lance
+
+from .commits import MAX_ATTEMPTS, Commits
+from .errors import is_conflict, translate_errors
 from .tables import Database
+
+_COMPACTIONS = (
+    5  # attempts; each writes files, which stay until the next clean-up if another process commits in between
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,14 @@ def existing(database: Database, name: str) -> dict[int, datetime]:
     """The versions of a table that were not cleaned away, oldest first, each with the time (UTC) at which it was made."""
     found: Any = database.table(name).versions()  # their times are those of this computer's zone
     return {int(v["version"]): v["timestamp"].astimezone(UTC) for v in found}
+
+
+def files_digest(table: lance.LanceDataset) -> str:
+    """A text that tells a version of a table from that of a table with the same name and the same number of versions: a hash of
+    the names of its files, which are random.
+    """
+    files = [file.path for fragment in table.get_fragments() for file in fragment.metadata.files]
+    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
 
 
 def tags(database: Database, name: str) -> dict[str, int]:
@@ -56,20 +73,40 @@ def of_one_moment(database: Database, names: Collection[str]) -> Mapping[str, in
 
     Labels are added before their samples and deleted after them, and those without a sample do not count. So the labels fit the
     samples as long as the samples were not changed while the versions were read.
+
+    Raises:
+        StalePlan: they were, in each attempt.
     """
     for _ in range(MAX_ATTEMPTS):
         samples = int(database.table("samples").version)
         found = {name: int(database.table(name).version) for name in names}
         if found["samples"] == samples:
-            break
-    return found
+            return found
+    raise Commits(database, "samples").contention_error()
 
 
-def compact(database: Database) -> None:
-    """Compact the small files of every table. Rows do not change."""
+def compact(database: Database) -> list[str]:
+    """Compact the small files of every table. Rows do not change.
+
+    Returns the tables that are left as they are, as other processes wrote to them during each attempt.
+    """
     database.require_writable()
-    for name in database.own_tables.keys() & set(database.table_names()):
-        database.table(name).optimize.compact_files()
+    names = sorted(database.own_tables.keys() & set(database.table_names()))
+    return [name for name in names if not _compact(database, name)]
+
+
+def _compact(database: Database, name: str) -> bool:
+    with translate_errors(database.uri, name, "written"):
+        for attempt in range(_COMPACTIONS):
+            time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311
+            try:
+                database.table(name).optimize.compact_files()
+            except OSError as error:
+                if not is_conflict(error):
+                    raise
+            else:
+                return True
+    return False
 
 
 def remove(database: Database, name: str, versions: Collection[int]) -> Removed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,7 +104,8 @@ def _diff(data: dict[str, Any], rows: int) -> Iterator[Any]:
         return
     total = sum(data[n] for n in ("added", "edited", "deleted"))
     yield show.heading(
-        f"{names}: {show.plural(total, 'label')} differ, samples: +{samples['added']} -{samples['deleted']}"
+        f"{names}: {show.plural(total, 'label')} differ, "
+        f"samples: +{samples['added']} ~{samples['changed']} -{samples['deleted']}"
     )
     if data["fields"]:
         columns = ("add", "edit", "delete")
@@ -181,9 +183,7 @@ def optimize(
 
 
 def _age(text: str) -> timedelta:
-    found = _AGE.fullmatch(text.strip())
-    if found is None:
-        raise InvalidOption(
-            f"--cleanup-older-than {text!r} is not an age; give a number and a unit, as 14d, 12h or 30m."
-        )
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    if (found := _AGE.fullmatch(text.strip())) is not None:
+        with suppress(OverflowError):
+            return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    raise InvalidOption(f"--cleanup-older-than {text!r} is not an age; give a number and a unit, as 14d, 12h or 30m.")
