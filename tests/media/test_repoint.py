@@ -96,6 +96,25 @@ def test_into_a_folder_below_and_a_second_time(tmp_path: Path) -> None:
     assert "it seems to be done" in repr(report)
 
 
+def test_other_samples_at_the_new_place_do_not_make_missing_files_a_repoint_that_is_done(tmp_path: Path) -> None:
+    ds = dataset(tmp_path)
+    (tmp_path / "new").mkdir()
+    for n in range(10, 14):  # as many as would move
+        (tmp_path / f"new/{n}.png").write_bytes(bytes([n]) * 9000)
+    ds.add_samples([ab.Sample(tmp_path / f"new/{n}.png") for n in range(10, 14)])
+    refused(ds, ab.InvalidMedia, "4 of 4 files are not at the new place", tmp_path / "a", tmp_path / "new")
+    report = ds.repoint(tmp_path / "a", tmp_path / "new", missing="keep")
+    assert (report.moved, report.missing, report.notes) == (0, 4, ())
+
+
+def test_of_a_folder_below_only_the_same_samples_are_done(tmp_path: Path) -> None:
+    ds = dataset(tmp_path, 2)
+    (tmp_path / "a/b").mkdir()
+    (tmp_path / "a/b/9.png").write_bytes(b"x" * 9000)
+    ds.add_samples([ab.Sample(tmp_path / "a/b/9.png")])
+    refused(ds, ab.InvalidMedia, "3 of 3 files are not at the new place", tmp_path / "a", tmp_path / "a/b")
+
+
 def test_and_back(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
     before = state(ds)

@@ -91,7 +91,7 @@ def repoint(
                     found.add(*file)
                     bar.advance()
                 found.spill()
-        if found.absent == count == _count_below(stores, new, version):
+        if found.absent == count and _all_below(stores, old, new, version):
             return _done(stores, old, new, count)  # ``new`` is below ``old``: what was rewritten matches again
         found.raise_problems(count, force)
         kept = found.kept()
@@ -209,6 +209,14 @@ def _count_below(stores: Stores, prefix: str, version: int) -> int:
     """How many whole paths begin with a prefix."""
     whole = (stores.samples.paths.whole(batch["filepath"]) for batch in _rows(stores, version))
     return sum(pc.sum(begins_with(paths, prefix)).as_py() or 0 for paths in whole)
+
+
+def _all_below(stores: Stores, old: str, new: str, version: int) -> bool:
+    """Whether each path that begins with ``old`` begins with ``new`` too, which is possible where that is below ``old``."""
+    if not begins_with(pa.array([new]), old)[0].as_py():
+        return False
+    paths = (batch["filepath"].filter(_outside(batch["filepath"], old)) for batch in _rows(stores, version))
+    return all(pc.all(begins_with(inside, new)).as_py() is not False for inside in paths)
 
 
 def _done(stores: Stores, old: str, new: str, count: int) -> RepointReport:
