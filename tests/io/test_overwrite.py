@@ -23,7 +23,9 @@ def test_a_source_inside_the_dataset_is_refused_and_stays(tmp_path: Path, by_lin
     if by_link:
         (tmp_path / "alias").symlink_to(tmp_path / "ds")
         source = tmp_path / "alias/.images"
-    with pytest.raises(ab.StoreError, match=r"\.images' is inside the dataset .*, and overwriting would delete it; move"):
+    with pytest.raises(
+        ab.StoreError, match=r"\.images' is inside the dataset .*, and overwriting would delete it; move"
+    ):
         ab.import_dataset(source, ds.uri, mode="overwrite")
     assert (source / "0.png").exists()
     assert len(ab.load_dataset(ds.uri)) == 0
