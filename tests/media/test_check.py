@@ -177,3 +177,11 @@ def test_the_command_line_wants_one_verb(tmp_path: Path, options: list[str]) -> 
     result = CliRunner().invoke(app, ["media", dataset(tmp_path).uri, *options])
     assert result.exit_code in (2, 64)
     assert "--repoint" in result.stderr
+
+
+def test_a_sample_without_a_path_is_told(tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "none")
+    ds.add_samples(pa.table({"sample_id": ["a"], "filepath": pa.array([None], pa.string())}))
+    report = ds.check_media()
+    assert repr(report) == "1 file checked: 1 missing.\n  missing: the filepath of sample 'a'"
+    assert report.to_dict()["problems"][0]["filepath"] is None

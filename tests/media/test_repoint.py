@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from proofs.storage import BUCKET, S3
 from tests.bridge import wrecks
 from tests.children import call
+from tests.file_servers import WebServer
 from typer.testing import CliRunner
 
 import annobridge as ab
@@ -182,6 +183,40 @@ def test_without_a_record_the_files_at_the_old_place_are_compared(tmp_path: Path
     report = ds.repoint(tmp_path / "a", tmp_path / "new")
     assert (report.moved, report.unchecked) == (4, 4)
     assert "check_media(record=True)" in repr(report)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_files_of_servers_are_not_compared_by_content_and_that_is_told(tmp_path: Path, chunked: bool) -> None:
+    ds = dataset(tmp_path)
+    with WebServer({f"/h/{n}.png": bytes([9]) * 9000 for n in range(4)}, chunked=chunked) as server:
+        report = ds.repoint(tmp_path / "a", f"{server.url}/h")
+        assert (report.moved, report.changed, report.unchecked) == (4, 0, 4)
+        assert "The content of 4 files was not compared with what was there before" in repr(report)
+        checked = ds.check_media(content=True)
+    assert (checked.ok, checked.uncompared, checked.to_dict()["uncompared"]) == (True, 4, 4)
+    assert "The content of 4 files was not compared: files on servers are not downloaded" in repr(checked)
+
+
+def test_no_message_has_a_login_or_a_signature(tmp_path: Path) -> None:
+    ds = dataset(tmp_path)
+    with WebServer({f"/h/{n}.png": bytes([n]) * 9000 for n in range(4)}) as server:
+        url = f"{server.url.replace('//', '//me:word@')}/h"
+        report = ds.repoint(tmp_path / "a", url)
+        assert files(ds)[0] == f"{url}/0.png"
+        again = ds.repoint(tmp_path / "a", url)
+    signed = f"{url}/0.png?sig=word"
+    ds.add_samples([ab.Sample(signed)])
+    told = [repr(report), repr(report.to_dict()), repr(again)]
+    for call in (
+        lambda: ds.add_samples([ab.Sample(signed)]),
+        lambda: ds.add_samples([ab.Sample(f"{url}/7.png"), ab.Sample(f"{url}/7.png")]),
+        lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@y.invalid"),
+        lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@x.invalid"),
+    ):
+        with pytest.raises(ab.AnnobridgeError) as found:
+            call()
+        told.append(str(found.value))
+    assert all(text and "word" not in text for text in told), told
 
 
 def test_a_new_path_that_is_that_of_another_sample(tmp_path: Path) -> None:

@@ -88,11 +88,14 @@ class MovedFiles:
             new, old = self._first
             at = [without_secrets(place) for place in _differing_ends(old, new)]
             cure = "" if not _is_gone(old) else f", which repoint({at[0]!r}, {at[1]!r}) corrects if they have moved"
-            one = self.count == 1
+            where, it = (
+                ("is in the dataset already, at another path", "It was recognised by its content")
+                if self.count == 1
+                else ("are in the dataset already, at other paths", "They were recognised by their content")
+            )
             notes.append(
-                f"{plural(self.count, 'file')} {'is' if one else 'are'} in the dataset already, at {'another path' if one else 'other paths'}, "
-                f"as {without_secrets(old)!r} for {without_secrets(new)!r}. {'It was' if one else 'They were'} recognised by "
-                f"{'its' if one else 'their'} content, and no sample was added. The dataset keeps its paths{cure}."
+                f"{plural(self.count, 'file')} {where}, as {without_secrets(old)!r} for {without_secrets(new)!r}. {it}, and no sample "
+                f"was added. The dataset keeps its paths{cure}."
             )
         if self.ambiguous:
             has = "has" if self.ambiguous == 1 else "have"
@@ -105,9 +108,9 @@ class MovedFiles:
             new, old = self._first_renamed
             has = "has" if self.renamed == 1 else "have"
             notes.append(
-                f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone and had "
-                f"other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are in the dataset "
-                "twice now: give them their names again before an import, or delete samples with delete_samples."
+                f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone and "
+                f"had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are in the "
+                "dataset twice now: give them their names again before an import, or delete samples with delete_samples."
             )
         return notes
 

@@ -188,8 +188,8 @@ def _require_outside(uri: str, sources: Sequence[Path]) -> None:
     inside = [source for source in sources if source.resolve().is_relative_to(target)] if "://" not in uri else []
     if inside:
         raise StoreError(
-            f"The source {str(inside[0])!r} is inside the dataset {uri!r}, and overwriting would delete it; move it away, or import "
-            "into another place."
+            f"The source {str(inside[0])!r} is inside the dataset {uri!r}, and overwriting would delete it; move it away, or "
+            "import into another place."
         )
 
 

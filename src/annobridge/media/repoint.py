@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ..core.arrays import as_array
 from ..core.media import without_secrets
 from ..core.path_prefix import begins_with, is_windows, replace_prefix
+from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
 from ..spill.streams import Streams
@@ -23,7 +24,6 @@ from ..store.schemas import FILES
 from ..store.stores import Stores
 from .look import UNREADABLE, Look, Recorded, difference, look_at
 
-_SHOWN = 20
 _MISSING = ("refuse", "keep")
 
 
@@ -33,12 +33,13 @@ class RepointReport:
 
     Attributes:
         dataset: the dataset.
-        old: the prefix that was replaced.
-        new: what replaced it.
+        old: the prefix that was replaced, without a login.
+        new: what replaced it, without a login.
         moved: how many samples have a new path.
         missing: how many keep the old one, as their file is not at the new place.
         changed: how many of the moved have other content than was recorded; their record is new.
-        unchecked: how many of the moved have no record, and no file at the old place, to compare the new one with.
+        unchecked: how many of the moved were not compared by content: there is no record and no file at the old place, or the new
+            place is on a server, of which the size is compared, if it tells one.
         notes: what else there is to say, a sentence each.
     """
 
@@ -59,12 +60,13 @@ class RepointReport:
         """The report in sentences."""
         lines = [f"Paths changed from {self.old!r} to {self.new!r}: {self.moved:,}."] if self.moved else []
         if self.missing:
-            lines.append(f"{self.missing:,} keep their paths, as their files are not at the new place.")
+            lines.append(f"Paths that stay, as their files are not at the new place: {self.missing:,}.")
         if self.changed:
-            lines.append(f"{self.changed:,} files have other content than was recorded.")
+            lines.append(f"Files of other content than was recorded: {self.changed:,}.")
         if self.unchecked:
             lines.append(
-                f"{self.unchecked:,} could not be compared with what was there before; check_media(record=True) records them."
+                f"The content of {plural(self.unchecked, 'file')} was not compared with what was there before: there is no record of "
+                "it, which check_media(record=True) makes, or the file is on a server."
             )
         return [*lines, *self.notes]
 
@@ -97,7 +99,8 @@ def repoint(
         kept = found.kept()
         stores.samples.replace_paths(version, lambda rows: _replaced(rows, old, new, kept))
         stores.fingerprints.record(found.changed_files())
-    return RepointReport(stores.database.uri, old, new, count - len(kept), len(kept), found.changed, found.unchecked)
+    counts = (count - len(kept), len(kept), found.changed, found.unchecked)
+    return RepointReport(stores.database.uri, without_secrets(old), without_secrets(new), *counts)
 
 
 class _Found:
@@ -115,7 +118,7 @@ class _Found:
         """Note what was found of one file."""
         if now.problem:
             self.absent += 1
-            if len(self._first_absent) < _SHOWN:
+            if len(self._first_absent) < LISTED:
                 why = f" ({now.why})" if now.problem == UNREADABLE else ""
                 self._first_absent.append(f"{without_secrets(place)!r}{why}")
             self._rows["absent"].append({"sample_id": sample_id})
@@ -123,7 +126,7 @@ class _Found:
             self.changed += 1
             self._first_changed = self._first_changed or without_secrets(place)
             self._rows["changed"].append({"sample_id": sample_id, "size": now.size, "fingerprint": now.content})
-        elif was.size is None:
+        elif now.content is None or was.content is None:
             self.unchecked += 1
 
     def spill(self) -> None:
@@ -136,15 +139,10 @@ class _Found:
         """Raise ``InvalidMedia`` for what is missing or changed, unless that is wanted."""
         self._streams.finish()
         if self.absent and not self._keep:
-            shown = "\n  - ".join(self._first_absent)
-            more = (
-                f"\n  … and {self.absent - len(self._first_absent)} more"
-                if self.absent > len(self._first_absent)
-                else ""
-            )
+            shown = "\n  - ".join(listed(self._first_absent, self.absent))
             raise InvalidMedia(
                 f"{self.absent} of {count} files are not at the new place, and nothing was changed; correct the prefix, or leave "
-                f"the paths of those as they are with missing='keep':\n  - {shown}{more}"
+                f"the paths of those as they are with missing='keep':\n  - {shown}"
             )
         if self.changed and not force:
             raise InvalidMedia(
@@ -172,7 +170,7 @@ def _checked(old: str, new: str, missing: str) -> tuple[str, str]:
     if is_absolute and not (os.path.isabs(new) or is_windows(new) or is_uri(new)):
         new = os.path.abspath(new)
     if old == new:
-        raise InvalidOption(f"The old and the new prefix are both {old!r}; give two.")
+        raise InvalidOption(f"The old and the new prefix are both {without_secrets(old)!r}; give two.")
     return old, new
 
 
@@ -202,7 +200,9 @@ def _nothing(stores: Stores, old: str, new: str, first: str | None, version: int
     if done := _count_below(stores, new, version):
         return _done(stores, old, new, done)
     example = f"; they are as {without_secrets(first)!r}" if first is not None else ""
-    raise StoreError(f"No path of the dataset begins with {old!r}{example}. Nothing was changed; correct the prefix.")
+    raise StoreError(
+        f"No path of the dataset begins with {without_secrets(old)!r}{example}. Nothing was changed; correct the prefix."
+    )
 
 
 def _count_below(stores: Stores, prefix: str, version: int) -> int:
@@ -220,7 +220,11 @@ def _all_below(stores: Stores, old: str, new: str, version: int) -> bool:
 
 
 def _done(stores: Stores, old: str, new: str, count: int) -> RepointReport:
-    note = f"{count:,} paths begin with {new!r} already, and none is left to change: it seems to be done. Nothing was changed."
+    old, new = without_secrets(old), without_secrets(new)
+    begin = "path begins" if count == 1 else "paths begin"
+    note = (
+        f"{count:,} {begin} with {new!r} already, and none is left to change: it seems to be done. Nothing was changed."
+    )
     return RepointReport(stores.database.uri, old, new, notes=(note,))
 
 
