@@ -207,14 +207,14 @@ def test_no_message_has_a_login_or_a_signature(tmp_path: Path) -> None:
     signed = f"{url}/0.png?sig=word"
     ds.add_samples([ab.Sample(signed)])
     told = [repr(report), repr(report.to_dict()), repr(again)]
-    for call in (
+    for act in (
         lambda: ds.add_samples([ab.Sample(signed)]),
         lambda: ds.add_samples([ab.Sample(f"{url}/7.png"), ab.Sample(f"{url}/7.png")]),
         lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@y.invalid"),
         lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@x.invalid"),
     ):
         with pytest.raises(ab.AnnobridgeError) as found:
-            call()
+            act()
         told.append(str(found.value))
     assert all(text and "word" not in text for text in told), told
 
@@ -357,6 +357,22 @@ def test_a_process_that_is_killed_leaves_the_dataset_as_before_or_after(
     ab.load_dataset(ds.uri).repoint(tmp_path / "a", tmp_path / "new")
     assert files(ab.load_dataset(ds.uri)) == after
     assert ds.check_media(content=True).ok
+
+
+def test_killed_before_the_new_records_no_file_is_taken_for_a_changed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    ds = dataset(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "new")
+    (tmp_path / "new/1.png").write_bytes(b"edited")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(ds.stores.fingerprints), "record", killed)
+        ds.repoint(tmp_path / "a", tmp_path / "new", force=True)
+    checked = ab.load_dataset(ds.uri).check_media(content=True)
+    assert (checked.ok, checked.unrecorded) == (True, 1)
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ class MovedFiles:
                 else ("are in the dataset already, at other paths", "They were recognised by their content")
             )
             notes.append(
-                f"{plural(self.count, 'file')} {where}, as {without_secrets(old)!r} for {without_secrets(new)!r}. {it}, and no sample "
-                f"was added. The dataset keeps its paths{cure}."
+                f"{plural(self.count, 'file')} {where}, as {without_secrets(old)!r} for {without_secrets(new)!r}. {it}, and no "
+                f"sample was added. The dataset keeps its paths{cure}."
             )
         if self.ambiguous:
             has = "has" if self.ambiguous == 1 else "have"
@@ -108,9 +108,9 @@ class MovedFiles:
             new, old = self._first_renamed
             has = "has" if self.renamed == 1 else "have"
             notes.append(
-                f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone and "
-                f"had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are in the "
-                "dataset twice now: give them their names again before an import, or delete samples with delete_samples."
+                f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone "
+                f"and had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are in "
+                "the dataset twice now: give them their names again before an import, or delete samples with delete_samples."
             )
         return notes
 

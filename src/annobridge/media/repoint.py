@@ -65,8 +65,8 @@ class RepointReport:
             lines.append(f"Files of other content than was recorded: {self.changed:,}.")
         if self.unchecked:
             lines.append(
-                f"The content of {plural(self.unchecked, 'file')} was not compared with what was there before: there is no record of "
-                "it, which check_media(record=True) makes, or the file is on a server."
+                f"The content of {plural(self.unchecked, 'file')} was not compared with what was there before: there is no record "
+                "of it, which check_media(record=True) makes, or the file is on a server."
             )
         return [*lines, *self.notes]
 
@@ -97,6 +97,9 @@ def repoint(
             return _done(stores, old, new, count)  # ``new`` is below ``old``: what was rewritten matches again
         found.raise_problems(count, force)
         kept = found.kept()
+        # Without a record no file is taken for a changed one, if the process is killed before the new records are written.
+        for batch in found.changed_files():
+            stores.fingerprints.forget(batch["sample_id"])
         stores.samples.replace_paths(version, lambda rows: _replaced(rows, old, new, kept))
         stores.fingerprints.record(found.changed_files())
     counts = (count - len(kept), len(kept), found.changed, found.unchecked)
