@@ -203,9 +203,10 @@ def test_records_that_a_killed_process_left_do_not_count_for_new_samples(
     sample = ab.Sample(tmp_path / "small.png", sample_id="x")
     if owner is Fingerprints:
         ds.add_samples([sample])
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(owner, name, killed)
+    monkeypatch.setattr(owner, name, killed)
+    with pytest.raises(KeyboardInterrupt):
         ds.delete_samples(["x"]) if owner is Fingerprints else ds.add_samples([sample])
+    monkeypatch.undo()
     assert (len(ds), ds.stores.database.count("annotation_files")) == (0, 1)
     ds.add_samples(pa.table({"sample_id": ["x"], "filepath": [str(tmp_path / "large.png")]}))
     assert (ds.check_media().ok, ds.check_media().unrecorded) == (True, 1)

@@ -368,8 +368,8 @@ def test_killed_before_the_new_records_no_file_is_taken_for_a_changed_one(
     ds = dataset(tmp_path)
     (tmp_path / "a").rename(tmp_path / "new")
     (tmp_path / "new/1.png").write_bytes(b"edited")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(type(ds.stores.fingerprints), "record", killed)
+    monkeypatch.setattr(type(ds.stores.fingerprints), "record", killed)
+    with pytest.raises(KeyboardInterrupt):
         ds.repoint(tmp_path / "a", tmp_path / "new", force=True)
     checked = ab.load_dataset(ds.uri).check_media(content=True)
     assert (checked.ok, checked.unrecorded) == (True, 1)

@@ -109,8 +109,8 @@ class MovedFiles:
             has = "has" if self.renamed == 1 else "have"
             notes.append(
                 f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone "
-                f"and had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are in "
-                "the dataset twice now: give them their names again before an import, or delete samples with delete_samples."
+                f"and had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are "
+                "in the dataset twice now: give them their names again before an import, or delete samples with delete_samples."
             )
         return notes
 

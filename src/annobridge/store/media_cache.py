@@ -39,8 +39,8 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}  # powers of 2
 _IN_MEMORY = 8 << 20  # bytes of a file that is not kept
 _KEPT = 0.9  # part of the size that is left when files are removed
 _STALE = 3600  # seconds, after which a file that is still being written was left by a process that ended
-# What signs a URL, by the way it is signed: parameters that tell it, and those that change when it is signed anew. In a query that is
-# none of these, each parameter may say which bytes are meant.
+# What signs a URL, by the way it is signed: parameters that tell it, and those that change when it is signed anew. In another
+# query, each parameter may say which bytes are meant.
 _SIGNED = (
     (frozenset({"x-amz-signature"}), re.compile(r"x-amz-.*")),
     (frozenset({"x-goog-signature"}), re.compile(r"x-goog-.*")),
