@@ -218,3 +218,19 @@ def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
     ds = ab.create_dataset(tmp_path / "pipe")
     ds.add_samples([ab.Sample(tmp_path / "p.png")])
     assert ds.check_media(content=True).problems.to_pylist()[0]["why"] == "it is no file"
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--check", "--force"], "--force belongs to --repoint"),
+        (["--check", "--missing", "keep"], "--missing belongs to --repoint"),
+        (["--repoint", "/a=/b", "--content"], "--content belongs to --check"),
+        (["--repoint", "/a=/b", "--record"], "--record belongs to --check"),
+        (["--repoint", "/a=/b", "--accept"], "--accept belongs to --check"),
+    ],
+)
+def test_options_of_the_other_verb_are_refused(tmp_path: Path, options: list[str], match: str) -> None:
+    result = CliRunner().invoke(app, ["media", dataset(tmp_path).uri, *options])
+    assert result.exit_code in (2, 64)
+    assert match in " ".join(result.stderr.split())

@@ -233,6 +233,7 @@ def test_a_new_path_that_is_that_of_another_sample(tmp_path: Path) -> None:
         (("", "/new"), {}, "A prefix of paths is empty"),
         (("/old", " "), {}, "A prefix of paths is empty"),
         (("/old", "/old"), {}, "both '/old'"),
+        (("/old", "/old/"), {}, "both '/old'"),
         (("/old", "/new"), {"missing": "drop"}, "missing='drop' is not known; give 'refuse' or 'keep'"),
     ],
 )
@@ -298,7 +299,39 @@ def test_into_the_folder_of_the_dataset_paths_become_relative_and_are_left_alone
     assert ds.repoint(tmp_path / "a", tmp_path / "ds/media").moved == 4
     stored = ds.stores.database.read("samples")["filepath"].to_pylist()
     assert stored[:4] == [f"dataset://media/{n}.png" for n in range(4)]
-    refused(ds, ab.StoreError, "No path of the dataset begins with", tmp_path / "ds", "/new")
+    for inside in (tmp_path / "ds", tmp_path / "ds/media"):
+        match = rf"The paths that begin with '{inside}' \(4\) are inside the dataset's folder, and relative to it"
+        refused(ds, ab.StoreError, match, inside, "/new")
+
+
+def test_a_second_time_where_the_dataset_is_below_the_old_prefix(tmp_path: Path) -> None:
+    ds = dataset(tmp_path / "data")
+    (tmp_path / "data/ds/0.png").write_bytes(b"x")
+    ds.add_samples([ab.Sample(tmp_path / "data/ds/0.png")])
+    (tmp_path / "new").mkdir()
+    for name in ("a", "ab"):
+        (tmp_path / "data" / name).rename(tmp_path / "new" / name)
+    assert ds.repoint(tmp_path / "data", tmp_path / "new").moved == 5
+    assert "it seems to be done" in repr(ds.repoint(tmp_path / "data", tmp_path / "new"))
+
+
+def test_two_spellings_of_a_path_of_windows_are_not_made_two_samples_of_one_file(tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples(pa.table({"filepath": ["C:\\Photos\\0.png", "c:/photos/0.png"]}))
+    match = f"Two samples have the file that would be '{tmp_path}/photos/0.png', in two spellings. Nothing was changed"
+    refused(ds, ab.StoreError, match, "C:\\photos", tmp_path / "photos")
+
+
+@pytest.mark.parametrize("name", ["a b#1.png", "ä%20.png"])
+def test_names_are_escaped_in_uris_and_not_in_paths(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).write_bytes(b"x" * 9000)
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples([ab.Sample(tmp_path / "photos" / name)])
+    assert ds.repoint(tmp_path / "photos", (tmp_path / "photos").as_uri()).changed == 0
+    assert files(ds) == [(tmp_path / "photos" / name).as_uri()]
+    assert ds.repoint((tmp_path / "photos").as_uri(), tmp_path / "photos").moved == 1
+    assert files(ds) == [str(tmp_path / "photos" / name)]
 
 
 def test_a_new_prefix_from_the_current_folder_is_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def is_windows(path: str) -> bool:
 
 def begins_with(paths: pa.Array | pa.ChunkedArray, prefix: str) -> pa.Array:
     """Which paths are the prefix, or lie below it. On Windows, case and the kind of slash do not matter."""
-    here, wanted = _comparable(as_array(paths), prefix), _trimmed(prefix)
+    here, wanted = _comparable(as_array(paths), prefix), trimmed(prefix)
     if is_windows(prefix):
         wanted = (
             wanted.replace("\\", "/").lower() if wanted.isascii() else pc.ascii_lower(wanted.replace("\\", "/")).as_py()
@@ -74,14 +74,14 @@ def replace_prefix(paths: pa.Array | pa.ChunkedArray, old: str, new: str) -> pa.
     >>> replace_prefix(pa.array(["/photos/a b.png"]), "/photos", "https://host").to_pylist()
     ['https://host/a%20b.png']
     """
-    rest = pc.utf8_slice_codeunits(as_array(paths), len(_trimmed(old)))
+    rest = pc.utf8_slice_codeunits(as_array(paths), len(trimmed(old)))
     if _kind(old) != _kind(new):
         rest = _each(unescaped(rest) if _kind(old) else rest, r"[^A-Za-z0-9_.~/\\-]", quote if _kind(new) else str)
     if is_windows(new):
         rest = pc.replace_substring(rest, "/", "\\")
     elif is_windows(old):
         rest = pc.replace_substring(rest, "\\", "/")
-    replaced = pc.binary_join_element_wise(pa.scalar(_trimmed(new), pa.string()), rest, "")
+    replaced = pc.binary_join_element_wise(pa.scalar(trimmed(new), pa.string()), rest, "")
     return pc.if_else(begins_with(paths, old), replaced, pa.scalar(None, pa.string()))
 
 
@@ -89,6 +89,6 @@ def _comparable(paths: pa.Array, prefix: str) -> pa.Array:
     return pc.ascii_lower(pc.replace_substring(paths, "\\", "/")) if is_windows(prefix) else paths
 
 
-def _trimmed(prefix: str) -> str:
+def trimmed(prefix: str) -> str:
     """A prefix without slashes at its end."""
     return prefix.rstrip("/\\" if is_windows(prefix) else "/")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array
 from ..core.media import without_secrets
-from ..core.path_prefix import begins_with, is_windows, replace_prefix
+from ..core.path_prefix import begins_with, is_windows, replace_prefix, trimmed
 from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
@@ -172,7 +172,7 @@ def _checked(old: str, new: str, missing: str) -> tuple[str, str]:
     is_absolute = os.path.isabs(old) or is_windows(old) or is_uri(old)
     if is_absolute and not (os.path.isabs(new) or is_windows(new) or is_uri(new)):
         new = os.path.abspath(new)
-    if old == new:
+    if trimmed(old) == trimmed(new):
         raise InvalidOption(f"The old and the new prefix are both {without_secrets(old)!r}; give two.")
     return old, new
 
@@ -200,8 +200,15 @@ def _matching(stores: Stores, prefix: str, version: int) -> tuple[int, str | Non
 
 def _nothing(stores: Stores, old: str, new: str, first: str | None, version: int) -> RepointReport:
     """The report where no path begins with ``old``, if it seems to be done already. Raises ``StoreError`` else."""
-    if done := _count_below(stores, new, version):
+    is_inside = stores.samples.paths.stored(pa.array([f"{trimmed(old)}/file"]))[0].as_py().startswith(IN_DATASET)
+    if not is_inside and (done := _count_below(stores, new, version)):
         return _done(stores, old, new, done)
+    if inside := _count_below(stores, old, version):
+        raise StoreError(
+            f"The paths that begin with {without_secrets(old)!r} ({inside:,}) are inside the dataset's folder, and relative to it: they "
+            "move with the folder, and are never changed. Nothing was changed; leave these files where they are, or delete their samples "
+            "and add those of the files elsewhere."
+        )
     example = f"; they are as {without_secrets(first)!r}" if first is not None else ""
     raise StoreError(
         f"No path of the dataset begins with {without_secrets(old)!r}{example}. Nothing was changed; correct the prefix."
@@ -234,6 +241,7 @@ def _done(stores: Stores, old: str, new: str, count: int) -> RepointReport:
 def _require_free(stores: Stores, old: str, new: str, version: int) -> None:
     """Raise ``StoreError`` if a new path is that of another sample."""
     paths = stores.samples.paths
+    _require_apart(stores, old, new, version)
     there = [_stored_below(stores, batch["filepath"], old, new) for batch in _rows(stores, version)]
     taken = pa.concat_arrays(there) if there else pa.array([], pa.string())
     if not len(taken):
@@ -247,6 +255,21 @@ def _require_free(stores: Stores, old: str, new: str, version: int) -> None:
                 f"Another sample has the file {without_secrets(first)!r} already, which would be that of two. Nothing was changed; "
                 "delete one of the samples first, as with delete_samples."
             )
+
+
+def _require_apart(stores: Stores, old: str, new: str, version: int) -> None:
+    """Raise ``StoreError`` if two paths, as those of Windows that differ in case, would be one."""
+    if not is_windows(old) or is_windows(new):
+        return
+    moved = [batch["filepath"].filter(_outside(batch["filepath"], old)) for batch in _rows(stores, version)]
+    before = pc.unique(pa.chunked_array(moved, pa.string()))
+    after = pc.value_counts(replace_prefix(before, old, new))
+    if len(after) < len(before):
+        twice = after.filter(pc.greater(after.field("counts"), 1))[0].as_py()["values"]
+        raise StoreError(
+            f"Two samples have the file that would be {without_secrets(twice)!r}, in two spellings. Nothing was changed; delete one of "
+            "the samples first, as with delete_samples."
+        )
 
 
 def _stored_below(stores: Stores, column: pa.Array, old: str, new: str) -> pa.Array:
