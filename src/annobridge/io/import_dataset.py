@@ -123,8 +123,7 @@ def import_dataset(
     fields = reader.reading.model_fields if reader.reading is not None else {}
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
-    if mode == "overwrite":
-        _require_outside(str(uri), [path, *_folders(path, chosen)])
+    _require_outside(str(uri), [path, *_folders(path, chosen)] if mode == "overwrite" else [])
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))

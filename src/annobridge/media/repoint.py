@@ -205,9 +205,9 @@ def _nothing(stores: Stores, old: str, new: str, first: str | None, version: int
         return _done(stores, old, new, done)
     if inside := _count_below(stores, old, version):
         raise StoreError(
-            f"The paths that begin with {without_secrets(old)!r} ({inside:,}) are inside the dataset's folder, and relative to it: they "
-            "move with the folder, and are never changed. Nothing was changed; leave these files where they are, or delete their samples "
-            "and add those of the files elsewhere."
+            f"The paths that begin with {without_secrets(old)!r} ({inside:,}) are inside the dataset's folder, and relative to it: "
+            "they move with the folder, and are never changed. Nothing was changed; leave these files where they are, or delete "
+            "their samples and add those of the files elsewhere."
         )
     example = f"; they are as {without_secrets(first)!r}" if first is not None else ""
     raise StoreError(
@@ -267,8 +267,8 @@ def _require_apart(stores: Stores, old: str, new: str, version: int) -> None:
     if len(after) < len(before):
         twice = after.filter(pc.greater(after.field("counts"), 1))[0].as_py()["values"]
         raise StoreError(
-            f"Two samples have the file that would be {without_secrets(twice)!r}, in two spellings. Nothing was changed; delete one of "
-            "the samples first, as with delete_samples."
+            f"Two samples have the file that would be {without_secrets(twice)!r}, in two spellings. Nothing was changed; delete "
+            "one of the samples first, as with delete_samples."
         )
 
 
