@@ -404,6 +404,7 @@ def test_killed_before_the_new_records_no_file_is_taken_for_a_changed_one(
     monkeypatch.setattr(type(ds.stores.fingerprints), "record", killed)
     with pytest.raises(KeyboardInterrupt):
         ds.repoint(tmp_path / "a", tmp_path / "new", force=True)
+    monkeypatch.undo()
     checked = ab.load_dataset(ds.uri).check_media(content=True)
     assert (checked.ok, checked.unrecorded) == (True, 1)
 
