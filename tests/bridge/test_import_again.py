@@ -58,7 +58,7 @@ def test_files_that_may_be_there_twice_are_told(tmp_path: Path, way: str) -> Non
     (tmp_path / "new").symlink_to(tmp_path / "old") if way == "link" else (tmp_path / "old").rename(tmp_path / "new")
     (note,) = ab.import_dataset(tmp_path / "new", tmp_path / "ds", mode="add").notes
     if way == "link":  # the files are there to be compared
-        assert note.startswith("2 images are in the dataset already, at other paths")
+        assert note.startswith("2 files are in the dataset already, at other paths")
         return
     assert note.startswith(
         "2 of the new samples have the file name and the size of samples that the dataset has at another"

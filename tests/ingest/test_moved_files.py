@@ -59,7 +59,7 @@ def test_the_same_files_at_another_place_are_the_same_samples(tmp_path: Path, wa
     assert report.dataset.labels().to_pylist() == labels
     (note,) = told(report)
     assert note.startswith(
-        f"3 images are in the dataset already, at other paths, as {str(old / 'a/0.png')!r} for {str(new / 'a/0.png')!r}."
+        f"3 files are in the dataset already, at other paths, as {str(old / 'a/0.png')!r} for {str(new / 'a/0.png')!r}."
     )
     assert (f"repoint({str(old)!r}, {str(new)!r})" in note) == (way == "moved")
 
@@ -86,10 +86,39 @@ def test_a_folder_that_has_new_files_too(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_was_renamed_is_recognised_when_the_old_one_is_gone(tmp_path: Path) -> None:
+def test_a_file_that_was_renamed_is_added_and_told(tmp_path: Path) -> None:
     ds = ab.import_dataset(photos(tmp_path / "old", ["0.png"]), tmp_path / "ds").dataset
     shutil.rmtree(tmp_path / "old")
-    assert add(photos(tmp_path / "new", ["first.png"], [0]), ds).samples == 0
+    report = add(photos(tmp_path / "new", ["first.png"], [0]), ds)
+    assert (report.samples, report.known) == (1, 0)
+    (note,) = told(report)
+    assert note.startswith(
+        "1 of the new samples has the size, and parts of the content, of samples whose files are gone and had other names, as "
+        f"{str(tmp_path / 'new/first.png')!r} and {str(tmp_path / 'old/0.png')!r}."
+    )
+
+
+def test_another_frame_that_differs_where_no_fingerprint_looks_is_not_lost(tmp_path: Path) -> None:
+    frame = np.zeros((480, 640, 3), np.uint8)
+    (tmp_path / "cam").mkdir()
+    (tmp_path / "new").mkdir()
+    Image.fromarray(frame).save(tmp_path / "cam/1.bmp")
+    ds = ab.import_dataset(tmp_path / "cam", tmp_path / "ds").dataset
+    (tmp_path / "cam").rename(tmp_path / "archive")
+    frame[100:140, 100:140] = 255
+    Image.fromarray(frame).save(tmp_path / "new/2.bmp")
+    assert fingerprints.of_file(tmp_path / "archive/1.bmp") == fingerprints.of_file(tmp_path / "new/2.bmp")
+    assert add(tmp_path / "new", ds).samples == 1
+
+
+def test_notes_have_no_secrets(tmp_path: Path) -> None:
+    ds = ab.import_dataset(photos(tmp_path / "old", ["0.png"]), tmp_path / "ds").dataset
+    ds.stores.database.table("samples").update({"filepath": "'https://me:word@host.invalid/0.png'"})
+    (tmp_path / "old").rename(tmp_path / "new")
+    (note,) = told(add(tmp_path / "new", ds))
+    assert note.startswith("1 file is in the dataset already, at another path, as 'https://host.invalid/0.png' for ")
+    assert "It was recognised by its content" in note
+    assert "word@" not in note
 
 
 def test_frames_in_which_nothing_moves_stay_samples_of_their_own(tmp_path: Path) -> None:
@@ -128,11 +157,11 @@ def test_of_samples_of_one_content_the_path_says_which(tmp_path: Path) -> None:
 def test_where_the_path_does_not_say_it_the_file_is_added_and_told(tmp_path: Path) -> None:
     ds = ab.import_dataset(photos(tmp_path / "old", ["a/0.png", "b/0.png"], [7, 7]), tmp_path / "ds").dataset
     shutil.rmtree(tmp_path / "old")
-    report = add(photos(tmp_path / "new", ["0.png", "x.png"], [7, 7]), ds)
-    assert report.samples == 2
+    report = add(photos(tmp_path / "new", ["0.png"], [7]), ds)
+    assert report.samples == 1
     assert told(report) == [
-        f"2 of the new samples have the content of several samples of the dataset, as {str(tmp_path / 'new/0.png')!r}, and it is "
-        "not clear of which they are copies; they were added."
+        f"1 of the new samples has the content of several samples of the dataset, as {str(tmp_path / 'new/0.png')!r}, and it is "
+        "not clear of which; it was added."
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tracemalloc
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from typer.testing import CliRunner
 
 import annobridge as ab
 from annobridge.cli import app
+from annobridge.store.fingerprints import Fingerprints
 from annobridge.store.object_files import ObjectFile
+from annobridge.store.samples import Samples
 
 
 @pytest.fixture
@@ -177,3 +180,57 @@ def test_the_command_line_wants_one_verb(tmp_path: Path, options: list[str]) -> 
     result = CliRunner().invoke(app, ["media", dataset(tmp_path).uri, *options])
     assert result.exit_code in (2, 64)
     assert "--repoint" in result.stderr
+
+
+def test_a_sample_without_a_path_is_told(tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "none")
+    ds.add_samples(pa.table({"sample_id": ["a"], "filepath": pa.array([None], pa.string())}))
+    report = ds.check_media()
+    assert repr(report) == "1 file checked: 1 missing.\n  missing: the filepath of sample 'a'"
+    assert report.to_dict()["problems"][0]["filepath"] is None
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Samples, "append"), (Fingerprints, "delete")])
+def test_records_that_a_killed_process_left_do_not_count_for_new_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for file, size in (("small", 10), ("large", 9000)):
+        (tmp_path / f"{file}.png").write_bytes(b"x" * size)
+    ds = ab.create_dataset(tmp_path / "made")
+    sample = ab.Sample(tmp_path / "small.png", sample_id="x")
+    if owner is Fingerprints:
+        ds.add_samples([sample])
+    monkeypatch.setattr(owner, name, killed)
+    with pytest.raises(KeyboardInterrupt):
+        ds.delete_samples(["x"]) if owner is Fingerprints else ds.add_samples([sample])
+    monkeypatch.undo()
+    assert (len(ds), ds.stores.database.count("annotation_files")) == (0, 1)
+    ds.add_samples(pa.table({"sample_id": ["x"], "filepath": [str(tmp_path / "large.png")]}))
+    assert (ds.check_media().ok, ds.check_media().unrecorded) == (True, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.png")
+    ds = ab.create_dataset(tmp_path / "pipe")
+    ds.add_samples([ab.Sample(tmp_path / "p.png")])
+    assert ds.check_media(content=True).problems.to_pylist()[0]["why"] == "it is no file"
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--check", "--force"], "--force belongs to --repoint"),
+        (["--check", "--missing", "keep"], "--missing belongs to --repoint"),
+        (["--repoint", "/a=/b", "--content"], "--content belongs to --check"),
+        (["--repoint", "/a=/b", "--record"], "--record belongs to --check"),
+        (["--repoint", "/a=/b", "--accept"], "--accept belongs to --check"),
+    ],
+)
+def test_options_of_the_other_verb_are_refused(tmp_path: Path, options: list[str], match: str) -> None:
+    result = CliRunner().invoke(app, ["media", dataset(tmp_path).uri, *options])
+    assert result.exit_code in (2, 64)
+    assert match in " ".join(result.stderr.split())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from proofs.storage import BUCKET, S3
 from tests.bridge import wrecks
 from tests.children import call
+from tests.file_servers import WebServer
 from typer.testing import CliRunner
 
 import annobridge as ab
@@ -96,6 +97,25 @@ def test_into_a_folder_below_and_a_second_time(tmp_path: Path) -> None:
     assert "it seems to be done" in repr(report)
 
 
+def test_other_samples_at_the_new_place_do_not_make_missing_files_a_repoint_that_is_done(tmp_path: Path) -> None:
+    ds = dataset(tmp_path)
+    (tmp_path / "new").mkdir()
+    for n in range(10, 14):  # as many as would move
+        (tmp_path / f"new/{n}.png").write_bytes(bytes([n]) * 9000)
+    ds.add_samples([ab.Sample(tmp_path / f"new/{n}.png") for n in range(10, 14)])
+    refused(ds, ab.InvalidMedia, "4 of 4 files are not at the new place", tmp_path / "a", tmp_path / "new")
+    report = ds.repoint(tmp_path / "a", tmp_path / "new", missing="keep")
+    assert (report.moved, report.missing, report.notes) == (0, 4, ())
+
+
+def test_of_a_folder_below_only_the_same_samples_are_done(tmp_path: Path) -> None:
+    ds = dataset(tmp_path, 2)
+    (tmp_path / "a/b").mkdir()
+    (tmp_path / "a/b/9.png").write_bytes(b"x" * 9000)
+    ds.add_samples([ab.Sample(tmp_path / "a/b/9.png")])
+    refused(ds, ab.InvalidMedia, "3 of 3 files are not at the new place", tmp_path / "a", tmp_path / "a/b")
+
+
 def test_and_back(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
     before = state(ds)
@@ -165,6 +185,40 @@ def test_without_a_record_the_files_at_the_old_place_are_compared(tmp_path: Path
     assert "check_media(record=True)" in repr(report)
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_files_of_servers_are_not_compared_by_content_and_that_is_told(tmp_path: Path, chunked: bool) -> None:
+    ds = dataset(tmp_path)
+    with WebServer({f"/h/{n}.png": bytes([9]) * 9000 for n in range(4)}, chunked=chunked) as server:
+        report = ds.repoint(tmp_path / "a", f"{server.url}/h")
+        assert (report.moved, report.changed, report.unchecked) == (4, 0, 4)
+        assert "The content of 4 files was not compared with what was there before" in repr(report)
+        checked = ds.check_media(content=True)
+    assert (checked.ok, checked.uncompared, checked.to_dict()["uncompared"]) == (True, 4, 4)
+    assert "The content of 4 files was not compared: files on servers are not downloaded" in repr(checked)
+
+
+def test_no_message_has_a_login_or_a_signature(tmp_path: Path) -> None:
+    ds = dataset(tmp_path)
+    with WebServer({f"/h/{n}.png": bytes([n]) * 9000 for n in range(4)}) as server:
+        url = f"{server.url.replace('//', '//me:word@')}/h"
+        report = ds.repoint(tmp_path / "a", url)
+        assert files(ds)[0] == f"{url}/0.png"
+        again = ds.repoint(tmp_path / "a", url)
+    signed = f"{url}/0.png?sig=word"
+    ds.add_samples([ab.Sample(signed)])
+    told = [repr(report), repr(report.to_dict()), repr(again)]
+    for act in (
+        lambda: ds.add_samples([ab.Sample(signed)]),
+        lambda: ds.add_samples([ab.Sample(f"{url}/7.png"), ab.Sample(f"{url}/7.png")]),
+        lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@y.invalid"),
+        lambda: ds.repoint("https://me:word@x.invalid", "https://me:word@x.invalid"),
+    ):
+        with pytest.raises(ab.AnnobridgeError) as found:
+            act()
+        told.append(str(found.value))
+    assert all(text and "word" not in text for text in told), told
+
+
 def test_a_new_path_that_is_that_of_another_sample(tmp_path: Path) -> None:
     ds = dataset(tmp_path)
     shutil.copytree(tmp_path / "a", tmp_path / "new")
@@ -179,6 +233,7 @@ def test_a_new_path_that_is_that_of_another_sample(tmp_path: Path) -> None:
         (("", "/new"), {}, "A prefix of paths is empty"),
         (("/old", " "), {}, "A prefix of paths is empty"),
         (("/old", "/old"), {}, "both '/old'"),
+        (("/old", "/old/"), {}, "both '/old'"),
         (("/old", "/new"), {"missing": "drop"}, "missing='drop' is not known; give 'refuse' or 'keep'"),
     ],
 )
@@ -244,7 +299,39 @@ def test_into_the_folder_of_the_dataset_paths_become_relative_and_are_left_alone
     assert ds.repoint(tmp_path / "a", tmp_path / "ds/media").moved == 4
     stored = ds.stores.database.read("samples")["filepath"].to_pylist()
     assert stored[:4] == [f"dataset://media/{n}.png" for n in range(4)]
-    refused(ds, ab.StoreError, "No path of the dataset begins with", tmp_path / "ds", "/new")
+    for inside in (tmp_path / "ds", tmp_path / "ds/media"):
+        match = rf"The paths that begin with '{inside}' \(4\) are inside the dataset's folder, and relative to it"
+        refused(ds, ab.StoreError, match, inside, "/new")
+
+
+def test_a_second_time_where_the_dataset_is_below_the_old_prefix(tmp_path: Path) -> None:
+    ds = dataset(tmp_path / "data")
+    (tmp_path / "data/ds/0.png").write_bytes(b"x")
+    ds.add_samples([ab.Sample(tmp_path / "data/ds/0.png")])
+    (tmp_path / "new").mkdir()
+    for name in ("a", "ab"):
+        (tmp_path / "data" / name).rename(tmp_path / "new" / name)
+    assert ds.repoint(tmp_path / "data", tmp_path / "new").moved == 5
+    assert "it seems to be done" in repr(ds.repoint(tmp_path / "data", tmp_path / "new"))
+
+
+def test_two_spellings_of_a_path_of_windows_are_not_made_two_samples_of_one_file(tmp_path: Path) -> None:
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples(pa.table({"filepath": ["C:\\Photos\\0.png", "c:/photos/0.png"]}))
+    match = f"Two samples have the file that would be '{tmp_path}/photos/0.png', in two spellings. Nothing was changed"
+    refused(ds, ab.StoreError, match, "C:\\photos", tmp_path / "photos")
+
+
+@pytest.mark.parametrize("name", ["a b#1.png", "ä%20.png"])
+def test_names_are_escaped_in_uris_and_not_in_paths(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).write_bytes(b"x" * 9000)
+    ds = ab.create_dataset(tmp_path / "ds")
+    ds.add_samples([ab.Sample(tmp_path / "photos" / name)])
+    assert ds.repoint(tmp_path / "photos", (tmp_path / "photos").as_uri()).changed == 0
+    assert files(ds) == [(tmp_path / "photos" / name).as_uri()]
+    assert ds.repoint((tmp_path / "photos").as_uri(), tmp_path / "photos").moved == 1
+    assert files(ds) == [str(tmp_path / "photos" / name)]
 
 
 def test_a_new_prefix_from_the_current_folder_is_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,6 +390,23 @@ def test_a_process_that_is_killed_leaves_the_dataset_as_before_or_after(
     ab.load_dataset(ds.uri).repoint(tmp_path / "a", tmp_path / "new")
     assert files(ab.load_dataset(ds.uri)) == after
     assert ds.check_media(content=True).ok
+
+
+def test_killed_before_the_new_records_no_file_is_taken_for_a_changed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    ds = dataset(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "new")
+    (tmp_path / "new/1.png").write_bytes(b"edited")
+    monkeypatch.setattr(type(ds.stores.fingerprints), "record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ds.repoint(tmp_path / "a", tmp_path / "new", force=True)
+    monkeypatch.undo()
+    checked = ab.load_dataset(ds.uri).check_media(content=True)
+    assert (checked.ok, checked.unrecorded) == (True, 1)
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

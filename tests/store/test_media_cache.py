@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -88,7 +89,10 @@ def test_a_url_that_is_signed_anew_finds_its_entry_and_no_name_has_the_signature
 def test_queries_that_sign_nothing_are_different_files(query: dict[str, str]) -> None:
     text = "&".join(f"{n}={v}" for n, v in query.items())
     assert media_cache._key(f"https://h/a?{text}") != media_cache._key("https://h/a")
-    assert media_cache._key(f"https://h/a?{text}") == media_cache._key(f"https://h/a?{text}&se=1&sig=x")
+    assert media_cache._key(f"https://h/a?{text}") == media_cache._key(f"https://h/a?{text}&se=1&sp=r&sv=2&sig=x")
+    assert media_cache._key(f"https://h/a?{text}&st=1&sig=a") != media_cache._key(
+        f"https://h/a?{text}&st=2&sig=a"
+    )  # not Azure
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -175,6 +179,22 @@ def test_a_place_that_cannot_be_written_is_told_and_files_are_read(
     web.files["/a.png"] = b"one"
     with pytest.warns(UserWarning, match="Files read by URI are not kept in .*name another folder"):
         assert read(f"{web.url}/a.png") == b"one"
+
+
+def test_a_full_disk_is_told_once_and_files_are_read(
+    web: WebServer, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    web.files |= {"/a.png": b"one", "/b.png": b"two"}
+    read(f"{web.url}/b.png")
+    monkeypatch.setattr(media_cache.os, "replace", full)
+    with pytest.warns(UserWarning, match=f"not kept in '{cache}' \\(No space left on device\\); make room") as told:
+        assert [read(f"{web.url}/a.png") for _ in range(3)] == [b"one"] * 3
+    assert len(told) == 1
+    with pytest.raises(FileNotFoundError):
+        read(f"{web.url}/none.png")
 
 
 def test_threads_and_processes_share_a_cache(web: WebServer, cache: Path) -> None:
@@ -268,7 +288,7 @@ def test_credentials_are_in_no_error(web: WebServer) -> None:
 def test_media_files_in_an_object_store(s3: S3, tmp_path: Path) -> None:
     files = MediaFiles(Database.create(s3.uri(tmp_path / "ds.lancedb"), s3.options))
     first = files.write("cam 1/0.png", io.BytesIO(b"one"))
-    assert first == f"{s3.uri(tmp_path)}/ds.lancedb/media/cam%201/0.png"
+    assert first == f"{s3.uri(tmp_path)}/ds.lancedb/media/cam 1/0.png"
     assert files.write("cam 1/0.png", io.BytesIO(b"one")) == first
     other = files.write("cam 1/0.png", io.BytesIO(b"two"))
     assert read(first, options=s3.options) == b"one"

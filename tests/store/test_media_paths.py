@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import lance
 import pyarrow as pa
@@ -36,16 +37,17 @@ def whole(paths: MediaPaths, *stored: str | None) -> list[str | None]:
 @given(ROOTS, PLACES)
 def test_what_is_inside_is_relative_and_comes_back(root: str, inner: str) -> None:
     paths = MediaPaths(Database(root))
-    (stored,) = translated(paths, f"{root}/{inner}")
+    (stored,) = translated(paths, f"{root}/{inner.replace('%', '%25') if '://' in root else inner}")
     assert stored == f"dataset://{inner}"
-    assert whole(paths, stored) == [f"{root}/{inner}"]
+    assert whole(paths, stored) == [f"{root}/{inner.replace('%', '%25') if '://' in root else inner}"]
     assert translated(paths, stored) == [stored]
 
 
 @given(ROOTS, ROOTS, PLACES, st.booleans())
 def test_a_folder_moves_with_what_is_inside(old: str, new: str, inner: str, is_slash: bool) -> None:
-    stored = translated(MediaPaths(Database(old + "/" * is_slash)), f"{old}/{inner}")
-    assert whole(MediaPaths(Database(new)), *stored) == [f"{new}/{inner}"]
+    here, there = (inner.replace("%", "%25") if "://" in root else inner for root in (old, new))
+    stored = translated(MediaPaths(Database(old + "/" * is_slash)), f"{old}/{here}")
+    assert whole(MediaPaths(Database(new)), *stored) == [f"{new}/{there}"]
 
 
 @given(ROOTS, st.one_of(PLACES, PLACES.map(lambda p: f"/{p}"), PLACES.map(lambda p: f"https://{p}"), st.none()))
@@ -59,7 +61,7 @@ def test_everything_that_is_elsewhere_stays(root: str, place: str | None) -> Non
 @pytest.mark.parametrize(
     "place",
     ["/data/ds2/a.png", "/data/ds", "/data/ds.png", "/data/ds/../a.png", "/data/ds/a/../../b.png", "C:\\data\\ds\\a.png",
-     "file:///data/ds/a.png", "media/a.png", "s3://data/ds/a.png", "", None],
+     "file:///data/ds2/a.png", "media/a.png", "s3://data/ds/a.png", "", None],
 )  # fmt: skip
 def test_only_whole_components_count_and_nothing_leads_out(place: str | None) -> None:
     assert translated(MediaPaths(Database("/data/ds")), place) == [place]
@@ -76,6 +78,27 @@ def test_paths_by_a_link_and_from_the_current_folder_are_the_same_file(
         given = [f"{tmp_path}/real/a.png", f"{uri}/a.png", str(tmp_path / uri / "a.png")]
         assert translated(paths, *given) == ["dataset://a.png"] * 3
         assert whole(paths, "dataset://a.png") == [str(tmp_path / uri / "a.png")]
+
+
+def test_other_spellings_of_a_path_are_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ds/media/cam").mkdir(parents=True)
+    (tmp_path / "ds/link").symlink_to(tmp_path)
+    paths = MediaPaths(Database(str(tmp_path / "ds")))
+    monkeypatch.chdir(tmp_path)
+    given = [
+        *("./ds/media/a b.png", "ds/media/a b.png", "ds/media/cam/../a b.png", "ds//media/a b.png"),
+        *(f"{tmp_path}//ds/media/a b.png", f"/{tmp_path}/ds/./media/a b.png", (tmp_path / "ds/media/a b.png").as_uri()),
+    ]
+    assert translated(paths, *given) == ["dataset://media/a b.png"] * len(given)
+    for folder, place in (("ds", "media/a.png"), ("ds/media", "a.png"), ("ds/media/cam", "../a.png")):
+        monkeypatch.chdir(tmp_path / folder)
+        assert translated(paths, place, None, "https://host//a.png") == [
+            "dataset://media/a.png",
+            None,
+            "https://host//a.png",
+        ]
+    for outside in ("../../../a.png", f"{tmp_path}/ds/../a.png", f"{tmp_path}/ds/link/../a.png"):
+        assert translated(paths, outside) == [outside]
 
 
 @pytest.mark.parametrize(
@@ -166,3 +189,13 @@ def test_in_an_object_store(s3: S3, tmp_path: Path) -> None:
     s3.copy(uri, s3.uri(tmp_path / "b.lancedb"))
     moved = ab.load_dataset(s3.uri(tmp_path / "b.lancedb"), s3.options)
     assert moved.first()["filepath"] == f"{moved.uri}/media/0.png"
+
+
+@pytest.mark.parametrize("name", ["a b.png", "ä#1.png", "50%25.png", "100%.png"])
+def test_a_dataset_is_copied_between_a_disk_and_an_object_store(tmp_path: Path, name: str) -> None:
+    disk, store = MediaPaths(Database(str(tmp_path / "ds"))), MediaPaths(Database("s3://bucket/ds"))
+    (inside,) = translated(disk, str(tmp_path / "ds/media" / name))
+    (uri,) = whole(store, inside)
+    assert translated(store, uri) == [inside] == [f"dataset://media/{name}"]
+    assert unquote(uri or "") == f"s3://bucket/ds/media/{name}"
+    assert translated(store, f"s3://bucket/ds/media/{quote(name)}") == [inside]

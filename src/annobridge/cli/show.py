@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..core.wording import plural as plural
 from ..display import terminal
 
 JSON_REQUESTED: ContextVar[bool] = ContextVar("json_requested", default=False)  # whether --json was given
@@ -101,11 +102,6 @@ def level(name: str) -> Text:
 def short_time(iso: str) -> str:
     """An ISO time up to its seconds, without the time zone."""
     return iso.replace("T", " ")[:19]
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 label``, ``2 labels``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def confirm(question: str, yes: bool) -> None:

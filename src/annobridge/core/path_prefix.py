@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +25,7 @@ def is_windows(path: str) -> bool:
 
 def begins_with(paths: pa.Array | pa.ChunkedArray, prefix: str) -> pa.Array:
     """Which paths are the prefix, or lie below it. On Windows, case and the kind of slash do not matter."""
-    here, wanted = _comparable(as_array(paths), prefix), _trimmed(prefix)
+    here, wanted = _comparable(as_array(paths), prefix), trimmed(prefix)
     if is_windows(prefix):
         wanted = (
             wanted.replace("\\", "/").lower() if wanted.isascii() else pc.ascii_lower(wanted.replace("\\", "/")).as_py()
@@ -31,18 +33,55 @@ def begins_with(paths: pa.Array | pa.ChunkedArray, prefix: str) -> pa.Array:
     return pc.fill_null(pc.or_(pc.equal(here, wanted), pc.starts_with(here, f"{wanted}/")), False)
 
 
+def unescaped(paths: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Ends of URIs as names of files.
+
+    >>> unescaped(pa.array(["a%20b.png", "0.png"])).to_pylist()
+    ['a b.png', '0.png']
+    """
+    return _each(as_array(paths), "%", unquote)
+
+
+def _each(paths: pa.Array, pattern: str, change: Callable[[str], str]) -> pa.Array:
+    """The texts, with those that match a pattern changed."""
+    chosen = pc.fill_null(pc.match_substring_regex(paths, pattern), False)
+    if not pc.any(chosen).as_py():
+        return paths
+    return pc.replace_with_mask(
+        paths, chosen, pa.array([change(path) for path in paths.filter(chosen).to_pylist()], pa.string())
+    )
+
+
+def _kind(prefix: str) -> str:
+    """What escapes mean in paths: nothing (an empty text), or what the kind of URI says."""
+    scheme = prefix.partition("://")[0].lower() if "://" in prefix else ""
+    return (
+        ""
+        if scheme == "dataset"
+        else "web"
+        if scheme in ("http", "https")
+        else "file"
+        if scheme == "file"
+        else scheme and "store"
+    )
+
+
 def replace_prefix(paths: pa.Array | pa.ChunkedArray, old: str, new: str) -> pa.Array:
     r"""The paths with ``new`` in place of the prefix ``old``, with the slashes of ``new``; null where they do not begin with it.
 
     >>> replace_prefix(pa.array(["C:\\photos\\cam\\0.png", "C:\\photos2\\0.png"]), "c:\\photos", "/data").to_pylist()
     ['/data/cam/0.png', None]
+    >>> replace_prefix(pa.array(["/photos/a b.png"]), "/photos", "https://host").to_pylist()
+    ['https://host/a%20b.png']
     """
-    rest = pc.utf8_slice_codeunits(as_array(paths), len(_trimmed(old)))
+    rest = pc.utf8_slice_codeunits(as_array(paths), len(trimmed(old)))
+    if _kind(old) != _kind(new):
+        rest = _each(unescaped(rest) if _kind(old) else rest, r"[^A-Za-z0-9_.~/\\-]", quote if _kind(new) else str)
     if is_windows(new):
         rest = pc.replace_substring(rest, "/", "\\")
     elif is_windows(old):
         rest = pc.replace_substring(rest, "\\", "/")
-    replaced = pc.binary_join_element_wise(pa.scalar(_trimmed(new), pa.string()), rest, "")
+    replaced = pc.binary_join_element_wise(pa.scalar(trimmed(new), pa.string()), rest, "")
     return pc.if_else(begins_with(paths, old), replaced, pa.scalar(None, pa.string()))
 
 
@@ -50,6 +89,6 @@ def _comparable(paths: pa.Array, prefix: str) -> pa.Array:
     return pc.ascii_lower(pc.replace_substring(paths, "\\", "/")) if is_windows(prefix) else paths
 
 
-def _trimmed(prefix: str) -> str:
+def trimmed(prefix: str) -> str:
     """A prefix without slashes at its end."""
     return prefix.rstrip("/\\" if is_windows(prefix) else "/")

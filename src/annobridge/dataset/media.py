@@ -73,7 +73,8 @@ class MediaVerbs(NoNewAttributes):
             have the new one, nothing is changed, and a note says so.
 
         Raises:
-            StoreError: no path begins with the prefix, a new path is that of another sample, or the samples are an attached table.
+            StoreError: no path outside the dataset's folder begins with the prefix, a new path is that of another sample, or the
+                samples are an attached table.
             InvalidMedia: files are missing at the new place, or have other content. Nothing is changed then.
         """
         from ..media.repoint import repoint

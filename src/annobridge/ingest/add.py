@@ -42,6 +42,7 @@ def add_samples(
         new_labels = NewLabels(stores)
         fragments = new_labels.write(_label_batches(stores, rows, labels(ids), label_types or {}, new_labels))
         new_labels.commit(fragments, sample_ids.given)
+        stores.fingerprints.forget(sample_ids.given)
         if files is not None:
             stores.fingerprints.record_of(sample_ids.ids, files)
         stores.samples.append(rows.schema, rows.to_batches(), sample_ids, version)

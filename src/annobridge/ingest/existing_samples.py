@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask
 from ..core.compare import equal_rows
+from ..core.media import without_secrets
 from ..store.samples import Samples
 
 _COLUMNS = ("sample_id", "filepath", "width", "height")
@@ -71,7 +72,8 @@ class ExistingSamples:
         if count and not self._similar:
             row = int(np.flatnonzero(as_mask(index.is_valid()))[0])
             existing = self.paths[index[row].as_py()].as_py()
-            self._first_similar = f"{given['filepath'][row].as_py()!r} and {existing!r}"
+            new = given["filepath"][row].as_py()
+            self._first_similar = f"{without_secrets(new)!r} and {without_secrets(existing)!r}"
         self._similar += count
 
     def notes(self) -> list[str]:

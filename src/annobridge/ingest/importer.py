@@ -89,6 +89,7 @@ class Importer:
         self._new_labels.commit(self._label_files, ids)
         if (samples := self._new_samples) is not None:
             schema = samples.reader("samples").schema
+            self._stores.fingerprints.forget(ids)
             self._stores.fingerprints.record(samples.batches("files"))
             self._stores.samples.append(schema, samples.batches("samples"), sample_ids, self._version)
             samples.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import Bools, Ints, as_array
+from ..core.media import without_secrets
+from ..core.wording import plural
 from ..store import fingerprints
 from ..store.remote import local_path
 from ..store.stores import Stores
@@ -25,10 +27,11 @@ class MovedFiles:
     A file is the one of a sample if its fingerprint is, and
 
     - it has the name of the sample's file, and all bytes are the same, where that file is still at its place; or
-    - the sample's file is gone, and it has its name, or there is no other sample of this content.
+    - it has the name of the sample's file, which is gone.
 
-    So two files of one content that have different names, as frames of a video in which nothing moves, stay two samples; and so do
-    two files of the source itself.
+    A fingerprint is of a part of the file, and says too little without the name: of frames of a video in uncompressed files, many
+    have the same. So a file with another name is another sample, and one that may have been renamed is told; and two files of the
+    source itself stay two samples.
 
     Args:
         stores: the dataset.
@@ -38,14 +41,16 @@ class MovedFiles:
     Attributes:
         count: how many files were recognised.
         ambiguous: how many files have the content of several samples, of which none is closer by its path; they are new samples.
+        renamed: how many files may be those of samples whose files are gone and had another name; they are new samples.
     """
 
     def __init__(self, stores: Stores, existing: ExistingSamples, folders: Sequence[Path] = ()) -> None:
         self._stores, self._existing = stores, existing
         self._folders = tuple(f"{folder}{os.sep}" for folder in folders)
-        self.count = self.ambiguous = 0
+        self.count = self.ambiguous = self.renamed = 0
         self._first: tuple[str, str] | None = None  # where it was found, and where the dataset has it
         self._first_ambiguous = ""
+        self._first_renamed: tuple[str, str] | None = None
         self._taken: set[int] = set()
         self._groups: dict[int, dict[str, list[int]]] = {}  # fingerprint → name → samples
         self._content: Ints | None = None  # fingerprints of the samples in the order of the ids; 0 is none
@@ -64,14 +69,9 @@ class MovedFiles:
         given = as_array(content.fill_null(0)).to_numpy()
         self._complete(files)
         self._group(given)
-        known = [
-            row
-            for row in range(len(files))
-            if files[row] is not None and given[row] and int(given[row]) in self._groups
-        ]
-        named = [row for row in known if _name(files[row] or "") in self._groups[int(given[row])]]
-        for row in dict.fromkeys([*named, *known]):  # names first: what is left may have been renamed
-            found[row] = self._find(files[row] or "", self._groups[int(given[row])])
+        for row, file in enumerate(files):
+            if file is not None and (group := self._groups.get(int(given[row]))):
+                found[row] = self._find(file, group)
         return found
 
     @property
@@ -86,16 +86,31 @@ class MovedFiles:
         notes = []
         if self._first is not None:
             new, old = self._first
-            at = _differing_ends(old, new)
+            at = [without_secrets(place) for place in _differing_ends(old, new)]
             cure = "" if not _is_gone(old) else f", which repoint({at[0]!r}, {at[1]!r}) corrects if they have moved"
+            where, it = (
+                ("is in the dataset already, at another path", "It was recognised by its content")
+                if self.count == 1
+                else ("are in the dataset already, at other paths", "They were recognised by their content")
+            )
             notes.append(
-                f"{self.count} images are in the dataset already, at other paths, as {old!r} for {new!r}. They were recognised by "
-                f"their content, and no sample was added. The dataset keeps its paths{cure}."
+                f"{plural(self.count, 'file')} {where}, as {without_secrets(old)!r} for {without_secrets(new)!r}. {it}, and no "
+                f"sample was added. The dataset keeps its paths{cure}."
             )
         if self.ambiguous:
+            has = "has" if self.ambiguous == 1 else "have"
             notes.append(
-                f"{self.ambiguous} of the new samples have the content of several samples of the dataset, as "
-                f"{self._first_ambiguous!r}, and it is not clear of which they are copies; they were added."
+                f"{self.ambiguous:,} of the new samples {has} the content of several samples of the dataset, as "
+                f"{without_secrets(self._first_ambiguous)!r}, and it is not clear of which; "
+                f"{'it was' if self.ambiguous == 1 else 'they were'} added."
+            )
+        if self._first_renamed is not None:
+            new, old = self._first_renamed
+            has = "has" if self.renamed == 1 else "have"
+            notes.append(
+                f"{self.renamed:,} of the new samples {has} the size, and parts of the content, of samples whose files are gone "
+                f"and had other names, as {without_secrets(new)!r} and {without_secrets(old)!r}. If files were renamed, they are "
+                "in the dataset twice now: give them their names again before an import, or delete samples with delete_samples."
             )
         return notes
 
@@ -133,14 +148,10 @@ class MovedFiles:
         same_name = [
             n for n in group.get(_name(file), ()) if n not in self._taken and self._is_copy(file, self._path(n))
         ]
-        if same_name:
-            found = _closest(file, {n: self._path(n) for n in same_name})
-        else:
-            gone = self._gone(group)
-            first, second = next(gone, None), next(gone, None)
-            found = first if second is None else None
-            if first is None:
-                return -1
+        if not same_name:
+            self._note_renamed(file, group)
+            return -1
+        found = _closest(file, {n: self._path(n) for n in same_name})
         if found is None:
             self.ambiguous += 1
             self._first_ambiguous = self._first_ambiguous or file
@@ -150,12 +161,13 @@ class MovedFiles:
         self._first = self._first or (file, self._path(found))
         return found
 
-    def _gone(self, group: dict[str, list[int]]) -> Iterator[int]:
-        """The samples of a content whose files are not at their places, and that were not recognised yet."""
-        for numbers in group.values():
-            for number in numbers:
-                if number not in self._taken and _is_gone(self._path(number)):
-                    yield number
+    def _note_renamed(self, file: str, group: dict[str, list[int]]) -> None:
+        """Count a file if it may be that of a sample whose file is gone and had another name."""
+        others = (n for name, numbers in group.items() if name != _name(file) for n in numbers if n not in self._taken)
+        gone = next((n for n in others if _is_gone(self._path(n))), None)
+        if gone is not None:
+            self.renamed += 1
+            self._first_renamed = self._first_renamed or (file, self._path(gone))
 
     def _path(self, number: int) -> str:
         path: str = self._existing.paths[number].as_py()

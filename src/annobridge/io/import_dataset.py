@@ -111,7 +111,8 @@ def import_dataset(
         InvalidOption: there is no such format, mode or option.
         DatasetExists: ``mode="create"``, and there is a dataset.
         DatasetNotFound: ``mode="add"``, and there is no dataset.
-        StoreError: there is nothing at ``source``, the disk is full, or ``mode="overwrite"``, and the dataset has snapshots.
+        StoreError: there is nothing at ``source``, the disk is full, or ``mode="overwrite"``, and the dataset has
+            snapshots or ``source`` is inside it.
     """
     _require_known(mode, tags)
     clip = clip_option(invalid)
@@ -124,6 +125,7 @@ def import_dataset(
     fields = reader.reading.model_fields if reader.reading is not None else {}
     options |= {name: True for name, wanted in (("clip", clip), ("ignore", ignore)) if wanted and name in fields}
     chosen = registry.options(reader.reading, options, f"Reading {reader.title}")
+    _require_outside(str(uri), [path, *_folders(path, chosen)] if mode == "overwrite" else [])
     with _disk_full_explained(), _stores(str(uri), mode, storage_options) as stores, ExitStack() as files:
         files.enter_context(system_memory())
         context = Context(_known_samples(stores) if mode == "add" else None, _media_folder(str(uri), path))
@@ -179,6 +181,17 @@ def _folders(source: Path, chosen: Any) -> list[Path]:
     image_dir = getattr(chosen, "image_dir", None)
     found = [source] if source.is_dir() else []
     return found if image_dir is None else [*found, Path(image_dir).expanduser().absolute()]
+
+
+def _require_outside(uri: str, sources: Sequence[Path]) -> None:
+    """Raise ``StoreError`` if a source is inside the dataset that is overwritten, and would be deleted with it."""
+    target = Path(uri).resolve()
+    inside = [source for source in sources if source.resolve().is_relative_to(target)] if "://" not in uri else []
+    if inside:
+        raise StoreError(
+            f"The source {str(inside[0])!r} is inside the dataset {uri!r}, and overwriting would delete it; move it away, or "
+            "import into another place."
+        )
 
 
 def _known_samples(stores: Stores) -> pa.Table:

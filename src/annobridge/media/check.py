@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.media import without_secrets
+from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..spill.streams import Streams
 from ..store.fingerprints import among
@@ -27,7 +28,6 @@ PROBLEMS = pa.schema(
         pa.field("why", pa.string()),  # of "unreadable"
     ]
 )
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class MediaReport:
         counts: how many are missing, cannot be read, or have another size or content than is recorded, by problem.
         unrecorded: how many have no record, so that only their presence was checked.
         recorded: how many were recorded by this check.
+        uncompared: where content was to be compared, of how many files it was not, as they are on a server.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class MediaReport:
     counts: dict[str, int]
     unrecorded: int
     recorded: int
+    uncompared: int
     _streams: Streams = field(repr=False)
 
     @property
@@ -61,8 +63,11 @@ class MediaReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        names = ("dataset", "checked", "ok", "counts", "unrecorded", "recorded")
-        rows = [row | {"filepath": without_secrets(row["filepath"] or "")} for row in self.problems.to_pylist()]
+        names = ("dataset", "checked", "ok", "counts", "unrecorded", "recorded", "uncompared")
+        rows = [
+            row | {"filepath": row["filepath"] and without_secrets(row["filepath"])}
+            for row in self.problems.to_pylist()
+        ]
         return {name: getattr(self, name) for name in names} | {"problems": rows}
 
     def lines(self) -> list[str]:
@@ -74,25 +79,27 @@ class MediaReport:
             "content": "of other content",
         }
         counts = ", ".join(f"{n:,} {words[name]}" for name, n in sorted(self.counts.items()))
-        files = "1 file" if self.checked == 1 else f"{self.checked:,} files"
-        lines = [f"{files} checked: {counts or 'nothing is missing'}."]
+        lines = [f"{plural(self.checked, 'file')} checked: {counts or 'nothing is missing'}."]
         if self.unrecorded:
             lines.append(
                 f"{self.unrecorded:,} have no recorded size and content, so that only their presence was checked; "
                 "check_media(record=True) records what is there now."
+            )
+        if self.uncompared:
+            lines.append(
+                f"The content of {plural(self.uncompared, 'file')} was not compared: files on servers are not downloaded, and only "
+                "their size is compared, if the server tells it."
             )
         if self.recorded:
             lines.append(f"{self.recorded:,} were recorded.")
         return lines
 
     def __repr__(self) -> str:
-        first = self._streams.table("problems", _SHOWN).to_pylist()
         rows = [
-            f"  {row['problem']}: {without_secrets(row['filepath'] or '')!r} of sample {row['sample_id']!r}"
-            for row in first
+            f"{row['problem']}: {_shown(row['filepath'])} of sample {row['sample_id']!r}"
+            for row in self._streams.table("problems", LISTED).to_pylist()
         ]
-        more = sum(self.counts.values()) - len(first)
-        return "\n".join([*self.lines(), *rows, *([f"  … and {more:,} more"] if more > 0 else [])])
+        return "\n".join([*self.lines(), *(f"  {line}" for line in listed(rows, sum(self.counts.values())))])
 
 
 def check(
@@ -110,7 +117,7 @@ def check(
     streams = Streams({"problems": PROBLEMS, "files": FILES})
     counts: Counter[str] = Counter()
     total = stores.samples.count() if stores.samples.has_files else 0
-    unrecorded = 0
+    unrecorded = uncompared = 0
     with Progress(progress, total, "checking", noun="files") as bar:
         for batch, known in _batches(stores) if total else ():
             problems, news = [], []
@@ -126,14 +133,19 @@ def check(
                 if (is_new and record) or (accept and problem and not found.problem):
                     news.append((sample_id, found.size, found.content))
                 unrecorded += is_new and not record
+                uncompared += content and not problem and not is_new and None in (was.content, found.content)
                 bar.advance()
             streams.add("problems", _table(problems, PROBLEMS))
             streams.add("files", _table(news, FILES))
     streams.finish()
     stores.fingerprints.record(streams.batches("files"))
     return MediaReport(
-        stores.database.uri, total, dict(sorted(counts.items())), unrecorded, streams.rows["files"], streams
+        stores.database.uri, total, dict(sorted(counts.items())), unrecorded, streams.rows["files"], uncompared, streams
     )
+
+
+def _shown(place: str | None) -> str:
+    return repr(without_secrets(place)) if place is not None else "the filepath"
 
 
 def _batches(stores: Stores) -> Iterator[tuple[pa.RecordBatch, list[Recorded]]]:

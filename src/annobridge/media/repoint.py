@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array
 from ..core.media import without_secrets
-from ..core.path_prefix import begins_with, is_windows, replace_prefix
+from ..core.path_prefix import begins_with, is_windows, replace_prefix, trimmed
+from ..core.wording import LISTED, listed, plural
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import InvalidMedia, InvalidOption, StoreError
 from ..spill.streams import Streams
@@ -23,7 +24,6 @@ from ..store.schemas import FILES
 from ..store.stores import Stores
 from .look import UNREADABLE, Look, Recorded, difference, look_at
 
-_SHOWN = 20
 _MISSING = ("refuse", "keep")
 
 
@@ -33,12 +33,13 @@ class RepointReport:
 
     Attributes:
         dataset: the dataset.
-        old: the prefix that was replaced.
-        new: what replaced it.
+        old: the prefix that was replaced, without a login.
+        new: what replaced it, without a login.
         moved: how many samples have a new path.
         missing: how many keep the old one, as their file is not at the new place.
         changed: how many of the moved have other content than was recorded; their record is new.
-        unchecked: how many of the moved have no record, and no file at the old place, to compare the new one with.
+        unchecked: how many of the moved were not compared by content: there is no record and no file at the old place, or the new
+            place is on a server, of which the size is compared, if it tells one.
         notes: what else there is to say, a sentence each.
     """
 
@@ -59,12 +60,13 @@ class RepointReport:
         """The report in sentences."""
         lines = [f"Paths changed from {self.old!r} to {self.new!r}: {self.moved:,}."] if self.moved else []
         if self.missing:
-            lines.append(f"{self.missing:,} keep their paths, as their files are not at the new place.")
+            lines.append(f"Paths that stay, as their files are not at the new place: {self.missing:,}.")
         if self.changed:
-            lines.append(f"{self.changed:,} files have other content than was recorded.")
+            lines.append(f"Files of other content than was recorded: {self.changed:,}.")
         if self.unchecked:
             lines.append(
-                f"{self.unchecked:,} could not be compared with what was there before; check_media(record=True) records them."
+                f"The content of {plural(self.unchecked, 'file')} was not compared with what was there before: there is no record "
+                "of it, which check_media(record=True) makes, or the file is on a server."
             )
         return [*lines, *self.notes]
 
@@ -91,13 +93,17 @@ def repoint(
                     found.add(*file)
                     bar.advance()
                 found.spill()
-        if found.absent == count == _count_below(stores, new, version):
+        if found.absent == count and _all_below(stores, old, new, version):
             return _done(stores, old, new, count)  # ``new`` is below ``old``: what was rewritten matches again
         found.raise_problems(count, force)
         kept = found.kept()
+        # Without a record no file is taken for a changed one, if the process is killed before the new records are written.
+        for batch in found.changed_files():
+            stores.fingerprints.forget(batch["sample_id"])
         stores.samples.replace_paths(version, lambda rows: _replaced(rows, old, new, kept))
         stores.fingerprints.record(found.changed_files())
-    return RepointReport(stores.database.uri, old, new, count - len(kept), len(kept), found.changed, found.unchecked)
+    counts = (count - len(kept), len(kept), found.changed, found.unchecked)
+    return RepointReport(stores.database.uri, without_secrets(old), without_secrets(new), *counts)
 
 
 class _Found:
@@ -115,7 +121,7 @@ class _Found:
         """Note what was found of one file."""
         if now.problem:
             self.absent += 1
-            if len(self._first_absent) < _SHOWN:
+            if len(self._first_absent) < LISTED:
                 why = f" ({now.why})" if now.problem == UNREADABLE else ""
                 self._first_absent.append(f"{without_secrets(place)!r}{why}")
             self._rows["absent"].append({"sample_id": sample_id})
@@ -123,7 +129,7 @@ class _Found:
             self.changed += 1
             self._first_changed = self._first_changed or without_secrets(place)
             self._rows["changed"].append({"sample_id": sample_id, "size": now.size, "fingerprint": now.content})
-        elif was.size is None:
+        elif now.content is None or was.content is None:
             self.unchecked += 1
 
     def spill(self) -> None:
@@ -136,15 +142,10 @@ class _Found:
         """Raise ``InvalidMedia`` for what is missing or changed, unless that is wanted."""
         self._streams.finish()
         if self.absent and not self._keep:
-            shown = "\n  - ".join(self._first_absent)
-            more = (
-                f"\n  … and {self.absent - len(self._first_absent)} more"
-                if self.absent > len(self._first_absent)
-                else ""
-            )
+            shown = "\n  - ".join(listed(self._first_absent, self.absent))
             raise InvalidMedia(
                 f"{self.absent} of {count} files are not at the new place, and nothing was changed; correct the prefix, or leave "
-                f"the paths of those as they are with missing='keep':\n  - {shown}{more}"
+                f"the paths of those as they are with missing='keep':\n  - {shown}"
             )
         if self.changed and not force:
             raise InvalidMedia(
@@ -171,8 +172,8 @@ def _checked(old: str, new: str, missing: str) -> tuple[str, str]:
     is_absolute = os.path.isabs(old) or is_windows(old) or is_uri(old)
     if is_absolute and not (os.path.isabs(new) or is_windows(new) or is_uri(new)):
         new = os.path.abspath(new)
-    if old == new:
-        raise InvalidOption(f"The old and the new prefix are both {old!r}; give two.")
+    if trimmed(old) == trimmed(new):
+        raise InvalidOption(f"The old and the new prefix are both {without_secrets(old)!r}; give two.")
     return old, new
 
 
@@ -199,10 +200,19 @@ def _matching(stores: Stores, prefix: str, version: int) -> tuple[int, str | Non
 
 def _nothing(stores: Stores, old: str, new: str, first: str | None, version: int) -> RepointReport:
     """The report where no path begins with ``old``, if it seems to be done already. Raises ``StoreError`` else."""
-    if done := _count_below(stores, new, version):
+    is_inside = stores.samples.paths.stored(pa.array([f"{trimmed(old)}/file"]))[0].as_py().startswith(IN_DATASET)
+    if not is_inside and (done := _count_below(stores, new, version)):
         return _done(stores, old, new, done)
+    if inside := _count_below(stores, old, version):
+        raise StoreError(
+            f"The paths that begin with {without_secrets(old)!r} ({inside:,}) are inside the dataset's folder, and relative to it: "
+            "they move with the folder, and are never changed. Nothing was changed; leave these files where they are, or delete "
+            "their samples and add those of the files elsewhere."
+        )
     example = f"; they are as {without_secrets(first)!r}" if first is not None else ""
-    raise StoreError(f"No path of the dataset begins with {old!r}{example}. Nothing was changed; correct the prefix.")
+    raise StoreError(
+        f"No path of the dataset begins with {without_secrets(old)!r}{example}. Nothing was changed; correct the prefix."
+    )
 
 
 def _count_below(stores: Stores, prefix: str, version: int) -> int:
@@ -211,14 +221,27 @@ def _count_below(stores: Stores, prefix: str, version: int) -> int:
     return sum(pc.sum(begins_with(paths, prefix)).as_py() or 0 for paths in whole)
 
 
+def _all_below(stores: Stores, old: str, new: str, version: int) -> bool:
+    """Whether each path that begins with ``old`` begins with ``new`` too, which is possible where that is below ``old``."""
+    if not begins_with(pa.array([new]), old)[0].as_py():
+        return False
+    paths = (batch["filepath"].filter(_outside(batch["filepath"], old)) for batch in _rows(stores, version))
+    return all(pc.all(begins_with(inside, new)).as_py() is not False for inside in paths)
+
+
 def _done(stores: Stores, old: str, new: str, count: int) -> RepointReport:
-    note = f"{count:,} paths begin with {new!r} already, and none is left to change: it seems to be done. Nothing was changed."
+    old, new = without_secrets(old), without_secrets(new)
+    begin = "path begins" if count == 1 else "paths begin"
+    note = (
+        f"{count:,} {begin} with {new!r} already, and none is left to change: it seems to be done. Nothing was changed."
+    )
     return RepointReport(stores.database.uri, old, new, notes=(note,))
 
 
 def _require_free(stores: Stores, old: str, new: str, version: int) -> None:
     """Raise ``StoreError`` if a new path is that of another sample."""
     paths = stores.samples.paths
+    _require_apart(stores, old, new, version)
     there = [_stored_below(stores, batch["filepath"], old, new) for batch in _rows(stores, version)]
     taken = pa.concat_arrays(there) if there else pa.array([], pa.string())
     if not len(taken):
@@ -232,6 +255,21 @@ def _require_free(stores: Stores, old: str, new: str, version: int) -> None:
                 f"Another sample has the file {without_secrets(first)!r} already, which would be that of two. Nothing was changed; "
                 "delete one of the samples first, as with delete_samples."
             )
+
+
+def _require_apart(stores: Stores, old: str, new: str, version: int) -> None:
+    """Raise ``StoreError`` if two paths, as those of Windows that differ in case, would be one."""
+    if not is_windows(old) or is_windows(new):
+        return
+    moved = [batch["filepath"].filter(_outside(batch["filepath"], old)) for batch in _rows(stores, version)]
+    before = pc.unique(pa.chunked_array(moved, pa.string()))
+    after = pc.value_counts(replace_prefix(before, old, new))
+    if len(after) < len(before):
+        twice = after.filter(pc.greater(after.field("counts"), 1))[0].as_py()["values"]
+        raise StoreError(
+            f"Two samples have the file that would be {without_secrets(twice)!r}, in two spellings. Nothing was changed; delete "
+            "one of the samples first, as with delete_samples."
+        )
 
 
 def _stored_below(stores: Stores, column: pa.Array, old: str, new: str) -> pa.Array:

@@ -7,6 +7,7 @@ it is a hash of all. It is read in some 15 µs. A change that keeps the size and
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
@@ -24,21 +25,25 @@ _TABLE = "annotation_files"
 _BLOCKS, _BLOCK = 4, 1024  # how many, and bytes
 _WHOLE = _BLOCKS * _BLOCK  # bytes up to which all of a file is hashed
 _NOTHING = (None, None)
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-_AMONG = 1_000  # ids of one condition
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
+_AMONG = 1_000  # ids up to which only their rows are read
+_AT_ONCE = 10_000  # ids of one condition
 
 
 def of_file(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """The size of a file in bytes, and its fingerprint; ``None`` if it cannot be read."""
+    """The size of a file in bytes, and its fingerprint; ``None`` if it is no file, or cannot be read."""
     try:
         file = os.open(path, _OPEN)  # a file object would cost as much as all the rest
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
     try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            return None
         data = os.read(file, _WHOLE + 1)
         size = len(data)
         if size > _WHOLE:
-            size = os.fstat(file).st_size
+            size = about.st_size
             places = ((size - _BLOCK) * number // (_BLOCKS - 1) for number in range(1, _BLOCKS))
             data = b"".join((size.to_bytes(8), data[:_BLOCK], *(_read(file, place) for place in places)))
         return size, int.from_bytes(blake2b(data, digest_size=8).digest(), signed=True)
@@ -86,6 +91,14 @@ class Fingerprints:
         """Record ``size`` and ``fingerprint`` of the files of samples; rows without a size are left out."""
         rows = files.add_column(0, FILES.field("sample_id"), sample_ids)
         self.record(rows.filter(rows["size"].is_valid()).to_batches())
+
+    def forget(self, sample_ids: pa.Array) -> None:
+        """Delete the rows of those of the samples that have one, as a process that was killed may leave it."""
+        few = 0 < len(sample_ids) <= _AMONG
+        there = as_array(self._rows(in_list("sample_id", sample_ids.to_pylist()) if few else None)["sample_id"])
+        found = pc.unique(there.filter(pc.is_in(there, value_set=sample_ids)))
+        for at in range(0, len(found), _AT_ONCE):
+            self.delete(found.slice(at, _AT_ONCE).to_pylist())
 
     def table(self, where: str | None = None) -> pa.Table:
         """All records (``FILES``), the last of a sample first."""

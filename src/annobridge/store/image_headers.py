@@ -10,6 +10,7 @@ and PNG files are read here, in a fraction of that. Everything else, and whateve
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from . import images
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
 _Read = Callable[[int, int], bytes]  # (position, size): a position below 0 counts from the end
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _HEAD = 4096  # bytes read at a time
 _FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # markers of JPEG that give the size
 _APP1 = 0xFFE1
@@ -75,6 +76,8 @@ def _by_path(path: str | os.PathLike[str]) -> ImageHeader | None:
         return os.read(file, size)
 
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError("it is no file")
         return _quick(read)
     finally:
         os.close(file)

@@ -14,6 +14,7 @@ from PIL import UnidentifiedImageError
 
 from ..core.media import Media as Media  # with the media that implement it
 from ..core.media import without_secrets as without_secrets
+from ..core.wording import listed
 from . import image_headers, images
 from .image_headers import ImageHeader
 from .media_cache import open_cached
@@ -21,7 +22,6 @@ from .parallel import THREADS, map_files
 from .remote import local_path
 from .remote_file import StorageOptions
 
-_SHOWN = 20
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
@@ -87,9 +87,8 @@ def describe_bad_files(faults: list[str], cure: str = "leave what cannot be read
     """One message for the sentences of ``check_media``, with what to do."""
     if len(faults) == 1:
         return f"{faults[0]} Mend or replace the file, or {cure}."
-    shown = "\n  - ".join(faults[:_SHOWN])
-    more = f"\n  … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}{more}"
+    shown = "\n  - ".join(listed(faults, len(faults)))
+    return f"{len(faults)} files cannot be used; mend or replace them, or {cure}:\n  - {shown}"
 
 
 def _look(

@@ -39,10 +39,15 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}  # powers of 2
 _IN_MEMORY = 8 << 20  # bytes of a file that is not kept
 _KEPT = 0.9  # part of the size that is left when files are removed
 _STALE = 3600  # seconds, after which a file that is still being written was left by a process that ended
-_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
-_SIGNED = re.compile(
-    r"x-amz-.*|x-goog-.*|signature|expires|awsaccesskeyid|googleaccessid|key-pair-id|policy|s(ig|e|p|v|r|t|pr|ip|koid|ktid|kt|ke|ks|kv)",
-    re.IGNORECASE,
+# What signs a URL, by the way it is signed: parameters that tell it, and those that change when it is signed anew. In another
+# query, each parameter may say which bytes are meant.
+_SIGNED = (
+    (frozenset({"x-amz-signature"}), re.compile(r"x-amz-.*")),
+    (frozenset({"x-goog-signature"}), re.compile(r"x-goog-.*")),
+    (frozenset({"signature", "awsaccesskeyid"}), re.compile(r"signature|expires|awsaccesskeyid|x-amz-security-token")),
+    (frozenset({"signature", "googleaccessid"}), re.compile(r"signature|expires|googleaccessid")),
+    (frozenset({"signature", "key-pair-id"}), re.compile(r"signature|expires|key-pair-id|policy")),  # CloudFront
+    (frozenset({"sig", "sv", "sp"}), re.compile(r"s(ig|e|p|v|r|t|pr|ip|koid|ktid|kt|ke|ks|kv)")),  # Azure
 )
 
 
@@ -68,12 +73,14 @@ def _at(folder: Path, size: int) -> MediaCache | None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        warnings.warn(
-            f"Files read by URI are not kept in {str(folder)!r} ({error.strerror}); name another folder in {CACHE}, or 'off'.",
-            stacklevel=2,
-        )
+        warnings.warn(_cannot_keep(folder, error), stacklevel=2)
         return None
     return MediaCache(folder, size)
+
+
+def _cannot_keep(folder: Path, error: OSError) -> str:
+    why = f"Files read by URI are not kept in {str(folder)!r} ({error.strerror})"
+    return f"{why}; make room there, or name another folder in {CACHE}, or 'off'."
 
 
 class MediaCache:
@@ -82,9 +89,24 @@ class MediaCache:
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size = folder, size
         self._unmeasured = size  # bytes that were added since the folder was measured; at first it was never
+        self._told = False  # that the folder cannot be written to
 
     def open(self, uri: str, remote: RemoteFile) -> BinaryIO:
-        """The bytes of a remote file, from the cache if it has them as they are there now. Raises ``OSError``."""
+        """The bytes of a remote file, from the cache if it has them as they are there now. Raises ``OSError``.
+
+        Where the folder cannot be written to, as on a full disk, the bytes are not kept; that is told once.
+        """
+        try:
+            return self._open(uri, remote)
+        except OSError as error:
+            if error.errno is None:  # an answer of the server, and not of this machine
+                raise
+            if not self._told:
+                self._told = True
+                warnings.warn(_cannot_keep(self._folder, error), stacklevel=2)
+        return _temporary(remote)
+
+    def _open(self, uri: str, remote: RemoteFile) -> BinaryIO:
         path = self._folder / f"{_key(uri)}.json"
         entry = _read_entry(path)
         with _part(self._folder) as part, ExitStack() as on_error:
@@ -108,9 +130,13 @@ class MediaCache:
             return _open_unnamed(part)
         version = blake2b(json.dumps([state.etag, state.modified, size]).encode(), digest_size=8).hexdigest()
         data = path.with_suffix(f".{version}.data")
-        opened = _rename_and_open(part, data)
-        part.write_text(json.dumps({"etag": state.etag, "modified": state.modified, "size": size, "data": data.name}))
-        os.replace(part, path)
+        with ExitStack() as on_error:
+            opened = on_error.enter_context(_rename_and_open(part, data))
+            part.write_text(
+                json.dumps({"etag": state.etag, "modified": state.modified, "size": size, "data": data.name})
+            )
+            os.replace(part, path)
+            on_error.pop_all()
         if old is not None and old.data != data.name:
             with suppress(OSError):
                 (self._folder / old.data).unlink()
@@ -189,8 +215,10 @@ def _part(folder: Path) -> Iterator[Path]:
 def _rename_and_open(part: Path, data: Path) -> BinaryIO:
     """Rename a file, and open it. It may be removed at any time by a process that makes room."""
     if os.name != "nt":
-        opened = part.open("rb")
-        os.replace(part, data)
+        with ExitStack() as on_error:
+            opened = on_error.enter_context(part.open("rb"))
+            os.replace(part, data)
+            on_error.pop_all()
         return opened
     with suppress(PermissionError):  # another process has the same file open
         os.replace(part, data)
@@ -229,9 +257,12 @@ def _key(uri: str) -> str:
     """
     parts = urlsplit(uri)
     query = parse_qsl(parts.query, keep_blank_values=True)
-    if any(name.lower() in _SIGNATURES for name, _ in query):
-        rest = urlencode([(name, value) for name, value in query if not _SIGNED.fullmatch(name)])
-        uri = urlunsplit((parts.scheme, parts.netloc, parts.path, rest, ""))
+    names = {name.lower() for name, _ in query}
+    for telling, changing in _SIGNED:
+        if telling <= names:
+            rest = urlencode([(name, value) for name, value in query if not changing.fullmatch(name.lower())])
+            uri = urlunsplit((parts.scheme, parts.netloc, parts.path, rest, ""))
+            break
     return blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
 
 

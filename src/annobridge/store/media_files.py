@@ -13,8 +13,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
 
+from .media_paths import absolute
 from .remote import is_uri
 from .tables import Database
 
@@ -33,7 +33,7 @@ class MediaFiles:
     """Writes media into the folder of a dataset, on disk or in an object store. No file is ever overwritten."""
 
     def __init__(self, database: Database) -> None:
-        self._root = database.uri.rstrip("/") if is_uri(database.uri) else os.path.abspath(database.uri)
+        self._root = absolute(database.uri)
         self._options = database.storage_options
 
     def write(self, name: str, data: BinaryIO) -> str:
@@ -77,7 +77,7 @@ class MediaFiles:
             file: Any = spooled
             digest = _copy(data, file)
             for candidate in _candidates(name, digest):
-                uri = f"{self._root}/{FOLDER}/{quote(candidate)}"
+                uri = f"{self._root}/{FOLDER}/{candidate.replace('%', '%25')}"
                 there = ObjectFile(uri, self._options)
                 file.seek(0)
                 if there.create(file) or _digest_of_object(there) == digest:

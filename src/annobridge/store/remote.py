@@ -32,7 +32,7 @@ def local_path(place: str) -> Path | None:
     """
     if not is_uri(place):
         return Path(place)
-    if place.startswith("file://"):
+    if place[:7].lower() == "file://":
         parts = urlsplit(place)
         host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
         return Path(url2pathname(host + parts.path))

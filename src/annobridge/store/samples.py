@@ -17,7 +17,7 @@ from ..core.labels import SAMPLES
 from ..exceptions import InvalidLabels, SampleNotFound, SchemaError, StalePlan, StoreError
 from .commits import Commits
 from .errors import translate_errors
-from .media import FileMedia, Media
+from .media import FileMedia, Media, without_secrets
 from .media_paths import MediaPaths
 from .schemas import SIZES
 from .tables import Database, in_list
@@ -97,13 +97,13 @@ class Samples:
             return
         if pc.count_distinct(values).as_py() < len(values):
             twice = next(v["values"] for v in pc.value_counts(self.paths.whole(values)).to_pylist() if v["counts"] > 1)
-            raise InvalidLabels("", [f"Two of the new samples have one {column}, {twice!r}; {cure}."])
+            raise InvalidLabels("", [f"Two of the new samples have one {column}, {without_secrets(twice)!r}; {cure}."])
         for batch in self._database.scan("samples", [column], None, version):
             here = self.paths.stored(batch[column]) if column == "filepath" else batch[column]
             found = here.filter(pc.is_in(here, value_set=values))
             if len(found):
                 first = self.paths.whole(found)[0].as_py()
-                raise InvalidLabels("", [f"The dataset has a {what} {first!r} already; {cure}."])
+                raise InvalidLabels("", [f"The dataset has a {what} {without_secrets(first)!r} already; {cure}."])
 
     def cast_columns(self, rows: pa.Table) -> pa.Table:
         """Cast the columns that the dataset has to its types. Raises ``SchemaError`` for values that do not fit."""

@@ -47,6 +47,11 @@ def media(
     """
     if check == (repoint is not None):
         raise typer.BadParameter("Give one of --check and --repoint OLD=NEW.")
+    of_check = {"--content": content, "--record": record, "--accept": accept}
+    of_repoint = {"--missing": missing != "refuse", "--force": force}
+    action, other, unused = ("--check", "--repoint", of_repoint) if check else ("--repoint", "--check", of_check)
+    if wrong := [name for name, is_given in unused.items() if is_given]:
+        raise typer.BadParameter(f"{wrong[0]} belongs to {other}; leave it out with {action}.")
     ds = open_dataset(dataset)
     if repoint is not None:
         old, sign, new = repoint.partition("=")
