@@ -26,6 +26,7 @@ from .match import match
 from .output import WRITES, Provenance
 from .patch import with_components
 from .policy import Policy
+from .precision import keep_unchanged
 from .proposed import Review
 from .reconcile import Wording, merge
 from .sides import written_since
@@ -156,10 +157,11 @@ def written_labels(base: pa.Table, here: pa.Table, versions: Mapping[int, int]) 
 
 def _unchanged_as_in(base: pa.Table, labels: pa.Table, before: pa.Table) -> pa.Table:
     """Labels, of which the components that did not change here are as in the baseline: a tool may round what it is given."""
+    sent = take_or_null(base, index_of(labels["label_id"], base["label_id"]).fill_null(-1).to_numpy())
+    labels = keep_unchanged(labels, sent, sent, not_null(sent["label_id"]))
     if not before.num_rows:
         return labels
     then = take_or_null(before, index_of(labels["label_id"], before["label_id"]).fill_null(-1).to_numpy())
-    sent = take_or_null(base, index_of(labels["label_id"], base["label_id"]).fill_null(-1).to_numpy())
     known = not_null(then["label_id"]) & not_null(sent["label_id"]) & equal(then["rev"], as_array(sent["rev"]))
     changed, differs = components_differ(then, labels, known), components_differ(sent, labels, known)
     none = np.zeros(len(known), bool)
