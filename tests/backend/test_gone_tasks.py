@@ -39,7 +39,7 @@ def test_the_others_are_shown_and_opened(sent: ab.AnnotationResults) -> None:
     whole = sent.status()["tasks"]
     sent.backend.delete(first)
     left = sent.status()["tasks"]
-    assert left[first.task] == {"state": "gone", "samples": {}, "jobs": [], "url": None}
+    assert left[first.task] == {"state": "gone", "samples": {}, "jobs": [], "url": None, "reviewed": None, "mark": None}
     assert left[second.task] == whole[second.task]
     assert sent.launch_editor() == whole[second.task]["url"]
 

@@ -81,9 +81,7 @@ def test_what_was_refused_stays_refused_until_it_changes_in_the_tool(worked: Bri
     plan.apply()
     again = worked.plan()
     assert [row["state"] for row in again.states().to_pylist() if row["recorded"]] == ["decided"]
-    assert again.notes == (
-        "1 change was refused in an earlier load, and did not change in the tool since; kept out again.",
-    )
+    assert again.notes == ("1 change was refused in an earlier load, and did not change since; kept out again.",)
     assert worked.load().version is None
     worked.hands.set("car2", label="lorry")
     assert worked.plan(unexpected="keep").states()["state"].to_pylist() == ["stale"]

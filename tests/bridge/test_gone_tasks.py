@@ -36,7 +36,14 @@ def test_a_task_that_is_gone_is_shown_as_gone(bridge, opened, capsys) -> None:
     gone = bridge.hands.drop_task(0)
     (there,) = bridge.server.labels
     status = results.status()
-    assert status["tasks"][gone] == {"state": "gone", "samples": {}, "jobs": [], "url": None}
+    assert status["tasks"][gone] == {
+        "state": "gone",
+        "samples": {},
+        "jobs": [],
+        "url": None,
+        "reviewed": None,
+        "mark": None,
+    }
     assert status["tasks"][there]["samples"] == {"labelled": 2, "empty": 0}
     results.print_status()
     said = capsys.readouterr().out

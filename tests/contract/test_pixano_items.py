@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +52,11 @@ class TestPixanoItems(BackendContract):
     people: list[AtThePage]
 
     @pytest.fixture(autouse=True, params=servers.KINDS)
-    def _server(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    def _server(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[None]:
+        can = replace(PixanoBackend.capabilities, push=CAPABILITIES.push, adopt=CAPABILITIES.adopt)
+        monkeypatch.setattr(PixanoBackend, "capabilities", can)
         self.people = []
         with servers.options(request.param, tmp_path_factory.mktemp("pixano")) as options:
             self.given = options
