@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Edits, Pushed, Receipt
-from annobridge.core.arrays import as_array
+from annobridge.core.arrays import as_array, equal, filter_rows, index_of, not_null
+from annobridge.core.merge.diff import components_differ, take_or_null
+from annobridge.core.merge.patch import with_components
 from annobridge.exceptions import Gone
 from annobridge.formats.pixano_library.codec.decode import Tables, decode
-from annobridge.formats.pixano_library.codec.layout import Layout
+from annobridge.formats.pixano_library.codec.layout import SPATIAL, Layout
 
 from .api import Api
 from .pushed_labels import resolve
@@ -28,6 +31,7 @@ def push(api: Api, receipt: Receipt, layout: Layout, edits: Edits, read: Callabl
     """Change labels of a task; see ``AnnotationBackend.push``. ``read`` returns the tables of the dataset as they are now."""
     dataset, tables = str(receipt.state["dataset"]), read()
     there = decode(tables, layout, receipt.baseline).labels
+    edits = _with_work_of_people(edits, receipt.baseline, there)
     deleted = edits.deleted.combine_chunks()
     pushed = resolve(edits, layout, tables, there, receipt.baseline)
     spatial = SpatialChanges(layout, tables, pushed, deleted)
@@ -46,6 +50,18 @@ def push(api: Api, receipt: Receipt, layout: Layout, edits: Edits, read: Callabl
     given = as_array(edits.task.labels["label_id"])
     left_out = given.filter(pc.invert(pc.is_in(given, value_set=as_array(baseline["label_id"]))))
     return Pushed(baseline, left_out, notes=tuple(notes))
+
+
+def _with_work_of_people(edits: Edits, baseline: pa.Table, there: pa.Table) -> Edits:
+    """The edits with the components that they do not change as Pixano has them now: people may have changed them meanwhile."""
+    labels = edits.task.labels.combine_chunks()
+    before = take_or_null(baseline, index_of(labels["label_id"], baseline["label_id"]).fill_null(-1).to_numpy())
+    spatial = filter_rows(there, pc.is_in(there["kind"], value_set=pa.array([*SPATIAL])))
+    now = take_or_null(spatial, index_of(edits.remote_ids, spatial["remote_id"]).fill_null(-1).to_numpy())
+    known = not_null(before["label_id"]) & not_null(now["remote_id"]) & equal(labels["kind"], as_array(now["kind"]))
+    changed, differs = components_differ(before, labels, known), components_differ(now, labels, known)
+    stays = {name: rows & ~changed[name] if name in changed else rows for name, rows in differs.items()}
+    return replace(edits, task=replace(edits.task, labels=with_components(labels, now, stays)))
 
 
 def _views(api: Api, dataset: str, records: frozenset[str]) -> Mapping[str, str]:
