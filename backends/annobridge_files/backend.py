@@ -37,11 +37,12 @@ from annobridge.core.merge.file_fit import Expected
 from annobridge.core.merge.partial_answer import complete, sentences
 from annobridge.core.merge.seen import Seen
 from annobridge.core.schema import ATTRIBUTE_TYPES, LabelSchema
+from annobridge.core.similarity import sizes_of
 from annobridge.core.terms import Terms
 from annobridge.exceptions import Gone, InvalidOption, InvalidSource, Rejected
 from annobridge.formats import registry
 from annobridge.formats.base import Part
-from annobridge.formats.common.answer import ANSWER, labels_of, sizes_of
+from annobridge.formats.common.answer import ANSWER, labels_of
 from annobridge.formats.common.archive import Archive
 from annobridge.formats.common.fidelity import KEPT, Fidelity
 from annobridge.formats.common.file_format import FileFormat

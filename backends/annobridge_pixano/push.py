@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annobridge.backend import Edits, Pushed, Receipt
-from annobridge.core.arrays import as_array, equal, filter_rows, index_of, not_null
-from annobridge.core.merge.diff import components_differ, take_or_null
-from annobridge.core.merge.patch import with_components
+from annobridge.core.arrays import as_array, equal, filter_rows, not_null
+from annobridge.core.merge.diff import rows_by
+from annobridge.core.merge.patch import unchanged_as_in
 from annobridge.exceptions import Gone
 from annobridge.formats.pixano_library.codec.decode import Tables, decode
 from annobridge.formats.pixano_library.codec.layout import SPATIAL, Layout
@@ -55,13 +55,11 @@ def push(api: Api, receipt: Receipt, layout: Layout, edits: Edits, read: Callabl
 def _with_work_of_people(edits: Edits, baseline: pa.Table, there: pa.Table) -> Edits:
     """The edits with the components that they do not change as Pixano has them now: people may have changed them meanwhile."""
     labels = edits.task.labels.combine_chunks()
-    before = take_or_null(baseline, index_of(labels["label_id"], baseline["label_id"]).fill_null(-1).to_numpy())
+    before = rows_by(baseline, labels["label_id"])
     spatial = filter_rows(there, pc.is_in(there["kind"], value_set=pa.array([*SPATIAL])))
-    now = take_or_null(spatial, index_of(edits.remote_ids, spatial["remote_id"]).fill_null(-1).to_numpy())
+    now = rows_by(spatial, edits.remote_ids, "remote_id")
     known = not_null(before["label_id"]) & not_null(now["remote_id"]) & equal(labels["kind"], as_array(now["kind"]))
-    changed, differs = components_differ(before, labels, known), components_differ(now, labels, known)
-    stays = {name: rows & ~changed[name] if name in changed else rows for name, rows in differs.items()}
-    return replace(edits, task=replace(edits.task, labels=with_components(labels, now, stays)))
+    return replace(edits, task=replace(edits.task, labels=unchanged_as_in(now, labels, before, known)))
 
 
 def _views(api: Api, dataset: str, records: frozenset[str]) -> Mapping[str, str]:

@@ -12,17 +12,16 @@ from itertools import count
 from pathlib import PurePath
 from typing import Any, BinaryIO, ClassVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from ..core.arrays import as_array, index_of, not_null, set_columns
+from ..core.arrays import as_array, not_null, set_columns
 from ..core.digest import digest
 from ..core.labels import COMMENTS, FOUND_MEDIA, LABEL_TYPES, REMOTE, REVIEWED, conform
 from ..core.media import Media
-from ..core.merge.diff import components_differ, take_or_null
-from ..core.merge.patch import with_components
+from ..core.merge.diff import rows_by
+from ..core.merge.patch import unchanged_as_in
 from ..core.schema import ATTRIBUTE_TYPES, LabelSchema
 from ..exceptions import Gone, Rejected
 from .base import AnnotationBackend, AnnotationBackendConfig, Capabilities
@@ -224,14 +223,8 @@ def _changed_since(base: pa.Table, labels: pa.Table, remote_ids: pa.Array, there
     """Labels to edit as they are in the tool, but for the components that differ from the baseline: people may have worked on the
     others meanwhile.
     """
-    sent, now = (
-        take_or_null(rows, index_of(remote_ids, rows["remote_id"]).fill_null(-1).to_numpy()) for rows in (base, there)
-    )
-    known = not_null(sent["label_id"]) & not_null(now["remote_id"])
-    changed = components_differ(sent, labels, known)
-    none = np.zeros(len(known), bool)
-    theirs = {name: rows & ~changed.get(name, none) for name, rows in components_differ(labels, now, known).items()}
-    return with_components(labels, now, theirs)
+    sent, now = (rows_by(rows, remote_ids, "remote_id") for rows in (base, there))
+    return unchanged_as_in(now, labels, sent, not_null(sent["label_id"]) & not_null(now["remote_id"]))
 
 
 def _as_found(task: Task) -> FoundTask:

@@ -30,6 +30,7 @@ from ..core.schema import LabelSchema
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, InvalidOption, InvalidSchema, RunError, RunNotFound, StoreError, Unsupported
 from ..spill.streams import Streams
+from ..store import views
 from ..store.labels import field_condition
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
@@ -145,7 +146,7 @@ def _new_run(stores: Stores, request: Request, backend: CheckedBackend, schema: 
         backend=backend.name,
         schema=schema,
         options={**backend.config.stored(), MEDIA_FIELD_OPTION: request.media_field, ADOPTED_OPTION: size},
-        view=[{"verb": "in_run", "run_id": run_id, "inside": True}],
+        view=[views.samples_of_run(run_id)],
         labels_version=stores.labels.version(),
         created=now,
         updated=now,

@@ -18,6 +18,7 @@ from ..store.labels import ROW_KEYS
 from ..store.run import Load, Run
 from ..store.schemas import CHANGES
 from ..store.stores import Stores
+from .counts import totals
 from .outcome import Outcome
 from .plan import require_usable_destinations
 
@@ -76,8 +77,7 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         except BaseException:
             stores.runs.abandon_load(run, load)
             raise
-        counts = {action: outcome.total(action) for action in ("add", "edit", "delete")}
-        run = stores.runs.end_load(run, load, version, counts)
+        run = stores.runs.end_load(run, load, version, totals(outcome.counts))
         if marks:
             stores.marks.add(run, marks)
     return version

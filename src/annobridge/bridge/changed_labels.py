@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +10,8 @@ import pyarrow.compute as pc
 from ..core.merge import changed
 from ..display import html
 from ..spill.streams import Streams
+from .counts import ACTIONS, Counts, total
 
-ACTIONS = ("add", "edit", "delete")
 SIGNS = {"add": "+", "edit": "~", "delete": "-"}
 _SHOWN = 20  # pairs of classes that a notebook shows
 
@@ -20,8 +19,8 @@ _SHOWN = 20  # pairs of classes that a notebook shows
 class ChangedLabels:
     """Labels that are added, edited or deleted: the streams ``writes`` (``WRITES``) and ``replaced`` (``REPLACED``)."""
 
-    def __init__(self, streams: Streams, counted: Counter[tuple[str, str]]) -> None:
-        self._streams, self._counted = streams, counted  # (field, action) → labels
+    def __init__(self, streams: Streams, counts: Counts) -> None:
+        self._streams, self._counted = streams, counts
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -32,25 +31,22 @@ class ChangedLabels:
     @property
     def added(self) -> int:
         """Labels added."""
-        return self._total("add")
+        return total(self._counted, "add")
 
     @property
     def edited(self) -> int:
         """Labels edited."""
-        return self._total("edit")
+        return total(self._counted, "edit")
 
     @property
     def deleted(self) -> int:
         """Labels deleted."""
-        return self._total("delete")
+        return total(self._counted, "delete")
 
     @property
     def total(self) -> int:
         """Labels added, edited and deleted."""
         return self.added + self.edited + self.deleted
-
-    def _total(self, action: str) -> int:
-        return sum(n for (_, a), n in self._counted.items() if a == action)
 
     def writes(self) -> pa.Table:
         """The labels to write: ``LABELS`` and the columns ``action`` and ``components``."""

@@ -86,4 +86,4 @@ def _missing(stores: Stores, run: Run, stages: Sequence[views.Stage]) -> pa.Arra
 def _view_of(run: Run) -> list[views.Stage]:
     """The view of an extended run: its samples, with the filters on labels that it began with."""
     filters = [stage for stage in run.view if stage["verb"] == "filter_labels"]
-    return [{"verb": "in_run", "run_id": run.run_id, "inside": True}, *filters]
+    return [views.samples_of_run(run.run_id), *filters]

@@ -18,10 +18,11 @@ from ..core.arrays import as_array, index_of, set_columns
 from ..core.labels import REVIEWED, conform
 from ..core.merge.file_fit import Expected
 from ..core.merge.partial_answer import Completed, complete, sentences
+from ..core.similarity import sizes_of
 from ..core.terms import Terms
 from ..exceptions import ConfigError, InvalidOption, InvalidSource, StoreError
 from ..formats import registry
-from ..formats.common.answer import ANSWER, labels_of, sizes_of
+from ..formats.common.answer import ANSWER, labels_of
 from ..formats.common.file_format import FileFormat
 from ..formats.common.path_lookup import KNOWN
 from ..settings import config
@@ -67,8 +68,7 @@ class FileAnswer:
             )
         self._options = registry.options(self._format.reading, options, f"Reading {self._format.title}")
         self._run = run
-        rows = stores.runs.tasks(run)
-        self._tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+        self._tasks = ByTask.of_run(stores.runs.tasks(run))
         known = stores.samples.rows(self._tasks.all_sample_ids, KNOWN)
         self._known = known.filter(known["sample_id"].is_valid()).combine_chunks()
         words = _words_of_tool(stores, run)

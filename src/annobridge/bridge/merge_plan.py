@@ -13,10 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array, first_rows, row_keys
-from ..core.digest import digest
 from ..core.labels import LABELS, SAMPLES, conform
 from ..core.media import Media
-from ..core.merge.proposed import bindings
 from ..core.review.changes import changes
 from ..core.review.decisions import DECISIONS, TAKE
 from ..core.review.values import side_table
@@ -126,7 +124,7 @@ class MergePlan(Decidable, Summary):
             is_same = now == outcome.digests
         else:
             outcome = planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
-            is_same = outcome.digests == self.outcome.digests and _content(outcome) == _content(self.outcome)
+            is_same = outcome.digests == self.outcome.digests and outcome.content() == self.outcome.content()
         if not is_same:
             raise StalePlan(
                 f"The work in {self._answers.name} went on since the plan of {self.anno_key!r} was made; plan again."
@@ -247,9 +245,3 @@ def _of_side(ids: pa.Table, side: str, rows: pa.Table) -> pa.Table:
     ids = ids.select(["label_id", "sample_id", "field"]).filter(present)
     columns = {name: rows[name].filter(present) for name in rows.column_names if name not in ids.column_names}
     return conform(pa.table({**{n: ids[n] for n in ids.column_names}, **columns}), _SHAPES, side=side)
-
-
-def _content(outcome: Outcome) -> str:
-    """What there is to decide about, as a digest."""
-    proposed = outcome.streams.table("proposed")
-    return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))

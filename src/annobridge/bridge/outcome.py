@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.did_you_mean import did_you_mean
+from ..core.digest import digest
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, destination, findings
 from ..core.merge.policy import THEIRS, Policy
+from ..core.merge.proposed import bindings
 from ..core.merge.route import MODES, Choice
 from ..core.review.decisions import DECISIONS, TAKE, UNDECIDED
 from ..core.schema import LabelSchema
@@ -30,6 +32,7 @@ from ..exceptions import (
 from ..spill.streams import Streams
 from ..store.decisions import protected
 from ..store.run import Run
+from .counts import Counts, total
 
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
@@ -51,9 +54,8 @@ class Options:
     undecided: str = TAKE  # what happens to the changes that nobody decided about
     where: pa.Array | None = None  # the ids of the samples that are loaded; None: all
     reviewed_only: bool = False  # whether only samples are loaded that people have reviewed
-    since: str | datetime | None = (
-        None  # LAST: only tasks that changed since the last load; a time: only samples that did since
-    )
+    # LAST: only tasks that changed since the last load are loaded; a time: only samples that did since
+    since: str | datetime | None = None
 
     def __post_init__(self) -> None:
         """Raise ``InvalidOption`` for unknown values."""
@@ -115,7 +117,7 @@ class Outcome:
     skipped: int = 0  # samples that the options leave out
     reviewed: int = 0  # samples that people have reviewed, as the tool says
     marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, action)
+    counts: Counts = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
     left: int = 0  # changes that are left for later
     failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
@@ -131,9 +133,10 @@ class Outcome:
         """The schema of the run, with the destinations of its fields."""
         return destination.with_destinations(self.run.schema, self.destinations)
 
-    def total(self, action: str) -> int:
-        """How many labels, of all fields, are added, edited or deleted."""
-        return sum(n for (_, a), n in self.counts.items() if a == action)
+    def content(self) -> str:
+        """What there is to decide about, as a digest."""
+        proposed = self.streams.table("proposed")
+        return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))
 
     def require_applicable(self, force: bool = False) -> None:
         """Raise the ``MergeError`` that forbids to apply this: undecided unexpected labels, conflicts under ``"fail"``, or,
@@ -154,13 +157,12 @@ class Outcome:
                 f"{self.failing} changes were made both here and in the tool: {listed}. "
                 f"Look at plan.conflicts, and decide about them in a review, or {self.verb} with conflicts='theirs' or 'ours'."
             )
-        deletions = self.total("delete")
+        deletions = total(self.counts, "delete")
         if not (force or self.options.force) and deletions > _FEW and deletions > DELETIONS_ALLOWED * self.sent:
             raise TooManyDeletions(
                 f"The {self.verb} would delete {deletions} of the {self.sent} labels of this run; if that is what people did, "
                 f"{self.verb} with force=True."
             )
-
         if self.finished and not (force or self.options.force):
             raise FinishedWork(
                 f"The push would change {self.finished} samples that people have finished in the tool; if they are to see "

@@ -35,6 +35,7 @@ from ..store.sample_states import not_recorded
 from ..store.schemas import SAMPLE_STATES
 from ..store.stores import Stores
 from ..store.tables import quote
+from .counts import counted
 from .download import GONE, Answers, Downloaded, digest_of, download_all
 from .outcome import Options, Outcome, require_unique
 from .push import settle
@@ -47,8 +48,6 @@ STREAMS = {
     "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
     "comments": COMMENTS, "states": REVIEWED,
 }  # fmt: skip
-
-
 _NOT_TAKEN = ("refused", "conflicts", "dropped", "unexpected")  # what may not be taken in full
 
 
@@ -84,8 +83,7 @@ def make(
     outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
-    rows = stores.runs.tasks(run)
-    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    tasks = ByTask.of_run(stores.runs.tasks(run))
     scope, receipts = Scope(stores, outcome, answers, tasks), stores.runs.receipts(run)
     planner = _Planner(stores, outcome, answers.is_file, reviewed, scope)
     present = stores.samples.existing_ids(tasks.all_sample_ids)
@@ -232,7 +230,6 @@ class _Planner:
             out.notes.append(
                 f"{self._clipped} labels that lie over the border of their image in the tool were cut back to it."
             )
-
         if self._overhanging:
             out.notes.append(
                 f"{self._overhanging} labels lie over the border of their image in the tool, and are taken as they are; "
@@ -319,8 +316,7 @@ class _Planner:
         is_old = pc.is_in(self._learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
         out.streams.add("baseline", self._learned.filter(pc.invert(is_old)))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
-            for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
-                out.counts[row["field"], row["action"]] += row["count_all"]
+            out.counts.update(counted(rows))
 
 
 def _count_on(labels: pa.Table, sample_ids: pa.Array) -> int:

@@ -24,11 +24,11 @@ from ..exceptions import BackendError, Gone, RunIncomplete, StalePlan
 from ..store.by_task import ByTask
 from ..store.run import Run
 from ..store.stores import Stores
+from .counts import Counts, counted, deletions, totals
 from .download import Answers, download_as, newest_sent, remote
 from .outcome import Outcome
 from .push_planning import samples_by_task, task_of
 
-Counts = Counter[tuple[str, str]]  # (field, action)
 _VALUES = (*(column for columns in COMPONENTS.values() for column in columns), "attributes")
 
 
@@ -49,8 +49,7 @@ def apply(
     with stores.runs.hold(run, "is being pushed") as (now, hold):
         if now.rev != run.rev:
             raise StalePlan(f"The run {run.anno_key!r} was loaded or changed since this plan was made; plan again.")
-        tasks = stores.runs.tasks(now)
-        by_task = ByTask([ids.values for ids in tasks["sample_ids"]], tasks["task"].to_pylist())
+        by_task = ByTask.of_run(stores.runs.tasks(now))
         now, push = stores.runs.begin_push(now, hold, outcome.version)
         stores.pushes.add(streams.reader("baseline"))
         if outcome.used.num_rows:
@@ -76,7 +75,7 @@ def apply(
                 if intended.num_rows:
                     stores.baseline.add_loaded(intended.to_reader())
                 bar.advance(1)
-        stores.runs.end_push(now, push, _totals(done))
+        stores.runs.end_push(now, push, totals(done))
         stores.pushes.forget(now)
     return done
 
@@ -102,10 +101,8 @@ def _push_task(
     outcome.notes += pushed.notes
     left_out = pushed.left_out
     counts: Counts = Counter()
-    for rows in (writes, deleted.append_column("action", pa.repeat("delete", deleted.num_rows))):
-        made = rows.filter(pc.invert(pc.is_in(rows["label_id"], value_set=left_out)))
-        for row in made.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
-            counts[row["field"], row["action"]] += row["count_all"]
+    for rows in (writes, deletions(deleted)):
+        counts.update(counted(rows.filter(pc.invert(pc.is_in(rows["label_id"], value_set=left_out)))))
     stays = pc.invert(pc.is_in(intended["label_id"], value_set=left_out))
     return _as_pushed(filter_rows(intended, stays).combine_chunks(), writes, pushed), counts
 
@@ -139,8 +136,7 @@ def settle(stores: Stores, run: Run, answers: Answers) -> Run:
     with stores.runs.hold(run, "is being settled") as (now, _):
         if (push := now.push) is None:
             return now
-        tasks, receipts = stores.runs.tasks(now), stores.runs.receipts(now)
-        by_task = ByTask([ids.values for ids in tasks["sample_ids"]], tasks["task"].to_pylist())
+        by_task, receipts = ByTask.of_run(stores.runs.tasks(now)), stores.runs.receipts(now)
         counts: Counts = Counter()
         with ExitStack() as files:
             meant, done, bases = (
@@ -156,8 +152,8 @@ def settle(stores: Stores, run: Run, answers: Answers) -> Run:
                 if intended.num_rows and not rows.num_rows:
                     receipt = Receipt(task, receipts[task])
                     rows = _arrived(stores, now, answers, receipt, newest_sent(bases.get(number)), intended)
-                counts.update(_counted(rows, intended))
-        now = stores.runs.end_push(now, push, _totals(counts))
+                counts.update(_counted_as_intended(rows, intended))
+        now = stores.runs.end_push(now, push, totals(counts))
         stores.pushes.forget(now)
     return now
 
@@ -176,13 +172,9 @@ def _arrived(
     return rows
 
 
-def _counted(rows: pa.Table, intended: pa.Table) -> Counts:
+def _counted_as_intended(rows: pa.Table, intended: pa.Table) -> Counts:
     """How many of the rows of a push are additions, edits and deletions."""
     meant = intended.take(pc.index_in(rows["label_id"], value_set=as_array(intended["label_id"])).drop_null())
     added = int(equal(meant["remote_id"], NOT_IN_TOOL).sum())
     deleted = int(pc.sum(meant["gone"], min_count=0).as_py())
     return Counter({("", "add"): added, ("", "delete"): deleted, ("", "edit"): meant.num_rows - added - deleted})
-
-
-def _totals(counts: Counts) -> dict[str, int]:
-    return {action: sum(n for (_, a), n in counts.items() if a == action) for action in ("add", "edit", "delete")}

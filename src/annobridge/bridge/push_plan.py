@@ -10,8 +10,6 @@ from typing import Any
 import pyarrow as pa
 
 from ..backend.checked import CheckedBackend
-from ..core.digest import digest
-from ..core.merge.proposed import bindings
 from ..core.review.changes import of_push
 from ..core.review.legal import OF_PUSHES
 from ..core.schema import LabelSchema
@@ -100,7 +98,7 @@ class PushPlan(Decidable, _PushSummary):
         """
         options = replace(self.outcome.options, decisions=self._given)
         now = make(self._stores, self.anno_key, self._backend, options)
-        if _content(now) != _content(self.outcome):
+        if now.content() != self.outcome.content():
             raise StalePlan(
                 f"The labels here, or the work in {self._backend.name}, changed since the plan of {self.anno_key!r} was made; "
                 "plan again."
@@ -145,9 +143,3 @@ def push(
 def _options(stores: Stores, anno_key: str, given: Mapping[str, Any]) -> Options:
     table, _ = decisions_of(given.get("decisions"), stores.runs.get_settled(anno_key))
     return Options(**{**given, "decisions": table})
-
-
-def _content(outcome: Outcome) -> str:
-    """What there is to decide about, as a digest."""
-    proposed = outcome.streams.table("proposed")
-    return digest(pa.table({"change_id": proposed["change_id"], "bound_to": bindings(proposed)}))

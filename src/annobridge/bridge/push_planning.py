@@ -34,6 +34,7 @@ from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
+from .counts import counted, deletions
 from .download import Downloaded, download_all, newest_sent
 from .outcome import PUSH, Options, Outcome
 from .reviewed import Reviewed
@@ -79,8 +80,7 @@ def make(
     require_sent(stores, run)
     outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, {}, verb=PUSH)
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out=True)
-    rows = stores.runs.tasks(run)
-    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    tasks = ByTask.of_run(stores.runs.tasks(run))
     present = stores.samples.existing_ids(tasks.all_sample_ids)
     receipts = stores.runs.receipts(run)
     if lost := len(tasks.all_sample_ids) - len(present):
@@ -169,12 +169,10 @@ class _Planner:
         if found.labels.num_rows:
             labels = found.labels.select(LABELS.names)
             task = task_of(self._stores, self._out.run, name, self._samples.get(number), labels)
-            pushed = component_masks(as_array(found.labels["components"])).get(
-                SPATIAL, np.zeros(len(task.labels), bool)
-            )
-            stays = ~pushed & equal(
-                found.labels["action"], "edit"
-            )  # shapes of the tool, which may be over the border there
+            masks = component_masks(as_array(found.labels["components"]))
+            pushed = masks.get(SPATIAL, np.zeros(len(task.labels), bool))
+            # Other shapes of edited labels are those of the tool, which may be over the border there.
+            stays = ~pushed & equal(found.labels["action"], "edit")
             checked = border.clip_where(task.labels, stays)
             self._problems += [*validate.problems(checked), *validate.mask_sizes(task.labels, task.samples)]
             self._problems += self._backend.check_task(task)
@@ -194,9 +192,8 @@ class _Planner:
         )
         finished = answer.reviewed.filter(answer.reviewed["reviewed"])["sample_id"]
         out.finished += int(pc.sum(pc.is_in(touched, value_set=as_array(finished)), min_count=0).as_py())
-        for rows in (found.labels, found.deleted.append_column("action", pa.repeat("delete", found.deleted.num_rows))):
-            for row in rows.group_by(["field", "action"]).aggregate([([], "count_all")]).to_pylist():
-                out.counts[row["field"], row["action"]] += row["count_all"]
+        for rows in (found.labels, deletions(found.deleted)):
+            out.counts.update(counted(rows))
 
     def finish(self, tasks: int) -> None:
         """What holds for the push as a whole."""
@@ -225,9 +222,8 @@ class Changed(NamedTuple):
 
     written: pa.Array  # the ids of labels of the baseline that were written since
     before: pa.Table  # OURS, these as they were then, where the version is still there
-    elsewhere: (
-        pa.Array
-    )  # the ids of labels of the baseline that are on samples out of their task, or in other fields, by now
+    # The ids of labels of the baseline that are on samples out of their task, or in other fields, by now
+    elsewhere: pa.Array
     of_others: pa.Array  # the ids of labels that are new on the samples of a task, and in the baseline of another one
 
 

@@ -14,7 +14,8 @@ from ..core.unsent import sentences
 from ..display import html
 from ..spill.streams import Streams
 from ..store.run import NOT_SENT_OPTION
-from .changed_labels import ACTIONS, SIGNS, ChangedLabels, changed_rows
+from .changed_labels import SIGNS, ChangedLabels, changed_rows
+from .counts import ACTIONS
 from .outcome import Outcome
 
 

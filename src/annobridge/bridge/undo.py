@@ -95,8 +95,7 @@ def _lost_user_columns(writes: pa.Table) -> pa.Table:
 
 def _merge_tasks(stores: Stores, run: Run, load: Load, version: int) -> Iterator[tuple[Merged, pa.Table]]:
     """The merge of each task, and findings for labels that cannot be restored because their sample was deleted."""
-    rows = stores.runs.tasks(run)
-    tasks = ByTask([ids.values for ids in rows["sample_ids"]], rows["task"].to_pylist())
+    tasks = ByTask.of_run(stores.runs.tasks(run))
     present = stores.samples.existing_ids(tasks.all_sample_ids)
     single = destination.single_label_fields(run.schema, load.destinations)
     fields: set[str] = set()

@@ -12,6 +12,13 @@ import pyarrow.compute as pc
 from .arrays import as_array
 
 _WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")
+_KINDS = {
+    "": "",
+    "dataset": "",
+    "http": "web",
+    "https": "web",
+    "file": "file",
+}  # by scheme; others are of object stores
 
 
 def is_windows(path: str) -> bool:
@@ -25,11 +32,8 @@ def is_windows(path: str) -> bool:
 
 def begins_with(paths: pa.Array | pa.ChunkedArray, prefix: str) -> pa.Array:
     """Which paths are the prefix, or lie below it. On Windows, case and the kind of slash do not matter."""
-    here, wanted = _comparable(as_array(paths), prefix), trimmed(prefix)
-    if is_windows(prefix):
-        wanted = (
-            wanted.replace("\\", "/").lower() if wanted.isascii() else pc.ascii_lower(wanted.replace("\\", "/")).as_py()
-        )
+    here = _comparable(as_array(paths), prefix)
+    wanted = _comparable(pa.array([trimmed(prefix)]), prefix)[0].as_py()
     return pc.fill_null(pc.or_(pc.equal(here, wanted), pc.starts_with(here, f"{wanted}/")), False)
 
 
@@ -55,15 +59,7 @@ def _each(paths: pa.Array, pattern: str, change: Callable[[str], str]) -> pa.Arr
 def _kind(prefix: str) -> str:
     """What escapes mean in paths: nothing (an empty text), or what the kind of URI says."""
     scheme = prefix.partition("://")[0].lower() if "://" in prefix else ""
-    return (
-        ""
-        if scheme == "dataset"
-        else "web"
-        if scheme in ("http", "https")
-        else "file"
-        if scheme == "file"
-        else scheme and "store"
-    )
+    return _KINDS.get(scheme, "store")
 
 
 def replace_prefix(paths: pa.Array | pa.ChunkedArray, old: str, new: str) -> pa.Array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrays import Ints, as_array, as_mask, is_rotated
+from .arrays import Ints, as_array, as_mask, index_of, is_rotated
 from .flat_points import FlatPoints
 from .geometry import mask_box, polygon_mask, runs
 from .turned_boxes import around
@@ -24,6 +24,13 @@ _MIN_SIZE = 0.02  # of an image: the least size that distances of points are com
 _FALLOFF = 0.1  # of the size of a shape: the distance of points that counts as far, as in COCO's keypoint similarity
 _GRID = 64  # cells per side in which areas are compared
 _STEPS = 32  # points at which lines are compared
+
+
+def sizes_of(samples: pa.Table, labels: pa.Table) -> Floats:
+    """Width and height of the image of each label, by the samples that are given; NaN where there is none. Shape (labels, 2)."""
+    at = index_of(labels["sample_id"], samples["sample_id"])
+    columns = [as_array(samples[name].cast(pa.float64())).take(at) for name in ("width", "height")]
+    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
 def extents(labels: pa.Table, sizes: Floats | None = None) -> Floats:

@@ -19,6 +19,11 @@ class ByTask:
         self.sample_ids, self.names = list(sample_ids), list(names)
         self.all_sample_ids = pa.concat_arrays(self.sample_ids) if self.sample_ids else pa.array([], pa.string())
 
+    @classmethod
+    def of_run(cls, tasks: pa.Table) -> ByTask:
+        """Those of a run, from their rows in the ledger (``Runs.tasks``)."""
+        return cls([ids.values for ids in tasks["sample_ids"]], tasks["task"].to_pylist())
+
     def __len__(self) -> int:
         return len(self.sample_ids)
 

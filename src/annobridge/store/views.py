@@ -49,6 +49,11 @@ def _narrowed(filters: Mapping[str, tuple[str, ...]], stage: Stage) -> Mapping[s
     return {**filters, stage["field"]: (*filters.get(stage["field"], ()), stage["where"])}
 
 
+def samples_of_run(run_id: str) -> Stage:
+    """The stage that keeps the samples of a run."""
+    return {"verb": "in_run", "run_id": run_id, "inside": True}
+
+
 def label_filters(stages: Sequence[Stage]) -> Mapping[str, tuple[str, ...]]:
     """Field → SQL conditions on its labels, of the stages of a view."""
     filters: Mapping[str, tuple[str, ...]] = {}

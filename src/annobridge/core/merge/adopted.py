@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from .. import tasks
-from ..arrays import as_array, index_of, set_columns
+from ..arrays import set_columns
 from ..labels import COMPONENTS, LABELS, REMOTE, conform
 from ..schema import LabelSchema
-from ..similarity import Floats
+from ..similarity import sizes_of
 from .assignment import BY_ID, assign
 from .fields import with_fields
 from .patch import with_columns
@@ -41,8 +41,8 @@ def pair(here: pa.Table, there: pa.Table, samples: pa.Table, schema: LabelSchema
         schema: of the run.
     """
     sent = tasks.select_by_schema(here.select(LABELS.names), schema).combine_chunks()
-    there, sizes = with_fields(there, schema), _sizes(there, samples)
-    found = assign(conform(sent, REMOTE, remote_id=""), there, (_sizes(sent, samples), sizes))
+    there, sizes = with_fields(there, schema), sizes_of(samples, there)
+    found = assign(conform(sent, REMOTE, remote_id=""), there, (sizes_of(samples, sent), sizes))
     at = np.flatnonzero(found.rows >= 0)
     paired, ours = there.take(pa.array(at)), sent.take(pa.array(found.rows[at]))
     baseline = set_columns(conform(ours, REMOTE, remote_id=""), remote_id=paired["remote_id"])
@@ -52,10 +52,3 @@ def pair(here: pa.Table, there: pa.Table, samples: pa.Table, schema: LabelSchema
         tasks.with_unsent(baseline, here, schema), int((found.how == BY_ID).sum()), there.num_rows - len(at),
         sent.num_rows - len(at), int(found.is_ambiguous.sum()),
     )  # fmt: skip
-
-
-def _sizes(labels: pa.Table, samples: pa.Table) -> Floats:
-    """Width and height of the image of each label; NaN where they are not known."""
-    at = index_of(labels["sample_id"], samples["sample_id"])
-    columns = [as_array(samples[name].cast(pa.float64())).take(at) for name in ("width", "height")]
-    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)

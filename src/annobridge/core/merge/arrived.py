@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, not_null, set_columns
 from ..labels import COMPONENTS
 from .assignment import assign
-from .diff import components_differ, take_or_null
+from .diff import components_differ, rows_by, take_or_null
 from .match import sample_keys
 from .patch import with_columns
 from .precision import same_shapes
@@ -61,10 +61,10 @@ def arrived(base: pa.Table, intended: pa.Table, there: pa.Table, answered: pa.Ar
 
 def _differs(base: pa.Table, intended: pa.Table, there: pa.Table, among: Bools) -> Bools:
     """Where a component that a push changed is not as intended."""
-    at = pc.index_in(as_array(intended["label_id"]), value_set=as_array(base["label_id"])).fill_null(-1).to_numpy()
-    changed = components_differ(take_or_null(base, at), intended, among & (at >= 0))
+    before = rows_by(base, intended["label_id"])
+    changed = components_differ(before, intended, among & not_null(before["label_id"]))
     differs = components_differ(intended, there, among)
-    return any_of((rows & differs[name] for name, rows in changed.items() if name in differs), len(at))
+    return any_of((rows & differs[name] for name, rows in changed.items() if name in differs), len(among))
 
 
 def _found(intended: pa.Table, unknown: pa.Table) -> pa.Table:

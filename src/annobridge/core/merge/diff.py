@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, as_array, not_null
+from ..arrays import Bools, as_array, index_of, not_null
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
@@ -76,6 +76,11 @@ def take_or_null(table: pa.Table, index: np.ndarray) -> pa.Table:
     if not table.num_rows:  # Arrow refuses even null indices into a table without chunks
         return pa.Table.from_arrays([pa.nulls(len(index), f.type) for f in table.schema], schema=table.schema)
     return table.take(pa.array(np.maximum(index, 0), mask=index < 0))
+
+
+def rows_by(table: pa.Table, keys: pa.Array | pa.ChunkedArray, column: str = "label_id") -> pa.Table:
+    """The row of ``table`` that has each of the keys in a column; a row of nulls where there is none."""
+    return take_or_null(table, index_of(keys, table[column]).fill_null(-1).to_numpy())
 
 
 def same_components(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:

@@ -32,9 +32,8 @@ class Differences(NamedTuple):
     """What makes one table into the other, in the forms in which a merge has it."""
 
     writes: pa.Table  # WRITES: the labels that are new or edited, as they are afterwards
-    replaced: (
-        pa.Table
-    )  # REPLACED: the labels that are edited or gone, as they were; of new ones, id, sample, field and kind
+    # REPLACED: the labels that are edited or gone, as they were; of new ones, id, sample, field and kind
+    replaced: pa.Table
     proposed: pa.Table  # PROPOSED: before is ``base`` and ``ours``, afterwards is ``theirs``
 
 

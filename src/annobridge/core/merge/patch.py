@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from .. import attributes
 from ..arrays import Bools, equal
 from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
+from .diff import components_differ
 
 
 def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where: Bools) -> pa.Table:
@@ -35,6 +36,16 @@ def with_components(rows: pa.Table, other: pa.Table, taken: Mapping[str, Bools])
         column = attributes.replace(rows["attributes"], values)
         rows = rows.set_column(rows.column_names.index("attributes"), "attributes", column)
     return rows
+
+
+def unchanged_as_in(now: pa.Table, labels: pa.Table, before: pa.Table, known: Bools) -> pa.Table:
+    """``labels`` with those components of ``now`` that do not differ between ``before`` and ``labels``, at the rows of ``known``.
+
+    The tables are aligned. So what is to be written leaves alone what it does not change.
+    """
+    changed, differs = components_differ(before, labels, known), components_differ(now, labels, known)
+    none = np.zeros(len(known), bool)
+    return with_components(labels, now, {name: rows & ~changed.get(name, none) for name, rows in differs.items()})
 
 
 def component_masks(lists: pa.ListArray) -> dict[str, Bools]:

@@ -20,11 +20,11 @@ from ..labels import LABELS, NOT_MERGED, OURS, REMOTE, conform
 from ..review.decisions import OURS as OURS_WINS
 from ..review.decisions import THEIRS as THEIRS_WINS
 from ..schema import LabelSchema
-from .diff import components_differ, take_or_null
+from .diff import rows_by
 from .file_ids import file_labels, with_ids_of_tool
 from .match import match
 from .output import WRITES, Provenance
-from .patch import with_components
+from .patch import unchanged_as_in
 from .policy import Policy
 from .precision import keep_unchanged
 from .proposed import Review
@@ -132,13 +132,12 @@ def _as_theirs(here: Here, base: pa.Table, schema: LabelSchema, versions: Mappin
         was_sent = pc.is_in(labels["label_id"], value_set=as_array(base["label_id"]))
         labels = labels.filter(pc.or_(was_sent, pc.is_in(labels["label_id"], value_set=here.may_be_new)))
     labels = filter_rows(labels, pc.invert(pc.is_in(labels["label_id"], value_set=here.of_others)))
-    known = index_of(labels["label_id"], base["label_id"])
-    before = take_or_null(base, known.fill_null(-1).to_numpy())
+    before = rows_by(base, labels["label_id"])
     now = here.labels.take(index_of(labels["label_id"], here.labels["label_id"]))
     in_place = np.logical_and.reduce([equal(now[name], as_array(before[name])) for name in ("field", "sample_id")])
-    pushes = ~not_null(known) | (written_since(now, before, versions) & in_place)
+    pushes = ~not_null(before["label_id"]) | (written_since(now, before, versions) & in_place)
     labels = filter_rows(labels, pa.array(pushes)).combine_chunks()
-    labels = _unchanged_as_in(base, labels, here.before)
+    labels = _as_in_baseline(base, labels, here.before)
     exists = pa.concat_arrays([as_array(here.labels["label_id"]), here.elsewhere])
     given = pc.is_in(base["label_id"], value_set=as_array(labels["label_id"]))
     stays = base.filter(pc.and_(pc.is_in(base["label_id"], value_set=exists), pc.invert(given)))
@@ -149,23 +148,20 @@ def _as_theirs(here: Here, base: pa.Table, schema: LabelSchema, versions: Mappin
 
 def written_labels(base: pa.Table, here: pa.Table, versions: Mapping[int, int]) -> pa.Table:
     """``label_id`` and ``load`` of the rows of a baseline whose labels (``OURS``) were written since."""
-    at = index_of(here["label_id"], base["label_id"])
-    before = take_or_null(base, at.fill_null(-1).to_numpy())
-    written = not_null(at) & written_since(here, before, versions)
+    before = rows_by(base, here["label_id"])
+    written = not_null(before["label_id"]) & written_since(here, before, versions)
     return before.select(["label_id", "load"]).filter(pa.array(written))
 
 
-def _unchanged_as_in(base: pa.Table, labels: pa.Table, before: pa.Table) -> pa.Table:
+def _as_in_baseline(base: pa.Table, labels: pa.Table, before: pa.Table) -> pa.Table:
     """Labels, of which the components that did not change here are as in the baseline: a tool may round what it is given."""
-    sent = take_or_null(base, index_of(labels["label_id"], base["label_id"]).fill_null(-1).to_numpy())
+    sent = rows_by(base, labels["label_id"])
     labels = keep_unchanged(labels, sent, sent, not_null(sent["label_id"]))
     if not before.num_rows:
         return labels
-    then = take_or_null(before, index_of(labels["label_id"], before["label_id"]).fill_null(-1).to_numpy())
+    then = rows_by(before, labels["label_id"])
     known = not_null(then["label_id"]) & not_null(sent["label_id"]) & equal(then["rev"], as_array(sent["rev"]))
-    changed, differs = components_differ(then, labels, known), components_differ(sent, labels, known)
-    none = np.zeros(len(known), bool)
-    return with_components(labels, sent, {name: rows & ~changed.get(name, none) for name, rows in differs.items()})
+    return unchanged_as_in(sent, labels, then, known)
 
 
 def _of_label(rows: pa.Table, other: pa.Table, column: str) -> pa.Array:

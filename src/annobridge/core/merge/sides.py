@@ -41,9 +41,8 @@ def align(
     at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
     ours_aligned, here = take_or_null(ours, at), at >= 0
     written = here & written_since(ours_aligned, base, versions)
-    same_numbers = keep_unchanged(
-        ours_aligned, base, base, written
-    )  # what a tool loses in conversions was not changed here
+    # What a tool loses in conversions was not changed here.
+    same_numbers = keep_unchanged(ours_aligned, base, base, written)
     changed = components_differ(with_all_attributes(base), same_numbers, written)
     local = any_of(
         (~equal_rows(as_array(base[name]), as_array(ours_aligned[name])) for name in LOCAL_COLUMNS), len(changes)

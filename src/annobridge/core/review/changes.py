@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..arrays import Bools, as_array, as_mask, equal, not_null, set_columns
 from ..labels import TIME
-from ..similarity import REFINED, extents, overlaps, refined
+from ..similarity import REFINED, extents, overlaps, refined, sizes_of
 from .decisions import ACCEPT, VERDICTS
 from .legal import OF_PUSHES, are_conflicts, choices
 from .values import LABEL, SPATIAL, bound_to, side_table, texts
@@ -86,7 +86,7 @@ def changes(proposed: pa.Table, samples: pa.Table) -> pa.Table:
     """
     rows = {name: side_table(proposed[name]) for name in _SIDES}
     last = _first_known(rows["theirs"], rows["ours"], rows["base"])
-    sizes = _sizes(proposed["sample_id"], samples)
+    sizes = sizes_of(samples, proposed)
     boxes = {name: extents(table, sizes) for name, table in rows.items()}
     moved = equal(proposed["component"], SPATIAL)
     iou, shift = _moves(rows, boxes, sizes, moved)
@@ -122,12 +122,6 @@ def _first_known(*tables: pa.Table) -> pa.Table:
     rows = [np.arange(size) + n * size for n in range(len(tables))]
     at = np.select([not_null(table["kind"]) for table in tables], rows, np.arange(size))
     return pa.concat_tables(tables).take(pa.array(at))
-
-
-def _sizes(sample_ids: pa.ChunkedArray, samples: pa.Table) -> np.ndarray:
-    at = pc.index_in(as_array(sample_ids), value_set=as_array(samples["sample_id"]))
-    sides = (samples[name].cast(pa.float64()).take(at).to_numpy() for name in ("width", "height"))
-    return np.stack(list(sides), axis=1) if len(at) else np.zeros((0, 2))
 
 
 def _moves(

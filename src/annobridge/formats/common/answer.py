@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import attributes
-from ...core.arrays import as_array, index_of, set_columns
+from ...core.arrays import as_array, set_columns
 from ...core.labels import REMOTE, conform
 from ...core.merge.file_fit import Expected, fitted
 from ...core.merge.seen import Seen
-from ...core.similarity import Floats
 from ...core.terms import Terms
 from .source import LabelSource
 
@@ -29,13 +27,6 @@ def labels_of(source: LabelSource, seen: Seen, expected: Expected, terms: Terms)
         labels = fitted(translated(part.labels, terms), expected)
         seen.add(labels, None if seen.only_class is not None else expected.where(labels))
         yield from conform(labels, ANSWER, field=None).to_batches()
-
-
-def sizes_of(known: pa.Table, labels: pa.Table) -> Floats:
-    """Width and height of the image of each label, by the samples that are ``known``; NaN where there is none."""
-    at = index_of(labels["sample_id"], known["sample_id"])
-    columns = [as_array(known[name].cast(pa.float64())).take(at) for name in ("width", "height")]
-    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
 
 
 def translated(labels: pa.Table, terms: Terms) -> pa.Table:
