@@ -158,10 +158,10 @@ class Part:
 
     def arguments(self, ds: Dataset) -> dict[str, Any]:
         """The arguments of a plan; ``where`` is a view."""
-        view: View | None = ds.match(self.where) if self.where else None
-        if self.only_sample:
-            view = (view or ds).select(self.only_sample)
-        return {"where": view, "reviewed_only": self.reviewed_only, "since": _since(self.since)}
+        view: View = ds.match(self.where) if self.where else ds
+        view = view.select(self.only_sample) if self.only_sample else view
+        where = view if self.where or self.only_sample else None
+        return {"where": where, "reviewed_only": self.reviewed_only, "since": _since(self.since)}
 
 
 def policy(texts: list[str] | None) -> Any:
