@@ -17,26 +17,14 @@ import pyarrow.compute as pc
 import pytest
 import typer
 from PIL import Image
+from tests.command_line import MEMORY, URL, data, isolated, run
 from tests.formats.label_files import packed
-from typer.testing import CliRunner, Result
 
 import annobridge as ab
 from annobridge.backend.memory import SERVERS
 from annobridge.cli import COMMANDS, app, root
 
-URL = "memory://cli"
-MEMORY = ("-o", f"url={URL}")
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """No configuration of the machine, a screen of a fixed width, and an empty memory server."""
-    for name in ("ANNOBRIDGE_DATASET", "ANNOBRIDGE_DEFAULT_BACKEND", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "80")
-    yield
-    SERVERS.pop(URL, None)
+_isolated = pytest.fixture(autouse=True)(isolated)
 
 
 @pytest.fixture
@@ -51,16 +39,6 @@ def uri(tmp_path: Path) -> str:
         for n in range(4)
     )  # fmt: skip
     return ds.uri
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
-
-
-def data(*arguments: str, code: int = 0) -> Any:
-    result = run(*arguments, "--json")
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout)
 
 
 def send(uri: str, *arguments: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from PIL import Image
-from tests.test_cli import MEMORY, URL, data, run
+from tests.command_line import MEMORY, URL, data, isolated, run
 
 import annobridge as ab
 from annobridge import demo
@@ -27,15 +27,7 @@ from annobridge.exceptions import Unreachable
 BOX = [0.1, 0.2, 0.3, 0.4]
 
 
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No configuration of the machine, a screen of a fixed width, and an empty memory server."""
-    for name in ("ANNOBRIDGE_DATASET", "ANNOBRIDGE_DEFAULT_BACKEND", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "80")
-    yield
-    SERVERS.pop(URL, None)
+_isolated = pytest.fixture(autouse=True)(isolated)
 
 
 @pytest.fixture
@@ -370,6 +362,7 @@ def test_only_what_changed_since_the_last_load_is_planned(uri: str) -> None:
         (("--since", "yesterday"), "--since 'yesterday' should be last, or a time as 2026-11-29T08:30."),
         (("--only-sample", "s9"), "'s9'"),
         (("--only-sample", "s3"), "None of the 1 samples of --where is in the run 'r1'"),
+        (("--where", "split = 'none'", "--only-sample", "s0"), "--where selects no sample"),
         (("--where", "nonsense ="), "nonsense"),
         (("--invalid", "cut"), "--invalid cut is not known; give one of"),
         (

@@ -190,15 +190,10 @@ class MemoryBackend(AnnotationBackend):
     def delete(self, receipt: Receipt) -> None:
         """Forget the task."""
         server = self.server
-        for by_task in (
-            server.labels,
-            server.sent,
-            server.samples,
-            server.comments,
-            server.reviewed,
-            server.found,
-            server.media,
-        ):
+        of_tasks = (
+            server.labels, server.sent, server.samples, server.comments, server.reviewed, server.found, server.media,
+        )  # fmt: skip
+        for by_task in of_tasks:
             by_task.pop(receipt.task, None)
 
     def find(self, task_name: str) -> dict[str, str] | None:

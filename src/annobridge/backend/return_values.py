@@ -143,12 +143,10 @@ def check_sent_back(found: object, refusals: pa.Table) -> SentBack:
         raise InvalidReturnValue(f"{_shown(found)} instead of a SentBack")
     for name in ("placed", "existing"):
         number = getattr(found, name)
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        if not _is_count(number):
             raise InvalidReturnValue(f"a SentBack whose {name} is {_shown(number)} instead of a number of refusals")
-    left_out = _strings(found.left_out, "left_out")
     given = as_array(refusals["change_id"])
-    if (strange := ~as_mask(pc.is_in(left_out, value_set=given))).any():
-        raise InvalidReturnValue(f"left_out change ids that were not given to it (first: {_first(left_out, strange)})")
+    left_out = _given(_strings(found.left_out, "left_out"), given, "left_out change ids")
     if len(left_out.unique()) != len(left_out):
         raise InvalidReturnValue("left_out with a change id more than once")
     counted = found.placed + found.existing + len(left_out)
@@ -359,8 +357,12 @@ def _is_job(job: object) -> bool:
     )
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _optional_count(value: object) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+    return value is None or _is_count(value)
 
 
 def _optional_text(value: object) -> bool:

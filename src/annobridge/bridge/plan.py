@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..backend.values import Download
-from ..core.arrays import as_array, as_mask, equal, filter_rows, set_columns
+from ..core.arrays import as_array, as_mask, count_in, equal, filter_rows, set_columns
 from ..core.labels import BASELINE, COMMENTS, OURS, REVIEWED, SINGLE
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.file_ids import file_labels, with_ids_of_tool
@@ -196,7 +196,9 @@ class _Planner:
     ) -> tuple[pa.Table, pa.Array]:
         """The labels of the samples that the load looks at, and the ids of those of them for which the tool answered."""
         out, chosen = self._out, self._scope.within(number, sample_ids, answer)
-        out.sent += downloaded.labels if len(chosen) == len(sample_ids) else _count_on(downloaded.sent, chosen)
+        out.sent += (
+            downloaded.labels if len(chosen) == len(sample_ids) else count_in(downloaded.sent["sample_id"], chosen)
+        )
         of_chosen = pc.is_in(answer.comments["sample_id"], value_set=chosen)
         out.streams.add("comments", filter_rows(answer.comments, of_chosen))
         returned = _intersection(chosen, answer.samples)
@@ -317,10 +319,6 @@ class _Planner:
         out.streams.add("baseline", self._learned.filter(pc.invert(is_old)))
         for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
             out.counts.update(counted(rows))
-
-
-def _count_on(labels: pa.Table, sample_ids: pa.Array) -> int:
-    return int(pc.sum(pc.is_in(labels["sample_id"], value_set=sample_ids), min_count=0).as_py())
 
 
 def _without(a: pa.Array, b: pa.Array) -> pa.Array:

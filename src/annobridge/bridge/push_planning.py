@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ..backend.base import AnnotationBackend
 from ..backend.checked import CheckedBackend
 from ..backend.values import Download, Receipt, Task
-from ..core.arrays import as_array, equal, index_of, not_null
+from ..core.arrays import as_array, count_in, equal, index_of, not_null
 from ..core.checks import validate
 from ..core.labels import BASELINE, LABELS, OURS, SAMPLES
 from ..core.merge import border, destination
@@ -191,7 +191,7 @@ class _Planner:
             pa.chunked_array([*found.labels["sample_id"].chunks, *found.deleted["sample_id"].chunks], pa.string())
         )
         finished = answer.reviewed.filter(answer.reviewed["reviewed"])["sample_id"]
-        out.finished += int(pc.sum(pc.is_in(touched, value_set=as_array(finished)), min_count=0).as_py())
+        out.finished += count_in(touched, finished)
         for rows in (found.labels, deletions(found.deleted)):
             out.counts.update(counted(rows))
 

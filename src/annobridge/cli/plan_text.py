@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import show
 from .changes import ROWS, findings, short_id
 from .show import SIGNS
-from .wording import to_cli
+from .wording import with_notes
 
 if TYPE_CHECKING:
     from ..bridge.merge_plan import MergePlan
@@ -38,21 +38,19 @@ def summary(
     ds: Dataset, plan_or_report: MergePlan | LoadReport, limit: int | None = ROWS, unexpected: Any = "prompt"
 ) -> dict[str, Any]:
     """A plan or report as data: its counts, its findings (the first ``limit`` with their files), and the value of --unexpected."""
-    counts = plan_or_report.to_dict()
-    notes = [to_cli(note) for note in counts["notes"]]
-    return counts | {"notes": notes, "findings": findings(ds, plan_or_report, limit), "unexpected_choice": unexpected}
+    found = {"findings": findings(ds, plan_or_report, limit), "unexpected_choice": unexpected}
+    return with_notes(plan_or_report.to_dict()) | found
 
 
 def plan_parts(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     """A plan (``summary`` and ``list_changes``) as texts and tables."""
-    total = sum(data[n] for n in ("added", "edited", "deleted"))
-    if not total:
+    if not (total := total_changes(data)):
         yield f"Plan of {data['anno_key']}: nothing to change."
     else:
         yield show.heading(f"Plan of {data['anno_key']}: {show.plural(total, 'change')}, nothing written yet")
         yield counts_table(data)
         yield from _changes(data, rows)
-    yield from findings_and_notes(data, rows)
+    yield from _findings_and_notes(data, rows)
     if data.get("stop"):
         yield data["stop"]
     if page := data.get("html"):
@@ -78,8 +76,9 @@ def _changes(data: dict[str, Any], rows: int) -> Iterator[Any]:
             for c in data["changes"]
         ]
         yield show.table(["", "field", "label", "change", "id", "sample"], cells)
-    if (more := data["chosen"] - len(data["changes"])) and rows:
-        yield f"… and {show.plural(more, 'change')} more (--rows {data['chosen']}, or --field, --action, --class, --sample)."
+    if rows:
+        how = f"--rows {data['chosen']}, or --field, --action, --class, --sample"
+        yield from show.more(data["chosen"] - len(data["changes"]), "change", how)
     pairs = [p for p in data["classes"] if p["before"] != p["after"]]
     if rows and data["chosen"] > 1 and pairs:
         cells = [[p["field"], p["before"] or "–", p["after"] or "–", p["labels"]] for p in pairs[:rows]]
@@ -89,7 +88,13 @@ def _changes(data: dict[str, Any], rows: int) -> Iterator[Any]:
         yield show.table(["sample", *SIGNS], cells, tuple(SIGNS))
 
 
+def total_changes(data: dict[str, Any]) -> int:
+    """How many labels are added, edited and deleted."""
+    return sum(int(data[name]) for name in ("added", "edited", "deleted"))
+
+
 def counts_table(data: dict[str, Any]) -> Any:
+    """The counts by field, as a table."""
     columns = ("add", "edit", "delete")
     rows = [[name, *(n[c] for c in columns)] for name, n in data["fields"].items()]
     return show.table(["field", *columns], rows, columns)
@@ -113,7 +118,7 @@ def _title(name: str, count: int, choice: Any) -> str:
     return f"{count:,} outside the schema: {moved}, others are left out"
 
 
-def findings_and_notes(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
+def _findings_and_notes(data: dict[str, Any], rows: int = ROWS) -> Iterator[Any]:
     for name, found in data["findings"].items():
         if found and name == "comments":
             yield from _comments(found, rows)
@@ -142,14 +147,13 @@ def _comments(found: list[dict[str, Any]], rows: int) -> Iterator[Any]:
     cells = [[c["state"], c["author"], c["text"], c["file"] or c["sample_id"], c["frame_number"]] for c in found[:rows]]
     if cells:
         yield show.table(["state", "by", "comment", "sample", "frame"], cells)
-    if (more := len(found) - len(cells)) and rows:
-        yield f"… and {show.plural(more, 'comment')} more (--json lists all)."
+    if rows:
+        yield from show.more(len(found) - len(cells), "comment", "--json lists all")
 
 
 def report_parts(data: dict[str, Any]) -> Iterator[Any]:
     """A report (``summary``, and its version) as texts and tables."""
-    total = sum(data[n] for n in ("added", "edited", "deleted"))
-    if not total:
+    if not (total := total_changes(data)):
         yield f"Loaded {data['anno_key']}: there was nothing to change."
     else:
         version = f"version {data['version']} of the labels"
@@ -158,4 +162,4 @@ def report_parts(data: dict[str, Any]) -> Iterator[Any]:
     if any(data["decided"].values()):
         one_by_one, by_rule = (show.plural(data["decided"][name], "change") for name in ("looked_at", "by_rule"))
         yield f"Decided: {one_by_one} one by one, {by_rule} by rule."
-    yield from findings_and_notes(data)
+    yield from _findings_and_notes(data)

@@ -24,6 +24,7 @@ from .options import ALL_CHECKS
 GROUP = "annobridge.commands"
 USAGE = 64  # as sysexits.h has it
 PENDING = 2  # changes are pending, or two versions differ
+INTERRUPTED = 130  # by Ctrl-C
 CHECK_FAILED = 3  # a check of a plan found an error
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer has no name for it
 
@@ -119,7 +120,7 @@ def _errors_as_exit_codes(debug: bool) -> Iterator[None]:
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
         show.error("Interrupted. What was begun can be repeated, or finished with annobridge resume.", "Interrupted")
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 class Plugin(TyperCommand):

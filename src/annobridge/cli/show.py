@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -42,6 +42,12 @@ def emit(data: Any, as_json: bool, render: Callable[[Any], Iterable[Any]]) -> No
 def unwrapped(text: str) -> Text:
     """A line that is never wrapped, so that an address or a command in it can be copied."""
     return Text(text, no_wrap=True)
+
+
+def more(count: int, noun: str, how: str) -> Iterator[str]:
+    """A line that says how many are not shown, and how to see them, if there are any."""
+    if count > 0:
+        yield f"… and {plural(count, noun)} more ({how})."
 
 
 def error(message: str, kind: str) -> None:

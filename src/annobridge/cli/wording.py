@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterator
 from contextvars import ContextVar
+from typing import Any
 
 COMMANDS = {
     "load_annotations": "load",
@@ -107,6 +108,11 @@ _KEYWORD = re.compile(
 )
 _DICTIONARY = re.compile(r"a dictionary, as \{'([^']*)': '([^']*)'\}")
 _NAME = re.compile(rf"(?<![\w.'=-])({'|'.join(name for name in OPTIONS if '_' in name)})(?![\w=('])")
+
+
+def with_notes(data: dict[str, Any]) -> dict[str, Any]:
+    """A plan or report as data, whose notes name commands and options."""
+    return data | {"notes": [to_cli(note) for note in data["notes"]]}
 
 
 def to_cli(text: str) -> str:

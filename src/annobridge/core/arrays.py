@@ -62,6 +62,15 @@ def index_of(values: pa.Array | pa.ChunkedArray, within: pa.Array | pa.ChunkedAr
     return pc.index_in(values, value_set=as_array(within)) if len(within) else pa.nulls(len(values), pa.int32())
 
 
+def count_in(values: pa.Array | pa.ChunkedArray, within: pa.Array | pa.ChunkedArray) -> int:
+    """How many of the values are in ``within``.
+
+    >>> count_in(pa.array(["a", "b", "b"]), pa.array(["b"]))
+    2
+    """
+    return int(pc.sum(pc.is_in(values, value_set=as_array(within)), min_count=0).as_py())
+
+
 def choose(where: Bools, yes: pa.Array | pa.ChunkedArray, no: pa.Array | pa.ChunkedArray) -> pa.Array:
     """``yes`` where ``where`` is true, ``no`` elsewhere, in the type of ``yes``. Unlike ``pc.if_else``, for nested types too.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...core.wording import LISTED
 from .. import show
 from ..options import (
     BackendName,
@@ -22,8 +23,6 @@ from ..options import (
     read_schema,
 )
 from .annotate import next_command
-
-_SHOWN = 20  # media without a sample that people are shown
 
 
 class MatchBy(StrEnum):
@@ -80,7 +79,6 @@ def _adopted(data: dict[str, Any]) -> Iterator[Any]:
     yield show.table(["what", "count", "which"], [row for row in rows if row[1]], ("count",))
     if missing:
         yield show.heading("Without a sample, so that their labels are left out (--create adds them):")
-        yield show.table(["task", "image"], [[row["task"], row["name"]] for row in data["unmatched"][:_SHOWN]])
-        if missing > _SHOWN:
-            yield f"… and {show.plural(missing - _SHOWN, 'image')} more (--json lists all)."
+        yield show.table(["task", "image"], [[row["task"], row["name"]] for row in data["unmatched"][:LISTED]])
+        yield from show.more(missing - LISTED, "image", "--json lists all")
     yield show.unwrapped(f"Then look at what is different: {data['next']}")

@@ -12,7 +12,7 @@ from ...exceptions import AnnobridgeError
 from .. import show
 from ..options import DatasetOption, JsonOption, open_dataset
 from ..wording import to_cli
-from .runs import run_summary, runs_table
+from .runs import run_summaries, runs_table
 
 if TYPE_CHECKING:
     from ...dataset import Dataset
@@ -72,8 +72,7 @@ def _describe(ds: Dataset) -> dict[str, Any]:
         }
         for name, s in sorted(stats.items())
     ]
-    runs = [run_summary(ds, key) for key in ds.list_annotation_runs()]
-    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": runs}
+    return {"dataset": ds.uri, "samples": len(ds), "fields": fields, "runs": run_summaries(ds)}
 
 
 def _info(data: dict[str, Any]) -> Iterator[Any]:

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ...core.wording import LISTED
 from .. import show
 from ..option_groups import Selection
 from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, Limit, Strict, open_dataset, parse_options
 from .runs import task_urls
-
-_SHOWN = 20  # ids that people are shown
 
 
 def extend(
@@ -37,11 +36,10 @@ def extend(
     view = selection.view(ds)
     new = view.exclude_run(key)
     new = new.limit(limit) if limit else new
-    count = len(new)
     if missing:
-        data = {"anno_key": key, "missing": count, "samples": new.sample_ids()}
-        show.emit(data, as_json, _missing)
-    elif not count and len(view):
+        ids = new.sample_ids()
+        show.emit({"anno_key": key, "missing": len(ids), "samples": ids}, as_json, _missing)
+    elif not len(new) and len(view):
         data = ds.load_annotation_results(key, **parse_options(option)).status() | {"sent": {"samples": 0, "tasks": 0}}
         show.emit(data, as_json, lambda data: [f"{data['anno_key']} has all of these samples; nothing was sent."])
     else:
@@ -55,9 +53,8 @@ def _missing(data: dict[str, Any]) -> Iterator[Any]:
         yield f"{data['anno_key']} has all of these samples."
         return
     yield f"{data['anno_key']} does not have {show.plural(data['missing'], 'sample')}:"
-    yield from (show.unwrapped(name) for name in data["samples"][:_SHOWN])
-    if (more := data["missing"] - _SHOWN) > 0:
-        yield f"… and {show.plural(more, 'sample')} more (--json lists all)."
+    yield from (show.unwrapped(name) for name in data["samples"][:LISTED])
+    yield from show.more(data["missing"] - LISTED, "sample", "--json lists all")
 
 
 def _extended(data: dict[str, Any]) -> Iterator[Any]:

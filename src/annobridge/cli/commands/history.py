@@ -15,6 +15,7 @@ from ...exceptions import InvalidOption
 from .. import show
 from ..changes import ROWS, short_id
 from ..options import DatasetOption, JsonOption, open_dataset
+from ..plan_text import counts_table, total_changes
 from ..root import PENDING
 
 if TYPE_CHECKING:
@@ -102,15 +103,13 @@ def _diff(data: dict[str, Any], rows: int) -> Iterator[Any]:
     if not data["differ"]:
         yield f"{names}: nothing differs."
         return
-    total = sum(data[n] for n in ("added", "edited", "deleted"))
+    total = total_changes(data)
     yield show.heading(
         f"{names}: {show.plural(total, 'label')} differ, "
         f"samples: +{samples['added']} ~{samples['changed']} -{samples['deleted']}"
     )
     if data["fields"]:
-        columns = ("add", "edit", "delete")
-        counts = [[name, *(n[c] for c in columns)] for name, n in data["fields"].items()]
-        yield show.table(["field", *columns], counts, columns)
+        yield counts_table(data)
     if data["changes"]:
         cells = [
             [show.action(c["kind"]), c["field"], c["label"], c["component"], _value(c["before"]), _value(c["after"]),
@@ -118,8 +117,10 @@ def _diff(data: dict[str, Any], rows: int) -> Iterator[Any]:
             for c in data["changes"]
         ]  # fmt: skip
         yield show.table(["", "field", "label", "part", "before", "after", "id", "sample"], cells)
-    if rows and (more := data["all_changes"] - len(data["changes"])):
-        yield f"… and {show.plural(more, 'change')} more (--rows {data['all_changes']}, or --json)."
+    if rows:
+        yield from show.more(
+            data["all_changes"] - len(data["changes"]), "change", f"--rows {data['all_changes']}, or --json"
+        )
 
 
 def history(
@@ -154,9 +155,10 @@ def _value(text: str | None) -> str:
     value = json.loads(text)
     if isinstance(value, dict) and "kind" in value and (value.keys() & {"label", "value"}):
         value = value.get("label", value.get("value"))
-    parts = value.items() if isinstance(value, dict) and len(value) > 1 else ()
-    one = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
-    shown = "; ".join(f"{name}: {_text(part)}" for name, part in parts) or _text(one)
+    if isinstance(value, dict) and len(value) > 1:
+        shown = "; ".join(f"{name}: {_text(part)}" for name, part in value.items())
+    else:
+        shown = _text(next(iter(value.values())) if isinstance(value, dict) and value else value)
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 

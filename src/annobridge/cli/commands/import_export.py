@@ -12,7 +12,7 @@ import typer
 
 from .. import show
 from ..options import DatasetOption, FormatOptions, JsonOption, open_dataset, parse_options
-from ..wording import to_cli
+from ..wording import with_notes
 
 
 class SaveMedia(StrEnum):
@@ -70,7 +70,7 @@ def import_(
     given = {name: value for name, value in named.items() if value is not None} | parse_options(option)
     invalid = "clip" if clip else "refuse"
     report = import_dataset(source, dataset, format, mode, tag or (), invalid, ignore, strict, **given)
-    show.emit(_with_notes(report.to_dict()), as_json, _imported)
+    show.emit(with_notes(report.to_dict()), as_json, _imported)
 
 
 def _imported(data: dict[str, Any]) -> Iterator[Any]:
@@ -129,15 +129,10 @@ def export(
     if dry_run:
         losses = view.export_losses(format, **given)
         data = {"format": format, "losses": [asdict(loss) for loss in losses], "notes": list(map(str, losses))}
-        show.emit(_with_notes(data), as_json, _would_lose)
+        show.emit(with_notes(data), as_json, _would_lose)
         return
     report = view.export(folder, format, **given)
-    show.emit(_with_notes(report.to_dict()), as_json, _exported)
-
-
-def _with_notes(data: dict[str, Any]) -> dict[str, Any]:
-    """A report whose notes name commands and options."""
-    return data | {"notes": [to_cli(note) for note in data["notes"]]}
+    show.emit(with_notes(report.to_dict()), as_json, _exported)
 
 
 def _exported(data: dict[str, Any]) -> Iterator[Any]:

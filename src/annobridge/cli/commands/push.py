@@ -21,9 +21,9 @@ from ..options import (
     open_dataset,
     parse_options,
 )
-from ..plan_text import counts_table
+from ..plan_text import counts_table, total_changes
 from ..root import PENDING
-from ..wording import to_cli
+from ..wording import with_notes
 
 if TYPE_CHECKING:
     from ...bridge.push_plan import PushPlan
@@ -64,8 +64,7 @@ def push(
     }  # fmt: skip
     if not plan:
         report = ds.push_annotations(key, force=force, **given)
-        data = report.to_dict()
-        show.emit(data | {"notes": list(map(to_cli, data["notes"]))}, as_json, _pushed)
+        show.emit(with_notes(report.to_dict()), as_json, _pushed)
         return
     push_plan = ds.plan_push(key, **given)
     data = _planned(ds, push_plan, None if as_json else rows)
@@ -76,17 +75,17 @@ def push(
 
 def _planned(ds: Dataset, push_plan: PushPlan, limit: int | None) -> dict[str, Any]:
     """A plan as data, with the first ``limit`` of its changes (``None``: all)."""
-    counts = push_plan.to_dict()
+    counts = with_notes(push_plan.to_dict())
     listed = push_plan.changes.slice(0, limit).select([*_COLUMNS, "ours_box", "theirs_box"]).to_pylist()
     files = files_of(ds, [row["sample_id"] for row in listed])
     changes = [{**row, "file": files.get(row["sample_id"], "")} for row in listed]
-    found = {"notes": list(map(to_cli, counts["notes"])), "changes": changes, "listed_of": push_plan.changes.num_rows}
+    found = {"changes": changes, "listed_of": push_plan.changes.num_rows}
     # A conflict under "fail" writes nothing, and stops the push.
     return counts | found | {"pending": bool(push_plan.total or push_plan.outcome.failing)}
 
 
 def _plan(data: dict[str, Any], rows: int) -> Iterator[Any]:
-    if total := _total(data):
+    if total := total_changes(data):
         yield show.heading(f"Plan of a push of {data['anno_key']}: {show.plural(total, 'change')}, nothing pushed yet")
         yield counts_table(data)
     else:
@@ -101,8 +100,8 @@ def _plan(data: dict[str, Any], rows: int) -> Iterator[Any]:
             for row in data["changes"]
         ]  # fmt: skip
         yield show.table(["", "field", "part", "here", "in the tool", "kept", "id", "sample"], cells)
-    if (more := data["listed_of"] - len(data["changes"])) and rows:
-        yield f"… and {show.plural(more, 'change')} more (--rows {data['listed_of']})."
+    if rows:
+        yield from show.more(data["listed_of"] - len(data["changes"]), "change", f"--rows {data['listed_of']}")
     yield from _told(data)
 
 
@@ -120,7 +119,7 @@ def _value(row: dict[str, Any], side: str) -> str:
 
 
 def _pushed(data: dict[str, Any]) -> Iterator[Any]:
-    if total := _total(data):
+    if total := total_changes(data):
         yield show.heading(f"Pushed {data['anno_key']}: {show.plural(total, 'change')} in the tool")
         yield counts_table(data)
     else:
@@ -134,7 +133,3 @@ def _told(data: dict[str, Any]) -> Iterator[Any]:
     if data["conflicts"]:
         yield f"{show.plural(data['conflicts'], 'conflict')}: changed here and in the tool (--conflicts says who wins)."
     yield from (f"Note: {note}" for note in data["notes"])
-
-
-def _total(data: dict[str, Any]) -> int:
-    return sum(int(data[name]) for name in ("added", "edited", "deleted"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +20,7 @@ _DONE = {"loads": "applied", "extensions": "extended", "pushes": "pushed"}
 def runs(dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """List the annotation runs of a dataset, oldest first."""
     ds = open_dataset(dataset)
-    found = [run_summary(ds, key) for key in ds.list_annotation_runs()]
+    found = run_summaries(ds)
     show.emit(found, as_json, lambda rows: [runs_table(rows) if rows else f"{ds.uri} has no annotation run yet."])
 
 
@@ -140,9 +140,22 @@ def cleanup(
     show.emit(data, as_json, lambda _: [f"The tasks of {key} are removed from {results.backend.name}."])
 
 
-def run_summary(ds: Dataset, key: str) -> dict[str, Any]:
-    """A run as data, for lists of runs."""
-    run = ds.get_annotation_info(key)
+def run_summaries(ds: Dataset) -> list[dict[str, Any]]:
+    """The runs of a dataset as data, for lists of them."""
+    from ...core.arrays import count_in
+
+    stores = ds.stores
+    found = [
+        (key, stores.sample_states.reviewed_ids([stores.runs.get_settled(key).run_id]))
+        for key in ds.list_annotation_runs()
+    ]
+    present = stores.samples.ids() if any(len(ids) for _, ids in found) else None
+    return [
+        _summary(ds.get_annotation_info(key), 0 if present is None else count_in(present, ids)) for key, ids in found
+    ]
+
+
+def _summary(run: Mapping[str, Any], reviewed: int) -> dict[str, Any]:
     return {
         "anno_key": run["anno_key"],
         "backend": run["backend"],
@@ -151,12 +164,12 @@ def run_summary(ds: Dataset, key: str) -> dict[str, Any]:
         "created": run["created"],
         **{name: sum(event["state"] == done for event in run[name]) for name, done in _DONE.items()},
         "adopted": run["options"].get("adopted", 0),
-        "reviewed": len(ds.match_reviewed(key)),
+        "reviewed": reviewed,
     }
 
 
 def runs_table(runs: list[dict[str, Any]]) -> Any:
-    """A table of ``run_summary``s."""
+    """A table of ``run_summaries``."""
     rows = [
         [r["anno_key"], r["backend"], r["state"], ", ".join(r["fields"]), show.short_time(r["created"]), _history(r)]
         for r in runs

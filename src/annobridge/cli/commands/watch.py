@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from ...exceptions import InvalidOption, MergeError
 from ..option_groups import LAST, Merging
 from ..options import BackendOptions, DatasetOption, JsonOption, KeyArgument, open_dataset, parse_options
 from ..plan_text import is_pending
-from ..root import PENDING
+from ..root import INTERRUPTED, PENDING
 from ..watch_text import Display, display
 from ..wording import to_cli
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ...bridge.watch import Progress
     from ...dataset import Dataset
 
-INTERRUPTED = 130
 _FINDINGS = {"conflicts": "in conflict", "refused": "refused", "unexpected": "outside the schema"}
 _ENDS = {"done": "all samples are reviewed", "interrupted": "the watch ended"}
 
@@ -113,7 +112,7 @@ class _Visit:
     def __call__(self, now: Progress) -> None:
         with self._shown.paused():
             if self._loads:
-                with _held(lambda: self._tell("Ending after this load; Ctrl-C again ends it at once.", "ending")):
+                with _held(lambda: self._shown.tell("ending", "Ending after this load; Ctrl-C again ends it at once.")):
                     self._load()
             else:
                 self._plan()
@@ -123,7 +122,7 @@ class _Visit:
     def _plan(self) -> None:
         plan = self._results.plan(**self._options)
         self.code = PENDING if is_pending(plan, self._options["unexpected"]) else 0
-        self._tell(_counts("Plan", plan), "plan", **plan.to_dict())
+        self._shown.tell("plan", _counts("Plan", plan), **plan.to_dict())
         plan.close()
 
     def _load(self) -> None:
@@ -132,10 +131,10 @@ class _Visit:
         except MergeError as error:  # nothing was written; people have to decide first
             self.code = 1
             message = to_cli(str(error))
-            self._tell(f"Not loaded: {message}", "refused", kind=type(error).__name__, message=message)
+            self._shown.tell("refused", f"Not loaded: {message}", kind=type(error).__name__, message=message)
         else:
             self.code = 0
-            self._tell(_counts("Loaded", report), "load", **report.to_dict())
+            self._shown.tell("load", _counts("Loaded", report), **report.to_dict())
 
     def _run(self, command: str, now: Progress) -> None:
         told = {"KEY": self._results.anno_key, "REVIEWED": now.reviewed, "TOTAL": now.total, "DATASET": self._ds.uri}
@@ -145,10 +144,9 @@ class _Visit:
             stdout=2 if self._as_json else None,
         )  # fmt: skip
         if done.returncode or self._as_json:
-            self._tell(f"{command!r} ended with {done.returncode}.", "exec", command=command, code=done.returncode)
-
-    def _tell(self, text: str, event: str, **data: Any) -> None:
-        self._shown.tell(event, text, **data)
+            self._shown.tell(
+                "exec", f"{command!r} ended with {done.returncode}.", command=command, code=done.returncode
+            )
 
 
 def _counts(word: str, found: Summary) -> str:

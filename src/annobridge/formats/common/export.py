@@ -122,9 +122,8 @@ class ExportData:
         self.classes = self._ordered(self._classes_of)
         all_samples = pa.concat_tables(samples) if samples else _samples(pa.table({}))
         self.items, self.videos = _items(all_samples, np.concatenate([*owners, []]), np.concatenate([*numbers, []]))
-        self.reviewed: Bools | None = (
-            None if reviewed is None else np.concatenate(reviewed)
-        )  # by item, if it is to be kept
+        # By item, if it is to be kept
+        self.reviewed: Bools | None = None if reviewed is None else np.concatenate(reviewed)
         self.given_names = as_array(self.items["name"])  # before a format renames its items
         _require_safe(self.items)
         _require_safe(self.videos)
