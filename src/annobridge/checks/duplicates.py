@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import Bools, Ints, as_mask, index_of
-from ..core.checks.repeats import key_codes
+from ..core.codes import row_codes
 from ..core.similarity import REFINED, extents, overlaps, refined
 from . import groups
 from .base import Evidence, Finding, Floats
@@ -52,7 +52,7 @@ def pairs(labels: pa.Table, wanted: Bools, limit: float, sizes: Floats) -> tuple
     limit, sides = max(limit, 0.01), extents(labels, sizes)
     has_area = np.isfinite(sides).all(axis=1) & (sides[:, 2:] > sides[:, :2]).all(axis=1)
     rows = np.flatnonzero(has_area)
-    sides, place = sides[rows], key_codes(labels.take(pa.array(rows)), _PLACE)
+    sides, place = sides[rows], row_codes([labels.take(pa.array(rows))], _PLACE)[0]
     # Overlapping by ``limit`` means that the left sides differ by at most a share of the width. So all partners of a row are in one
     # range of the rows sorted by place and left side; both are in one number, as the sides are clipped to [-1, 2].
     _, place = np.unique(place, return_inverse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..core.checks.repeats import key_codes
+from ..core.codes import row_codes
 
 
 def by(rows: pa.Table, *keys: str) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
@@ -17,7 +17,7 @@ def by(rows: pa.Table, *keys: str) -> Iterator[tuple[tuple[Any, ...], pa.Table]]
     >>> [(key, part.num_rows) for key, part in by(pa.table({"label": ["b", "a", "b"]}), "label")]
     [(('b',), 2), (('a',), 1)]
     """
-    codes = key_codes(rows, keys)
+    codes = row_codes([rows], keys)[0]
     _, first, group = np.unique(codes, return_index=True, return_inverse=True)
     order = np.argsort(first[group], kind="stable")
     starts = np.flatnonzero(np.diff(first[group][order], prepend=-1))

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annobridge.core.checks.repeats import key_codes, repeated
+from annobridge.core.checks.repeats import repeated
 
 row = st.tuples(
     st.sampled_from(["a", "b", None]), st.sampled_from(["x", "x\ny", ""]), st.sampled_from([0.0, float("nan"), 1.0])
@@ -34,10 +34,3 @@ def test_a_key_is_repeated_whatever_else_is_in_the_row(given_rows):
     keys = [r[:2] for r in given_rows]
     expected = [key in keys[:n] for n, key in enumerate(keys)]
     assert repeated(table(given_rows), ["sample", "remote"], []).tolist() == expected
-
-
-@given(rows)
-def test_rows_have_one_code_if_and_only_if_they_have_one_key(given_rows):
-    keys = [r[:2] for r in given_rows]
-    codes = key_codes(table(given_rows), ["sample", "remote"]).tolist()
-    assert len(set(codes)) == len(set(keys)) == len(set(zip(codes, keys, strict=True)))

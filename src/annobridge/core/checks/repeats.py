@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..arrays import Bools, Ints, as_array
+from ..arrays import Bools, as_array
+from ..codes import row_codes
 from ..compare import equal_rows
 
 
@@ -19,7 +20,7 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
     [False, False, False, True]
     """
     found = np.zeros(rows.num_rows, bool)
-    codes = key_codes(rows, key)
+    codes = row_codes([rows], key)[0]
     _, group, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     left = np.flatnonzero(sizes[group] > 1)
     while left.size:  # each round compares what is left of a group with the first of it
@@ -34,12 +35,3 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
         found[left[same]] = True
         left = left[~same]
     return found
-
-
-def key_codes(rows: pa.Table, key: Sequence[str]) -> Ints:
-    """A number for each combination of the values of some columns; null is a value."""
-    codes = np.zeros(rows.num_rows, np.int64)
-    for name in key:
-        coded = as_array(rows[name]).dictionary_encode(null_encoding="encode")
-        codes = codes * len(coded.dictionary) + coded.indices.to_numpy(zero_copy_only=False)
-    return codes

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from .. import similarity
 from ..arrays import Bools, Ints, as_array, as_mask, not_null, set_columns
+from ..codes import first_with, row_codes
 from ..compare import equal_rows
 from ..similarity import Floats
-from .match import sample_keys
 from .track_numbers import numbers_as_sent
 
 NEW, BY_ID, BY_PLACE = 0, 1, 2  # how a label was found
@@ -87,7 +87,7 @@ def _by_track(base: pa.Table, theirs: pa.Table, rows: Ints, how: Ints) -> None:
         return
     numbered = set_columns(theirs, index=numbers_as_sent(base, theirs, rows))
     sides = [t.take(pa.array(at)) for t, at in ((base, left), (numbered, rest))]
-    ours, told = _codes(sides[0], sides[1], ("sample_id", "frame_number", "kind", "label", "index"))
+    ours, told = row_codes(sides, ("sample_id", "frame_number", "kind", "label", "index"))
     _, at, their_at = np.intersect1d(ours, told, return_indices=True)
     rows[rest[their_at]], how[rest[their_at]] = left[at], BY_PLACE
 
@@ -96,8 +96,8 @@ def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
     rows = np.full(theirs.num_rows, -1, np.int64)
     at = np.flatnonzero(not_null(theirs["label_id"]))
     if at.size:
-        found = pc.index_in(sample_keys(theirs, "label_id").take(pa.array(at)), sample_keys(base, "label_id"))
-        rows[at] = as_array(found).fill_null(-1).to_numpy()
+        codes, base_codes = row_codes([theirs, base], ["sample_id", "label_id"])
+        rows[at] = first_with(codes[at], base_codes)
         first = np.zeros(theirs.num_rows, bool)
         first[np.unique(rows, return_index=True)[1]] = True
         rows[~first] = -1  # a copy that a person made of a label
@@ -106,8 +106,8 @@ def _by_id(base: pa.Table, theirs: pa.Table) -> Ints:
 
 def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_rows: Ints, their_rows: Ints) -> _Pairs:
     """All pairs that could be one label."""
-    groups = _codes(base, theirs, ("sample_id", "frame_number", "kind"))
-    classes = _codes(base, theirs, ("label",))
+    groups = row_codes([base, theirs], ("sample_id", "frame_number", "kind"))
+    classes = row_codes([base, theirs], ("label",))
     shapeless = [as_mask(pc.is_in(side["kind"], pa.array(_NO_SHAPE))) for side in (base, theirs)]
     found = []
     for i, j in _in_groups(groups[0], groups[1], base_rows, their_rows):
@@ -116,17 +116,6 @@ def _candidates(base: pa.Table, theirs: pa.Table, extents: list[Floats], base_ro
         fits = (overlap >= np.where(same_class, SAME_CLASS, OTHER_CLASS)) & (same_class | ~shapeless[0][i])
         found.append(_Pairs(i, j, overlap, same_class).take(fits))
     return _Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _Pairs(*(np.zeros(0, int),) * 4)
-
-
-def _codes(base: pa.Table, theirs: pa.Table, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
-    """A number for each distinct combination of values, on both sides."""
-    codes = np.zeros(base.num_rows + theirs.num_rows, np.int64)
-    for name in columns:
-        both = pa.chunked_array([*base[name].chunks, *theirs[name].chunks], base.schema.field(name).type)
-        column = as_array(both).dictionary_encode(null_encoding="encode")
-        codes = codes * (len(column.dictionary) + 1) + column.indices.to_numpy()
-        codes = np.unique(codes, return_inverse=True)[1]
-    return codes[: base.num_rows], codes[base.num_rows :]
 
 
 def _in_groups(base: Ints, theirs: Ints, base_rows: Ints, their_rows: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Bools, as_array, as_mask, equal, not_null
+from ..codes import first_with, row_codes
 from ..schema import FRAMES
 from . import findings
-from .match import sample_keys
 
 
 def without_frames_on_images(theirs: pa.Table, base: pa.Table, images: pa.Array) -> tuple[pa.Table, pa.Table]:
@@ -20,7 +20,8 @@ def without_frames_on_images(theirs: pa.Table, base: pa.Table, images: pa.Array)
     A frame number that was sent is kept. The label itself is taken: it can only be about the image.
     """
     number = as_array(theirs["frame_number"])
-    sent = as_array(base["frame_number"]).take(pc.index_in(sample_keys(theirs), value_set=sample_keys(base)))
+    at = first_with(*row_codes([theirs, base], ["sample_id", "remote_id"]))
+    sent = as_array(base["frame_number"]).take(pa.array(at, mask=at < 0))
     wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
     if not wrong.any():
         return theirs, findings.FINDINGS.empty_table()

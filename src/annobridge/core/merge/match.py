@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import ids
-from ..arrays import as_array, equal, not_null
+from ..arrays import Ints, as_array, equal, not_null
+from ..codes import first_with, repeated_codes, row_codes
 from ..labels import REMOTE, SINGLE
 from ..schema import LabelSchema
 from . import findings
@@ -29,8 +30,8 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs
-    key, base_key = sample_keys(theirs), sample_keys(base)
-    index = pc.index_in(key, value_set=base_key).fill_null(-1).to_numpy().copy()
+    key, base_key = row_codes([theirs, base], ["sample_id", "remote_id"])
+    index = first_with(key, base_key)
     copy_names: dict[int, str] = {}  # row of a copy -> the name from which its id is derived
     for their_rows, base_rows in _duplicate_keys(key, base_key):
         index[their_rows], copies = _pair_duplicates(run_id, base, theirs, their_rows, base_rows)
@@ -55,20 +56,10 @@ def field_moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
     return findings.of(matched, moved, "field", reason, base=matched, theirs=theirs)
 
 
-def sample_keys(rows: pa.Table, column: str = "remote_id") -> pa.Array:
-    """A key for each row, of its sample and one column. It starts with the length of the sample id, which may have line breaks."""
-    sample, other = as_array(rows["sample_id"]), as_array(rows[column].cast(pa.string()))
-    length = pc.utf8_length(sample).cast(pa.string())
-    return pc.binary_join_element_wise(length, sample, other, "\n", null_handling="replace")
-
-
-def _duplicate_keys(key: pa.Array, base_key: pa.Array) -> list[tuple[np.ndarray, np.ndarray]]:
+def _duplicate_keys(key: Ints, base_key: Ints) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each key that one side has more than once: its rows in ``theirs``, and in the baseline. Such keys are few."""
-    duplicates = set()
-    for side in (key, base_key):
-        if pc.count_distinct(side).as_py() < len(side):
-            duplicates |= {v["values"] for v in pc.value_counts(side).to_pylist() if v["counts"] > 1}
-    pairs = [(np.flatnonzero(equal(key, k)), np.flatnonzero(equal(base_key, k))) for k in sorted(duplicates)]
+    duplicates = np.union1d(repeated_codes(key), repeated_codes(base_key))
+    pairs = [(np.flatnonzero(key == k), np.flatnonzero(base_key == k)) for k in duplicates.tolist()]
     return [(their_rows, base_rows) for their_rows, base_rows in pairs if their_rows.size]
 
 
@@ -111,8 +102,7 @@ def _take_over_single(
         unmatched = unmatched.filter(pc.invert(pc.is_in(unmatched["label_id"], value_set=label_id.drop_null())))
         if not new.any() or not unmatched.num_rows:
             continue
-        index = pc.index_in(sample_keys(theirs, "frame_number"), value_set=sample_keys(unmatched, "frame_number"))
-        at = np.where(new, index.fill_null(-1).to_numpy(), -1)
+        at = np.where(new, first_with(*row_codes([theirs, unmatched], ["sample_id", "frame_number"])), -1)
         takes_over = np.zeros(len(at), bool)
         takes_over[np.unique(at, return_index=True)[1]] = True  # the first label of each sample (or frame)
         takes_over &= at >= 0

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from .. import attributes
 from ..arrays import Bools, Ints, as_array, equal, not_null
-from ..checks.repeats import key_codes
+from ..codes import row_codes
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..schema import FieldSchema, LabelSchema
@@ -66,7 +66,7 @@ def _same_values(a: pa.StructArray, b: pa.StructArray) -> Bools:
 
 
 def _track_codes(theirs: pa.Table) -> Ints:
-    return key_codes(theirs, ("sample_id", "field", "index"))
+    return row_codes([theirs], ("sample_id", "field", "index"))[0]
 
 
 def _has_several_values(theirs: pa.Table, values: pa.StructArray, rows: Bools) -> Bools:
