@@ -43,7 +43,11 @@ class EchoBackend(AnnotationBackend):
     name: ClassVar[str] = "echo"
     Config = EchoConfig
     capabilities = Capabilities(
-        label_types=frozenset({"detections"}), attribute_types=frozenset({"text"}), sends_media=False
+        label_types=frozenset({"detections"}),
+        attribute_types=frozenset({"text"}),
+        sends_media=False,
+        parallel_downloads=64,
+        parallel_uploads=64,
     )
 
     def _path(self, task: str) -> Path:

@@ -24,6 +24,7 @@ def by_name(group: str) -> dict[str, list[metadata.EntryPoint]]:
     return found
 
 
+@functools.cache
 def source(entry: metadata.EntryPoint) -> str:
-    """Whose an entry point is, and what it names, for messages."""
+    """Whose an entry point is, and what it names, for messages. Its name is parsed from the metadata of its package."""
     return f"{entry.dist.name if entry.dist else 'an unknown package'} ({entry.value})"

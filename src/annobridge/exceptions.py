@@ -6,6 +6,7 @@
     ├── RunError                   RunExists · RunNotFound · RunIncomplete · RunBusy
     ├── MergeError                 Conflict · UnexpectedLabels · TooManyDeletions · FinishedWork · ReviewRequired · StalePlan
     ├── StoreError                 DatasetNotFound · DatasetExists · SampleNotFound · InvalidMedia · InvalidSource
+    ├── ExecutorError
     └── BackendError               Unreachable · Denied · Throttled · Gone · Rejected · Broken
 
 The leaves under ``BackendError`` are sorted by what you can do about them, not by where they came from.
@@ -51,6 +52,7 @@ __all__ = [
     "DatasetNotFound",
     "Denied",
     "EditorWarning",
+    "ExecutorError",
     "FinishedWork",
     "Gone",
     "InvalidLabels",
@@ -103,7 +105,10 @@ class _Problems(SchemaError):
 
     def __init__(self, head: str, problems: Sequence[str]) -> None:
         super().__init__(_listed(head, problems))
-        self.problems = tuple(problems)
+        self._head, self.problems = head, tuple(problems)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._head, self.problems)
 
 
 class InvalidSchema(_Problems):
@@ -188,6 +193,10 @@ class InvalidMedia(StoreError):
 
 class InvalidSource(StoreError):
     """The files to import are not valid, or ambiguous; the message names the file and line."""
+
+
+class ExecutorError(AnnobridgeError):
+    """Worker processes, or a cluster, cannot be used, or ended before they were done. Nothing was written."""
 
 
 class BackendError(AnnobridgeError):

@@ -39,8 +39,9 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
     ("tests.doubles.file_backend:FolderBackend.upload", 2, "before"),
     ("tests.doubles.file_backend:FolderBackend.upload", 2, "after"),
-    ("annobridge.store.baseline:Baseline.add_sent", 2, "after"),
-    ("annobridge.store.runs:Runs.add_receipt", 2, "after"),
+    ("annobridge.store.baseline:Baseline.add_sent", 1, "before"),
+    ("annobridge.store.baseline:Baseline.add_sent", 1, "after"),
+    ("annobridge.store.runs:Runs.add_receipts", 1, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
 UNDO = [("annobridge.store.labels:deletions", 1, "after"), ("annobridge.store.labels:Labels.commit", 1, "after")]
@@ -164,14 +165,15 @@ def test_killed_in_annotate(root, name):
 
 
 @pytest.mark.parametrize(
-    "what", ["tests.doubles.file_backend:FolderBackend.upload", "annobridge.store.runs:Runs.add_receipt"]
+    ("what", "nth", "there"),
+    [("tests.doubles.file_backend:FolderBackend.upload", 2, 2), ("annobridge.store.runs:Runs.add_receipts", 1, 3)],
 )
-def test_killed_in_annotate_and_aborted(root, what):
+def test_killed_in_annotate_and_aborted(root, what, nth, there):
     """An answer that nobody wrote down, and one that somebody did: both tasks are removed."""
     copy(root, "plain", name := f"aborted-{what[-6:]}")
     server = root / f"server-{name}"
-    assert children.call(child.run, root / name, server, "annotate", what, 2, "after").kind == "killed"
-    assert len(list(server.glob("*.arrow"))) == 2
+    assert children.call(child.run, root / name, server, "annotate", what, nth, "after").kind == "killed"
+    assert len(list(server.glob("*.arrow"))) == there
     ds = ab.load_dataset(root / name)
     ds.abort_annotation("r")
     assert not list(server.iterdir())

@@ -285,7 +285,7 @@ def test_numbers_that_begin_anew_in_each_task_make_labels_of_their_own(bridge):
 def test_a_plan_that_would_write_one_id_twice_is_refused(sent, monkeypatch):
     from annobridge.core.merge import match
 
-    monkeypatch.setattr(match.ids, "join_parts", lambda remote, *_: remote)
+    monkeypatch.setattr(match.ids, "join_columns", lambda remote, *_: remote)
     before = sent.versions()
     for n in range(2):
         sent.hands.add(f"s{n}", remote_id="1")

@@ -50,6 +50,8 @@ class Capabilities:
     sends_media: bool = True  # it reads the files, so they are checked before the upload
     sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
+    parallel_downloads: int = 1  # how many tasks the tool can usefully give at once; 1: one after another
+    parallel_uploads: int = 1  # and take at once
     editor_limits: Mapping[str, str] = field(default_factory=dict)
 
 

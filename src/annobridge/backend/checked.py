@@ -45,9 +45,11 @@ class CheckedBackend:
 
     def __init__(self, backend: AnnotationBackend) -> None:
         self._backend = backend
+        self.type, self.in_process = type(backend), backend.in_process
         self.name, self.config, self.capabilities = backend.name, backend.config, backend.capabilities
         self.needs_whole_files = backend.needs_whole_files
         self.says_reviewed = backend.capabilities.reviewed
+        self.parallel_downloads = backend.capabilities.parallel_downloads
         self._checked: set[str] = set()  # names of the tasks that ``check_task`` has seen
 
     def upload(self, task: Task) -> Receipt:

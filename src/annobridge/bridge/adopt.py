@@ -31,6 +31,7 @@ from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, InvalidOption, InvalidSchema, RunError, RunNotFound, StoreError, Unsupported
 from ..spill.streams import Streams
 from ..store import views
+from ..store.baseline import as_sent
 from ..store.labels import field_condition
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
@@ -263,17 +264,13 @@ def _record(
     """
     with stores.runs.reserve(run) as hold:
         stores.runs.add_tasks(run, [(task.name, task.sample_ids.drop_null()) for task in todo])
-        for task in todo:
-            stores.runs.add_receipt(run, task.name, receipts[task.name])
+        stores.runs.add_receipts(run, {task.name: receipts[task.name] for task in todo})
         try:
             _require_unheld(stores, backend, {task.found.key for task in todo}, but=run.run_id)
         except RunError:
             stores.runs.delete(run)
             raise
         for batch in streams.batches("baseline"):
-            rows = pa.Table.from_batches([batch])
-            for name in pc.unique(rows["task"]).to_pylist():
-                of_task = rows.filter(pc.equal(rows["task"], name)).drop_columns(["task"])
-                stores.baseline.add_sent(run, name, of_task)
+            stores.baseline.add_sent(as_sent(pa.Table.from_batches([batch]), run))
         hold.check()
         return stores.runs.end_sending(run)

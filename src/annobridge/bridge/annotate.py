@@ -16,6 +16,7 @@ from ..backend.capability_check import problems as unsupported
 from ..backend.checked import CheckedBackend
 from ..backend.values import Receipt
 from ..core import tasks
+from ..core.arrow_memory import system_memory
 from ..core.schema import FLAGS, LabelSchema, infer
 from ..core.unsent import sentences
 from ..display.progress import ProgressChoice
@@ -29,6 +30,7 @@ from .pending_tasks import PendingTasks
 from .run_states import require_sent
 from .tool_limits import shown_columns
 from .upload import Uploader
+from .workers import LOCAL, Execution
 
 
 def send(
@@ -40,6 +42,7 @@ def send(
     media_field: str,
     strict: bool,
     progress: ProgressChoice,
+    execution: Execution = LOCAL,
 ) -> Run:
     """Check everything, reserve the key, and send all tasks.
 
@@ -55,6 +58,7 @@ def send(
         media_field: the column of the samples with the files to send.
         strict: whether labels that are not sent are an error.
         progress: as in ``Dataset.annotate``.
+        execution: where the tasks are checked and sent.
     """
     check_key(anno_key)
     stores.runs.require_free(anno_key)
@@ -81,9 +85,12 @@ def send(
     parts = tasks.split(selection.sample_ids, per_task)
     todo = [(tasks.name(anno_key, run.run_id, number), ids) for number, ids in enumerate(parts)]
     stores.labels.require_nullable()
-    with PendingTasks(
-        stores, run, todo, selection.label_filters, shown_columns(stores, backend), run.labels_version
-    ) as pending:
+    with (
+        system_memory(),
+        PendingTasks(
+            stores, run, todo, selection.label_filters, shown_columns(stores, backend), run.labels_version, execution
+        ) as pending,
+    ):
         pending.check(backend, progress)
         run = with_unsent(run, pending.unsent.to_list(), strict)
         pending.keep_sizes()

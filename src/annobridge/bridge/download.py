@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +16,6 @@ from ..core.digest import digest
 from ..core.labels import BASELINE, REMOTE
 from ..core.merge import destination
 from ..exceptions import BackendError, Gone
-from ..spill.groups import Groups
 from ..store import baseline
 from ..store.run import Run
 from ..store.stores import Stores
@@ -29,6 +29,7 @@ class Answers(Protocol):
     name: str
     is_file: bool
     says_reviewed: bool  # whether a download says which samples people have reviewed
+    parallel_downloads: int  # how many tasks can be downloaded at once
 
     def download(self, receipt: Receipt) -> Download:
         """All labels of a task. Raises ``Gone`` if it does not exist any more."""
@@ -39,41 +40,43 @@ class Answers(Protocol):
         ...
 
 
+class Sent(NamedTuple):
+    """A task that was sent."""
+
+    number: int
+    name: str
+    state: Mapping[str, Any]  # of its receipt
+    baseline: pa.Table  # BASELINE, what holds now of the labels that were sent
+
+
 class Downloaded(NamedTuple):
-    """One task: its baseline, and what the tool has now."""
+    """A task, and what the tool has now."""
 
-    base: pa.Table  # BASELINE, what holds now
-    sent: pa.Table  # of it, the labels of the fields that were sent
-    copies: pa.Table  # of it, the labels that loads copied into other fields
-    labels: int  # how many labels were sent
-    doubled: int  # how many of them the baseline has a second record of
-    download: Download | Gone
+    task: Sent
+    answer: Download | Gone
 
 
-def download_all(
-    answers: Answers, run: Run, names: Mapping[int, str], receipts: Mapping[str, Any], bases: Groups
-) -> Iterator[tuple[int, Downloaded]]:
-    """Tasks in order, with their numbers. The next one is downloaded while the caller works on this one."""
+def download_all(answers: Answers, run: Run, tasks: Iterable[Sent], at_once: int = 1) -> Iterator[Downloaded]:
+    """What the tool has of each task, in order. While the caller works on one, up to ``at_once`` others are downloaded."""
 
-    def download(number: int) -> Downloaded:
-        rows = bases.get(number)
-        base, (labels, doubled) = baseline.newest_rows(rows), baseline.count_sent(rows, run.sends)
-        sent, copies = destination.split_baseline(base)
-        answer: Download | Gone
+    def download(task: Sent) -> Downloaded:
         try:
-            answer = _download(answers, run, Receipt(names[number], receipts[names[number]], remote(sent)))
+            return Downloaded(task, _download(answers, run, Receipt(task.name, task.state, remote(task.baseline))))
         except Gone as e:
-            answer = e
-        return Downloaded(base.combine_chunks(), sent, copies, labels, doubled, answer)
+            return Downloaded(task, e)
 
-    with ThreadPoolExecutor(1) as ahead:
-        numbers = iter(names)
-        coming = (number, ahead.submit(download, number)) if (number := next(numbers, None)) is not None else None
-        while coming is not None:
-            number, answer = coming[0], coming[1].result()
-            following = next(numbers, None)
-            coming = (following, ahead.submit(download, following)) if following is not None else None
-            yield number, answer
+    with ThreadPoolExecutor(at_once) as threads:
+        ahead: deque[Future[Downloaded]] = deque()
+        try:
+            for task in tasks:
+                ahead.append(threads.submit(download, task))
+                if len(ahead) > at_once:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:  # after an error, what has not begun is not asked for
+            for future in ahead:
+                future.cancel()
 
 
 def _download(answers: Answers, run: Run, receipt: Receipt) -> Download:

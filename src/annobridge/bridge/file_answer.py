@@ -48,6 +48,7 @@ class FileAnswer:
     """
 
     is_file = True
+    parallel_downloads = 1
     says_reviewed = True  # those that are in the file
 
     def __init__(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
 from ..core.did_you_mean import did_you_mean
 from ..core.review.decisions import DECISIONS
+from ..display.progress import ProgressChoice
 from ..exceptions import InvalidOption
 from ..store.run import Run
 from ..store.stores import Stores
@@ -24,10 +25,19 @@ from .merge_plan import MergePlan
 from .outcome import Options
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
+from .workers import Execution
 
 Decisions: TypeAlias = (
     str | Path | pa.Table | Sequence[Mapping[str, Any]] | Decidable | None
 )  # see ``Dataset.load_annotations``
+
+
+class _Planning(NamedTuple):
+    """How a load is planned."""
+
+    progress: ProgressChoice
+    execution: Execution
+    notes: list[str]  # about the decisions
 
 
 class Loads:
@@ -45,20 +55,21 @@ class Loads:
         """What a load would do now. Options are those of ``Dataset.plan_annotations``."""
         return self._plan(*self._options(options), handed_out=True)
 
-    def _options(self, given: dict[str, Any]) -> tuple[Options, Any, list[str]]:
-        """The options of a load, the choice of a progress bar, and notes about the decisions."""
+    def _options(self, given: dict[str, Any]) -> tuple[Options, _Planning]:
+        """The options of a load, and how it is planned."""
         options = dict(given)
         progress, decisions = options.pop("progress", None), options.pop("decisions", None)
+        execution = Execution(options.pop("workers", None))
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")
         table, notes = decisions_of(decisions, self.run)
-        return Options(**options, decisions=table), progress, notes
+        return Options(**options, decisions=table), _Planning(progress, execution, notes)
 
-    def _plan(self, options: Options, progress: Any, notes: list[str], handed_out: bool = False) -> MergePlan:
+    def _plan(self, options: Options, how: _Planning, handed_out: bool = False) -> MergePlan:
         self.run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self.answers, options, progress, handed_out)
-        outcome.notes += [*self._notes(), *notes]
+        outcome = planning.make(self._stores, self.run, self.answers, options, how.progress, handed_out, how.execution)
+        outcome.notes += [*self._notes(), *how.notes]
         return MergePlan(self._stores, self.answers, outcome, self._source)
 
     def _notes(self) -> Iterable[str]:
@@ -66,14 +77,14 @@ class Loads:
         return ()
 
     def _load(self, ask: Callable[[MergePlan], str] | None, given: dict[str, Any]) -> LoadReport:
-        options, progress, notes = self._options(given)
+        options, how = self._options(given)
 
         def plan_and_apply() -> LoadReport:
             nonlocal options  # the answer holds for the next plan, too
-            plan = self._plan(options, progress, notes)
+            plan = self._plan(options, how)
             if options.unexpected == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options = replace(options, unexpected=ask(plan))
-                plan = self._plan(options, progress, notes)
+                plan = self._plan(options, how)
             return LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
 
         report = loading.until_not_stale(plan_and_apply)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -101,8 +102,50 @@ class Options:
         return Policy.parse(self.conflicts)
 
 
+class Added(Protocol):
+    """Rows by the name of their stream."""
+
+    def add(self, name: str, rows: pa.Table, /) -> None:
+        """Append rows to a stream."""
+        ...
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts and notes of what the planning found in some tasks. Those of several parts of a run are added up."""
+
+    sent: int = 0
+    unanswered: int = 0  # samples of which the tool said nothing
+    skipped: int = 0  # samples that the options leave out
+    reviewed: int = 0  # samples that people have reviewed, as the tool says
+    duplicates: int = 0  # labels that the baseline has twice
+    of_files: int = 0  # labels that came from a file, and are not in the tool
+    clipped: int = 0  # labels that were cut back to their image
+    overhanging: int = 0  # labels that lie over the border of their image, and stay so
+    counts: Counts = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
+    failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
+    stale: int = 0  # changes that were decided about, and looked different then
+    problems: list[str] = field(default_factory=list)  # of decisions that cannot be carried out
+    seen: list[pa.Array] = field(default_factory=list)  # the ids of the changes, where anything is decided
+    decided: list[pa.Array] = field(default_factory=list)  # of those, the decided ones
+    gone: list[str] = field(default_factory=list)  # why a task is not on the server
+    not_taken: list[str] = field(default_factory=list)  # tasks of which something is not taken
+    notes: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)  # task → of what the tool had, of a plan that is handed out
+
+    def add(self, other: Tally) -> None:
+        """Add that of other tasks."""
+        for each in fields(Tally):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, dict):  # a Counter, too, whose numbers are added up
+                mine.update(theirs)
+            else:
+                setattr(self, each.name, mine + theirs)
+
+
 @dataclass
-class Outcome:
+class Outcome(Tally):
     """What the planning found: the rows by what happens to them, and counts of them."""
 
     streams: Streams
@@ -112,21 +155,12 @@ class Outcome:
     options: Options
     destinations: Mapping[str, str]
     verb: str = LOAD
-    sent: int = 0
-    unanswered: int = 0  # samples of which the tool said nothing
-    skipped: int = 0  # samples that the options leave out
-    reviewed: int = 0  # samples that people have reviewed, as the tool says
     marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
-    counts: Counts = field(default_factory=Counter)
-    undecided: Counter[str] = field(default_factory=Counter)  # field → changes without a decision, where it was asked
     left: int = 0  # changes that are left for later
-    failing: int = 0  # conflicts that forbid to apply this, as nobody decided about them
     # The decisions that are carried out, and not recorded yet
     used: pa.Table = field(default_factory=DECISIONS.empty_table)
     patterns: Collection[str] = ()  # of fields that need a review
     finished: int = 0  # of a push: samples that it would change, and that people have reviewed
-    notes: list[str] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)  # task → of what the tool had, of a plan that is handed out
 
     @property
     def schema(self) -> LabelSchema:

@@ -19,7 +19,7 @@ from ..exceptions import InvalidOption, InvalidSource
 from ..spill.streams import Streams
 from ..store.run import Run
 from .outcome import LAST, Options, Outcome
-from .plan import STREAMS
+from .task_planner import STREAMS
 
 _FORMAT = 1
 _PLAN, _DECISIONS, _ROWS = "plan.json", "decisions.arrow", "rows/{}.arrow"

@@ -97,7 +97,7 @@ def _push_task(
         again = f"What was pushed before stays in the tool; push_annotations({run.anno_key!r}) goes on with the rest."
         raise type(e)(f"{e} {again}", e.status, e.detail, e.samples) from e
     if pushed.state is not None:
-        stores.runs.add_receipt(run, receipt.task, pushed.state)
+        stores.runs.add_receipts(run, {receipt.task: pushed.state})
     outcome.notes += pushed.notes
     left_out = pushed.left_out
     counts: Counts = Counter()

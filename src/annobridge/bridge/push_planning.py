@@ -19,7 +19,7 @@ from ..core.checks import validate
 from ..core.labels import BASELINE, LABELS, OURS, SAMPLES
 from ..core.merge import border, destination
 from ..core.merge.findings import FINDINGS
-from ..core.merge.output import REPLACED, Provenance
+from ..core.merge.output import REPLACED, Provenance, TaskNames
 from ..core.merge.patch import component_masks
 from ..core.merge.proposed import PROPOSED
 from ..core.merge.push import DELETED, PUSHED, Here, ToPush, plan_push, written_labels
@@ -30,12 +30,13 @@ from ..exceptions import Gone, InvalidLabels, RunError, StalePlan, Unsupported
 from ..spill.groups import Groups
 from ..spill.streams import Streams
 from ..store import views
+from ..store.baseline import sent_rows
 from ..store.by_task import ByTask
 from ..store.labels import field_condition
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
 from .counts import counted, deletions
-from .download import Downloaded, download_all, newest_sent
+from .download import Downloaded, Sent, download_all, newest_sent
 from .outcome import PUSH, Options, Outcome
 from .reviewed import Reviewed
 from .run_states import require_sent
@@ -100,9 +101,11 @@ def make(
         samples = files.enter_context(samples_by_task(stores, run, tasks))
         changed = _changed(stores, outcome, tasks, bases, here)
         planner = _Planner(stores, outcome, backend, reviewed, present, receipts, changed, samples)
-        downloads = download_all(backend, run, dict(enumerate(tasks.names)), receipts, bases)
+        sent = (Sent(n, name, receipts[name], newest_sent(bases.get(n))) for n, name in enumerate(tasks.names))
         with Progress(progress, len(tasks.all_sample_ids), f"comparing with {backend.name}") as bar:
-            for number, downloaded in downloads:
+            for downloaded in download_all(backend, run, sent):
+                number = downloaded.task.number
+                outcome.sent += sent_rows(bases.get(number), run.sends).num_rows
                 labels = here.get(number).combine_chunks()
                 planner.plan_task(number, tasks, downloaded, labels, _ids(new, number))
                 bar.advance(len(tasks.sample_ids[number]))
@@ -127,7 +130,6 @@ class _Planner:
         self._stores, self._out, self._backend, self._reviewed = stores, outcome, backend, reviewed
         self._present = present  # the samples of the run that the dataset has
         self._single = destination.single_label_fields(outcome.run.schema, {})
-        self._gone: list[str] = []
         self._unsent = Unsent()
         self._moved = 0  # labels that are on another sample, or in another field, by now
         self._problems: list[str] = []  # labels that cannot be pushed
@@ -137,19 +139,20 @@ class _Planner:
     ) -> None:
         """Plan one task; ``here`` (``OURS``) are the labels of its samples in the dataset."""
         name, sample_ids = tasks.names[number], tasks.sample_ids[number]
-        out, run, answer = self._out, self._out.run, downloaded.download
-        out.sent += downloaded.labels
+        out, run, answer = self._out, self._out.run, downloaded.answer
         if isinstance(answer, Gone):
-            self._gone.append(str(answer))
+            out.gone.append(str(answer))
             out.notes.append(f"The task {name} is not on the server any more, so nothing is pushed to it: {answer}")
             return
         present = sample_ids.filter(pc.is_in(sample_ids, value_set=self._present))
         returned = present.filter(pc.is_in(present, value_set=answer.samples))
         out.unanswered += len(present) - len(returned)
-        provenance = Provenance(run.anno_key, run.run_id, name, out.load, run.backend, datetime.now(UTC), run.versions)
+        provenance = Provenance(
+            run.anno_key, run.run_id, TaskNames.one(name), out.load, run.backend, datetime.now(UTC), run.versions
+        )
         found = plan_push(
-            downloaded.sent, answer.labels, self._here(downloaded.sent, here, may_be_new), returned,
-            run.schema, self._single, out.options.policy, provenance, self._reviewed.review,
+            downloaded.task.baseline, answer.labels, self._here(downloaded.task.baseline, here, may_be_new), returned,
+            run.schema, self._single, out.options.policy, provenance, self._reviewed.looking.review,
         )  # fmt: skip
         self._check(number, name, found)
         self._store(found, answer)
@@ -186,7 +189,7 @@ class _Planner:
             ("baseline", found.intended), ("refused", found.refused), ("conflicts", found.conflicts),
         ):  # fmt: skip
             out.streams.add(stream, rows)
-        self._reviewed.add(found.proposed, found.conflicts)
+        self._reviewed.looking.note(out, out.streams, found.proposed, found.conflicts)
         touched = pc.unique(
             pa.chunked_array([*found.labels["sample_id"].chunks, *found.deleted["sample_id"].chunks], pa.string())
         )
@@ -198,9 +201,9 @@ class _Planner:
     def finish(self, tasks: int) -> None:
         """What holds for the push as a whole."""
         run = self._out.run
-        if len(self._gone) == tasks:
+        if len(self._out.gone) == tasks:
             raise Gone(
-                f"Nothing of the run {run.anno_key!r} is on the server any more, so nothing can be pushed. {self._gone[0]} "
+                f"Nothing of the run {run.anno_key!r} is on the server any more, so nothing can be pushed. {self._out.gone[0]} "
                 f"delete_annotation_run({run.anno_key!r}) forgets it."
             )
         if self._problems:

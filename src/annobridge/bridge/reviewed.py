@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import Bools, as_array, as_mask, equal, row_keys
+from ..core.merge.policy import Policy
 from ..core.merge.proposed import Review
 from ..core.review import legal
 from ..core.review.decisions import DECIDED, LEAVE, OPEN, STALE, contradicted, latest
 from ..exceptions import InvalidOption
-from .outcome import PUSH, Outcome
+from .outcome import PUSH, Added, Outcome, Tally
 
 _KEY = ("change_id", "verdict", "value", "bound_to")
+
+
+class Looking(NamedTuple):
+    """What has to be found out about the changes of a plan, task by task."""
+
+    review: Review | None  # None: nobody asks about single changes
+    policy: Policy
+    handed_out: bool  # people look at the plan, so each change is kept for them
+    keeps_ids: bool  # decisions are given, so the ids of the changes are needed
+
+    def note(self, tally: Tally, streams: Added, proposed: pa.Table, conflicts: pa.Table) -> None:
+        """Note the changes of some tasks, ``PROPOSED``, and their conflicts, ``FINDINGS``."""
+        failing = conflicts.filter(pa.array(self.policy.fails(conflicts["component"])))
+        tally.failing += failing.num_rows
+        if self.review is None or not proposed.num_rows:
+            return
+        if self.handed_out:
+            streams.add("proposed", proposed)
+        decided = equal(proposed["state"], DECIDED)
+        tally.failing -= _among(failing, proposed.filter(pa.array(decided)))
+        is_open = pa.array(equal(proposed["state"], OPEN))
+        for pair in pc.value_counts(as_array(proposed["field"].filter(is_open))).to_pylist():
+            tally.undecided[pair["values"]] += pair["counts"]
+        tally.stale += int(equal(proposed["state"], STALE).sum())
+        tally.problems += proposed["problem"].drop_null().to_pylist()
+        if self.keeps_ids:
+            ids = as_array(proposed["change_id"])
+            tally.seen.append(ids)
+            tally.decided.append(ids.filter(pa.array(decided)))
 
 
 class Reviewed:
@@ -25,13 +57,13 @@ class Reviewed:
     """
 
     def __init__(self, outcome: Outcome, standing: pa.Table, handed_out: bool) -> None:
-        self._out, self.handed_out = outcome, handed_out
+        self._out = outcome
         given = outcome.options.decisions
         # Any field may be changed: labels are moved here, and unexpected ones go where the caller says.
         is_asked = handed_out or bool(standing.num_rows or given.num_rows or outcome.patterns)
         leaves = outcome.options.undecided == LEAVE
         decisions = pa.concat_tables([standing, given]).combine_chunks()
-        self.review = (
+        review = (
             Review(
                 outcome.run.run_id,
                 decisions,
@@ -44,45 +76,22 @@ class Reviewed:
             else None
         )
         self._last = latest(decisions)
+        self.looking = Looking(review, outcome.options.policy, handed_out, keeps_ids=bool(self._last.num_rows))
         # A file of decisions that is given again has those that were recorded.
         self._is_new = ~as_mask(pc.is_in(row_keys(self._last, _KEY), value_set=row_keys(standing, _KEY)))
         # Refusals that were recorded count until they are withdrawn, so that is recorded, too.
         self._withdraws = equal(self._last["verdict"], OPEN) & as_mask(
             pc.is_in(self._last["change_id"], value_set=as_array(standing["change_id"]))
         )
-        self._seen: list[pa.Array] = []  # the ids of the changes of this plan
-        self._decided: list[pa.Array] = []  # of those, the decided ones
-        self._stale = 0
-        self._problems: list[str] = []
-
-    def add(self, proposed: pa.Table, conflicts: pa.Table) -> None:
-        """Note the changes of a task, ``PROPOSED``, and its conflicts, ``FINDINGS``."""
-        failing = conflicts.filter(pa.array(self._out.options.policy.fails(conflicts["component"])))
-        self._out.failing += failing.num_rows
-        if self.review is None or not proposed.num_rows:
-            return
-        if self.handed_out:
-            self._out.streams.add("proposed", proposed)
-        decided = equal(proposed["state"], DECIDED)
-        self._out.failing -= _among(failing, proposed.filter(pa.array(decided)))
-        is_open = pa.array(equal(proposed["state"], OPEN))
-        for pair in pc.value_counts(as_array(proposed["field"].filter(is_open))).to_pylist():
-            self._out.undecided[pair["values"]] += pair["counts"]
-        self._stale += int(equal(proposed["state"], STALE).sum())
-        self._problems += proposed["problem"].drop_null().to_pylist()
-        if self._last.num_rows:
-            ids = as_array(proposed["change_id"])
-            self._seen.append(ids)
-            self._decided.append(ids.filter(pa.array(decided)))
 
     def finish(self) -> None:
         """Tell what became of the decisions. Raises ``InvalidOption`` if some of them cannot be carried out."""
-        if self._problems:
-            raise InvalidOption(
-                f"Some decisions cannot be carried out, so nothing was written:{legal.listed(self._problems)}"
-            )
         out = self._out
-        seen, used = self._last_about(self._seen), self._last_about(self._decided)
+        if out.problems:
+            raise InvalidOption(
+                f"Some decisions cannot be carried out, so nothing was written:{legal.listed(out.problems)}"
+            )
+        seen, used = self._last_about(out.seen), self._last_about(out.decided)
         recorded = used | (self._withdraws & seen)
         out.used = self._last.filter(pa.array(recorded & self._is_new))
         given = out.options.decisions
@@ -93,15 +102,15 @@ class Reviewed:
                 (used & ~self._is_new).sum()
             ),
             "{} decided about, and looked different then; the decisions are stale, and the changes were left for later.": (
-                self._stale
+                out.stale
             ),
             "{} decided about, and not among the changes any more; those decisions had no effect.": int(
                 (self._is_new & ~seen).sum()
             ),
         }
         out.notes += [text.format(_changes(count)) for text, count in notes.items() if count > 0]
-        left = sum(out.undecided.values()) if self.review is not None and out.options.undecided == LEAVE else 0
-        out.left = left + self._stale
+        left = sum(out.undecided.values()) if self.looking.review and out.options.undecided == LEAVE else 0
+        out.left = left + out.stale
         if left:
             out.notes.append(f"{_changes(left)} not decided about; left for later.")
 

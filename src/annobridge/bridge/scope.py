@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..backend.values import Download, Receipt
+from ..backend.values import Receipt
 from ..core.arrays import Bools, as_array, as_mask, index_of
 from ..exceptions import InvalidOption
 from ..store.by_task import ByTask
 from ..store.stores import Stores
 from .download import Answers
-from .outcome import LAST, Outcome
+from .outcome import LAST, Options, Outcome
 
 
 class Scope:
@@ -73,22 +73,24 @@ class Scope:
             self._out.marks[task] = mark
         return True
 
-    def within(self, number: int, sample_ids: pa.Array, answer: Download) -> pa.Array:
-        """Of some samples of a task, those that the load looks at; the others are counted."""
+    def chosen(self, number: int, sample_ids: pa.Array) -> Bools:
+        """Which of some samples of a task ``where`` selects."""
         chosen = self._chosen[number]
-        if len(sample_ids) < len(chosen):  # without those that were deleted here
-            chosen = as_mask(pc.is_in(sample_ids, value_set=self._tasks.sample_ids[number].filter(pa.array(chosen))))
-        chosen = chosen & self._by_state(sample_ids, answer.reviewed)
-        self._out.skipped += int((~chosen).sum())
-        return sample_ids.filter(pa.array(chosen)) if not chosen.all() else sample_ids
+        if len(sample_ids) == len(chosen):
+            return chosen
+        # Without those that were deleted here.
+        return as_mask(pc.is_in(sample_ids, value_set=self._tasks.sample_ids[number].filter(pa.array(chosen))))
 
-    def _by_state(self, sample_ids: pa.Array, states: pa.Table) -> Bools:
-        """Which samples the options select by what the tool says about them."""
-        options, chosen = self._out.options, np.ones(len(sample_ids), bool)
-        at = index_of(sample_ids, states["sample_id"])
-        if options.reviewed_only:
-            chosen &= as_mask(as_array(states["reviewed"]).take(at))
-        if isinstance(options.since, datetime):
-            times = as_array(states["time"]).take(at)
-            chosen &= as_mask(pc.fill_null(pc.greater_equal(times, pa.scalar(options.since, times.type)), True))
+
+def chosen_by_state(options: Options, sample_ids: pa.Array, states: pa.Table) -> Bools:
+    """Which samples the options select by what the tool says about them (``REVIEWED``)."""
+    chosen = np.ones(len(sample_ids), bool)
+    if not options.reviewed_only and not isinstance(options.since, datetime):
         return chosen
+    at = index_of(sample_ids, states["sample_id"])
+    if options.reviewed_only:
+        chosen &= as_mask(as_array(states["reviewed"]).take(at))
+    if isinstance(options.since, datetime):
+        times = as_array(states["time"]).take(at)
+        chosen &= as_mask(pc.fill_null(pc.greater_equal(times, pa.scalar(options.since, times.type)), True))
+    return chosen

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from ..core.arrays import as_array, as_mask, equal, not_null, set_columns
 from ..core.labels import BASELINE, COMPONENTS, OURS, REMOTE, conform
 from ..core.merge import destination, findings
+from ..core.merge.diff import with_base_rows
 from ..core.merge.findings import FINDINGS
-from ..core.merge.output import REPLACED, WRITES, Merged, Provenance
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance, TaskNames
 from ..core.merge.patch import component_masks, with_columns, with_components
 from ..core.merge.policy import Policy
 from ..core.merge.reconcile import Wording, merge
@@ -115,7 +116,13 @@ def _merge_tasks(stores: Stores, run: Run, load: Load, version: int) -> Iterator
             part, without_sample = _split_by_sample(changes.get(number).combine_chunks(), present)
             if part.num_rows or without_sample.num_rows:
                 provenance = Provenance(
-                    run.anno_key, run.run_id, task, load.number, run.backend, datetime.now(UTC), run.versions
+                    run.anno_key,
+                    run.run_id,
+                    TaskNames.one(task),
+                    load.number,
+                    run.backend,
+                    datetime.now(UTC),
+                    run.versions,
                 )
                 part = _as_edits_of_deleted(part, deleted.get(number))
                 mine = _with_labels_elsewhere(stores, part, ours.get(number), version)
@@ -185,7 +192,7 @@ def _merge_task(
     base = _after_load(after_load.filter(pc.is_in(after_load["label_id"], value_set=ids)).combine_chunks(), part)
     before = part.filter(pc.not_equal(part["action"], "add"))
     columns = [before[n] if n != "remote_id" else before["label_id"] for n in REMOTE.names]
-    theirs = pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks()
+    theirs = with_base_rows(pa.Table.from_arrays(columns, schema=REMOTE).combine_chunks(), base)
     merged = merge(
         base,
         theirs,

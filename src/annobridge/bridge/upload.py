@@ -1,17 +1,16 @@
-"""Upload: the tasks of a run are sent one after another, while the run's lease is held."""
+"""Upload: the tasks of a run are sent, and recorded, while the run's lease is held."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..backend.checked import CheckedBackend
-from ..backend.values import Receipt, Task
-from ..core.arrays import as_array
+from ..backend.values import Receipt
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, EditorWarning, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
@@ -19,7 +18,11 @@ from ..store.lease import Hold
 from ..store.run import NOT_SENT_OPTION, NOTES_OPTION, Run
 from ..store.stores import Stores
 from . import tool_limits
+from .outgoing import Sent
 from .pending_tasks import PendingTasks
+
+_LABELS_STORED = 50_000
+_SECONDS = 1.0  # after which what was sent is stored
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class Uploader:
     backend: CheckedBackend
     tasks: PendingTasks
     not_taken: Unsent = field(default_factory=Unsent)  # labels that the tool does not take
+    refused: list[str] = field(default_factory=list)  # why the tool refused samples
+    left_out: int = 0  # how many
     notes: list[str] = field(default_factory=list)  # of the receipts
 
     def send(self, progress: ProgressChoice) -> Run:
@@ -39,22 +44,45 @@ class Uploader:
 
         Raises the error of the backend that stopped it; tasks that were sent stay sent, and their receipts are stored.
         """
-        refused, size = _Refused(self.backend.config.on_rejected == "skip"), len(self.tasks)
-        with Progress(progress, self.tasks.samples, f"sending to {self.backend.name}") as bar:
-            for number in range(size):
-                self.hold.check()
-                task = self.tasks.task(number)
-                try:
-                    receipt = self._upload(task, refused)
-                except BackendError as e:
-                    raise type(e)(f"{e} {_left(self.run, number, size)}", e.status, e.detail, e.samples) from e
-                if receipt is not None:
-                    self._record(number, receipt)
-                    self.notes.extend(receipt.notes)
-                bar.advance(task.samples.num_rows)
-        if refused.reasons:
-            refused.finish(self.stores, self.run, self.tasks.samples)
+        size = len(self.tasks)
+        records = Records(self.stores, self.run, self.hold, self.backend)
+        done = 0
+        with Progress(progress, self.tasks.samples, f"sending to {self.backend.name}") as bar, records:
+            self.hold.check()
+            try:
+                for sent in self.tasks.send(self.backend):
+                    done += 1
+                    self._note(sent, records)
+                    bar.advance(len(self.tasks.todo[sent.number][1]))
+                    self.hold.check()
+            except BackendError as e:
+                raise type(e)(f"{e} {_left(self.run, done, size)}", e.status, e.detail, e.samples) from e
+        if self.refused:
+            self._finish_refused()
         return self.stores.runs.end_sending(self.run, self._options())
+
+    def _note(self, sent: Sent, records: Records) -> None:
+        name, samples = self.tasks.todo[sent.number]
+        if sent.refused:
+            self.refused += sent.refused
+            self.left_out += len(samples) - len(sent.samples)
+            self.stores.runs.set_task(self.run, name, sent.samples)
+        if sent.receipt is not None:
+            records.add(sent.receipt, sent.baseline)
+            self.notes.extend(sent.receipt.notes)
+        self.not_taken.merge(sent.not_taken)
+
+    def _finish_refused(self) -> None:
+        """Warn of the samples that were left out. A run without any task left is deleted, and ``Rejected`` raised."""
+        reasons = "\n  - ".join(self.refused)
+        if not self.stores.runs.tasks(self.run).num_rows:
+            self.stores.runs.delete(self.run)
+            raise Rejected(f"The tool refused every sample, so there is no run {self.run.anno_key!r}:\n  - {reasons}")
+        message = (
+            f"The tool refused {self.left_out} of {self.tasks.samples} samples, which are not in the run "
+            f"{self.run.anno_key!r}:"
+        )
+        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
 
     def _options(self) -> dict[str, Any]:
         """The options to store with the run: also which labels the tool does not take, and notes on what it does not show. Warns
@@ -73,66 +101,49 @@ class Uploader:
             NOTES_OPTION: notes,
         }
 
-    def _upload(self, task: Task, refused: _Refused) -> Receipt | None:
-        """Upload a task. With ``on_rejected="skip"``, samples that the tool refuses are left out, and the task is tried again;
-        ``None`` when no sample is left.
-        """
-        while task.samples.num_rows:
-            try:
-                receipt = self.backend.upload(task)
-            except Rejected as e:
-                # A task that exists on the server although it was refused may hold people's work, so it is not skipped.
-                if not refused.skip or (not e.samples and self.backend.find(task.name) is not None):
-                    raise
-                task = refused.without(task, e)
-                self.stores.runs.set_task(self.run, task.name, as_array(task.samples["sample_id"]))
-                continue
-            self.not_taken.add_refused(task.labels, receipt.unsent)
-            return receipt
-        return None
 
-    def _record(self, number: int, receipt: Receipt) -> None:
-        """Store the baseline of a task, then its receipt: a task that has a receipt is complete.
+class Records:
+    """Stores what was sent: the baseline of tasks, then their receipts, as a task that has a receipt is complete.
 
-        If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new task is deleted.
-        """
+    Several tasks are stored at once: those of a second, or of so many labels. What was not stored when the process ends is found in
+    the tool by its name, when the run is resumed.
+    """
+
+    def __init__(self, stores: Stores, run: Run, hold: Hold, backend: CheckedBackend) -> None:
+        self._stores, self._run, self._hold, self._backend = stores, run, hold, backend
+        self._receipts: list[Receipt] = []
+        self._baseline: list[pa.Table] = []
+        self._labels = 0
+        self._stored = monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store()
+
+    def add(self, receipt: Receipt, baseline: pa.Table) -> None:
+        """Take a receipt, and the baseline of its task (``BASELINE``)."""
+        self._receipts.append(receipt)
+        self._baseline.append(baseline)
+        self._labels += baseline.num_rows
+        if self._labels >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
+            self._store()
+
+    def _store(self) -> None:
+        """If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new tasks are deleted."""
+        if not self._receipts:
+            return
         try:
-            self.hold.check()
+            self._hold.check()
         except RunBusy:
-            if not self.stores.runs.exists(self.run):
-                self.backend.delete(receipt)
+            if not self._stores.runs.exists(self._run):
+                for receipt in self._receipts:
+                    self._backend.delete(receipt)
             raise
-        rows = self.tasks.with_unsent(number, receipt.baseline)
-        self.stores.baseline.add_sent(self.run, receipt.task, rows, self.run.sends[-1])
-        self.stores.runs.add_receipt(self.run, receipt.task, receipt.state)
-
-
-class _Refused:
-    """The samples that the tool refused, and why."""
-
-    def __init__(self, skip: bool) -> None:
-        self.skip = skip
-        self.reasons: list[str] = []
-        self.samples = 0
-
-    def without(self, task: Task, error: Rejected) -> Task:
-        """The task without the samples that an error names; without all its samples if the error names none of them."""
-        named = pc.is_in(task.samples["sample_id"], value_set=pa.array(error.samples, pa.string()))
-        refused = named if pc.any(named).as_py() else pc.is_valid(task.samples["sample_id"])
-        left = task.samples.filter(pc.invert(refused))
-        self.samples += task.samples.num_rows - left.num_rows
-        self.reasons.append(str(error))
-        labels = task.labels.filter(pc.is_in(task.labels["sample_id"], value_set=as_array(left["sample_id"])))
-        return replace(task, samples=left, labels=labels)
-
-    def finish(self, stores: Stores, run: Run, total: int) -> None:
-        """Warn of the samples that were left out. A run without any task left is deleted, and ``Rejected`` raised."""
-        reasons = "\n  - ".join(self.reasons)
-        if not stores.runs.tasks(run).num_rows:
-            stores.runs.delete(run)
-            raise Rejected(f"The tool refused every sample, so there is no run {run.anno_key!r}:\n  - {reasons}")
-        message = f"The tool refused {self.samples} of {total} samples, which are not in the run {run.anno_key!r}:"
-        warnings.warn(f"{message}\n  - {reasons}", RefusedTaskWarning, stacklevel=5)
+        self._stores.baseline.add_sent(pa.concat_tables(self._baseline))
+        self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in self._receipts})
+        self._receipts, self._baseline, self._labels, self._stored = [], [], 0, monotonic()
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:

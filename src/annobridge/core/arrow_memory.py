@@ -19,3 +19,8 @@ def system_memory() -> Iterator[None]:
         yield
     finally:
         pa.set_memory_pool(before)
+
+
+def release_memory() -> None:
+    """Give memory that was freed back to the system; the allocators keep it otherwise, Lance's part of it too."""
+    pa.default_memory_pool().release_unused()

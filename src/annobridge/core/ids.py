@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha1
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..exceptions import InvalidLabels
 
@@ -28,7 +29,23 @@ def join_parts(*parts: str) -> str:
     return "\n".join(p.replace("\\", "\\\\").replace("\n", "\\n") if "\\" in p or "\n" in p else p for p in parts)
 
 
-def derive(run_id: str, names: Sequence[str]) -> pa.Array:
+def join_columns(*columns: pa.Array) -> pa.Array:
+    r"""``join_parts`` of each row of some columns of texts.
+
+    >>> join_columns(pa.array(["7", "a\nb"]), pa.array(["s0", "c"])).to_pylist() == [join_parts("7", "s0"), join_parts("a\nb", "c")]
+    True
+    """
+    return pc.binary_join_element_wise(*map(_escaped, columns), "\n")
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    for plain, escaped in (("\\", "\\\\"), ("\n", "\\n")):
+        if pc.any(pc.match_substring(texts, plain)).as_py():
+            texts = pc.replace_substring(texts, plain, escaped)
+    return texts
+
+
+def derive(run_id: str, names: Iterable[str]) -> pa.Array:
     """``uuid5(UUID(run_id), name)`` of each name, as a string array.
 
     Ten times faster than ``uuid.uuid5``: only the SHA-1 digests are computed one by one.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
-from .arrays import as_array, as_mask, equal, not_null
+from .arrays import as_array, as_mask, equal, filter_rows, not_null
 from .labels import KIND_TYPES
 from .schema import FieldSchema, LabelSchema
 
@@ -37,18 +37,26 @@ class Unsent:
 
     def add(self, labels: pa.Table, schema: LabelSchema) -> None:
         """Count the labels that the schema does not select, and attributes that it lacks."""
+        labels = labels.select(["field", "kind", "label", "attributes"])
         for spec in schema.fields.values():
-            self._add_field(labels.filter(pa.array(equal(labels["field"], spec.name))), spec)
+            self._add_field(filter_rows(labels, pc.equal(labels["field"], spec.name)), spec)
+
+    def merge(self, other: Unsent) -> None:
+        """Add the counts of other labels."""
+        self.labels.update(other.labels)
+        self.values.update(other.values)
 
     def _add_field(self, rows: pa.Table, spec: FieldSchema) -> None:
         fits = equal(rows["kind"], spec.kind)
-        types = [KIND_TYPES.get(kind, kind) for kind in rows["kind"].filter(pa.array(~fits)).to_pylist()]
-        self._count(spec.name, "type", pa.array(types, pa.string()))
-        rows = rows.filter(pa.array(fits))
+        if not fits.all():
+            types = [KIND_TYPES.get(kind, kind) for kind in rows["kind"].filter(pa.array(~fits)).to_pylist()]
+            self._count(spec.name, "type", pa.array(types, pa.string()))
+            rows = rows.filter(pa.array(fits))
         if spec.classes and spec.type != "scalar":
             known = as_mask(pc.is_in(rows["label"], value_set=pa.array(spec.classes, pa.string())))
-            self._count(spec.name, "class", as_array(rows["label"].filter(pa.array(~known))))
-            rows = rows.filter(pa.array(known))
+            if not known.all():
+                self._count(spec.name, "class", as_array(rows["label"].filter(pa.array(~known))))
+                rows = rows.filter(pa.array(known))
         if spec.kind != "message":  # the schema does not list the attributes of messages
             self._add_attributes(rows, spec)
 

@@ -59,6 +59,7 @@ class AnnotationVerbs(NoNewAttributes):
         launch_editor: bool = False,
         strict: bool = False,
         progress: ProgressChoice = None,
+        workers: int | None = None,
         **backend_options: Any,
     ) -> AnnotationResults:
         """Send these samples and their labels to an annotation tool, and record what was sent under ``anno_key``.
@@ -87,6 +88,8 @@ class AnnotationVerbs(NoNewAttributes):
             strict: whether labels that would not be sent are an error. They are counted in an ``UnsentWarning`` otherwise.
             progress: ``True`` or ``False`` for a progress bar or none, or a function that is called with
                 (done, total); by default, a bar on a terminal or in a notebook.
+            workers: how many processes check and send at once; by default as many as the machine has cores, and fewer for less
+                than some hundred thousand labels. No more send at once than the tool takes tasks at once.
             **backend_options: settings of the backend for this run, as ``task_size`` or ``url``.
 
         Returns:
@@ -111,11 +114,13 @@ class AnnotationVerbs(NoNewAttributes):
         from ..bridge import annotate
         from ..bridge.connect import connect
         from ..bridge.results import AnnotationResults
+        from ..bridge.workers import Execution
 
         tool = connect(backend, backend_options)
         run = annotate.send(
-            self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress
-        )
+            self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress,
+            Execution(workers),
+        )  # fmt: skip
         sent = AnnotationResults(self.stores, run, tool)
         if launch_editor:
             sent.launch_editor()
@@ -138,6 +143,7 @@ class AnnotationVerbs(NoNewAttributes):
         where: AnnotationVerbs | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        workers: int | None = None,
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work on a run into the dataset, in one atomic commit.
@@ -174,6 +180,8 @@ class AnnotationVerbs(NoNewAttributes):
             reviewed_only: load only samples that people have reviewed, as the tool says.
             since: ``"last"`` leaves out tasks in which nothing changed since the last such load, without downloading them; a time
                 (``datetime`` with a time zone), samples that did not change since then, as the tool says.
+            workers: how many processes download and merge at once; by default as many as the machine has cores, and fewer for
+                less than some hundred thousand labels. The result is the same with any number.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 
         Returns:
@@ -194,7 +202,7 @@ class AnnotationVerbs(NoNewAttributes):
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
             decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since,
+            reviewed_only=reviewed_only, since=since, workers=workers,
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -91,6 +91,7 @@ class RunVerbs(NoNewAttributes):
         where: View | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        workers: int | None = None,
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do with the same arguments. Nothing is written.
@@ -103,7 +104,7 @@ class RunVerbs(NoNewAttributes):
         return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress, decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since,
+            reviewed_only=reviewed_only, since=since, workers=workers,
         )  # fmt: skip
 
     def protect(self, pattern: str, review: str | None = "required") -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrays import Ints
 from ..spill.groups import Groups
 from .task_index import TaskIndex
 
@@ -27,17 +28,25 @@ class ByTask:
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    def numbers_of_samples(self) -> Callable[[pa.Array], Ints]:
+        """Gives the number of the task of each sample id, -1 for none; see ``TaskIndex``."""
+        return TaskIndex(self.all_sample_ids, np.array([len(ids) for ids in self.sample_ids], np.int64)).task_numbers
+
+    def numbers_of_names(self, names: pa.Array) -> Ints:
+        """The number of each task, -1 for a name that none has."""
+        coded = names.dictionary_encode()
+        known = pc.index_in(coded.dictionary, value_set=pa.array(self.names, pa.string())).fill_null(-1)
+        numbers: Ints = known.to_numpy().astype(np.int64)[coded.indices.to_numpy()]
+        return numbers
+
     def by_sample(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
         """Rows by the task of their ``sample_id``; those of other samples are left out. Close the result after use."""
-        task_index = TaskIndex(self.all_sample_ids, np.array([len(ids) for ids in self.sample_ids], np.int64))
-        return _grouped(schema, batches, lambda batch: task_index.task_numbers(batch["sample_id"]))
+        numbers = self.numbers_of_samples()
+        return _grouped(schema, batches, lambda batch: numbers(batch["sample_id"]))
 
     def by_name(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
         """Rows by their column ``task``; those of other tasks are left out. Close the result after use."""
-        names = pa.array(self.names, pa.string())
-        return _grouped(
-            schema, batches, lambda batch: pc.index_in(batch["task"], value_set=names).fill_null(-1).to_numpy()
-        )
+        return _grouped(schema, batches, lambda batch: self.numbers_of_names(batch["task"]))
 
 
 def _grouped(

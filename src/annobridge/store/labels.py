@@ -25,9 +25,11 @@ from lance.fragment import RowIdSequence
 from ..core import ids
 from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan, StoreError
+from .by_task import ByTask
 from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
 from .tables import Database, in_list, quote
 from .task_index import filter_by_samples
+from .task_rows import Places, TaskRows, read
 
 _IDS_PER_CONDITION = 20_000
 LABELS_WITH_ROW_ID = LABELS.append(OURS.field("_rowid"))  # row ids give the order in which labels were added
@@ -87,6 +89,17 @@ class Labels:
         columns = [n for n in OURS.names if n not in ("_rowaddr", "_rowid")]
         for batch in self.scan(where, columns, version, address=True):
             yield batch.select(OURS.names)
+
+    def find_rows(self, tasks: ByTask, where: str, version: int) -> TaskRows:
+        """Where the labels of the samples of each task lie that meet a condition."""
+        self._planned(version)
+        return TaskRows(self._database, "labels", version, "sample_id", tasks.numbers_of_samples(), where)
+
+    def rows_at(self, places: Places) -> pa.Table:
+        """The labels that ``find_rows`` found there (``OURS``)."""
+        self._planned(places.version)
+        columns = [n for n in OURS.names if n not in ("_rowaddr", "_rowid")]
+        return pa.Table.from_batches((b.select(OURS.names) for b in read(self._database, places, columns)), OURS)
 
     def get_by_ids(self, label_ids: pa.Array, version: int | None = None) -> pa.Table:
         """The labels with these ids, as ``OURS``."""

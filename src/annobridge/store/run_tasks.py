@@ -41,10 +41,12 @@ class RunTasks:
         """The tasks of a run, as ``TASKS``, sorted by name."""
         return self._database.read("annotation_tasks", where=f"run_id = {quote(run.run_id)}").sort_by("task")
 
-    def add_receipt(self, run: Run, task: str, state: Mapping[str, Any]) -> None:
-        """Record that a task was sent, with the state of its receipt."""
-        row = {"run_id": run.run_id, "task": task, "state": json.dumps(dict(state))}
-        self._database.append("annotation_receipts", pa.Table.from_pylist([row], RECEIPTS))
+    def add_receipts(self, run: Run, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record that tasks were sent, with the state of the receipt of each."""
+        rows = [
+            {"run_id": run.run_id, "task": task, "state": json.dumps(dict(state))} for task, state in states.items()
+        ]
+        self._database.append("annotation_receipts", pa.Table.from_pylist(rows, RECEIPTS))
 
     def receipts(self, run: Run) -> dict[str, dict[str, Any]]:
         """Task → state of its receipt. If two processes sent a task, the later receipt counts."""

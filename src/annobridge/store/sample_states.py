@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from ..core.arrays import as_array, filter_rows, row_keys
 from ..core.labels import REVIEWED, conform
+from .by_task import ByTask
 from .run import Run
 from .schemas import SAMPLE_STATES
 from .tables import Database, in_list
+from .task_rows import Places, TaskRows, read
 
 _TABLE = "annotation_sample_states"
 
@@ -39,10 +41,17 @@ class SampleStates:
         rows = self.of(run_ids)
         return pc.unique(as_array(rows.filter(rows["reviewed"])["sample_id"]))
 
-    def scan(self, run: Run) -> Iterator[pa.RecordBatch]:
-        """Stream all rows of a run (``SAMPLE_STATES``), also older ones."""
-        if _TABLE in self._database.table_names():
-            yield from self._database.scan(_TABLE, SAMPLE_STATES.names, in_list("run_id", [run.run_id]))
+    def find_rows(self, run: Run, tasks: ByTask) -> TaskRows | None:
+        """Where the rows of the samples of each task lie; ``None`` if there are none."""
+        if _TABLE not in self._database.table_names():
+            return None
+        where, version = in_list("run_id", [run.run_id]), int(self._database.table(_TABLE).version)
+        return TaskRows(self._database, _TABLE, version, "sample_id", tasks.numbers_of_samples(), where)
+
+    def rows_at(self, places: Places) -> pa.Table:
+        """The rows that ``find_rows`` found there (``SAMPLE_STATES``)."""
+        batches = read(self._database, places, SAMPLE_STATES.names)
+        return pa.Table.from_batches((batch.select(SAMPLE_STATES.names) for batch in batches), SAMPLE_STATES)
 
     def add(self, run: Run, said: pa.RecordBatchReader) -> None:
         """Record what the tool says of samples (``REVIEWED``)."""

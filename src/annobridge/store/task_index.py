@@ -35,6 +35,10 @@ class TaskIndex:
         return tasks[codes.indices.to_numpy()] if len(sample_ids) else np.zeros(0, np.int64)
 
     def _positions(self, wanted: pa.Array) -> np.ndarray:
+        for start in (self._near, self._near + 1):  # the last sample may go on in the next batch
+            if wanted.equals(self.sample_ids.slice(start, len(wanted))):
+                self._near = max(start, start + len(wanted) - 1)
+                return np.arange(start, start + len(wanted))
         start = max(0, self._near - _WINDOW)
         window = self.sample_ids.slice(start, 2 * _WINDOW + len(wanted))
         near = pc.index_in(wanted, value_set=window)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..arrays import Bools, as_array
-from ..codes import row_codes
+from ..codes import repeated_codes, row_codes
 from ..compare import equal_rows
 
 
@@ -21,6 +21,8 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
     """
     found = np.zeros(rows.num_rows, bool)
     codes = row_codes([rows], key)[0]
+    if not repeated_codes(codes).size:
+        return found
     _, group, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     left = np.flatnonzero(sizes[group] > 1)
     while left.size:  # each round compares what is left of a group with the first of it

@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from ...exceptions import SchemaError
 from .. import ids
-from ..arrays import as_array, filter_rows
+from ..arrays import as_array, filter_rows, index_of
 from ..labels import LABELS, REMOTE, SINGLE, conform
 from ..schema import FRAMES, FieldSchema, LabelSchema, is_field_name
+from .diff import with_base_rows
 from .output import Merged, Provenance
 from .policy import Policy
 from .proposed import Review
@@ -105,10 +106,14 @@ def redirect(
     redirected = pa.array(list(fields))
     result = _labels_after_load(merged, sent, ours, redirected)
     result = result.filter(pc.is_in(result["sample_id"], value_set=returned)).combine_chunks()
+    # A label that was moved here to a sample of another task has no copy, whichever tasks are merged at once.
+    sent_in = as_array(sent["task"]).take(index_of(result["label_id"], sent["label_id"]))
+    stayed = pc.fill_null(pc.equal(sent_in, provenance.tasks.of(result["sample_id"])), True)
+    result = filter_rows(result, stayed).combine_chunks()
     theirs = _as_copies(result, fields, provenance.run_id)
+    copies = copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks()
     in_destination = merge(
-        copies.filter(pc.is_in(copies["field"], value_set=pa.array(list(fields.values())))).combine_chunks(),
-        theirs, ours, returned, LabelSchema({}), single, policy, provenance, review=review,
+        copies, with_base_rows(theirs, copies), ours, returned, LabelSchema({}), single, policy, provenance, review=review,
     )  # fmt: skip
     elsewhere = {n: _without_fields(getattr(merged, n), redirected) for n in ("writes", "replaced")}
     # A label that was moved here to another field is edited there, so what the tool has now is its baseline.

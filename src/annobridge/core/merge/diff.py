@@ -13,6 +13,8 @@ from ..arrays import Bools, as_array, index_of, not_null
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
+# In labels of a tool that are matched: the row of the baseline that each label is; null where it is new.
+BASE_ROW = pa.field("_base_row", pa.int64())
 _COMPARED = (*(column for columns in COMPONENTS.values() for column in columns), "attributes")
 
 
@@ -53,10 +55,11 @@ def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
 
     Args:
         base: ``BASELINE``.
-        theirs: ``REMOTE``, matched and routed.
+        theirs: ``REMOTE`` and ``BASE_ROW``, matched and routed.
         returned: the ids of the samples that the tool returned; missing labels of other samples are not deleted.
     """
-    index = pc.index_in(theirs["label_id"], value_set=as_array(base["label_id"])).combine_chunks()
+    index = as_array(theirs[BASE_ROW.name])
+    theirs = theirs.drop_columns([BASE_ROW.name])
     known = not_null(index)
     their_known, base_known = np.flatnonzero(known), index.drop_null().to_numpy()  # the rows of labels on both sides
     differ = ~same_components(base, theirs, base_known, their_known)
@@ -69,6 +72,11 @@ def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     theirs = take_or_null(theirs, np.concatenate([their_known[differ], new, np.full(len(deleted), -1)]))
     change = np.repeat(["edit", "add", "delete"], [int(differ.sum()), len(new), len(deleted)])
     return Changes(base, theirs, change != "add", change != "delete", components_differ(base, theirs, change == "edit"))
+
+
+def with_base_rows(theirs: pa.Table, base: pa.Table) -> pa.Table:
+    """``theirs`` with ``BASE_ROW``, by their label ids."""
+    return theirs.append_column(BASE_ROW, index_of(theirs["label_id"], base["label_id"]).cast(BASE_ROW.type))
 
 
 def take_or_null(table: pa.Table, index: np.ndarray) -> pa.Table:

@@ -12,12 +12,12 @@ from ..codes import first_with, repeated_codes, row_codes
 from ..labels import REMOTE, SINGLE
 from ..schema import LabelSchema
 from . import findings
-from .diff import same_components
+from .diff import BASE_ROW, same_components
 from .fields import with_fields
 
 
 def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) -> pa.Table:
-    """``theirs`` (``REMOTE``) with ``label_id`` and ``field`` filled, by three rules, in this order:
+    """``theirs`` (``REMOTE``) with ``label_id`` and ``field`` filled, and with ``BASE_ROW``, by three rules, in this order:
 
     1. A label is known if the baseline has its remote id *on the same sample*: many tools number their labels anew in each
        task or image. Where several labels have one remote id on one sample, each baseline row is paired with one of them,
@@ -29,19 +29,20 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     """
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
-        return theirs
+        return theirs.append_column(BASE_ROW, pa.array([], BASE_ROW.type))
     key, base_key = row_codes([theirs, base], ["sample_id", "remote_id"])
     index = first_with(key, base_key)
     copy_names: dict[int, str] = {}  # row of a copy -> the name from which its id is derived
     for their_rows, base_rows in _duplicate_keys(key, base_key):
         index[their_rows], copies = _pair_duplicates(run_id, base, theirs, their_rows, base_rows)
         copy_names |= copies
-    known = index >= 0
-    at = pa.array(np.maximum(index, 0), mask=~known)
+    at = pa.array(np.maximum(index, 0), mask=index < 0)
     field = pc.coalesce(as_array(base["field"]).take(at), as_array(theirs["field"]))
     theirs = with_fields(theirs.set_column(theirs.column_names.index("field"), REMOTE.field("field"), field), schema)
-    label_id = _take_over_single(as_array(base["label_id"]).take(at), theirs, base, known, schema)
-    return theirs.set_column(0, REMOTE.field("label_id"), _with_new_ids(label_id, run_id, theirs, copy_names))
+    index = _take_over_single(index, theirs, base, schema)
+    at = pa.array(np.maximum(index, 0), mask=index < 0)
+    label_id = _with_new_ids(as_array(base["label_id"]).take(at), run_id, theirs, copy_names)
+    return theirs.set_column(0, REMOTE.field("label_id"), label_id).append_column(BASE_ROW, at)
 
 
 def field_moves(theirs: pa.Table, matched: pa.Table) -> pa.Table:
@@ -90,26 +91,25 @@ def _pair_duplicates(
     return index, dict(zip(new.tolist(), free, strict=False))
 
 
-def _take_over_single(
-    label_id: pa.Array, theirs: pa.Table, base: pa.Table, known: np.ndarray, schema: LabelSchema
-) -> pa.Array:
-    """Give the label that replaces another one, in a field of one label per sample, the id of that one (rule 2)."""
+def _take_over_single(index: Ints, theirs: pa.Table, base: pa.Table, schema: LabelSchema) -> Ints:
+    """``index`` (the baseline row of each label, -1 for none), where in a field of one label per sample the label that replaces
+    another one is that one (rule 2).
+    """
     for spec in schema.fields.values():
         if spec.type not in SINGLE:
             continue
-        new = ~known & equal(theirs["field"], spec.name)
-        unmatched = base.filter(pc.equal(base["field"], spec.name))
-        unmatched = unmatched.filter(pc.invert(pc.is_in(unmatched["label_id"], value_set=label_id.drop_null())))
-        if not new.any() or not unmatched.num_rows:
+        new = (index < 0) & equal(theirs["field"], spec.name)
+        unmatched = equal(base["field"], spec.name)
+        unmatched[index[index >= 0]] = False
+        rows = np.flatnonzero(unmatched)
+        if not new.any() or not rows.size:
             continue
-        at = np.where(new, first_with(*row_codes([theirs, unmatched], ["sample_id", "frame_number"])), -1)
-        takes_over = np.zeros(len(at), bool)
-        takes_over[np.unique(at, return_index=True)[1]] = True  # the first label of each sample (or frame)
-        takes_over &= at >= 0
-        label_id = pc.if_else(
-            pa.array(takes_over), as_array(unmatched["label_id"]).take(pa.array(np.maximum(at, 0))), label_id
-        )
-    return label_id
+        codes, base_codes = row_codes([theirs, base.take(pa.array(rows))], ["sample_id", "frame_number"])
+        at = np.where(new, first_with(codes, base_codes), -1)
+        first = np.unique(at, return_index=True)[1]  # the first label of each sample (or frame)
+        first = first[at[first] >= 0]
+        index[first] = rows[at[first]]
+    return index
 
 
 def _with_new_ids(label_id: pa.Array, run_id: str, theirs: pa.Table, copy_names: dict[int, str]) -> pa.Array:
@@ -117,9 +117,11 @@ def _with_new_ids(label_id: pa.Array, run_id: str, theirs: pa.Table, copy_names:
     new = np.flatnonzero(~not_null(label_id))
     if not len(new):
         return label_id
-    remote, samples = (theirs[name].take(pa.array(new)).to_pylist() for name in ("remote_id", "sample_id"))
-    rows = zip(new.tolist(), remote, samples, strict=True)
-    names = [copy_names.get(row) or ids.join_parts(remote_id, sample_id) for row, remote_id, sample_id in rows]
+    names = ids.join_columns(
+        *(as_array(theirs[name].take(pa.array(new))) for name in ("remote_id", "sample_id"))
+    ).to_pylist()
+    for row, name in copy_names.items():
+        names[int(np.searchsorted(new, row))] = name
     index = np.full(len(label_id), -1, np.int64)
     index[new] = np.arange(len(new))
     return pc.if_else(label_id.is_null(), ids.derive(run_id, names).take(pa.array(index, mask=index < 0)), label_id)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, set_columns
+from ..arrays import Bools, index_of, set_columns
 from ..labels import BASELINE, LABELS, conform
 from .patch import component_lists, with_columns, with_components
 from .sides import Sides
@@ -32,13 +32,42 @@ REPLACED = pa.schema(
 )
 
 
+class TaskNames:
+    """The names of tasks, by the samples that belong to them.
+
+    Args:
+        sample_ids: name of each task → the ids of its samples. If there is one task, all samples are of it.
+    """
+
+    def __init__(self, sample_ids: Mapping[str, pa.Array]) -> None:
+        self._names = pa.array(list(sample_ids), pa.string())
+        self._sample_ids = pa.concat_arrays([pa.array([], pa.string()), *sample_ids.values()])
+        self._numbers = pa.array(np.repeat(np.arange(len(sample_ids)), [len(ids) for ids in sample_ids.values()]))
+
+    @classmethod
+    def one(cls, name: str) -> TaskNames:
+        """A task that all samples are of."""
+        return cls({name: pa.array([], pa.string())})
+
+    def of(self, sample_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """The task of each sample; null for one that is of none.
+
+        >>> names = TaskNames({"a": pa.array(["s0", "s1"]), "b": pa.array(["s2"])})
+        >>> names.of(pa.array(["s2", "s0"])).to_pylist()
+        ['b', 'a']
+        """
+        if len(self._names) == 1:
+            return pa.repeat(self._names[0], len(sample_ids))
+        return self._names.take(self._numbers.take(index_of(sample_ids, self._sample_ids)))
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """The load that writes, and when; and the versions at which earlier loads wrote."""
 
     run: str
     run_id: str
-    task: str
+    tasks: TaskNames
     load: int
     tool: str
     time: datetime
@@ -47,7 +76,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The result for one task: ``writes`` are the rows to write, ``replaced`` the rows that they replace and the rows to delete."""
+    """The result of a merge: ``writes`` are the rows to write, ``replaced`` the rows that they replace and the rows to delete."""
 
     writes: pa.Table  # WRITES
     replaced: pa.Table  # REPLACED
@@ -62,6 +91,8 @@ class RowBuilder:
 
     def __init__(self, sides: Sides, provenance: Provenance) -> None:
         self._sides, self._provenance = sides, provenance
+        # A label may be on a sample of another task here by now, so its task is that of the sample in the tool.
+        self._tasks = provenance.tasks.of(pc.coalesce(sides.base["sample_id"], sides.theirs["sample_id"]))
 
     def edited(self, written: dict[str, Bools], where: Bools) -> pa.Table:
         """Our rows with the components of the tool."""
@@ -85,12 +116,14 @@ class RowBuilder:
         """Our rows before the load, with their addresses."""
         rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
         rows = rows.append_column(_CHANGE[1], components)
-        return conform(rows, REPLACED, action=action, task=self._provenance.task)
+        rows = rows.append_column("task", self._tasks.filter(pa.array(where)))
+        return conform(rows, REPLACED, action=action)
 
     def nothing_replaced(self, added: list[pa.Table]) -> pa.Table:
         """Additions replace nothing; their entries tell an undo which labels to delete."""
         rows = pa.concat_tables(added).select(["label_id", "sample_id", "field", "kind", "rev"])
-        return conform(rows, REPLACED, action="add", task=self._provenance.task)
+        rows = rows.append_column("task", self._provenance.tasks.of(rows["sample_id"]))
+        return conform(rows, REPLACED, action="add")
 
     def revision(self, written: Bools) -> np.ndarray:
         """The revision of our rows after the load that equals the baseline; -1 where it differs from that."""
@@ -101,8 +134,9 @@ class RowBuilder:
     def baseline(self, rows: pa.Table, where: Bools, revision: np.ndarray, *, gone: bool) -> pa.Table:
         """The baseline of the next load."""
         sides, provenance = self._sides, self._provenance
-        remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(pa.array(where))
+        at = pa.array(where)
+        remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(at)
         names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
-        of_load = {"run_id": provenance.run_id, "task": provenance.task, "load": provenance.load, "gone": gone}
-        rows = conform(rows.filter(pa.array(where)).select(names), BASELINE, rev=0, remote_id="", **of_load)
-        return set_columns(rows, rev=pa.array(revision[where]), remote_id=remote_id)
+        of_load = {"run_id": provenance.run_id, "task": "", "load": provenance.load, "gone": gone}
+        rows = conform(rows.filter(at).select(names), BASELINE, rev=0, remote_id="", **of_load)
+        return set_columns(rows, rev=pa.array(revision[where]), remote_id=remote_id, task=self._tasks.filter(at))

@@ -16,6 +16,7 @@ from ..review.decisions import ACCEPT, OPEN
 from ..review.values import EXISTENCE, SIDE, as_side, bound_to, texts
 from ..schema import LabelSchema
 from .cases import Case
+from .output import TaskNames
 from .policy import Policy
 from .sides import Sides, with_all_attributes
 
@@ -61,7 +62,7 @@ class Review(NamedTuple):
 
 
 def propose(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: Policy
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], tasks: TaskNames, policy: Policy
 ) -> tuple[Ints, pa.Table]:
     """What the tool proposes in a merge: ``PROPOSED``, and the row of the merge that each proposal is about.
 
@@ -70,7 +71,7 @@ def propose(
         sides: the labels that the tool changed.
         case: the ``Case`` of each, before anybody decides.
         edits: component → the rows at which it would be edited, and those at which it was changed here too.
-        task: the task.
+        tasks: the task of each sample.
         policy: who wins a conflict that nobody decides.
     """
     found = [(np.flatnonzero(case == kind_of), EXISTENCE, name) for kind_of, name in _KINDS.items()]
@@ -88,10 +89,11 @@ def propose(
     base, theirs, ours = (side.take(at) for side in (with_all_attributes(sides.base), sides.exact, sides.ours))
     columns = {n: as_array(pc.coalesce(base[n], theirs[n])) for n in ("label_id", "sample_id")}
     columns["field"] = as_array(pc.coalesce(ours["field"], base["field"], theirs["field"]))  # labels may be moved here
+    in_tool = pc.coalesce(base["sample_id"], theirs["sample_id"])
     component = pa.array(components[order], pa.string())
     what = "push" if review.is_of_push else "change"
     columns |= {
-        "change_id": change_ids(review.run_id, columns["label_id"], component, what), "task": pa.repeat(task, len(rows)),
+        "change_id": change_ids(review.run_id, columns["label_id"], component, what), "task": tasks.of(in_tool),
         "component": component, "kind": kind, "proposal": pc.if_else(legal.are_conflicts(kind), policy.winners(component), ACCEPT),
         "base": as_side(base, base["label_id"].is_valid().to_numpy()),
         "ours": as_side(ours, sides.here[rows]),

@@ -20,7 +20,7 @@ from ..labels import LABELS, NOT_MERGED, OURS, REMOTE, conform
 from ..review.decisions import OURS as OURS_WINS
 from ..review.decisions import THEIRS as THEIRS_WINS
 from ..schema import LabelSchema
-from .diff import rows_by
+from .diff import BASE_ROW, rows_by, with_base_rows
 from .file_ids import file_labels, with_ids_of_tool
 from .match import match
 from .output import WRITES, Provenance
@@ -86,10 +86,11 @@ def plan_push(
     """
     base = with_ids_of_tool(base, there)
     base = filter_rows(base, pa.array(~file_labels(base))).combine_chunks()  # the others are new to the tool
-    there = match(provenance.run_id, base, there, schema)
+    there = match(provenance.run_id, base, there, schema).drop_columns([BASE_ROW.name])
     tool = _as_ours(there, base)
     dataset = _as_theirs(here, base, schema, provenance.versions)
     dataset = filter_rows(dataset, pc.is_in(dataset["sample_id"], value_set=returned)).combine_chunks()
+    dataset = with_base_rows(dataset, base)
     if review is not None:
         review = review._replace(decisions=_exchanged(review.decisions))
     merged = merge(
@@ -101,14 +102,18 @@ def plan_push(
     remote_ids = pc.if_else(is_edit, _of_label(writes, there, "remote_id"), None)
     ids = as_array(merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))["label_id"])
     return ToPush(
-        labels=conform(writes.append_column("remote_id", remote_ids), PUSHED, task=provenance.task),
+        labels=_with_task(writes.append_column("remote_id", remote_ids), PUSHED, provenance),
         replaced=merged.replaced,
-        deleted=conform(there.filter(pc.is_in(there["label_id"], value_set=ids)), DELETED, task=provenance.task),
+        deleted=_with_task(there.filter(pc.is_in(there["label_id"], value_set=ids)), DELETED, provenance),
         intended=_intended(merged.baseline, writes.filter(pc.invert(is_edit)), here.labels, schema),
         conflicts=_sides_exchanged(merged.conflicts),
         refused=merged.refused,
         proposed=_sides_exchanged(merged.proposed),
     )
+
+
+def _with_task(rows: pa.Table, schema: pa.Schema, provenance: Provenance) -> pa.Table:
+    return conform(rows.append_column("task", provenance.tasks.of(rows["sample_id"])), schema)
 
 
 def _as_ours(there: pa.Table, base: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The merge of one task: the tool's changes reconciled with what the dataset has now. A pure function of three tables.
+"""The merge of some tasks: the tool's changes reconciled with what the dataset has now. A pure function of three tables.
 
     base    what was sent, as the tool returned it before anybody worked on it, or as the last load left it
     theirs  what the tool has now
@@ -29,7 +29,7 @@ from . import findings, single_label
 from .cases import Case, Decisions, classify, decide
 from .diff import Changes, components_differ, diff
 from .findings import FINDINGS
-from .output import Merged, Provenance, RowBuilder
+from .output import Merged, Provenance, RowBuilder, TaskNames
 from .patch import with_columns, with_components
 from .policy import Policy
 from .proposed import PROPOSED, Review
@@ -55,11 +55,12 @@ def merge(
     schema: LabelSchema, single: Collection[str], policy: Policy, provenance: Provenance, wording: Wording | None = None,
     review: Review | None = None, overhang: bool = False,
 ) -> Merged:  # fmt: skip
-    """Merge one task: diff, restrict, apply what people decided, classify each label once, then act by case.
+    """Merge tasks, no two of which have one label: diff, restrict, apply what people decided, classify each label once, then act
+    by case.
 
     Args:
         base: ``BASELINE``, what both sides started from.
-        theirs: ``REMOTE``, matched and routed.
+        theirs: ``REMOTE`` and ``BASE_ROW``, matched and routed.
         ours: ``OURS``, the labels of the dataset with the address and version of each row.
         returned: the ids of the samples that the tool returned; labels of others are not deleted.
         schema: its restrictions apply; one without fields restricts nothing.
@@ -74,7 +75,7 @@ def merge(
     allowed = restrict(changes, schema, overhang)
     sides = align(changes, allowed, ours, provenance.versions, schema)
     differs = components_differ(sides.exact, sides.ours, any_of(allowed.edit.values(), len(changes)) & sides.here)
-    verdicts = _verdicts(review, changes, allowed, sides, differs, schema, provenance.task, policy)
+    verdicts = _verdicts(review, changes, allowed, sides, differs, schema, provenance.tasks, policy)
     conflicts = _Conflicts(sides, policy, wording or Wording(), verdicts)
     allowed = restrict_to(verdicts, allowed, sides)
     conflicts.add(verdicts.where("existence", BOTH), "existence", conflicts.wording.present)
@@ -122,7 +123,7 @@ def _cases(
 
 def _verdicts(
     review: Review | None, changes: Changes, allowed: Allowed, sides: Sides, differs: Mapping[str, Bools],
-    schema: LabelSchema, task: str, policy: Policy,
+    schema: LabelSchema, tasks: TaskNames, policy: Policy,
 ) -> Verdicts:  # fmt: skip
     """What people decided about each change that the tool proposes."""
     if review is None:
@@ -133,7 +134,7 @@ def _verdicts(
         component: (permitted & differs.get(component, none), sides.changed_here.get(component, none))
         for component, permitted in allowed.edit.items()
     }
-    return verdicts_of(review, sides, case, edits, task, policy)
+    return verdicts_of(review, sides, case, edits, tasks, policy)
 
 
 class ComponentEdits(NamedTuple):

@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from ...exceptions import InvalidOption
 from .. import attributes, ids
-from ..arrays import Bools, Ints, any_of, as_array, as_mask, not_null
+from ..arrays import Bools, Ints, any_of, as_array, as_mask, not_null, set_columns
 from ..compare import equal_rows
-from ..labels import ATTRIBUTE_PREFIX, KIND_TYPES
+from ..labels import ATTRIBUTE_PREFIX, KIND_TYPES, REMOTE
 from ..schema import LabelSchema, is_field_name
 from . import findings, unexpected
+from .diff import BASE_ROW
 from .fields import named_after_type, set_field, with_fields
 from .findings import FINDINGS
 from .unexpected import COMPARED, UNEXPECTED, Fault
@@ -65,7 +66,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     """Give each label its field, and deal with unexpected ones.
 
     Args:
-        theirs: ``REMOTE``, matched with the baseline.
+        theirs: ``REMOTE`` and ``BASE_ROW``, matched with the baseline.
         base: ``BASELINE``.
         schema: of the run.
         choice: ``"keep"`` takes unexpected labels: those of another type into a field named after the type, others in their
@@ -92,7 +93,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
     not_taken = np.isin(case, [Routing.SENT_VALUES, Routing.LEFT_OUT, Routing.NOT_ALLOWED])
     found = [findings.of(theirs, f.rows & not_taken, f.component, f.reason, theirs=theirs) for f in faults]
     found += _attributes_of_refused_classes(theirs, sent, not_taken & known, faults)
-    with_sent = unexpected.with_sent_values(theirs, _sent(theirs, base, theirs.column_names), faults)
+    with_sent = unexpected.with_sent_values(theirs, _sent(theirs, base, REMOTE.names), faults)
     as_returned = np.isin(case, [Routing.TAKEN, Routing.NOT_ALLOWED])
     labels = [
         with_sent.filter(pa.array(case == Routing.SENT_VALUES)),
@@ -105,7 +106,7 @@ def route(theirs: pa.Table, base: pa.Table, schema: LabelSchema, choice: Choice)
 
 def _sent(theirs: pa.Table, base: pa.Table, columns: Iterable[str]) -> pa.Table:
     """What was sent of each label; null where it is new."""
-    return base.select(list(columns)).take(pc.index_in(theirs["label_id"], value_set=as_array(base["label_id"])))
+    return base.select(list(columns)).take(theirs[BASE_ROW.name])
 
 
 def _rows_with(faults: Sequence[Fault], *components: str) -> Bools:
@@ -144,6 +145,7 @@ def _added(theirs: pa.Table, where: Bools, targets: list[str | None], known: Boo
     names = [ids.join_parts(*parts) for parts in zip(*columns, strict=True)]
     new = ids.derive(base["run_id"][0].as_py(), names)
     label_ids = pc.if_else(pa.array(known), new, rows["label_id"].combine_chunks())
+    rows = set_columns(rows, **{BASE_ROW.name: None})
     return rows.set_column(0, rows.schema.field("label_id"), label_ids)
 
 

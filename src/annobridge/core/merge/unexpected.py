@@ -189,7 +189,7 @@ def with_sent_values(theirs: pa.Table, sent: pa.Table, faults: Sequence[Fault]) 
             theirs = theirs.set_column(theirs.column_names.index("attributes"), "attributes", new)
             continue
         # Tools reset the attributes when the class is changed: they are not answers about the class that is kept.
-        columns = (*COMPONENTS["label"], "attributes") if component == "label" else theirs.column_names
+        columns = (*COMPONENTS["label"], "attributes") if component == "label" else REMOTE.names
         known = rows & not_null(sent["label_id"])
         index = pa.array(np.where(known, theirs.num_rows, 0) + np.arange(theirs.num_rows))
         for column in columns:

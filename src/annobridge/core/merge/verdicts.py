@@ -18,6 +18,7 @@ from ..review.decisions import BASE, BOTH, DECIDED, LEAVE, OURS, REFUSE, STALE, 
 from ..review.values import EXISTENCE
 from ..rows import attribute
 from .diff import take_or_null
+from .output import TaskNames
 from .patch import with_components
 from .policy import Policy
 from .proposed import PROPOSED, Review, propose
@@ -90,10 +91,10 @@ class Verdicts:
 
 
 def verdicts_of(
-    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], task: str, policy: Policy
+    review: Review, sides: Sides, case: Ints, edits: Mapping[str, tuple[Bools, Bools]], tasks: TaskNames, policy: Policy
 ) -> Verdicts:
     """The verdicts about what the tool proposes in a merge (see ``propose``)."""
-    rows, proposed = propose(review, sides, case, edits, task, policy)
+    rows, proposed = propose(review, sides, case, edits, tasks, policy)
     return Verdicts(len(case), proposed, rows, review.undecided == LEAVE)
 
 

@@ -1,0 +1,82 @@
+"""What a load plans at once: jobs of some tasks each, which any process can plan that reaches the dataset and the tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from ..core.arrays import Bools, Ints
+from ..spill.streams import Part
+from ..store.run import Run
+from ..store.task_rows import Places
+from .outcome import Options, Tally
+from .reviewed import Looking
+
+LABELS_AT_ONCE = 80_000  # a merge costs some 20 ms whatever its size, and these labels some 200 ms
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What is the same for all tasks of a load."""
+
+    run: Run
+    version: int  # of the labels
+    load: int
+    options: Options
+    destinations: Mapping[str, str]
+    looking: Looking
+    time: datetime  # of the load
+    folder: Path  # where the rows of the plan are written
+    ahead: int  # how many tasks a worker downloads while it merges others
+
+
+class TaskToPlan(NamedTuple):
+    """A task of a load."""
+
+    number: int
+    name: str
+    sample_ids: pa.Array  # those that are in the dataset
+    chosen: Bools  # which of them the load looks at
+    state: Mapping[str, Any]  # of its receipt
+
+
+class Job(NamedTuple):
+    """Tasks that are planned at once."""
+
+    number: int
+    tasks: Sequence[TaskToPlan]
+    base: Places  # of their baseline
+    ours: Places  # of their labels in the dataset
+    states: Places | None  # of what is recorded about the progress of their samples
+
+
+class Planned(NamedTuple):
+    """The result of a job."""
+
+    tasks: Sequence[int]
+    tally: Tally
+    part: Part  # its rows
+
+
+def batches(numbers: Sequence[int], labels: Ints, at_once: int = LABELS_AT_ONCE) -> Iterator[list[int]]:
+    """Tasks that are merged at once, in order: as many as have ``at_once`` labels.
+
+    >>> import numpy as np
+    >>> list(batches([0, 1, 3], np.array([50, 60, 10, 70]), 100))
+    [[0, 1], [3]]
+    """
+    some: list[int] = []
+    count = 0
+    for number in numbers:
+        some.append(number)
+        count += int(labels[number])
+        if count >= at_once:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some

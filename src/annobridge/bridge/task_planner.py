@@ -1,0 +1,324 @@
+"""Plans tasks of a load: compares what the tool has with the baseline and the dataset, and writes what follows to streams.
+
+For each task: download → leave out other samples. Then for all tasks of a job at once: clip → match → route → restore fixed
+attributes → merge.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..backend.values import Download
+from ..core.arrays import Bools, Ints, as_array, as_mask, count_in, equal, filter_rows, index_of, not_null, set_columns
+from ..core.arrow_memory import release_memory
+from ..core.codes import repeated_codes, row_codes
+from ..core.labels import BASELINE, COMMENTS, REVIEWED
+from ..core.merge import border, destination, findings, frames, tracks
+from ..core.merge.file_ids import file_labels, with_ids_of_tool
+from ..core.merge.findings import FINDINGS
+from ..core.merge.match import field_moves, match
+from ..core.merge.output import REPLACED, WRITES, Merged, Provenance, TaskNames
+from ..core.merge.proposed import PROPOSED
+from ..core.merge.reconcile import merge
+from ..core.merge.route import route
+from ..core.merge.unexpected import UNEXPECTED
+from ..exceptions import Gone
+from ..spill.streams import StreamWriter
+from ..store.baseline import newest_rows, sent_rows
+from ..store.by_task import ByTask
+from ..store.sample_states import not_recorded
+from ..store.schemas import SAMPLE_STATES
+from ..store.stores import Stores
+from .counts import counted
+from .download import GONE, Answers, Sent, digest_of, download_all
+from .outcome import Tally
+from .plan_jobs import Job, LoadContext, Planned, TaskToPlan
+from .scope import chosen_by_state
+
+STREAMS = {
+    "writes": WRITES, "replaced": REPLACED, "baseline": BASELINE,
+    "refused": FINDINGS, "conflicts": FINDINGS, "dropped": FINDINGS, "unexpected": UNEXPECTED, "proposed": PROPOSED,
+    "comments": COMMENTS, "states": REVIEWED,
+}  # fmt: skip
+_NOT_TAKEN = ("refused", "conflicts", "dropped", "unexpected")  # what may not be taken in full
+
+
+class _Answered(NamedTuple):
+    """A task for which the tool answered."""
+
+    task: TaskToPlan
+    theirs: pa.Table  # REMOTE, of the samples that the load looks at
+    returned: pa.Array  # the ids of those of them for which the tool answered
+
+
+def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iterable[Job]) -> Iterator[Planned]:
+    """Plan jobs one after another; the next tasks are downloaded meanwhile."""
+    coming: deque[_JobPlanner] = deque()
+
+    def sent() -> Iterator[Sent]:
+        for job in jobs:
+            coming.append(_JobPlanner(stores, context, answers.is_file, job))
+            yield from coming[-1].sent()
+
+    done: list[Download | Gone] = []
+    for downloaded in download_all(answers, context.run, sent(), context.ahead):
+        done.append(downloaded.answer)
+        if len(done) == coming[0].size:
+            yield coming.popleft().plan(done)
+            done = []
+            release_memory()
+
+
+class _JobPlanner:
+    """Plans one job."""
+
+    def __init__(self, stores: Stores, context: LoadContext, is_file: bool, job: Job) -> None:
+        self._stores, self._context, self._is_file, self._job = stores, context, is_file, job
+        self._tally = Tally()
+        self._streams = StreamWriter(context.folder, STREAMS, str(job.number))
+        self._base = self._read_baseline()
+        run, destinations = context.run, context.destinations
+        self._single = destination.single_label_fields(run.schema, destinations)
+        names = TaskNames({task.name: task.sample_ids for task in job.tasks})
+        self._provenance = Provenance(
+            run.anno_key, run.run_id, names, context.load, run.backend, context.time, run.versions
+        )
+
+    @property
+    def size(self) -> int:
+        """The number of tasks."""
+        return len(self._job.tasks)
+
+    def sent(self) -> Iterator[Sent]:
+        """The tasks, with the labels that were sent."""
+        sent, _ = destination.split_baseline(self._base)
+        for task, (start, end) in zip(self._job.tasks, self._ranges(sent), strict=True):
+            yield Sent(task.number, task.name, task.state, sent.slice(start, end - start))
+
+    def _ranges(self, rows: pa.Table) -> list[tuple[int, int]]:
+        """The first row and the end of those of each task, from rows in the order of the tasks."""
+        ends = np.searchsorted(self._numbers_of(rows), np.arange(self.size), side="right").tolist()
+        return list(pairwise([0, *ends]))
+
+    def _read_baseline(self) -> pa.Table:
+        """The baseline as it stands now (``BASELINE``), in the order of the tasks."""
+        run = self._context.run
+        rows = self._stores.baseline.rows_at(self._job.base).combine_chunks()
+        numbers = self._numbers_of(rows)
+        if (np.diff(numbers) < 0).any():
+            rows = rows.take(pa.array(np.argsort(numbers, kind="stable")))
+        sent = sent_rows(rows, run.sends)
+        self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
+        self._labels_sent = [end - start for start, end in self._ranges(sent)]
+        return newest_rows(rows)
+
+    def _numbers_of(self, rows: pa.Table) -> Ints:
+        """The position of the task of each row, among those of the job; -1 for others."""
+        return ByTask([], [task.name for task in self._job.tasks]).numbers_of_names(as_array(rows["task"]))
+
+    def plan(self, answers: Sequence[Download | Gone]) -> Planned:
+        """Plan the tasks, of each of which the tool's answer is given."""
+        states = self._stores.sample_states.rows_at(self._job.states) if self._job.states else None
+        tasks = [
+            answered
+            for at, answer in enumerate(answers)
+            if (answered := self._answered(at, answer, states)) is not None
+        ]
+        for some, base, ours in self._at_once(tasks) if tasks else ():
+            self._merge(some, base, ours)
+        return Planned([task.number for task in self._job.tasks], self._tally, self._streams.finish())
+
+    def _answered(self, at: int, answer: Download | Gone, recorded: pa.Table | None) -> _Answered | None:
+        """The labels that the load looks at; ``None`` of a task that is not on the server."""
+        tally, task = self._tally, self._job.tasks[at]
+        if isinstance(answer, Gone):
+            tally.gone.append(str(answer))
+            tally.digests[task.name] = GONE
+            tally.sent += self._labels_sent[at]
+            tally.unanswered += len(task.sample_ids)
+            tally.notes.append(f"The task {task.name} is not on the server any more, and brought nothing: {answer}")
+            return None
+        if answer.reviewed.num_rows:
+            self._note_states(task, answer, recorded)
+        if self._context.looking.handed_out:
+            tally.digests[task.name] = digest_of(answer)
+        tally.notes += answer.notes
+        return self._chosen(at, answer)
+
+    def _note_states(self, task: TaskToPlan, answer: Download, recorded: pa.Table | None) -> None:
+        """Note what the tool says about the progress of samples, where it is not recorded yet."""
+        said = filter_rows(answer.reviewed, pc.is_in(answer.reviewed["sample_id"], value_set=task.sample_ids))
+        self._tally.reviewed += pc.sum(said["reviewed"], min_count=0).as_py()
+        self._streams.add("states", not_recorded(said, SAMPLE_STATES.empty_table() if recorded is None else recorded))
+
+    def _chosen(self, at: int, answer: Download) -> _Answered:
+        tally, task, sample_ids = self._tally, self._job.tasks[at], self._job.tasks[at].sample_ids
+        chosen = task.chosen & chosen_by_state(self._context.options, sample_ids, answer.reviewed)
+        tally.skipped += int((~chosen).sum())
+        if chosen.all():
+            tally.sent += self._labels_sent[at]
+        else:
+            sent, _ = destination.split_baseline(self._base)
+            tally.sent += count_in(sent["sample_id"], sample_ids.filter(pa.array(chosen)))
+        self._streams.add("comments", _of_samples(answer.comments, sample_ids, chosen))
+        returned = chosen & as_mask(pc.is_in(sample_ids, value_set=answer.samples))
+        tally.unanswered += int(chosen.sum() - returned.sum())
+        sample = index_of(answer.labels["sample_id"], sample_ids)
+        known, number = not_null(sample), sample.fill_null(0).to_numpy()
+        self._drop(task, answer.labels, ~known, "its sample is not of this task, or not here any more")
+        not_answered = known & _at(chosen & ~returned, number)
+        self._drop(task, answer.labels, not_answered, "the tool did not answer for its sample")
+        theirs = filter_rows(answer.labels, pa.array(known & _at(returned, number)))
+        return _Answered(task, theirs, sample_ids if returned.all() else sample_ids.filter(pa.array(returned)))
+
+    def _drop(self, task: TaskToPlan, theirs: pa.Table, where: Bools, reason: str) -> None:
+        """Add a finding for each label that is left out."""
+        if where.any():
+            self._streams.add("dropped", findings.of(findings.by_remote_id(theirs), where, "existence", reason))
+            self._tally.not_taken.append(task.name)
+
+    def _at_once(self, tasks: Sequence[_Answered]) -> Iterator[tuple[Sequence[_Answered], pa.Table, pa.Table]]:
+        """The tasks that can be merged at once, with their baseline and their labels in the dataset: all, unless two of them have
+        one label, as after it was moved to a sample that was sent later; or the tool's ids have to be found for labels of files,
+        which is done by task.
+        """
+        base, ours = self._base, self._stores.labels.rows_at(self._job.ours).combine_chunks()
+        if len(tasks) < self.size:
+            names = pa.array([answered.task.name for answered in tasks])
+            base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
+        codes = row_codes([base, ours], ["label_id"])
+        if not any(repeated_codes(side).size for side in codes) and not file_labels(base).any():
+            yield tasks, base, ours
+            return
+        for answered in tasks:
+            its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)
+            of_task = pc.equal(base["task"], answered.task.name)
+            yield [answered], base.filter(of_task).combine_chunks(), ours.filter(its_own).combine_chunks()
+
+    def _merge(self, tasks: Sequence[_Answered], base: pa.Table, ours: pa.Table) -> None:
+        """Plan tasks no two of which have one label; ``base`` (``BASELINE``) and ``ours`` (``OURS``) are theirs."""
+        context, run = self._context, self._context.run
+        sent, copies = destination.split_baseline(base)
+        theirs = pa.concat_tables(answered.theirs for answered in tasks).combine_chunks()
+        returned = pa.concat_arrays([task.returned for task in tasks])
+        theirs = self._clip(self._without_frames_on_images(theirs, sent))
+        learned = BASELINE.empty_table()
+        if not self._is_file:
+            sent, learned = self._as_tool_knows_it(sent, theirs)
+        matched = match(run.run_id, sent, theirs, run.schema)
+        routed = route(matched, sent, run.schema, context.options.unexpected)
+        labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
+
+        ours = self._with_moved(base, matched, ours)
+        review, policy = context.looking.review, context.options.policy
+        merged = merge(
+            sent, labels, ours, returned, run.schema, self._single, policy, self._provenance,
+            review=review and review.without(frozenset(context.destinations)),
+            overhang=context.options.invalid == border.KEEP,
+        )  # fmt: skip
+        if context.destinations:
+            merged = destination.redirect(
+                merged, sent, copies, ours, returned, context.destinations, self._single, policy, self._provenance,
+                review,
+            )  # fmt: skip
+        for stream, rows in (
+            ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", refused_attributes),
+            ("unexpected", routed.unexpected), ("dropped", routed.found),
+        ):  # fmt: skip
+            self._add(stream, rows)
+        self._store(merged, learned)
+
+    def _add(self, stream: str, rows: pa.Table) -> None:
+        self._streams.add(stream, rows)
+        if stream in _NOT_TAKEN and rows.num_rows:
+            self._tally.not_taken += pc.unique(self._provenance.tasks.of(rows["sample_id"])).to_pylist()
+
+    def _store(self, merged: Merged, learned: pa.Table) -> None:
+        for name in ("writes", "replaced", "baseline", "refused", "conflicts"):
+            self._add(name, getattr(merged, name))
+        self._context.looking.note(self._tally, self._streams, merged.proposed, merged.conflicts)
+        if learned.num_rows:
+            is_old = pc.is_in(learned["label_id"], value_set=as_array(merged.baseline["label_id"]))
+            self._streams.add("baseline", learned.filter(pc.invert(is_old)))
+        for rows in (merged.writes, merged.replaced.filter(pc.equal(merged.replaced["action"], "delete"))):
+            self._tally.counts.update(counted(rows))
+
+    def _as_tool_knows_it(self, sent: pa.Table, theirs: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """The baseline without labels that came from a file and are not in the tool: they cannot have been deleted there. Those
+        that it has by now get its ids; these are the second table (``BASELINE``), for later loads.
+        """
+        of_files = file_labels(sent)
+        if not of_files.any():
+            return sent, BASELINE.empty_table()
+        sent = with_ids_of_tool(sent, theirs)
+        unknown = file_labels(sent)
+        self._tally.of_files += int(unknown.sum())
+        learned = set_columns(sent.filter(pa.array(of_files & ~unknown)), load=self._context.load)
+        return sent.filter(pa.array(~unknown)).combine_chunks(), learned
+
+    def _without_frames_on_images(self, theirs: pa.Table, sent: pa.Table) -> pa.Table:
+        """The labels without frame numbers on images; a finding for each number."""
+        on_frame = theirs["frame_number"].is_valid()
+        if not pc.any(on_frame, min_count=0).as_py():
+            return theirs
+        samples = as_array(pc.unique(theirs.filter(on_frame)["sample_id"]))
+        kinds = self._stores.samples.rows(samples, ["media_type"])["media_type"]
+        images = samples.filter(pa.array(~equal(kinds, "video")))
+        theirs, left_out = frames.without_frames_on_images(theirs, sent, images)
+        self._add("dropped", left_out)
+        return theirs
+
+    def _clip(self, theirs: pa.Table) -> pa.Table:
+        """The labels, cut back to their image where people drew over its border, as far as the options say."""
+        invalid = self._context.options.invalid
+        over = border.overhang(theirs)
+        at = pa.array(np.flatnonzero(over.any(axis=1)))
+        if invalid == border.KEEP:
+            self._tally.overhanging += len(at)
+        if not len(at) or invalid in (border.REFUSE, border.KEEP):
+            return theirs
+        samples = as_array(theirs["sample_id"].take(at))
+        rows = self._stores.samples.rows(pc.unique(samples), ["sample_id", "width", "height"])
+        rows = rows.take(pc.index_in(samples, value_set=as_array(rows["sample_id"])))
+        sizes = np.stack([rows[name].cast(pa.float64()).to_numpy() for name in ("width", "height")], axis=1)
+        cut = np.zeros(theirs.num_rows, bool)
+        cut[at] = True if invalid == border.CLIP else border.within_a_pixel(over[at], sizes)
+        self._tally.clipped += int(cut.sum())
+        return border.clip_where(theirs, cut)
+
+    def _with_moved(self, base: pa.Table, matched: pa.Table, ours: pa.Table) -> pa.Table:
+        """With labels that were sent and were moved here since, to another field or sample: they are edited where they are.
+
+        A label that is new in the tool, or its copy, may be such a label too: when it was loaded before, moved here, and so was
+        kept when that load was undone.
+        """
+        run, label_ids = self._context.run, as_array(base["label_id"])
+        if any(load.state == "undone" for load in run.loads):
+            copies = [
+                destination.copy_ids(rows["label_id"], target, run.run_id)
+                for target in self._context.destinations.values() for rows in (base, matched)
+            ]  # fmt: skip
+            label_ids = pc.unique(pa.concat_arrays([label_ids, as_array(matched["label_id"]), *copies]))
+        missing = label_ids.filter(pc.invert(pc.is_in(label_ids, value_set=as_array(ours["label_id"]))))
+        if not len(missing):
+            return ours
+        moved = self._stores.labels.get_by_ids(missing, self._context.version)
+        return pa.concat_tables([ours, moved]).combine_chunks()
+
+
+def _of_samples(rows: pa.Table, sample_ids: pa.Array, which: Bools) -> pa.Table:
+    """The rows of some of the samples."""
+    wanted = sample_ids.filter(pa.array(which))
+    return filter_rows(rows, pc.is_in(rows["sample_id"], value_set=wanted)) if rows.num_rows else rows
+
+
+def _at(mask: Bools, rows: Ints) -> Bools:
+    """The mask at some rows; it may be empty."""
+    return mask[rows] if len(mask) else np.zeros(len(rows), bool)
