@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
+from urllib.request import ProxyHandler, Request, build_opener
 
 BUCKET = "proofs"
 KEYS = {"aws_access_key_id": "proofs", "aws_secret_access_key": "proofs"}
@@ -60,7 +62,7 @@ class S3:
             raise RuntimeError("The S3 server did not start; install moto with: pip install --group prove")
         url = f"http://127.0.0.1:{port}"
         self.options = {**KEYS, "aws_endpoint": url, "aws_region": "us-east-1", "allow_http": "true"}
-        self._client = _client(url)
+        self._url, self._client = url, _client(url)
         self._client.create_bucket(Bucket=BUCKET)
         return self
 
@@ -70,10 +72,33 @@ class S3:
     def uri(self, folder: Path) -> str:
         return f"s3://{BUCKET}{folder.absolute()}"
 
+    def keys(self, uri: str) -> list[str]:
+        """The keys of the objects below a URI."""
+        prefix = f"{uri.removeprefix(f's3://{BUCKET}').strip('/')}/"
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        self._client.delete_object(Bucket=BUCKET, Key=key)
+
+    def behave(self, conditions: bool = True, clock: float = 0, faults: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Set the habits of the server, see ``s3_server.Habits``; without arguments, it is as S3. Forgets its requests."""
+        habits = {"conditions": conditions, "clock": clock, "faults": list(faults)}
+        self._control("PUT", "habits", json.dumps(habits).encode())
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Method, path and status of the requests since the habits were set."""
+        return [tuple(request) for request in json.loads(self._control("GET", "requests"))]
+
+    def _control(self, method: str, what: str, body: bytes | None = None) -> bytes:
+        request = Request(f"{self._url}/-/{what}", body, method=method)
+        with build_opener(ProxyHandler({})).open(request) as answer:
+            return answer.read()
+
     def copy(self, old: str, new: str) -> None:
         source, target = (uri.removeprefix(f"s3://{BUCKET}/") for uri in (old, new))
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{source}/")
-        for key in [entry["Key"] for page in pages for entry in page.get("Contents", ())]:
+        for key in self.keys(old):
             self._client.copy_object(
                 Bucket=BUCKET, Key=target + key.removeprefix(source), CopySource={"Bucket": BUCKET, "Key": key}
             )
