@@ -3,8 +3,8 @@
 Calls are served one at a time: moto checks whether an object exists and then writes it, and a conditional write has to be atomic,
 as it is on S3.
 
-Tests may have it misbehave. ``PUT /-/habits`` takes ``Habits`` as JSON, and ``GET /-/requests`` gives method, path and status of the
-requests since then.
+Tests may have it misbehave. ``PUT /-/habits`` takes ``Habits`` as JSON, and ``GET /-/requests`` gives method, path and status of
+the requests since then.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Fault:
 
     def meets(self, environ: dict[str, Any], path: str) -> bool:
         """Whether a request is to be answered so; counts it."""
-        if self.methods and environ["REQUEST_METHOD"] not in self.methods or not re.search(self.path, path):
+        if (self.methods and environ["REQUEST_METHOD"] not in self.methods) or not re.search(self.path, path):
             return False
         if self.token not in (None, environ.get("HTTP_X_AMZ_SECURITY_TOKEN")) or self.times == 0:
             return False

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from proofs.storage import S3
 from tests import cvat_servers
 from tests.doubles.cvat import CvatServer
 from tests.generated import QUICK
@@ -78,6 +79,20 @@ def pixano_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running = server.up(root, 0)
     yield running.url
     assert server.down(root)
+
+
+@pytest.fixture(scope="session")
+def _s3() -> Iterator[S3]:
+    with S3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3: S3) -> Iterator[S3]:
+    """An S3 server on loopback. A test may have it misbehave, see ``S3.behave``; afterwards, it is as S3 again."""
+    _s3.behave()
+    yield _s3
+    _s3.behave()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ InvalidLabels InvalidMedia InvalidOption InvalidSchema InvalidSource Keypoint La
 Media MediaReport MergeError MergePlan Message MissingCredential OptimizeReport Polyline PushPlan PushReport Pushed
 Receipt RefusedTaskWarning Rejected RepointReport ReviewRequired RunBusy RunError RunExists RunIncomplete RunNotFound
 Sample SampleNotFound Scalar SchemaError Segmentation SentBack SentBackReport Skeleton Snapshot StalePlan Status
-StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning Unsupported View
-annotation_config attach create_dataset export_dataset export_metadata has_attribute import_dataset list_backends
-list_datasets load_dataset load_plan write_metadata
+StorageReport StoreError Task Throttled TooManyDeletions UnexpectedLabels UnknownBackend Unreachable UnsentWarning
+Unsupported View annotation_config attach check_storage create_dataset export_dataset export_metadata has_attribute
+import_dataset list_backends list_datasets load_dataset load_plan write_metadata
 """
 
 

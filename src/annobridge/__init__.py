@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # "X as X" says that it is public; type checkers take nothing
         has_attribute as has_attribute,
     )
     from .doctor import DoctorReport as DoctorReport
+    from .doctor.storage import StorageReport as StorageReport, check_storage as check_storage
     from .history.clean_up import OptimizeReport as OptimizeReport
     from .history.difference import Difference as Difference
     from .io.attach import attach as attach
@@ -133,6 +134,7 @@ _HOMES = {
     **dict.fromkeys(["Dataset", "create_dataset", "list_datasets", "load_dataset"], "dataset"),
     "Difference": "history.difference",
     "DoctorReport": "doctor",
+    **dict.fromkeys(["StorageReport", "check_storage"], "doctor.storage"),
     "MediaReport": "media.check",
     "RepointReport": "media.repoint",
     "OptimizeReport": "history.clean_up",

@@ -127,14 +127,13 @@ def test_files_elsewhere_are_asked_about_and_not_downloaded(tmp_path: Path, web:
     assert "s3cret" not in repr(report) + json.dumps(report.to_dict())
 
 
-def test_in_an_object_store_with_the_options_of_the_dataset(tmp_path: Path) -> None:
-    with S3() as s3:
-        ObjectFile(f"s3://{BUCKET}/check/a.png", s3.options).create(io.BytesIO(b"12345"))
-        ds = ab.create_dataset(s3.uri(tmp_path / "ds"), s3.options)
-        ds.add_samples(pa.table({"filepath": [f"s3://{BUCKET}/check/{name}.png" for name in ("a", "none")]}))
-        report = ds.check_media(record=True)
-        assert (report.counts, report.recorded) == ({"missing": 1}, 1)
-        assert ds.check_media().counts == {"missing": 1}
+def test_in_an_object_store_with_the_options_of_the_dataset(tmp_path: Path, s3: S3) -> None:
+    ObjectFile(f"s3://{BUCKET}/check/a.png", s3.options).create(io.BytesIO(b"12345"))
+    ds = ab.create_dataset(s3.uri(tmp_path / "ds"), s3.options)
+    ds.add_samples(pa.table({"filepath": [f"s3://{BUCKET}/check/{name}.png" for name in ("a", "none")]}))
+    report = ds.check_media(record=True)
+    assert (report.counts, report.recorded) == ({"missing": 1}, 1)
+    assert ds.check_media().counts == {"missing": 1}
 
 
 def test_media_inside_a_table_have_no_files(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_samples_that_others_change_meanwhile(tmp_path: Path, monkeypatch: pytes
     assert str(tmp_path / "a/0.png") in files(ds)
 
 
-def test_paths_of_windows_and_uris(tmp_path: Path) -> None:
+def test_paths_of_windows_and_uris(tmp_path: Path, s3: S3) -> None:
     ds = ab.create_dataset(tmp_path / "ds")
     ds.add_samples(pa.table({"filepath": [r"C:\photos\cam\0.png", "c:/Photos/1.png", r"C:\photos2\2.png", None]}))
     (tmp_path / "photos/cam").mkdir(parents=True)
@@ -284,11 +284,10 @@ def test_paths_of_windows_and_uris(tmp_path: Path) -> None:
         (tmp_path / "photos" / name).write_bytes(b"x")
     assert ds.repoint("C:\\photos", tmp_path / "photos").moved == 2
     assert files(ds) == [str(tmp_path / "photos/cam/0.png"), str(tmp_path / "photos/1.png"), r"C:\photos2\2.png", None]
-    with S3() as s3:
-        for name in ("cam/0.png", "1.png"):
-            ObjectFile(f"s3://{BUCKET}/repoint/{name}", s3.options).create(io.BytesIO(b"x"))
-        ds.stores.database.storage_options = s3.options
-        report = ds.repoint(tmp_path / "photos", f"s3://{BUCKET}/repoint/")
+    for name in ("cam/0.png", "1.png"):
+        ObjectFile(f"s3://{BUCKET}/repoint/{name}", s3.options).create(io.BytesIO(b"x"))
+    ds.stores.database.storage_options = s3.options
+    report = ds.repoint(tmp_path / "photos", f"s3://{BUCKET}/repoint/")
     assert report.moved == 2
     assert files(ds)[:2] == [f"s3://{BUCKET}/repoint/cam/0.png", f"s3://{BUCKET}/repoint/1.png"]
 

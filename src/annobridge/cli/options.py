@@ -134,8 +134,8 @@ def _key_and_dataset(key: str, dataset: str | None) -> tuple[str, str | None]:
     return key, dataset
 
 
-def open_dataset(uri: str | None) -> Dataset:
-    """The dataset that was given, that of ``$ANNOBRIDGE_DATASET``, or the one in the current folder."""
+def dataset_place(uri: str | None) -> str:
+    """The place that was given, that of ``$ANNOBRIDGE_DATASET``, or the current folder if it is a dataset."""
     uri = uri or os.environ.get("ANNOBRIDGE_DATASET") or None
     if uri is None:
         if not Path("annotation_runs.lance").is_dir():
@@ -143,9 +143,14 @@ def open_dataset(uri: str | None) -> Dataset:
                 "The current folder is not an annobridge dataset; give --dataset PATH, or set ANNOBRIDGE_DATASET."
             )
         uri = str(Path.cwd())
+    return uri
+
+
+def open_dataset(uri: str | None) -> Dataset:
+    """The dataset at ``dataset_place``."""
     from ..dataset import load_dataset
 
-    return load_dataset(uri)
+    return load_dataset(dataset_place(uri))
 
 
 def parse_pairs(

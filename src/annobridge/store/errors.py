@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from lance.commit import CommitConflictError
 
 from ..exceptions import StoreError
+from .refusals import harmless, plain_text, refusal
 
 _DENIED = (errno.EACCES, errno.EROFS)
 _DAMAGE = (
@@ -30,7 +31,7 @@ def translate_errors(uri: str, table: str, verb: str) -> Iterator[None]:
     except CommitConflictError:  # the callers try again
         raise
     except OSError as e:
-        raise unusable_table(e, uri, table, verb) from e
+        raise unusable_table(e, uri, table, verb) from harmless(e)
 
 
 def unusable_table(error: Exception, uri: str, table: str, verb: str) -> StoreError:
@@ -39,8 +40,8 @@ def unusable_table(error: Exception, uri: str, table: str, verb: str) -> StoreEr
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error of Lance, without positions in its source."""
-    return str(error).split("\n")[0].split(", /")[0][:300].rstrip(".")
+    """The message of an error of Lance, without positions in its source, and without secrets."""
+    return plain_text(str(error).split("\n")[0].split(", /")[0])[:300].rstrip(".")
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -67,6 +68,8 @@ def is_damage(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     text = str(error).lower()
+    if (refused := refusal(error)) is not None:
+        return f"{refused}."
     if is_disk_full(error):
         return "the disk is full. Nothing of this step was written; make room, and repeat."
     if "permission denied" in text or "read-only" in text or getattr(error, "errno", None) in _DENIED:

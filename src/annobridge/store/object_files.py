@@ -20,6 +20,7 @@ import obstore
 from obstore import exceptions
 from obstore import store as stores
 
+from .refusals import refusal
 from .remote_file import FileState, StorageOptions
 
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
@@ -40,9 +41,7 @@ class ObjectFile:
     """A file by its URI, as ``s3://bucket/a.png``. Escapes of its path, as ``%20``, are decoded."""
 
     def __init__(self, uri: str, options: StorageOptions) -> None:
-        parts = urlsplit(uri.replace("?", "%3F").replace("#", "%23"))  # names may have them, and there is no query
-        self._key = unquote(parts.path).lstrip("/")
-        self._place = f"{parts.scheme}://{parts.netloc}"
+        self._place, self._key = _split(uri)
         self._options = tuple(sorted((options or {}).items()))
 
     def state(self) -> FileState:
@@ -79,15 +78,30 @@ class ObjectFile:
         return _store(self._place, self._options)
 
 
+def open_store(uri: str, options: StorageOptions) -> tuple[Any, str]:
+    """The store of obstore that a URI is in, and the key there. Nothing is asked yet. Raises ``OSError``."""
+    place, key = _split(uri)
+    with _translated():
+        return _store(place, tuple(sorted((options or {}).items()))), key
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """The bucket, or container, of a URI, and the key in it."""
+    parts = urlsplit(uri.replace("?", "%3F").replace("#", "%23"))  # names may have them, and there is no query
+    return f"{parts.scheme}://{parts.netloc}", unquote(parts.path).lstrip("/")
+
+
 @functools.lru_cache(64)
 def _store(place: str, options: tuple[tuple[str, str], ...]) -> Any:
     """The store of a bucket, or container, whose connections are kept."""
     from_url: Any = stores.from_url  # its overloads name each option
     config: dict[str, Any] = {}
-    more: dict[str, Any] = {"client_options": {}}
+    client: dict[str, Any] = {}
     for name, value in options:
         plain = _PROVIDER.sub("", name.lower())
-        (more["client_options"] if plain in _CLIENT else config)[plain if plain in _CLIENT else name] = value
+        (client if plain in _CLIENT else config)[plain if plain in _CLIENT else name] = value
+    # Those of the environment are read too, but only where none are given here.
+    more: dict[str, Any] = {"client_options": client} if client else {}
     if place.startswith("s3") and not _has_keys(config) and importlib.util.find_spec("boto3") is not None:
         from obstore.auth.boto3 import Boto3CredentialProvider
 
@@ -121,11 +135,7 @@ def _translated() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError("there is no such file") from None
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
-        raise OSError(
-            "the store denies access; give its credentials in the environment or in storage_options"
-        ) from None
     except ValueError:
         raise OSError("its URI is no address of an object store") from None
     except exceptions.BaseError as error:
-        raise OSError(f"the store does not answer ({type(error).__name__})") from None
+        raise OSError(refusal(error) or f"the store does not answer ({type(error).__name__})") from None

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
+from .refusals import harmless, refusal
 from .schemas import LATER, SCHEMAS, SIZES
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or name -> SQL expression that computes the column
@@ -173,7 +174,7 @@ class Database:
         except OSError as e:
             raise StoreError(
                 f"The place {self.uri!r} cannot be opened: {first_line(e)}. Check the path and its rights."
-            ) from e
+            ) from harmless(e)
 
     def table_names(self) -> list[str]:
         """All tables of the database, including those of other programs.
@@ -204,13 +205,15 @@ class Database:
                 return lance.dataset(location, version=version, storage_options=self.storage_options)
             return self._newest(location)
         except (ValueError, OSError) as e:
+            if refusal(e):
+                raise unusable_table(e, self.uri, name, "opened") from None
             if attached is not None:
                 raise StoreError(
                     f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
-                ) from e
+                ) from harmless(e)
             if version is not None or name in LATER:  # either may be missing, and the callers handle it
                 raise
-            raise unusable_table(e, self.uri, name, "opened") from e
+            raise unusable_table(e, self.uri, name, "opened") from harmless(e)
 
     def _newest(self, location: str) -> lance.LanceDataset:
         """The newest version of a table.
@@ -305,12 +308,12 @@ class Database:
         except (ValueError, OSError) as e:
             said = [("filter", where)] if where is not None else []
             said += [("expression", list(columns.values())[-1])] if isinstance(columns, Mapping) else []
-            if is_damage(e) or not said:
-                raise unusable_table(e, self.uri, name, "read") from e
+            if is_damage(e) or refusal(e) or not said:
+                raise unusable_table(e, self.uri, name, "read") from harmless(e)
             what, text = said[0]
             raise StoreError(
                 f"The {what} {text!r} cannot be run on {name}: {first_line(e)}. Its columns are {', '.join(table.schema.names)}."
-            ) from e
+            ) from harmless(e)
 
     def count(self, name: str, where: str | None = None) -> int:
         """The number of rows that meet an SQL condition, or of all."""
@@ -318,7 +321,7 @@ class Database:
         try:
             return int(table.count_rows(where))
         except (ValueError, OSError) as e:
-            raise unusable_table(e, self.uri, name, "read") from e
+            raise unusable_table(e, self.uri, name, "read") from harmless(e)
 
     def read(self, name: str, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         """Rows as one Arrow table; for small tables."""

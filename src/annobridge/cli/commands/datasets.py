@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...exceptions import AnnobridgeError
+from ...exceptions import AnnobridgeError, DatasetNotFound
+from ...store.remote import is_uri
 from .. import show
-from ..options import DatasetOption, JsonOption, open_dataset
+from ..options import DatasetOption, JsonOption, dataset_place, open_dataset
 from ..wording import to_cli
 from .runs import run_summaries, runs_table
 
 if TYPE_CHECKING:
     from ...dataset import Dataset
+    from ...doctor import DoctorReport
+    from ...doctor.storage import StorageReport
 
 
 def datasets(
@@ -107,22 +110,66 @@ def doctor(
             "shown.",
         ),
     ] = "keep",
+    storage: Annotated[
+        bool | None,
+        typer.Option(
+            "--storage/--no-storage",
+            help="Try out the place too: whether two processes may write there at once, permissions, the clock. By default for "
+            "s3://, gs://, az:// only.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for damage in a dataset, and repair it.
+    """Look for damage in a dataset, and repair it; try out whether its place is fit for it.
 
     What earlier versions, crashes and other programs may have left: sizes of images that EXIF data turn, ids that are there
-    twice, values that may not be stored, labels without a sample, runs of one key. Without --repair, nothing is written.
+    twice, values that may not be stored, labels without a sample, runs of one key. Without --repair, nothing of it is written.
 
     Labels that were drawn in a tool are right even where an image had the wrong size, and are never moved. Images that EXIF data
     only mirror or turn by a half (orientations 2 to 4) have the same size either way, and need nothing.
 
-    Exit codes: 0 all is well, or was repaired; 1 something is left.
+    The place: 8 threads create the same small file, 20 times. There need not be a dataset yet. The files are removed afterwards.
+
+    Exit codes: 0 all is well, or was repaired; 1 something is left, or the place is not fit for two writers.
     """
-    report = open_dataset(dataset).doctor(repair, pixel_labels)
-    show.emit(report.to_dict(), as_json, lambda _: [show.heading(report.dataset), *report.lines()])
-    if not report.ok:
+    place = dataset_place(dataset)
+    checked = _storage(place) if storage or (storage is None and is_uri(place)) else None
+    report = _damage(place, repair, pixel_labels, may_be_missing=checked is not None)
+    ok = (checked is None or checked.ok) and (report is None or report.ok)
+    data: dict[str, Any] = {"dataset": place, "ok": ok} if report is None else report.to_dict() | {"ok": ok}
+    show.emit(
+        data if checked is None else data | {"storage": checked.to_dict()}, as_json, lambda _: _told(checked, report)
+    )
+    if not ok:
         raise typer.Exit(1)
+
+
+def _storage(place: str) -> StorageReport:
+    from ...doctor.storage import check_storage
+
+    return check_storage(place)
+
+
+def _damage(place: str, repair: bool, pixel_labels: str, may_be_missing: bool) -> DoctorReport | None:
+    """What is wrong in a dataset; ``None`` if there is none."""
+    try:
+        return open_dataset(place).doctor(repair, pixel_labels)
+    except DatasetNotFound:
+        if not may_be_missing:
+            raise
+        return None
+
+
+def _told(storage: StorageReport | None, report: DoctorReport | None) -> Iterator[Any]:
+    if storage is not None:
+        yield show.heading(storage.uri)
+        yield from storage.lines()
+        if report is None:
+            yield "There is no dataset there yet."
+    if report is not None:
+        if storage is None:
+            yield show.heading(report.dataset)
+        yield from report.lines()
 
 
 def protect(

@@ -1,0 +1,213 @@
+"""The check of a place: whether two writers are safe there, what is denied, the clock. It leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proofs.storage import BUCKET, S3
+from tests.command_line import data, isolated, run
+
+import annobridge as ab
+from annobridge.store import probe
+
+TOKEN = "s3cr3t-session-token"
+DENY: dict[str, Mapping[str, Any]] = {
+    "list": {"methods": ["GET"], "path": "list-type"},
+    "read": {"methods": ["GET", "HEAD"], "path": "/first"},
+    "write": {"methods": ["PUT"]},
+    "delete": {"methods": ["POST", "DELETE"]},
+}
+
+
+_isolated = pytest.fixture(autouse=True)(isolated)
+
+
+@pytest.fixture
+def place(s3: S3, tmp_path: Path) -> str:
+    """A place in the bucket that has no dataset."""
+    return s3.uri(tmp_path / "ds")
+
+
+def check(s3: S3, uri: str) -> ab.StorageReport:
+    return ab.check_storage(uri, {**(s3.options or {}), "aws_session_token": TOKEN})
+
+
+def environment(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The options of the server as variables, as the command line has them."""
+    for name, value in (s3.options or {}).items():
+        monkeypatch.setenv(name.upper() if name.startswith("aws") else f"AWS_{name.upper()}", value)
+
+
+def test_a_sound_store_is_safe_and_clean_afterwards(s3: S3, place: str) -> None:
+    report = check(s3, place)
+    assert report.ok
+    assert report.to_dict() == {
+        "uri": place, "two_writers": True, "clock": 0.0, "rounds": 20, "several": 0, "nobody": 0, "failed": 0,
+        "denied": [], "left": [], "ok": True, "verdict": report.verdict,
+    }  # fmt: skip
+    assert report.lines() == [
+        "Two writers are safe here: in 20 rounds, no more than one of 8 that created the same file at once succeeded."
+    ]
+    assert s3.keys(place) == []
+    assert sum(status == 412 for *_, status in s3.requests()) == 20 * 7
+
+
+def test_a_store_that_ignores_conditions_cannot_have_two_writers(s3: S3, place: str) -> None:
+    s3.behave(conditions=False)
+    report = check(s3, place)
+    assert not report.ok
+    assert (report.two_writers, report.several) == (False, 20)
+    assert "This store cannot have two writers: in 20 of 20 rounds, more than one of 8 that created" in repr(report)
+    assert "let one process write at a time, or move the dataset" in report.verdict
+    assert s3.keys(place) == []
+
+
+def test_a_store_that_refuses_conditions_takes_no_commit(s3: S3, place: str) -> None:
+    s3.behave(faults=[{"status": 501, "code": "NotImplemented", "methods": ["PUT"], "path": "/alone"}])
+    report = check(s3, place)
+    assert (report.two_writers, report.rounds) == (False, 0)
+    assert report.verdict.startswith("This store cannot have two writers, nor any commit")
+    assert s3.keys(place) == []
+
+
+@pytest.mark.parametrize("status", [409, 412])
+def test_a_round_that_nobody_wins_is_counted_and_safe(s3: S3, place: str, status: int) -> None:
+    s3.behave(faults=[{"status": status, "code": "ConditionalRequestConflict", "methods": ["PUT"], "path": r"/[12]\?"}])
+    report = check(s3, place)
+    assert report.ok
+    assert (report.several, report.nobody, report.failed) == (0, 2, 0)
+    assert "In 2 rounds nobody did; writers then try again." in report.lines()
+
+
+def test_a_store_where_most_rounds_have_no_winner_cannot_have_two_writers(s3: S3, place: str) -> None:
+    s3.behave(faults=[{"status": 409, "code": "ConditionalRequestConflict", "methods": ["PUT"], "path": r"/\d+\?"}])
+    report = check(s3, place)
+    assert (report.two_writers, report.nobody) == (False, 20)
+    assert "in 20 of 20 rounds, nobody could create a file" in report.verdict
+
+
+def test_a_winner_whose_answer_is_lost_is_a_round_without_one(s3: S3, place: str) -> None:
+    lost = {"status": 500, "code": "InternalError", "methods": ["PUT"], "path": r"/3\?", "times": 1, "served": True}
+    s3.behave(faults=[lost])
+    report = check(s3, place)
+    assert report.ok
+    assert (report.several, report.nobody) == (0, 1)
+    assert s3.keys(place) == []
+
+
+@pytest.mark.parametrize("denied", DENY)
+def test_what_is_denied_is_named(s3: S3, place: str, denied: str) -> None:
+    s3.behave(faults=[{"status": 403, "code": "AccessDenied", **DENY[denied]}])
+    report = check(s3, place)
+    assert not report.ok
+    assert report.denied == (denied,)
+    assert any(line.startswith(f"Denied: {denied}. ") for line in report.lines())
+    assert report.two_writers is (None if denied == "write" else True)
+    if denied == "write":
+        assert report.verdict == "Whether two writers are safe here is not known, as nothing can be written."
+    s3.behave()
+    assert sorted(report.left) == sorted(s3.keys(place))
+    assert len(report.left) == (22 if denied == "delete" else 0)
+    if report.left:
+        assert "22 small files of this check could not be removed" in repr(report)
+
+
+@pytest.mark.parametrize(("off", "words"), [(60, "ahead of"), (-60, "behind")])
+def test_a_clock_that_is_off_is_told(s3: S3, place: str, off: int, words: str) -> None:
+    s3.behave(clock=off)
+    report = check(s3, place)
+    assert not report.ok
+    assert report.clock == pytest.approx(off, abs=2)
+    assert f"seconds {words} the one of this machine; leases compare times" in repr(report)
+    assert "if their clocks agree" in report.verdict
+    s3.behave(clock=off / 12)
+    assert check(s3, place).ok
+
+
+def test_credentials_that_expire_end_the_check_with_a_sentence_without_them(s3: S3, place: str) -> None:
+    s3.behave(faults=[{"status": 400, "code": "ExpiredToken"}])
+    with pytest.raises(ab.StoreError) as first:
+        check(s3, place)
+    assert str(first.value) == (
+        f"The place {place!r} cannot be checked: the credentials for the store have expired; get new ones, and repeat."
+    )
+    s3.behave(faults=[{"status": 400, "code": "ExpiredToken", "skip": 40}])
+    with pytest.raises(ab.StoreError) as later:
+        check(s3, place)
+    assert "have expired; get new ones, and repeat. " in str(later.value)
+    assert f"small files of this check may be left in '{place.removeprefix(f's3://{BUCKET}/')}/." in str(later.value)
+    for error in (first.value, later.value):
+        assert TOKEN not in repr(error)
+        assert error.__suppress_context__
+
+
+def test_files_are_removed_after_an_error(s3: S3, place: str) -> None:
+    s3.behave(faults=[{"status": 403, "code": "RequestTimeTooSkewed", "methods": ["GET"], "path": r"/7\?"}])
+    with pytest.raises(ab.StoreError, match="the store says that the clock of this machine is wrong"):
+        check(s3, place)
+    assert s3.keys(place) == []
+
+
+def test_a_place_that_is_none_is_a_sentence(s3: S3) -> None:
+    with pytest.raises(ab.StoreError, match="'s3://nobucket/ds' cannot be checked: there is no such bucket"):
+        ab.check_storage("s3://nobucket/ds", s3.options)
+    with pytest.raises(ab.StoreError, match=r"The storage of s3\+ddb:// cannot be checked; give a folder, or one of"):
+        ab.check_storage("s3+ddb://me:word@bucket/ds")
+
+
+def test_a_folder_is_checked_as_lance_uses_it_and_left_as_it_was(tmp_path: Path) -> None:
+    assert ab.check_storage(tmp_path / "new" / "ds").ok
+    assert list(tmp_path.iterdir()) == []
+    ds = ab.create_dataset(tmp_path / "ds")
+    before = sorted(path.name for path in Path(ds.uri).iterdir())
+    assert ab.check_storage(tmp_path / "ds").ok
+    assert sorted(path.name for path in Path(ds.uri).iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise probe.exceptions.GenericError("Unable to create dir: Permission denied (os error 13)")
+
+    monkeypatch.setattr(probe.obstore, "put", denied)
+    report = ab.check_storage(tmp_path)
+    assert report.denied == ("write",)
+    assert report.two_writers is None
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_checks_a_place_without_a_dataset(s3: S3, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment(s3, monkeypatch)
+    found = data("doctor", place)
+    assert (found["dataset"], found["ok"], found["storage"]["two_writers"]) == (place, True, True)
+    assert "There is no dataset there yet." in run("doctor", place).output
+
+
+def test_the_command_checks_place_and_dataset(s3: S3, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ab.create_dataset(place, s3.options)
+    environment(s3, monkeypatch)
+    before = s3.keys(place)
+    found = data("doctor", place)
+    assert found["ok"]
+    assert found["storage"]["verdict"].startswith("Two writers are safe here")
+    assert (found["findings"], s3.keys(place)) == ([], before)
+    assert "storage" not in data("doctor", place, "--no-storage")
+    s3.behave(conditions=False)
+    result = run("doctor", place)
+    assert result.exit_code == 1
+    assert "This store cannot have two writers" in result.output.replace("\n", " ")
+    assert "Nothing is wrong." in result.output
+
+
+def test_the_command_checks_a_folder_if_it_is_told_to(tmp_path: Path) -> None:
+    ab.create_dataset(tmp_path / "ds")
+    assert "storage" not in data("doctor", str(tmp_path / "ds"))
+    assert data("doctor", str(tmp_path / "ds"), "--storage")["storage"]["ok"]
+    result = run("doctor", str(tmp_path / "none"), "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stderr)["error"]["kind"] == "DatasetNotFound"
