@@ -67,6 +67,35 @@ def test_replace_delete_and_add_are_one_version(ds):
     assert raw(ds).version == version + 1
 
 
+def test_files_that_a_clean_up_removed_before_the_commit_are_not_published(ds):
+    version, old, new = before(ds, "a1", "a2")
+    fragments = ds.stores.labels.write(new.set_column(0, LABELS.field("label_id"), pa.array(["c", "d"])).to_batches())
+    name = fragments[0].files[0].path
+    (Path(ds.uri) / "labels.lance/data" / name).unlink()
+    then = rows(ds)
+    with pytest.raises(ab.StoreError) as caught:
+        ds.stores.labels.commit(version, old, (), fragments)
+    assert str(caught.value) == (
+        f"Of the data files written for the table 'labels' of {ds.uri!r}, 1 of 1 are gone, as {name}: a clean-up has removed what "
+        "was not committed yet. Nothing was published; repeat the call, and let clean-ups spare files that are younger than the "
+        "longest load."
+    )
+    assert (raw(ds).version, rows(ds)) == (version, then)
+
+
+def test_a_commit_whose_answer_is_lost_is_found_by_its_token(ds, monkeypatch):
+    plain = lance.LanceDataset.commit
+
+    def lost(*arguments, **options):
+        plain(*arguments, **options)
+        raise OSError("connection reset")
+
+    version, old, new = before(ds, "a1")
+    monkeypatch.setattr(lance.LanceDataset, "commit", staticmethod(lost))
+    assert commit(ds, version, old, new) == version + 1
+    assert (raw(ds).version, rows(ds)["a1"]["label"]) == (version + 1, "new")
+
+
 def test_all_rows_of_a_fragment_and_of_the_table_can_go(ds):
     assert ds.delete_labels(where="sample_id = 'a'") == 10
     assert ds.delete_labels(field="f") == 10

@@ -31,7 +31,8 @@ import numpy as np
 import pyarrow as pa
 from lance.commit import CommitConflictError
 
-from ..exceptions import StalePlan
+from ..exceptions import StalePlan, StoreError
+from . import data_files
 from .errors import translate_errors
 from .tables import WRITE_CACHE, Database
 
@@ -54,16 +55,42 @@ class Commits:
     def commit(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation, token: str = "") -> int:
         """Commit a change that was planned on ``table``; returns the new version.
 
-        ``token`` is stored with the commit, so that ``find_version`` finds it. Raises Lance's ``CommitConflictError``.
+        ``token`` is stored with the commit, so that ``find_version`` finds it.
+
+        Raises:
+            CommitConflictError: of Lance.
+            StoreError: it cannot be written, or files of its new rows are gone. Nothing is committed then.
         """
         self._database.require_writable()
-        properties = {TOKEN: token or uuid.uuid4().hex}
+        token = token or uuid.uuid4().hex
+        transaction = lance.Transaction(table.version, change, transaction_properties={TOKEN: token})
         with translate_errors(self._database.uri, self.name, "written"):
-            done = lance.LanceDataset.commit(
-                table.uri, lance.Transaction(table.version, change, transaction_properties=properties),
-                storage_options=self._database.storage_options,
-            )  # fmt: skip
+            self._require_files(table, change)
+            try:
+                done = lance.LanceDataset.commit(table.uri, transaction, storage_options=self._database.storage_options)
+            except CommitConflictError:
+                raise
+            except OSError:
+                if (version := self._arrived(token, table)) is None:
+                    raise
+                return version
         return int(done.version)
+
+    def _require_files(self, table: lance.LanceDataset, change: lance.LanceOperation.BaseOperation) -> None:
+        """Raise ``StoreError`` if data files of new rows are gone, which would make the table unreadable."""
+        written = [*getattr(change, "new_fragments", ()), *getattr(change, "fragments", ())]
+        if gone := data_files.missing(table.uri, written, self._database.storage_options) if written else ():
+            raise StoreError(
+                f"Of the data files written for the table {self.name!r} of {self._database.uri!r}, {len(gone)} of {len(written)} "
+                f"are gone, as {gone[0]}: a clean-up has removed what was not committed yet. Nothing was published; repeat the "
+                "call, and let clean-ups spare files that are younger than the longest load."
+            )
+
+    def _arrived(self, token: str, table: lance.LanceDataset) -> int | None:
+        """The version of a commit whose answer was lost, as far as the store can be asked."""
+        with suppress(Exception):
+            return self.find_version(token, int(table.version))
+        return None
 
     def set_config(self, table: lance.LanceDataset, updates: Mapping[str, str | None]) -> int:
         """Commit entries of the table's configuration, planned on ``table``; ``None`` removes one. Raises as ``commit``."""

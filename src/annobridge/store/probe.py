@@ -160,7 +160,9 @@ class _Trial:
         try:
             obstore.put(self._store, key, content, mode=mode, use_multipart=False)
         except exceptions.BaseError as error:
-            if mode == "overwrite" and refusal(error):  # not written; after other errors, and of other writers, it may be
+            if mode == "overwrite" and refusal(
+                error
+            ):  # not written; after other errors, and of other writers, it may be
                 self._written.discard(key)
             raise
 
