@@ -40,6 +40,7 @@ class Fault:
         skip: how many such requests are served before.
         times: how many are answered so; all by default.
         served: carry the request out before.
+        then: after the first of such requests, all others with that token get the answer too, whatever they are.
     """
 
     status: int
@@ -50,6 +51,7 @@ class Fault:
     skip: int = 0
     times: int | None = None
     served: bool = False
+    then: bool = False
 
     def meets(self, environ: dict[str, Any], path: str) -> bool:
         """Whether a request is to be answered so; counts it."""
@@ -63,6 +65,11 @@ class Fault:
         if self.times is not None:
             self.times -= 1
         return True
+
+    def go_on(self) -> None:
+        """What follows the first answer."""
+        if self.then:
+            self.methods, self.path, self.served = [], "", False
 
     def answer(self, environ: dict[str, Any]) -> Response:
         """The answer, which names the token, as that of S3 does."""
@@ -120,6 +127,7 @@ class S3App:
             response = Response(list(body), status, headers)
         if fault is not None:
             response = fault.answer(environ)
+            fault.go_on()
         self._requests.append((environ["REQUEST_METHOD"], path, response.status_code))
         return response
 

@@ -1,4 +1,4 @@
-"""A small web server on loopback, whose files and habits a test sets."""
+"""A small web server on loopback, whose files and habits a test sets; and how commands find an object store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
+
+import pytest
+from proofs.storage import S3
 
 
 @dataclass
@@ -72,3 +75,9 @@ class WebServer:
         handler.end_headers()
         if handler.command == "GET":
             handler.wfile.write(body)
+
+
+def environment(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the options of an S3 server as variables, from which commands have them."""
+    for name, value in (s3.options or {}).items():
+        monkeypatch.setenv(name.upper() if name.startswith("aws") else f"AWS_{name.upper()}", value)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from proofs.storage import BUCKET, S3
 from tests.command_line import data, isolated, run
+from tests.file_servers import environment
 
 import annobridge as ab
 from annobridge.store import probe
@@ -34,12 +35,6 @@ def place(s3: S3, tmp_path: Path) -> str:
 
 def check(s3: S3, uri: str) -> ab.StorageReport:
     return ab.check_storage(uri, {**(s3.options or {}), "aws_session_token": TOKEN})
-
-
-def environment(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The options of the server as variables, as the command line has them."""
-    for name, value in (s3.options or {}).items():
-        monkeypatch.setenv(name.upper() if name.startswith("aws") else f"AWS_{name.upper()}", value)
 
 
 def test_a_sound_store_is_safe_and_clean_afterwards(s3: S3, place: str) -> None:

@@ -51,3 +51,15 @@ def import_dataset(source: Path, place: Path, mode: str, what: str, nth: int) ->
     """Import, and be killed at a step."""
     die_at(what, nth)
     ab.import_dataset(source, place, mode=mode)
+
+
+def import_to_store(source: Path, place: str, options: dict[str, str], what: str, nth: int) -> None:
+    """Import into an object store, and be killed at a step."""
+    die_at(what, nth)
+    ab.import_dataset(source, place, storage_options=options)
+
+
+def load_from_store(place: str, options: dict[str, str], key: str) -> int | None:
+    """Load a run of a dataset in an object store; the version that it made."""
+    os.environ[file_backend.VARIABLE] = file_backend.NAME
+    return ab.load_dataset(place, options).load_annotations(key).version

@@ -132,8 +132,12 @@ def import_dataset(
         chosen = _in_draft(chosen, stores.database)
         opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):
-            if mode != "add" and stores.samples.count():  # another import into the same object store was faster
-                raise DatasetExists(f"There is a dataset at {str(uri)!r} already; give mode='add', or another place.")
+            if mode != "add":
+                if stores.samples.count():  # another import into the same object store was faster
+                    raise DatasetExists(
+                        f"There is a dataset at {str(uri)!r} already; give mode='add', or another place."
+                    )
+                stores.labels.delete_all()  # what an import left there that ended before it added its samples
             importer = Importer(stores, tags, clip, _folders(path, chosen))
             importer.read(opened, progress)
             notes = [*opened.notes, *importer.notes]

@@ -169,6 +169,12 @@ class Labels:
                 return
         raise self._commits.contention_error()
 
+    def delete_all(self) -> None:
+        """Delete all labels."""
+        if self.count():
+            version = self.version()
+            self.commit(version, self.rows_to_replace("true", version))
+
     def commit(
         self,
         version: int,

@@ -31,7 +31,11 @@ _REASONS = {  # an expression that is in the text of the error → the reason; t
     "NoSuchBucket|ContainerNotFound|bucket does not exist": (
         "there is no such bucket; correct the URI, or make the bucket"
     ),
+    "400 Bad Request": (  # without a text, as answers to HEAD are
+        "the store does not take the request, as happens where credentials have expired; get new ones, and repeat"
+    ),
 }
+_FAILED = re.compile("Error performing (?!.*404 Not Found)", re.DOTALL)
 
 
 def refusal(error: BaseException) -> str | None:
@@ -43,6 +47,11 @@ def refusal(error: BaseException) -> str | None:
     """
     text = str(error)
     return next((reason for pattern, reason in _REASONS.items() if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether an error may say that something is not there; not so if a store refuses, or does not answer."""
+    return not refusal(error) and not _FAILED.search(str(error))
 
 
 def plain_text(text: str) -> str:

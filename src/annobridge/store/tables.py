@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,9 +15,11 @@ import lance
 import numpy as np
 import pyarrow as pa
 
+from ..core.media import without_secrets
 from ..exceptions import DatasetExists, DatasetNotFound, StoreError
 from .errors import first_line, is_damage, translate_errors, unusable_table
-from .refusals import harmless, refusal
+from .refusals import harmless, is_missing, refusal
+from .remote import is_uri
 from .schemas import LATER, SCHEMAS, SIZES
 
 Columns = Sequence[str] | Mapping[str, str] | None  # names, or name -> SQL expression that computes the column
@@ -68,6 +71,10 @@ class Database:
     def __init__(
         self, uri: str, storage_options: dict[str, str] | None = None, attachment: Attachment | None = None
     ) -> None:
+        if is_uri(uri) and (sign := re.search(r"[?#]", uri)):
+            raise StoreError(
+                f"The URI of {without_secrets(uri)!r} has {sign[0]!r}, which ends its path; choose a place without that sign."
+            )
         self.uri = self.place = uri  # ``place`` is where a dataset that is being made will be in the end
         self.storage_options = storage_options
         self.attachment = attachment
@@ -205,8 +212,8 @@ class Database:
                 return lance.dataset(location, version=version, storage_options=self.storage_options)
             return self._newest(location)
         except (ValueError, OSError) as e:
-            if refusal(e):
-                raise unusable_table(e, self.uri, name, "opened") from None
+            if not is_missing(e):
+                raise unusable_table(e, self.uri, name, "opened") from harmless(e)
             if attached is not None:
                 raise StoreError(
                     f"The table {attached.table!r} that this dataset is attached to cannot be opened: {first_line(e)}; put it back."
