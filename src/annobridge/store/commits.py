@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from queue import Full, Queue
 from typing import Any
@@ -34,6 +34,7 @@ from lance.commit import CommitConflictError
 from ..exceptions import StalePlan, StoreError
 from . import data_files
 from .errors import translate_errors
+from .refusals import is_missing
 from .tables import WRITE_CACHE, Database
 
 MAX_ATTEMPTS = 10
@@ -171,12 +172,19 @@ class Commits:
         """The version that a commit with this token made, among those after ``since``; ``None`` if there is none."""
         table = self.latest()
         versions = range(since + 1, int(table.version) + 1)
-        # A version that was cleaned up is passed over; a new plan of the load sees what it did.
-        return next((version for version in versions if _token(table, version) == token), None)
+        with self.reading():
+            # A version that was cleaned up is passed over; a new plan of the load sees what it did.
+            return next((version for version in versions if _token(table, version) == token), None)
 
     def token_of(self, version: int) -> str | None:
         """The token of the commit that made a version, empty if it has none; ``None`` if the version was cleaned up."""
-        return _token(self.latest(), version)
+        table = self.latest()
+        with self.reading():
+            return _token(table, version)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Raise ``StoreError`` for what Lance raises in the block, which reads the table."""
+        return translate_errors(self._database.uri, self.name, "read")
 
     def contention_error(self) -> StalePlan:
         """The error after too many attempts."""
@@ -189,7 +197,7 @@ def _token(table: lance.LanceDataset, version: int) -> str | None:
     try:
         transaction = table.read_transaction(version)
     except OSError as e:
-        if "not found" in str(e).lower():
+        if is_missing(e) and "not found" in str(e).lower():
             return None
         raise
     properties = (transaction.transaction_properties if transaction is not None else None) or {}
@@ -214,10 +222,12 @@ def deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[Fragmen
     fragments = (addresses >> np.uint64(32)).astype(
         np.int64
     )  # an address is the fragment's id, then the row's offset in it
+    place, _, name = table.uri.rpartition("/")
     for number in np.unique(fragments):
         offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
         fragment: Any = table.get_fragment(int(number))
-        left = fragment.delete_rows(offsets)
+        with translate_errors(place, name.removesuffix(".lance"), "written"):
+            left = fragment.delete_rows(offsets)
         if left is None:
             removed.append(int(number))
         else:

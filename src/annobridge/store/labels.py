@@ -216,8 +216,9 @@ class Labels:
                     raise StalePlan(
                         "The columns of the labels table were changed by somebody else meanwhile; plan again."
                     )
-                self._require_new(latest, version, new_ids())
-                addresses = self._found_again(latest, version, rows)
+                with self._commits.reading():
+                    self._require_new(latest, version, new_ids())
+                    addresses = self._found_again(latest, version, rows)
                 table = latest
             updated, removed = deletions(table, addresses)
             change = lance.LanceOperation.Update(

@@ -132,7 +132,9 @@ class Runs(RunTasks):
 
     def require_free(self, anno_key: str, table: lance.LanceDataset | None = None) -> None:
         """Raise ``RunExists`` when a run has this key, in the given version of the ledger or in the newest."""
-        rows = (table or self._commits.latest()).to_table(columns=["anno_key"], filter=f"anno_key = {quote(anno_key)}")
+        with self._commits.reading():
+            table = table or self._commits.latest()
+            rows = table.to_table(columns=["anno_key"], filter=f"anno_key = {quote(anno_key)}")
         if rows.num_rows:
             raise RunExists(
                 f"The anno_key {anno_key!r} is in use; choose another, resume_annotation({anno_key!r}) if sending "
@@ -159,7 +161,8 @@ class Runs(RunTasks):
         def prepare_update(table: lance.LanceDataset) -> lance.LanceOperation.BaseOperation:
             self.require_free(anno_key, table)
             where = f"run_id = {quote(run.run_id)} AND rev = {run.rev}"
-            rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
+            with self._commits.reading():
+                rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
             if not rows.num_rows:
                 raise _changed_meanwhile(run)
             updated, removed = deletions(table, rows["_rowaddr"].to_numpy())

@@ -31,7 +31,9 @@ class Removed:
 
 def existing(database: Database, name: str) -> dict[int, datetime]:
     """The versions of a table that were not cleaned away, oldest first, each with the time (UTC) at which it was made."""
-    found: Any = database.table(name).versions()  # their times are those of this computer's zone
+    table = database.table(name)
+    with translate_errors(database.uri, name, "read"):
+        found: Any = table.versions()  # their times are those of this computer's zone
     return {int(v["version"]): v["timestamp"].astimezone(UTC) for v in found}
 
 
@@ -45,7 +47,9 @@ def files_digest(table: lance.LanceDataset) -> str:
 
 def tags(database: Database, name: str) -> dict[str, int]:
     """The tags of a table: name → version."""
-    return {tag: int(found["version"]) for tag, found in database.table(name).tags.list().items()}
+    table = database.table(name)
+    with translate_errors(database.uri, name, "read"):
+        return {tag: int(found["version"]) for tag, found in table.tags.list().items()}
 
 
 def set_tag(database: Database, name: str, tag: str, version: int) -> None:

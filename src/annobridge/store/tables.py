@@ -178,10 +178,9 @@ class Database:
     def _place_errors(self) -> Iterator[None]:
         try:
             yield
-        except OSError as e:
-            raise StoreError(
-                f"The place {self.uri!r} cannot be opened: {first_line(e)}. Check the path and its rights."
-            ) from harmless(e)
+        except (OSError, ValueError, RuntimeError) as e:  # LanceDB has all of them for an object store
+            why = refusal(e) or f"{first_line(e)}. Check the path and its rights"
+            raise StoreError(f"The place {self.uri!r} cannot be opened: {why}.") from harmless(e)
 
     def table_names(self) -> list[str]:
         """All tables of the database, including those of other programs.
