@@ -150,6 +150,17 @@ def test_files_are_removed_after_an_error(s3: S3, place: str) -> None:
 def test_a_place_that_is_none_is_a_sentence(s3: S3) -> None:
     with pytest.raises(ab.StoreError, match="'s3://nobucket/ds' cannot be checked: there is no such bucket"):
         ab.check_storage("s3://nobucket/ds", s3.options)
+    options = {**(s3.options or {}), "aws_endpoint": "http://127.0.0.1:9", "client_max_retries": "1"}
+    with pytest.raises(
+        ab.StoreError, match="cannot be checked: the store does not answer; check its address and the conn"
+    ):
+        ab.check_storage("s3://bucket/ds", options)
+    with pytest.raises(
+        ab.StoreError, match="cannot be opened: the store does not answer; check its address and the conn"
+    ):
+        ab.create_dataset("s3://bucket/ds", options)
+    with pytest.raises(ab.StoreError, match="cannot be opened: there is no such bucket; correct the URI, or make"):
+        ab.create_dataset("s3://nobucket/ds", s3.options)
     with pytest.raises(ab.StoreError, match=r"The storage of s3\+ddb:// cannot be checked; give a folder, or one of"):
         ab.check_storage("s3+ddb://me:word@bucket/ds")
 

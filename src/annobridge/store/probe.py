@@ -21,7 +21,7 @@ from ..core.media import without_secrets
 from ..core.wording import plural
 from ..exceptions import StoreError
 from .object_files import SCHEMES, open_store
-from .refusals import DENIED, plain_text, refusal
+from .refusals import DENIED, UNREACHABLE, plain_text, refusal
 from .remote import local_path
 from .remote_file import StorageOptions
 
@@ -160,9 +160,8 @@ class _Trial:
         try:
             obstore.put(self._store, key, content, mode=mode, use_multipart=False)
         except exceptions.BaseError as error:
-            if mode == "overwrite" and refusal(
-                error
-            ):  # not written; after other errors, and of other writers, it may be
+            # A file that the store refused is not there, unless another writer creates it; after other errors, it may be.
+            if mode == "overwrite" and refusal(error) not in (None, UNREACHABLE):
                 self._written.discard(key)
             raise
 

@@ -16,6 +16,7 @@ DENIED = (
     "the store denies access; give credentials that may list, read and write there, in the environment or in "
     "storage_options, and repeat"
 )
+UNREACHABLE = "the store does not answer; check its address and the connection, and repeat"
 _REASONS = {  # an expression that is in the text of the error → the reason; the first one counts
     "ExpiredToken|TokenRefreshRequired|RequestExpired|token.{0,20} expired": (
         "the credentials for the store have expired; get new ones, and repeat"
@@ -31,6 +32,7 @@ _REASONS = {  # an expression that is in the text of the error → the reason; t
     "NoSuchBucket|ContainerNotFound|bucket does not exist": (
         "there is no such bucket; correct the URI, or make the bucket"
     ),
+    "kind: Connect|error sending request|tcp connect error|dns error": UNREACHABLE,
     "400 Bad Request": (  # without a text, as answers to HEAD are
         "the store does not take the request, as happens where credentials have expired; get new ones, and repeat"
     ),
@@ -39,7 +41,7 @@ _FAILED = re.compile("Error performing (?!.*404 Not Found)", re.DOTALL)
 
 
 def refusal(error: BaseException) -> str | None:
-    """Why an object store refuses, with the cure, as the end of a sentence; ``None`` for another error.
+    """Why an object store refuses, or that it does not answer, with the cure, as the end of a sentence; ``None`` for another error.
 
     >>> refusal(OSError("LanceError(IO): … 400 Bad Request: <Error><Code>ExpiredToken</Code><Token-0>x</Token-0></Error>"))
     'the credentials for the store have expired; get new ones, and repeat'
