@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -21,7 +22,7 @@ PARTS = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size
     lambda part: part not in (".", "..")
 )
 PLACES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
-ROOTS = st.one_of(PLACES.map(lambda p: f"/{p}"), PLACES.map(lambda p: f"s3://{p.replace(':', '')}"))
+ROOTS = st.one_of(PLACES.map(lambda p: f"/{p}"), PLACES.map(lambda p: f"s3://{re.sub('[:?#]', '_', p)}"))
 
 
 def translated(paths: MediaPaths, *places: str | None) -> list[str | None]:

@@ -133,11 +133,7 @@ def import_dataset(
         opened = files.enter_context(_unpacked(context, lambda: reader.open(path, chosen, context)))
         with stores.changing_samples("is being imported into"):
             if mode != "add":
-                if stores.samples.count():  # another import into the same object store was faster
-                    raise DatasetExists(
-                        f"There is a dataset at {str(uri)!r} already; give mode='add', or another place."
-                    )
-                stores.labels.delete_all()  # what an import left there that ended before it added its samples
+                _require_empty(stores)
             importer = Importer(stores, tags, clip, _folders(path, chosen))
             importer.read(opened, progress)
             notes = [*opened.notes, *importer.notes]
@@ -155,6 +151,14 @@ def import_dataset(
         skipped=opened.skipped,
         reason=reason,
     )
+
+
+def _require_empty(stores: Stores) -> None:
+    """Begin a new dataset, perhaps where an earlier import into an object store ended before it added its samples."""
+    uri = stores.database.place
+    if stores.samples.count():  # another import into the same object store was faster
+        raise DatasetExists(f"There is a dataset at {uri!r} already; give mode='add', or another place.")
+    stores.labels.delete_all()
 
 
 def _reason(reader: Any, path: Path) -> str | None:
