@@ -29,6 +29,9 @@ class Capabilities:
 
     ``editor_limits`` says what people cannot do in the tool's editor, a sentence for each label type concerned, as in
     ``{"polygons": "The points of an existing one cannot be moved."}``. ``annotate`` warns of it, and the table lists it.
+
+    ``parallel_uploads`` and ``parallel_downloads`` say how many tasks the tool can usefully transfer at once; 1: one after
+    another. If it is more, ``upload`` or ``download`` of one backend is called from several threads, each for a task of its own.
     """
 
     label_types: frozenset[str]
@@ -50,8 +53,8 @@ class Capabilities:
     sends_media: bool = True  # it reads the files, so they are checked before the upload
     sample_columns: bool = False  # it shows the dataset's own columns of samples: text, numbers, booleans
     largest_task: int | None = None  # samples
-    parallel_downloads: int = 1  # how many tasks the tool can usefully give at once; 1: one after another
-    parallel_uploads: int = 1  # and take at once
+    parallel_uploads: int = 1  # tasks at once
+    parallel_downloads: int = 1  # tasks at once
     editor_limits: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -100,7 +103,8 @@ def _without_login(url: str) -> str:
 class AnnotationBackend(ABC):
     """Subclass this, set the three class attributes, write three methods, and run ``annobridge.testing.BackendContract``.
 
-    ``upload`` and ``download`` may be called from one thread at a time. Errors are ``annobridge.exceptions.BackendError``;
+    ``upload`` is called from at most ``capabilities.parallel_uploads`` threads at a time, and ``download`` from at most
+    ``capabilities.parallel_downloads``, each for a task of its own. Errors are ``annobridge.exceptions.BackendError``;
     any other exception, and an answer that is not as it is described here, is reported as a mistake in the backend.
     """
 
