@@ -1,12 +1,12 @@
 """annobridge compared with a minimal script that makes the requests of the same job, on one CVAT server.
 
-    python benchmarks/cvat_real.py --url http://127.0.0.1:8080 --token … [--images 1000] [--task-size 100] [--rounds 3]
+    python benchmarks/cvat_real.py --url http://127.0.0.1:8080 --token … [--images 1000] [--task-size 100] [--rounds 3] [--loads 4]
 
 Both send the same JPEGs (some 90 kB each) and the same ten boxes per image, in tasks of one size, and both load them back. The
 script creates a task, sends the files in one request, waits, requests the labels and the sizes of the images, and uploads the
 shapes; later it downloads them, with the labels, the jobs and the metadata of the task. The ratio shows the cost of what annobridge
-does besides: it looks for existing tasks, decodes every file, keeps a baseline and merges. Both ways run several times, in turn, as
-servers have other load too, and each figure is the median.
+does besides: it looks for existing tasks, checks every file, keeps a baseline and merges. Both ways run several times, in turn, as
+servers have other load too. Each figure is the median; a ratio is of the wall times of one round.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,43 +92,87 @@ class Bare:
                 "elements": []}  # fmt: skip
 
 
-def bare(args: argparse.Namespace, paths: list[Path], figures: dict[str, Any]) -> None:
-    """Send, load, edit and load again by bare requests."""
-    server = Bare(args.url, args.token)
-    tasks = []
-    with measure.phase("bare_annotate", figures):
-        for at in range(0, len(paths), args.task_size):
-            tasks.append(server.send(paths[at : at + args.task_size], at))
-    with measure.phase("bare_load", figures):
-        found = sum(server.load(task) for task in tasks)
-    assert found == BOXES * len(paths), found
-    edit(server, tasks)
-    with measure.phase("bare_load_edited", figures):
-        found = sum(server.load(task) for task in tasks)
-    for task in tasks:
-        server.call("DELETE", f"/tasks/{task}")
+Work = Callable[[], object]
 
 
-def bridged(args: argparse.Namespace, paths: list[Path], uri: Path, figures: dict[str, Any]) -> None:
-    """Send, load, edit a box of each image and load again by annobridge."""
-    import annobridge as ab
+class Round:
+    """One round: both ways send, load what nobody touched, and load after an edit; whoever is first takes turns.
 
-    dataset = ab.create_dataset(uri)
-    boxes = {n: [ab.Detection("car", box(n, k)) for k in range(BOXES)] for n in range(len(paths))}
-    dataset.add_samples([ab.Sample(p, objects=boxes[n]) for n, p in enumerate(paths)])
-    options = {"url": args.url, "token": args.token}
-    with measure.phase("annotate", figures):
-        results = dataset.annotate(
-            "bench", label_field="objects", attributes=False, backend="cvat", task_size=args.task_size, **options
+    Args:
+        server: makes the bare requests.
+        options: of annobridge, to reach the same server.
+        paths: the images.
+        folder: where the dataset is made.
+        task_size: images in a task.
+        loads: how often each load is repeated; one takes little time, and the server has other work too.
+        swapped: whether annobridge is first.
+    """
+
+    def __init__(
+        self,
+        server: Bare,
+        options: dict[str, str],
+        paths: list[Path],
+        folder: Path,
+        task_size: int,
+        loads: int,
+        swapped: bool,
+    ) -> None:
+        import annobridge as ab
+
+        self.server, self.options, self.paths, self.task_size = server, options, paths, task_size
+        self.loads, self.swapped = loads, swapped
+        self.figures: dict[str, list[dict[str, Any]]] = {}
+        self.dataset = ab.create_dataset(folder)
+        for at in range(0, len(paths), 1000):
+            numbers = range(at, min(at + 1000, len(paths)))
+            boxes = {n: [ab.Detection("car", box(n, k)) for k in range(BOXES)] for n in numbers}
+            self.dataset.add_samples([ab.Sample(paths[n], objects=boxes[n]) for n in numbers])
+
+    def run(self) -> None:
+        """Do everything, and remove the tasks from the server."""
+        tasks: list[int] = []
+        self.measure("annotate", lambda: tasks.extend(self.send_bare()), self.annotate)
+        results = self.dataset.load_annotation_results("bench", **self.options)
+        try:
+            ours = [receipt.state["tasks"][0]["task"] for receipt in results.receipts()]
+            for _ in range(self.loads):
+                self.measure("load", lambda: self.load_bare(tasks), lambda: self.load(0))
+            for _ in range(self.loads):
+                edit(self.server, [*tasks, *ours])
+                self.measure("load_edited", lambda: self.load_bare(tasks), lambda: self.load(len(self.paths)))
+        finally:
+            results.cleanup()
+            for task in tasks:
+                self.server.call("DELETE", f"/tasks/{task}")
+
+    def measure(self, stage: str, bare: Work, bridged: Work) -> None:
+        """Do both, one after another, and keep the figures of each."""
+        ways = {f"bare_{stage}": bare, stage: bridged}
+        for name in sorted(ways, reverse=self.swapped):
+            found: dict[str, Any] = {}
+            with measure.phase(name, found):
+                ways[name]()
+            self.figures.setdefault(name, []).append(found[name])
+        self.swapped = not self.swapped
+
+    def send_bare(self) -> list[int]:
+        """The ids of the tasks."""
+        size = self.task_size
+        return [self.server.send(self.paths[at : at + size], at) for at in range(0, len(self.paths), size)]
+
+    def load_bare(self, tasks: list[int]) -> None:
+        found = sum(self.server.load(task) for task in tasks)
+        assert found == BOXES * len(self.paths), found
+
+    def annotate(self) -> None:
+        self.dataset.annotate(
+            "bench", label_field="objects", attributes=False, backend="cvat", task_size=self.task_size, **self.options
         )
-    with measure.phase("load", figures):
-        report = dataset.load_annotations("bench", **options)
-    assert report.total == 0, report
-    edit(Bare(args.url, args.token), [receipt.state["tasks"][0]["task"] for receipt in results.receipts()])
-    with measure.phase("load_edited", figures):
-        report = dataset.load_annotations("bench", **options)
-    assert report.edited == len(paths), report
-    results.cleanup()
+
+    def load(self, edited: int) -> None:
+        report = self.dataset.load_annotations("bench", **self.options)
+        assert report.total == report.edited == edited, report
 
 
 def edit(server: Bare, tasks: list[int]) -> None:
@@ -139,6 +184,20 @@ def edit(server: Bare, tasks: list[int]) -> None:
         server.call("PATCH", f"/tasks/{task}/annotations?action=update", json=body)
 
 
+def summary(rounds: list[Round]) -> dict[str, Any]:
+    """For each stage the medians of all its figures, and the ratio of the wall times of each round with the median of those."""
+    found: dict[str, Any] = {}
+    for name in rounds[0].figures:
+        each = [figures for one in rounds for figures in one.figures[name]]
+        found[name] = {key: statistics.median(figures[key] for figures in each) for key in each[0]}
+    for stage in ("annotate", "load", "load_edited"):
+        took = [[sum(f["wall_s"] for f in one.figures[name]) for name in (stage, f"bare_{stage}")] for one in rounds]
+        ratios = [ours / bare for ours, bare in took]
+        found[f"{stage}_ratio"] = round(statistics.median(ratios), 3)
+        found[f"{stage}_ratios"] = [round(one, 3) for one in ratios]
+    return found
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--url", required=True)
@@ -146,29 +205,23 @@ def main() -> None:
     p.add_argument("--images", type=int, default=1000)
     p.add_argument("--task-size", type=int, default=100)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--loads", type=int, default=4, help="how often each load is repeated in a round")
     p.add_argument("--json", type=Path)
     args = p.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="annobridge-bench-"))
-    figures: dict[str, Any] = {"images": args.images, "task_size": args.task_size}
+    figures: dict[str, Any] = {"images": args.images, "task_size": args.task_size, "rounds": args.rounds}
+    server, options = Bare(args.url, args.token), {"url": args.url, "token": args.token}
+    rounds: list[Round] = []
     try:
         paths = draw(folder / "images", args.images)
         figures["kilobytes"] = round(sum(p.stat().st_size for p in paths) / len(paths) / 1000, 1)
-        rounds: list[dict[str, Any]] = []
         for number in range(args.rounds):
-            rounds.append({})
-            ways = [lambda: bare(args, paths, rounds[-1]), lambda: bridged(args, paths, folder / "dataset", rounds[-1])]
-            for way in ways if number % 2 == 0 else ways[::-1]:  # whoever is second has a fuller database
-                way()
-            shutil.rmtree(folder / "dataset")
+            dataset = folder / f"dataset{number}"
+            rounds.append(Round(server, options, paths, dataset, args.task_size, args.loads, number % 2 == 1))
+            rounds[-1].run()
     finally:
         shutil.rmtree(folder)
-    for phase in rounds[0]:
-        figures[phase] = {key: statistics.median(r[phase][key] for r in rounds) for key in rounds[0][phase]}
-    for stage in ("annotate", "load", "load_edited"):
-        each = [r[stage]["wall_s"] / r[f"bare_{stage}"]["wall_s"] for r in rounds]
-        figures[f"{stage}_ratio"] = round(statistics.median(each), 2)
-        figures[f"{stage}_ratios"] = [round(one, 2) for one in each]
-    text = json.dumps(figures, indent=1)
+    text = json.dumps(figures | summary(rounds), indent=1)
     if args.json:
         args.json.write_text(text)
     print(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,58 @@ def test_every_value_is_judged_by_every_shape(value: Any) -> None:
     for shape in (TASK, [TASK], [[float]], int | None, {"a?": Any}):
         mismatch(value, shape)
     assert mismatch(value, shape_of(value)) is None
+
+
+SHAPES = st.recursive(
+    st.sampled_from([Any, None, int, float, str, bool, int | None, float | str, list, dict]),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=1),
+        st.dictionaries(st.sampled_from(["a", "b", "a?", "c?"]), inner, max_size=3),
+        st.dictionaries(st.just(...), inner, min_size=1, max_size=1),
+        st.tuples(inner, inner),
+    ),
+    max_leaves=5,
+)
+VALUES = st.recursive(
+    st.sampled_from([None, True, 0, 1.5, "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "a?", "c"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(VALUES, max_size=4), SHAPES)
+def test_values_that_are_judged_together_are_judged_as_each_alone(values: list[Any], shape: Any) -> None:
+    """A list fits exactly where each of its values does, and so does each of its members."""
+    assert (mismatch(values, [shape]) is None) == all(judged_alone(value, shape) for value in values)
+
+
+def judged_alone(value: Any, shape: Any) -> bool:
+    """Whether a value has a shape, as the module's docstring defines it, without a fast path."""
+    if shape is Any:
+        return True
+    if shape is None:
+        return value is None
+    if isinstance(shape, tuple):
+        return any(judged_alone(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(judged_alone(one, shape[0]) for one in value)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and (
+            all(judged_alone(one, shape[...]) for one in value.values())
+            if ... in shape
+            else all(
+                judged_alone(value[key], inner) if (key := name if name in value else name.removesuffix("?")) in value
+                else name.endswith("?")
+                for name, inner in shape.items()
+            )
+        )  # fmt: skip
+    if isinstance(shape, UnionType):
+        return any(judged_alone(value, one) for one in get_args(shape))
+    if isinstance(value, bool):
+        return shape is bool
+    return isinstance(value, (int, float) if shape is float else shape)
 
 
 def shape_of(value: Any) -> Any:
