@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 from urllib.parse import quote
@@ -210,19 +210,36 @@ class Api:
         """All annotations of a task or a job (``owner`` is ``"tasks"`` or ``"jobs"``)."""
         return dict(self.http.get(f"/api/{owner}/{number}/annotations", expect=_ANNOTATIONS))
 
-    def replace_annotations(self, task: int, part: Json) -> Json:
-        """Replace all annotations of a task. Returns the new ones, with their ids."""
-        return dict(self.http.send("PUT", f"/api/tasks/{task}/annotations", json=part, expect=_ANNOTATIONS))
+    def replace_annotations(self, task: int, body: bytes) -> Json:
+        """Replace all annotations of a task by those of a body. Returns the new ones, with their ids."""
+        return self._send_body("PUT", f"/api/tasks/{task}/annotations", body, {})
 
-    def add_annotations(self, task: int, part: Json) -> Json:
+    def add_annotations(self, task: int, body: bytes) -> Json:
         """Add annotations to a task. Returns the new ones, with their ids."""
-        path, params = f"/api/tasks/{task}/annotations", {"action": "create"}
-        return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+        return self._send_body("PATCH", f"/api/tasks/{task}/annotations", body, {"action": "create"})
 
-    def patch_job(self, job: int, action: Literal["create", "update", "delete"], part: Json) -> Json:
+    def patch_job(self, job: int, action: Literal["create", "update", "delete"], body: bytes) -> Json:
         """Create annotations of a job, update them whole, or delete them. Returns them with their ids, in any order."""
-        path, params = f"/api/jobs/{job}/annotations", {"action": action}
-        return dict(self.http.send("PATCH", path, json=part, params=params, expect=_ANNOTATIONS))
+        return self._send_body("PATCH", f"/api/jobs/{job}/annotations", body, {"action": action})
+
+    def _send_body(self, method: str, path: str, body: bytes, params: Mapping[str, str]) -> Json:
+        headers = {"Content-Type": "application/json"}
+        return dict(self.http.send(method, path, data=body, headers=headers, params=params, expect=_ANNOTATIONS))
+
+    def bodies(self, items: Mapping[str, Sequence[Json]]) -> Iterator[bytes]:
+        """Annotations as JSON, in bodies of a bounded size; none if there are no annotations."""
+        texts: dict[str, list[bytes]] = {name: [] for name in items}
+        size = 0
+        for name, objects in items.items():
+            for item in objects:
+                text = self.http.encode(item)
+                if size and size + len(text) > MAX_BODY:
+                    yield _joined(texts)
+                    texts, size = {n: [] for n in items}, 0
+                texts[name].append(text)
+                size += len(text)
+        if size:
+            yield _joined(texts)
 
     def may_annotate(self, task: int) -> bool:
         """Whether the user may change annotations of a task. Nothing is changed, not even its date."""
@@ -237,20 +254,9 @@ class Api:
         return True
 
 
-def batches(items: Mapping[str, Sequence[Json]]) -> Iterable[dict[str, list[Json]]]:
-    """Split annotations into bodies of a bounded size."""
-    batch: dict[str, list[Json]] = {name: [] for name in items}
-    size = 0
-    for name, objects in items.items():
-        for item in objects:
-            length = len(json.dumps(item))
-            if size and size + length > MAX_BODY:
-                yield batch
-                batch, size = {n: [] for n in items}, 0
-            batch[name].append(item)
-            size += length
-    if size:
-        yield batch
+def _joined(texts: Mapping[str, Sequence[bytes]]) -> bytes:
+    """A JSON object of lists, from the texts of their items."""
+    return b"{%b}" % b",".join(b'"%b":[%b]' % (name.encode(), b",".join(of_name)) for name, of_name in texts.items())
 
 
 def failure_reason(message: str) -> str:

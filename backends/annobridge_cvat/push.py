@@ -23,7 +23,7 @@ from annobridge.core.labels import COMPONENTS, REMOTE
 from annobridge.exceptions import Broken, Gone, Rejected
 
 from . import decode, jobs, remote_ids
-from .api import Api, batches
+from .api import Api
 from .download import CurrentTask, decoded, read_task
 from .encode import TRACKS
 from .push_plan import DELETED_THERE, Plan, Server, Write, without_private
@@ -204,7 +204,7 @@ def _send(api: Api, task: int, plan: Plan) -> None:
             for action in ("update", "create", "delete"):
                 objects = getattr(write, action)
                 answers: dict[str, list[Json]] = {kind: [] for kind in objects}
-                for body in batches({kind: [*map(without_private, items)] for kind, items in objects.items()}):
+                for body in api.bodies({kind: [*map(without_private, items)] for kind, items in objects.items()}):
                     answer = api.patch_job(job, action, body)
                     is_first = False
                     for kind, stored in answers.items():

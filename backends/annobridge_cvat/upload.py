@@ -16,7 +16,7 @@ from annobridge.core.arrays import as_array
 from annobridge.exceptions import Broken, Rejected
 
 from . import decode, jobs, label_set, media, remote_ids
-from .api import Api, batches
+from .api import Api
 from .config import CvatConfig
 from .encode import TRACKS, Encoded, encode
 from .frames import Frames
@@ -223,7 +223,7 @@ def _complete(api: Api, task: int, sent: Encoded) -> dict[str, list[Json]] | Non
     stored = {name: list(annotations[name]) for name in sent.items}
     if not any(stored.values()):
         return None
-    for body in batches(remote_ids.not_stored(sent.items, stored)):
+    for body in api.bodies(remote_ids.not_stored(sent.items, stored)):
         answer = api.add_annotations(task, body)
         for name, objects in stored.items():
             objects += answer[name]
@@ -233,7 +233,7 @@ def _complete(api: Api, task: int, sent: Encoded) -> dict[str, list[Json]] | Non
 def _send(api: Api, task: int, sent: Encoded) -> dict[str, list[Json]]:
     """Send the objects. Returns them as the server has them."""
     stored: dict[str, list[Json]] = {name: [] for name in sent.items}
-    for number, body in enumerate(batches(sent.items)):
+    for number, body in enumerate(api.bodies(sent.items)):
         answer = api.replace_annotations(task, body) if number == 0 else api.add_annotations(task, body)
         for name, objects in stored.items():
             objects += answer[name]

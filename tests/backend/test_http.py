@@ -143,7 +143,7 @@ def test_json_comes_back_and_nothing_comes_back_as_none(connect, web) -> None:
     assert web.calls[0].request.url == f"{URL}/base/items?deep=true"
     assert http.send("DELETE", "items") is None
     assert http.send("POST", "items", json={"x": 1}) is None
-    assert web.calls[2].request.body == b'{"x": 1}'
+    assert web.calls[2].request.body == b'{"x":1}'
     assert web.calls[2].request.headers["Content-Type"] == "application/json"
 
 

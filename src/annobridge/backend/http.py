@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ..exceptions import Broken, ConfigError, Denied, Gone, Rejected
-from ._json import TooDense, parse
+from ._json import TooDense, encode, parse
 from ._redactor import Redactor
 from ._session import is_loopback, new_session, origin_of, shown
 from ._transport import OUTCOME_UNKNOWN, Body, Call, Failure, Transport
@@ -195,6 +195,12 @@ class Http:
             raise self._unexpected(call, response.status_code, f"no header {missing[0]!r}")
         return response.headers
 
+    def encode(self, json: Any) -> bytes:
+        """The body that ``send`` makes of ``json=``, for backends that need to know its size first; send it as ``data``, with its
+        ``Content-Type``.
+        """
+        return encode(json, self._reveal)
+
     def _call(
         self,
         method: str,
@@ -208,7 +214,7 @@ class Http:
     ) -> Call:
         method, sent = method.upper(), dict(headers or {})
         if json is not None:
-            data = jsonlib.dumps(json, default=self._reveal, allow_nan=False).encode()
+            data = self.encode(json)
             sent.setdefault("Content-Type", "application/json")
         url, start = self._resolve(path), _start(data)
         repeatable = (repeatable or method in _IDEMPOTENT) and (start is not None)
