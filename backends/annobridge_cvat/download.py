@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from annobridge.backend import Download, Receipt
 from annobridge.backend.kit import keep_sent, sent_of
 from annobridge.core.arrays import any_of, as_array, as_mask, not_null
+from annobridge.core.collector import paused
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
@@ -109,7 +110,8 @@ def download_task(api: Api, stored: Json, receipt: Receipt, config: CvatConfig, 
     # What was sent is in the regular jobs: ground truth and replicas begin empty.
     regular = _kept_frames(frames, [job for job in selected if jobs.is_regular(job)], config)
     found = decode.read_labels(jobs.annotations_of(api, annotations, task.jobs, selected), kept, frames.deleted)
-    labels = decoded(list(found), task, jobs.work(selected), receipt)
+    with paused():
+        labels = decoded(list(found), task, jobs.work(selected), receipt)
     labels, mistyped = drop_mistyped_scalars(
         labels, receipt.baseline, _typed_fields(task.vocabulary, receipt.state["scalars"])
     )

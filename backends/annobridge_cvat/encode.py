@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from annobridge.core import attributes as lists
 from annobridge.core.arrays import as_array
+from annobridge.core.collector import paused
 
 from . import points, tracks, values
 from .decode import SentLabel
@@ -41,6 +42,7 @@ class Encoded:
         self.rows[kind].append(row)
 
 
+@paused()
 def encode(labels: pa.Table, vocabulary: Vocabulary, frames: Frames) -> Encoded:
     """Encode the labels of a task; those on frames that are not in it are left out.
 

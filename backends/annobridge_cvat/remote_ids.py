@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from annobridge.backend.kit import pair
+from annobridge.core.collector import paused
 from annobridge.core.labels import REMOTE
 from annobridge.exceptions import Broken
 
@@ -33,6 +34,7 @@ TOLERANCE = 1e-3  # pixels; the server rounds
 _FRAME_AND_LABEL = itemgetter(0, 1)  # of a ``Content``; unique among the parts of one object
 
 
+@paused()
 def assign(
     sent: Encoded, stored: Mapping[str, Sequence[Json]], labels: pa.Table, vocabulary: Vocabulary
 ) -> dict[int, str]:
@@ -108,9 +110,16 @@ def content(item: Json, group: bool = True) -> Content:
     return (
         item["frame"], get("label_id") or 0, get("type"), group and (get("group") or 0), get("rotation") or 0, get("z_order") or 0,
         bool(get("occluded")), bool(get("outside")), get("source") or "manual", tuple(get("points") or ()),
-        tuple(sorted((a["spec_id"], str(a["value"])) for a in item["attributes"])),
-        *(tuple(sorted(map(content, get(name) or ()), key=_FRAME_AND_LABEL)) for name in ("elements", "shapes")),
+        _strings(item["attributes"]), _parts(get("elements")), _parts(get("shapes")),
     )  # fmt: skip
+
+
+def _strings(attributes: Sequence[Json]) -> Content:
+    return tuple(sorted([(a["spec_id"], str(a["value"])) for a in attributes])) if attributes else ()
+
+
+def _parts(items: Sequence[Json] | None) -> Content:
+    return tuple(sorted(map(content, items), key=_FRAME_AND_LABEL)) if items else ()
 
 
 def assign_cut_tracks(sent: Encoded, found: Iterable[FoundLabel], labels: pa.Table, frames: Frames) -> dict[int, str]:

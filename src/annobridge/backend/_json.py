@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from ..core.collector import paused
+
 _MIN_BYTES = 8  # per list or object on average; real responses have more
 _ALWAYS_PARSED = 1 << 20  # bytes; a shorter text may have any number of lists and objects
 _AS_JSON_DOES = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME  # they are no JSON
@@ -27,7 +29,8 @@ def parse(body: bytes) -> Any:
     if len(body) > _ALWAYS_PARSED and _MIN_BYTES * (body.count(b"[") + body.count(b"{")) > len(body):
         raise TooDense("it is mostly empty lists and objects")
     try:
-        return msgspec.json.decode(body)  # orjson makes floats of large integers
+        with paused():
+            return msgspec.json.decode(body)  # orjson makes floats of large integers
     except (msgspec.DecodeError, ValueError, RecursionError):
         pass  # it takes neither NaN nor a byte order mark nor half a surrogate pair
     try:
