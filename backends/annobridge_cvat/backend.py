@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -70,17 +71,23 @@ class CvatBackend(AnnotationBackend):
         reviewed=True,
         push=True,
         adopt=True,
+        parallel_uploads=2,
+        parallel_downloads=2,
     )
 
     def __init__(self, config: CvatConfig) -> None:
         super().__init__(config)
-        self._scalars: dict[
-            str, set[type]
-        ] = {}  # the types of the values of each scalar field, in all tasks that were checked
+        self._scalars: dict[str, frozenset[type]] = {}  # the types of each scalar field, in all tasks that were checked
+        self._connecting, self._shared = threading.Lock(), threading.Lock()
+        self._connected: Api | None = None
+        self._uploads = 0  # that are under way
 
-    @cached_property
+    @property
     def _api(self) -> Api:
-        return Api(*connect(self.config))
+        with self._connecting:
+            if self._connected is None:
+                self._connected = Api(*connect(self.config))
+            return self._connected
 
     @property
     def needs_whole_files(self) -> bool:
@@ -89,8 +96,8 @@ class CvatBackend(AnnotationBackend):
 
     def close(self) -> None:
         """Release connections."""
-        if "_api" in self.__dict__:
-            self._api.http.close()
+        if self._connected is not None:
+            self._connected.http.close()
 
     # --- checks -----------------------------------------------------------------------------------------------------
 
@@ -112,8 +119,9 @@ class CvatBackend(AnnotationBackend):
 
     def check_task(self, task: Task) -> Iterable[str]:
         """Values that CVAT cannot store."""
-        for field, types in value_types(task).items():
-            self._scalars.setdefault(field, set()).update(types)
+        with self._shared:
+            for field, types in value_types(task).items():
+                self._scalars[field] = self._scalars.get(field, frozenset()) | types
         return checks.task_problems(task, self.config)
 
     def _users(self) -> dict[str, int | None]:
@@ -125,14 +133,9 @@ class CvatBackend(AnnotationBackend):
     def upload(self, task: Task) -> Receipt:
         """Create the CVAT tasks, except those that an earlier call has created."""
         vocabulary = Vocabulary.of(task.schema, self.config.builtin())
-        project_id, is_own = self._project(vocabulary, _run_of(task.name))
-        users = {name: number for name, number in self._users().items() if number is not None}
-        try:
+        with self._in_project(vocabulary, _run_of(task.name)) as (project_id, is_own):
+            users = {name: number for name, number in self._users().items() if number is not None}
             uploaded = self._upload_parts(task, vocabulary, project_id, users)
-        except Rejected:
-            if is_own and project_id:
-                project.remove_if_empty(self._api, project_id)
-            raise
         state = {
             "tasks": [_stored(part) for part in uploaded],
             "project": project_id if is_own else None,
@@ -176,6 +179,26 @@ class CvatBackend(AnnotationBackend):
 
     def _title(self, name: str) -> str:
         return f"{self.config.task_name} ({name})" if self.config.task_name else name
+
+    @contextmanager
+    def _in_project(self, vocabulary: Vocabulary, run: str) -> Iterator[tuple[int | None, bool]]:
+        """The project for the block to create tasks in, as ``_project`` has it. If the block is refused, the project that the run
+        has made is removed, unless it has tasks, or another thread is about to create some.
+        """
+        with self._shared:
+            number, is_own = self._project(vocabulary, run)
+            self._uploads += 1
+        is_refused = False
+        try:
+            yield number, is_own
+        except Rejected:
+            is_refused = True
+            raise
+        finally:
+            with self._shared:
+                self._uploads -= 1
+                if number and is_own and is_refused and not self._uploads:
+                    project.remove_if_empty(self._api, number)
 
     def _project(self, vocabulary: Vocabulary, run: str) -> tuple[int | None, bool]:
         """The id of the project to create tasks in, if any, and whether the run has made it, now or in an earlier attempt."""

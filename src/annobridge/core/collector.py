@@ -1,7 +1,7 @@
 """Python's collector of reference cycles, paused while many objects are made that have none.
 
-The collector runs after every few hundred new objects, and looks at the same ones over and over: of the time that it takes to decode
-a long JSON text, three quarters are its own.
+The collector runs after every few hundred new objects, and looks at the same ones over and over: of the time in which a long JSON
+text is decoded, three quarters are its own.
 """
 
 from __future__ import annotations

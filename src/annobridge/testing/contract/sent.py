@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
@@ -15,7 +17,7 @@ from ...backend.base import AnnotationBackend
 from ...backend.values import Receipt, Task
 from ...dataset import Dataset
 from ...exceptions import BackendError, Gone
-from .base import Laws
+from .base import Laws, Row
 
 SECRET = "s3cr3t-canary-7f1e"  # noqa: S105
 
@@ -96,6 +98,40 @@ class SentLaws(Laws):
             f"answer for each of the {total} samples in one task", f"the tasks have {sizes} samples"
         )
         self.require_load(self.load(dataset), "nobody did anything")
+
+    def test_tasks_are_transferred_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where ``parallel_uploads`` or ``parallel_downloads`` exceeds 1: tasks that threads transfer at once are as those that
+        are transferred one after another, and a second call finds each of them.
+        """
+        can = self.backend.capabilities
+        if max(can.parallel_uploads, can.parallel_downloads) == 1:
+            pytest.skip(f"{self.backend.name} transfers one task after another")
+        label_type = self.main_type()
+        dataset = self.dataset(label_type, 0)
+        upload, tasks = self.backend.upload, list[Task]()
+
+        def note(backend: AnnotationBackend, task: Task) -> Receipt:
+            tasks.append(task)
+            return upload(backend, task)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(self.backend, "upload", note)
+            results = self.send(dataset, label_type, task_size=1)
+        one_by_one = self.rows(results)
+        run = tasks[0].name.rpartition("-")[0]
+        again = [replace(task, name=f"{run}x-{number}") for number, task in enumerate(tasks)]
+        with ThreadPoolExecutor(can.parallel_uploads) as pool:
+            receipts = list(pool.map(results.backend.upload, again))
+            repeated = list(pool.map(results.backend.upload, again))
+        with ThreadPoolExecutor(can.parallel_downloads) as pool:
+            found = list(pool.map(results.backend.download, receipts))
+        at_once: list[Row] = pa.concat_tables([download.labels for download in found]).to_pylist()
+        self.require_same(at_once, one_by_one, "hold the same labels when several tasks are transferred at once")
+        assert [dict(r.state) for r in repeated] == [dict(r.state) for r in receipts], self.expected(
+            "find the tasks that threads have sent at once when they are sent again", "it returned other states"
+        )
+        for receipt in receipts:
+            results.backend.delete(receipt)
 
     def test_deleting_twice_is_quiet_and_then_the_task_is_gone(self) -> None:
         """``cleanup`` can be repeated; a load after it raises ``Gone`` and changes nothing."""
