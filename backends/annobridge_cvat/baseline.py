@@ -114,8 +114,10 @@ def _same_shape(now: pa.Table, sent: pa.Table) -> Bools:
     has_corners = not_null(sent["points"]) | ~as_mask(pc.equal(now["kind"], "cuboid"))
     same &= ~has_corners | close_rows(now["points"], sent["points"], TOLERANCE)
     same &= as_mask(pc.equal(_text(now["visibility"]), _text(sent["visibility"])))
-    for row in np.flatnonzero(same & not_null(now["mask"])):
-        left, right = now["mask"][int(row)].as_py(), sent["mask"][int(row)].as_py()
+    masked = np.flatnonzero(same & not_null(now["mask"]))
+    for row, left, right in zip(
+        masked, *(side["mask"].take(pa.array(masked)).to_pylist() for side in (now, sent)), strict=True
+    ):
         same[row] = left == right or (right is not None and np.array_equal(decode_rle(left), decode_rle(right)))
     return same & (~is_box | _same_angle(now, sent))
 

@@ -69,7 +69,7 @@ def to_columns(kind: str, pixels: list[Parts], sizes: Ints) -> dict[str, pa.Arra
     if kind in ("box", "ellipse"):
         return {"bounding_box": _from_boxes(kind, np.array([p[0] for p in pixels], np.float64).reshape(-1, 4), sizes)}
     if kind in ("mask", "segmentation"):
-        found = [masks.union([masks.pixels(p, size) for p in parts]) for parts, size in zip(pixels, sizes, strict=True)]
+        found = [masks.decode(parts, size) for parts, size in zip(pixels, sizes.tolist(), strict=True)]
         return {"mask": pa.array(found, pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.binary())]))}
     if kind in ("classification", "scalar"):
         return {}

@@ -19,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 _MAX_DIGITS = 7  # base 32: 35 bits, more than any image has pixels
+_DIGIT_ENDS = 16 * 32 ** np.arange(_MAX_DIGITS - 1)  # the magnitudes from which another digit is needed
 
 
 class Rle(TypedDict):
@@ -72,17 +73,12 @@ def compress(counts: npt.ArrayLike) -> bytes:
     """COCO's text for run lengths. From the fourth on, each is the difference to the last but one; in signed base 32."""
     rest = np.array(counts, np.int64)
     rest[3:] -= np.asarray(counts, np.int64)[1:-2]
-    digits = np.empty((rest.size, _MAX_DIGITS), np.uint8)
-    used = np.zeros(digits.shape, bool)
-    more = np.ones(rest.size, bool)
-    for position in range(_MAX_DIGITS):
-        if not more.any():
-            break
-        used[:, position] = more
-        digit, rest = rest & 31, rest >> 5
-        more = more & (rest != np.where(digit & 16, -1, 0))  # stop when the rest is only the sign
-        digits[:, position] = digit + 48 + 32 * more
-    return digits[used].tobytes()
+    # A digit has 5 bits; the last one has the sign in its highest bit, so it holds a magnitude below 16.
+    last = np.searchsorted(_DIGIT_ENDS, rest ^ (rest >> 63), side="right")[:, None]
+    position = np.arange(last.max(initial=0) + 1)
+    digits = (rest[:, None] >> 5 * position & 31) + 48 + 32 * (position < last)
+    found: bytes = digits[position <= last].astype(np.uint8).tobytes()
+    return found
 
 
 def decompress(text: bytes) -> Ints:

@@ -6,6 +6,7 @@ Only the columns of the box are looked at, so a small mask on a large image cost
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,14 @@ def paste(pixels: Bools, left: int, top: int, size: tuple[int, int]) -> Rle:
     width, height = size
     pixels = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
     left, top = max(left, 0), max(top, 0)
-    padded = np.zeros((pixels.shape[1], pixels.shape[0] + 2), np.int8)
+    padded = np.zeros((pixels.shape[1], pixels.shape[0] + 2), bool)
     padded[:, 1:-1] = pixels.T
-    edges = np.diff(padded, axis=1)
-    columns, rows = np.nonzero(edges == 1)
-    starts = (left + columns) * height + top + rows
-    columns, rows = np.nonzero(edges == -1)
-    ends = (left + columns) * height + top + rows
-    joined = np.flatnonzero(ends[:-1] == starts[1:])  # a run that goes on at the top of the next column
-    starts, ends = np.delete(starts, joined + 1), np.delete(ends, joined)
-    places = np.concatenate([[0], np.stack([starts, ends], axis=1).ravel(), [width * height]])
+    columns, rows = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    edges = (left + columns) * height + top + rows  # a start, an end, a start, …
+    goes_on = np.flatnonzero(edges[1:] == edges[:-1])  # a run, at the top of the next column
+    if goes_on.size:
+        edges = np.delete(edges, np.concatenate([goes_on, goes_on + 1]))
+    places = np.concatenate([[0], edges, [width * height]])
     counts = np.diff(places)
     if counts[-1] == 0 and counts.size > 1:
         counts = counts[:-1]
@@ -64,7 +63,7 @@ def from_rows(text: str, left: int, top: int, width: int, height: int, size: tup
     return paste(pixels, left, top, size)
 
 
-def crop(mask: dict[str, Any]) -> tuple[Bools, int, int]:
+def crop(mask: Mapping[str, Any]) -> tuple[Bools, int, int]:
     """The pixels of the box around a mask, and the box's left and top; of an empty mask, one pixel.
 
     >>> crop({"size": [2, 3], "counts": b"231"})[1:]
