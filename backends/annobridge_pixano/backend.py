@@ -53,6 +53,8 @@ class PixanoBackend(AnnotationBackend):
         adopt=True,
         sample_columns=True,
         editor_limits=checks.EDITOR_LIMITS,
+        parallel_uploads=1,  # two requests at once that read a table may leave Pixano 0.8 waiting for ever
+        parallel_downloads=1,
     )
 
     def __init__(self, config: PixanoConfig) -> None:
