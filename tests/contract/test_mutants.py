@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,19 @@ def never_taken(backend: PictureBackend, receipt: ab.Receipt) -> None:
     """A ``delete`` that does nothing."""
 
 
+def confusing(method: str) -> Mutant:
+    """A method for which the backend keeps its argument, so that threads take each other's."""
+    real, kept = getattr(PictureBackend, method), [None]
+
+    @functools.wraps(real)
+    def wrong(self: PictureBackend, given: Any) -> Any:
+        kept[0] = given
+        time.sleep(0.02)
+        return real(self, kept[0])
+
+    return lambda patch: patch.setattr(PictureBackend, method, wrong)
+
+
 def patched(target: str, wrong: Callable[..., Any]) -> Mutant:
     return lambda patch: patch.setattr(target, wrong)
 
@@ -210,6 +224,7 @@ def all_of(table: pa.Table, name: str, value: Any) -> pa.Table:
 
 UPRIGHT = functools.partial(column, name="rotation", change=lambda values: [None] * len(values))
 SHIFTED = functools.partial(column, name="sample_id", change=lambda ids: [ids[-1], *ids[:-1]])
+AT_ONCE = "test_tasks_are_transferred_at_once"
 UNTOUCHED = "test_untouched_labels_come_back_equal"
 NEW = "test_new_labels_have_ids_of_their_own"
 IMAGES, SECRETS = "test_every_image_is_shown_under_its_sample", "test_no_secret_is_kept_or_shown"
@@ -299,6 +314,8 @@ MUTANTS: dict[str, tuple[Mutant, str]] = {
     "comments at another place": (comments(lambda t: all_of(t, "box", [0.9, 0.9, 0.1, 0.1])), COMMENTED),
     "comments on another sample": (comments(lambda t: all_of(t, "sample_id", "s5")), COMMENTED),
     "comments of a state of the tool's": (comments(lambda t: all_of(t, "state", "closed")), COMMENTED),
+    "uploads that take each other's task": (confusing("upload"), AT_ONCE),
+    "downloads that take each other's task": (confusing("download"), AT_ONCE),
     "a status that fails": (answer("status", lambda *_: {}["state"]), "test_a_run_that_lost_an_answer_is_resumed"),
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""The memory backend with what most tools have besides: a token, the images themselves, and attributes that are locked.
+"""The memory backend with what most tools have besides: a token, the images themselves, attributes that are locked, and transfers
+of several tasks at once.
 
 Registered by ``ANNOBRIDGE_PICTURES_CONFIG_CLS=tests.doubles.picture_backend.PictureConfig``.
 """
@@ -33,7 +34,9 @@ class PictureBackend(MemoryBackend):
 
     name: ClassVar[str] = "pictures"
     Config = PictureConfig
-    capabilities: ClassVar[Capabilities] = replace(MemoryBackend.capabilities, sends_media=True)
+    capabilities: ClassVar[Capabilities] = replace(
+        MemoryBackend.capabilities, sends_media=True, parallel_uploads=4, parallel_downloads=4
+    )
 
     def upload(self, task: Task) -> Receipt:
         for sample_id in task.samples["sample_id"].to_pylist():
