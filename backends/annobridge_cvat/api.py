@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from annobridge.exceptions import Broken, Denied, Gone, Rejected
 from .connect import Version
 
 Json = dict[str, Any]
-PARALLEL = 4  # small calls at once; more are not faster
+PARALLEL = 8  # small calls at once, of all tasks together
 MAX_BODY = 8 << 20  # bytes of annotations in one request
 _JOBS_AT_ONCE = 200  # job ids in one address
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two polls
@@ -74,12 +74,18 @@ class Api:
 
     def __init__(self, http: Http, version: Version) -> None:
         self.http, self.version = http, version
+        self._pool = ThreadPoolExecutor(PARALLEL, "annobridge-cvat")
 
-    @staticmethod
-    def concurrently(*calls: Callable[[], Any]) -> list[Any]:
-        """The results of several small calls that are made at the same time."""
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            return [future.result() for future in [pool.submit(call) for call in calls]]
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.shutdown()
+        self.http.close()
+
+    def concurrently(self, *calls: Callable[[], Any]) -> list[Any]:
+        """The results of several small calls that are made at the same time; the first error of them, after all have ended."""
+        futures = [self._pool.submit(call) for call in calls]
+        wait(futures)
+        return [future.result() for future in futures]
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

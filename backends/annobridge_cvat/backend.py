@@ -96,8 +96,10 @@ class CvatBackend(AnnotationBackend):
 
     def close(self) -> None:
         """Release connections."""
-        if self._connected is not None:
-            self._connected.http.close()
+        with self._connecting:
+            connected, self._connected = self._connected, None
+        if connected is not None:
+            connected.close()
 
     # --- checks -----------------------------------------------------------------------------------------------------
 

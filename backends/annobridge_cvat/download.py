@@ -183,8 +183,10 @@ def drop_mistyped_scalars(labels: pa.Table, baseline: pa.Table, types: Mapping[s
     people can type anything. Such a label keeps the value that it was sent with; a new one is left out. Also a sentence for each.
     """
     field, value = as_array(labels["field"]), as_array(labels["value"])
-    sent, known = sent_of(labels["remote_id"], baseline)
     is_text = as_mask(pc.is_in(field, value_set=pa.array([*types], pa.string()))) & as_mask(pc.starts_with(value, '"'))
+    if not is_text.any():
+        return labels, []
+    sent, known = sent_of(labels["remote_id"], baseline)
     wrong = is_text & ~as_mask(pc.equal(value, as_array(sent["value"])))
     if not wrong.any():
         return labels, []

@@ -10,8 +10,8 @@ Any                                              anything
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import contains, itemgetter
 from types import UnionType
 from typing import Any, NamedTuple, get_args
 
@@ -75,15 +75,14 @@ def _members_fit(objects: list[dict[Any, Any]], shape: Mapping[Any, Shape]) -> b
         return _fit(chain.from_iterable(one.values() for one in objects), shape[...])
     for name, inner in shape.items():
         key = name.removesuffix("?")
-        if key != name:
-            if any(name in one for one in objects):  # a member whose own name ends so
+        if key != name and any(map(contains, objects, repeat(name))):  # a member whose own name ends so
+            return False
+        try:
+            found = list(map(itemgetter(key), objects))
+        except KeyError:
+            if key == name:
                 return False
             found = [one[key] for one in objects if key in one]
-        else:
-            try:
-                found = list(map(itemgetter(name), objects))
-            except KeyError:
-                return False
         if not _fit(found, inner):
             return False
     return True
