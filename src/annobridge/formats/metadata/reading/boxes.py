@@ -26,6 +26,13 @@ UNSTATED, NORMALIZED, PIXELS, CORNERS = 0, 1, 2, 4
 _LARGEST = 1e300  # beyond, differences and products may overflow
 
 
+def flags_of(form: Any, is_normalized: Any) -> int | None:
+    """The flags of a box that says its form and its unit; ``None`` if it says neither ``"xywh"`` nor ``"xyxy"``, or no unit."""
+    if form not in ("xywh", "xyxy") or not isinstance(is_normalized, bool):
+        return None
+    return (NORMALIZED if is_normalized else PIXELS) + (CORNERS if form == "xyxy" else 0)
+
+
 def parse_boxes(boxes: Sequence[Any], where: Callable[[int], str]) -> Floats:
     """Boxes as an array with a row of four numbers for each.
 

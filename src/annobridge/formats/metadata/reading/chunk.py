@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
@@ -29,11 +29,21 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class ParallelLabels:
-    """The labels of one sample in one field, as parallel arrays: boxes, and attributes by name."""
+    """The labels of one sample in one field, as parallel arrays.
+
+    Attributes:
+        sample: the number of the sample in the chunk.
+        boxes: their boxes.
+        columns: their attributes by name.
+        unit: what the boxes say of their numbers (flags of ``boxes``).
+        own: ``confidence`` and ``label_id``, where labels have them.
+    """
 
     sample: int
     boxes: list[Any]
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, Sequence[Any]]
+    unit: int = boxes.UNSTATED
+    own: dict[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -107,11 +117,16 @@ class Chunk:
         counts = [len(p.boxes) for p in parts]
         table, where = self._table_of_samples(np.repeat([p.sample for p in parts], counts))
         found = boxes.parse_boxes(list(chain.from_iterable(p.boxes for p in parts)), where)
-        units.add(found, table["line"].to_numpy())
         table = table.append_column("box", pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), 4))
+        flags = np.repeat(np.array([p.unit for p in parts], np.int8), counts)
+        if flags.any():
+            table = table.append_column("unit", pa.array(flags))
+        unstated = flags == boxes.UNSTATED
+        units.add(found[unstated], table["line"].to_numpy()[unstated])
+        for key in _keys(p.own for p in parts):
+            table = table.append_column(key, pa.array(_joined(parts, counts, "own", key), LABELS.field(key).type))
         for key in _keys(p.columns for p in parts):
-            columns = (p.columns.get(key) or repeat(None, n) for p, n in zip(parts, counts, strict=True))
-            values = list(chain.from_iterable(columns))
+            values = _joined(parts, counts, "columns", key)
             table = table.append_column(PREFIX + key, self.types.add(name, key, values, where))
         return table
 
@@ -144,6 +159,12 @@ class Chunk:
         images = np.asarray(self.images, np.int32)[samples]
         table = pa.table({"image": pa.array(images), "line": pa.array(lines)})
         return table, lambda n: location(self.path, int(lines[n]))
+
+
+def _joined(parts: Sequence[ParallelLabels], counts: Sequence[int], attribute: str, key: str) -> list[Any]:
+    """One of the columns of all parts, ``None`` for labels of parts that do not have it."""
+    columns = (getattr(p, attribute).get(key) or repeat(None, n) for p, n in zip(parts, counts, strict=True))
+    return list(chain.from_iterable(columns))
 
 
 def of_sample(sample: int, rows: Iterable[Row]) -> Iterable[Row]:

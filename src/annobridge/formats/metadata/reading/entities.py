@@ -13,6 +13,7 @@ from . import boxes
 from .chunk import Chunk
 from .json_lines import Line, fail
 from .line_keys import ClassKeys
+from .plain_boxes import find_plain_boxes
 
 _ALIASES = {
     "bboxes": "bbox",
@@ -67,19 +68,18 @@ class Entities:
             field: a label field other than that of the constructor.
         """
         name = field or self._field
+        if (plain := find_plain_boxes(entities, samples, self.box_defaults)) is not None:
+            self.has_lists = True
+            for names in plain.distinct_names:
+                self._class_keys.check(name, names, where)
+            chunk.add_parallel(name, plain.labels)
+            return
         for entity in entities:
             if not isinstance(entity, dict):
                 fail(where, f"has the entity {str(entity)[:60]}; an entity is an object {{…}}.")
             entity_id, extra = self._attributes(entity, where)
             self._class_keys.check(name, extra, where)
-            given = entity.get("annotations")
-            if type(given) is list and len(given) == 1 == len(samples) and _is_plain_box(given[0], samples):
-                self.has_lists = True
-                box = {"sample": next(iter(samples.values())), "kind": "box", **self._box(given[0], where)}
-                box["extra"] = extra
-                chunk.add_labels(name, (box if entity_id is None else {**box, "label_id": entity_id},))
-                continue
-            labels = list(self._labels(given, samples, where))
+            labels = list(self._labels(entity.get("annotations"), samples, where))
             if not labels:
                 self._skipped["entities have no shape"] += 1
             self._add_labels(chunk, name, _with_box_and_mask_joined(labels), entity_id, extra)
@@ -189,14 +189,13 @@ class Entities:
         form, normalized, confidence = (payload.get(key) for key in ("format", "is_normalized", "confidence"))
         form = self.box_defaults.get("format") if form is None else form
         normalized = self.box_defaults.get("is_normalized") if normalized is None else normalized
-        if form not in ("xywh", "xyxy") or not isinstance(normalized, bool):
+        if (unit := boxes.flags_of(form, normalized)) is None:
             fail(
                 where,
                 "has a box without 'format' (xywh or xyxy) and 'is_normalized'; give both, or set them in the header.",
             )
         if confidence is not None and not _is_number(confidence):
             fail(where, f"has a box of the confidence {confidence!r}; give a number from 0 to 1.")
-        unit = (boxes.NORMALIZED if normalized else boxes.PIXELS) + (boxes.CORNERS if form == "xyxy" else 0)
         confidence = None if confidence is None or confidence < 0 else float(confidence)  # Pixano writes -1 for none
         return {"box": payload.get("coords"), "unit": unit, "confidence": confidence}
 
@@ -225,12 +224,6 @@ def _are_confidences(values: Any, count: int) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300
-
-
-def _is_plain_box(annotation: Any, samples: dict[str, int]) -> bool:
-    """Whether an annotation is a box without attributes, as nearly all are; these take a short cut."""
-    plain = type(annotation) is dict and annotation.get("kind") == "bbox" and not annotation.get("attrs")
-    return plain and annotation.get("view") in (None, *samples)
 
 
 def _with_box_and_mask_joined(labels: list[Row]) -> list[Row]:

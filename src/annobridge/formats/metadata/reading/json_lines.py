@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
+
 from ....core.json_values import DEEPEST, is_deeper
 from ....exceptions import InvalidSource
 
@@ -17,6 +19,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, Line]]:
     """The objects with their line numbers, without blank lines. Raises ``InvalidSource`` with file and line."""
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
+            if (line := _quick(raw)) is not None:
+                yield number, line
+                continue
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -36,13 +41,31 @@ def fail(where: str, what: str) -> NoReturn:
     raise InvalidSource(f"{where} {what}")
 
 
+def _quick(raw: bytes) -> Line | None:
+    """The object of a line; ``None`` where that needs ``_parse``: for what may be wrong, and to say what is.
+
+    msgspec takes a fifth of the time of ``json``, and accepts nothing that ``_parse`` refuses but repeated keys, of which it keeps
+    the last. Such a line has more colons than what is written of it: every pair has one, and texts keep theirs, unless these are
+    escaped (``\\u003a``).
+    """
+    try:
+        value = _decode(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or b"\\u003" in raw or _encode(value).count(b":") != raw.count(b":"):
+        return None
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and is_deeper(value):
+        return None
+    return value
+
+
 class _InvalidLine(Exception):
     """What a hook of the parser refuses."""
 
 
 def _parse(text: str, where: str) -> Line:
     try:
-        value = _decode(text)
+        value = _decode_strictly(text)
     except _InvalidLine as error:
         fail(where, str(error))
     except json.JSONDecodeError as error:
@@ -80,4 +103,5 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _InvalidLine(f"holds {name}, which is not JSON; write a number, or null.")
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant).decode
+_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+_decode_strictly = json.JSONDecoder(object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant).decode
