@@ -45,6 +45,18 @@ def told(report: ab.ImportReport) -> list[str]:
     return [note for note in report.notes if "metadata.jsonl: lines with" not in note]
 
 
+def test_files_of_a_folder_are_not_opened_again_for_their_fingerprints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = photos(tmp_path / "source", ["0.png", "1.png"])
+    photos(source, ["2.png"], [2])  # writes lines that do not name the others
+    expected = fingerprints.of_places([str(source / f"{n}.png") for n in range(3)]).to_pylist()
+    monkeypatch.setattr(fingerprints, "of_file", None)
+    ds = ab.import_dataset(source, tmp_path / "ds").dataset
+    rows = sorted(ds.samples(["sample_id", "filepath"]).to_pylist(), key=lambda row: row["filepath"])
+    assert ds.stores.fingerprints.of(pa.array([row["sample_id"] for row in rows])).to_pylist() == expected
+
+
 @pytest.mark.parametrize("way", ["moved", "copied", "linked"])
 def test_the_same_files_at_another_place_are_the_same_samples(tmp_path: Path, way: str) -> None:
     old, new = tmp_path / "old", tmp_path / "new"

@@ -30,12 +30,14 @@ class Part:
             ids. Positions are relative to the image as it is shown, its EXIF orientation applied.
         media: what opens the files of samples that are written; a reader sets none.
         reviewed: whether people have reviewed each sample (booleans), in an export that is to keep it: its tags then say so, too.
+        files: ``size`` and ``fingerprint`` of the file of each sample, of a reader that has opened them; else the import does.
     """
 
     samples: pa.Table
     labels: pa.Table
     media: Media | None = None
     reviewed: pa.Array | None = None
+    files: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)

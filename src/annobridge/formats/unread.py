@@ -25,7 +25,7 @@ _VIDEO = re.compile(VIDEO, re.IGNORECASE)
 
 def is_hidden(name: str) -> bool:
     """Whether a file, or a folder on its path, is hidden, or of an archive that macOS made."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return name.startswith(".") or "/." in name or ("__MACOSX" in name and "__MACOSX" in name.split("/"))
 
 
 def is_image_file(root: Path, name: str) -> bool:
@@ -72,8 +72,10 @@ def require_read(
 
 def _labels(root: Path, left: Sequence[str], images: Collection[str]) -> Mapping[str, list[str]]:
     """The label files by what they are. A file with the name of an image counts as one, whatever its content."""
-    bases = {PurePosixPath(name).name for name in images}
-    stems = {PurePosixPath(base).stem for base in bases}
+    if not left:
+        return {}
+    bases = {name.rpartition("/")[2] for name in images}
+    stems = {os.path.splitext(base)[0] for base in bases}
     found: dict[str, list[str]] = defaultdict(list)
     known: dict[tuple[str, str], list[str]] = defaultdict(list)  # files with the name of an image, by folder and suffix
     for name in left:

@@ -104,7 +104,7 @@ class Importer:
     def _read_part(self, part: Part) -> pa.Table:
         """The new labels of a part; its new samples are kept on disk until ``commit``."""
         samples = part.samples
-        index, files = self._find(samples["filepath"].cast(pa.string()))
+        index, files = self._find(samples["filepath"].cast(pa.string()), part.files)
         is_known, is_new = index.is_valid(), index.is_null()
         given_ids = as_array(ids.as_texts(samples["sample_id"]))
         new_ids = self._without_ids_of_others(given_ids, samples["filepath"], is_new)
@@ -123,12 +123,15 @@ class Importer:
             self.labels[entry["values"]] += entry["counts"]
         return rows
 
-    def _find(self, places: pa.ChunkedArray) -> tuple[pa.Array, pa.Table]:
-        """The number of the existing sample of each file, null for a new one; and ``size`` and ``fingerprint`` of the new ones."""
+    def _find(self, places: pa.ChunkedArray, files: pa.Table | None) -> tuple[pa.Array, pa.Table]:
+        """The number of the existing sample of each file, null for a new one; and ``size`` and ``fingerprint`` of the new ones.
+
+        ``files`` are those of all, if the source has read them.
+        """
         numbers = as_array(self._existing.find(places).fill_null(-1)).to_numpy().copy()
         unknown = np.flatnonzero(numbers < 0)
         paths = places.take(pa.array(unknown)).to_pylist()
-        files = fingerprints.of_places(paths)
+        files = fingerprints.of_places(paths) if files is None else files.take(pa.array(unknown))
         numbers[unknown] = self._moved.find(paths, files["fingerprint"])
         return pa.array(numbers, mask=numbers < 0), files.filter(pa.array(numbers[unknown] < 0))
 

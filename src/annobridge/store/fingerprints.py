@@ -24,6 +24,7 @@ from .tables import Database, in_list
 _TABLE = "annotation_files"
 _BLOCKS, _BLOCK = 4, 1024  # how many, and bytes
 _WHOLE = _BLOCKS * _BLOCK  # bytes up to which all of a file is hashed
+START = _WHOLE + 1  # bytes at the start of a file that ``of_open_file`` needs
 _NOTHING = (None, None)
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _AMONG = 1_000  # ids up to which only their rows are read
@@ -40,17 +41,22 @@ def of_file(path: str | os.PathLike[str]) -> tuple[int, int] | None:
         about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode):
             return None
-        data = os.read(file, _WHOLE + 1)
-        size = len(data)
-        if size > _WHOLE:
-            size = about.st_size
-            places = ((size - _BLOCK) * number // (_BLOCKS - 1) for number in range(1, _BLOCKS))
-            data = b"".join((size.to_bytes(8), data[:_BLOCK], *(_read(file, place) for place in places)))
-        return size, int.from_bytes(blake2b(data, digest_size=8).digest(), signed=True)
+        return of_open_file(file, about.st_size, os.read(file, START))
     except OSError:  # a folder, or a disk that fails
         return None
     finally:
         os.close(file)
+
+
+def of_open_file(file: int, size: int, start: bytes) -> tuple[int, int]:
+    """``of_file`` of a file that is open, given its size and its first ``START`` bytes. Raises ``OSError``."""
+    data = start
+    if len(start) <= _WHOLE:
+        size = len(start)
+    else:
+        places = ((size - _BLOCK) * number // (_BLOCKS - 1) for number in range(1, _BLOCKS))
+        data = b"".join((size.to_bytes(8), start[:_BLOCK], *(_read(file, place) for place in places)))
+    return size, int.from_bytes(blake2b(data, digest_size=8).digest(), signed=True)
 
 
 def _read(file: int, place: int) -> bytes:

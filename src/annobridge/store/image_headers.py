@@ -24,7 +24,7 @@ from . import images
 IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
 _Read = Callable[[int, int], bytes]  # (position, size): a position below 0 counts from the end
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
+OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _HEAD = 4096  # bytes read at a time
 _FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # markers of JPEG that give the size
 _APP1 = 0xFFE1
@@ -59,26 +59,34 @@ class ImageHeader(NamedTuple):
 
 def read_header(source: str | os.PathLike[str] | BinaryIO) -> ImageHeader:
     """The header of a file, or of a seekable stream. Raises one of ``IMAGE_ERRORS``, also for what is not an image."""
-    found = _by_path(source) if isinstance(source, str | os.PathLike) else _quick(_reader(source))
-    if found is None:
-        found = _by_pillow(source)
-    if not (0 < found.width < _MAX_SIDE and 0 < found.height < _MAX_SIDE):
-        raise ValueError(f"its header says {found.width}×{found.height} pixels, which no image has")
-    return found
+    if isinstance(source, str | os.PathLike):
+        return _by_path(source)
+    read = _reader(source)
+    return _checked(_quick(read(0, _HEAD), read) or _by_pillow(source))
 
 
-def _by_path(path: str | os.PathLike[str]) -> ImageHeader | None:
-    file = os.open(path, _OPEN)  # a file object would cost more than all the rest
+def header_of(path: str | os.PathLike[str], file: int, start: bytes) -> ImageHeader:
+    """The header of a file that is open, given its first bytes. Raises as ``read_header``."""
 
     def read(position: int, size: int) -> bytes:
-        if position:
-            os.lseek(file, position if position > 0 else max(0, os.fstat(file).st_size + position), os.SEEK_SET)
+        os.lseek(file, position if position >= 0 else max(0, os.fstat(file).st_size + position), os.SEEK_SET)
         return os.read(file, size)
 
+    return _checked(_quick(start, read) or _by_pillow(path))
+
+
+def _checked(header: ImageHeader) -> ImageHeader:
+    if not (0 < header.width < _MAX_SIDE and 0 < header.height < _MAX_SIDE):
+        raise ValueError(f"its header says {header.width}×{header.height} pixels, which no image has")
+    return header
+
+
+def _by_path(path: str | os.PathLike[str]) -> ImageHeader:
+    file = os.open(path, OPEN)  # a file object would cost more than all the rest
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError("it is no file")
-        return _quick(read)
+        return header_of(path, file, os.read(file, _HEAD))
     finally:
         os.close(file)
 
@@ -91,9 +99,8 @@ def _reader(stream: BinaryIO) -> _Read:
     return read
 
 
-def _quick(read: _Read) -> ImageHeader | None:
-    """The header of a common JPEG or PNG; ``None`` for anything else."""
-    head = read(0, _HEAD)
+def _quick(head: bytes, read: _Read) -> ImageHeader | None:
+    """The header of a common JPEG or PNG, given its first bytes; ``None`` for anything else."""
     try:
         if head.startswith(b"\xff\xd8\xff"):
             return _jpeg(read, head)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ....core.labels import LABELS
 from . import boxes
+from .boxes import UNSTATED
 from .json_lines import location
 from .value_types import ValueTypes, Where
 
@@ -42,7 +43,7 @@ class ParallelLabels:
     sample: int
     boxes: list[Any]
     columns: Mapping[str, Sequence[Any]]
-    unit: int = boxes.UNSTATED
+    unit: int = UNSTATED
     own: dict[str, list[Any]] = field(default_factory=dict)
 
 
@@ -57,6 +58,7 @@ class Chunk:
         lines: the number of each sample's line.
         record_keys: the values of ``RECORD_KEYS`` by sample.
         metadata: all other columns by sample.
+        fields: the fields that have labels, in the order in which they came, as keys.
         parallel: labels with a box each, by field.
         labels: labels of any kind by field: rows with ``sample``, columns of ``LABELS``, ``box``, ``unit`` and, for
             attributes, ``extra``.
@@ -68,6 +70,7 @@ class Chunk:
     lines: list[int] = field(default_factory=list)
     record_keys: list[Row] = field(default_factory=list)
     metadata: list[Row] = field(default_factory=list)
+    fields: dict[str, None] = field(default_factory=dict)
     parallel: dict[str, list[ParallelLabels]] = field(default_factory=dict)
     labels: dict[str, list[Row]] = field(default_factory=dict)
 
@@ -81,10 +84,12 @@ class Chunk:
 
     def add_labels(self, name: str, rows: Iterable[Row]) -> None:
         """Add labels to a field."""
+        self.fields[name] = None
         self.labels.setdefault(name, []).extend(rows)
 
     def add_parallel(self, name: str, labels: ParallelLabels) -> None:
         """Add labels that are parallel arrays to a field."""
+        self.fields[name] = None
         self.parallel.setdefault(name, []).append(labels)
 
     def sample_table(self) -> pa.Table:
@@ -106,11 +111,10 @@ class Chunk:
 
         ``units`` counts the boxes that do not state their unit.
         """
-        for name, parts in self.parallel.items():
-            if any(p.boxes for p in parts):
-                yield name, self._parallel_table(name, parts, units)
-        for name, rows in self.labels.items():
-            if rows:
+        for name in self.fields:
+            if any(p.boxes for p in self.parallel.get(name, ())):
+                yield name, self._parallel_table(name, self.parallel[name], units)
+            if rows := self.labels.get(name):
                 yield name, self._row_table(name, rows, units)
 
     def _parallel_table(self, name: str, parts: Sequence[ParallelLabels], units: boxes.Units) -> pa.Table:
@@ -121,7 +125,7 @@ class Chunk:
         flags = np.repeat(np.array([p.unit for p in parts], np.int8), counts)
         if flags.any():
             table = table.append_column("unit", pa.array(flags))
-        unstated = flags == boxes.UNSTATED
+        unstated = flags == UNSTATED
         units.add(found[unstated], table["line"].to_numpy()[unstated])
         for key in _keys(p.own for p in parts):
             table = table.append_column(key, pa.array(_joined(parts, counts, "own", key), LABELS.field(key).type))
@@ -136,8 +140,8 @@ class Chunk:
         if with_box:
             lines = table["line"].to_numpy()[with_box]
             found = boxes.parse_boxes([rows[n]["box"] for n in with_box], lambda k: where(with_box[k]))
-            flags = np.array([row.get("unit", boxes.UNSTATED) for row in rows], np.int8)
-            unstated = flags[with_box] == boxes.UNSTATED
+            flags = np.array([row.get("unit", UNSTATED) for row in rows], np.int8)
+            unstated = flags[with_box] == UNSTATED
             units.add(found[unstated], lines[unstated])
             index = np.full(len(rows), -1)
             index[with_box] = np.arange(len(with_box))
@@ -172,6 +176,6 @@ def of_sample(sample: int, rows: Iterable[Row]) -> Iterable[Row]:
     return ({"sample": sample, **row} for row in rows)
 
 
-def _keys(rows: Iterable[Row]) -> list[str]:
+def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The keys of all rows, in the order in which they come."""
     return list(dict.fromkeys(chain.from_iterable(rows)))

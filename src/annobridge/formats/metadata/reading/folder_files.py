@@ -12,9 +12,11 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from ....core.arrays import Ints
 from ....exceptions import InvalidSource
-from ....store import media
+from ....store import image_files
 from ... import unread
 from ...names import composed, with_slashes, without_drive
 from ..keys import METADATA_FILES
@@ -32,7 +34,7 @@ class ImageFolder:
         path: the folder.
         split: the name of the split, if the folder is one.
         files: the files, relative to the folder, with ``/``.
-        sizes: ``[width, height]`` in pixels of each image, once ``read_sizes`` was called; 0 for other files.
+        sizes: ``[width, height]`` in pixels of each image, once ``look_at`` was called; 0 for other files.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class ImageFolder:
 
     def __post_init__(self) -> None:
         self._numbers = {name: number for number, name in enumerate(self.files)}
+        self._own_name = self.path.name
 
     @property
     def metadata(self) -> Path | None:
@@ -82,7 +85,7 @@ class ImageFolder:
                 where,
                 f"names the image {name[:40]!r}…, a path of {len(name)} characters, which no file has; correct it.",
             )
-        if (found := self._numbers.get(name)) is not None and not or_above:
+        if (found := self._numbers.get(name)) is not None and not (or_above and self._may_be_another(name)):
             return found
         given, name = name, name if name in self._numbers else with_slashes(name)
         if (inner := without_drive(given)) is not None:
@@ -96,7 +99,7 @@ class ImageFolder:
         if not parts:
             fail(where, f"names the image {name!r}, which is the folder; give the path of a file in it.")
         candidates = [self._numbers.get("/".join(parts))]
-        if or_above and parts[0] == self.path.name:
+        if or_above and parts[0] == self._own_name:
             candidates.append(self._numbers.get("/".join(parts[1:])))
         hits = [number for number in candidates if number is not None]
         if len(hits) > 1:
@@ -107,6 +110,10 @@ class ImageFolder:
         name = "/".join(parts)
         equal = hits or self._composed.get(composed(name), [])
         return equal[0] if len(equal) == 1 else self._fail_missing(name, len(equal), where)
+
+    def _may_be_another(self, name: str) -> bool:
+        """Whether the name of a file can be read in another way too: from the folder above, or as a path of Windows."""
+        return ":" in name or "\\" in name or name.startswith(f"{self._own_name}/")
 
     def _find_end(self, given: str, inner: str, where: str) -> int:
         """The file that an absolute path of Windows ends with, by the longest such end."""
@@ -151,13 +158,17 @@ class ImageFolder:
         """The absolute paths of some files."""
         return [f"{self.path}/{self.files[number]}" for number in numbers]
 
-    def read_sizes(self, wanted: Sequence[int]) -> None:
-        """Read the sizes of some files from their headers. Raises ``InvalidSource`` with all that are not images."""
-        self._require_utf8(wanted)
+    def look_at(self, wanted: Ints) -> None:
+        """Open some files, which are images, and keep their sizes. Raises ``InvalidSource`` with all that are not images."""
+        names = wanted.tolist()
+        self._require_utf8(names)
+        sizes, files = image_files.look_at(self.paths(names))
         self.sizes = np.zeros((len(self.files), 2), np.int32)
-        found = media.known_sizes(self.paths(wanted))
-        bad = [self.files[number] for number, size in zip(wanted, found, strict=True) if size is None]
-        self.sizes[wanted] = np.array([size or (0, 0) for size in found], np.int32).reshape(-1, 2)
+        self.sizes[wanted] = sizes
+        row = np.zeros(len(self.files), np.int64)
+        row[wanted] = np.arange(len(wanted))
+        self._looked_at, self._row = files, row
+        bad = [self.files[number] for number in wanted[sizes[:, 0] == 0].tolist()]
         if bad:
             shown = ", ".join(map(repr, bad[:_SHOWN])) + (f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else "")
             heic = any(name.lower().endswith((".heic", ".heif", ".hif")) for name in bad)
@@ -166,6 +177,10 @@ class ImageFolder:
                 f"In {str(self.path)!r}, {len(bad)} files are empty, cut off or not images: {shown}; replace them, or take them "
                 f"out{cure}."
             )
+
+    def file_table(self, numbers: Ints) -> pa.Table:
+        """``size`` and ``fingerprint`` of some of the files that were looked at."""
+        return self._looked_at.take(pa.array(self._row[numbers]))
 
     def _require_utf8(self, wanted: Sequence[int]) -> None:
         """Raise ``InvalidSource`` for a path that is not UTF-8, which no column can hold."""

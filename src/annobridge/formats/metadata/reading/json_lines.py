@@ -42,11 +42,11 @@ def fail(where: str, what: str) -> NoReturn:
 
 
 def _quick(raw: bytes) -> Line | None:
-    """The object of a line; ``None`` where that needs ``_parse``: for what may be wrong, and to say what is.
+    r"""The object of a line; ``None`` where that needs ``_parse``: for what may be wrong, and to say what is.
 
     msgspec takes a fifth of the time of ``json``, and accepts nothing that ``_parse`` refuses but repeated keys, of which it keeps
     the last. Such a line has more colons than what is written of it: every pair has one, and texts keep theirs, unless these are
-    escaped (``\\u003a``).
+    escaped (``\u003a``).
     """
     try:
         value = _decode(raw)

@@ -51,17 +51,17 @@ class FileNameReader:
         messages = self._pop_conversations(line)
         fields = self._label_keys.pop_from(line, where, _is_objects)
         sample = chunk.add_sample(image, number, record_keys, check_metadata(line, where))
+        for name, value in fields.items():
+            if columns := self._columns(name, value, where):
+                boxes = columns.pop("bbox")
+                self._class_keys.check(name, columns, where)
+                chunk.add_parallel(name, ParallelLabels(sample, boxes, columns))
         if classes:
             chunk.add_labels(CATEGORIES, of_sample(sample, classes))
         if own_class:
             chunk.add_labels(LABEL, of_sample(sample, own_class))
         if messages is not None:
             chunk.add_labels(CONVERSATIONS, of_sample(sample, conversations.parse_messages(messages, where)))
-        for name, value in fields.items():
-            if columns := self._columns(name, value, where):
-                boxes = columns.pop("bbox")
-                self._class_keys.check(name, columns, where)
-                chunk.add_parallel(name, ParallelLabels(sample, boxes, columns))
 
     def _columns(self, name: str, value: Any, where: str) -> dict[str, Any]:
         """The parallel arrays of a field, ``bbox`` among them; none where the field has no labels."""
@@ -205,10 +205,6 @@ class QuickstartReader:
         fields = self._label_keys.pop_from(line, where, _is_entities)
         samples = add_views(chunk, images, number, record_keys, check_metadata(line, where))
         first = next(iter(samples.values()))
-        if classes:
-            chunk.add_labels(CATEGORIES, of_sample(first, classes))
-        if messages is not None:
-            chunk.add_labels(CONVERSATIONS, of_sample(first, conversations.parse_messages(messages, where)))
         for name, value in fields.items():
             if isinstance(value, list):
                 field = self._field if name in _ENTITY_KEYS else name
@@ -217,6 +213,10 @@ class QuickstartReader:
                 if not isinstance(value, dict):
                     _fail_no_labels(name, value, "'bboxes'", where)
                 self._add_arrays(chunk, name, value, samples, where)
+        if classes:
+            chunk.add_labels(CATEGORIES, of_sample(first, classes))
+        if messages is not None:
+            chunk.add_labels(CONVERSATIONS, of_sample(first, conversations.parse_messages(messages, where)))
 
     def _image(self, value: Any, where: str) -> int:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Entities that are a box each, as nearly all are, read at once; all others, and whatever may be wrong, are left to ``entities``."""
+"""Entities that are a box each, as nearly all are, are read at once. All others, and what may be wrong, is left to ``entities``."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class PlainBoxes(NamedTuple):
     distinct_names: Collection[tuple[str, ...]]
 
 
-def find_plain_boxes(
-    entities: list[Any], samples: Mapping[str, int], defaults: Mapping[str, Any]
-) -> PlainBoxes | None:
+def find_plain_boxes(entities: list[Any], samples: Mapping[str, int], defaults: Mapping[str, Any]) -> PlainBoxes | None:
     """The labels of the entities of a line; ``None`` unless each is one box, and nothing of it is wrong.
 
     Args:

@@ -70,7 +70,7 @@ class FolderReader:
         notes, assumptions = list(notes), list(assumptions)
         builder = LabelRowBuilder(self._options, self._types, self._class_keys)
         for content in self.contents:
-            content.folder.read_sizes(content.images.tolist())
+            content.folder.look_at(content.images)
         assign_ids(self.contents, self._tables)
         for content in self.contents:
             notes += check_labels(content, self._tables, builder)
@@ -118,7 +118,8 @@ class FolderSource:
                 yield self._chunk(content, number)
             for start in range(0, len(content.unlisted), PART):
                 images = content.unlisted[start : start + PART]
-                yield Part(self._samples(content, images, {}), LABELS.empty_table())
+                files = content.folder.file_table(images)
+                yield Part(self._samples(content, images, {}), LABELS.empty_table(), files=files)
 
     def _chunk(self, content: FolderContent, number: int) -> Part:
         assert content.file is not None  # noqa: S101 - only a file has chunks
@@ -137,7 +138,9 @@ class FolderSource:
         of_kept = table.take(pa.array(kept))
         columns = {name: as_array(of_kept[name]) for name in of_kept.column_names}
         return Part(
-            self._samples(content, images[kept], columns), pa.concat_tables(rows) if rows else _LABELS.empty_table()
+            self._samples(content, images[kept], columns),
+            pa.concat_tables(rows) if rows else _LABELS.empty_table(),
+            files=content.folder.file_table(images[kept]),
         )
 
     def _samples(self, content: FolderContent, images: Ints, found: dict[str, pa.Array]) -> pa.Table:
