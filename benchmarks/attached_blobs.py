@@ -1,16 +1,15 @@
 """How much of an attached table of 100,000 images is read when 1,000 of them are annotated: little more than these.
 
-    python benchmarks/attached_blobs.py [--images 100000] [--bytes 10000]     # prints one JSON object
+    python benchmarks/attached_blobs.py [--images 100000] [--bytes 10000]
 
-The table (1 GB) is made in a temporary folder; the tool is in this process, and reads every image that it is sent. ``read_mib``
-is what the process read from files, by the kernel's count.
+The table (1 GB) is made in a temporary folder; the tool is in this process, and reads every image that it is sent. What the process
+read from files is the kernel's count.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import sys
 import tempfile
@@ -26,8 +25,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 
 import annobridge as ab
+import measure
 from annobridge.backend.memory import MemoryBackend
-from measure import phase
 
 VIEW = 1_000
 STEP = 1_000
@@ -86,20 +85,21 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--bytes", type=int, default=10_000)
     given = parser.parse_args()
-    out: dict[str, Any] = vars(given) | {"view": VIEW}
+    out: dict[str, Any] = {}
     os.environ["ANNOBRIDGE_READER_CONFIG_CLS"] = "attached_blobs.Config"
     with tempfile.TemporaryDirectory() as folder:
         lance.write_dataset(table(given.images, given.bytes), f"{folder}/images.lance", data_storage_version="2.1")
-        with phase("attach", out):
+        with measure.phase("attach", out):
             ds = ab.attach(folder)
         view = ds.take(VIEW)
         before = read_so_far()
-        with phase("annotate", out):
+        with measure.phase("annotate", out):
             view.annotate("round", label_field="objects", label_type="detections", classes=["car"], backend="reader")
-        out["annotate"]["read_mib"] = round((read_so_far() - before) / 2**20, 1)
-        out["annotate"]["images_mib"] = round(VIEW * given.bytes / 2**20, 1)
-        out["table_mib"] = round(given.images * given.bytes / 2**20, 1)
-    print(json.dumps(out))
+        read = (read_so_far() - before) / 2**20
+    table_mib, images_mib = (count * given.bytes / 2**20 for count in (given.images, VIEW))
+    measure.report(f"attach {given.images:,} images of {table_mib:,.0f} MiB", out["attach"], 0)
+    note = f"{read:.1f} MiB read, for images of {images_mib:.1f} MiB"
+    measure.report(f"annotate {VIEW:,} of these images", out["annotate"], 0, note=note)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 For each number of images and each mode it runs three stages, each in a process of its own so that their memory is measured apart:
 ``build`` makes a dataset with boxes, ``annotate`` sends it to the tool, ``load`` loads what the tool's rule made of it, and checks
-the counts. It prints a line for each stage, and ``--json FILE`` appends the figures to a file.
+the counts. With ``--fiftyone``, the same is done in FiftyOne, of which only the labels are counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, nargs="+", default=[1000])
     parser.add_argument("--per-image", type=int, default=10, help="labels of each image")
     parser.add_argument("--modes", nargs="+", default=list(FIELD), choices=list(FIELD))
-    parser.add_argument("--json", type=Path, help="append the figures of each stage to this file, as lines of JSON")
+    parser.add_argument("--fiftyone", metavar="PYTHON", help="a Python that has FiftyOne, to be measured too")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)  # what a process of its own is to run
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -47,35 +48,47 @@ def main() -> int:
 
 def run_all(args: argparse.Namespace) -> int:
     """Run each stage in a process of its own; 1 if one of them fails."""
-    with tempfile.TemporaryDirectory() as folder:
+    products = [[sys.executable, __file__]]
+    if args.fiftyone:
+        products.append([args.fiftyone, str(Path(__file__).parent / "peers/fiftyone_echo.py")])
+    failed = False
+    for product in products:
         for images in args.images:
             for mode in args.modes:
-                for stage in STAGES:
-                    command = [
-                        sys.executable, __file__, "--stage", stage, "--modes", mode, "--images", str(images),
-                        "--per-image", str(args.per_image), "--folder", folder,
-                    ]  # fmt: skip
-                    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-                    if done.returncode:
-                        print(f"{mode} {images} {stage} failed. {done.stdout}")
-                        return 1
-                    figures = json.loads(done.stdout)
-                    _print(figures)
-                    if args.json:
-                        with args.json.open("a") as file:
-                            file.write(json.dumps(figures) + "\n")
-    return 0
+                with tempfile.TemporaryDirectory() as folder:
+                    options = [
+                        "--modes",
+                        mode,
+                        "--images",
+                        str(images),
+                        "--per-image",
+                        str(args.per_image),
+                        "--folder",
+                        folder,
+                    ]
+                    # The stages after one that failed have nothing to start from.
+                    failed |= not all(
+                        _run([*product, "--stage", stage, *options], mode == args.modes[0]) for stage in STAGES
+                    )
+    return int(failed)
 
 
-def _print(figures: dict[str, Any]) -> None:
-    stage = figures[figures["stage"]]
-    memory = stage["rss_peak_mib"] - stage["rss_start_mib"]
-    tool = sum(figures["tool_s"].values())
-    print(
-        f"{figures['images']:>9,} {figures['mode']:5} {figures['stage']:9} {stage['cpu_s']:8.2f} CPU s, "
-        f"of which the tool {tool:6.2f}  {memory:6.0f} MiB  {figures.get('check', '')}",
-        flush=True,
-    )
+def _run(command: list[str], is_first: bool) -> bool:
+    """Run one stage in a process of its own, and report its figures, of ``build`` only once; whether its result was right."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if not done.stdout or done.returncode:
+        print(f"{' '.join(command[2:6])} failed. {done.stdout}")
+        return False
+    figures = json.loads(done.stdout.splitlines()[-1])
+    stage, images = figures["stage"], figures["images"]
+    if stage == "build" and not is_first:
+        return True
+    what = "build" if stage == "build" else f"{stage}, {'a new field' if figures['mode'] == 'new' else 'edits'}"
+    measure.report(
+        f"{what}: {images:,} images", figures[stage], images * figures["per_image"], tool_s=sum(figures["tool_s"].values()),
+        product=figures.get("product", "annobridge"), note=figures.get("note", ""),
+    )  # fmt: skip
+    return True
 
 
 def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path) -> dict[str, Any]:
@@ -110,17 +123,31 @@ def build(uri: Path, images: int, per_image: int) -> None:
     """A dataset of images with ``per_image`` boxes each in the field ``ground_truth``. Their files are not needed."""
     import annobridge as ab
 
+    start = thread_time()
     ids = [f"{i:07d}" for i in range(images)]
-    paths = [str(uri.parent / "images" / f"{i}.jpg") for i in ids]
+    samples = pa.table({"sample_id": ids, "filepath": [f"{uri.parent}/images/{i}.jpg" for i in ids]})
+    TOOL_SECONDS["rows"] += thread_time() - start
     dataset = ab.create_dataset(uri)
-    dataset.add_samples(pa.table({"sample_id": ids, "filepath": paths}))
+    dataset.add_samples(samples)
     schema = pa.schema({
         "sample_id": pa.string(), "label": pa.string(), "bounding_box": pa.list_(pa.float64(), 4),
     })  # fmt: skip
     dataset.add_labels("ground_truth", pa.RecordBatchReader.from_batches(schema, _labels(schema, images, per_image)))
 
 
-def _labels(schema: pa.Schema, images: int, per_image: int, step: int = 5_000) -> Iterator[pa.RecordBatch]:
+def _labels(schema: pa.Schema, images: int, per_image: int) -> Iterator[pa.RecordBatch]:
+    """The labels. Making them is counted apart, as it is no work of annobridge."""
+    batches = _made(schema, images, per_image)
+    while True:
+        start = thread_time()
+        batch = next(batches, None)
+        TOOL_SECONDS["rows"] += thread_time() - start
+        if batch is None:
+            return
+        yield batch
+
+
+def _made(schema: pa.Schema, images: int, per_image: int, step: int = 5_000) -> Iterator[pa.RecordBatch]:
     for start in range(0, images, step):
         numbers = range(start * per_image, min(start + step, images) * per_image)
         flat = pa.array([value for n in numbers for value in echo_store.box_of(n)], pa.float64())

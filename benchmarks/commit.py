@@ -82,10 +82,9 @@ def main() -> None:
     for way in WAYS:
         command = [sys.executable, __file__, "--labels", str(args.labels), "--way", way]
         out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        f = out[way]
-        above = f["rss_peak_mib"] - f["rss_start_mib"]
-        print(
-            f"{way:13} cpu {f['cpu_s']:6.2f} s  +{above:6.0f} MiB  {out['versions']} versions  {out['labels']} labels"
+        changed = args.labels // 5
+        measure.report(
+            f"commit by {way}: {changed:,} changes", out[way], args.labels, note=f"{out['versions']} versions"
         )
 
 

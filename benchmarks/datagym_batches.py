@@ -1,6 +1,6 @@
 """The two expensive steps of the DataGym backend, offline: writing 10,000 images × 10 labels as imports, and reading an export.
 
-    python benchmarks/datagym_batches.py            # prints one JSON object of CPU seconds and memory
+    python benchmarks/datagym_batches.py [--images 10000]
 
 The files are those of ``transport="files"``, which are made and read by the same code as what goes over the API. The export is
 written as the server writes one: pretty-printed, whole pixels, in another order.
@@ -8,6 +8,7 @@ written as the server writes one: pretty-printed, whole pixels, in another order
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -20,14 +21,14 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import measure
 from annobridge.backend import Task
 from annobridge.core.labels import LABELS, SAMPLES, conform
 from annobridge.core.schema import LabelSchema
 from annobridge_datagym import DatagymBackend, DatagymConfig
 from annobridge_datagym.config import DatagymConfig as Config
-from measure import phase
 
-IMAGES, LABELS_EACH, PER_TASK = 10_000, 10, 2_000
+LABELS_EACH, PER_TASK = 10, 2_000
 WIDTH, HEIGHT = 1920, 1080
 SCHEMA = LabelSchema.parse(
     {
@@ -93,34 +94,44 @@ def _whole(label: dict[str, Any]) -> dict[str, Any]:
     return {"rectangle": [box], "classifications": label["classifications"], "nested_geometries": {}}
 
 
-def ids(path: Path) -> None:
+def ids(path: Path, images: int) -> None:
     """DataGym's ids of all images."""
-    names = [f"s{n:06d}.jpg" for n in range(IMAGES)]
+    names = [f"s{n:06d}.jpg" for n in range(images)]
     path.write_text(json.dumps([{"id": f"m-{name}", "mediaName": name} for name in names]))
 
 
 def main() -> None:
     """Write the imports, then read the export."""
-    out: dict[str, Any] = {"images": IMAGES, "labels": IMAGES * LABELS_EACH, "images per task": PER_TASK}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000, help=f"a multiple of {PER_TASK}")
+    images = parser.parse_args().images
+    out: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ids(folder / "ids.json")
+        ids(folder / "ids.json", images)
         options = {"transport": "files", "folder": str(folder / "out"), "media_ids": str(folder / "ids.json")}
         writer = DatagymBackend(DatagymConfig(**options))
         assert not list(writer.check_task(task(0)))
         receipts = []
-        with phase("import: batches built, validated and written", out):
-            for number in range(IMAGES // PER_TASK):
+        with measure.phase("write", out):
+            for number in range(images // PER_TASK):
                 receipts.append(writer.upload(task(number)))
-        out["import MB"] = round(sum(f.stat().st_size for f in (folder / "out").glob("*.labels.json")) / 1e6, 1)
+        written = _size(*(folder / "out").glob("*.labels.json"))
         export(folder / "out", folder / "export.json")
-        out["export MB"] = round((folder / "export.json").stat().st_size / 1e6, 1)
         reader = DatagymBackend(Config(**options, path=str(folder / "export.json")))
-        with phase("export: read, matched and compared", out):
+        with measure.phase("read", out):
             found = _read(reader, receipts)
         reader.close()
         assert found == [PER_TASK * LABELS_EACH] * len(receipts), found
-    print(json.dumps(out, indent=1))
+        labels = images * LABELS_EACH
+        measure.report("DataGym: imports built, validated, written", out["write"], labels, note=written)
+        measure.report(
+            "DataGym: export read, matched, compared", out["read"], labels, note=_size(folder / "export.json")
+        )
+
+
+def _size(*files: Path) -> str:
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB on disk"
 
 
 def _read(reader: DatagymBackend, receipts: list[Any]) -> list[int]:

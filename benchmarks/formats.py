@@ -1,6 +1,6 @@
 """COCO, CVAT XML and YOLO are read into LanceDB and written from it: 20,000 images with 200,000 boxes, or as many polygons.
 
-    python benchmarks/formats.py [--images 20000] [--folder /tmp/data] [--datumaro /tmp/venv/bin/python] [--json out.json]
+    python benchmarks/formats.py [--images 20000] [--folder /tmp/data] [--datumaro /tmp/venv/bin/python]
 
 Each case runs in a process of its own, and its figures are those of the whole process from the call on, modules that the call
 imports included: CPU seconds of all threads, and the peak of memory above what it is after ``import annobridge, lancedb, pyarrow``.
@@ -22,29 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CASES = ("read", "write", "floor")
-_DATUMARO = """
-import json, resource, sys, time
-import datumaro as dm
-what, source, target, name = sys.argv[1:]
-usage = lambda: resource.getrusage(resource.RUSAGE_SELF)
-def rss():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
-def count(dataset):
-    return sum(len(item.annotations) for item in dataset)
-begin = rss()
-def measured(start):
-    return {"cpu_s": time.process_time() - start, "mib": usage().ru_maxrss / 1024 - begin}
-start = time.process_time()
-dataset = dm.Dataset.import_from(source, name)
-labels = count(dataset)
-out = measured(start)
-if what == "write":
-    start = time.process_time()
-    dataset.export(target, name, save_media=False)
-    out = measured(start)
-print(json.dumps({**out, "labels": labels}))
-"""
-_DATUMARO_NAMES = {"coco": "coco_instances", "cvat": "cvat", "yolo": "yolo"}
+_DATUMARO = Path(__file__).parent / "peers/datumaro_formats.py"
 
 
 @contextmanager
@@ -59,8 +37,7 @@ def figures(out: dict[str, Any]) -> Iterator[None]:
     phases: dict[str, Any] = {}
     with measure.phase("", phases):
         yield
-    found = phases[""]
-    out |= {"cpu_s": found["cpu_s"], "mib": found["rss_peak_mib"] - found["rss_start_mib"]}
+    out |= phases[""]
 
 
 def run(what: str, name: str, source: Path, scratch: Path) -> dict[str, Any]:
@@ -120,43 +97,42 @@ def spill(uri: str, scratch: str) -> None:
                 writer.write_batch(batch)
 
 
-def run_all(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """All cases, each in a process of its own."""
+def run_all(args: argparse.Namespace) -> bool:
+    """Run all cases, each in a process of its own, and report their figures; whether all succeeded."""
     import formats_data
 
+    succeeded = True
     with tempfile.TemporaryDirectory(dir=args.scratch) as temporary:
         for kind in args.kinds:
             places = formats_data.make(args.folder or Path(temporary) / "data", args.images, args.each, kind)
             for name in args.formats:
                 scratch = Path(temporary) / f"{kind}-{name}"
                 scratch.mkdir()
-                for what in args.cases:
-                    command = [sys.executable, __file__, "--case", what, name, str(places[name]), str(scratch)]
-                    yield {"data": kind, "format": name, "case": what, **_output(command)}
+                for case in args.cases:
+                    command = [sys.executable, __file__, "--case", case, name, str(places[name]), str(scratch)]
+                    succeeded &= _report(command, f"{name}, {case}: {kind}")
                 if args.datumaro:
-                    for what in ("read", "write"):
-                        command = [
-                            args.datumaro,
-                            "-c",
-                            _DATUMARO,
-                            what,
-                            str(places[name]),
-                            str(scratch / "dm"),
-                            _DATUMARO_NAMES[name],
-                        ]
-                        yield {"data": kind, "format": name, "case": f"datumaro {what}", **_output(command)}
+                    for case in set(args.cases) - {"floor"}:
+                        command = [args.datumaro, str(_DATUMARO), case, name, str(places[name]), str(scratch / "dm")]
+                        _report(command, f"{name}, {case}: {kind}")  # it does not read every form of every format
+    return succeeded
 
 
-def _output(command: list[str]) -> dict[str, Any]:
+def _report(command: list[str], what: str) -> bool:
+    """Run one case, and report its figures; whether it succeeded."""
+    import measure
+
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        print(done.stderr[-2000:], file=sys.stderr)
-        return {"cpu_s": None, "mib": None, "labels": None}
+        print(f"{what} failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}", file=sys.stderr)
+        return False
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    note = f"{found['labels'] / found['cpu_s']:,.0f} shapes per CPU second"
+    measure.report(what, found, found["labels"], product=found.get("product", "annobridge"), note=note)
+    return True
 
 
-def main() -> None:
+def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--images", type=int, default=20_000)
     p.add_argument("--each", type=int, default=10, help="shapes of an image")
@@ -165,32 +141,15 @@ def main() -> None:
     p.add_argument("--kinds", nargs="+", default=["boxes", "polygons"])
     p.add_argument("--formats", nargs="+", default=["coco", "cvat", "yolo"])
     p.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
-    p.add_argument("--datumaro", help="a Python that has datumaro")
-    p.add_argument("--json", type=Path, help="write the figures there too")
+    p.add_argument("--datumaro", metavar="PYTHON", help="a Python that has datumaro, to be measured too")
     p.add_argument("--case", nargs=4, help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.case:
-        what, name, source, scratch = args.case
-        print(json.dumps(run(what, name, Path(source), Path(scratch))))
-        return
-    print(
-        "| shapes | format | case | CPU s | shapes per CPU second | MiB above start |\n|---|---|---|---:|---:|---:|",
-        flush=True,
-    )
-    rows = []
-    for row in run_all(args):
-        rows.append(row)
-        head = f"| {row['data']} | {row['format']} | {row['case']} |"
-        failed = row["cpu_s"] is None
-        figures = (
-            "– | – | – |"
-            if failed
-            else f"{row['cpu_s']:.2f} | {row['labels'] / row['cpu_s']:,.0f} | {row['mib']:.0f} |"
-        )
-        print(head, figures, flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        case, name, source, scratch = args.case
+        print(json.dumps(run(case, name, Path(source), Path(scratch))))
+        return 0
+    return 0 if run_all(args) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Import 100,000 images with a million boxes from ``metadata.jsonl`` into a new dataset.
 
-    python benchmarks/import_metadata.py --images 100000 --boxes 10 --folder /tmp/images
+    python benchmarks/import_metadata.py --images 100000 --boxes 10 [--dialect file_name] [--folder /tmp/images]
 
 The images are hard links to one JPEG of 64×48 pixels; a folder that is given is made once and kept. CPU is that of the whole
 process, with the sizes from the headers, all checks, and what Lance writes.
@@ -12,6 +12,8 @@ import argparse
 import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from annobridge.io.import_dataset import import_dataset
 
 WIDTH, HEIGHT = 64, 48
 LINKS = 10_000  # to one file; some file systems allow few more
+DIALECTS = ("file_name", "pixano", "pixano-0.8")
 CLASSES = ("car", "person", "bicycle", "traffic light")
 
 
@@ -81,28 +84,33 @@ def lines(images: int, boxes: int, dialect: str) -> Iterator[dict[str, Any]]:
 _EXPLICIT = {"format": "xywh", "is_normalized": True}
 
 
-def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--images", type=int, default=100_000)
-    p.add_argument("--boxes", type=int, default=10)
-    p.add_argument("--dialect", choices=("file_name", "pixano", "pixano-0.8"), default="file_name")
-    p.add_argument("--folder", type=Path, help="where the images are made, and kept")
-    args = p.parse_args()
+def run(dialect: str, args: argparse.Namespace) -> None:
+    """Import one dialect in this process, and report the figures."""
     with tempfile.TemporaryDirectory() as scratch:
-        source = make(args.folder or Path(scratch) / "source", args.images, args.boxes, args.dialect)
+        source = make(args.folder or Path(scratch) / "source", args.images, args.boxes, dialect)
         import_dataset(
-            make(Path(scratch) / "warm", 1, 1, args.dialect), Path(scratch) / "warmed", format="folder", progress=False
+            make(Path(scratch) / "warm", 1, 1, dialect), Path(scratch) / "warmed", format="folder", progress=False
         )
         figures: dict[str, Any] = {}
         with measure.phase("import", figures):
             report = import_dataset(source, Path(scratch) / "dataset", format="folder", progress=False)
-    f = figures["import"]
     count = sum(report.labels.values())
-    print(
-        f"{args.dialect}: {report.samples} images, {count} boxes: cpu {f['cpu_s']:.2f} s "
-        f"({count / f['cpu_s']:,.0f} boxes per CPU second), wall {f['wall_s']:.2f} s, "
-        f"+{f['rss_peak_mib'] - f['rss_start_mib']:.0f} MiB"
-    )
+    note = f"{count / figures['import']['cpu_s']:,.0f} boxes per CPU second"
+    measure.report(f"import of {dialect}: {report.samples:,} images", figures["import"], count, note=note)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--images", type=int, default=100_000)
+    p.add_argument("--boxes", type=int, default=10)
+    p.add_argument("--dialect", choices=DIALECTS, help="one of them; by default all, each in a process of its own")
+    p.add_argument("--folder", type=Path, help="where the images are made, and kept")
+    args = p.parse_args()
+    if args.dialect:
+        run(args.dialect, args)
+        return
+    for dialect in DIALECTS:
+        subprocess.run([sys.executable, __file__, "--dialect", dialect, *sys.argv[1:]], check=True)
 
 
 if __name__ == "__main__":
