@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -22,7 +24,7 @@ class Benchmark(NamedTuple):
     script: str
     quick: tuple[str, ...] = ()
     full: tuple[str, ...] = ()
-    peers: dict[str, str] = {}
+    peers: Mapping[str, str] = MappingProxyType({})
 
 
 BENCHMARKS = (

@@ -56,7 +56,7 @@ def _require_mongod(folder: Path, python: Path) -> None:
         found = next(folder.glob("lib/python*/site-packages/fiftyone/db/bin/mongod"), None)
     if found is None or subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
         raise Unavailable(
-            "FiftyOne was not measured: its package brings no MongoDB server that starts on this machine; install mongod 6 or newer."
+            "FiftyOne was not measured: its packages bring no MongoDB server that starts here; install mongod 6 or newer."
         )
 
 

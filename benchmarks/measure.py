@@ -1,4 +1,4 @@
-"""CPU seconds, wall seconds and peak memory of one phase in this process; and rows of such figures, for the table of all benchmarks.
+"""CPU seconds, wall seconds and peak memory of one phase in this process; and rows of such figures, for the table of all.
 
 Needs the standard library only, so that the environments of peers can use it.
 """
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROWS = "ANNOBRIDGE_BENCHMARK_ROWS"  # the environment variable with the file that rows are appended to
+ROWS = "BENCHMARK_ROWS"  # the environment variable with the file that rows are appended to
 _ENOUGH = 10_000  # labels from which figures per million say something
 _STATUS = Path("/proc/self/status")
 

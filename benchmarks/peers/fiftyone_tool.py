@@ -9,10 +9,11 @@ from collections import Counter
 from pathlib import Path
 from time import thread_time
 
-import echo_store
 import fiftyone as fo
 import fiftyone.utils.annotations as foua
 from bson import ObjectId
+
+import echo_store
 
 TOOL_SECONDS: Counter[str] = Counter()  # CPU seconds in this tool, without FiftyOne's queries, by method
 FIELDS = {"new": "annotated", "edit": "ground_truth"}
