@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--per-image", type=int, default=10, help="labels of each image")
     parser.add_argument("--modes", nargs="+", default=list(FIELD), choices=list(FIELD))
     parser.add_argument("--fiftyone", metavar="PYTHON", help="a Python that has FiftyOne, to be measured too")
+    parser.add_argument("--most", type=int, default=10_000, help="images up to which FiftyOne is measured (10000)")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)  # what a process of its own is to run
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -48,28 +49,29 @@ def main() -> int:
 
 def run_all(args: argparse.Namespace) -> int:
     """Run each stage in a process of its own; 1 if one of them fails."""
-    products = [[sys.executable, __file__]]
+    own = [sys.executable, __file__]
+    peer = [args.fiftyone, str(Path(__file__).parent / "peers/fiftyone_echo.py")]
+    sizes = [(own, images) for images in args.images]
     if args.fiftyone:
-        products.append([args.fiftyone, str(Path(__file__).parent / "peers/fiftyone_echo.py")])
+        sizes += [(peer, images) for images in args.images if images <= args.most]
     failed = False
-    for product in products:
-        for images in args.images:
-            for mode in args.modes:
-                with tempfile.TemporaryDirectory() as folder:
-                    options = [
-                        "--modes",
-                        mode,
-                        "--images",
-                        str(images),
-                        "--per-image",
-                        str(args.per_image),
-                        "--folder",
-                        folder,
-                    ]
-                    # The stages after one that failed have nothing to start from.
-                    failed |= not all(
-                        _run([*product, "--stage", stage, *options], mode == args.modes[0]) for stage in STAGES
-                    )
+    for product, images in sizes:
+        for mode in args.modes:
+            with tempfile.TemporaryDirectory() as folder:
+                options = [
+                    "--modes",
+                    mode,
+                    "--images",
+                    str(images),
+                    "--per-image",
+                    str(args.per_image),
+                    "--folder",
+                    folder,
+                ]
+                # The stages after one that failed have nothing to start from.
+                failed |= not all(
+                    _run([*product, "--stage", stage, *options], mode == args.modes[0]) for stage in STAGES
+                )
     return int(failed)
 
 
