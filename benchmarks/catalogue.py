@@ -32,8 +32,8 @@ BENCHMARKS = (
         "echo",
         "boxes are sent to a tool that costs next to nothing, edited by a rule, and loaded",
         "bridge_echo.py",
-        ("--images", "1000", "10000"),
-        ("--images", "1000", "10000", "100000"),
+        ("--images", "1000", "10000", "--most", "1000"),
+        ("--images", "1000", "10000", "100000", "--most", "10000"),
         {"fiftyone": "--fiftyone"},
     ),
     Benchmark(
