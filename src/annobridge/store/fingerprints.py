@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrays import as_array
+from .image_headers import OPEN
 from .parallel import map_files
 from .remote import is_uri, local_path
 from .schemas import FILES
@@ -26,7 +27,6 @@ _BLOCKS, _BLOCK = 4, 1024  # how many, and bytes
 _WHOLE = _BLOCKS * _BLOCK  # bytes up to which all of a file is hashed
 START = _WHOLE + 1  # bytes at the start of a file that ``of_open_file`` needs
 _NOTHING = (None, None)
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _AMONG = 1_000  # ids up to which only their rows are read
 _AT_ONCE = 10_000  # ids of one condition
 
@@ -34,7 +34,7 @@ _AT_ONCE = 10_000  # ids of one condition
 def of_file(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """The size of a file in bytes, and its fingerprint; ``None`` if it is no file, or cannot be read."""
     try:
-        file = os.open(path, _OPEN)  # a file object would cost as much as all the rest
+        file = os.open(path, OPEN)  # a file object would cost as much as all the rest
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
     try:

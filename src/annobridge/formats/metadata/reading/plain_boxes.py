@@ -1,4 +1,4 @@
-"""Entities that are a box each, as nearly all are, are read at once. All others, and what may be wrong, is left to ``entities``."""
+"""Entities that are a box each, as nearly all are, are read at once. All else, and what may be wrong, is left to ``entities``."""
 
 from __future__ import annotations
 
