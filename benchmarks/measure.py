@@ -72,7 +72,7 @@ def report(
     }
     per_million = "" if own is None else f", {own:.2f} s per million without it"
     print(
-        f"{product}: {stage:44} {labels:>9,} labels {row['cpu_s']:8.2f} CPU s (tool {tool_s:.2f}{per_million}) "
+        f"{f'{product}: {stage}':60} {labels:>9,} labels {row['cpu_s']:8.2f} CPU s (tool {tool_s:.2f}{per_million}) "
         f"{row['wall_s']:8.2f} s wall {row['peak_mib']:6.0f} MiB  {note}",
         flush=True,
     )
