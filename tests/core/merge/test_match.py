@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from annobridge.core import ids
 from annobridge.core.labels import BASELINE, REMOTE, conform
+from annobridge.core.merge.diff import BASE_ROW
 from annobridge.core.merge.match import match
 from annobridge.core.merge.route import route
 from annobridge.core.schema import LabelSchema
@@ -44,7 +45,9 @@ def returned(samples: dict[str, list[str]], kind: str = "box") -> pa.Table:
 
 
 def as_baseline(labels: pa.Table) -> pa.Table:
-    filled = conform(labels.drop_columns(["rev"]), BASELINE, rev=1, run_id=RUN, task="t", load=1, gone=False)
+    filled = conform(
+        labels.drop_columns(["rev", BASE_ROW.name]), BASELINE, rev=1, run_id=RUN, task="t", load=1, gone=False
+    )
     return filled.combine_chunks()
 
 
