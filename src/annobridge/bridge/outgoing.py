@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..core import tasks
 from ..core.arrays import as_array
 from ..core.arrow_memory import release_memory
 from ..core.checks import validate
-from ..core.labels import BASELINE
+from ..core.labels import BASELINE, REMOTE
 from ..core.unsent import Unsent
 from ..exceptions import Rejected
 from ..store import media
@@ -37,6 +37,7 @@ class SendContext:
     """What is the same for all tasks that are sent."""
 
     run: Run
+    folder: Path  # where the baseline of each task is written, for whoever records it
 
     @property
     def of_images(self) -> bool:
@@ -83,8 +84,9 @@ class Sent:
     """A task that was sent."""
 
     number: int
-    receipt: Receipt | None  # None: the tool refused all of its samples
-    baseline: pa.Table  # BASELINE
+    receipt: Receipt | None  # without its baseline; None: the tool refused all of its samples
+    baseline: Path | None  # a file of Arrow with its ``BASELINE``
+    labels: int  # how many are in it
     samples: pa.Array  # the ids of those that the tool took
     refused: list[str]  # why it refused others
     not_taken: Unsent  # labels that it does not take
@@ -159,10 +161,13 @@ def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at:
         not_taken.add_refused(task.labels, receipt.unsent)
         rows = tasks.with_unsent(receipt.baseline, outgoing.labels[at], run.schema)
         baseline = as_sent(rows.append_column("task", pa.repeat(task.name, rows.num_rows)), run)
-        # The baseline is stored as rows of its own, so the receipt need not carry it between processes.
-        receipt = replace(receipt, baseline=receipt.baseline.slice(0, 0))
-        return Sent(number, receipt, baseline, as_array(task.samples["sample_id"]), refused, not_taken)
-    return Sent(number, None, BASELINE.empty_table(), pa.array([], pa.string()), refused, not_taken)
+        path = context.folder / f"{number}.arrow"
+        with pa.ipc.new_stream(str(path), BASELINE) as writer:
+            writer.write_table(baseline)
+        sample_ids = as_array(task.samples["sample_id"])
+        receipt = replace(receipt, baseline=REMOTE.empty_table())
+        return Sent(number, receipt, path, baseline.num_rows, sample_ids, refused, not_taken)
+    return Sent(number, None, None, 0, pa.array([], pa.string()), refused, not_taken)
 
 
 def _without(task: Task, samples: Sequence[str]) -> Task:

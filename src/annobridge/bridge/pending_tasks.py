@@ -105,6 +105,10 @@ class PendingTasks:
     def __exit__(self, *_: object) -> None:
         self._samples.close()
 
+    @property
+    def _context(self) -> SendContext:
+        return SendContext(self.run, self._samples.folder)
+
     def _job(self, numbers: Sequence[int]) -> SendJob:
         """Some tasks, with their samples and the places of their labels."""
         tasks = [TaskToSend(n, self.todo[n][0], self.samples_of(n), self._sizes.get(n)) for n in numbers]
@@ -112,7 +116,7 @@ class PendingTasks:
 
     def task(self, number: int) -> Task:
         """One task, as it is sent."""
-        return Outgoing(self.stores, SendContext(self.run), self._job([number])).task(0, self._sizes.get(number))
+        return Outgoing(self.stores, self._context, self._job([number])).task(0, self._sizes.get(number))
 
     def samples_of(self, number: int) -> pa.Table:
         """The samples of one task, in the order of the view: ``SAMPLES``, and the dataset's own columns that are sent."""
@@ -147,7 +151,7 @@ class PendingTasks:
         numbers = list(batches(range(len(self)), self._labels.count(len(self)), _LABELS_AT_ONCE))
         jobs = map(self._job, numbers)
         at_once = min(self.execution.processes(len(numbers)), backend.capabilities.parallel_uploads)
-        return run_jobs(self.stores, backend, work, SendContext(self.run), jobs, at_once)
+        return run_jobs(self.stores, backend, work, self._context, jobs, at_once)
 
     def _note(self, found: Iterable[Checked], backend: CheckedBackend, progress: ProgressChoice) -> list[str]:
         """Note what was found out about the tasks. Returns what is wrong with labels; raises ``InvalidMedia`` for files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Self
@@ -10,7 +11,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from ..backend.checked import CheckedBackend
-from ..backend.values import Receipt
+from ..core.labels import BASELINE
 from ..core.unsent import Unsent, sentences
 from ..display.progress import Progress, ProgressChoice
 from ..exceptions import BackendError, EditorWarning, RefusedTaskWarning, Rejected, RunBusy, UnsentWarning
@@ -68,7 +69,7 @@ class Uploader:
             self.left_out += len(samples) - len(sent.samples)
             self.stores.runs.set_task(self.run, name, sent.samples)
         if sent.receipt is not None:
-            records.add(sent.receipt, sent.baseline)
+            records.add(sent)
             self.notes.extend(sent.receipt.notes)
         self.not_taken.merge(sent.not_taken)
 
@@ -111,9 +112,7 @@ class Records:
 
     def __init__(self, stores: Stores, run: Run, hold: Hold, backend: CheckedBackend) -> None:
         self._stores, self._run, self._hold, self._backend = stores, run, hold, backend
-        self._receipts: list[Receipt] = []
-        self._baseline: list[pa.Table] = []
-        self._labels = 0
+        self._sent: list[Sent] = []
         self._stored = monotonic()
 
     def __enter__(self) -> Self:
@@ -122,28 +121,33 @@ class Records:
     def __exit__(self, *_: object) -> None:
         self._store()
 
-    def add(self, receipt: Receipt, baseline: pa.Table) -> None:
-        """Take a receipt, and the baseline of its task (``BASELINE``)."""
-        self._receipts.append(receipt)
-        self._baseline.append(baseline)
-        self._labels += baseline.num_rows
-        if self._labels >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
+    def add(self, sent: Sent) -> None:
+        """Take a task that was sent."""
+        self._sent.append(sent)
+        if sum(task.labels for task in self._sent) >= _LABELS_STORED or monotonic() - self._stored > _SECONDS:
             self._store()
 
     def _store(self) -> None:
         """If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new tasks are deleted."""
-        if not self._receipts:
+        if not self._sent:
             return
+        receipts = [task.receipt for task in self._sent if task.receipt is not None]
         try:
             self._hold.check()
         except RunBusy:
             if not self._stores.runs.exists(self._run):
-                for receipt in self._receipts:
+                for receipt in receipts:
                     self._backend.delete(receipt)
             raise
-        self._stores.baseline.add_sent(pa.concat_tables(self._baseline))
-        self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in self._receipts})
-        self._receipts, self._baseline, self._labels, self._stored = [], [], 0, monotonic()
+        self._stores.baseline.add_sent(pa.RecordBatchReader.from_batches(BASELINE, self._baseline()))
+        self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
+        self._sent, self._stored = [], monotonic()
+
+    def _baseline(self) -> Iterator[pa.RecordBatch]:
+        for path in (task.baseline for task in self._sent if task.baseline is not None):
+            with pa.OSFile(str(path)) as file:
+                yield from pa.ipc.open_stream(file)
+            path.unlink()
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:

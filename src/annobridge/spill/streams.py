@@ -72,11 +72,6 @@ class Streams(Spilled):
         self._writer = StreamWriter(self._folder, self.schemas, "rows")
         self.rows: Counter[str] = Counter()
 
-    @property
-    def folder(self) -> Path:
-        """Where other writers may write parts."""
-        return self._folder
-
     def add(self, name: str, rows: pa.Table) -> None:
         """Append rows to a stream."""
         self._writer.add(name, rows)

@@ -53,6 +53,11 @@ class Spilled:
         # Not tempfile.TemporaryDirectory, which warns when it is collected: a plan may be dropped without being closed.
         self._remove = weakref.finalize(self, remove, self._folder)
 
+    @property
+    def folder(self) -> Path:
+        """The folder, in which others may write too."""
+        return self._folder
+
     def __enter__(self) -> Self:
         return self
 

@@ -35,7 +35,7 @@ class Baseline:
         """Delete the rows that an interrupted upload of some tasks left."""
         self._database.delete(_TABLE, f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}")
 
-    def add_sent(self, rows: pa.Table) -> None:
+    def add_sent(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add the baseline of tasks that were sent, as ``BASELINE``."""
         self._migrate()
         self._database.append(_TABLE, rows)
