@@ -58,6 +58,15 @@ class _Answered(NamedTuple):
     returned: pa.Array  # the ids of those of them for which the tool answered
 
 
+class _Sides(NamedTuple):
+    """Tasks that are merged at once."""
+
+    tasks: Sequence[_Answered]
+    base: pa.Table  # BASELINE
+    ours: pa.Table  # OURS
+    absent: pa.Array  # the ids of the labels of ``base`` that are not in ``ours``
+
+
 def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iterable[Job]) -> Iterator[Planned]:
     """Plan jobs one after another; the next tasks are downloaded meanwhile."""
     coming: deque[_JobPlanner] = deque()
@@ -131,8 +140,8 @@ class _JobPlanner:
             for at, answer in enumerate(answers)
             if (answered := self._answered(at, answer, states)) is not None
         ]
-        for some, base, ours in self._at_once(tasks) if tasks else ():
-            self._merge(some, base, ours)
+        for sides in self._at_once(tasks) if tasks else ():
+            self._merge(*sides)
         return Planned([task.number for task in self._job.tasks], self._tally, self._streams.finish())
 
     def _answered(self, at: int, answer: Download | Gone, recorded: pa.Table | None) -> _Answered | None:
@@ -184,7 +193,7 @@ class _JobPlanner:
             self._streams.add("dropped", findings.of(findings.by_remote_id(theirs), where, "existence", reason))
             self._tally.not_taken.append(task.name)
 
-    def _at_once(self, tasks: Sequence[_Answered]) -> Iterator[tuple[Sequence[_Answered], pa.Table, pa.Table]]:
+    def _at_once(self, tasks: Sequence[_Answered]) -> Iterator[_Sides]:
         """The tasks that can be merged at once, with their baseline and their labels in the dataset: all, unless two of them have
         one label, as after it was moved to a sample that was sent later; or the tool's ids have to be found for labels of files,
         which is done by task.
@@ -195,15 +204,16 @@ class _JobPlanner:
             base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
         codes = row_codes([base, ours], ["label_id"])
         if not any(repeated_codes(side).size for side in codes) and not file_labels(base).any():
-            yield tasks, base, ours
+            yield _Sides(tasks, base, ours, _without(base, *codes))
             return
         for answered in tasks:
+            mine = base.filter(pc.equal(base["task"], answered.task.name)).combine_chunks()
             its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)
-            of_task = pc.equal(base["task"], answered.task.name)
-            yield [answered], base.filter(of_task).combine_chunks(), ours.filter(its_own).combine_chunks()
+            here = ours.filter(its_own).combine_chunks()
+            yield _Sides([answered], mine, here, _without(mine, *row_codes([mine, here], ["label_id"])))
 
-    def _merge(self, tasks: Sequence[_Answered], base: pa.Table, ours: pa.Table) -> None:
-        """Plan tasks no two of which have one label; ``base`` (``BASELINE``) and ``ours`` (``OURS``) are theirs."""
+    def _merge(self, tasks: Sequence[_Answered], base: pa.Table, ours: pa.Table, absent: pa.Array) -> None:
+        """Plan tasks no two of which have one label; see ``_Sides``."""
         context, run = self._context, self._context.run
         sent, copies = destination.split_baseline(base)
         theirs = pa.concat_tables(answered.theirs for answered in tasks).combine_chunks()
@@ -216,7 +226,7 @@ class _JobPlanner:
         routed = route(matched, sent, run.schema, context.options.unexpected)
         labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
 
-        ours = self._with_moved(base, matched, ours)
+        ours = self._with_moved(base, matched, ours, absent)
         review, policy = context.looking.review, context.options.policy
         merged = merge(
             sent, labels, ours, returned, run.schema, self._single, policy, self._provenance,
@@ -293,24 +303,32 @@ class _JobPlanner:
         self._tally.clipped += int(cut.sum())
         return border.clip_where(theirs, cut)
 
-    def _with_moved(self, base: pa.Table, matched: pa.Table, ours: pa.Table) -> pa.Table:
+    def _with_moved(self, base: pa.Table, matched: pa.Table, ours: pa.Table, absent: pa.Array) -> pa.Table:
         """With labels that were sent and were moved here since, to another field or sample: they are edited where they are.
 
         A label that is new in the tool, or its copy, may be such a label too: when it was loaded before, moved here, and so was
         kept when that load was undone.
         """
-        run, label_ids = self._context.run, as_array(base["label_id"])
+        run = self._context.run
         if any(load.state == "undone" for load in run.loads):
             copies = [
                 destination.copy_ids(rows["label_id"], target, run.run_id)
                 for target in self._context.destinations.values() for rows in (base, matched)
             ]  # fmt: skip
-            label_ids = pc.unique(pa.concat_arrays([label_ids, as_array(matched["label_id"]), *copies]))
-        missing = label_ids.filter(pc.invert(pc.is_in(label_ids, value_set=as_array(ours["label_id"]))))
-        if not len(missing):
+            label_ids = pc.unique(pa.concat_arrays([absent, as_array(matched["label_id"]), *copies]))
+            absent = label_ids.filter(pc.invert(pc.is_in(label_ids, value_set=as_array(ours["label_id"]))))
+        if not len(absent):
             return ours
-        moved = self._stores.labels.get_by_ids(missing, self._context.version)
+        moved = self._stores.labels.get_by_ids(absent, self._context.version)
         return pa.concat_tables([ours, moved]).combine_chunks()
+
+
+def _without(base: pa.Table, base_codes: Ints, codes: Ints) -> pa.Array:
+    """The label ids of a baseline whose codes are not among others."""
+    is_there = np.zeros(max(base_codes.max(initial=-1), codes.max(initial=-1)) + 1, bool)
+    is_there[codes] = True
+    absent = ~is_there[base_codes]
+    return as_array(base["label_id"]).filter(pa.array(absent)) if absent.any() else pa.array([], pa.string())
 
 
 def _of_samples(rows: pa.Table, sample_ids: pa.Array, which: Bools) -> pa.Table:

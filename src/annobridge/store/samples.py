@@ -21,6 +21,7 @@ from .media import FileMedia, Media, without_secrets
 from .media_paths import MediaPaths
 from .schemas import SIZES
 from .tables import Database, in_list
+from .task_index import filter_by_samples
 
 _IDS_PER_CONDITION = 10_000
 
@@ -153,11 +154,8 @@ class Samples:
         """The ids that are in the dataset."""
         if not self.count():
             return pa.array([], pa.string())
-        found = [
-            pc.filter(batch["sample_id"], pc.is_in(batch["sample_id"], value_set=as_array(sample_ids)))
-            for batch in self.scan(None, ["sample_id"])
-        ]
-        return pa.concat_arrays(found) if found else pa.array([], pa.string())
+        batches = filter_by_samples(self.scan(None, ["sample_id"]), as_array(sample_ids))
+        return pa.concat_arrays([pa.array([], pa.string()), *(batch["sample_id"] for batch in batches)])
 
     def require(
         self, sample_ids: pa.Array | pa.ChunkedArray, cure: str = "add the samples before their labels"
