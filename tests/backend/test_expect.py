@@ -64,6 +64,15 @@ def test_the_first_difference_is_named(value: Any, shape: Any, words: str) -> No
     assert mismatch(value, shape) == words
 
 
+def test_a_shape_may_contain_itself() -> None:
+    tree: dict[str, Any] = {"id": int}
+    tree["children"] = [tree]
+    leaf = {"id": 1, "children": []}
+    assert mismatch([leaf, {"id": 2, "children": [leaf, leaf]}], [tree]) is None
+    wrong = {"id": 2, "children": [leaf, {"id": "x", "children": []}]}
+    assert mismatch(wrong, tree) == "'children[1].id' is 'x', and should be an integer"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

@@ -56,18 +56,17 @@ def _fit(values: Iterable[Any], shape: Shape) -> bool:
     """
     if shape is Any:
         return True
+    if not isinstance(shape, Mapping | list | tuple):
+        return set(map(type, values)) <= _types(shape)
+    values = list(values)
+    if not values:  # a shape may contain itself
+        return True
     if isinstance(shape, Mapping):
-        values = list(values)
-        return set(map(type, values)) <= {dict} and _members_fit(values, shape)
+        return set(map(type, values)) == {dict} and _members_fit(values, shape)
     if isinstance(shape, list):
-        values = list(values)
-        return set(map(type, values)) <= {list} and _fit(chain.from_iterable(values), shape[0])
-    if isinstance(shape, tuple):
-        values = list(values)
-        if None in shape:
-            values = [value for value in values if value is not None]
-        return any(_fit(values, alternative) for alternative in shape)
-    return set(map(type, values)) <= _types(shape)
+        return set(map(type, values)) == {list} and _fit(chain.from_iterable(values), shape[0])
+    present = [value for value in values if value is not None] if None in shape else values
+    return any(_fit(present, alternative) for alternative in shape)
 
 
 def _members_fit(objects: list[dict[Any, Any]], shape: Mapping[Any, Shape]) -> bool:
