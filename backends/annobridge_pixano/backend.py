@@ -53,7 +53,7 @@ class PixanoBackend(AnnotationBackend):
         adopt=True,
         sample_columns=True,
         editor_limits=checks.EDITOR_LIMITS,
-        parallel_uploads=1,  # two requests at once that read a table may leave Pixano 0.8 waiting for ever
+        parallel_uploads=1,  # Pixano 0.8 failed, and later hung, when two threads asked it
         parallel_downloads=1,
     )
 
