@@ -78,6 +78,10 @@ class S3:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
+    def upload(self, path: Path, uri: str) -> None:
+        """Put a file at a URI."""
+        self._client.upload_file(str(path), BUCKET, uri.removeprefix(f"s3://{BUCKET}/"))
+
     def remove(self, key: str) -> None:
         """Remove an object."""
         self._client.delete_object(Bucket=BUCKET, Key=key)

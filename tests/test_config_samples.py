@@ -77,7 +77,9 @@ def test_every_option_says_what_it_means() -> None:
 def test_the_schema_knows_every_backend() -> None:
     schema = json.loads((FOLDER / "config.schema.json").read_text("utf-8"))
     assert set(schema["properties"]["backends"]["properties"]) == set(registry.names())
-    assert set(schema["properties"]) == {"$schema", "default_backend", "backends", "checks"}
+    assert set(schema["properties"]) == {
+        "$schema", "default_backend", "executor", "workers", "executor_address", "backends", "checks",
+    }  # fmt: skip
     assert "required" not in json.dumps(schema["$defs"])
 
 

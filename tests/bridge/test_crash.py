@@ -26,8 +26,8 @@ from annobridge.store import runs as ledger
 LOAD = [
     ("annobridge.store.runs:Runs.begin_load", 1, "before"),
     ("annobridge.store.runs:Runs.begin_load", 1, "after"),
-    ("annobridge.store.baseline:Baseline.add_loaded", 1, "after"),
-    ("annobridge.store.tables:Database.append", 2, "after"),  # the changes
+    ("annobridge.store.written_rows:WrittenRows.append", 1, "after"),
+    ("annobridge.store.written_rows:WrittenRows.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
     ("annobridge.store.labels:deletions", 1, "after"),  # right before the commit
     ("annobridge.store.labels:Labels.commit", 1, "after"),

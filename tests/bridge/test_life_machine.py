@@ -53,8 +53,8 @@ STEPS = [
     ("annobridge.store.pushes.Pushes.add", "after"),
     ("annobridge.backend.memory.MemoryBackend.push", "before"),
     ("annobridge.backend.memory.MemoryBackend.push", "after"),
-    ("annobridge.store.baseline.Baseline.add_loaded", "before"),
-    ("annobridge.store.baseline.Baseline.add_loaded", "after"),
+    ("annobridge.store.written_rows.WrittenRows.append", "before"),
+    ("annobridge.store.written_rows.WrittenRows.append", "after"),
     ("annobridge.store.runs.Runs.end_push", "before"),
     ("annobridge.store.pushes.Pushes.forget", "before"),
 ]

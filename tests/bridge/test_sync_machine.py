@@ -101,8 +101,8 @@ class Killed(BaseException):
 
 
 STEPS = [
-    ("annobridge.store.baseline.Baseline.add_loaded", "before"),
-    ("annobridge.store.baseline.Baseline.add_loaded", "after"),
+    ("annobridge.store.written_rows.WrittenRows.append", "before"),
+    ("annobridge.store.written_rows.WrittenRows.append", "after"),
     ("annobridge.store.labels.Labels.commit", "before"),
     ("annobridge.store.labels.Labels.commit", "after"),
     ("annobridge.store.runs.Runs.end_load", "before"),

@@ -95,7 +95,7 @@ def test_a_column_that_came_between_plan_and_commit_makes_the_plan_stale(ds):
     edit(annotate(ds), lambda row: [{**row, "label": "bus"}])
     plan = ds.plan_annotations("r")
     table(ds).add_columns({"late": "label_id"})
-    with pytest.raises(ab.StalePlan, match="The columns of the labels table were changed by somebody else meanwhile"):
+    with pytest.raises(ab.StalePlan, match="The columns of the labels table were changed by others meanwhile"):
         plan.apply()
     assert ds.load_annotations("r").edited == 4
     assert {row["late"] for row in table(ds).to_table(columns=["late"]).to_pylist()} == set("abcd")

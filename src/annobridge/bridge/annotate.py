@@ -26,11 +26,11 @@ from ..store.lease import Hold
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
 from ..store.stores import Stores
 from ..store.task_index import filter_by_samples
+from .execution import LOCAL, Execution
 from .pending_tasks import PendingTasks
 from .run_states import require_sent
 from .tool_limits import shown_columns
 from .upload import Uploader
-from .workers import LOCAL, Execution
 
 
 def send(

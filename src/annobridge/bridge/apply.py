@@ -1,10 +1,10 @@
-"""Apply: write a planned load. The ledger says ``applying`` → baseline and replaced rows are appended → labels are committed →
-the ledger says ``applied``. Only the commit of the labels is seen by readers.
+"""Apply: write a planned load. The ledger says ``applying`` → all rows are written to files → baseline and replaced rows are
+appended → labels are committed → the ledger says ``applied``. Only the commit of the labels is seen by readers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from ..core.labels import LABELS
 from ..exceptions import SchemaError, StalePlan
 from ..spill.streams import Streams
-from ..store.labels import ROW_KEYS
+from ..store.row_set import RowSet
 from ..store.run import Load, Run
-from ..store.schemas import CHANGES
 from ..store.stores import Stores
 from .counts import totals
 from .outcome import Outcome
 from .plan import require_usable_destinations
+from .written import Written, append_history, label_fragments, replaced_keys, rows_of, write_outcome
 
 _MAX_PLANS = 3  # of one load, while others keep changing the labels
 
@@ -67,13 +67,13 @@ def apply(stores: Stores, outcome: Outcome, force: bool = False) -> int | None:
         run, load = stores.runs.begin_load(run, hold, outcome.version, destinations=outcome.destinations)
         version = None
         try:
-            if rows["baseline"]:
-                stores.baseline.add_loaded(outcome.streams.reader("baseline"))
+            stores.baseline.migrate()
+            written = write_outcome(stores, outcome)
+            append_history(stores, written)
             if outcome.used.num_rows:
                 stores.decisions.add(outcome.used, outcome.load)
             if rows["replaced"]:
-                stores.database.append("annotation_changes", _changes(outcome, run.run_id))
-                version = commit(stores, outcome.streams, outcome.version, run, load)
+                version = commit(stores, outcome.streams, outcome.version, run, load, written)
         except BaseException:
             stores.runs.abandon_load(run, load)
             raise
@@ -93,7 +93,7 @@ def until_not_stale(plan_and_apply: Callable[[], T]) -> T:
 
 def require_samples(stores: Stores, streams: Streams, run: Run) -> None:
     """Raise ``StalePlan`` if a sample that gets labels was deleted since the plan was made."""
-    batches = [pc.unique(batch["sample_id"]) for batch in streams.batches("writes")]
+    batches = [pc.unique(batch["sample_id"]) for batch in streams.columns("writes", ["sample_id"])]
     wanted = pc.unique(pa.chunked_array(batches, pa.string()))
     if len(wanted) and len(stores.samples.existing_ids(wanted)) < len(wanted):
         raise StalePlan(f"Samples of the run {run.anno_key!r} were deleted since this plan was made; plan again.")
@@ -106,46 +106,22 @@ def _require_usable_destinations(stores: Stores, outcome: Outcome) -> None:
         raise StalePlan(f"{e} It was not so when this plan was made; plan again.") from e
 
 
-def commit(
-    stores: Stores, streams: Streams, version: int, run: Run, load: Load, user_columns_version: int | None = None
-) -> int:
-    """Commit what a plan replaces and writes, as one version of ``labels``.
-
-    Only the addresses of rows that are replaced or deleted are in memory: 60 bytes each.
+def commit(stores: Stores, streams: Streams, version: int, run: Run, load: Load, written: Sequence[Written]) -> int:
+    """Commit the labels of a plan as one version of ``labels``, which carries the token of the load.
 
     Args:
         stores: the dataset.
-        streams: ``replaced`` and ``writes`` of the plan.
+        streams: ``replaced`` and ``writes`` of the plan, which are read again if others have committed meanwhile.
         version: of ``labels``, on which it was planned.
         run: the run.
-        load: the load, whose token the commit carries.
-        user_columns_version: the version from which labels that an undo restores get the users' own columns.
+        load: the load.
+        written: the files of the labels.
     """
-
-    def rows_of(stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for batch in streams.batches(stream):
-            rows = batch.filter(pc.equal(batch["action"], action))
-            if rows.num_rows:
-                yield rows.select(schema.names).cast(schema)
-
-    def new_ids() -> Iterator[pa.Array]:
-        return (rows["label_id"] for rows in rows_of("writes", "add", LABELS))
-
-    rows = pa.Table.from_batches(
-        [*rows_of("replaced", "edit", ROW_KEYS), *rows_of("replaced", "delete", ROW_KEYS)], ROW_KEYS
-    )
-    added = stores.labels.write(rows_of("writes", "add", LABELS), user_columns_version)
-    return stores.labels.commit(
-        version, rows, rows_of("writes", "edit", LABELS), added,
-        token=load.token, new_ids=new_ids, is_only_writer=lambda: stores.runs.is_only_load(run, load),
+    replaced = RowSet()
+    for each in written:
+        replaced.add(each.replaced)
+    return stores.labels.commit_written(
+        version, replaced, label_fragments(written), keys=lambda: replaced_keys(streams.parts), token=load.token,
+        new_ids=lambda: (rows["label_id"] for rows in rows_of(streams.parts, "writes", "add", LABELS)),
+        is_only_writer=lambda: stores.runs.is_only_load(run, load),
     )  # fmt: skip
-
-
-def _changes(outcome: Outcome, run_id: str) -> pa.RecordBatchReader:
-    def batches() -> Iterable[pa.RecordBatch]:
-        for batch in outcome.streams.batches("replaced"):
-            extra = [pa.repeat(run_id, batch.num_rows), pa.repeat(pa.scalar(outcome.load, pa.int32()), batch.num_rows)]
-            kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
-            yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)
-
-    return pa.RecordBatchReader.from_batches(CHANGES, batches())

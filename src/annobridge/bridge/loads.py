@@ -20,12 +20,12 @@ from . import decision_file
 from . import plan as planning
 from .decidable import Decidable, not_decisions, require_of_run
 from .download import Answers
+from .execution import Execution
 from .file_answer import FileAnswer
 from .merge_plan import MergePlan
 from .outcome import Options
 from .plan_file import FROM_TOOL, Source
 from .reports import LoadReport
-from .workers import Execution
 
 Decisions: TypeAlias = (
     str | Path | pa.Table | Sequence[Mapping[str, Any]] | Decidable | None
@@ -59,7 +59,7 @@ class Loads:
         """The options of a load, and how it is planned."""
         options = dict(given)
         progress, decisions = options.pop("progress", None), options.pop("decisions", None)
-        execution = Execution(options.pop("workers", None))
+        execution = Execution.of(options)
         for name in options:
             if name not in Options.__slots__:
                 raise InvalidOption(f"{name!r} is not an option of a load; {did_you_mean(name, Options.__slots__)}")

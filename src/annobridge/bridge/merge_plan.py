@@ -105,7 +105,7 @@ class MergePlan(Decidable, Summary):
     def _decided(self) -> Outcome:
         if self._is_up_to_date:
             return self.outcome
-        return planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
+        return self._planned(self._settled(), self._options())
 
     def apply(self, force: bool = False) -> LoadReport:
         """Make exactly this change, with the decisions about it, in one commit.
@@ -123,7 +123,7 @@ class MergePlan(Decidable, Summary):
                 )
             is_same = now == outcome.digests
         else:
-            outcome = planning.make(self._stores, self._settled(), self._answers, self._options(), handed_out=True)
+            outcome = self._planned(self._settled(), self._options())
             is_same = outcome.digests == self.outcome.digests and outcome.content() == self.outcome.content()
         if not is_same:
             raise StalePlan(
@@ -147,7 +147,9 @@ class MergePlan(Decidable, Summary):
 
         def plan_and_apply() -> LoadReport:
             run = self._stores.runs.get_idle(self.anno_key)
-            outcome = planning.make(self._stores, run, self._answers, options, progress)
+            outcome = planning.make(
+                self._stores, run, self._answers, options, progress, execution=self.outcome.execution
+            )
             return LoadReport(outcome, loading.apply(self._stores, outcome))
 
         return loading.until_not_stale(plan_and_apply)
@@ -156,7 +158,7 @@ class MergePlan(Decidable, Summary):
         """The plan of the next load, made now with the same options, and without the decisions that were given to this one."""
         options = replace(self.outcome.options, decisions=DECISIONS.empty_table())
         run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, run, self._answers, options, handed_out=True)
+        outcome = self._planned(run, options)
         return MergePlan(self._stores, self._answers, outcome, self._source)
 
     def review(
@@ -189,6 +191,11 @@ class MergePlan(Decidable, Summary):
 
     def _options(self) -> Options:
         return replace(self.outcome.options, decisions=self._given)
+
+    def _planned(self, run: Run, options: Options) -> Outcome:
+        return planning.make(
+            self._stores, run, self._answers, options, handed_out=True, execution=self.outcome.execution
+        )
 
     def _settled(self) -> Run:
         run = self._stores.runs.get_idle(self.anno_key)

@@ -34,6 +34,7 @@ from ..spill.streams import Streams
 from ..store.decisions import protected
 from ..store.run import Run
 from .counts import Counts, total
+from .execution import LOCAL, Execution
 
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
@@ -154,6 +155,7 @@ class Outcome(Tally):
     load: int
     options: Options
     destinations: Mapping[str, str]
+    execution: Execution = LOCAL  # where it was planned, and is written
     verb: str = LOAD
     marks: dict[str, str] = field(default_factory=dict)  # task → ``Status.mark``, where it is not recorded yet
     left: int = 0  # changes that are left for later
@@ -216,7 +218,7 @@ class Outcome(Tally):
 
 def require_unique(streams: Streams) -> None:
     """Raise ``MergeError`` when two labels would be written under one id."""
-    written = pa.chunked_array([batch["label_id"] for batch in streams.batches("writes")], pa.string())
+    written = pa.chunked_array([batch["label_id"] for batch in streams.columns("writes", ["label_id"])], pa.string())
     if pc.count_distinct(written).as_py() < len(written):
         counts = pc.value_counts(written)
         twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")

@@ -19,6 +19,7 @@ from ..store import media, views
 from ..store.by_task import ByTask
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
+from .execution import LOCAL, Execution
 from .outgoing import (
     Checked,
     Outgoing,
@@ -32,7 +33,7 @@ from .outgoing import (
     send_tasks,
 )
 from .plan_jobs import batches
-from .workers import LOCAL, Execution, Work, run_jobs
+from .workers import Work, run_jobs
 
 Result = TypeVar("Result")
 

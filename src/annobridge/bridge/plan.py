@@ -6,7 +6,7 @@ The rows that each task needs are found by one scan of each table; then tasks ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..backend.checked import CheckedBackend
 from ..core.labels import SINGLE
 from ..core.merge import destination
 from ..display.progress import Progress
@@ -24,15 +25,17 @@ from ..store.labels import field_condition
 from ..store.run import Run
 from ..store.stores import Stores
 from ..store.tables import quote
+from .cluster_jobs import run_on_cluster
 from .download import Answers
+from .execution import LOCAL, Execution
 from .outcome import Options, Outcome, require_unique
-from .plan_jobs import Job, LoadContext, TaskToPlan, batches
+from .plan_jobs import Job, LoadContext, Planned, TaskToPlan, batches
 from .push import settle
 from .reviewed import Reviewed
 from .run_states import require_sent
 from .scope import Scope
 from .task_planner import STREAMS, plan_jobs
-from .workers import LOCAL, Execution, run_jobs
+from .workers import run_jobs
 
 
 def make(
@@ -66,7 +69,9 @@ def make(
     run = settle(stores, run, answers)
     destinations = destination.resolve(options.dest_field, run.schema)
     require_usable_destinations(stores, run, destinations)
-    outcome = Outcome(Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations)
+    outcome = Outcome(
+        Streams(STREAMS), stores.labels.version(), run, run.next_load_number, options, destinations, execution
+    )
     outcome.patterns = stores.protections.all()
     reviewed = Reviewed(outcome, stores.decisions.standing(run), handed_out)
     tasks, receipts = ByTask.of_run(stores.runs.tasks(run)), stores.runs.receipts(run)
@@ -78,14 +83,14 @@ def make(
     todo = [
         TaskToPlan(number, tasks.names[number], here, scope.chosen(number, here), receipts[tasks.names[number]])
         for number in numbers
-        for here in [_intersection(tasks.sample_ids[number], present) if lost else tasks.sample_ids[number]]
+        for ids in [tasks.sample_ids[number]]
+        # A copy, as a part of an array is sent to workers with all of it.
+        for here in [_intersection(ids, present) if lost else pa.concat_arrays([ids])]
     ]
     context, jobs = _jobs(stores, outcome, tasks, todo, reviewed)
     total = sum(len(tasks.sample_ids[number]) for number in numbers)
     with Progress(progress, total, f"loading from {answers.name}") as bar:
-        at_once = min(execution.processes(len(jobs)), answers.parallel_downloads)
-        context = replace(context, ahead=1 if at_once > 1 else min(execution.at_once, answers.parallel_downloads))
-        for planned in run_jobs(stores, answers, plan_jobs, context, jobs, at_once):
+        for planned in _run(stores, answers, context, jobs, outcome):
             outcome.add(planned.tally)
             outcome.streams.include(planned.part)
             bar.advance(sum(len(tasks.sample_ids[number]) for number in planned.tasks))
@@ -96,6 +101,18 @@ def make(
     reviewed.finish()
     require_unique(outcome.streams)
     return outcome
+
+
+def _run(
+    stores: Stores, answers: Answers, context: LoadContext, jobs: Sequence[Job], outcome: Outcome
+) -> Iterator[Planned]:
+    """Plan the jobs. Files are read by this process, wherever else loads run."""
+    execution = outcome.execution
+    if execution.on_cluster and isinstance(answers, CheckedBackend):
+        return run_on_cluster(stores, answers, context, jobs, outcome)
+    at_once = min(execution.processes(len(jobs)), answers.parallel_downloads)
+    context = replace(context, ahead=1 if at_once > 1 else min(execution.at_once, answers.parallel_downloads))
+    return run_jobs(stores, answers, plan_jobs, context, jobs, at_once)
 
 
 def _jobs(
@@ -113,7 +130,7 @@ def _jobs(
     by_number = {task.number: task for task in todo}
     jobs = [
         Job(at, [by_number[n] for n in some], base.of(some), ours.of(some), states.of(some) if states else None)
-        for at, some in enumerate(batches(list(by_number), base.count(len(tasks))))
+        for at, some in enumerate(batches(list(by_number), base.count(len(tasks)), outcome.execution.labels_per_job))
     ]
     return context, jobs
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from ..core.review.decisions import DECISIONS
 from ..exceptions import InvalidOption, InvalidSource
 from ..spill.streams import Streams
+from ..store.remote import absolute
 from ..store.run import Run
 from .outcome import LAST, Options, Outcome
 from .task_planner import STREAMS
@@ -58,12 +59,12 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
             "A plan made with a function as unexpected= cannot be saved; give a word or a dictionary of type to field instead."
         )
     plan = {
-        "format": _FORMAT, "dataset": _anywhere(dataset_uri), "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
+        "format": _FORMAT, "dataset": absolute(dataset_uri), "anno_key": outcome.run.anno_key, "run_id": outcome.run.run_id,
         "rev": outcome.run.rev, "options": options, "version": outcome.version, "load": outcome.load,
         "destinations": dict(outcome.destinations), "sent": outcome.sent, "unanswered": outcome.unanswered,
         "counts": [[*key, n] for key, n in outcome.counts.items()], "undecided": dict(outcome.undecided),
         "failing": outcome.failing, "notes": outcome.notes, "digests": outcome.digests,
-        "source": {**source._asdict(), "path": source.path and _anywhere(source.path)},
+        "source": {**source._asdict(), "path": source.path and absolute(source.path)},
     }  # fmt: skip
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -75,11 +76,6 @@ def save(outcome: Outcome, decisions: pa.Table, dataset_uri: str, source: Source
         raise InvalidOption(
             f"The plan cannot be written to {str(path)!r}: {error.strerror}; give another place."
         ) from error
-
-
-def _anywhere(place: str) -> str:
-    """A path as it is from any folder; a URI as it is."""
-    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _write(archive: zipfile.ZipFile, name: str, rows: pa.RecordBatchReader) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ..core.arrays import Bools, Ints
-from ..spill.streams import Part
+from ..spill.streams import Folder, Part
 from ..store.run import Run
 from ..store.task_rows import Places
+from .execution import LABELS_AT_ONCE
 from .outcome import Options, Tally
 from .reviewed import Looking
-
-LABELS_AT_ONCE = 80_000  # a merge costs some 20 ms whatever its size, and these labels some 200 ms
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class LoadContext:
     destinations: Mapping[str, str]
     looking: Looking
     time: datetime  # of the load
-    folder: Path  # where the rows of the plan are written
+    folder: Folder  # where the rows of the plan are written
     ahead: int  # how many tasks a worker downloads while it merges others
 
 

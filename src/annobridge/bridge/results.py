@@ -122,7 +122,8 @@ class AnnotationResults(Loads):
     def _cleanup_after(self, report: LoadReport) -> None:
         """Remove the tasks, unless a new plan finds work in the tool that is not in the dataset."""
         everything = replace(report.outcome.options, where=None, reviewed_only=False, since=None)
-        new_plan = planning.make(self._stores, self.run, self._checked, everything)
+        where = report.outcome.execution
+        new_plan = planning.make(self._stores, self.run, self._checked, everything, execution=where)
         not_merged = ("replaced", "refused", "conflicts", "dropped")
         pending = sum(new_plan.streams.rows[name] for name in not_merged) + new_plan.unanswered
         pending += new_plan.left

@@ -37,6 +37,7 @@ from ..store.stores import Stores
 from ..store.tables import quote
 from . import apply as loading
 from .reports import Undone
+from .written import write_labels
 
 _PROVENANCE = ("run", "tool", "annotator", "time")
 _REVERSED = {"add": "delete", "edit": "edit", "delete": "add"}  # the action of the load -> that of the undo
@@ -79,7 +80,8 @@ def _undo(stores: Stores, run: Run, hold: Hold) -> Undone:
     done = None
     try:
         if streams.rows["replaced"]:
-            done = loading.commit(stores, streams, version, run, mark, user_columns_version)
+            written = write_labels(stores, streams.parts, version, user_columns_version)
+            done = loading.commit(stores, streams, version, run, mark, [written])
     except BaseException:
         stores.runs.abandon_load(run, mark)
         raise

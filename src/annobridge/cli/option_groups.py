@@ -164,6 +164,29 @@ class Part:
         return {"where": where, "reviewed_only": self.reviewed_only, "since": _since(self.since)}
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a load runs."""
+
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where tasks are downloaded and merged: local, dask, ray. Default: settings."
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How many workers at once. Default: one for each core, or the cluster's."),
+    ] = None
+    executor_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where the cluster is, as tcp://10.0.0.1:8786.")
+    ] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a plan or load."""
+        return {"executor": self.executor, "workers": self.workers, "executor_address": self.executor_address}
+
+
 def policy(texts: list[str] | None) -> Any:
     """The argument ``conflicts`` of texts as ``ours``, or ``attributes=ours``."""
     return parse_one_or_pairs(texts, "--conflicts", "attributes=ours") or "theirs"

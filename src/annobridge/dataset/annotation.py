@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
+    from ..executors.base import Executor
 
 
 class AnnotationVerbs(NoNewAttributes):
@@ -113,13 +114,13 @@ class AnnotationVerbs(NoNewAttributes):
         from ..backend.checked import CheckedBackend
         from ..bridge import annotate
         from ..bridge.connect import connect
+        from ..bridge.execution import Execution
         from ..bridge.results import AnnotationResults
-        from ..bridge.workers import Execution
 
         tool = connect(backend, backend_options)
         run = annotate.send(
             self.stores, self.stages, anno_key, arguments, CheckedBackend(tool), media_field, strict, progress,
-            Execution(workers),
+            Execution.of({"workers": workers}),
         )  # fmt: skip
         sent = AnnotationResults(self.stores, run, tool)
         if launch_editor:
@@ -143,7 +144,9 @@ class AnnotationVerbs(NoNewAttributes):
         where: AnnotationVerbs | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        executor: str | Executor | None = None,
         workers: int | None = None,
+        executor_address: str | None = None,
         **load_options: Any,
     ) -> LoadReport:
         """Merge the work on a run into the dataset, in one atomic commit.
@@ -180,8 +183,12 @@ class AnnotationVerbs(NoNewAttributes):
             reviewed_only: load only samples that people have reviewed, as the tool says.
             since: ``"last"`` leaves out tasks in which nothing changed since the last such load, without downloading them; a time
                 (``datetime`` with a time zone), samples that did not change since then, as the tool says.
-            workers: how many processes download and merge at once; by default as many as the machine has cores, and fewer for
-                less than some hundred thousand labels. The result is the same with any number.
+            executor: where the tasks are downloaded and merged: ``"local"`` (processes of this machine), ``"dask"``, ``"ray"``, or
+                another one that is installed; or an object with ``submit``, as those of ``concurrent.futures``. By default as the
+                settings say, or ``"local"``. The result is the same with any.
+            workers: how many of them work at once; by default as many as the machine has cores, and fewer for less than some
+                hundred thousand labels, or as many as the cluster has.
+            executor_address: where the cluster is, as ``"tcp://10.0.0.1:8786"``.
             **load_options: settings of the backend for this load, as ``url`` or a credential; with ``path``, options of the format.
 
         Returns:
@@ -194,6 +201,7 @@ class AnnotationVerbs(NoNewAttributes):
             InvalidOption: a decision is about another run, does not fit its change, or cannot be read (with file and line).
             BackendError: the tool refused, or cannot be reached. Nothing is written then.
             InvalidSource: the file cannot be read, or has no image of the run.
+            ExecutorError: the workers cannot be reached, or ended. Nothing is written then.
         """
         from ..bridge import prompt, results
 
@@ -202,7 +210,8 @@ class AnnotationVerbs(NoNewAttributes):
             cleanup, prompt.choose if terminal.on_stdin() else None, dest_field=dest_field,
             unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid, progress=progress,
             decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since, workers=workers,
+            reviewed_only=reviewed_only, since=since, executor=executor, workers=workers,
+            executor_address=executor_address,
         )  # fmt: skip
 
     def load_annotation_results(self, anno_key: str, **backend_options: Any) -> AnnotationResults:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..bridge.reports import Undone
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
+    from ..executors.base import Executor
 
 
 class RunVerbs(NoNewAttributes):
@@ -91,7 +92,9 @@ class RunVerbs(NoNewAttributes):
         where: View | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
+        executor: str | Executor | None = None,
         workers: int | None = None,
+        executor_address: str | None = None,
         **load_options: Any,
     ) -> MergePlan:
         """What ``load_annotations`` would do with the same arguments. Nothing is written.
@@ -104,7 +107,8 @@ class RunVerbs(NoNewAttributes):
         return results.loads_of(self.stores, anno_key, path, format, load_options).plan(
             dest_field=dest_field, unexpected=unexpected, conflicts=conflicts, force=force, invalid=invalid,
             progress=progress, decisions=decisions, undecided=undecided, where=where_argument(self.stores, where),
-            reviewed_only=reviewed_only, since=since, workers=workers,
+            reviewed_only=reviewed_only, since=since, executor=executor, workers=workers,
+            executor_address=executor_address,
         )  # fmt: skip
 
     def protect(self, pattern: str, review: str | None = "required") -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from ..display import html
 from ..exceptions import InvalidOption
 from ..store import table_versions
+from ..store.load_staging import is_of_load
 from ..store.run import SENT, Load, Run
 from ..store.snapshots import snapshot_of_tag
 from ..store.stores import WAIT, Stores
@@ -126,7 +127,8 @@ def _needs(stores: Stores, table: str) -> Iterator[tuple[range, str]]:
     """Versions of a table that something needs, and what that is."""
     for tag, version in table_versions.tags(stores.database, table).items():
         snapshot = snapshot_of_tag(tag)
-        why = f"the tag {tag!r} of another program" if snapshot is None else f"the snapshot {snapshot!r}"
+        other = "a load on a cluster" if is_of_load(tag) else f"the tag {tag!r} of another program"
+        why = other if snapshot is None else f"the snapshot {snapshot!r}"
         yield range(version, version + 1), why
     for snapshot in stores.snapshots.unknown(table):
         newest = int(stores.database.table(table).version)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,12 +25,22 @@ from ..backend.pickling import NotPicklable
 from ..core.did_you_mean import did_you_mean
 from ..display import html
 from ..exceptions import ConfigError, InvalidOption, UnknownBackend
-from . import checks, credentials
-from .layers import BACKENDS_VARIABLE, File, Layer, Options, Value, listed_backends, read_environment, read_file
+from . import checks, credentials, execution
+from .layers import (
+    BACKENDS_VARIABLE,
+    EXECUTION,
+    File,
+    Layer,
+    Options,
+    Value,
+    listed_backends,
+    read_environment,
+    read_file,
+)
+from .shown import LOGIN, default_of, masked
 
 DEFAULT_BACKEND = "pixano"
 EDITED = "annotation_config"
-_LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")  # in an address
 
 
 @dataclass
@@ -39,6 +48,9 @@ class AnnotationConfig(NotPicklable):
     """Settings edited at run time: ``annobridge.annotation_config.backends["cvat"]["url"] = …``."""
 
     default_backend: str | None = None
+    executor: str | None = None
+    workers: int | None = None
+    executor_address: str | None = None
     backends: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict), repr=False)
 
     def _repr_html_(self) -> str:
@@ -97,6 +109,14 @@ def resolve(name: str | None, arguments: Mapping[str, Any]) -> Settings:
     return Settings(name, backend, config, origins)
 
 
+def resolve_execution(arguments: Mapping[str, Any]) -> execution.ChosenExecution:
+    """Where a load runs, by the arguments of ``EXECUTION``. Raises ``ConfigError`` with a sentence for each mistake."""
+    sources = _valid_sources()
+    found = execution.found(sources.layers, arguments)
+    _raise_all(execution.faults(found))
+    return execution.choose(found)
+
+
 def list_backends() -> list[str]:
     """The names of the backends that are installed or registered, and not excluded by ``ANNOBRIDGE_BACKENDS``."""
     return _valid_sources().names
@@ -149,6 +169,9 @@ def survey() -> tuple[list[Setting], list[str]]:
     rows += [Setting(name, "", "not installed", sources.file.shown) for name in absent]
     rows += [Setting("checks", option, str(said.value), said.origin) for option, said in checks.listed(sources.file)]
     faults += checks.faults(sources.file)
+    where = execution.found(sources.layers, {})
+    rows[1:1] = [Setting("", name, str(said.value), said.origin) for name, said in execution.listed(where)]
+    faults += execution.faults(where)
     return rows, [str(fault) for fault in faults]
 
 
@@ -175,6 +198,7 @@ class _Sources:
         self.edited = Layer(
             Value(annotation_config.default_backend, EDITED) if annotation_config.default_backend else None,
             {n: {k: Value(v, EDITED) for k, v in o.items()} for n, o in annotation_config.backends.items()},
+            {n: Value(v, EDITED) for n in EXECUTION if (v := getattr(annotation_config, n)) is not None},
         )
         installed = registry.names()
         self.environment = read_environment({*installed, *self.file.backends, *self.edited.backends})
@@ -357,27 +381,16 @@ def _warn_if_exposed(config: type[AnnotationBackendConfig], file: File, name: st
     said = file.backends.get(name, {})
     secrets = [option for option in said if option in config.model_fields and is_secret(config, option)]
     texts = {option: v.value for option, v in said.items() if isinstance(v.value, str) and option not in secrets}
-    urls = [option for option, text in texts.items() if _LOGIN.search(text)]
+    urls = [option for option, text in texts.items() if LOGIN.search(text)]
     if file.path and (warning := credentials.exposure(file.path, file.shown, secrets, urls)):
         warnings.warn(warning, credentials.ExposedSecretWarning, stacklevel=3)
 
 
 def _described(name: str, config: type[AnnotationBackendConfig], found: Options) -> Iterator[Setting]:
     for option, info in config.model_fields.items():
-        said = found.get(option) or _default(info)
+        said = found.get(option) or default_of(info)
         hidden = is_secret(config, option) and said.value
-        yield Setting(name, option, "***" if hidden else _masked(said.value), said.origin)
+        yield Setting(name, option, "***" if hidden else masked(said.value), said.origin)
     for option, said in found.items():
         if option not in config.model_fields:
             yield Setting(name, option, "", f"{said.origin}: unknown, {did_you_mean(option, config.model_fields)}")
-
-
-def _default(info: FieldInfo) -> Value:
-    if info.is_required():
-        return Value("", "not set")
-    return Value(info.get_default(call_default_factory=True, validated_data={}), "default")
-
-
-def _masked(value: Any) -> str:
-    """A value as text, without the login and the query of URLs."""
-    return "" if value is None else re.sub(r"(?<=\?).+", "***", _LOGIN.sub("***", str(value)))

@@ -19,6 +19,7 @@ from ..backend.base import AnnotationBackendConfig
 from ..checks import registry
 from ..checks.base import LEVELS
 from .config import DEFAULT_BACKEND, is_secret
+from .execution import DEFAULT_EXECUTOR
 
 Configs = Mapping[str, type[AnnotationBackendConfig]]
 
@@ -31,6 +32,11 @@ _HEAD = f"""\
 
 # the backend of a call that names none
 # default_backend = "{DEFAULT_BACKEND}"
+
+# where loads run: an executor, how many workers (by default one for each core, or as many as a cluster has), its address
+# executor = "{DEFAULT_EXECUTOR}"
+# workers = 8
+# executor_address = "tcp://10.0.0.1:8786"
 """
 _USE = "the names of those to run; by default all that are installed"
 _EXAMPLES = {int: 100, float: 1.5, bool: True, list: [], dict: {}}
@@ -67,6 +73,9 @@ def schema(configs: Configs) -> dict[str, Any]:
                 "default": DEFAULT_BACKEND,
                 "description": "the backend of a call that names none",
             },
+            "executor": {"type": "string", "default": DEFAULT_EXECUTOR, "description": "where loads run"},
+            "workers": {"type": "integer", "minimum": 1, "description": "how many workers a load uses at once"},
+            "executor_address": {"type": "string", "description": "the address of the cluster"},
             "backends": {"type": "object", "properties": own, "additionalProperties": other},
             "checks": {
                 "type": "object",

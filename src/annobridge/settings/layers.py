@@ -18,13 +18,15 @@ from ..exceptions import ConfigError
 PATH_VARIABLE = "ANNOBRIDGE_CONFIG_PATH"
 BACKENDS_VARIABLE = "ANNOBRIDGE_BACKENDS"
 _PREFIX = "ANNOBRIDGE_"
+EXECUTION = ("executor", "workers", "executor_address")  # where loads run, see ``execution``
 _RESERVED = {
     PATH_VARIABLE, BACKENDS_VARIABLE, "ANNOBRIDGE_DEFAULT_BACKEND", "ANNOBRIDGE_DATASET", MAX_PIXELS, CACHE, CACHE_SIZE,
+    *(f"ANNOBRIDGE_{name.upper()}" for name in EXECUTION),
 }  # fmt: skip
 # What ``annobridge watch --exec`` tells a command, which may be one of annobridge
 _TOLD = {"ANNOBRIDGE_KEY", "ANNOBRIDGE_REVIEWED", "ANNOBRIDGE_TOTAL"}
 _TESTS = "ANNOBRIDGE_TEST_"  # prefix of variables of the test suite, which are not settings
-_KEYS = ("default_backend", "backends", "checks")
+_KEYS = ("default_backend", *EXECUTION, "backends", "checks")
 _USE = "use"  # in the section of checks: the names of those to run
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -48,13 +50,14 @@ Options = dict[str, Value]
 
 @dataclass
 class Layer:
-    """The settings of one source: the default backend, and the options by backend.
+    """The settings of one source: the default backend, the options by backend, and where loads run.
 
     ``problems`` has a sentence for each unknown name and each mistake of form.
     """
 
     default_backend: Value | None = None
     backends: dict[str, Options] = field(default_factory=dict)
+    execution: Options = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -178,6 +181,7 @@ def _fill(file: File, parsed: dict[str, Any], lines: Mapping[tuple[str, ...], in
         file.default_backend = Value(default, at("default_backend"))
     elif default is not None:
         wrong("default_backend should be the name of a backend, in quotes.", "default_backend")
+    file.execution = {name: Value(parsed[name], at(name), in_file=True) for name in EXECUTION if name in parsed}
     sections = parsed.get("backends", {})
     if not isinstance(sections, dict):
         wrong("backends should be a table, as [backends.pixano].", "backends")
@@ -222,6 +226,9 @@ def read_environment(known: Iterable[str]) -> Layer:
     layer = Layer()
     if default := os.environ.get("ANNOBRIDGE_DEFAULT_BACKEND"):
         layer.default_backend = Value(default, "environment ANNOBRIDGE_DEFAULT_BACKEND")
+    for name in EXECUTION:
+        if text := os.environ.get(variable := f"{_PREFIX}{name.upper()}"):
+            layer.execution[name] = Value(text, f"environment {variable}")
     for variable in sorted(v for v in os.environ if v.startswith(_PREFIX) and v not in _RESERVED and os.environ[v]):
         rest = variable.removeprefix(_PREFIX)
         owners = [u for u in names if rest.startswith(f"{u}_")]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ..processes import current_process, has_ended
 
@@ -51,7 +51,7 @@ class Spilled:
     def __init__(self) -> None:
         self._folder = make()
         # Not tempfile.TemporaryDirectory, which warns when it is collected: a plan may be dropped without being closed.
-        self._remove = weakref.finalize(self, remove, self._folder)
+        self._remove: list[weakref.finalize[..., Any]] = [weakref.finalize(self, remove, self._folder)]
 
     @property
     def folder(self) -> Path:
@@ -66,7 +66,12 @@ class Spilled:
 
     def close(self) -> None:
         """Remove the rows from the disk."""
-        self._remove()
+        for each in self._remove:
+            each()
+
+    def close_with(self, close: Callable[[], object]) -> None:
+        """Call a function at the same time, once."""
+        self._remove.append(weakref.finalize(self, close))
 
 
 def clear() -> int:

@@ -37,15 +37,15 @@ class Baseline:
 
     def add_sent(self, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Add the baseline of tasks that were sent, as ``BASELINE``."""
-        self._migrate()
+        self.migrate()
         self._database.append(_TABLE, rows)
 
     def add_loaded(self, rows: pa.RecordBatchReader) -> None:
-        """Add the rows of a load, as ``BASELINE``. They count once the ledger says that the load is applied."""
-        self._migrate()
+        """Add the rows of a push, as ``BASELINE``. They count once the ledger says that it is complete."""
+        self.migrate()
         self._database.append(_TABLE, rows)
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
         """Add the columns that the table of a dataset of version 0.1 lacks."""
         self._database.require_writable()
         table = self._database.table(_TABLE)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
@@ -27,7 +27,6 @@ from queue import Full, Queue
 from typing import Any
 
 import lance
-import numpy as np
 import pyarrow as pa
 from lance.commit import CommitConflictError
 
@@ -35,6 +34,7 @@ from ..exceptions import StalePlan, StoreError
 from . import data_files
 from .errors import translate_errors
 from .refusals import is_missing
+from .row_set import RowSet
 from .tables import WRITE_CACHE, Database
 
 MAX_ATTEMPTS = 10
@@ -129,6 +129,16 @@ class Commits:
                 continue
         raise self.contention_error()
 
+    def append(self, fragments: Sequence[lance.FragmentMetadata]) -> None:
+        """Commit new rows, from ``write_fragments``, as one version. Raises as ``commit``."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                self.commit(self.latest(), lance.LanceOperation.Append(list(fragments)))
+            except CommitConflictError:
+                continue
+            return
+        raise self.contention_error()
+
     def write_fragments(
         self, batches: Iterator[pa.RecordBatch], table: lance.LanceDataset, schema: pa.Schema
     ) -> Fragments:
@@ -213,23 +223,19 @@ def _put(queue: Queue[Any], value: Any, taker: Future[Any]) -> bool:
     return False
 
 
-def deletions(table: lance.LanceDataset, addresses: np.ndarray) -> tuple[Fragments, list[int]]:
-    """Mark rows as deleted, by their ``_rowaddr``, without a commit.
+def deletions(table: lance.LanceDataset, rows: RowSet) -> tuple[Fragments, list[int]]:
+    """Mark rows as deleted, without a commit.
 
     Returns the fragments with their new deletion vectors, and the ids of the fragments that have no row left.
     """
     updated, removed = [], []
-    fragments = (addresses >> np.uint64(32)).astype(
-        np.int64
-    )  # an address is the fragment's id, then the row's offset in it
     place, _, name = table.uri.rpartition("/")
-    for number in np.unique(fragments):
-        offsets = (addresses[fragments == number] & np.uint64(0xFFFFFFFF)).tolist()
-        fragment: Any = table.get_fragment(int(number))
+    for number, offsets in rows:
+        fragment: Any = table.get_fragment(number)
         with translate_errors(place, name.removesuffix(".lance"), "written"):
-            left = fragment.delete_rows(offsets)
+            left = fragment.delete_rows(offsets.tolist())
         if left is None:
-            removed.append(int(number))
+            removed.append(number)
         else:
             updated.append(left)
     return updated, removed

@@ -27,6 +27,7 @@ from ..core.labels import LABELS, OURS
 from ..exceptions import StalePlan, StoreError
 from .by_task import ByTask
 from .commits import MAX_ATTEMPTS, Commits, Fragments, deletions
+from .row_set import RowSet
 from .tables import Database, in_list, quote
 from .task_index import filter_by_samples
 from .task_rows import Places, TaskRows, read
@@ -202,28 +203,49 @@ class Labels:
         Raises:
             StalePlan: one of ``rows`` was changed or deleted since ``version``, or a new id is in use. Nothing is written.
         """
-        self._database.require_writable()
         rows = ROW_KEYS.empty_table() if rows is None else rows
-        planned = self._planned(version)
-        new = [*self._rewritten(planned, rows, edited), *added]
-        if not new and not rows.num_rows:
+        new = [*self.rewrite(version, rows, edited), *added]
+        return self.commit_written(
+            version, RowSet(rows["_rowaddr"].to_numpy()), new, lambda: rows, token=token, new_ids=new_ids,
+            is_only_writer=is_only_writer,
+        )  # fmt: skip
+
+    def commit_written(
+        self,
+        version: int,
+        rows: RowSet,
+        new: Sequence[lance.FragmentMetadata],
+        keys: Callable[[], pa.Table],
+        *,
+        token: str = "",
+        new_ids: Callable[[], Iterable[pa.Array]] = tuple,
+        is_only_writer: Callable[[], bool] = lambda: True,
+    ) -> int:
+        """As ``commit``, of files that were written before, here or by other processes.
+
+        Args:
+            version: the version that ``rows`` are in.
+            rows: the rows to replace or delete.
+            new: new values of rows, from ``rewrite``, and new labels, from ``write``.
+            keys: returns ``rows`` as ``ROW_KEYS``; it is called if others have committed since ``version``.
+            token, new_ids, is_only_writer: as for ``commit``.
+        """
+        self._database.require_writable()
+        planned = table = self._planned(version)
+        if not new and not rows:
             return version
-        table, addresses = planned, rows["_rowaddr"].to_numpy()
         for attempt in range(MAX_ATTEMPTS):
             latest = self._latest_or_fenced(is_only_writer, attempt)
             if latest.version != version:  # others committed since; their changes must not concern these rows
                 if latest.schema.names != planned.schema.names:
-                    raise StalePlan(
-                        "The columns of the labels table were changed by somebody else meanwhile; plan again."
-                    )
+                    raise StalePlan("The columns of the labels table were changed by others meanwhile; plan again.")
                 with self._commits.reading():
                     self._require_new(latest, version, new_ids())
-                    addresses = self._found_again(latest, version, rows)
-                table = latest
-            updated, removed = deletions(table, addresses)
+                    rows, table = self._found_again(latest, version, keys()), latest
+            updated, removed = deletions(table, rows)
             change = lance.LanceOperation.Update(
-                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=new, update_mode="rewrite_rows"
-            )
+                removed_fragment_ids=removed, updated_fragments=updated, new_fragments=list(new), update_mode="rewrite_rows"
+            )  # fmt: skip
             try:
                 return self._commits.commit(table, change, token)
             except CommitConflictError:
@@ -247,8 +269,11 @@ class Labels:
             is_only_writer()  # again, after the fence: it raises if the load was taken for dead before
         return latest
 
-    def _rewritten(self, table: lance.LanceDataset, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
-        """Write the new values of the first of ``rows``, with their row ids and the values of the users' columns."""
+    def rewrite(self, version: int, rows: pa.Table, edited: Iterable[pa.RecordBatch]) -> Fragments:
+        """Write the new values of the first of ``rows``, with their row ids and the values of the users' columns. The arguments
+        are those of ``commit``.
+        """
+        table = self._planned(version)
         own = user_columns(table)
         schema = pa.schema([*LABELS, *own])
         done = 0
@@ -294,10 +319,10 @@ class Labels:
                 )
 
     @staticmethod
-    def _found_again(table: lance.LanceDataset, version: int, before: pa.Table) -> np.ndarray:
-        """The addresses of the rows in a newer version. Raises ``StalePlan`` if any was changed or deleted since ``version``."""
+    def _found_again(table: lance.LanceDataset, version: int, before: pa.Table) -> RowSet:
+        """The rows in a newer version. Raises ``StalePlan`` if any was changed or deleted since ``version``."""
         if not before.num_rows:
-            return np.zeros(0, np.uint64)
+            return RowSet()
         wanted = pa.concat_arrays(before["label_id"].chunks)
         parts = []
         columns = ["label_id", "rev", "_row_last_updated_at_version"]
@@ -311,8 +336,7 @@ class Labels:
         changed = pc.or_(pc.not_equal(rev, now["rev"]), pc.greater(now["_row_last_updated_at_version"], version))
         if pc.any(changed).as_py():
             raise stale
-        addresses: np.ndarray = now["_rowaddr"].to_numpy()
-        return addresses
+        return RowSet(now["_rowaddr"].to_numpy())
 
     def find_commit(self, token: str, since: int) -> int | None:
         """The version that the commit with this token made, among those after ``since``; ``None`` if there is none."""

@@ -39,6 +39,11 @@ def local_path(place: str) -> Path | None:
     return None
 
 
+def absolute(place: str) -> str:
+    """A path as it is from any folder; a URI as it is."""
+    return place if is_uri(place) else str(Path(place).expanduser().absolute())
+
+
 def open_remote(uri: str, options: StorageOptions = None) -> RemoteFile:
     """A file by its URI; nothing is asked yet. Raises ``OSError`` for a scheme that is not known.
 

@@ -33,6 +33,7 @@ from .commits import MAX_ATTEMPTS, Commits, deletions
 from .errors import translate_errors
 from .labels import Labels
 from .lease import Hold, Leases
+from .row_set import RowSet
 from .run import NOT_SENT_OPTION, Load, Run
 from .run_tasks import RunTasks
 from .schemas import RUNS
@@ -165,7 +166,7 @@ class Runs(RunTasks):
                 rows = table.scanner(columns=["rev"], filter=where, with_row_address=True).to_table()
             if not rows.num_rows:
                 raise _changed_meanwhile(run)
-            updated, removed = deletions(table, rows["_rowaddr"].to_numpy())
+            updated, removed = deletions(table, RowSet(rows["_rowaddr"].to_numpy()))
             return lance.LanceOperation.Update(
                 removed_fragment_ids=removed, updated_fragments=updated, new_fragments=self._fragments(new, table),
                 update_mode="rewrite_rows",

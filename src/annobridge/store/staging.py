@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from ..exceptions import DatasetExists, StoreError
 from .snapshots import Snapshots
+from .staged_files import STAGING
 from .tables import Database
 
 
@@ -83,7 +84,7 @@ def _require_free(place: Path, replace: bool) -> None:
             )
         return
     database = Database.open(str(place))  # only a dataset may be replaced
-    ours = {f"{name}.lance" for name in database.own_tables}
+    ours = {STAGING, *(f"{name}.lance" for name in database.own_tables)}
     if others := [n for n in names if n not in ours and not n.startswith(".")]:
         raise StoreError(
             f"The folder {str(place)!r} holds {others[0]!r} beside the dataset, which overwriting would delete; "

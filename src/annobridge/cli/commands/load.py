@@ -12,7 +12,7 @@ import typer
 from ...display import terminal
 from .. import show
 from ..changes import ROWS, Filter, list_changes
-from ..option_groups import Merging, Part
+from ..option_groups import Merging, Part, Running
 from ..options import (
     CheckOption,
     DatasetOption,
@@ -69,6 +69,7 @@ def plan(
     dataset: DatasetOption = None,
     merging: Merging,
     part: Part,
+    running: Running,
     rows: RowsOption = ROWS,
     field: OfField = None,
     action: OfAction = None,
@@ -92,7 +93,7 @@ def plan(
     choice = merging.choice
     merge_plan = ds.plan_annotations(
         key, path=path, format=format, decisions=decisions, undecided=undecided, **merging.arguments(),
-        **part.arguments(ds), **parse_options(option),
+        **part.arguments(ds), **running.arguments(), **parse_options(option),
     )  # fmt: skip
     shown = None if as_json else rows
     chosen = Filter(field or (), [a.value for a in action or ()], label or (), sample or ())
@@ -125,6 +126,7 @@ def load(
     dataset: DatasetOption = None,
     merging: Merging,
     part: Part,
+    running: Running,
     cleanup: Cleanup = False,
     path: PathOption = None,
     format: FormatOption = None,  # noqa: A002 - as above
@@ -150,7 +152,7 @@ def load(
     chosen = part.arguments(ds)
     report = loads.load(
         cleanup, ask if terminal.on_stdin() and not as_json else None, decisions=decisions, undecided=undecided,
-        **merging.arguments(), **chosen | {"where": where_argument(ds.stores, chosen["where"])},
+        **merging.arguments(), **running.arguments(), **chosen | {"where": where_argument(ds.stores, chosen["where"])},
     )  # fmt: skip
     data = summary(ds, report, None if as_json else ROWS, choice) | {"version": report.version}
     show.emit(data, as_json, report_parts)

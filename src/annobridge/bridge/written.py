@@ -1,0 +1,138 @@
+"""Writes the rows of a plan to data files, which no version of the dataset has before they are committed: in this process, or in
+workers for some parts of the plan each. A call that is made twice leaves files that no commit names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..core.labels import BASELINE, LABELS
+from ..spill.streams import Part, batches
+from ..store.commits import Fragments
+from ..store.labels import ROW_KEYS
+from ..store.schemas import CHANGES
+from ..store.stores import Stores
+from ..store.written_rows import WrittenRows, of_texts, to_texts
+from .outcome import Outcome
+from .place import DatasetPlace
+from .worker_calls import Caller
+from .workers import in_order
+
+_ROWS_PER_CALL = 1 << 18  # each call writes a file of its own for each table
+_BASELINE, _CHANGES = "annotation_baseline", "annotation_changes"
+
+
+class LoadRows(NamedTuple):
+    """What is the same for all rows of a load: the version of ``labels`` that was planned on, the run, and its number."""
+
+    version: int
+    run_id: str
+    load: int
+
+
+class Written(NamedTuple):
+    """Files that are not committed, each as the JSON of a fragment.
+
+    Attributes:
+        edited: new values of labels.
+        added: new labels.
+        replaced: the addresses of the rows of ``labels`` that are replaced or deleted.
+        baseline: rows of the baseline.
+        changes: the rows before the load.
+    """
+
+    edited: Sequence[str]
+    added: Sequence[str]
+    replaced: npt.NDArray[np.uint64]
+    baseline: Sequence[str] = ()
+    changes: Sequence[str] = ()
+
+
+def write_outcome(stores: Stores, outcome: Outcome) -> list[Written]:
+    """Write all rows of a plan: in workers, if it was planned on a cluster."""
+    rows, streams = LoadRows(outcome.version, outcome.run.run_id, outcome.load), outcome.streams
+    staged = [part for part in streams.parts if part.folder != streams.folder]
+    if not staged:
+        return [_write(stores, rows, streams.parts)]
+    with outcome.execution.connected() as cluster:
+        caller = Caller(cluster, _write_in_worker, DatasetPlace.of(stores), rows)
+        return list(in_order(caller.submit, _calls(staged), cluster.at_once))
+
+
+def _write_in_worker(place: DatasetPlace, rows: LoadRows, parts: Sequence[Part]) -> Written:
+    return _write(place.stores, rows, parts)
+
+
+def _calls(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """The parts of each call, in order."""
+    some: list[Part] = []
+    count = 0
+    for part in parts:
+        some.append(part)
+        count += max(part.rows.values(), default=0)
+        if count >= _ROWS_PER_CALL:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
+
+
+def _write(stores: Stores, rows: LoadRows, parts: Sequence[Part]) -> Written:
+    baseline = WrittenRows(stores.database, _BASELINE).write(batches(parts, "baseline"), BASELINE)
+    changes = WrittenRows(stores.database, _CHANGES).write(_changes(parts, rows), CHANGES)
+    return write_labels(stores, parts, rows.version)._replace(baseline=baseline, changes=changes)
+
+
+def write_labels(
+    stores: Stores, parts: Sequence[Part], version: int, user_columns_version: int | None = None
+) -> Written:
+    """Write the labels of some parts of a plan.
+
+    Args:
+        stores: the dataset.
+        parts: their ``replaced`` and ``writes``.
+        version: of ``labels``, on which it was planned.
+        user_columns_version: the version from which labels that an undo restores get the users' own columns.
+    """
+    keys = replaced_keys(parts)
+    edited = stores.labels.rewrite(version, keys, rows_of(parts, "writes", "edit", LABELS))
+    added = stores.labels.write(rows_of(parts, "writes", "add", LABELS), user_columns_version)
+    return Written(to_texts(edited), to_texts(added), keys["_rowaddr"].to_numpy())
+
+
+def replaced_keys(parts: Sequence[Part]) -> pa.Table:
+    """The rows that a plan replaces, then those that it deletes (``ROW_KEYS``): 60 bytes each, in memory."""
+    found = [rows for action in ("edit", "delete") for rows in rows_of(parts, "replaced", action, ROW_KEYS)]
+    return pa.Table.from_batches(found, ROW_KEYS)
+
+
+def rows_of(parts: Sequence[Part], stream: str, action: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a stream with an action, in other columns."""
+    for batch in batches(parts, stream):
+        rows = batch.filter(pc.equal(batch["action"], action))
+        if rows.num_rows:
+            yield rows.select(schema.names).cast(schema)
+
+
+def _changes(parts: Sequence[Part], rows: LoadRows) -> Iterator[pa.RecordBatch]:
+    for batch in batches(parts, "replaced"):
+        extra = [pa.repeat(rows.run_id, batch.num_rows), pa.repeat(pa.scalar(rows.load, pa.int32()), batch.num_rows)]
+        kept = [batch[n] for n in CHANGES.names[: -len(extra)]]
+        yield pa.RecordBatch.from_arrays([*kept, *extra], schema=CHANGES)
+
+
+def append_history(stores: Stores, written: Sequence[Written]) -> None:
+    """Add the rows of the baseline, and those before the load. They count once the ledger says that the load is applied."""
+    WrittenRows(stores.database, _BASELINE).append([text for each in written for text in each.baseline])
+    WrittenRows(stores.database, _CHANGES).append([text for each in written for text in each.changes])
+
+
+def label_fragments(written: Sequence[Written]) -> Fragments:
+    """The fragments of labels: new values, then new labels, which get their row ids in that order."""
+    return of_texts([text for each in written for text in each.edited] + [t for each in written for t in each.added])

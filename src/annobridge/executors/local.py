@@ -1,0 +1,47 @@
+"""Processes of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from ..exceptions import ExecutorError
+from .base import Cluster
+
+_IDLE = 60  # seconds after which a process that has nothing to do ends
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class LocalProcesses:
+    """Processes that are kept for a while, so that the next load finds them running.
+
+    They import what they need by themselves, so a script needs no ``if __name__ == "__main__"``.
+    """
+
+    on_this_machine: ClassVar[bool] = True
+    takes_address: ClassVar[bool] = False
+
+    @contextmanager
+    def connected(self, address: str | None, workers: int | None) -> Iterator[Cluster]:  # noqa: ARG002 - none is taken
+        """See ``Adapter``."""
+        from loky import get_reusable_executor
+        from loky.process_executor import TerminatedWorkerError
+
+        count = workers or cores()
+        executor = get_reusable_executor(count, timeout=_IDLE)
+        try:
+            yield Cluster(executor, 2 * count, "processes of this machine")
+        except TerminatedWorkerError as error:
+            raise ExecutorError(
+                "A worker process was ended by the system, perhaps for want of memory. Nothing was written; try again, with fewer "
+                "workers."
+            ) from error
+        except BaseException:
+            executor.shutdown(wait=False, kill_workers=True)
+            raise
