@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from proofs.storage import S3
 from tests import children
@@ -174,6 +176,16 @@ def test_labels_that_are_added_meanwhile_do_not_disturb(world, expected, dask) -
     world.dataset().add_labels("mine", [{"sample_id": "s00", "kind": "classification", "label": "x"}])
     plan.apply()
     assert world.content()["labels"].num_rows == expected["labels"].num_rows + 1
+
+
+def test_a_compaction_and_a_clean_up_meanwhile_do_not_disturb(world, expected, dask) -> None:
+    plan = world.plan(**dask)
+    world.dataset().add_labels("mine", [{"sample_id": "s00", "kind": "classification", "label": "x"}])
+    kept = world.dataset().optimize(cleanup_older_than=timedelta(0)).kept
+    assert "a load on a cluster" in str(kept)
+    plan.apply()
+    labels = world.content()["labels"]
+    assert labels.filter(pc.equal(labels["field"], "objects")) == expected["labels"]
 
 
 def test_a_label_that_is_changed_meanwhile_makes_the_plan_stale(world, dask) -> None:

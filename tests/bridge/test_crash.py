@@ -30,7 +30,7 @@ LOAD = [
     ("annobridge.store.written_rows:WrittenRows.append", 2, "after"),  # the changes
     ("lance.fragment:write_fragments", 1, "after"),
     ("annobridge.store.labels:deletions", 1, "after"),  # right before the commit
-    ("annobridge.store.labels:Labels.commit", 1, "after"),
+    ("annobridge.store.labels:Labels.commit_written", 1, "after"),
     ("annobridge.store.runs:Runs.end_load", 1, "after"),
 ]
 ANNOTATE = [
@@ -44,7 +44,10 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.add_receipts", 1, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]
-UNDO = [("annobridge.store.labels:deletions", 1, "after"), ("annobridge.store.labels:Labels.commit", 1, "after")]
+UNDO = [
+    ("annobridge.store.labels:deletions", 1, "after"),
+    ("annobridge.store.labels:Labels.commit_written", 1, "after"),
+]
 VERBS = {"load": LOAD, "annotate": ANNOTATE, "undo": UNDO}
 POINTS = {
     f"{verb}, {when} {what.split(':')[1]} #{nth}": (verb, what, nth, when)
@@ -267,7 +270,7 @@ def test_a_load_taken_for_dead_does_not_commit_any_more_and_is_planned_anew(sent
     sent.hands.set("car0", label="person")
     seen: list[list[str]] = []
     meeting(
-        "annobridge.store.labels:Labels.commit",
+        "annobridge.store.labels:Labels.commit_written",
         lambda: seen.append([one["state"] for one in elsewhere(monkeypatch, sent, "get_annotation_info")["loads"]]),
     )
     plan = sent.plan()
@@ -351,7 +354,7 @@ def test_who_disowned_a_load_and_died_is_succeeded(sent, meeting, monkeypatch):
                 elsewhere(patch, sent, "get_annotation_info")
 
     meeting("annobridge.store.labels:Labels.fence", die)
-    meeting("annobridge.store.labels:Labels.commit", disown)
+    meeting("annobridge.store.labels:Labels.commit_written", disown)
     assert sent.load().edited == 1
     assert states(sent.ds) == ["aborted", "applied"]
 

@@ -103,8 +103,8 @@ class Killed(BaseException):
 STEPS = [
     ("annobridge.store.written_rows.WrittenRows.append", "before"),
     ("annobridge.store.written_rows.WrittenRows.append", "after"),
-    ("annobridge.store.labels.Labels.commit", "before"),
-    ("annobridge.store.labels.Labels.commit", "after"),
+    ("annobridge.store.labels.Labels.commit_written", "before"),
+    ("annobridge.store.labels.Labels.commit_written", "after"),
     ("annobridge.store.runs.Runs.end_load", "before"),
 ]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..exceptions import InvalidOption
 from ..executors import registry
-from ..executors.base import Adapter, Cluster
+from ..executors.base import Adapter, Cluster, Executor
 from ..executors.local import LocalProcesses, cores
 from ..settings import config
 from ..settings.layers import EXECUTION
+
+ExecutorChoice: TypeAlias = str | Executor | None  # see ``Dataset.load_annotations``
 
 JOBS_PER_CALL = 2  # a worker downloads one while it merges the other; for fewer, a process is not worth its start
 LABELS_AT_ONCE = 80_000  # a merge costs some 20 ms whatever its size, and these labels some 200 ms

@@ -17,11 +17,11 @@ from .no_new_attributes import NoNewAttributes
 
 if TYPE_CHECKING:
     # The bridge is loaded when it is used: it needs more time and memory than the import of a small dataset.
+    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.reports import LoadReport
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
-    from ..executors.base import Executor
 
 
 class AnnotationVerbs(NoNewAttributes):
@@ -144,7 +144,7 @@ class AnnotationVerbs(NoNewAttributes):
         where: AnnotationVerbs | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
-        executor: str | Executor | None = None,
+        executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,
         **load_options: Any,

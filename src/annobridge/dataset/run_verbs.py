@@ -22,13 +22,13 @@ from .view import View
 if TYPE_CHECKING:
     from ..backend.checked import CheckedBackend
     from ..bridge.adoption import Adoption
+    from ..bridge.execution import ExecutorChoice
     from ..bridge.loads import Decisions
     from ..bridge.merge_plan import MergePlan
     from ..bridge.push_plan import PushPlan, PushReport
     from ..bridge.reports import Undone
     from ..bridge.results import AnnotationResults
     from ..core.merge.route import Choice
-    from ..executors.base import Executor
 
 
 class RunVerbs(NoNewAttributes):
@@ -92,7 +92,7 @@ class RunVerbs(NoNewAttributes):
         where: View | Sequence[str] | None = None,
         reviewed_only: bool = False,
         since: str | datetime | None = None,
-        executor: str | Executor | None = None,
+        executor: ExecutorChoice = None,
         workers: int | None = None,
         executor_address: str | None = None,
         **load_options: Any,

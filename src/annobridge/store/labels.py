@@ -221,14 +221,9 @@ class Labels:
         new_ids: Callable[[], Iterable[pa.Array]] = tuple,
         is_only_writer: Callable[[], bool] = lambda: True,
     ) -> int:
-        """As ``commit``, of files that were written before, here or by other processes.
-
-        Args:
-            version: the version that ``rows`` are in.
-            rows: the rows to replace or delete.
-            new: new values of rows, from ``rewrite``, and new labels, from ``write``.
-            keys: returns ``rows`` as ``ROW_KEYS``; it is called if others have committed since ``version``.
-            token, new_ids, is_only_writer: as for ``commit``.
+        """As ``commit``, of files that were written before, here or by other processes: ``new`` has those of ``rewrite``, then
+        those of ``write``. ``rows`` are replaced or deleted; ``keys`` returns them as ``ROW_KEYS``, and is called if others have
+        committed since ``version``, which they are in.
         """
         self._database.require_writable()
         planned = table = self._planned(version)
