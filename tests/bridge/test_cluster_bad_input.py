@@ -152,7 +152,7 @@ def test_workers_have_another_version(world, tmp_path, package, name) -> None:
 def test_a_single_worker_with_another_version_is_found_at_its_first_call(monkeypatch) -> None:
     sealed = worker_calls.Sealed((max,))
     here = worker_calls.versions()
-    found = worker_calls.in_worker({**here, "Python": "3.8"}, sealed, sealed)
+    found = worker_calls.in_worker({**here, "Python": "3.8"}, sealed, sealed, True)
     assert isinstance(found, ab.ExecutorError)
     assert str(found).startswith(f"The workers have Python {here['Python']}, and this process has Python 3.8; install")
 

@@ -32,8 +32,8 @@ def to_json(planned: Planned) -> str:
 def from_json(text: str | bytes, folder: Folder) -> Planned:
     """The result of a job whose files are in ``folder``. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for other JSON."""
     value = json.loads(text)
-    empty = Tally()
-    tally = Tally(**{name: _as(getattr(empty, name), name, given) for name, given in value["tally"].items()})
+    empty = vars(Tally())
+    tally = Tally(**{name: _as(empty[name], name, given) for name, given in value["tally"].items()})
     part = Part(folder, value["part"]["files"], Counter(value["part"]["rows"]))
     return Planned(value["tasks"], tally, part)
 

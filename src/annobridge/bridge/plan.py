@@ -108,11 +108,13 @@ def _run(
 ) -> Iterator[Planned]:
     """Plan the jobs. Files are read by this process, wherever else loads run."""
     execution = outcome.execution
-    if execution.on_cluster and isinstance(answers, CheckedBackend):
-        return run_on_cluster(stores, answers, context, jobs, outcome)
+    if execution.on_cluster:
+        if isinstance(answers, CheckedBackend):
+            return run_on_cluster(stores, answers, context, jobs, outcome)
+        execution = LOCAL
     at_once = min(execution.processes(len(jobs)), answers.parallel_downloads)
     context = replace(context, ahead=1 if at_once > 1 else min(execution.at_once, answers.parallel_downloads))
-    return run_jobs(stores, answers, plan_jobs, context, jobs, at_once)
+    return run_jobs(stores, answers, plan_jobs, context, jobs, at_once, execution)
 
 
 def _jobs(

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any
 
 import cloudpickle
 
@@ -23,8 +23,6 @@ from ..executors.base import Cluster
 
 _PACKAGES = {"annobridge": "annobridge", "lance": "pylance"}  # name for messages → distribution
 _FIRST_ANSWER = 300.0  # seconds: workers may be busy with the calls of others
-
-T = TypeVar("T")
 
 
 class Sealed:
@@ -95,13 +93,14 @@ def _require_version(name: str, theirs: str, ours: str) -> None:
         )
 
 
-def in_worker(expected: Mapping[str, str], shared: Sealed, own: Sealed) -> Any:
+def in_worker(expected: Mapping[str, str], shared: Sealed, own: Sealed, names_host: bool) -> Any:
     """Make a call; what a worker runs. Returns an ``AnnobridgeError`` that the call raises.
 
     Args:
         expected: the versions of the driver.
         shared: function, and its first arguments, which are the same for all calls of a load.
         own: its last argument.
+        names_host: whether errors of the tool and of the dataset say on which machine they were.
     """
     try:
         for name, found in versions().items():
@@ -117,12 +116,12 @@ def in_worker(expected: Mapping[str, str], shared: Sealed, own: Sealed) -> Any:
         with system_memory():
             return function(*arguments, last)
     except (BackendError, StoreError) as error:
-        return _with_place(error)
+        return _with_host(error) if names_host else error
     except AnnobridgeError as error:
         return error
 
 
-def _with_place(error: AnnobridgeError) -> AnnobridgeError:
+def _with_host(error: AnnobridgeError) -> AnnobridgeError:
     where = f"{error} This was in a worker on {socket.gethostname()}."
     if isinstance(error, BackendError):
         return type(error)(where, error.status, None, error.samples)
@@ -135,9 +134,11 @@ class Caller:
     Raises ``InvalidOption`` for arguments that cannot be pickled.
     """
 
-    def __init__(self, cluster: Cluster, function: Callable[..., T], *arguments: Any) -> None:
-        self._shared, self.cluster = Sealed((function, *arguments)), cluster
+    def __init__(
+        self, cluster: Cluster, function: Callable[..., Any], *arguments: Any, names_host: bool = True
+    ) -> None:
+        self._shared, self._cluster, self._names_host = Sealed((function, *arguments)), cluster, names_host
 
     def submit(self, last: Any) -> Any:
         """The future of a call; see ``in_order``."""
-        return self.cluster.executor.submit(in_worker, versions(), self._shared, Sealed(last))
+        return self._cluster.executor.submit(in_worker, versions(), self._shared, Sealed(last), self._names_host)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from ..backend.checked import CheckedBackend
 from ..exceptions import AnnobridgeError
 from ..store.stores import Stores
-from .execution import JOBS_PER_CALL, LOCAL
+from .execution import JOBS_PER_CALL, LOCAL, Execution
 from .place import Place
 from .worker_calls import Caller
 
@@ -32,8 +32,9 @@ class Work(Protocol[Job_contra, Result_co]):
 
 
 def run_jobs(
-    stores: Stores, answers: Any, work: Work[Item, Result], context: Any, jobs: Iterable[Item], count: int
-) -> Iterator[Result]:
+    stores: Stores, answers: Any, work: Work[Item, Result], context: Any, jobs: Iterable[Item], count: int,
+    execution: Execution = LOCAL,
+) -> Iterator[Result]:  # fmt: skip
     """Do jobs in ``count`` processes, or in this one; the results come in the order of the jobs.
 
     Args:
@@ -43,12 +44,13 @@ def run_jobs(
         context: its third argument, which is the same for all jobs.
         jobs: the jobs.
         count: the number of processes.
+        execution: which processes of this machine they are.
     """
     if count < 2 or not isinstance(answers, CheckedBackend) or answers.in_process:
         yield from work(stores, answers, context, jobs)
         return
-    with LOCAL.connected(count) as cluster:
-        caller = Caller(cluster, _work, Place.of(stores, answers), work, context)
+    with execution.connected(count) as cluster:
+        caller = Caller(cluster, _work, Place.of(stores, answers), work, context, names_host=False)
         for results in in_order(caller.submit, of_calls(jobs), cluster.at_once):
             yield from results
 
