@@ -193,6 +193,60 @@ def test_the_default_backend_has_an_order_too(home, tool, monkeypatch) -> None:
     assert config.resolve("tool", {}).name == "tool"
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("executor", ["dask", "ray", "local", "dask"]),
+        ("workers", [2, 3, 4, 5]),
+        ("executor_address", ["tcp://a:1", "tcp://b:1", "tcp://c:1", "tcp://d:1"]),
+    ],
+)
+def test_where_loads_run_has_an_order_too(home, monkeypatch, name, values) -> None:
+    at = ("executor", "workers", "executor_address").index(name)
+
+    def found(**arguments: Any) -> tuple[Any, str]:
+        row = next(row for row in config.describe() if (row.backend, row.option) == ("", name))
+        return config.resolve_execution(arguments)[at], row.origin
+
+    default = "local" if name == "executor" else None
+    assert found() == (default, {"executor": "default", "workers": "default: one for each core"}.get(name, "not set"))
+    write(home, f"{name} = {json.dumps(values[0])}")
+    assert found() == (values[0], "~/.annobridge line 1")
+    monkeypatch.setenv(f"ANNOBRIDGE_{name.upper()}", str(values[1]))
+    assert found() == (values[1], f"environment ANNOBRIDGE_{name.upper()}")
+    setattr(config.annotation_config, name, values[2])
+    assert found() == (values[2], "annotation_config")
+    assert found(**{name: values[3]})[0] == values[3]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('executor = "dusk"', "There is no executor 'dusk' (~/.annobridge line 1); did you mean 'dask'?"),
+        ("executor = 1", "executor=1 (~/.annobridge line 1) should be the name of an executor."),
+        ("workers = 0", "workers=0 (~/.annobridge line 1) is not a number of workers; give 1 or more."),
+        ("workers = true", "workers=True (~/.annobridge line 1) is not a number of workers; give 1 or more."),
+        (
+            "executor_address = 1",
+            "executor_address=1 (~/.annobridge line 1) should be an address, as tcp://10.0.0.1:8786.",
+        ),
+        ('executer = "dask"', "~/.annobridge line 1: there is no setting 'executer'; did you mean 'executor'?"),
+    ],
+)
+def test_what_is_wrong_about_where_loads_run_is_said_with_its_place(home, text, problem) -> None:
+    write(home, text)
+    assert problem in config.survey()[1]
+    with pytest.raises(ConfigError) as caught:
+        config.resolve_execution({})
+    assert str(caught.value) == problem
+
+
+def test_a_variable_of_where_loads_run_is_checked(home, monkeypatch) -> None:
+    monkeypatch.setenv("ANNOBRIDGE_WORKERS", "many")
+    with pytest.raises(InvalidOption, match=r"^workers='many' \(environment ANNOBRIDGE_WORKERS\) is not a number"):
+        config.resolve_execution({})
+
+
 def test_the_environment_is_parsed_by_the_model(tool, monkeypatch) -> None:
     for option, text in {"USE_CACHE": "true", "SEGMENT_SIZE": "8", "VERIFY": "False", "TASK_SIZE": ""}.items():
         monkeypatch.setenv(f"ANNOBRIDGE_TOOL_{option}", text)

@@ -170,7 +170,7 @@ def survey() -> tuple[list[Setting], list[str]]:
     rows += [Setting("checks", option, str(said.value), said.origin) for option, said in checks.listed(sources.file)]
     faults += checks.faults(sources.file)
     where = execution.found(sources.layers, {})
-    rows[1:1] = [Setting("", name, str(said.value), said.origin) for name, said in execution.listed(where)]
+    rows[1:1] = [Setting("", name, masked(said.value), said.origin) for name, said in execution.listed(where)]
     faults += execution.faults(where)
     return rows, [str(fault) for fault in faults]
 
