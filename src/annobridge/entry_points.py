@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import functools
 from importlib import metadata
+from typing import Any
 
 
 @functools.cache
 def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
-    """The entry points of a group.
+    """The entry points of a group."""
+    return tuple(_all().select(group=group))
+
+
+@functools.cache
+def _all() -> Any:
+    """All entry points.
 
     Finding them reads the metadata of every installed package, so it is done once per process: a package that is
     installed meanwhile is seen by the next process.
     """
-    return tuple(metadata.entry_points(group=group))
+    return metadata.entry_points()
 
 
 def by_name(group: str) -> dict[str, list[metadata.EntryPoint]]:

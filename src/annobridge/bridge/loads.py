@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
+from ..core.arrow_memory import system_memory
 from ..core.did_you_mean import did_you_mean
 from ..core.review.decisions import DECISIONS
 from ..display.progress import ProgressChoice
@@ -68,7 +69,10 @@ class Loads:
 
     def _plan(self, options: Options, how: _Planning, handed_out: bool = False) -> MergePlan:
         self.run = self._stores.runs.get_idle(self.anno_key)
-        outcome = planning.make(self._stores, self.run, self.answers, options, how.progress, handed_out, how.execution)
+        with system_memory():
+            outcome = planning.make(
+                self._stores, self.run, self.answers, options, how.progress, handed_out, how.execution
+            )
         outcome.notes += [*self._notes(), *how.notes]
         return MergePlan(self._stores, self.answers, outcome, self._source)
 
@@ -85,7 +89,8 @@ class Loads:
             if options.unexpected == "prompt" and plan.outcome.streams.rows["unexpected"] and ask:
                 options = replace(options, unexpected=ask(plan))
                 plan = self._plan(options, how)
-            return LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
+            with system_memory():
+                return LoadReport(plan.outcome, loading.apply(self._stores, plan.outcome))
 
         report = loading.until_not_stale(plan_and_apply)
         self.run = self._stores.runs.get_idle(self.anno_key)

@@ -108,7 +108,7 @@ class PendingTasks:
 
     @property
     def _context(self) -> SendContext:
-        return SendContext(self.run, self._samples.folder)
+        return SendContext(self.run, self._samples.path)
 
     def _job(self, numbers: Sequence[int]) -> SendJob:
         """Some tasks, with their samples and the places of their labels."""

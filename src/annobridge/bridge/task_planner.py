@@ -31,7 +31,7 @@ from ..core.merge.route import route
 from ..core.merge.unexpected import UNEXPECTED
 from ..exceptions import Gone
 from ..spill.streams import StreamWriter
-from ..store.baseline import newest_rows, sent_rows
+from ..store.baseline import newest_and_sent
 from ..store.by_task import ByTask
 from ..store.sample_states import not_recorded
 from ..store.schemas import SAMPLE_STATES
@@ -123,10 +123,10 @@ class _JobPlanner:
         numbers = self._numbers_of(rows)
         if (np.diff(numbers) < 0).any():
             rows = rows.take(pa.array(np.argsort(numbers, kind="stable")))
-        sent = sent_rows(rows, run.sends)
+        newest, sent = newest_and_sent(rows, run.sends)
         self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
         self._labels_sent = [end - start for start, end in self._ranges(sent)]
-        return newest_rows(rows)
+        return newest
 
     def _numbers_of(self, rows: pa.Table) -> Ints:
         """The position of the task of each row, among those of the job; -1 for others."""
@@ -202,10 +202,15 @@ class _JobPlanner:
         if len(tasks) < self.size:
             names = pa.array([answered.task.name for answered in tasks])
             base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
-        codes = row_codes([base, ours], ["label_id"])
-        if not any(repeated_codes(side).size for side in codes) and not file_labels(base).any():
-            yield _Sides(tasks, base, ours, _without(base, *codes))
-            return
+        if not file_labels(base).any():
+            ids = as_array(base["label_id"])
+            if ids.equals(as_array(ours["label_id"])) and len(pc.unique(ids)) == len(ids):
+                yield _Sides(tasks, base, ours, ids[:0])  # as they are until somebody changes labels here
+                return
+            codes = row_codes([base, ours], ["label_id"])
+            if not any(repeated_codes(side).size for side in codes):
+                yield _Sides(tasks, base, ours, _without(base, *codes))
+                return
         for answered in tasks:
             mine = base.filter(pc.equal(base["task"], answered.task.name)).combine_chunks()
             its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)

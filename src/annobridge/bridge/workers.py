@@ -51,7 +51,7 @@ def run_jobs(
         return
     with execution.connected(count) as cluster:
         caller = Caller(cluster, _work, Place.of(stores, answers), work, context, names_host=False)
-        for results in in_order(caller.submit, of_calls(jobs), cluster.at_once):
+        for results in in_order(caller.submit, ([job] for job in jobs), cluster.at_once):
             yield from results
 
 

@@ -50,7 +50,7 @@ from .commands import (
 )
 from .option_groups import with_option_groups
 from .options import with_dataset_argument
-from .root import Root, exit_on_signals
+from .root import Root, exit_on_signals, share_arenas
 from .wording import to_cli
 
 # Section of the help → name → (function, example)
@@ -149,5 +149,6 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal or pipe may lack characters that are printed
     warnings.showwarning = lambda message, category, *_, **__: show.warning(to_cli(str(message)), category.__name__)
+    share_arenas()
     with exit_on_signals():
         app(prog_name="annobridge")

@@ -1,4 +1,4 @@
-"""Which allocator Arrow takes its memory from."""
+"""Which allocator Arrow takes its memory from, and what becomes of memory that was freed."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Spilled:
         self._remove: list[weakref.finalize[..., Any]] = [weakref.finalize(self, remove, self._folder)]
 
     @property
-    def folder(self) -> Path:
+    def path(self) -> Path:
         """The folder, in which others may write too."""
         return self._folder
 

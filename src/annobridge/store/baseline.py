@@ -113,20 +113,33 @@ def newest_rows(rows: pa.Table) -> pa.Table:
 
     Two processes that sent a task at once left two rows of load 0 for a label; one of them counts.
     """
-    rows = _last_of_each(rows)
-    return filter_rows(rows, pc.invert(rows["gone"]))
+    return _not_gone(_last_of_each(rows))
+
+
+def newest_and_sent(rows: pa.Table, sends: list[int]) -> tuple[pa.Table, pa.Table]:
+    """``newest_rows``, and ``sent_rows``."""
+    last, of_sends = _last_of_each(rows), _of_sends(rows, sends)
+    return _not_gone(last), last if of_sends is rows else _last_of_each(of_sends)
 
 
 def sent_rows(rows: pa.Table, sends: list[int]) -> pa.Table:
     """Of all rows of some tasks, one for each label that was sent of each; ``sends`` is ``Run.sends``."""
-    return _last_of_each(filter_rows(rows, pc.is_in(rows["load"], value_set=pa.array(sends, pa.int32()))))
+    return _last_of_each(_of_sends(rows, sends))
+
+
+def _of_sends(rows: pa.Table, sends: list[int]) -> pa.Table:
+    return filter_rows(rows, pc.is_in(rows["load"], value_set=pa.array(sends, pa.int32())))
+
+
+def _not_gone(rows: pa.Table) -> pa.Table:
+    return filter_rows(rows, pc.invert(rows["gone"]))
 
 
 def _last_of_each(rows: pa.Table) -> pa.Table:
     """The row of the latest load for each label of each task."""
-    codes = row_codes([rows], ["task", "label_id"])[0]
-    if len(pc.unique(pa.array(codes))) == rows.num_rows:
+    if len(pc.unique(rows["label_id"])) == rows.num_rows:
         return rows
+    codes = row_codes([rows], ["task", "label_id"])[0]
     order = np.lexsort((rows["load"].to_numpy(), codes))
     last = np.append(codes[order][1:] != codes[order][:-1], True)
     return rows.take(pa.array(np.sort(order[last])))

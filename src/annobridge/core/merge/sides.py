@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, any_of, as_array, equal, set_columns
+from ..arrays import Bools, Ints, any_of, as_array, equal, index_of, not_null, set_columns
 from ..compare import equal_rows
 from ..labels import LOCAL_COLUMNS
 from ..schema import LabelSchema
@@ -38,7 +38,7 @@ def align(
     """Align the tool's changes with the labels of the dataset. ``allowed`` has the tool's rows with read-only attributes reset."""
     base, theirs = changes.base, allowed.theirs
     ids = pc.coalesce(base["label_id"], theirs["label_id"])
-    at = pc.index_in(ids, value_set=ours["label_id"].combine_chunks()).fill_null(-1).to_numpy()
+    at = _rows_of(ids, ours["label_id"])
     ours_aligned, here = take_or_null(ours, at), at >= 0
     written = here & written_since(ours_aligned, base, versions)
     # What a tool loses in conversions was not changed here.
@@ -53,6 +53,15 @@ def align(
         exact = keep_unchanged(theirs, base, ours_aligned, moved_only_there)
     differs = any_of([*changed.values(), written & local], len(changes))
     return Sides(base, theirs, exact, ours_aligned, here, differs, changed, written & local)
+
+
+def _rows_of(ids: pa.ChunkedArray, within: pa.ChunkedArray) -> Ints:
+    """The row of ``within`` that has each id, -1 for none. Changes are few, so it is looked up the other way round."""
+    found = index_of(within, ids)
+    rows = np.full(len(ids), -1, np.int64)
+    at = np.flatnonzero(not_null(found))[::-1]  # the first of several counts
+    rows[found.take(pa.array(at)).to_numpy()] = at
+    return rows
 
 
 def written_since(ours: pa.Table, base: pa.Table, versions: Mapping[int, int]) -> Bools:
