@@ -77,8 +77,8 @@ class Root(TyperGroup):
 def share_arenas() -> None:
     """Let the threads of this process share two arenas of the allocator of the system (glibc).
 
-    Each thread has one of its own otherwise, which keeps what was freed there: some 150 MiB for those of Lance. A library does not do
-    this to its host, where ``MALLOC_ARENA_MAX=2`` in the environment has the same effect.
+    Each thread has one of its own otherwise, which keeps what was freed there: some 150 MiB for those of Lance. A library does not
+    do this to its host, where ``MALLOC_ARENA_MAX=2`` in the environment has the same effect.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 2)
