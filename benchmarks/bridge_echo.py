@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -37,11 +38,12 @@ def main() -> int:
     parser.add_argument("--modes", nargs="+", default=list(FIELD), choices=list(FIELD))
     parser.add_argument("--fiftyone", metavar="PYTHON", help="a Python that has FiftyOne, to be measured too")
     parser.add_argument("--most", type=int, default=10_000, help="images up to which FiftyOne is measured (10000)")
+    parser.add_argument("--workers", type=int, default=1, help="processes; the tool's time is known with 1 only (1)")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)  # what a process of its own is to run
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.stage:
-        figures = run_stage(args.stage, args.modes[0], args.images[0], args.per_image, args.folder)
+        figures = run_stage(args.stage, args.modes[0], args.images[0], args.per_image, args.folder, args.workers)
         print(json.dumps(figures))
         return 0 if figures.get("check", {}).get("ok", True) else 1
     return run_all(args)
@@ -49,7 +51,7 @@ def main() -> int:
 
 def run_all(args: argparse.Namespace) -> int:
     """Run each stage in a process of its own; 1 if one of them fails."""
-    own = [sys.executable, __file__]
+    own = [sys.executable, __file__, "--workers", str(args.workers)]
     peer = [args.fiftyone, str(Path(__file__).parent / "peers/fiftyone_echo.py")]
     sizes = [(own, images) for images in args.images]
     if args.fiftyone:
@@ -77,7 +79,8 @@ def run_all(args: argparse.Namespace) -> int:
 
 def _run(command: list[str], is_first: bool) -> bool:
     """Run one stage in a process of its own, and report its figures, of ``build`` only once; whether its result was right."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}  # as the command line of annobridge has it
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
     if not done.stdout or done.returncode:
         print(f"{' '.join(command[2:6])} failed. {done.stdout}")
         return False
@@ -93,7 +96,7 @@ def _run(command: list[str], is_first: bool) -> bool:
     return True
 
 
-def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path) -> dict[str, Any]:
+def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path, workers: int) -> dict[str, Any]:
     """Run one stage in this process, and return its figures."""
     import annobridge as ab
 
@@ -109,12 +112,12 @@ def run_stage(stage: str, mode: str, images: int, per_image: int, folder: Path) 
         with measure.phase("annotate", figures):
             dataset.annotate(
                 "run", label_field=FIELD[mode], label_type="detections", classes=echo_store.CLASSES, attributes=False,
-                backend="echo", folder=str(uri), mode=mode, per_image=per_image,
+                backend="echo", folder=str(uri), mode=mode, per_image=per_image, workers=workers,
             )  # fmt: skip
     else:
         dataset = ab.load_dataset(uri)
         with measure.phase("load", figures):
-            report = dataset.load_annotations("run", unexpected="ignore")
+            report = dataset.load_annotations("run", unexpected="ignore", workers=workers)
         found = {"labels": dataset.count_labels(FIELD[mode]), "edited": report.edited}
         figures["check"] = found | {"ok": found == echo_store.expected(mode, images, per_image)}
         shutil.rmtree(uri)
