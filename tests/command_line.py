@@ -19,7 +19,9 @@ MEMORY = ("-o", f"url={URL}")
 
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No configuration of the machine, a screen of a fixed width, and an empty memory server; to be made a fixture."""
-    for name in ("ANNOBRIDGE_DATASET", "ANNOBRIDGE_DEFAULT_BACKEND", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
+    for name in ("DATASET", "DEFAULT_BACKEND", "EXECUTOR", "WORKERS", "EXECUTOR_ADDRESS"):
+        monkeypatch.delenv(f"ANNOBRIDGE_{name}", raising=False)
+    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 from proofs.storage import S3
-from tests import children
+from tests import children, command_line
 from tests.bridge import clusters
 from tests.bridge.clusters import TASKS, World
 from tests.doubles import cluster_backend
@@ -79,12 +79,14 @@ def s3() -> Iterator[S3]:
 def test_the_dataset_is_the_same_as_after_a_local_load(built, expected, started, tmp_path, s3, where, workers) -> None:
     shutil.copytree(built, tmp_path / "w")
     world = World(tmp_path / "w", s3 if where == "s3" else None)
+    world.behave(cluster_backend.SLOW, "0.1")
     before = world.table("labels").version
     report = world.load(**started(workers))
     assert (report.added, report.edited, report.deleted) == (25, 69, 57)
     assert world.content() == expected
     assert world.table("labels").version == before + 1
     assert len(world.downloads()) == TASKS
+    assert len(cluster_backend.processes(world.tool)) == workers
     del report
     assert world.files() == []
     assert world.table("labels").tags.list() == {}
@@ -169,6 +171,16 @@ def test_a_plan_on_a_cluster_is_applied_there(world, expected, dask) -> None:
     assert world.content() == expected
     plan.close()
     assert world.files() == []
+
+
+def test_the_commands_take_a_cluster(world, expected, dask) -> None:
+    where = ["--executor", "dask", "--executor-address", dask["executor_address"], "--workers", "2"]
+    common = ["r", "-d", world.uri, "-o", f"folder={world.tool}", "-o", f"token={clusters.SECRET}", *where]
+    planned = command_line.data("plan", *common, code=2)
+    loaded = command_line.data("load", *common)
+    counts = {"added": 25, "edited": 69, "deleted": 57}
+    assert {name: planned[name] for name in counts} == {name: loaded[name] for name in counts} == counts
+    assert world.content() == expected
 
 
 def test_labels_that_are_added_meanwhile_do_not_disturb(world, expected, dask) -> None:

@@ -251,6 +251,18 @@ def test_credentials_are_in_no_key_and_no_log_of_dask(world, dask) -> None:
     assert SECRET not in events + logs
 
 
+def test_what_dask_logs_of_a_call_that_fails_has_no_credentials(dask) -> None:
+    from distributed import Client
+
+    sealed = worker_calls.Sealed((SECRET,))
+    with Client(dask["executor_address"], set_as_default=False) as client:
+        with pytest.raises(KeyError):  # a mistake, and no error of annobridge, so that it is raised there
+            client.submit(worker_calls.in_worker, {}, sealed, sealed, True, pure=False).result()
+        logs = repr(client.get_worker_logs())
+    assert "Compute Failed" in logs
+    assert SECRET not in logs
+
+
 def test_a_scheduler_that_ends_in_the_middle(loaded, tmp_path, dask) -> None:
     world, before = loaded, loaded.content()
     world.behave(cluster_backend.SLOW, "0.5")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
 from tests.doubles.file_backend import FolderBackend, FolderConfig
 
+from annobridge.backend.base import Capabilities
 from annobridge.backend.values import Download, Receipt
 from annobridge.exceptions import Denied
 
@@ -33,6 +35,7 @@ class ClusteredBackend(FolderBackend):
 
     name: ClassVar[str] = "clustered"
     Config = ClusteredConfig
+    capabilities: ClassVar[Capabilities] = replace(FolderBackend.capabilities, parallel_uploads=8, parallel_downloads=8)
 
     def download(self, receipt: Receipt) -> Download:
         config: Any = self.config
@@ -54,3 +57,8 @@ def downloads(folder: Path) -> list[str]:
     """The tasks that were downloaded, in order."""
     log = folder / LOG
     return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def processes(folder: Path) -> set[str]:
+    """The processes that downloaded."""
+    return {line.split()[1] for line in (folder / LOG).read_text().splitlines()}
