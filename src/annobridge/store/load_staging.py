@@ -62,21 +62,26 @@ class LoadStaging:
         alone: Mapping[str, Sequence[str]],
     ) -> None:  # fmt: skip
         database.require_writable()
-        self._database, self._leases, self._versions = database, Leases(database), versions
+        self._database, self._leases = database, Leases(database)
         self._root = StagedFolder(database.uri, database.storage_options, alone=alone)
         self._content, self._held, self._is_open = content, ExitStack(), True
         self.files: Sequence[str] = ()
         self.time = datetime.now(UTC)
-        self.folder = self._root.of(self._found(run_id) or f"{run_id}-{load}-{uuid.uuid4().hex[:12]}")
-        if not self.files:
-            self._begin()
+        try:
+            self.folder = self._root.of(self._found(run_id) or self._new(run_id, load))
+            # After the file that names the folder: without one, nobody would know of the tags.
+            for table, version in versions.items():
+                set_tag(database, table, _TAG + self.folder.name, version)
+        except BaseException:
+            self.leave()
+            raise
 
-    def _begin(self) -> None:
-        self._hold(self.folder.name)
-        for table, version in self._versions.items():
-            set_tag(self._database, table, _TAG + self.folder.name, version)
-        header = {"content": self._content, "time": self.time.isoformat(), "versions": dict(self._versions)}
-        self.folder.write(_HEADER, json.dumps(header).encode())
+    def _new(self, run_id: str, load: int) -> str:
+        name = f"{run_id}-{load}-{uuid.uuid4().hex[:12]}"
+        self._hold(name)
+        header = {"content": self._content, "time": self.time.isoformat()}
+        self._root.of(name).write(_HEADER, json.dumps(header).encode())
+        return name
 
     def _found(self, run_id: str) -> str | None:
         """The folder of an interrupted load that would plan the same; others that nobody needs are removed."""
@@ -87,10 +92,11 @@ class LoadStaging:
             if lease is not None and lease.valid:
                 continue
             is_recent = datetime.now(UTC) - found.modified < KEPT
-            if found.run_id == run_id and is_recent and chosen is None and self._fits(found):
+            time = self._begun(found) if found.run_id == run_id and is_recent and chosen is None else None
+            if time is not None:
                 with suppress(RunBusy):
                     self._hold(found.name)
-                    chosen, self.files = found.name, found.files
+                    chosen, self.files, self.time = found.name, found.files, time
             elif found.run_id == run_id or not is_recent:
                 with suppress(AnnobridgeError, OSError):  # the next load tries again
                     self._forget(found.name)
@@ -105,15 +111,15 @@ class LoadStaging:
             modified[folder] = max(time, modified.get(folder, time))
         return [_Found(name, files[name], modified[name]) for name in sorted(files)]
 
-    def _fits(self, found: _Found) -> bool:
+    def _begun(self, found: _Found) -> datetime | None:
+        """When the load of a folder began, if it would plan the same."""
         if _HEADER not in found.files:
-            return False
+            return None
         try:
             header: dict[str, Any] = json.loads(self._root.of(found.name).read(_HEADER).to_pybytes())
-            self.time = datetime.fromisoformat(header["time"]) if header["content"] == self._content else self.time
-            return bool(header["content"] == self._content)
+            return datetime.fromisoformat(header["time"]) if header["content"] == self._content else None
         except (AnnobridgeError, ValueError, KeyError, TypeError):  # damaged, or of another version of annobridge
-            return False
+            return None
 
     def _hold(self, name: str) -> None:
         self._held.enter_context(self._leases.hold(_LEASE + name, "is being planned", "The load"))
