@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ..exceptions import AnnobridgeError, RunBusy
+from ..exceptions import AnnobridgeError, RunBusy, StalePlan
 from .lease import Leases
 from .staged_files import StagedFolder
 from .table_versions import remove_tag, set_tag
@@ -51,6 +51,10 @@ class LoadStaging:
         versions: table → the version that is planned on, of ``labels`` and ``annotation_baseline``.
         alone: see ``Folder``.
 
+    Raises:
+        StalePlan: such a version was cleaned away.
+        StoreError: the folder cannot be written.
+
     Attributes:
         folder: for the files.
         files: the names of those that were there, of a load that this one goes on with.
@@ -71,10 +75,18 @@ class LoadStaging:
             self.folder = self._root.of(self._found(run_id) or self._new(run_id, load))
             # After the file that names the folder: without one, nobody would know of the tags.
             for table, version in versions.items():
-                set_tag(database, table, _TAG + self.folder.name, version)
+                self._tag(table, version)
         except BaseException:
             self.leave()
             raise
+
+    def _tag(self, table: str, version: int) -> None:
+        try:
+            set_tag(self._database, table, _TAG + self.folder.name, version)
+        except ValueError as error:
+            raise StalePlan(
+                f"The version {version} of the table {table!r}, on which this load is planned, was cleaned away just now; plan again."
+            ) from error
 
     def _new(self, run_id: str, load: int) -> str:
         name = f"{run_id}-{load}-{uuid.uuid4().hex[:12]}"
