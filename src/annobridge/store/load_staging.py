@@ -85,7 +85,8 @@ class LoadStaging:
             set_tag(self._database, table, _TAG + self.folder.name, version)
         except ValueError as error:
             raise StalePlan(
-                f"The version {version} of the table {table!r}, on which this load is planned, was cleaned away just now; plan again."
+                f"The version {version} of the table {table!r}, on which this load is planned, was cleaned away just now; plan "
+                "again."
             ) from error
 
     def _new(self, run_id: str, load: int) -> str:
