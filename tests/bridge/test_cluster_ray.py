@@ -18,6 +18,7 @@ from tests.doubles import cluster_backend
 
 import annobridge as ab
 
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it listens on loopback only; Ray reads this when it is imported
 ray = pytest.importorskip("ray", reason="the extra annobridge[ray] is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray leaves files and sockets open
 
