@@ -46,8 +46,6 @@ def first_with(codes: Ints, within: Ints) -> Ints:
 
 def repeated_codes(codes: Ints) -> Ints:
     """The codes that occur more than once, each once, ascending."""
-    if len(pc.unique(pa.array(codes))) == len(codes):
-        return codes[:0]
     ordered = np.sort(codes)
     found: Ints = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     return found
