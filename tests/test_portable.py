@@ -6,12 +6,16 @@ import subprocess
 import sys
 
 SCRIPT = """
-import importlib, pkgutil, sys
+import importlib, importlib.util, pkgutil, sys
+extras = {"annobridge.executors.dask": "distributed", "annobridge.executors.ray": "ray"}
+missing = {name for name, library in extras.items() if importlib.util.find_spec(library) is None}
+for name in extras.keys() - missing:
+    importlib.import_module(extras[name])  # whether the libraries of extras need POSIX is up to them
 for name in ("fcntl", "pwd", "grp", "resource", "termios", "tty"):
     sys.modules[name] = None
 import annobridge
 for found in pkgutil.walk_packages(annobridge.__path__, "annobridge."):
-    if not found.name.endswith("__main__"):
+    if not found.name.endswith("__main__") and found.name not in missing:
         importlib.import_module(found.name)
 """
 

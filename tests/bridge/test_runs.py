@@ -782,7 +782,7 @@ def test_an_error_while_committing_leaves_the_run_free(sent, monkeypatch):
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Labels, "commit", commit)
+        patch.setattr(Labels, "commit_written", commit)
         with pytest.raises(OSError, match="No space left"):
             sent.load()
     assert sent.labels() == before

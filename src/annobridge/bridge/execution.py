@@ -16,7 +16,7 @@ from ..settings.layers import EXECUTION
 ExecutorChoice: TypeAlias = str | Executor | None  # see ``Dataset.load_annotations``
 
 JOBS_PER_CALL = 2  # a worker downloads one while it merges the other; for fewer, a process is not worth its start
-LABELS_AT_ONCE = 40_000  # a merge costs some 20 ms whatever its size, and these labels some 200 ms
+LABELS_AT_ONCE = 80_000  # half as many take some 65 MiB less, and a tenth more CPU
 
 
 @dataclass(frozen=True)

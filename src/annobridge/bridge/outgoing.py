@@ -16,7 +16,6 @@ from ..backend.checked import CheckedBackend
 from ..backend.values import Receipt, Task
 from ..core import tasks
 from ..core.arrays import as_array
-from ..core.arrow_memory import release_memory
 from ..core.checks import validate
 from ..core.labels import BASELINE, REMOTE
 from ..core.unsent import Unsent
@@ -139,7 +138,6 @@ def send_tasks(
     for job in jobs:
         outgoing = Outgoing(stores, context, job)
         yield from (_send(backend, context, outgoing, at) for at in range(len(job.tasks)))
-        release_memory()
 
 
 def _send(backend: CheckedBackend, context: SendContext, outgoing: Outgoing, at: int) -> Sent:

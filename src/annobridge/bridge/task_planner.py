@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from ..backend.values import Download
 from ..core.arrays import Bools, Ints, as_array, as_mask, count_in, equal, filter_rows, index_of, not_null, set_columns
-from ..core.arrow_memory import release_memory
 from ..core.codes import repeated_codes, row_codes
 from ..core.labels import BASELINE, COMMENTS, REVIEWED
 from ..core.merge import border, destination, findings, frames, tracks
@@ -82,7 +81,6 @@ def plan_jobs(stores: Stores, answers: Answers, context: LoadContext, jobs: Iter
         if len(done) == coming[0].size:
             yield coming.popleft().plan(done)
             done = []
-            release_memory()
 
 
 class _JobPlanner:

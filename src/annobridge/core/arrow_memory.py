@@ -1,4 +1,4 @@
-"""Which allocator Arrow takes its memory from, and what becomes of memory that was freed."""
+"""Which allocator Arrow takes its memory from."""
 
 from __future__ import annotations
 
@@ -19,8 +19,3 @@ def system_memory() -> Iterator[None]:
         yield
     finally:
         pa.set_memory_pool(before)
-
-
-def release_memory() -> None:
-    """Give memory that was freed back to the system; the allocators keep it otherwise, Lance's part of it too."""
-    pa.default_memory_pool().release_unused()
