@@ -12,6 +12,7 @@ from tests.doubles import busy_backend, file_backend
 
 import annobridge as ab
 from annobridge.bridge import pending_tasks
+from annobridge.store.baseline import Baseline
 
 TASKS = 8
 FOUR_TASKS_A_JOB = 20
@@ -104,6 +105,23 @@ def test_an_error_in_one_process_leaves_the_rest_for_a_resume(tmp_path):
     (world.tool / busy_backend.FAILS).unlink()
     world.ds.resume_annotation("r")
     assert world.load(workers=3).version is None  # nobody has edited anything
+    assert len(list(world.tool.glob("*.arrow"))) == TASKS  # none twice
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_while_the_baseline_is_stored_is_told_and_resumed(tmp_path, workers, monkeypatch):
+    world = World(tmp_path)
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Baseline, "add_sent", fail)
+        with pytest.raises(OSError, match="No space left"):
+            world.annotate(workers=workers)
+    assert world.ds.get_annotation_info("r")["state"] == "sending"
+    world.ds.resume_annotation("r")
+    assert world.load(workers=workers).version is None
     assert len(list(world.tool.glob("*.arrow"))) == TASKS  # none twice
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
@@ -129,9 +130,11 @@ class Records:
 
     def _store(self) -> None:
         """If another process took the run over meanwhile, nothing is stored; if it aborted the run, the new tasks are deleted."""
-        if not self._sent:
+        sent, self._sent, self._stored = self._sent, [], monotonic()  # what cannot be stored is not stored again
+        if not sent:
             return
-        receipts = [task.receipt for task in self._sent if task.receipt is not None]
+        receipts = [task.receipt for task in sent if task.receipt is not None]
+        files = [task.baseline for task in sent if task.baseline is not None]
         try:
             self._hold.check()
         except RunBusy:
@@ -139,15 +142,16 @@ class Records:
                 for receipt in receipts:
                     self._backend.delete(receipt)
             raise
-        self._stores.baseline.add_sent(pa.RecordBatchReader.from_batches(BASELINE, self._baseline()))
+        self._stores.baseline.add_sent(pa.RecordBatchReader.from_batches(BASELINE, _batches(files)))
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
-        self._sent, self._stored = [], monotonic()
-
-    def _baseline(self) -> Iterator[pa.RecordBatch]:
-        for path in (task.baseline for task in self._sent if task.baseline is not None):
-            with pa.OSFile(str(path)) as file:
-                yield from pa.ipc.open_stream(file)
+        for path in files:
             path.unlink()
+
+
+def _batches(files: Iterable[Path]) -> Iterator[pa.RecordBatch]:
+    for path in files:
+        with pa.OSFile(str(path)) as file:
+            yield from pa.ipc.open_stream(file)
 
 
 def _left(run: Run, done: int, tasks_: int) -> str:
