@@ -383,7 +383,7 @@ class Sync(RuleBasedStateMachine):
                 pass
             patch.setattr(holder, name, real)
             self.ds.get_annotation_info(run.key)
-        wrote = committed or ((path.endswith("commit") and when == "after") or path.endswith("end_load"))
+        wrote = committed or ((path.endswith("commit_written") and when == "after") or path.endswith("end_load"))
         if wrote and (any(w.writes for w in want) or committed):
             self._loaded(run, want)
 
