@@ -34,6 +34,7 @@ _CLIENT = frozenset({
     *("http2_keep_alive_timeout", "http2_keep_alive_while_idle", "pool_idle_timeout", "pool_max_idle_per_host", "proxy_url"),
     *("proxy_ca_certificate", "proxy_excludes", "randomize_addresses", "timeout", "user_agent"),
 })  # fmt: skip
+_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_")  # that obstore reads
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
 
 
@@ -91,9 +92,15 @@ def _split(uri: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", unquote(parts.path).lstrip("/")
 
 
-@functools.lru_cache(64)
 def _store(place: str, options: tuple[tuple[str, str], ...]) -> Any:
-    """The store of a bucket, or container, whose connections are kept."""
+    """The store of a bucket, or container, by these options and those of the environment."""
+    variables = ((name, value) for name, value in os.environ.items() if name.startswith(_VARIABLES))
+    return _kept_store(place, options, tuple(sorted(variables)))
+
+
+@functools.lru_cache(64)
+def _kept_store(place: str, options: tuple[tuple[str, str], ...], _variables: tuple[tuple[str, str], ...]) -> Any:
+    """A store, whose connections are kept until options or variables are others: it reads the variables once."""
     from_url: Any = stores.from_url  # its overloads name each option
     config: dict[str, Any] = {}
     client: dict[str, Any] = {}
