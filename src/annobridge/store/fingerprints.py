@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from .remote import is_uri, local_path
 from .schemas import FILES
 from .tables import Database, in_list
 
+T = TypeVar("T")
+
 _TABLE = "annotation_files"
 _BLOCKS, _BLOCK = 4, 1024  # how many, and bytes
 _WHOLE = _BLOCKS * _BLOCK  # bytes up to which all of a file is hashed
@@ -33,16 +36,29 @@ _AT_ONCE = 10_000  # ids of one condition
 
 def of_file(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """The size of a file in bytes, and its fingerprint; ``None`` if it is no file, or cannot be read."""
+    return from_start(path, of_open_file, OSError)  # of a folder, or a disk that fails
+
+
+def from_start(
+    path: str | os.PathLike[str],
+    look: Callable[[int, int, bytes], T],
+    errors: type[Exception] | tuple[type[Exception], ...],
+) -> T | None:
+    """What ``look`` finds in a file that is opened once; ``None`` if it is no file, cannot be read, or ``look`` raises ``errors``.
+
+    Args:
+        path: the file.
+        look: is given the open file, its size, and its first ``START`` bytes.
+        errors: what it may raise.
+    """
     try:
         file = os.open(path, OPEN)  # a file object would cost as much as all the rest
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
     try:
         about = os.fstat(file)
-        if not stat.S_ISREG(about.st_mode):
-            return None
-        return of_open_file(file, about.st_size, os.read(file, START))
-    except OSError:  # a folder, or a disk that fails
+        return look(file, about.st_size, os.read(file, START)) if stat.S_ISREG(about.st_mode) else None
+    except errors:
         return None
     finally:
         os.close(file)

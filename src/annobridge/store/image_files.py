@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,18 +27,8 @@ def look_at(paths: Sequence[str]) -> tuple[npt.NDArray[np.int32], pa.Table]:
 
 
 def _look(path: str) -> _Look | None:
-    try:
-        file = os.open(path, image_headers.OPEN)
-    except (OSError, ValueError):  # ValueError: a null byte in the path
-        return None
-    try:
-        about = os.fstat(file)
-        if not stat.S_ISREG(about.st_mode):
-            return None
-        start = os.read(file, fingerprints.START)
+    def found(file: int, size: int, start: bytes) -> _Look:
         header = image_headers.header_of(path, file, start)
-        return *header.shown, *fingerprints.of_open_file(file, about.st_size, start)
-    except image_headers.IMAGE_ERRORS:
-        return None
-    finally:
-        os.close(file)
+        return *header.shown, *fingerprints.of_open_file(file, size, start)
+
+    return fingerprints.from_start(path, found, image_headers.IMAGE_ERRORS)
