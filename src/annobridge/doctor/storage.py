@@ -61,7 +61,7 @@ class StorageReport:
             return "Whether two writers are safe here is not known, as nothing can be written."
         if not self.rounds:
             return (
-                "This store cannot have two writers, nor any commit: it creates no file under the condition that there is none; "
+                "This store cannot have two writers, nor any commit: it cannot create a file on the condition that there is none; "
                 f"{_ELSEWHERE}."
             )
         if self.several:
@@ -125,7 +125,7 @@ _NEEDS = "Datasets are listed, read and written; optimize() and whatever removes
 def check_storage(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> StorageReport:
     """Try out whether a place is fit for a dataset, and whether two processes may write there at once.
 
-    Commits need that of several writers who create the same file, one succeeds and the others are told so. This has 8 threads do it
+    Commits require that one of several writers that create a file succeeds, and the others get an error. This has 8 threads do it
     20 times. Permissions and the clock of the store are looked at too. The small files that this writes, into a folder of their own
     below the place, are removed afterwards, also after an error. There may be a dataset or not.
 

@@ -55,7 +55,7 @@ class Probe:
 
     Attributes:
         denied: those of ``PERMISSIONS`` that are missing.
-        conditional: whether a file can be created under the condition that there is none; ``None`` if nothing can be written.
+        conditional: whether a file can be created only if it does not exist; ``None`` if nothing can be written.
         rounds: the races of ``WRITERS`` for one file.
         clock: how many seconds the clock of the place is ahead of that of this machine; ``None`` if it is not known.
         left: the files that could not be removed.
