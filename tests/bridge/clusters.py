@@ -14,6 +14,7 @@ from typing import Any
 
 import lance
 import pyarrow as pa
+import pytest
 from proofs.storage import S3
 from tests.doubles import cluster_backend, file_backend
 
@@ -56,6 +57,15 @@ def build(root: Path) -> None:
         return [row]
 
     file_backend.edit(tool, work)
+
+
+@contextmanager
+def built(root: Path) -> Iterator[Path]:
+    """A folder with what ``build`` makes, whose tool is known during the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(cluster_backend.VARIABLE, cluster_backend.NAME)
+        build(root)
+        yield root
 
 
 class World:

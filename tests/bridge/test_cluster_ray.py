@@ -25,10 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray leaves files and socket
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = tmp_path_factory.mktemp("built")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(cluster_backend.VARIABLE, cluster_backend.NAME)
-        clusters.build(root)
+    with clusters.built(tmp_path_factory.mktemp("built")) as root:
         yield root
 
 
