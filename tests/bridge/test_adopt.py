@@ -127,7 +127,7 @@ def test_an_adoption_that_stopped_is_done_again(by_hand: Any, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Baseline, "add_sent", fail)
+        patch.setattr(Baseline, "add", fail)
         with pytest.raises(KeyboardInterrupt):
             adopt(by_hand, label_schema=FIELD, create=True)
     for verb in (by_hand.load, by_hand.plan, lambda: by_hand.ds.resume_annotation("r", url=by_hand.url)):
@@ -261,7 +261,7 @@ def test_two_adoptions_at_once_never_both_hold_a_task(
         with monkeypatch.context() as patch:
             patch.setattr(Runs, "reserve", reserve)
             if stops:
-                patch.setattr(Baseline, "add_sent", fail)
+                patch.setattr(Baseline, "add", fail)
             with suppress(KeyboardInterrupt):
                 by_hand.ds.adopt_annotation("other", backend="memory", tasks="hand", url=by_hand.url)
         return reserve(self, run)

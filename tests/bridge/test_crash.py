@@ -39,8 +39,8 @@ ANNOTATE = [
     ("annobridge.store.runs:Runs.add_tasks", 1, "after"),
     ("tests.doubles.file_backend:FolderBackend.upload", 2, "before"),
     ("tests.doubles.file_backend:FolderBackend.upload", 2, "after"),
-    ("annobridge.store.baseline:Baseline.add_sent", 1, "before"),
-    ("annobridge.store.baseline:Baseline.add_sent", 1, "after"),
+    ("annobridge.store.baseline:Baseline.add", 1, "before"),
+    ("annobridge.store.baseline:Baseline.add", 1, "after"),
     ("annobridge.store.runs:Runs.add_receipts", 1, "after"),
     ("annobridge.store.runs:Runs.update", 1, "after"),
 ]

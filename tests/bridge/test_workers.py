@@ -116,7 +116,7 @@ def test_an_error_while_the_baseline_is_stored_is_told_and_resumed(tmp_path, wor
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Baseline, "add_sent", fail)
+        patch.setattr(Baseline, "add", fail)
         with pytest.raises(OSError, match="No space left"):
             world.annotate(workers=workers)
     assert world.ds.get_annotation_info("r")["state"] == "sending"

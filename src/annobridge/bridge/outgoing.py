@@ -22,7 +22,7 @@ from ..core.unsent import Unsent
 from ..exceptions import Rejected
 from ..store import media
 from ..store.baseline import as_sent
-from ..store.by_task import ByTask
+from ..store.by_task import ByTask, in_task_order, task_ranges
 from ..store.labels import LABELS_WITH_ROW_ID, sort_by_insertion
 from ..store.run import MEDIA_FIELD_OPTION, Run
 from ..store.stores import Stores
@@ -36,7 +36,7 @@ class SendContext:
     """What is the same for all tasks that are sent."""
 
     run: Run
-    folder: Path  # where the baseline of each task is written, for whoever records it
+    folder: Path  # into which the baseline of each task is written, to be recorded
 
     @property
     def of_images(self) -> bool:
@@ -188,12 +188,8 @@ class Outgoing:
         self.job, self._stores, self._context = job, stores, context
         rows = stores.labels.rows_at(job.labels).select(LABELS_WITH_ROW_ID.names).combine_chunks()
         by_task = ByTask([as_array(task.samples["sample_id"]) for task in job.tasks])
-        numbers = by_task.numbers_of_samples()(as_array(rows["sample_id"]))
-        if (np.diff(numbers) < 0).any():
-            order = np.argsort(numbers, kind="stable")
-            rows, numbers = rows.take(pa.array(order)), numbers[order]
-        ends = np.searchsorted(numbers, np.arange(len(by_task)), side="right").tolist()
-        self.labels = [rows.slice(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+        rows, numbers = in_task_order(rows, by_task.numbers_of_samples()(as_array(rows["sample_id"])))
+        self.labels = [rows.slice(start, end - start) for start, end in task_ranges(numbers, len(by_task))]
 
     def task(self, at: int, sizes: Sizes | None) -> Task:
         """One task, with its labels as the schema selects them; ``sizes`` of its files if they are known."""

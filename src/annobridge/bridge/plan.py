@@ -139,32 +139,21 @@ def _jobs(
 
 def _finish(outcome: Outcome, tasks: int) -> None:
     """What holds for the load as a whole. ``tasks`` is how many were asked for; raises ``Gone`` if none is on the server."""
-    if outcome.skipped:
-        outcome.notes.append(
-            f"{outcome.skipped} samples were left out by the options of the load; their labels stay as they are."
-        )
+    run = outcome.run
     if tasks and len(outcome.gone) == tasks:
         raise Gone(
-            f"Nothing of the run {outcome.run.anno_key!r} is on the server any more; its labels here are untouched. "
-            f"{outcome.gone[-1]} delete_annotation_run({outcome.run.anno_key!r}) forgets it."
+            f"Nothing of the run {run.anno_key!r} is on the server any more; its labels here are untouched. "
+            f"{outcome.gone[-1]} delete_annotation_run({run.anno_key!r}) forgets it."
         )
-    if outcome.duplicates:
-        outcome.notes.append(
-            f"Two processes sent this run at once, and recorded {outcome.duplicates} labels twice; each counts once."
-        )
-    if outcome.of_files:
-        outcome.notes.append(
-            f"{outcome.of_files} labels that came from a file are not in {outcome.run.backend}; they stay as they are."
-        )
-    if outcome.clipped:
-        outcome.notes.append(
-            f"{outcome.clipped} labels that lie over the border of their image in the tool were cut back to it."
-        )
-    if outcome.overhanging:
-        outcome.notes.append(
-            f"{outcome.overhanging} labels lie over the border of their image in the tool, and are taken as they are; "
-            "annotate sends them only once they are clipped."
-        )
+    notes = {
+        "{} samples were left out by the options of the load; their labels stay as they are.": outcome.skipped,
+        "Two processes sent this run at once, and recorded {} labels twice; each counts once.": outcome.duplicates,
+        f"{{}} labels that came from a file are not in {run.backend}; they stay as they are.": outcome.of_files,
+        "{} labels that lie over the border of their image in the tool were cut back to it.": outcome.clipped,
+        "{} labels lie over the border of their image in the tool, and are taken as they are; annotate sends them only once they "
+        "are clipped.": outcome.overhanging,
+    }
+    outcome.notes += [text.format(count) for text, count in notes.items() if count]
 
 
 def _intersection(a: pa.Array, b: pa.Array) -> pa.Array:

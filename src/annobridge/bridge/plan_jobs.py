@@ -13,7 +13,6 @@ from ..core.arrays import Bools, Ints
 from ..spill.streams import Folder, Part
 from ..store.run import Run
 from ..store.task_rows import Places
-from .execution import LABELS_AT_ONCE
 from .outcome import Options, Tally
 from .reviewed import Looking
 
@@ -61,7 +60,7 @@ class Planned(NamedTuple):
     part: Part  # its rows
 
 
-def batches(numbers: Sequence[int], labels: Ints, at_once: int = LABELS_AT_ONCE) -> Iterator[list[int]]:
+def batches(numbers: Sequence[int], labels: Ints, at_once: int) -> Iterator[list[int]]:
     """Tasks that are merged at once, in order: as many as have ``at_once`` labels.
 
     >>> import numpy as np

@@ -73,7 +73,7 @@ def apply(
                     )
                     done.update(pushed)
                 if intended.num_rows:
-                    stores.baseline.add_loaded(intended.to_reader())
+                    stores.baseline.add(intended)
                 bar.advance(1)
         stores.runs.end_push(now, push, totals(done))
         stores.pushes.forget(now)
@@ -168,7 +168,7 @@ def _arrived(
         return BASELINE.empty_table()
     rows = arrived(base, intended, there.labels, there.samples)
     if rows.num_rows:
-        stores.baseline.add_loaded(rows.to_reader())
+        stores.baseline.add(rows)
     return rows
 
 

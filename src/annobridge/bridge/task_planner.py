@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ from ..core.merge.unexpected import UNEXPECTED
 from ..exceptions import Gone
 from ..spill.streams import StreamWriter
 from ..store.baseline import newest_and_sent
-from ..store.by_task import ByTask
+from ..store.by_task import ByTask, in_task_order, task_ranges
 from ..store.sample_states import not_recorded
 from ..store.schemas import SAMPLE_STATES
 from ..store.stores import Stores
@@ -111,16 +110,13 @@ class _JobPlanner:
 
     def _ranges(self, rows: pa.Table) -> list[tuple[int, int]]:
         """The first row and the end of those of each task, from rows in the order of the tasks."""
-        ends = np.searchsorted(self._numbers_of(rows), np.arange(self.size), side="right").tolist()
-        return list(pairwise([0, *ends]))
+        return task_ranges(self._numbers_of(rows), self.size)
 
     def _read_baseline(self) -> pa.Table:
         """The baseline as it stands now (``BASELINE``), in the order of the tasks."""
         run = self._context.run
         rows = self._stores.baseline.rows_at(self._job.base).combine_chunks()
-        numbers = self._numbers_of(rows)
-        if (np.diff(numbers) < 0).any():
-            rows = rows.take(pa.array(np.argsort(numbers, kind="stable")))
+        rows, _ = in_task_order(rows, self._numbers_of(rows))
         newest, sent = newest_and_sent(rows, run.sends)
         self._tally.duplicates += count_in(rows["load"], pa.array(run.sends, pa.int32())) - sent.num_rows
         self._labels_sent = [end - start for start, end in self._ranges(sent)]

@@ -24,7 +24,7 @@ from .outgoing import Sent
 from .pending_tasks import PendingTasks
 
 _LABELS_STORED = 50_000
-_SECONDS = 1.0  # after which what was sent is stored
+_SECONDS = 1.0  # between two writes of what was sent
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class Records:
                 for receipt in receipts:
                     self._backend.delete(receipt)
             raise
-        self._stores.baseline.add_sent(pa.RecordBatchReader.from_batches(BASELINE, _batches(files)))
+        self._stores.baseline.add(pa.RecordBatchReader.from_batches(BASELINE, _batches(files)))
         self._stores.runs.add_receipts(self._run, {receipt.task: receipt.state for receipt in receipts})
         for path in files:
             path.unlink()

@@ -35,13 +35,8 @@ class Baseline:
         """Delete the rows that an interrupted upload of some tasks left."""
         self._database.delete(_TABLE, f"run_id = {quote(run.run_id)} AND {in_list('task', tasks)}")
 
-    def add_sent(self, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Add the baseline of tasks that were sent, as ``BASELINE``."""
-        self.migrate()
-        self._database.append(_TABLE, rows)
-
-    def add_loaded(self, rows: pa.RecordBatchReader) -> None:
-        """Add the rows of a push, as ``BASELINE``. They count once the ledger says that it is complete."""
+    def add(self, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Add rows (``BASELINE``). Those of a push count once the ledger says that it is complete."""
         self.migrate()
         self._database.append(_TABLE, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,24 @@ class ByTask:
     def by_name(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Groups:
         """Rows by their column ``task``; those of other tasks are left out. Close the result after use."""
         return _grouped(schema, batches, lambda batch: self.numbers_of_names(batch["task"]))
+
+
+def in_task_order(rows: pa.Table, numbers: Ints) -> tuple[pa.Table, Ints]:
+    """Rows sorted by the number of their task, and these numbers. Rows of one task stay in their order."""
+    if not (np.diff(numbers) < 0).any():
+        return rows, numbers
+    order = np.argsort(numbers, kind="stable")
+    return rows.take(pa.array(order)), numbers[order]
+
+
+def task_ranges(numbers: Ints, count: int) -> list[tuple[int, int]]:
+    """The first row of each of ``count`` tasks, and the end of its rows, from ``in_task_order``.
+
+    >>> task_ranges(np.array([0, 0, 2]), 3)
+    [(0, 2), (2, 2), (2, 3)]
+    """
+    ends = np.searchsorted(numbers, np.arange(count), side="right").tolist()
+    return list(pairwise([0, *ends]))
 
 
 def _grouped(
