@@ -16,13 +16,12 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrays import Bools, as_array, as_mask, equal, filter_rows, not_null
+from ..core.arrays import Bools, as_array, as_mask, equal, not_null
 from ..core.checks.repeats import repeated
-from ..core.labels import COMMENT_STATES, COMMENTS, FOUND_MEDIA, REMOTE, REVIEWED
+from ..core.labels import COMMENT_STATES, COMMENTS, FOUND_MEDIA, REMOTE, REVIEWED, TOOL_KEY
 from .values import Download, Edits, FoundTask, Pushed, Receipt, SentBack, Status, Task
 
 _SHOWN = 50  # characters of a wrong value
-_KEY = ("sample_id", "remote_id")  # identifies a label in a task
 _REQUIRED = [field.name for field in REMOTE if not field.nullable]
 _TOOL_COLUMNS = [
     name for name in REMOTE.names if name not in ("label_id", "rev")
@@ -106,7 +105,7 @@ def _spec_fault(name: object, spec: object) -> str | None:
 
 def _given(ids: pa.Array, given: pa.Array, what: str) -> pa.Array:
     """The ids, all of which have to be among those that the backend was given."""
-    if (strange := ~as_mask(pc.is_in(ids, value_set=given))).any():
+    if len(ids) and (strange := ~as_mask(pc.is_in(ids, value_set=given))).any():
         raise InvalidReturnValue(f"{what} that were not given to it (first: {_first(ids, strange)})")
     return ids
 
@@ -114,7 +113,8 @@ def _given(ids: pa.Array, given: pa.Array, what: str) -> pa.Array:
 def _baseline(found: object, sent: pa.Table, left_out: pa.Array) -> pa.Table:
     """Check a baseline of labels that were sent, except those that were left out."""
     baseline = _labels(found, "a baseline", [*_REQUIRED, "label_id", "field"])
-    sent = filter_rows(sent, pc.invert(pc.is_in(sent["label_id"], value_set=left_out)))
+    if len(left_out):
+        sent = sent.filter(pc.invert(pc.is_in(sent["label_id"], value_set=left_out)))
     if faults := [*_id_faults(baseline, as_array(sent["label_id"])), *_value_faults(baseline, sent)]:
         raise InvalidReturnValue(f"a baseline that {' and '.join(faults)}")
     return baseline
@@ -127,7 +127,7 @@ def check_download(found: object) -> Download:
     labels = _labels(found.labels, "labels", _REQUIRED)
     samples = _strings(found.samples, "samples")
     notes = check_texts(found.notes, "notes")
-    twice = repeated(labels, _KEY, _TOOL_COLUMNS)
+    twice = repeated(labels, TOOL_KEY, _TOOL_COLUMNS)
     if twice.any():
         notes += (
             f"{int(twice.sum())} labels came from the tool more than once, equal in everything, the id of the tool too "
@@ -289,7 +289,7 @@ def _id_faults(baseline: pa.Table, given: pa.Array) -> Iterator[str]:
             yield f"has {int(strange.sum())} label ids that were not sent (first: {_first(found, strange)})"
         if twice.any():
             yield f"repeats the label id of {int(twice.sum())} rows (first: {_first(found, twice)})"
-    if (twice := repeated(baseline, _KEY, [])).any():
+    if (twice := repeated(baseline, TOOL_KEY, [])).any():
         yield (
             f"gives {int(twice.sum())} labels the remote_id of another on the same sample "
             f"(first: {_first(baseline['remote_id'], twice)})"

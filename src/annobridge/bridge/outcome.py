@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core import ids
 from ..core.arrays import as_array
 from ..core.codes import repeated_codes
 from ..core.did_you_mean import did_you_mean
 from ..core.digest import digest
+from ..core.hashes import text_hashes
 from ..core.labels import LABEL_TYPES
 from ..core.merge import border, destination, findings
 from ..core.merge.policy import THEIRS, Policy
@@ -43,7 +43,6 @@ from .execution import LOCAL, Execution
 DELETIONS_ALLOWED = 0.5  # of the run, before a load asks for ``force``
 _FEW = 10  # deletions that never need it
 _SHOWN = 5
-_NUMBERS = 1 << 62  # into which ids are hashed
 LAST = "last"
 LOAD, PUSH = "load", "push"  # what is planned
 
@@ -223,12 +222,12 @@ class Outcome(Tally):
 
 def require_unique(streams: Streams) -> None:
     """Raise ``MergeError`` when two labels would be written under one id. In memory are 8 bytes for each that is written."""
-    numbers = [ids.buckets(as_array(batch["label_id"]), _NUMBERS) for batch in streams.columns("writes", ["label_id"])]
-    repeated = repeated_codes(np.concatenate([np.zeros(0, np.int64), *numbers]))
-    if not len(repeated):  # different ids may have one number, and then the ids are compared
+    hashes = [text_hashes(as_array(batch["label_id"])) for batch in streams.columns("writes", ["label_id"])]
+    repeated = repeated_codes(np.concatenate([np.zeros(0, np.uint64), *hashes]))
+    if not len(repeated):  # different ids may have one hash, and then the ids are compared
         return
     found = [pa.array([], pa.string())]
-    for batch, of_batch in zip(streams.columns("writes", ["label_id"]), numbers, strict=True):
+    for batch, of_batch in zip(streams.columns("writes", ["label_id"]), hashes, strict=True):
         found.append(as_array(batch["label_id"]).filter(pa.array(np.isin(of_batch, repeated))))
     counts = pc.value_counts(pa.concat_arrays(found))
     twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from ..backend.values import Download
 from ..core.arrays import Bools, Ints, as_array, as_mask, count_in, equal, filter_rows, index_of, not_null, set_columns
-from ..core.codes import repeated_codes, row_codes
 from ..core.labels import BASELINE, COMMENTS, REVIEWED
+from ..core.lookup import look_up
 from ..core.merge import border, destination, findings, frames, tracks
 from ..core.merge.file_ids import file_labels, with_ids_of_tool
 from ..core.merge.findings import FINDINGS
@@ -26,6 +26,7 @@ from ..core.merge.output import REPLACED, WRITES, Merged, Provenance, TaskNames
 from ..core.merge.proposed import PROPOSED
 from ..core.merge.reconcile import merge
 from ..core.merge.route import route
+from ..core.merge.unchanged import without_unchanged
 from ..core.merge.unexpected import UNEXPECTED
 from ..exceptions import Gone
 from ..spill.streams import StreamWriter
@@ -197,19 +198,15 @@ class _JobPlanner:
             names = pa.array([answered.task.name for answered in tasks])
             base = base.filter(pc.is_in(base["task"], value_set=names)).combine_chunks()
         if not file_labels(base).any():
-            ids = as_array(base["label_id"])
-            if ids.equals(as_array(ours["label_id"])) and len(pc.unique(ids)) == len(ids):
-                yield _Sides(tasks, base, ours, ids[:0])  # as they are until somebody changes labels here
-                return
-            codes = row_codes([base, ours], ["label_id"])
-            if not any(repeated_codes(side).size for side in codes):
-                yield _Sides(tasks, base, ours, _without(base, *codes))
+            found = look_up(base, ours, ["label_id"])
+            if found.unique:
+                yield _Sides(tasks, base, ours, _absent(base, found.at))
                 return
         for answered in tasks:
             mine = base.filter(pc.equal(base["task"], answered.task.name)).combine_chunks()
             its_own = pc.is_in(ours["sample_id"], value_set=answered.task.sample_ids)
             here = ours.filter(its_own).combine_chunks()
-            yield _Sides([answered], mine, here, _without(mine, *row_codes([mine, here], ["label_id"])))
+            yield _Sides([answered], mine, here, _absent(mine, look_up(mine, here, ["label_id"]).at))
 
     def _merge(self, tasks: Sequence[_Answered], base: pa.Table, ours: pa.Table, absent: pa.Array) -> None:
         """Plan tasks no two of which have one label; see ``_Sides``."""
@@ -221,14 +218,15 @@ class _JobPlanner:
         learned = BASELINE.empty_table()
         if not self._is_file:
             sent, learned = self._as_tool_knows_it(sent, theirs)
-        matched = match(run.run_id, sent, theirs, run.schema)
-        routed = route(matched, sent, run.schema, context.options.unexpected)
-        labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, sent, run.schema)
+        changed = without_unchanged(sent, theirs)
+        matched = match(run.run_id, changed.base, changed.theirs, run.schema)
+        routed = route(matched, changed.base, run.schema, context.options.unexpected)
+        labels, refused_attributes = tracks.restore_fixed_attributes(routed.labels, changed.base, run.schema)
 
         ours = self._with_moved(base, matched, ours, absent)
         review, policy = context.looking.review, context.options.policy
         merged = merge(
-            sent, labels, ours, returned, run.schema, self._single, policy, self._provenance,
+            changed.base, labels, ours, returned, run.schema, self._single, policy, self._provenance,
             review=review and review.without(frozenset(context.destinations)),
             overhang=context.options.invalid == border.KEEP,
         )  # fmt: skip
@@ -238,7 +236,7 @@ class _JobPlanner:
                 review,
             )  # fmt: skip
         for stream, rows in (
-            ("refused", field_moves(theirs, matched)), ("refused", routed.refused), ("refused", refused_attributes),
+            ("refused", field_moves(changed.theirs, matched)), ("refused", routed.refused), ("refused", refused_attributes),
             ("unexpected", routed.unexpected), ("dropped", routed.found),
         ):  # fmt: skip
             self._add(stream, rows)
@@ -322,12 +320,9 @@ class _JobPlanner:
         return pa.concat_tables([ours, moved]).combine_chunks()
 
 
-def _without(base: pa.Table, base_codes: Ints, codes: Ints) -> pa.Array:
-    """The label ids of a baseline whose codes are not among others."""
-    is_there = np.zeros(max(base_codes.max(initial=-1), codes.max(initial=-1)) + 1, bool)
-    is_there[codes] = True
-    absent = ~is_there[base_codes]
-    return as_array(base["label_id"]).filter(pa.array(absent)) if absent.any() else pa.array([], pa.string())
+def _absent(base: pa.Table, at: Ints) -> pa.Array:
+    """The ids of the labels of a baseline that were not found: ``at`` is from ``look_up``."""
+    return as_array(base["label_id"]).filter(pa.array(at < 0))
 
 
 def _of_samples(rows: pa.Table, sample_ids: pa.Array, which: Bools) -> pa.Table:

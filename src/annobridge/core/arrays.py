@@ -146,7 +146,23 @@ def row_keys(rows: pa.Table, names: Iterable[str]) -> pa.Array:
 
 def filter_rows(rows: pa.Table, where: pa.Array | pa.ChunkedArray) -> pa.Table:
     """The rows at which ``where`` is true. If that is every row, the table itself: a filter would copy it."""
-    return rows if pc.all(where, min_count=0).as_py() else rows.filter(where)
+    return rows if pc.all(where, min_count=0).as_py() else take_rows(rows, np.flatnonzero(as_mask(where)))
+
+
+def take_rows(rows: pa.Table, numbers: Ints) -> pa.Table:
+    """The rows with these numbers, of which -1 stands for a row of nulls; as ``Table.take``, but columns without a value are not
+    looked at. Most columns of labels have none, as each kind uses few.
+
+    >>> take_rows(pa.table({"a": [7, 8], "b": pa.nulls(2, pa.string())}), np.array([1, -1])).to_pydict()
+    {'a': [8, None], 'b': [None, None]}
+    """
+    absent = numbers < 0
+    at = pa.array(np.maximum(numbers, 0), mask=absent) if absent.any() else pa.array(numbers)
+    columns = []
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        empty = column.null_count == len(column)  # Arrow refuses even null numbers into a column without chunks
+        columns.append(pa.nulls(len(at), field.type) if empty else as_array(column).take(at))
+    return pa.Table.from_arrays(columns, schema=rows.schema)
 
 
 def list_lengths(lists: pa.Array) -> Ints:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,7 +36,7 @@ def row_codes(tables: Sequence[pa.Table], columns: Sequence[str]) -> list[Ints]:
     return np.split(codes, np.cumsum([table.num_rows for table in tables])[:-1])
 
 
-def first_with(codes: Ints, within: Ints) -> Ints:
+def first_with(codes: npt.NDArray[Any], within: npt.NDArray[Any]) -> Ints:
     """The first row of ``within`` that has each code; -1 where none does.
 
     >>> first_with(np.array([7, 9]), np.array([9, 8, 9])).tolist()
@@ -44,8 +46,8 @@ def first_with(codes: Ints, within: Ints) -> Ints:
     return found
 
 
-def repeated_codes(codes: Ints) -> Ints:
+def repeated_codes(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The codes that occur more than once, each once, ascending."""
     ordered = np.sort(codes)
-    found: Ints = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    found: npt.NDArray[Any] = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     return found

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..exceptions import InvalidLabels
+from .hashes import text_hashes
 
 _GROUPS = ((0, 8), (9, 13), (14, 18), (19, 23), (24, 36))  # of digits in the text of a UUID
-_HASHED = 16  # bytes at the end of an id that decide about its bucket
 
 
 def join_parts(*parts: str) -> str:
@@ -86,16 +86,7 @@ def buckets(texts: pa.Array, count: int) -> npt.NDArray[np.int64]:
     >>> bool(a == c), bool(a == b)
     (True, False)
     """
-    _, offsets, data = texts.buffers()
-    found = np.zeros(len(texts), np.uint64)
-    if not len(texts) or data is None:
-        return found.astype(np.int64)
-    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
-    octets = np.frombuffer(data, np.uint8)
-    for back in range(1, _HASHED + 1):
-        at = ends[1:] - back
-        found = found * np.uint64(31) + np.where(at >= ends[:-1], octets[np.maximum(at, 0)], 0).astype(np.uint64)
-    return (found % np.uint64(count)).astype(np.int64)
+    return (text_hashes(texts) % np.uint64(count)).astype(np.int64)
 
 
 def _text(given: Any) -> str | None:

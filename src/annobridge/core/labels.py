@@ -173,6 +173,8 @@ REMOTE = pa.schema(
     + [pa.field("remote_id", pa.string(), nullable=False)]
 )
 
+TOOL_KEY = ("sample_id", "remote_id")  # identifies a label of a task in the tool
+
 # What the dataset has now, with the store's address and id of each row, and the version that last wrote it.
 OURS = pa.schema(
     [

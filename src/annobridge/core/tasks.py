@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
-from .arrays import as_array, equal
+from .arrays import as_array, equal, take_rows
 from .labels import ATTRIBUTE, NOT_MERGED
-from .merge.diff import take_or_null
 from .schema import FieldSchema, LabelSchema
 
 DEFAULT_SIZE = 2_000  # samples; with ten labels each, a request has about 20 MB
@@ -54,8 +53,10 @@ def with_unsent(baseline: pa.Table, labels: pa.Table, schema: LabelSchema) -> pa
 
     Confidence and tags go into their columns, attributes outside the schema into the column ``unsent``.
     """
-    index = pc.index_in(baseline["label_id"], value_set=as_array(labels["label_id"]))
-    labels = take_or_null(labels.select(["field", *NOT_MERGED, "attributes"]), index.fill_null(-1).to_numpy())
+    ids = as_array(labels["label_id"])
+    labels = labels.select(["field", *NOT_MERGED, "attributes"])
+    if not ids.equals(as_array(baseline["label_id"])):
+        labels = take_rows(labels, pc.index_in(baseline["label_id"], value_set=ids).fill_null(-1).to_numpy())
     for name in NOT_MERGED:
         at = baseline.column_names.index(name)
         baseline = baseline.set_column(at, baseline.schema.field(name), labels[name])

@@ -71,6 +71,8 @@ class Unsent:
 
     def add_refused(self, labels: pa.Table, label_ids: pa.Array) -> None:
         """Count the labels that the tool cannot represent, as its backend reports."""
+        if not len(label_ids):
+            return
         rows = labels.filter(pc.is_in(labels["label_id"], value_set=label_ids))
         for name in pc.unique(as_array(rows["field"])).to_pylist():
             self._count(name, "tool", as_array(rows.filter(pc.equal(rows["field"], name))["label"]))

@@ -25,6 +25,7 @@ _SCAN_COST, _ROW_COST, _LOOKUP_COST = (
     6.0,
 )  # microseconds: of a scan, of each row in it, of each row looked up
 _LOOKUPS = 20_000  # rows that are looked up at once
+_ROWS_AT_ONCE = 1 << 17  # of a batch: whoever reads the rows of a task needs all of them at once
 _TASK, _FRAGMENT, _POSITION, _OFFSET, _LENGTH = range(5)
 
 
@@ -93,18 +94,32 @@ def read(database: Database, places: Places, columns: Sequence[str]) -> Iterator
     table = database.table(places.table, places.version)
     runs = places.runs[np.lexsort((places.runs[:, _POSITION], places.runs[:, _FRAGMENT]))]
     apart: list[npt.NDArray[np.int64]] = []
+    whole: list[Any] = []  # fragments that follow each other, of which every row is read
     for fragment, start, end, within in _ranges(runs):
         wanted = int(within[:, _LENGTH].sum())
         if wanted * _LOOKUP_COST < _SCAN_COST + (end - start) * _ROW_COST:
             apart.append(within)
             continue
         part: Any = table.get_fragment(fragment)
-        batches = table.scanner(
-            columns=list(columns), fragments=[part], offset=start, limit=end - start, with_row_address=True,
-            with_row_id=True, **SCAN,
-        ).to_batches()  # fmt: skip
+        if wanted == part.count_rows():
+            whole.append(part)
+            continue
+        yield from _scan(table, columns, whole)
+        whole = []
+        batches = _scan(table, columns, [part], offset=start, limit=end - start)
         yield from batches if wanted == end - start else _only(batches, _addresses(within))
+    yield from _scan(table, columns, whole)
     yield from _look_up(table, apart, columns)
+
+
+def _scan(
+    table: lance.LanceDataset, columns: Sequence[str], fragments: list[Any], **options: Any
+) -> Iterator[pa.RecordBatch]:
+    if fragments:
+        yield from table.scanner(
+            columns=list(columns), fragments=fragments, with_row_address=True, with_row_id=True,
+            **{**SCAN, "batch_size": _ROWS_AT_ONCE}, **options,
+        ).to_batches()  # fmt: skip
 
 
 def _look_up(
@@ -117,9 +132,7 @@ def _look_up(
         some = addresses[at : at + _LOOKUPS]
         parts: Any = [table.get_fragment(int(number)) for number in np.unique(some >> 32)]
         where = f"_rowaddr IN ({', '.join(map(str, some.tolist()))})"
-        yield from table.scanner(
-            columns=list(columns), filter=where, fragments=parts, with_row_address=True, with_row_id=True, **SCAN
-        ).to_batches()
+        yield from _scan(table, columns, parts, filter=where)
 
 
 def _addresses(runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

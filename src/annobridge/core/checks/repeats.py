@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..arrays import Bools, as_array
 from ..codes import repeated_codes, row_codes
 from ..compare import equal_rows
+from ..hashes import row_hashes
 
 
 def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bools:
@@ -20,9 +21,9 @@ def repeated(rows: pa.Table, key: Sequence[str], columns: Sequence[str]) -> Bool
     [False, False, False, True]
     """
     found = np.zeros(rows.num_rows, bool)
-    codes = row_codes([rows], key)[0]
-    if not repeated_codes(codes).size:
+    if not repeated_codes(row_hashes(rows, key)).size:
         return found
+    codes = row_codes([rows], key)[0]
     _, group, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     left = np.flatnonzero(sizes[group] > 1)
     while left.size:  # each round compares what is left of a group with the first of it

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, not_null, set_columns
+from ..arrays import Bools, any_of, as_array, as_mask, equal, filter_rows, not_null, set_columns, take_rows
 from ..codes import first_with, row_codes
-from ..labels import COMPONENTS
+from ..labels import COMPONENTS, TOOL_KEY
 from .assignment import assign
-from .diff import components_differ, rows_by, take_or_null
+from .diff import components_differ, rows_by
 from .patch import with_columns
 from .precision import same_shapes
 from .push import NOT_IN_TOOL
@@ -44,14 +44,12 @@ def arrived(base: pa.Table, intended: pa.Table, there: pa.Table, answered: pa.Ar
         answered: the ids of the samples for which it did.
     """
     seen = filter_rows(intended, pc.is_in(intended["sample_id"], value_set=answered)).combine_chunks()
-    keys, base_keys, there_keys = row_codes([seen, base, there], ["sample_id", "remote_id"])
+    keys, base_keys, there_keys = row_codes([seen, base, there], TOOL_KEY)
     at = first_with(keys, there_keys)
     gone, is_new = as_mask(seen["gone"]), equal(seen["remote_id"], NOT_IN_TOOL)
     present = at >= 0
     renamed = ~gone & ~present & equal(seen["kind"], "classification")
-    holds = (
-        np.where(gone, ~present, present & ~_differs(base, seen, take_or_null(there, at), present & ~gone)) & ~is_new
-    )
+    holds = np.where(gone, ~present, present & ~_differs(base, seen, take_rows(there, at), present & ~gone)) & ~is_new
     unknown = there.filter(pa.array(~np.isin(there_keys, np.concatenate([base_keys, keys])))).combine_chunks()
     return pa.concat_tables(
         [seen.filter(pa.array(holds)), _found(seen.filter(pa.array(is_new | renamed)).combine_chunks(), unknown)]

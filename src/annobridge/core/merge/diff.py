@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, as_array, index_of, not_null
+from ..arrays import Bools, as_array, index_of, not_null, take_rows
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE_PREFIX, COMPONENTS
 
@@ -68,8 +68,8 @@ def diff(base: pa.Table, theirs: pa.Table, returned: pa.Array) -> Changes:
     missing[base_known] = False
     missing &= pc.is_in(base["sample_id"], value_set=returned).to_numpy()
     deleted = np.flatnonzero(missing)
-    base = take_or_null(base, np.concatenate([base_known[differ], np.full(len(new), -1), deleted]))
-    theirs = take_or_null(theirs, np.concatenate([their_known[differ], new, np.full(len(deleted), -1)]))
+    base = take_rows(base, np.concatenate([base_known[differ], np.full(len(new), -1), deleted]))
+    theirs = take_rows(theirs, np.concatenate([their_known[differ], new, np.full(len(deleted), -1)]))
     change = np.repeat(["edit", "add", "delete"], [int(differ.sum()), len(new), len(deleted)])
     return Changes(base, theirs, change != "add", change != "delete", components_differ(base, theirs, change == "edit"))
 
@@ -79,16 +79,9 @@ def with_base_rows(theirs: pa.Table, base: pa.Table) -> pa.Table:
     return theirs.append_column(BASE_ROW, index_of(theirs["label_id"], base["label_id"]).cast(BASE_ROW.type))
 
 
-def take_or_null(table: pa.Table, index: np.ndarray) -> pa.Table:
-    """The rows with these numbers; -1 gives a row of nulls."""
-    if not table.num_rows:  # Arrow refuses even null indices into a table without chunks
-        return pa.Table.from_arrays([pa.nulls(len(index), f.type) for f in table.schema], schema=table.schema)
-    return table.take(pa.array(np.maximum(index, 0), mask=index < 0))
-
-
 def rows_by(table: pa.Table, keys: pa.Array | pa.ChunkedArray, column: str = "label_id") -> pa.Table:
     """The row of ``table`` that has each of the keys in a column; a row of nulls where there is none."""
-    return take_or_null(table, index_of(keys, table[column]).fill_null(-1).to_numpy())
+    return take_rows(table, index_of(keys, table[column]).fill_null(-1).to_numpy())
 
 
 def same_components(a: pa.Table, b: pa.Table, a_rows: np.ndarray, b_rows: np.ndarray) -> np.ndarray:
@@ -106,8 +99,8 @@ def components_differ(a: pa.Table, b: pa.Table, among: np.ndarray) -> dict[str, 
     differs are left out.
     """
     out = {}
-    at = pa.array(np.flatnonzero(among))
-    left, right = a.select(_COMPARED).take(at), b.select(_COMPARED).take(at)
+    at = np.flatnonzero(among)
+    left, right = take_rows(a.select(_COMPARED), at), take_rows(b.select(_COMPARED), at)
 
     def spread(differ: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(among), bool)

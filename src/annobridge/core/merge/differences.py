@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import as_array, equal, index_of, map_distinct, not_null, replace_values
+from ..arrays import as_array, equal, index_of, map_distinct, not_null, replace_values, take_rows
 from ..compare import equal_rows
 from ..labels import LABELS, LOCAL_COLUMNS, conform
 from ..review.changes import CHANGES, changes
 from ..review.values import EXISTENCE, as_side, to_json
-from .diff import components_differ, same_components, take_or_null
+from .diff import components_differ, same_components
 from .output import REPLACED, WRITES
 from .patch import component_lists
 from .proposed import PROPOSED, change_ids
@@ -54,8 +54,8 @@ def differences(before: pa.Table, after: pa.Table) -> Differences:
     new = np.flatnonzero(~known)
     gone = np.flatnonzero(~np.isin(np.arange(before.num_rows), before_rows))
     none_before, none_after = np.full(len(new), -1), np.full(len(gone), -1)
-    base = take_or_null(before, np.concatenate([before_rows[differ], none_before, gone]))
-    theirs = take_or_null(after, np.concatenate([after_rows[differ], new, none_after]))
+    base = take_rows(before, np.concatenate([before_rows[differ], none_before, gone]))
+    theirs = take_rows(after, np.concatenate([after_rows[differ], new, none_after]))
     action = np.repeat(["edit", "add", "delete"], [int(differ.sum()), len(new), len(gone)])
     edits = components_differ(base, theirs, action == "edit")
     for name in LOCAL_COLUMNS:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrays import Bools, as_array, as_mask, equal, not_null
-from ..codes import first_with, row_codes
+from ..labels import TOOL_KEY
+from ..lookup import look_up
 from ..schema import FRAMES
 from . import findings
 
@@ -20,7 +21,7 @@ def without_frames_on_images(theirs: pa.Table, base: pa.Table, images: pa.Array)
     A frame number that was sent is kept. The label itself is taken: it can only be about the image.
     """
     number = as_array(theirs["frame_number"])
-    at = first_with(*row_codes([theirs, base], ["sample_id", "remote_id"]))
+    at = look_up(theirs, base, TOOL_KEY).at
     sent = as_array(base["frame_number"]).take(pa.array(at, mask=at < 0))
     wrong = not_null(number) & as_mask(pc.is_in(theirs["sample_id"], value_set=images)) & ~equal(number, sent)
     if not wrong.any():

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from .. import ids
 from ..arrays import Ints, as_array, equal, not_null
 from ..codes import first_with, repeated_codes, row_codes
-from ..labels import REMOTE, SINGLE
+from ..labels import REMOTE, SINGLE, TOOL_KEY
+from ..lookup import look_up
 from ..schema import LabelSchema
 from . import findings
 from .diff import BASE_ROW, same_components
@@ -30,10 +31,9 @@ def match(run_id: str, base: pa.Table, theirs: pa.Table, schema: LabelSchema) ->
     theirs = theirs.select(REMOTE.names)
     if not theirs.num_rows:
         return theirs.append_column(BASE_ROW, pa.array([], BASE_ROW.type))
-    key, base_key = row_codes([theirs, base], ["sample_id", "remote_id"])
-    index = first_with(key, base_key)
+    index, is_unique = look_up(theirs, base, TOOL_KEY)
     copy_names: dict[int, str] = {}  # row of a copy -> the name from which its id is derived
-    for their_rows, base_rows in _duplicate_keys(key, base_key):
+    for their_rows, base_rows in () if is_unique else _duplicate_keys(*row_codes([theirs, base], TOOL_KEY)):
         index[their_rows], copies = _pair_duplicates(run_id, base, theirs, their_rows, base_rows)
         copy_names |= copies
     at = pa.array(np.maximum(index, 0), mask=index < 0)

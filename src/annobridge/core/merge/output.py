@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, index_of, set_columns
+from ..arrays import Bools, index_of, set_columns, take_rows
 from ..labels import BASELINE, LABELS, conform
 from .patch import component_lists, with_columns, with_components
 from .sides import Sides
@@ -98,11 +98,13 @@ class RowBuilder:
         """Our rows with the components of the tool."""
         rows = with_components(self._sides.ours, self._sides.exact, written)
         rows = with_columns(rows, self._sides.theirs, ["annotator", "time"], where)
-        return self._writes(rows.filter(pa.array(where)), "edit", component_lists(written, where))
+        return self._writes(take_rows(rows, np.flatnonzero(where)), "edit", component_lists(written, where))
 
     def added(self, rows: pa.Table, where: Bools) -> pa.Table:
         """New rows."""
-        return self._writes(rows.filter(pa.array(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string())))
+        return self._writes(
+            take_rows(rows, np.flatnonzero(where)), "add", pa.nulls(int(where.sum()), pa.list_(pa.string()))
+        )
 
     def _writes(self, rows: pa.Table, action: str, components: pa.Array) -> pa.Table:
         provenance, rows = self._provenance, rows.select(LABELS.names)
@@ -114,7 +116,7 @@ class RowBuilder:
 
     def replaced(self, where: Bools, action: str, components: pa.Array | pa.ChunkedArray) -> pa.Table:
         """Our rows before the load, with their addresses."""
-        rows = self._sides.ours.filter(pa.array(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
+        rows = take_rows(self._sides.ours, np.flatnonzero(where)).select([*LABELS.names, "_rowaddr", "_rowid"])
         rows = rows.append_column(_CHANGE[1], components)
         rows = rows.append_column("task", self._tasks.filter(pa.array(where)))
         return conform(rows, REPLACED, action=action)
@@ -138,5 +140,5 @@ class RowBuilder:
         remote_id = pc.coalesce(sides.base["remote_id"], sides.theirs["remote_id"]).filter(at)
         names = [n for n in (*LABELS.names, "unsent") if n in rows.column_names and n != "rev"]
         of_load = {"run_id": provenance.run_id, "task": "", "load": provenance.load, "gone": gone}
-        rows = conform(rows.filter(at).select(names), BASELINE, rev=0, remote_id="", **of_load)
+        rows = conform(take_rows(rows.select(names), np.flatnonzero(where)), BASELINE, rev=0, remote_id="", **of_load)
         return set_columns(rows, rev=pa.array(revision[where]), remote_id=remote_id, task=self._tasks.filter(at))

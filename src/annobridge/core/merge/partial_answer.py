@@ -15,14 +15,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, similarity
-from ..arrays import Bools, as_array, as_mask, index_of, is_rotated, list_array, replace_values, row_keys, set_columns
+from ..arrays import (
+    Bools,
+    as_array,
+    as_mask,
+    index_of,
+    is_rotated,
+    list_array,
+    replace_values,
+    row_keys,
+    set_columns,
+    take_rows,
+)
 from ..flat_points import FlatPoints
 from ..labels import KIND_TYPES, REMOTE
 from ..schema import LabelSchema
 from ..similarity import Floats
 from .assignment import BY_ID, BY_PLACE, Assignment, assign
 from .covered import uncover
-from .diff import take_or_null
 from .file_fit import Expected, object_keys
 from .file_ids import FILE_ID, new_ids
 from .file_tracks import without_short_tracks
@@ -134,7 +144,7 @@ def complete(
     known = found.rows >= 0
     rough = known.copy()
     rough[known] = cannot[found.rows[known]]
-    sent = take_or_null(base, found.rows).combine_chunks()
+    sent = take_rows(base, found.rows).combine_chunks()
     labels = merged_values(without_short_tracks(theirs, sent), sent, known, rough, seen, schema, sizes)
     labels = set_columns(
         labels,

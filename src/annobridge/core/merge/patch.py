@@ -18,6 +18,8 @@ def with_columns(rows: pa.Table, other: pa.Table, columns: Iterable[str], where:
     """``rows`` with some columns of ``other`` at the rows of ``where``."""
     index = pa.array(np.arange(len(where)) + np.where(where, len(where), 0))
     for name in columns:
+        if rows[name].null_count == other[name].null_count == len(where):
+            continue
         both = pa.chunked_array([*rows[name].chunks, *other[name].chunks], rows[name].type)
         rows = rows.set_column(rows.column_names.index(name), name, both.take(index))
     return rows

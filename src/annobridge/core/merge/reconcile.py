@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrays import Bools, any_of, as_array, as_mask
+from ..arrays import Bools, any_of, as_array, as_mask, take_rows
 from ..checks import validate
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE_PREFIX
@@ -188,7 +188,7 @@ def _refuse_unstorable(edits: ComponentEdits, sides: Sides, allowed: Allowed, ov
     at = np.flatnonzero(any_of(edits.written.values(), size))
     if not len(at):
         return
-    rows = with_components(sides.ours, sides.exact, edits.written).take(pa.array(at))
+    rows = take_rows(with_components(sides.ours, sides.exact, edits.written), at)
     wrong = validate.unstorable(validate.clip(rows) if overhang else rows)
     if not wrong:
         return

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, any_of, as_array, equal, not_null
+from ..arrays import Bools, any_of, as_array, equal, not_null, take_rows
 from ..checks import validate
 from ..checks.shape_checks import CLIP
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
@@ -128,7 +128,7 @@ class _Rules:
 def _refuse_unstorable(allowed: Allowed, changes: Changes, overhang: bool) -> None:
     """Refuse values that cannot be stored: new labels as a whole; of edits, only the invalid component."""
     at = np.flatnonzero(any_of([allowed.add, *allowed.edit.values()], len(changes)))
-    rows = changes.theirs.take(pa.array(at))
+    rows = take_rows(changes.theirs, at)
     rows = validate.clip(rows) if overhang else rows
     for part in validate.PARTS:
         wrong = validate.unstorable(rows, [part])

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, Ints, any_of, as_array, equal, index_of, not_null, set_columns
+from ..arrays import Bools, Ints, any_of, as_array, equal, index_of, not_null, set_columns, take_rows
 from ..compare import equal_rows
 from ..labels import LOCAL_COLUMNS
 from ..schema import LabelSchema
-from .diff import Changes, components_differ, take_or_null
+from .diff import Changes, components_differ
 from .precision import keep_unchanged
 from .restrict import Allowed
 
@@ -39,7 +39,7 @@ def align(
     base, theirs = changes.base, allowed.theirs
     ids = pc.coalesce(base["label_id"], theirs["label_id"])
     at = _rows_of(ids, ours["label_id"])
-    ours_aligned, here = take_or_null(ours, at), at >= 0
+    ours_aligned, here = take_rows(ours, at), at >= 0
     written = here & written_since(ours_aligned, base, versions)
     # What a tool loses in conversions was not changed here.
     same_numbers = keep_unchanged(ours_aligned, base, base, written)

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes
-from ..arrays import Bools, Ints, as_array, equal, not_null
+from ..arrays import Bools, Ints, as_array, equal, not_null, take_rows
 from ..codes import row_codes
 from ..compare import equal_rows
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..schema import FieldSchema, LabelSchema
 from . import findings
-from .diff import take_or_null
 from .findings import FINDINGS
 
 
@@ -33,7 +32,7 @@ def restore_fixed_attributes(theirs: pa.Table, base: pa.Table, schema: LabelSche
         if not spec.in_video or not in_track.any():
             continue
         index = pc.index_in(as_array(theirs["label_id"]), value_set=as_array(base["label_id"])).fill_null(-1).to_numpy()
-        sent = take_or_null(base.select(["attributes"]), index)
+        sent = take_rows(base.select(["attributes"]), index)
         for name, rows in _fixed_attributes(spec, theirs["label"], in_track):
             values, expected = (attributes.column(side["attributes"], name) for side in (theirs, sent))
             if (rows & ~_same_values(values, expected)).any():

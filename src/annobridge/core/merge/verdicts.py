@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import attributes, ids
-from ..arrays import Bools, Ints, any_of, as_array, equal, replace_values, set_columns
+from ..arrays import Bools, Ints, any_of, as_array, equal, replace_values, set_columns, take_rows
 from ..labels import ATTRIBUTE, ATTRIBUTE_PREFIX
 from ..review.decisions import BASE, BOTH, DECIDED, LEAVE, OURS, REFUSE, STALE, VALUE, VERDICTS
 from ..review.values import EXISTENCE
 from ..rows import attribute
-from .diff import take_or_null
 from .output import TaskNames
 from .patch import with_components
 from .policy import Policy
@@ -174,7 +173,7 @@ def keep_both(verdicts: Verdicts, allowed: Allowed, sides: Sides, run_id: str) -
     new = ids.derive(run_id, [ids.join_parts("both", i) for i in label_ids.take(pa.array(at)).to_pylist()])
     label_ids = replace_values(label_ids, at, new)
     theirs, exact = (set_columns(rows, label_id=label_ids) for rows in (allowed.theirs, sides.exact))
-    ours = take_or_null(sides.ours, np.where(both, -1, np.arange(len(both))))
+    ours = take_rows(sides.ours, np.where(both, -1, np.arange(len(both))))
     changed = {component: rows & ~both for component, rows in sides.changed_here.items()}
     sides = sides._replace(
         theirs=theirs, exact=exact, ours=ours, here=sides.here & ~both, changed_here=changed,
