@@ -16,11 +16,8 @@ from annobridge.exceptions import Rejected, Unreachable
 VARIABLE = "ANNOBRIDGE_BUSY_CONFIG_CLS"
 NAME = "tests.doubles.busy_backend.BusyConfig"
 UPLOADS, DOWNLOADS = "uploads.log", "downloads.log"
-FAILS, REFUSES, DIES = (
-    ".fails",
-    ".refuses",
-    ".dies",
-)  # files in the folder that hold a part of the name of a task, or a sample id
+FAILS, REFUSES = ".fails", ".refuses"  # files in the folder that hold a part of the name of a task, and a sample id
+SURVIVES = ".survives"  # a file that holds the id of a process: the others end when they ask
 
 
 class BusyConfig(FolderConfig):
@@ -50,7 +47,7 @@ class BusyBackend(FolderBackend):
             file.write(f"{task} {os.getpid()}\n")
         if (part := self._set(FAILS)) and part in task:
             raise Unreachable("The server does not answer.")
-        if (part := self._set(DIES)) and part in task:
+        if self._set(SURVIVES) not in ("", str(os.getpid())):
             time.sleep(0.2)
             os._exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +16,7 @@ from ..core.labels import LABEL_TYPES, LABELS, SINGULARS, conform
 from ..exceptions import InvalidLabels, SchemaError
 from ..store.labels import fill_missing_ids
 from ..store.stores import Stores
+from ..store.task_index import TaskIndex
 from .new_labels import NewLabels
 from .parse_labels import cast_column, require_columns
 
@@ -72,7 +74,8 @@ class FieldRows:
     ) -> None:  # fmt: skip
         self._stores, self._field, self._clip = stores, field, clip
         self._kind = None if label_type is None else _kind_of_type(label_type)
-        self._sample_ids, self._new_labels, self._sizes = sample_ids, new_labels, sizes
+        self._samples = TaskIndex(sample_ids, np.array([len(sample_ids)]))
+        self._new_labels, self._sizes = new_labels, sizes
 
     def batches(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """The rows, with an id each. Raises ``InvalidLabels`` and, for samples that are not there, ``SampleNotFound``."""
@@ -85,9 +88,9 @@ class FieldRows:
         if self._kind or "kind" not in table.column_names:
             constants["kind"] = self._kind or _kind_of_columns(table)
         rows = new_label_rows(table, constants, self._clip, refusal)
-        inside = pc.is_in(rows["sample_id"], value_set=self._sample_ids)
-        if not pc.all(inside).as_py():
-            self._stores.samples.require(rows["sample_id"].filter(pc.invert(inside)))
+        inside = self._samples.task_numbers(as_array(rows["sample_id"])) >= 0
+        if not inside.all():
+            self._stores.samples.require(rows["sample_id"].filter(pa.array(~inside)))
         sizes = self._sizes
         if wrong := mask_problems(self._stores, rows) if sizes is None else validate.mask_sizes(rows, sizes):
             raise InvalidLabels(refusal, wrong)
