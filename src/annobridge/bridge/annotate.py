@@ -18,10 +18,12 @@ from ..backend.values import Receipt
 from ..core import tasks
 from ..core.arrow_memory import system_memory
 from ..core.schema import FLAGS, LabelSchema, infer
+from ..core.schema.parse import infers_values
 from ..core.unsent import sentences
 from ..display.progress import ProgressChoice
 from ..exceptions import InvalidLabels, InvalidSchema, RunError, StoreError, UnsentWarning, Unsupported
 from ..store import views
+from ..store.labels import field_condition
 from ..store.lease import Hold
 from ..store.run import ADOPTED_OPTION, ADOPTING, MEDIA_FIELD_OPTION, NOT_SENT_OPTION, Run
 from ..store.stores import Stores
@@ -201,6 +203,18 @@ def resolve_schema(stores: Stores, arguments: Mapping[str, Any]) -> LabelSchema:
     names = {"label_type": "type", "classes": "classes", "attributes": "attributes", "mask_targets": "mask_targets"}
     defaults = {key: arguments[name] for name, key in names.items() if arguments.get(name) is not None}
     defaults |= {flag: arguments[flag] for flag in FLAGS if flag in arguments}
-    labels = filter_by_samples(stores.labels.scan(None, infer.COLUMNS), stores.samples.ids())
-    existing = infer.describe(labels)
-    return LabelSchema.parse(given, defaults, existing)
+    return LabelSchema.parse(given, defaults, _existing_fields(stores, infers_values(given, defaults)))
+
+
+def _existing_fields(stores: Stores, wanted: Mapping[str, bool]) -> dict[str, infer.FieldStats]:
+    """What the dataset has in some fields; ``wanted`` says of each whether its classes and attributes are needed. Where one is missing,
+    the names of all fields, which the error message lists.
+    """
+    columns = infer.COLUMNS if any(wanted.values()) else infer.TYPE_COLUMNS
+    sample_ids = stores.samples.ids()
+    labels = stores.labels.scan(field_condition(sorted(wanted)), columns) if wanted else ()
+    found = infer.describe(filter_by_samples(labels, sample_ids))
+    if not wanted or found.keys() != wanted.keys():
+        others = infer.describe(filter_by_samples(stores.labels.scan(None, infer.TYPE_COLUMNS), sample_ids))
+        found = others | found
+    return found

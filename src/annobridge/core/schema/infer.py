@@ -27,11 +27,14 @@ class FieldStats:
         return {"classification" if n == "classifications" and self.most <= 1 else n for n in names}
 
 
-COLUMNS = ("field", "sample_id", "frame_number", "kind", "label", "attributes")
+TYPE_COLUMNS = ("field", "sample_id", "frame_number", "kind")
+COLUMNS = (*TYPE_COLUMNS, "label", "attributes")
 
 
 def describe(batches: Iterable[pa.RecordBatch]) -> dict[str, FieldStats]:
-    """Statistics of each field, from batches with the columns ``COLUMNS`` of ``LABELS``."""
+    """Statistics of each field, from batches with the columns ``COLUMNS`` of ``LABELS``; with ``TYPE_COLUMNS``, without classes and
+    attributes.
+    """
     stats: dict[str, FieldStats] = {}
     for batch in batches:
         for name in pc.unique(batch["field"]).to_pylist():
@@ -51,11 +54,16 @@ def summary_rows(found: Mapping[str, FieldStats]) -> list[list[str | int]]:
 def _add(stats: FieldStats, rows: pa.RecordBatch) -> None:
     stats.labels += rows.num_rows
     stats.kinds.update(pc.unique(rows["kind"]).to_pylist())
-    stats.classes.update(v for v in pc.unique(rows["label"]).to_pylist() if v is not None)
     if stats.kinds == {"classification"} and rows.num_rows:
         samples = pa.table({"sample": rows["sample_id"], "frame": rows["frame_number"]})
         counts = samples.group_by(["sample", "frame"]).aggregate([([], "count_all")])
         stats.most = max(stats.most, pc.max(counts["count_all"]).as_py())
+    if "label" in rows.schema.names:
+        _add_values(stats, rows)
+
+
+def _add_values(stats: FieldStats, rows: pa.RecordBatch) -> None:
+    stats.classes.update(v for v in pc.unique(rows["label"]).to_pylist() if v is not None)
     flat = pc.list_flatten(rows["attributes"]).drop_null()
     if len(flat):
         pairs = (

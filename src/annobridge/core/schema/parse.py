@@ -39,6 +39,20 @@ def parse(label_schema: Any, defaults: Mapping[str, Any], existing: Mapping[str,
     return fields
 
 
+def infers_values(label_schema: Any, defaults: Mapping[str, Any]) -> dict[str, bool]:
+    """The fields that a label schema names, and whether ``parse`` takes classes or attributes of each from its labels.
+
+    >>> infers_values({"a": {"classes": ["car"], "attributes": False}, "b": None}, {})
+    {'a': False, 'b': True}
+    """
+    found = {}
+    for name, spec in _specs(label_schema, []).items():
+        given = {**defaults, **spec}
+        attributes = given.get("attributes", True)
+        found[name] = not given.get("classes") or not (isinstance(attributes, Mapping) or attributes in (False, None))
+    return found
+
+
 def _count(items: Sequence[Any], noun: str) -> str:
     return f"{len(items)} {noun}{'s' if len(items) != 1 else ''}"
 
